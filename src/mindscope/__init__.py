@@ -1,0 +1,1 @@
+"""A microscope for language models: read, change, predict and audit what a model uses."""
