@@ -1,0 +1,42 @@
+# Everything a new machine needs is python3 (3.11 to 3.13) with venv, and a package registry.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.ready
+
+# One thread a process: small models run fastest so, and tests in parallel do not fight for cores.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: setup demo test lint format types imports check clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet torch==2.13.0 -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e '.[dev,judge]' -c constraints.txt
+	touch $@
+
+demo: setup
+	$(BIN)/mindscope demo
+
+test: setup
+	$(BIN)/python -m pytest -n 2
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: setup
+	$(BIN)/pyright
+
+imports: setup
+	$(BIN)/lint-imports
+
+check: lint types imports test
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -1,0 +1,34 @@
+"""Settings of the whole suite: one torch thread, no hub, shapes checked at run time."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+from jaxtyping import install_import_hook
+
+torch.set_num_threads(1)
+
+# Shape and type annotations are checked while the tests run, and cost users nothing.
+install_import_hook("mindscope", "beartype.beartype")
+
+settings.register_profile(
+    "mindscope", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("mindscope")
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of small published models, tokenizers and data that some tests measure against."""
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is absent: this test needs small published models or data")
+    return SHARED
