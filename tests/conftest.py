@@ -15,8 +15,10 @@ from jaxtyping import install_import_hook
 
 torch.set_num_threads(1)
 
-# Shape and type annotations are checked while the tests run, and cost users nothing.
-install_import_hook("mindscope", "beartype.beartype")
+# Shapes and types are checked while the tests run, and cost users nothing. The other folders hold no shapes
+# and import torch only when they need it, so that their annotations cannot be resolved at run time.
+SHAPED = ("models", "features", "judges", "personas", "organism")
+install_import_hook([f"mindscope.{folder}" for folder in SHAPED], "beartype.beartype")
 
 settings.register_profile(
     "mindscope", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]

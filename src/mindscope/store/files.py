@@ -1,0 +1,113 @@
+"""Files that are either wholly there or not there at all."""
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from mindscope.errors import StoreError
+
+TEMPORARY = ".*.tmp"
+"""What :func:`replacing` calls a file that is not finished yet; a killed process leaves such files behind."""
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """Hand out a temporary path beside `path`, and put it in the place of `path` once the block is through.
+
+    The content is on the disk before the rename, so a crash leaves the old file or the new one. Whatever
+    goes wrong inside, the old file stays whole and the temporary one is removed.
+
+    Raises:
+        StoreError: the disk is full, the folder is not writable, or the like.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` as UTF-8, atomically. A lone surrogate becomes its escape, which JSON reads back."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write `value` as JSON, atomically. Takes what :func:`plain` takes."""
+    write_text(path, json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        StoreError: the file is absent, unreadable, or not JSON.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StoreError(f"no such file: {path}") from None
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise StoreError(f"{path} is not JSON ({error}): restore it from a copy, or delete it") from None
+
+
+def plain(value: Any) -> Any:
+    """Turn models, dataclasses, paths, tuples and numpy scalars into what JSON holds.
+
+    Raises:
+        StoreError: something inside cannot be written, or is NaN or infinite, which JSON does not know.
+    """
+    try:
+        value = to_jsonable_python(value, fallback=_scalar)
+    except (PydanticSerializationError, ValueError) as error:
+        raise StoreError(f"cannot be written as JSON: {error}") from None
+    if (place := _not_finite(value)) is not None:
+        raise StoreError(f"cannot be written as JSON: {place or 'the value'} is NaN or infinite; write null")
+    return value
+
+
+def _scalar(value: Any) -> Any:
+    """Numpy scalars and arrays (and tensors) hand themselves over as numbers and lists."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise ValueError(f"a {type(value).__name__} has no JSON form")
+
+
+def _not_finite(value: Any, place: str = "") -> str | None:
+    """Name the first number in `value` that JSON cannot hold."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else place
+    if isinstance(value, dict):
+        inside = ((f"{place}.{key}".lstrip("."), item) for key, item in value.items())
+    elif isinstance(value, list):
+        inside = ((f"{place}[{index}]", item) for index, item in enumerate(value))
+    else:
+        return None
+    return next((found for at, item in inside if (found := _not_finite(item, at)) is not None), None)
+
+
+def _sync(path: Path) -> None:
+    """Push a file, or the names in a folder, down to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

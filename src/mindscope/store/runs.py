@@ -1,0 +1,122 @@
+"""What a run folder says about itself, and all the runs under a folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from mindscope.errors import StoreError
+from mindscope.store.files import read_json
+
+RECORD = "run.json"
+METRICS = "metrics.jsonl"
+SUMMARY = "summary.json"
+LOCK = ".lock"
+
+Status = Literal["running", "done", "failed", "interrupted", "killed", "damaged"]
+"""`killed` and `damaged` are never written: a run that says "running" while nobody holds it was killed, and
+one whose record cannot be read is damaged."""
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What is known of a run without opening it."""
+
+    path: Path
+    kind: str
+    status: Status
+    started: datetime
+    updated: datetime
+    command: tuple[str, ...]
+    folder: Path
+    """The working folder in which the command was given."""
+    record: dict[str, Any]
+    """All of `run.json`: config, seed, fingerprint, library versions."""
+
+
+def list_runs(root: Path | str) -> list[RunInfo]:
+    """All runs at or under `root`, the newest first. A record that cannot be read has status "damaged"."""
+    runs = []
+    for record in sorted(Path(root).rglob(RECORD)):
+        try:
+            runs.append(read_run(record.parent))
+        except StoreError:
+            moment = _modified(record.parent)
+            runs.append(RunInfo(record.parent, "?", "damaged", moment, moment, (), Path(), {}))
+    return sorted(runs, key=lambda run: run.started, reverse=True)
+
+
+def read_run(path: Path | str) -> RunInfo:
+    """Read what the run folder `path` says about itself.
+
+    Raises:
+        StoreError: there is no run, or its record cannot be read.
+    """
+    path = Path(path)
+    if not (path / RECORD).is_file():
+        raise StoreError(
+            f"{path} is not a run folder (it has no {RECORD}); `mindscope runs list` shows the runs"
+        )
+    record = read_json(path / RECORD)
+    try:
+        status: Status = record["status"]
+        if status == "running" and not is_held(path):
+            status = "killed"
+        return RunInfo(
+            path=path,
+            kind=record["kind"],
+            status=status,
+            started=datetime.fromisoformat(record["started"]),
+            updated=_modified(path),
+            command=tuple(record["command"]),
+            folder=Path(record["folder"]),
+            record=record,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"{path / RECORD} is not the record of a run ({error!r}): delete the folder"
+        ) from None
+
+
+def hold(path: Path) -> IO[str]:
+    """Take the run folder for this process alone; the system lets go when the process ends, however it ends.
+
+    Raises:
+        StoreError: another process holds it.
+    """
+    lock = (path / LOCK).open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        owner = lock.read().strip() or "unknown"
+        lock.close()
+        raise StoreError(
+            f"{path} is in use by process {owner}: wait for it to end, or choose another folder"
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the run folder."""
+    try:
+        with (path / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _modified(path: Path) -> datetime:
+    files = [file for name in (RECORD, METRICS) if (file := path / name).exists()]
+    newest = max((file.stat().st_mtime for file in files), default=0.0)
+    return datetime.fromtimestamp(newest, UTC)

@@ -1,0 +1,79 @@
+"""Named tensors in safetensors files, written atomically, and what a file is that cannot be read as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mindscope.errors import StoreError
+from mindscope.store.files import replacing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors of any device and layout. The same values give the same bytes."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    with replacing(path) as temporary:
+        try:
+            save_file(_separate(tensors), temporary, metadata=dict(metadata))
+        except SafetensorError as error:  # the library wraps what the disk said
+            raise StoreError(f"cannot write {path}: {error}") from error
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read every tensor onto the CPU, and the metadata of the file.
+
+    Raises:
+        StoreError: the file is absent, or is not (or not wholly) a safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise StoreError(
+            f"{path} is a folder, a file is needed" if path.is_dir() else f"no such file: {path}"
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+    except (SafetensorError, ValueError, RuntimeError, KeyError):
+        raise StoreError(f"{path} {_what_it_is(path)}") from None
+
+
+def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous CPU tensors that share no memory, as the format wants them."""
+    result: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        if (storage := tensor.untyped_storage().data_ptr()) in storages:
+            tensor = tensor.clone()
+        storages.add(storage)
+        result[name] = tensor
+    return result
+
+
+def _what_it_is(path: Path) -> str:
+    """Say what a file is that is not safetensors, and what to do."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    text = head.lstrip().lower()
+    if not head:
+        return "is empty: copy or make it again"
+    if head.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer, not the file itself: run `git lfs pull`"
+    if text.startswith((b"<!doctype html", b"<html")):
+        return "is a web page, not a tensor file: download the file itself"
+    if head.startswith(b"GGUF"):
+        return "is a GGUF file, a .safetensors file is needed"
+    if head.startswith((b"PK\x03\x04", *PICKLES)):
+        return "is a pickle, which can run code and is never opened: save it again as .safetensors"
+    return "is cut short, damaged, or no safetensors file: copy or make it again"

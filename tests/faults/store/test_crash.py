@@ -1,0 +1,129 @@
+"""What a crash, a full disk or a second process must not break."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from mindscope.errors import StoreError
+from mindscope.store import Run, read_run, save_artifact, write_text
+from mindscope.store import files as store_files
+
+WORKER = """
+import sys
+from mindscope.store import Run
+with Run.open(sys.argv[1], kind="count", config={"n": 400}) as run:
+    print("open", flush=True)
+    for i in range(400):
+        if not run.has(f"shards/{i}.json"):
+            run.log(shard=i)
+            run.save_json(f"shards/{i}.json", {"square": i * i, "padding": "x" * 5000})
+    run.finish(total=sum(run.load_json(f"shards/{i}.json")["square"] for i in range(400)))
+"""
+
+
+def start(path: Path) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", WORKER, str(path)], stdout=subprocess.PIPE)
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.01, 0.05, 0.12])
+def test_killed_at_any_moment_the_run_resumes(tmp_path, delay):
+    path = tmp_path / "run"
+    process = start(path)
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(delay)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert read_run(path).status in ("killed", "done")
+
+    again = start(path)
+    again.communicate(timeout=60)
+    assert again.returncode == 0
+    assert read_run(path).status == "done"
+    assert not list(path.rglob(".*.tmp"))
+    with Run.open(path, kind="count", config={"n": 400}) as run:
+        assert run.load_json("summary.json") == {"total": sum(i * i for i in range(400))}
+        assert {line["shard"] for line in run.metrics()} == set(range(400))
+
+
+def test_killed_before_the_record_was_written(tmp_path):
+    (tmp_path / ".lock").write_text("1")
+    (tmp_path / ".run.json.0a.tmp").write_text('{"ki')
+    with Run.open(tmp_path, kind="count", config={}) as run:
+        assert not run.resumed
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_second_process_is_refused(tmp_path):
+    with Run.open(tmp_path / "r", kind="count", config={}):
+        code = (
+            f"from mindscope.store import Run; Run.open({str(tmp_path / 'r')!r}, kind='count', config={{}})"
+        )
+        second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert second.returncode == 1
+        assert f"is in use by process {os.getpid()}" in second.stderr
+        with pytest.raises(StoreError, match="in use"):
+            Run.open(tmp_path / "r", kind="count", config={})
+
+
+def test_full_disk_leaves_the_old_file_whole(tmp_path, monkeypatch):
+    path = tmp_path / "x.json"
+    write_text(path, "old")
+
+    def full(_: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(store_files, "_sync", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_a_really_full_disk_while_tensors_are_written(tmp_path):
+    """A file size limit makes the system refuse in the middle of the write, as a full disk does."""
+    code = f"""
+import resource, signal, torch
+from mindscope.errors import StoreError
+from mindscope.store import save_artifact, write_text
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+big = {{"v": torch.ones(100_000)}}
+for write in (
+    lambda: save_artifact({str(tmp_path / "a.safetensors")!r}, big, schema="s", version=1, metadata={{}}),
+    lambda: write_text({str(tmp_path / "b.txt")!r}, "x" * 100_000),
+):
+    try:
+        write()
+    except StoreError as error:
+        print("refused:", str(error).count(chr(10)), "cannot write" in str(error))
+"""
+    save_artifact(tmp_path / "a.safetensors", {"v": torch.zeros(3)}, schema="s", version=1, metadata={})
+    before = (tmp_path / "a.safetensors").read_bytes()
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert output.stdout.splitlines() == ["refused: 0 True"] * 2, output.stderr
+    assert (tmp_path / "a.safetensors").read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_folder_without_permission(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(StoreError, match="Permission denied"):
+        write_text(tmp_path / "x", "new")
+
+
+def test_exception_in_the_block_leaves_the_old_file(tmp_path):
+    write_text(tmp_path / "x", "old")
+    with pytest.raises(KeyboardInterrupt), store_files.replacing(tmp_path / "x") as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert (tmp_path / "x").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
