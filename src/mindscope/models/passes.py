@@ -1,0 +1,74 @@
+"""One forward pass: which token of which row stands in each column of the batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mindscope.errors import ModelError
+from mindscope.models.rows import Row, Where, mask
+
+
+@dataclass(slots=True)
+class Pass:
+    """The columns of one forward pass, on the host, so that masks cost no device synchronisation.
+
+    Attributes:
+        positions: `[rows, columns]`, a token's index in its row; -1 for padding and for finished rows.
+        prompts: `[rows]` prompt lengths; None in a forward pass about whose rows nothing is known.
+    """
+
+    positions: np.ndarray
+    prompts: np.ndarray | None
+    _masks: dict[Where | tuple[int, ...], np.ndarray] = field(default_factory=dict)
+
+    def mask(self, where: Where | tuple[int, ...]) -> np.ndarray:
+        """Booleans `[rows, columns]`: the columns that `where` means."""
+        found = self._masks.get(where)
+        if found is None:
+            prompts = self.prompts
+            if prompts is None:
+                if where != "all" and not isinstance(where, tuple):
+                    raise ModelError(
+                        f"an edit at {where!r} needs to know each row's prompt: "
+                        "pass rows= to edited(), or use read() and generate()"
+                    )
+                prompts = np.zeros(len(self.positions), np.int64)
+            found = self._masks[where] = mask(where, self.positions, prompts)
+        return found
+
+
+def right_padded(rows: Sequence[Row]) -> tuple[np.ndarray, Pass]:
+    """Ids `[rows, columns]` with 0 as padding after each row, and the pass they make."""
+    lengths = np.array([len(row) for row in rows])
+    columns = np.arange(lengths.max())
+    positions = np.where(columns < lengths[:, None], columns, -1)
+    return _filled(rows, positions), Pass(positions, np.array([row.prompt for row in rows]))
+
+
+def left_padded(rows: Sequence[Row]) -> tuple[np.ndarray, Pass]:
+    """Ids `[rows, columns]` with 0 as padding before each row, and the pass they make."""
+    lengths = np.array([len(row) for row in rows])
+    width = lengths.max()
+    positions = np.maximum(np.arange(width) - (width - lengths[:, None]), -1)
+    return _filled(rows, positions), Pass(positions, np.array([row.prompt for row in rows]))
+
+
+def _filled(rows: Sequence[Row], positions: np.ndarray) -> np.ndarray:
+    ids = np.zeros(positions.shape, np.int64)
+    for line, at, row in zip(ids, positions, rows, strict=True):
+        line[at >= 0] = row.ids
+    return ids
+
+
+def pass_of_call(ids: Tensor, attention_mask: object) -> Pass:
+    """The pass of a call made from outside: positions from its attention mask, prompts unknown."""
+    rows, columns = ids.shape[:2]
+    if isinstance(attention_mask, Tensor) and attention_mask.ndim == 2:
+        real = attention_mask.detach().to("cpu", torch.bool).numpy()
+        positions = np.where(real, np.cumsum(real, 1) - 1, -1)[:, -columns:]
+    else:
+        positions = np.broadcast_to(np.arange(columns), (rows, columns))
+    return Pass(positions, None)

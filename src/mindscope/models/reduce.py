@@ -1,0 +1,136 @@
+"""Reductions of activations while they stream past, so that `[rows, tokens, width]` is never kept."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mindscope.errors import ModelError
+from mindscope.models.rows import Where, check_where
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """The mean over the tokens of `where`: `[width]` a row, summed in float32."""
+
+    where: Where | tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        check_where(self.where)
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The last token of `where`: `[width]` a row. `Last("prompt")` is where the answer is about to begin."""
+
+    where: Where | tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        check_where(self.where)
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Every token of `where`: `[tokens, width]` a row."""
+
+    where: Where | tuple[int, ...] = "all"
+
+    def __post_init__(self) -> None:
+        check_where(self.where)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Project:
+    """Inner products of every token of `where` with k directions: `[tokens, k]` a row.
+
+    The directions are taken as they are; unit vectors give projections in the activations' own units.
+    """
+
+    directions: Float[Tensor, "k width"]
+    where: Where | tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        check_where(self.where)
+        if self.directions.ndim != 2 or not self.directions.is_floating_point():
+            raise ModelError(f"directions must be float [k, width], got shape {tuple(self.directions.shape)}")
+        if not torch.isfinite(self.directions).all():
+            raise ModelError("directions hold NaN or infinity")
+
+
+Reduction = Mean | Last | Raw | Project
+
+
+class _Sums:
+    """Running sums and counts per row."""
+
+    def __init__(self, rows: int, width: int, device: torch.device):
+        self.sums = torch.zeros(rows, width, device=device)
+        self.counts = np.zeros(rows, np.int64)
+
+    def take(self, slots: np.ndarray, hidden: Tensor, mask: np.ndarray) -> None:
+        self.counts[slots] += mask.sum(1)
+        if hidden.shape[1] == 1:
+            rows = np.flatnonzero(mask[:, 0])
+            values = hidden[:, 0] if len(rows) == len(mask) else hidden[rows, 0]
+            slots = slots[rows]
+        else:
+            weights = torch.from_numpy(mask).to(hidden.device, torch.float32).unsqueeze(1)
+            values = (weights @ hidden.float()).squeeze(1)
+        self.sums.index_add_(0, torch.from_numpy(slots).to(self.sums.device), values.to(self.sums))
+
+    def result(self, slot: int) -> Tensor:
+        count = int(self.counts[slot])
+        return self.sums[slot] / count if count else torch.full_like(self.sums[slot], float("nan"))
+
+
+class _Lasts:
+    """The latest token seen per row."""
+
+    def __init__(self, rows: int, width: int, device: torch.device):
+        self.values = torch.full((rows, width), float("nan"), device=device)
+
+    def take(self, slots: np.ndarray, hidden: Tensor, mask: np.ndarray) -> None:
+        rows = np.flatnonzero(mask.any(1))
+        columns = mask.shape[1] - 1 - mask[rows, ::-1].argmax(1)
+        self.values[slots[rows]] = hidden[rows, columns].to(self.values)
+
+    def result(self, slot: int) -> Tensor:
+        return self.values[slot].clone()
+
+
+class _Tokens:
+    """Every chosen token per row, projected first where there are directions."""
+
+    def __init__(self, rows: int, width: int, device: torch.device, directions: Tensor | None):
+        self.directions = None if directions is None else directions.to(device, torch.float32)
+        self.parts: list[list[Tensor]] = [[] for _ in range(rows)]
+        self.width = width if directions is None else directions.shape[0]
+
+    def take(self, slots: np.ndarray, hidden: Tensor, mask: np.ndarray) -> None:
+        rows = np.flatnonzero(mask.any(1))
+        for row in rows:
+            tokens = hidden[row, torch.from_numpy(mask[row]).to(hidden.device)].float()
+            if self.directions is not None:
+                tokens = tokens @ self.directions.to(tokens.device).T
+            self.parts[slots[row]].append(tokens.cpu())
+
+    def result(self, slot: int) -> Tensor:
+        return torch.cat([torch.zeros(0, self.width), *self.parts[slot]])
+
+
+Sink = _Sums | _Lasts | _Tokens
+
+
+def sink(reduction: Reduction, rows: int, width: int, device: torch.device) -> Sink:
+    """What gathers one reduction for a batch of rows."""
+    match reduction:
+        case Mean():
+            return _Sums(rows, width, device)
+        case Last():
+            return _Lasts(rows, width, device)
+        case Raw():
+            return _Tokens(rows, width, device, None)
+        case Project():
+            return _Tokens(rows, width, device, reduction.directions)

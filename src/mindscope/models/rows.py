@@ -1,0 +1,103 @@
+"""A row is one conversation as the model sees it: token ids, and which of them are whose."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+import numpy as np
+
+from mindscope.errors import ModelError
+
+Role = Literal["system", "user", "assistant", "special"]
+Where = Literal["all", "prompt", "answer", "last_prompt", "response"]
+"""Which tokens of a row are meant.
+
+`response` is `last_prompt` and `answer` together: the positions from which the answer is predicted. The
+papers that steer "the last position of each forward pass" while generating steer these.
+"""
+
+WHERES: tuple[Where, ...] = ("all", "prompt", "answer", "last_prompt", "response")
+
+
+class Message(TypedDict):
+    """One turn of a conversation."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Token ids whose first `prompt` tokens are the prompt and whose remaining tokens are the answer.
+
+    `roles` names the speaker of every token; `special` marks what the chat template wrote. Left out, the
+    prompt is the user's and the answer the assistant's.
+    """
+
+    ids: tuple[int, ...]
+    prompt: int
+    roles: tuple[Role, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.prompt <= len(self.ids):
+            raise ModelError(
+                f"a row of {len(self.ids)} tokens cannot have a prompt of {self.prompt}; "
+                "prompt counts the tokens before the answer"
+            )
+        if not self.roles:
+            answer = len(self.ids) - self.prompt
+            object.__setattr__(self, "roles", ("user",) * self.prompt + ("assistant",) * answer)
+        elif len(self.roles) != len(self.ids):
+            raise ModelError(
+                f"a row of {len(self.ids)} tokens has {len(self.roles)} roles; give one role per token"
+            )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def answer(self) -> tuple[int, ...]:
+        """The ids after the prompt."""
+        return self.ids[self.prompt :]
+
+    def answered(self, ids: Sequence[int]) -> "Row":
+        """This row with more answer tokens after its own."""
+        return Row((*self.ids, *ids), self.prompt, (*self.roles, *("assistant",) * len(ids)))
+
+
+def check_where(where: Where | tuple[int, ...]) -> None:
+    """Refuse what names no set of tokens."""
+    if isinstance(where, tuple):
+        if not all(isinstance(position, int) and position >= 0 for position in where):
+            raise ModelError(f"positions count from 0 at the row's first token, got {where}")
+    elif where not in WHERES:
+        raise ModelError(
+            f"unknown positions {where!r}; use one of {', '.join(WHERES)} or a tuple of positions"
+        )
+
+
+def mask(where: Where | tuple[int, ...], positions: np.ndarray, prompts: np.ndarray) -> np.ndarray:
+    """Which columns of a batch `where` means.
+
+    Args:
+        where: the tokens meant.
+        positions: `[rows, columns]`, the index in its row of the token in each column, -1 for padding.
+        prompts: `[rows]`, the prompt length of each row.
+
+    Returns:
+        Booleans `[rows, columns]`, never true on padding.
+    """
+    if isinstance(where, tuple):
+        return np.isin(positions, where) & (positions >= 0)
+    bound = prompts[:, None]
+    match where:
+        case "all":
+            return positions >= 0
+        case "prompt":
+            return (positions >= 0) & (positions < bound)
+        case "answer":
+            return positions >= bound
+        case "last_prompt":
+            return (positions >= 0) & (positions == bound - 1)
+        case "response":
+            return positions >= np.maximum(bound - 1, 0)
