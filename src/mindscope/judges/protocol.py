@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, Self
+from typing import Any, Literal, NamedTuple, Protocol
 
 from mindscope.errors import DataError, JudgeError
 
@@ -59,22 +59,22 @@ class Score:
             raise JudgeError(f"a score lies between 0 and 100, not at {self.value}")
 
     @classmethod
-    def of(cls, value: float, detail: str = "") -> Self:
-        return cls(value, "scored", detail)
+    def of(cls, value: float | int, detail: str = "") -> "Score":
+        return cls(float(value), "scored", detail)
 
     @classmethod
-    def refusal(cls, detail: str = "") -> Self:
+    def refusal(cls, detail: str = "") -> "Score":
         return cls(None, "refusal", detail)
 
     @classmethod
-    def missing(cls, detail: str) -> Self:
+    def missing(cls, detail: str) -> "Score":
         return cls(None, "missing", detail)
 
     def to_json(self) -> dict[str, Any]:
         return {"value": self.value, "status": self.status, "detail": self.detail}
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
+    def from_json(cls, document: Mapping[str, Any]) -> "Score":
         return cls(document["value"], document["status"], document["detail"])
 
 
@@ -89,8 +89,11 @@ class Judgement:
         return {"trait": self.trait.to_json(), "coherence": self.coherence.to_json()}
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
+    def from_json(cls, document: Mapping[str, Any]) -> "Judgement":
         return cls(Score.from_json(document["trait"]), Score.from_json(document["coherence"]))
+
+
+EMPTY = Judgement(*[Score.missing("the answer is empty")] * 2)
 
 
 class Judge(Protocol):

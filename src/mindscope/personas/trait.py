@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from mindscope.errors import DataError
 from mindscope.judges.protocol import Rubric
 from mindscope.personas.trait_files import Split, decode, read_trait_document
+from mindscope.store import write_text
 
 SCHEMA = "mindscope.trait/1"
 
@@ -42,8 +43,8 @@ class Contrast(BaseModel):
 class Trait(BaseModel):
     """All it takes to extract and to score one trait of character; frozen.
 
-    Saved as JSON or YAML with ``schema: mindscope.trait/1``. A trait read from one half of a published pair of
-    files has questions for one purpose only; `questions` refuses to hand out the empty half.
+    Saved as JSON or YAML with ``schema: mindscope.trait/1``. A trait read from one half of a published pair
+    of files has questions for one purpose only; `questions` refuses to hand out the empty half.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,7 +59,7 @@ class Trait(BaseModel):
     provenance: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> "Trait":
         for place in ("{question}", "{answer}"):
             if place not in self.eval_prompt:
                 raise ValueError(f"eval_prompt has no {place}")
@@ -101,8 +102,6 @@ class Trait(BaseModel):
 
     def save(self, path: str | Path) -> None:
         """Writes JSON (``.json``) or YAML (``.yaml``, ``.yml``)."""
-        from mindscope.store import write_text
-
         match Path(path).suffix:
             case ".json":
                 write_text(path, json.dumps(self.document(), indent=2, ensure_ascii=False) + "\n")
@@ -121,12 +120,13 @@ class Trait(BaseModel):
         )
 
     @classmethod
-    def load(cls, source: str | Path, *, evaluation: str | Path | None = None) -> Self:
+    def load(cls, source: str | Path, *, evaluation: str | Path | None = None) -> "Trait":
         """A bundled trait by its name, or a trait file by its path.
 
-        A published ``{instruction, questions, eval_prompt}`` file holds the questions of one purpose: those of
-        ``source`` are for extraction, those of ``evaluation`` for evaluation. Files that lie as they were published
-        (``trait_data_extract/NAME.json`` and ``trait_data_eval/NAME.json``) find their other half themselves.
+        A published ``{instruction, questions, eval_prompt}`` file holds the questions of one purpose: those
+        of ``source`` are for extraction, those of ``evaluation`` for evaluation. Files that lie as they were
+        published (``trait_data_extract/NAME.json`` and ``trait_data_eval/NAME.json``) find their other half
+        themselves.
         """
         path = Path(source)
         if isinstance(source, str) and path.name == source and not path.suffix:
@@ -140,7 +140,7 @@ class Trait(BaseModel):
         )
 
     @classmethod
-    def parse(cls, document: Mapping[str, Any], *, source: str = "trait") -> Self:
+    def parse(cls, document: Mapping[str, Any], *, source: str = "trait") -> "Trait":
         """A trait out of a mapping; ``source`` names it where something is wrong (DataError, one line)."""
         schema = document.get("schema", SCHEMA)
         if schema != SCHEMA:

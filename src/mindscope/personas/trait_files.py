@@ -1,7 +1,7 @@
 """Trait documents on disk: JSON or YAML, in our format or as they were published with the paper.
 
-A published file is ``{instruction: [{pos, neg}], questions: [...], eval_prompt}`` and holds the questions of one
-purpose; the other half of the pair lies beside it, and the file's name is the trait's.
+A published file is ``{instruction: [{pos, neg}], questions: [...], eval_prompt}`` and holds the questions of
+one purpose; the other half of the pair lies beside it, and the file's name is the trait's.
 """
 
 import json
@@ -81,5 +81,7 @@ def _published_halves(path: Path, evaluation: Path | None) -> dict[Split, Path]:
         return {"extraction": path, "evaluation": evaluation}
     if path.parent.name not in _PUBLISHED_FOLDERS.values():
         return {"extraction": path}
-    beside = {split: path.parent.parent / folder / path.name for split, folder in _PUBLISHED_FOLDERS.items()}
+    beside: dict[Split, Path] = {
+        split: path.parent.parent / folder / path.name for split, folder in _PUBLISHED_FOLDERS.items()
+    }
     return {split: half for split, half in beside.items() if half.exists()}

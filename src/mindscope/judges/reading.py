@@ -1,0 +1,69 @@
+"""Reading a score out of what a judge said: out of its first token's log-probabilities, or out of its text.
+
+Chen et al. 2025, arXiv 2507.21509, section 2.1 and appendix B: the score is the mean of the integers 0 to 100
+weighted with their probabilities, and there is none where they hold less than a quarter of the probability.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+
+from mindscope.judges.prompts import REFUSAL
+from mindscope.judges.protocol import Score
+
+MIN_MASS = 0.25
+
+_NUMBER = re.compile(r"0|[1-9]\d?|100")
+_ANSWER = re.compile(r"[\s\"'`*(\[]*(0|[1-9]\d?|100)[\s\"'`*)\]]*(?:/\s*100|%|points?)?[.\s\"'`*)\]]*")
+
+
+def weighted_score(
+    numbers: Mapping[int, float], refusal: float, *, min_mass: float = MIN_MASS, instead: str = ""
+) -> Score:
+    """The expected number Σ p·k / Σ p.
+
+    Args:
+        numbers: probability of each integer 0 to 100 as the answer.
+        refusal: probability of REFUSAL as the answer, which it is where this exceeds all numbers together.
+        min_mass: the least probability of all numbers together that makes a score.
+        instead: what the judge would rather have said, for the detail of a missing score.
+    """
+    mass = math.fsum(numbers.values())
+    if refusal > mass:
+        return Score.refusal(f"REFUSAL has probability {refusal:.3f}, all numbers together {mass:.3f}")
+    if mass < min_mass:
+        said = f", it began with {instead!r}" if instead else ""
+        return Score.missing(f"the judge gave numbers only {mass:.3f} of the probability{said}")
+    mean = math.fsum(number * p for number, p in numbers.items()) / mass
+    return Score.of(min(max(mean, 0.0), 100.0))
+
+
+def score_of_top_tokens(top: Iterable[tuple[str, float]]) -> Score | None:
+    """The score in a first token's alternatives, ``(token, log-probability)``.
+
+    None where every number among them is a single digit: then the endpoint's tokenizer may write "85" as "8",
+    "5", and its first token alone does not tell 8 from 85.
+    """
+    top = [(token.strip(" ▁Ġ\n"), math.exp(logprob)) for token, logprob in top]
+    numbers: dict[int, float] = {}
+    for token, p in top:
+        if _NUMBER.fullmatch(token):
+            numbers[int(token)] = numbers.get(int(token), 0.0) + p
+    refusal = math.fsum(p for token, p in top if len(token) > 1 and REFUSAL.startswith(token))
+    instead = max(top, key=lambda alternative: alternative[1])[0] if top else ""
+    score = weighted_score(numbers, refusal, instead=instead)
+    return None if score.value is not None and max(numbers) < 10 else score
+
+
+def score_of_text(text: str) -> Score:
+    """The number a judge wrote, if it wrote just that; prose is a missing score, never a guess."""
+    if text.strip(" \n\"'`*.([").upper().startswith(REFUSAL):
+        return Score.refusal()
+    first_line = text.strip().partition("\n")[0]
+    number = _ANSWER.fullmatch(first_line)
+    if number is None:
+        shown = " ".join(text.split())
+        return Score.missing(
+            f"the judge wrote {shown[:80]!r} instead of a number" if shown else "the judge wrote nothing"
+        )
+    return Score.of(float(number[1]))

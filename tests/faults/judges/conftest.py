@@ -1,0 +1,101 @@
+"""An OpenAI-compatible server on loopback that says what a test tells it to say."""
+
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+
+@dataclass
+class Reply:
+    """What the server answers: a completion, or an HTTP error, after ``delay`` seconds."""
+
+    text: str = ""
+    top: dict[str, float] | None = None  # probabilities of the first token's alternatives
+    refusal: str | None = None
+    finish: str = "stop"
+    status: int = 200
+    error: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+
+    def body(self) -> dict[str, Any]:
+        if self.status != 200:
+            return {"error": {"message": self.error, "type": "error"}}
+        logprobs = None
+        if self.top is not None:
+            alternatives = [{"token": t, "logprob": math.log(p), "bytes": None} for t, p in self.top.items()]
+            logprobs = {"content": [{**alternatives[0], "top_logprobs": alternatives}], "refusal": None}
+        message = {"role": "assistant", "content": self.text, "refusal": self.refusal}
+        choice = {"index": 0, "finish_reason": self.finish, "message": message, "logprobs": logprobs}
+        return {"id": "1", "object": "chat.completion", "created": 0, "model": "fake", "choices": [choice]}
+
+
+class FakeEndpoint:
+    """Counts and keeps the requests; ``answer(request)`` decides each reply."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[dict[str, Any]], Reply] = lambda request: Reply("50", {"50": 1.0})
+        self.requests: list[dict[str, Any]] = []
+        self.times: list[float] = []
+        self.at_once = 0
+        self.most_at_once = 0
+        self._lock = threading.Lock()
+        endpoint = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                reply = endpoint.take(request)
+                body = json.dumps(reply.body()).encode()
+                try:
+                    self.send_response(reply.status)
+                    for name, value in {**reply.headers, "content-type": "application/json"}.items():
+                        self.send_header(name, value)
+                    self.send_header("content-length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+                except OSError:
+                    pass  # the client gave up waiting
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def take(self, request: dict[str, Any]) -> Reply:
+        with self._lock:
+            self.requests.append(request)
+            self.times.append(time.monotonic())
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+            reply = self.answer(request)
+        time.sleep(reply.delay)
+        with self._lock:
+            self.at_once -= 1
+        return reply
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def endpoint() -> Iterator[FakeEndpoint]:
+    fake = FakeEndpoint()
+    yield fake
+    fake.close()
+
+
+@pytest.fixture
+def reply() -> type[Reply]:
+    return Reply

@@ -1,0 +1,53 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mindscope.errors import DataError, JudgeError
+from mindscope.judges import Judgement, Rubric, Score, mean_score
+
+
+def test_refusals_and_missing_scores_do_not_lower_the_mean():
+    scores = [Score.of(80), Score.refusal(), Score.of(100), Score.missing("timeout"), Score.missing("prose")]
+    assert mean_score(scores) == (90.0, 2, 1, 2)
+    assert mean_score([Score.refusal(), Score.missing("timeout")]) == (None, 0, 1, 1)
+    assert mean_score([]) == (None, 0, 0, 0)
+
+
+@given(st.lists(st.floats(0, 100), min_size=1))
+def test_mean_lies_between_the_extremes(values):
+    mean = mean_score([Score.of(value) for value in values]).mean
+    assert mean is not None
+    assert min(values) - 1e-9 <= mean <= max(values) + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        (0.0, "refusal"),
+        (0.0, "missing"),
+        (None, "scored"),
+        (-1.0, "scored"),
+        (100.1, "scored"),
+        (math.nan, "scored"),
+    ],
+)
+def test_senseless_scores_cannot_be_made(value, status):
+    with pytest.raises(JudgeError):
+        Score(value, status)
+
+
+def test_judgements_survive_json():
+    judgement = Judgement(Score.of(12.5), Score.missing("timeout"))
+    assert Judgement.from_json(judgement.to_json()) == judgement
+
+
+def test_a_rubric_needs_both_places():
+    with pytest.raises(DataError, match=r"'evil' has no \{answer\}"):
+        Rubric("evil", "", "Rate {question}")
+
+
+def test_braces_in_the_texts_stay():
+    rubric = Rubric("evil", "", 'JSON {"a": 1}: {question} | {answer}')
+    assert rubric.fill("{answer}", "{question} {0}") == 'JSON {"a": 1}: {answer} | {question} {0}'
