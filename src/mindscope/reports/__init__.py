@@ -1,0 +1,9 @@
+"""Results as one self-contained HTML page: figures, tables and answers side by side, out of plain values.
+
+A page asks for nothing from the network, runs no script, and follows the reader's light or dark theme.
+"""
+
+from mindscope.reports.figures import Line, bars_by_layer, heatmap, lines_with_bands
+from mindscope.reports.report import Answer, Report, Sample
+
+__all__ = ["Answer", "Line", "Report", "Sample", "bars_by_layer", "heatmap", "lines_with_bands"]
