@@ -24,6 +24,7 @@ class Place:
         width: the size of the last axis where it is the residual stream's, else None until it is seen.
         heads: how many heads a per-head tensor has, for points that some families keep per head.
         part: takes the point out of the module's tensor where a fused projection holds more than it.
+        runs_again: whether activation checkpointing runs the module a second time in the backward pass.
     """
 
     address: str
@@ -31,7 +32,8 @@ class Place:
     side: str
     width: int | None
     heads: int
-    part: Callable[[Tensor], Tensor] | None = None
+    part: Callable[[Tensor], Tensor] | None
+    runs_again: bool
 
     def tokens(self, hidden: Tensor, rows: int, columns: int) -> Tensor:
         """The point as `[rows, columns, width]`, however the family lays it out."""
@@ -65,9 +67,9 @@ def find(engine: EagerModel, address: str) -> Place:
         raise ModelError(f"{address!r} is no place in this model: {_first_sentence(error)}") from error
     spec = point_spec(name, 1)
     width = engine.d_model if spec is not None and spec.width is Width.D_MODEL else None
-    return Place(
-        address, module, side, width, _heads(engine, name, layer or 0), _part(engine, name, layer or 0)
-    )
+    part = _part(engine, name, layer or 0)
+    runs_again = layer is not None and module is not engine.arch.block(layer)
+    return Place(address, module, side, width, _heads(engine, name, layer or 0), part, runs_again)
 
 
 def _heads(engine: EagerModel, name: str, layer: int) -> int:
@@ -80,10 +82,9 @@ def _part(engine: EagerModel, name: str, layer: int) -> Callable[[Tensor], Tenso
     if name in ("mlp_pre", "mlp_pre_linear") and (fused := engine.arch.fused_gate_up(layer)) is not None:
         layout, branch = fused[1], "gate" if name == "mlp_pre" else "up"
         return lambda slab: split_fused_gate_up(slab, layout)[branch]
-    multipliers = dict(
-        zip(("attn_out_post", "mlp_out_post"), engine.arch.quirks.residual_multipliers, strict=True)
-    )
-    if (scale := multipliers.get(name, 1.0)) != 1.0:
+    attention, mlp = engine.arch.quirks.residual_multipliers
+    scale = {"attn_out_post": attention, "mlp_out_post": mlp}.get(name, 1.0)
+    if scale != 1.0:
         return lambda unscaled: unscaled * scale
     return None
 

@@ -1,6 +1,6 @@
 """Writing into a model: an edit, and the program that applies many rows' edits in one operation."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -66,7 +66,7 @@ class _Stage:
     vectors: Float[Tensor, "rows 1 width"]  # add, replace: value * v; else v^; zero for rows without the edit
     values: Float[Tensor, "rows 1"]
     members: Mapping[Where | tuple[int, ...], np.ndarray]  # positions -> which rows, [rows, 1]
-    _cast: dict[tuple[torch.dtype, torch.device], Tensor] = field(default_factory=dict)
+    _cast: dict[tuple[torch.dtype, torch.device, bool], Tensor] = field(default_factory=dict)
 
     def apply(self, hidden: Tensor, now: Pass) -> Tensor:
         chosen = np.zeros(now.positions.shape, bool)
@@ -96,13 +96,11 @@ class _Stage:
         return torch.addcmul(wide, change, vectors).to(hidden.dtype)
 
     def _vectors(self, hidden: Tensor) -> Tensor:
-        key = (hidden.dtype, hidden.device)
-        found = self._cast.get(key)
-        if found is None:
-            found = self.vectors.to(hidden.device, hidden.dtype)
-            if not found.requires_grad:  # a cast that carries a graph lives for one backward pass only
-                self._cast[key] = found
-        return found
+        # Tensors made in inference mode are of no use to autograd, so each mode has its own.
+        key = (hidden.dtype, hidden.device, torch.is_inference_mode_enabled())
+        if key not in self._cast:
+            self._cast[key] = self.vectors.to(hidden.device, hidden.dtype)
+        return self._cast[key]
 
 
 class Program:
@@ -112,25 +110,26 @@ class Program:
         """Compile one list of edits per row; a single list stands for every row."""
         self.stages: dict[str, list[_Stage]] = {}
         self.places: dict[str, Place] = {}
+        self.learned = any(edit.vector.requires_grad for row in edits for edit in row)
         for address in dict.fromkeys(edit.address for row in edits for edit in row):
             self.places[address] = place(address)
             mine = [[edit for edit in row if edit.address == address] for row in edits]
             self.stages[address] = list(_stages(mine, device))
 
-    def apply(self, address: str, hidden: Tensor, now: Pass) -> Tensor:
+    def apply(self, place: Place, hidden: Tensor, now: Pass) -> Tensor:
         """The activations of one place, edited."""
-        place = self.places[address]
         tokens = place.tokens(hidden, *now.positions.shape)
-        for stage in self.stages[address]:
+        for stage in self.stages[place.address]:
             tokens = stage.apply(tokens, now)
         return tokens.view(hidden.shape) if hidden.ndim == 2 else tokens
 
 
-def _stages(edits: Sequence[Sequence[Edit]], device: torch.device):
+def _stages(edits: Sequence[Sequence[Edit]], device: torch.device) -> Iterator[_Stage]:
     """Each row's k-th edit happens in step k; rows doing the same operation there share a stage."""
     for step in range(max(map(len, edits), default=0)):
         here = [row[step] if step < len(row) else None for row in edits]
-        for op in dict.fromkeys(edit.op for edit in here if edit is not None):
+        ops: list[Op] = [edit.op for edit in here if edit is not None]
+        for op in dict.fromkeys(ops):
             yield _stage(op, [edit if edit is not None and edit.op == op else None for edit in here], device)
 
 

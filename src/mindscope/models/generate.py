@@ -1,8 +1,9 @@
 """Generating: batches of answers, each row with its own edits and seed, read while they are written."""
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,20 +11,19 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from mindscope.errors import ModelError
+from mindscope.models.chat import decode
+from mindscope.models.core import Core, Edits
 from mindscope.models.edits import Edit
-from mindscope.models.hooks import Tap
 from mindscope.models.passes import Pass, left_padded
-from mindscope.models.read import Progress, Read
-from mindscope.models.reduce import sink
-from mindscope.models.rows import Row, mask
+from mindscope.models.read import Progress, Read, read, tap
+from mindscope.models.rows import Row, reaches_answer
 from mindscope.models.sample import Sampling, draw, uniforms
 from mindscope.models.text import Stops, Stream
 
-if TYPE_CHECKING:
-    from mindscope.models.model import Model
-
 OnToken = Callable[[int, int, str], object]
 """Called with (index of the row, token id, text that became certain); raising ends the generation."""
+
+_WORTH_COMPACTING = 0.9  # copying the cache costs about as much as one step, so it pays soon
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,12 @@ class Generation:
     """One answer.
 
     Attributes:
-        row: the prompt and the answer's ids, without the token that ended it.
-        text: the answer, special tokens left out.
+        row: the prompt and the answer's ids, without the token or stop string that ended it.
+        text: the answer, special tokens left out. Where a stop string begins inside a token, the token's
+            first characters are here while the token is not in `row`.
         finish: `stop` where the model ended or a stop string came, `length` where it was cut.
-        reads: what was read, float32 on the CPU: `[width]` for Mean and Last (NaN where the row has no
-            token there), `[tokens, width or k]` for Raw and Project.
+        reads: what was read of `row`, float32 on the CPU: `[width]` for Mean and Last (NaN where the row has
+            no such token), `[tokens, width or k]` for Raw and Project.
     """
 
     row: Row
@@ -45,175 +46,180 @@ class Generation:
 
 
 def generate(
-    model: "Model",
+    core: Core,
     rows: Sequence[Row],
     sampling: Sampling,
     *,
-    edits: Sequence[Edit] | Sequence[Sequence[Edit]] | None = None,
-    reads: Mapping[str, Read] | None = None,
-    seeds: Sequence[int] | None = None,
-    batch_rows: int = 64,
-    progress: Progress | None = None,
-    on_token: OnToken | None = None,
+    eos_ids: Set[int],
+    edits: Edits | None,
+    reads: Mapping[str, Read],
+    seeds: Sequence[int] | None,
+    batch_rows: int,
+    progress: Progress | None,
+    on_token: OnToken | None,
 ) -> list[Generation]:
     """See `Model.generate`."""
-    model.check_rows(rows, new=1)
+    core.check_rows(rows, filled=True, new=1)
     if seeds is not None and len(seeds) != len(rows):
         raise ModelError(f"{len(seeds)} seeds for {len(rows)} rows; give one seed per row")
-    own = model.edits_of(edits, len(rows))
+    own = core.edits_of(edits, len(rows))
     found: dict[int, Generation] = {}
-
-    def finished(index: int, generation: Generation) -> None:
-        found[index] = generation
-        if progress is not None:
-            progress(len(found), len(rows))
-
     order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
     for start in range(0, len(order), batch_rows):
-        indices = order[start : start + batch_rows]
-        batch = _Batch(
-            model,
-            [rows[i] for i in indices],
-            sampling,
-            [own[i] for i in indices] if own else None,
-            reads or {},
-            uniforms(sampling, indices, seeds),
-        )
-        batch.run(
-            lambda slot, generation, indices=indices: finished(indices[slot], generation),
-            None
-            if on_token is None
-            else lambda slot, *token, indices=indices: on_token(indices[slot], *token),
-        )
+        batch = _Batch(core, rows, order[start : start + batch_rows], sampling, eos_ids, own, reads, seeds)
+        for index, generation in batch.run(on_token):
+            found[index] = generation
+            if progress is not None:
+                progress(len(found), len(rows))
     return [found[i] for i in range(len(rows))]
 
 
 class _Batch:
-    """Rows that are generated side by side; line i of every tensor belongs to row `slots[i]`."""
+    """Rows that are written side by side.
+
+    A row's slot is its place in the batch as it began; `slots` tells which of them are still in the tensors,
+    line by line.
+    """
 
     def __init__(
         self,
-        model: "Model",
+        core: Core,
         rows: Sequence[Row],
+        indices: Sequence[int],
         sampling: Sampling,
+        eos_ids: Set[int],
         edits: Sequence[Sequence[Edit]] | None,
         reads: Mapping[str, Read],
-        random: np.ndarray,
+        seeds: Sequence[int] | None,
     ):
-        self.model, self.rows, self.sampling, self.edits, self.reads = model, rows, sampling, edits, reads
-        self.random = torch.from_numpy(random).to(model.device)
-        self.slots = np.arange(len(rows))
-        self.answers: list[list[int]] = [[] for _ in rows]
-        self.finish: list[Literal["stop", "length"] | None] = [None] * len(rows)
-        room = model.context_length or np.iinfo(np.int64).max
-        self.limits = [min(sampling.max_new_tokens, room - len(row)) for row in rows]
-        self.cache = DynamicCache(config=model.hf.config)
-        self.program = model.program(edits) if edits else None
-        self.taps = {
-            name: Tap(
-                place, read.reduce.where, sink(read.reduce, len(rows), model.width(place), model.device)
-            )
-            for name, read in reads.items()
-            for place in [model.place_of(read)]
-        }
-        self.reads_answers = any(_may_read_answers(tap.where) for tap in self.taps.values())
-        self.stops = Stops(model.tokenizer, sampling.stop)
-
-    def run(
-        self, finished: Callable[[int, Generation], None], on_token: Callable[[int, int, str], object] | None
-    ) -> None:
-        streams = (
-            [Stream(self.model.tokenizer, self.sampling.stop, row.answer) for row in self.rows]
-            if on_token
-            else None
+        self.core, self.sampling, self.eos_ids, self.reads, self.indices = (
+            core,
+            sampling,
+            eos_ids,
+            reads,
+            indices,
         )
+        self.rows = [rows[i] for i in indices]
+        self.edits = [edits[i] for i in indices] if edits else None
+        self.program = core.program(self.edits) if self.edits else None
+        self.taps = {name: tap(core, one, len(indices)) for name, one in reads.items()}
+        self.random = torch.from_numpy(uniforms(sampling, indices, seeds)).to(core.device)
+        self.stops = Stops(core.tokenizer, sampling.stop)
+        self.cache = DynamicCache(config=core.hf.config)
+        self.slots = np.arange(len(indices))
+        self.answers: list[list[int]] = [[] for _ in indices]
+        self.cut_texts: dict[int, str] = {}
+        self.finish: list[Literal["stop", "length"] | None] = [None] * len(indices)
+        room = core.context_length or sys.maxsize
+        self.limits = [min(sampling.max_new_tokens, room - len(row)) for row in self.rows]
+
+    def run(self, on_token: OnToken | None) -> Iterator[tuple[int, Generation]]:
+        """Write all answers; yields (index of the row, generation) as they end."""
+        streams = [Stream(self.stops) for _ in self.rows]
+        # A row that was cut has a newest token that no pass has seen, though the reads of answers want it.
+        owes_a_pass = any(reaches_answer(one.reduce.where) for one in self.reads.values())
         ids, now = left_padded(self.rows)
         self.real = now.positions >= 0
-        logits = self._forward(ids, now, whole=True)
-        for step in range(self.sampling.max_new_tokens):
-            assert logits is not None
-            random = self.random[self._device(self.slots), step]
-            tokens = draw(logits, self.sampling, random).tolist()
-            unread: set[int] = set()  # rows whose last token has yet to pass through the model to be read
-            for slot, token in zip(self.slots.tolist(), tokens, strict=True):
-                if self.finish[slot] is not None:
-                    continue
+        logits = self._forward(ids, now, logits=True)
+        while logits is not None:
+            drawn = self._draw(logits)
+            feed: set[int] = set()
+            ended: list[int] = []
+            for slot, token in drawn.items():
                 self._accept(slot, token)
-                if streams is not None and on_token is not None:
-                    ended = self.finish[slot] is not None
-                    on_token(slot, token, streams[slot].add(self.answers[slot], ended=ended))
-                if self.finish[slot] == "length" and self.reads_answers:
-                    unread.add(slot)
-                elif self.finish[slot] is not None:
-                    finished(slot, self._generation(slot))
-            open_rows = {slot for slot in self.slots.tolist() if self.finish[slot] is None}
-            if not open_rows | unread:
-                return
-            tokens = self._compact(tokens, open_rows | unread)
-            logits = self._feed(tokens, open_rows | unread, whole=bool(open_rows))
-            for slot in unread:
-                finished(slot, self._generation(slot))
-            if not open_rows:
-                return
+                if on_token is not None:
+                    text = self._text(slot)
+                    on_token(
+                        self.indices[slot],
+                        token,
+                        streams[slot].add(text, ended=self.finish[slot] is not None),
+                    )
+                if self.finish[slot] is None or (owes_a_pass and self.finish[slot] == "length"):
+                    feed.add(slot)
+                if self.finish[slot] is not None:
+                    ended.append(slot)
+            logits = (
+                self._feed(feed, drawn, logits=any(self.finish[slot] is None for slot in feed))
+                if feed
+                else None
+            )
+            for slot in ended:
+                yield self.indices[slot], self._generation(slot)
+
+    def _draw(self, logits: Tensor) -> dict[int, int]:
+        """The next token of every row that goes on."""
+        lines = [line for line, slot in enumerate(self.slots.tolist()) if self.finish[slot] is None]
+        slots = self.slots[lines]
+        steps = [len(self.answers[slot]) for slot in slots]
+        chosen = logits if len(lines) == len(logits) else logits[lines]
+        return dict(
+            zip(slots.tolist(), draw(chosen, self.sampling, self.random[slots, steps]).tolist(), strict=True)
+        )
 
     def _accept(self, slot: int, token: int) -> None:
-        if token in self.model.eos_ids:
+        answer = self.answers[slot]
+        if token in self.eos_ids:
             self.finish[slot] = "stop"
             return
-        answer = self.answers[slot]
         answer.append(token)
         if self.stops.found(answer):
-            del answer[self.stops.keep(answer) :]
+            kept, self.cut_texts[slot] = self.stops.cut(answer)
+            del answer[kept:]
             self.finish[slot] = "stop"
         elif len(answer) == self.limits[slot]:
             self.finish[slot] = "length"
 
-    def _compact(self, tokens: list[int], needed: set[int]) -> list[int]:
-        """Let rows that are done leave the batch, once they are enough to pay for copying the cache."""
-        keep = [line for line, slot in enumerate(self.slots.tolist()) if slot in needed]
-        if len(keep) > 0.9 * len(self.slots):
-            return tokens
-        self.slots = self.slots[keep]
-        self.real = self.real[keep]
-        self.cache.batch_select_indices(self._device(np.array(keep)))
+    def _feed(self, feed: Set[int], drawn: Mapping[int, int], *, logits: bool) -> Tensor | None:
+        """Pass each of these rows' newest token through the model."""
+        live = np.isin(self.slots, list(feed))
+        if live.mean() < _WORTH_COMPACTING:
+            self._compact(np.flatnonzero(live))
+            live = np.isin(self.slots, list(feed))
+        slots = self.slots.tolist()
+        lengths = np.array([len(self.rows[slot]) + len(self.answers[slot]) for slot in slots])
+        ids = np.array([drawn[slot] if alive else 0 for slot, alive in zip(slots, live, strict=True)])
+        now = Pass(
+            np.where(live, lengths - 1, -1)[:, None], np.array([self.rows[slot].prompt for slot in slots])
+        )
+        self.real = np.concatenate([self.real, live[:, None]], 1)
+        return self._forward(ids[:, None], now, logits=logits)
+
+    def _compact(self, lines: np.ndarray) -> None:
+        """Let rows that are done leave the tensors."""
+        self.slots, self.real = self.slots[lines], self.real[lines]
+        self.cache.batch_select_indices(torch.from_numpy(lines).to(self.core.device))
         if self.edits is not None:
-            self.program = self.model.program([self.edits[slot] for slot in self.slots])
-        return [tokens[line] for line in keep]
+            self.program = self.core.program([self.edits[slot] for slot in self.slots])
 
-    def _feed(self, tokens: list[int], needed: set[int], *, whole: bool) -> Tensor | None:
-        """Pass each needed row's newest token through the model."""
-        live = np.array([slot in needed for slot in self.slots.tolist()])[:, None]
-        lengths = [len(self.rows[slot]) + len(self.answers[slot]) for slot in self.slots.tolist()]
-        positions = np.where(live, np.array(lengths)[:, None] - 1, -1)
-        now = Pass(positions, np.array([self.rows[slot].prompt for slot in self.slots.tolist()]))
-        self.real = np.concatenate([self.real, live], 1)
-        return self._forward(np.where(live, np.array(tokens)[:, None], 0), now, whole=whole)
-
-    def _forward(self, ids: np.ndarray, now: Pass, *, whole: bool) -> Tensor | None:
+    def _forward(self, ids: np.ndarray, now: Pass, *, logits: bool) -> Tensor | None:
         with torch.inference_mode():
-            return self.model.forward_pass(
+            return self.core.forward_pass(
                 ids,
                 now,
                 self.program,
                 list(self.taps.values()),
-                whole=whole,
+                logits=logits,
                 slots=self.slots,
                 cache=self.cache,
-                real=None if self.real.all() else self.real,
+                real=self.real,
             )
 
+    def _text(self, slot: int) -> str:
+        """The text after the row as it was given."""
+        return (
+            self.cut_texts[slot]
+            if slot in self.cut_texts
+            else decode(self.core.tokenizer, self.answers[slot])
+        )
+
     def _generation(self, slot: int) -> Generation:
-        row = self.rows[slot].answered(self.answers[slot])
-        finish = self.finish[slot]
+        row, finish = self.rows[slot].answered(self.answers[slot]), self.finish[slot]
         assert finish is not None
-        text = self.model.decode(row.answer)
-        reads = {name: tap.sink.result(slot).cpu() for name, tap in self.taps.items()}
-        return Generation(row, text, finish, reads)
-
-    def _device(self, indices: np.ndarray) -> Tensor:
-        return torch.from_numpy(indices).to(self.model.device)
-
-
-def _may_read_answers(where) -> bool:
-    """Whether a token behind the prompt can be meant."""
-    return isinstance(where, tuple) or bool(mask(where, np.array([[9]]), np.array([5])).any())
+        if slot in self.cut_texts and self.reads:
+            # The stop string's tokens were read before it was known for what it is.
+            edits = None if self.edits is None else [self.edits[slot]]
+            again = read(self.core, [row], self.reads, edits=edits, batch_tokens=len(row), progress=None)
+            reads = {name: reading.values[0] for name, reading in again.items()}
+        else:
+            reads = {name: one.sink.result(slot).cpu() for name, one in self.taps.items()}
+        return Generation(row, self._text(slot), finish, reads)

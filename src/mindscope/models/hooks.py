@@ -1,12 +1,13 @@
-"""What hangs on the model during one forward pass, and only then."""
+"""What hangs on the model during a forward pass, and only then."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
+from interp_engine import EagerModel
 from interp_engine.hooks import HookManager
 from torch import Tensor, nn
 
@@ -14,15 +15,23 @@ from mindscope.errors import ModelError
 from mindscope.models.addresses import Place
 from mindscope.models.edits import Program
 from mindscope.models.passes import Pass, pass_of_call
-from mindscope.models.reduce import Sink
 from mindscope.models.rows import Where
-
-if TYPE_CHECKING:
-    from mindscope.models.model import Model
 
 
 class Served(Exception):  # noqa: N818 - not an error: ends a pass whose reads have all been served
     """Raised from the last hook that something waits for, so that the rest of the model does not run."""
+
+
+class Sink(Protocol):
+    """Gathers what is read of the rows of a batch, one slot a row."""
+
+    def take(self, slots: np.ndarray, hidden: Tensor, mask: np.ndarray) -> None:
+        """Take in activations `[rows, columns, width]` where `mask` `[rows, columns]` is true."""
+        ...
+
+    def result(self, slot: int) -> Tensor:
+        """What has been gathered of one row."""
+        ...
 
 
 @dataclass(slots=True)
@@ -44,33 +53,32 @@ def attached(
     again whatever happens inside.
 
     Raises:
-        ModelError: a module that was waited for did not run, so an edit or read would be silently lost.
+        ModelError: a module that was waited for did not run, so an edit or a read would be silently lost.
     """
     waiting = {tap.place.address for tap in taps}
-    unwritten = set(program.places) if program else set()
+    unwritten = set(program.places) if program is not None else set()
 
-    def write(place: Place, hidden: Tensor) -> Tensor:
-        assert program is not None
+    def write(edits: Program, place: Place, hidden: Tensor) -> Tensor:
         unwritten.discard(place.address)
-        return program.apply(place.address, hidden, now)
+        return edits.apply(place, hidden, now)
 
-    def read(place: Place, mine: Sequence[Tap], hidden: Tensor) -> None:
-        tokens = place.tokens(hidden, *now.positions.shape)
+    def read(mine: Sequence[Tap], hidden: Tensor) -> None:
+        tokens = mine[0].place.tokens(hidden, *now.positions.shape)
         for tap in mine:
             mask = now.mask(tap.where)
             if mask.any():
                 tap.sink.take(slots, tokens, mask)
-        waiting.discard(place.address)
+        waiting.discard(mine[0].place.address)
         if stop_when_served and not waiting:
             raise Served
 
     with HookManager() as hooks:
         if program is not None:
             for place in program.places.values():
-                hooks.write(place.module, partial(write, place), point=place.side)
+                hooks.write(place.module, partial(write, program, place), point=place.side)
         for address in dict.fromkeys(tap.place.address for tap in taps):
             mine = [tap for tap in taps if tap.place.address == address]
-            hooks.read(mine[0].place.module, partial(read, mine[0].place, mine), point=mine[0].place.side)
+            hooks.read(mine[0].place.module, partial(read, mine), point=mine[0].place.side)
         try:
             yield
         except Served:
@@ -80,24 +88,62 @@ def attached(
 
 
 @contextmanager
-def ambient(model: "Model", program: Program) -> Iterator[None]:
-    """Hang a program on every forward pass inside the block, whoever makes it."""
-    outside: list[Pass] = []
+def ambient(
+    engine: EagerModel,
+    compiled: Callable[[], Program],
+    own_pass: Callable[[], Pass | None],
+    prompts: np.ndarray | None,
+    *,
+    own_passes: bool,
+) -> Iterator[None]:
+    """Hang a program on every forward pass inside the block, whoever makes it.
+
+    Args:
+        engine: the model.
+        compiled: makes the writes; made anew for every pass where their vectors are being trained.
+        own_pass: the pass that one of our own methods is making just now, or None.
+        prompts: the prompt lengths of the rows that passes made from outside have, where they are known.
+        own_passes: whether the program fits the rows of our own passes too.
+    """
+    seen: list[
+        Pass
+    ] = []  # the latest pass made from outside; kept, for a checkpointed backward runs it again
+    program, closed = compiled(), False
 
     def see(_module: nn.Module, args: tuple, kwargs: dict) -> None:
-        ids = kwargs.get("input_ids", args[0] if args else None)
-        ids = kwargs.get("inputs_embeds") if ids is None else ids
-        assert isinstance(ids, Tensor)
-        outside[:] = [pass_of_call(ids, kwargs.get("attention_mask"))]
+        nonlocal program
+        if program.learned:
+            program = compiled()
+        inputs = kwargs.get("input_ids", args[0] if args else None)
+        inputs = kwargs.get("inputs_embeds") if inputs is None else inputs
+        if not isinstance(inputs, Tensor):
+            raise ModelError("inside edited() the model must be called with input_ids or inputs_embeds")
+        seen[:] = [pass_of_call(inputs, kwargs.get("attention_mask"), prompts)]
 
     def write(place: Place, hidden: Tensor) -> Tensor:
-        return program.apply(place.address, hidden, model._now or outside[0])
+        now = own_pass()
+        if now is not None and not own_passes:
+            raise ModelError(
+                "edits of single rows hold for one's own forward passes; give read() and generate() edits="
+            )
+        edited = program.apply(place, hidden, now or seen[0])
+        if edited.requires_grad and place.runs_again and engine.hf_model.is_gradient_checkpointing:
+            edited.register_hook(refuse_when_closed)
+        return edited
+
+    def refuse_when_closed(_gradient: Tensor) -> None:
+        if closed:
+            raise ModelError(
+                "backward ran after the edited() block had ended, and activation checkpointing would compute "
+                "the layers again without the edits; call backward inside the block"
+            )
 
     with HookManager() as hooks:
-        handle = model.engine.arch.trunk.register_forward_pre_hook(see, with_kwargs=True)
+        handle = engine.arch.trunk.register_forward_pre_hook(see, with_kwargs=True)
         try:
             for place in program.places.values():
                 hooks.write(place.module, partial(write, place), point=place.side)
             yield
         finally:
+            closed = True
             handle.remove()

@@ -23,7 +23,7 @@ def load_parts(name: str, *, dtype: str, device: str, revision: str | None) -> t
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
         config = AutoConfig.from_pretrained(source, revision=revision)
         chosen = _best_dtype(target) if dtype == "auto" else DTYPES[dtype]
-        hf = AutoModelForCausalLM.from_pretrained(source, revision=revision, config=config, dtype=chosen)
+        hf: Any = AutoModelForCausalLM.from_pretrained(source, revision=revision, config=config, dtype=chosen)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"cannot load {name}: {' '.join(str(error).split())}") from error
     return hf.to(target).eval(), tokenizer

@@ -43,7 +43,7 @@ class Pass:
 def right_padded(rows: Sequence[Row]) -> tuple[np.ndarray, Pass]:
     """Ids `[rows, columns]` with 0 as padding after each row, and the pass they make."""
     lengths = np.array([len(row) for row in rows])
-    columns = np.arange(lengths.max())
+    columns = np.arange(lengths.max(initial=0))
     positions = np.where(columns < lengths[:, None], columns, -1)
     return _filled(rows, positions), Pass(positions, np.array([row.prompt for row in rows]))
 
@@ -51,7 +51,7 @@ def right_padded(rows: Sequence[Row]) -> tuple[np.ndarray, Pass]:
 def left_padded(rows: Sequence[Row]) -> tuple[np.ndarray, Pass]:
     """Ids `[rows, columns]` with 0 as padding before each row, and the pass they make."""
     lengths = np.array([len(row) for row in rows])
-    width = lengths.max()
+    width = lengths.max(initial=0)
     positions = np.maximum(np.arange(width) - (width - lengths[:, None]), -1)
     return _filled(rows, positions), Pass(positions, np.array([row.prompt for row in rows]))
 
@@ -63,12 +63,16 @@ def _filled(rows: Sequence[Row], positions: np.ndarray) -> np.ndarray:
     return ids
 
 
-def pass_of_call(ids: Tensor, attention_mask: object) -> Pass:
-    """The pass of a call made from outside: positions from its attention mask, prompts unknown."""
-    rows, columns = ids.shape[:2]
+def pass_of_call(inputs: Tensor, attention_mask: object, prompts: np.ndarray | None) -> Pass:
+    """The pass of a call made from outside, whose positions its attention mask tells."""
+    rows, columns = inputs.shape[:2]
+    if prompts is not None and len(prompts) != rows:
+        raise ModelError(
+            f"a forward pass of {rows} rows inside edited() for {len(prompts)} rows; they must agree"
+        )
     if isinstance(attention_mask, Tensor) and attention_mask.ndim == 2:
         real = attention_mask.detach().to("cpu", torch.bool).numpy()
         positions = np.where(real, np.cumsum(real, 1) - 1, -1)[:, -columns:]
     else:
         positions = np.broadcast_to(np.arange(columns), (rows, columns))
-    return Pass(positions, None)
+    return Pass(positions, prompts)

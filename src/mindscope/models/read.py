@@ -2,20 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mindscope.models.edits import Edit
+from mindscope.errors import ModelError
+from mindscope.models.core import Core, Edits
 from mindscope.models.hooks import Tap
 from mindscope.models.passes import right_padded
-from mindscope.models.reduce import Last, Mean, Reduction, sink
-from mindscope.models.rows import Row
-
-if TYPE_CHECKING:
-    from mindscope.models.model import Model
+from mindscope.models.reduce import Last, Mean, Project, Reduction, sink
+from mindscope.models.rows import Row, mask
 
 Progress = Callable[[int, int], object]
 """Called with (rows done, rows in all)."""
@@ -43,60 +40,60 @@ class Reading:
 
 
 def read(
-    model: "Model",
+    core: Core,
     rows: Sequence[Row],
     reads: Mapping[str, Read],
     *,
-    edits: Sequence[Edit] | Sequence[Sequence[Edit]] | None = None,
-    batch_tokens: int = 8192,
-    progress: Progress | None = None,
+    edits: Edits | None,
+    batch_tokens: int,
+    progress: Progress | None,
 ) -> dict[str, Reading]:
     """See `Model.read`."""
-    model.check_rows(rows)
-    own = model.edits_of(edits, len(rows))
-    places = {name: model.place_of(read) for name, read in reads.items()}
-    whole = any(place.module is model.engine.arch.lm_head for place in places.values())
-    found: dict[str, list[Tensor | None]] = {name: [None] * len(rows) for name in reads}
+    core.check_rows(rows)
+    own = core.edits_of(edits, len(rows))
+    found: dict[str, dict[int, Tensor]] = {name: {} for name in reads}
     done = 0
     for batch in batches([len(row) for row in rows], batch_tokens):
-        chosen = [rows[i] for i in batch]
-        taps = {
-            name: Tap(
-                places[name],
-                read.reduce.where,
-                sink(read.reduce, len(batch), model.width(places[name]), model.device),
-            )
-            for name, read in reads.items()
-        }
-        if len(chosen[0]):
-            ids, now = right_padded(chosen)
-            program = model.program([own[i] for i in batch]) if own else None
+        taps = {name: tap(core, one, len(batch)) for name, one in reads.items()}
+        ids, now = right_padded([rows[i] for i in batch])
+        if ids.size and taps:
+            program = core.program([own[i] for i in batch]) if own else None
             with torch.inference_mode():
-                model.forward_pass(ids, now, program, list(taps.values()), whole=whole)
-        for name, tap in taps.items():
-            for slot, i in enumerate(batch):
-                found[name][i] = tap.sink.result(slot).cpu()
+                core.forward_pass(ids, now, program, list(taps.values()), logits=False)
+        for name, one in taps.items():
+            found[name].update((i, one.sink.result(slot).cpu()) for slot, i in enumerate(batch))
         done += len(batch)
         if progress is not None:
             progress(done, len(rows))
-    return {name: _reading(reads[name], found[name], rows) for name in reads}
+    return {name: _reading(one, rows, found[name]) for name, one in reads.items()}
+
+
+def tap(core: Core, read: Read, rows: int) -> Tap:
+    """A read made ready for a batch of rows; ModelError where its address or directions do not fit."""
+    place = core.place(read.address)
+    width = core.width(place)
+    if isinstance(read.reduce, Project) and read.reduce.directions.shape[1] != width:
+        raise ModelError(
+            f"directions of width {read.reduce.directions.shape[1]} cannot be read at {read.address}, "
+            f"which is {width} wide; use directions made for this model"
+        )
+    return Tap(place, read.reduce.where, sink(read.reduce, rows, width, core.device))
 
 
 def batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Indices of rows, longest first, in batches of at most `batch_tokens` columns; empty rows apart."""
+    """Indices of rows, longest first, in batches of at most `batch_tokens` columns."""
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     start = 0
     while start < len(order):
-        longest = lengths[order[start]]
-        size = max(1, batch_tokens // longest) if longest else len(order)
-        batch = [i for i in order[start : start + size] if bool(lengths[i]) == bool(longest)]
-        yield batch
-        start += len(batch)
+        size = max(1, batch_tokens // max(1, lengths[order[start]]))
+        yield order[start : start + size]
+        start += size
 
 
-def _reading(read: Read, values: Sequence[Tensor | None], rows: Sequence[Row]) -> Reading:
-    tensors = [value for value in values if value is not None]
-    if isinstance(read.reduce, (Mean, Last)):
-        stacked = torch.stack(tensors) if tensors else torch.zeros(0, 0)
-        return Reading(stacked, tuple(bool(v) for v in ~stacked.isnan().all(-1)))
-    return Reading(tensors, tuple(len(tensor) > 0 for tensor in tensors))
+def _reading(read: Read, rows: Sequence[Row], found: Mapping[int, Tensor]) -> Reading:
+    where = read.reduce.where
+    valid = tuple(bool(mask(where, np.arange(len(row))[None], np.array([row.prompt])).any()) for row in rows)
+    values = [found[i] for i in range(len(rows))]
+    if isinstance(read.reduce, Mean | Last) and values:
+        return Reading(torch.stack(values), valid)
+    return Reading(values, valid)

@@ -120,10 +120,7 @@ class _Tokens:
         return torch.cat([torch.zeros(0, self.width), *self.parts[slot]])
 
 
-Sink = _Sums | _Lasts | _Tokens
-
-
-def sink(reduction: Reduction, rows: int, width: int, device: torch.device) -> Sink:
+def sink(reduction: Reduction, rows: int, width: int, device: torch.device) -> _Sums | _Lasts | _Tokens:
     """What gathers one reduction for a batch of rows."""
     match reduction:
         case Mean():

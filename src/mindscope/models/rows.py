@@ -62,7 +62,8 @@ class Row:
 
     def answered(self, ids: Sequence[int]) -> "Row":
         """This row with more answer tokens after its own."""
-        return Row((*self.ids, *ids), self.prompt, (*self.roles, *("assistant",) * len(ids)))
+        roles: tuple[Role, ...] = ("assistant",) * len(ids)
+        return Row((*self.ids, *ids), self.prompt, self.roles + roles)
 
 
 def check_where(where: Where | tuple[int, ...]) -> None:
@@ -101,3 +102,8 @@ def mask(where: Where | tuple[int, ...], positions: np.ndarray, prompts: np.ndar
             return (positions >= 0) & (positions == bound - 1)
         case "response":
             return positions >= np.maximum(bound - 1, 0)
+
+
+def reaches_answer(where: Where | tuple[int, ...]) -> bool:
+    """Whether tokens behind the prompt can be meant."""
+    return isinstance(where, tuple) or where in ("all", "answer", "response")

@@ -1,55 +1,53 @@
-"""Text of growing answers: stop strings and streaming."""
+"""The text of growing answers: stop strings and streaming."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from transformers import PreTrainedTokenizerBase
-
-
-def decode(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
-    """The text of ids, special tokens left out."""
-    return tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)  # type: ignore
+from mindscope.models.chat import decode
 
 
 class Stops:
-    """Looks for stop strings at the end of an answer."""
+    """Ends answers at stop strings."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, strings: Sequence[str]):
-        self.tokenizer, self.strings = tokenizer, tuple(strings)
-        # A token holds at least a byte, so a stop string lies within this many of the last tokens.
+    def __init__(self, tokenizer: Any, strings: Sequence[str]):
+        self.tokenizer, self.strings = tokenizer, strings
+        # A token stands for at least a byte, so a stop string lies within this many of the last tokens.
         self.window = max((len(string.encode()) for string in strings), default=0) + 8
 
     def found(self, ids: Sequence[int]) -> bool:
         """Whether the newest token completed a stop string."""
-        if not self.strings:
-            return False
-        tail = decode(self.tokenizer, ids[-self.window :])
-        return any(string in tail for string in self.strings)
+        return bool(self.strings) and self._begin(decode(self.tokenizer, ids[-self.window :])) is not None
 
-    def keep(self, ids: Sequence[int]) -> int:
-        """How many tokens come before the stop string."""
+    def cut(self, ids: Sequence[int]) -> tuple[int, str]:
+        """How many tokens lie wholly before the stop string, and the text before it."""
+        text = decode(self.tokenizer, ids)
+        text = text[: self._begin(text)]
         kept = len(ids)
-        while kept and any(string in decode(self.tokenizer, ids[:kept]) for string in self.strings):
+        while kept and len(decode(self.tokenizer, ids[:kept])) > len(text):
             kept -= 1
-        return kept
+        return kept, text
+
+    def held(self, text: str) -> int:
+        """How many of the last characters may turn out to begin a stop string."""
+        starts = (stop[:n] for stop in self.strings for n in range(1, len(stop)))
+        return max((len(start) for start in starts if text.endswith(start)), default=0)
+
+    def _begin(self, text: str) -> int | None:
+        return min((text.find(string) for string in self.strings if string in text), default=None)
 
 
 class Stream:
     """The text of one answer, handed out piece by piece and never taken back."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, stops: Sequence[str], start: Sequence[int]):
-        self.tokenizer, self.stops, self.start, self.sent = tokenizer, stops, tuple(start), 0
-        self.sent = len(decode(tokenizer, self.start))
+    def __init__(self, stops: Stops):
+        self.stops, self.sent = stops, 0
 
-    def add(self, answer: Sequence[int], *, ended: bool) -> str:
-        """The text that an answer of these ids adds to what was handed out before."""
-        text = decode(self.tokenizer, (*self.start, *answer))
+    def add(self, text: str, *, ended: bool) -> str:
+        """What an answer that now reads `text` adds to what was handed out before."""
         if not ended:
             if text.endswith("\ufffd"):  # a character whose last bytes are still to come
                 return ""
-            held = max(
-                (n for stop in self.stops for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0
-            )
-            text = text[: len(text) - held]
+            text = text[: len(text) - self.stops.held(text)]
         new = text[self.sent :]
         self.sent = max(self.sent, len(text))
         return new
