@@ -4,14 +4,18 @@ One protocol, several judges. A refusal or a missing score is recorded as such a
 """
 
 from mindscope.judges.endpoint_judge import EndpointJudge
+from mindscope.judges.model_judge import ModelJudge
+from mindscope.judges.prompts import COHERENCE
 from mindscope.judges.protocol import Item, Judge, Judgement, MeanScore, Rubric, Score, Status, mean_score
 
 __all__ = [
+    "COHERENCE",
     "EndpointJudge",
     "Item",
     "Judge",
     "Judgement",
     "MeanScore",
+    "ModelJudge",
     "Rubric",
     "Score",
     "Status",

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from mindscope.errors import DataError, JudgeError
 
@@ -96,6 +96,7 @@ class Judgement:
 EMPTY = Judgement(*[Score.missing("the answer is empty")] * 2)
 
 
+@runtime_checkable
 class Judge(Protocol):
     """Anything that scores answers. ``name`` says which judge it was, for provenance."""
 
