@@ -1,0 +1,172 @@
+"""Answers in shards: generated, read and judged piece by piece, each piece a finished file of the run.
+
+A shard is a fixed slice of the list of requests and is generated in one batch from per-request seeds.
+Whatever was finished before a run was killed is used as it stands; the rest is made again from the same
+seeds in the same batches, so the end result is the same to the last bit.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from mindscope.errors import StoreError
+from mindscope.judges import Item, Judge, Judgement, Rubric
+from mindscope.models import Edit, Generation, Message, Model, Read, Row, Sampling
+from mindscope.store import Run
+from mindscope.store.files import plain
+
+Progress = Callable[[int, int, str], None]
+"""Called with (done, total, what is being done)."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One answer to generate."""
+
+    question: str
+    seed: int
+    system: str | None = None
+    edits: tuple[Edit, ...] = ()
+    labels: Mapping[str, str | int] = field(default_factory=dict)
+    """Says which request it is, for whoever reads the run folder."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a request. ``text`` may be empty; such an answer is never judged and never averaged."""
+
+    text: str
+    finish: str
+
+    @property
+    def empty(self) -> bool:
+        return not self.text.strip()
+
+
+def derived_seed(seed: int, *place: str | int) -> int:
+    """A seed of its own for each place in a plan; independent of Python's hash seed and of the order."""
+    digest = hashlib.blake2b(repr((seed, *place)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def part_of(run_part: str, trait: str) -> str:
+    """The folder of one trait's piece of work in a run, such as ``extract/evil``."""
+    slug = re.sub(r"[^\w-]+", "-", trait)
+    return f"{run_part}/{slug}"
+
+
+def claim(run: Run, name: str, setup: Mapping[str, Any]) -> None:
+    """Marks the part ``name`` of a run as made from ``setup``; StoreError when it was made from another."""
+    piece, wanted = f"{name}/setup.json", plain(dict(setup))
+    if not run.has(piece):
+        run.save_json(piece, wanted)
+        return
+    known = run.load_json(piece)
+    different = sorted(key for key in known.keys() | wanted.keys() if known.get(key) != wanted.get(key))
+    if different:
+        raise StoreError(
+            f"{run.path} holds '{name}' made with another {', '.join(different)}: "
+            "choose another run folder, or start again with what it was made with"
+        )
+
+
+def generate(
+    model: Model,
+    requests: Sequence[Request],
+    sampling: Sampling,
+    run: Run,
+    name: str,
+    *,
+    shard_rows: int,
+    reads: Mapping[str, Read] | None = None,
+    stack: Callable[[Sequence[Generation]], dict[str, Tensor]] | None = None,
+    progress: Progress | None = None,
+) -> list[Answer]:
+    """One answer per request, in order, shard by shard.
+
+    With ``reads``, ``stack`` turns a shard's generations into the tensors saved beside its texts; see
+    :func:`shard_tensors`. The texts are written last: a shard without its texts is not finished.
+    """
+    answers: list[Answer] = []
+    for index, shard in enumerate(_slices(requests, shard_rows)):
+        piece = f"{name}/answers/{index:04d}"
+        if not run.has(f"{piece}.json"):
+            edits = [request.edits for request in shard]
+            generations = model.generate(
+                [_row(model, request) for request in shard],
+                sampling,
+                edits=edits if any(edits) else None,
+                reads=reads,
+                seeds=[request.seed for request in shard],
+                batch_rows=shard_rows,
+            )
+            if stack is not None:
+                run.save_tensors(f"{piece}.safetensors", stack(generations))
+            texts = [_document(*pair) for pair in zip(shard, generations, strict=True)]
+            run.save_json(f"{piece}.json", texts)
+        answers += [Answer(entry["answer"], entry["finish"]) for entry in run.load_json(f"{piece}.json")]
+        if progress:
+            progress(len(answers), len(requests), f"{name}: answers")
+    return answers
+
+
+def judge_answers(
+    judge: Judge,
+    rubric: Rubric,
+    requests: Sequence[Request],
+    answers: Sequence[Answer],
+    run: Run,
+    name: str,
+    *,
+    shard_rows: int,
+    progress: Progress | None = None,
+) -> list[Judgement | None]:
+    """One judgement per answer, in order, shard by shard; None where the answer is empty."""
+    judgements: list[Judgement | None] = []
+    pairs = list(zip(requests, answers, strict=True))
+    for index, shard in enumerate(_slices(pairs, shard_rows)):
+        piece = f"{name}/scores/{index:04d}.json"
+        if not run.has(piece):
+            items = [
+                Item(request.question, answer.text, request.system)
+                for request, answer in shard
+                if not answer.empty
+            ]
+            scored = iter(judge.judge(rubric, items) if items else [])
+            run.save_json(piece, [None if answer.empty else next(scored).to_json() for _, answer in shard])
+        judgements += [entry and Judgement.from_json(entry) for entry in run.load_json(piece)]
+        if progress:
+            progress(len(judgements), len(pairs), f"{name}: scores")
+    return judgements
+
+
+def shard_tensors(run: Run, name: str, n_requests: int, shard_rows: int) -> Iterator[dict[str, Tensor]]:
+    """The tensors of every shard in order; their first axis is the shard's requests."""
+    for index in range(-(-n_requests // shard_rows)):
+        yield run.load_tensors(f"{name}/answers/{index:04d}.safetensors")
+
+
+def _row(model: Model, request: Request) -> Row:
+    messages: list[Message] = [{"role": "user", "content": request.question}]
+    if request.system:
+        messages.insert(0, {"role": "system", "content": request.system})
+    return model.chat(messages)
+
+
+def _slices(things: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    return (things[start : start + size] for start in range(0, len(things), size))
+
+
+def _document(request: Request, generation: Generation) -> dict[str, Any]:
+    return {
+        **request.labels,
+        "question": request.question,
+        "system": request.system,
+        "seed": request.seed,
+        "answer": generation.text,
+        "finish": generation.finish,
+    }

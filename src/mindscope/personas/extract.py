@@ -1,0 +1,117 @@
+"""From a trait to its vectors: rollouts, judge, filter, difference of means."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import Field
+
+from mindscope.judges import Judge
+from mindscope.models import Model
+from mindscope.personas import rollouts
+from mindscope.personas.answers import Progress, claim, generate, judge_answers, part_of
+from mindscope.personas.config import SamplingConfig
+from mindscope.personas.filter import FilterCounts, filter_pairs
+from mindscope.personas.rollouts import Activations
+from mindscope.personas.statistics import layer_statistics
+from mindscope.personas.trait import Trait
+from mindscope.personas.vectors import KINDS, PersonaVectors
+from mindscope.store import Run
+
+
+class ExtractConfig(SamplingConfig):
+    """All that decides the vectors, besides model, trait and judge."""
+
+    questions: int | None = Field(default=None, ge=1)
+    """Use only the first so many extraction questions; None: all."""
+    threshold: float = 50.0
+    coherence: float = 50.0
+    least_pairs: int = Field(default=10, ge=2)
+    """Fewer usable pairs than this are refused."""
+    resamples: int = Field(default=1000, ge=1)
+    folds: int = Field(default=5, ge=2)
+
+
+def extract(
+    model: Model,
+    trait: Trait,
+    judge: Judge,
+    run: Run,
+    config: ExtractConfig | None = None,
+    *,
+    progress: Progress | None = None,
+) -> PersonaVectors:
+    """The persona vectors of ``trait`` in ``model``, made in and saved to ``run``.
+
+    Under ``extract/{trait}/`` the run holds the answers with their activations, the scores, what the
+    filter kept and ``vectors.safetensors``. Killed at any moment and called again, it goes on and ends
+    with the same vectors to the last bit. Raises DataError when too few pairs pass the filter and
+    StoreError when the run holds this part made from another model, trait, judge or configuration.
+    """
+    config = config or ExtractConfig()
+    name = part_of("extract", trait.name)
+    provenance = {
+        "trait_document": trait.document(),
+        "judge": judge.name,
+        "config": config.model_dump(),
+        "model": model.name,
+        "fingerprint": model.fingerprint,
+    }
+    claim(run, name, provenance)
+    saved = run.path / name / "vectors.safetensors"
+    if saved.exists():
+        return PersonaVectors.load(saved, model)
+
+    requests = rollouts.plan(trait, samples=config.samples, seed=config.seed, questions=config.questions)
+    answers = generate(
+        model,
+        requests,
+        config.sampling(),
+        run,
+        name,
+        shard_rows=config.shard_rows,
+        reads=rollouts.reads(model),
+        stack=rollouts.stack,
+        progress=progress,
+    )
+    judgements = judge_answers(
+        judge, trait.rubric(), requests, answers, run, name, shard_rows=config.shard_rows, progress=progress
+    )
+    filtered = filter_pairs(
+        judgements[0::2], judgements[1::2], threshold=config.threshold, coherence=config.coherence
+    )
+    run.save_json(f"{name}/filter.json", {**filtered.counts.to_json(), "pairs_kept": list(filtered.kept)})
+    filtered.require(config.least_pairs, trait.name)
+    activations = rollouts.collect(run, name, len(requests), config.shard_rows, filtered.kept)
+    pair_questions = [int(requests[2 * pair].labels["question_index"]) for pair in filtered.kept]
+    vectors = _vectors(model, trait, activations, pair_questions, config, provenance, filtered.counts)
+    vectors.save(saved)
+    return vectors
+
+
+def _vectors(
+    model: Model,
+    trait: Trait,
+    activations: Activations,
+    pair_questions: Sequence[int],
+    config: ExtractConfig,
+    provenance: dict[str, Any],
+    counts: FilterCounts,
+) -> PersonaVectors:
+    rows = activations.differences
+    return PersonaVectors(
+        trait=trait.name,
+        fingerprint=model.fingerprint,
+        matrices={kind: rows[kind][1:-1].float() for kind in KINDS},
+        layers=tuple(range(model.n_layers)),
+        embeddings={kind: rows[kind][0].float() for kind in KINDS},
+        final_norm={kind: rows[kind][-1].float() for kind in KINDS},
+        statistics=layer_statistics(
+            activations.answers["pos"],
+            activations.answers["neg"],
+            pair_questions,
+            resamples=config.resamples,
+            folds=config.folds,
+            seed=config.seed,
+        ),
+        metadata={**provenance, "filter": counts.to_json()},
+    )

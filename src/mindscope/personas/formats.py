@@ -1,0 +1,185 @@
+"""Other people's files: the published ``.pt`` of persona vectors, and GGUF control vectors.
+
+**.pt** (Chen et al. 2025): one tensor ``[n_layers + 1, d_model]`` float32 per kind, in the order of
+Hugging Face's ``hidden_states``. Index 0 is the input of the first block, index ``l + 1`` the output of
+block ``l``, except the last index, which is the last block's output *after the final norm*. So index
+``l + 1`` becomes layer ``l`` for every layer but the last; the last row is kept apart as ``final_norm``
+and :meth:`PersonaVectors.direction` hands it out only with ``post_norm=True``.
+
+**GGUF** (llama.cpp): ``general.architecture = "controlvector"``, ``controlvector.model_hint``,
+``controlvector.layer_count`` and one float32 tensor ``direction.{i}`` per layer. llama.cpp adds
+``direction.i`` to the output of block ``i`` counted from 0 (its ``l_out-i``), which is ``resid_post.i``:
+the index is the layer's. It refuses ``direction.0``, so the vector of the first block cannot be carried.
+By default it adds every direction in the file, so what is written here is either one layer's vector or
+the increments of all layers (``v_l - v_{l-1}``, whose sum up to ``l`` is ``v_l``).
+"""
+
+import re
+from pathlib import Path
+
+import gguf
+import numpy as np
+import torch
+from torch import Tensor
+
+from mindscope.errors import DataError
+from mindscope.models import Model
+from mindscope.personas.vectors import Kind, PersonaVectors
+from mindscope.store.files import replacing
+
+ARCHITECTURE = "controlvector"
+INCREMENTS = "mindscope.increments"
+
+
+def save_pt(vectors: PersonaVectors, path: Path | str, kind: Kind = "answer_mean") -> None:
+    """Writes one kind in the published layout.
+
+    Raises DataError when the embedding or the final-norm row is unknown (vectors read from a GGUF file).
+    """
+    if kind not in vectors.embeddings or kind not in vectors.final_norm:
+        raise DataError(
+            f"the .pt layout also needs the {kind} difference at the embeddings and after the final norm, "
+            f"which these vectors of '{vectors.trait}' lack: export vectors extracted here, or write GGUF"
+        )
+    blocks = vectors.matrix(kind)[: vectors.n_layers - 1]
+    rows = torch.cat([vectors.embeddings[kind][None], blocks, vectors.final_norm[kind][None]])
+    with replacing(path) as temporary:
+        torch.save(rows.clone(), temporary)
+
+
+def load_pt(path: Path | str, model: Model, *, trait: str, kind: Kind = "answer_mean") -> PersonaVectors:
+    """Reads a published tensor as the vectors of ``model``; the file itself does not say whose they are.
+
+    Raises DataError for anything but one floating-point tensor of ``model``'s depth and width.
+    """
+    rows = _read_tensor(Path(path))
+    expected = (model.n_layers + 1, model.d_model)
+    if tuple(rows.shape) != expected:
+        raise DataError(
+            f"{path} holds {tuple(rows.shape)} but {model.name} needs {expected} (layers + 1, width): "
+            "take the file made from this model"
+        )
+    matrix = torch.zeros(model.n_layers, model.d_model)
+    matrix[:-1] = rows[1:-1]
+    return PersonaVectors(
+        trait=trait,
+        fingerprint=model.fingerprint,
+        matrices={kind: matrix},
+        layers=tuple(range(model.n_layers - 1)),
+        embeddings={kind: rows[0]},
+        final_norm={kind: rows[-1]},
+        metadata={"source": Path(path).name, "format": "pt"},
+    )
+
+
+def _read_tensor(path: Path) -> Tensor:
+    if not path.is_file():
+        raise DataError(f"{path} does not exist: give a published .pt file of persona vectors")
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise DataError(
+            f"{path} is not a plain .pt tensor file ({type(error).__name__}): download it again"
+        ) from error
+    if not isinstance(loaded, Tensor) or not loaded.is_floating_point() or loaded.ndim != 2:
+        raise DataError(
+            f"{path} must hold one floating-point tensor [layers + 1, width], not {_what(loaded)}"
+        )
+    return loaded.detach().float().contiguous()
+
+
+def _what(loaded: object) -> str:
+    if isinstance(loaded, Tensor):
+        return f"{loaded.dtype} {list(loaded.shape)}"
+    return f"a {type(loaded).__name__}"
+
+
+def save_gguf(
+    vectors: PersonaVectors, path: Path | str, *, layer: int | None = None, kind: Kind = "answer_mean"
+) -> None:
+    """Writes a llama.cpp control vector: the vector of one layer or, with ``None``, the increments of all.
+
+    Raises DataError for layer 0, which llama.cpp does not steer.
+    """
+    if layer == 0:
+        raise DataError(
+            "a GGUF control vector cannot hold layer 0, which llama.cpp does not steer: take another"
+        )
+    if layer is None:
+        increments = vectors.incremental(kind)
+        # The first block's share goes into the second's, so that the sum up to any layer l is v_l again.
+        directions = {1: vectors.matrix(kind)[1]} | {i: increments[i] for i in range(2, vectors.n_layers)}
+    else:
+        directions = {layer: vectors.direction(layer, kind).vector}
+    with replacing(path) as temporary:
+        writer = gguf.GGUFWriter(temporary, ARCHITECTURE)
+        writer.add_string(f"{ARCHITECTURE}.model_hint", str(vectors.metadata.get("model_type", "")))
+        writer.add_uint32(f"{ARCHITECTURE}.layer_count", vectors.n_layers)
+        writer.add_string("mindscope.trait", vectors.trait)
+        writer.add_string("mindscope.fingerprint", vectors.fingerprint)
+        writer.add_bool(INCREMENTS, layer is None)
+        for index, vector in directions.items():
+            writer.add_tensor(f"direction.{index}", vector.contiguous().numpy())
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+
+
+def load_gguf(
+    path: Path | str, model: Model, *, trait: str | None = None, kind: Kind = "answer_mean"
+) -> PersonaVectors:
+    """Reads a control vector as vectors of ``model``; layers without a direction stay without one.
+
+    Increments written here are summed up again; the directions of any other file are taken as they are.
+    Raises DataError for another architecture, type, width or depth, and for another model's fingerprint.
+    """
+    directions, fields = _read_gguf(Path(path))
+    fingerprint = str(fields.get("mindscope.fingerprint", model.fingerprint))
+    if fingerprint != model.fingerprint:
+        raise DataError(
+            f"{path} was made from another model than {model.name}: extract the vectors again with it"
+        )
+    matrix = torch.zeros(model.n_layers, model.d_model)
+    for layer, vector in sorted(directions.items()):
+        if not 1 <= layer < model.n_layers or vector.shape != (model.d_model,):
+            raise DataError(
+                f"{path} has direction.{layer} of shape {list(vector.shape)} but {model.name} takes layers "
+                f"1 to {model.n_layers - 1}, {model.d_model} wide: take the file made from this model"
+            )
+        matrix[layer] = vector
+    if fields.get(INCREMENTS):
+        matrix = matrix.double().cumsum(0).float()
+    return PersonaVectors(
+        trait=trait or str(fields.get("mindscope.trait", Path(path).stem)),
+        fingerprint=fingerprint,
+        matrices={kind: matrix},
+        layers=tuple(sorted(directions)),
+        metadata={"source": Path(path).name, "format": "gguf"},
+    )
+
+
+def _read_gguf(path: Path) -> tuple[dict[int, Tensor], dict[str, object]]:
+    if not path.is_file():
+        raise DataError(f"{path} does not exist: give a GGUF control vector")
+    try:
+        reader = gguf.GGUFReader(path)
+        fields = {name: field.contents() for name, field in reader.fields.items()}
+        tensors = {tensor.name: (tensor.tensor_type, np.array(tensor.data)) for tensor in reader.tensors}
+    except Exception as error:
+        raise DataError(
+            f"{path} is not a readable GGUF file ({type(error).__name__}): write it again"
+        ) from error
+    if fields.get("general.architecture") != ARCHITECTURE:
+        raise DataError(f"{path} is a GGUF '{fields.get('general.architecture')}', not a '{ARCHITECTURE}'")
+    directions: dict[int, Tensor] = {}
+    for name, (kind, data) in tensors.items():
+        match = re.fullmatch(r"direction\.(\d+)", name)
+        if not match or kind != gguf.GGMLQuantizationType.F32 or data.ndim != 1:
+            raise DataError(
+                f"{path} holds the tensor '{name}', which is not a float32 'direction.N': write it again"
+            )
+        directions[int(match[1])] = torch.from_numpy(data.copy())
+    if not directions:
+        raise DataError(f"{path} holds no direction: write it again")
+    return directions, fields

@@ -1,0 +1,194 @@
+"""A persona as directions: one difference of means per layer, with what is known about its quality."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mindscope.errors import DataError
+from mindscope.features import Direction
+from mindscope.models import Model
+from mindscope.personas.statistics import LayerStatistics
+from mindscope.store import load_artifact, save_artifact
+
+Kind = Literal["answer_mean", "prompt_mean", "last_prompt"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+SCHEMA, VERSION = "mindscope.persona_vectors", 1
+
+
+@dataclass(frozen=True)
+class PersonaVectors:
+    """The persona vectors of one trait in one model: positive minus negative, not normalised, float32.
+
+    Row ``l`` of every matrix belongs to ``resid_post.l`` (blocks count from 0). Source: Chen et al.
+    2025, arXiv 2507.21509, section 2. Raises DataError for NaN, a zero row, or shapes that do not fit
+    each other.
+    """
+
+    trait: str
+    fingerprint: str
+    """Of the model whose activations these are."""
+    matrices: Mapping[Kind, Tensor]
+    """``[n_layers, d_model]`` each: of the answer's tokens, the prompt's tokens, the last prompt token."""
+    layers: tuple[int, ...]
+    """The layers that have a vector: all of them, unless they were read from a file that lacks some."""
+    embeddings: Mapping[Kind, Tensor] = field(default_factory=dict)
+    """``[d_model]``, the same difference at the first block's input; kept for the published file format."""
+    final_norm: Mapping[Kind, Tensor] = field(default_factory=dict)
+    """``[d_model]``, the same difference after the final norm; kept for the published file format."""
+    statistics: LayerStatistics | None = None
+    """Of ``answer_mean``; None for imported vectors."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Provenance: model, trait document, judge, configuration, how many pairs were kept and why."""
+
+    def __post_init__(self) -> None:
+        shapes = {tuple(matrix.shape) for matrix in self.matrices.values()}
+        if len(shapes) != 1 or len(next(iter(shapes))) != 2:
+            raise DataError(
+                f"the vectors of '{self.trait}' must share one shape [n_layers, d_model], not {shapes}"
+            )
+        for kind, matrix in self.matrices.items():
+            self._refuse_bad_rows(kind, matrix)
+        for extra in (*self.embeddings.values(), *self.final_norm.values()):
+            if extra.shape != (self.d_model,) or not extra.isfinite().all():
+                raise DataError(
+                    f"an embedding or final-norm row of '{self.trait}' is not {self.d_model} numbers"
+                )
+
+    def _refuse_bad_rows(self, kind: Kind, matrix: Tensor) -> None:
+        if matrix.dtype != torch.float32:
+            raise DataError(f"the {kind} vectors of '{self.trait}' must be float32, not {matrix.dtype}")
+        for layer in self.layers:
+            row = matrix[layer]
+            if not row.isfinite().all():
+                raise DataError(f"the {kind} vector of '{self.trait}' at layer {layer} holds NaN or infinity")
+            # A template may end every prompt alike, so only what steers must differ from zero.
+            if kind == "answer_mean" and not row.any():
+                raise DataError(
+                    f"the {kind} vector of '{self.trait}' at layer {layer} is zero: nothing to steer"
+                )
+
+    @property
+    def n_layers(self) -> int:
+        return next(iter(self.matrices.values())).shape[0]
+
+    @property
+    def d_model(self) -> int:
+        return next(iter(self.matrices.values())).shape[1]
+
+    @property
+    def answer_mean(self) -> Float[Tensor, "n_layers d_model"]:
+        return self.matrix("answer_mean")
+
+    @property
+    def prompt_mean(self) -> Float[Tensor, "n_layers d_model"]:
+        return self.matrix("prompt_mean")
+
+    @property
+    def last_prompt(self) -> Float[Tensor, "n_layers d_model"]:
+        return self.matrix("last_prompt")
+
+    @cached_property
+    def norms(self) -> Float[Tensor, "n_layers"]:
+        """Of ``answer_mean``, summed in float64."""
+        return self.answer_mean.double().norm(dim=1).float()
+
+    def matrix(self, kind: Kind) -> Float[Tensor, "n_layers d_model"]:
+        if kind not in self.matrices:
+            raise DataError(f"these vectors of '{self.trait}' hold {', '.join(self.matrices)}, not {kind}")
+        return self.matrices[kind]
+
+    def incremental(self, kind: Kind = "answer_mean") -> Float[Tensor, "n_layers d_model"]:
+        """Row ``l`` is ``v_l - v_{l-1}``; row 0 is ``v_0`` as it is.
+
+        Added at every layer at once they sum to ``v_l`` at layer ``l``, so that steering everywhere
+        does not count the same difference again at each layer (arXiv 2507.21509, appendix J).
+        """
+        matrix = self.matrix(kind)
+        if len(self.layers) != self.n_layers:
+            raise DataError(f"increments need a vector at every layer; '{self.trait}' has {self._has()}")
+        increments = matrix.double().diff(dim=0, prepend=torch.zeros(1, self.d_model, dtype=torch.float64))
+        return increments.float()
+
+    def direction(self, layer: int, kind: Kind = "answer_mean", *, post_norm: bool = False) -> Direction:
+        """The vector at one layer as a direction at ``resid_post.{layer}``, with its raw norm.
+
+        A published ``.pt`` file holds the last layer only after the final norm, which is another space
+        than ``resid_post``. Such a row is used only on request, with ``post_norm=True``.
+        """
+        if not 0 <= layer < self.n_layers:
+            raise DataError(f"there is no layer {layer}: '{self.trait}' has layers 0 to {self.n_layers - 1}")
+        vector = self.matrix(kind)[layer]
+        if layer not in self.layers:
+            if not (post_norm and layer == self.n_layers - 1 and kind in self.final_norm):
+                raise DataError(f"'{self.trait}' has no vector at layer {layer}: use one of {self._has()}")
+            vector = self.final_norm[kind]
+        return Direction(f"{self.trait}/{kind}", f"resid_post.{layer}", vector, self.fingerprint)
+
+    def _has(self) -> str:
+        return ", ".join(map(str, self.layers))
+
+    def require(self, model: Model) -> None:
+        """Raises DataError unless these vectors were made from this very model."""
+        if (self.n_layers, self.d_model) != (model.n_layers, model.d_model):
+            raise DataError(
+                f"the vectors of '{self.trait}' are {self.n_layers} layers x {self.d_model} wide but "
+                f"{model.name} has {model.n_layers} x {model.d_model}: extract them again with this model"
+            )
+        if self.fingerprint != model.fingerprint:
+            raise DataError(
+                f"the vectors of '{self.trait}' come from another model ({self.fingerprint[:12]}) than "
+                f"{model.name} ({model.fingerprint[:12]}): extract them again with this model"
+            )
+
+    def digest(self) -> str:
+        """A short name for exactly these vectors."""
+        digest = hashlib.blake2b(repr(self.layers).encode(), digest_size=16)
+        for kind, matrix in sorted(self.matrices.items()):
+            digest.update(kind.encode() + matrix.contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def save(self, path: Path | str) -> None:
+        """One ``.safetensors`` file, written atomically."""
+        tensors: dict[str, Tensor] = {**self.matrices}
+        tensors |= {f"embeddings/{kind}": row for kind, row in self.embeddings.items()}
+        tensors |= {f"final_norm/{kind}": row for kind, row in self.final_norm.items()}
+        metadata = {
+            **self.metadata,
+            "trait": self.trait,
+            "fingerprint": self.fingerprint,
+            "layers": list(self.layers),
+            "statistics": self.statistics.to_json() if self.statistics else None,
+        }
+        save_artifact(path, tensors, schema=SCHEMA, version=VERSION, metadata=metadata)
+
+    @classmethod
+    def load(cls, path: Path | str, model: Model | None = None) -> "PersonaVectors":
+        """Reads what :meth:`save` wrote; given a model, refuses the vectors of any other."""
+        artifact = load_artifact(path, schema=SCHEMA, version=VERSION)
+        tensors, metadata = artifact.tensors, dict(artifact.metadata)
+        statistics = metadata.pop("statistics")
+        del metadata["schema"], metadata["version"]
+        vectors = cls(
+            trait=metadata.pop("trait"),
+            fingerprint=metadata.pop("fingerprint"),
+            matrices={kind: tensors[kind] for kind in KINDS if kind in tensors},
+            layers=tuple(metadata.pop("layers")),
+            embeddings=_rows(tensors, "embeddings"),
+            final_norm=_rows(tensors, "final_norm"),
+            statistics=LayerStatistics.from_json(statistics) if statistics else None,
+            metadata=metadata,
+        )
+        if model is not None:
+            vectors.require(model)
+        return vectors
+
+
+def _rows(tensors: Mapping[str, Tensor], place: str) -> dict[Kind, Tensor]:
+    return {kind: tensors[f"{place}/{kind}"] for kind in KINDS if f"{place}/{kind}" in tensors}

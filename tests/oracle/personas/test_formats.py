@@ -1,0 +1,177 @@
+"""The published .pt layout and llama.cpp's control vectors: index by index, and there and back."""
+
+import dataclasses
+import pickle
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+import torch
+
+from mindscope.errors import DataError
+from mindscope.models import Model
+from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
+from mindscope.personas.vectors import PersonaVectors
+
+
+@pytest.fixture
+def vectors(tiny: Model) -> PersonaVectors:
+    generator = torch.Generator().manual_seed(0)
+    return PersonaVectors(
+        trait="loud",
+        fingerprint=tiny.fingerprint,
+        matrices={"answer_mean": torch.randn(3, 32, generator=generator)},
+        layers=(0, 1, 2),
+        embeddings={"answer_mean": torch.randn(32, generator=generator)},
+        final_norm={"answer_mean": torch.randn(32, generator=generator)},
+        metadata={"model_type": "llama"},
+    )
+
+
+def test_pt_has_the_published_order(vectors: PersonaVectors, tmp_path: Path) -> None:
+    save_pt(vectors, tmp_path / "loud_response_avg_diff.pt")
+    published = torch.load(tmp_path / "loud_response_avg_diff.pt", weights_only=True)
+    assert published.shape == (4, 32)
+    assert published.dtype == torch.float32
+    assert torch.equal(published[0], vectors.embeddings["answer_mean"])
+    assert torch.equal(published[1], vectors.answer_mean[0])
+    assert torch.equal(published[2], vectors.answer_mean[1])
+    assert torch.equal(published[3], vectors.final_norm["answer_mean"])
+
+
+def test_pt_there_and_back(tiny: Model, vectors: PersonaVectors, tmp_path: Path) -> None:
+    save_pt(vectors, tmp_path / "v.pt")
+    again = load_pt(tmp_path / "v.pt", tiny, trait="loud")
+    assert again.layers == (0, 1)
+    for layer in (0, 1):
+        assert torch.equal(again.direction(layer).vector, vectors.direction(layer).vector)
+    with pytest.raises(DataError, match="no vector at layer 2"):
+        again.direction(2)
+    assert torch.equal(again.direction(2, post_norm=True).vector, vectors.final_norm["answer_mean"])
+    save_pt(again, tmp_path / "again.pt")
+    assert torch.equal(
+        torch.load(tmp_path / "again.pt", weights_only=True), torch.load(tmp_path / "v.pt", weights_only=True)
+    )
+
+
+def test_pt_keeps_its_kind_and_widens_half_precision(tiny: Model, tmp_path: Path) -> None:
+    torch.save(torch.ones(4, 32, dtype=torch.bfloat16), tmp_path / "v.pt")
+    again = load_pt(tmp_path / "v.pt", tiny, trait="loud", kind="last_prompt")
+    assert again.last_prompt.dtype == torch.float32
+    with pytest.raises(DataError, match="hold last_prompt, not answer_mean"):
+        again.direction(1)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (torch.ones(4, 31), "needs"),
+        (torch.ones(5, 32), "needs"),
+        (torch.ones(4), "one floating-point tensor"),
+        (torch.ones(4, 32, dtype=torch.int64), "one floating-point tensor"),
+        ({"v": torch.ones(4, 32)}, "not a dict"),
+        (torch.full((4, 32), float("nan")), "NaN"),
+        (torch.zeros(4, 32), "zero"),
+    ],
+)
+def test_pt_that_does_not_fit(tiny: Model, tmp_path: Path, content: object, message: str) -> None:
+    torch.save(content, tmp_path / "v.pt")
+    with pytest.raises(DataError, match=message):
+        load_pt(tmp_path / "v.pt", tiny, trait="loud")
+
+
+class Bomb:
+    def __reduce__(self):
+        return (Path.touch, (Path("exploded"),))
+
+
+def test_pt_is_never_unpickled(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pickle.pt").write_bytes(pickle.dumps(Bomb()))
+    torch.save(Bomb(), tmp_path / "torch.pt")
+    for name in ("pickle.pt", "torch.pt", "absent.pt"):
+        with pytest.raises(DataError):
+            load_pt(tmp_path / name, tiny, trait="loud")
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_gguf_of_one_layer(tiny: Model, vectors: PersonaVectors, tmp_path: Path) -> None:
+    save_gguf(vectors, tmp_path / "v.gguf", layer=2)
+    reader = gguf.GGUFReader(tmp_path / "v.gguf")
+    assert reader.fields["general.architecture"].contents() == "controlvector"
+    assert reader.fields["controlvector.model_hint"].contents() == "llama"
+    assert reader.fields["controlvector.layer_count"].contents() == 3
+    [tensor] = reader.tensors
+    assert tensor.name == "direction.2"
+    assert np.array_equal(tensor.data, vectors.answer_mean[2].numpy())
+    again = load_gguf(tmp_path / "v.gguf", tiny)
+    assert (again.trait, again.layers) == ("loud", (2,))
+    assert torch.equal(again.direction(2).vector, vectors.direction(2).vector)
+
+
+def test_gguf_of_all_layers_adds_up(tiny: Model, vectors: PersonaVectors, tmp_path: Path) -> None:
+    save_gguf(vectors, tmp_path / "v.gguf")
+    tensors = {tensor.name: np.array(tensor.data) for tensor in gguf.GGUFReader(tmp_path / "v.gguf").tensors}
+    assert set(tensors) == {"direction.1", "direction.2"}
+    assert np.array_equal(tensors["direction.1"], vectors.answer_mean[1].numpy())
+    both = tensors["direction.1"] + tensors["direction.2"]
+    assert np.allclose(both, vectors.answer_mean[2].numpy(), atol=1e-6)
+    again = load_gguf(tmp_path / "v.gguf", tiny)
+    assert again.layers == (1, 2)
+    for layer in again.layers:
+        assert torch.allclose(again.answer_mean[layer], vectors.answer_mean[layer], atol=1e-6)
+    with pytest.raises(DataError, match="embeddings"):
+        save_pt(again, tmp_path / "v.pt")
+
+
+def foreign(path: Path, tensors: dict[str, np.ndarray], architecture: str = "controlvector") -> Path:
+    writer = gguf.GGUFWriter(path, architecture)
+    for name, data in tensors.items():
+        writer.add_tensor(name, data)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def test_a_foreign_gguf_is_taken_as_it_is(tiny: Model, tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(2, 32)).astype(np.float32)
+    path = foreign(tmp_path / "sad.gguf", {"direction.1": rows[0], "direction.2": rows[1]})
+    again = load_gguf(path, tiny)
+    assert again.trait == "sad"
+    assert np.array_equal(again.answer_mean[2].numpy(), rows[1])
+
+
+@pytest.mark.parametrize(
+    ("tensors", "architecture", "message"),
+    [
+        ({"direction.1": np.ones(31, np.float32)}, "controlvector", "32 wide"),
+        ({"direction.3": np.ones(32, np.float32)}, "controlvector", "layers 1 to 2"),
+        ({"direction.0": np.ones(32, np.float32)}, "controlvector", "layers 1 to 2"),
+        ({"direction.1": np.ones(32, np.float16)}, "controlvector", "not a float32"),
+        ({"blk.0.weight": np.ones(32, np.float32)}, "controlvector", "not a float32"),
+        ({"direction.1": np.zeros(32, np.float32)}, "controlvector", "zero"),
+        ({"direction.1": np.full(32, np.nan, np.float32)}, "controlvector", "NaN"),
+        ({"direction.1": np.ones(32, np.float32)}, "llama", "not a 'controlvector'"),
+        ({}, "controlvector", "no direction"),
+    ],
+)
+def test_gguf_that_does_not_fit(
+    tiny: Model, tmp_path: Path, tensors, architecture: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        load_gguf(foreign(tmp_path / "v.gguf", tensors, architecture), tiny)
+
+
+def test_gguf_refusals(tiny: Model, vectors: PersonaVectors, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="layer 0"):
+        save_gguf(vectors, tmp_path / "v.gguf", layer=0)
+    save_gguf(dataclasses.replace(vectors, fingerprint="f" * 64), tmp_path / "other.gguf")
+    with pytest.raises(DataError, match="another model"):
+        load_gguf(tmp_path / "other.gguf", tiny)
+    (tmp_path / "broken.gguf").write_bytes((tmp_path / "other.gguf").read_bytes()[:100])
+    for name in ("broken.gguf", "absent.gguf"):
+        with pytest.raises(DataError):
+            load_gguf(tmp_path / name, tiny)
