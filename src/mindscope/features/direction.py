@@ -32,7 +32,7 @@ class Direction:
     def __post_init__(self) -> None:
         check_vector(self.vector, f"the vector of {self.name}")
 
-    def edit(self, value: float, where: Where | tuple[int, ...] = "answer") -> Edit:
+    def edit(self, value: float | int, where: Where | tuple[int, ...] = "answer") -> Edit:
         """Steering with the raw norm: h + value * v at the positions of `where`."""
         return Edit(self.address, "add", self.vector, value, where)
 

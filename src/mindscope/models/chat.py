@@ -118,10 +118,10 @@ class Chat:
         return spans
 
     def _plain(self, text: str, spans: Sequence[Span], answer: str | None) -> Row:
-        bos: Any = self.tokenizer.bos_token_id
-        adds_bos = bos is not None and self._encode(text, special=True)[:1] == [bos] != self._encode(text)[:1]
-        row = self._joined(text, spans, answer)
-        return Row((bos, *row.ids), row.prompt + 1, ("special", *row.roles)) if adds_bos else row
+        row, bos = self._joined(text, spans, answer), self.tokenizer.bos_token_id
+        if bos is None or row.ids[:1] == (bos,) or self._encode(text, special=True)[:1] != [bos]:
+            return row
+        return Row((bos, *row.ids), row.prompt + 1, ("special", *row.roles))
 
     def _joined(self, prompt: str, spans: Sequence[Span], answer: str | None) -> Row:
         ids = self._encode(prompt)

@@ -34,7 +34,7 @@ class Edit:
     address: str
     op: Op
     vector: Float[Tensor, "width"]
-    value: float = 1.0
+    value: float | int = 1.0
     where: Where | tuple[int, ...] = "all"
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from interp_engine import EagerModel
@@ -22,6 +22,7 @@ class Served(Exception):  # noqa: N818 - not an error: ends a pass whose reads h
     """Raised from the last hook that something waits for, so that the rest of the model does not run."""
 
 
+@runtime_checkable
 class Sink(Protocol):
     """Gathers what is read of the rows of a batch, one slot a row."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from mindscope.errors import ModelError
@@ -32,11 +33,12 @@ class Reading:
 
     Attributes:
         values: `[rows, width]` for Mean and Last; a list of `[tokens, width or k]` for Raw and Project.
-        valid: False for a row that has no token there; its Mean or Last is NaN, so select by `valid` first.
+        valid: `[rows]`, False for a row that has no token there. Its Mean or Last is NaN, so take
+            `values[valid]`.
     """
 
     values: Tensor | list[Tensor]
-    valid: tuple[bool, ...]
+    valid: Bool[Tensor, "rows"]
 
 
 def read(
@@ -92,7 +94,8 @@ def batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
 
 def _reading(read: Read, rows: Sequence[Row], found: Mapping[int, Tensor]) -> Reading:
     where = read.reduce.where
-    valid = tuple(bool(mask(where, np.arange(len(row))[None], np.array([row.prompt])).any()) for row in rows)
+    held = [bool(mask(where, np.arange(len(row))[None], np.array([row.prompt])).any()) for row in rows]
+    valid = torch.tensor(held, dtype=torch.bool)
     values = [found[i] for i in range(len(rows))]
     if isinstance(read.reduce, Mean | Last) and values:
         return Reading(torch.stack(values), valid)

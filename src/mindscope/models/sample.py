@@ -24,8 +24,8 @@ class Sampling:
         stop: an answer ends before any of these strings.
     """
 
-    temperature: float = 1.0
-    top_p: float = 1.0
+    temperature: float | int = 1.0
+    top_p: float | int = 1.0
     top_k: int = 0
     max_new_tokens: int = 256
     seed: int = 0
