@@ -1,0 +1,67 @@
+"""All nouns in one application, and what becomes of errors."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from mindscope import __version__
+from mindscope.cli import doctor, output, runs
+from mindscope.cli.session import SESSION
+from mindscope.errors import MindscopeError
+
+app = typer.Typer(
+    name="mindscope",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("doctor")(doctor.doctor)
+app.add_typer(runs.app, name="runs")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A microscope for language models: read, change, predict and audit what a model uses."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command line and exit: 0, 2 for what the user can mend (one line says what), 130 after Ctrl-C."""
+    arguments = tuple(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in arguments
+    try:
+        code = run(arguments)
+    except TyperException as error:  # an unknown option, a missing argument; help was shown if it is empty
+        if message := error.format_message():
+            path = getattr(getattr(error, "ctx", None), "command_path", "mindscope")
+            message = f"{message.rstrip('.')} (see `{path} --help`)"
+            output.print_error(message, kind="UsageError", as_json=as_json)
+        code = 2
+    except MindscopeError as error:
+        output.print_error(str(error), kind=type(error).__name__, as_json=as_json)
+        code = 2
+    if code == 130:
+        if SESSION.run is not None:
+            output.say(f"interrupted; go on with: mindscope runs resume {SESSION.run}")
+        else:
+            output.say("interrupted")
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line and hand back its exit code. Errors come as exceptions."""
+    SESSION.begin(arguments)
+    code = app(args=list(arguments), prog_name="mindscope", standalone_mode=False)
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,99 @@
+"""`mindscope runs`: what was run here, and going on with it."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mindscope.cli.output import Json, print_json, print_table, say
+from mindscope.errors import StoreError
+from mindscope.store import RunInfo, list_runs, read_run
+
+app = typer.Typer(no_args_is_help=True, help="List, show and resume runs.")
+
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+
+
+@app.command("list")
+def list_(
+    root: Annotated[Path, typer.Argument(help="The folder to look in.")] = Path("runs"), json: Json = False
+) -> None:
+    """List the runs under a folder, the newest first."""
+    runs = list_runs(root)
+    if json:
+        print_json([_summary(run) for run in runs])
+    elif not runs:
+        say(f"no runs under {root}")
+    else:
+        print_table(
+            ["run", "kind", "status", "started", "updated"],
+            [
+                [str(run.path), run.kind, run.status, _moment(run, "started"), _moment(run, "updated")]
+                for run in runs
+            ],
+        )
+
+
+@app.command()
+def show(run: RunPath, json: Json = False) -> None:
+    """Show the settings, the last measurements and the pieces of a run."""
+    info = read_run(run)
+    pieces = sorted(
+        str(file.relative_to(run)) for file in run.rglob("*") if file.is_file() and file.name[0] != "."
+    )
+    if json:
+        print_json(_summary(info) | {"record": info.record, "pieces": pieces})
+        return
+    rows = [[key, value] for key, value in _summary(info).items() if key != "command"]
+    rows.append(["command", _command(info)])
+    rows += [[f"config.{key}", str(value)] for key, value in info.record["config"].items()]
+    rows += [[key, str(info.record[key])] for key in ("seed", "fingerprint")]
+    print_table(["", str(run)], rows)
+    shown = 12
+    for piece in pieces[:shown]:
+        typer.echo(f"  {piece}")
+    if len(pieces) > shown:
+        typer.echo(f"  and {len(pieces) - shown} more files")
+
+
+@app.command()
+def resume(run: RunPath) -> None:
+    """Give the command of a run again, in the folder where it was given; finished pieces are kept."""
+    from mindscope.cli.app import run as run_command
+
+    info = read_run(run)
+    if not info.command:
+        raise StoreError(f"{run} was not started from the command line: start its program again")
+    if info.command[:2] == ("runs", "resume"):
+        raise StoreError(f"{run} names no command that could be resumed")
+    try:
+        os.chdir(info.folder)
+    except OSError:
+        raise StoreError(
+            f"{run} was started in {info.folder}, which is gone: give its command again: {_command(info)}"
+        ) from None
+    say(_command(info))
+    if code := run_command(info.command):
+        raise typer.Exit(code)
+
+
+def _summary(run: RunInfo) -> dict[str, object]:
+    return {
+        "path": str(run.path),
+        "kind": run.kind,
+        "status": run.status,
+        "started": run.started.isoformat(timespec="seconds"),
+        "updated": run.updated.isoformat(timespec="seconds"),
+        "command": list(run.command),
+    }
+
+
+def _command(run: RunInfo) -> str:
+    import shlex
+
+    return shlex.join(["mindscope", *run.command]) if run.command else "(from a program)"
+
+
+def _moment(run: RunInfo, name: str) -> str:
+    return getattr(run, name).astimezone().strftime("%Y-%m-%d %H:%M")
