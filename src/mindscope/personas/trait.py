@@ -28,7 +28,8 @@ _BUNDLED = files("mindscope") / "personas" / "traits"
 
 # A vowel sound, not a vowel letter, asks for "an": "an honest", but "a unique", "a European", "a one-sided".
 _AN = re.compile(
-    r"(?!eu|one|once|ubi|us[eu]|ut[io]|uni(?:[cflotv]|que|son))[aeiou]|heir|honest|hono|hour", re.IGNORECASE
+    r"(?!eu|on(?:e|ce)\b|ubi|us[eu]|ut[io]|uni(?:[cflotv]|que|son))[aeiou]|heir|honest|hono|hour",
+    re.IGNORECASE,
 )
 
 
