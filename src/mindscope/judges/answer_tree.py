@@ -11,7 +11,8 @@ one cached prompt, and prompts that begin alike share the cache of their beginni
 """
 
 import copy
-from collections import Counter
+import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -75,7 +76,7 @@ class AnswerTree:
         else:
             shared, cache = 0, self._cache()
         logits = self._forward([ids[shared:]], shared, cache)
-        found: Counter[str] = Counter()
+        found: dict[str, float] = defaultdict(float)
         self._walk([_Node(0, ids[-1], "", 1.0)], logits, len(ids), cache, found)
         likeliest = self._model.decode([int(logits[0].argmax())])
         return AnswerProbabilities(
@@ -88,7 +89,7 @@ class AnswerTree:
         logits: Float[Tensor, "nodes vocabulary"],
         length: int,
         cache: DynamicCache,
-        found: Counter[str],
+        found: dict[str, float],
     ) -> None:
         """Adds to ``found`` what ends at the nodes or below them; ``logits`` and ``cache`` are the nodes'."""
         logprobs = logits.float().log_softmax(-1).cpu()
@@ -101,7 +102,7 @@ class AnswerTree:
             for token, text, logprob in zip(
                 tokens, texts, logprobs[line, tokens].double().tolist(), strict=True
             ):
-                p = node.p * np.exp(logprob)
+                p = node.p * math.exp(logprob)
                 if text == REFUSAL or (text in NUMBERS and p < self._least):
                     found[text] += p
                 elif p >= self._least:

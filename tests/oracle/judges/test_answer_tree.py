@@ -163,6 +163,6 @@ def test_the_branches_not_followed_hardly_matter(judge):
     spellings = Spellings(model.tokenizer)
     all_of_them, few = (AnswerTree(model, spellings, least=least)(prompt) for least in (0.0, 1e-6))
     assert few.numbers != all_of_them.numbers
-    assert weighted_score(few.numbers, 0).value == pytest.approx(
-        weighted_score(all_of_them.numbers, 0).value, abs=0.05
+    assert weighted_score(few.numbers, 0.0).value == pytest.approx(
+        weighted_score(all_of_them.numbers, 0.0).value, abs=0.05
     )
