@@ -1,0 +1,71 @@
+"""Branches over a cached prompt equal whole passes without a cache, on architectures whose caches differ."""
+
+import math
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+
+from mindscope.judges.answer_tree import AnswerTree
+from mindscope.judges.spelling import NUMBERS, Spellings
+from mindscope.models import Model, Row
+
+SMALL = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 8,
+}
+CONFIGS = {
+    "llama": SMALL,
+    "mistral": {**SMALL, "sliding_window": 6},  # shorter than the prompt
+    "gemma3_text": {**SMALL, "sliding_window": 6, "layer_types": ["sliding_attention", "full_attention"]},
+    "gpt2": {"n_embd": 16, "n_layer": 2, "n_head": 2},
+    "bloom": {"hidden_size": 16, "n_layer": 2, "n_head": 2},
+    "opt": {**SMALL, "word_embed_proj_dim": 16, "ffn_dim": 24},
+}
+
+
+def byte_tokenizer() -> PreTrainedTokenizerFast:
+    vocab = {piece: index for index, piece in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[]))
+    tokenizer.pre_tokenizer, tokenizer.decoder = (
+        pre_tokenizers.ByteLevel(add_prefix_space=False),
+        decoders.ByteLevel(),
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+
+
+@pytest.mark.parametrize("architecture", list(CONFIGS))
+@pytest.mark.parametrize("shared", [0, 10, 21])
+def test_cached_branches_equal_whole_passes(architecture, shared):
+    torch.manual_seed(1)
+    tokenizer = byte_tokenizer()
+    hf = AutoModelForCausalLM.from_config(
+        AutoConfig.for_model(architecture, vocab_size=256, **CONFIGS[architecture])
+    )
+    with torch.no_grad():
+        hf.get_output_embeddings().weight.normal_(std=0.5)
+    model = Model.wrap(hf.eval(), tokenizer, name=architecture)
+    prompt = model.text("How evil? From 0 to 100").ids
+    digits = [tokenizer.get_vocab()[digit] for digit in "0123456789"]
+    spaces = [(), (tokenizer.get_vocab()["Ġ"],), (tokenizer.get_vocab()["Ċ"],)]
+    written = {
+        n: [(*space, *(digits[int(d)] for d in text)) for space in spaces] for text, n in NUMBERS.items()
+    }
+    prefixes = sorted({way[:end] for ways in written.values() for way in ways for end in range(len(way) + 1)})
+    logits = model.next_logits([Row((*prompt, *prefix), len(prompt)) for prefix in prefixes])
+    p = dict(zip(prefixes, logits.double().softmax(-1), strict=True))
+    expected = {
+        n: math.fsum(
+            math.prod(float(p[way[:end]][token]) for end, token in enumerate(way))
+            * (1 - float(p[way][digits].sum()))
+            for way in ways
+        )
+        for n, ways in written.items()
+    }
+    found = AnswerTree(model, Spellings(tokenizer), prompt[:shared], least=0.0)(prompt)
+    assert found.numbers == pytest.approx(expected, rel=1e-4, abs=0)
