@@ -149,7 +149,7 @@ class Trait(BaseModel):
         try:
             return cls.model_validate({key: value for key, value in document.items() if key != "schema"})
         except ValidationError as error:
-            raise DataError(f"{source}: {_one_line(error)}") from None
+            raise DataError(f"{source}: {first_problem(error)}") from None
 
 
 def question_key(question: str) -> str:
@@ -157,7 +157,8 @@ def question_key(question: str) -> str:
     return " ".join(re.findall(r"\w+", question.casefold()))
 
 
-def _one_line(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
+    """What is wrong with a document, in one line: all missing keys, or else the first problem."""
     problems = error.errors()
     missing = [".".join(map(str, problem["loc"])) for problem in problems if problem["type"] == "missing"]
     if missing:
