@@ -16,6 +16,7 @@ from torch import Tensor
 from mindscope.errors import ModelError
 from mindscope.models import addresses
 from mindscope.models.addresses import Place
+from mindscope.models.attention import decoding
 from mindscope.models.edits import Edit, Program
 from mindscope.models.hooks import Tap, ambient, attached
 from mindscope.models.passes import Pass, right_padded
@@ -186,11 +187,9 @@ class Core:
         arguments = self._arguments(ids, now, now.positions >= 0 if real is None else real)
         slots = np.arange(len(ids)) if slots is None else slots
         head = any(tap.place.module is self.engine.arch.lm_head for tap in taps)
-        with (
-            self._lock,
-            _evaluating(self.hf),
-            attached(now, slots, program, taps, stop_when_served=not logits),
-        ):
+        step = decoding(self.hf) if cache is not None and ids.shape[1] == 1 else nullcontext()
+        hooks = attached(now, slots, program, taps, stop_when_served=not logits)
+        with self._lock, _evaluating(self.hf), step, hooks:
             self._now = now
             try:
                 if not logits and not head:

@@ -1,0 +1,74 @@
+"""Attention of one new token over a cache, for CPUs, where the fused kernel is made for long queries.
+
+Measured on an AVX512-BF16 CPU, one thread, 64 rows, 4 heads of 64, 150 keys: the fused kernel takes 4 to 8 ms
+in bfloat16 and 0.7 ms in float32, the two matrix products below 0.5 ms in either.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+_NAME = "mindscope_decode"
+
+
+def decode_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    **options: Any,
+) -> tuple[Tensor, None]:
+    """softmax(q K / sqrt d) V for a single query per row, the same as `sdpa` but for rounding.
+
+    Args:
+        module: the attention module.
+        query: `[rows, heads, 1, head_dim]`.
+        key: `[rows, key_value_heads, columns, head_dim]`; heads share keys in groups.
+        value: like `key`.
+        attention_mask: True where the query may look, `[rows, 1, 1, columns]`; None where it may look everywhere.
+        options: `scaling` and what else transformers hands on.
+
+    Returns:
+        `[rows, 1, heads, head_dim]`, and no weights.
+    """
+    rows, heads, columns, size = query.shape
+    boolean = attention_mask is None or attention_mask.dtype == torch.bool
+    if (
+        columns > 1
+        or not boolean
+        or options.get("position_bias") is not None
+        or options.get("softcap") is not None
+    ):
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+    scaling = options.get("scaling")
+    grouped = query.view(rows, key.shape[1], -1, size) * (size**-0.5 if scaling is None else scaling)
+    scores = grouped @ key.transpose(-1, -2)
+    if attention_mask is not None:
+        scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
+    weights = scores.softmax(-1, dtype=torch.float32).to(value.dtype)
+    return (weights @ value).view(rows, 1, heads, -1), None
+
+
+AttentionInterface.register(_NAME, decode_attention)
+AttentionMaskInterface.register(_NAME, sdpa_mask)
+
+
+@contextmanager
+def decoding(hf: Any) -> Iterator[None]:
+    """Use `decode_attention` in the block, where the model would use `sdpa` and runs on a CPU."""
+    config = hf.config
+    if config._attn_implementation != "sdpa" or hf.device.type != "cpu" or not hf._supports_attention_backend:
+        yield
+        return
+    config._attn_implementation = _NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation = "sdpa"
