@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from mindscope import __version__
-from mindscope.cli import doctor, output, runs
+from mindscope.cli import chat, doctor, output, persona, runs
 from mindscope.cli.session import SESSION
 from mindscope.errors import MindscopeError
 
@@ -19,6 +19,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("doctor")(doctor.doctor)
+app.command("chat")(chat.chat)
+app.add_typer(persona.app, name="persona")
 app.add_typer(runs.app, name="runs")
 
 

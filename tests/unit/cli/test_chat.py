@@ -1,0 +1,182 @@
+"""`mindscope chat`: the dial, the projections, and slash commands, on a tiny random model."""
+
+import io
+import json
+import sys
+
+import persona_kit
+import pytest
+import torch
+
+from mindscope.cli import chat
+from mindscope.cli.chat import Talk
+from mindscope.errors import DataError
+from mindscope.models import Mean, Model, Read, Sampling, load
+from mindscope.personas.vectors import PersonaVectors
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return persona_kit.tiny_chat_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def model(folder) -> Model:
+    return load(str(folder), dtype="float32")
+
+
+def vectors(model: Model, trait: str, seed: int) -> PersonaVectors:
+    matrix = torch.randn(model.n_layers, model.d_model, generator=torch.Generator().manual_seed(seed))
+    return PersonaVectors(trait, model.fingerprint, {"answer_mean": matrix}, tuple(range(model.n_layers)))
+
+
+@pytest.fixture
+def talk(model) -> Talk:
+    known = {name: vectors(model, name, seed) for seed, name in enumerate(("evil", "loud"))}
+    return Talk(model, known, Sampling(max_new_tokens=8), layer=1, coefficient=0.0, trait="evil")
+
+
+def test_an_unsteered_answer_and_its_projections(talk, model):
+    pieces: list[str] = []
+    turn = talk.answer("Hello", pieces.append)
+    expected = model.generate([model.chat([{"role": "user", "content": "Hello"}])], talk.sampling, seeds=[0])[
+        0
+    ]
+    assert turn.answer == expected.text == "".join(pieces)
+    mean = model.read([expected.row], {"m": Read("resid_post.1", Mean("answer"))})["m"].values[0]
+    for name, each in talk.vectors.items():
+        vector = each.answer_mean[1].double()
+        assert turn.projections[name] == pytest.approx(
+            float(mean.double() @ vector / vector.norm()), abs=1e-4
+        )
+    assert turn.pushed == {"evil": 0.0, "loud": 0.0}
+    assert talk.messages == [
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": turn.answer},
+    ]
+
+
+def test_the_dial_steers_and_its_share_is_told(talk):
+    before = talk.answer("Hello")
+    talk.obey("/reset")
+    assert talk.messages == []
+    talk.obey("/dial 4")
+    after = talk.answer("Hello")
+    assert after.answer != before.answer
+    evil = talk.vectors["evil"].answer_mean[1]
+    assert after.pushed["evil"] == pytest.approx(4 * evil.norm().item(), rel=1e-5)
+    loud = talk.vectors["loud"].answer_mean[1]
+    assert after.pushed["loud"] == pytest.approx(4 * (evil @ loud / loud.norm()).item(), rel=1e-4)
+    assert "by the dial" in str(after)
+
+
+def test_slash_commands(talk):
+    assert talk.obey("/trait loud") == "loud, coefficient 0, layer 1"
+    assert talk.obey("/dial -1.5") == "loud, coefficient -1.5, layer 1"
+    assert talk.obey("/layer 2") == "loud, coefficient -1.5, layer 2"
+    assert talk.obey("/system Be brief.") == "system: Be brief."
+    assert talk.obey("/system") == "no system prompt"
+    assert "/dial" in str(talk.obey("/help"))
+    assert talk.obey("/quit") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("/dial much", "'much' is no number"),
+        ("/dial", "'' is no number"),
+        ("/layer 1.5", "'1.5' is no number"),
+        ("/layer 9", "there is no layer 9"),
+        ("/trait kind", "no vectors of 'kind' here; loaded: evil, loud"),
+        ("/nonsense", "unknown command /nonsense"),
+    ],
+)
+def test_bad_commands_change_nothing(talk, line, says):
+    before = (talk.layer, talk.coefficient, talk.trait)
+    with pytest.raises(DataError, match=says):
+        talk.obey(line)
+    assert (talk.layer, talk.coefficient, talk.trait) == before
+
+
+def test_a_system_prompt_reaches_the_model(talk, model):
+    talk.obey("/system Shout.")
+    answer = talk.answer("Hello").answer
+    messages = [{"role": "system", "content": "Shout."}, {"role": "user", "content": "Hello"}]
+    assert answer == model.generate([model.chat(messages)], talk.sampling, seeds=[0])[0].text
+
+
+def test_an_interrupted_answer_leaves_no_turn_and_no_hook(talk, model):
+    def interrupt(_text):
+        raise KeyboardInterrupt
+
+    talk.obey("/dial 4")
+    with pytest.raises(KeyboardInterrupt):
+        talk.answer("Hello", interrupt)
+    assert talk.messages == []
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.hf.modules())
+
+
+def run(cli, monkeypatch, lines, *arguments):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(lines) + "\n"))
+    return cli("chat", *arguments)
+
+
+def test_piped_in(cli, monkeypatch, folder, model, tmp_path):
+    file = tmp_path / "evil.safetensors"
+    vectors(model, "evil", 0).save(file)
+    lines = ["Hello", "/dial 0", "", "/nonsense", "Again", "/quit", "Never"]
+    options = ["--vectors", file, "--layer", "2", "-c", "1.5", "--max-new-tokens", "5", "--dtype", "float32"]
+    result = run(cli, monkeypatch, lines, folder, *options)
+    assert result.code == 0, result.err
+    assert result.out.count("projection at layer 2: evil") == 2
+    assert result.out.count("by the dial") == 1
+    assert "evil, coefficient 0, layer 2" in result.err
+    assert "error: unknown command /nonsense" in result.err
+
+
+def test_as_json(cli, monkeypatch, folder):
+    result = run(cli, monkeypatch, ["Hello"], folder, "--json", "--max-new-tokens", "5")
+    turn = json.loads(result.out)
+    assert turn["question"] == "Hello"
+    assert turn["projections"] == {}
+    assert turn["trait"] is None
+
+
+def test_a_conversation_that_fills_the_context_goes_on_after_reset(cli, monkeypatch, folder):
+    result = run(cli, monkeypatch, ["x" * 2000, "Hello"], folder, "--max-new-tokens", "5")
+    assert result.code == 0
+    assert result.err.count("error: ") == 1
+    assert result.out.strip()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--layer", "9"], "there is no layer 9"),
+        (["--vectors", "nowhere.safetensors"], "no such file"),
+    ],
+)
+def test_refused_before_anything_is_typed(cli, monkeypatch, folder, model, tmp_path, options, says):
+    file = tmp_path / "evil.safetensors"
+    vectors(model, "evil", 0).save(file)
+    result = run(cli, monkeypatch, ["Hello"], folder, "--vectors", file, *options)
+    assert result.code == 2
+    assert says in result.err
+    assert result.out == ""
+
+
+def test_vectors_of_another_model(cli, monkeypatch, folder, tmp_path):
+    other = load(str(persona_kit.tiny_chat_model(tmp_path / "other", seed=1)), dtype="float32")
+    vectors(other, "evil", 0).save(tmp_path / "evil.safetensors")
+    result = run(cli, monkeypatch, ["Hello"], folder, "--vectors", tmp_path / "evil.safetensors")
+    assert result.code == 2
+    assert "another model" in result.err
+
+
+def test_typed_at_a_terminal(talk, monkeypatch, capsys):
+    typed = iter(["Hello ", "", "/quit"])
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    lines = chat._lines(talk)
+    assert [next(lines), next(lines)] == ["Hello", "/quit"]
+    assert "evil, coefficient 0, layer 1" in capsys.readouterr().err
