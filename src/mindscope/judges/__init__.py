@@ -1,12 +1,17 @@
 """How much of a trait an answer shows, 0 to 100, and whether the answer is coherent.
 
-One protocol, several judges. A refusal or a missing score is recorded as such and never counts as 0.
+One protocol, several judges. A refusal or a missing score is recorded as such and never counts as 0. The
+judge that runs a model here is imported when it is first used: the others, and trait files, need no torch.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from mindscope.judges.endpoint_judge import EndpointJudge
-from mindscope.judges.model_judge import ModelJudge
 from mindscope.judges.prompts import COHERENCE
 from mindscope.judges.protocol import Item, Judge, Judgement, MeanScore, Rubric, Score, Status, mean_score
+
+if TYPE_CHECKING:
+    from mindscope.judges.model_judge import ModelJudge
 
 __all__ = [
     "COHERENCE",
@@ -21,3 +26,11 @@ __all__ = [
     "Status",
     "mean_score",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ModelJudge":
+        from mindscope.judges.model_judge import ModelJudge
+
+        return ModelJudge
+    raise AttributeError(f"module 'mindscope.judges' has no attribute {name!r}")

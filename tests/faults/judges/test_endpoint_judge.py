@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import subprocess
 import sys
+import time
 
 import pytest
 
@@ -167,6 +169,31 @@ def test_a_killed_run_does_not_ask_again(endpoint, reply, tmp_path):
         judgements = judge_of(endpoint, cache=cache).judge(RUBRIC, items)
         assert [judgement.trait.value for judgement in judgements] == pytest.approx([70.0] * 8)
         assert len(endpoint.requests) == asked + 6
+
+
+JOB = """
+import sys
+from mindscope.judges import EndpointJudge, Item, Rubric
+items = [Item("q", f"answer {index}") for index in range(20)]
+judge = EndpointJudge(sys.argv[1], "fake", cache=sys.argv[2], concurrency=2)
+judgements = judge.judge(Rubric("evil", "", "{question} {answer}"), items)
+print([judgement.trait.value for judgement in judgements])
+"""
+
+
+def test_kill_9_loses_only_what_was_under_way(endpoint, reply, tmp_path):
+    endpoint.answer = lambda request: reply("70", {"70": 1.0}, delay=0.05)
+    command = [sys.executable, "-c", JOB, endpoint.url, str(tmp_path / "cache.jsonl")]
+    job = subprocess.Popen(command)
+    while len(endpoint.requests) < 12:
+        assert job.poll() is None
+        time.sleep(0.01)
+    job.kill()
+    job.wait()
+    asked = len(endpoint.requests)
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert again.stdout.strip() == str([70.0] * 20)
+    assert len(endpoint.requests) - asked <= 40 - (asked - 2)  # 20 items, two rubrics, two requests at once
 
 
 def test_equal_answers_are_asked_once_and_empty_ones_never(endpoint):
