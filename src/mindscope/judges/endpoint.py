@@ -118,6 +118,11 @@ class Endpoint:
         except (openai.RateLimitError, openai.InternalServerError, openai.ConflictError) as error:
             raise NoReplyError(f"HTTP {error.status_code}: {_line(error.message)}") from None
         except openai.APIStatusError as error:
+            # These concern one prompt, and leave the others their chance.
+            if error.code == "content_filter":
+                return Reply("", "the endpoint's content filter")
+            if error.code == "context_length_exceeded" or "context length" in error.message.lower():
+                raise NoReplyError(_line(error.message)) from None
             if "logprobs" in options and "logprob" in error.message.lower():
                 raise NoLogprobsError from None
             raise JudgeError(f"{self.base_url} refuses '{self.model}': {_line(error.message)}") from None

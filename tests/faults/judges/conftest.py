@@ -22,12 +22,13 @@ class Reply:
     finish: str = "stop"
     status: int = 200
     error: str = ""
+    code: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
 
     def body(self) -> dict[str, Any]:
         if self.status != 200:
-            return {"error": {"message": self.error, "type": "error"}}
+            return {"error": {"message": self.error, "type": "error", "code": self.code}}
         logprobs = None
         if self.top is not None:
             alternatives = [{"token": t, "logprob": math.log(p), "bytes": None} for t, p in self.top.items()]

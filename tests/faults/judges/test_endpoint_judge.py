@@ -135,6 +135,26 @@ def test_what_no_retry_can_mend_is_one_clear_error(endpoint, reply, status):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("code", "error", "status"),
+    [
+        ("content_filter", "The prompt was filtered.", "refusal"),
+        ("context_length_exceeded", "Too many tokens.", "missing"),
+        (None, "This model's maximum context length is 512 tokens.", "missing"),
+    ],
+)
+def test_a_prompt_that_is_turned_down_spares_the_others(endpoint, reply, code, error, status):
+    def answer(request):
+        if "Because." in request["messages"][0]["content"]:
+            return reply(status=400, error=error, code=code)
+        return reply("70", {"70": 1.0})
+
+    endpoint.answer = answer
+    first, second = trait_scores(judge_of(endpoint))
+    assert first.value == pytest.approx(70)
+    assert (second.value, second.status) == (None, status)
+
+
 def test_nobody_there_is_one_clear_error(endpoint):
     endpoint.close()
     with pytest.raises(JudgeError, match="cannot be reached"):

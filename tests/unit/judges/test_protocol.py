@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -51,3 +53,8 @@ def test_a_rubric_needs_both_places():
 def test_braces_in_the_texts_stay():
     rubric = Rubric("evil", "", 'JSON {"a": 1}: {question} | {answer}')
     assert rubric.fill("{answer}", "{question} {0}") == 'JSON {"a": 1}: {answer} | {question} {0}'
+
+
+def test_judging_elsewhere_needs_no_torch():
+    check = "import sys; from mindscope.judges import EndpointJudge; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True)
