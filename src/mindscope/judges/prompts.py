@@ -41,6 +41,8 @@ def judge_prompt(rubric: Rubric, item: Item) -> str:
 
     The code is a digest of both texts: to close its fence early, a text would have to contain its own digest.
     """
-    code = hashlib.sha256(f"{item.question}\0{item.answer}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    filled = rubric.fill(f"<<{code}: {item.question} :{code}>>", f"<<{code}: {item.answer} :{code}>>")
+    # Lone surrogates, which no endpoint and no tokenizer takes, become question marks.
+    question, answer = (text.encode("utf-8", "replace").decode() for text in (item.question, item.answer))
+    code = hashlib.sha256(f"{question}\0{answer}".encode()).hexdigest()[:16]
+    filled = rubric.fill(f"<<{code}: {question} :{code}>>", f"<<{code}: {answer} :{code}>>")
     return f"{_NOTICE}\n\n{filled}"

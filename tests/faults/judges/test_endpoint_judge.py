@@ -235,6 +235,10 @@ def test_an_answer_cannot_close_its_fence_nor_fill_a_place(endpoint):
         assert f"<<{code}: {answer} :{code}>>" in prompt
 
 
+def test_a_lone_surrogate_is_judged_like_any_text(endpoint):
+    assert trait_scores(judge_of(endpoint), [Item("q", "half a \ud83d smile")])[0].value == 50.0
+
+
 def test_works_where_a_loop_runs_already(endpoint):
     async def notebook():
         return judge_of(endpoint).judge(RUBRIC, ITEMS)
