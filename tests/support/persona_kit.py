@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mindscope.judges import Item, Judgement, Rubric, Score
+from mindscope.models import Raw, Read
 from mindscope.personas.trait import Trait
 
 TEMPLATE = (
@@ -66,6 +67,10 @@ def tiny_trait(n_questions: int = 4, n_instructions: int = 2) -> Trait:
     )
 
 
+def everything(address: str) -> Read:
+    return Read(address, Raw("all"))
+
+
 class InstructionJudge:
     """Scores what the system prompt asked for: 90 under a loud one, 10 otherwise, always coherent."""
 
@@ -79,7 +84,7 @@ class InstructionJudge:
 
 
 class HashJudge:
-    """Scores that follow from the answer's text alone: every status and every side of every threshold occurs."""
+    """Scores that follow from the answer alone; every status and every side of every threshold occurs."""
 
     name = "hash"
 

@@ -6,6 +6,7 @@ seeds in the same batches, so the end result is the same to the last bit.
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -59,6 +60,11 @@ def part_of(run_part: str, trait: str) -> str:
     return f"{run_part}/{slug}"
 
 
+def digest(setup: Mapping[str, Any]) -> str:
+    """A short name for exactly this setup."""
+    return hashlib.blake2b(json.dumps(plain(dict(setup)), sort_keys=True).encode(), digest_size=6).hexdigest()
+
+
 def claim(run: Run, name: str, setup: Mapping[str, Any]) -> None:
     """Marks the part ``name`` of a run as made from ``setup``; StoreError when it was made from another."""
     piece, wanted = f"{name}/setup.json", plain(dict(setup))
@@ -92,9 +98,16 @@ def generate(
     :func:`shard_tensors`. The texts are written last: a shard without its texts is not finished.
     """
     answers: list[Answer] = []
+
+    def report(done_here: int, _: int = 0) -> None:
+        if progress:
+            progress(len(answers) + done_here, len(requests), f"{name}: answers")
+
     for index, shard in enumerate(_slices(requests, shard_rows)):
         piece = f"{name}/answers/{index:04d}"
-        if not run.has(f"{piece}.json"):
+        if run.has(f"{piece}.json"):
+            report(len(shard))
+        else:
             edits = [request.edits for request in shard]
             generations = model.generate(
                 [_row(model, request) for request in shard],
@@ -103,14 +116,13 @@ def generate(
                 reads=reads,
                 seeds=[request.seed for request in shard],
                 batch_rows=shard_rows,
+                progress=report,
             )
             if stack is not None:
                 run.save_tensors(f"{piece}.safetensors", stack(generations))
             texts = [_document(*pair) for pair in zip(shard, generations, strict=True)]
             run.save_json(f"{piece}.json", texts)
         answers += [Answer(entry["answer"], entry["finish"]) for entry in run.load_json(f"{piece}.json")]
-        if progress:
-            progress(len(answers), len(requests), f"{name}: answers")
     return answers
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 TINY = 1e-12
@@ -116,6 +115,8 @@ def _separation(
     folds: Int[Tensor, "pairs"],
 ) -> tuple[float, float]:
     """(d', AUROC) of the held-out projections, pooled over the folds."""
+    from sklearn.metrics import roc_auc_score  # takes a second to import, which only extraction should pay
+
     pos, neg = torch.empty(len(positive)).double(), torch.empty(len(negative)).double()
     for fold in folds.unique():
         held = folds == fold

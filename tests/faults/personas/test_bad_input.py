@@ -9,9 +9,9 @@ import pytest
 from mindscope.errors import DataError, MindscopeError, StoreError
 from mindscope.judges import Item, Judgement, Rubric
 from mindscope.models import Generation, Model, load
-from mindscope.personas.extract import ExtractConfig, extract
-from mindscope.personas.steer import SteerConfig, steer
-from mindscope.personas.sweep import Sweep, SweepConfig, sweep
+from mindscope.personas.extraction import ExtractConfig, extract
+from mindscope.personas.steering import SteerConfig, steer
+from mindscope.personas.sweeping import Sweep, SweepConfig, sweep
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run
 

@@ -12,7 +12,7 @@ import persona_kit
 import pytest
 
 from mindscope.models import Model
-from mindscope.personas.extract import ExtractConfig, extract
+from mindscope.personas.extraction import ExtractConfig, extract
 from mindscope.store import Run
 
 CONFIG = ExtractConfig(samples=3, max_new_tokens=10, shard_rows=12, least_pairs=2, resamples=20)

@@ -8,11 +8,11 @@ from transformers import LlamaForCausalLM
 from mindscope.judges import Item
 from mindscope.models import Model
 from mindscope.personas import rollouts
-from mindscope.personas.extract import ExtractConfig, extract
+from mindscope.personas.extraction import ExtractConfig, extract
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run
 
-CONFIG = ExtractConfig(samples=5, max_new_tokens=12, seed=3, shard_rows=16, least_pairs=5, resamples=20)
+CONFIG = ExtractConfig(samples=4, max_new_tokens=8, seed=3, shard_rows=16, least_pairs=5, resamples=20)
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +21,7 @@ def extracted(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> tuple[Ru
         return run, extract(tiny, persona_kit.tiny_trait(), persona_kit.HashJudge(), run, CONFIG)
 
 
+@pytest.fixture(scope="module")
 def independent(tiny: Model) -> dict[str, torch.Tensor]:
     """Kept pairs by plain comparisons; hidden states in float64, one row at a time, plain means."""
     trait = persona_kit.tiny_trait()
@@ -29,13 +30,13 @@ def independent(tiny: Model) -> dict[str, torch.Tensor]:
     sides: dict[str, list[torch.Tensor]] = {}
     for i in range(2):
         for q, question in enumerate(trait.extraction):
-            for sample in range(5):
+            for sample in range(4):
                 found = {}
                 for side in ("pos", "neg"):
                     system = trait.system_prompt(side, i)
                     seed = next(
                         request.seed
-                        for request in rollouts.plan(trait, samples=5, seed=3)
+                        for request in rollouts.plan(trait, samples=4, seed=3)
                         if request.labels
                         == {"side": side, "instruction": i, "question_index": q, "sample": sample}
                     )
@@ -61,13 +62,14 @@ def independent(tiny: Model) -> dict[str, torch.Tensor]:
     return {name: torch.stack(values) for name, values in sides.items()}
 
 
-def test_vectors_equal_an_independent_computation(tiny: Model, extracted: tuple[Run, PersonaVectors]) -> None:
+def test_vectors_equal_an_independent_computation(
+    extracted: tuple[Run, PersonaVectors], independent: dict[str, torch.Tensor]
+) -> None:
     _, vectors = extracted
-    sides = independent(tiny)
-    assert vectors.metadata["filter"]["kept"] == len(sides["pos/answer_mean"])
-    assert 5 <= len(sides["pos/answer_mean"]) < 40
+    assert vectors.metadata["filter"]["kept"] == len(independent["pos/answer_mean"])
+    assert 5 <= len(independent["pos/answer_mean"]) < 32
     for kind in ("answer_mean", "prompt_mean", "last_prompt"):
-        expected = sides[f"pos/{kind}"].mean(0) - sides[f"neg/{kind}"].mean(0)
+        expected = independent[f"pos/{kind}"].mean(0) - independent[f"neg/{kind}"].mean(0)
         ours = torch.cat(
             [vectors.embeddings[kind][None], vectors.matrix(kind), vectors.final_norm[kind][None]]
         )
@@ -78,10 +80,10 @@ def test_vectors_equal_an_independent_computation(tiny: Model, extracted: tuple[
 
 
 def test_projections_equal_an_independent_computation(
-    tiny: Model, extracted: tuple[Run, PersonaVectors]
+    extracted: tuple[Run, PersonaVectors], independent: dict[str, torch.Tensor]
 ) -> None:
     _, vectors = extracted
-    answers = independent(tiny)["pos/answer_mean"][:, 2]
+    answers = independent["pos/answer_mean"][:, 2]
     vector = vectors.answer_mean[1].double()
     expected = answers @ vector / vector.norm()
     assert torch.allclose(vectors.direction(1).project(answers.float()).double(), expected, atol=1e-5)
@@ -91,7 +93,7 @@ def test_projections_equal_an_independent_computation(
 def test_the_filter_counts_add_up(extracted: tuple[Run, PersonaVectors]) -> None:
     run, vectors = extracted
     counts = run.load_json("extract/loud/filter.json")
-    assert counts["pairs"] == 40
+    assert counts["pairs"] == 32
     assert counts["kept"] == len(counts["pairs_kept"])
     for criterion in ("positive_weak", "negative_strong", "incoherent", "refused", "missing"):
         assert counts[criterion] > 0, criterion

@@ -4,7 +4,7 @@ import pytest
 
 from mindscope.errors import DataError
 from mindscope.personas.arms import Sample, Scores, summarise, surely_higher
-from mindscope.personas.sweep import CONTROLS, Point, Sweep, SweepConfig, choose
+from mindscope.personas.sweeping import CONTROLS, Point, Sweep, SweepConfig, choose
 
 
 def scores(traits: list[float | None], coherence: float | None = 80.0) -> Scores:

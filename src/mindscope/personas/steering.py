@@ -7,7 +7,7 @@ from pydantic import Field
 
 from mindscope.judges import Judge
 from mindscope.models import Model
-from mindscope.personas.answers import Progress, claim, part_of
+from mindscope.personas.answers import Progress, claim, digest, part_of
 from mindscope.personas.arms import (
     Arm,
     Sample,
@@ -96,23 +96,21 @@ def steer(
     mean over ``n_random`` random vectors of ``v``'s norm, whose seeds are fixed by the configuration. To
     report the pair a sweep chose, pass :func:`held_out` questions, which the sweep has not seen.
 
-    Under ``steer/{trait}/`` the run holds every answer and score, and ``steering.json``; refusals as for
-    :func:`sweep`.
+    Under ``steer/{trait}/`` the run holds ``steering.json``, the latest result, and a folder of answers and
+    scores for every setting that was tried. Raises DataError for another model's vectors.
     """
     vectors.require(model)
     asked = tuple(questions) if questions is not None else trait.questions("evaluation")
     name = part_of("steer", trait.name)
-    claim(
-        run,
-        name,
-        {
-            "vectors": vectors.digest(),
-            "trait": trait.document(),
-            "questions": list(asked),
-            "judge": judge.name,
-            "config": config.model_dump(mode="json"),
-        },
-    )
+    setup = {
+        "vectors": vectors.digest(),
+        "trait": trait.document(),
+        "questions": asked,
+        "judge": judge.name,
+        "config": config.model_dump(mode="json"),
+    }
+    place = f"{name}/{config.layer}x{config.coefficient:g}-{digest(setup)}"
+    claim(run, place, setup)
     direction = vectors.direction(config.layer, config.kind)
     arms = [
         Arm("unsteered"),
@@ -120,7 +118,7 @@ def steer(
         Arm("against", steering_edits(direction, -config.coefficient, config.scope)),
         *random_arms(direction, config.coefficient, config.scope, config.n_random, config.seed),
     ]
-    samples = ask_all(model, arms, asked, trait.rubric(), judge, run, name, config, progress)
+    samples = ask_all(model, arms, asked, trait.rubric(), judge, run, place, config, progress)
     measured = {
         arm: SteeredArm(scores=summarise(each, len(asked)), samples=tuple(each))
         for arm, each in samples.items()

@@ -1,0 +1,197 @@
+"""The page of a persona: how good its vectors are, what the sweep found, what steering does to answers."""
+
+from collections.abc import Callable, Sequence
+
+from mindscope.personas.arms import Estimate, Scores
+from mindscope.personas.filter import FilterCounts
+from mindscope.personas.steering import SteeredArm, Steering
+from mindscope.personas.sweeping import Point, Sweep
+from mindscope.personas.vectors import PersonaVectors
+from mindscope.reports import Answer, Line, Report, Sample, bars_by_layer, heatmap, lines_with_bands
+
+Row = list[object]
+
+
+def persona_report(
+    vectors: PersonaVectors, sweep: Sweep | None = None, steering: Steering | None = None
+) -> Report:
+    """A page of its own for one trait."""
+    model = str(vectors.metadata.get("model", "an unnamed model"))
+    report = Report(f"Persona: {vectors.trait}", f"persona vectors of {model}")
+    return add_persona(report, vectors, sweep, steering)
+
+
+def add_persona(
+    report: Report, vectors: PersonaVectors, sweep: Sweep | None = None, steering: Steering | None = None
+) -> Report:
+    """Adds the sections of one trait to a page; several traits may share one."""
+    _add_vectors(report, vectors, sweep)
+    if sweep is not None:
+        _add_sweep(report, sweep)
+    if steering is not None:
+        _add_steering(report, steering)
+    return _add_provenance(report, vectors)
+
+
+def _add_vectors(report: Report, vectors: PersonaVectors, sweep: Sweep | None) -> None:
+    report.section(
+        f"{vectors.trait}: vectors",
+        "At each layer: the mean activation of answers that show the trait minus that of answers without.",
+    )
+    highlight = sweep.choice().layer if sweep is not None and sweep.chosen is not None else None
+    norms = [
+        vectors.norms[layer].item() if layer in vectors.layers else None for layer in range(vectors.n_layers)
+    ]
+    statistics = vectors.statistics
+    errors = {"norm": (statistics.norm_low, statistics.norm_high)} if statistics else None
+    report.figure(
+        bars_by_layer({"norm": norms}, "norm", errors=errors, highlight=highlight),
+        "Norm of the vector at each layer, with its 95 % interval over the answers drawn.",
+    )
+    if statistics is None:
+        return
+    report.figure(
+        bars_by_layer({"d'": statistics.d_prime}, "d'", highlight=highlight),
+        "Separation of held-out answers along the vector, in standard deviations.",
+    )
+    columns = ["layer", "norm", "d'", "AUROC", "cosine when resampled"]
+    rows = zip(
+        range(vectors.n_layers), norms, statistics.d_prime, statistics.auroc, statistics.cosine, strict=True
+    )
+    report.table(
+        columns, [list(row) for row in rows], "Separation is measured on questions held out of the vector."
+    )
+    if "filter" in vectors.metadata:
+        counts = vectors.metadata["filter"]
+        report.text(
+            f"{counts['kept']} of {counts['pairs']} pairs of answers passed the filter. The others failed "
+            f"on one criterion or several: {FilterCounts(**counts).failures()}."
+        )
+
+
+def _add_sweep(report: Report, sweep: Sweep) -> None:
+    report.section(
+        f"{sweep.trait}: layer and coefficient",
+        f"{len(sweep.questions)} questions without a system prompt, {sweep.config.scope} tokens steered. "
+        "Bands are 95 % intervals over the questions.",
+    )
+    layers = list(dict.fromkeys(point.layer for point in sweep.points))
+    coefficients = list(dict.fromkeys(point.coefficient for point in sweep.points))
+    points = {(point.layer, point.coefficient): point for point in sweep.points}
+    best = sweep.choice() if sweep.chosen is not None else None
+    mark = (layers.index(best.layer), coefficients.index(best.coefficient)) if best else None
+    for what, pick in (("Trait score", _trait), ("Coherence", _coherence)):
+        values = [[_mean(pick(points[layer, c].scores)) for c in coefficients] for layer in layers]
+        report.figure(
+            heatmap(values, layers, coefficients, xlabel="coefficient", ylabel="layer", limit=100, mark=mark),
+            f"{what} at every layer and coefficient{'; the frame is the point chosen' if best else ''}.",
+        )
+    if best is None:
+        report.note(
+            f"No point was chosen: none raised the score above what random vectors do with coherence >= "
+            f"{sweep.config.coherence_floor:g}."
+        )
+        return
+    row = [sweep.unsteered, *(points[best.layer, c].scores for c in coefficients)]
+    report.figure(
+        _curves(row, [0.0, *coefficients], "coefficient", best.coefficient),
+        f"Layer {best.layer}: trait score and coherence by coefficient (0 is unsteered).",
+    )
+    column = [points[layer, best.coefficient].scores for layer in layers]
+    report.figure(
+        _curves(column, layers, "layer", best.layer),
+        f"Coefficient {best.coefficient:g}: trait score and coherence by layer.",
+    )
+    _add_controls(report, [point for point in sweep.points if point.random], sweep.unsteered)
+
+
+def _add_controls(report: Report, tried: Sequence[Point], unsteered: Scores) -> None:
+    rows: list[Row] = [["unsteered", None, _mean(unsteered.trait), None, _mean(unsteered.coherence)]]
+    rows += [
+        [
+            point.layer,
+            point.coefficient,
+            _mean(point.scores.trait),
+            _mean(random.trait),
+            _mean(point.scores.coherence),
+        ]
+        for point in tried
+        if (random := point.random)
+    ]
+    columns = ["layer", "coefficient", "steered", "random vector", "coherence"]
+    report.table(columns, rows, "Points tried against random vectors of the same norm.", align="rrrrr")
+
+
+def _add_steering(report: Report, steering: Steering) -> None:
+    config = steering.config
+    report.section(
+        f"{steering.trait}: steered answers",
+        f"Layer {config.layer}, coefficient {config.coefficient:g}, {config.scope} tokens, "
+        f"{len(steering.questions)} questions.",
+    )
+    arms = {
+        "unsteered": steering.unsteered,
+        "steered": steering.steered,
+        "against": steering.against,
+        "random vector": steering.random,
+    }
+    columns = ["", "trait score", "95 % interval", "coherence", "answers", "without a score"]
+    report.table(columns, [_arm_row(name, arm) for name, arm in arms.items()], align="lrrrrr")
+    samples = [
+        Sample(question, [_card(name, arm, q, len(steering.questions)) for name, arm in arms.items()])
+        for q, question in enumerate(steering.questions)
+    ]
+    report.samples(samples, "The same questions, drawn from the same seeds.")
+
+
+def _arm_row(name: str, arm: SteeredArm) -> Row:
+    trait = arm.scores.trait
+    interval = f"{trait.low:.1f} to {trait.high:.1f}" if trait else None
+    return [
+        name,
+        _mean(trait),
+        interval,
+        _mean(arm.scores.coherence),
+        arm.scores.answers,
+        arm.scores.unscored,
+    ]
+
+
+def _card(name: str, arm: SteeredArm, question: int, n_questions: int) -> Answer:
+    """The first of the arm's samples to a question."""
+    sample = arm.samples[question * (len(arm.samples) // n_questions)]
+    return Answer(name, sample.answer, {"trait": sample.trait, "coherence": sample.coherence})
+
+
+def _add_provenance(report: Report, vectors: PersonaVectors) -> Report:
+    report.section(f"{vectors.trait}: where this comes from")
+    kept = {"model", "judge", "config", "libraries", "source", "format"}
+    facts = {key: value for key, value in vectors.metadata.items() if key in kept and value is not None}
+    return report.facts({"fingerprint of the model": vectors.fingerprint, **facts})
+
+
+def _curves(scores: Sequence[Scores], x: Sequence[int | float], xlabel: str, mark: int | float):
+    lines = [
+        _line(name, [pick(each) for each in scores])
+        for name, pick in (("trait", _trait), ("coherence", _coherence))
+    ]
+    return lines_with_bands(lines, x, xlabel, "score", ylim=(0, 100), mark=mark)
+
+
+def _line(name: str, estimates: Sequence[Estimate | None]) -> Line:
+    def column(part: Callable[[Estimate], float]) -> list[float | None]:
+        return [part(each) if each else None for each in estimates]
+
+    return Line(name, column(lambda e: e.mean), column(lambda e: e.low), column(lambda e: e.high))
+
+
+def _trait(scores: Scores) -> Estimate | None:
+    return scores.trait
+
+
+def _coherence(scores: Scores) -> Estimate | None:
+    return scores.coherence
+
+
+def _mean(estimate: Estimate | None) -> float | None:
+    return estimate.mean if estimate else None
