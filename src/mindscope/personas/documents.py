@@ -1,5 +1,7 @@
 """Results as documents: frozen, checked, and saved as one JSON file that names its schema."""
 
+from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -11,6 +13,17 @@ from mindscope.store.files import read_json
 
 # Not Self, which the run-time checks of the tests cannot follow.
 Saved = TypeVar("Saved", bound="SavedDocument")
+
+
+def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A small table for notebooks; all text is escaped."""
+
+    def line(tag: str, cells: Sequence[object]) -> str:
+        shown = (f"{cell:.2f}" if isinstance(cell, float) else "" if cell is None else cell for cell in cells)
+        return "<tr>" + "".join(f"<{tag}>{escape(str(cell))}</{tag}>" for cell in shown) + "</tr>"
+
+    body = "".join([line("th", columns), *(line("td", row) for row in rows)])
+    return f"<table><caption>{escape(title)}</caption>{body}</table>"
 
 
 class Document(BaseModel):

@@ -1,8 +1,5 @@
 """From a trait to its vectors: rollouts, judge, filter, difference of means."""
 
-from collections.abc import Sequence
-from typing import Any
-
 from pydantic import Field
 
 from mindscope.judges import Judge
@@ -10,8 +7,7 @@ from mindscope.models import Model
 from mindscope.personas import rollouts
 from mindscope.personas.answers import Progress, claim, generate, judge_answers, part_of
 from mindscope.personas.config import SamplingConfig
-from mindscope.personas.filter import FilterCounts, filter_pairs
-from mindscope.personas.rollouts import Activations
+from mindscope.personas.filter import filter_pairs
 from mindscope.personas.statistics import layer_statistics
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import KINDS, PersonaVectors
@@ -44,23 +40,22 @@ def extract(
 
     Under ``extract/{trait}/`` the run holds the answers with their activations, the scores, what the
     filter kept and ``vectors.safetensors``. Killed at any moment and called again, it goes on and ends
-    with the same vectors to the last bit. Raises DataError when too few pairs pass the filter and
-    StoreError when the run holds this part made from another model, trait, judge or configuration.
+    with the same vectors to the last bit. Called again with other settings of the filter or the
+    statistics, it makes the vectors anew from the same answers.
+
+    Raises DataError when too few pairs pass the filter, and StoreError when the run holds this part made
+    from another model, trait, judge or sampling.
     """
     config = config or ExtractConfig()
     name = part_of("extract", trait.name)
-    provenance = {
+    setup = {
+        "fingerprint": model.fingerprint,
+        "dtype": str(model.dtype).removeprefix("torch."),
         "trait_document": trait.document(),
         "judge": judge.name,
-        "config": config.model_dump(),
-        "model": model.name,
-        "fingerprint": model.fingerprint,
+        "sampling": config.model_dump(include={*SamplingConfig.model_fields, "questions"}),
     }
-    claim(run, name, provenance)
-    saved = run.path / name / "vectors.safetensors"
-    if saved.exists():
-        return PersonaVectors.load(saved, model)
-
+    claim(run, name, setup)
     requests = rollouts.plan(trait, samples=config.samples, seed=config.seed, questions=config.questions)
     answers = generate(
         model,
@@ -79,26 +74,11 @@ def extract(
     filtered = filter_pairs(
         judgements[0::2], judgements[1::2], threshold=config.threshold, coherence=config.coherence
     )
-    run.save_json(f"{name}/filter.json", {**filtered.counts.to_json(), "pairs_kept": list(filtered.kept)})
+    run.save_json(f"{name}/filter.json", {**filtered.counts.to_json(), "pairs_kept": filtered.kept})
     filtered.require(config.least_pairs, trait.name)
     activations = rollouts.collect(run, name, len(requests), config.shard_rows, filtered.kept)
-    pair_questions = [int(requests[2 * pair].labels["question_index"]) for pair in filtered.kept]
-    vectors = _vectors(model, trait, activations, pair_questions, config, provenance, filtered.counts)
-    vectors.save(saved)
-    return vectors
-
-
-def _vectors(
-    model: Model,
-    trait: Trait,
-    activations: Activations,
-    pair_questions: Sequence[int],
-    config: ExtractConfig,
-    provenance: dict[str, Any],
-    counts: FilterCounts,
-) -> PersonaVectors:
     rows = activations.differences
-    return PersonaVectors(
+    vectors = PersonaVectors(
         trait=trait.name,
         fingerprint=model.fingerprint,
         matrices={kind: rows[kind][1:-1].float() for kind in KINDS},
@@ -108,10 +88,21 @@ def _vectors(
         statistics=layer_statistics(
             activations.answers["pos"],
             activations.answers["neg"],
-            pair_questions,
+            [int(requests[2 * pair].labels["question_index"]) for pair in filtered.kept],
             resamples=config.resamples,
             folds=config.folds,
             seed=config.seed,
         ),
-        metadata={**provenance, "filter": counts.to_json()},
+        metadata={
+            "model": model.name,
+            "model_type": model.hf.config.model_type,
+            "dtype": setup["dtype"],
+            "judge": judge.name,
+            "seed": config.seed,
+            "config": config.model_dump(mode="json"),
+            "filter": filtered.counts.to_json(),
+            "trait_document": trait.document(),
+        },
     )
+    vectors.save(run.path / name / "vectors.safetensors")
+    return vectors

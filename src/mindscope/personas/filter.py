@@ -63,8 +63,8 @@ class Filtered:
             return
         raise DataError(
             f"only {len(self.kept)} of {self.counts.pairs} pairs of answers are usable for '{trait}' and "
-            f"{least} are needed ({self.counts.failures()}): read the answers in the run folder, then "
-            "sharpen the instructions, take more samples or questions, or check the judge"
+            f"{least} are needed ({self.counts.failures()}): read the answers in the run folder, then check "
+            "the judge, or sharpen the instructions or take more samples in another run"
         )
 
 

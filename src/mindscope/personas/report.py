@@ -165,7 +165,7 @@ def _card(name: str, arm: SteeredArm, question: int, n_questions: int) -> Answer
 
 def _add_provenance(report: Report, vectors: PersonaVectors) -> Report:
     report.section(f"{vectors.trait}: where this comes from")
-    kept = {"model", "judge", "config", "libraries", "source", "format"}
+    kept = {"model", "dtype", "judge", "config", "libraries", "source", "format"}
     facts = {key: value for key, value in vectors.metadata.items() if key in kept and value is not None}
     return report.facts({"fingerprint of the model": vectors.fingerprint, **facts})
 

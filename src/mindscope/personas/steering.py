@@ -19,7 +19,7 @@ from mindscope.personas.arms import (
     summarise,
 )
 from mindscope.personas.config import SamplingConfig
-from mindscope.personas.documents import Document, SavedDocument
+from mindscope.personas.documents import Document, SavedDocument, html_table
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import Kind, PersonaVectors
 from mindscope.store import Run
@@ -77,6 +77,10 @@ class Steering(SavedDocument):
             "layer": self.config.layer,
             "coefficient": self.config.coefficient,
         }
+
+    def _repr_html_(self) -> str:
+        summary = self.summary()
+        return html_table(f"steering: {self.trait}", list(summary), [list(summary.values())])
 
 
 def steer(

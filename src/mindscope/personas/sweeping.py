@@ -20,7 +20,7 @@ from mindscope.personas.arms import (
     surely_higher,
 )
 from mindscope.personas.config import SamplingConfig
-from mindscope.personas.documents import Document, SavedDocument
+from mindscope.personas.documents import Document, SavedDocument, html_table
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import Kind, PersonaVectors
 from mindscope.store import Run
@@ -87,6 +87,20 @@ class Sweep(SavedDocument):
                 f">= {self.config.coherence_floor:g}: sweep other coefficients, or lower the floor"
             )
         return self.points[self.chosen]
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [
+                point.layer,
+                point.coefficient,
+                point.scores.trait and point.scores.trait.mean,
+                point.scores.coherence and point.scores.coherence.mean,
+                "chosen" if index == self.chosen else "",
+            ]
+            for index, point in enumerate(self.points)
+        ]
+        columns = ["layer", "coefficient", "trait score", "coherence", ""]
+        return html_table(f"sweep: {self.trait}", columns, rows)
 
 
 def sweep(

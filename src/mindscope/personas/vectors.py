@@ -14,6 +14,7 @@ from torch import Tensor
 from mindscope.errors import DataError
 from mindscope.features import Direction
 from mindscope.models import Model
+from mindscope.personas.documents import html_table
 from mindscope.personas.statistics import LayerStatistics
 from mindscope.store import load_artifact, save_artifact
 
@@ -96,8 +97,9 @@ class PersonaVectors:
 
     @cached_property
     def norms(self) -> Float[Tensor, "n_layers"]:
-        """Of ``answer_mean``, summed in float64."""
-        return self.answer_mean.double().norm(dim=1).float()
+        """Of ``answer_mean`` (of the one kind there is, for imported vectors), summed in float64."""
+        matrix = self.matrices.get("answer_mean", next(iter(self.matrices.values())))
+        return matrix.double().norm(dim=1).float()
 
     def matrix(self, kind: Kind) -> Float[Tensor, "n_layers d_model"]:
         if kind not in self.matrices:
@@ -130,6 +132,28 @@ class PersonaVectors:
                 raise DataError(f"'{self.trait}' has no vector at layer {layer}: use one of {self._has()}")
             vector = self.final_norm[kind]
         return Direction(f"{self.trait}/{kind}", f"resid_post.{layer}", vector, self.fingerprint)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the numbers of the vectors: norms and quality by layer, and provenance."""
+        statistics = self.statistics.to_json() if self.statistics else {}
+        norms = self.norms.tolist()
+        return {
+            "trait": self.trait,
+            "fingerprint": self.fingerprint,
+            "d_model": self.d_model,
+            "kinds": list(self.matrices),
+            "layers": [
+                {"layer": at, "norm": norms[at], **{name: each[at] for name, each in statistics.items()}}
+                for at in self.layers
+            ],
+            **self.metadata,
+        }
+
+    def _repr_html_(self) -> str:
+        document = self.to_json()
+        columns = ["layer", "norm", "d_prime", "auroc", "cosine"]
+        rows = [[row.get(column) for column in columns] for row in document["layers"]]
+        return html_table(f"persona vectors: {self.trait}", columns, rows)
 
     def _has(self) -> str:
         return ", ".join(map(str, self.layers))

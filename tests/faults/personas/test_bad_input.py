@@ -31,6 +31,18 @@ def vectors(tiny: Model, run: Run) -> PersonaVectors:
     return extract(tiny, TRAIT, JUDGE, run, CONFIG)
 
 
+def test_another_filter_takes_the_same_answers(
+    tiny: Model, run: Run, vectors: PersonaVectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def again(*args: object, **kwargs: object) -> None:
+        raise AssertionError("generated a second time")
+
+    monkeypatch.setattr(Model, "generate", again)
+    with pytest.raises(DataError, match="only 0 of 12"):
+        extract(tiny, TRAIT, JUDGE, run, CONFIG.model_copy(update={"threshold": 95.0}))
+    assert extract(tiny, TRAIT, JUDGE, run, CONFIG).digest() == vectors.digest()
+
+
 class FlatJudge:
     """Finds the trait nowhere."""
 
@@ -74,11 +86,11 @@ def test_empty_answers_are_left_out(tiny: Model, run: Run, monkeypatch: pytest.M
 
 
 def test_a_run_made_from_something_else(tiny: Model, run: Run, vectors: PersonaVectors) -> None:
-    with pytest.raises(StoreError, match="another config"):
+    with pytest.raises(StoreError, match="another sampling"):
         extract(tiny, TRAIT, JUDGE, run, CONFIG.model_copy(update={"seed": 1}))
     with pytest.raises(StoreError, match="another judge"):
         extract(tiny, TRAIT, FlatJudge(), run, CONFIG)
-    with pytest.raises(StoreError, match="another trait"):
+    with pytest.raises(StoreError, match="another trait_document"):
         extract(tiny, persona_kit.tiny_trait(n_questions=2), JUDGE, run, CONFIG)
 
 

@@ -86,6 +86,7 @@ class Bomb:
         return (Path.touch, (Path("exploded"),))
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_pt_is_never_unpickled(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pickle.pt").write_bytes(pickle.dumps(Bomb()))

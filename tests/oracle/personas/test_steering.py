@@ -1,5 +1,6 @@
 """Sweep and steering on a model whose answer to a push is known: towards one letter's logit."""
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -166,6 +167,16 @@ def test_steering_in_four_ways(steered: Steering) -> None:
     assert len(steered.random.samples) == 2 * 3 * 3
     mine = [100 * sample.answer.count("a") / len(sample.answer) for sample in steered.steered.samples]
     assert summary["steered"] == pytest.approx(sum(mine) / len(mine), abs=0.01)
+
+
+def test_results_show_themselves(
+    vectors: PersonaVectors, swept: tuple[Path, Sweep, list], steered: Steering
+) -> None:
+    assert "<td>2</td><td>1.00</td>" in swept[1]._repr_html_()
+    assert f"<td>{steered.summary()['steered']:.2f}</td>" in steered._repr_html_()
+    assert f"<td>{vectors.norms[1]:.2f}</td>" in vectors._repr_html_()
+    hostile = dataclasses.replace(vectors, trait="<script>")
+    assert "<script>" not in hostile._repr_html_()
 
 
 def test_random_vectors_have_the_norm_and_fixed_seeds(vectors: PersonaVectors) -> None:
