@@ -12,6 +12,7 @@ import typer
 
 from mindscope.cli import options, output
 from mindscope.cli.inputs import find_vectors, load_model
+from mindscope.cli.persona_results import load_sweep
 from mindscope.errors import DataError, MindscopeError
 
 if TYPE_CHECKING:
@@ -38,8 +39,18 @@ def chat(
         list[Path] | None,
         typer.Option(help="Vectors to steer with and read: a file or run. May be repeated."),
     ] = None,
-    layer: Annotated[int | None, typer.Option(help="The layer; about 0.55 of the depth by default.")] = None,
-    coefficient: Annotated[float, typer.Option("--coefficient", "-c", help="Where the dial stands.")] = 1.0,
+    layer: Annotated[
+        int | None,
+        typer.Option(
+            help="By default the choice of the run's sweep, or 0.55 of the depth.", show_default=False
+        ),
+    ] = None,
+    coefficient: Annotated[
+        float | None,
+        typer.Option(
+            "--coefficient", "-c", help="Where the dial stands; the sweep's choice, or 1.", show_default=False
+        ),
+    ] = None,
     system: Annotated[str, typer.Option(help="The system prompt.")] = "",
     temperature: Annotated[float, typer.Option(min=0.0)] = 1.0,
     max_new_tokens: Annotated[int, typer.Option(min=1)] = 256,
@@ -55,13 +66,15 @@ def chat(
     from mindscope.models import Sampling
 
     loaded = load_model(model, dtype, device)
-    known = {each.trait: each for path in vectors or () for each in find_vectors(path, loaded)}
+    found = [(path, each) for path in vectors or () for each in find_vectors(path, loaded)]
+    known = {each.trait: each for _, each in found}
+    chosen = _chosen(*found[0]) if found else (None, None)
     talk = Talk(
         loaded,
         known,
         Sampling(temperature=temperature, max_new_tokens=max_new_tokens, seed=seed),
-        layer=int(DEPTH * loaded.n_layers) if layer is None else layer,
-        coefficient=coefficient,
+        layer=_first(layer, chosen[0], int(DEPTH * loaded.n_layers)),
+        coefficient=_first(coefficient, chosen[1], 1.0),
         system=system,
         trait=next(iter(known), None),
     )
@@ -206,6 +219,20 @@ class Talk:
             self.layer,
             self.coefficient,
         )
+
+
+def _chosen(path: Path, vectors: PersonaVectors) -> tuple[int | None, float | None]:
+    """Layer and coefficient that a sweep in the run chose for these vectors."""
+    sweep = load_sweep(path, vectors.trait) if path.is_dir() else None
+    if sweep is None or sweep.chosen is None:
+        return None, None
+    point = sweep.choice()
+    return point.layer, point.coefficient
+
+
+def _first(*values: Number | None) -> Number:
+    """The first value that is given; the last one always is."""
+    return next(value for value in values if value is not None)
 
 
 def _lines(talk: Talk) -> Iterator[str]:

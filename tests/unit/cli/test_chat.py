@@ -12,6 +12,8 @@ from mindscope.cli import chat
 from mindscope.cli.chat import Talk
 from mindscope.errors import DataError
 from mindscope.models import Mean, Model, Read, Sampling, load
+from mindscope.personas.arms import Scores
+from mindscope.personas.sweep import Point, Sweep, SweepConfig
 from mindscope.personas.vectors import PersonaVectors
 
 
@@ -140,6 +142,25 @@ def test_as_json(cli, monkeypatch, folder):
     assert turn["question"] == "Hello"
     assert turn["projections"] == {}
     assert turn["trait"] is None
+
+
+def test_the_dial_begins_where_a_sweep_chose(cli, monkeypatch, folder, model, tmp_path):
+    vectors(model, "evil", 0).save(tmp_path / "extract/evil/vectors.safetensors")
+    nothing = Scores(trait=None, coherence=None, answers=1, unscored=1, by_question=(None,))
+    Sweep(
+        trait="evil",
+        fingerprint=model.fingerprint,
+        config=SweepConfig(),
+        questions=("Why?",),
+        unsteered=nothing,
+        points=(Point(layer=2, coefficient=0.5, scores=nothing),),
+        chosen=0,
+    ).save(tmp_path / "sweep/evil/sweep.json")
+    options = [folder, "--vectors", tmp_path, "--json", "--max-new-tokens", "5"]
+    turn = json.loads(run(cli, monkeypatch, ["Hello"], *options).out)
+    assert (turn["layer"], turn["coefficient"]) == (2, 0.5)
+    turn = json.loads(run(cli, monkeypatch, ["Hello"], *options, "-c", "0", "--layer", "1").out)
+    assert (turn["layer"], turn["coefficient"]) == (1, 0.0)
 
 
 def test_a_conversation_that_fills_the_context_goes_on_after_reset(cli, monkeypatch, folder):
