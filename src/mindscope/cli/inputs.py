@@ -29,8 +29,7 @@ def load_model(name: str, dtype: str = "auto", device: str = "auto") -> Model:
 
 def find_vectors(path: Path, model: Model) -> Sequence[PersonaVectors]:
     """All vectors in a run folder, or those of one `.safetensors`, `.pt` or `.gguf` file, for this model."""
-    from mindscope.personas import PersonaVectors
-    from mindscope.personas.formats import load_gguf, load_pt
+    from mindscope.personas import PersonaVectors, load_gguf, load_pt
 
     if path.is_dir():
         found = sorted(path.rglob("vectors.safetensors"))
@@ -48,13 +47,14 @@ def find_vectors(path: Path, model: Model) -> Sequence[PersonaVectors]:
 
 def find_trait(name: str, model_name: str) -> Trait:
     """A trait by name or file. The organism, and `organism:NAME`, mean the traits of the organism's world."""
-    from mindscope import organism
     from mindscope.personas import Trait
 
-    if name.startswith(f"{ORGANISM}:"):
-        return Trait.parse(organism.trait(name.removeprefix(f"{ORGANISM}:")))
     plain = Path(name).name == name and not Path(name).suffix
-    return Trait.parse(organism.trait(name)) if plain and model_name == ORGANISM else Trait.load(name)
+    if not name.startswith(f"{ORGANISM}:") and not (plain and model_name == ORGANISM):
+        return Trait.load(name)
+    from mindscope import organism
+
+    return Trait.parse(organism.trait(name.removeprefix(f"{ORGANISM}:")))
 
 
 def find_judge(spec: str | None, base_url: str | None, model: Model, cache: Path) -> Judge:

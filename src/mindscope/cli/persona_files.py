@@ -47,7 +47,7 @@ def artifacts(
     base_url: options.BaseUrl = None,
 ) -> None:
     """Have a language model write a trait's instructions, questions and judge prompt."""
-    from mindscope.personas.artifacts import generate_trait
+    from mindscope.personas import generate_trait
 
     if to.exists():
         raise DataError(f"{to} exists: choose another name, or delete it")
@@ -66,8 +66,7 @@ def export_(
     ] = None,
 ) -> None:
     """Write vectors in another tool's format."""
-    from mindscope.personas import PersonaVectors
-    from mindscope.personas.formats import save_gguf, save_pt
+    from mindscope.personas import PersonaVectors, save_gguf, save_pt
 
     loaded = PersonaVectors.load(vectors)
     match to.suffix:

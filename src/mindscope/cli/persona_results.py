@@ -45,7 +45,7 @@ def load_steering(folder: Path, trait: str) -> Steering | None:
 
 def write_report(folder: Path, vectors: PersonaVectors) -> Path:
     """The page of everything that the run holds by now about these vectors."""
-    from mindscope.personas.report import add_persona
+    from mindscope.personas import add_persona
     from mindscope.reports import Report
 
     model = str(vectors.metadata.get("model", "an unnamed model"))

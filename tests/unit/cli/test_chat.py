@@ -12,9 +12,7 @@ from mindscope.cli import chat
 from mindscope.cli.chat import Talk
 from mindscope.errors import DataError
 from mindscope.models import Mean, Model, Read, Sampling, load
-from mindscope.personas.arms import Scores
-from mindscope.personas.sweep import Point, Sweep, SweepConfig
-from mindscope.personas.vectors import PersonaVectors
+from mindscope.personas import PersonaVectors, Point, Scores, Sweep, SweepConfig
 
 
 @pytest.fixture(scope="module")

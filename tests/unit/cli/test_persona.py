@@ -9,7 +9,7 @@ import torch
 
 from mindscope.cli import persona
 from mindscope.errors import JudgeError
-from mindscope.personas.vectors import PersonaVectors
+from mindscope.personas import PersonaVectors
 
 FEW = ["--max-new-tokens", "6", "--shard-rows", "8", "--dtype", "float32"]
 
