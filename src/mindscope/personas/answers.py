@@ -72,12 +72,22 @@ def claim(run: Run, name: str, setup: Mapping[str, Any]) -> None:
         run.save_json(piece, wanted)
         return
     known = run.load_json(piece)
-    different = sorted(key for key in known.keys() | wanted.keys() if known.get(key) != wanted.get(key))
-    if different:
-        raise StoreError(
-            f"{run.path} holds '{name}' made with another {', '.join(different)}: "
-            "choose another run folder, or start again with what it was made with"
-        )
+    for key in sorted(known.keys() | wanted.keys()):
+        if known.get(key) != wanted.get(key):
+            difference = _difference(known.get(key), wanted.get(key))
+            raise StoreError(
+                f"{run.path} holds '{name}' made with another {key} ({difference}): "
+                "choose another run folder, or start again with what it was made with"
+            )
+
+
+def _difference(before: Any, now: Any) -> str:
+    """The first value that differs, inside documents too."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        key = next(key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key))
+        return f"{key}: {_difference(before.get(key), now.get(key))}"
+    there, here = (json.dumps(value, ensure_ascii=False)[:60] for value in (before, now))
+    return f"{there} there, {here} now"
 
 
 def generate(

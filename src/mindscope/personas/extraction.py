@@ -51,9 +51,9 @@ def extract(
     setup = {
         "fingerprint": model.fingerprint,
         "dtype": str(model.dtype).removeprefix("torch."),
-        "trait_document": trait.document(),
+        "trait": trait.document(),
         "judge": judge.name,
-        "sampling": config.model_dump(include={*SamplingConfig.model_fields, "questions"}),
+        "config": config.model_dump(include={*SamplingConfig.model_fields, "questions"}),
     }
     claim(run, name, setup)
     requests = rollouts.plan(trait, samples=config.samples, seed=config.seed, questions=config.questions)

@@ -86,11 +86,11 @@ def test_empty_answers_are_left_out(tiny: Model, run: Run, monkeypatch: pytest.M
 
 
 def test_a_run_made_from_something_else(tiny: Model, run: Run, vectors: PersonaVectors) -> None:
-    with pytest.raises(StoreError, match="another sampling"):
+    with pytest.raises(StoreError, match=r"another config \(seed: 0 there, 1 now\)"):
         extract(tiny, TRAIT, JUDGE, run, CONFIG.model_copy(update={"seed": 1}))
     with pytest.raises(StoreError, match="another judge"):
         extract(tiny, TRAIT, FlatJudge(), run, CONFIG)
-    with pytest.raises(StoreError, match="another trait_document"):
+    with pytest.raises(StoreError, match=r"another trait \(evaluation"):
         extract(tiny, persona_kit.tiny_trait(n_questions=2), JUDGE, run, CONFIG)
 
 
