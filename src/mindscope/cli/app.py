@@ -2,6 +2,8 @@
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -22,6 +24,10 @@ app.command("doctor")(doctor.doctor)
 app.command("chat")(chat.chat)
 app.add_typer(persona.app, name="persona")
 app.add_typer(runs.app, name="runs")
+if find_spec("mindscope.cli.organism"):
+    app.add_typer(import_module("mindscope.cli.organism").app, name="organism")
+if find_spec("mindscope.cli.demo"):
+    app.command("demo")(import_module("mindscope.cli.demo").demo)
 
 
 def _print_version(asked: bool) -> None:
