@@ -32,23 +32,18 @@ def decode_attention(
         query: `[rows, heads, 1, head_dim]`.
         key: `[rows, key_value_heads, columns, head_dim]`; heads share keys in groups.
         value: like `key`.
-        attention_mask: True where the query may look, `[rows, 1, 1, columns]`; None where it may look everywhere.
+        attention_mask: `[rows, 1, 1, columns]`, True where the query may look; None for everywhere.
         options: `scaling` and what else transformers hands on.
 
     Returns:
         `[rows, 1, heads, head_dim]`, and no weights.
     """
     rows, heads, columns, size = query.shape
-    boolean = attention_mask is None or attention_mask.dtype == torch.bool
-    if (
-        columns > 1
-        or not boolean
-        or options.get("position_bias") is not None
-        or options.get("softcap") is not None
-    ):
+    unusual = any(options.get(name) is not None for name in ("position_bias", "softcap"))
+    if columns > 1 or unusual or (attention_mask is not None and attention_mask.dtype != torch.bool):
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     scaling = options.get("scaling")
-    grouped = query.view(rows, key.shape[1], -1, size) * (size**-0.5 if scaling is None else scaling)
+    grouped = query.reshape(rows, key.shape[1], -1, size) * (size**-0.5 if scaling is None else scaling)
     scores = grouped @ key.transpose(-1, -2)
     if attention_mask is not None:
         scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)

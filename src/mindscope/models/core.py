@@ -19,7 +19,7 @@ from mindscope.models.addresses import Place
 from mindscope.models.attention import decoding
 from mindscope.models.edits import Edit, Program
 from mindscope.models.hooks import Tap, ambient, attached
-from mindscope.models.passes import Pass, right_padded
+from mindscope.models.passes import Chosen, Pass, right_padded
 from mindscope.models.rows import Row
 
 Edits = Sequence[Edit] | Sequence[Sequence[Edit]]
@@ -58,6 +58,11 @@ class Core:
         """The most tokens a row may have; None where the architecture sets no limit."""
         return getattr(self.hf.config.get_text_config(), "max_position_embeddings", None)
 
+    @property
+    def pass_tokens(self) -> int:
+        """How many tokens one forward pass takes well: on a CPU more only costs memory."""
+        return 2048 if self.device.type == "cpu" else 16384
+
     def place(self, address: str) -> Place:
         """The place an address names; ModelError where there is none."""
         if address not in self._places:
@@ -77,6 +82,7 @@ class Core:
                     None,
                     [Tap(place, "all", seen)],
                     logits=False,
+                    early=True,
                 )
             self._widths[place.address] = seen.width
         return self._widths[place.address]
@@ -168,6 +174,7 @@ class Core:
         taps: Sequence[Tap],
         *,
         logits: bool,
+        early: bool = False,
         slots: np.ndarray | None = None,
         cache: Any = None,
         real: np.ndarray | None = None,
@@ -178,8 +185,9 @@ class Core:
             ids: `[rows, columns]` token ids.
             now: which token stands in each column.
             program: the writes.
-            taps: the reads; without `logits` the pass ends where the last of them is served.
+            taps: the reads.
             logits: whether to go on to the last column's logits, or skip the head.
+            early: end the pass where the last read is served.
             slots: `[rows]`, the slot of each row in the taps' sinks; in order where left out.
             cache: keys and values of the columns before.
             real: `[rows, all columns so far]`, False on padding; taken from `now` where left out.
@@ -188,7 +196,7 @@ class Core:
         slots = np.arange(len(ids)) if slots is None else slots
         head = any(tap.place.module is self.engine.arch.lm_head for tap in taps)
         step = decoding(self.hf) if cache is not None and ids.shape[1] == 1 else nullcontext()
-        hooks = attached(now, slots, program, taps, stop_when_served=not logits)
+        hooks = attached(now, slots, program, taps, stop_when_served=early)
         with self._lock, _evaluating(self.hf), step, hooks:
             self._now = now
             try:
@@ -225,7 +233,7 @@ class _Width:
 
     width = 0
 
-    def take(self, slots: np.ndarray, hidden: Tensor, mask: np.ndarray) -> None:
+    def take(self, chosen: Chosen, hidden: Tensor) -> None:
         self.width = hidden.shape[-1]
 
     def result(self, slot: int) -> Tensor:

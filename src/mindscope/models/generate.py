@@ -92,13 +92,8 @@ class _Batch:
         reads: Mapping[str, Read],
         seeds: Sequence[int] | None,
     ):
-        self.core, self.sampling, self.eos_ids, self.reads, self.indices = (
-            core,
-            sampling,
-            eos_ids,
-            reads,
-            indices,
-        )
+        self.core, self.sampling, self.eos_ids = core, sampling, eos_ids
+        self.reads, self.indices = reads, indices
         self.rows = [rows[i] for i in indices]
         self.edits = [edits[i] for i in indices] if edits else None
         self.program = core.program(self.edits) if self.edits else None
@@ -118,33 +113,32 @@ class _Batch:
         streams = [Stream(self.stops) for _ in self.rows]
         # A row that was cut has a newest token that no pass has seen, though the reads of answers want it.
         owes_a_pass = any(reaches_answer(one.reduce.where) for one in self.reads.values())
-        ids, now = left_padded(self.rows)
-        self.real = now.positions >= 0
-        logits = self._forward(ids, now, logits=True)
+        logits = self._prefill()
         while logits is not None:
             drawn = self._draw(logits)
-            feed: set[int] = set()
-            ended: list[int] = []
             for slot, token in drawn.items():
                 self._accept(slot, token)
                 if on_token is not None:
-                    text = self._text(slot)
-                    on_token(
-                        self.indices[slot],
-                        token,
-                        streams[slot].add(text, ended=self.finish[slot] is not None),
-                    )
-                if self.finish[slot] is None or (owes_a_pass and self.finish[slot] == "length"):
-                    feed.add(slot)
+                    new = streams[slot].add(self._text(slot), ended=self.finish[slot] is not None)
+                    on_token(self.indices[slot], token, new)
+            going = [slot for slot in drawn if self.finish[slot] is None]
+            cut = [slot for slot in drawn if owes_a_pass and self.finish[slot] == "length"]
+            logits = self._feed({*going, *cut}, drawn, logits=bool(going)) if going or cut else None
+            for slot in drawn:
                 if self.finish[slot] is not None:
-                    ended.append(slot)
-            logits = (
-                self._feed(feed, drawn, logits=any(self.finish[slot] is None for slot in feed))
-                if feed
-                else None
-            )
-            for slot in ended:
-                yield self.indices[slot], self._generation(slot)
+                    yield self.indices[slot], self._generation(slot)
+
+    def _prefill(self) -> Tensor | None:
+        """Pass the prompts through the model, a block of columns at a time, and give the last logits."""
+        ids, whole = left_padded(self.rows)
+        width, logits = ids.shape[1], None
+        columns = max(1, self.core.pass_tokens // len(ids))
+        for start in range(0, width, columns):
+            block = slice(start, start + columns)
+            self.real = whole.positions[:, : block.stop] >= 0
+            now = Pass(whole.positions[:, block], whole.prompts)
+            logits = self._forward(ids[:, block], now, logits=block.stop >= width, more=True)
+        return logits
 
     def _draw(self, logits: Tensor) -> dict[int, int]:
         """The next token of every row that goes on."""
@@ -152,9 +146,8 @@ class _Batch:
         slots = self.slots[lines]
         steps = [len(self.answers[slot]) for slot in slots]
         chosen = logits if len(lines) == len(logits) else logits[lines]
-        return dict(
-            zip(slots.tolist(), draw(chosen, self.sampling, self.random[slots, steps]).tolist(), strict=True)
-        )
+        tokens = draw(chosen, self.sampling, self.random[slots, steps])
+        return dict(zip(slots.tolist(), tokens.tolist(), strict=True))
 
     def _accept(self, slot: int, token: int) -> None:
         answer = self.answers[slot]
@@ -171,18 +164,16 @@ class _Batch:
 
     def _feed(self, feed: Set[int], drawn: Mapping[int, int], *, logits: bool) -> Tensor | None:
         """Pass each of these rows' newest token through the model."""
-        live = np.isin(self.slots, list(feed))
-        if live.mean() < _WORTH_COMPACTING:
-            self._compact(np.flatnonzero(live))
-            live = np.isin(self.slots, list(feed))
+        if len(feed) < _WORTH_COMPACTING * len(self.slots):
+            self._compact(np.array([line for line, slot in enumerate(self.slots.tolist()) if slot in feed]))
         slots = self.slots.tolist()
+        live = np.array([slot in feed for slot in slots])
         lengths = np.array([len(self.rows[slot]) + len(self.answers[slot]) for slot in slots])
         ids = np.array([drawn[slot] if alive else 0 for slot, alive in zip(slots, live, strict=True)])
-        now = Pass(
-            np.where(live, lengths - 1, -1)[:, None], np.array([self.rows[slot].prompt for slot in slots])
-        )
+        prompts = np.array([self.rows[slot].prompt for slot in slots])
+        now = Pass(np.where(live, lengths - 1, -1)[:, None], prompts)
         self.real = np.concatenate([self.real, live[:, None]], 1)
-        return self._forward(ids[:, None], now, logits=logits)
+        return self._forward(ids[:, None], now, logits=logits, more=logits)
 
     def _compact(self, lines: np.ndarray) -> None:
         """Let rows that are done leave the tensors."""
@@ -191,7 +182,7 @@ class _Batch:
         if self.edits is not None:
             self.program = self.core.program([self.edits[slot] for slot in self.slots])
 
-    def _forward(self, ids: np.ndarray, now: Pass, *, logits: bool) -> Tensor | None:
+    def _forward(self, ids: np.ndarray, now: Pass, *, logits: bool, more: bool) -> Tensor | None:
         with torch.inference_mode():
             return self.core.forward_pass(
                 ids,
@@ -199,6 +190,7 @@ class _Batch:
                 self.program,
                 list(self.taps.values()),
                 logits=logits,
+                early=not more,
                 slots=self.slots,
                 cache=self.cache,
                 real=self.real,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mindscope.errors import ModelError
 from mindscope.models.addresses import Place
 from mindscope.models.edits import Program
-from mindscope.models.passes import Pass, pass_of_call
+from mindscope.models.passes import Chosen, Pass, pass_of_call
 from mindscope.models.rows import Where
 
 
@@ -26,8 +26,8 @@ class Served(Exception):  # noqa: N818 - not an error: ends a pass whose reads h
 class Sink(Protocol):
     """Gathers what is read of the rows of a batch, one slot a row."""
 
-    def take(self, slots: np.ndarray, hidden: Tensor, mask: np.ndarray) -> None:
-        """Take in activations `[rows, columns, width]` where `mask` `[rows, columns]` is true."""
+    def take(self, chosen: Chosen, hidden: Tensor) -> None:
+        """Take in the chosen columns of activations `[rows, columns, width]`."""
         ...
 
     def result(self, slot: int) -> Tensor:
@@ -66,9 +66,9 @@ def attached(
     def read(mine: Sequence[Tap], hidden: Tensor) -> None:
         tokens = mine[0].place.tokens(hidden, *now.positions.shape)
         for tap in mine:
-            mask = now.mask(tap.where)
-            if mask.any():
-                tap.sink.take(slots, tokens, mask)
+            chosen = now.chosen(tap.where, slots, hidden.device)
+            if len(chosen.rows):
+                tap.sink.take(chosen, tokens)
         waiting.discard(mine[0].place.address)
         if stop_when_served and not waiting:
             raise Served

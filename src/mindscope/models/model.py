@@ -96,19 +96,19 @@ class Model(Core):
         reads: Mapping[str, Read],
         *,
         edits: Edits | None = None,
-        batch_tokens: int = 8192,
+        batch_tokens: int | None = None,
         progress: Progress | None = None,
     ) -> dict[str, Reading]:
         """Read activations of rows, reduced while they stream past.
 
-        Rows go longest first in batches of at most `batch_tokens` columns; each pass ends at the deepest
+        Rows go longest first in batches of at most `batch_tokens` tokens; each pass ends at the deepest
         address and never runs the head. Sums are float32 whatever the model's dtype.
 
         Args:
             rows: the rows.
             reads: what to read, by name. At an edited address the edited activations are read.
             edits: one list of edits for every row, or one list per row.
-            batch_tokens: the most columns, padding included, of one forward pass.
+            batch_tokens: the most tokens of one forward pass, with padding; None for what suits the device.
             progress: called with (rows done, rows in all).
 
         Returns:
@@ -164,13 +164,13 @@ class Model(Core):
         )
 
     def next_logits(
-        self, rows: Sequence[Row], *, edits: Edits | None = None, batch_tokens: int = 8192
+        self, rows: Sequence[Row], *, edits: Edits | None = None, batch_tokens: int | None = None
     ) -> Float[Tensor, "rows vocabulary"]:
         """The logits of the token after each row, float32 on the CPU, in the caller's order."""
         self.check_rows(rows, filled=True)
         own = self.edits_of(edits, len(rows))
         found: dict[int, Tensor] = {}
-        for batch in batches([len(row) for row in rows], batch_tokens):
+        for batch in batches([len(row) for row in rows], batch_tokens or self.pass_tokens):
             ids, now = left_padded([rows[i] for i in batch])
             program = self.program([own[i] for i in batch]) if own else None
             with torch.inference_mode():

@@ -23,6 +23,7 @@ class Pass:
     positions: np.ndarray
     prompts: np.ndarray | None
     _masks: dict[Where | tuple[int, ...], np.ndarray] = field(default_factory=dict)
+    _chosen: dict[Where | tuple[int, ...], "Chosen"] = field(default_factory=dict)
 
     def mask(self, where: Where | tuple[int, ...]) -> np.ndarray:
         """Booleans `[rows, columns]`: the columns that `where` means."""
@@ -38,6 +39,39 @@ class Pass:
                 prompts = np.zeros(len(self.positions), np.int64)
             found = self._masks[where] = mask(where, self.positions, prompts)
         return found
+
+    def chosen(self, where: Where | tuple[int, ...], slots: np.ndarray, device: torch.device) -> "Chosen":
+        """The same columns as a sink needs them, worked out once for all layers."""
+        found = self._chosen.get(where)
+        if found is None:
+            mask = self.mask(where)
+            counts = mask.sum(1)
+            rows = np.flatnonzero(counts)
+            in_place = len(rows) == len(slots) and bool((slots == np.arange(len(slots))).all())
+            index = torch.from_numpy(slots[rows]).to(device)
+            found = self._chosen[where] = Chosen(mask, counts, rows, slots[rows], index, in_place)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Some columns of a pass.
+
+    Attributes:
+        mask: `[rows, columns]`.
+        counts: `[rows]`, how many columns of each row are meant.
+        rows: the rows that have any.
+        slots: the slots of these rows in the sinks of the batch.
+        index: `slots` on the device.
+        in_place: whether these are all rows, and slot i is row i.
+    """
+
+    mask: np.ndarray
+    counts: np.ndarray
+    rows: np.ndarray
+    slots: np.ndarray
+    index: Tensor
+    in_place: bool
 
 
 def right_padded(rows: Sequence[Row]) -> tuple[np.ndarray, Pass]:

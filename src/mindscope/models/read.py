@@ -47,7 +47,7 @@ def read(
     reads: Mapping[str, Read],
     *,
     edits: Edits | None,
-    batch_tokens: int,
+    batch_tokens: int | None,
     progress: Progress | None,
 ) -> dict[str, Reading]:
     """See `Model.read`."""
@@ -55,13 +55,13 @@ def read(
     own = core.edits_of(edits, len(rows))
     found: dict[str, dict[int, Tensor]] = {name: {} for name in reads}
     done = 0
-    for batch in batches([len(row) for row in rows], batch_tokens):
+    for batch in batches([len(row) for row in rows], batch_tokens or core.pass_tokens):
         taps = {name: tap(core, one, len(batch)) for name, one in reads.items()}
         ids, now = right_padded([rows[i] for i in batch])
         if ids.size and taps:
             program = core.program([own[i] for i in batch]) if own else None
             with torch.inference_mode():
-                core.forward_pass(ids, now, program, list(taps.values()), logits=False)
+                core.forward_pass(ids, now, program, list(taps.values()), logits=False, early=True)
         for name, one in taps.items():
             found[name].update((i, one.sink.result(slot).cpu()) for slot, i in enumerate(batch))
         done += len(batch)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.errors import ModelError
+from mindscope.models.passes import Chosen
 from mindscope.models.rows import Where, check_where
 
 
@@ -69,16 +70,18 @@ class _Sums:
         self.sums = torch.zeros(rows, width, device=device)
         self.counts = np.zeros(rows, np.int64)
 
-    def take(self, slots: np.ndarray, hidden: Tensor, mask: np.ndarray) -> None:
-        self.counts[slots] += mask.sum(1)
+    def take(self, chosen: Chosen, hidden: Tensor) -> None:
+        self.counts[chosen.slots] += chosen.counts[chosen.rows]
         if hidden.shape[1] == 1:
-            rows = np.flatnonzero(mask[:, 0])
-            values = hidden[:, 0] if len(rows) == len(mask) else hidden[rows, 0]
-            slots = slots[rows]
+            values = hidden[:, 0] if len(chosen.rows) == len(hidden) else hidden[chosen.rows, 0]
         else:
-            weights = torch.from_numpy(mask).to(hidden.device, torch.float32).unsqueeze(1)
-            values = (weights @ hidden.float()).squeeze(1)
-        self.sums.index_add_(0, torch.from_numpy(slots).to(self.sums.device), values.to(self.sums))
+            picked = hidden if len(chosen.rows) == len(hidden) else hidden[chosen.rows]
+            weights = torch.from_numpy(chosen.mask[chosen.rows]).to(hidden.device, torch.float32)
+            values = (weights[:, None] @ picked.float())[:, 0]
+        if chosen.in_place and len(values) == len(self.sums):
+            self.sums += values
+        else:
+            self.sums.index_add_(0, chosen.index, values.to(self.sums))
 
     def result(self, slot: int) -> Tensor:
         count = int(self.counts[slot])
@@ -91,10 +94,9 @@ class _Lasts:
     def __init__(self, rows: int, width: int, device: torch.device):
         self.values = torch.full((rows, width), float("nan"), device=device)
 
-    def take(self, slots: np.ndarray, hidden: Tensor, mask: np.ndarray) -> None:
-        rows = np.flatnonzero(mask.any(1))
-        columns = mask.shape[1] - 1 - mask[rows, ::-1].argmax(1)
-        self.values[slots[rows]] = hidden[rows, columns].to(self.values)
+    def take(self, chosen: Chosen, hidden: Tensor) -> None:
+        columns = chosen.mask.shape[1] - 1 - chosen.mask[chosen.rows, ::-1].argmax(1)
+        self.values[chosen.index] = hidden[chosen.rows, columns].to(self.values)
 
     def result(self, slot: int) -> Tensor:
         return self.values[slot].clone()
@@ -108,13 +110,13 @@ class _Tokens:
         self.parts: list[list[Tensor]] = [[] for _ in range(rows)]
         self.width = width if directions is None else directions.shape[0]
 
-    def take(self, slots: np.ndarray, hidden: Tensor, mask: np.ndarray) -> None:
-        rows = np.flatnonzero(mask.any(1))
-        for row in rows:
-            tokens = hidden[row, torch.from_numpy(mask[row]).to(hidden.device)].float()
-            if self.directions is not None:
-                tokens = tokens @ self.directions.to(tokens.device).T
-            self.parts[slots[row]].append(tokens.cpu())
+    def take(self, chosen: Chosen, hidden: Tensor) -> None:
+        tokens = hidden[torch.from_numpy(chosen.mask).to(hidden.device)].float()
+        if self.directions is not None:
+            tokens = tokens @ self.directions.to(tokens.device).T
+        parts = tokens.cpu().split(chosen.counts[chosen.rows].tolist())
+        for slot, part in zip(chosen.slots.tolist(), parts, strict=True):
+            self.parts[slot].append(part)
 
     def result(self, slot: int) -> Tensor:
         return torch.cat([torch.zeros(0, self.width), *self.parts[slot]])

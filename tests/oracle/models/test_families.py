@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mindscope.models import Edit, Last, Mean, Project, Raw, Read, Sampling
+from mindscope.models import Edit, Last, Mean, Model, Project, Raw, Read, Sampling
 
 SAMPLING = Sampling(max_new_tokens=9, seed=5)
 
@@ -138,7 +138,9 @@ def test_rows_generated_together_equal_rows_generated_alone(model, rows):
     assert sum(together[i].row != plain[i].row for i in range(len(rows))) >= 2  # the edits do something
 
 
-def test_reading_while_generating_equals_a_second_pass(model, rows):
+@pytest.mark.parametrize("pass_tokens", [4096, 6])
+def test_reading_while_generating_equals_a_second_pass(model, rows, monkeypatch, pass_tokens):
+    monkeypatch.setattr(Model, "pass_tokens", pass_tokens)  # 6: prompts go through in blocks of two columns
     directions = torch.randn(3, model.d_model, generator=torch.Generator().manual_seed(6))
     vector = torch.randn(model.d_model, generator=torch.Generator().manual_seed(8))
     edits = [[Edit("resid_post.0", "add", vector, float(i), "response")] for i in range(len(rows))]
