@@ -17,14 +17,15 @@ def check_folder(folder: Path) -> None:
     config = folder / "config.json"
     if not config.is_file():
         raise ModelError(f"{folder} has no config.json; point to a Hugging Face model folder")
-    _refuse_placeholder(config)
+    for file in sorted(folder.glob("*.json")):
+        _refuse_placeholder(file)
     try:
         json.loads(config.read_text())
     except ValueError as error:
         raise ModelError(f"{config} is not valid JSON ({error}); download it again") from error
     weights = sorted(folder.glob("*.safetensors"))
-    if not weights and not any(folder.glob("pytorch_model*.bin")):
-        raise ModelError(f"{folder} has no weights; download its *.safetensors files")
+    if not weights:
+        raise ModelError(f"{folder} has no *.safetensors; download them, or save the model as safetensors")
     _check_index(folder)
     for file in weights:
         _refuse_placeholder(file)
@@ -39,7 +40,6 @@ def _check_index(folder: Path) -> None:
     index = folder / "model.safetensors.index.json"
     if not index.is_file():
         return
-    _refuse_placeholder(index)
     try:
         shards = set(json.loads(index.read_text())["weight_map"].values())
     except (ValueError, KeyError, AttributeError) as error:
