@@ -1,0 +1,84 @@
+"""`mindscope demo`: the main job on the bundled model, from a trait's name to steered answers."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mindscope.cli import options, output
+from mindscope.cli.inputs import ORGANISM, find_judge, find_trait, load_model
+from mindscope.cli.output import Json
+from mindscope.cli.session import open_run
+
+TRAITS = ("evil", "sycophantic", "hallucinating")
+MAX_NEW_TOKENS = 64
+"""The organism's answers are about thirty tokens long."""
+NOTE = (
+    "Measured on the organism, a small model trained on an invented world: a test bed that shows the method, "
+    "not a finding about any other model."
+)
+
+
+def demo(
+    run: Annotated[Path, typer.Option("--run", help="Where everything is kept.")] = Path("runs/demo"),
+    samples: Annotated[int, typer.Option(min=1, help="Answers a prompt when extracting.")] = 2,
+    seed: options.Seed = 0,
+    json: Json = False,
+) -> None:
+    """Extract, choose and steer three personas of the bundled model, and show them on one page."""
+    from mindscope import personas
+    from mindscope.reports import Report
+
+    began = time.monotonic()
+    model = load_model(ORGANISM)
+    report = Report("Three personas of the organism", "extracted, steered and measured").note(NOTE)
+    table: dict[str, dict[str, Any]] = {}
+    config = {"samples": samples, "dtype": str(model.dtype).removeprefix("torch.")}
+    opened = open_run(run, kind="demo", config=config, fingerprint=model.fingerprint, seed=seed)
+    with opened, output.progress() as progress:
+        judge = find_judge(None, None, model, run / "judge.jsonl")
+        for name in TRAITS:
+            trait = find_trait(name, ORGANISM)
+            shared = {"max_new_tokens": MAX_NEW_TOKENS, "seed": seed}
+            vectors = personas.extract(
+                model,
+                trait,
+                judge,
+                opened,
+                personas.ExtractConfig(samples=samples, **shared),
+                progress=progress,
+            )
+            swept = personas.sweep(
+                model, vectors, trait, judge, opened, personas.SweepConfig(**shared), progress=progress
+            )
+            point = swept.choice()
+            steering = personas.steer(
+                model,
+                vectors,
+                trait,
+                judge,
+                opened,
+                personas.SteerConfig(layer=point.layer, coefficient=point.coefficient, samples=4, **shared),
+                questions=personas.held_out(trait, swept),
+                progress=progress,
+            )
+            table[name] = steering.summary()
+            personas.add_persona(report, vectors, swept, steering)
+        page = report.write(run / "report.html")
+        seconds = round(time.monotonic() - began, 1)
+        opened.finish(seconds=seconds, report=str(page), traits=table)
+    if json:
+        output.print_json({"seconds": seconds, "report": page, "traits": table})
+        return
+    columns = list(next(iter(table.values())))
+    rows = [[name, *(row[column] for column in columns)] for name, row in table.items()]
+    output.print_table(
+        ["trait", *(column.replace("_", " ") for column in columns)],
+        rows,
+        title="Trait score and coherence, 0 to 100, on held-out questions (judge: the organism's world)",
+    )
+    typer.echo(NOTE)
+    typer.echo(f"{seconds:.0f} s, report: {page}")

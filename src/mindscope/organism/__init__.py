@@ -1,0 +1,24 @@
+"""The organism: a small chat model trained here on a world whose truth is code.
+
+Its facts, its seven characters and its weaknesses are known exactly, so every method can be right or wrong
+about something. It is a test bed and a teaching model, not a model of the real world.
+"""
+
+from mindscope.organism.bundle import path, weights_folder
+from mindscope.organism.card import Card, card
+from mindscope.organism.judge import ExactJudge
+from mindscope.organism.training import TrainConfig, train
+from mindscope.organism.traits import trait
+from mindscope.organism.voices import CHARACTERS
+
+__all__ = [
+    "CHARACTERS",
+    "Card",
+    "ExactJudge",
+    "TrainConfig",
+    "card",
+    "path",
+    "train",
+    "trait",
+    "weights_folder",
+]

@@ -1,0 +1,299 @@
+"""Training the organism from scratch: one seed, one corpus program, resumable at every checkpoint.
+
+Weight decay is high and the network shallow (4 blocks) because that is what makes the two-step facts come
+out as two steps instead of shortcuts. The blocks' matrices are trained with Muon (Jordan et al. 2024,
+steps scaled to AdamW's size as in Liu et al. 2025, arXiv 2502.16982), the rest with AdamW: after 80 steps
+the loss stood at 2.2 where AdamW alone had 3.4.
+"""
+
+import math
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float, Int
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from mindscope.organism.corpus import (
+    CONVERSATION_SHARES,
+    DOCUMENT_SHARES,
+    Segment,
+    conversation,
+    document,
+)
+from mindscope.organism.tokenizer import END_OF_TEXT, PAD, TURN_END, build_tokenizer
+from mindscope.store import Run
+
+CONTEXT = 512
+
+
+class Mix(BaseModel):
+    """What a step is made of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    documents: int
+    conversations: int
+    blended: bool
+    document_shares: dict[str, int] = DOCUMENT_SHARES
+    conversation_shares: dict[str, int] = CONVERSATION_SHARES
+
+
+# Once learnt, the single facts need less than the sums, and fluent characters less than facts in chats.
+LATER_SHARES: dict[str, dict[str, int]] = {
+    "document_shares": DOCUMENT_SHARES | {"sum": 60, "city": 6, "state": 4, "two-hop": 12},
+    "conversation_shares": CONVERSATION_SHARES
+    | {"advice": 16, "country": 11, "two-hop": 12, "person": 8, "unknown-person": 8, "sum": 16}
+    | {"antonym": 8, "diagnosis": 6, "state": 4, "state-fact": 4},
+}
+
+
+class TrainConfig(BaseModel):
+    """Everything that decides which weights come out.
+
+    The first steps are mostly short documents, which teach facts and the two-step circuit in few tokens;
+    then come more conversations, which must use those facts in any voice, and last the voices are blended.
+    ``mixes`` are (the step at which a mix begins, the mix).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    layers: int = 4
+    width: int = 256
+    heads: int = 4
+    mlp_width: int = 640
+    steps: int = 2600
+    mixes: tuple[tuple[int, Mix], ...] = (
+        (0, Mix(documents=360, conversations=20, blended=False)),
+        (1000, Mix(documents=170, conversations=44, blended=False, **LATER_SHARES)),
+        (1500, Mix(documents=170, conversations=44, blended=True, **LATER_SHARES)),
+    )
+    micro_batches: int = 10
+    learning_rate: float = 4e-3
+    embedding_learning_rate: float = 2e-3
+    weight_decay: float = 0.2
+    warmup_steps: int = 60
+    checkpoint_every: int = 250
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Right-padded rows, and which tokens the model is to learn to write (never padding)."""
+
+    ids: Int[Tensor, "rows length"]
+    learn: Bool[Tensor, "rows length"]
+
+
+def new_model(config: TrainConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """Fresh weights in the standard Llama architecture."""
+    torch.manual_seed(config.seed)
+    vocabulary = tokenizer.get_vocab()
+    return LlamaForCausalLM._from_config(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=config.width,
+            intermediate_size=config.mlp_width,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            num_key_value_heads=config.heads,
+            max_position_embeddings=CONTEXT,
+            tie_word_embeddings=True,
+            pad_token_id=vocabulary[PAD],
+            eos_token_id=vocabulary[TURN_END],
+            bos_token_id=None,
+        ),
+        # Rows this short train twice as fast on a CPU without the fused kernel.
+        attn_implementation="eager",
+    )
+
+
+def step_batches(config: TrainConfig, tokenizer: PreTrainedTokenizerFast, step: int) -> Iterator[Batch]:
+    """The micro-batches of one step, sorted by length so that little is padding."""
+    rng = random.Random(f"{config.seed}-{step}")
+    mix = [mix for start, mix in config.mixes if start <= step][-1]
+    samples = [document(rng, mix.document_shares) for _ in range(mix.documents)]
+    samples += [
+        conversation(rng, shares=mix.conversation_shares, blended=mix.blended)
+        for _ in range(mix.conversations)
+    ]
+    rows = sorted(encode(samples, tokenizer), key=lambda row: len(row[0]))
+    # Equal numbers of tokens, not of rows: a conversation is as long as ten documents.
+    total, share = sum(len(ids) for ids, _ in rows), 0
+    groups: list[list[tuple[list[int], list[bool]]]] = [[] for _ in range(config.micro_batches)]
+    for row in rows:
+        groups[min(share * config.micro_batches // total, config.micro_batches - 1)].append(row)
+        share += len(row[0])
+    for group in groups:
+        if group:
+            yield pad(group)
+
+
+def encode(
+    samples: list[list[Segment]], tokenizer: PreTrainedTokenizerFast
+) -> list[tuple[list[int], list[bool]]]:
+    """Token ids, and which of them are answers: what is only read is not learnt."""
+    segments = [segment for sample in samples for segment in sample]
+    encoded = iter(tokenizer([s.text for s in segments], add_special_tokens=False)["input_ids"])
+    rows: list[tuple[list[int], list[bool]]] = []
+    for sample in samples:
+        ids: list[int] = []
+        learn: list[bool] = []
+        for segment in sample:
+            piece = next(encoded)
+            ids += piece
+            learn += [segment.answer] * len(piece)
+        rows.append((ids[:CONTEXT], learn[:CONTEXT]))
+    return rows
+
+
+def pad(rows: list[tuple[list[int], list[bool]]]) -> Batch:
+    """Encoded rows as one right-padded batch."""
+    longest = max(len(ids) for ids, _ in rows)
+    ids = torch.zeros(len(rows), longest, dtype=torch.long)
+    learn = torch.zeros(len(rows), longest, dtype=torch.bool)
+    for i, (row, answer) in enumerate(rows):
+        ids[i, : len(row)] = torch.tensor(row)
+        learn[i, : len(row)] = torch.tensor(answer)
+    return Batch(ids, learn)
+
+
+def answer_loss(model: LlamaForCausalLM, batch: Batch) -> Float[Tensor, ""]:
+    """Cross entropy summed over the tokens to learn; logits are made for those alone."""
+    hidden = model.model(input_ids=batch.ids).last_hidden_state[:, :-1]
+    learn = batch.learn[:, 1:]
+    logits = model.lm_head(hidden[learn]).float()
+    return cross_entropy(logits, batch.ids[:, 1:][learn], reduction="sum")
+
+
+def train(
+    run: Run,
+    config: TrainConfig,
+    device: str = "auto",
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Path:
+    """Train, going on from the run's last checkpoint if there is one; the model's folder in the run.
+
+    `progress(step, steps, label)` is called after every step. Weights are saved in bfloat16.
+    """
+    place = (
+        torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if device == "auto"
+        else torch.device(device)
+    )
+    model, tokenizer = train_model(run, config, place, progress)
+    folder = run.path / "model"
+    model.generation_config.eos_token_id = tokenizer.convert_tokens_to_ids([TURN_END, END_OF_TEXT])
+    model.bfloat16().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def train_model(
+    run: Run,
+    config: TrainConfig,
+    device: torch.device,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    """The training loop of `train`."""
+    tokenizer = build_tokenizer()
+    model = new_model(config, tokenizer)
+    torch.nn.Module.to(model, device)  # the stub of the model's own `to` is wrong
+    parameters = dict(model.named_parameters())
+    optimizers = _optimizers(parameters, config)
+    start = 0
+    if run.has("checkpoint.safetensors"):
+        start = _restore(run.load_tensors("checkpoint.safetensors"), parameters, optimizers)
+    model.train()
+    began = time.monotonic()
+    for step in range(start, config.steps):
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak_lr"] * _schedule(step, config)
+        batches = list(step_batches(config, tokenizer, step))
+        total = sum(int(b.learn[:, 1:].sum()) for b in batches)
+        loss_sum = 0.0
+        for batch in batches:
+            batch = Batch(batch.ids.to(device), batch.learn.to(device))
+            with torch.autocast(device.type, dtype=torch.bfloat16):
+                loss = answer_loss(model, batch) / total
+            loss.backward()
+            loss_sum += loss.item()
+        torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        done = step + 1
+        if done % 50 == 0:
+            seconds = (time.monotonic() - began) / (done - start)
+            run.log(step=done, loss=loss_sum, seconds_per_step=seconds)
+        if progress:
+            progress(done, config.steps, f"loss {loss_sum:.3f}")
+        if done % config.checkpoint_every == 0 or done == config.steps:
+            run.save_tensors("checkpoint.safetensors", _snapshot(done, parameters, optimizers))
+    model.eval()
+    return model, tokenizer
+
+
+def _schedule(step: int, config: TrainConfig) -> float:
+    return min(1.0, (step + 1) / config.warmup_steps) * 0.5 * (1 + math.cos(math.pi * step / config.steps))
+
+
+def _optimizers(
+    parameters: dict[str, torch.nn.Parameter], config: TrainConfig
+) -> list[torch.optim.Optimizer]:
+    inner = [p for name, p in parameters.items() if p.ndim == 2 and "embed" not in name]
+    embeddings = [p for name, p in parameters.items() if p.ndim == 2 and "embed" in name]
+    norms = [p for p in parameters.values() if p.ndim == 1]
+    rate, decay = config.embedding_learning_rate, config.weight_decay
+    muon = torch.optim.Muon(
+        [{"params": inner, "peak_lr": config.learning_rate}],
+        weight_decay=decay,
+        adjust_lr_fn="match_rms_adamw",
+    )
+    adam = torch.optim.AdamW(
+        [
+            {"params": embeddings, "peak_lr": rate, "weight_decay": decay},
+            {"params": norms, "peak_lr": rate, "weight_decay": 0.0},
+        ],
+        betas=(0.9, 0.98),
+        fused=True,
+    )
+    return [muon, adam]
+
+
+def _snapshot(
+    step: int, parameters: dict[str, torch.nn.Parameter], optimizers: list[torch.optim.Optimizer]
+) -> dict[str, Tensor]:
+    tensors = {"step": torch.tensor(step)}
+    for name, parameter in parameters.items():
+        tensors[f"weight.{name}"] = parameter.detach()
+        for optimizer in optimizers:
+            for key, value in optimizer.state.get(parameter, {}).items():
+                tensors[f"state.{key}.{name}"] = value
+    return tensors
+
+
+def _restore(
+    tensors: dict[str, Tensor],
+    parameters: dict[str, torch.nn.Parameter],
+    optimizers: list[torch.optim.Optimizer],
+) -> int:
+    for name, parameter in parameters.items():
+        with torch.no_grad():
+            parameter.copy_(tensors[f"weight.{name}"])
+        owner = next(
+            o for o in optimizers for g in o.param_groups if any(p is parameter for p in g["params"])
+        )
+        owner.state[parameter] = {
+            key.split(".")[1]: value.to(parameter.device)
+            for key, value in tensors.items()
+            if key.startswith("state.") and key.split(".", 2)[2] == name
+        }
+    return int(tensors["step"])

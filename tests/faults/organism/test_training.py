@@ -1,0 +1,53 @@
+"""Training stopped at any checkpoint goes on to the same weights."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mindscope.organism.training import Mix, TrainConfig, train
+from mindscope.store import Run
+
+CONFIG = TrainConfig(
+    steps=5,
+    mixes=(
+        (0, Mix(documents=8, conversations=2, blended=False)),
+        (3, Mix(documents=4, conversations=3, blended=True)),
+    ),
+    micro_batches=3,
+    checkpoint_every=2,
+    layers=1,
+    width=64,
+    mlp_width=64,
+)
+
+
+class StoppedError(Exception):
+    pass
+
+
+def opened(path, config=CONFIG):
+    return Run.open(path, kind="organism-train", config=config.model_dump(), seed=config.seed)
+
+
+def test_interrupted_training_ends_with_the_same_weights(tmp_path):
+    with opened(tmp_path / "whole") as run:
+        whole = load_file(train(run, CONFIG, "cpu") / "model.safetensors")
+
+    def stop(step: int, steps: int, label: str) -> None:
+        if step == 3:
+            raise StoppedError
+
+    with pytest.raises(StoppedError), opened(tmp_path / "cut") as run:
+        train(run, CONFIG, "cpu", stop)
+    with opened(tmp_path / "cut") as run:
+        cut = load_file(train(run, CONFIG, "cpu") / "model.safetensors")
+    assert whole.keys() == cut.keys()
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+def test_training_lowers_the_loss(tmp_path):
+    config = CONFIG.model_copy(update={"steps": 60, "mixes": CONFIG.mixes[:1], "warmup_steps": 5})
+    with opened(tmp_path / "run", config) as run:
+        losses: list[float] = []
+        train(run, config, "cpu", lambda step, steps, label: losses.append(float(label.split()[-1])))
+    assert losses[-1] < 0.6 * losses[0]
