@@ -38,6 +38,8 @@ class Sampling:
             raise ModelError(f"top_p must be above 0 and at most 1, got {self.top_p}")
         if self.top_k < 0 or self.max_new_tokens < 1:
             raise ModelError("top_k must be 0 or more and max_new_tokens at least 1")
+        if self.seed < 0:
+            raise ModelError(f"a seed must be 0 or more, got {self.seed}")
         if isinstance(self.stop, str) or not all(self.stop):
             raise ModelError("stop must be a tuple of non-empty strings")
 
@@ -51,6 +53,8 @@ def uniforms(
         rows: the rows' indices in the caller's list; with `sampling.seed` they seed a row.
         seeds: one seed for every row of the caller's list, in place of that.
     """
+    if seeds is not None and min(seeds, default=0) < 0:
+        raise ModelError(f"a seed must be 0 or more, got {min(seeds)}")
     keys = [(sampling.seed, i) if seeds is None else seeds[i] for i in rows]
     return np.stack([np.random.default_rng(key).random(sampling.max_new_tokens, np.float32) for key in keys])
 

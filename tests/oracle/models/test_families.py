@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tiny_models import hooks_on
 
 from mindscope.models import Edit, Last, Mean, Model, Project, Raw, Read, Sampling
 
@@ -178,7 +179,7 @@ def test_next_logits_equal_single_passes(model, family, rows):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_nothing_stays_hooked_after_an_exception(model, rows, hooks_on, error):
+def test_nothing_stays_hooked_after_an_exception(model, rows, error):
     before = hooks_on(model)
     vector = torch.ones(model.d_model)
 
