@@ -18,7 +18,7 @@ torch.set_num_threads(1)
 # Shapes and types are checked while the tests run, and cost users nothing. The other folders hold no shapes
 # and import torch only when they need it, so that their annotations cannot be resolved at run time.
 SHAPED = ("models", "features", "judges", "personas", "organism.training")
-install_import_hook([f"mindscope.{folder}" for folder in SHAPED], "beartype.beartype")
+install_import_hook([f"mindscope.{folder}" for folder in SHAPED], "typecheck.checked")
 
 settings.register_profile(
     "mindscope", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
