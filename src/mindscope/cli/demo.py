@@ -16,6 +16,8 @@ from mindscope.cli.session import open_run
 TRAITS = ("evil", "sycophantic", "hallucinating")
 MAX_NEW_TOKENS = 64
 """The organism's answers are about thirty tokens long."""
+STEERED_SAMPLES = 4
+"""Answers a held-out question and arm."""
 NOTE = (
     "Measured on the organism, a small model trained on an invented world: a test bed that shows the method, "
     "not a finding about any other model."
@@ -42,26 +44,25 @@ def demo(
         judge = find_judge(None, None, model, run / "judge.jsonl")
         for name in TRAITS:
             trait = find_trait(name, ORGANISM)
-            shared = {"max_new_tokens": MAX_NEW_TOKENS, "seed": seed}
-            vectors = personas.extract(
-                model,
-                trait,
-                judge,
-                opened,
-                personas.ExtractConfig(samples=samples, **shared),
-                progress=progress,
-            )
-            swept = personas.sweep(
-                model, vectors, trait, judge, opened, personas.SweepConfig(**shared), progress=progress
-            )
+            extraction = personas.ExtractConfig(samples=samples, max_new_tokens=MAX_NEW_TOKENS, seed=seed)
+            vectors = personas.extract(model, trait, judge, opened, extraction, progress=progress)
+            sweeping = personas.SweepConfig(max_new_tokens=MAX_NEW_TOKENS, seed=seed)
+            swept = personas.sweep(model, vectors, trait, judge, opened, sweeping, progress=progress)
             point = swept.choice()
+            pair = personas.SteerConfig(
+                layer=point.layer,
+                coefficient=point.coefficient,
+                samples=STEERED_SAMPLES,
+                max_new_tokens=MAX_NEW_TOKENS,
+                seed=seed,
+            )
             steering = personas.steer(
                 model,
                 vectors,
                 trait,
                 judge,
                 opened,
-                personas.SteerConfig(layer=point.layer, coefficient=point.coefficient, samples=4, **shared),
+                pair,
                 questions=personas.held_out(trait, swept),
                 progress=progress,
             )

@@ -33,8 +33,9 @@ def train(
     """Train the organism from scratch; stopped at any moment, the same command goes on."""
     from mindscope import organism
 
-    given = {"seed": seed} | ({"steps": steps} if steps else {})
-    config = organism.TrainConfig(**given)
+    config = organism.TrainConfig(seed=seed)
+    if steps is not None:
+        config = config.model_copy(update={"steps": steps})
     with (
         open_run(run, kind="organism-train", config=config.model_dump(mode="json"), seed=seed) as opened,
         output.progress() as report,

@@ -50,4 +50,4 @@ def test_training_lowers_the_loss(tmp_path):
     with opened(tmp_path / "run", config) as run:
         losses: list[float] = []
         train(run, config, "cpu", lambda step, steps, label: losses.append(float(label.split()[-1])))
-    assert losses[-1] < 0.6 * losses[0]
+    assert sum(losses[-10:]) < 0.85 * sum(losses[:10])
