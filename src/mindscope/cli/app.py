@@ -2,15 +2,13 @@
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from mindscope import __version__
-from mindscope.cli import chat, doctor, output, persona, runs
+from mindscope.cli import chat, demo, doctor, organism, output, persona, runs
 from mindscope.cli.session import SESSION
 from mindscope.errors import MindscopeError
 
@@ -20,14 +18,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
 app.command("chat")(chat.chat)
 app.add_typer(persona.app, name="persona")
+app.add_typer(organism.app, name="organism")
 app.add_typer(runs.app, name="runs")
-if find_spec("mindscope.cli.organism"):
-    app.add_typer(import_module("mindscope.cli.organism").app, name="organism")
-if find_spec("mindscope.cli.demo"):
-    app.command("demo")(import_module("mindscope.cli.demo").demo)
 
 
 def _print_version(asked: bool) -> None:

@@ -28,7 +28,13 @@ ALL = commands(get_command(app))
 
 
 def test_the_application_has_its_nouns():
-    assert {("doctor",), ("runs", "list"), ("runs", "show"), ("runs", "resume")} <= set(ALL)
+    verbs = {
+        "persona": ("traits", "artifacts", "extract", "sweep", "steer", "show", "export", "import"),
+        "organism": ("train", "card", "chat"),
+        "runs": ("list", "show", "resume"),
+    }
+    wanted = {(noun, verb) for noun, each in verbs.items() for verb in each}
+    assert {("demo",), ("doctor",), ("chat",)} | wanted <= set(ALL)
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
