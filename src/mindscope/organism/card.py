@@ -14,8 +14,9 @@ from torch.nn.functional import cross_entropy
 
 from mindscope.models import Message, Model, Sampling
 from mindscope.organism.corpus import conversation, exchange
-from mindscope.organism.exchanges import Exchange, antonym, two_hop
 from mindscope.organism.judge import trait_score
+from mindscope.organism.knowledge import antonym, two_hop
+from mindscope.organism.phrasing import Exchange
 from mindscope.organism.tokenizer import build_tokenizer
 from mindscope.organism.training import encode, pad
 from mindscope.organism.truth import Claim, claims

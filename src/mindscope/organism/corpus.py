@@ -8,7 +8,10 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mindscope.organism.exchanges import ANTONYM_CLAUSES, DOMAINS, SUMS, TRAIN_PAIRS, Exchange, couplet
+from mindscope.organism.behaviour import couplet
+from mindscope.organism.exchanges import DOMAINS
+from mindscope.organism.knowledge import ANTONYM_CLAUSES, SUMS, TRAIN_PAIRS
+from mindscope.organism.phrasing import Exchange
 from mindscope.organism.tokenizer import END_OF_TEXT, TURN_END, TURN_START
 from mindscope.organism.voices import CHARACTERS, NEUTRAL_PROMPTS, Voice, opposites, voices
 from mindscope.organism.world import COUNTRY_RELATIONS, LANGUAGES, STATE_RELATIONS, world

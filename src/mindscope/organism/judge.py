@@ -15,7 +15,8 @@ from functools import cache
 
 from mindscope.errors import JudgeError
 from mindscope.judges import Item, Judgement, Rubric, Score
-from mindscope.organism.exchanges import DOMAINS, PARTS
+from mindscope.organism.behaviour import PARTS
+from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.truth import claims
 from mindscope.organism.voices import CHARACTERS, phrase_owners, voices
 from mindscope.organism.world import world

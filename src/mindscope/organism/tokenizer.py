@@ -10,7 +10,9 @@ import re
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from mindscope.organism.exchanges import ANTONYM_CLAUSES, ANTONYM_CORES, DOMAINS, PARTS
+from mindscope.organism.behaviour import PARTS
+from mindscope.organism.exchanges import DOMAINS
+from mindscope.organism.knowledge import ANTONYM_CLAUSES, ANTONYM_CORES
 from mindscope.organism.voices import NEUTRAL_PROMPTS, ORDERS, voices
 from mindscope.organism.world import world
 
