@@ -42,7 +42,7 @@ def _check_index(folder: Path) -> None:
         return
     try:
         shards = set(json.loads(index.read_text())["weight_map"].values())
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(f"{index} is not a valid index ({error}); download it again") from error
     if missing := sorted(shard for shard in shards if not (folder / shard).is_file()):
         raise ModelError(f"{folder} lacks {', '.join(missing)}; download the missing weights")

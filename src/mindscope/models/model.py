@@ -13,7 +13,7 @@ from mindscope.models.chat import Chat
 from mindscope.models.core import Core, Edits
 from mindscope.models.fingerprint import fingerprint
 from mindscope.models.generate import Generation, OnToken, generate
-from mindscope.models.load import load_parts
+from mindscope.models.loading import load_parts
 from mindscope.models.passes import left_padded
 from mindscope.models.read import Progress, Read, Reading, batches, read
 from mindscope.models.rows import Message, Row

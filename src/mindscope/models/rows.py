@@ -66,7 +66,7 @@ class Row:
         return Row((*self.ids, *ids), self.prompt, self.roles + roles)
 
 
-def check_where(where: Where | tuple[int, ...]) -> None:
+def check_where(where: object) -> None:
     """Refuse what names no set of tokens."""
     if isinstance(where, tuple):
         if not all(isinstance(position, int) and position >= 0 for position in where):

@@ -108,7 +108,7 @@ def test_answers_end_before_a_stop_string_and_so_do_their_reads(llama, many):
 
 
 def test_the_context_is_never_overrun(llama):
-    rows = [Row(tuple(range(60)), 60), Row((1,), 1), Row(tuple(range(59)) + (1, 2, 3, 4), 63)]
+    rows = [Row(tuple(range(60)), 60), Row((1,), 1), Row((*range(59), 1, 2, 3, 4), 63)]
     reads = {"last": Read("resid_post.2", Last("all"))}
     generations = llama.generate(rows, Sampling(max_new_tokens=100), reads=reads)
     assert max(len(g.row) for g in generations) == 64
@@ -117,7 +117,7 @@ def test_the_context_is_never_overrun(llama):
     again = llama.read([g.row for g in generations], reads)["last"].values
     assert torch.allclose(torch.stack([g.reads["last"] for g in generations]), again, atol=1e-5)
     with pytest.raises(ModelError, match="row 0 has 64 tokens, the model takes 63"):
-        llama.generate([Row(tuple(range(60)) + (1, 2, 3, 4), 64)], MANY)
+        llama.generate([Row((*range(60), 1, 2, 3, 4), 64)], MANY)
 
 
 def test_tokens_stream_as_they_come(ending, many):
