@@ -13,7 +13,8 @@ from mindscope.cli import main, persona
 from mindscope.store import read_run
 
 PROGRAM = f"""
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs in the background
 sys.path.insert(0, {str(Path(persona_kit.__file__).parent)!r})
 import torch
 torch.set_num_threads(1)
