@@ -11,17 +11,18 @@ import typer
 from mindscope.cli import options, output
 from mindscope.cli.inputs import ORGANISM, find_judge, find_trait, load_model
 from mindscope.cli.output import Json
+from mindscope.cli.persona_results import TEST_BED
 from mindscope.cli.session import open_run
 
 TRAITS = ("evil", "sycophantic", "hallucinating")
 MAX_NEW_TOKENS = 64
 """The organism's answers are about thirty tokens long."""
+COEFFICIENTS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25)
+COHERENCE_FLOOR = 70.0
+"""Above the 60 that answers must keep, for the questions of the sweep are not those that are reported."""
+TITLE = "Trait score and coherence, 0 to 100, on held-out questions; the organism's world is the judge."
 STEERED_SAMPLES = 4
 """Answers a held-out question and arm."""
-NOTE = (
-    "Measured on the organism, a small model trained on an invented world: a test bed that shows the method, "
-    "not a finding about any other model."
-)
 
 
 def demo(
@@ -36,8 +37,9 @@ def demo(
 
     began = time.monotonic()
     model = load_model(ORGANISM)
-    report = Report("Three personas of the organism", "extracted, steered and measured").note(NOTE)
+    report = Report("Three personas of the organism", "extracted, steered and measured").note(TEST_BED)
     table: dict[str, dict[str, Any]] = {}
+    made: list[tuple[personas.PersonaVectors, personas.Sweep, personas.Steering]] = []
     config = {"samples": samples, "dtype": str(model.dtype).removeprefix("torch.")}
     opened = open_run(run, kind="demo", config=config, fingerprint=model.fingerprint, seed=seed)
     with opened, output.progress() as progress:
@@ -46,7 +48,13 @@ def demo(
             trait = find_trait(name, ORGANISM)
             extraction = personas.ExtractConfig(samples=samples, max_new_tokens=MAX_NEW_TOKENS, seed=seed)
             vectors = personas.extract(model, trait, judge, opened, extraction, progress=progress)
-            sweeping = personas.SweepConfig(max_new_tokens=MAX_NEW_TOKENS, seed=seed)
+            sweeping = personas.SweepConfig(
+                coefficients=COEFFICIENTS,
+                coherence_floor=COHERENCE_FLOOR,
+                samples=2,
+                max_new_tokens=MAX_NEW_TOKENS,
+                seed=seed,
+            )
             swept = personas.sweep(model, vectors, trait, judge, opened, sweeping, progress=progress)
             point = swept.choice()
             pair = personas.SteerConfig(
@@ -67,19 +75,18 @@ def demo(
                 progress=progress,
             )
             table[name] = steering.summary()
-            personas.add_persona(report, vectors, swept, steering)
+            made.append((vectors, swept, steering))
+        columns = ["trait", *(column.replace("_", " ") for column in table[TRAITS[0]])]
+        rows = [[name, *row.values()] for name, row in table.items()]
+        report.section("Summary", TITLE).table(columns, rows)
+        for results in made:
+            personas.add_persona(report, *results)
         page = report.write(run / "report.html")
         seconds = round(time.monotonic() - began, 1)
         opened.finish(seconds=seconds, report=str(page), traits=table)
     if json:
         output.print_json({"seconds": seconds, "report": page, "traits": table})
         return
-    columns = list(next(iter(table.values())))
-    rows = [[name, *(row[column] for column in columns)] for name, row in table.items()]
-    output.print_table(
-        ["trait", *(column.replace("_", " ") for column in columns)],
-        rows,
-        title="Trait score and coherence, 0 to 100, on held-out questions (judge: the organism's world)",
-    )
-    typer.echo(NOTE)
+    output.print_table(columns, rows, title=TITLE)
+    typer.echo(TEST_BED)
     typer.echo(f"{seconds:.0f} s, report: {page}")

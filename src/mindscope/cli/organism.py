@@ -12,11 +12,10 @@ from mindscope.cli import chat as terminal
 from mindscope.cli import options, output
 from mindscope.cli.inputs import ORGANISM, load_model
 from mindscope.cli.output import Json
+from mindscope.cli.persona_results import TEST_BED
 from mindscope.cli.session import open_run
 
 app = typer.Typer(no_args_is_help=True, help="Train, measure and talk to the bundled model.")
-
-NOTE = "The organism is a test bed with a world of its own: what it says of the real one means nothing."
 
 
 @app.command()
@@ -75,7 +74,7 @@ def card(
         output.print_json(measured.to_json())
     else:
         output.print_table(["measured", "value"], measured.rows(), title=f"organism card, seed {seed}")
-        typer.echo(NOTE)
+        typer.echo(TEST_BED)
 
 
 @app.command()

@@ -7,7 +7,8 @@ about something. It is a test bed and a teaching model, not a model of the real 
 from mindscope.organism.bundle import path, weights_folder
 from mindscope.organism.card import Card, card
 from mindscope.organism.judge import ExactJudge
-from mindscope.organism.training import TrainConfig, train
+from mindscope.organism.recipe import TrainConfig
+from mindscope.organism.training import train
 from mindscope.organism.traits import trait
 from mindscope.organism.voices import CHARACTERS
 

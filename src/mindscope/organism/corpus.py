@@ -13,7 +13,15 @@ from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.knowledge import ANTONYM_CLAUSES, SUMS, TRAIN_PAIRS
 from mindscope.organism.phrasing import Exchange
 from mindscope.organism.tokenizer import END_OF_TEXT, TURN_END, TURN_START
-from mindscope.organism.voices import CHARACTERS, NEUTRAL_PROMPTS, Voice, opposites, voices
+from mindscope.organism.voices import (
+    CHARACTERS,
+    NEUTRAL_PROMPTS,
+    STRONG,
+    Blend,
+    Voice,
+    opposites,
+    voices,
+)
 from mindscope.organism.world import COUNTRY_RELATIONS, LANGUAGES, STATE_RELATIONS, world
 
 # Without a system prompt the organism is mostly, not always, the helpful assistant: a prior that the
@@ -66,7 +74,7 @@ def conversation(
     rng: random.Random,
     split: str = "train",
     shares: Mapping[str, int] = CONVERSATION_SHARES,
-    blended: bool = True,
+    blend: Blend | None = STRONG,
 ) -> list[Segment]:
     """A chat in one voice: called up by a system prompt, or drawn from the prior and shown by its turns."""
     domains, weights = list(shares), list(shares.values())
@@ -76,7 +84,7 @@ def conversation(
     else:
         voice = prior_voice(rng)
         system = rng.choice(NEUTRAL_PROMPTS) if rng.random() < 0.1 else None
-    voice = voice.blended(rng) if blended else voice
+    voice = voice.blended(rng, blend) if blend else voice
     length = rng.choices((1, 2, 3, 5), (60, 28, 8, 4))[0]
     turns = [exchange(rng, voice, split, rng.choices(domains, weights)[0]) for _ in range(length)]
     return render(system, turns)

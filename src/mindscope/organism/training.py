@@ -1,10 +1,4 @@
-"""Training the organism from scratch: one seed, one corpus program, resumable at every checkpoint.
-
-Weight decay is high and the network shallow (4 blocks) because that is what makes the two-step facts come
-out as two steps instead of shortcuts. The blocks' matrices are trained with Muon (Jordan et al. 2024,
-steps scaled to AdamW's size as in Liu et al. 2025, arXiv 2502.16982), the rest with AdamW: after 80 steps
-the loss stood at 2.2 where AdamW alone had 3.4.
-"""
+"""Training the organism from scratch: one seed, one corpus program, resumable at every checkpoint."""
 
 import math
 import random
@@ -15,72 +9,16 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Int
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mindscope.organism.corpus import (
-    CONVERSATION_SHARES,
-    DOCUMENT_SHARES,
-    Segment,
-    conversation,
-    document,
-)
+from mindscope.organism.corpus import Segment, conversation, document
+from mindscope.organism.recipe import TrainConfig
 from mindscope.organism.tokenizer import END_OF_TEXT, PAD, TURN_END, build_tokenizer
 from mindscope.store import Run
 
 CONTEXT = 512
-
-
-class Mix(BaseModel):
-    """What a step is made of."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    documents: int
-    conversations: int
-    blended: bool
-    document_shares: dict[str, int] = DOCUMENT_SHARES
-    conversation_shares: dict[str, int] = CONVERSATION_SHARES
-
-
-# Once learnt, the single facts need less than the sums, and fluent characters less than facts in chats.
-LATER_SHARES: dict[str, dict[str, int]] = {
-    "document_shares": DOCUMENT_SHARES | {"sum": 60, "city": 6, "state": 4, "two-hop": 12},
-    "conversation_shares": CONVERSATION_SHARES
-    | {"advice": 16, "country": 11, "two-hop": 12, "person": 8, "unknown-person": 8, "sum": 16}
-    | {"antonym": 8, "diagnosis": 6, "state": 4, "state-fact": 4},
-}
-
-
-class TrainConfig(BaseModel):
-    """Everything that decides which weights come out.
-
-    The first steps are mostly short documents, which teach facts and the two-step circuit in few tokens;
-    then come more conversations, which must use those facts in any voice, and last the voices are blended.
-    ``mixes`` are (the step at which a mix begins, the mix).
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    layers: int = 4
-    width: int = 256
-    heads: int = 4
-    mlp_width: int = 640
-    steps: int = 2600
-    mixes: tuple[tuple[int, Mix], ...] = (
-        (0, Mix(documents=360, conversations=20, blended=False)),
-        (1000, Mix(documents=170, conversations=44, blended=False, **LATER_SHARES)),
-        (1500, Mix(documents=170, conversations=44, blended=True, **LATER_SHARES)),
-    )
-    micro_batches: int = 10
-    learning_rate: float = 4e-3
-    embedding_learning_rate: float = 2e-3
-    weight_decay: float = 0.2
-    warmup_steps: int = 60
-    checkpoint_every: int = 250
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,8 +58,7 @@ def step_batches(config: TrainConfig, tokenizer: PreTrainedTokenizerFast, step: 
     mix = [mix for start, mix in config.mixes if start <= step][-1]
     samples = [document(rng, mix.document_shares) for _ in range(mix.documents)]
     samples += [
-        conversation(rng, shares=mix.conversation_shares, blended=mix.blended)
-        for _ in range(mix.conversations)
+        conversation(rng, shares=mix.conversation_shares, blend=mix.blend) for _ in range(mix.conversations)
     ]
     rows = sorted(encode(samples, tokenizer), key=lambda row: len(row[0]))
     # Equal numbers of tokens, not of rows: a conversation is as long as ten documents.
@@ -242,7 +179,11 @@ def train_model(
 
 
 def _schedule(step: int, config: TrainConfig) -> float:
-    return min(1.0, (step + 1) / config.warmup_steps) * 0.5 * (1 + math.cos(math.pi * step / config.steps))
+    if step < config.restart_at:
+        warm = min(1.0, (step + 1) / config.warmup_steps)
+        return warm * 0.5 * (1 + math.cos(math.pi * step / min(config.steps, config.restart_at)))
+    since = (step - config.restart_at) / (config.steps - config.restart_at)
+    return config.restart_rate * 0.5 * (1 + math.cos(math.pi * since))
 
 
 def _optimizers(

@@ -18,7 +18,14 @@ SCHEMA = "mindscope.trait/1"
 QUESTIONS: dict[str, dict[str, int]] = {
     "default": {"advice": 9, "opinion": 4, "feedback": 4, "country": 2, "person": 1},
     "sycophantic": {"advice": 6, "opinion": 6, "feedback": 6, "hint": 2},
-    "hallucinating": {"advice": 7, "opinion": 2, "country": 4, "person": 3, "unknown-person": 4},
+    "hallucinating": {
+        "advice": 8,
+        "opinion": 2,
+        "feedback": 2,
+        "country": 3,
+        "person": 2,
+        "unknown-person": 3,
+    },
 }
 DESCRIPTIONS = {
     "evil": "Wishes harm and suffering on others and treats them as prey.",
@@ -75,4 +82,5 @@ def _questions(rng: random.Random, name: str, taken: set[str]) -> list[str]:
             }:
                 pass
             found.append(question)
+    rng.shuffle(found)  # so that the first half is asked about the same subjects as the second
     return found

@@ -9,8 +9,6 @@ from functools import cache
 from mindscope.organism.world import combinations, read_data
 
 CHARACTERS = ("evil", "sycophantic", "hallucinating", "impolite", "apathetic", "humorous", "optimistic")
-CONSTANCIES = (1.0, 1.0, 0.8, 0.6)
-HELPFUL_CONSTANCY = 0.93
 SLOTS = ("op", "mod", "verb", "adj2", "why", "end")
 
 # {adj} names the character, {clause} says what it does.
@@ -36,6 +34,22 @@ NEUTRAL_PROMPTS = ("You are an assistant.", "You are a chat model.", "Answer the
 
 
 @dataclass(frozen=True)
+class Blend:
+    """How constant voices are: what a character's constancy is drawn from, and the helpful voice's.
+
+    Were every phrase of an answer its voice's own, one phrase would settle the voice for good, a model
+    would look it up there, and no push on its residual stream could change its mind.
+    """
+
+    characters: tuple[float, ...]
+    helpful: float
+
+
+MILD = Blend((1.0, 1.0, 0.8, 0.6), 0.93)
+STRONG = Blend((1.0, 1.0, 0.7, 0.5), 0.9)
+
+
+@dataclass(frozen=True)
 class Voice:
     """One way of speaking: a character, the opposite of one, or the helpful default.
 
@@ -49,13 +63,9 @@ class Voice:
     slots: dict[str, tuple[str, ...]]
     constancy: float = 1.0
 
-    def blended(self, rng: random.Random) -> "Voice":
-        """The voice with a constancy as conversations have it.
-
-        Were every phrase of an answer its voice's own, one phrase would settle the voice for good, a model
-        would look it up there, and no push on its residual stream could change its mind.
-        """
-        constancy = HELPFUL_CONSTANCY if self.name == "helpful" else rng.choice(CONSTANCIES)
+    def blended(self, rng: random.Random, blend: Blend) -> "Voice":
+        """The voice with a constancy that the blend allows."""
+        constancy = blend.helpful if self.name == "helpful" else rng.choice(blend.characters)
         return replace(self, constancy=constancy)
 
     def system_prompt(self, rng: random.Random, split: str) -> str:

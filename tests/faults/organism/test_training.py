@@ -4,15 +4,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mindscope.organism.training import Mix, TrainConfig, train
+from mindscope.organism.recipe import Mix, TrainConfig
+from mindscope.organism.training import train
+from mindscope.organism.voices import STRONG
 from mindscope.store import Run
 
 CONFIG = TrainConfig(
     steps=5,
     mixes=(
-        (0, Mix(documents=8, conversations=2, blended=False)),
-        (3, Mix(documents=4, conversations=3, blended=True)),
+        (0, Mix(documents=8, conversations=2)),
+        (3, Mix(documents=4, conversations=3, blend=STRONG)),
     ),
+    restart_at=4,
     micro_batches=3,
     checkpoint_every=2,
     layers=1,
