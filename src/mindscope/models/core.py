@@ -31,7 +31,8 @@ class Core:
 
     Threads may share a model. Hooks hang on it for one forward pass at a time, under a lock, so readers and
     generators in several threads take turns pass by pass and never see each other's edits. An `edited` block
-    holds the lock from beginning to end.
+    holds the lock from beginning to end; a thread that calls `hf` itself while others edit does so in an
+    `edited` block too, be it an empty one.
     """
 
     def __init__(self, hf: Any, tokenizer: Any, name: str):
@@ -235,9 +236,6 @@ class _Width:
 
     def take(self, chosen: Chosen, hidden: Tensor) -> None:
         self.width = hidden.shape[-1]
-
-    def result(self, slot: int) -> Tensor:
-        raise NotImplementedError
 
 
 def _engine(hf: Any, tokenizer: Any, name: str) -> EagerModel:

@@ -14,8 +14,9 @@ from mindscope.errors import ModelError
 from mindscope.models.chat import decode
 from mindscope.models.core import Core, Edits
 from mindscope.models.edits import Edit
+from mindscope.models.hooks import Tap
 from mindscope.models.passes import Pass, left_padded
-from mindscope.models.read import Progress, Read, read, tap
+from mindscope.models.read import Progress, Read, place_of, read, reducer_of
 from mindscope.models.rows import Row, reaches_answer
 from mindscope.models.sample import Sampling, draw, uniforms
 from mindscope.models.text import Stops, Stream
@@ -97,7 +98,11 @@ class _Batch:
         self.rows = [rows[i] for i in indices]
         self.edits = [edits[i] for i in indices] if edits else None
         self.program = core.program(self.edits) if self.edits else None
-        self.taps = {name: tap(core, one, len(indices)) for name, one in reads.items()}
+        places = {name: place_of(core, one) for name, one in reads.items()}
+        self.reducers = {
+            name: reducer_of(core, one, places[name], len(indices)) for name, one in reads.items()
+        }
+        self.taps = [Tap(places[name], one.reduce.where, self.reducers[name]) for name, one in reads.items()]
         self.random = torch.from_numpy(uniforms(sampling, indices, seeds)).to(core.device)
         self.stops = Stops(core.tokenizer, sampling.stop)
         self.cache = DynamicCache(config=core.hf.config)
@@ -188,7 +193,7 @@ class _Batch:
                 ids,
                 now,
                 self.program,
-                list(self.taps.values()),
+                self.taps,
                 logits=logits,
                 early=not more,
                 slots=self.slots,
@@ -213,5 +218,5 @@ class _Batch:
             again = read(self.core, [row], self.reads, edits=edits, batch_tokens=len(row), progress=None)
             reads = {name: reading.values[0] for name, reading in again.items()}
         else:
-            reads = {name: one.sink.result(slot).cpu() for name, one in self.taps.items()}
+            reads = {name: one.result(slot) for name, one in self.reducers.items()}
         return Generation(row, self._text(slot), finish, reads)

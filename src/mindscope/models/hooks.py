@@ -24,14 +24,10 @@ class Served(Exception):  # noqa: N818 - not an error: ends a pass whose reads h
 
 @runtime_checkable
 class Sink(Protocol):
-    """Gathers what is read of the rows of a batch, one slot a row."""
+    """Takes what is read of the rows of a batch."""
 
     def take(self, chosen: Chosen, hidden: Tensor) -> None:
         """Take in the chosen columns of activations `[rows, columns, width]`."""
-        ...
-
-    def result(self, slot: int) -> Tensor:
-        """What has been gathered of one row."""
         ...
 
 
@@ -115,6 +111,8 @@ def ambient(
         nonlocal program
         if program.learned:
             program = compiled()
+        if own_pass() is not None:
+            return
         inputs = kwargs.get("input_ids", args[0] if args else None)
         inputs = kwargs.get("inputs_embeds") if inputs is None else inputs
         if not isinstance(inputs, Tensor):

@@ -9,10 +9,11 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from mindscope.errors import ModelError
+from mindscope.models.addresses import Place
 from mindscope.models.core import Core, Edits
 from mindscope.models.hooks import Tap
 from mindscope.models.passes import right_padded
-from mindscope.models.reduce import Last, Mean, Project, Reduction, sink
+from mindscope.models.reduce import Last, Mean, Project, Reducer, Reduction, reducer
 from mindscope.models.rows import Row, mask
 
 Progress = Callable[[int, int], object]
@@ -53,25 +54,30 @@ def read(
     """See `Model.read`."""
     core.check_rows(rows)
     own = core.edits_of(edits, len(rows))
-    found: dict[str, dict[int, Tensor]] = {name: {} for name in reads}
+    places = {name: place_of(core, one) for name, one in reads.items()}
+    found: dict[str, list[tuple[list[int], Tensor | list[Tensor]]]] = {name: [] for name in reads}
     done = 0
     for batch in batches([len(row) for row in rows], batch_tokens or core.pass_tokens):
-        taps = {name: tap(core, one, len(batch)) for name, one in reads.items()}
+        reducers = {name: reducer_of(core, one, places[name], len(batch)) for name, one in reads.items()}
+        taps = [Tap(places[name], one.reduce.where, reducers[name]) for name, one in reads.items()]
         ids, now = right_padded([rows[i] for i in batch])
         if ids.size and taps:
             program = core.program([own[i] for i in batch]) if own else None
             with torch.inference_mode():
-                core.forward_pass(ids, now, program, list(taps.values()), logits=False, early=True)
-        for name, one in taps.items():
-            found[name].update((i, one.sink.result(slot).cpu()) for slot, i in enumerate(batch))
+                core.forward_pass(ids, now, program, taps, logits=False, early=True)
+        for name, one in reducers.items():
+            found[name].append((batch, one.results()))
         done += len(batch)
         if progress is not None:
             progress(done, len(rows))
-    return {name: _reading(one, rows, found[name]) for name, one in reads.items()}
+    return {
+        name: Reading(_in_order(one, found[name], len(rows), core.width(places[name])), _valid(one, rows))
+        for name, one in reads.items()
+    }
 
 
-def tap(core: Core, read: Read, rows: int) -> Tap:
-    """A read made ready for a batch of rows; ModelError where its address or directions do not fit."""
+def place_of(core: Core, read: Read) -> Place:
+    """The place of a read; ModelError where the address leads nowhere or its directions do not fit."""
     place = core.place(read.address)
     width = core.width(place)
     if isinstance(read.reduce, Project) and read.reduce.directions.shape[1] != width:
@@ -79,7 +85,12 @@ def tap(core: Core, read: Read, rows: int) -> Tap:
             f"directions of width {read.reduce.directions.shape[1]} cannot be read at {read.address}, "
             f"which is {width} wide; use directions made for this model"
         )
-    return Tap(place, read.reduce.where, sink(read.reduce, rows, width, core.device))
+    return place
+
+
+def reducer_of(core: Core, read: Read, place: Place, rows: int) -> Reducer:
+    """What carries out a read for a batch of rows."""
+    return reducer(read.reduce, rows, core.width(place), core.device)
 
 
 def batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
@@ -92,11 +103,20 @@ def batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
         start += size
 
 
-def _reading(read: Read, rows: Sequence[Row], found: Mapping[int, Tensor]) -> Reading:
+def _in_order(
+    read: Read, found: Sequence[tuple[list[int], Tensor | list[Tensor]]], rows: int, width: int
+) -> Tensor | list[Tensor]:
+    if isinstance(read.reduce, Mean | Last):
+        vectors = torch.empty(rows, width)
+        for batch, values in found:
+            assert isinstance(values, Tensor)
+            vectors[batch] = values
+        return vectors
+    tokens = {i: value for batch, values in found for i, value in zip(batch, values, strict=True)}
+    return [tokens[i] for i in range(rows)]
+
+
+def _valid(read: Read, rows: Sequence[Row]) -> Bool[Tensor, "rows"]:
     where = read.reduce.where
     held = [bool(mask(where, np.arange(len(row))[None], np.array([row.prompt])).any()) for row in rows]
-    valid = torch.tensor(held, dtype=torch.bool)
-    values = [found[i] for i in range(len(rows))]
-    if isinstance(read.reduce, Mean | Last) and values:
-        return Reading(torch.stack(values), valid)
-    return Reading(values, valid)
+    return torch.tensor(held, dtype=torch.bool)

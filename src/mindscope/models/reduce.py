@@ -72,20 +72,22 @@ class _Sums:
 
     def take(self, chosen: Chosen, hidden: Tensor) -> None:
         self.counts[chosen.slots] += chosen.counts[chosen.rows]
+        picked = hidden if len(chosen.rows) == len(hidden) else hidden[chosen.rows]
         if hidden.shape[1] == 1:
-            values = hidden[:, 0] if len(chosen.rows) == len(hidden) else hidden[chosen.rows, 0]
+            values = picked[:, 0]
         else:
-            picked = hidden if len(chosen.rows) == len(hidden) else hidden[chosen.rows]
             weights = torch.from_numpy(chosen.mask[chosen.rows]).to(hidden.device, torch.float32)
             values = (weights[:, None] @ picked.float())[:, 0]
         if chosen.in_place and len(values) == len(self.sums):
-            self.sums += values
+            self.sums += values.to(self.sums.device)
         else:
-            self.sums.index_add_(0, chosen.index, values.to(self.sums))
+            self.sums.index_add_(0, chosen.index.to(self.sums.device), values.to(self.sums))
 
-    def result(self, slot: int) -> Tensor:
-        count = int(self.counts[slot])
-        return self.sums[slot] / count if count else torch.full_like(self.sums[slot], float("nan"))
+    def result(self, slot: int) -> Float[Tensor, "width"]:
+        return (self.sums[slot] / int(self.counts[slot])).cpu()
+
+    def results(self) -> Float[Tensor, "rows width"]:
+        return self.sums.cpu() / torch.from_numpy(self.counts)[:, None]
 
 
 class _Lasts:
@@ -96,10 +98,13 @@ class _Lasts:
 
     def take(self, chosen: Chosen, hidden: Tensor) -> None:
         columns = chosen.mask.shape[1] - 1 - chosen.mask[chosen.rows, ::-1].argmax(1)
-        self.values[chosen.index] = hidden[chosen.rows, columns].to(self.values)
+        self.values[chosen.index.to(self.values.device)] = hidden[chosen.rows, columns].to(self.values)
 
-    def result(self, slot: int) -> Tensor:
-        return self.values[slot].clone()
+    def result(self, slot: int) -> Float[Tensor, "width"]:
+        return self.values[slot].cpu().clone()
+
+    def results(self) -> Float[Tensor, "rows width"]:
+        return self.values.cpu()
 
 
 class _Tokens:
@@ -118,12 +123,18 @@ class _Tokens:
         for slot, part in zip(chosen.slots.tolist(), parts, strict=True):
             self.parts[slot].append(part)
 
-    def result(self, slot: int) -> Tensor:
+    def result(self, slot: int) -> Float[Tensor, "tokens width"]:
         return torch.cat([torch.zeros(0, self.width), *self.parts[slot]])
 
+    def results(self) -> list[Tensor]:
+        return [self.result(slot) for slot in range(len(self.parts))]
 
-def sink(reduction: Reduction, rows: int, width: int, device: torch.device) -> _Sums | _Lasts | _Tokens:
-    """What gathers one reduction for a batch of rows."""
+
+Reducer = _Sums | _Lasts | _Tokens
+
+
+def reducer(reduction: Reduction, rows: int, width: int, device: torch.device) -> Reducer:
+    """What carries out one reduction for a batch of rows; a row without tokens has a mean of NaN."""
     match reduction:
         case Mean():
             return _Sums(rows, width, device)

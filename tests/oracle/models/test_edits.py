@@ -270,6 +270,14 @@ def test_rows_of_their_own_edits_in_passes_of_ones_own(llama, rows):
         assert torch.allclose(states[i, : len(row)], expected[i], atol=1e-5)
 
 
+def test_rows_named_for_ones_own_passes_bind_no_other_method(llama, rows):
+    edit = Edit("resid_post.1", "add", torch.ones(32), 1.0, "answer")
+    reads = {"r": Read("resid_post.2", Mean("all"))}
+    expected = llama.read(rows[:2], reads, edits=[edit])["r"].values
+    with llama.edited([edit], rows=rows):
+        assert torch.equal(llama.read(rows[:2], reads)["r"].values, expected)
+
+
 def test_what_edited_cannot_know_is_refused(llama, rows):
     answer = Edit("resid_post.1", "add", torch.ones(32), 1.0, "answer")
     with pytest.raises(ModelError, match="needs to know each row's prompt"), llama.edited([answer]):
