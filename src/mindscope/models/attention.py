@@ -1,7 +1,8 @@
 """Attention of one new token over a cache, for CPUs, where the fused kernel is made for long queries.
 
 Measured on an AVX512-BF16 CPU, one thread, 64 rows, 4 heads of 64, 150 keys: the fused kernel takes 4 to 8 ms
-in bfloat16 and 0.7 ms in float32, the two matrix products below 0.5 ms in either.
+in bfloat16 and 0.7 ms in float32, the two matrix products below 0.5 ms in either. Generating 64 answers of
+100 tokens with a model of 8 layers becomes 1.7 times faster in bfloat16.
 """
 
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ def decode_attention(
         module: the attention module.
         query: `[rows, heads, 1, head_dim]`.
         key: `[rows, key_value_heads, columns, head_dim]`; heads share keys in groups.
-        value: like `key`.
+        value: like `key`; either may carry a `roomy` buffer that it begins, see `cache.py`.
         attention_mask: `[rows, 1, 1, columns]`, True where the query may look; None for everywhere.
         options: `scaling` and what else transformers hands on.
 
@@ -39,14 +40,18 @@ def decode_attention(
         `[rows, 1, heads, head_dim]`, and no weights.
     """
     rows, heads, columns, size = query.shape
-    unusual = any(options.get(name) is not None for name in ("position_bias", "softcap"))
+    unusual = any(options.get(name) is not None for name in ("position_bias", "softcap", "cache"))
     if columns > 1 or unusual or (attention_mask is not None and attention_mask.dtype != torch.bool):
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     scaling = options.get("scaling")
     grouped = query.reshape(rows, key.shape[1], -1, size) * (size**-0.5 if scaling is None else scaling)
+    length = key.shape[-2]
+    key, value = getattr(key, "roomy", key), getattr(value, "roomy", value)
     scores = grouped @ key.transpose(-1, -2)
+    lowest = torch.finfo(scores.dtype).min
+    scores[..., length:] = lowest
     if attention_mask is not None:
-        scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
+        scores[..., :length].masked_fill_(~attention_mask, lowest)
     weights = scores.softmax(-1, dtype=torch.float32).to(value.dtype)
     return (weights @ value).view(rows, 1, heads, -1), None
 

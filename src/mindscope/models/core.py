@@ -62,7 +62,7 @@ class Core:
     @property
     def pass_tokens(self) -> int:
         """How many tokens one forward pass takes well: on a CPU more only costs memory."""
-        return 2048 if self.device.type == "cpu" else 16384
+        return 1024 if self.device.type == "cpu" else 16384
 
     def place(self, address: str) -> Place:
         """The place an address names; ModelError where there is none."""

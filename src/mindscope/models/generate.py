@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from mindscope.errors import ModelError
+from mindscope.models.cache import growing_cache
 from mindscope.models.chat import decode
 from mindscope.models.core import Core, Edits
 from mindscope.models.edits import Edit
@@ -105,7 +105,7 @@ class _Batch:
         self.taps = [Tap(places[name], one.reduce.where, self.reducers[name]) for name, one in reads.items()]
         self.random = torch.from_numpy(uniforms(sampling, indices, seeds)).to(core.device)
         self.stops = Stops(core.tokenizer, sampling.stop)
-        self.cache = DynamicCache(config=core.hf.config)
+        self.cache = growing_cache(core.hf.config)
         self.slots = np.arange(len(indices))
         self.answers: list[list[int]] = [[] for _ in indices]
         self.cut_texts: dict[int, str] = {}
