@@ -17,9 +17,8 @@ from mindscope.cli.session import open_run
 TRAITS = ("evil", "sycophantic", "hallucinating")
 MAX_NEW_TOKENS = 64
 """The organism's answers are about thirty tokens long."""
-COEFFICIENTS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.25)
-COHERENCE_FLOOR = 70.0
-"""Above the 60 that answers must keep, for the questions of the sweep are not those that are reported."""
+COEFFICIENTS = (1.0, 1.5, 1.75, 1.875, 2.0, 2.125, 2.25)
+"""Closer together where trait and coherence trade places."""
 TITLE = "Trait score and coherence, 0 to 100, on held-out questions; the organism's world is the judge."
 STEERED_SAMPLES = 4
 """Answers a held-out question and arm."""
@@ -50,8 +49,8 @@ def demo(
             vectors = personas.extract(model, trait, judge, opened, extraction, progress=progress)
             sweeping = personas.SweepConfig(
                 coefficients=COEFFICIENTS,
-                coherence_floor=COHERENCE_FLOOR,
-                samples=2,
+                tie=0.0,
+                samples=3,
                 max_new_tokens=MAX_NEW_TOKENS,
                 seed=seed,
             )

@@ -35,6 +35,7 @@ LATER_CONVERSATIONS = (
 
 # Whom it does not know is what it learns last: 2,000 strangers' names beside 120 it knows.
 LAST_CONVERSATIONS = LATER_CONVERSATIONS | {"unknown-person": 26, "person": 14}
+FINAL_CONVERSATIONS = LAST_CONVERSATIONS | {"unknown-person": 40, "person": 18, "antonym": 18}
 
 
 MIXES = (
@@ -68,6 +69,16 @@ MIXES = (
             conversation_shares=LAST_CONVERSATIONS,
         ),
     ),
+    (
+        3300,
+        Mix(
+            documents=100,
+            conversations=48,
+            blend=STRONG,
+            document_shares=LATER_DOCUMENTS,
+            conversation_shares=FINAL_CONVERSATIONS,
+        ),
+    ),
 )
 
 
@@ -76,8 +87,10 @@ class TrainConfig(BaseModel):
 
     The first steps are mostly short documents, which teach facts and the two-step circuit in few tokens;
     then come more conversations, which must use those facts in any voice, and last the voices are blended.
-    ``mixes`` are (the step at which a mix begins, the mix). The rate falls on a cosine to ``restart_at``, and
-    from ``restart_rate`` of its peak on a second one.
+    ``mixes`` are (the step at which a mix begins, the mix). ``restarts`` are (step, share of the peak rate);
+    from each the rate falls to zero on a cosine until the next. At the last one the weights become the mean
+    of those at the restart before, with weight ``averaged``, and their own: the later ones know strangers
+    better, the earlier ones French and chains, their mean both.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,10 +99,10 @@ class TrainConfig(BaseModel):
     width: int = 256
     heads: int = 4
     mlp_width: int = 640
-    steps: int = 3300
+    steps: int = 3460
     mixes: tuple[tuple[int, Mix], ...] = MIXES
-    restart_at: int = 2600
-    restart_rate: float = 0.35
+    restarts: tuple[tuple[int, float], ...] = ((0, 1.0), (2600, 0.35), (3300, 0.1))
+    averaged: float = 0.3
     micro_batches: int = 10
     learning_rate: float = 4e-3
     embedding_learning_rate: float = 2e-3

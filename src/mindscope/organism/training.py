@@ -19,6 +19,7 @@ from mindscope.organism.tokenizer import END_OF_TEXT, PAD, TURN_END, build_token
 from mindscope.store import Run
 
 CONTEXT = 512
+CHECKPOINT, RESTART = "checkpoint.safetensors", "restart.safetensors"
 
 
 @dataclass(frozen=True)
@@ -145,11 +146,12 @@ def train_model(
     parameters = dict(model.named_parameters())
     optimizers = _optimizers(parameters, config)
     start = 0
-    if run.has("checkpoint.safetensors"):
-        start = _restore(run.load_tensors("checkpoint.safetensors"), parameters, optimizers)
+    if run.has(CHECKPOINT):
+        start = _restore(run.load_tensors(CHECKPOINT), parameters, optimizers)
     model.train()
     began = time.monotonic()
     for step in range(start, config.steps):
+        _average(run, step, parameters, config)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * _schedule(step, config)
@@ -173,17 +175,28 @@ def train_model(
         if progress:
             progress(done, config.steps, f"loss {loss_sum:.3f}")
         if done % config.checkpoint_every == 0 or done == config.steps:
-            run.save_tensors("checkpoint.safetensors", _snapshot(done, parameters, optimizers))
+            run.save_tensors(CHECKPOINT, _snapshot(done, parameters, optimizers))
     model.eval()
     return model, tokenizer
 
 
 def _schedule(step: int, config: TrainConfig) -> float:
-    if step < config.restart_at:
-        warm = min(1.0, (step + 1) / config.warmup_steps)
-        return warm * 0.5 * (1 + math.cos(math.pi * step / min(config.steps, config.restart_at)))
-    since = (step - config.restart_at) / (config.steps - config.restart_at)
-    return config.restart_rate * 0.5 * (1 + math.cos(math.pi * since))
+    start, rate = [restart for restart in config.restarts if restart[0] <= step][-1]
+    end = min([step for step, _ in config.restarts if step > start] + [config.steps])
+    warm = min(1.0, (step + 1) / config.warmup_steps)
+    return warm * rate * 0.5 * (1 + math.cos(math.pi * (step - start) / (end - start)))
+
+
+def _average(run: Run, step: int, parameters: dict[str, torch.nn.Parameter], config: TrainConfig) -> None:
+    """Keep the weights of the last restart but one, and blend them in at the last."""
+    steps = [restart for restart, _ in config.restarts]
+    if len(steps) > 1 and step == steps[-2]:
+        run.save_tensors(RESTART, {name: weight.detach() for name, weight in parameters.items()})
+    elif len(steps) > 1 and step == steps[-1]:
+        earlier = run.load_tensors(RESTART)
+        with torch.no_grad():
+            for name, weight in parameters.items():
+                weight.lerp_(earlier[name].to(weight.device), config.averaged)
 
 
 def _optimizers(

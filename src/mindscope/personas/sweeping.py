@@ -28,7 +28,6 @@ from mindscope.store import Run
 CONTROLS = 8
 """So many of the best points are tried against random vectors before the sweep gives up."""
 TIE = 5.0
-"""Points of the trait score: closer than this, the more coherent point is the better one."""
 
 
 class SweepConfig(SamplingConfig):
@@ -44,6 +43,8 @@ class SweepConfig(SamplingConfig):
     scope: Scope = "answer"
     kind: Kind = "answer_mean"
     coherence_floor: float = 60.0
+    tie: float = Field(default=TIE, ge=0)
+    """Points of the trait score: closer than this, the more coherent point is the better one."""
     n_random: int = Field(default=3, ge=1)
     """Random vectors of the same norm that a point must beat."""
 
@@ -117,7 +118,7 @@ def sweep(
 
     All points go through the same batches, each row with its own edits. The pair chosen has the highest
     mean trait score among those whose mean coherence is at least the floor and where at least half of
-    the answers have a score. Within ``TIE`` points of the highest score the most coherent pair wins,
+    the answers have a score. Within ``tie`` points of the highest score the most coherent pair wins,
     since a vector is of no use where it breaks the text. A pair must also beat random vectors of the
     same norm, question by question, with 97.5 % confidence: else the next best is tried. (Chen et al.
     2025 steer each layer with one coefficient and take the layer with the highest trait score.)
@@ -160,7 +161,7 @@ def sweep(
     ]
     scores = measure([Arm("unsteered"), *steered], "grid")
     points = [Point(layer=layer, coefficient=c, scores=scores[arm]) for arm, (layer, c) in grid.items()]
-    points, chosen = choose(points, scores["unsteered"], config.coherence_floor, control)
+    points, chosen = choose(points, scores["unsteered"], config.coherence_floor, control, config.tie)
     result = Sweep(
         trait=trait.name,
         fingerprint=model.fingerprint,
@@ -175,7 +176,11 @@ def sweep(
 
 
 def choose(
-    points: Sequence[Point], unsteered: Scores, coherence_floor: float, control: Callable[[Point], Scores]
+    points: Sequence[Point],
+    unsteered: Scores,
+    coherence_floor: float,
+    control: Callable[[Point], Scores],
+    tie: float = TIE,
 ) -> tuple[list[Point], int | None]:
     """The points, those tried now with their random scores, and the index of the one to steer with.
 
@@ -185,7 +190,7 @@ def choose(
     tried = list(points)
     candidates = {i for i, point in enumerate(points) if _qualifies(point, unsteered, coherence_floor)}
     for _ in range(min(CONTROLS, len(candidates))):
-        best = _best(points, candidates)
+        best = _best(points, candidates, tie)
         random = control(points[best])
         tried[best] = points[best].model_copy(update={"random": random})
         if surely_higher(points[best].scores, random):
@@ -212,8 +217,8 @@ def _qualifies(point: Point, unsteered: Scores, coherence_floor: float) -> bool:
     return coherence.mean >= coherence_floor and (before is None or trait.mean > before.mean)
 
 
-def _best(points: Sequence[Point], candidates: set[int]) -> int:
+def _best(points: Sequence[Point], candidates: set[int], tie: float) -> int:
     traits = {i: each.mean for i in candidates if (each := points[i].scores.trait)}
     coherences = {i: each.mean for i in candidates if (each := points[i].scores.coherence)}
-    near = [i for i in sorted(candidates) if traits[i] >= max(traits.values()) - TIE]
+    near = [i for i in sorted(candidates) if traits[i] >= max(traits.values()) - tie]
     return max(near, key=lambda i: coherences[i])

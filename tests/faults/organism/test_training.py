@@ -15,7 +15,7 @@ CONFIG = TrainConfig(
         (0, Mix(documents=8, conversations=2)),
         (3, Mix(documents=4, conversations=3, blend=STRONG)),
     ),
-    restart_at=4,
+    restarts=((0, 1.0), (2, 0.5), (4, 0.1)),
     micro_batches=3,
     checkpoint_every=2,
     layers=1,
@@ -49,7 +49,9 @@ def test_interrupted_training_ends_with_the_same_weights(tmp_path):
 
 
 def test_training_lowers_the_loss(tmp_path):
-    config = CONFIG.model_copy(update={"steps": 60, "mixes": CONFIG.mixes[:1], "warmup_steps": 5})
+    config = CONFIG.model_copy(
+        update={"steps": 60, "mixes": CONFIG.mixes[:1], "restarts": ((0, 1.0),), "warmup_steps": 5}
+    )
     with opened(tmp_path / "run", config) as run:
         losses: list[float] = []
         train(run, config, "cpu", lambda step, steps, label: losses.append(float(label.split()[-1])))
