@@ -8,6 +8,7 @@ from interp_engine.address import Address, AddressError, parse_address
 from interp_engine.capture import split_fused_qkv
 from interp_engine.facts import split_fused_gate_up
 from interp_engine.points import Width, point_spec
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from mindscope.errors import ModelError
@@ -35,20 +36,30 @@ class Place:
     part: Callable[[Tensor], Tensor] | None
     runs_again: bool
 
-    def tokens(self, hidden: Tensor, rows: int, columns: int) -> Tensor:
-        """The point as `[rows, columns, width]`, however the family lays it out."""
+    def tokens(self, hidden: Tensor, rows: int, columns: int) -> Shaped[Tensor, "rows columns width"]:
+        """The point as one vector per token, however the family lays it out."""
         if hidden.ndim == 2 and hidden.shape[0] == rows * columns:
             hidden = hidden.view(rows, columns, -1)
-        elif hidden.ndim == 4 and hidden.shape[1:3] == (columns, self.heads):
-            hidden = hidden.flatten(2)
-        elif hidden.ndim == 4 and hidden.shape[1:3] == (self.heads, columns):
-            hidden = hidden.transpose(1, 2).flatten(2)
+        elif hidden.ndim == 4:
+            hidden = (hidden.transpose(1, 2) if self._heads_first(hidden, columns) else hidden).flatten(2)
         if hidden.ndim != 3 or hidden.shape[:2] != (rows, columns):
             raise ModelError(
                 f"{self.address} has shape {tuple(hidden.shape)} here, not one vector per token; "
                 "choose another address"
             )
         return hidden if self.part is None else self.part(hidden)
+
+    def laid_out(self, tokens: Float[Tensor, "rows columns width"], hidden: Tensor) -> Tensor:
+        """The inverse of `tokens`, in the layout that `hidden` had."""
+        if hidden.ndim == 4 and self._heads_first(hidden, tokens.shape[1]):
+            return tokens.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return tokens.reshape(hidden.shape)
+
+    def _heads_first(self, hidden: Tensor, columns: int) -> bool:
+        """Whether heads come before columns; where they are as many, a transposed view's strides tell."""
+        if columns == self.heads:
+            return hidden.stride(1) < hidden.stride(2)
+        return hidden.shape[1] == self.heads
 
 
 def find(engine: EagerModel, address: str) -> Place:

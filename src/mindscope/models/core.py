@@ -197,8 +197,9 @@ class Core:
         slots = np.arange(len(ids)) if slots is None else slots
         head = any(tap.place.module is self.engine.arch.lm_head for tap in taps)
         step = decoding(self.hf) if cache is not None and ids.shape[1] == 1 else nullcontext()
+        mode = _in_eval(self.hf) if self.hf.training else nullcontext()
         hooks = attached(now, slots, program, taps, stop_when_served=early)
-        with self._lock, _evaluating(self.hf), step, hooks:
+        with self._lock, mode, step, hooks:
             self._now = now
             try:
                 if not logits and not head:
@@ -241,26 +242,24 @@ class _Width:
 def _engine(hf: Any, tokenizer: Any, name: str) -> EagerModel:
     """Wrap a model without changing it, though interp-engine freezes weights and leaves training mode."""
     trained = [parameter for parameter in hf.parameters() if parameter.requires_grad]
-    training = hf.training
     try:
-        engine = EagerModel(name, hf_model=hf, tokenizer=tokenizer)
+        with _in_eval(hf):
+            engine = EagerModel(name, hf_model=hf, tokenizer=tokenizer)
     except (ValueError, AttributeError) as error:
         raise ModelError(f"{name} is no decoder-only language model this tool can open: {error}") from error
-    for parameter in trained:
-        parameter.requires_grad_(True)
-    hf.train(training)
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
     return engine
 
 
 @contextmanager
 def _in_eval(hf: Any) -> Iterator[None]:
+    """Dropout off, for a look at a model in the middle of its training; then every module as it was."""
+    modes = {module: module.training for module in hf.modules()}
     hf.eval()
     try:
         yield
     finally:
-        hf.train()
-
-
-def _evaluating(hf: Any):
-    """Dropout off, for a look at a model in the middle of its training."""
-    return _in_eval(hf) if hf.training else nullcontext()
+        for module, training in modes.items():
+            module.training = training

@@ -121,7 +121,7 @@ class Program:
         tokens = place.tokens(hidden, *now.positions.shape)
         for stage in self.stages[place.address]:
             tokens = stage.apply(tokens, now)
-        return tokens.view(hidden.shape) if hidden.ndim == 2 else tokens
+        return place.laid_out(tokens, hidden)
 
 
 def _stages(edits: Sequence[Sequence[Edit]], device: torch.device) -> Iterator[_Stage]:

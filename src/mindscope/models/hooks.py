@@ -101,11 +101,14 @@ def ambient(
         own_pass: the pass that one of our own methods is making just now, or None.
         prompts: the prompt lengths of the rows that passes made from outside have, where they are known.
         own_passes: whether the program fits the rows of our own passes too.
+
+    Raises:
+        ModelError: a module of the program did not run in any pass made from outside.
     """
-    seen: list[
-        Pass
-    ] = []  # the latest pass made from outside; kept, for a checkpointed backward runs it again
+    # The latest pass made from outside. It outlives its forward: a checkpointed backward runs parts again.
+    seen: list[Pass] = []
     program, closed = compiled(), False
+    unwritten = set(program.places)
 
     def see(_module: nn.Module, args: tuple, kwargs: dict) -> None:
         nonlocal program
@@ -125,6 +128,7 @@ def ambient(
             raise ModelError(
                 "edits of single rows hold for one's own forward passes; give read() and generate() edits="
             )
+        unwritten.discard(place.address)
         edited = program.apply(place, hidden, now or seen[0])
         if edited.requires_grad and place.runs_again and engine.hf_model.is_gradient_checkpointing:
             edited.register_hook(refuse_when_closed)
@@ -143,6 +147,8 @@ def ambient(
             for place in program.places.values():
                 hooks.write(place.module, partial(write, place), point=place.side)
             yield
+            if seen and unwritten:
+                raise ModelError(f"{', '.join(sorted(unwritten))} never ran, so nothing was edited there")
         finally:
             closed = True
             handle.remove()

@@ -291,14 +291,26 @@ def test_what_edited_cannot_know_is_refused(llama, rows):
     assert hooks_on(llama) == 0
 
 
+def test_a_module_that_never_runs_is_no_silent_loss(llama, rows, monkeypatch):
+    monkeypatch.setattr(llama.hf.model.layers[1], "forward", lambda hidden, **_: hidden)
+    with (
+        pytest.raises(ModelError, match="mlp_out.1 never ran"),
+        llama.edited([Edit("mlp_out.1", "add", torch.ones(32))]),
+    ):
+        llama.hf(**llama.batch(rows))
+    assert hooks_on(llama) == 0
+
+
 def test_a_model_in_training_is_read_without_dropout_and_left_in_training(llama, rows):
     before = llama.read(rows, {"r": Read("resid_post.2", Mean("all"))})["r"].values
     llama.hf.train()
+    llama.hf.model.norm.eval()
     for module in llama.hf.modules():
         if hasattr(module, "attention_dropout"):
             module.attention_dropout = 0.5
     assert torch.equal(llama.read(rows, {"r": Read("resid_post.2", Mean("all"))})["r"].values, before)
     assert llama.hf.training
+    assert [module for module in llama.hf.modules() if not module.training] == [llama.hf.model.norm]
 
 
 def test_what_is_read_can_be_trained_on(llama, rows):

@@ -56,7 +56,19 @@ def test_points_that_can_be_read_while_generating_equal_a_second_pass(model, row
 
 
 @pytest.mark.parametrize(
-    "name", ["resid_pre", "attn_in", "attn_out", "resid_mid", "mlp_in", "mlp_out", "mlp_act", "z"]
+    "name",
+    [
+        "resid_pre",
+        "attn_in",
+        "attn_out",
+        "resid_mid",
+        "mlp_in",
+        "mlp_out",
+        "mlp_act",
+        "z",
+        "q_norm_out",
+        "k_norm_in",
+    ],
 )
 def test_points_are_written_as_they_are_read(model, rows, name):
     """A vector added is read back at the same place, and is felt behind it."""
