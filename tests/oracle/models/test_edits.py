@@ -294,7 +294,7 @@ def test_what_edited_cannot_know_is_refused(llama, rows):
 def test_a_module_that_never_runs_is_no_silent_loss(llama, rows, monkeypatch):
     monkeypatch.setattr(llama.hf.model.layers[1], "forward", lambda hidden, **_: hidden)
     with (
-        pytest.raises(ModelError, match="mlp_out.1 never ran"),
+        pytest.raises(ModelError, match=r"mlp_out\.1 never ran"),
         llama.edited([Edit("mlp_out.1", "add", torch.ones(32))]),
     ):
         llama.hf(**llama.batch(rows))
