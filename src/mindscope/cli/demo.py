@@ -17,7 +17,7 @@ from mindscope.cli.session import open_run
 TRAITS = ("evil", "sycophantic", "hallucinating")
 MAX_NEW_TOKENS = 64
 """The organism's answers are about thirty tokens long."""
-COEFFICIENTS = (1.0, 1.5, 1.75, 1.875, 2.0, 2.125, 2.25)
+COEFFICIENTS = (1.0, 1.5, 1.75, 2.0, 2.125, 2.25, 2.375, 2.5)
 """Closer together where trait and coherence trade places."""
 TITLE = "Trait score and coherence, 0 to 100, on held-out questions; the organism's world is the judge."
 STEERED_SAMPLES = 4

@@ -90,7 +90,8 @@ class TrainConfig(BaseModel):
     ``mixes`` are (the step at which a mix begins, the mix). ``restarts`` are (step, share of the peak rate);
     from each the rate falls to zero on a cosine until the next. At the last one the weights become the mean
     of those at the restart before, with weight ``averaged``, and their own: the later ones know strangers
-    better, the earlier ones French and chains, their mean both.
+    better, the earlier ones French and chains, their mean both. At the end the same is done with the weights
+    of the last restart and ``averaged_at_end``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -103,6 +104,7 @@ class TrainConfig(BaseModel):
     mixes: tuple[tuple[int, Mix], ...] = MIXES
     restarts: tuple[tuple[int, float], ...] = ((0, 1.0), (2600, 0.35), (3300, 0.1))
     averaged: float = 0.3
+    averaged_at_end: float = 0.5
     micro_batches: int = 10
     learning_rate: float = 4e-3
     embedding_learning_rate: float = 2e-3

@@ -19,7 +19,8 @@ from mindscope.organism.tokenizer import END_OF_TEXT, PAD, TURN_END, build_token
 from mindscope.store import Run
 
 CONTEXT = 512
-CHECKPOINT, RESTART = "checkpoint.safetensors", "restart.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
+FORMER, LAST = "former-restart.safetensors", "last-restart.safetensors"
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,7 @@ def train_model(
             progress(done, config.steps, f"loss {loss_sum:.3f}")
         if done % config.checkpoint_every == 0 or done == config.steps:
             run.save_tensors(CHECKPOINT, _snapshot(done, parameters, optimizers))
+    _average(run, config.steps, parameters, config)
     model.eval()
     return model, tokenizer
 
@@ -188,15 +190,24 @@ def _schedule(step: int, config: TrainConfig) -> float:
 
 
 def _average(run: Run, step: int, parameters: dict[str, torch.nn.Parameter], config: TrainConfig) -> None:
-    """Keep the weights of the last restart but one, and blend them in at the last."""
-    steps = [restart for restart, _ in config.restarts]
-    if len(steps) > 1 and step == steps[-2]:
-        run.save_tensors(RESTART, {name: weight.detach() for name, weight in parameters.items()})
-    elif len(steps) > 1 and step == steps[-1]:
-        earlier = run.load_tensors(RESTART)
-        with torch.no_grad():
-            for name, weight in parameters.items():
-                weight.lerp_(earlier[name].to(weight.device), config.averaged)
+    """Keep the weights of the last two restarts; blend the former into the last, and the last into the end."""
+    steps = [restart for restart, _ in config.restarts][1:]
+    if len(steps) < 2:
+        return
+    if step == steps[-1]:
+        _blend_in(run, FORMER, parameters, config.averaged)
+    elif step == config.steps:
+        _blend_in(run, LAST, parameters, config.averaged_at_end)
+    if step in steps[-2:]:
+        kept = LAST if step == steps[-1] else FORMER
+        run.save_tensors(kept, {name: weight.detach() for name, weight in parameters.items()})
+
+
+def _blend_in(run: Run, kept: str, parameters: dict[str, torch.nn.Parameter], share: float) -> None:
+    earlier = run.load_tensors(kept)
+    with torch.no_grad():
+        for name, weight in parameters.items():
+            weight.lerp_(earlier[name].to(weight.device), share)
 
 
 def _optimizers(
