@@ -190,9 +190,9 @@ def _schedule(step: int, config: TrainConfig) -> float:
 
 
 def _average(run: Run, step: int, parameters: dict[str, torch.nn.Parameter], config: TrainConfig) -> None:
-    """Keep the weights of the last two restarts; blend the former into the last, and the last into the end."""
+    """Keep the weights of the last two restarts; blend the former into the last, the last into the end."""
     steps = [restart for restart, _ in config.restarts][1:]
-    if len(steps) < 2:
+    if len(steps) < 2 or steps[-1] >= config.steps:  # a short training has nothing to average
         return
     if step == steps[-1]:
         _blend_in(run, FORMER, parameters, config.averaged)
