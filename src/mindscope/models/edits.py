@@ -80,19 +80,20 @@ class _Stage:
             delta = self._vectors(hidden)
             return hidden + delta if where is None else torch.addcmul(hidden, where.to(hidden.dtype), delta)
         if self.op == "replace":
-            new = self._vectors(hidden).expand_as(hidden)
-            return new if where is None else torch.where(where, new, hidden)
+            new = self._vectors(hidden)
+            return new.expand_as(hidden).clone() if where is None else torch.where(where, new, hidden)
         # Projections are taken in float32: in bfloat16 an ablated direction would keep a visible rest.
         vectors, values = self.vectors.to(hidden.device), self.values.to(hidden.device)
         wide = hidden.float()
         along = (wide * vectors).sum(-1)
-        change = {
-            "ablate": lambda: -along,
-            "clamp": lambda: values - along,
-            "cap": lambda: (values - along).clamp(max=0),
-        }[self.op]().unsqueeze(-1)
-        if where is not None:
-            change = change * where
+        match self.op:
+            case "ablate":
+                change = -along
+            case "clamp":
+                change = values - along
+            case "cap":
+                change = (values - along).clamp(max=0)
+        change = change.unsqueeze(-1) if where is None else change.unsqueeze(-1) * where
         return torch.addcmul(wide, change, vectors).to(hidden.dtype)
 
     def _vectors(self, hidden: Tensor) -> Tensor:
