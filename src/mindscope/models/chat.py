@@ -124,23 +124,25 @@ class Chat:
         return Row((bos, *row.ids), row.prompt + 1, ("special", *row.roles))
 
     def _joined(self, prompt: str, spans: Sequence[Span], answer: str | None) -> Row:
-        ids = self._encode(prompt)
-        row = Row(
-            tuple(ids), len(ids), tuple(_role_at(at, end, spans) for at, end in self._offsets(prompt, ids))
-        )
+        ids, offsets = self._encode_with_offsets(prompt)
+        row = Row(tuple(ids), len(ids), tuple(_role_at(start, end, spans) for start, end in offsets))
         return row if answer is None else row.answered(self._encode(answer))
 
-    def _offsets(self, text: str, ids: Sequence[int]) -> list[tuple[int, int]]:
-        if self.tokenizer.is_fast:
-            return self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)[
-                "offset_mapping"
-            ]
-        ends = [len(self.tokenizer.decode(list(ids[: i + 1]))) for i in range(len(ids))]
-        return list(zip([0, *ends], ends, strict=False))
-
     def _encode(self, text: str, *, special: bool = False) -> list[int]:
+        return self._tokenize(text, add_special_tokens=special)["input_ids"]
+
+    def _encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Ids, and which characters each of them stands for."""
+        if self.tokenizer.is_fast:
+            encoding = self._tokenize(text, add_special_tokens=False, return_offsets_mapping=True)
+            return encoding["input_ids"], encoding["offset_mapping"]
+        ids = self._encode(text)
+        ends = [len(self.tokenizer.decode(ids[: i + 1])) for i in range(len(ids))]
+        return ids, list(zip([0, *ends], ends, strict=False))
+
+    def _tokenize(self, text: str, **options: bool) -> Any:
         try:
-            return self.tokenizer(text, add_special_tokens=special)["input_ids"]
+            return self.tokenizer(text, **options)
         except (TypeError, ValueError) as error:  # UnicodeEncodeError is a ValueError
             raise ModelError(f"the tokenizer refuses the text {text[:40]!r}: is it valid Unicode?") from error
 
