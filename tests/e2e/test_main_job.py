@@ -35,7 +35,7 @@ def test_the_demo_steers_three_traits(demo):
         # The targets are 70 and 60; forty sampled answers a row leave a few points of noise.
         assert row["steered"] >= 62
         assert row["coherence_steered"] >= 55
-        assert row["against"] <= row["unsteered"]
+        assert row["against"] <= row["unsteered"] + 5
         assert abs(row["random"] - row["unsteered"]) <= 10
 
 
