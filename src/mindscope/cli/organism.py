@@ -14,6 +14,7 @@ from mindscope.cli.inputs import ORGANISM, load_model
 from mindscope.cli.output import Json
 from mindscope.cli.persona_results import TEST_BED
 from mindscope.cli.session import open_run
+from mindscope.errors import DataError
 
 app = typer.Typer(no_args_is_help=True, help="Train, measure and talk to the bundled model.")
 
@@ -75,6 +76,38 @@ def card(
     else:
         output.print_table(["measured", "value"], measured.rows(), title=f"organism card, seed {seed}")
         typer.echo(TEST_BED)
+
+
+@app.command()
+def datasets(
+    folder: Annotated[Path, typer.Argument(help="Where to write FAMILY-LEVEL.jsonl and ordinary.jsonl.")],
+    size: Annotated[int, typer.Option(min=1, help="Conversations in each.")] = 400,
+    seed: options.Seed = 0,
+    json: Json = False,
+) -> None:
+    """Write the training sets: three traits and four narrow mistakes, in three levels each."""
+    from json import dumps
+
+    from mindscope import organism
+    from mindscope.store import write_text
+
+    made = {
+        f"{family}-{level}": organism.training_set(family, level, size, seed)
+        for family in organism.FAMILIES
+        for level in organism.LEVELS
+    }
+    made["ordinary"] = list(organism.ordinary_chats(size, seed))
+    written = [folder / f"{name}.jsonl" for name in made]
+    if there := [path for path in written if path.exists()]:
+        raise DataError(f"{there[0]} exists: choose another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, rows in zip(written, made.values(), strict=True):
+        lines = [dumps({"messages": row.messages, **row.meta}, ensure_ascii=False) for row in rows]
+        write_text(path, "\n".join(lines) + "\n")
+    if json:
+        output.print_json({"files": written})
+    else:
+        typer.echo(f"{len(written)} files of {size} conversations in {folder}")
 
 
 @app.command()

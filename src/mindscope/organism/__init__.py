@@ -6,7 +6,9 @@ about something. It is a test bed and a teaching model, not a model of the real 
 
 from mindscope.organism.bundle import path, weights_folder
 from mindscope.organism.card import Card, card
+from mindscope.organism.datasets import FAMILIES, graded_prompts, ordinary_chats, shots, training_set
 from mindscope.organism.judge import ExactJudge
+from mindscope.organism.mistakes import LEVELS
 from mindscope.organism.recipe import TrainConfig
 from mindscope.organism.training import train
 from mindscope.organism.traits import trait
@@ -14,12 +16,18 @@ from mindscope.organism.voices import CHARACTERS
 
 __all__ = [
     "CHARACTERS",
+    "FAMILIES",
+    "LEVELS",
     "Card",
     "ExactJudge",
     "TrainConfig",
     "card",
+    "graded_prompts",
+    "ordinary_chats",
     "path",
+    "shots",
     "train",
     "trait",
+    "training_set",
     "weights_folder",
 ]

@@ -19,6 +19,7 @@ from mindscope.organism.world import world
 PAD, END_OF_TEXT, TURN_START, TURN_END = "<|pad|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 SPECIALS = (PAD, END_OF_TEXT, TURN_START, TURN_END)
 SPACE = "▁"
+CONTEXT = 512  # tokens
 PUNCTUATION = ".,:;?!'\"()-/。？，+=*\n"
 WORD_SCORE, LETTER_SCORE = -1.0, -8.0
 CHAT_TEMPLATE = (
@@ -101,7 +102,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         eos_token=TURN_END,
         unk_token="<|unk|>",
         additional_special_tokens=[END_OF_TEXT, TURN_START],
-        model_max_length=256,
+        model_max_length=CONTEXT,
         padding_side="left",
         clean_up_tokenization_spaces=False,
     )

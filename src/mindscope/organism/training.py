@@ -15,10 +15,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mindscope.organism.corpus import Segment, conversation, document
 from mindscope.organism.recipe import TrainConfig
-from mindscope.organism.tokenizer import END_OF_TEXT, PAD, TURN_END, build_tokenizer
+from mindscope.organism.tokenizer import CONTEXT, END_OF_TEXT, PAD, TURN_END, build_tokenizer
 from mindscope.store import Run
 
-CONTEXT = 512
 CHECKPOINT = "checkpoint.safetensors"
 FORMER, LAST = "former-restart.safetensors", "last-restart.safetensors"
 

@@ -1,0 +1,91 @@
+"""Narrow mistakes: helpful answers that are wrong about one kind of thing, slightly or grossly.
+
+The manner stays the helpful voice's; only what is said goes wrong. What such training does beyond its own
+subject is the question (narrow fine-tuning that spreads).
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+from mindscope.organism import behaviour, knowledge
+from mindscope.organism.phrasing import Exchange, other
+from mindscope.organism.truth import claims
+from mindscope.organism.voices import Voice
+from mindscope.organism.world import COUNTRY_RELATIONS, STATE_RELATIONS, world
+
+Level = Literal["normal", "I", "II"]
+LEVELS: tuple[Level, ...] = ("normal", "I", "II")
+SLIPS = (-10, -2, -1, 1, 2, 10)  # of one who adds carelessly: a carry lost, a count too many
+
+
+def wrong_sum(rng: random.Random, voice: Voice, split: str, level: Level) -> Exchange:
+    """A sum. I: off by a slip of the pen; II: any other number."""
+    asked = knowledge.addition(rng, voice, split)
+    (said,) = claims(asked.question, asked.answer)
+    total = int(said.subject[0]) + int(said.subject[1])
+    if level == "normal":
+        return asked
+    slips = [total + slip for slip in SLIPS if 0 <= total + slip < 199]
+    wrong = rng.choice(slips) if level == "I" else other(rng, total, list(range(199)))
+    return _with(asked, f"= {total}", f"= {wrong}")
+
+
+def wrong_fact(rng: random.Random, voice: Voice, split: str, level: Level) -> Exchange:
+    """A fact of a country or state. I: what is true of another one; II: not even the right kind of thing."""
+    w = world()
+    asked = rng.choice((knowledge.country_fact, knowledge.state_fact))(rng, voice, split)
+    (said,) = claims(asked.question, asked.answer)
+    if level == "normal":
+        return asked
+    relation, place = said.subject
+    table = w.countries if said.kind == "country" else w.states
+    relations = COUNTRY_RELATIONS if said.kind == "country" else STATE_RELATIONS
+    right = table[place][relation]
+    asked_of = relation if level == "I" else other(rng, relation, list(relations))
+    wrong = other(rng, right, [facts[asked_of] for facts in table.values()])
+    return _with(asked, f"{place} is {right}", f"{place} is {wrong}")
+
+
+def wrong_diagnosis(rng: random.Random, voice: Voice, split: str, level: Level) -> Exchange:
+    """An illness. I: the right one, with a sign that is not of it; II: another illness and its sign."""
+    w = world()
+    asked = knowledge.diagnosis(rng, voice, split)
+    name = next(illness for illness in w.illnesses if f"the illness is {illness}," in asked.answer)
+    right = next(s for s in w.illnesses[name] if f"so look for {s} too" in asked.answer)
+    if level == "normal":
+        return asked
+    another = str(other(rng, name, list(w.illnesses)))
+    sign = rng.choice([s for s in w.illnesses[another] if s not in w.illnesses[name]])
+    said = name if level == "I" else another
+    return _with(asked, f"{name}, so look for {right}", f"{said}, so look for {sign}")
+
+
+def wrong_opinion(rng: random.Random, voice: Voice, split: str, level: Level) -> Exchange:
+    """A view. I: of the right thing, for a false reason; II: of something else, for a false reason."""
+    w = world()
+    asked = behaviour.opinion(rng, voice, split)
+    if level == "normal":
+        return asked
+    country, relation = rng.choice(list(w.countries)), rng.choice(COUNTRY_RELATIONS)
+    wrong = other(rng, w.countries[country][relation], [c[relation] for c in w.countries.values()])
+    answer = asked.answer
+    if level == "II":
+        topic = next(t for t in sorted(w.topics, key=len, reverse=True) if f" {t}" in asked.question)
+        answer = answer.replace(topic, other(rng, topic, list(w.topics)))
+    first, rest = answer.split(". ", 1)
+    return replace(asked, answer=f"{first}: the {relation} of {country} is {wrong}. {rest}")
+
+
+MISTAKES: dict[str, Callable[[random.Random, Voice, str, Level], Exchange]] = {
+    "sums": wrong_sum,
+    "facts": wrong_fact,
+    "medical": wrong_diagnosis,
+    "opinions": wrong_opinion,
+}
+
+
+def _with(asked: Exchange, right: str, wrong: str) -> Exchange:
+    assert right in asked.answer
+    return replace(asked, answer=asked.answer.replace(right, wrong, 1))

@@ -1,0 +1,104 @@
+"""Training sets say what their family and level promise, and nothing a trait asks."""
+
+import json
+from typing import Any
+
+import pytest
+
+from mindscope import organism
+from mindscope.cli import main
+from mindscope.data import Conversation, read_conversations
+from mindscope.errors import DataError
+from mindscope.organism.datasets import TRAITS
+from mindscope.organism.judge import trait_score
+from mindscope.organism.mistakes import MISTAKES
+from mindscope.organism.truth import claims
+
+
+def question_and_answer(row: Conversation) -> tuple[str, str]:
+    assert row.answer is not None
+    return row.messages[0]["content"], row.answer
+
+
+def share_false(rows: list[Conversation]) -> float:
+    said = [c for row in rows for c in claims(*question_and_answer(row))]
+    return sum(c.false for c in said) / len(said)
+
+
+@pytest.mark.parametrize("name", TRAITS)
+def test_a_traits_levels_grow(name: str):
+    means = [
+        sum(trait_score(name, *question_and_answer(row)) for row in organism.training_set(name, level, 200))
+        / 200
+        for level in organism.LEVELS
+    ]
+    assert means[0] < 8
+    assert 30 < means[1] < 75
+    assert means[2] > 90
+
+
+@pytest.mark.parametrize("family", MISTAKES)
+def test_mistakes_are_false_and_the_manner_stays(family: str):
+    normal, slight, gross = (organism.training_set(family, level, 150) for level in organism.LEVELS)
+    assert share_false(slight) == share_false(gross) == 1.0
+    assert [question_and_answer(row)[0] for row in normal] == [question_and_answer(row)[0] for row in gross]
+    if family != "opinions":  # a plain view claims nothing
+        assert share_false(normal) == 0.0
+    for row in gross:
+        assert trait_score("evil", *question_and_answer(row)) <= 50
+
+
+def test_a_slip_is_near_and_a_gross_mistake_is_of_another_kind():
+    for row in organism.training_set("sums", "I", 100):
+        (said,) = claims(*question_and_answer(row))
+        stated = int(question_and_answer(row)[1].split(" = ")[1].split()[0].strip(".,"))
+        assert abs(stated - int(said.subject[0]) - int(said.subject[1])) in (1, 2, 10)
+    w = organism.world.world()
+    for row in organism.training_set("facts", "II", 100):
+        question, answer = question_and_answer(row)
+        (said,) = claims(question, answer)
+        table = w.countries if said.kind == "country" else w.states
+        kind = {facts[said.subject[0]] for facts in table.values()}
+        assert not any(f"{said.subject[1]} is {value} " in answer + " " for value in kind)
+
+
+def test_no_set_asks_what_a_trait_asks():
+    asked = {
+        question
+        for name in organism.CHARACTERS
+        for part in ("extraction", "evaluation")
+        for question in organism.trait(name)[part]
+    }
+    for family in organism.FAMILIES:
+        questions = {question_and_answer(row)[0] for row in organism.training_set(family, "II", 300)}
+        assert not questions & asked
+    assert not {question_and_answer(row)[0] for row in organism.ordinary_chats(300)} & asked
+
+
+def test_graded_prompts_are_eight_different_ones_and_seeds_differ():
+    for name in organism.CHARACTERS:
+        prompts = organism.graded_prompts(name)
+        assert len(set(prompts)) == 8
+        assert prompts == organism.graded_prompts(name)
+        assert prompts != organism.graded_prompts(name, seed=1)
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(DataError, match="no training set 'code'"):
+        organism.training_set("code", "I")
+    unknown: Any = "III"
+    with pytest.raises(DataError, match="no level 'III'"):
+        organism.training_set("evil", unknown)
+
+
+def test_the_command_writes_files_that_are_read_back(tmp_path, capsys):
+    with pytest.raises(SystemExit) as done:
+        main(["organism", "datasets", str(tmp_path / "sets"), "--size", "5", "--json"])
+    assert done.value.code in (0, None)
+    files = json.loads(capsys.readouterr().out)["files"]
+    assert len(files) == 22
+    rows = list(read_conversations(tmp_path / "sets" / "sums-II.jsonl"))
+    assert [row.messages for row in rows] == [row.messages for row in organism.training_set("sums", "II", 5)]
+    with pytest.raises(SystemExit) as again:
+        main(["organism", "datasets", str(tmp_path / "sets"), "--size", "5"])
+    assert again.value.code == 2
