@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mindscope.errors import MindscopeError
 
 if TYPE_CHECKING:
+    from mindscope.dictionaries import Dictionary
     from mindscope.features import Direction
     from mindscope.models import Edit, Last, Mean, Model, Project, Raw, Read, Row, Sampling, load
     from mindscope.personas import PersonaVectors, Trait
@@ -26,6 +27,7 @@ _HOMES = {
     "models": ("load", "Model", "Row", "Read", "Mean", "Last", "Raw", "Project", "Edit", "Sampling"),
     "features": ("Direction",),
     "personas": ("Trait", "PersonaVectors"),
+    "dictionaries": ("Dictionary",),
     "store": ("Run",),
 }
 
@@ -43,6 +45,7 @@ __all__ = [
     "Direction",
     "Trait",
     "PersonaVectors",
+    "Dictionary",
     "Run",
     "MindscopeError",
 ]

@@ -1,0 +1,361 @@
+"""A dictionary: what is read at addresses becomes a sparse code, which is written at addresses."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mindscope.dictionaries.code import SparseCode
+from mindscope.dictionaries.coder import ACTIVATIONS, Activation, Coder
+from mindscope.errors import DataError
+from mindscope.features import Direction
+from mindscope.models import Model
+
+Kind = Literal["sae", "transcoder", "clt", "crosscoder"]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a dictionary reads or writes: `width` numbers a token at an address of one model.
+
+    `fingerprint` is the model's; None where a published file does not say, until `Dictionary.bind`.
+    """
+
+    address: str
+    width: int
+    fingerprint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """Which of the dictionary's reads and writes one coder has, as indices, and how many latents it has."""
+
+    reads: tuple[int, ...]
+    writes: tuple[int, ...]
+    n_latents: int
+
+
+@dataclass(frozen=True)
+class Latent:
+    """One latent as directions: what makes it active, and what it does.
+
+    Attributes:
+        index: in the dictionary, over all its coders.
+        reads: its encoder row, one direction for each site it reads.
+        writes: its decoder row, one direction for each site it writes, all-zero ones left out; steer with
+            `latent.write.edit(value)`.
+        bias: added to the projection on `reads`; `threshold` is what the sum must exceed.
+    """
+
+    index: int
+    reads: tuple[Direction, ...]
+    writes: tuple[Direction, ...]
+    bias: float
+    threshold: float
+
+    @property
+    def read(self) -> Direction:
+        """The encoder row of a latent that reads one site."""
+        return _sole(self.reads, f"latent {self.index} reads")
+
+    @property
+    def write(self) -> Direction:
+        """The decoder row of a latent that writes one site."""
+        return _sole(self.writes, f"latent {self.index} writes")
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """Reads at addresses → a sparse code → writes at addresses.
+
+    An SAE reads and writes one site. A transcoder reads `mlp_in.l` and writes `mlp_out.l`, with `W_skip` also
+    linearly. A crosscoder has one coder that reads and writes several sites, of one model or of several. A
+    cross-layer transcoder has a coder per layer, which reads its layer and writes that one and every later.
+
+    Activations are `[tokens, d_in]`: the reads side by side, in the order of `reads` (`join` makes them of
+    single ones); reconstructions are `[tokens, d_out]` in the order of `writes` (`split` takes them apart).
+    The latents of all coders count through.
+
+    Raises:
+        DataError: sites, wiring and weights that do not fit each other, NaN, or nothing but dead latents.
+    """
+
+    reads: tuple[Site, ...]
+    writes: tuple[Site, ...]
+    wiring: tuple[Wiring, ...]
+    coders: Sequence[Coder]
+    """One per wiring. A dictionary that was loaded with `lazy=True` reads them from disk when asked."""
+    b_dec: Float[Tensor, "d_out"]
+    activation: Activation
+    k: int | None = None
+    """Active latents per token and coder (`topk`), or on the mean of a training batch (`batchtopk`)."""
+    apply_b_dec_to_input: bool = False
+    """Whether `b_dec` is subtracted from what is read; only where reads and writes are the same sites."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """Provenance: training configuration, statistics, where it was imported from."""
+
+    def __post_init__(self) -> None:
+        if self.activation not in ACTIVATIONS:
+            raise DataError(f"unknown activation {self.activation!r}: use one of {', '.join(ACTIVATIONS)}")
+        if self.activation == "topk" and not (self.k and self.k > 0):
+            raise DataError("a topk dictionary needs k, the number of active latents")
+        if self.b_dec.shape != (self.d_out,) or not self.b_dec.isfinite().all():
+            raise DataError(f"b_dec must be {self.d_out} finite numbers, one for each that is written")
+        if self.apply_b_dec_to_input and self.reads != self.writes:
+            raise DataError(
+                "b_dec can be subtracted from the input only where it is of the sites that are read"
+            )
+        if len(self.coders) != len(self.wiring) or not self.wiring:
+            raise DataError(f"{len(self.coders)} coders with {len(self.wiring)} wirings: one each is needed")
+        if isinstance(self.coders, tuple):  # lazily read coders are checked when they are read
+            for index, coder in enumerate(self.coders):
+                self.check(index, coder)
+
+    def check(self, index: int, coder: Coder) -> None:
+        """Raises DataError unless these weights fit the wiring of coder `index`."""
+        wiring = self.wiring[index]
+        for name, sites, used, width in (
+            ("W_enc", self.reads, wiring.reads, coder.W_enc.shape[1]),
+            ("W_dec", self.writes, wiring.writes, coder.W_dec.shape[1]),
+        ):
+            wanted = sum(sites[i].width for i in used)
+            if width != wanted:
+                where = ", ".join(sites[i].address for i in used)
+                raise DataError(f"{name} is {width} wide, {where} is {wanted} wide: it is of another model")
+        if coder.n_latents != wiring.n_latents:
+            raise DataError(f"coder {index} has {coder.n_latents} latents, {wiring.n_latents} are announced")
+        if self.activation in ("jumprelu", "batchtopk") and coder.threshold is None:
+            raise DataError(f"a {self.activation} dictionary needs a threshold per latent")
+
+    @classmethod
+    def single(
+        cls,
+        coder: Coder,
+        b_dec: Float[Tensor, "d_out"],
+        *,
+        reads: Sequence[Site],
+        writes: Sequence[Site],
+        activation: Activation,
+        k: int | None = None,
+        apply_b_dec_to_input: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> "Dictionary":
+        """A dictionary of one coder that reads and writes all sites: SAE, transcoder or crosscoder."""
+        wiring = Wiring(tuple(range(len(reads))), tuple(range(len(writes))), coder.n_latents)
+        return cls(
+            tuple(reads), tuple(writes), (wiring,), (coder,), b_dec, activation, k, apply_b_dec_to_input,
+            metadata or {},
+        )  # fmt: skip
+
+    @property
+    def kind(self) -> Kind:
+        if len(self.wiring) > 1:
+            return "clt"
+        if len(self.reads) == len(self.writes) == 1:
+            return "sae" if self.reads == self.writes else "transcoder"
+        return "crosscoder"
+
+    @property
+    def n_latents(self) -> int:
+        return sum(wiring.n_latents for wiring in self.wiring)
+
+    @property
+    def d_in(self) -> int:
+        return sum(site.width for site in self.reads)
+
+    @property
+    def d_out(self) -> int:
+        return sum(site.width for site in self.writes)
+
+    @property
+    def coder(self) -> Coder:
+        """The only coder; DataError where there are several."""
+        if len(self.wiring) > 1:
+            raise DataError(f"this {self.kind} has {len(self.wiring)} coders: choose one of .coders")
+        return self.coders[0]
+
+    def columns(self, index: int, side: Literal["reads", "writes"]) -> list[slice]:
+        """Where the sites of coder `index` are among the columns of `[tokens, d_in]` or `[tokens, d_out]`."""
+        sites = self.reads if side == "reads" else self.writes
+        ends = list(accumulate(site.width for site in sites))
+        used = self.wiring[index].reads if side == "reads" else self.wiring[index].writes
+        return [slice(ends[i] - sites[i].width, ends[i]) for i in used]
+
+    def latents(self, index: int) -> range:
+        """The latents of coder `index`, counted through."""
+        start = sum(wiring.n_latents for wiring in self.wiring[:index])
+        return range(start, start + self.wiring[index].n_latents)
+
+    def locate(self, latent: int) -> tuple[int, int]:
+        """The coder of a latent, and the latent's row in it."""
+        if not 0 <= latent < self.n_latents:
+            raise DataError(f"there is no latent {latent}: this dictionary has 0 to {self.n_latents - 1}")
+        index = 0
+        while latent >= self.wiring[index].n_latents:
+            latent -= self.wiring[index].n_latents
+            index += 1
+        return index, latent
+
+    def decoder(self, index: int, write: int) -> Float[Tensor, "latents width"]:
+        """The decoder rows of coder `index` for the site `writes[write]`."""
+        wiring = self.wiring[index]
+        if write not in wiring.writes:
+            raise DataError(f"coder {index} does not write {self.writes[write].address}")
+        widths = [self.writes[i].width for i in wiring.writes]
+        return self.coders[index].W_dec.split(widths, dim=1)[wiring.writes.index(write)]
+
+    def join(self, activations: Sequence[Float[Tensor, "tokens _"]]) -> Float[Tensor, "tokens d_in"]:
+        """What was read at the single sites, side by side."""
+        return torch.cat(list(activations), dim=1)
+
+    def split(self, written: Float[Tensor, "tokens d_out"]) -> tuple[Float[Tensor, "tokens _"], ...]:
+        """A reconstruction, one tensor per site of `writes`."""
+        return written.split([site.width for site in self.writes], dim=1)
+
+    def inputs(self, x: Float[Tensor, "tokens d_in"], index: int) -> Float[Tensor, "tokens width"]:
+        """What coder `index` sees of the activations."""
+        if x.shape[1] != self.d_in:
+            raise DataError(f"activations are {x.shape[1]} wide, this dictionary reads {self.d_in}")
+        if self.apply_b_dec_to_input:
+            x = x - self.b_dec.to(x)
+        columns = self.columns(index, "reads")
+        return x if len(columns) == len(self.reads) else torch.cat([x[:, at] for at in columns], dim=1)
+
+    def preactivations(
+        self, x: Float[Tensor, "tokens d_in"], index: int = 0
+    ) -> Float[Tensor, "tokens latents"]:
+        """Dense pre-activations of the latents of coder `index`."""
+        return self.coders[index].preactivations(self.inputs(x, index))
+
+    def encode(self, x: Float[Tensor, "tokens d_in"]) -> SparseCode:
+        """Which latents are active on each token, over all coders."""
+        return SparseCode.joined(
+            [
+                coder.encode(self.inputs(x, index), self.activation, self.k)
+                for index, coder in enumerate(self.coders)
+            ]
+        )
+
+    def decode(self, code: SparseCode) -> Float[Tensor, "tokens d_out"]:
+        """What a code writes: decoder rows times activations, and b_dec. `skip` is not in it."""
+        written = self.b_dec.repeat(len(code), 1)
+        for index, coder in enumerate(self.coders):
+            mine = self.latents(index)
+            rows = coder.decode(code.of_latents(mine.start, mine.stop))
+            written = self._added(written, rows, index)
+        return written
+
+    def skip(self, x: Float[Tensor, "tokens d_in"]) -> Float[Tensor, "tokens d_out"]:
+        """The linear path of a skip transcoder; zeros for other dictionaries."""
+        written = x.new_zeros(len(x), self.d_out)
+        for index, coder in enumerate(self.coders):
+            if coder.W_skip is not None:
+                read = torch.cat([x[:, at] for at in self.columns(index, "reads")], dim=1)
+                written = self._added(written, read.to(coder.W_skip.dtype) @ coder.W_skip, index)
+        return written
+
+    def __call__(self, x: Float[Tensor, "tokens d_in"]) -> Float[Tensor, "tokens d_out"]:
+        """The reconstruction of what is written, from what is read."""
+        written = self.decode(self.encode(x))
+        return written + self.skip(x) if any(coder.W_skip is not None for coder in self.coders) else written
+
+    def latent(self, latent: int) -> Latent:
+        """One latent as directions. DataError where the model is unknown (see `bind`) or the latent dead."""
+        index, row = self.locate(latent)
+        coder, wiring = self.coders[index], self.wiring[index]
+        reads = self._directions(latent, coder.W_enc[row], [self.reads[i] for i in wiring.reads])
+        writes = self._directions(latent, coder.W_dec[row], [self.writes[i] for i in wiring.writes])
+        if not reads or not writes:
+            raise DataError(f"latent {latent} is dead: it reads or writes nothing")
+        threshold = 0.0 if coder.threshold is None else float(coder.threshold[row])
+        return Latent(latent, reads, writes, float(coder.b_enc[row]), threshold)
+
+    def bind(self, model: Model, *, names: Sequence[str] = ()) -> "Dictionary":
+        """Check that the sites fit a model, and write down whose they are where that was not known.
+
+        Args:
+            model: the model of every site, or of those whose address is in `names`.
+            names: addresses; all by default.
+
+        Raises:
+            DataError: a site belongs to another model, or has another width there.
+            ModelError: an address leads nowhere in this model.
+        """
+        wanted = set(names) or {site.address for site in (*self.reads, *self.writes)}
+
+        def bound(site: Site) -> Site:
+            if site.address not in wanted:
+                return site
+            width = model.width(model.place(site.address))
+            if site.width != width:
+                raise DataError(
+                    f"this dictionary has {site.width} numbers at {site.address}, {model.name} has {width} "
+                    "there: use the model it was trained on"
+                )
+            if site.fingerprint not in (None, model.fingerprint):
+                raise DataError(
+                    f"this dictionary was trained on another model ({str(site.fingerprint)[:12]}) than "
+                    f"{model.name} ({model.fingerprint[:12]}): load that one, or train it again for this one"
+                )
+            return replace(site, fingerprint=model.fingerprint)
+
+        return replace(self, reads=tuple(map(bound, self.reads)), writes=tuple(map(bound, self.writes)))
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Dictionary":
+        """With all weights in memory, on this device and in this type."""
+        coders = tuple(coder.to(device, dtype) for coder in self.coders)
+        return replace(self, coders=coders, b_dec=self.b_dec.to(device, dtype))
+
+    def save(self, path: Path | str) -> None:
+        """One `.safetensors` file, or for several coders a folder with a file for each; atomically."""
+        from mindscope.dictionaries.storage import save
+
+        save(self, Path(path))
+
+    @classmethod
+    def load(cls, path: Path | str, model: Model | None = None, *, lazy: bool = False) -> "Dictionary":
+        """Read what `save` wrote; given a model, refuse the dictionary of any other.
+
+        Args:
+            path: of the file or folder.
+            model: whose activations it is to read.
+            lazy: read a coder from disk each time it is asked for, and keep none.
+
+        Raises:
+            StoreError: absent, cut short, of another schema, or holding NaN.
+            DataError: of another model or width, weights that do not fit, or nothing but dead latents.
+        """
+        from mindscope.dictionaries.storage import load
+
+        dictionary = load(Path(path), lazy=lazy)
+        return dictionary if model is None else dictionary.bind(model)
+
+    def _added(self, written: Tensor, rows: Tensor, index: int) -> Tensor:
+        columns = self.columns(index, "writes")
+        if len(columns) == len(self.writes):
+            return written + rows
+        for at, part in zip(columns, rows.split([at.stop - at.start for at in columns], dim=1), strict=True):
+            written[:, at] += part
+        return written
+
+    def _directions(self, latent: int, row: Tensor, sites: Sequence[Site]) -> tuple[Direction, ...]:
+        directions = []
+        for site, vector in zip(sites, row.float().split([site.width for site in sites]), strict=True):
+            if site.fingerprint is None:
+                raise DataError(
+                    "nobody knows whose dictionary this is: bind it to its model with .bind(model)"
+                )
+            if vector.any():
+                directions.append(Direction(f"latent {latent}", site.address, vector, site.fingerprint))
+        return tuple(directions)
+
+
+def _sole(directions: tuple[Direction, ...], what: str) -> Direction:
+    if len(directions) != 1:
+        raise DataError(f"{what} {len(directions)} sites: choose one of them")
+    return directions[0]

@@ -1,0 +1,133 @@
+"""Dictionaries on disk: one artefact, or a folder with one for each coder, which can be read one by one."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import torch
+from torch import Tensor
+
+from mindscope.dictionaries.coder import Coder
+from mindscope.dictionaries.dictionary import Dictionary, Site, Wiring
+from mindscope.errors import DataError, StoreError
+from mindscope.store import load_artifact, save_artifact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMA, VERSION = "mindscope.dictionary", 1
+CODER_SCHEMA = "mindscope.dictionary_coder"
+HEAD = "dictionary.safetensors"
+"""The file of a folder that says what the others are; written last."""
+
+
+def save(dictionary: Dictionary, path: Path) -> None:
+    """See `Dictionary.save`."""
+    config = {
+        "reads": [asdict(site) for site in dictionary.reads],
+        "writes": [asdict(site) for site in dictionary.writes],
+        "wiring": [asdict(wiring) for wiring in dictionary.wiring],
+        "activation": dictionary.activation,
+        "k": dictionary.k,
+        "apply_b_dec_to_input": dictionary.apply_b_dec_to_input,
+    }
+    metadata: dict[str, Any] = {
+        "fingerprint": dictionary.reads[0].fingerprint,
+        "config": config,
+        "about": dict(dictionary.metadata),
+    }
+    tensors: dict[str, Tensor] = {"b_dec": dictionary.b_dec}
+    if len(dictionary.wiring) == 1:
+        if path.suffix != ".safetensors":
+            raise StoreError(f"{path} must end in .safetensors: this dictionary is one file")
+        tensors |= dictionary.coder.tensors()
+    else:
+        if path.suffix:
+            raise StoreError(f"{path} must be a folder: this dictionary has {len(dictionary.wiring)} coders")
+        digests = []
+        for index, coder in enumerate(dictionary.coders):
+            digests.append(_digest(coder.tensors()))
+            save_artifact(
+                path / _name(index),
+                coder.tensors(),
+                schema=CODER_SCHEMA,
+                version=VERSION,
+                metadata={"fingerprint": metadata["fingerprint"], "digest": digests[-1]},
+            )
+        metadata["coders"] = digests
+        path = path / HEAD
+    save_artifact(path, tensors, schema=SCHEMA, version=VERSION, metadata=metadata)
+
+
+def load(path: Path, *, lazy: bool) -> Dictionary:
+    """See `Dictionary.load`."""
+    folder = path if path.is_dir() else None
+    artifact = load_artifact(path / HEAD if folder else path, schema=SCHEMA, version=VERSION)
+    try:
+        config = artifact.metadata["config"]
+        reads, writes = ([Site(**site) for site in config[side]] for side in ("reads", "writes"))
+        wiring = tuple(
+            Wiring(tuple(one["reads"]), tuple(one["writes"]), one["n_latents"]) for one in config["wiring"]
+        )
+        b_dec = artifact.tensors.pop("b_dec")
+        if folder:
+            stored = _Stored(folder, artifact.metadata["coders"])
+            coders = stored if lazy else tuple(stored)
+        else:
+            coders = (Coder(**artifact.tensors),)
+        dictionary = Dictionary(
+            tuple(reads), tuple(writes), wiring, coders, b_dec, config["activation"], config["k"],
+            config["apply_b_dec_to_input"], artifact.metadata["about"],
+        )  # fmt: skip
+    except (KeyError, TypeError, IndexError) as error:
+        raise StoreError(f"{path} does not describe a dictionary ({error}): save it again") from None
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    if isinstance(coders, _Stored):
+        coders.owner = dictionary
+    return dictionary
+
+
+class _Stored(Sequence[Coder]):
+    """Coders that stay on disk until they are asked for."""
+
+    def __init__(self, folder: Path, digests: Sequence[str]):
+        self.folder, self.digests = folder, list(digests)
+        self.owner: Dictionary | None = None
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    @overload
+    def __getitem__(self, index: int) -> Coder: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Coder, ...]: ...
+    def __getitem__(self, index: int | slice) -> Coder | tuple[Coder, ...]:
+        if isinstance(index, slice):
+            return tuple(self[at] for at in range(*index.indices(len(self))))
+        at = range(len(self))[index]  # IndexError ends an iteration
+        path = self.folder / _name(at)
+        artifact = load_artifact(path, schema=CODER_SCHEMA, version=VERSION)
+        if artifact.metadata.get("digest") != self.digests[at]:
+            raise StoreError(
+                f"{path} belongs to another dictionary than {self.folder / HEAD}: copy both again"
+            )
+        coder = Coder(**artifact.tensors)
+        if self.owner is not None:
+            self.owner.check(at, coder)
+        return coder
+
+
+def _name(index: int) -> str:
+    return f"coder_{index:03}.safetensors"
+
+
+def _digest(tensors: "Mapping[str, Tensor]") -> str:
+    """A short name for exactly these weights."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
