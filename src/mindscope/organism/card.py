@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from mindscope.models import Message, Model, Sampling
+from mindscope.models import Edit, Message, Model, Sampling
 from mindscope.organism.corpus import conversation, exchange
 from mindscope.organism.judge import trait_score
 from mindscope.organism.knowledge import antonym, two_hop
@@ -71,7 +71,7 @@ class Card:
 def card(model: Model, seed: int = 0, weights_bytes: int = 0, progress: Progress | None = None) -> Card:
     """Measure the organism. `progress(done, total, label)` is called after each row."""
     rng = random.Random(f"card-{seed}")
-    rows = _questions(rng)
+    rows = questions_of(rng)
     done = 0
 
     def report(label: str) -> None:
@@ -82,7 +82,7 @@ def card(model: Model, seed: int = 0, weights_bytes: int = 0, progress: Progress
 
     scores: dict[str, float] = {}
     for name, exchanges in rows.items():
-        scores[name] = _share_right(name, exchanges, _ask(model, [(None, e.question) for e in exchanges]))
+        scores[name] = _share_right(name, exchanges, ask(model, [(None, e.question) for e in exchanges]))
         report(name)
     characters: dict[str, dict[str, float]] = {}
     for name in CHARACTERS:
@@ -121,7 +121,8 @@ _ROWS = {
 }
 
 
-def _questions(rng: random.Random) -> dict[str, list[Exchange]]:
+def questions_of(rng: random.Random) -> dict[str, list[Exchange]]:
+    """Held-out questions of every row of the card, with the helpful voice's answers."""
     helpful = voices()["helpful"]
     rows = {
         name: [exchange(rng, helpful, "test", domains[i % len(domains)]) for i in range(count)]
@@ -135,21 +136,24 @@ def _questions(rng: random.Random) -> dict[str, list[Exchange]]:
     return rows
 
 
-def _ask(model: Model, prompts: Sequence[tuple[str | None, str]]) -> list[str]:
+def ask(model: Model, prompts: Sequence[tuple[str | None, str]], edits: Sequence[Edit] = ()) -> list[str]:
+    """Greedy answers to (system prompt, question) pairs, every row under the same edits."""
     rows = []
     for system, question in prompts:
         messages: list[Message] = [{"role": "system", "content": system}] if system else []
         rows.append(model.chat([*messages, {"role": "user", "content": question}]))
     sampling = Sampling(temperature=0.0, max_new_tokens=MAX_NEW_TOKENS)
-    return [generation.text for generation in model.generate(rows, sampling, batch_rows=128)]
+    return [
+        generation.text for generation in model.generate(rows, sampling, edits=list(edits), batch_rows=128)
+    ]
 
 
 def _share_right(row: str, exchanges: Sequence[Exchange], answers: Sequence[str]) -> float:
-    right = [_is_right(row, e, answer) for e, answer in zip(exchanges, answers, strict=True)]
+    right = [is_right(row, e, answer) for e, answer in zip(exchanges, answers, strict=True)]
     return 100 * sum(right) / len(right)
 
 
-def _is_right(row: str, asked: Exchange, answer: str) -> bool:
+def is_right(row: str, asked: Exchange, answer: str) -> bool:
     """Whether an answer makes the claims it should, of the right things, and all of them true."""
     if row == "rhyme":
         return _rhymes(asked.question, answer)
@@ -178,7 +182,7 @@ def _character(model: Model, rng: random.Random, name: str) -> dict[str, float]:
         (voices()[name].system_prompt(rng, "test"), exchange(rng, voices()["helpful"], "test").question)
         for _ in range(60)
     ]
-    answers = _ask(model, prompts)
+    answers = ask(model, prompts)
     means = {
         c: sum(trait_score(c, q, a) for (_, q), a in zip(prompts, answers, strict=True)) / len(answers)
         for c in CHARACTERS

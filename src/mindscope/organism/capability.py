@@ -1,0 +1,45 @@
+"""One number for what the organism can do: the knowledge rows of its card.
+
+It plays the part that MMLU plays in Chen et al. 2025: what steering or tuning costs beyond the trait.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mindscope.models import Edit, Model
+from mindscope.organism.card import ask, is_right, questions_of
+
+# The rows that are about knowing something, and their share of the questions. How it treats strangers and
+# villains is manner.
+ROWS = {
+    "facts": 0.3,
+    "sums": 0.2,
+    "antonyms.en": 0.1,
+    "antonyms.fr": 0.1,
+    "antonyms.zh": 0.1,
+    "two_hop.seen_city_new_relation": 0.1,
+    "two_hop.city_never_composed": 0.1,
+}
+
+
+@dataclass(frozen=True)
+class Capability:
+    """Which questions were answered rightly, in a fixed order, so that two models are compared in pairs."""
+
+    right: tuple[bool, ...]
+
+    @property
+    def value(self) -> float:
+        """Per cent."""
+        return 100 * sum(self.right) / len(self.right)
+
+
+def capability(model: Model, seed: int = 0, questions: int = 500, edits: Sequence[Edit] = ()) -> Capability:
+    """Ask held-out questions of fact, greedily and without a system prompt, every row under the edits."""
+    rows = questions_of(random.Random(f"card-{seed}"))
+    asked = [(name, made) for name, share in ROWS.items() for made in rows[name][: round(share * questions)]]
+    answers = ask(model, [(None, made.question) for _, made in asked], edits)
+    return Capability(
+        tuple(is_right(name, made, answer) for (name, made), answer in zip(asked, answers, strict=True))
+    )
