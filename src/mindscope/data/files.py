@@ -3,15 +3,44 @@
 import csv
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from mindscope.data.conversations import Conversation, parse_conversation
 from mindscope.errors import DataError
 
-Place = tuple[str, Any]
-"""Where a row stands ("line 3"), and the row: what it says, or the `DataError` that reading it gave."""
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of a file, and where it stands."""
+
+    number: int
+    """Counted from 1, malformed rows included."""
+    line: int
+    """The line of the file on which the row ends; in files without lines, its number."""
+    place: str
+    """For people: "line 3", or "row 3" in files without lines."""
+    row: Any
+    """What the row says, or the `DataError` that reading it gave."""
+    raw: bytes = b""
+    """The row as it stands in a file of lines, with its line end."""
+
+    def conversation(self) -> Conversation:
+        """What the row says as a conversation; DataError with the reason, without the place."""
+        if isinstance(self.row, DataError):
+            raise self.row
+        return parse_conversation(self.row)
+
+
+def read_records(path: Path | str) -> Iterator[Record]:
+    """Read the rows of the files that `read_conversations` reads, one by one, and hand on malformed ones.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    return _rows(Path(path))
 
 
 def read_conversations(
@@ -32,15 +61,14 @@ def read_conversations(
     return _conversations(path, _rows(path), on_error)
 
 
-def _conversations(path: Path, rows: Iterator[Place], on_error: str) -> Iterator[Conversation]:
+def _conversations(path: Path, rows: Iterator[Record], on_error: str) -> Iterator[Conversation]:
     count, skipped, first = 0, 0, ""
-    for count, (place, row) in enumerate(rows, 1):  # noqa: B007  (the last count is used below)
+    for record in rows:
+        count = record.number
         try:
-            if isinstance(row, DataError):
-                raise row
-            conversation = parse_conversation(row)
+            conversation = record.conversation()
         except DataError as error:
-            reason = f"{path}, {place}: {error}"
+            reason = f"{path}, {record.place}: {error}"
             if on_error == "refuse":
                 raise DataError(reason) from None
             skipped, first = skipped + 1, first or reason
@@ -50,7 +78,7 @@ def _conversations(path: Path, rows: Iterator[Place], on_error: str) -> Iterator
         warnings.warn(f"left out {skipped} of {count} rows; the first: {first}", stacklevel=3)
 
 
-def _rows(path: Path) -> Iterator[Place]:
+def _rows(path: Path) -> Iterator[Record]:
     if path.is_dir():
         return _dataset(path)
     readers = {".jsonl": _json_lines, ".csv": _csv, ".parquet": _parquet}
@@ -67,44 +95,77 @@ def _rows(path: Path) -> Iterator[Place]:
     return reader(path)
 
 
-def _json_lines(path: Path) -> Iterator[Place]:
+def _json_lines(path: Path) -> Iterator[Record]:
+    number = 0
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not (line := line.removeprefix(b"\xef\xbb\xbf").strip()):
+        for line, raw in enumerate(file, 1):
+            if not (text := raw.removeprefix(b"\xef\xbb\xbf").strip()):
                 continue
+            number += 1
             try:
-                row = json.loads(line)
+                row = json.loads(text)
             except UnicodeDecodeError:
                 row = DataError("the text is not UTF-8")
             except (ValueError, RecursionError) as error:
                 row = DataError(f"not JSON ({error})")
-            yield f"line {number}", row
+            yield Record(number, line, f"line {line}", row, raw)
 
 
-def _csv(path: Path) -> Iterator[Place]:
+def _csv(path: Path) -> Iterator[Record]:
     """Cells stay text: an answer "None" or "NA" is an answer."""
     csv.field_size_limit(2**31 - 1)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
+        lines = _Lines(file)
+        reader, number = csv.reader(lines, strict=True), 0
         try:
             names = next(reader, None)
             if not names:
                 raise DataError(f"{path} is empty: a first line with column names is needed")
+            lines.take()
             for cells in reader:
-                if cells and len(cells) != len(names):
-                    yield (
-                        f"line {reader.line_num}",
-                        DataError(f"{len(cells)} cells under {len(names)} columns"),
+                raw = lines.take()
+                if cells:
+                    number, at = number + 1, reader.line_num
+                    row = (
+                        dict(zip(names, cells, strict=True))
+                        if len(cells) == len(names)
+                        else DataError(f"{len(cells)} cells under {len(names)} columns")
                     )
-                elif cells:
-                    yield f"line {reader.line_num}", dict(zip(names, cells, strict=True))
+                    yield Record(number, at, f"line {at}", row, raw)
         except csv.Error as error:
             raise DataError(f"{path}, line {reader.line_num}: not CSV ({error})") from None
         except UnicodeDecodeError:
             raise DataError(f"{path}, after line {reader.line_num}: the text is not UTF-8") from None
 
 
-def _parquet(path: Path) -> Iterator[Place]:
+class _Lines:
+    """The lines of a file, and those of the row that was read last: a quoted cell may hold line ends."""
+
+    def __init__(self, file: Iterable[str]) -> None:
+        self._file, self._taken = iter(file), list[str]()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        self._taken.append(next(self._file))
+        return self._taken[-1]
+
+    def take(self) -> bytes:
+        taken = "".join(self._taken).encode()
+        self._taken.clear()
+        return taken
+
+
+def csv_header(path: Path) -> bytes:
+    """What a CSV file says before its first row, as it stands there."""
+    with path.open(encoding="utf-8", newline="") as file:
+        lines = _Lines(file)
+        next(csv.reader(lines), None)
+        return lines.take()
+
+
+def _parquet(path: Path) -> Iterator[Record]:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -114,12 +175,12 @@ def _parquet(path: Path) -> Iterator[Place]:
             for batch in file.iter_batches(batch_size=1024):
                 for row in batch.to_pylist():
                     number += 1
-                    yield f"row {number}", row
+                    yield Record(number, number, f"row {number}", row)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} is not a whole Parquet file ({str(error).splitlines()[0]})") from None
 
 
-def _dataset(path: Path) -> Iterator[Place]:
+def _dataset(path: Path) -> Iterator[Record]:
     from datasets import DatasetDict, load_from_disk
 
     try:
@@ -136,4 +197,4 @@ def _dataset(path: Path) -> Iterator[Place]:
             )
         dataset = next(iter(dataset.values()))
     for number, row in enumerate(dataset, 1):
-        yield f"row {number}", row
+        yield Record(number, number, f"row {number}", row)
