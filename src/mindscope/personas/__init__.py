@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from mindscope.personas.filter import FilterCounts, filter_pairs
     from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
     from mindscope.personas.report import add_persona, persona_report
+    from mindscope.personas.shift_reading import ShiftConfig
+    from mindscope.personas.shift_report import shift_report
+    from mindscope.personas.shifting import Moved, Movement, Shift, shift
     from mindscope.personas.statistics import LayerStatistics
     from mindscope.personas.steering import SteerConfig, SteeredArm, Steering, steer
     from mindscope.personas.sweeping import Point, Sweep, SweepConfig, held_out, sweep
@@ -29,6 +32,9 @@ _HOMES = {
     "filter": ("FilterCounts", "filter_pairs"),
     "sweeping": ("SweepConfig", "sweep", "Sweep", "Point", "held_out"),
     "steering": ("SteerConfig", "steer", "Steering", "SteeredArm"),
+    "shifting": ("shift", "Shift", "Moved", "Movement"),
+    "shift_reading": ("ShiftConfig",),
+    "shift_report": ("shift_report",),
     "arms": ("steering_edits", "Scope", "Scores", "Estimate", "Sample"),
     "formats": ("save_pt", "load_pt", "save_gguf", "load_gguf"),
     "report": ("persona_report", "add_persona"),
@@ -54,6 +60,12 @@ __all__ = [
     "steer",
     "Steering",
     "SteeredArm",
+    "ShiftConfig",
+    "shift",
+    "Shift",
+    "Moved",
+    "Movement",
+    "shift_report",
     "steering_edits",
     "Scope",
     "Scores",

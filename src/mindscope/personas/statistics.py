@@ -76,9 +76,16 @@ def bootstrap_interval(
     values: Float[Tensor, "units"], *, resamples: int = 2000, seed: int = 0
 ) -> tuple[float, float]:
     """The 95 % percentile interval of the mean when the units are drawn with replacement."""
-    means = _bootstrap_weights(len(values), resamples, seed) @ values.double()
-    low, high = means.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+    low, high = bootstrap_intervals(values[:, None], resamples=resamples, seed=seed)[:, 0].tolist()
     return low, high
+
+
+def bootstrap_intervals(
+    values: Float[Tensor, "units columns"], *, resamples: int = 2000, seed: int = 0
+) -> Float[Tensor, "2 columns"]:
+    """The same for every column, with the same draws of units in all: low ends, then high ends."""
+    means = _bootstrap_weights(len(values), resamples, seed) @ values.double()
+    return means.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64), dim=0)
 
 
 def _bootstrap_weights(n_units: int, resamples: int, seed: int) -> Float[Tensor, "resamples units"]:
