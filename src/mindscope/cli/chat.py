@@ -12,7 +12,7 @@ import typer
 
 from mindscope.cli import options, output
 from mindscope.cli.inputs import find_vectors, load_model
-from mindscope.cli.persona_results import load_sweep
+from mindscope.cli.persona_results import chosen, usual_layer
 from mindscope.errors import DataError, MindscopeError
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ HELP = """\
 /reset         forget the conversation
 /quit          leave
 """
-DEPTH = 0.55
-"""How deep vectors are added unless told, as a share of the layers (Chen et al. 2025, arXiv 2507.21509)."""
 
 
 def chat(
@@ -68,13 +66,13 @@ def chat(
     loaded = load_model(model, dtype, device)
     found = [(path, each) for path in vectors or () for each in find_vectors(path, loaded)]
     known = {each.trait: each for _, each in found}
-    chosen = _chosen(*found[0]) if found else (None, None)
+    choice = chosen(*found[0]) if found else (None, None)
     talk = Talk(
         loaded,
         known,
         Sampling(temperature=temperature, max_new_tokens=max_new_tokens, seed=seed),
-        layer=_first(layer, chosen[0], int(DEPTH * loaded.n_layers)),
-        coefficient=_first(coefficient, chosen[1], 1.0),
+        layer=_first(layer, choice[0], usual_layer(loaded)),
+        coefficient=_first(coefficient, choice[1], 1.0),
         system=system,
         trait=next(iter(known), None),
     )
@@ -219,15 +217,6 @@ class Talk:
             self.layer,
             self.coefficient,
         )
-
-
-def _chosen(path: Path, vectors: PersonaVectors) -> tuple[int | None, float | None]:
-    """Layer and coefficient that a sweep in the run chose for these vectors."""
-    sweep = load_sweep(path, vectors.trait) if path.is_dir() else None
-    if sweep is None or sweep.chosen is None:
-        return None, None
-    point = sweep.choice()
-    return point.layer, point.coefficient
 
 
 def _first(*values: Number | None) -> Number:

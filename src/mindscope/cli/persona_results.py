@@ -10,12 +10,21 @@ from mindscope.cli.output import print_table
 from mindscope.errors import DataError
 
 if TYPE_CHECKING:
+    from mindscope.models import Model
     from mindscope.personas import PersonaVectors, Steering, Sweep
 
 TEST_BED = (
     "The organism is a small model of a world that a program made up. It is a test bed: what holds in it "
     "is a question to ask of other models, and no finding about them."
 )
+
+DEPTH = 0.55
+"""How deep vectors are used unless told, as a share of the layers (Chen et al. 2025, arXiv 2507.21509)."""
+
+
+def usual_layer(model: Model) -> int:
+    """Where vectors are added and read unless something better is known."""
+    return int(DEPTH * model.n_layers)
 
 
 def vector_files(path: Path) -> list[Path]:
@@ -33,6 +42,15 @@ def load_sweep(folder: Path, trait: str) -> Sweep | None:
 
     file = folder / part_of("sweep", trait) / "sweep.json"
     return Sweep.load(file) if file.exists() else None
+
+
+def chosen(path: Path, vectors: PersonaVectors) -> tuple[int | None, float | None]:
+    """Layer and coefficient that a sweep in the run chose for these vectors."""
+    sweep = load_sweep(path, vectors.trait) if path.is_dir() else None
+    if sweep is None or sweep.chosen is None:
+        return None, None
+    point = sweep.choice()
+    return point.layer, point.coefficient
 
 
 def load_steering(folder: Path, trait: str) -> Steering | None:

@@ -1,17 +1,17 @@
 """A shift as a page: bars by layer, lines over the checkpoints, the numbers."""
 
-from collections.abc import Callable
-
-from mindscope.personas.shifting import Movement, Shift
+from mindscope.personas.shifting import Shift
 from mindscope.reports import Line, Report, bars_by_layer, lines_with_bands
 
 WORDS = {"last_prompt": "the last prompt token", "answer": "the answers' tokens"}
 
 
-def shift_report(shift: Shift, layer: int) -> Report:
-    """The page; ``layer`` is the one whose numbers are shown for every checkpoint."""
+def shift_report(shift: Shift, layer: int, note: str = "") -> Report:
+    """The page, ``note`` at its head; ``layer`` is the one whose numbers are shown for every checkpoint."""
     last = shift.tuned[-1].model
     report = Report("Shift along persona vectors", f"{last} away from {shift.base}")
+    if note:
+        report.note(note)
     report.text(
         f"The mean activation of {last} minus that of {shift.base} over {shift.prompts} prompts, projected "
         "on each unit vector (Chen et al. 2025, arXiv 2507.21509). Intervals are 95 %, over the prompts."
@@ -19,20 +19,16 @@ def shift_report(shift: Shift, layer: int) -> Report:
     for at in shift.config.ats:
         report.section(f"At {WORDS[at]}")
 
-        def over_layers(pick: Callable[[Movement], float | None], trait: str, at=at) -> list[float | None]:
-            return [pick(shift.of(trait, each, at=at)) for each in shift.layers]
-
-        bars = {trait: over_layers(lambda m: m.shift, trait) for trait in shift.traits}
-        ends = {
-            trait: (over_layers(lambda m: m.low, trait), over_layers(lambda m: m.high, trait))
-            for trait in shift.traits
-        }
+        layers = {trait: [shift.of(trait, each, at=at) for each in shift.layers] for trait in shift.traits}
+        bars = {trait: [m.shift for m in row] for trait, row in layers.items()}
+        ends = {trait: ([m.low for m in row], [m.high for m in row]) for trait, row in layers.items()}
         report.figure(
             bars_by_layer(bars, "shift", errors=ends, highlight=layer), f"Shift of {last} by layer."
         )
-        shares = {trait: over_layers(lambda m: m.cosine, trait) for trait in shift.traits}
         report.figure(
-            bars_by_layer(shares, "cosine", highlight=layer),
+            bars_by_layer(
+                {trait: [m.cosine for m in row] for trait, row in layers.items()}, "cosine", highlight=layer
+            ),
             "Cosine of the whole movement of the mean activation with each vector: the share of the movement "
             "that goes along it.",
         )
