@@ -5,5 +5,16 @@ A page asks for nothing from the network, runs no script, and follows the reader
 
 from mindscope.reports.figures import Line, bars_by_layer, heatmap, lines_with_bands
 from mindscope.reports.report import Answer, Report, Sample
+from mindscope.reports.scatter import Points, scatter
 
-__all__ = ["Answer", "Line", "Report", "Sample", "bars_by_layer", "heatmap", "lines_with_bands"]
+__all__ = [
+    "Answer",
+    "Line",
+    "Points",
+    "Report",
+    "Sample",
+    "bars_by_layer",
+    "heatmap",
+    "lines_with_bands",
+    "scatter",
+]

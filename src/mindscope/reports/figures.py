@@ -39,11 +39,11 @@ def lines_with_bands(
 ) -> Figure:
     """Draw curves over `x` with their confidence bands; `mark` is a place on the x axis that was chosen."""
     with mpl.rc_context(RC):
-        figure, axes = _canvas(6.4, 3.5, title, xlabel, ylabel)
+        figure, axes = canvas(6.4, 3.5, title, xlabel, ylabel)
         colours = iter(_repeat(SERIES[:-1], len(series)))
         for line in series:
             colour = SERIES[-1] if line.baseline else next(colours)
-            y = _floats(line.y)
+            y = floats(line.y)
             axes.plot(
                 x,
                 y,
@@ -55,7 +55,7 @@ def lines_with_bands(
             )
             if line.low is not None and line.high is not None:
                 axes.fill_between(
-                    x, _floats(line.low), _floats(line.high), color=colour, alpha=0.16, linewidth=0
+                    x, floats(line.low), floats(line.high), color=colour, alpha=0.16, linewidth=0
                 )
         if mark is not None:
             axes.axvline(mark, color=MUTED, linewidth=1, linestyle=":")
@@ -63,7 +63,7 @@ def lines_with_bands(
             axes.set_ylim(*ylim)
         if all(float(value).is_integer() for value in x):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        _legend(axes, len(series))
+        legend(axes, len(series))
     return figure
 
 
@@ -80,22 +80,22 @@ def bars_by_layer(
     The layer in `highlight` is drawn full, the others paler.
     """
     with mpl.rc_context(RC):
-        figure, axes = _canvas(6.4, 3.0, title, "layer", ylabel)
+        figure, axes = canvas(6.4, 3.0, title, "layer", ylabel)
         axes.grid(visible=False, axis="x")
         width = 0.8 / max(len(values), 1)
         for index, (name, numbers) in enumerate(values.items()):
-            heights = _floats(numbers)
+            heights = floats(numbers)
             places = np.arange(len(heights)) + (index - (len(values) - 1) / 2) * width
             colour = SERIES[index % len(SERIES)]
             bars = axes.bar(places, heights, width * 0.92, color=colour, label=name)
             for layer, bar in enumerate(bars):
                 bar.set_alpha(1.0 if highlight in (None, layer) else 0.45)
             if errors is not None and name in errors:
-                low, high = map(_floats, errors[name])
+                low, high = map(floats, errors[name])
                 axes.vlines(places, low, high, color=INK, linewidth=1)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if len(values) > 1:
-            _legend(axes, len(values))
+            legend(axes, len(values))
     return figure
 
 
@@ -115,11 +115,11 @@ def heatmap(
     Positive values are shaded in one colour and negative values in another, fully at `limit` (by default the
     largest absolute value). `mark` frames one cell (row, column).
     """
-    table = np.array([_floats(row) for row in values])
+    table = np.array([floats(row) for row in values])
     limit = limit or float(np.nanmax(np.abs(table), initial=0.0, where=np.isfinite(table))) or 1.0
     with mpl.rc_context(RC):
         height = 0.9 + 0.36 * len(rows)
-        figure, axes = _canvas(min(max(6.4, 1.6 + 0.62 * len(columns)), 9.6), height, title, xlabel, ylabel)
+        figure, axes = canvas(min(max(6.4, 1.6 + 0.62 * len(columns)), 9.6), height, title, xlabel, ylabel)
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
         axes.set_xlim(0, len(columns))
@@ -144,7 +144,8 @@ def heatmap(
     return figure
 
 
-def _canvas(width: float, height: float, title: str, xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
+def canvas(width: float, height: float, title: str, xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
+    """An empty figure in inches with its labels."""
     figure = Figure(figsize=(width, height))
     axes = figure.add_subplot()
     axes.set_xlabel(xlabel)
@@ -153,7 +154,8 @@ def _canvas(width: float, height: float, title: str, xlabel: str, ylabel: str) -
     return figure, axes
 
 
-def _legend(axes: Axes, count: int) -> None:
+def legend(axes: Axes, count: int) -> None:
+    """The names of `count` series, above the axes."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.01, 1.0),
@@ -163,7 +165,8 @@ def _legend(axes: Axes, count: int) -> None:
     )
 
 
-def _floats(values: Numbers) -> np.ndarray:
+def floats(values: Numbers) -> np.ndarray:
+    """Numbers with NaN for the gaps."""
     return np.array([np.nan if value is None else float(value) for value in values])
 
 
