@@ -83,6 +83,15 @@ def load_artifact(path: Path | str, *, schema: str, version: int, fingerprint: s
     """
     path = Path(path)
     tensors, header = read_tensors(path)
+    metadata = checked_metadata(path, header, schema=schema, version=version, fingerprint=fingerprint)
+    _refuse_not_finite(path, tensors)
+    return Artifact(tensors, metadata)
+
+
+def checked_metadata(
+    path: Path, header: Mapping[str, str], *, schema: str, version: int, fingerprint: str | None
+) -> dict[str, Any]:
+    """The metadata in a file's header, once it is known to be of the kind, version and model needed."""
     metadata = _metadata(path, header)
     if metadata.get("schema") != schema:
         raise StoreError(f"{path} holds {metadata.get('schema')!r}, {schema!r} is needed")
@@ -99,8 +108,7 @@ def load_artifact(path: Path | str, *, schema: str, version: int, fingerprint: s
             f"{path} belongs to another model (fingerprint {metadata.get('fingerprint')}, "
             f"this model has {fingerprint}): load the model it was made with, or make it again for this one"
         )
-    _refuse_not_finite(path, tensors)
-    return Artifact(tensors, metadata)
+    return metadata
 
 
 @cache

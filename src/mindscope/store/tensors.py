@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mindscope.errors import StoreError
 from mindscope.store.files import replacing
@@ -33,6 +33,17 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises:
         StoreError: the file is absent, or is not (or not wholly) a safetensors file.
     """
+    file, metadata = opened_tensors(path)
+    with file:
+        return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118
+
+
+def opened_tensors(path: Path) -> tuple[Any, dict[str, str]]:
+    """The library's handle of a file, whose tensors are still on disk, and the metadata of the file.
+
+    Raises:
+        StoreError: as `read_tensors`.
+    """
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -40,8 +51,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             f"{path} is a folder, a file is needed" if path.is_dir() else f"no such file: {path}"
         )
     try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+        file = safe_open(path, framework="pt")
+        return file, file.metadata() or {}
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
     except (SafetensorError, ValueError, RuntimeError, KeyError):
