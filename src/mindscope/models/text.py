@@ -51,3 +51,21 @@ class Stream:
         new = text[self.sent :]
         self.sent = max(self.sent, len(text))
         return new
+
+
+_BEFORE = 8  # tokens: more than any character is cut into, and enough to see how words are joined
+
+
+def token_texts(tokenizer: Any, ids: Sequence[int]) -> list[str]:
+    """What each token adds to the text; joined they are the text of `ids`.
+
+    A character that several tokens spell belongs to the last of them. Special tokens add nothing.
+    """
+    texts: list[str] = []
+    for i in range(len(ids)):
+        first = max(0, i - _BEFORE)
+        before = decode(tokenizer, ids[first:i]).rstrip("\ufffd")
+        after = decode(tokenizer, ids[first : i + 1])
+        cut = after.endswith("\ufffd") and i + 1 < len(ids)
+        texts.append("" if cut else after[len(before) :])
+    return texts

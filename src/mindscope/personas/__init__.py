@@ -14,11 +14,27 @@ if TYPE_CHECKING:
     from mindscope.personas.artifacts import generate_trait
     from mindscope.personas.extraction import ExtractConfig, extract
     from mindscope.personas.filter import FilterCounts, filter_pairs
+    from mindscope.personas.finetuning import (
+        ConceptAblation,
+        FinetuneConfig,
+        PreventativeSteering,
+        ProjectionPenalty,
+        Tuned,
+        finetune,
+    )
     from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
     from mindscope.personas.report import add_persona, persona_report
     from mindscope.personas.shift_reading import ShiftConfig
     from mindscope.personas.shift_report import shift_report
     from mindscope.personas.shifting import Moved, Movement, Shift, shift
+    from mindscope.personas.screening import (
+        Ranked,
+        ScreenConfig,
+        Screening,
+        TraitScreening,
+        screen,
+        write_filtered,
+    )
     from mindscope.personas.statistics import LayerStatistics
     from mindscope.personas.steering import SteerConfig, SteeredArm, Steering, steer
     from mindscope.personas.sweeping import Point, Sweep, SweepConfig, held_out, sweep
@@ -35,9 +51,18 @@ _HOMES = {
     "shifting": ("shift", "Shift", "Moved", "Movement"),
     "shift_reading": ("ShiftConfig",),
     "shift_report": ("shift_report",),
+    "finetuning": (
+        "finetune",
+        "FinetuneConfig",
+        "Tuned",
+        "PreventativeSteering",
+        "ConceptAblation",
+        "ProjectionPenalty",
+    ),
     "arms": ("steering_edits", "Scope", "Scores", "Estimate", "Sample"),
     "formats": ("save_pt", "load_pt", "save_gguf", "load_gguf"),
     "report": ("persona_report", "add_persona"),
+    "screening": ("screen", "ScreenConfig", "Screening", "TraitScreening", "Ranked", "write_filtered"),
 }
 
 __all__ = [
@@ -60,6 +85,12 @@ __all__ = [
     "steer",
     "Steering",
     "SteeredArm",
+    "finetune",
+    "FinetuneConfig",
+    "Tuned",
+    "PreventativeSteering",
+    "ConceptAblation",
+    "ProjectionPenalty",
     "ShiftConfig",
     "shift",
     "Shift",
@@ -77,6 +108,12 @@ __all__ = [
     "load_gguf",
     "persona_report",
     "add_persona",
+    "screen",
+    "ScreenConfig",
+    "Screening",
+    "TraitScreening",
+    "Ranked",
+    "write_filtered",
 ]
 
 

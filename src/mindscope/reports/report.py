@@ -36,6 +36,16 @@ class Sample:
     answers: Sequence[Answer]
 
 
+@dataclass(frozen=True)
+class Heat:
+    """An answer whose tokens are shaded by a value each, under the question it answers."""
+
+    question: str
+    tokens: Sequence[tuple[str, float]]
+    label: str = ""
+    note: str = ""
+
+
 @dataclass
 class _Section:
     title: str
@@ -95,6 +105,21 @@ class Report:
         """Add answers side by side; those after the first `shown` are folded away."""
         return self._add("samples", samples=samples[:shown], more=samples[shown:], caption=caption)
 
+    def heats(
+        self, heats: Sequence[Heat], caption: str = "", shown: int = 6, limit: float | None = None
+    ) -> Self:
+        """Add answers with shaded tokens; those after the first `shown` are folded away.
+
+        Positive values are shaded in one colour and negative ones in another, fully at `limit`: by default
+        the value that 2 % of all the tokens exceed, so that one outlier does not leave the rest blank.
+        """
+        limit = limit or _limit([abs(value) for heat in heats for _, value in heat.tokens])
+        shades = [
+            {"heat": heat, "tokens": [(text, value, _shade(value, limit)) for text, value in heat.tokens]}
+            for heat in heats
+        ]
+        return self._add("heats", heats=shades[:shown], more=shades[shown:], caption=caption)
+
     def facts(self, facts: Mapping[str, Any]) -> Self:
         """Add named values, such as where the results come from."""
         return self._add("facts", facts={name: _cell(value) for name, value in facts.items()})
@@ -134,11 +159,22 @@ def _hues(sections: Sequence[_Section]) -> dict[str, int]:
     names: dict[str, int] = {}
     for section in sections:
         for block in section.blocks:
-            for sample in [*block.get("samples", ()), *block.get("more", ())]:
+            if block["kind"] != "samples":
+                continue
+            for sample in [*block["samples"], *block["more"]]:
                 for answer in sample.answers:
                     for name in answer.scores:
                         names.setdefault(name, 1 + (len(names) + 1) % 6)
     return names
+
+
+def _limit(sizes: Sequence[float]) -> float:
+    return sorted(sizes)[int(0.98 * (len(sizes) - 1))] if sizes else 0.0
+
+
+def _shade(value: float, limit: float) -> int:
+    """How strongly a token is shaded, -100 to 100."""
+    return round(100 * max(-1.0, min(1.0, value / limit))) if limit else 0
 
 
 def _is_numeric(cells: Sequence[Any]) -> bool:
