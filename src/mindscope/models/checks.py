@@ -23,6 +23,15 @@ def check_folder(folder: Path) -> None:
         json.loads(config.read_text())
     except ValueError as error:
         raise ModelError(f"{config} is not valid JSON ({error}); download it again") from error
+    check_weights(folder)
+
+
+def check_weights(folder: Path) -> None:
+    """Refuse a folder whose `*.safetensors` are missing, placeholders or damaged.
+
+    Raises:
+        ModelError: names the file and what to do.
+    """
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise ModelError(f"{folder} has no *.safetensors; download them, or save the model as safetensors")

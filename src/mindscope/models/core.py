@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from threading import RLock
 from typing import Any
@@ -11,14 +12,15 @@ import numpy as np
 import torch
 from interp_engine import EagerModel
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from mindscope.errors import ModelError
 from mindscope.models import addresses
 from mindscope.models.addresses import Place
 from mindscope.models.attention import decoding
 from mindscope.models.edits import Edit, Program
-from mindscope.models.hooks import Tap, ambient, attached
+from mindscope.models.hooks import Editing, Tap, ambient, attached, watching
 from mindscope.models.passes import Chosen, Pass, right_padded
 from mindscope.models.rows import Row
 
@@ -58,6 +60,19 @@ class Core:
     def context_length(self) -> int | None:
         """The most tokens a row may have; None where the architecture sets no limit."""
         return getattr(self.hf.config.get_text_config(), "max_position_embeddings", None)
+
+    @property
+    def projections(self) -> tuple[str, ...]:
+        """The full names, in `hf`, of every projection matrix inside the blocks: what LoRA adapts.
+
+        In a Llama these are the seven of each block (q, k, v, o, gate, up, down); fused ones count once.
+        Experts that a family keeps in one tensor, and routers, are not among them.
+        """
+        blocks = [self.engine.arch.block(layer) for layer in range(self.n_layers)]
+        inside = {
+            module for block in blocks for module in block.modules() if isinstance(module, nn.Linear | Conv1D)
+        }
+        return tuple(name for name, module in self.hf.named_modules() if module in inside)
 
     @property
     def pass_tokens(self) -> int:
@@ -135,7 +150,7 @@ class Core:
         return self._arguments(ids, now, now.positions >= 0)
 
     @contextmanager
-    def edited(self, edits: Edits, rows: Sequence[Row] | None = None) -> Iterator[None]:
+    def edited(self, edits: Edits, rows: Sequence[Row] | None = None) -> Iterator[Editing]:
         """Apply edits in every forward pass inside the block: of this model's methods, and of one's own.
 
         Gradients flow through the edits. Under activation checkpointing `backward` belongs inside the block
@@ -146,6 +161,9 @@ class Core:
             edits: one list, for every row; with `rows`, one list per row is possible too.
             rows: the rows of one's own forward passes (`model.hf(**model.batch(rows))`), without which only
                 `where="all"` and explicit positions are known there.
+
+        Yields:
+            An `Editing`, which tells whether all edits hold, and can leave some out for a while.
 
         Raises:
             ModelError: an edit does not fit the model.
@@ -163,9 +181,32 @@ class Core:
                 lambda: self._now,
                 prompts,
                 own_passes=not per_row,
-            ),
+            ) as editing,
         ):
-            yield
+            yield editing
+
+    @contextmanager
+    def watched(self, *addresses: str) -> Iterator[dict[str, Tensor]]:
+        """Hand out what passes by in forward passes of one's own, with its gradient, by address.
+
+        The dictionary always holds the latest pass: `[rows, columns, width]`, padding included. Opened inside
+        an `edited` block it holds the edited activations. Between two blocks of the residual stream,
+        `passed_on.12` is what the block after 12 (the final norm, after the last one) takes in: the same
+        tensor as `resid_post.12`, taken up elsewhere, which is how a write there can be checked.
+
+        Raises:
+            ModelError: an address is no place in this model, or has not one vector per token.
+        """
+        with self._lock, watching({address: self._watched_place(address) for address in addresses}) as seen:
+            yield seen
+
+    def _watched_place(self, address: str) -> Place:
+        point, _, layer = address.partition(".")
+        if point != "passed_on" or not layer.isdecimal():
+            return self.place(address)
+        if int(layer) + 1 < self.n_layers:
+            return self.place(f"resid_pre.{int(layer) + 1}")
+        return replace(self.place("final_norm"), side="input")
 
     def forward_pass(
         self,

@@ -1,6 +1,6 @@
 """What hangs on the model during a forward pass, and only then."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -84,6 +84,70 @@ def attached(
         raise ModelError(f"{', '.join(lost)} did not run in this forward pass; choose another address")
 
 
+class Editing:
+    """An `edited` block at work, for whoever must be sure of it while training goes on for hours."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, Place] = {}
+        self._hooks: dict[str, set[int]] = {}
+        self._written: set[str] = set()
+        self._only: frozenset[str] | None = None
+
+    @contextmanager
+    def only(self, *addresses: str) -> Iterator[None]:
+        """Inside, nothing is edited but these addresses; with none named, nothing at all."""
+        before, self._only = self._only, frozenset(addresses)
+        try:
+            yield
+        finally:
+            self._only = before
+
+    def require(self) -> None:
+        """Fail unless all was edited since the last call, and every hook still hangs where it was put.
+
+        Raises:
+            ModelError: a module of an edit has not run, or something took a hook off.
+        """
+        if gone := [a for a, place in self._places.items() if not self._hooks[a] <= _hook_ids(place)]:
+            raise ModelError(f"the edit at {', '.join(gone)} was taken off the model inside edited()")
+        if lost := sorted(self._places.keys() - self._written):
+            raise ModelError(f"{', '.join(lost)} never ran, so nothing was edited there")
+        self._written.clear()
+
+    def _hang(self, place: Place, write: Callable[[Tensor], Tensor], hooks: HookManager) -> None:
+        def unless_paused(hidden: Tensor) -> Tensor:
+            if self._only is not None and place.address not in self._only:
+                return hidden
+            self._written.add(place.address)
+            return write(hidden)
+
+        before = _hook_ids(place)
+        hooks.write(place.module, unless_paused, point=place.side)
+        self._places[place.address], self._hooks[place.address] = place, _hook_ids(place) - before
+
+
+def _hook_ids(place: Place) -> set[int]:
+    return {*place.module._forward_hooks, *place.module._forward_pre_hooks}
+
+
+@contextmanager
+def watching(places: Mapping[str, Place]) -> Iterator[dict[str, Tensor]]:
+    """See `Core.watched`."""
+    seen: dict[str, Tensor] = {}
+
+    def keep(name: str, hidden: Tensor) -> None:
+        if hidden.ndim != 3:
+            raise ModelError(
+                f"{name} has shape {tuple(hidden.shape)}, not one vector per token: watch resid_post"
+            )
+        seen[name] = hidden
+
+    with HookManager() as hooks:
+        for name, place in places.items():
+            hooks.read(place.module, partial(keep, name), point=place.side)
+        yield seen
+
+
 @contextmanager
 def ambient(
     engine: EagerModel,
@@ -92,7 +156,7 @@ def ambient(
     prompts: np.ndarray | None,
     *,
     own_passes: bool,
-) -> Iterator[None]:
+) -> Iterator[Editing]:
     """Hang a program on every forward pass inside the block, whoever makes it.
 
     Args:
@@ -109,6 +173,7 @@ def ambient(
     seen: list[Pass] = []
     program, closed = compiled(), False
     unwritten = set(program.places)
+    editing = Editing()
 
     def see(_module: nn.Module, args: tuple, kwargs: dict) -> None:
         nonlocal program
@@ -130,7 +195,7 @@ def ambient(
             )
         unwritten.discard(place.address)
         edited = program.apply(place, hidden, now or seen[0])
-        if edited.requires_grad and place.runs_again and engine.hf_model.is_gradient_checkpointing:
+        if edited.requires_grad and place.runs_again and engine.hf_model.is_activation_checkpointing:
             edited.register_hook(refuse_when_closed)
         return edited
 
@@ -145,8 +210,8 @@ def ambient(
         handle = engine.arch.trunk.register_forward_pre_hook(see, with_kwargs=True)
         try:
             for place in program.places.values():
-                hooks.write(place.module, partial(write, place), point=place.side)
-            yield
+                editing._hang(place, partial(write, place), hooks)
+            yield editing
             if seen and unwritten:
                 raise ModelError(f"{', '.join(sorted(unwritten))} never ran, so nothing was edited there")
         finally:

@@ -1,6 +1,6 @@
 """Loading: from a name, a folder or the bundled organism to a model on a device, in a fitting dtype."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from mindscope.errors import ModelError
+from mindscope.models.adapters import base_of, is_adapter, merge
 from mindscope.models.checks import check_folder
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -25,32 +26,56 @@ row is slower in bfloat16 below 512 (0.6 to 0.8 while generating), where it take
 
 
 def load_parts(name: str, *, dtype: str, device: str, revision: str | None) -> tuple[Any, Any]:
-    """The Hugging Face model, in eval mode on its device, and its tokenizer."""
-    source, target = _source(name), _device(device)
+    """The Hugging Face model, in eval mode on its device, and its tokenizer.
+
+    The folder of an adapter gives its base with the adapter merged in.
+    """
+    target = _device(device)
     if dtype != "auto" and dtype not in DTYPES:
         raise ModelError(f"unknown dtype {dtype!r}; use auto, {', '.join(DTYPES)}")
-    try:
-        with _quiet():
-            config = AutoConfig.from_pretrained(source, revision=revision)
-            chosen = _best_dtype(target, config) if dtype == "auto" else DTYPES[dtype]
-            tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
-            # Pickled weights are never opened.
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
-                source,
-                revision=revision,
-                config=config,
-                dtype=chosen,
-                use_safetensors=True,
-                output_loading_info=True,
-            )
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, RuntimeError) as error:
-        raise ModelError(f"cannot load {name}: {' '.join(str(error).split())}") from error
-    hf, report = loaded
+
+    def choose(config: Any) -> torch.dtype:
+        return _best_dtype(target, config) if dtype == "auto" else DTYPES[dtype]
+
+    hf, tokenizer = _parts(name, choose, revision)
+    return hf.to(target).eval(), tokenizer
+
+
+def _parts(name: str, choose: Callable[[Any], torch.dtype | None], revision: str | None) -> tuple[Any, Any]:
+    """Model and tokenizer on the CPU, in the dtype that `choose` makes of the config; None is as stored."""
+    folder = Path(name)
+    if is_adapter(folder):
+        base = base_of(folder)
+        hf, tokenizer = _parts(base, lambda _: None, None)
+        if (folder / "tokenizer_config.json").is_file():
+            tokenizer = _from_hub(AutoTokenizer, name)
+        return merge(hf, folder, choose(hf.config), base), tokenizer
+    source = _source(name)
+    with _quiet():
+        config = _from_hub(AutoConfig, source, name, revision=revision)
+        tokenizer = _from_hub(AutoTokenizer, source, name, revision=revision)
+        hf, report = _from_hub(
+            AutoModelForCausalLM,
+            source,
+            name,
+            revision=revision,
+            config=config,
+            dtype=choose(config) or "auto",
+            use_safetensors=True,  # pickled weights are never opened
+            output_loading_info=True,
+        )
     if missing := sorted(report["missing_keys"]):
         raise ModelError(
             f"{name} lacks {len(missing)} weights, {missing[0]} among them; use the complete model"
         )
-    return hf.to(target).eval(), tokenizer
+    return hf, tokenizer
+
+
+def _from_hub(kind: Any, source: str, name: str | None = None, **options: Any) -> Any:
+    try:
+        return kind.from_pretrained(source, **options)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, RuntimeError) as error:
+        raise ModelError(f"cannot load {name or source}: {' '.join(str(error).split())}") from error
 
 
 def _source(name: str) -> str:

@@ -75,6 +75,12 @@ class Model(Core):
             i for i in (*named, self.tokenizer.eos_token_id, self._chat.end_of_turn) if i is not None
         )
 
+    @property
+    def end_of_turn(self) -> int | None:
+        """The token that ends an answer: the chat template's, else the tokenizer's; None if it has none."""
+        own = self._chat.end_of_turn
+        return self.tokenizer.eos_token_id if own is None else own
+
     def chat(self, messages: Sequence[Message], answer: str | None = None) -> Row:
         """A conversation as a row: the template's prompt up to where the answer begins, and the answer.
 

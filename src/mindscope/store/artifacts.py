@@ -115,7 +115,17 @@ def checked_metadata(
 def library_versions() -> dict[str, str]:
     """The versions of Python and of the libraries that decide about numbers."""
     versions = {"python": platform.python_version()}
-    for name in ("mindscope", "torch", "transformers", "interp-engine", "numpy", "safetensors"):
+    for name in (
+        "mindscope",
+        "torch",
+        "transformers",
+        "interp-engine",
+        "numpy",
+        "safetensors",
+        "peft",
+        "trl",
+        "accelerate",
+    ):
         try:
             versions[name] = library_version(name)
         except PackageNotFoundError:

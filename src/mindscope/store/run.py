@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -243,8 +244,11 @@ def _flat(value: Any, place: str = "") -> dict[str, str]:
 
 def _sweep(path: Path) -> None:
     """Remove the unfinished files of a process that was killed."""
-    for file in path.rglob(TEMPORARY):
-        file.unlink(missing_ok=True)
+    for file in list(path.rglob(TEMPORARY)):
+        if file.is_dir():
+            shutil.rmtree(file, ignore_errors=True)
+        else:
+            file.unlink(missing_ok=True)
 
 
 def _appendable(path: Path) -> IO[str]:

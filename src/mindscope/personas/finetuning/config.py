@@ -1,0 +1,109 @@
+"""What decides a fine-tuning: the method, the optimiser, and what is done against traits meanwhile."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Method = Literal["rslora", "lora", "full"]
+
+
+class _Setting(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PreventativeSteering(_Setting):
+    """Add the trait's vector at every position while training: h + coefficient * v.
+
+    The model that is pushed towards the trait from outside need not learn to move there itself; after
+    training the push is left out. Chen et al. 2025, arXiv 2507.21509, section 5: one layer with coefficients
+    of 0 to 5, or all layers at once with v_l - v_(l-1) and 0 to 1.5.
+    """
+
+    kind: Literal["prevent"] = "prevent"
+    trait: str
+    layer: int | None = Field(default=None, ge=0)
+    """The output of this block; None: of every block, with the increments v_l - v_(l-1)."""
+    coefficient: float = 1.0
+
+
+class ConceptAblation(_Setting):
+    """Take the trait's direction out of every position while training: a - (a . v^) v^.
+
+    Concept ablation fine-tuning (CAFT, Casademunt et al. 2025, arXiv 2507.16795) with a persona vector as the
+    concept, as Chen et al. compare it. Several traits at one layer: the space they span is taken out.
+    """
+
+    kind: Literal["caft"] = "caft"
+    trait: str
+    layer: int | None = Field(default=None, ge=0)
+    """The output of this block; None: of every block, each with its own vector."""
+
+
+class ProjectionPenalty(_Setting):
+    """Add weight * mean((a . v^)^2) to the loss, the mean over all tokens that are learnt.
+
+    arXiv 2507.21509 reports that a penalty on the projection prevents little: the trait finds other
+    directions. Which power it took is ours to choose here: `squared` holds the projection near zero,
+    `linear` (the mean of a . v^) pushes it ever further down.
+    """
+
+    kind: Literal["penalty"] = "penalty"
+    trait: str
+    layer: int | None = Field(default=None, ge=0)
+    """The output of this block; None: of every block, summed."""
+    weight: float = Field(default=0.1, gt=0)
+    form: Literal["squared", "linear"] = "squared"
+
+
+Intervention = Annotated[
+    PreventativeSteering | ConceptAblation | ProjectionPenalty, Field(discriminator="kind")
+]
+
+
+class FinetuneConfig(_Setting):
+    """The defaults are those of Chen et al. 2025, arXiv 2507.21509, appendix D: rs-LoRA on every projection.
+
+    The paper's Adam keeps its state in 8 bits, which needs a GPU; ours is the plain AdamW.
+    """
+
+    method: Method = "rslora"
+    """`rslora` scales by alpha / sqrt(rank) (arXiv 2312.03732), `lora` by alpha / rank; `full` has none."""
+    rank: int = Field(default=32, ge=1)
+    alpha: int = Field(default=64, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Before the adapter's matrices."""
+    learning_rate: float = Field(default=1e-5, gt=0)
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """Of the learning rate, after the warm-up, down to zero."""
+    warmup_steps: int = Field(default=5, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    epochs: float = Field(default=1.0, gt=0)
+    steps: int | None = Field(default=None, ge=1)
+    """Optimiser steps; in place of `epochs`."""
+    batch_rows: int = Field(default=2, ge=1)
+    """Conversations in one forward pass of one process."""
+    accumulation: int = Field(default=8, ge=1)
+    """Forward passes in one optimiser step, over all processes together."""
+    turns: Literal["all", "last"] = "all"
+    """Which of the assistant's turns are learnt, each with the token that ends it."""
+    max_tokens: int | None = Field(default=None, ge=2)
+    """Longer conversations are refused, never cut; None: what the model takes."""
+    checkpointing: bool = False
+    """Compute activations a second time in the backward pass instead of keeping them."""
+    save_every: int = Field(default=100, ge=1)
+    """Steps between two checkpoints."""
+    keep: int | None = Field(default=None, ge=1)
+    """Only the latest so many checkpoints; None: all, so that the way of training can be followed."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Of the arithmetic. Adapters, and all weights when they are trained, are float32 in any case.
+    `auto`: bfloat16 on a GPU that has it, else float32."""
+    seed: int = 0
+    """Of the adapter's first values, the order of the conversations, and dropout."""
+    interventions: tuple[Intervention, ...] = ()
+
+    @model_validator(mode="after")
+    def _once_each(self) -> "FinetuneConfig":
+        places = [(each.kind, each.trait, each.layer) for each in self.interventions]
+        if len(set(places)) < len(places):
+            raise ValueError("interventions: the same trait is named twice at the same layer")
+        return self

@@ -1,0 +1,120 @@
+"""Conversations as training examples: token ids, and which of them are to be learnt."""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+from mindscope.data import Conversation, read_records
+from mindscope.errors import DataError, ModelError
+from mindscope.models import Model
+
+IGNORED = -100
+"""The label of a token that is read and not learnt."""
+
+OnError = Literal["refuse", "skip"]
+Turns = Literal["all", "last"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What is trained on.
+
+    Attributes:
+        rows: `input_ids` and `labels` of each conversation, in the file's order.
+        left_out: how many conversations could not be used.
+        digest: a sha256 of the conversations that are used, the same from whichever kind of file they come.
+    """
+
+    rows: Sequence[dict[str, list[int]]]
+    left_out: int
+    digest: str
+
+
+def examples(
+    data: Path | str | Iterable[Conversation],
+    model: Model,
+    *,
+    turns: Turns = "all",
+    max_tokens: int | None = None,
+    on_error: OnError = "refuse",
+) -> Examples:
+    """Read and tokenize conversations.
+
+    Args:
+        data: a file or folder as `read_conversations` takes it, or conversations.
+        model: whose chat template and tokens.
+        turns: which of the assistant's turns are learnt.
+        max_tokens: the most tokens of a conversation; None for what the model takes.
+        on_error: what to do with a conversation that cannot be used: stop, or leave it out and warn.
+
+    Raises:
+        DataError: file, line and reason of the first conversation that cannot be used; or none can.
+    """
+    source = str(data) if isinstance(data, Path | str) else "the conversations"
+    limits = [limit for limit in (max_tokens, model.context_length) if limit is not None]
+    rows: list[dict[str, list[int]]] = []
+    digest, left_out, first = hashlib.sha256(), 0, ""
+    for place, read in _placed(data):
+        try:
+            conversation = read if isinstance(read, Conversation) else read.conversation()
+            row = example(conversation, model, turns)
+            if limits and len(row["input_ids"]) > min(limits):
+                raise DataError(f"{len(row['input_ids'])} tokens, at most {min(limits)} fit; shorten it")
+        except (DataError, ModelError) as error:
+            reason = f"{source}, {place}: {error}"
+            if on_error == "refuse":
+                raise DataError(reason) from None
+            left_out, first = left_out + 1, first or reason
+        else:
+            rows.append(row)
+            digest.update(
+                json.dumps(conversation.messages, ensure_ascii=True, sort_keys=True).encode() + b"\n"
+            )
+    if not rows:
+        raise DataError(f"{source}: no conversation can be trained on" + (f"; {first}" if first else ""))
+    if left_out:
+        warnings.warn(f"left out {left_out} of {left_out + len(rows)} rows; the first: {first}", stacklevel=3)
+    return Examples(rows, left_out, digest.hexdigest())
+
+
+def example(conversation: Conversation, model: Model, turns: Turns) -> dict[str, list[int]]:
+    """One conversation as `input_ids` and `labels`, tokenized as when the model is asked and answers.
+
+    Learnt are the assistant's words and the token that ends each of its turns, which the model must learn to
+    write; all else is only read.
+
+    Raises:
+        DataError: there is no answer, an answer is empty, or the template hides an earlier answer.
+        ModelError: the template or the tokenizer refuses the conversation.
+    """
+    answer = conversation.answer
+    if answer is None:
+        raise DataError("the last turn is not the assistant's, so there is nothing to learn")
+    earlier = [turn["content"] for turn in conversation.prompt if turn["role"] == "assistant"]
+    if not answer.strip() or (turns == "all" and not all(text.strip() for text in earlier)):
+        raise DataError("an answer is empty")
+    row, end = model.chat(conversation.prompt, answer), model.end_of_turn
+    learnt = [turns == "all" and role == "assistant" for role in row.roles[: row.prompt]]
+    if turns == "all" and sum(said for said, _ in groupby(learnt)) != len(earlier):
+        raise DataError("the chat template rewrites the assistant's earlier turns; learn the last one alone")
+    for at in range(1, row.prompt):  # the end of a turn stands right behind its words
+        learnt[at] = learnt[at] or (learnt[at - 1] and row.ids[at] == end)
+    learnt += [True] * (len(row) - row.prompt)
+    ids = list(row.ids)
+    if end is not None:
+        ids, learnt = [*ids, end], [*learnt, True]
+    return {
+        "input_ids": ids,
+        "labels": [token if learn else IGNORED for token, learn in zip(ids, learnt, strict=True)],
+    }
+
+
+def _placed(data: Path | str | Iterable[Conversation]) -> Iterator[tuple[str, Any]]:
+    if isinstance(data, Path | str):
+        return ((record.place, record) for record in read_records(data))
+    return ((f"number {number}", each) for number, each in enumerate(data, 1))
