@@ -75,7 +75,8 @@ class Dictionary:
 
     An SAE reads and writes one site. A transcoder reads `mlp_in.l` and writes `mlp_out.l`, with `W_skip` also
     linearly. A crosscoder has one coder that reads and writes several sites, of one model or of several. A
-    cross-layer transcoder has a coder per layer, which reads its layer and writes that one and every later.
+    cross-layer transcoder has a coder per layer, which reads its layer and writes that one and every later;
+    where each writes its own layer alone, they are the transcoders of all layers in one.
 
     Activations are `[tokens, d_in]`: the reads side by side, in the order of `reads` (`join` makes them of
     single ones); reconstructions are `[tokens, d_out]` in the order of `writes` (`split` takes them apart).
@@ -155,7 +156,7 @@ class Dictionary:
     @property
     def kind(self) -> Kind:
         if len(self.wiring) > 1:
-            return "clt"
+            return "clt" if any(len(wiring.writes) > 1 for wiring in self.wiring) else "transcoder"
         if len(self.reads) == len(self.writes) == 1:
             return "sae" if self.reads == self.writes else "transcoder"
         return "crosscoder"

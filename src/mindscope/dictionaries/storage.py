@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from mindscope.dictionaries.coder import Coder
 from mindscope.dictionaries.dictionary import Dictionary, Site, Wiring
+from mindscope.dictionaries.lazy import LazyCoders
 from mindscope.errors import DataError, StoreError
 from mindscope.store import load_artifact, save_artifact
 
@@ -73,7 +74,7 @@ def load(path: Path, *, lazy: bool) -> Dictionary:
         )
         b_dec = artifact.tensors.pop("b_dec")
         if folder:
-            stored = _Stored(folder, artifact.metadata["coders"])
+            stored = _stored(folder, artifact.metadata["coders"])
             coders = stored if lazy else tuple(stored)
         else:
             coders = (Coder(**artifact.tensors),)
@@ -85,39 +86,22 @@ def load(path: Path, *, lazy: bool) -> Dictionary:
         raise StoreError(f"{path} does not describe a dictionary ({error}): save it again") from None
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    if isinstance(coders, _Stored):
+    if isinstance(coders, LazyCoders):
         coders.owner = dictionary
     return dictionary
 
 
-class _Stored(Sequence[Coder]):
-    """Coders that stay on disk until they are asked for."""
+def _stored(folder: Path, digests: Sequence[str]) -> LazyCoders:
+    """The coders of a folder, which stay there until they are asked for."""
 
-    def __init__(self, folder: Path, digests: Sequence[str]):
-        self.folder, self.digests = folder, list(digests)
-        self.owner: Dictionary | None = None
-
-    def __len__(self) -> int:
-        return len(self.digests)
-
-    @overload
-    def __getitem__(self, index: int) -> Coder: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Coder, ...]: ...
-    def __getitem__(self, index: int | slice) -> Coder | tuple[Coder, ...]:
-        if isinstance(index, slice):
-            return tuple(self[at] for at in range(*index.indices(len(self))))
-        at = range(len(self))[index]  # IndexError ends an iteration
-        path = self.folder / _name(at)
+    def read(at: int) -> Coder:
+        path = folder / _name(at)
         artifact = load_artifact(path, schema=CODER_SCHEMA, version=VERSION)
-        if artifact.metadata.get("digest") != self.digests[at]:
-            raise StoreError(
-                f"{path} belongs to another dictionary than {self.folder / HEAD}: copy both again"
-            )
-        coder = Coder(**artifact.tensors)
-        if self.owner is not None:
-            self.owner.check(at, coder)
-        return coder
+        if artifact.metadata.get("digest") != digests[at]:
+            raise StoreError(f"{path} belongs to another dictionary than {folder / HEAD}: copy both again")
+        return Coder(**artifact.tensors)
+
+    return LazyCoders(len(digests), read)
 
 
 def _name(index: int) -> str:

@@ -131,5 +131,7 @@ def _gain(model: Core, layer: int) -> tuple[Tensor, Tensor | None]:
         up, down = norm(probe)[0, 0].float(), norm(-probe)[0, 0].float()
     gain, shift = (up - down) / 2 * signs, (up + down) / 2
     if (gain.abs() < 1e-6).any():
-        raise ModelError(f"the norm before the MLP of layer {layer} silences a dimension and cannot be undone")
+        raise ModelError(
+            f"the norm before the MLP of layer {layer} silences a dimension and cannot be undone"
+        )
     return gain.clone().cpu(), shift.clone().cpu() if shift.abs().max() > 1e-6 else None

@@ -90,6 +90,17 @@ def test_cross_layer_transcoder():
         dictionary.decoder(1, 0)
 
 
+def test_transcoders_of_all_layers_in_one():
+    whole = clt()
+    wiring = tuple(Wiring((at,), (at,), 5 + at) for at in range(3))
+    coders = tuple(coder(5 + at, 4, 4, seed=at) for at in range(3))
+    found = Dictionary(whole.reads, whole.writes, wiring, coders, torch.arange(12.0), "relu")
+    assert found.kind == "transcoder"
+    for at, written in enumerate(found.split(found(x(12)))):
+        acts = (x(12)[:, 4 * at : 4 * at + 4] @ coders[at].W_enc.T + coders[at].b_enc).relu()
+        torch.testing.assert_close(written, acts @ coders[at].W_dec + found.b_dec[4 * at : 4 * at + 4])
+
+
 def test_crosscoder_reads_and_writes_all():
     sites = [Site("resid_post.0", 4), Site("resid_post.1", 4)]
     weights = coder(10, 8, 8)

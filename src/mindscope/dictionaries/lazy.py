@@ -1,0 +1,37 @@
+"""Coders that stay on disk."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, overload
+
+from mindscope.dictionaries.coder import Coder
+
+if TYPE_CHECKING:
+    from mindscope.dictionaries.dictionary import Dictionary
+
+
+class LazyCoders(Sequence[Coder]):
+    """Coders that are read when they are asked for, and of which none is kept.
+
+    Attributes:
+        owner: the dictionary whose wiring each of them must fit; set once there is one.
+    """
+
+    def __init__(self, count: int, read: Callable[[int], Coder]):
+        self._count, self._read = count, read
+        self.owner: Dictionary | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Coder: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Coder, ...]: ...
+    def __getitem__(self, index: int | slice) -> Coder | tuple[Coder, ...]:
+        if isinstance(index, slice):
+            return tuple(self[at] for at in range(*index.indices(len(self))))
+        at = range(len(self))[index]  # IndexError ends an iteration
+        coder = self._read(at)
+        if self.owner is not None:
+            self.owner.check(at, coder)
+        return coder
