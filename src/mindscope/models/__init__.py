@@ -4,11 +4,12 @@ The one place that knows where an architecture keeps its parts. Reading reduces 
 past; writing happens per row and per position; generating does both at once.
 """
 
+from mindscope.models.control import Command, Controller
 from mindscope.models.edits import Edit
 from mindscope.models.generate import Generation
 from mindscope.models.model import Model, load
 from mindscope.models.read import Read, Reading
-from mindscope.models.reduce import Last, Mean, Project, Raw
+from mindscope.models.reduce import Apply, Last, Mean, Project, Raw
 from mindscope.models.rows import Message, Row
 from mindscope.models.sample import Sampling
 
@@ -22,8 +23,11 @@ __all__ = [
     "Last",
     "Raw",
     "Project",
+    "Apply",
     "Edit",
     "Sampling",
     "Generation",
+    "Controller",
+    "Command",
     "Reading",
 ]

@@ -220,6 +220,8 @@ class Core:
         slots: np.ndarray | None = None,
         cache: Any = None,
         real: np.ndarray | None = None,
+        watched: Sequence[Tap] = (),
+        pushed: Program | None = None,
     ) -> Float[Tensor, "rows vocabulary"] | None:
         """One forward pass with its hooks, which are gone when it returns.
 
@@ -233,13 +235,16 @@ class Core:
             slots: `[rows]`, the slot of each row in the taps' sinks; in order where left out.
             cache: keys and values of the columns before.
             real: `[rows, all columns so far]`, False on padding; taken from `now` where left out.
+            watched: reads that see the writes of `program` and not those of `pushed`.
+            pushed: writes that happen after these, and before `taps` read.
         """
         arguments = self._arguments(ids, now, now.positions >= 0 if real is None else real)
         slots = np.arange(len(ids)) if slots is None else slots
-        head = any(tap.place.module is self.engine.arch.lm_head for tap in taps)
+        steps = [step for step in (program, watched, pushed, taps) if step]
+        head = any(tap.place.module is self.engine.arch.lm_head for tap in (*watched, *taps))
         step = decoding(self.hf) if cache is not None and ids.shape[1] == 1 else nullcontext()
         mode = _in_eval(self.hf) if self.hf.training else nullcontext()
-        hooks = attached(now, slots, program, taps, stop_when_served=early)
+        hooks = attached(now, slots, steps, stop_when_served=early)
         with self._lock, mode, step, hooks:
             self._now = now
             try:

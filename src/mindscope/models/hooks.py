@@ -42,45 +42,50 @@ class Tap:
 
 @contextmanager
 def attached(
-    now: Pass, slots: np.ndarray, program: Program | None, taps: Sequence[Tap], *, stop_when_served: bool
+    now: Pass, slots: np.ndarray, steps: Sequence[Program | Sequence[Tap]], *, stop_when_served: bool
 ) -> Iterator[None]:
-    """Hang a program's writes and a batch's taps on the model for one forward pass.
+    """Hang writes (a program) and reads (taps) on the model for one forward pass.
 
-    Writes come first, so a tap at an edited place reads the edited activations. Everything is taken off
-    again whatever happens inside.
+    At one place they happen in the order of the steps, so taps read what the programs before them wrote.
+    Everything is taken off again whatever happens inside.
 
     Raises:
         ModelError: a module that was waited for did not run, so an edit or a read would be silently lost.
     """
-    waiting = {tap.place.address for tap in taps}
-    unwritten = set(program.places) if program is not None else set()
+    waiting: set[tuple[int, str]] = set()  # reads not yet served: which step, and where
+    unwritten: set[tuple[int, str]] = set()
 
-    def write(edits: Program, place: Place, hidden: Tensor) -> Tensor:
-        unwritten.discard(place.address)
-        return edits.apply(place, hidden, now)
+    def write(program: Program, place: Place, key: tuple[int, str], hidden: Tensor) -> Tensor:
+        unwritten.discard(key)
+        return program.apply(place, hidden, now)
 
-    def read(mine: Sequence[Tap], hidden: Tensor) -> None:
-        tokens = mine[0].place.tokens(hidden, *now.positions.shape)
-        for tap in mine:
+    def read(taps: Sequence[Tap], key: tuple[int, str], hidden: Tensor) -> None:
+        tokens = taps[0].place.tokens(hidden, *now.positions.shape)
+        for tap in taps:
             chosen = now.chosen(tap.where, slots, hidden.device)
             if len(chosen.rows):
                 tap.sink.take(chosen, tokens)
-        waiting.discard(mine[0].place.address)
+        waiting.discard(key)
         if stop_when_served and not waiting:
             raise Served
 
     with HookManager() as hooks:
-        if program is not None:
-            for place in program.places.values():
-                hooks.write(place.module, partial(write, program, place), point=place.side)
-        for address in dict.fromkeys(tap.place.address for tap in taps):
-            mine = [tap for tap in taps if tap.place.address == address]
-            hooks.read(mine[0].place.module, partial(read, mine), point=mine[0].place.side)
+        for number, step in enumerate(steps):
+            if isinstance(step, Program):
+                for place in step.places.values():
+                    key = (number, place.address)
+                    unwritten.add(key)
+                    hooks.write(place.module, partial(write, step, place, key), point=place.side)
+                continue
+            for address in dict.fromkeys(tap.place.address for tap in step):
+                mine, key = [tap for tap in step if tap.place.address == address], (number, address)
+                waiting.add(key)
+                hooks.read(mine[0].place.module, partial(read, mine, key), point=mine[0].place.side)
         try:
             yield
         except Served:
             return
-    if lost := sorted(waiting | unwritten):
+    if lost := sorted(address for _, address in waiting | unwritten):
         raise ModelError(f"{', '.join(lost)} did not run in this forward pass; choose another address")
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.models.chat import Chat
+from mindscope.models.control import Controller
 from mindscope.models.core import Core, Edits
 from mindscope.models.fingerprint import fingerprint
 from mindscope.models.generate import Generation, OnToken, generate
@@ -136,6 +137,7 @@ class Model(Core):
         batch_rows: int = 64,
         progress: Progress | None = None,
         on_token: OnToken | None = None,
+        controller: Controller | None = None,
     ) -> list[Generation]:
         """Write an answer to each row, reading as it is written.
 
@@ -152,6 +154,7 @@ class Model(Core):
             progress: called with (rows done, rows in all).
             on_token: called with (row index, token id, new text) for every token; whatever it raises ends
                 the generation and leaves no hook.
+            controller: looks on while the answers are written, and may end a row or push it.
 
         Raises:
             ModelError: a prompt is empty or fills the context, or an edit, address or width does not fit.
@@ -167,6 +170,7 @@ class Model(Core):
             batch_rows=batch_rows,
             progress=progress,
             on_token=on_token,
+            controller=controller,
         )
 
     def next_logits(

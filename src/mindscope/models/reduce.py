@@ -1,5 +1,6 @@
 """Reductions of activations while they stream past, so that `[rows, tokens, width]` is never kept."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +61,23 @@ class Project:
             raise ModelError("directions hold NaN or infinity")
 
 
-Reduction = Mean | Last | Raw | Project
+@dataclass(frozen=True, slots=True, eq=False)
+class Apply:
+    """A function of every token of `where`: `[tokens, size]` a row.
+
+    The function takes float32 `[tokens, width]` on the model's device, tokens of any rows, and gives
+    `[tokens, size]`: what a feature that is no plain direction reads.
+    """
+
+    function: Callable[[Tensor], Tensor]
+    size: int
+    where: Where | tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        check_where(self.where)
+
+
+Reduction = Mean | Last | Raw | Project | Apply
 
 
 class _Sums:
@@ -107,18 +124,19 @@ class _Lasts:
         return self.values.cpu()
 
 
-class _Tokens:
-    """Every chosen token per row, projected first where there are directions."""
+class Tokens:
+    """Every chosen token per row, or what a function makes of it."""
 
-    def __init__(self, rows: int, width: int, device: torch.device, directions: Tensor | None):
-        self.directions = None if directions is None else directions.to(device, torch.float32)
+    def __init__(self, rows: int, width: int, function: Callable[[Tensor], Tensor] | None = None):
+        self.function, self.width = function, width
         self.parts: list[list[Tensor]] = [[] for _ in range(rows)]
-        self.width = width if directions is None else directions.shape[0]
 
     def take(self, chosen: Chosen, hidden: Tensor) -> None:
         tokens = hidden[torch.from_numpy(chosen.mask).to(hidden.device)].float()
-        if self.directions is not None:
-            tokens = tokens @ self.directions.to(tokens.device).T
+        if self.function is not None:
+            tokens = self.function(tokens)
+            if tokens.shape[1:] != (self.width,):
+                raise ModelError(f"a function of {self.width} values gave shape {tuple(tokens.shape)}")
         parts = tokens.cpu().split(chosen.counts[chosen.rows].tolist())
         for slot, part in zip(chosen.slots.tolist(), parts, strict=True):
             self.parts[slot].append(part)
@@ -129,8 +147,15 @@ class _Tokens:
     def results(self) -> list[Tensor]:
         return [self.result(slot) for slot in range(len(self.parts))]
 
+    def drain(self) -> dict[int, Float[Tensor, "tokens width"]]:
+        """What came since the last call, by slot, and forget it."""
+        found = {slot: torch.cat(parts) for slot, parts in enumerate(self.parts) if parts}
+        for slot in found:
+            self.parts[slot] = []
+        return found
 
-Reducer = _Sums | _Lasts | _Tokens
+
+Reducer = _Sums | _Lasts | Tokens
 
 
 def reducer(reduction: Reduction, rows: int, width: int, device: torch.device) -> Reducer:
@@ -141,6 +166,9 @@ def reducer(reduction: Reduction, rows: int, width: int, device: torch.device) -
         case Last():
             return _Lasts(rows, width, device)
         case Raw():
-            return _Tokens(rows, width, device, None)
+            return Tokens(rows, width)
         case Project():
-            return _Tokens(rows, width, device, reduction.directions)
+            directions = reduction.directions.to(device, torch.float32)
+            return Tokens(rows, len(directions), lambda tokens: tokens @ directions.to(tokens.device).T)
+        case Apply():
+            return Tokens(rows, reduction.size, reduction.function)
