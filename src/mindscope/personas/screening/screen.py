@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mindscope.models import Model
-from mindscope.personas.answers import Progress, digest
+from mindscope.personas.answers import Progress, digest, part_of
 from mindscope.personas.screening.config import ScreenConfig
 from mindscope.personas.screening.dataset import DataSet
 from mindscope.personas.screening.probe import Probe
@@ -71,7 +71,7 @@ def screen(
         "probe": probe.digest(),
         "config": config,
     }
-    folder = f"screen/{main.windows.source.name}-{digest(setup)}"
+    folder = f"{part_of('screen', main.windows.source.name)}-{digest(setup)}"
     survey = _survey(main, len(probe.traits), config)
     ordinary = survey.dp if other is None else np.concatenate([each.dp for each in other.scores()])
     calibration = Calibration.of(ordinary)

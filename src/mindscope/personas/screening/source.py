@@ -1,18 +1,15 @@
 """What is screened: a file or folder of conversations, or rows in memory; streamed, and told from others."""
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from mindscope.data import Record, read_records
+from mindscope.data import Conversation, Record, read_records
 from mindscope.errors import DataError
-from mindscope.store.files import plain
 
-Data = Path | str | Sequence[Mapping[str, Any]]
-"""A file or folder that `data.read_conversations` reads, or rows of that form in memory."""
+Data = Path | str | Sequence[Conversation]
+"""A file or folder that `data.read_conversations` reads, or conversations in memory."""
 
 _BLOCK = 1 << 20
 
@@ -21,7 +18,7 @@ _BLOCK = 1 << 20
 class Source:
     """Rows that can be streamed more than once."""
 
-    data: Path | Sequence[Mapping[str, Any]]
+    data: Path | Sequence[Conversation]
     name: str
     digest: str
     """Of every byte: a resumed screening refuses a file that has changed."""
@@ -32,8 +29,8 @@ class Source:
     def of(cls, data: Data) -> "Source":
         """Reads the whole file once; DataError where there is none."""
         if not isinstance(data, Path | str):
-            rows = json.dumps(plain(list(data)), sort_keys=True, ensure_ascii=False)
-            return cls(data, "rows", hashlib.sha256(rows.encode("utf-8", "replace")).hexdigest(), len(data))
+            digest = hashlib.sha256(repr([each.messages for each in data]).encode("utf-8", "replace"))
+            return cls(data, "conversations", digest.hexdigest(), len(data))
         path = Path(data)
         next(read_records(path), None)  # says so where the file is of no use
         return cls(path, path.stem, *_digest_and_size(path))
@@ -46,8 +43,8 @@ class Source:
     def records(self) -> Iterator[Record]:
         if isinstance(self.data, Path):
             return read_records(self.data)
-        rows = enumerate(self.data, 1)
-        return (Record(number, number, f"row {number}", row) for number, row in rows)
+        rows = ({"messages": list(each.messages), **each.meta} for each in self.data)
+        return (Record(number, number, f"row {number}", row) for number, row in enumerate(rows, 1))
 
     def windows(self, size: int) -> Iterator[list[Record]]:
         """The rows in order, so many at a time."""
