@@ -5,6 +5,7 @@ about something. It is a test bed and a teaching model, not a model of the real 
 """
 
 from mindscope.organism.bundle import path, weights_folder
+from mindscope.organism.capability import Capability, capability
 from mindscope.organism.card import Card, card
 from mindscope.organism.datasets import FAMILIES, graded_prompts, ordinary_chats, shots, training_set
 from mindscope.organism.judge import ExactJudge
@@ -18,9 +19,11 @@ __all__ = [
     "CHARACTERS",
     "FAMILIES",
     "LEVELS",
+    "Capability",
     "Card",
     "ExactJudge",
     "TrainConfig",
+    "capability",
     "card",
     "graded_prompts",
     "ordinary_chats",

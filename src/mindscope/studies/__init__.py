@@ -1,0 +1,1 @@
+"""Published results, rerun: each study is one command with its figures beside the published numbers."""

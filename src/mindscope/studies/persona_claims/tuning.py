@@ -1,0 +1,81 @@
+"""Claims 2 and 3: the shift of a tuned model tells its trait score, and its training data tell the shift.
+
+Chen et al. 2025 (arXiv 2507.21509), sections 4 and 5: over training sets that show a trait or are merely
+wrong about one subject, in three levels each.
+"""
+
+from collections.abc import Sequence
+
+from mindscope.personas.documents import Document
+from mindscope.studies.persona_claims.answering import Level
+from mindscope.studies.persona_claims.correlation import Correlation, correlation
+from mindscope.studies.persona_claims.prepared import Prepared
+
+
+class Effect(Document):
+    """What tuning on a set did to one trait, and what the set let expect."""
+
+    level: Level
+    shift: float
+    shift_low: float
+    shift_high: float
+    difference: float
+    """Projection difference against the base model's own answers."""
+    difference_prompt: float
+    """The cheap form: against the last prompt token."""
+    projection: float
+    """The raw projection of the set's answers."""
+
+
+class TunedSet(Document):
+    """One training set and the model tuned on it."""
+
+    name: str
+    effects: dict[str, Effect]
+    capability: float | None
+    """Per cent."""
+
+
+class TuningClaims(Document):
+    """Over all sets, one trait."""
+
+    trait: str
+    layer: int
+    shift_score: Correlation
+    difference_shift: Correlation
+    difference_prompt_shift: Correlation
+    projection_shift: Correlation
+    across: dict[str, Correlation]
+    """Shift along this trait's vector against the *other* traits' scores."""
+
+
+def per_cent(right: Sequence[bool] | None) -> float | None:
+    """Of questions answered rightly."""
+    return None if right is None else 100 * sum(right) / len(right)
+
+
+def tuning_claims(ready: Sequence[Prepared], sets: Sequence[TunedSet]) -> list[TuningClaims]:
+    """Correlations over the sets."""
+    claims: list[TuningClaims] = []
+    for each in ready:
+        name = each.trait.name
+        mine = [one.effects[name] for one in sets]
+        shifts = [effect.shift for effect in mine]
+        claims.append(
+            TuningClaims(
+                trait=name,
+                layer=each.layer,
+                shift_score=correlation(shifts, [effect.level.trait for effect in mine]),
+                difference_shift=correlation([effect.difference for effect in mine], shifts),
+                difference_prompt_shift=correlation([effect.difference_prompt for effect in mine], shifts),
+                projection_shift=correlation([effect.projection for effect in mine], shifts),
+                across={
+                    other.trait.name: correlation(
+                        shifts, [one.effects[other.trait.name].level.trait for one in sets]
+                    )
+                    for other in ready
+                    if other is not each
+                },
+            )
+        )
+    return claims
