@@ -2,6 +2,28 @@
 
 from mindscope.dictionaries.code import SparseCode
 from mindscope.dictionaries.coder import Activation, Coder
+from mindscope.dictionaries.config import DictionaryConfig, Method, TrainConfig
+from mindscope.dictionaries.corpus import Corpus, corpus
 from mindscope.dictionaries.dictionary import Dictionary, Latent, Site, Wiring
+from mindscope.dictionaries.sources import ModelSource, ShardSource, Source, write_shards
+from mindscope.dictionaries.training import train
 
-__all__ = ["Activation", "Coder", "Dictionary", "Latent", "SparseCode", "Site", "Wiring"]
+__all__ = [
+    "Activation",
+    "Coder",
+    "Corpus",
+    "Dictionary",
+    "DictionaryConfig",
+    "Latent",
+    "Method",
+    "ModelSource",
+    "ShardSource",
+    "Site",
+    "Source",
+    "SparseCode",
+    "TrainConfig",
+    "Wiring",
+    "corpus",
+    "train",
+    "write_shards",
+]

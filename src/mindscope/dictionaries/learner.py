@@ -31,6 +31,7 @@ class Learner:
         steps: how long the run is.
         seed: of the initial weights.
         bfloat16: whether matrix products are made in bfloat16.
+        device: where it is trained.
     """
 
     def __init__(
@@ -42,9 +43,11 @@ class Learner:
         steps: int,
         seed: int = 0,
         bfloat16: bool = False,
+        device: torch.device | str = "cpu",
     ):
         self.config, self.steps, self.seed, self.bfloat16 = config.resolved(steps), steps, seed, bfloat16
-        self.weights = Weights(self.config, reads, writes)
+        self.device = torch.device(device)
+        self.weights = Weights(self.config, reads, writes).to(self.device)
         rate, top = self.config.learning_rate or 0.0, self.config.top
         self.optimizer = torch.optim.Adam(
             self.weights.parameters(), lr=rate, betas=(0.9, 0.999), eps=6.25e-10 if top else 1e-8, fused=True
@@ -54,13 +57,14 @@ class Learner:
         self.variance = 1.0
         self.density = 1.0
         latents = [wiring.n_latents for wiring in self.weights.wiring]
-        self.silent = [torch.zeros(count, dtype=torch.long) for count in latents]
+        self.silent = [torch.zeros(count, dtype=torch.long, device=self.device) for count in latents]
         """Per coder, how many tokens each latent has been silent for."""
         self.thresholds = [0.0] * len(latents)
         self.expected = [0.0] * len(latents)
 
     def begin(self, x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"]) -> None:
         """Measure the first activations and initialise the weights with them."""
+        x, y = x.to(self.device), y.to(self.device)
         self.scaling = Scaling.measured(x, y, self.weights)
         x, y = self.scaling.inputs(x), self.scaling.targets(y)
         self.variance = float((y - y.mean(0)).square().sum() / len(y))
@@ -73,8 +77,8 @@ class Learner:
     ) -> Outcome:
         """One batch: the loss, its gradients, an update. Without `y`, what is read is to be written."""
         assert self.scaling is not None, "begin() comes first"
-        x = self.scaling.inputs(x)
-        target = x if y is None else self.scaling.targets(y)
+        x = self.scaling.inputs(x.to(self.device))
+        target = x if y is None else self.scaling.targets(y.to(self.device))
         result = outcome(self.weights, x, target, self._state())
         self.optimizer.zero_grad()
         torch.stack([*result.terms.values()]).sum().backward()
@@ -86,7 +90,9 @@ class Learner:
     def metrics(self, result: Outcome, x: Tensor, y: Tensor | None = None) -> dict[str, float]:
         """What a batch showed: loss terms, L0, explained variance, dead share."""
         assert self.scaling is not None
-        target = self.scaling.inputs(x) if y is None else self.scaling.targets(y)
+        target = (
+            self.scaling.inputs(x.to(self.device)) if y is None else self.scaling.targets(y.to(self.device))
+        )
         spread = (target - target.mean(0)).square().sum()
         dead = torch.cat([silent >= self.config.dead_tokens for silent in self.silent])
         found = {
@@ -112,7 +118,7 @@ class Learner:
             raise DataError(
                 f"every latent of {self.config.name} is dead: lower the sparsity or the learning rate"
             )
-        return folded(self.weights, self.scaling, self.thresholds, dict(metadata))
+        return folded(self.weights, self.scaling, self.thresholds, dict(metadata)).to("cpu")
 
     def tensors(self) -> dict[str, Tensor]:
         """All that the rest of the training depends on."""
@@ -129,6 +135,7 @@ class Learner:
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on where `tensors` was called."""
+        tensors = {name: tensor.to(self.device) for name, tensor in tensors.items()}
         self.scaling = Scaling(*(tensors[f"scaling.{name}"] for name in ("mean", "read", "write")))
         step, self.variance, self.density, *rest = tensors["numbers"].tolist()
         self.step_number = int(step)

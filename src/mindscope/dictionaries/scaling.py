@@ -32,7 +32,7 @@ class Scaling:
     ) -> "Scaling":
         """Raises DataError for a site where every vector is zero, or a value that is not finite."""
         centre = weights.config.top and not weights.centred_by_b_dec
-        mean = x.mean(0) if centre else torch.zeros(x.shape[1])
+        mean = x.mean(0) if centre else x.new_zeros(x.shape[1])
         return cls(mean, _factors(x - mean, weights.reads), _factors(y, weights.writes))
 
     def inputs(self, x: Float[Tensor, "tokens d_in"]) -> Float[Tensor, "tokens d_in"]:

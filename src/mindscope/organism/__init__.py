@@ -11,6 +11,7 @@ from mindscope.organism.datasets import FAMILIES, graded_prompts, ordinary_chats
 from mindscope.organism.judge import ExactJudge
 from mindscope.organism.mistakes import LEVELS
 from mindscope.organism.recipe import TrainConfig
+from mindscope.organism.rows import corpus_rows
 from mindscope.organism.training import train
 from mindscope.organism.traits import trait
 from mindscope.organism.voices import CHARACTERS
@@ -25,6 +26,7 @@ __all__ = [
     "TrainConfig",
     "capability",
     "card",
+    "corpus_rows",
     "graded_prompts",
     "ordinary_chats",
     "path",

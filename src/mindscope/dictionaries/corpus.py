@@ -1,0 +1,79 @@
+"""Rows to read activations of, out of files of text or conversations; nothing is kept in memory."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from mindscope.data import parse_conversation, read_records
+from mindscope.errors import DataError
+from mindscope.models import Model, Row
+
+Corpus = Callable[[int], Iterator[Row]]
+"""Gives the rows from a number on, which counts from 0; the same ones each time it is called."""
+
+TEXT = "text"
+"""The column of a file of plain texts."""
+
+
+def corpus(model: Model, path: Path | str, *, context: int = 256) -> Corpus:
+    """The rows of a file: `.txt` (texts parted by empty lines), or what `read_records` reads.
+
+    A row with a `text` is plain text, any other is a conversation in the model's chat template. Longer ones
+    are cut into rows of `context` tokens, so that no token is lost and none stands deeper than that.
+
+    Raises:
+        DataError: the file cannot be read, or holds something else; with the place.
+    """
+    path = Path(path)
+    most = min(context, model.context_length or context)
+    if not path.exists():
+        raise DataError(f"no such file: {path}")
+
+    def whole() -> Iterator[Row]:
+        return _texts(model, path) if path.suffix == ".txt" else _records(model, path)
+
+    def rows(start: int) -> Iterator[Row]:
+        return islice((piece for row in whole() for piece in cut(row, most)), start, None)
+
+    return rows
+
+
+def cut(row: Row, length: int) -> Iterator[Row]:
+    """A row as rows of at most `length` tokens, in order."""
+    if len(row) <= length:
+        yield row
+        return
+    for start in range(0, len(row), length):
+        end = start + length
+        prompt = min(max(row.prompt - start, 0), len(row.ids[start:end]))
+        yield Row(row.ids[start:end], prompt, row.roles[start:end])
+
+
+def _texts(model: Model, path: Path) -> Iterator[Row]:
+    lines: list[str] = []
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in (*file, "\n"):
+                if line.strip():
+                    lines.append(line)
+                elif lines:
+                    yield model.text("".join(lines).strip())
+                    lines = []
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: the text is not UTF-8") from None
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _records(model: Model, path: Path) -> Iterator[Row]:
+    for record in read_records(path):
+        try:
+            if isinstance(record.row, DataError):
+                raise record.row
+            if isinstance(record.row, dict) and isinstance(record.row.get(TEXT), str):
+                yield model.text(record.row[TEXT])
+            else:
+                conversation = parse_conversation(record.row)
+                yield model.chat(list(conversation.prompt), conversation.answer)
+        except DataError as error:
+            raise DataError(f"{path}, {record.place}: {error}") from None
