@@ -1,6 +1,6 @@
 """How dictionaries are trained: each method with the constants of its paper."""
 
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -53,7 +53,7 @@ class DictionaryConfig(BaseModel):
     """The coefficient of jumprelu's penalty on pre-activations below the threshold."""
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _consistent(self) -> "DictionaryConfig":
         targets = self.writes or self.reads
         if self.kind in ("sae", "crosscoder") and targets != self.reads:
             raise ValueError(f"writes: a dictionary of kind {self.kind} writes where it reads")
@@ -124,7 +124,7 @@ class TrainConfig(BaseModel):
     seed: int = 0
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Self:
+    def _names_differ(self) -> "TrainConfig":
         names = [dictionary.name for dictionary in self.dictionaries]
         if len({*names}) != len(names):
             raise ValueError("dictionaries: each needs a name of its own")
