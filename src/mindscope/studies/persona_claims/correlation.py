@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float64
 
 from mindscope.personas.documents import Document
 
 RESAMPLES = 2000
+TINY = 1e-12
 
 
 class Correlation(Document):
@@ -28,20 +30,25 @@ def correlation(
     """Of the points ``x, y``; those of one unit are drawn together. Every point is a unit by default."""
     xs, ys = np.asarray(x, float), np.asarray(y, float)
     names = list(dict.fromkeys(units)) if units is not None else list(range(len(xs)))
-    members = (
-        [np.flatnonzero([unit == name for unit in units]) for name in names]
-        if units
-        else [np.array([index]) for index in range(len(xs))]
-    )
+    place = {name: index for index, name in enumerate(names)}
+    unit_of = [place[unit] for unit in units] if units is not None else list(range(len(xs)))
     generator = np.random.default_rng(seed)
-    drawn = (generator.integers(len(members), size=len(members)) for _ in range(RESAMPLES))
-    found = [_r(xs[index], ys[index]) for index in (np.concatenate([members[i] for i in d]) for d in drawn)]
-    kept = [value for value in found if value is not None]
-    low, high = np.quantile(kept, [0.025, 0.975]).tolist() if kept else (None, None)
-    return Correlation(r=_r(xs, ys), low=low, high=high, points=len(xs), units=len(members))
+    times = generator.multinomial(len(names), [1 / len(names)] * len(names), size=RESAMPLES)
+    found = _r(xs, ys, times[:, unit_of].astype(float))
+    kept = found[np.isfinite(found)]
+    low, high = np.quantile(kept, [0.025, 0.975]).tolist() if len(kept) else (None, None)
+    r = float(_r(xs, ys, np.ones((1, len(xs))))[0])
+    return Correlation(r=None if np.isnan(r) else r, low=low, high=high, points=len(xs), units=len(names))
 
 
-def _r(x: np.ndarray, y: np.ndarray) -> float | None:
-    if len(x) < 2 or x.std() == 0 or y.std() == 0:
-        return None
-    return float(np.corrcoef(x, y)[0, 1])
+def _r(
+    x: Float64[np.ndarray, "points"],
+    y: Float64[np.ndarray, "points"],
+    times: Float64[np.ndarray, "resamples points"],
+) -> Float64[np.ndarray, "resamples"]:
+    """Pearson's r with every point taken so many times; NaN where one side does not vary."""
+    x, y = x - x.mean(), y - y.mean()
+    mean_x, mean_y, xx, yy, xy = (times @ v / times.sum(1) for v in (x, y, x * x, y * y, x * y))
+    spread = (xx - mean_x**2) * (yy - mean_y**2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(spread > TINY * xx * yy, (xy - mean_x * mean_y) / np.sqrt(spread), np.nan)
