@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -24,6 +24,7 @@ ROWS_AT_ONCE = 8192
 """Tokens whose activations are on their way into the buffer at a time."""
 
 
+@runtime_checkable
 class Source(Protocol):
     """Activations of one token after the other, over and over."""
 
