@@ -70,7 +70,8 @@ def address_of_module(path: str, model: Core, side: str = "output") -> str:
     """The address of what a module takes in or gives out, e.g. of `layers.12.mlp`.
 
     Args:
-        path: of the module, from the causal LM (`model.layers.12`) or from its trunk (`layers.12`).
+        path: of the module, from the causal LM (`model.layers.12`) or from its trunk (`layers.12`); in a
+            model of more than text the first name may stand for the trunk.
         model: whose module it is.
         side: `output` or `input`.
 
@@ -78,9 +79,10 @@ def address_of_module(path: str, model: Core, side: str = "output") -> str:
         ModelError: there is no such module, or it carries no place that has an address.
     """
     module = None
-    for root in (model.hf, model.engine.arch.trunk):
+    trunk = model.engine.arch.trunk
+    for root, name in ((model.hf, path), (trunk, path), (trunk, path.partition(".")[2] or path)):
         try:
-            module = root.get_submodule(path)
+            module = root.get_submodule(name)
             break
         except AttributeError:
             continue
@@ -101,6 +103,19 @@ def address_of_module(path: str, model: Core, side: str = "output") -> str:
         if place.module is module and place.side == side and place.part is None:
             return address
     raise ModelError(f"the {side} of {path} has no address: give the address that is meant instead")
+
+
+def module_of_address(address: str, model: Core) -> tuple[str, str]:
+    """The path of the module that carries an address, from the causal LM, and `input` or `output`.
+
+    Raises:
+        ModelError: the address leads nowhere, or to a part of what a module gives out.
+    """
+    place = model.place(address)
+    if place.side not in ("input", "output") or place.part is not None:
+        raise ModelError(f"{address} is only a part of what a module carries")
+    names = [name for name, module in model.hf.named_modules() if module is place.module]
+    return names[0], place.side
 
 
 def known_address(address: str) -> bool:

@@ -56,7 +56,7 @@ def opened_tensors(path: Path) -> tuple[Any, dict[str, str]]:
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
     except (SafetensorError, ValueError, RuntimeError, KeyError):
-        raise StoreError(f"{path} {_what_it_is(path)}") from None
+        raise StoreError(f"{path} {what_it_is(path)}") from None
 
 
 def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -72,8 +72,8 @@ def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return result
 
 
-def _what_it_is(path: Path) -> str:
-    """Say what a file is that is not safetensors, and what to do."""
+def what_it_is(path: Path, wanted: str = "safetensors", default: str = "") -> str:
+    """Say what a file is that cannot be read as what is `wanted`, and what to do; else `default`."""
     with path.open("rb") as file:
         head = file.read(512)
     text = head.lstrip().lower()
@@ -84,7 +84,7 @@ def _what_it_is(path: Path) -> str:
     if text.startswith((b"<!doctype html", b"<html")):
         return "is a web page, not a tensor file: download the file itself"
     if head.startswith(b"GGUF"):
-        return "is a GGUF file, a .safetensors file is needed"
-    if head.startswith((b"PK\x03\x04", *PICKLES)):
+        return f"is a GGUF file, a .{wanted} file is needed"
+    if wanted == "safetensors" and head.startswith((b"PK\x03\x04", *PICKLES)):
         return "is a pickle, which can run code and is never opened: save it again as .safetensors"
-    return "is cut short, damaged, or no safetensors file: copy or make it again"
+    return default or "is cut short, damaged, or no safetensors file: copy or make it again"

@@ -1,0 +1,160 @@
+"""What a format's files hold, as tables, and the one way from such a table to our weights and back."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from einops import rearrange
+from torch import Tensor
+
+from mindscope.errors import DataError
+
+OURS = {
+    "W_enc": "latents d_in",
+    "b_enc": "latents",
+    "W_dec": "latents d_out",
+    "b_dec": "d_out",
+    "threshold": "latents",
+    "W_skip": "d_in d_out",
+}
+"""The parts of a dictionary and their axes here."""
+
+Parts = dict[str, Tensor]
+"""Weights by the names of `OURS`, float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One tensor of a file.
+
+    Attributes:
+        part: what it is here.
+        key: what it is called there; `{layer}` stands for the layer.
+        axes: its axes there, in order. None at all: one number for all latents.
+        needed: whether every file has it.
+        ours: its axes here, where they are not those of `OURS`.
+    """
+
+    part: str
+    key: str
+    axes: str
+    needed: bool = True
+    ours: str = ""
+
+    @property
+    def here(self) -> str:
+        return self.ours or OURS[self.part]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The tensors of a file.
+
+    Attributes:
+        entries: what it holds.
+        square: whether it writes as wide as it reads.
+        unused: further keys a file may have, on which the forward pass does not depend.
+    """
+
+    entries: tuple[Entry, ...]
+    square: bool = True
+    unused: frozenset[str] = frozenset()
+
+    def of_layer(self, layer: int) -> "Layout":
+        """With the layer filled in."""
+        return replace(
+            self, entries=tuple(replace(one, key=one.key.format(layer=layer)) for one in self.entries)
+        )
+
+    def take(self, tensors: Mapping[str, Tensor], file: object, **sizes: int) -> Parts:
+        """The parts of a dictionary out of a file's tensors.
+
+        Args:
+            tensors: all that the file holds.
+            file: its name, for messages.
+            sizes: of the axes, as far as the configuration says.
+
+        Raises:
+            DataError: a key is missing or unknown, or a shape is not what this layout says.
+        """
+        keys = {entry.key for entry in self.entries}
+        if lacking := sorted(
+            entry.key for entry in self.entries if entry.needed and entry.key not in tensors
+        ):
+            raise DataError(
+                f"{file} lacks {', '.join(lacking)}, which this format needs; it holds {_some(tensors)}"
+            )
+        if strange := sorted(tensors.keys() - keys - self.unused):
+            raise DataError(
+                f"{file} holds {', '.join(strange[:5])}, which this format does not know: another one?"
+            )
+        known = dict(sizes)
+        here = [entry for entry in self.entries if entry.key in tensors]
+        for entry in sorted(here, key=lambda one: len(one.axes.split())):
+            self._bind(known, entry, tuple(tensors[entry.key].shape), file)
+        parts: Parts = {}
+        for entry in here:
+            tensor = tensors[entry.key]
+            if not tensor.is_floating_point():
+                raise DataError(
+                    f"{file}: {entry.key} holds {tensor.dtype}, floating-point weights are needed"
+                )
+            tensor = tensor.to(torch.float32)
+            if entry.axes:
+                tensor = rearrange(tensor, f"{entry.axes} -> {entry.here}")
+            else:
+                tensor = tensor.expand(known["latents"])
+            parts[entry.part] = tensor.contiguous()
+        return parts
+
+    def give(self, parts: Mapping[str, Tensor], format_: str, **sizes: int) -> dict[str, Tensor]:
+        """A file's tensors out of the parts of a dictionary.
+
+        Raises:
+            DataError: the format has no place for a part, or needs one that is not there.
+        """
+        wanted = {entry.part: entry for entry in self.entries}
+        if homeless := sorted(parts.keys() - wanted.keys()):
+            raise DataError(f"{format_} cannot hold {', '.join(homeless)} of such a dictionary")
+        tensors: dict[str, Tensor] = {}
+        for part, entry in wanted.items():
+            if part not in parts:
+                if entry.needed:
+                    raise DataError(f"{format_} needs {part}, which this dictionary has not")
+                continue
+            tensor = parts[part].detach().cpu().to(torch.float32)
+            if not entry.axes:
+                if (tensor != tensor[0]).any():
+                    raise DataError(f"{format_} has one {part} for all latents, here each has its own")
+                tensors[entry.key] = tensor[0].clone()
+                continue
+            axes = {axis: size for axis, size in sizes.items() if axis in entry.axes.split()}
+            tensors[entry.key] = rearrange(tensor, f"{entry.here} -> {entry.axes}", **axes).contiguous()
+        return tensors
+
+    def _bind(self, known: dict[str, int], entry: Entry, shape: tuple[int, ...], file: object) -> None:
+        axes = entry.axes.split()
+        expected = [known.get(axis) for axis in axes]
+        if len(shape) != len(axes) or any(
+            size not in (None, found) for size, found in zip(expected, shape, strict=False)
+        ):
+            sizes = [size for size in expected if size is not None]
+            turned = len(sizes) == len(shape) == len(axes) and sorted(shape) == sorted(sizes)
+            wanted = ", ".join(str(size or axis) for axis, size in zip(axes, expected, strict=True))
+            raise DataError(
+                f"{file}: {entry.key} is {list(shape)}, [{wanted}] is needed ({entry.axes or 'one number'})"
+                + (": it is transposed" if turned else "")
+            )
+        known.update(zip(axes, shape, strict=True))
+        if self.square:
+            for one, other in (("d_in", "d_out"), ("d_out", "d_in")):
+                if one in known and known.setdefault(other, known[one]) != known[one]:
+                    raise DataError(
+                        f"{file}: {entry.key} is {list(shape)}, but it reads {known['d_in']} "
+                        f"and writes {known['d_out']} numbers"
+                    )
+
+
+def _some(tensors: Collection[str]) -> str:
+    names = sorted(tensors)
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") or "nothing"

@@ -1,0 +1,151 @@
+"""Llama Scope (arXiv 2410.20526): `hyperparams.json` and `checkpoints/final.safetensors`; SAEs, transcoders.
+
+As OpenMOSS' own initialiser makes them ready for inference: with f = sqrt(d) / (mean norm of the data) for
+input and output (`norm_activation: dataset-wise`), b_enc becomes b_enc / f_in, b_dec becomes b_dec / f_out
+and W_dec is multiplied by f_in / f_out; where `sparsity_include_decoder_norm`, decoder rows are brought to
+norm 1 with the encoder taking the factor; then z = p·[p > jump_relu_threshold]. A top-k dictionary with a
+threshold is used as a JumpReLU one.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from mindscope.dictionaries.coder import Activation
+from mindscope.dictionaries.dictionary import Dictionary
+from mindscope.dictionaries.formats.base import (
+    Format,
+    Options,
+    about,
+    assemble,
+    one_coder,
+    parts_of,
+    places,
+    plain,
+    refuse,
+    scaled,
+)
+from mindscope.dictionaries.formats.files import (
+    read_config,
+    read_weights,
+    setting,
+    write_config,
+    write_weights,
+)
+from mindscope.dictionaries.formats.layout import Entry, Layout, Parts
+from mindscope.errors import DataError
+from mindscope.models.names import address_of_hook, hook_of_address
+
+NAME = "llama_scope"
+CONFIG, WEIGHTS = "hyperparams.json", "checkpoints/final.safetensors"
+LAYOUT = Layout(
+    (
+        Entry("W_enc", "encoder.weight", "latents d_in"),
+        Entry("b_enc", "encoder.bias", "latents"),
+        Entry("W_dec", "decoder.weight", "d_out latents"),
+        Entry("b_dec", "decoder.bias", "d_out", needed=False),
+    )
+)
+
+
+def read(path: Path, options: Options) -> Dictionary:
+    """See `Format.read`."""
+    file, weights = path / CONFIG, path / WEIGHTS
+    config = read_config(file)
+    if config.get("use_glu_encoder"):
+        raise DataError(f"{file}: GLU encoders are not supported")
+    d_in = setting(config, file, "d_model", int)
+    latents = config.get("d_sae") or d_in * setting(config, file, "expansion_factor", int)
+    parts = LAYOUT.take(read_weights(weights), weights, d_in=d_in, latents=latents)
+    if ("b_dec" in parts) != setting(config, file, "use_decoder_bias", bool, True):
+        raise DataError(f"{weights} and {CONFIG} do not agree whether there is a decoder bias")
+    parts.setdefault("b_dec", parts["W_dec"].new_zeros(d_in))
+    parts = _denormalised(parts, config, file)
+    if config.get("sparsity_include_decoder_norm", True):
+        parts = scaled(parts, parts["W_dec"].norm(dim=1))
+    activation, k = _activation(config, file)
+    if activation == "jumprelu":
+        threshold = setting(config, file, "jump_relu_threshold", float)
+        parts["threshold"] = parts["b_enc"].new_full((latents,), threshold)
+    hook = setting(config, file, "hook_point_in", str, "")
+    out = setting(config, file, "hook_point_out", str, hook)
+    read_at, write_at = places(
+        options,
+        (lambda: address_of_hook(hook, options.model)) if hook else None,
+        (lambda: address_of_hook(out, options.model)) if out else None,
+    )
+    return assemble(
+        parts,
+        read_at,
+        write_at,
+        options,
+        activation=activation,
+        k=k,
+        subtract=bool(config.get("apply_decoder_bias_to_pre_encoder", False)),
+        metadata=about(NAME, path, config),
+    )
+
+
+def write(dictionary: Dictionary, path: Path, options: Options) -> None:
+    """See `Format.write`. The factors of the data are in the weights, so that it is for raw activations."""
+    one_coder(dictionary, NAME)
+    refuse(dictionary, NAME)
+    if dictionary.d_in != dictionary.d_out:
+        raise DataError(f"{NAME} writes as wide as it reads; this one reads {dictionary.d_in} numbers")
+    parts = plain(dictionary, parts_of(dictionary))
+    threshold = parts.pop("threshold", None)
+    if threshold is not None and (threshold != threshold[0]).any():
+        raise DataError(f"{NAME} has one threshold for all latents, here each has its own")
+    by_threshold = threshold is not None
+    config = {
+        "hook_point_in": hook_of_address(dictionary.reads[0].address),
+        "hook_point_out": hook_of_address(dictionary.writes[0].address),
+        "d_model": dictionary.d_in,
+        "d_sae": dictionary.n_latents,
+        "expansion_factor": dictionary.n_latents / dictionary.d_in,
+        "act_fn": "jumprelu" if by_threshold else dictionary.activation,
+        "jump_relu_threshold": float(threshold[0]) if threshold is not None else 0.0,
+        "top_k": dictionary.k or 0,
+        "norm_activation": "inference",
+        "dataset_average_activation_norm": {
+            "in": math.sqrt(dictionary.d_in),
+            "out": math.sqrt(dictionary.d_in),
+        },
+        "sparsity_include_decoder_norm": False,
+        "use_decoder_bias": True,
+        "apply_decoder_bias_to_pre_encoder": False,
+        "use_glu_encoder": False,
+    }
+    write_weights(path / WEIGHTS, LAYOUT.give(parts, NAME))
+    write_config(path / CONFIG, config)
+
+
+def _denormalised(parts: Parts, config: dict[str, Any], file: Path) -> Parts:
+    """For raw activations, where it was trained on such as have the mean norm sqrt(d)."""
+    norm = setting(config, file, "norm_activation", str, "inference")
+    if norm == "inference":
+        return parts
+    if norm != "dataset-wise":
+        raise DataError(f"{file}: norm_activation {norm!r} depends on the token and is not supported")
+    norms = setting(config, file, "dataset_average_activation_norm", dict)
+    root = math.sqrt(parts["W_enc"].shape[1])
+    f_in, f_out = (root / setting(norms, file, side, float) for side in ("in", "out"))
+    return parts | {
+        "b_enc": parts["b_enc"] / f_in,
+        "b_dec": parts["b_dec"] / f_out,
+        "W_dec": parts["W_dec"] * (f_in / f_out),
+    }
+
+
+def _activation(config: dict[str, Any], file: Path) -> tuple[Activation, int | None]:
+    name = setting(config, file, "act_fn", str)
+    if name == "topk" and config.get("jump_relu_threshold", 0) > 0:
+        return "jumprelu", None
+    if name == "topk":
+        return "topk", setting(config, file, "top_k", int)
+    if name in ("jumprelu", "relu"):
+        return name, None
+    raise DataError(f"{file}: act_fn {name!r} is not supported, only jumprelu, topk and relu")
+
+
+FORMAT = Format(NAME, "Llama Scope (OpenMOSS)", (CONFIG, WEIGHTS), read, write)

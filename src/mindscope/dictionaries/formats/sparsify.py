@@ -1,0 +1,111 @@
+"""sparsify (github.com/EleutherAI/sparsify): a module's folder with `cfg.json` and `sae.safetensors`.
+
+z = the k largest of relu((x - b_dec)Wᵀ + b); out = z W_dec + b_dec (+ x W_skipᵀ). A transcoder (`transcode`)
+subtracts nothing, reads what the module takes in and writes what it gives out.
+"""
+
+from pathlib import Path
+
+from mindscope.dictionaries.dictionary import Dictionary
+from mindscope.dictionaries.formats.base import (
+    Format,
+    Options,
+    about,
+    assemble,
+    kept,
+    one_coder,
+    parts_of,
+    places,
+    plain,
+    refuse,
+)
+from mindscope.dictionaries.formats.files import (
+    read_config,
+    read_weights,
+    setting,
+    write_config,
+    write_weights,
+)
+from mindscope.dictionaries.formats.layout import Entry, Layout
+from mindscope.errors import DataError
+from mindscope.models.names import Named, address_of_module
+
+NAME = "sparsify"
+CONFIG, WEIGHTS = "cfg.json", "sae.safetensors"
+LAYOUT = Layout(
+    (
+        Entry("W_enc", "encoder.weight", "latents d_in"),
+        Entry("b_enc", "encoder.bias", "latents"),
+        Entry("W_dec", "W_dec", "latents d_out"),
+        Entry("b_dec", "b_dec", "d_out"),
+        Entry("W_skip", "W_skip", "d_out d_in", needed=False),
+    )
+)
+
+
+def read(path: Path, options: Options) -> Dictionary:
+    """See `Format.read`. The folder's name is the module's, as sparsify has it, where no address is given."""
+    file = path / CONFIG
+    config = read_config(file)
+    if (activation := config.get("activation", "topk")) != "topk" or config.get("signed"):
+        raise DataError(
+            f"{file}: the activation {'signed ' * bool(config.get('signed'))}{activation} is not supported, "
+            "only topk is"
+        )
+    d_in = setting(config, file, "d_in", int)
+    latents = config.get("num_latents") or d_in * setting(config, file, "expansion_factor", int)
+    parts = LAYOUT.take(read_weights(path / WEIGHTS), path / WEIGHTS, d_in=d_in, latents=latents)
+    transcode = setting(config, file, "transcode", bool, False)
+    if ("W_skip" in parts) != bool(config.get("skip_connection")):
+        raise DataError(f"{path / WEIGHTS} and {CONFIG} do not agree whether there is a skip connection")
+    model = options.model
+
+    def module(side: str) -> Named:
+        assert model is not None
+        return Named(address_of_module(path.resolve().name, model, side))
+
+    read_at, write_at = places(
+        options,
+        None if model is None else lambda: module("input" if transcode else "output"),
+        None if model is None else lambda: module("output"),
+    )
+    if transcode and read_at.address == write_at.address:
+        raise DataError(f"{file} is a transcoder: give the address it writes too")
+    return assemble(
+        parts,
+        read_at,
+        write_at,
+        options,
+        activation="topk",
+        k=setting(config, file, "k", int),
+        subtract=not transcode,
+        metadata=about(NAME, path, config),
+    )
+
+
+def write(dictionary: Dictionary, path: Path, options: Options) -> None:
+    """See `Format.write`. Name the folder like the module for sparsify to find it."""
+    one_coder(dictionary, NAME)
+    refuse(dictionary, NAME, activations=("topk",))
+    if dictionary.d_in != dictionary.d_out:
+        raise DataError(f"{NAME} writes as wide as it reads; this one reads {dictionary.d_in} numbers")
+    transcode = dictionary.kind == "transcoder"
+    tensors = LAYOUT.give(plain(dictionary, parts_of(dictionary, subtracted=not transcode)), NAME)
+    defaults = {"expansion_factor": 32, "normalize_decoder": not transcode, "multi_topk": False}
+    config = (
+        defaults
+        | kept(dictionary, NAME)
+        | {
+            "activation": "topk",
+            "num_latents": dictionary.n_latents,
+            "k": dictionary.k,
+            "d_in": dictionary.d_in,
+            "skip_connection": "W_skip" in tensors,
+            "transcode": transcode,
+        }
+    )
+    write_weights(path / WEIGHTS, tensors)
+    write_config(path / CONFIG, config)
+
+
+FORMAT = Format(NAME, "sparsify (EleutherAI)", (CONFIG, WEIGHTS), read, write)
