@@ -1,5 +1,28 @@
-"""What a feature is: a direction that is read at one place and written at another."""
+"""What a feature is: read and written at one place, calibrated, and watched while a model answers."""
 
+from mindscope.features.calibration import Calibration, calibrate
 from mindscope.features.direction import Direction
+from mindscope.features.drift import Drift
+from mindscope.features.events import Event
+from mindscope.features.feature import Feature, FeatureSet
+from mindscope.features.monitor import Monitor, MonitorWarning, Policy, Watched
+from mindscope.features.signal import Signal
+from mindscope.features.trace import Trace, Turn, trace
 
-__all__ = ["Direction"]
+__all__ = [
+    "Direction",
+    "Feature",
+    "FeatureSet",
+    "trace",
+    "Trace",
+    "Turn",
+    "Drift",
+    "Signal",
+    "calibrate",
+    "Calibration",
+    "Monitor",
+    "Policy",
+    "Watched",
+    "Event",
+    "MonitorWarning",
+]

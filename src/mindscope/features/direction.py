@@ -1,5 +1,6 @@
 """The simplest feature: one direction at one address of one model."""
 
+import hashlib
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -44,3 +45,8 @@ class Direction:
     def project(self, activations: Float[Tensor, "*tokens width"]) -> Float[Tensor, "*tokens"]:
         """The projection a . v / |v|, in the activations' own units."""
         return activations.float() @ self.unit.to(activations.device)
+
+    def digest(self) -> str:
+        """A short name for exactly this vector at this address."""
+        values = self.vector.detach().float().cpu().contiguous().numpy().tobytes()
+        return hashlib.blake2b(self.address.encode() + values, digest_size=16).hexdigest()
