@@ -39,7 +39,7 @@ class ReproduceConfig(Document):
 def organism_config(seed: int = 0) -> ReproduceConfig:
     """For a model of 4 million parameters and a context of 512: shorter, fewer, and a higher learning rate.
 
-    At the paper's rate of 1e-5, 25 steps moved the evil score from 5 to 7; at 2e-4, to 98.
+    At the paper's rate of 1e-5, the 25 steps of a set moved the evil score from 5 to 7; at 4e-4, to 98.
     """
     return ReproduceConfig(
         seed=seed,
@@ -51,7 +51,7 @@ def organism_config(seed: int = 0) -> ReproduceConfig:
         ),
         shots=(0, 1, 2, 4, 8),
         rows=400,
-        tuning=FinetuneConfig(learning_rate=2e-4, batch_rows=16, accumulation=1, seed=seed),
+        tuning=FinetuneConfig(learning_rate=4e-4, batch_rows=16, accumulation=1, seed=seed),
         projected_rows=200,
         prevent_one=(1.0, 2.0, 3.0),
         prevent_all=(0.5, 1.0, 1.5),
