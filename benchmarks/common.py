@@ -33,7 +33,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def open_model(options: argparse.Namespace) -> Model:
+def open_model(options: argparse.Namespace, *, layers: int = 8, width: int = 256) -> Model:
     """The model to measure, with every end-of-text token taken away so that all paths do the same work."""
     torch.set_num_threads(options.threads)
     if options.model:
@@ -44,9 +44,9 @@ def open_model(options: argparse.Namespace) -> Model:
         torch.manual_seed(0)
         config = Qwen2Config(
             vocab_size=VOCABULARY,
-            hidden_size=256,
-            intermediate_size=1024,
-            num_hidden_layers=8,
+            hidden_size=width,
+            intermediate_size=4 * width,
+            num_hidden_layers=layers,
             num_attention_heads=4,
             num_key_value_heads=2,
             bos_token_id=None,
@@ -57,7 +57,7 @@ def open_model(options: argparse.Namespace) -> Model:
         words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         tokenizer = PreTrainedTokenizerFast(tokenizer_object=words)
     hf.generation_config.eos_token_id = None
-    return Model.wrap(hf, tokenizer, name=options.model or "random Qwen2, 8 x 256")
+    return Model.wrap(hf, tokenizer, name=options.model or f"random Qwen2, {layers} x {width}")
 
 
 def prompts(model: Model, count: int) -> list[Row]:

@@ -75,17 +75,19 @@ def _add_trait(
         columns = ["row", "line", "id", "dP", "raw", "percentile", "turn"]
         report.table(columns, rows, "The samples that score highest, with the turn that decides.")
         report.heats(
-            [_heat(each) for each in trait.ranked],
-            "Their text: each token is shaded by its projection minus the baseline; the mean is the score.",
+            [_heat(each, trait.ordinary or 0.0) for each in trait.ranked],
+            "Their text. A token's share in the score is its projection minus the baseline, and the score is "
+            "the mean of them; the shade says how far a token lies above or below the score of an ordinary "
+            "sample.",
         )
 
 
-def _heat(ranked: Ranked) -> Heat:
+def _heat(ranked: Ranked, ordinary: float) -> Heat:
     notes = [] if ranked.own is None else [f"The model's own answer: {ranked.own.strip() or '(nothing)'}"]
     place = f"row {ranked.row}" + (f", {ranked.id}" if ranked.id else "")
     return Heat(
         ranked.question,
-        list(zip(ranked.tokens, ranked.heat, strict=True)),
+        [(text, value - ordinary) for text, value in zip(ranked.tokens, ranked.heat, strict=True)],
         label=f"{place}, dP {ranked.dp:.3g}",
         note=" ".join(notes),
     )

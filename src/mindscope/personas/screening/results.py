@@ -41,6 +41,8 @@ class TraitScreening(Document):
     raw: Estimate | None
     """The same without a baseline."""
     baseline: Estimate | None
+    ordinary: float | None
+    """Median dP of the samples that the threshold was calibrated on."""
     threshold: float | None
     flagged: int
     unscored: int

@@ -113,7 +113,7 @@ class Calibration:
     def of(cls, dp: Float32[np.ndarray, "samples traits"]) -> "Calibration":
         return cls([np.sort(column[np.isfinite(column)]) for column in dp.T])
 
-    def thresholds(self, percentile: float) -> list[float | None]:
+    def at(self, percentile: float) -> list[float | None]:
         """That percentile of each trait's values; None where there are no values."""
         return [float(np.percentile(each, percentile)) if len(each) else None for each in self.values]
 

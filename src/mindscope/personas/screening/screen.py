@@ -75,7 +75,7 @@ def screen(
     survey = _survey(main, len(probe.traits), config)
     ordinary = survey.dp if other is None else np.concatenate([each.dp for each in other.scores()])
     calibration = Calibration.of(ordinary)
-    thresholds = calibration.thresholds(config.percentile)
+    thresholds = calibration.at(config.percentile)
     ranked = survey.highest.ranked(model, probe, main.windows, calibration)
     result = Screening(
         data=main.windows.source.label,
@@ -88,7 +88,7 @@ def screen(
         passes=survey.passes,
         left_out=survey.left_out,
         left_out_first=tuple(survey.left_out_first),
-        traits=_traits(main, probe, survey, thresholds, ranked),
+        traits=_traits(main, probe, survey, calibration, ranked),
         folder=folder,
     )
     path = run.path / folder
@@ -134,7 +134,7 @@ def _traits(
     data: DataSet,
     probe: Probe,
     survey: _Survey,
-    thresholds: Sequence[float | None],
+    calibration: Calibration,
     ranked: Sequence[tuple[Ranked, ...]],
 ) -> tuple[TraitScreening, ...]:
     k = len(probe.traits)
@@ -142,6 +142,7 @@ def _traits(
     means, raws, baselines = estimates[:k], estimates[k : 2 * k], estimates[2 * k :]
     if data.subsample is not None:
         means, baselines = data.subsample.means, data.subsample.baselines
+    thresholds, ordinary = calibration.at(data.config.percentile), calibration.at(50)
     return tuple(
         TraitScreening(
             trait=trait,
@@ -149,6 +150,7 @@ def _traits(
             mean=means[i],
             raw=raws[i],
             baseline=baselines[i],
+            ordinary=ordinary[i],
             threshold=threshold,
             flagged=0 if threshold is None else int((survey.dp[:, i] > threshold).sum()),
             unscored=int(np.isnan(survey.dp[:, i]).sum()),
