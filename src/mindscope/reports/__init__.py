@@ -4,17 +4,20 @@ A page asks for nothing from the network, runs no script, and follows the reader
 """
 
 from mindscope.reports.figures import Line, bars_by_layer, heatmap, lines_with_bands
-from mindscope.reports.report import Answer, Report, Sample
+from mindscope.reports.histogram import histogram
+from mindscope.reports.report import Answer, Heat, Report, Sample
 from mindscope.reports.scatter import Points, scatter
 
 __all__ = [
     "Answer",
+    "Heat",
     "Line",
     "Points",
     "Report",
     "Sample",
     "bars_by_layer",
     "heatmap",
+    "histogram",
     "lines_with_bands",
     "scatter",
 ]

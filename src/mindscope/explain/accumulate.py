@@ -1,0 +1,195 @@
+"""What a survey keeps of the activations that stream past."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mindscope.dictionaries import SparseCode
+from mindscope.explain.best import Best, Peaks, mixed
+from mindscope.explain.histogram import Histograms
+from mindscope.explain.pairs import TokenPairs
+from mindscope.models import Row
+
+if TYPE_CHECKING:
+    from mindscope.explain.survey import SurveyConfig
+
+
+class Accumulator:
+    """Statistics, histograms, contexts and token counts of all features; see `SurveyConfig` for their sizes.
+
+    A feature is active where its activation is above 0. Of signed features the lowest contexts and a
+    histogram of the negative side are kept too.
+    """
+
+    def __init__(self, features: int, vocabulary: int, config: "SurveyConfig", *, signed: bool) -> None:
+        self.n_features, self.config, self.rows, self.tokens = features, config, 0, 0
+        window = config.before + 1 + config.after
+        self.moments = {
+            "active": torch.zeros(features, dtype=torch.int64),
+            "active_rows": torch.zeros(features, dtype=torch.int64),
+            "sum": torch.zeros(features, dtype=torch.float64),
+            "squares": torch.zeros(features, dtype=torch.float64),
+            "highest": torch.zeros(features),
+            "lowest": torch.zeros(features),
+        }
+        self.seen = torch.zeros(vocabulary, dtype=torch.int64)
+        self.pairs = TokenPairs(vocabulary, config.most_pairs)
+        self.histograms = {"positive": Histograms(features)}
+        self.best = {
+            "top": Best(features, config.top, window),
+            "sample": Best(features, config.sample, window),
+        }
+        if signed:
+            self.histograms["negative"] = Histograms(features)
+            self.best["bottom"] = Best(features, config.top, window)
+        self.controls: dict[int, tuple[float, Tensor]] = {}
+
+    def add(self, rows: Sequence[Row], code: SparseCode) -> None:
+        """Take in rows and the activations on their tokens, one row after the other."""
+        lengths = torch.tensor([len(row) for row in rows])
+        ids = torch.from_numpy(np.concatenate([np.array(row.ids, np.int64) for row in rows]))
+        features, values, tokens = code.indices.cpu(), code.values.detach().float().cpu(), code.tokens.cpu()
+        self.seen.index_add_(0, ids, torch.ones_like(ids))
+        self._count(features, values, ids[tokens])
+        windows = _Windows(features, values, tokens, lengths, self.rows, self.config, self.n_features)
+        on = values > 0
+        peaks = windows.peaks(features[on], values[on], tokens[on])
+        self.moments["active_rows"].index_add_(0, peaks.features, torch.ones_like(peaks.features))
+        self.best["top"].offer(peaks, peaks.values, windows)
+        if "bottom" in self.best:
+            lows = windows.peaks(features[~on], -values[~on], tokens[~on])
+            depths = lows.values
+            turned = Peaks(lows.features, lows.rows, lows.positions, -depths)
+            self.best["bottom"].offer(turned, depths, windows)
+        draw = mixed(peaks.rows * self.n_features + peaks.features, self.config.seed)
+        self.best["sample"].offer(peaks, draw, windows)
+        self._draw_controls(len(rows), peaks)
+        self.rows += len(rows)
+        self.tokens += len(ids)
+
+    def _count(self, features: Tensor, values: Tensor, ids: Tensor) -> None:
+        on = values > 0
+        wide = values.double()
+        self.moments["active"].index_add_(0, features[on], torch.ones_like(features[on]))
+        self.moments["sum"].index_add_(0, features, wide)
+        self.moments["squares"].index_add_(0, features, wide.square())
+        self.moments["highest"].scatter_reduce_(0, features, values, "amax")
+        self.moments["lowest"].scatter_reduce_(0, features, values, "amin")
+        self.histograms["positive"].add(features[on], values[on])
+        if "negative" in self.histograms:
+            low = values < 0
+            self.histograms["negative"].add(features[low], -values[low])
+        self.pairs.add(features[on], ids[on], values[on])
+
+    def _draw_controls(self, rows: int, peaks: Peaks) -> None:
+        """Keep the active features of the rows with the smallest draws."""
+        numbers = torch.arange(self.rows, self.rows + rows)
+        order = peaks.rows.argsort(stable=True)
+        active = peaks.features[order].split(torch.bincount(peaks.rows - self.rows, minlength=rows).tolist())
+        for row, draw, mine in zip(
+            numbers.tolist(), mixed(numbers, ~self.config.seed).tolist(), active, strict=True
+        ):
+            self.controls[row] = (draw, mine)
+        kept = sorted(self.controls, key=lambda row: self.controls[row][0])[: self.config.controls]
+        self.controls = {row: self.controls[row] for row in kept}
+
+    def flush(self) -> None:
+        """Bring together what waits to be counted; between two blocks."""
+        self.pairs.flush()
+
+    def results(self) -> dict[str, Tensor]:
+        """All that a `Survey` reads."""
+        found = dict(self.moments) | {"seen": self.seen}
+        found |= {f"pairs/{name}": part for name, part in self.pairs.table(self.n_features).items()}
+        return found | self._shared()
+
+    def state(self) -> dict[str, Tensor]:
+        """All that `restore` needs."""
+        found = {f"moments/{name}": part for name, part in self.moments.items()} | {"seen": self.seen}
+        found |= {f"pairs/{name}": part for name, part in self.pairs.state().items()}
+        return found | self._shared() | {"size": torch.tensor([self.rows, self.tokens])}
+
+    def _shared(self) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        for kept in (self.histograms, self.best):
+            for name, one in kept.items():
+                found |= {f"{name}/{key}": part for key, part in one.state().items()}
+        rows = sorted(self.controls)
+        active = [self.controls[row][1] for row in rows]
+        sizes = torch.tensor([0] + [len(one) for one in active])
+        return found | {
+            "controls/rows": torch.tensor(rows, dtype=torch.int64),
+            "controls/draws": torch.tensor([self.controls[row][0] for row in rows], dtype=torch.float64),
+            "controls/offsets": sizes.cumsum(0),
+            "controls/features": torch.cat([torch.zeros(0, dtype=torch.int64), *active]),
+        }
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on where another accumulator of the same features and settings stopped."""
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            start = f"{prefix}/"
+            return {name.removeprefix(start): each for name, each in state.items() if name.startswith(start)}
+
+        self.moments, self.seen = part("moments"), state["seen"]
+        self.rows, self.tokens = state["size"].tolist()
+        self.pairs.restore(part("pairs"))
+        for kept in (self.histograms, self.best):
+            for name, one in kept.items():
+                one.restore(part(name))
+        controls = part("controls")
+        active = controls["features"].split(controls["offsets"].diff().tolist())
+        self.controls = {
+            row: (draw, mine)
+            for row, draw, mine in zip(
+                controls["rows"].tolist(), controls["draws"].tolist(), active, strict=True
+            )
+        }
+
+
+class _Windows:
+    """The activations of a chunk of rows, to be looked up around a peak."""
+
+    def __init__(
+        self,
+        features: Tensor,
+        values: Tensor,
+        tokens: Tensor,
+        lengths: Tensor,
+        first: int,
+        config: "SurveyConfig",
+        n_features: int,
+    ) -> None:
+        self.lengths, self.first, self.config, self.n_features = lengths, first, config, n_features
+        self.starts = lengths.cumsum(0) - lengths
+        self.keys, order = (tokens * n_features + features).sort()
+        self.values = values[order]
+
+    def peaks(self, features: Tensor, values: Tensor, tokens: Tensor) -> Peaks:
+        """The strongest token of each pair of row and feature; the earliest of equals."""
+        row = torch.searchsorted(self.starts, tokens, right=True) - 1
+        # Rows without tokens start where the next one does; the search finds the last, which has some.
+        pair = row * self.n_features + features
+        order = tokens.argsort(stable=True)
+        for by, falling in ((values, True), (pair, False)):
+            order = order[by[order].argsort(stable=True, descending=falling)]
+        pair = pair[order]
+        first = torch.ones_like(pair, dtype=torch.bool)
+        first[1:] = pair[1:] != pair[:-1]
+        chosen = order[first]
+        row = row[chosen]
+        return Peaks(features[chosen], row + self.first, tokens[chosen] - self.starts[row], values[chosen])
+
+    def __call__(self, peaks: Peaks) -> Tensor:
+        row = peaks.rows - self.first
+        at = peaks.positions[:, None] + torch.arange(-self.config.before, self.config.after + 1)
+        inside = (at >= 0) & (at < self.lengths[row][:, None])
+        wanted = (self.starts[row][:, None] + at) * self.n_features + peaks.features[:, None]
+        if not len(self.keys):
+            return torch.zeros(wanted.shape)
+        place = torch.searchsorted(self.keys, wanted).clamp(max=len(self.keys) - 1)
+        there = inside & (self.keys[place] == wanted)
+        return torch.where(there, self.values[place], 0.0)

@@ -1,0 +1,114 @@
+"""The best few of what streams past, for many features at once, in memory that is fixed beforehand."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """For each pair of a row and a feature that is active in it: the token where it is strongest.
+
+    Attributes:
+        features: `[pairs]`.
+        rows: `[pairs]`, in the corpus, counted from 0.
+        positions: `[pairs]`, of the peak in its row.
+        values: `[pairs]`, the activation there.
+    """
+
+    features: Int[Tensor, "pairs"]
+    rows: Int[Tensor, "pairs"]
+    positions: Int[Tensor, "pairs"]
+    values: Float[Tensor, "pairs"]
+
+    def __getitem__(self, chosen: Tensor) -> "Peaks":
+        return Peaks(self.features[chosen], self.rows[chosen], self.positions[chosen], self.values[chosen])
+
+
+Windows = Callable[[Peaks], Float[Tensor, "pairs window"]]
+"""The activations around each peak."""
+
+
+class Best:
+    """The `size` peaks of each feature with the largest keys, one a row of the corpus, and their windows.
+
+    With activations as keys these are the top contexts; with a hash as keys they are a uniform sample of the
+    rows in which a feature is active (bottom-k sampling), whichever order the rows come in. Equal keys: the
+    earlier row stays.
+
+    Attributes:
+        tables: `keys`, `values` (float32), `rows` (-1 where empty), `positions` `[features, size]`, and
+            `windows` (float16) `[features, size, window]`; each feature's in falling order of their keys.
+    """
+
+    def __init__(self, features: int, size: int, window: int) -> None:
+        self.size = size
+        self.tables: dict[str, Tensor] = {
+            "keys": torch.full((features, size), -torch.inf, dtype=torch.float64),
+            "values": torch.zeros(features, size),
+            "rows": torch.full((features, size), -1, dtype=torch.int64),
+            "positions": torch.zeros(features, size, dtype=torch.int64),
+            "windows": torch.zeros(features, size, window, dtype=torch.float16),
+        }
+
+    def offer(self, peaks: Peaks, keys: Float[Tensor, "pairs"], windows: Windows) -> None:
+        """Take in peaks of new rows."""
+        good = keys > self.tables["keys"][peaks.features, -1]
+        peaks, keys = peaks[good], keys[good].double()
+        # In the order of features, then of falling keys, then of rows.
+        order = torch.arange(len(keys))
+        for by, falling in ((peaks.rows, False), (keys, True), (peaks.features, False)):
+            order = order[by[order].argsort(stable=True, descending=falling)]
+        peaks, keys = peaks[order], keys[order]
+        found, counts = peaks.features.unique_consecutive(return_counts=True)
+        starts = counts.cumsum(0) - counts
+        rank = torch.arange(len(keys)) - starts.repeat_interleave(counts)
+        group = torch.arange(len(found)).repeat_interleave(counts)
+        few = rank < self.size
+        peaks, keys, rank, group = peaks[few], keys[few], rank[few], group[few]
+        if not len(keys):
+            return
+        new = {
+            "keys": keys,
+            "values": peaks.values.float(),
+            "rows": peaks.rows,
+            "positions": peaks.positions,
+            "windows": windows(peaks).half(),
+        }
+        wide = int(rank.max()) + 1
+        merged: dict[str, Tensor] = {}
+        for name, table in self.tables.items():
+            fill = -torch.inf if name == "keys" else 0
+            added = torch.full((len(found), wide, *table.shape[2:]), fill, dtype=table.dtype)
+            added[group, rank] = new[name].to(table.dtype)
+            merged[name] = torch.cat([table[found], added], dim=1)
+        kept = merged["keys"].argsort(dim=1, stable=True, descending=True)[:, : self.size]
+        for name, table in self.tables.items():
+            index = kept if table.ndim == 2 else kept[..., None].expand(-1, -1, table.shape[2])
+            table[found] = merged[name].gather(1, index)
+
+    def state(self) -> dict[str, Tensor]:
+        # An empty place has the key -inf, which an artefact may not hold.
+        return self.tables | {"keys": self.tables["keys"].nan_to_num(neginf=torch.finfo(torch.float64).min)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        self.tables = dict(state)
+        empty = self.tables["rows"] < 0
+        self.tables["keys"] = self.tables["keys"].masked_fill(empty, -torch.inf)
+
+
+def mixed(numbers: Int[Tensor, "*shape"], seed: int) -> Float[Tensor, "*shape"]:
+    """Numbers from 0 to 1 that look random and depend on nothing but theirs and the seed (splitmix64)."""
+    x = (numbers + 1) * -7046029254386353131 + seed % 2**31 * -4658895280553007687 % 2**62
+    x = (x ^ _right(x, 30)) * -4658895280553007687
+    x = (x ^ _right(x, 27)) * -7723592293110705685
+    x = x ^ _right(x, 31)
+    return _right(x, 11).double() / 2**53
+
+
+def _right(x: Tensor, by: int) -> Tensor:
+    """The shift of unsigned numbers; torch keeps the sign."""
+    return (x >> by) & ((1 << (64 - by)) - 1)

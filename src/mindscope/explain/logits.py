@@ -1,0 +1,80 @@
+"""What a feature makes the model say: the direct effect of what it writes on the logits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mindscope.errors import DataError
+from mindscope.explain.source import Features
+from mindscope.models import Model
+from mindscope.models.unembed import logit_effects
+
+
+class LogitEffect(NamedTuple):
+    """A token of the vocabulary, and how far a feature of activation 1 raises its logit."""
+
+    token: int
+    value: float
+
+
+@dataclass(frozen=True)
+class LogitEffects:
+    """The tokens that a feature raises and lowers most, strongest first."""
+
+    top: tuple[LogitEffect, ...]
+    bottom: tuple[LogitEffect, ...]
+
+
+def feature_logits(
+    model: Model, features: Features, wanted: Sequence[int], count: int = 10
+) -> list[LogitEffects]:
+    """The direct logit effects of features, each the sum over the places it writes.
+
+    `models.unembed.logit_effects` says which linearisation. Mean effects over the vocabulary are taken off,
+    as they change no probability.
+
+    Raises:
+        DataError: a feature writes outside the residual stream (attention heads, an MLP's neurons).
+    """
+    total = torch.zeros(len(wanted), model.d_model)
+    for address, rows in features.decoders().items():
+        if not writes_residual(model, address):
+            raise DataError(
+                f"{address} is not added to the residual stream: direct logit effects are known for features "
+                "that write resid_*, attn_out or mlp_out"
+            )
+        total += rows[torch.tensor(list(wanted), dtype=torch.int64)]
+    effects = logit_effects(model, total)
+    return [_sorted(row, count) for row in effects - effects.mean(1, keepdim=True)]
+
+
+def writes_residual(model: Model, address: str) -> bool:
+    """Whether what is written at an address is added to the residual stream as it is."""
+    name = address.partition(".")[0]
+    return name in RESIDUAL and model.width(model.place(address)) == model.d_model
+
+
+RESIDUAL = frozenset(
+    (
+        "embeddings",
+        "resid_pre",
+        "resid_mid",
+        "resid_post",
+        "attn_out",
+        "mlp_out",
+        "attn_out_post",
+        "mlp_out_post",
+    )
+)
+
+
+def _sorted(effects: Float[Tensor, "vocabulary"], count: int) -> LogitEffects:
+    high, low = effects.topk(count), (-effects).topk(count)
+    return LogitEffects(
+        tuple(map(LogitEffect, high.indices.tolist(), high.values.tolist())),
+        tuple(map(LogitEffect, low.indices.tolist(), (-low.values).tolist())),
+    )

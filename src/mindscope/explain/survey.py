@@ -1,0 +1,175 @@
+"""One pass over a corpus that finds, for all features at once, when and where each is active."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from mindscope.errors import DataError, StoreError
+from mindscope.explain.accumulate import Accumulator
+from mindscope.explain.results import FILE, ROWS, ROWS_SCHEMA, SCHEMA, VERSION, VOCABULARY, Survey
+from mindscope.explain.source import Features, require
+from mindscope.explain.tokens import vocabulary
+from mindscope.models import Model, Row
+from mindscope.personas.answers import claim
+from mindscope.store import Run, save_artifact
+
+Progress = Callable[[int, int, str], object]
+
+STATE = "survey/state.safetensors"
+
+
+class SurveyConfig(BaseModel):
+    """All that decides what a survey finds, besides features and corpus."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    top: int = Field(default=20, ge=1)
+    """Strongest contexts of a feature, one a row of the corpus."""
+    sample: int = Field(default=60, ge=1)
+    """Contexts drawn from all rows in which a feature is active: for the quantiles, and to test labels on."""
+    before: int = Field(default=24, ge=0)
+    after: int = Field(default=8, ge=0)
+    """Tokens kept around the peak."""
+    controls: int = Field(default=256, ge=1)
+    """Rows drawn from the corpus of which all active features are kept, so that it is known where a feature
+    is silent."""
+    most_pairs: int = Field(default=4_000_000, ge=1)
+    """Pairs of feature and token that are counted at most."""
+    block_rows: int = Field(default=512, ge=1)
+    """Rows between two checkpoints, and in one file."""
+    read_rows: int = Field(default=64, ge=1)
+    """Rows whose activations are in memory at a time."""
+    seed: int = 0
+
+
+def survey(
+    model: Model,
+    features: Features,
+    rows: Iterable[Row],
+    run: Run,
+    config: SurveyConfig | None = None,
+    *,
+    total: int = 0,
+    progress: Progress | None = None,
+) -> Survey:
+    """Read a corpus once, and keep what tells each feature's meaning.
+
+    Memory does not depend on the corpus: a feature takes (top + sample) * (before + after + 1) numbers of
+    half precision, and its histogram. The corpus may be an iterator; a resumed run passes over the rows that
+    were read before without running the model on them, and refuses when they are others.
+
+    Args:
+        model: whose features they are.
+        features: a dictionary's, or directions.
+        rows: the corpus.
+        run: keeps the tokens of the corpus and the results, under `survey/`.
+        config: what to keep.
+        total: how many rows there are, for the progress, where that is known.
+        progress: called with (rows done, total, label).
+
+    Raises:
+        DataError: features of another model, or no token in the corpus.
+        StoreError: the run holds a survey of other features, settings or rows.
+    """
+    config = config or SurveyConfig()
+    require(features, model)
+    claim(run, "survey", {"features": features.digest(), "config": config.model_dump(mode="json")})
+    found = Accumulator(features.n_features, model.engine.vocab_size, config, signed=features.signed)
+    finished = (run.path / FILE).is_file()
+    done, known = _progress_of(run, finished, found)
+    corpus, blocks = "", 0
+    for block in _chunks(rows, config.block_rows):
+        corpus, blocks = _chained(corpus, block), blocks + 1
+        if blocks <= done:
+            if blocks == done and corpus != known:
+                raise StoreError(f"{run.path} holds a survey of another corpus: use another folder")
+            continue
+        if finished:
+            raise StoreError(f"{run.path} holds a survey of a shorter corpus: use another folder")
+        for chunk in _chunks(block, config.read_rows):
+            found.add(chunk, features.code(model, chunk))
+        found.flush()
+        _save_rows(run, blocks - 1, block, model.fingerprint)
+        where = {"blocks": torch.tensor(blocks), "corpus": torch.tensor(list(corpus.encode()))}
+        run.save_tensors(STATE, found.state() | where)
+        if progress is not None:
+            progress(found.rows, max(total, found.rows), "survey")
+    if blocks < done:
+        raise StoreError(f"{run.path} holds a survey of another corpus: use another folder")
+    if not finished:
+        if not found.tokens:
+            raise DataError("the corpus holds no tokens: there is nothing to survey")
+        _finish(run, model, features, found, config, corpus, blocks)
+    return Survey.open(run.path)
+
+
+def _progress_of(run: Run, finished: bool, found: Accumulator) -> tuple[int, str]:
+    """How many blocks were read before, and the digest of their rows."""
+    if finished:
+        metadata = Survey.open(run.path).metadata
+        return metadata["blocks"], metadata["corpus"]
+    if not run.has(STATE):
+        return 0, ""
+    state = run.load_tensors(STATE)
+    blocks, corpus = int(state.pop("blocks")), bytes(state.pop("corpus").tolist()).decode()
+    found.restore(state)
+    return blocks, corpus
+
+
+def _chunks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    stream = iter(rows)
+    while chunk := list(islice(stream, size)):
+        yield chunk
+
+
+def _chained(before: str, rows: Sequence[Row]) -> str:
+    """The digest of all rows so far, from that of those before."""
+    digest = hashlib.blake2b(before.encode(), digest_size=16)
+    for row in rows:
+        digest.update(repr((row.prompt, row.ids)).encode())
+    return digest.hexdigest()
+
+
+def _save_rows(run: Run, index: int, rows: Sequence[Row], fingerprint: str) -> None:
+    lengths = torch.tensor([len(row) for row in rows])
+    tensors: dict[str, Tensor] = {
+        "ids": torch.tensor([i for row in rows for i in row.ids], dtype=torch.int32),
+        "offsets": torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]),
+        "prompts": torch.tensor([row.prompt for row in rows]),
+    }
+    save_artifact(
+        run.path / ROWS.format(index), tensors, schema=ROWS_SCHEMA, version=VERSION,
+        metadata={"fingerprint": fingerprint},
+    )  # fmt: skip
+
+
+def _finish(
+    run: Run,
+    model: Model,
+    features: Features,
+    found: Accumulator,
+    config: SurveyConfig,
+    corpus: str,
+    blocks: int,
+) -> None:
+    metadata = {
+        "fingerprint": model.fingerprint,
+        "seed": config.seed,
+        "config": config.model_dump(mode="json"),
+        "model": model.name,
+        "features": features.digest(),
+        "names": [features.name(i) for i in range(features.n_features)],
+        "signed": features.signed,
+        "corpus": corpus,
+        "blocks": blocks,
+        "rows": found.rows,
+        "tokens": found.tokens,
+        "dropped_pairs": found.pairs.dropped,
+    }
+    run.save_json(VOCABULARY, vocabulary(model.tokenizer, model.engine.vocab_size))
+    save_artifact(run.path / FILE, found.results(), schema=SCHEMA, version=VERSION, metadata=metadata)
+    (run.path / STATE).unlink(missing_ok=True)
