@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from mindscope.cli import options, output, persona_files, persona_reproduce, persona_screen, persona_shift
+from mindscope.cli import (
+    options,
+    output,
+    persona_files,
+    persona_monitor,
+    persona_reproduce,
+    persona_screen,
+    persona_shift,
+)
 from mindscope.cli.inputs import find_judge
 from mindscope.cli.output import Json
 from mindscope.cli.persona_job import Job, configure, numbers
@@ -27,6 +35,7 @@ app = typer.Typer(no_args_is_help=True, help="Extract, choose, steer and show pe
 app.command("traits")(persona_files.traits)
 app.command("artifacts")(persona_files.artifacts)
 app.command("shift")(persona_shift.shift)
+app.command("monitor")(persona_monitor.monitor)
 app.command("screen")(persona_screen.screen)
 app.command("reproduce")(persona_reproduce.reproduce)
 

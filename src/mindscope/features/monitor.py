@@ -13,8 +13,8 @@ from mindscope.errors import DataError
 from mindscope.features.calibration import Calibration
 from mindscope.features.events import Event, Watch, crossed, events
 from mindscope.features.feature import Feature, FeatureSet
-from mindscope.features.trace import Trace, Turn, trace
-from mindscope.models import Command, Edit, Generation, Message, Model, Read, Row, Sampling
+from mindscope.features.trace import Talk, Trace, Turn, trace
+from mindscope.models import Command, Edit, Generation, Model, Read, Row, Sampling
 from mindscope.models.core import Edits
 
 Action = Literal["log", "warn", "stop", "steer"]
@@ -128,7 +128,7 @@ class Monitor:
     def read(
         self,
         model: Model,
-        conversations: Sequence[Sequence[Message]],
+        conversations: Sequence[Talk],
         *,
         progress: Callable[[int, int], object] | None = None,
     ) -> list[Watched]:

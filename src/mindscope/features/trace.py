@@ -14,6 +14,8 @@ from mindscope.features.turns import packed, turn_rows
 from mindscope.models import Message, Model, Row
 
 At = Literal["answer", "last_prompt"]
+Talk = Sequence[Message] | Sequence[Row]
+"""A conversation: its messages, or the rows that `turn_rows` made of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +79,7 @@ class Trace:
 def trace(
     model: Model,
     features: Sequence[Feature],
-    conversations: Sequence[Sequence[Message]],
+    conversations: Sequence[Talk],
     *,
     progress: Callable[[int, int], object] | None = None,
 ) -> list[Trace]:
@@ -86,7 +88,7 @@ def trace(
     Args:
         model: the model the features were fitted on.
         features: any number, at any addresses.
-        conversations: the messages of each.
+        conversations: of any number of turns.
         progress: called with (rows done, rows in all).
 
     Raises:
@@ -95,9 +97,10 @@ def trace(
     known = features if isinstance(features, FeatureSet) else FeatureSet(features)
     known.require(model)
     turns: list[list[Row]] = []
-    for number, messages in enumerate(conversations):
+    for number, talk in enumerate(conversations):
+        rows = [one for one in talk if isinstance(one, Row)]
         try:
-            turns.append(turn_rows(model, messages))
+            turns.append(rows or turn_rows(model, [one for one in talk if not isinstance(one, Row)]))
         except DataError as error:
             raise DataError(f"conversation {number}: {error}") from error
     groups = [packed(rows) for rows in turns]

@@ -23,10 +23,16 @@ if TYPE_CHECKING:
         finetune,
     )
     from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
+    from mindscope.personas.monitor_report import monitor_report
+    from mindscope.personas.monitoring import (
+        FeatureAlarms,
+        Monitoring,
+        WatchConfig,
+        calibrate_on,
+        conversations_of,
+        watch,
+    )
     from mindscope.personas.report import add_persona, persona_report
-    from mindscope.personas.shift_reading import ShiftConfig
-    from mindscope.personas.shift_report import shift_report
-    from mindscope.personas.shifting import Moved, Movement, Shift, shift
     from mindscope.personas.screening import (
         Ranked,
         ScreenConfig,
@@ -35,6 +41,9 @@ if TYPE_CHECKING:
         screen,
         write_filtered,
     )
+    from mindscope.personas.shift_reading import ShiftConfig
+    from mindscope.personas.shift_report import shift_report
+    from mindscope.personas.shifting import Moved, Movement, Shift, shift
     from mindscope.personas.statistics import LayerStatistics
     from mindscope.personas.steering import SteerConfig, SteeredArm, Steering, steer
     from mindscope.personas.sweeping import Point, Sweep, SweepConfig, held_out, sweep
@@ -51,6 +60,15 @@ _HOMES = {
     "shifting": ("shift", "Shift", "Moved", "Movement"),
     "shift_reading": ("ShiftConfig",),
     "shift_report": ("shift_report",),
+    "monitoring": (
+        "watch",
+        "WatchConfig",
+        "calibrate_on",
+        "Monitoring",
+        "FeatureAlarms",
+        "conversations_of",
+    ),
+    "monitor_report": ("monitor_report",),
     "finetuning": (
         "finetune",
         "FinetuneConfig",
@@ -97,6 +115,13 @@ __all__ = [
     "Moved",
     "Movement",
     "shift_report",
+    "watch",
+    "WatchConfig",
+    "calibrate_on",
+    "Monitoring",
+    "FeatureAlarms",
+    "conversations_of",
+    "monitor_report",
     "steering_edits",
     "Scope",
     "Scores",
