@@ -11,6 +11,7 @@ from mindscope.cli import (
     options,
     output,
     persona_files,
+    persona_finetune,
     persona_monitor,
     persona_reproduce,
     persona_screen,
@@ -34,6 +35,7 @@ from mindscope.errors import DataError
 app = typer.Typer(no_args_is_help=True, help="Extract, choose, steer and show persona vectors.")
 app.command("traits")(persona_files.traits)
 app.command("artifacts")(persona_files.artifacts)
+app.command("finetune")(persona_finetune.finetune)
 app.command("shift")(persona_shift.shift)
 app.command("monitor")(persona_monitor.monitor)
 app.command("screen")(persona_screen.screen)

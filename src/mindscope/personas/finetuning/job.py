@@ -7,6 +7,7 @@ import shutil
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from transformers.utils import logging
 
 from mindscope.data import Conversation
-from mindscope.errors import DataError
+from mindscope.errors import DataError, MindscopeError
 from mindscope.models import Model, load
 from mindscope.personas.answers import Progress, claim
 from mindscope.personas.finetuning.config import FinetuneConfig
@@ -77,6 +78,8 @@ def finetune(
         MindscopeError: the loss is not finite, or a library is missing.
     """
     config = config or FinetuneConfig()
+    if missing := [library for library in ("peft", "trl", "accelerate") if find_spec(library) is None]:
+        raise MindscopeError(f"fine-tuning needs {', '.join(missing)}: pip install 'mindscope[train]'")
     folder = (run.path if isinstance(run, Run) else Path(run)) / name
     first, processes = _processes()
     if config.accumulation % processes:

@@ -73,6 +73,10 @@ class InterventionTrainer(SFTTrainer):
         items, processes = (own, 1) if num_items_in_batch is None else (num_items_in_batch, None)
         return loss + penalty / items * (processes or self.accelerator.num_processes)
 
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted: the count walks over all modules at every step, and nobody reads it."""
+        return 0
+
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """No page beside the weights; `mindscope.json` says what they are."""
 
