@@ -1,13 +1,16 @@
-"""Activations whose dictionary is known: sparse positive sums of fixed atoms."""
+"""Activations whose dictionary is known, and what every kind and method computes, by plain formulas."""
+
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from mindscope.dictionaries import Dictionary, Site
+from mindscope.dictionaries import Dictionary, DictionaryConfig, Site
 from mindscope.dictionaries.sources import Position
+from mindscope.dictionaries.weights import Weights
 
-WIDTH, ATOMS, ACTIVE = 32, 64, 3
+WIDTH, ATOMS, ACTIVE = 48, 64, 3
 
 
 class AtomSource:
@@ -41,3 +44,77 @@ class AtomSource:
         rows = normalize(dictionary.coder.W_dec)
         cosines = normalize((self.atoms, self.images)[side]) @ rows.T
         return float((cosines.max(1).values >= 0.95).float().mean())
+
+
+D, LATENTS, TOKENS, K = 10, 32, 24, 4
+KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "sae": (("a.0",), ("a.0",)),
+    "transcoder": (("a.0",), ("b.0",)),
+    "crosscoder": (("a.0", "a.1"), ("a.0", "a.1")),
+    "clt": (("a.0", "a.1", "a.2"), ("b.0", "b.1", "b.2")),
+}
+METHODS = ("relu", "topk", "batchtopk", "matryoshka", "jumprelu")
+
+
+def weights(kind: str, method: str, **options: Any) -> Weights:
+    """Random weights, far from where training begins."""
+    reads, writes = KINDS[kind]
+    config = DictionaryConfig(
+        name="x", kind=kind, reads=reads, writes=writes, n_latents=LATENTS, method=method, k=K, **options
+    ).resolved(100)
+    found = Weights(config, [Site(name, D) for name in reads], [Site(name, D) for name in writes])
+    draw = torch.Generator().manual_seed(2)
+    for parameter in found.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=draw) * 0.5
+    return found
+
+
+def data(kind: str) -> tuple[Tensor, Tensor]:
+    reads, writes = KINDS[kind]
+    draw = torch.Generator().manual_seed(3)
+    x = torch.randn(TOKENS, D * len(reads), generator=draw)
+    return x, x if reads == writes else torch.randn(TOKENS, D * len(writes), generator=draw)
+
+
+def parts(found: Weights, index: int) -> dict[str, Tensor]:
+    return {name: value.detach() for name, value in list(found.coders())[index][0].items()}
+
+
+def activations(found: Weights, x: Tensor) -> list[Tensor]:
+    """Per coder dense activations, by the definition of each method."""
+    config, all_acts = found.config, []
+    if config.top and config.kind == "sae":
+        x = x - found.b_dec.detach()
+    for index, wiring in enumerate(found.wiring):
+        own = parts(found, index)
+        read = torch.cat([x[:, i * D : (i + 1) * D] for i in wiring.reads], dim=1)
+        pre = read @ own["W_enc"].T + own["b_enc"]
+        score = pre
+        if config.kind == "crosscoder":
+            score = pre * sum(part.norm(dim=1) for part in own["W_dec"].split(D, dim=1))
+        if config.method == "relu":
+            acts = pre.relu()
+        elif config.method == "jumprelu":
+            acts = pre * (pre > own["log_threshold"].exp())
+        elif config.method == "topk":
+            acts = pre * (score >= score.topk(K).values[:, -1:]) * (pre > 0)
+        else:
+            acts = pre * (score >= score.flatten().topk(K * TOKENS).values[-1]) * (pre > 0)
+        all_acts.append(acts)
+    return all_acts
+
+
+def written(found: Weights, acts: list[Tensor], x: Tensor, upto: int = LATENTS) -> Tensor:
+    """What coders write together, site by site."""
+    sites = []
+    for at in range(len(found.writes)):
+        total = found.b_dec.detach()[at * D : (at + 1) * D].expand(TOKENS, D).clone()
+        for index, wiring in enumerate(found.wiring):
+            if at in wiring.writes:
+                place = wiring.writes.index(at)
+                rows = parts(found, index)["W_dec"][:, place * D : (place + 1) * D]
+                total += acts[index][:, :upto] @ rows[:upto]
+        if found.config.skip:
+            total += x @ parts(found, 0)["W_skip"]
+        sites.append(total)
+    return torch.cat(sites, dim=1)

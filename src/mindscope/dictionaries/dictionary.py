@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mindscope.dictionaries.code import SparseCode
 from mindscope.dictionaries.coder import ACTIVATIONS, Activation, Coder
+from mindscope.dictionaries.lazy import LazyCoders
 from mindscope.errors import DataError
 from mindscope.features import Direction
 from mindscope.models import Model
@@ -89,7 +90,7 @@ class Dictionary:
     reads: tuple[Site, ...]
     writes: tuple[Site, ...]
     wiring: tuple[Wiring, ...]
-    coders: Sequence[Coder]
+    coders: tuple[Coder, ...] | LazyCoders
     """One per wiring. A dictionary that was loaded with `lazy=True` reads them from disk when asked."""
     b_dec: Float[Tensor, "d_out"]
     activation: Activation

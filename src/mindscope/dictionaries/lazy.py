@@ -8,8 +8,12 @@ from mindscope.dictionaries.coder import Coder
 if TYPE_CHECKING:
     from mindscope.dictionaries.dictionary import Dictionary
 
+    Coders = Sequence[Coder]
+else:
+    Coders = Sequence  # a run-time type checker that knew the items' type would read one to check it
 
-class LazyCoders(Sequence[Coder]):
+
+class LazyCoders(Coders):
     """Coders that are read when they are asked for, and of which none is kept.
 
     Attributes:

@@ -20,7 +20,7 @@ def test_values_and_gradients() -> None:
     to_z, to_t = torch.zeros(40, 6), torch.zeros(6)
     for token in range(40):
         for latent in range(6):
-            value, threshold = float(z[token, latent]), math.exp(float(t[latent]))
+            value, threshold = z[token, latent].item(), math.exp(t[latent].item())
             active = value > threshold
             assert float(out[token, latent]) == (value if active else 0.0)
             to_z[token, latent] = float(gradient[token, latent]) if active else 0.0

@@ -1,43 +1,11 @@
 """Loss terms against plain formulas with loops, and every term's way to a gradient."""
 
-from typing import Any
-
 import pytest
 import torch
-from torch import Tensor
+from dictionary_kit import KINDS, LATENTS, METHODS, TOKENS, D, activations, data, parts, weights, written
 
-from mindscope.dictionaries import DictionaryConfig, Site
 from mindscope.dictionaries.objective import Outcome, State, outcome
 from mindscope.dictionaries.weights import Weights
-
-D, LATENTS, TOKENS, K = 10, 32, 24, 4
-KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "sae": (("a.0",), ("a.0",)),
-    "transcoder": (("a.0",), ("b.0",)),
-    "crosscoder": (("a.0", "a.1"), ("a.0", "a.1")),
-    "clt": (("a.0", "a.1", "a.2"), ("b.0", "b.1", "b.2")),
-}
-METHODS = ("relu", "topk", "batchtopk", "matryoshka", "jumprelu")
-
-
-def weights(kind: str, method: str, **options: Any) -> Weights:
-    """Random weights, far from where training begins."""
-    reads, writes = KINDS[kind]
-    config = DictionaryConfig(
-        name="x", kind=kind, reads=reads, writes=writes, n_latents=LATENTS, method=method, k=K, **options
-    ).resolved(100)
-    found = Weights(config, [Site(name, D) for name in reads], [Site(name, D) for name in writes])
-    draw = torch.Generator().manual_seed(2)
-    for parameter in found.parameters():
-        parameter.data = torch.randn(parameter.shape, generator=draw) * 0.5
-    return found
-
-
-def data(kind: str) -> tuple[Tensor, Tensor]:
-    reads, writes = KINDS[kind]
-    draw = torch.Generator().manual_seed(3)
-    x = torch.randn(TOKENS, D * len(reads), generator=draw)
-    return x, x if reads == writes else torch.randn(TOKENS, D * len(writes), generator=draw)
 
 
 def run(found: Weights, *, density: float = 1.0, dead: int = 0) -> Outcome:
@@ -46,50 +14,6 @@ def run(found: Weights, *, density: float = 1.0, dead: int = 0) -> Outcome:
     coders = len(found.wiring)
     state = State(0.5, 2.0, [0.0] * coders, [silent] * coders, density, False)
     return outcome(found, *data(found.config.kind), state)
-
-
-def parts(found: Weights, index: int) -> dict[str, Tensor]:
-    return {name: value.detach() for name, value in list(found.coders())[index][0].items()}
-
-
-def activations(found: Weights, x: Tensor) -> list[Tensor]:
-    """Per coder dense activations, by the definition of each method."""
-    config, all_acts = found.config, []
-    if config.top and config.kind == "sae":
-        x = x - found.b_dec.detach()
-    for index, wiring in enumerate(found.wiring):
-        own = parts(found, index)
-        read = torch.cat([x[:, i * D : (i + 1) * D] for i in wiring.reads], dim=1)
-        pre = read @ own["W_enc"].T + own["b_enc"]
-        score = pre
-        if config.kind == "crosscoder":
-            score = pre * sum(part.norm(dim=1) for part in own["W_dec"].split(D, dim=1))
-        if config.method == "relu":
-            acts = pre.relu()
-        elif config.method == "jumprelu":
-            acts = pre * (pre > own["log_threshold"].exp())
-        elif config.method == "topk":
-            acts = pre * (score >= score.topk(K).values[:, -1:]) * (pre > 0)
-        else:
-            acts = pre * (score >= score.flatten().topk(K * TOKENS).values[-1]) * (pre > 0)
-        all_acts.append(acts)
-    return all_acts
-
-
-def written(found: Weights, acts: list[Tensor], x: Tensor, upto: int = LATENTS) -> Tensor:
-    """What coders write together, site by site."""
-    sites = []
-    for at in range(len(found.writes)):
-        total = found.b_dec.detach()[at * D : (at + 1) * D].expand(TOKENS, D).clone()
-        for index, wiring in enumerate(found.wiring):
-            if at in wiring.writes:
-                place = wiring.writes.index(at)
-                rows = parts(found, index)["W_dec"][:, place * D : (place + 1) * D]
-                total += acts[index][:, :upto] @ rows[:upto]
-        if found.config.skip:
-            total += x @ parts(found, 0)["W_skip"]
-        sites.append(total)
-    return torch.cat(sites, dim=1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -101,7 +25,7 @@ def test_terms_equal_their_formulas(kind: str, method: str) -> None:
     ends = found.config.group_ends
     errors = [float((written(found, acts, x, end) - y).square().sum()) / TOKENS for end in ends]
     scale = 2.0 if found.config.top else 1.0  # the state's variance
-    assert float(result.terms["reconstruction"]) == pytest.approx(sum(errors) / scale, rel=1e-4)
+    assert result.terms["reconstruction"].item() == pytest.approx(sum(errors) / scale, rel=1e-4)
     torch.testing.assert_close(result.residual, y - written(found, acts, x), rtol=1e-4, atol=1e-4)
     assert [active.tolist() for active in result.active] == [(one > 0).sum(0).tolist() for one in acts]
     if found.config.top:
@@ -120,9 +44,9 @@ def test_terms_equal_their_formulas(kind: str, method: str) -> None:
             below += 3e-6 * float((gap * norms).sum()) / TOKENS
         penalty += float(weighed.sum()) / TOKENS
     coefficient = 0.5 * {"relu": 5.0, "jumprelu": 10.0}[method]  # half-way up the ramp
-    assert float(result.terms["sparsity"]) == pytest.approx(coefficient * penalty, rel=1e-4)
+    assert result.terms["sparsity"].item() == pytest.approx(coefficient * penalty, rel=1e-4)
     if method == "jumprelu":
-        assert float(result.terms["preact"]) == pytest.approx(below, rel=1e-4)
+        assert result.terms["preact"].item() == pytest.approx(below, rel=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -162,7 +86,7 @@ def test_auxk_reconstructs_the_residual_without_the_bias(dead: int) -> None:
     guess = acts @ own["W_dec"][:dead]
     spread = (result.residual - result.residual.mean(0)).square().sum()
     wanted = (result.residual - guess).square().sum() / spread / 32
-    assert float(result.terms["auxk"].detach()) == pytest.approx(float(wanted), rel=1e-4)
+    assert result.terms["auxk"].item() == pytest.approx(float(wanted), rel=1e-4)
     # Only the dead latents learn from it, and none of it changes the decoder's bias.
     gradient = torch.autograd.grad(result.terms["auxk"], found.parts[0]["W_dec"], retain_graph=True)[0]
     assert gradient[:dead].any()

@@ -14,11 +14,11 @@ from mindscope.store import Run
 # their penalties for activations of which each explains little.
 FAST: dict[str, Any] = {"learning_rate": 3e-3, "dead_tokens": 10_000}
 METHODS: dict[str, tuple[int, dict[str, Any]]] = {
-    "topk": (500, {}),
-    "batchtopk": (500, {}),
-    "matryoshka": (700, {"groups": (0.5, 0.5)}),
-    "relu": (500, {"sparsity": 4.0}),
-    "jumprelu": (1500, {"sparsity": 0.4, "preact": 3e-3}),
+    "topk": (300, {}),
+    "batchtopk": (300, {}),
+    "matryoshka": (400, {"groups": (0.5, 0.5)}),
+    "relu": (400, {"sparsity": 5.0}),
+    "jumprelu": (1000, {"sparsity": 0.5, "preact": 3e-3, "learning_rate": 5e-3}),
 }
 
 
@@ -45,14 +45,14 @@ def test_atoms_are_recovered(method: str, tmp_path: Path) -> None:
 
 def test_a_transcoder_writes_the_images_of_what_it_reads(tmp_path: Path) -> None:
     source = AtomSource(scale=0.1)
-    dictionary = trained(tmp_path, source, 600, kind="transcoder", writes=("there",), method="topk")
+    dictionary = trained(tmp_path, source, 400, kind="transcoder", writes=("there",), method="topk")
     assert source.recovered(dictionary, side=1) >= 0.95
 
 
 def test_a_crosscoder_finds_what_both_sites_share(tmp_path: Path) -> None:
     source = AtomSource()
     both = ("here", "there")
-    dictionary = trained(tmp_path, source, 600, kind="crosscoder", reads=both, method="batchtopk")
+    dictionary = trained(tmp_path, source, 400, kind="crosscoder", reads=both, method="batchtopk")
     found = torch.nn.functional.normalize(dictionary.coder.W_dec)
     atoms = torch.nn.functional.normalize(torch.cat([source.atoms, source.images], dim=1))
     assert float(((atoms @ found.T).max(1).values >= 0.95).float().mean()) >= 0.95
