@@ -143,9 +143,7 @@ def test_a_subsample_of_everything_is_the_exact_mean(tiny: Model, run: Run, tmp_
         assert ours.mean.mean == pytest.approx(theirs.mean.mean, abs=1e-4)
         assert ours.baseline.mean == pytest.approx(theirs.baseline.mean, abs=1e-4)
         for row in rows:
-            assert row[f"{name}_dp"] == pytest.approx(
-                row[f"{name}_raw"] - ours.baseline.mean, abs=1e-4
-            )
+            assert row[f"{name}_dp"] == pytest.approx(row[f"{name}_raw"] - ours.baseline.mean, abs=1e-4)
 
 
 CHARACTERS = ("evil", "sycophantic", "hallucinating")

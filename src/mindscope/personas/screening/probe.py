@@ -10,10 +10,10 @@ from torch import Tensor
 
 from mindscope.errors import DataError
 from mindscope.features import Direction
+from mindscope.features.turns import Packed
 from mindscope.models import Model, Project, Read
 from mindscope.models.rows import Where
 from mindscope.personas.screening.config import ScreenConfig
-from mindscope.personas.screening.turns import Packed
 from mindscope.personas.vectors import PersonaVectors
 
 DEPTH = 0.55

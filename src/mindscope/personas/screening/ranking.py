@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mindscope.data import Record
+from mindscope.features.turns import packed
 from mindscope.models import Model
 from mindscope.models.text import token_texts
 from mindscope.personas.screening.base import Origin
 from mindscope.personas.screening.probe import Probe
 from mindscope.personas.screening.results import Ranked
 from mindscope.personas.screening.scores import Calibration, WindowScores
-from mindscope.personas.screening.turns import answers_in, packed, turn_rows
+from mindscope.personas.screening.turns import answer_rows, answers_in
 from mindscope.personas.screening.windows import Windows
 
 
@@ -98,7 +99,7 @@ def _with_text(
     percentile: float,
 ) -> Ranked:
     conversation = record.conversation()
-    row = turn_rows(model, conversation)[candidate.turn]
+    row = answer_rows(model, conversation)[candidate.turn]
     (tokens,) = probe.tokens(model, packed([row]))
     heat = tokens[row.prompt :, trait].double() - candidate.baseline
     question = conversation.messages[answers_in(conversation)[candidate.turn] - 1]["content"]

@@ -12,7 +12,7 @@ from mindscope.store.files import replacing
 if TYPE_CHECKING:
     import pyarrow as pa
 
-GROUP = 16_384
+GROUP = 4_096
 """Rows of a row group: large enough to compress well, small enough to be read alone."""
 
 

@@ -1,22 +1,9 @@
-"""The assistant turns of a conversation as rows, and as few forward passes as give the same activations."""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
+"""The assistant turns of a conversation as rows, and what of a conversation cannot be scored."""
 
 from mindscope.data import Conversation
 from mindscope.errors import DataError
+from mindscope.features.turns import turn_rows
 from mindscope.models import Message, Model, Row
-
-Span = tuple[int, int]
-"""Where a turn's answer begins and ends in a row: `ids[begin:end]`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """One row to read, and the turns whose activations it holds."""
-
-    row: Row
-    spans: tuple[Span, ...]
 
 
 def answers_in(conversation: Conversation) -> list[int]:
@@ -37,38 +24,20 @@ def answers_in(conversation: Conversation) -> list[int]:
     return found
 
 
-def turn_rows(model: Model, conversation: Conversation) -> list[Row]:
+def answer_rows(model: Model, conversation: Conversation) -> list[Row]:
     """One row per assistant turn: all that was said before as the prompt, the turn as the answer.
 
     Raises:
         DataError: what :func:`answers_in` says, or the conversation does not fit the model.
         ModelError: the chat template refuses the conversation.
     """
-    messages: list[Message] = [
-        {"role": turn["role"], "content": turn["content"]} for turn in conversation.messages
-    ]
     answers = answers_in(conversation)
-    rows = [model.chat(messages[:index], messages[index]["content"]) for index in answers]
+    messages: list[Message] = [
+        {"role": turn["role"], "content": turn["content"]}
+        for turn in conversation.messages[: answers[-1] + 1]
+    ]
+    rows = turn_rows(model, messages)
     for index, row in zip(answers, rows, strict=True):
-        if not 0 < row.prompt < len(row):
-            raise DataError(f"messages[{index}] or the prompt before it has no tokens in this model")
-    longest, most = max(map(len, rows)), model.context_length
-    if most is not None and longest > most:
-        raise DataError(f"{longest} tokens, but the model takes {most}: shorten the conversation")
+        if len(row) == row.prompt:
+            raise DataError(f"messages[{index}] has no tokens in this model")
     return rows
-
-
-def packed(rows: Sequence[Row]) -> list[Packed]:
-    """The turns of one conversation, packed into the longest of them where ids allow it exactly.
-
-    A causal model gives a token the same activations whatever follows it. So where one turn's ids, prompt and
-    answer, begin the next turn's prompt, the next row holds them too. Where a template writes earlier turns
-    in another way (it drops their reasoning, or tokens merge across the seam) they keep rows of their own.
-    """
-    groups: list[list[Row]] = []
-    for row in rows:
-        if groups and row.ids[: len(groups[-1][-1])] == groups[-1][-1].ids:
-            groups[-1].append(row)
-        else:
-            groups.append([row])
-    return [Packed(group[-1], tuple((row.prompt, len(row)) for row in group)) for group in groups]

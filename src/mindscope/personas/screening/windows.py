@@ -10,13 +10,14 @@ from torch import Tensor
 
 from mindscope.data import Record
 from mindscope.errors import DataError, ModelError
+from mindscope.features.turns import packed
 from mindscope.models import Model, Row
 from mindscope.personas.answers import derived_seed, digest
 from mindscope.personas.screening.base import BaseAnswers, Own
 from mindscope.personas.screening.config import ScreenConfig
 from mindscope.personas.screening.probe import Probe
 from mindscope.personas.screening.source import Source
-from mindscope.personas.screening.turns import answers_in, packed, turn_rows
+from mindscope.personas.screening.turns import answer_rows, answers_in
 from mindscope.store import Run
 
 Report = Callable[[int, int, str], None]
@@ -137,7 +138,7 @@ class Windows:
         for record in window:
             try:
                 conversation = record.conversation()
-                samples.append((record, _id(conversation.meta), turn_rows(self.model, conversation)))
+                samples.append((record, _id(conversation.meta), answer_rows(self.model, conversation)))
             except (DataError, ModelError) as error:
                 located = self.source.located(record, error)
                 if self.config.on_error == "refuse":
