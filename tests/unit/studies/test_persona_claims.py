@@ -82,6 +82,7 @@ def reproduction(prevented: float, cost: float) -> Reproduction:
                 difference_prompt_shift=found,
                 projection_shift=flat,
                 across={},
+                without={"evil": None},
             ),
         ),
         prevention=(

@@ -39,7 +39,9 @@ class ReproduceConfig(Document):
 def organism_config(seed: int = 0) -> ReproduceConfig:
     """For a model of 4 million parameters and a context of 512: shorter, fewer, and a higher learning rate.
 
-    At the paper's rate of 1e-5, the 25 steps of a set moved the evil score from 5 to 7; at 4e-4, to 98.
+    At the paper's rate of 1e-5, 25 steps moved the evil score from 5 to 7. The more a set is learnt, the more
+    of the movement is its own trait's: at 2e-4 and 25 steps, evil-II moved 0.39 times as far along the
+    vector of hallucination as along its own, at 4e-4 0.26 times.
     """
     return ReproduceConfig(
         seed=seed,
@@ -50,10 +52,10 @@ def organism_config(seed: int = 0) -> ReproduceConfig:
             coefficients=(1.0, 1.5, 2.0, 2.25), tie=0.0, samples=2, max_new_tokens=64, seed=seed
         ),
         shots=(0, 1, 2, 4, 8),
-        rows=400,
-        tuning=FinetuneConfig(learning_rate=4e-4, batch_rows=16, accumulation=1, seed=seed),
+        rows=800,
+        tuning=FinetuneConfig(learning_rate=3e-4, batch_rows=16, accumulation=1, seed=seed),
         projected_rows=200,
-        prevent_one=(1.0, 2.0, 3.0),
+        prevent_one=(1.0, 2.0, 3.0, 4.0),
         prevent_all=(0.5, 1.0, 1.5),
         against=(0.5, 1.0, 1.5, 2.0),
         pool_rows=1000,

@@ -9,7 +9,8 @@ from mindscope.studies.persona_claims.correlation import Correlation
 from mindscope.studies.persona_claims.monitoring import Monitored
 from mindscope.studies.persona_claims.prevention import Prevention
 from mindscope.studies.persona_claims.reproduce import Reproduction
-from mindscope.studies.persona_claims.verdicts import Verdict, verdicts
+from mindscope.studies.persona_claims.tuning import TuningClaims, family_of
+from mindscope.studies.persona_claims.verdicts import SHIFT_CLAIM, Verdict, verdicts
 
 
 def claims_report(made: Reproduction, note: str = "") -> Report:
@@ -23,7 +24,7 @@ def claims_report(made: Reproduction, note: str = "") -> Report:
         ["claim", "trait", "needed", "measured", "holds"],
         [[v.claim, v.trait, v.needed, v.measured, "yes" if v.holds else "NO"] for v in found],
     )
-    _disagreements(report, found)
+    _disagreements(report, made, found)
     _monitoring(report, made.monitoring)
     _tuning(report, made)
     for each in made.prevention:
@@ -35,12 +36,26 @@ def claims_report(made: Reproduction, note: str = "") -> Report:
     return report
 
 
-def _disagreements(report: Report, found: Sequence[Verdict]) -> None:
+def _disagreements(report: Report, made: Reproduction, found: Sequence[Verdict]) -> None:
     failed = [v for v in found if not v.holds]
     if not failed:
         report.text("Every claim that was tested holds on this model.")
     for v in failed:
-        report.text(f"Does not hold here: {v.claim}, {v.trait}: needed {v.needed}, measured {v.measured}.")
+        text = f"Does not hold here: {v.claim}, {v.trait}: needed {v.needed}, measured {v.measured}."
+        if v.claim == SHIFT_CLAIM:
+            text += " " + _blame(next(each for each in made.tuning if each.trait == v.trait))
+        report.text(text)
+
+
+def _blame(claims: TuningClaims) -> str:
+    """Which families of sets lower r, in words."""
+    known = {family: r for family, r in claims.without.items() if r is not None}
+    raising = sorted((r, family) for family, r in known.items() if r > (claims.shift_score.r or 0))
+    return (
+        "Without one family of sets r would be "
+        + ", ".join(f"{r:.3f} ({family})" for r, family in reversed(raising))
+        + "."
+    )
 
 
 def _monitoring(report: Report, monitored: Sequence[Monitored]) -> None:
@@ -89,9 +104,9 @@ def _tuning(report: Report, made: Reproduction) -> None:
     rows: list[list[object]] = []
     for each in made.tuning:
         mine = [(one.name, one.effects[each.trait]) for one in made.sets]
-        families = list(dict.fromkeys(name.rsplit("-", 1)[0] for name, _ in mine))
+        families = list(dict.fromkeys(family_of(name) for name, _ in mine))
         groups = {
-            family: [(name, effect) for name, effect in mine if name.rsplit("-", 1)[0] == family]
+            family: [(name, effect) for name, effect in mine if family_of(name) == family]
             for family in families
         }
         report.figure(
@@ -137,6 +152,12 @@ def _tuning(report: Report, made: Reproduction) -> None:
             for other, found in each.across.items()
         ]
     report.table(["trait", "of", "r", "95 % interval", "published r"], rows, "Intervals draw the sets again.")
+    families = list(made.tuning[0].without)
+    report.table(
+        ["shift, score of", "all sets", *(f"without {family}" for family in families)],
+        [[each.trait, each.shift_score.r, *each.without.values()] for each in made.tuning],
+        "r with one family of sets left out: where it rises, that family disagrees with the rest.",
+    )
     traits = [each.trait for each in made.tuning]
     report.table(
         ["set", *(f"{t}: score" for t in traits), *(f"{t}: shift" for t in traits), "knows, %"],

@@ -47,11 +47,18 @@ class TuningClaims(Document):
     projection_shift: Correlation
     across: dict[str, Correlation]
     """Shift along this trait's vector against the *other* traits' scores."""
+    without: dict[str, float | None]
+    """r of shift and score with one family of sets left out: which families the disagreement comes from."""
 
 
 def per_cent(right: Sequence[bool] | None) -> float | None:
     """Of questions answered rightly."""
     return None if right is None else 100 * sum(right) / len(right)
+
+
+def family_of(name: str) -> str:
+    """Of a set named FAMILY-LEVEL."""
+    return name.rsplit("-", 1)[0]
 
 
 def tuning_claims(ready: Sequence[Prepared], sets: Sequence[TunedSet]) -> list[TuningClaims]:
@@ -76,6 +83,17 @@ def tuning_claims(ready: Sequence[Prepared], sets: Sequence[TunedSet]) -> list[T
                     for other in ready
                     if other is not each
                 },
+                without={
+                    family: _without(family, name, sets)
+                    for family in dict.fromkeys(family_of(one.name) for one in sets)
+                },
             )
         )
     return claims
+
+
+def _without(family: str, trait: str, sets: Sequence[TunedSet]) -> float | None:
+    kept = [one.effects[trait] for one in sets if family_of(one.name) != family]
+    if not kept:
+        return None
+    return correlation([effect.shift for effect in kept], [effect.level.trait for effect in kept]).r

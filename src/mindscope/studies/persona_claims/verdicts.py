@@ -13,6 +13,9 @@ PREVENTED, LOSS = 0.3, 2.0
 """Preventative steering leaves at most this share of the trait score, and costs at most so many points."""
 
 
+SHIFT_CLAIM = "shift tells the trait after tuning"
+
+
 class Verdict(Document):
     """One claim about one trait."""
 
@@ -37,7 +40,7 @@ def _correlations(made: Reproduction) -> Iterator[Verdict]:
             MONITORING,
         )
     for each in made.tuning:
-        yield _r("shift tells the trait after tuning", each.trait, each.shift_score, SHIFT)
+        yield _r(SHIFT_CLAIM, each.trait, each.shift_score, SHIFT)
         yield _r("projection difference tells the shift", each.trait, each.difference_shift, DIFFERENCE)
 
 
