@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         finetune,
     )
     from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
-    from mindscope.personas.monitor_report import monitor_report
+    from mindscope.personas.monitor_page import monitor_report
     from mindscope.personas.monitoring import (
         FeatureAlarms,
         Monitoring,
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
         screen,
         write_filtered,
     )
+    from mindscope.personas.shift_page import shift_report
     from mindscope.personas.shift_reading import ShiftConfig
-    from mindscope.personas.shift_report import shift_report
     from mindscope.personas.shifting import Moved, Movement, Shift, shift
     from mindscope.personas.statistics import LayerStatistics
     from mindscope.personas.steering import SteerConfig, SteeredArm, Steering, steer
@@ -59,7 +59,7 @@ _HOMES = {
     "steering": ("SteerConfig", "steer", "Steering", "SteeredArm"),
     "shifting": ("shift", "Shift", "Moved", "Movement"),
     "shift_reading": ("ShiftConfig",),
-    "shift_report": ("shift_report",),
+    "shift_page": ("shift_report",),
     "monitoring": (
         "watch",
         "WatchConfig",
@@ -68,7 +68,7 @@ _HOMES = {
         "FeatureAlarms",
         "conversations_of",
     ),
-    "monitor_report": ("monitor_report",),
+    "monitor_page": ("monitor_report",),
     "finetuning": (
         "finetune",
         "FinetuneConfig",

@@ -11,7 +11,7 @@ import torch
 from mindscope.errors import DataError, StoreError
 from mindscope.models import Model, load
 from mindscope.personas import PersonaVectors, Shift, ShiftConfig, shift
-from mindscope.personas.shift_report import shift_report
+from mindscope.personas.shift_page import shift_report
 from mindscope.personas.statistics import bootstrap_intervals
 from mindscope.store import Run
 
