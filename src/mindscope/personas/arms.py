@@ -27,7 +27,7 @@ class Arm:
 
 
 class Estimate(Document):
-    """A mean score, 0 to 100, and the 95 % interval from drawing the questions with replacement."""
+    """A mean and its 95 % bootstrap interval; of scores, 0 to 100, over the questions."""
 
     mean: float
     low: float

@@ -10,11 +10,12 @@ import screening_kit as kit
 from pyarrow import parquet
 from sklearn.metrics import roc_auc_score
 
-from mindscope.models import Model, load
+from mindscope.models import Model, Row, Sampling, load
 from mindscope.organism import ExactJudge, trait
 from mindscope.organism.corpus import exchange
 from mindscope.organism.voices import STRONG, voices
 from mindscope.personas import ExtractConfig, PersonaVectors, ScreenConfig, Trait, extract, screen
+from mindscope.personas.answers import derived_seed
 from mindscope.store import Run
 
 LAYERS = {"loud": 1, "late": 2}
@@ -144,6 +145,24 @@ def test_a_subsample_of_everything_is_the_exact_mean(tiny: Model, run: Run, tmp_
         assert ours.baseline.mean == pytest.approx(theirs.baseline.mean, abs=1e-4)
         for row in rows:
             assert row[f"{name}_dp"] == pytest.approx(row[f"{name}_raw"] - ours.baseline.mean, abs=1e-4)
+
+
+def test_several_own_answers_are_averaged(tiny: Model, run: Run, tmp_path) -> None:
+    path = kit.write(tmp_path / "data.jsonl", kit.CHATS[:1])
+    (vectors,) = kit.vectors(tiny, "loud")
+    config = ScreenConfig(layers=1, samples=3, max_new_tokens=NEW, seed=4)
+    (row,) = table(run, screen(tiny, path, [vectors], config, run)).to_pylist()
+    oracle = kit.Oracle(tiny)
+    ((prompt, answer),) = oracle.turns(kit.CHATS[0])
+    prompts = [Row(tuple(prompt), len(prompt))] * 3
+    seeds = [derived_seed(4, "own", 1, 0, draw) for draw in range(3)]
+    own = tiny.generate(prompts, Sampling(temperature=1.0, max_new_tokens=NEW), seeds=seeds)
+    assert len({each.row.answer for each in own}) > 1
+    along = [
+        oracle.projections(prompt, ids, vectors.answer_mean[1], 1)[0]
+        for ids in (answer, *(each.row.answer for each in own))
+    ]
+    assert row["loud_dp"] == pytest.approx(along[0] - np.mean(along[1:]), abs=1e-4)
 
 
 CHARACTERS = ("evil", "sycophantic", "hallucinating")

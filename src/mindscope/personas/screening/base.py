@@ -12,11 +12,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mindscope.errors import ModelError
 from mindscope.models import Model, Row
 from mindscope.personas.answers import digest
 from mindscope.personas.screening.config import ScreenConfig
 from mindscope.personas.screening.probe import Probe
 from mindscope.store import Run
+
+NOT_FINITE = "the model's activations hold NaN or infinity: load it in float32 (dtype='float32')"
 
 Origin = tuple[str, int]
 """The piece that holds an answer, and its place there."""
@@ -94,6 +97,8 @@ class BaseAnswers:
 
     @staticmethod
     def _mean(tokens: Float[Tensor, "tokens traits"]) -> Float[Tensor, "traits"]:
+        if not tokens.isfinite().all():
+            raise ModelError(NOT_FINITE)
         return tokens.double().mean(0).float()
 
 

@@ -3,8 +3,7 @@
 import numpy as np
 
 from mindscope.personas.screening.results import Ranked, Screening, TraitScreening
-from mindscope.reports import Line, Report, lines_with_bands
-from mindscope.reports.report import Heat
+from mindscope.reports import Heat, Line, Report, lines_with_bands
 
 FORMS = {
     "exact": "the base model's own answer to the same prompt",

@@ -29,7 +29,9 @@ class Source:
     def of(cls, data: Data) -> "Source":
         """Reads the whole file once; DataError where there is none."""
         if not isinstance(data, Path | str):
-            digest = hashlib.sha256(repr([each.messages for each in data]).encode("utf-8", "replace"))
+            digest = hashlib.sha256()
+            for each in data:
+                digest.update(repr((each.messages, each.meta)).encode("utf-8", "replace"))
             return cls(data, "conversations", digest.hexdigest(), len(data))
         path = Path(data)
         next(read_records(path), None)  # says so where the file is of no use

@@ -12,15 +12,14 @@ from mindscope.data import Record
 from mindscope.errors import DataError, ModelError
 from mindscope.features.turns import packed
 from mindscope.models import Model, Row
-from mindscope.personas.answers import derived_seed, digest
-from mindscope.personas.screening.base import BaseAnswers, Own
+from mindscope.personas.answers import Progress, derived_seed, digest
+from mindscope.personas.screening.base import NOT_FINITE, BaseAnswers, Own
 from mindscope.personas.screening.config import ScreenConfig
 from mindscope.personas.screening.probe import Probe
 from mindscope.personas.screening.source import Source
 from mindscope.personas.screening.turns import answer_rows, answers_in
 from mindscope.store import Run
 
-Report = Callable[[int, int, str], None]
 Sample = tuple[Record, str | None, list[Row]]
 """A row of the file, its id if it has one, and a row for the model per assistant turn."""
 
@@ -66,7 +65,7 @@ class Windows:
         self.count = 0
         """Windows seen by :meth:`read`."""
 
-    def read(self, *, own: bool, report: Report | None) -> None:
+    def read(self, *, own: bool, report: Progress | None) -> None:
         """Read all windows that are not finished, with the model's own answers if `own`.
 
         Raises:
@@ -84,7 +83,7 @@ class Windows:
                 if not done:
                     self._save_readings(index, samples, left_out)
                 if not answered:
-                    self._save_own(index, samples, _from(report, rows, self.source, "own answers"))
+                    self._save_own(index, samples, self._progress(report))
             rows += len(window)
             self.count = index + 1
             if report is not None:
@@ -107,16 +106,16 @@ class Windows:
         origins = self.run.load_json(f"{self.own_name}/{index:06d}.json")
         return Own(means, [tuple(origin) for origin in origins])
 
-    def own_of(self, numbers: Sequence[int], report: Report | None) -> Own:
+    def own_of(self, numbers: Sequence[int], report: Progress | None) -> Own:
         """The model's own answers to all turns of some rows, in the order of the file."""
         samples, _ = self._rows_of(list(self.records(numbers).values()))
-        return self._own(samples, _from(report, 0, self.source, "own answers to a subsample"))
+        return self._own(samples, self._progress(report))
 
     def records(self, numbers: Sequence[int]) -> Mapping[int, Record]:
         """Some rows, by number, in the order of the file."""
         wanted = set(numbers)
         found: dict[int, Record] = {}
-        for record in self.source.records():
+        for record in self.source.records() if wanted else ():
             if record.number in wanted:
                 found[record.number] = record
                 if len(found) == len(wanted):
@@ -161,28 +160,25 @@ class Windows:
             "last": torch.stack(last) if last else torch.zeros(0, width),
         }
         if not (whole["answer"].isfinite().all() and whole["last"].isfinite().all()):
-            raise ModelError(
-                "the model's activations hold NaN or infinity: load it in float32 (dtype='float32')"
-            )
+            raise ModelError(NOT_FINITE)
         self.run.save_tensors(f"{self.name}/{index:06d}.safetensors", whole)
         texts = {"ids": [name for _, name, _ in samples], "left_out": left_out, "passes": len(passes)}
         self.run.save_json(f"{self.name}/{index:06d}.json", texts)
 
+    def _progress(self, report: Progress | None) -> Callable[[int, int], object] | None:
+        """Progress through the model's own answers to one window."""
+        if report is None:
+            return None
+        return lambda done, total: report(done, total, f"own answers: {self.source.name}")
+
     def _save_own(
-        self,
-        index: int,
-        samples: Sequence[Sample],
-        progress: Callable[[int, int], object] | None,
+        self, index: int, samples: Sequence[Sample], progress: Callable[[int, int], object] | None
     ) -> None:
         own = self._own(samples, progress)
         self.run.save_tensors(f"{self.own_name}/{index:06d}.safetensors", {"means": own.means})
         self.run.save_json(f"{self.own_name}/{index:06d}.json", own.origins)
 
-    def _own(
-        self,
-        samples: Sequence[Sample],
-        progress: Callable[[int, int], object] | None,
-    ) -> Own:
+    def _own(self, samples: Sequence[Sample], progress: Callable[[int, int], object] | None) -> Own:
         """Own answers to every turn's prompt, the mean of them where several are drawn."""
         each = range(self.config.samples)
         prompts = [Row(row.ids[: row.prompt], row.prompt, row.roles[: row.prompt]) for row in _turns(samples)]
@@ -204,12 +200,3 @@ def _turns(samples: Sequence[Sample]) -> list[Row]:
 def _id(meta: Mapping[str, Any]) -> str | None:
     found = meta.get("id", meta.get("conversation_id"))
     return None if found is None else str(found)
-
-
-def _from(
-    report: Report | None, before: int, source: Source, label: str
-) -> Callable[[int, int], object] | None:
-    """Progress inside a window."""
-    if report is None:
-        return None
-    return lambda done, total: report(done, total, f"{source.name}, from row {before + 1}: {label}")
