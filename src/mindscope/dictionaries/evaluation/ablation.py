@@ -1,0 +1,129 @@
+"""Which latents carry a concept: spurious correlation removal and targeted probe perturbation.
+
+Both ablate the n latents with the largest effect on a probe and look what probes can still tell (SAEBench,
+arXiv 2503.09532, after Karvonen et al. 2024, arXiv 2411.18895, and SHIFT, arXiv 2403.19647). The effect of a
+latent is the difference of its mean activations between the classes times the probe's product with its
+decoder row. The reconstruction's error stays in the activations.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mindscope.dictionaries.evaluation.pooled import Pooled
+from mindscope.dictionaries.evaluation.probing import LEAST, mean_differences, probe, tasks
+from mindscope.errors import DataError
+
+NS = (2, 5, 10, 20, 50, 100)
+
+
+@dataclass(frozen=True, slots=True)
+class Perturbation:
+    """Targeted probe perturbation, by how many latents were ablated for each class.
+
+    Attributes:
+        score: `targeted` less `others`; 1 would be a perfect disentanglement, with probes that lose all.
+        targeted: how much accuracy the probe of the class loses, the mean over classes.
+        others: how much the probes of the other classes lose.
+    """
+
+    score: dict[int, float]
+    targeted: dict[int, float]
+    others: dict[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Spurious correlation removal, by how many latents were ablated.
+
+    Attributes:
+        score: (changed - original) / (clean - original); 0 where the clean probe is no better.
+        changed: accuracy of the biased probe after the ablation.
+        original: before it.
+        clean: accuracy of a probe that was trained on balanced data.
+    """
+
+    score: dict[int, float]
+    changed: dict[int, float]
+    original: float
+    clean: float
+
+
+def perturb(
+    pooled: Pooled, decoder: np.ndarray, labels: Sequence[str], *, seed: int = 0, ns: Sequence[int] = NS
+) -> Perturbation:
+    """TPP: ablate the latents of one class, and see which probes lose. `decoder` is `[latents, d_out]`."""
+    found = tasks(labels, seed)
+    probes, before, effects = [], [], []
+    for task in found:
+        one = probe(pooled.activations[task.train], task.train_labels)
+        probes.append(one)
+        before.append(one.score(pooled.activations[task.test], task.test_labels))
+        difference = mean_differences(pooled.latents[task.train], task.train_labels)
+        effects.append(difference.clip(min=0) * (decoder @ one.coef_[0]))
+    targeted, others = {}, {}
+    for n in ns:
+        lost = np.zeros((len(found), len(found)))
+        for i, effect in enumerate(effects):
+            gone = strongest(effect, n)
+            for j, task in enumerate(found):
+                x = pooled.take(task.test).without(gone, decoder)
+                lost[i, j] = before[j] - probes[j].score(x, task.test_labels)
+        own = np.eye(len(found), dtype=bool)
+        targeted[n], others[n] = float(lost[own].mean()), float(lost[~own].mean())
+    return Perturbation({n: targeted[n] - others[n] for n in ns}, targeted, others)
+
+
+def remove(
+    pooled: Pooled,
+    decoder: np.ndarray,
+    wanted: Sequence[bool],
+    spurious: Sequence[bool],
+    *,
+    seed: int = 0,
+    ns: Sequence[int] = NS,
+) -> Removal:
+    """SCR: a probe learns the wanted concept where it always comes with a spurious one; take that out.
+
+    The biased probe sees texts with both concepts or none. The clean probe, and the one of the spurious
+    concept whose latents are ablated, see as many texts of all four combinations.
+
+    Raises:
+        DataError: one of the four combinations has too few texts.
+    """
+    want, other = np.asarray(wanted, bool), np.asarray(spurious, bool)
+    draw = np.random.default_rng(seed)
+    cells = [draw.permutation(np.flatnonzero((want == a) & (other == b))) for a in (1, 0) for b in (1, 0)]
+    size = min(map(len, cells))
+    if size < LEAST:
+        raise DataError(
+            f"spurious correlation removal needs {LEAST} texts of each combination, one has {size}"
+        )
+    cut = max(1, round(0.3 * size))
+    test = np.concatenate([cell[:cut] for cell in cells])
+    balanced = np.concatenate([cell[cut:size] for cell in cells])
+    biased = np.concatenate([cells[0][cut:size], cells[3][cut:size]])
+    x = pooled.activations
+    bias = probe(x[biased], want[biased])
+    clean = float(probe(x[balanced], want[balanced]).score(x[test], want[test]))
+    original = float(bias.score(x[test], want[test]))
+    direction = probe(x[balanced], other[balanced]).coef_[0]
+    difference = mean_differences(pooled.latents[balanced], other[balanced].astype(int))
+    effect = np.abs(difference * (decoder @ direction))
+    changed = {
+        n: float(bias.score(pooled.take(test).without(strongest(effect, n), decoder), want[test])) for n in ns
+    }
+    room = clean - original
+    return Removal(
+        {n: (value - original) / room if room >= 0.001 else 0.0 for n, value in changed.items()},
+        changed,
+        original,
+        clean,
+    )
+
+
+def strongest(effect: np.ndarray, n: int) -> np.ndarray:
+    """The n latents with the largest effect, of those that have one."""
+    best = np.argsort(-effect, kind="stable")[:n]
+    return best[effect[best] != 0]

@@ -1,0 +1,226 @@
+"""An evaluation as a run: stopped anywhere, it goes on to the same result."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from mindscope.dictionaries.dictionary import Dictionary
+from mindscope.dictionaries.evaluation.ablation import perturb, remove
+from mindscope.dictionaries.evaluation.absorption import absorption
+from mindscope.dictionaries.evaluation.pooled import pool
+from mindscope.dictionaries.evaluation.probing import k_sparse
+from mindscope.dictionaries.evaluation.reconstruction import ReconstructionSums
+from mindscope.dictionaries.evaluation.recovered import Recovered, loss_sums
+from mindscope.dictionaries.evaluation.results import Evaluation, Labelled
+from mindscope.dictionaries.evaluation.rows import Tokens, read_sites
+from mindscope.dictionaries.evaluation.sparsity import Sparsity, active_counts
+from mindscope.errors import DataError
+from mindscope.models import Model, Row
+from mindscope.models.read import batches
+from mindscope.models.rows import Where
+from mindscope.store import Run
+
+Progress = Callable[[int, int, str], object]
+
+
+class EvaluateConfig(BaseModel):
+    """All that decides an evaluation, besides model, dictionaries and texts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    where: Where = "all"
+    """Which tokens are replaced and measured."""
+    skip: int = Field(default=0, ge=0)
+    """Tokens at the beginning of every row that are not."""
+    shard_rows: int = Field(default=64, ge=1)
+    """Rows between two pieces of the run."""
+    seed: int = 0
+    """Of the draws from labelled texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledText:
+    """A text with the class it belongs to, and perhaps a spurious one (see `ablation.remove`)."""
+
+    row: Row
+    label: str
+    spurious: bool | None = None
+
+
+def evaluate(
+    model: Model,
+    dictionaries: Mapping[str, Dictionary],
+    rows: Sequence[Row],
+    run: Run,
+    config: EvaluateConfig | None = None,
+    *,
+    labelled: Sequence[LabelledText] = (),
+    progress: Progress | None = None,
+) -> list[Evaluation]:
+    """Measure dictionaries on the same rows: sparsity, reconstruction, loss recovered, and on labelled texts.
+
+    Under `evaluate/NAME/` the run holds the pieces, the latents' densities and `evaluation.json`.
+
+    Raises:
+        DataError: a dictionary is of another model, no token counts, or too few labelled texts.
+    """
+    config = config or EvaluateConfig()
+    found = []
+    for name, dictionary in dictionaries.items():
+        job = _Job(model, dictionary.bind(model), name, rows, run, config, progress or _silent)
+        found.append(job.run_all(labelled))
+    return found
+
+
+def digest(rows: Sequence[Row]) -> str:
+    """A short name for exactly these rows: what a run's configuration says of its texts."""
+    found = hashlib.blake2b(digest_size=16)
+    for row in rows:
+        found.update(f"{row.prompt}:{','.join(map(str, row.ids))};".encode())
+    return found.hexdigest()
+
+
+class _Job:
+    """The evaluation of one dictionary."""
+
+    def __init__(
+        self,
+        model: Model,
+        dictionary: Dictionary,
+        name: str,
+        rows: Sequence[Row],
+        run: Run,
+        config: EvaluateConfig,
+        progress: Progress,
+    ) -> None:
+        self.model, self.dictionary, self.name, self.run = model, dictionary, name, run
+        self.rows, self.config, self.progress = rows, config, progress
+        self.tokens = Tokens(config.where, config.skip)
+        self.folder = f"evaluate/{name}"
+        size = config.shard_rows
+        self.shards = [list(rows[start : start + size]) for start in range(0, len(rows), size)]
+
+    def run_all(self, labelled: Sequence[LabelledText]) -> Evaluation:
+        for at, shard in enumerate(self.shards):
+            self._piece(f"reading/{at:04}.safetensors", lambda shard=shard: self._reading(shard))
+            self.progress(at + 1, len(self.shards), f"{self.name}: reading")
+        counts, sums, whole = self._added()
+        tokens = int(whole.total[0])
+        means = whole.mean / tokens
+        for at, shard in enumerate(self.shards):
+            self._piece(f"splicing/{at:04}.json", lambda shard=shard: self._splicing(shard, means.float()))
+            self.progress(at + 1, len(self.shards), f"{self.name}: splicing")
+        losses: dict[str, float] = {}
+        for at in range(len(self.shards)):
+            for key, value in self.run.load_json(f"{self.folder}/splicing/{at:04}.json").items():
+                losses[key] = losses.get(key, 0.0) + value
+        self.run.save_tensors(f"{self.folder}/density.safetensors", {"density": counts.double() / tokens})
+        result = Evaluation(
+            name=self.name,
+            kind=self.dictionary.kind,
+            activation=self.dictionary.activation,
+            latents=self.dictionary.n_latents,
+            tokens=tokens,
+            sparsity=Sparsity.of(counts, tokens),
+            reconstruction=whole.result(),
+            sites={
+                site.address: one.result() for site, one in zip(self.dictionary.writes, sums, strict=True)
+            },
+            recovered=Recovered.of(losses),
+            labelled=self._labelled(labelled) if labelled else None,
+        )
+        self.run.save_json(f"{self.folder}/evaluation.json", result.to_json())
+        return result
+
+    def _piece(self, name: str, make: Callable[[], Mapping[str, Any]]) -> None:
+        """Do a piece of the work, unless the run has it."""
+        name = f"{self.folder}/{name}"
+        if not self.run.has(name):
+            if name.endswith(".json"):
+                self.run.save_json(name, make())
+            else:
+                self.run.save_tensors(name, make())
+
+    def _reading(self, rows: Sequence[Row]) -> dict[str, Tensor]:
+        sides = read_sites(self.model, self.dictionary, rows, self.tokens)
+        read, target = map(torch.cat, sides)
+        read = read.to(self.dictionary.b_dec)
+        code = self.dictionary.encode(read)
+        written = self.dictionary.decode(code) + self.dictionary.skip(read)
+        whole = ReconstructionSums(self.dictionary.d_out)
+        whole.add(target, written)
+        found = {"counts": active_counts(code), "all.total": whole.total, "all.mean": whole.mean}
+        parts = zip(
+            self.dictionary.writes,
+            self.dictionary.split(target),
+            self.dictionary.split(written),
+            strict=True,
+        )
+        for index, (site, x, out) in enumerate(parts):
+            sums = ReconstructionSums(site.width)
+            sums.add(x, out)
+            found |= {f"{index}.total": sums.total, f"{index}.mean": sums.mean}
+        return found
+
+    def _added(self) -> tuple[Tensor, list[ReconstructionSums], ReconstructionSums]:
+        counts = torch.zeros(self.dictionary.n_latents, dtype=torch.int64)
+        sums = [ReconstructionSums(site.width) for site in self.dictionary.writes]
+        whole = ReconstructionSums(self.dictionary.d_out)
+        for at in range(len(self.shards)):
+            piece = self.run.load_tensors(f"{self.folder}/reading/{at:04}.safetensors")
+            counts += piece["counts"]
+            whole.merge(piece["all.total"], piece["all.mean"])
+            for index, one in enumerate(sums):
+                one.merge(piece[f"{index}.total"], piece[f"{index}.mean"])
+        if not whole.total[0]:
+            raise DataError("no token of these texts counts: give longer ones, or leave out fewer tokens")
+        return counts, sums, whole
+
+    def _splicing(self, rows: Sequence[Row], means: Tensor) -> dict[str, float]:
+        sums: dict[str, float] = {}
+        for batch in batches([len(row) for row in rows], self.model.pass_tokens):
+            found = loss_sums(self.model, self.dictionary, [rows[at] for at in batch], self.tokens, means)
+            sums = {key: sums.get(key, 0.0) + value for key, value in found.items()}
+        return sums
+
+    def _labelled(self, texts: Sequence[LabelledText]) -> Labelled:
+        labels = [text.label for text in texts]
+        mean, last = pool(
+            self.model,
+            self.dictionary,
+            [text.row for text in texts],
+            self.tokens,
+            progress=lambda done, total: self.progress(done, total, f"{self.name}: labelled texts"),
+        )
+        seed = self.config.seed
+        probing = k_sparse(mean, labels, seed=seed)
+        if len(self.dictionary.wiring) > 1 or len(self.dictionary.writes) > 1:
+            reason = "it writes several sites, on which one probe cannot be"
+            return Labelled(probing, left_out=dict.fromkeys(("TPP", "absorption", "SCR"), reason))
+        decoder = self.dictionary.coder.W_dec.detach().float().cpu().numpy()
+        left_out: dict[str, str] = {}
+        removal = None
+        flags = [text.spurious for text in texts]
+        names = sorted(set(labels))
+        if any(flag is None for flag in flags):
+            left_out["SCR"] = "the texts do not say which concept comes with the label by chance"
+        elif len(names) != 2:
+            left_out["SCR"] = f"it needs two labels, there are {len(names)}"
+        else:
+            wanted = [label == names[1] for label in labels]
+            removal = remove(mean, decoder, wanted, [bool(flag) for flag in flags], seed=seed)
+        return Labelled(
+            probing,
+            perturb(mean, decoder, labels, seed=seed),
+            absorption(last, decoder, labels, seed=seed),
+            removal,
+            left_out,
+        )
+
+
+def _silent(done: int, total: int, label: str) -> None: ...

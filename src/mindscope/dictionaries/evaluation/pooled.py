@@ -1,0 +1,81 @@
+"""Labelled texts as one vector each: the mean, or the last token, of activations and of latents."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix, vstack
+from torch import Tensor
+
+from mindscope.dictionaries.dictionary import Dictionary
+from mindscope.dictionaries.evaluation.rows import Tokens, read_sites
+from mindscope.errors import DataError
+from mindscope.models import Model, Row
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pooled:
+    """One vector a text.
+
+    Attributes:
+        activations: `[texts, d_out]`, what stands where the dictionary writes.
+        latents: `[texts, latents]`, sparse.
+    """
+
+    activations: np.ndarray
+    latents: csr_matrix
+
+    def take(self, chosen: np.ndarray) -> "Pooled":
+        """These texts, in this order."""
+        return Pooled(self.activations[chosen], self.latents[chosen])
+
+    def without(self, latents: np.ndarray, decoder: np.ndarray) -> np.ndarray:
+        """The activations less what these latents wrote: the reconstruction's error stays."""
+        return self.activations - self.latents[:, latents] @ decoder[latents]
+
+
+def pool(
+    model: Model,
+    dictionary: Dictionary,
+    rows: Sequence[Row],
+    tokens: Tokens,
+    *,
+    at_once: int = 64,
+    progress: Callable[[int, int], object] | None = None,
+) -> tuple[Pooled, Pooled]:
+    """The texts by the mean over their tokens that count, and by the last of these.
+
+    Raises:
+        DataError: a text has no token that counts.
+    """
+    found: list[list[Pooled]] = [[], []]
+    for start in range(0, len(rows), at_once):
+        batch = rows[start : start + at_once]
+        read, target = read_sites(model, dictionary, batch, tokens)
+        lengths = np.array([len(one) for one in read])
+        if not lengths.all():
+            raise DataError(f"text {start + int(lengths.argmin())} has no token that counts")
+        code = dictionary.encode(torch.cat(read).to(dictionary.b_dec))
+        rows_of = np.repeat(np.arange(len(batch)), lengths)
+        last = np.cumsum(lengths) - 1
+        token, latent = code.tokens.cpu().numpy(), code.indices.cpu().numpy()
+        values = code.values.detach().float().cpu().numpy()
+        shape = (len(batch), code.n_latents)
+        mean = csr_matrix((values / lengths[rows_of[token]], (rows_of[token], latent)), shape)
+        whole = csr_matrix((values, (token, latent)), (len(rows_of), code.n_latents))
+        found[0].append(Pooled(_stack([one.mean(0) for one in target]), mean))
+        found[1].append(Pooled(_stack([one[-1] for one in target]), whole[last]))
+        if progress is not None:
+            progress(start + len(batch), len(rows))
+    mean, last = (
+        Pooled(
+            np.concatenate([one.activations for one in parts]), csr_matrix(vstack([p.latents for p in parts]))
+        )
+        for parts in found
+    )
+    return mean, last
+
+
+def _stack(vectors: Sequence[Tensor]) -> np.ndarray:
+    return torch.stack(list(vectors)).float().cpu().numpy()

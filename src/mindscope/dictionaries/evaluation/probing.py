@@ -1,0 +1,109 @@
+"""Probes on few latents: k-sparse probing (arXiv 2305.01610, as in SAEBench, arXiv 2503.09532)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.sparse import csr_matrix, issparse
+from sklearn.linear_model import LogisticRegression
+
+from mindscope.dictionaries.evaluation.pooled import Pooled
+from mindscope.errors import DataError
+
+KS = (1, 2, 5)
+LEAST = 10
+"""A class with fewer texts is not probed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probing:
+    """Accuracy of probes that tell one class from the others, chance being 0.5; the mean over classes.
+
+    Attributes:
+        latents: by k, of a probe on the k latents whose means differ most between the classes.
+        neurons: the same with single dimensions of the activations, the baseline.
+        activations: of a probe on all dimensions, the upper bound.
+        classes: by class, the accuracies on latents by k.
+    """
+
+    latents: dict[int, float]
+    neurons: dict[int, float]
+    activations: float
+    classes: dict[str, dict[int, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """One class against the others, as many of both, parted into training and test."""
+
+    name: str
+    train: np.ndarray
+    train_labels: np.ndarray
+    test: np.ndarray
+    test_labels: np.ndarray
+
+
+def tasks(labels: Sequence[str], seed: int, held_out: float = 0.3) -> list[Task]:
+    """A balanced task for each class, with a part of every class held out for the test.
+
+    Raises:
+        DataError: there are not two classes of `LEAST` texts.
+    """
+    given = np.asarray(labels)
+    names, found = np.unique(given, return_counts=True)
+    names = [str(name) for name, count in zip(names, found, strict=True) if count >= LEAST]
+    if len(names) < 2:
+        raise DataError(f"probing needs two classes with {LEAST} texts each, {len(names)} have so many")
+    draw = np.random.default_rng(seed)
+    order = draw.permutation(len(given))
+    testing = np.zeros(len(given), bool)
+    for name in names:
+        mine = order[given[order] == name]
+        testing[mine[: max(1, round(held_out * len(mine)))]] = True
+    result = []
+    for name in names:
+        parts = []
+        for side in (~testing, testing):
+            positive = order[side[order] & (given[order] == name)]
+            negative = order[side[order] & (given[order] != name)]
+            size = min(len(positive), len(negative))
+            chosen = np.concatenate([positive[:size], negative[:size]])
+            parts += [chosen, np.repeat([1, 0], size)]
+        result.append(Task(name, *parts))
+    return result
+
+
+def probe(x: np.ndarray | csr_matrix, labels: np.ndarray) -> LogisticRegression:
+    """A logistic regression with an L2 penalty, C = 1."""
+    return LogisticRegression(max_iter=1000).fit(x, labels)
+
+
+def mean_differences(x: np.ndarray | csr_matrix, labels: np.ndarray) -> np.ndarray:
+    """By column: the mean of the positive texts less that of the negative ones."""
+    difference = x[labels == 1].mean(axis=0) - x[labels == 0].mean(axis=0)
+    return np.asarray(difference).ravel()
+
+
+def k_sparse(pooled: Pooled, labels: Sequence[str], *, seed: int = 0, ks: Sequence[int] = KS) -> Probing:
+    """See `Probing`. Raises DataError as `tasks` does."""
+    latents: dict[str, dict[int, float]] = {}
+    neurons: dict[str, dict[int, float]] = {}
+    whole = []
+    for task in tasks(labels, seed):
+        for x, found in ((pooled.latents, latents), (pooled.activations, neurons)):
+            best = np.argsort(-np.abs(mean_differences(x[task.train], task.train_labels)), kind="stable")
+            found[task.name] = {k: _accuracy(_columns(x, best[:k]), task) for k in ks}
+        whole.append(_accuracy(pooled.activations, task))
+    return Probing(_mean(latents, ks), _mean(neurons, ks), float(np.mean(whole)), latents)
+
+
+def _columns(x: np.ndarray | csr_matrix, chosen: np.ndarray) -> np.ndarray:
+    return x[:, chosen].toarray() if issparse(x) else x[:, chosen]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _accuracy(x: np.ndarray, task: Task) -> float:
+    return float(probe(x[task.train], task.train_labels).score(x[task.test], task.test_labels))
+
+
+def _mean(found: dict[str, dict[int, float]], ks: Sequence[int]) -> dict[int, float]:
+    return {k: float(np.mean([one[k] for one in found.values()])) for k in ks}

@@ -1,0 +1,114 @@
+"""The page of an evaluation: one table, and figures over the sweep of sparsities."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mindscope.dictionaries.evaluation.results import Evaluation
+from mindscope.reports import Points, Report, scatter
+
+FORMULAS = (
+    "CE recovered is (CE zero − CE spliced) / (CE zero − CE clean): 1 where the dictionary in the model's "
+    "place costs nothing, 0 where it is as bad as zeros. KL recovered is 1 − KL(clean ‖ spliced) / KL(clean "
+    "‖ zero). “(mean)” compares with mean activations instead of zeros, which is harder. Explained variance "
+    "is 1 − mean squared error / mean squared distance from the mean. Dead latents were silent on all "
+    "tokens, dense ones active on more than a tenth."
+)
+
+
+def evaluation_report(found: Sequence[Evaluation], facts: Mapping[str, Any], note: str = "") -> Report:
+    """A report on dictionaries that were measured on the same texts."""
+    report = Report("Dictionaries", f"{len(found)} measured on {found[0].tokens:,} tokens")
+    if note:
+        report.note(note)
+    rows = [one.row() for one in found]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    report.section("How good they are", FORMULAS)
+    report.table(columns, [[row.get(name) for name in columns] for row in rows])
+    groups = _sweeps(found)
+    if groups:
+        report.section(
+            "Over sparsities", "Each line is one site; its points differ in how many latents fire."
+        )
+        for name, value in (
+            ("explained variance", lambda one: one.reconstruction.explained_variance),
+            ("CE recovered", lambda one: one.recovered.ce_recovered),
+        ):
+            report.figure(_figure(groups, name, value), f"{name} by L0")
+    several = [one for one in found if len(one.sites) > 1]
+    for one in several:
+        report.section(f"{one.name} by site")
+        report.table(
+            ["site", "explained variance", "MSE", "cosine", "norm ratio"],
+            [[site, r.explained_variance, r.mse, r.cosine, r.norm_ratio] for site, r in one.sites.items()],
+        )
+    report.section("Losses", "In nats a token.")
+    report.table(
+        ["dictionary", "clean", "spliced", "zeros", "means", "KL spliced", "KL zeros", "KL means"],
+        [
+            [one.name, r.ce_clean, r.ce_spliced, r.ce_zero, r.ce_mean, r.kl_spliced, r.kl_zero, r.kl_mean]
+            for one in found
+            for r in (one.recovered,)
+        ],
+    )
+    for one in found:
+        if one.labelled is not None:
+            _labelled(report, one)
+    report.section("Where this comes from").facts(facts)
+    return report
+
+
+def _sweeps(found: Sequence[Evaluation]) -> dict[str, list[Evaluation]]:
+    """Dictionaries of the same site in order of L0, where there are several of a site."""
+    groups: dict[str, list[Evaluation]] = {}
+    for one in sorted(found, key=lambda each: each.sparsity.l0):
+        groups.setdefault(f"{one.kind} {' '.join(one.sites)}", []).append(one)
+    return {name: group for name, group in groups.items() if len(group) > 1}
+
+
+def _figure(groups: Mapping[str, Sequence[Evaluation]], ylabel: str, value: Any) -> Any:
+    """One line a group, of its dictionaries' points over L0."""
+    points = [
+        Points(name, [one.sparsity.l0 for one in group], [value(one) for one in group])
+        for name, group in groups.items()
+    ]
+    return scatter(points, "L0", ylabel, fit=False, joined=True)
+
+
+def _labelled(report: Report, one: Evaluation) -> None:
+    of = one.labelled
+    assert of is not None
+    report.section(
+        f"{one.name} on labelled texts",
+        "Accuracy of probes that tell one class from the others (chance 0.5) on the k latents, or single "
+        "dimensions of the activations, whose means differ most.",
+    )
+    ks = list(of.probing.latents)
+    report.table(
+        ["probe on", *(f"k = {k}" for k in ks), "all"],
+        [
+            ["latents", *of.probing.latents.values(), None],
+            ["activations", *of.probing.neurons.values(), of.probing.activations],
+        ],
+    )
+    if of.perturbation is not None:
+        p = of.perturbation
+        report.table(
+            ["latents ablated", "TPP", "its own probe loses", "the others lose"],
+            [[n, p.score[n], p.targeted[n], p.others[n]] for n in p.score],
+        )
+    if of.removal is not None:
+        r = of.removal
+        report.table(
+            ["latents ablated", "SCR", "biased probe, then", "biased probe", "clean probe"],
+            [[n, r.score[n], r.changed[n], r.original, r.clean] for n in r.score],
+        )
+    if of.absorption is not None and of.absorption.concepts:
+        report.table(
+            ["concept", "absorption", "in full", "its latents"],
+            [
+                [name, fraction, full, ", ".join(map(str, own))]
+                for name, (fraction, full, own) in of.absorption.concepts.items()
+            ],
+        )
+    for measure, reason in of.left_out.items():
+        report.text(f"{measure} was left out: {reason}.")

@@ -1,0 +1,76 @@
+"""What an evaluation of one dictionary found."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mindscope.dictionaries.evaluation.ablation import Perturbation, Removal
+from mindscope.dictionaries.evaluation.absorption import Absorption
+from mindscope.dictionaries.evaluation.probing import Probing
+from mindscope.dictionaries.evaluation.reconstruction import Reconstruction
+from mindscope.dictionaries.evaluation.recovered import Recovered
+from mindscope.dictionaries.evaluation.sparsity import Sparsity
+
+COLUMNS = {
+    "L0": ("sparsity", "l0"),
+    "dead": ("sparsity", "dead"),
+    "dense": ("sparsity", "dense"),
+    "explained variance": ("reconstruction", "explained_variance"),
+    "cosine": ("reconstruction", "cosine"),
+    "CE recovered": ("recovered", "ce_recovered"),
+    "KL recovered": ("recovered", "kl_recovered"),
+    "CE recovered (mean)": ("recovered", "ce_recovered_mean"),
+}
+"""The table's columns, and where their numbers are."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """What was measured on labelled texts; None what the data or the dictionary does not allow, and why."""
+
+    probing: Probing
+    perturbation: Perturbation | None = None
+    absorption: Absorption | None = None
+    removal: Removal | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All measures of one dictionary.
+
+    Attributes:
+        name: of the dictionary.
+        tokens: how many were measured.
+        sites: reconstruction by the address that is written; `reconstruction` is of all of them together.
+        labels: mean detection and fuzzing scores of its latents' labels, by the kind of score.
+    """
+
+    name: str
+    kind: str
+    activation: str
+    latents: int
+    tokens: int
+    sparsity: Sparsity
+    reconstruction: Reconstruction
+    sites: Mapping[str, Reconstruction]
+    recovered: Recovered
+    labelled: Labelled | None = None
+    labels: Mapping[str, float | None] = field(default_factory=dict)
+
+    def row(self) -> dict[str, Any]:
+        """One line of the table."""
+        found: dict[str, Any] = {"dictionary": self.name, "latents": self.latents}
+        found |= {name: getattr(getattr(self, part), value) for name, (part, value) in COLUMNS.items()}
+        if self.labelled is not None:
+            of = self.labelled
+            found |= {f"probe k={k}": value for k, value in of.probing.latents.items()}
+            found["TPP n=10"] = of.perturbation and of.perturbation.score.get(10)
+            found["absorption"] = of.absorption and of.absorption.fraction
+            if of.removal is not None:
+                found["SCR n=10"] = of.removal.score.get(10)
+        return found | dict(self.labels)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return asdict(self)
