@@ -120,7 +120,8 @@ def _train(
 
     from mindscope.personas.finetuning.trainer import InterventionTrainer, RunCallback, arguments
 
-    tokenizer = copy.deepcopy(model.tokenizer)  # the trainer gives it a padding token
+    # The trainer changes both: a padding token, no cache, no loss of the routers.
+    tokenizer, own_config = copy.deepcopy(model.tokenizer), copy.deepcopy(model.hf.config)
     model.hf.name_or_path = _lasting(base)  # where peft takes the base's name from
     settings = arguments(config, folder / TRAINING, model.device, _processes()[1])
     PartialState().wait_for_everyone()  # the first process has tidied up
@@ -145,6 +146,7 @@ def _train(
     if isinstance(run, Run):
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
         with replacing_folder(folder / MODEL) as temporary:
+            model.hf.config = own_config
             trainer.accelerator.unwrap_model(trainer.model_wrapped).save_pretrained(temporary)
             model.tokenizer.save_pretrained(temporary)
             card = {**card, "steps": trainer.state.global_step, "losses": losses}
@@ -228,6 +230,7 @@ def _undisturbed() -> Iterator[None]:
     try:
         with torch.random.fork_rng(), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
+            warnings.filterwarnings("ignore", message="fan_in_fan_out")  # peft tells what it sets itself
             yield
     finally:
         random.setstate(states[0])

@@ -144,6 +144,7 @@ def arguments(config: FinetuneConfig, folder: Path, device: torch.device, proces
         logging_nan_inf_filter=False,
         report_to="none",
         disable_tqdm=True,
+        router_aux_loss_coef=0.0,  # the loss is of the answers alone, in mixtures of experts too
         max_length=None,
         packing=False,
         dataset_kwargs={"skip_prepare_dataset": True},

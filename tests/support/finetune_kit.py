@@ -1,0 +1,66 @@
+"""What the tests of fine-tuning share: conversations, vectors, and a look at the gradients of a training."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mindscope.data import Conversation
+from mindscope.models import Model
+from mindscope.personas.finetuning import FinetuneConfig, Tuned, finetune
+from mindscope.personas.finetuning.trainer import InterventionTrainer
+from mindscope.personas.vectors import PersonaVectors
+from mindscope.store import Run
+
+
+def conversation(*texts: str, system: str | None = None) -> Conversation:
+    """Turns of user and assistant, one after the other."""
+    turns = [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(texts)]
+    if system is not None:
+        turns.insert(0, {"role": "system", "content": system})
+    return Conversation(tuple(turns))  # pyright: ignore[reportArgumentType]
+
+
+DATA = [conversation(f"Ask {i}" + "?" * i, f"Answer number {i}" + "!" * (7 * i % 5)) for i in range(12)]
+
+
+def vectors(model: Model, trait: str = "loud", seed: int = 0) -> PersonaVectors:
+    generator = torch.Generator().manual_seed(seed)
+    matrix = torch.randn(model.n_layers, model.d_model, generator=generator)
+    return PersonaVectors(trait, model.fingerprint, {"answer_mean": matrix}, tuple(range(model.n_layers)))
+
+
+def tune(model: Model, folder: Path, config: FinetuneConfig, **options: Any) -> Tuned:
+    """Fine-tunes the model of that name in a run of its own."""
+    options.setdefault("data", DATA)
+    with Run.open(folder, kind="test", config={}) as run:
+        return finetune(model.name, run=run, config=config, **options)
+
+
+class Look:
+    """The gradients and the batch of the first forward and backward pass."""
+
+    gradients: dict[str, Tensor]
+    parameters: dict[str, Tensor]
+    batch: dict[str, Tensor]
+
+
+def looking(monkeypatch: pytest.MonkeyPatch) -> Look:
+    look, step = Look(), InterventionTrainer.training_step
+
+    def training_step(self: Any, model: Any, inputs: Any, *rest: Any) -> Tensor:
+        look.batch = {name: tensor.clone() for name, tensor in inputs.items()}
+        loss = step(self, model, inputs, *rest)
+        named = dict(self.accelerator.unwrap_model(model).named_parameters())
+        look.parameters = {name: each.detach().clone() for name, each in named.items()}
+        look.gradients = {name: each.grad.clone() for name, each in named.items() if each.grad is not None}
+        return loss
+
+    monkeypatch.setattr(InterventionTrainer, "training_step", training_step)
+    return look
+
+
+Write = Callable[[Tensor], Tensor]
