@@ -1,13 +1,17 @@
 """A monitoring as a page: alarms by feature, the conversations that drew the strongest, their tokens."""
 
 import heapq
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mindscope.personas.monitoring import COLUMNS, Monitoring, conversations_of
+from matplotlib.figure import Figure
+
+from mindscope.personas.monitoring import FeatureAlarms, Monitoring, conversations_of
 from mindscope.reports import Heat, Line, Report, lines_with_bands
 
 SHOWN = 12
+LINES = 4
 EVENTS = 100
 
 
@@ -17,18 +21,29 @@ def monitor_report(result: Monitoring, run: Path, note: str = "") -> Report:
     if note:
         report.note(note)
     report.section("Alarms", _intro(result))
-    columns = [name.replace("_", " ") for name in COLUMNS]
-    report.table(columns, [list(each.model_dump().values()) for each in result.features])
+    columns = [
+        "feature",
+        "threshold",
+        "alarms",
+        "share",
+        "within two answers",
+        "recovered",
+        "rising",
+        "falling",
+    ]
+    report.table(columns, [_row(each) for each in result.features], align="lrrrrrrr")
     if result.left_out:
         report.note(f"{result.left_out} rows were left out; the first: {result.left_out_first}")
     strongest = _strongest(result, run)
-    talks = [document for document in strongest if document["turns"] > 1]
-    if talks:
-        report.section(
-            "Over the turns", "The mean over each answer, and the threshold; strongest alarms first."
-        )
-        for document in talks[:4]:
-            report.figure(_chart(document, result), f"{result.data}, {document['place']}.")
+    charts = [
+        (each, talks)
+        for each in result.features
+        if (talks := [one for one in strongest if one["turns"] > 1 and each.feature in one["alarms"]][:LINES])
+    ]
+    if charts:
+        report.section("Over the turns", "The mean over each answer, of the conversations with most of it.")
+    for each, talks in charts:
+        report.figure(_chart(each, talks), f"{each.feature}, by the line of the file.")
     if strongest:
         report.section("Answers that raised alarms", "Each token is shaded by its own reading.")
         heats = [
@@ -86,12 +101,20 @@ def _strongest(result: Monitoring, run: Path) -> list[dict[str, Any]]:
     return heapq.nlargest(SHOWN, alarmed, key=strength)
 
 
-def _chart(document: dict[str, Any], result: Monitoring):
-    lines: list[Line] = []
-    turns = range(document["turns"])
-    for each in result.features:
-        if each.feature not in document["alarms"]:
-            continue
-        lines.append(Line(each.feature, document["features"][each.feature]["answer"]))
-        lines.append(Line("threshold", [each.threshold] * len(turns), baseline=True))
-    return lines_with_bands(lines, list(turns), "turn", "projection")
+def _chart(feature: FeatureAlarms, talks: Sequence[dict[str, Any]]) -> Figure:
+    turns = range(max(document["turns"] for document in talks))
+    lines = [
+        Line(document["place"], _padded(document["features"][feature.feature]["answer"], len(turns)))
+        for document in talks
+    ]
+    level = Line("threshold", [feature.threshold] * len(turns), baseline=True)
+    return lines_with_bands([*lines, level], list(turns), "turn", "projection")
+
+
+def _padded(series: list[float | None], length: int) -> list[float | None]:
+    return [*series, *[None] * (length - len(series))]
+
+
+def _row(one: FeatureAlarms) -> list[object]:
+    share = f"{one.share:.2%} ({one.low:.2%} to {one.high:.2%})"
+    return [one.feature, one.threshold, one.alarms, share, one.soon, one.recovered, one.rising, one.falling]

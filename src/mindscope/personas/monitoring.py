@@ -20,6 +20,7 @@ from mindscope.features import Calibration, Feature, FeatureSet, Monitor, Signal
 from mindscope.features.calibration import Over
 from mindscope.features.turns import turn_rows
 from mindscope.models import Model, Row
+from mindscope.models.text import token_texts
 from mindscope.personas.answers import Progress, claim, derived_seed, digest
 from mindscope.personas.config import SamplingConfig
 from mindscope.personas.documents import Document, SavedDocument, html_table
@@ -86,10 +87,9 @@ class Monitoring(SavedDocument):
 
     def _repr_html_(self) -> str:
         rows = [list(each.model_dump().values()) for each in self.features]
-        return html_table(f"{self.data}: {self.conversations} conversations", list(COLUMNS), rows)
-
-
-COLUMNS = tuple(FeatureAlarms.model_fields)
+        return html_table(
+            f"{self.data}: {self.conversations} conversations", list(FeatureAlarms.model_fields), rows
+        )
 
 
 def calibrate_on(
@@ -270,7 +270,7 @@ class _Job:
                     "feature": feature,
                     "turn": event.turn,
                     "question": talk.messages[asked - 1]["content"],
-                    "tokens": [self.model.decode([token]) for token in turn.row.answer],
+                    "tokens": token_texts(self.model.tokenizer, turn.row.answer),
                     "values": turn.tokens[:, watched.trace.column(feature)].tolist(),
                 }
             )
