@@ -91,21 +91,22 @@ class FeatureSet(Sequence[Feature]):
     def reads(self, where: Where) -> dict[str, Read]:
         """One read an address, of every token of `where`."""
         return {
-            address: Read(address, _reduction(mine, where)) for address, mine in self._by_address().items()
+            address: Read(address, _reduction([self[column] for column in columns], where))
+            for address, columns in self._columns().items()
         }
 
     def assembled(self, read: Mapping[str, Tensor]) -> Tensor:
         """What the reads gave, `[tokens, features of the address]` each, as `[tokens, features]`."""
         tokens = next(iter(read.values())).shape[0]
         values = torch.empty(tokens, len(self))
-        for address, mine in self._by_address().items():
-            values[:, [self._features.index(each) for each in mine]] = read[address]
+        for address, columns in self._columns().items():
+            values[:, columns] = read[address]
         return values
 
-    def _by_address(self) -> dict[str, list[Feature]]:
-        found: dict[str, list[Feature]] = {}
-        for each in self:
-            found.setdefault(each.address, []).append(each)
+    def _columns(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for column, each in enumerate(self):
+            found.setdefault(each.address, []).append(column)
         return found
 
 
