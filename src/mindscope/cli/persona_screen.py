@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mindscope.cli import options, output
-from mindscope.cli.inputs import find_vectors, load_model
+from mindscope.cli.inputs import ORGANISM, find_vectors, load_model
 from mindscope.cli.output import Json
 from mindscope.cli.persona_job import configure
-from mindscope.cli.persona_results import load_sweep, vector_files
+from mindscope.cli.persona_results import TEST_BED, chosen
 from mindscope.cli.session import open_run
 from mindscope.errors import DataError
 
@@ -95,7 +95,8 @@ def screen(
     settings = {"dtype": str(loaded.dtype).removeprefix("torch.")}
     opened = open_run(folder, kind="screen", config=settings, fingerprint=loaded.fingerprint)
     with opened, output.progress() as report:
-        result = personas.screen(loaded, data, found, config, opened, report, reference=reference)
+        note = TEST_BED if loaded.name == ORGANISM else ""
+        result = personas.screen(loaded, data, found, config, opened, report, reference=reference, note=note)
         kept = None
         if to is not None:
             kept = personas.write_filtered(
@@ -119,28 +120,22 @@ def screen(
 
 def _vectors(paths: list[Path], model: Model) -> tuple[list[PersonaVectors], dict[str, int]]:
     """Vectors, and the layers that sweeps in the same runs chose."""
-    found: list[PersonaVectors] = []
-    layers: dict[str, int] = {}
-    for file in (file for path in paths for file in vector_files(path)):
-        for each in find_vectors(file, model):
-            found.append(each)
-            swept = load_sweep(file.absolute().parent.parent.parent, each.trait)
-            if swept is not None and swept.chosen is not None:
-                layers[each.trait] = swept.choice().layer
-    return found, layers
+    found = [(path, each) for path in paths for each in find_vectors(path, model)]
+    layers = {each.trait: chosen(path, each)[0] for path, each in found}
+    return [each for _, each in found], {trait: at for trait, at in layers.items() if at is not None}
 
 
 def _layers(given: list[str] | None, swept: dict[str, int]) -> int | dict[str, int] | None:
     """The layers asked for: one for all, or one a trait; the others are the sweeps' choices."""
-    chosen = dict(swept)
+    layers = dict(swept)
     for each in given or []:
         trait, equals, number = each.rpartition("=")
         if not number.isdecimal() or bool(equals) != bool(trait):
             raise DataError(f"--layer {each}: write a layer such as 12, or one a trait such as evil=12")
         if not trait:
             return int(number)
-        chosen[trait] = int(number)
-    return chosen or None
+        layers[trait] = int(number)
+    return layers or None
 
 
 def _show(result: Screening) -> None:

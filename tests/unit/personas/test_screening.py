@@ -92,10 +92,10 @@ def test_percentiles_are_those_of_the_calibration() -> None:
 
 def test_without_a_word_the_layer_is_at_055_of_the_depth(tiny: Model) -> None:
     (vectors,) = kit.vectors(tiny, "loud")
-    assert layer_of(vectors, None) == 2  # of 3
+    assert layer_of(vectors, None) == 1  # of 3
     assert layer_of(vectors, 0) == 0
-    assert layer_of(vectors, {"loud": 1}) == 1
-    assert layer_of(vectors, {"late": 1}) == 2
+    assert layer_of(vectors, {"loud": 2}) == 2
+    assert layer_of(vectors, {"late": 2}) == 1
 
 
 def test_what_tokens_add_is_the_text(tiny: Model) -> None:

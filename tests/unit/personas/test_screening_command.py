@@ -49,7 +49,7 @@ def test_scores_flags_and_a_filtered_copy(command, tmp_path) -> None:
     )  # fmt: skip
     assert code == 0, err
     result = json.loads(out)
-    assert {each["trait"]: each["layer"] for each in result["traits"]} == {"loud": 0, "late": 2}
+    assert {each["trait"]: each["layer"] for each in result["traits"]} == {"loud": 0, "late": 1}
     assert result["calibration"] == "reference"
     rows = parquet.read_table(result["table"]).to_pylist()
     passing = [row for row in rows if max(row["loud_percentile"], row["late_percentile"]) <= 70]

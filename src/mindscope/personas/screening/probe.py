@@ -92,4 +92,4 @@ def layer_of(vectors: PersonaVectors, layers: int | Mapping[str, int] | None) ->
         layers = layers.get(vectors.trait)
     if layers is not None:
         return layers
-    return min(vectors.layers, key=lambda layer: (abs(layer - round(DEPTH * vectors.n_layers)), layer))
+    return min(vectors.layers, key=lambda layer: (abs(layer - int(DEPTH * vectors.n_layers)), layer))

@@ -15,7 +15,7 @@ SHOWN_IN_TABLE = 60
 
 
 def screening_report(
-    screening: Screening, dp: np.ndarray, reference: np.ndarray | None, model: str
+    screening: Screening, dp: np.ndarray, reference: np.ndarray | None, model: str, note: str = ""
 ) -> Report:
     """A page of its own.
 
@@ -24,8 +24,11 @@ def screening_report(
         dp: `[samples, traits]` of the data.
         reference: `[samples, traits]` of the ordinary samples, if there are any.
         model: the name to show.
+        note: said at the top.
     """
     report = Report(f"Screening: {screening.data}", f"{screening.samples} samples along persona vectors")
+    if note:
+        report.note(note)
     report.section(
         "The data set",
         "The projection difference dP of a sample is how much further its answer lies along a persona vector "

@@ -31,6 +31,7 @@ def screen(
     progress: Progress | None = None,
     *,
     reference: Data | None = None,
+    note: str = "",
 ) -> Screening:
     """Projection differences of every sample and of the data set, for many traits in one pass.
 
@@ -56,6 +57,7 @@ def screen(
         run: keeps the pieces and results.
         progress: called with (done, total, label).
         reference: ordinary conversations that calibrate the thresholds.
+        note: said at the top of the page.
 
     Raises:
         DataError: vectors of another model, data without a conversation, or, unless `on_error` is "skip", the
@@ -94,7 +96,7 @@ def screen(
     path = run.path / folder
     write_table(path / "scores.parquet", main.scores(), probe.traits, calibration, thresholds)
     result.save(path / "screening.json")
-    report = screening_report(result, survey.dp, None if other is None else ordinary, model.name)
+    report = screening_report(result, survey.dp, None if other is None else ordinary, model.name, note)
     report.write(path / "report.html")
     return result
 
