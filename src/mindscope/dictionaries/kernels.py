@@ -5,7 +5,7 @@ gradient of the activations touch k rows a token. `embedding_bag` and its backwa
 device. Gradients equal those of the dense formulas (tests/oracle/dictionaries/test_kernels.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,19 +68,21 @@ class TopOfTokens:
     k: int
     weights: Tensor | None = None
 
-    def choose(self, pieces: "Pieces", count: int) -> tuple[Tensor, Tensor]:
-        latents, tokens = [], []
+    def choose(self, pieces: "Pieces", count: int) -> "Chosen":
+        latents, tokens, scores_of = [], [], []
         for start, preactivations in pieces():
             scores = preactivations if self.weights is None else preactivations * self.weights
             values, indices = top_of_rows(scores, self.k)
             row = torch.arange(start, start + len(indices), device=indices.device)
-            row, indices = row.repeat_interleave(self.k), indices.flatten()
+            row, indices, values = row.repeat_interleave(self.k), indices.flatten(), values.flatten()
             if not (values > 0).all():
-                active = values.flatten() > 0
-                row, indices = row[active], indices[active]
+                active = values > 0
+                row, indices, values = row[active], indices[active], values[active]
             latents.append(indices)
             tokens.append(row)
-        return torch.cat(latents), torch.cat(tokens)
+            scores_of.append(values)
+        values = torch.cat(scores_of) if self.weights is None else None
+        return torch.cat(latents), torch.cat(tokens), values
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class TopOfBatch:
     expected: float = 0.0
     weights: Tensor | None = None
 
-    def choose(self, pieces: "Pieces", count: int) -> tuple[Tensor, Tensor]:
+    def choose(self, pieces: "Pieces", count: int) -> "Chosen":
         wanted = self.k * count
         scores, latents, tokens = self._above(pieces, NEAR * self.expected)
         if len(scores) < wanted and self.expected > 0:
@@ -104,8 +106,8 @@ class TopOfBatch:
             kept = scores > smallest
             ties = (scores == smallest).nonzero().flatten()
             kept[ties[: wanted - int(kept.sum())]] = True
-            latents, tokens = latents[kept], tokens[kept]
-        return latents, tokens
+            scores, latents, tokens = scores[kept], latents[kept], tokens[kept]
+        return latents, tokens, scores if self.weights is None else None
 
     def _above(self, pieces: "Pieces", floor: float) -> tuple[Tensor, Tensor, Tensor]:
         scores, latents, tokens = [], [], []
@@ -122,15 +124,18 @@ class TopOfBatch:
 class Positive:
     """ReLU: every positive pre-activation."""
 
-    def choose(self, pieces: "Pieces", count: int) -> tuple[Tensor, Tensor]:
+    def choose(self, pieces: "Pieces", count: int) -> "Chosen":
         found = [((part > 0).nonzero(), start) for start, part in pieces()]
         places = torch.cat([at + at.new_tensor([start, 0]) for at, start in found])
-        return places[:, 1].contiguous(), places[:, 0].contiguous()
+        return places[:, 1].contiguous(), places[:, 0].contiguous(), None
 
 
 Choice = TopOfTokens | TopOfBatch | Positive
-Pieces = Callable[[], Any]
-"""Gives (first token, pre-activations of some tokens), again from the beginning each time it is called."""
+Pieces = Callable[[], Iterator[tuple[int, Tensor]]]
+"""Gives (first token, pre-activations of some tokens), again from the beginning each time it is called. What
+it gave before is overwritten."""
+Chosen = tuple[Tensor, Tensor, Tensor | None]
+"""Latents and tokens `[active]`, by token, and pre-activations where the choice has them at hand."""
 
 
 def encode(
@@ -161,13 +166,15 @@ def encode(
         bias = b_enc.to(weight.dtype)
         rows = max(1, CHUNK_ELEMENTS // len(W_enc))
 
-        def pieces() -> Any:
+        def pieces() -> Iterator[tuple[int, Tensor]]:
+            out = low.new_empty(min(rows, len(x)), len(W_enc))
             for start in range(0, len(x), rows):
-                yield start, functional.linear(low[start : start + rows], weight, bias)
+                part = low[start : start + rows]
+                yield start, torch.addmm(bias, part, weight.T, out=out[: len(part)])
 
-        latents, tokens = choice.choose(pieces, len(x))
+        latents, tokens, known = choice.choose(pieces, len(x))
         entries = Entries.sorted_by_token(latents, tokens, len(x))
-    values = _Encode.apply(centred, W_enc, b_enc, b_in, entries)
+    values = _Encode.apply(centred, W_enc, b_enc, b_in, entries, None if bfloat16 else known)
     assert isinstance(values, Tensor)
     if bfloat16 and not (values > 0).all():  # positive in bfloat16 only
         active = values > 0
@@ -187,11 +194,17 @@ def decode(
 class _Encode(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, W_enc: Tensor, b_enc: Tensor, b_in: Tensor | None, entries: Entries
+        ctx: Any,
+        x: Tensor,
+        W_enc: Tensor,
+        b_enc: Tensor,
+        b_in: Tensor | None,
+        entries: Entries,
+        known: Tensor | None,
     ) -> Tensor:
         ctx.save_for_backward(x, W_enc)
         ctx.entries, ctx.centred = entries, b_in is not None
-        return _dots(x, W_enc, entries) + b_enc[entries.indices]
+        return _dots(x, W_enc, entries) + b_enc[entries.indices] if known is None else known.clone()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -200,7 +213,7 @@ class _Encode(torch.autograd.Function):
         entries: Entries = ctx.entries
         weight = _outer(x, entries, gradient, len(W_enc))
         bias = gradient.new_zeros(len(W_enc)).index_add_(0, entries.indices, gradient)
-        return None, weight, bias, -(bias @ W_enc) if ctx.centred else None, None
+        return None, weight, bias, -(bias @ W_enc) if ctx.centred else None, None, None
 
 
 class _Decode(torch.autograd.Function):
