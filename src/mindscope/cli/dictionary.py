@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mindscope.cli import options, output
+from mindscope.cli import dictionary_evaluate, dictionary_formats, options, output
 from mindscope.cli.inputs import ORGANISM, load_model
 from mindscope.cli.output import Json
 from mindscope.cli.persona_job import configure, numbers
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from mindscope.models import Model
 
 app = typer.Typer(no_args_is_help=True, help="Train sparse dictionaries (SAE, transcoder, CLT, crosscoder).")
+app.command("evaluate")(dictionary_evaluate.evaluate)
+app.command("import")(dictionary_formats.import_)
+app.command("export")(dictionary_formats.export_)
 
 CorpusFile = Annotated[
     str,

@@ -99,6 +99,7 @@ def test_losses_against_plain_hooks(model: Model, rows: list[Row]):
     dictionary, rows = random_sae(model, "resid_post.3"), [rows[0], Row(rows[1].ids[:20], 3), rows[2]]
     means = torch.randn(model.d_model, generator=torch.Generator().manual_seed(4))
     found = loss_sums(model, dictionary, rows, Tokens(), means)
+    few = loss_sums(model, dictionary, rows[1:2], Tokens(), means, "response")
     arms = {
         "clean": lambda h: h,
         "spliced": dictionary,
@@ -107,6 +108,13 @@ def test_losses_against_plain_hooks(model: Model, rows: list[Row]):
     }
     wanted = {name: [by_hand(model, row, "resid_post.3", new) for row in rows] for name, new in arms.items()}
     assert found["predictions"] == sum(len(row) - 1 for row in rows)
+    answer = rows[1].ids[3:]
+    clean = by_hand(model, rows[1], "resid_post.3", dictionary)[1][
+        2:
+    ]  # scored from 2 on
+    wanted_few = -sum(float(line[token]) for line, token in zip(clean, answer, strict=True))
+    assert few["predictions"] == len(answer)
+    assert few["ce_spliced"] == pytest.approx(wanted_few, rel=1e-4)
     for name, results in wanted.items():
         assert found[f"ce_{name}"] == pytest.approx(sum(loss for loss, _ in results), rel=1e-5)
         if name != "clean":

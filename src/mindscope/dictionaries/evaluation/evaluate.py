@@ -37,6 +37,9 @@ class EvaluateConfig(BaseModel):
     """Which tokens are replaced and measured."""
     skip: int = Field(default=0, ge=0)
     """Tokens at the beginning of every row that are not."""
+    predictions: Where = "all"
+    """Which of the predictions made there the losses are of; for a model that has only learnt to write
+    answers `response`."""
     shard_rows: int = Field(default=64, ge=1)
     """Rows between two pieces of the run."""
     seed: int = 0
@@ -119,6 +122,8 @@ class _Job:
         for at in range(len(self.shards)):
             for key, value in self.run.load_json(f"{self.folder}/splicing/{at:04}.json").items():
                 losses[key] = losses.get(key, 0.0) + value
+        if not losses.get("predictions"):
+            raise DataError("no prediction on these texts is scored: choose others")
         self.run.save_tensors(f"{self.folder}/density.safetensors", {"density": counts.double() / tokens})
         result = Evaluation(
             name=self.name,
@@ -184,7 +189,8 @@ class _Job:
     def _splicing(self, rows: Sequence[Row], means: Tensor) -> dict[str, float]:
         sums: dict[str, float] = {}
         for batch in batches([len(row) for row in rows], self.model.pass_tokens):
-            found = loss_sums(self.model, self.dictionary, [rows[at] for at in batch], self.tokens, means)
+            part = [rows[at] for at in batch]
+            found = loss_sums(self.model, self.dictionary, part, self.tokens, means, self.config.predictions)
             sums = {key: sums.get(key, 0.0) + value for key, value in found.items()}
         return sums
 
@@ -213,7 +219,10 @@ class _Job:
             left_out["SCR"] = f"it needs two labels, there are {len(names)}"
         else:
             wanted = [label == names[1] for label in labels]
-            removal = remove(mean, decoder, wanted, [bool(flag) for flag in flags], seed=seed)
+            try:
+                removal = remove(mean, decoder, wanted, [bool(flag) for flag in flags], seed=seed)
+            except DataError as error:
+                left_out["SCR"] = str(error)
         return Labelled(
             probing,
             perturb(mean, decoder, labels, seed=seed),

@@ -13,6 +13,7 @@ from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.evaluation.rows import Tokens
 from mindscope.dictionaries.evaluation.splice import ablated, spliced
 from mindscope.models import Model, Row
+from mindscope.models.rows import Where
 
 ARMS = ("clean", "spliced", "zero", "mean")
 """The model as it is; with the reconstructions; with zeros; with the mean activations in their place."""
@@ -22,8 +23,8 @@ ARMS = ("clean", "spliced", "zero", "mean")
 class Recovered:
     """Losses in nats a token, and how much of what ablation costs the dictionary saves.
 
-    With CE the mean -log p(next token) and KL the mean KL(clean ‖ arm) of the predictions made at the tokens
-    that count: ce_recovered = (CE_zero - CE_spliced) / (CE_zero - CE_clean) and
+    With CE the mean -log p(next token) and KL the mean KL(clean ‖ arm) of the predictions that are scored:
+    ce_recovered = (CE_zero - CE_spliced) / (CE_zero - CE_clean) and
     kl_recovered = 1 - KL_spliced / KL_zero, 1 for a perfect dictionary and 0 for one that writes zeros; with
     `mean` in place of zero for those against mean ablation. None where ablation costs nothing.
     """
@@ -70,12 +71,22 @@ def loss_sums(
     rows: Sequence[Row],
     tokens: Tokens,
     means: Float[Tensor, "d_out"],
+    predictions: Where = "all",
 ) -> dict[str, float]:
-    """Sums over the predictions of one batch of rows: `predictions`, `ce_ARM` and `kl_ARM`."""
+    """Sums over the predictions of one batch of rows: `predictions`, `ce_ARM` and `kl_ARM`.
+
+    Args:
+        model: in which the dictionary is spliced.
+        dictionary: whose writes are replaced.
+        rows: of the batch.
+        tokens: where they are replaced.
+        means: what mean ablation writes.
+        predictions: those that are scored, of the ones made where something is replaced.
+    """
     keep = tokens.mask(rows)
-    # A prediction is made at a token that counts and has a successor.
     lengths = torch.tensor([len(row) for row in rows])
-    made = keep & (torch.arange(keep.shape[1]) < lengths[:, None] - 1)
+    followed = torch.arange(keep.shape[1]) < lengths[:, None] - 1
+    made = keep & followed & Tokens(predictions).mask(rows)
     batch = model.batch(rows)
     targets = batch["input_ids"].roll(-1, dims=1)[made.to(model.device)]
     sums: dict[str, float] = {"predictions": float(made.sum())}
@@ -84,11 +95,11 @@ def loss_sums(
         with torch.inference_mode(), _arm(arm, model, dictionary, keep, means):
             logits = model.hf(**batch, use_cache=False).logits[made.to(model.device)].float()
         sums[f"ce_{arm}"] = float(cross_entropy(logits, targets, reduction="none").double().sum())
-        found = log_softmax(logits.double(), dim=-1)
+        found = log_softmax(logits, dim=-1)
         if arm == "clean":
             clean = found
         else:
-            sums[f"kl_{arm}"] = float((clean.exp() * (clean - found)).sum())
+            sums[f"kl_{arm}"] = float((clean.exp() * (clean - found)).sum(-1).double().sum())
     return sums
 
 

@@ -1,0 +1,90 @@
+"""`mindscope dictionary import`, `export` and `evaluate` on a small scale."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from mindscope.dictionaries import Coder, Dictionary, Site
+from mindscope.models import load
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two SAEs of the organism that lose nothing and almost all, and labelled texts."""
+    folder = tmp_path_factory.mktemp("dictionaries")
+    model = load("organism")
+    d = model.d_model
+    rows = torch.cat([torch.eye(d), -torch.eye(d)])
+    site = [Site("resid_post.2", d, model.fingerprint)]
+    for name, k in (("whole", d), ("poor", 2)):
+        coder = Coder(rows, torch.zeros(2 * d), rows)
+        sae = Dictionary.single(coder, torch.zeros(d), reads=site, writes=site, activation="topk", k=k)
+        sae.save(folder / f"{name}.safetensors")
+    draw = random.Random(0)
+    with (folder / "labelled.jsonl").open("w") as file:
+        for number in range(80):
+            first, second = draw.random() < 0.5, draw.random() < 0.5
+            text = (
+                f"{'Paris is in France' if first else '12 + 25 = 37'}{'. Good!' if second else ', so bad.'}"
+            )
+            row = {"text": f"{number % 9} {text}", "label": "city" if first else "sum", "spurious": second}
+            file.write(json.dumps(row) + "\n")
+    return folder
+
+
+def test_export_and_import(cli, files: Path, tmp_path: Path):
+    whole, out, back = files / "whole.safetensors", tmp_path / "saelens", tmp_path / "back.safetensors"
+    result = cli("dictionary", "export", whole, out, "--format", "saelens", "--json")
+    assert (result.code, json.loads(result.out)["format"]) == (0, "saelens")
+    result = cli("dictionary", "import", out, back, "--model", "organism", "--json")
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["reads"] == "resid_post.2"
+    x = torch.randn(5, Dictionary.load(whole).d_in)
+    torch.testing.assert_close(Dictionary.load(back, load("organism"))(x), Dictionary.load(whole)(x))
+
+
+def test_bad_imports_and_exports(cli, files: Path, tmp_path: Path):
+    whole = files / "whole.safetensors"
+    for arguments, words in (
+        (("export", whole, tmp_path / "out"), "name the format"),
+        (("export", whole, tmp_path / "out", "--format", "gemma_scope"), "cannot hold the activation topk"),
+        (("export", whole, files, "--format", "saelens"), "exists"),
+        (("import", files, tmp_path / "new.safetensors"), "no known format"),
+        (("import", tmp_path / "none", tmp_path / "new.safetensors"), "no such file"),
+        (("import", files, whole), "exists"),
+    ):
+        result = cli("dictionary", *arguments)
+        assert result.code == 2
+        assert words in result.err
+        assert result.err.count("\n") == 1
+
+
+def test_evaluate(cli, files: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    arguments = [
+        "dictionary", "evaluate", "organism", "organism", files / "whole.safetensors",
+        files / "poor.safetensors", "--run", run, "--labelled", files / "labelled.jsonl", "--shard-rows", "8",
+        "--rows", "12",
+    ]  # fmt: skip
+    result = cli(*arguments, "--json")
+    assert result.code == 0, result.err
+    whole, poor = json.loads(result.out)["table"]
+    assert whole["CE recovered"] == pytest.approx(1, abs=1e-3)
+    assert whole["explained variance"] == pytest.approx(1, abs=1e-4)
+    assert (poor["L0"], poor["CE recovered"] < 0.95) == (2, True)
+    assert whole["probe k=5"] > 0.8
+    assert "SCR n=10" in whole
+    page = (run / "report.html").read_text()
+    assert "Over sparsities" in page
+    assert "test bed" in page
+    before = (run / "evaluate/whole/evaluation.json").read_bytes()
+    again = cli(*arguments)  # all pieces are there
+    assert again.code == 0
+    assert "whole" in again.out
+    assert (run / "evaluate/whole/evaluation.json").read_bytes() == before
+    changed = cli(*arguments, "--skip-tokens", "1")
+    assert changed.code == 2
+    assert "other settings" in changed.err
