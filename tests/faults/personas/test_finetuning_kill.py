@@ -62,7 +62,7 @@ def test_killed_and_resumed_ends_with_the_same_bytes(tiny, tmp_path):
     kills = [
         killed_at(tiny, tmp_path / "run", event) for event in (3, 2, 1, 3)
     ]  # step, save, step, last file
-    assert kills == [True] * 4
+    assert kills == [True] * 4  # after a step, before a mark, after a step again, before the last file
     resumed = tune(tiny, tmp_path / "run", CONFIG, vectors=[vectors(tiny)])
     for name in ("adapter_model.safetensors", "adapter_config.json", "mindscope.json"):
         assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes()

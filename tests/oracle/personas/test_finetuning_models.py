@@ -6,6 +6,7 @@ import tiny_models
 import torch
 from finetune_kit import tune, vectors
 from peft import PeftModel
+from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM
 
@@ -71,3 +72,18 @@ def test_tuning_a_tuned_model(tiny, tmp_path):
     assert twice.card["base_fingerprint"] == load(once.path).fingerprint
     assert twice.card["losses"][0] < once.card["losses"][0]
     assert load(twice.path).fingerprint != load(once.path).fingerprint
+
+
+def test_a_step_is_the_same_however_it_is_cut(tiny, tmp_path):
+    """Padding and the number of forward passes in a step decide nothing but the time it takes."""
+    found = []
+    for rows, passes in ((6, 1), (2, 3)):
+        config = FinetuneConfig(
+            batch_rows=rows, accumulation=passes, learning_rate=1e-3, warmup_steps=0, interventions=(ALL,)
+        )
+        tuned = tune(tiny, tmp_path / str(rows), config, vectors=[vectors(tiny)])
+        found.append((tuned.card["losses"], load_file(tuned.path / "adapter_model.safetensors")))
+    (losses, one), (others, two) = found
+    assert losses == pytest.approx(others, rel=1e-4)
+    for name in one:
+        torch.testing.assert_close(two[name], one[name], rtol=1e-3, atol=2e-5)

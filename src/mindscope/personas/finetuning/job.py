@@ -143,6 +143,8 @@ def _train(
         callback.trainer = trainer
         checkpoints = finished_checkpoints(folder)
         trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
+    if any(not each.isfinite().all() for each in model.hf.parameters() if each.requires_grad):
+        raise MindscopeError("the last step left weights that are no numbers; lower the learning rate")
     if isinstance(run, Run):
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
         with replacing_folder(folder / MODEL) as temporary:

@@ -60,7 +60,6 @@ class InterventionTrainer(SFTTrainer):
         if not self._plan.penalties:
             return loss
         learnt = inputs["labels"] != IGNORED
-        own = learnt.sum()
         penalty = torch.zeros((), device=loss.device)
         for each in self._plan.penalties:
             if each.address not in self._watched:
@@ -68,10 +67,12 @@ class InterventionTrainer(SFTTrainer):
             penalty = penalty + each.sum(self._watched[each.address], learnt)
         if not penalty.requires_grad:
             raise MindscopeError("the penalty has no gradient: nothing before its layer is trained")
-        self._metrics["train"]["penalty"].append(float(penalty.detach() / own.clamp(min=1)))
+        own = learnt.sum().clamp(min=1)
+        self._metrics["train"]["penalty"].append(float(penalty.detach() / own))
+        if num_items_in_batch is None:
+            return loss + penalty / own
         # As the loss: a mean over the learnt tokens of the whole step, on all processes, which DDP averages.
-        items, processes = (own, 1) if num_items_in_batch is None else (num_items_in_batch, None)
-        return loss + penalty / items * (processes or self.accelerator.num_processes)
+        return loss + penalty / num_items_in_batch * self.accelerator.num_processes
 
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted: the count walks over all modules at every step, and nobody reads it."""
