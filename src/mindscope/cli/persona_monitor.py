@@ -118,9 +118,8 @@ def monitor(
         made = None
         if calibrate is not None:
             rate, over = false_alarms or 0.01, "any" if jointly else "each"
-            recorded = config.model_copy(update={"answer": False})
             made = personas.calibrate_on(
-                loaded, known, calibrate, opened, rate, signal=signal, over=over, config=recorded,
+                loaded, known, calibrate, opened, rate, signal=signal, over=over, config=config,
                 progress=report,
             )  # fmt: skip
             made.save(folder / "thresholds.safetensors")

@@ -24,14 +24,8 @@ if TYPE_CHECKING:
     )
     from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
     from mindscope.personas.monitor_page import monitor_report
-    from mindscope.personas.monitoring import (
-        FeatureAlarms,
-        Monitoring,
-        WatchConfig,
-        calibrate_on,
-        conversations_of,
-        watch,
-    )
+    from mindscope.personas.monitoring import WatchConfig, calibrate_on, watch
+    from mindscope.personas.monitoring_results import FeatureAlarms, Monitoring, conversations_of
     from mindscope.personas.report import add_persona, persona_report
     from mindscope.personas.screening import (
         Ranked,
@@ -60,14 +54,8 @@ _HOMES = {
     "shifting": ("shift", "Shift", "Moved", "Movement"),
     "shift_reading": ("ShiftConfig",),
     "shift_page": ("shift_report",),
-    "monitoring": (
-        "watch",
-        "WatchConfig",
-        "calibrate_on",
-        "Monitoring",
-        "FeatureAlarms",
-        "conversations_of",
-    ),
+    "monitoring": ("watch", "WatchConfig", "calibrate_on"),
+    "monitoring_results": ("Monitoring", "FeatureAlarms", "conversations_of"),
     "monitor_page": ("monitor_report",),
     "finetuning": (
         "finetune",

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from mindscope.personas.monitoring import FeatureAlarms, Monitoring, conversations_of
+from mindscope.personas.monitoring_results import FeatureAlarms, Monitoring, conversations_of
 from mindscope.reports import Heat, Line, Report, lines_with_bands
 
 SHOWN = 12

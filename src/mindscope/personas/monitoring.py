@@ -5,11 +5,9 @@ The method is in `mindscope.features`: :class:`~mindscope.features.Monitor` and
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -23,13 +21,10 @@ from mindscope.models import Model, Row
 from mindscope.models.text import token_texts
 from mindscope.personas.answers import Progress, claim, derived_seed, digest
 from mindscope.personas.config import SamplingConfig
-from mindscope.personas.documents import Document, SavedDocument, html_table
+from mindscope.personas.monitoring_results import Monitoring, Tally
 from mindscope.personas.screening.source import Data, Source
 from mindscope.store import Run
 from mindscope.store.files import plain, replacing
-
-SOON = 2
-"""An alarm within so many answers came soon."""
 
 
 class WatchConfig(SamplingConfig):
@@ -42,54 +37,6 @@ class WatchConfig(SamplingConfig):
     temperature: float | None = Field(default=1.0, ge=0)
     shard_rows: int = Field(default=256, ge=2, multiple_of=2)
     """Conversations in one piece."""
-
-
-class FeatureAlarms(Document):
-    """What a feature did over all conversations."""
-
-    feature: str
-    threshold: float | None
-    recovery: float | None
-    alarms: int
-    """Conversations with an alarm."""
-    share: float
-    low: float
-    """Ends of the 95 % interval of the share (Clopper and Pearson)."""
-    high: float
-    soon: int
-    """Conversations whose alarm came within the first two answers."""
-    recovered: int
-    """Events of recovery."""
-    rising: int
-    """Conversations of three answers or more whose slope over the turns is surely above 0."""
-    falling: int
-
-
-class Monitoring(SavedDocument):
-    """A file of conversations under watch. The conversations themselves are in `folder` of the run."""
-
-    SCHEMA: ClassVar[str] = "mindscope.monitoring/1"
-
-    data: str
-    model: str
-    conversations: int
-    alarmed: int
-    """Conversations with an alarm of any feature."""
-    left_out: int
-    left_out_first: str | None
-    halted: int
-    steered: int
-    """Answers that were ended, and answers that were pushed, by the policy."""
-    features: tuple[FeatureAlarms, ...]
-    policy: str
-    calibration: dict[str, Any] | None
-    folder: str
-
-    def _repr_html_(self) -> str:
-        rows = [list(each.model_dump().values()) for each in self.features]
-        return html_table(
-            f"{self.data}: {self.conversations} conversations", list(FeatureAlarms.model_fields), rows
-        )
 
 
 def calibrate_on(
@@ -109,7 +56,8 @@ def calibrate_on(
     Scores are kept in the run, so another rate costs no reading. Raises DataError for too few
     conversations, with the number that is needed, and for malformed rows, with file and line.
     """
-    config, signal, known = config or WatchConfig(), signal or Signal(), FeatureSet(features)
+    signal, known = signal or Signal(), FeatureSet(features)
+    config = (config or WatchConfig()).model_copy(update={"answer": False})  # these are recorded
     job = _Job(model, known, Source.of(data), run, config)
     name = job.claim("calibrate", {"signal": signal.to_json()})
     scores: list[torch.Tensor] = []
@@ -152,7 +100,7 @@ def watch(
     policy = monitor.policy.action
     setup = {"calibration": thresholds, "policy": [policy, monitor.policy.coefficient]}
     name = job.claim("watch", setup)
-    tally, left_out = _Tally(monitor), Counter[str]()
+    tally, left_out = Tally(monitor), 0
     first: str | None = None
     with replacing(run.path / name / "conversations.jsonl") as temporary, temporary.open("w") as lines:
         for index, window in job.windows(f"watching {job.source.name}", progress):
@@ -169,7 +117,7 @@ def watch(
             for document in found["conversations"]:
                 lines.write(json.dumps(document, ensure_ascii=False) + "\n")
                 tally.take(document)
-            left_out["rows"] += len(found["left_out"])
+            left_out += len(found["left_out"])
             first = first or next(iter(found["left_out"]), None)
     if not tally.conversations:
         raise DataError(
@@ -180,7 +128,7 @@ def watch(
         model=model.name,
         conversations=tally.conversations,
         alarmed=tally.counts["alarmed"],
-        left_out=left_out["rows"],
+        left_out=left_out,
         left_out_first=first,
         halted=tally.counts["halted"],
         steered=tally.counts["steered"],
@@ -279,56 +227,3 @@ class _Job:
         peaks = {} if score is None else dict(zip(self.features.keys, score.tolist(), strict=True))
         found = {"number": record.number, "place": record.place, "peaks": peaks, **watched.to_json()}
         return plain({**found, "heat": heat})
-
-
-class _Tally:
-    """Counts over the documents of all conversations."""
-
-    def __init__(self, monitor: Monitor) -> None:
-        self.conversations = 0
-        self.counts = Counter[str]()
-        self._monitor = monitor
-        self._by = {key: Counter[str]() for key in monitor.features.keys}
-
-    def take(self, document: dict[str, Any]) -> None:
-        self.conversations += 1
-        self.counts["alarmed"] += bool(document["alarms"])
-        answer = document.get("answer")
-        if answer is not None:
-            self.counts["halted"] += answer["finish"] == "halted"
-            self.counts["steered"] += answer["steered"] > 0
-        for key, counts in self._by.items():
-            mine = [event for event in document["events"] if event["feature"] == key]
-            raised = [event["turn"] for event in mine if event["kind"] == "crossed"]
-            counts["alarms"] += bool(raised)
-            counts["soon"] += bool(raised) and raised[0] < SOON
-            counts["recovered"] += len(mine) - len(raised)
-            slope = document["features"][key]["drift"]
-            counts["rising"] += slope is not None and slope["low"] > 0
-            counts["falling"] += slope is not None and slope["high"] < 0
-
-    def features(self) -> tuple[FeatureAlarms, ...]:
-        from scipy.stats import binomtest
-
-        made = self._monitor.calibration
-        found: list[FeatureAlarms] = []
-        for column, (key, counts) in enumerate(self._by.items()):
-            interval = binomtest(counts["alarms"], self.conversations).proportion_ci()
-            found.append(
-                FeatureAlarms(
-                    feature=key,
-                    threshold=None if made is None else made.thresholds[column].item(),
-                    recovery=None if made is None else made.recovery[column].item(),
-                    share=counts["alarms"] / self.conversations,
-                    low=interval.low,
-                    high=interval.high,
-                    **{name: counts[name] for name in ("alarms", "soon", "recovered", "rising", "falling")},
-                )
-            )
-        return tuple(found)
-
-
-def conversations_of(run: Path, result: Monitoring) -> Iterator[dict[str, Any]]:
-    """The conversations of a result, one by one, out of its run's folder."""
-    with (run / result.folder / "conversations.jsonl").open(encoding="utf-8") as lines:
-        yield from map(json.loads, lines)

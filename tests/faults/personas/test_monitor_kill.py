@@ -36,9 +36,8 @@ def direction(model: Model) -> Direction:
 def job(model: Model, folder: Path, data: Path) -> str:
     feature = direction(model)
     with Run.open(folder, kind="test", config={}) as run:
-        config = CONFIG.model_copy(update={"answer": False})
         made = calibrate_on(
-            model, [feature], data.parent / "ordinary.jsonl", run, 0.1, signal=Signal(window=2), config=config
+            model, [feature], data.parent / "ordinary.jsonl", run, 0.1, signal=Signal(window=2), config=CONFIG
         )
         made.save(folder / "thresholds.safetensors")
         return watch(model, Monitor([feature], made, Policy("steer", 2.0)), data, run, CONFIG).folder
