@@ -190,6 +190,7 @@ def write_shards(
 
     A run that was killed goes on with the shard after the last.
     """
+    tokens_per_shard = min(tokens_per_shard, tokens)
     count = -(-tokens // tokens_per_shard)
     buffer = torch.empty(tokens_per_shard, sum(site.width for site in source.sites))
     position, names = START, []
