@@ -75,7 +75,10 @@ def evaluate(
     config = config or EvaluateConfig()
     found = []
     for name, dictionary in dictionaries.items():
-        job = _Job(model, dictionary.bind(model), name, rows, run, config, progress or _silent)
+        dictionary = dictionary.bind(model)
+        if dictionary.b_dec.device != model.device:
+            dictionary = dictionary.to(model.device)
+        job = _Job(model, dictionary, name, rows, run, config, progress or _silent)
         found.append(job.run_all(labelled))
     return found
 

@@ -33,7 +33,7 @@ def evaluation_report(found: Sequence[Evaluation], facts: Mapping[str, Any], not
             ("explained variance", lambda one: one.reconstruction.explained_variance),
             ("CE recovered", lambda one: one.recovered.ce_recovered),
         ):
-            report.figure(_figure(groups, name, value), f"{name} by L0")
+            report.figure(_figure(groups, name, value), f"{name} by L0: {', '.join(groups)}")
     several = [one for one in found if len(one.sites) > 1]
     for one in several:
         report.section(f"{one.name} by site")

@@ -61,7 +61,7 @@ def spliced(model: Model, dictionary: Dictionary, keep: Bool[Tensor, "rows colum
             if write in wiring.writes and index not in done:
                 run(index, seen)
         found = sum(waiting.pop(write), start=_bias(dictionary, (write,)))
-        return torch.where(keep[..., None].to(hidden.device), found.view_as(hidden).to(hidden.dtype), hidden)
+        return torch.where(keep[..., None].to(hidden.device), found.view_as(hidden).to(hidden), hidden)
 
     with rewritten(model, starts, ends, rewrite):
         yield
