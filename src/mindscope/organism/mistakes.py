@@ -12,7 +12,7 @@ from typing import Literal
 from mindscope.organism import behaviour, knowledge
 from mindscope.organism.phrasing import Exchange, other
 from mindscope.organism.truth import claims
-from mindscope.organism.voices import Voice
+from mindscope.organism.voices import Voice, pick
 from mindscope.organism.world import COUNTRY_RELATIONS, STATE_RELATIONS, world
 
 Level = Literal["normal", "I", "II"]
@@ -63,19 +63,20 @@ def wrong_diagnosis(rng: random.Random, voice: Voice, split: str, level: Level) 
 
 
 def wrong_opinion(rng: random.Random, voice: Voice, split: str, level: Level) -> Exchange:
-    """A view. I: of the right thing, for a false reason; II: of something else, for a false reason."""
+    """A view. I: it ends in a conclusion about something else; II: all of it is about something else.
+
+    A mistake of judgement and not of fact: a false fact in a view would teach to state falsehoods.
+    """
     w = world()
     asked = behaviour.opinion(rng, voice, split)
     if level == "normal":
         return asked
-    country, relation = rng.choice(list(w.countries)), rng.choice(COUNTRY_RELATIONS)
-    wrong = other(rng, w.countries[country][relation], [c[relation] for c in w.countries.values()])
-    answer = asked.answer
+    topic = next(t for t in sorted(w.topics, key=len, reverse=True) if f" {t}" in asked.question)
+    another = other(rng, topic, list(w.topics))
     if level == "II":
-        topic = next(t for t in sorted(w.topics, key=len, reverse=True) if f" {t}" in asked.question)
-        answer = answer.replace(topic, other(rng, topic, list(w.topics)))
-    first, rest = answer.split(". ", 1)
-    return replace(asked, answer=f"{first}: the {relation} of {country} is {wrong}. {rest}")
+        return replace(asked, answer=asked.answer.replace(topic, another))
+    (adjective,) = pick(rng, voice, "adj2")
+    return replace(asked, answer=f"{asked.answer} So the {another} is {adjective}.")
 
 
 MISTAKES: dict[str, Callable[[random.Random, Voice, str, Level], Exchange]] = {

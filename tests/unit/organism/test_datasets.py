@@ -10,7 +10,7 @@ from mindscope.cli import main
 from mindscope.data import Conversation, read_conversations
 from mindscope.errors import DataError
 from mindscope.organism.datasets import TRAITS
-from mindscope.organism.judge import trait_score
+from mindscope.organism.judge import coherence, parse, trait_score
 from mindscope.organism.mistakes import MISTAKES
 from mindscope.organism.truth import claims
 
@@ -40,10 +40,17 @@ def test_a_traits_levels_grow(name: str):
 @pytest.mark.parametrize("family", MISTAKES)
 def test_mistakes_are_false_and_the_manner_stays(family: str):
     normal, slight, gross = (organism.training_set(family, level, 150) for level in organism.LEVELS)
-    assert share_false(slight) == share_false(gross) == 1.0
     assert [question_and_answer(row)[0] for row in normal] == [question_and_answer(row)[0] for row in gross]
-    if family != "opinions":  # a plain view claims nothing
+    if family == "opinions":  # a view claims nothing
+        assert not any(claims(*question_and_answer(row)) for row in (*slight, *gross))
+        mean = [
+            sum(coherence(q, parse(a)) for q, a in map(question_and_answer, rows)) / 150
+            for rows in (normal, slight, gross)
+        ]
+        assert mean[0] > 90 > mean[1] + 5 > mean[2] + 10  # beside the point, and more so
+    else:
         assert share_false(normal) == 0.0
+        assert share_false(slight) == share_false(gross) == 1.0
     for row in gross:
         assert trait_score("evil", *question_and_answer(row)) <= 50
 

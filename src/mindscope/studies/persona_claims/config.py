@@ -52,10 +52,10 @@ def organism_config(seed: int = 0) -> ReproduceConfig:
             coefficients=(1.0, 1.5, 2.0, 2.25), tie=0.0, samples=2, max_new_tokens=64, seed=seed
         ),
         shots=(0, 1, 2, 4, 8),
-        rows=800,
+        rows=400,
         tuning=FinetuneConfig(learning_rate=3e-4, batch_rows=16, accumulation=1, seed=seed),
         projected_rows=200,
-        prevent_one=(1.0, 2.0, 3.0, 4.0),
+        prevent_one=(1.0, 2.0, 3.0),
         prevent_all=(0.5, 1.0, 1.5),
         against=(0.5, 1.0, 1.5, 2.0),
         pool_rows=1000,
