@@ -1,41 +1,31 @@
-"""An evaluation that is killed at any piece and started again ends with the same bytes."""
+"""An evaluation that is killed between its pieces and started again ends with the same bytes."""
 
+import multiprocessing
 import os
-import subprocess
-import sys
+import signal
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
-
-SCRIPT = """
-import os, signal, sys
-from mindscope.store import Run
-from faults_dictionaries_eval import work
-
-pieces, kept = int(sys.argv[2]), 0
-for name in ("save_json", "save_tensors"):
-    def wrapped(self, *args, _save=getattr(Run, name)):
-        global kept
-        if kept == pieces:
-            os.kill(os.getpid(), signal.SIGKILL)
-        kept += 1
-        return _save(self, *args)
-    setattr(Run, name, wrapped)
-work(sys.argv[1])
-"""
-
-WORK = """
-from itertools import islice
 import torch
-torch.set_num_threads(1)
+
 from mindscope import organism
 from mindscope.dictionaries import Coder, Dictionary, Site
 from mindscope.dictionaries.evaluation import EvaluateConfig, evaluate
-from mindscope.models import load
+from mindscope.models import Model, load
 from mindscope.store import Run
 
-def work(folder):
-    model = load("organism", dtype="float32")
+PIECES = 8
+"""Three are read, three spliced, then the densities and the result."""
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return load("organism", dtype="float32")
+
+
+def job(model: Model, folder: Path) -> None:
     d, draw = model.d_model, torch.Generator().manual_seed(0)
     site = [Site("resid_post.1", d)]
     weights = [torch.randn(*shape, generator=draw) for shape in ((64, d), (64,), (64, d))]
@@ -43,28 +33,45 @@ def work(folder):
     rows = list(islice(organism.corpus_rows(model, 0, 1), 9))
     with Run.open(folder, kind="dictionary-evaluate", config={"rows": 9}) as run:
         evaluate(model, {"it": sae}, rows, run, EvaluateConfig(shard_rows=4, predictions="response"))
-"""
 
 
-@pytest.fixture(scope="module")
-def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("scripts")
-    (folder / "faults_dictionaries_eval.py").write_text(WORK)
-    (folder / "script.py").write_text(SCRIPT)
-    return folder
+def killed_before(model: Model, folder: Path, piece: int) -> bool:
+    """Runs the job in a process of its own that kills itself before it saves one more; True if it did."""
+
+    def run() -> None:
+        saved = 0
+
+        def counted(save: Any) -> Any:
+            def wrapper(self: Run, *args: Any) -> None:
+                nonlocal saved
+                if saved == piece:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                saved += 1
+                save(self, *args)
+
+            return wrapper
+
+        patch = pytest.MonkeyPatch()
+        for name in ("save_json", "save_tensors"):
+            patch.setattr(Run, name, counted(getattr(Run, name)))
+        job(model, folder)
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    process.join()
+    return process.exitcode == -signal.SIGKILL
 
 
-def test_killed_and_started_again(scripts: Path, tmp_path: Path):
-    def start(folder: Path, pieces: int) -> int:
-        paths = os.pathsep.join([str(scripts), os.environ.get("PYTHONPATH", "")])
-        command = [sys.executable, scripts / "script.py", folder, str(pieces)]
-        return subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}).returncode
+def pieces(folder: Path) -> dict[str, bytes]:
+    return {str(one.relative_to(folder)): one.read_bytes() for one in (folder / "evaluate").rglob("*.*")}
 
-    assert start(tmp_path / "whole", 99) == 0
-    assert start(tmp_path / "killed", 4) == -9  # three pieces are read, three spliced, two results
-    assert start(tmp_path / "killed", 99) == 0
-    whole = tmp_path / "whole"
-    files = sorted(path.relative_to(whole) for path in (whole / "evaluate").rglob("*.*"))
-    assert len(files) == 8
-    for file in files:
-        assert (tmp_path / "killed" / file).read_bytes() == (whole / file).read_bytes()
+
+def test_killed_and_started_again(model: Model, tmp_path: Path):
+    job(model, tmp_path / "whole")
+    whole = pieces(tmp_path / "whole")
+    assert len(whole) == PIECES
+    for piece in (0, 2, 4, 7):
+        assert killed_before(model, tmp_path / f"{piece}", piece)
+        assert len(pieces(tmp_path / f"{piece}")) == piece
+        job(model, tmp_path / f"{piece}")
+        assert pieces(tmp_path / f"{piece}") == whole

@@ -131,6 +131,7 @@ def test_places_are_never_guessed(folder: Path, tmp_path: Path):
     refused(tmp_path / "gemma", "does not say where it reads")
     write_dictionary(sae("topk", k=3), tmp_path / "qwen", "qwen_scope")
     refused(tmp_path / "qwen" / "layer1.sae.pt", "does not hold k")
+    refused(tmp_path / "qwen", "give one of its files")
 
 
 def test_circuit_tracer_folders(tmp_path: Path):

@@ -85,6 +85,13 @@ def test_evaluate(cli, files: Path, tmp_path: Path):
     assert again.code == 0
     assert "whole" in again.out
     assert (run / "evaluate/whole/evaluation.json").read_bytes() == before
+    scored = tmp_path / "labels.json"
+    scores = {"detection": {"accuracy": 0.75}, "fuzzing": {"accuracy": None}}
+    scored.write_text(json.dumps([{"feature": 3, "text": "cities", "source": "me", "scores": scores}]))
+    named = cli(*arguments, "--labels", scored, "--labels", scored, "--json")
+    assert json.loads(named.out)["table"][1]["detection"] == 0.75
+    scored.write_text("[1]")
+    assert "no list of labels" in cli(*arguments, "--labels", scored, "--labels", scored).err
     changed = cli(*arguments, "--skip-tokens", "1")
     assert changed.code == 2
     assert "other settings" in changed.err

@@ -66,7 +66,9 @@ class Format:
     write: Callable[[Dictionary, Path, Options], None]
 
 
-def places(options: Options, read: Callable[[], Named] | None, write: Callable[[], Named] | None = None):
+def places(
+    options: Options, read: Callable[[], Named] | None, write: Callable[[], Named] | None = None
+) -> tuple[Named, Named]:
     """Where a dictionary of one coder reads and writes: what is given, else what the file declares.
 
     Raises:

@@ -37,6 +37,8 @@ LAYOUT = Layout(
 
 def read(path: Path, options: Options) -> Dictionary:
     """See `Format.read`; `path` is one file."""
+    if path.is_dir():
+        raise DataError(f"{path} holds a dictionary for each layer: give one of its files")
     if options.k is None:
         raise DataError(
             f"{path} does not hold k: give it, it stands in the name of the repository (L0_50: 50)"
