@@ -16,6 +16,7 @@ COLUMNS = {
     "dead": ("sparsity", "dead"),
     "dense": ("sparsity", "dense"),
     "explained variance": ("reconstruction", "explained_variance"),
+    "MSE": ("reconstruction", "mse"),
     "cosine": ("reconstruction", "cosine"),
     "CE recovered": ("recovered", "ce_recovered"),
     "KL recovered": ("recovered", "kl_recovered"),
