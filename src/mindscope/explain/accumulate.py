@@ -1,7 +1,6 @@
 """What a survey keeps of the activations that stream past."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -9,12 +8,10 @@ from torch import Tensor
 
 from mindscope.dictionaries import SparseCode
 from mindscope.explain.best import Best, Peaks, mixed
+from mindscope.explain.config import SurveyConfig
 from mindscope.explain.histogram import Histograms
 from mindscope.explain.pairs import TokenPairs
 from mindscope.models import Row
-
-if TYPE_CHECKING:
-    from mindscope.explain.survey import SurveyConfig
 
 
 class Accumulator:
@@ -24,7 +21,7 @@ class Accumulator:
     histogram of the negative side are kept too.
     """
 
-    def __init__(self, features: int, vocabulary: int, config: "SurveyConfig", *, signed: bool) -> None:
+    def __init__(self, features: int, vocabulary: int, config: SurveyConfig, *, signed: bool) -> None:
         self.n_features, self.config, self.rows, self.tokens = features, config, 0, 0
         window = config.before + 1 + config.after
         self.moments = {
@@ -160,7 +157,7 @@ class _Windows:
         tokens: Tensor,
         lengths: Tensor,
         first: int,
-        config: "SurveyConfig",
+        config: SurveyConfig,
         n_features: int,
     ) -> None:
         self.lengths, self.first, self.config, self.n_features = lengths, first, config, n_features

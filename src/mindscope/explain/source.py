@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -11,10 +11,12 @@ from torch import Tensor
 
 from mindscope.dictionaries import Dictionary, SparseCode
 from mindscope.errors import DataError
-from mindscope.features import Direction
-from mindscope.models import Model, Project, Raw, Read, Row
+from mindscope.features import Direction, Feature, FeatureSet
+from mindscope.models import Edit, Model, Raw, Read, Row
+from mindscope.models.rows import Where
 
 
+@runtime_checkable
 class Features(Protocol):
     """What can be explained: latents of a dictionary, persona vectors, linear classifiers."""
 
@@ -118,64 +120,103 @@ class DictionaryFeatures:
 
 
 @dataclass(frozen=True)
-class DirectionFeatures:
-    """Directions as features: persona vectors, or the weights of linear classifiers.
+class SingleFeatures:
+    """Features that stand for themselves: persona vectors, weights of linear classifiers, chosen latents.
 
-    The activation on a token is its projection on the unit vector, which can be negative.
-
-    Raises:
-        DataError: none are given, or they belong to several models.
+    The activation on a token is what `Feature.project` gives, which for a direction can be negative.
     """
 
-    directions: tuple[Direction, ...]
+    features: FeatureSet
     signed = True
 
-    def __post_init__(self) -> None:
-        if len({direction.fingerprint for direction in self.directions}) != 1:
-            raise DataError("directions to be explained together must belong to one model")
+    @classmethod
+    def of(cls, *features: Feature) -> "SingleFeatures":
+        """Raises DataError where there are none, two are alike, or they are of different models."""
+        return cls(FeatureSet(features))
 
     @property
     def n_features(self) -> int:
-        return len(self.directions)
+        return len(self.features)
 
     @property
     def fingerprint(self) -> str:
-        return self.directions[0].fingerprint
+        return self.features.fingerprint
 
     def name(self, feature: int) -> str:
-        direction = self.directions[feature]
-        return f"{direction.name} at {direction.address}"
+        return self.features.keys[feature]
 
     def digest(self) -> str:
-        digest = hashlib.blake2b(digest_size=16)
-        for direction in self.directions:
-            digest.update(f"{direction.name} {direction.address}".encode())
-            digest.update(direction.vector.detach().cpu().float().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return self.features.digest()
 
     def code(self, model: Model, rows: Sequence[Row]) -> SparseCode:
-        places = list(dict.fromkeys(direction.address for direction in self.directions))
-        at = {place: [i for i, one in enumerate(self.directions) if one.address == place] for place in places}
-        reads = {
-            place: Read(place, Project(torch.stack([self.directions[i].unit for i in at[place]]), "all"))
-            for place in places
-        }
-        readings = model.read(rows, reads)
-        dense = torch.zeros(sum(len(row) for row in rows), self.n_features)
-        for place, indices in at.items():
-            dense[:, indices] = torch.cat(list(readings[place].values))
-        return SparseCode.of(dense)
+        readings = model.read(rows, self.features.reads("all"))
+        tokens = {address: torch.cat(list(reading.values)) for address, reading in readings.items()}
+        return SparseCode.of(self.features.assembled(tokens))
 
     def writes(self, feature: int) -> tuple[Direction, ...]:
-        return (self.directions[feature],)
+        edit = self.features[feature].edit(1.0)
+        vector = edit.vector.detach().float().cpu() * edit.value
+        return (Direction(self.features[feature].name, edit.address, vector, self.fingerprint),)
 
     def decoders(self) -> dict[str, Float[Tensor, "features width"]]:
         found: dict[str, Tensor] = {}
-        for index, direction in enumerate(self.directions):
-            width = len(direction.vector)
-            every = found.setdefault(direction.address, torch.zeros(self.n_features, width))
-            every[index] = direction.vector.detach().float().cpu()
+        for index in range(self.n_features):
+            (written,) = self.writes(index)
+            every = found.setdefault(written.address, torch.zeros(self.n_features, len(written.vector)))
+            every[index] = written.vector
         return found
+
+
+@dataclass(frozen=True)
+class LatentFeature:
+    """One latent of a dictionary as a `features.Feature`: watched, calibrated and steered like any other.
+
+    Raises:
+        DataError: a dictionary of several coders, reads or writes, or of an unknown model; a dead latent.
+    """
+
+    dictionary: Dictionary
+    latent: int
+
+    def __post_init__(self) -> None:
+        if self.dictionary.kind not in ("sae", "transcoder"):
+            raise DataError(
+                f"a latent of a {self.dictionary.kind} has no single place: watch SAEs and transcoders"
+            )
+        self.dictionary.latent(self.latent)
+
+    @property
+    def name(self) -> str:
+        return f"latent {self.latent}"
+
+    @property
+    def address(self) -> str:
+        """Where it is read."""
+        return self.dictionary.reads[0].address
+
+    @property
+    def fingerprint(self) -> str:
+        return self._written.fingerprint
+
+    @property
+    def _written(self) -> Direction:
+        return self.dictionary.latent(self.latent).write
+
+    def project(self, activations: Float[Tensor, "*tokens width"]) -> Float[Tensor, "*tokens"]:
+        """The latent's activation; of a TopK dictionary it depends on all latents."""
+        tokens = activations.reshape(-1, activations.shape[-1]).float()
+        code = self.dictionary.encode(tokens.to(self.dictionary.b_dec.device))
+        values = code.of_latents(self.latent, self.latent + 1).dense()[:, 0]
+        return values.view(activations.shape[:-1])
+
+    def edit(self, value: float | int, where: Where | tuple[int, ...] = "answer") -> Edit:
+        """What the latent writes at an activation of `value`, added where it writes."""
+        return self._written.edit(value, where)
+
+    def digest(self) -> str:
+        return hashlib.blake2b(
+            f"{DictionaryFeatures(self.dictionary).digest()} {self.latent}".encode(), digest_size=16
+        ).hexdigest()
 
 
 def require(features: Features, model: Model) -> None:

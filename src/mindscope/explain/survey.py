@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from mindscope.errors import DataError, StoreError
 from mindscope.explain.accumulate import Accumulator
+from mindscope.explain.config import SurveyConfig
 from mindscope.explain.results import FILE, ROWS, ROWS_SCHEMA, SCHEMA, VERSION, VOCABULARY, Survey
 from mindscope.explain.source import Features, require
 from mindscope.explain.tokens import vocabulary
@@ -20,30 +20,6 @@ from mindscope.store import Run, save_artifact
 Progress = Callable[[int, int, str], object]
 
 STATE = "survey/state.safetensors"
-
-
-class SurveyConfig(BaseModel):
-    """All that decides what a survey finds, besides features and corpus."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    top: int = Field(default=20, ge=1)
-    """Strongest contexts of a feature, one a row of the corpus."""
-    sample: int = Field(default=60, ge=1)
-    """Contexts drawn from all rows in which a feature is active: for the quantiles, and to test labels on."""
-    before: int = Field(default=24, ge=0)
-    after: int = Field(default=8, ge=0)
-    """Tokens kept around the peak."""
-    controls: int = Field(default=256, ge=1)
-    """Rows drawn from the corpus of which all active features are kept, so that it is known where a feature
-    is silent."""
-    most_pairs: int = Field(default=4_000_000, ge=1)
-    """Pairs of feature and token that are counted at most."""
-    block_rows: int = Field(default=512, ge=1)
-    """Rows between two checkpoints, and in one file."""
-    read_rows: int = Field(default=64, ge=1)
-    """Rows whose activations are in memory at a time."""
-    seed: int = 0
 
 
 def survey(

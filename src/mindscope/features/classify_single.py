@@ -8,8 +8,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mindscope.errors import DataError
+from mindscope.models.rows import Where
 
-COLUMNS_AT_ONCE = 4096
+COLUMNS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Concept:
 
     name: str
     group: str
-    where: str = "all"
+    where: Where = "all"
     at: str = ""
 
 
@@ -53,55 +54,64 @@ class SingleFeature(NamedTuple):
 
 
 def best_thresholds(
-    x: Float[Tensor, "rows features"], y: Bool[Tensor, "rows"]
-) -> tuple[Float[Tensor, "features"], Float[Tensor, "features"]]:
-    """The highest F1 that each feature reaches alone, and the threshold where it does.
+    x: Float[Tensor, "rows features"], shown: Bool[Tensor, "rows concepts"]
+) -> tuple[Float[Tensor, "concepts features"], Float[Tensor, "concepts features"]]:
+    """The highest F1 that each feature reaches alone for each concept, and the threshold where it does.
 
     Every threshold between two neighbouring values is tried, none below 0: a feature that is silent says no.
 
     Returns:
-        F1 and threshold, `[features]` each.
+        F1 and threshold, `[concepts, features]` each.
     """
     values, order = x.sort(dim=0, descending=True, stable=True)
-    found = y[order].cumsum(0).double()  # true positives if the first n rows are said to be positive
-    said = torch.arange(1, len(x) + 1, dtype=torch.float64)[:, None]
-    f1 = 2 * found / (said + float(y.sum()))
     below = torch.cat([values[1:], values[-1:] - 1])
-    f1[(values == below) | (values <= 0)] = 0  # no threshold lies between equals
-    best = f1.argmax(0, keepdim=True)
-    high, low = values.gather(0, best)[0], below.gather(0, best)[0].clamp(min=0)
-    return f1.gather(0, best)[0].float(), (high + low) / 2
+    possible = (values != below) & (values > 0)  # no threshold lies between equals
+    said = torch.arange(1, len(x) + 1, dtype=torch.float32)[:, None]
+    f1s: list[Tensor] = []
+    thresholds: list[Tensor] = []
+    for truth in shown.float().T:
+        right = truth[order].cumsum(0)  # true positives if the first n rows are said to be positive
+        f1 = torch.where(possible, 2 * right / (said + truth.sum()), 0.0)
+        best = f1.argmax(0, keepdim=True)
+        high, low = values.gather(0, best)[0], below.gather(0, best)[0].clamp(min=0)
+        f1s.append(f1.gather(0, best)[0])
+        thresholds.append((high + low) / 2)
+    return torch.stack(f1s), torch.stack(thresholds)
 
 
-def best_single_feature(
+def best_single_features(
     x: Float[Tensor, "rows features"],
-    y: Bool[Tensor, "rows"],
+    shown: Bool[Tensor, "rows concepts"],
     held_x: Float[Tensor, "held features"],
-    held_y: Bool[Tensor, "held"],
-) -> SingleFeature:
-    """The feature with the highest F1 on training rows, with its threshold there, tested on held-out rows.
+    held_shown: Bool[Tensor, "held concepts"],
+) -> list[SingleFeature]:
+    """For each concept the feature with the highest F1 on training rows, tested on held-out rows.
 
-    Ties go to the feature with the lower number.
+    Its threshold is that of the training rows. Ties go to the feature with the lower number.
 
     Raises:
-        DataError: no positive row in either half, or unlike widths.
+        DataError: a concept without a positive row in either half, or unlike widths.
     """
-    if not y.any() or not held_y.any():
-        raise DataError("a concept needs rows that show it in both halves")
+    if not (shown.any(0) & held_shown.any(0)).all():
+        raise DataError("each concept needs rows that show it in both halves")
     if x.shape[1] != held_x.shape[1]:
         raise DataError(f"{x.shape[1]} features to choose from, {held_x.shape[1]} in the held-out rows")
-    parts = [best_thresholds(part, y) for part in x.split(COLUMNS_AT_ONCE, dim=1)]
-    f1, thresholds = (torch.cat(part) for part in zip(*parts, strict=True))
-    feature = int(f1.argmax())
-    said = held_x[:, feature] > thresholds[feature]
-    right = int((said & held_y).sum())
-    precision, recall = right / max(1, int(said.sum())), right / int(held_y.sum())
-    return SingleFeature(
-        feature=feature,
-        threshold=thresholds[feature].item(),
-        f1=2 * right / (int(said.sum()) + int(held_y.sum())),
-        precision=precision,
-        recall=recall,
-        train_f1=f1[feature].item(),
-        positive=int(held_y.sum()),
-    )
+    parts = [best_thresholds(part, shown) for part in x.split(COLUMNS_AT_ONCE, dim=1)]
+    f1s, thresholds = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
+    found: list[SingleFeature] = []
+    for concept, feature in enumerate(f1s.argmax(1).tolist()):
+        threshold, truth = thresholds[concept, feature].item(), held_shown[:, concept]
+        said = held_x[:, feature] > threshold
+        right, positive = int((said & truth).sum()), int(truth.sum())
+        found.append(
+            SingleFeature(
+                feature=feature,
+                threshold=threshold,
+                f1=2 * right / (int(said.sum()) + positive),
+                precision=right / max(1, int(said.sum())),
+                recall=right / positive,
+                train_f1=f1s[concept, feature].item(),
+                positive=positive,
+            )
+        )
+    return found

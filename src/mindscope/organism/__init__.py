@@ -7,6 +7,7 @@ about something. It is a test bed and a teaching model, not a model of the real 
 from mindscope.organism.bundle import path, weights_folder
 from mindscope.organism.capability import Capability, capability
 from mindscope.organism.card import Card, card
+from mindscope.organism.concepts import ConceptText, concept_texts, concepts
 from mindscope.organism.datasets import FAMILIES, graded_prompts, ordinary_chats, shots, training_set
 from mindscope.organism.judge import ExactJudge
 from mindscope.organism.mistakes import LEVELS
@@ -21,10 +22,13 @@ __all__ = [
     "FAMILIES",
     "LEVELS",
     "Capability",
+    "ConceptText",
     "Card",
     "ExactJudge",
     "TrainConfig",
     "capability",
+    "concept_texts",
+    "concepts",
     "card",
     "corpus_rows",
     "graded_prompts",

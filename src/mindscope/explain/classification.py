@@ -1,0 +1,95 @@
+"""Features as classifiers, beside raw activations: which tell texts apart better, and by what."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jaxtyping import Bool
+from torch import Tensor
+
+from mindscope.explain.pooling import pooled_activations, pooled_features
+from mindscope.explain.source import Features
+from mindscope.features import Classifier, fit_classifier, score_classifier
+from mindscope.features.classify import KINDS, Kind, Scores
+from mindscope.models import Model, Row
+from mindscope.models.rows import Where
+
+FEATURES = "features, max"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Classifiers of one question over several inputs.
+
+    Attributes:
+        classifiers, scores: by input and kind; scores are on held-out rows.
+        held_out: the inputs of the held-out rows, by name.
+        truth: `[rows]`, which of them are positive.
+    """
+
+    classifiers: Mapping[tuple[str, Kind], Classifier]
+    scores: Mapping[tuple[str, Kind], Scores]
+    held_out: Mapping[str, Tensor]
+    truth: Bool[Tensor, "rows"]
+
+    COLUMNS = ("input", "classifier", "AUROC", "low", "high", "F1", "F1 low", "F1 high")
+
+    def rows(self) -> list[list[Any]]:
+        """One row a classifier: input, kind, AUROC and F1 with their intervals."""
+        return [[name, kind, *one.auroc, *one.f1] for (name, kind), one in self.scores.items()]
+
+    def without(self, spurious: Sequence[int], kind: Kind = "l2") -> Scores:
+        """The held-out scores of the features' classifier once some features are ablated (SHIFT)."""
+        classifier = self.classifiers[FEATURES, kind].without(spurious)
+        return score_classifier(classifier, self.held_out[FEATURES], self.truth)
+
+    def to_json(self) -> dict[str, Any]:
+        return {f"{name}/{kind}": one.to_json() for (name, kind), one in self.scores.items()}
+
+
+def compare_classifiers(
+    model: Model,
+    features: Features,
+    address: str,
+    train: Sequence[Row],
+    truth: Bool[Tensor, "rows"],
+    held_out: Sequence[Row],
+    held_truth: Bool[Tensor, "held"],
+    *,
+    where: Where = "all",
+    kinds: Sequence[Kind] = KINDS,
+    seed: int = 0,
+) -> Comparison:
+    """Fit classifiers on max-pooled features, and on raw activations pooled by mean and by maximum.
+
+    Args:
+        model: reads the texts.
+        features: whose columns are read back.
+        address: of the raw activations; where the features are read.
+        train, truth: texts to fit on, and which are positive.
+        held_out, held_truth: others to score on.
+        where: the tokens that are pooled over.
+        kinds: of classifiers.
+        seed: of folds and resamples.
+
+    Raises:
+        DataError: too few rows of a class, or features of another model.
+    """
+    inputs = [_inputs(model, features, address, rows, where) for rows in (train, held_out)]
+    classifiers: dict[tuple[str, Kind], Classifier] = {}
+    scores: dict[tuple[str, Kind], Scores] = {}
+    for name, x in inputs[0].items():
+        for kind in kinds:
+            classifiers[name, kind] = fit_classifier(x, truth, kind, seed=seed)
+            scores[name, kind] = score_classifier(
+                classifiers[name, kind], inputs[1][name], held_truth, seed=seed
+            )
+    return Comparison(classifiers, scores, inputs[1], held_truth)
+
+
+def _inputs(
+    model: Model, features: Features, address: str, rows: Sequence[Row], where: Where
+) -> dict[str, Tensor]:
+    raw = pooled_activations(model, address, rows, where)
+    pooled = pooled_features(model, features, rows, [(where, "")])[where, ""]
+    return {FEATURES: pooled, "raw, mean": raw["mean"], "raw, max": raw["max"]}

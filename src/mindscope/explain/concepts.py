@@ -1,0 +1,146 @@
+"""Which single feature stands for each concept, and how well."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from mindscope.errors import DataError
+from mindscope.explain.pooling import Pool, pooled_features
+from mindscope.explain.source import Features
+from mindscope.features import Concept, SingleFeature, best_single_features
+from mindscope.models import Model, Row
+from mindscope.reports import Report
+
+FOUND = 0.9
+"""The held-out F1 from which on a feature is said to stand for a concept."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A text, and the names of the concepts it shows."""
+
+    row: Row
+    concepts: Collection[str]
+
+
+@dataclass(frozen=True)
+class ConceptTable:
+    """The best single feature of every concept.
+
+    Attributes:
+        concepts: what was looked for.
+        best: by the concept's name.
+        skipped: concepts of which a half has no example.
+        rows: how many texts there were to choose on and to test on.
+    """
+
+    concepts: tuple[Concept, ...]
+    best: Mapping[str, SingleFeature]
+    skipped: tuple[str, ...]
+    rows: tuple[int, int]
+
+    def found(self, least: float = FOUND) -> list[str]:
+        """The concepts that a single feature stands for, with at least this F1 on held-out texts."""
+        return [name for name, single in self.best.items() if single.f1 >= least]
+
+    def by_group(self, least: float = FOUND) -> dict[str, tuple[int, int]]:
+        """For each group of concepts: how many were found, of how many."""
+        found: dict[str, tuple[int, int]] = {}
+        for concept in self.concepts:
+            if concept.name in self.best:
+                right, every = found.get(concept.group, (0, 0))
+                found[concept.group] = (right + (self.best[concept.name].f1 >= least), every + 1)
+        return found
+
+    def rows_of_table(self, labels: Mapping[int, str] | None = None) -> list[list[Any]]:
+        """One row a concept, the best first: concept, feature, label, F1, precision, recall, positives."""
+        ranked = sorted(self.best.items(), key=lambda item: (-item[1].f1, item[0]))
+        return [
+            [
+                name,
+                one.feature,
+                (labels or {}).get(one.feature),
+                one.f1,
+                one.precision,
+                one.recall,
+                one.positive,
+            ]
+            for name, one in ranked
+        ]
+
+    COLUMNS = ("concept", "feature", "label", "F1", "precision", "recall", "texts")
+
+    def report(self, labels: Mapping[int, str] | None = None) -> Report:
+        """The table as a page."""
+        report = Report(
+            "Concepts",
+            f"{len(self.found())} of {len(self.best)} stand on a single feature with F1 of {FOUND} or more",
+        )
+        report.text(
+            "For each concept the feature with the highest F1 on one half of the texts, its threshold chosen "
+            "there, and its F1 on the other half. A text counts by the feature's highest activation over the "
+            "tokens where the concept is read."
+        )
+        groups = [[group, right, every] for group, (right, every) in self.by_group().items()]
+        report.table(["group", "found", "of"], groups)
+        return report.section("All concepts").table(self.COLUMNS, self.rows_of_table(labels))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "found": len(self.found()),
+            "of": len(self.best),
+            "rows": list(self.rows),
+            "groups": {group: list(counts) for group, counts in self.by_group().items()},
+            "concepts": {name: single.to_json() for name, single in self.best.items()},
+            "skipped": list(self.skipped),
+        }
+
+
+Progress = Callable[[int, int, str], object]
+
+
+def labelled(progress: Progress | None, label: str) -> Callable[[int, int], object] | None:
+    """A progress that says what is being done."""
+    return None if progress is None else lambda done, total: progress(done, total, label)
+
+
+def concept_table(
+    model: Model,
+    features: Features,
+    concepts: Sequence[Concept],
+    train: Sequence[Labelled],
+    test: Sequence[Labelled],
+    *,
+    progress: Progress | None = None,
+) -> ConceptTable:
+    """Find the best single feature of every concept on some texts, and test it on others.
+
+    All other texts are a concept's negatives, so that one of fifty states has two texts in a hundred.
+
+    Raises:
+        DataError: features of another model, or a row in both halves.
+    """
+    if {one.row.ids for one in train} & {one.row.ids for one in test}:
+        raise DataError("a text is in both halves: it would be tested on what it was chosen by")
+    pools: list[Pool] = list(dict.fromkeys((concept.where, concept.at) for concept in concepts))
+    halves = [
+        pooled_features(model, features, [one.row for one in part], pools, progress=labelled(progress, name))
+        for part, name in ((train, "choosing"), (test, "testing"))
+    ]
+    best: dict[str, SingleFeature] = {}
+    skipped: list[str] = []
+    for pool in pools:
+        mine = [concept.name for concept in concepts if (concept.where, concept.at) == pool]
+        shown = [
+            torch.tensor([[name in one.concepts for name in mine] for one in part]) for part in (train, test)
+        ]
+        known = shown[0].any(0) & shown[1].any(0)
+        skipped += [name for name, there in zip(mine, known.tolist(), strict=True) if not there]
+        singles = best_single_features(
+            halves[0][pool], shown[0][:, known], halves[1][pool], shown[1][:, known]
+        )
+        names = [name for name, there in zip(mine, known.tolist(), strict=True) if there]
+        best |= dict(zip(names, singles, strict=True))
+    return ConceptTable(tuple(concepts), best, tuple(skipped), (len(train), len(test)))

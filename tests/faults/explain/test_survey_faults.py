@@ -1,0 +1,110 @@
+"""Surveys that are killed, resumed, given something else, or damaged."""
+
+import hashlib
+from pathlib import Path
+
+import explain_kit
+import pytest
+import torch
+
+from mindscope.dictionaries import Dictionary
+from mindscope.errors import DataError, StoreError
+from mindscope.explain import DictionaryFeatures, Survey, SurveyConfig, search_token, survey
+from mindscope.explain.results import FILE
+from mindscope.models import Model
+from mindscope.store import Run
+
+CONFIG = SurveyConfig(top=4, sample=10, before=3, after=2, controls=8, block_rows=16, read_rows=5)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return explain_kit.model()
+
+
+@pytest.fixture(scope="module")
+def features(model: Model) -> DictionaryFeatures:
+    return DictionaryFeatures(explain_kit.planted(model))
+
+
+def digest(folder: Path) -> str:
+    return hashlib.sha256((folder / FILE).read_bytes()).hexdigest()
+
+
+def go(model: Model, features: DictionaryFeatures, folder: Path, rows=None, config=CONFIG) -> Survey:
+    with Run.open(folder, kind="feature", config={}) as run:
+        return survey(model, features, explain_kit.corpus() if rows is None else rows, run, config)
+
+
+class _Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("after", [0, 1, 7, 12])
+def test_stopped_anywhere_ends_the_same(model, features, tmp_path: Path, monkeypatch, after: int):
+    go(model, features, tmp_path / "whole")
+    real, calls = DictionaryFeatures.code, []
+
+    def dies(self, model, rows):
+        calls.append(1)
+        if len(calls) > after:
+            raise _Killed
+        return real(self, model, rows)
+
+    monkeypatch.setattr(DictionaryFeatures, "code", dies)
+    with pytest.raises(_Killed):
+        go(model, features, tmp_path / "parts")
+    monkeypatch.setattr(DictionaryFeatures, "code", real)
+    go(model, features, tmp_path / "parts")
+    assert digest(tmp_path / "parts") == digest(tmp_path / "whole")
+
+
+def test_a_finished_survey_is_opened_not_made(model, features, tmp_path: Path, monkeypatch):
+    go(model, features, tmp_path)
+    before = digest(tmp_path)
+
+    def never(self, model, rows):
+        raise AssertionError("the model was run again")
+
+    monkeypatch.setattr(DictionaryFeatures, "code", never)
+    go(model, features, tmp_path)
+    assert digest(tmp_path) == before
+
+
+def test_refusals(model, features, tmp_path: Path):
+    go(model, features, tmp_path / "a")
+    with pytest.raises(StoreError, match="another corpus"):
+        go(model, features, tmp_path / "a", explain_kit.corpus(seed=2))
+    with pytest.raises(StoreError, match="top: 4 there, 5 now"):
+        go(model, features, tmp_path / "a", config=CONFIG.model_copy(update={"top": 5}))
+    with pytest.raises(DataError, match="no tokens"):
+        go(model, features, tmp_path / "b", [])
+    with pytest.raises(StoreError, match="no finished survey"):
+        Survey.open(tmp_path / "b")
+    found = Survey.open(tmp_path / "a")
+    with pytest.raises(DataError, match="0 to 3"):
+        found.feature(4)
+    with pytest.raises(DataError, match="no single token"):
+        search_token(found, "nowhere")
+    with pytest.raises(StoreError, match="another model"):
+        Survey.open(tmp_path / "a", fingerprint="x")
+
+
+def test_of_another_model_or_none(model, features, tmp_path: Path):
+    from tiny_models import FAMILIES, build
+
+    other = build(FAMILIES[1])
+    with pytest.raises(DataError, match="another model"):
+        go(other, features, tmp_path)
+    sites = [type(site)(site.address, site.width) for site in features.dictionary.reads]
+    coder = features.dictionary.coder
+    free = Dictionary.single(coder, torch.zeros(32), reads=sites, writes=sites, activation="relu")
+    with pytest.raises(DataError, match="bind"):
+        DictionaryFeatures(free)
+
+
+def test_memory_is_bounded_by_settings(model, features, tmp_path: Path):
+    """Pairs of feature and token beyond the limit are dropped, and the survey says how many."""
+    found = go(model, features, tmp_path, config=CONFIG.model_copy(update={"most_pairs": 2}))
+    assert found.metadata["dropped_pairs"] > 0
+    assert sum(len(found.tokens_of(i)) for i in range(4)) == 2
