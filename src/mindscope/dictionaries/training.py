@@ -91,6 +91,7 @@ class _Training:
         for learner, one in zip(self.learners, self.config.dictionaries, strict=True):
             about = {"training": one.model_dump(mode="json"), "run": _shared(self.config)}
             learner.finish(about).save(_place(self.run, self.config, one.name))
+        (self.run.path / CHECKPOINT).unlink(missing_ok=True)  # three times the weights, and of no more use
 
     def _batches(self) -> Iterator[Tensor]:
         """Batches from the present step on."""

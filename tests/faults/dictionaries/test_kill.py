@@ -91,6 +91,7 @@ def test_killed_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: 
     kills = sum(killed_at(tmp_path / "killed", dice.randint(1, total // 2)) for _ in range(6))
     assert kills >= 2
     job(tmp_path / "killed")
+    assert not (tmp_path / "killed" / "checkpoint.safetensors").exists()
     for one in CONFIG.dictionaries:
         name = f"{one.name}.safetensors"
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
