@@ -144,7 +144,7 @@ def record(
 
     loaded = load_model(model, dtype, device)
     names = tuple(sites.split(","))
-    source = ModelSource([loaded], names, _rows(loaded, corpus, context), skip=skip_tokens)
+    source = ModelSource([loaded], names, corpus_of(loaded, corpus, context), skip=skip_tokens)
     settings = {"corpus": corpus, "sites": names, "tokens": tokens, "context": context, "skip": skip_tokens}
     with open_run(run, kind="activations", config=settings, fingerprint=loaded.fingerprint) as opened:
         write_shards(source, opened, tokens=tokens)
@@ -201,10 +201,11 @@ def _source(model: Model, corpus: str, config: TrainConfig, context: int, skip: 
             )
         return source
     names = dict.fromkeys(name for one in config.dictionaries for name in (*one.reads, *one.targets))
-    return ModelSource([model], tuple(names), _rows(model, corpus, context), skip=skip)
+    return ModelSource([model], tuple(names), corpus_of(model, corpus, context), skip=skip)
 
 
-def _rows(model: Model, corpus: str, context: int) -> Corpus:
+def corpus_of(model: Model, corpus: str, context: int) -> Corpus:
+    """The rows of a corpus that is given as `CorpusFile`."""
     from mindscope.dictionaries.corpus import corpus as read_corpus
 
     if corpus != ORGANISM:
