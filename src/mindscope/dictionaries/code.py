@@ -1,15 +1,16 @@
 """The sparse code: which latents are active on which token, and how strongly."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mindscope.errors import DataError
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class SparseCode:
     """Active latents of many tokens, in compressed rows: token t has entries offsets[t] to offsets[t + 1].
 
@@ -39,6 +40,18 @@ class SparseCode:
         """The same number of candidates for every token; those that are not positive are left out."""
         active = values > 0
         return cls(indices[active], values[active], _offsets(active.sum(1)), n_latents)
+
+    @classmethod
+    def by_token(
+        cls,
+        indices: Int[Tensor, "active"],
+        values: Float[Tensor, "active"],
+        tokens: Int[Tensor, "active"],
+        count: int,
+        n_latents: int,
+    ) -> "SparseCode":
+        """Entries of `count` tokens, those of the first token first."""
+        return cls(indices, values, _offsets(torch.bincount(tokens, minlength=count)), n_latents)
 
     @classmethod
     def joined(cls, codes: "list[SparseCode]") -> "SparseCode":
@@ -76,7 +89,7 @@ class SparseCode:
         """How many latents are active on each token."""
         return self.offsets.diff()
 
-    @property
+    @cached_property
     def tokens(self) -> Int[Tensor, "active"]:
         """The token of every entry."""
         return torch.arange(len(self), device=self.offsets.device).repeat_interleave(self.l0)
@@ -92,9 +105,15 @@ class SparseCode:
             raise DataError(f"latents {start} to {stop} are asked for, there are {self.n_latents}")
         if (start, stop) == (0, self.n_latents):
             return self
-        mine = (self.indices >= start) & (self.indices < stop)
-        counts = torch.bincount(self.tokens[mine], minlength=len(self))
-        return SparseCode(self.indices[mine] - start, self.values[mine], _offsets(counts), stop - start)
+        part = self.where((self.indices >= start) & (self.indices < stop))
+        return SparseCode(part.indices - start, part.values, part.offsets, stop - start)
+
+    def where(self, chosen: Bool[Tensor, "active"]) -> "SparseCode":
+        """Only the entries of a mask."""
+        tokens = self.tokens[chosen]
+        return SparseCode.by_token(
+            self.indices[chosen], self.values[chosen], tokens, len(self), self.n_latents
+        )
 
 
 def _offsets(counts: Int[Tensor, "tokens"]) -> Int[Tensor, "tokens_and_one"]:

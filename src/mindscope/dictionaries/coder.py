@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from mindscope.dictionaries import kernels
 from mindscope.dictionaries.code import SparseCode
 from mindscope.errors import DataError
 
@@ -95,18 +96,12 @@ class Coder:
             return SparseCode.of(preactivations.relu())
         if activation == "topk":
             assert k is not None
-            values, indices = preactivations.topk(min(k, self.n_latents), sorted=False)
+            values, indices = kernels.top_of_rows(preactivations, min(k, self.n_latents))
             return SparseCode.of_top(indices, values, self.n_latents)
         assert self.threshold is not None
         return SparseCode.of(preactivations * (preactivations > self.threshold))
 
     def decode(self, code: SparseCode) -> Float[Tensor, "tokens d_out"]:
         """The sum of decoder rows times activations, without bias or skip. Costs what is active alone."""
-        return functional.embedding_bag(
-            code.indices,
-            self.W_dec,
-            code.offsets,
-            mode="sum",
-            per_sample_weights=code.values.to(self.W_dec.dtype),
-            include_last_offset=True,
-        )
+        values = code.values.to(self.W_dec.dtype)
+        return kernels.decode(SparseCode(code.indices, values, code.offsets, code.n_latents), self.W_dec)

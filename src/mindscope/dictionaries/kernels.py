@@ -14,30 +14,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
+from mindscope.dictionaries.code import SparseCode
+
 CHUNK_ELEMENTS = 2**22
 """The most pre-activations that are in memory at a time while active latents are chosen."""
 NEAR = 0.97
 """BatchTopK first takes what is above this share of the running threshold, and falls back to sorting all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entries:
-    """Where a sparse code has entries: as `SparseCode`, with the token of every entry at hand."""
-
-    indices: Int[Tensor, "active"]
-    tokens: Int[Tensor, "active"]
-    offsets: Int[Tensor, "tokens_and_one"]
-
-    @classmethod
-    def sorted_by_token(
-        cls, indices: Int[Tensor, "active"], tokens: Int[Tensor, "active"], count: int
-    ) -> "Entries":
-        counts = torch.bincount(tokens, minlength=count)
-        return cls(indices, tokens, torch.cat([counts.new_zeros(1), counts.cumsum(0)]))
-
-    def where(self, chosen: Tensor) -> "Entries":
-        """Only the entries of a mask."""
-        return Entries.sorted_by_token(self.indices[chosen], self.tokens[chosen], len(self.offsets) - 1)
 
 
 def top_of_rows(
@@ -146,7 +128,7 @@ def encode(
     *,
     b_in: Float[Tensor, "d_in"] | None = None,
     bfloat16: bool = False,
-) -> tuple[Float[Tensor, "active"], Entries]:
+) -> SparseCode:
     """Chosen pre-activations of (x - b_in) W_encᵀ + b_enc, with gradients to the weights and biases.
 
     Args:
@@ -158,7 +140,7 @@ def encode(
         bfloat16: choose by a product in bfloat16; the chosen values are computed in float32 all the same.
 
     Returns:
-        The values, all positive, and where they stand.
+        The code; all its values are positive.
     """
     with torch.no_grad():
         centred = x if b_in is None else x - b_in
@@ -173,20 +155,19 @@ def encode(
                 yield start, torch.addmm(bias, part, weight.T, out=out[: len(part)])
 
         latents, tokens, known = choice.choose(pieces, len(x))
-        entries = Entries.sorted_by_token(latents, tokens, len(x))
-    values = _Encode.apply(centred, W_enc, b_enc, b_in, entries, None if bfloat16 else known)
+        exact = known is not None and not bfloat16
+        known = known if known is not None and exact else centred.new_empty(len(latents))
+        code = SparseCode.by_token(latents, known, tokens, len(x), len(W_enc))
+    values = _Encode.apply(centred, W_enc, b_enc, b_in, code, exact)
     assert isinstance(values, Tensor)
-    if bfloat16 and not (values > 0).all():  # positive in bfloat16 only
-        active = values > 0
-        return values[active], entries.where(active)
-    return values, entries
+    code = SparseCode(code.indices, values, code.offsets, code.n_latents)
+    positive = values > 0
+    return code if positive.all() else code.where(positive)  # positive in bfloat16 only
 
 
-def decode(
-    values: Float[Tensor, "active"], entries: Entries, W_dec: Float[Tensor, "latents d_out"]
-) -> Float[Tensor, "tokens d_out"]:
+def decode(code: SparseCode, W_dec: Float[Tensor, "latents d_out"]) -> Float[Tensor, "tokens d_out"]:
     """The sum of decoder rows times values for each token, with gradients to both."""
-    written = _Decode.apply(values, W_dec, entries)
+    written = _Decode.apply(code.values, W_dec, code)
     assert isinstance(written, Tensor)
     return written
 
@@ -194,37 +175,31 @@ def decode(
 class _Encode(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        W_enc: Tensor,
-        b_enc: Tensor,
-        b_in: Tensor | None,
-        entries: Entries,
-        known: Tensor | None,
+        ctx: Any, x: Tensor, W_enc: Tensor, b_enc: Tensor, b_in: Tensor | None, code: SparseCode, exact: bool
     ) -> Tensor:
         ctx.save_for_backward(x, W_enc)
-        ctx.entries, ctx.centred = entries, b_in is not None
-        return _dots(x, W_enc, entries) + b_enc[entries.indices] if known is None else known.clone()
+        ctx.code, ctx.centred = code, b_in is not None
+        return code.values.clone() if exact else _dots(x, W_enc, code) + b_enc[code.indices]
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
         x, W_enc = ctx.saved_tensors
-        entries: Entries = ctx.entries
-        weight = _outer(x, entries, gradient, len(W_enc))
-        bias = gradient.new_zeros(len(W_enc)).index_add_(0, entries.indices, gradient)
+        code: SparseCode = ctx.code
+        weight = _outer(x, code, gradient)
+        bias = gradient.new_zeros(len(W_enc)).index_add_(0, code.indices, gradient)
         return None, weight, bias, -(bias @ W_enc) if ctx.centred else None, None, None
 
 
 class _Decode(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Tensor, W_dec: Tensor, entries: Entries) -> Tensor:
+    def forward(ctx: Any, values: Tensor, W_dec: Tensor, code: SparseCode) -> Tensor:
         ctx.save_for_backward(values, W_dec)
-        ctx.entries = entries
+        ctx.code = code
         return functional.embedding_bag(
-            entries.indices,
+            code.indices,
             W_dec,
-            entries.offsets,
+            code.offsets,
             mode="sum",
             per_sample_weights=values,
             include_last_offset=True,
@@ -235,24 +210,29 @@ class _Decode(torch.autograd.Function):
         (gradient,) = gradients
         gradient = gradient.contiguous()
         values, W_dec = ctx.saved_tensors
-        entries: Entries = ctx.entries
-        return _dots(gradient, W_dec, entries), _outer(gradient, entries, values, len(W_dec)), None
+        code: SparseCode = ctx.code
+        to_values, to_rows, _ = ctx.needs_input_grad
+        return (
+            _dots(gradient, W_dec, code) if to_values else None,
+            _outer(gradient, code, values) if to_rows else None,
+            None,
+        )
 
 
 def _dots(
-    rows: Float[Tensor, "tokens d"], weight: Float[Tensor, "latents d"], entries: Entries
+    rows: Float[Tensor, "tokens d"], weight: Float[Tensor, "latents d"], code: SparseCode
 ) -> Float[Tensor, "active"]:
     """For every entry the inner product of its token's row with its latent's row."""
     return torch.ops.aten._embedding_bag_per_sample_weights_backward(
-        rows, weight, entries.indices, entries.offsets[:-1], entries.tokens, 0
+        rows, weight, code.indices, code.offsets[:-1], code.tokens, 0
     )
 
 
 def _outer(
-    rows: Float[Tensor, "tokens d"], entries: Entries, values: Float[Tensor, "active"], latents: int
+    rows: Float[Tensor, "tokens d"], code: SparseCode, values: Float[Tensor, "active"]
 ) -> Float[Tensor, "latents d"]:
     """For every latent the sum over its entries of value times the token's row."""
-    sizes = entries.offsets.diff()
+    sizes = code.l0
     return torch.ops.aten._embedding_bag_dense_backward(
-        rows, entries.indices, entries.tokens, sizes, sizes, latents, False, 0, values, -1
+        rows, code.indices, code.tokens, sizes, sizes, code.n_latents, False, 0, values, -1
     )

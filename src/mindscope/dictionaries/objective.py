@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from mindscope.dictionaries import kernels
+from mindscope.dictionaries.code import SparseCode
 from mindscope.dictionaries.jumprelu import jumprelu
-from mindscope.dictionaries.kernels import Choice, Entries
+from mindscope.dictionaries.kernels import Choice
 from mindscope.dictionaries.weights import Weights
 
 SPARSE_BELOW = 1 / 16
@@ -82,17 +83,16 @@ def _top(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
             if config.method == "topk"
             else kernels.TopOfBatch(config.k, state.expected[index], scores)
         )
-        values, entries = kernels.encode(
+        code = kernels.encode(
             x[:, inputs], part["W_enc"], part["b_enc"], choice, b_in=b_in, bfloat16=state.bfloat16
         )
-        active.append(_counts(entries, part))
-        chosen = values.detach() if scores is None else values.detach() * scores[entries.indices]
+        active.append(_counts(code))
+        chosen = code.values.detach()
+        chosen = chosen if scores is None else chosen * scores[code.indices]
         smallest.append(float(chosen.min()) if len(chosen) else 0.0)
         total = x.new_zeros(())
-        for place, (found, own, rows) in enumerate(
-            _grouped(values, entries, part["W_dec"], config.group_ends)
-        ):
-            total = total + kernels.decode(found, own, rows)
+        for place, (added, rows) in enumerate(_grouped(code, part["W_dec"], config.group_ends)):
+            total = total + kernels.decode(added, rows)
             nested[place] = nested[place] + _placed(total, outputs, weights.d_out)
     errors = [(written - y).square().sum() / len(x) / state.variance for written in nested]
     residual = (y - nested[-1]).detach()
@@ -129,13 +129,13 @@ def _sparse_relu(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcom
     written, active = _written(weights, x), []
     penalty = x.new_zeros(())
     for index, (part, inputs, outputs) in enumerate(weights.coders()):
-        values, entries = kernels.encode(
+        code = kernels.encode(
             x[:, inputs], part["W_enc"], part["b_enc"], kernels.Positive(), bfloat16=state.bfloat16
         )
-        rows = kernels.decode(values, entries, part["W_dec"])
+        rows = kernels.decode(code, part["W_dec"])
         written = written + _placed(rows, outputs, weights.d_out)
-        penalty = penalty + (values * weights.norms(part["W_dec"], index)[entries.indices]).sum() / len(x)
-        active.append(_counts(entries, part))
+        penalty = penalty + (code.values * weights.norms(part["W_dec"], index)[code.indices]).sum() / len(x)
+        active.append(_counts(code))
     return _penalised(weights, y, written, penalty, None, active, state)
 
 
@@ -200,20 +200,13 @@ def _placed(rows: Tensor, outputs: slice, d_out: int) -> Tensor:
     return functional.pad(rows, (outputs.start, d_out - outputs.stop))
 
 
-def _grouped(
-    values: Tensor, entries: Entries, W_dec: Tensor, ends: Sequence[int]
-) -> Iterator[tuple[Tensor, Entries, Tensor]]:
-    """What each nested reconstruction adds to the one before: entries, and the decoder rows they are of."""
-    if len(ends) == 1:
-        yield values, entries, W_dec
-        return
+def _grouped(code: SparseCode, W_dec: Tensor, ends: Sequence[int]) -> Iterator[tuple[SparseCode, Tensor]]:
+    """What each nested reconstruction adds to the one before: its part of the code, and its decoder rows."""
     starts = (0, *ends[:-1])
     rows = W_dec.split([end - start for start, end in zip(starts, ends, strict=True)])
     for start, end, own in zip(starts, ends, rows, strict=True):
-        mine = (entries.indices >= start) & (entries.indices < end)
-        part = entries.where(mine)
-        yield values[mine], Entries(part.indices - start, part.tokens, part.offsets), own
+        yield code.of_latents(start, end), own
 
 
-def _counts(entries: Entries, part: torch.nn.ParameterDict) -> Tensor:
-    return torch.bincount(entries.indices, minlength=len(part["W_enc"]))
+def _counts(code: SparseCode) -> Tensor:
+    return torch.bincount(code.indices, minlength=code.n_latents)

@@ -20,8 +20,9 @@ Position = tuple[int, int]
 """How often the source was gone through, and how far: plain numbers, so that a checkpoint can hold them."""
 START: Position = (0, 0)
 
-ROWS_AT_ONCE = 8192
-"""Tokens whose activations are on their way into the buffer at a time."""
+INDEX, SCHEMA = "activations.json", "mindscope.activations"
+TOKENS_AT_ONCE = 8192
+"""About so many are on their way from the model into the buffer at a time."""
 
 
 @runtime_checkable
@@ -91,7 +92,7 @@ class ModelSource:
         filled, empty = 0, position[1] == 0
         self._go_to(position)
         while filled < len(buffer):
-            rows = self._next_rows(min(ROWS_AT_ONCE, 2 * (len(buffer) - filled)))
+            rows = self._next_rows(min(TOKENS_AT_ONCE, 2 * (len(buffer) - filled)))
             if not rows:
                 if empty:
                     raise DataError(
@@ -173,9 +174,6 @@ class ShardSource:
             tensors = load_artifact(self.folder / name, schema=SCHEMA, version=1).tensors
             self._loaded = (name, tensors["activations"])
         return self._loaded[1]
-
-
-INDEX, SCHEMA = "activations.json", "mindscope.activations"
 
 
 def write_shards(

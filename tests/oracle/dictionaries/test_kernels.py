@@ -54,9 +54,9 @@ def test_values_and_gradients_equal_the_dense_ones(name: str, monkeypatch: pytes
     monkeypatch.setattr(kernels, "CHUNK_ELEMENTS", 64 * LATENTS)  # several pieces, the last one smaller
     x, choice = data(), CHOICES[name]
     W_enc, b_enc, W_dec, b_dec = weights()
-    values, entries = kernels.encode(x, W_enc, b_enc, choice, b_in=b_dec)
-    assert (values > 0).all()
-    found = kernels.decode(values, entries, W_dec) + b_dec
+    code = kernels.encode(x, W_enc, b_enc, choice, b_in=b_dec)
+    assert (code.values > 0).all()
+    found = kernels.decode(code, W_dec) + b_dec
     (found - x).square().sum().backward()
     gradients = [one.grad for one in (W_enc, b_enc, W_dec, b_dec)]
 
@@ -75,11 +75,11 @@ def test_values_and_gradients_equal_the_dense_ones(name: str, monkeypatch: pytes
 def test_bfloat16_chooses_almost_the_same_and_computes_in_float32() -> None:
     x = data()
     W_enc, b_enc, _, _ = weights()
-    values, entries = kernels.encode(x, W_enc, b_enc, TopOfTokens(K), bfloat16=True)
+    code = kernels.encode(x, W_enc, b_enc, TopOfTokens(K), bfloat16=True)
     pre = x @ W_enc.T + b_enc
-    torch.testing.assert_close(values, pre[entries.tokens, entries.indices])
+    torch.testing.assert_close(code.values, pre[code.tokens, code.indices])
     best = pre.topk(K).values.sum()
-    assert 0.999 * best < values.sum() <= best * (1 + 1e-6)
+    assert 0.999 * best < code.values.sum() <= best * (1 + 1e-6)
 
 
 def test_top_of_rows_with_ties_and_odd_widths() -> None:
