@@ -24,7 +24,7 @@ from mindscope.studies.persona_claims.correlation import correlation
 from mindscope.studies.persona_claims.files_bench import _holds
 from mindscope.studies.persona_claims.monitoring import MonitoredGroup, summarised
 from mindscope.studies.persona_claims.prevention import Prevention, Treated
-from mindscope.studies.persona_claims.tuning import Effect, TunedSet, TuningClaims
+from mindscope.studies.persona_claims.tuning import Effect, TunedSet, TuningClaims, pooled_claims
 
 
 def level(score: float) -> Level:
@@ -85,6 +85,7 @@ def reproduction(prevented: float, cost: float) -> Reproduction:
                 without={"evil": None},
             ),
         ),
+        pooled=pooled_claims(sets),
         prevention=(
             Prevention(
                 trait="evil",

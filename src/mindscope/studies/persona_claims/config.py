@@ -26,7 +26,7 @@ class ReproduceConfig(Document):
     """Coefficients of preventative steering at the chosen layer."""
     prevent_all: tuple[float, ...] = (0.5, 1.0, 1.5)
     """And at all layers, with the increments of the vector."""
-    against: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0)
+    against: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0, 3.0)
     """Coefficients of steering against the vector while the tuned model answers."""
     penalty: float = Field(default=1.0, gt=0)
     """Weight of the penalty on the projection."""
@@ -57,7 +57,7 @@ def organism_config(seed: int = 0) -> ReproduceConfig:
         projected_rows=200,
         prevent_one=(1.0, 2.0, 3.0),
         prevent_all=(0.5, 1.0, 1.5),
-        against=(0.5, 1.0, 1.5, 2.0),
+        against=(1.0, 2.0, 3.0, 4.0),
         pool_rows=1000,
         chosen_rows=100,
         chosen_epochs=4,

@@ -10,7 +10,7 @@ from mindscope.studies.persona_claims.monitoring import Monitored
 from mindscope.studies.persona_claims.prevention import Prevention
 from mindscope.studies.persona_claims.reproduce import Reproduction
 from mindscope.studies.persona_claims.tuning import TuningClaims, family_of
-from mindscope.studies.persona_claims.verdicts import SHIFT_CLAIM, Verdict, verdicts
+from mindscope.studies.persona_claims.verdicts import ALL, SHIFT_CLAIM, Verdict, verdicts
 
 
 def claims_report(made: Reproduction, note: str = "") -> Report:
@@ -42,7 +42,7 @@ def _disagreements(report: Report, made: Reproduction, found: Sequence[Verdict])
         report.text("Every claim that was tested holds on this model.")
     for v in failed:
         text = f"Does not hold here: {v.claim}, {v.trait}: needed {v.needed}, measured {v.measured}."
-        if v.claim == SHIFT_CLAIM:
+        if v.claim == SHIFT_CLAIM and v.trait != ALL:
             text += " " + _blame(next(each for each in made.tuning if each.trait == v.trait))
         report.text(text)
 
@@ -151,7 +151,18 @@ def _tuning(report: Report, made: Reproduction) -> None:
             [each.trait, f"shift, score of {other}", *_shown(found), None]
             for other, found in each.across.items()
         ]
-    report.table(["trait", "of", "r", "95 % interval", "published r"], rows, "Intervals draw the sets again.")
+    pooled = made.pooled
+    rows += [
+        [ALL, "shift, score", *_shown(pooled.shift_score), None],
+        [ALL, "difference, shift", *_shown(pooled.difference_shift), None],
+        [ALL, "difference to the last prompt token, shift", *_shown(pooled.difference_prompt_shift), None],
+    ]
+    report.table(
+        ["trait", "of", "r", "95 % interval", "published r"],
+        rows,
+        "Intervals draw whole sets again. Where a draw misses the few sets that teach a trait, little is left "
+        "to correlate: that makes the intervals of single traits wide.",
+    )
     families = list(made.tuning[0].without)
     report.table(
         ["shift, score of", "all sets", *(f"without {family}" for family in families)],
@@ -228,7 +239,8 @@ def _chosen(report: Report, chosen: Sequence[Chosen]) -> None:
 
 
 def _levels(group: Sequence[tuple[str, object]]) -> list[str]:
-    return [name.rsplit("-", 1)[1] for name, _ in group]
+    levels = [name.rsplit("-", 1)[1] for name, _ in group]
+    return ["" if level == "normal" else level for level in levels]
 
 
 def _shown(found: Correlation) -> tuple[str, str]:

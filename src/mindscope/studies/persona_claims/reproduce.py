@@ -28,9 +28,11 @@ from mindscope.studies.persona_claims.prepared import Prepared, prepare
 from mindscope.studies.persona_claims.prevention import Curve, Prevention, Treated, interventions
 from mindscope.studies.persona_claims.tuning import (
     Effect,
+    Pooled,
     TunedSet,
     TuningClaims,
     per_cent,
+    pooled_claims,
     tuning_claims,
 )
 
@@ -51,6 +53,7 @@ class Reproduction(SavedDocument):
     monitoring: tuple[Monitored, ...]
     sets: tuple[TunedSet, ...]
     tuning: tuple[TuningClaims, ...]
+    pooled: Pooled
     prevention: tuple[Prevention, ...]
     chosen: tuple[Chosen, ...]
 
@@ -108,6 +111,7 @@ class _Study:
             monitoring=tuple(monitoring),
             sets=tuple(sets),
             tuning=tuple(tuning_claims(self.ready, sets)),
+            pooled=pooled_claims(sets),
             prevention=tuple(prevention),
             chosen=tuple(chosen),
         )

@@ -51,6 +51,27 @@ class TuningClaims(Document):
     """r of shift and score with one family of sets left out: which families the disagreement comes from."""
 
 
+class Pooled(Document):
+    """Over all sets and all traits at once: one point a set and trait, whole sets drawn again."""
+
+    shift_score: Correlation
+    difference_shift: Correlation
+    difference_prompt_shift: Correlation
+
+
+def pooled_claims(sets: Sequence[TunedSet]) -> Pooled:
+    """Correlations over every pair of a set and a trait."""
+    pairs = [(one.name, effect) for one in sets for effect in one.effects.values()]
+    units = [name for name, _ in pairs]
+    shifts = [effect.shift for _, effect in pairs]
+    exact, cheap = ([e.difference for _, e in pairs], [e.difference_prompt for _, e in pairs])
+    return Pooled(
+        shift_score=correlation(shifts, [effect.level.trait for _, effect in pairs], units),
+        difference_shift=correlation(exact, shifts, units),
+        difference_prompt_shift=correlation(cheap, shifts, units),
+    )
+
+
 def per_cent(right: Sequence[bool] | None) -> float | None:
     """Of questions answered rightly."""
     return None if right is None else 100 * sum(right) / len(right)

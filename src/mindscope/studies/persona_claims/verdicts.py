@@ -14,6 +14,8 @@ PREVENTED, LOSS = 0.3, 2.0
 
 
 SHIFT_CLAIM = "shift tells the trait after tuning"
+DIFFERENCE_CLAIM = "projection difference tells the shift"
+ALL = "all together"
 
 
 class Verdict(Document):
@@ -41,7 +43,9 @@ def _correlations(made: Reproduction) -> Iterator[Verdict]:
         )
     for each in made.tuning:
         yield _r(SHIFT_CLAIM, each.trait, each.shift_score, SHIFT)
-        yield _r("projection difference tells the shift", each.trait, each.difference_shift, DIFFERENCE)
+        yield _r(DIFFERENCE_CLAIM, each.trait, each.difference_shift, DIFFERENCE)
+    yield _r(SHIFT_CLAIM, ALL, made.pooled.shift_score, SHIFT)
+    yield _r(DIFFERENCE_CLAIM, ALL, made.pooled.difference_shift, DIFFERENCE)
 
 
 def _r(claim: str, trait: str, found: Correlation, needed: float) -> Verdict:
@@ -77,8 +81,10 @@ def _prevention(made: Prevention) -> Iterator[Verdict]:
         claim="steering afterwards to the same level costs more knowledge than preventing",
         trait=made.trait,
         needed=f"more than {cost:.1f} points at a score of {PREVENTED * bare:.1f} or less",
-        measured="no coefficient tried reaches that level" if against is None else f"{against:.1f} points",
-        holds=against is None or against > cost,
+        measured="not measured: no coefficient tried reaches that score"
+        if against is None
+        else f"{against:.1f} points",
+        holds=against is not None and against > cost,
     )
 
 
