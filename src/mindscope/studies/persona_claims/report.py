@@ -160,8 +160,8 @@ def _tuning(report: Report, made: Reproduction) -> None:
     report.table(
         ["trait", "of", "r", "95 % interval", "published r"],
         rows,
-        "Intervals draw whole sets again. Where a draw misses the few sets that teach a trait, little is left "
-        "to correlate: that makes the intervals of single traits wide.",
+        "Intervals draw whole sets again. Where a draw misses the few sets that teach a trait, little is "
+        "left to correlate: that makes the intervals of single traits wide.",
     )
     families = list(made.tuning[0].without)
     report.table(
