@@ -95,6 +95,8 @@ def reproduction(prevented: float, cost: float) -> Reproduction:
                     treated("none", 0.0, 90.0, 97.0),
                     treated("prevent, one layer", 2.0, prevented, 98.0 - cost),
                     treated("prevent, one layer", 3.0, 1.0, 60.0),
+                    treated("CAFT", 1.0, 88.0, 97.0),
+                    treated("penalty", 1.0, 33.0, 97.0),
                     treated("against", 1.0, 60.0, 97.0),
                     treated("against", 2.0, 20.0, 91.0),
                 ),
@@ -166,6 +168,7 @@ def test_the_page_states_what_does_not_hold():
     html = claims_report(reproduction(prevented=40.0, cost=1.0), note="A test bed.").html()
     assert "Does not hold here: preventative steering" in html
     assert "A test bed." in html
+    assert "CAFT leaves 88.0 and the penalty 33.0" in html
     assert html.count("<figure") >= 4
 
 

@@ -8,6 +8,9 @@ SHOTS = {"evil": (0.755, 0.735), "sycophantic": (0.817, 0.813), "hallucinating":
 SHIFT = {"evil": 0.826, "sycophantic": 0.758, "hallucinating": 0.916}
 # Trait -> r of the projection difference with the shift: against own answers, against the last prompt token.
 DIFFERENCE = {"evil": (0.839, 0.931), "sycophantic": (0.745, 0.581), "hallucinating": (0.408, 0.689)}
+# What was said of the two other ways of preventing.
+CAFT = "removes evil and sycophancy and leaves much of hallucination"
+PENALTY = "prevents little"
 # Other names under which the traits go.
 ALIASES = {"sycophancy": "sycophantic", "hallucination": "hallucinating"}
 

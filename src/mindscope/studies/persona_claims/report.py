@@ -206,6 +206,12 @@ def _prevention(report: Report, made: Prevention) -> None:
             scatter(series, f"{made.trait}: trait score", "knows, %", fit=False, joined=True),
             f"{made.trait}: trait score and knowledge under each treatment; numbers are coefficients.",
         )
+    bare = made.unprevented.level.trait
+    left = {curve: min(each.level.trait for each in made.of(curve)) for curve in ("CAFT", "penalty")}
+    report.text(
+        f"Published: ablation while training (CAFT) {paper.CAFT}; a penalty on the projection {paper.PENALTY}. "
+        f"Here, of a score of {bare:.1f}, CAFT leaves {left['CAFT']:.1f} and the penalty {left['penalty']:.1f}."
+    )
     rows = [("before tuning", made.base), ("tuned, no treatment", made.unprevented)]
     rows += [(f"{each.curve}, {each.coefficient:g}", each) for each in made.treated if each.curve != "none"]
     report.table(
