@@ -209,8 +209,9 @@ def _prevention(report: Report, made: Prevention) -> None:
     bare = made.unprevented.level.trait
     left = {curve: min(each.level.trait for each in made.of(curve)) for curve in ("CAFT", "penalty")}
     report.text(
-        f"Published: ablation while training (CAFT) {paper.CAFT}; a penalty on the projection {paper.PENALTY}. "
-        f"Here, of a score of {bare:.1f}, CAFT leaves {left['CAFT']:.1f} and the penalty {left['penalty']:.1f}."
+        f"Published: ablation while training (CAFT) {paper.CAFT}; a penalty on the projection "
+        f"{paper.PENALTY}. Here, of a score of {bare:.1f}, CAFT leaves {left['CAFT']:.1f} and the penalty "
+        f"{left['penalty']:.1f}."
     )
     rows = [("before tuning", made.base), ("tuned, no treatment", made.unprevented)]
     rows += [(f"{each.curve}, {each.coefficient:g}", each) for each in made.treated if each.curve != "none"]
