@@ -6,8 +6,8 @@ forward pass that a hook ends at the same layer. Rounds are interleaved; medians
 
     python benchmarks/dictionary.py [--bfloat16] [--rounds 9] [--peers PYTHON] [--json]
 
-`--peers` is a Python of another environment with dictionary_learning, sae-lens or transformer-lens; each of
-those found there is measured by its own training step, in the same units.
+`--peers` is the Python of another environment, with dictionary_learning, whose own training step is then
+measured in the same units.
 """
 
 import argparse

@@ -4,7 +4,8 @@ from mindscope.dictionaries.code import SparseCode
 from mindscope.dictionaries.coder import Activation, Coder
 from mindscope.dictionaries.config import DictionaryConfig, Method, TrainConfig
 from mindscope.dictionaries.corpus import Corpus, corpus
-from mindscope.dictionaries.dictionary import Dictionary, Latent, Site, Wiring
+from mindscope.dictionaries.dictionary import Dictionary
+from mindscope.dictionaries.sites import Latent, Site, Wiring
 from mindscope.dictionaries.sources import ModelSource, ShardSource, Source, write_shards
 from mindscope.dictionaries.training import train
 

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mindscope.dictionaries.coder import Activation
-from mindscope.dictionaries.dictionary import Kind
+from mindscope.dictionaries.sites import Kind
 
 Method = Literal["relu", "topk", "batchtopk", "matryoshka", "jumprelu"]
 """`relu`: L1 with decoder norms (Anthropic, circuits update of April 2024). `topk`: Gao et al. 2024, arXiv

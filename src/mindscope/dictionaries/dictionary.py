@@ -13,61 +13,10 @@ from torch import Tensor
 from mindscope.dictionaries.code import SparseCode
 from mindscope.dictionaries.coder import ACTIVATIONS, Activation, Coder
 from mindscope.dictionaries.lazy import LazyCoders
+from mindscope.dictionaries.sites import Kind, Latent, Site, Wiring
 from mindscope.errors import DataError
 from mindscope.features import Direction
 from mindscope.models import Model
-
-Kind = Literal["sae", "transcoder", "clt", "crosscoder"]
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Where a dictionary reads or writes: `width` numbers a token at an address of one model.
-
-    `fingerprint` is the model's; None where a published file does not say, until `Dictionary.bind`.
-    """
-
-    address: str
-    width: int
-    fingerprint: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Wiring:
-    """Which of the dictionary's reads and writes one coder has, as indices, and how many latents it has."""
-
-    reads: tuple[int, ...]
-    writes: tuple[int, ...]
-    n_latents: int
-
-
-@dataclass(frozen=True)
-class Latent:
-    """One latent as directions: what makes it active, and what it does.
-
-    Attributes:
-        index: in the dictionary, over all its coders.
-        reads: its encoder row, one direction for each site it reads.
-        writes: its decoder row, one direction for each site it writes, all-zero ones left out; steer with
-            `latent.write.edit(value)`.
-        bias: added to the projection on `reads`; `threshold` is what the sum must exceed.
-    """
-
-    index: int
-    reads: tuple[Direction, ...]
-    writes: tuple[Direction, ...]
-    bias: float
-    threshold: float
-
-    @property
-    def read(self) -> Direction:
-        """The encoder row of a latent that reads one site."""
-        return _sole(self.reads, f"latent {self.index} reads")
-
-    @property
-    def write(self) -> Direction:
-        """The decoder row of a latent that writes one site."""
-        return _sole(self.writes, f"latent {self.index} writes")
 
 
 @dataclass(frozen=True)
@@ -355,9 +304,3 @@ class Dictionary:
             if vector.any():
                 directions.append(Direction(f"latent {latent}", site.address, vector, site.fingerprint))
         return tuple(directions)
-
-
-def _sole(directions: tuple[Direction, ...], what: str) -> Direction:
-    if len(directions) != 1:
-        raise DataError(f"{what} {len(directions)} sites: choose one of them")
-    return directions[0]

@@ -7,9 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.dictionaries.config import DictionaryConfig
-from mindscope.dictionaries.dictionary import Dictionary, Site
+from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.objective import Outcome, State, outcome
 from mindscope.dictionaries.scaling import Scaling, folded
+from mindscope.dictionaries.sites import Site
 from mindscope.dictionaries.weights import Weights
 from mindscope.errors import DataError
 

@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.dictionaries.coder import Coder
-from mindscope.dictionaries.dictionary import Dictionary, Site
+from mindscope.dictionaries.dictionary import Dictionary
+from mindscope.dictionaries.sites import Site
 from mindscope.dictionaries.weights import Weights
 from mindscope.errors import DataError
 

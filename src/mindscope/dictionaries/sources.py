@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.dictionaries.corpus import Corpus
-from mindscope.dictionaries.dictionary import Site
+from mindscope.dictionaries.sites import Site
 from mindscope.errors import DataError
 from mindscope.models import Model, Raw, Read, Row
 from mindscope.models.rows import Where

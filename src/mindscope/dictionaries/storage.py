@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from mindscope.dictionaries.coder import Coder
-from mindscope.dictionaries.dictionary import Dictionary, Site, Wiring
+from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.lazy import LazyCoders
+from mindscope.dictionaries.sites import Site, Wiring
 from mindscope.errors import DataError, StoreError
 from mindscope.store import load_artifact, save_artifact
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from mindscope.dictionaries.config import DictionaryConfig
-from mindscope.dictionaries.dictionary import Site, Wiring
+from mindscope.dictionaries.sites import Site, Wiring
 
 FIRING = 10_000
 """JumpReLU begins with about so many active latents a token, but with at most half of all."""

@@ -22,10 +22,10 @@ def test_values_and_gradients() -> None:
         for latent in range(6):
             value, threshold = z[token, latent].item(), math.exp(t[latent].item())
             active = value > threshold
-            assert float(out[token, latent]) == (value if active else 0.0)
-            to_z[token, latent] = float(gradient[token, latent]) if active else 0.0
+            assert out[token, latent].item() == (value if active else 0.0)
+            to_z[token, latent] = gradient[token, latent].item() if active else 0.0
             if abs(value - threshold) < BANDWIDTH / 2:
-                to_t[latent] -= threshold / BANDWIDTH * float(gradient[token, latent])
+                to_t[latent] -= threshold / BANDWIDTH * gradient[token, latent].item()
     assert z.grad is not None
     assert t.grad is not None
     torch.testing.assert_close(z.grad, to_z)
