@@ -1,0 +1,93 @@
+"""What fine-tuning costs beyond its forward and backward passes, with and without preventative steering.
+
+The floor is a plain loop over the same tokens in the same batches: an adapter of the same size, one forward
+and backward pass and one AdamW step each, the model and the tokens ready before the clock starts. Ours is
+the whole `finetune`, from reading the conversations to the adapter on disk.
+
+    python benchmarks/finetuning.py [--rows 400] [--json]
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import torch
+from common import Meter, median, show
+from peft import get_peft_model
+
+from mindscope.models import load
+from mindscope.organism.datasets import training_set
+from mindscope.personas import PersonaVectors
+from mindscope.personas.finetuning import FinetuneConfig, PreventativeSteering, finetune
+from mindscope.personas.finetuning.examples import examples
+from mindscope.personas.finetuning.job import lora_config
+from mindscope.store import Run
+
+LAYER = 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=400)
+    parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds; medians are printed")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    data = training_set("evil", "II", options.rows)
+    config = FinetuneConfig(batch_rows=16, accumulation=1)
+    steered = config.model_copy(
+        update={"interventions": (PreventativeSteering(trait="evil", layer=LAYER, coefficient=2.0),)}
+    )
+    base = load("organism", dtype="float32")
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(base.n_layers, base.d_model, generator=generator)
+    vectors = PersonaVectors("evil", base.fingerprint, {"answer_mean": matrix}, tuple(range(base.n_layers)))
+    rows = examples(data, base).rows
+
+    def floor() -> float:
+        model = load("organism", dtype="float32")
+        hf = get_peft_model(model.hf, lora_config(model, config))
+        trained = [weight for weight in hf.parameters() if weight.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=config.learning_rate)
+
+        def work() -> None:
+            for start in range(0, len(rows), config.batch_rows):
+                batch = rows[start : start + config.batch_rows]
+                longest = max(len(row["input_ids"]) for row in batch)
+                ids, labels = (
+                    torch.tensor([row[key] + [fill] * (longest - len(row[key])) for row in batch])
+                    for key, fill in (("input_ids", 0), ("labels", -100))
+                )
+                lengths = torch.tensor([len(row["input_ids"]) for row in batch])
+                mask = (torch.arange(longest) < lengths[:, None]).long()
+                hf(input_ids=ids, labels=labels, attention_mask=mask).loss.backward()
+                optimizer.step()
+                optimizer.zero_grad()
+
+        return Meter(work).seconds
+
+    def ours(settings: FinetuneConfig) -> float:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Run.open(Path(folder) / "run", kind="benchmark", config={}) as run,
+        ):
+            return Meter(lambda: finetune("organism", data, run, settings, vectors=[vectors])).seconds
+
+    ours(config.model_copy(update={"steps": 2}))  # imports and first calls
+    found = [(floor(), ours(config), ours(steered)) for _ in range(options.rounds)]
+    bare, plain, prevented = (median([each[i] for each in found]) for i in range(3))
+    show(
+        f"fine-tuning the organism on {options.rows} conversations, one thread, CPU seconds",
+        {
+            "floor: forward, backward, AdamW": bare,
+            "finetune": plain,
+            "finetune with preventative steering": prevented,
+            "finetune / floor": plain / bare,
+            "steering / without": prevented / plain,
+        },
+        as_json=options.json,
+    )
+
+
+if __name__ == "__main__":
+    main()
