@@ -115,9 +115,10 @@ class Rule:
 def keyless_label(survey: Survey, feature: int, logits: LogitEffects | None = None) -> Label:
     """A label without a language model: the tokens a feature is active on, the words before, what it says.
 
-    Tokens: those that hold most of the activation, at most five. Words before them: where they stand before
-    at least half of the peaks and three times as often as chance has it; left out where the feature is
-    active nearly everywhere these tokens stand. Tested as a rule on held-out contexts, as "detection".
+    Tokens: those that hold most of the squared activation, at most five. Words before them: where they
+    stand before at least half of the peaks and three times as often as chance has it; left out where the
+    feature is active nearly everywhere these tokens stand. Tested as a rule on held-out contexts, as
+    "detection".
 
     Args:
         survey: what is known of the feature.
@@ -139,7 +140,7 @@ def _rule(survey: Survey, feature: int, contexts: Sequence[Context]) -> Rule:
     for context in contexts:
         for token, value in zip(context.ids, context.activations, strict=True):
             if value > 0:
-                mass[token] += value
+                mass[token] += value * value  # what is strong is what a feature means
     total, covered, tokens = sum(mass.values()), 0.0, list[int]()
     for token, value in sorted(mass.items(), key=lambda item: -item[1])[:5]:
         if tokens and (covered > 0.8 * total or value < 0.05 * total):

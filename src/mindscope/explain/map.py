@@ -1,5 +1,6 @@
 """All features on one plane, and clusters of those that write alike."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,7 +49,10 @@ class FeatureMap:
 
     def names(self, labels: Mapping[int, str]) -> list[str]:
         """A name for each cluster: the words that its members' labels share and others' do not."""
-        words = {feature: set(label.lower().split()) for feature, label in labels.items()}
+        words = {
+            feature: set(re.findall(r"\w+", label.lower())) - {"says", "after"}
+            for feature, label in labels.items()
+        }
         everywhere = Counter(word for mine in words.values() for word in mine)
         named: list[str] = []
         for cluster in range(self.n_clusters):
@@ -99,7 +103,9 @@ def feature_map(
     directions = functional.normalize(written, dim=1).numpy()
     method = method or ("umap" if _has_umap() else "tsne")
     places = _layout(directions, method, seed)
-    found = HDBSCAN(min_cluster_size=least_cluster).fit_predict(places.copy())
+    # Leaves of the tree: the whole cloud would be one cluster, as most features write nearly at right angles.
+    settings: dict[str, Any] = {"cluster_selection_method": "leaf", "copy": True}
+    found = HDBSCAN(min_cluster_size=least_cluster, **settings).fit_predict(places)
     sizes = Counter(int(cluster) for cluster in found if cluster >= 0)
     order = {cluster: rank for rank, (cluster, _) in enumerate(sizes.most_common())} | {-1: -1}
     clusters = torch.tensor([order[int(cluster)] for cluster in found])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from mindscope.reports.figures import canvas
 from mindscope.reports.style import RC, SERIES
@@ -36,4 +37,6 @@ def histogram(
         )
         if log and any(counts):
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
     return figure
