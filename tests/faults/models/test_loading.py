@@ -112,6 +112,12 @@ def test_a_name_that_no_hub_has_is_refused():
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["runs/tuned/model", "./model", "/nowhere/model"])
+def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(name):
+    with pytest.raises(ModelError, match=f"there is no folder {name}"):
+        load(name)
+
+
 def test_an_installation_without_the_organism_says_how_to_make_it(monkeypatch, tmp_path):
     monkeypatch.setattr(loading, "files", lambda package: tmp_path)
     with pytest.raises(ModelError, match="mindscope organism train"):
