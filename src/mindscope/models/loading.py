@@ -51,7 +51,7 @@ def _parts(name: str, choose: Callable[[Any], torch.dtype | None], revision: str
             tokenizer = _from_hub(AutoTokenizer, name)
         return merge(hf, folder, choose(hf.config), base), tokenizer
     if not folder.exists() and (name.count("/") > 1 or name.startswith((".", "/", "~"))):
-        raise ModelError(f"there is no folder {name}; give a model's folder, or a hub name such as owner/model")
+        raise ModelError(f"there is no folder {name}; give a model's folder, or a hub name (owner/model)")
     source = _source(name)
     with _quiet():
         config = _from_hub(AutoConfig, source, name, revision=revision)

@@ -109,9 +109,7 @@ def test_losses_against_plain_hooks(model: Model, rows: list[Row]):
     wanted = {name: [by_hand(model, row, "resid_post.3", new) for row in rows] for name, new in arms.items()}
     assert found["predictions"] == sum(len(row) - 1 for row in rows)
     answer = rows[1].ids[3:]
-    clean = by_hand(model, rows[1], "resid_post.3", dictionary)[1][
-        2:
-    ]  # scored from 2 on
+    clean = by_hand(model, rows[1], "resid_post.3", dictionary)[1][2:]  # scored from 2 on
     wanted_few = -sum(float(line[token]) for line, token in zip(clean, answer, strict=True))
     assert few["predictions"] == len(answer)
     assert few["ce_spliced"] == pytest.approx(wanted_few, rel=1e-4)

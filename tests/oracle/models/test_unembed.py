@@ -28,7 +28,7 @@ def test_weights_by_name(name: str):
 
 @pytest.mark.parametrize("name", ["llama", "gpt2"])
 def test_is_what_adding_does(name: str):
-    """Two steps of opposite sign at right angles to the stream change its norm alike, so that the scale is one."""
+    """Two opposite steps at right angles to the stream change its norm alike: the scale is one."""
     model = build(BY_NAME[name])
     row = model.text("w1 w2 w3")
     address = f"resid_post.{model.n_layers - 1}"
