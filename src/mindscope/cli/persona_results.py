@@ -18,13 +18,14 @@ TEST_BED = (
     "is a question to ask of other models, and no finding about them."
 )
 
-DEPTH = 0.55
 """How deep vectors are used unless told, as a share of the layers (Chen et al. 2025, arXiv 2507.21509)."""
 
 
 def usual_layer(model: Model) -> int:
-    """Where vectors are added and read unless something better is known."""
-    return int(DEPTH * model.n_layers)
+    """Where this model's vectors are added and read unless something better is known."""
+    from mindscope.personas import vectors
+
+    return vectors.usual_layer(model.n_layers)
 
 
 def vector_files(path: Path) -> list[Path]:

@@ -23,6 +23,11 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 SCHEMA, VERSION = "mindscope.persona_vectors", 1
 
 
+def usual_layer(n_layers: int) -> int:
+    """Where vectors are added and read by default: 0.55 of the depth, as in the paper."""
+    return int(0.55 * n_layers)
+
+
 @dataclass(frozen=True)
 class PersonaVectors:
     """The persona vectors of one trait in one model: positive minus negative, not normalised, float32.

@@ -14,9 +14,7 @@ from mindscope.features.turns import Packed
 from mindscope.models import Model, Project, Read
 from mindscope.models.rows import Where
 from mindscope.personas.screening.config import ScreenConfig
-from mindscope.personas.vectors import PersonaVectors
-
-DEPTH = 0.55
+from mindscope.personas.vectors import PersonaVectors, usual_layer
 
 
 @dataclass(frozen=True)
@@ -92,4 +90,4 @@ def layer_of(vectors: PersonaVectors, layers: int | Mapping[str, int] | None) ->
         layers = layers.get(vectors.trait)
     if layers is not None:
         return layers
-    return min(vectors.layers, key=lambda layer: (abs(layer - int(DEPTH * vectors.n_layers)), layer))
+    return min(vectors.layers, key=lambda layer: (abs(layer - usual_layer(vectors.n_layers)), layer))
