@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from mindscope.studies.persona_claims.answering import Level
 from mindscope.studies.persona_claims.chosen import Chosen, choices
 from mindscope.studies.persona_claims.correlation import correlation
 from mindscope.studies.persona_claims.files_bench import _holds
-from mindscope.studies.persona_claims.monitoring import MonitoredGroup, summarised
+from mindscope.studies.persona_claims.monitoring import MonitoredGroup, _fits, summarised
 from mindscope.studies.persona_claims.prevention import Prevention, Treated
 from mindscope.studies.persona_claims.tuning import Effect, TunedSet, TuningClaims, pooled_claims
 
@@ -212,3 +213,20 @@ def test_a_bench_of_files(tmp_path):
     (sets / "evil-I.jsonl").unlink()
     with pytest.raises(DataError, match=r"no evil-I\.jsonl"):
         FilesBench("some/model", [evil], ExactJudge(), sets, ordinary)
+
+
+class Short:
+    """As much of a model as fitting asks for: one token a word."""
+
+    name, context_length = "short", 70
+
+    def chat(self, prompt):
+        return [word for message in prompt for word in message["content"].split()]
+
+
+def test_what_leaves_no_room_for_an_answer_is_left_out():
+    short: Any = Short()
+    assert _fits(short, [[{"role": "user", "content": "a b c d e f"}]])
+    assert not _fits(
+        short, [[{"role": "user", "content": "a"}], [{"role": "user", "content": "a b c d e f g"}]]
+    )

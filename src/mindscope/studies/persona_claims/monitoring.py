@@ -7,6 +7,7 @@ section 3.3). Within one prompt or number of shots the projection varies less, a
 from collections.abc import Sequence
 from typing import Literal
 
+from mindscope.errors import DataError
 from mindscope.models import Last, Message, Model, Read
 from mindscope.personas import Trait
 from mindscope.personas.documents import Document
@@ -16,6 +17,8 @@ from mindscope.studies.persona_claims.correlation import Correlation, correlatio
 from mindscope.studies.persona_claims.prepared import Prepared
 
 Way = Literal["system prompts", "shots"]
+ROOM = 64
+"""Tokens kept free for an answer."""
 
 
 class MonitoredGroup(Document):
@@ -33,6 +36,8 @@ class Monitored(Document):
     layer: int
     way: Way
     groups: tuple[MonitoredGroup, ...]
+    left_out: tuple[str, ...]
+    """Prompts or numbers of shots that are too long for the model."""
     overall: Correlation
     """Questions are drawn again, each with its points in all groups."""
     within: float | None
@@ -45,11 +50,15 @@ def monitor_claim(
     """Ask the evaluation questions under every prompt, and read where each answer is about to begin."""
     trait = ready.trait
     questions = trait.questions("evaluation")
-    openings = _prompts(bench, trait) if way == "system prompts" else _shots(bench, model, trait, shots)
+    openings = _prompts(bench, trait) if way == "system prompts" else _shots(bench, trait, shots)
     read = Read(ready.direction.address, Last("prompt"))
     groups: list[MonitoredGroup] = []
+    left_out: list[str] = []
     for label, opening in openings:
         prompts = [[*opening, Message(role="user", content=question)] for question in questions]
+        if not _fits(model, prompts):
+            left_out.append(label)
+            continue
         made = answer(model, prompts, trait.rubric(), bench.judge, asking, reads={"last": read})
         groups.append(
             MonitoredGroup(
@@ -58,10 +67,20 @@ def monitor_claim(
                 scores=tuple(None if score != score else score for score in made.trait),
             )
         )
-    return summarised(trait.name, ready.layer, way, groups)
+    if not groups:
+        raise DataError(f"no prompt over {way} for {trait.name} fits into the context of {model.name}")
+    return summarised(trait.name, ready.layer, way, groups, left_out)
 
 
-def summarised(trait: str, layer: int, way: Way, groups: Sequence[MonitoredGroup]) -> Monitored:
+def _fits(model: Model, prompts: Sequence[Sequence[Message]]) -> bool:
+    """Whether the model has room for every prompt and a short answer."""
+    most = model.context_length
+    return most is None or max(len(model.chat(prompt)) for prompt in prompts) + ROOM <= most
+
+
+def summarised(
+    trait: str, layer: int, way: Way, groups: Sequence[MonitoredGroup], left_out: Sequence[str] = ()
+) -> Monitored:
     """The correlations of the groups' points."""
     points = [
         (projection, score, question)
@@ -76,6 +95,7 @@ def summarised(trait: str, layer: int, way: Way, groups: Sequence[MonitoredGroup
         layer=layer,
         way=way,
         groups=tuple(groups),
+        left_out=tuple(left_out),
         overall=correlation(*([p[i] for p in points] for i in (0, 1)), units=[p[2] for p in points]),
         within=sum(found) / len(found) if found else None,
     )
@@ -90,7 +110,5 @@ def _prompts(bench: Bench, trait: Trait) -> list[tuple[str, list[Message]]]:
     return [(text, [Message(role="system", content=text)]) for text in bench.graded_prompts(trait)]
 
 
-def _shots(
-    bench: Bench, model: Model, trait: Trait, counts: Sequence[int]
-) -> list[tuple[str, list[Message]]]:
+def _shots(bench: Bench, trait: Trait, counts: Sequence[int]) -> list[tuple[str, list[Message]]]:
     return [(f"{count} shots", list(bench.shots(trait, count))) for count in counts]

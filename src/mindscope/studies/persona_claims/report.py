@@ -76,7 +76,8 @@ def _monitoring(report: Report, monitored: Sequence[Monitored]) -> None:
         report.figure(
             scatter(points, f"projection on {each.trait}, layer {each.layer}", "trait score"),
             f"{each.trait} over {each.way}"
-            + (", from the most discouraging (0) to the most encouraging." if each.way != "shots" else "."),
+            + (", from the most discouraging (0) to the most encouraging." if each.way != "shots" else ".")
+            + (f" Too long for this model: {', '.join(each.left_out)}." if each.left_out else ""),
         )
     columns = [
         "trait",
