@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import ClassVar, TypeVar
 
+from pydantic import ValidationError
+
 from mindscope.data import Conversation
-from mindscope.errors import DataError
+from mindscope.errors import DataError, StoreError
 from mindscope.models import Edit, Model, load
 from mindscope.personas import ScreenConfig, screen, shift
 from mindscope.personas.answers import Progress
@@ -124,7 +126,12 @@ class _Study:
         if not self.run.has(file):
             self.run.save_json(file, make(*given).to_json())
         self.done += 1
-        return kind.model_validate(self.run.load_json(file))
+        try:
+            return kind.model_validate(self.run.load_json(file))
+        except ValidationError as error:
+            raise StoreError(
+                f"{self.run.path / file} was written by another version: delete it to measure it again"
+            ) from error
 
     def _base(self) -> Treatment:
         return self._treatment(self.model)
