@@ -90,10 +90,13 @@ class Treatment(Document):
     capability: float | None
 
 
-def levels(model: Model, bench: Bench, ready: Sequence[Prepared], asking: Asking) -> dict[str, Level]:
+def levels(
+    model: Model, bench: Bench, ready: Sequence[Prepared], asking: Asking, edits: Sequence[Edit] = ()
+) -> dict[str, Level]:
     """How much of each trait a model shows over the trait's evaluation questions, without a system prompt."""
     found: dict[str, Level] = {}
     for each in ready:
         prompts = [[Message(role="user", content=q)] for q in each.trait.questions("evaluation")]
-        found[each.trait.name] = answer(model, prompts, each.trait.rubric(), bench.judge, asking).level()
+        made = answer(model, prompts, each.trait.rubric(), bench.judge, asking, edits)
+        found[each.trait.name] = made.level()
     return found

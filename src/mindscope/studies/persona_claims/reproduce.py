@@ -138,8 +138,7 @@ class _Study:
 
     def _treatment(self, model: Model, edits: Sequence[Edit] = (), only: Prepared | None = None) -> Treatment:
         """What a model shows and knows, every answer under the same edits."""
-        with model.edited(list(edits)):
-            found = levels(model, self.bench, [only] if only else self.ready, self.asking)
+        found = levels(model, self.bench, [only] if only else self.ready, self.asking, edits)
         return Treatment(levels=found, capability=per_cent(self.bench.capability(model, edits)))
 
     def _monitored(self, ready: Prepared, way: Way) -> Monitored:
