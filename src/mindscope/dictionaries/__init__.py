@@ -7,6 +7,7 @@ from mindscope.dictionaries.corpus import Corpus, corpus
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.sites import Latent, Site, Wiring
 from mindscope.dictionaries.sources import ModelSource, ShardSource, Source, write_shards
+from mindscope.dictionaries.stack import stacked
 from mindscope.dictionaries.training import train
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "TrainConfig",
     "Wiring",
     "corpus",
+    "stacked",
     "train",
     "write_shards",
 ]

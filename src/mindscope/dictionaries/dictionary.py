@@ -262,20 +262,31 @@ class Dictionary:
         coders = tuple(coder.to(device, dtype) for coder in self.coders)
         return replace(self, coders=coders, b_dec=self.b_dec.to(device, dtype))
 
-    def save(self, path: Path | str) -> None:
-        """One `.safetensors` file, or for several coders a folder with a file for each; atomically."""
+    def save(self, path: Path | str, dtype: torch.dtype | None = None) -> None:
+        """One `.safetensors` file, or for several coders a folder with a file for each; atomically.
+
+        Matrices are kept in `dtype`; by default in the type that they have.
+        """
         from mindscope.dictionaries.storage import save
 
-        save(self, Path(path))
+        save(self, Path(path), dtype)
 
     @classmethod
-    def load(cls, path: Path | str, model: Model | None = None, *, lazy: bool = False) -> "Dictionary":
+    def load(
+        cls,
+        path: Path | str,
+        model: Model | None = None,
+        *,
+        lazy: bool = False,
+        dtype: torch.dtype | None = torch.float32,
+    ) -> "Dictionary":
         """Read what `save` wrote; given a model, refuse the dictionary of any other.
 
         Args:
             path: of the file or folder.
             model: whose activations it is to read.
             lazy: read a coder from disk each time it is asked for, and keep none.
+            dtype: of the weights in memory. None: as they are on disk.
 
         Raises:
             StoreError: absent, cut short, of another schema, or holding NaN.
@@ -283,7 +294,7 @@ class Dictionary:
         """
         from mindscope.dictionaries.storage import load
 
-        dictionary = load(Path(path), lazy=lazy)
+        dictionary = load(Path(path), lazy=lazy, dtype=dtype)
         return dictionary if model is None else dictionary.bind(model)
 
     def _added(self, written: Tensor, rows: Tensor, index: int) -> Tensor:

@@ -25,8 +25,10 @@ HEAD = "dictionary.safetensors"
 """The file of a folder that says what the others are; written last."""
 
 
-def save(dictionary: Dictionary, path: Path) -> None:
+def save(dictionary: Dictionary, path: Path, dtype: torch.dtype | None = None) -> None:
     """See `Dictionary.save`."""
+    if dtype is not None and not dtype.is_floating_point:
+        raise StoreError(f"weights cannot be kept as {dtype}: use a floating type, such as torch.bfloat16")
     config = {
         "reads": [asdict(site) for site in dictionary.reads],
         "writes": [asdict(site) for site in dictionary.writes],
@@ -44,16 +46,17 @@ def save(dictionary: Dictionary, path: Path) -> None:
     if len(dictionary.wiring) == 1:
         if path.suffix != ".safetensors":
             raise StoreError(f"{path} must end in .safetensors: this dictionary is one file")
-        tensors |= dictionary.coder.tensors()
+        tensors |= _narrowed(dictionary.coder, dtype)
     else:
         if path.suffix:
             raise StoreError(f"{path} must be a folder: this dictionary has {len(dictionary.wiring)} coders")
         digests = []
         for index, coder in enumerate(dictionary.coders):
-            digests.append(_digest(coder.tensors()))
+            narrowed = _narrowed(coder, dtype)
+            digests.append(_digest(narrowed))
             save_artifact(
                 path / _name(index),
-                coder.tensors(),
+                narrowed,
                 schema=CODER_SCHEMA,
                 version=VERSION,
                 metadata={"fingerprint": metadata["fingerprint"], "digest": digests[-1]},
@@ -63,7 +66,7 @@ def save(dictionary: Dictionary, path: Path) -> None:
     save_artifact(path, tensors, schema=SCHEMA, version=VERSION, metadata=metadata)
 
 
-def load(path: Path, *, lazy: bool) -> Dictionary:
+def load(path: Path, *, lazy: bool, dtype: torch.dtype | None) -> Dictionary:
     """See `Dictionary.load`."""
     folder = path if path.is_dir() else None
     artifact = load_artifact(path / HEAD if folder else path, schema=SCHEMA, version=VERSION)
@@ -73,12 +76,12 @@ def load(path: Path, *, lazy: bool) -> Dictionary:
         wiring = tuple(
             Wiring(tuple(one["reads"]), tuple(one["writes"]), one["n_latents"]) for one in config["wiring"]
         )
-        b_dec = artifact.tensors.pop("b_dec")
+        b_dec = artifact.tensors.pop("b_dec").to(dtype=dtype)
         if folder:
-            stored = _stored(folder, artifact.metadata["coders"])
+            stored = _stored(folder, artifact.metadata["coders"], dtype)
             coders = stored if lazy else tuple(stored)
         else:
-            coders = (Coder(**artifact.tensors),)
+            coders = (Coder(**artifact.tensors).to(dtype=dtype),)
         dictionary = Dictionary(
             tuple(reads), tuple(writes), wiring, coders, b_dec, config["activation"], config["k"],
             config["apply_b_dec_to_input"], artifact.metadata["about"],
@@ -92,7 +95,7 @@ def load(path: Path, *, lazy: bool) -> Dictionary:
     return dictionary
 
 
-def _stored(folder: Path, digests: Sequence[str]) -> LazyCoders:
+def _stored(folder: Path, digests: Sequence[str], dtype: torch.dtype | None) -> LazyCoders:
     """The coders of a folder, which stay there until they are asked for."""
 
     def read(at: int) -> Coder:
@@ -100,9 +103,17 @@ def _stored(folder: Path, digests: Sequence[str]) -> LazyCoders:
         artifact = load_artifact(path, schema=CODER_SCHEMA, version=VERSION)
         if artifact.metadata.get("digest") != digests[at]:
             raise StoreError(f"{path} belongs to another dictionary than {folder / HEAD}: copy both again")
-        return Coder(**artifact.tensors)
+        return Coder(**artifact.tensors).to(dtype=dtype)
 
     return LazyCoders(len(digests), read)
+
+
+def _narrowed(coder: Coder, dtype: torch.dtype | None) -> dict[str, Tensor]:
+    """The weights with their matrices in this type. Biases and thresholds are few: they stay as they are."""
+    return {
+        name: tensor.to(dtype) if tensor.ndim == 2 and dtype is not None else tensor
+        for name, tensor in coder.tensors().items()
+    }
 
 
 def _name(index: int) -> str:

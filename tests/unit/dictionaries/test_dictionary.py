@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_models import FAMILIES, build
 
-from mindscope.dictionaries import Coder, Dictionary, Site, Wiring
+from mindscope.dictionaries import Coder, Dictionary, Site, Wiring, stacked
 from mindscope.errors import DataError
 from mindscope.models import Model
 
@@ -90,15 +90,33 @@ def test_cross_layer_transcoder():
         dictionary.decoder(1, 0)
 
 
+def one_layer(at: int, activation: str = "relu") -> Dictionary:
+    return Dictionary.single(
+        coder(5 + at, 4, 4, seed=at), torch.arange(4.0) + 4 * at, reads=[Site(f"mlp_in.{at}", 4)],
+        writes=[Site(f"mlp_out.{at}", 4)], activation=activation, k=2 if activation == "topk" else None,
+    )  # fmt: skip
+
+
 def test_transcoders_of_all_layers_in_one():
-    whole = clt()
-    wiring = tuple(Wiring((at,), (at,), 5 + at) for at in range(3))
-    coders = tuple(coder(5 + at, 4, 4, seed=at) for at in range(3))
-    found = Dictionary(whole.reads, whole.writes, wiring, coders, torch.arange(12.0), "relu")
-    assert found.kind == "transcoder"
+    layers = [one_layer(at) for at in range(3)]
+    found = stacked(layers)
+    assert (found.kind, found.n_latents) == ("transcoder", 18)
     for at, written in enumerate(found.split(found(x(12)))):
-        acts = (x(12)[:, 4 * at : 4 * at + 4] @ coders[at].W_enc.T + coders[at].b_enc).relu()
-        torch.testing.assert_close(written, acts @ coders[at].W_dec + found.b_dec[4 * at : 4 * at + 4])
+        torch.testing.assert_close(written, layers[at](x(12)[:, 4 * at : 4 * at + 4]))
+
+
+@pytest.mark.parametrize(
+    ("layers", "wrong"),
+    [
+        ([], "only transcoders"),
+        ([sae()], "only transcoders"),
+        ([one_layer(0), one_layer(0)], "one layer"),
+        ([one_layer(0), one_layer(1, "topk")], "unlike"),
+    ],
+)
+def test_what_cannot_be_stacked(layers: list[Dictionary], wrong: str):
+    with pytest.raises(DataError, match=wrong):
+        stacked(layers)
 
 
 def test_crosscoder_reads_and_writes_all():
@@ -118,6 +136,17 @@ def test_save_and_load(tmp_path: Path, lazy: bool):
         inputs = x(saved.d_in)
         assert torch.equal(loaded(inputs), saved(inputs))
         assert (loaded.reads, loaded.wiring, loaded.k) == (saved.reads, saved.wiring, saved.k)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_kept_in_half_the_space_and_loaded_in_float32(tmp_path: Path, lazy: bool):
+    for name, whole in (("sae.safetensors", sae("topk", k=3)), ("clt", clt())):
+        whole.save(tmp_path / name, torch.bfloat16)
+        loaded = Dictionary.load(tmp_path / name, lazy=lazy)
+        assert torch.equal(loaded.coders[0].W_dec, whole.coders[0].W_dec.bfloat16().float())
+        assert torch.equal(loaded.coders[0].b_enc, whole.coders[0].b_enc)
+        kept = Dictionary.load(tmp_path / name, lazy=lazy, dtype=None)
+        assert kept.coders[0].W_dec.dtype == torch.bfloat16
 
 
 @pytest.fixture(scope="module")
