@@ -17,7 +17,16 @@ torch.set_num_threads(1)
 
 # Shapes and types are checked while the tests run, and cost users nothing. The other folders hold no shapes
 # and import torch only when they need it, so that their annotations cannot be resolved at run time.
-SHAPED = ("models", "features", "judges", "personas", "dictionaries", "explain", "organism.training")
+SHAPED = (
+    "models",
+    "features",
+    "judges",
+    "personas",
+    "dictionaries",
+    "explain",
+    "circuits",
+    "organism.training",
+)
 install_import_hook([f"mindscope.{folder}" for folder in SHAPED], "typecheck.checked")
 
 settings.register_profile(
