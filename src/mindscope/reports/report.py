@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +13,7 @@ from jinja2 import Environment, PackageLoader, Template
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from mindscope.reports.style import to_svg
+from mindscope.reports.style import sheet, to_svg
 from mindscope.store import write_text
 
 
@@ -131,7 +130,7 @@ class Report:
             title=self.title,
             subtitle=self.subtitle,
             sections=sections,
-            css=Markup(resources.files("mindscope.reports").joinpath("page.css").read_text("utf-8")),
+            css=Markup(sheet("palette", "page")),
             made=datetime.now(UTC).strftime("%-d %B %Y, %H:%M UTC"),
             version=version("mindscope"),
             hues=_hues(sections),

@@ -6,6 +6,7 @@ so that the same figure is right on paper, in a notebook and in the dark.
 
 import io
 import re
+from importlib import resources
 from typing import Any
 
 import matplotlib as mpl
@@ -48,6 +49,12 @@ RC: dict[Any, Any] = {
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
 }
+
+
+def sheet(*names: str) -> str:
+    """Style sheets of this folder, one behind the other; "palette" has the colours and fonts of all pages."""
+    folder = resources.files("mindscope.reports")
+    return "\n".join(folder.joinpath(f"{name}.css").read_text("utf-8") for name in names)
 
 
 def to_svg(figure: Figure, label: str) -> Markup:
