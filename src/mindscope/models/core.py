@@ -79,6 +79,11 @@ class Core:
         """How many tokens one forward pass takes well: on a CPU more only costs memory."""
         return 1024 if self.device.type == "cpu" else 16384
 
+    @property
+    def current_pass(self) -> Pass | None:
+        """The forward pass that one of our own methods is making just now; None outside of them."""
+        return self._now
+
     def place(self, address: str) -> Place:
         """The place an address names; ModelError where there is none."""
         if address not in self._places:

@@ -176,13 +176,13 @@ class _Batch:
 
     def _prefill(self) -> Tensor | None:
         """Pass the prompts through the model, a block of columns at a time, and give the last logits."""
-        ids, whole = left_padded(self.rows)
+        ids, whole = left_padded(self.rows, self.indices)
         width, logits = ids.shape[1], None
         columns = max(1, self.core.pass_tokens // len(ids))
         for start in range(0, width, columns):
             block = slice(start, start + columns)
             self.real = whole.positions[:, : block.stop] >= 0
-            now = Pass(whole.positions[:, block], whole.prompts)
+            now = Pass(whole.positions[:, block], whole.prompts, whole.callers)
             logits = self._forward(ids[:, block], now, logits=block.stop >= width, more=True)
         return logits
 
@@ -219,7 +219,8 @@ class _Batch:
         lengths = np.array([len(self.rows[slot]) + len(self.answers[slot]) for slot in slots])
         ids = np.array([drawn[slot] if alive else 0 for slot, alive in zip(slots, live, strict=True)])
         prompts = np.array([self.rows[slot].prompt for slot in slots])
-        now = Pass(np.where(live, lengths - 1, -1)[:, None], prompts)
+        callers = np.array(self.indices)[self.slots]
+        now = Pass(np.where(live, lengths - 1, -1)[:, None], prompts, callers)
         self.real = np.concatenate([self.real, live[:, None]], 1)
         for slot, length in zip(self.slots[live].tolist(), lengths[live].tolist(), strict=True):
             self.pushes[slot].passed(length - 1)
@@ -265,7 +266,15 @@ class _Batch:
         if slot in self.cut_texts and self.reads:
             # The stop string's tokens were read before it was known for what it is.
             edits = [[*(self.edits[slot] if self.edits is not None else ()), *pushed]]
-            again = read(self.core, [row], self.reads, edits=edits, batch_tokens=len(row), progress=None)
+            again = read(
+                self.core,
+                [row],
+                self.reads,
+                edits=edits,
+                batch_tokens=len(row),
+                progress=None,
+                callers=[self.indices[slot]],
+            )
             reads = {name: reading.values[0] for name, reading in again.items()}
         else:
             reads = {name: one.result(slot) for name, one in self.reducers.items()}

@@ -181,7 +181,7 @@ class Model(Core):
         own = self.edits_of(edits, len(rows))
         found: dict[int, Tensor] = {}
         for batch in batches([len(row) for row in rows], batch_tokens or self.pass_tokens):
-            ids, now = left_padded([rows[i] for i in batch])
+            ids, now = left_padded([rows[i] for i in batch], batch)
             program = self.program([own[i] for i in batch]) if own else None
             with torch.inference_mode():
                 logits = self.forward_pass(ids, now, program, [], logits=True)

@@ -18,10 +18,12 @@ class Pass:
     Attributes:
         positions: `[rows, columns]`, a token's index in its row; -1 for padding and for finished rows.
         prompts: `[rows]` prompt lengths; None in a forward pass about whose rows nothing is known.
+        callers: `[rows]`, which of the caller's rows each one is; None where they are in the caller's order.
     """
 
     positions: np.ndarray
     prompts: np.ndarray | None
+    callers: np.ndarray | None = None
     _masks: dict[Where | tuple[int, ...], np.ndarray] = field(default_factory=dict)
     _chosen: dict[Where | tuple[int, ...], "Chosen"] = field(default_factory=dict)
 
@@ -74,20 +76,25 @@ class Chosen:
     in_place: bool
 
 
-def right_padded(rows: Sequence[Row]) -> tuple[np.ndarray, Pass]:
+def right_padded(rows: Sequence[Row], callers: Sequence[int] | None = None) -> tuple[np.ndarray, Pass]:
     """Ids `[rows, columns]` with 0 as padding after each row, and the pass they make."""
     lengths = np.array([len(row) for row in rows])
     columns = np.arange(lengths.max(initial=0))
     positions = np.where(columns < lengths[:, None], columns, -1)
-    return _filled(rows, positions), Pass(positions, np.array([row.prompt for row in rows]))
+    return _filled(rows, positions), _pass(rows, positions, callers)
 
 
-def left_padded(rows: Sequence[Row]) -> tuple[np.ndarray, Pass]:
+def left_padded(rows: Sequence[Row], callers: Sequence[int] | None = None) -> tuple[np.ndarray, Pass]:
     """Ids `[rows, columns]` with 0 as padding before each row, and the pass they make."""
     lengths = np.array([len(row) for row in rows])
     width = lengths.max(initial=0)
     positions = np.maximum(np.arange(width) - (width - lengths[:, None]), -1)
-    return _filled(rows, positions), Pass(positions, np.array([row.prompt for row in rows]))
+    return _filled(rows, positions), _pass(rows, positions, callers)
+
+
+def _pass(rows: Sequence[Row], positions: np.ndarray, callers: Sequence[int] | None) -> Pass:
+    prompts = np.array([row.prompt for row in rows])
+    return Pass(positions, prompts, None if callers is None else np.array(callers))
 
 
 def _filled(rows: Sequence[Row], positions: np.ndarray) -> np.ndarray:

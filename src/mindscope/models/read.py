@@ -50,8 +50,9 @@ def read(
     edits: Edits | None,
     batch_tokens: int | None,
     progress: Progress | None,
+    callers: Sequence[int] | None = None,
 ) -> dict[str, Reading]:
-    """See `Model.read`."""
+    """See `Model.read`. `callers` says which of the caller's rows these are, where they are only some."""
     core.check_rows(rows)
     own = core.edits_of(edits, len(rows))
     places = {name: place_of(core, one) for name, one in reads.items()}
@@ -60,7 +61,8 @@ def read(
     for batch in batches([len(row) for row in rows], batch_tokens or core.pass_tokens):
         reducers = {name: reducer_of(core, one, places[name], len(batch)) for name, one in reads.items()}
         taps = [Tap(places[name], one.reduce.where, reducers[name]) for name, one in reads.items()]
-        ids, now = right_padded([rows[i] for i in batch])
+        whose = batch if callers is None else [callers[i] for i in batch]
+        ids, now = right_padded([rows[i] for i in batch], whose)
         if ids.size and taps:
             program = core.program([own[i] for i in batch]) if own else None
             with torch.inference_mode():

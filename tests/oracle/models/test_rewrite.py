@@ -5,7 +5,7 @@ import torch
 from tiny_models import FAMILIES, build, hooks_on, rows
 
 from mindscope.errors import ModelError
-from mindscope.models import Model
+from mindscope.models import Edit, Mean, Model, Read, Sampling
 from mindscope.models.rewrite import rewritten
 
 NAMED = {family.name: family for family in FAMILIES}
@@ -64,6 +64,46 @@ def test_what_is_read_is_what_the_rewriting_led_to(model: Model):
         logits(model)
     # At an address that is both read and written, what was there before the rewriting is read.
     assert seen_there[0].abs().max() > 0
+
+
+def test_a_rewriting_knows_each_row_and_token_of_our_own_passes(model: Model):
+    """Rows are sorted by length, padded and leave the batch when they end: each is told by its number."""
+    given = rows()
+    direction = torch.randn(model.d_model, generator=torch.Generator().manual_seed(1))
+
+    def rewrite(address, hidden, seen):
+        now = passing.now
+        pushed = [
+            [float(caller) * (position == len(given[caller]) - 1) for position in line]
+            for caller, line in zip(now.callers, now.positions, strict=True)
+        ]
+        return hidden + torch.tensor(pushed, dtype=hidden.dtype)[..., None] * direction
+
+    edits = [
+        [Edit("resid_post.1", "add", direction, float(i), (len(row) - 1,))] if i else []
+        for i, row in enumerate(given)
+    ]
+    reads, sampling = {"x": Read("resid_post.2", Mean("all"))}, Sampling(temperature=0, max_new_tokens=6)
+    wanted = model.generate(given, sampling, edits=edits, reads=reads)
+    logits_wanted = model.next_logits(given, edits=edits)
+    with rewritten(model, [], ["resid_post.1"], rewrite) as passing:
+        found = model.generate(given, sampling, reads=reads)
+        torch.testing.assert_close(model.next_logits(given), logits_wanted)
+        early = model.read(given, {"x": Read("resid_post.0", Mean("all"))})  # ends before what is rewritten
+    assert early["x"].valid.all()
+    for one, other in zip(found, wanted, strict=True):
+        assert one.row.ids == other.row.ids
+        torch.testing.assert_close(one.reads["x"], other.reads["x"])
+    assert hooks_on(model) == 0
+
+
+def test_a_place_that_does_not_run_is_an_error(model: Model, monkeypatch):
+    with rewritten(model, [], ["mlp_out.1"], lambda _, hidden, seen: hidden):
+        block = model.engine.arch.block(1)
+        monkeypatch.setattr(block, "forward", lambda hidden, *_, **__: hidden)
+        with pytest.raises(ModelError, match="mlp_out.1 never ran"):
+            logits(model)
+    assert hooks_on(model) == 0
 
 
 def test_bad_places_and_errors_leave_no_hook(model: Model):
