@@ -101,7 +101,7 @@ def test_a_place_that_does_not_run_is_an_error(model: Model, monkeypatch):
     with rewritten(model, [], ["mlp_out.1"], lambda _, hidden, seen: hidden):
         block = model.engine.arch.block(1)
         monkeypatch.setattr(block, "forward", lambda hidden, *_, **__: hidden)
-        with pytest.raises(ModelError, match="mlp_out.1 never ran"):
+        with pytest.raises(ModelError, match=r"mlp_out\.1 never ran"):
             logits(model)
     assert hooks_on(model) == 0
 
