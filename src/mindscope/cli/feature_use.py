@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mindscope.cli import options, output
+from mindscope.cli import options, output, watching
 from mindscope.cli.feature_inputs import (
     LABELS,
     DictionaryFile,
@@ -20,7 +20,7 @@ from mindscope.cli.feature_inputs import (
 from mindscope.cli.inputs import ORGANISM, find_writer, load_model
 from mindscope.cli.output import Json
 from mindscope.cli.persona_job import configure, numbers
-from mindscope.cli.session import open_run
+from mindscope.cli.watching import Action, Alarms, At
 from mindscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -152,43 +152,52 @@ def classify(
 def alarm(
     model: options.ModelName,
     dictionary: DictionaryFile,
-    data: Annotated[Path, typer.Argument(help="Conversations to watch.")],
+    data: watching.DataFile,
     latents: Latents,
-    calibrate: Annotated[Path, typer.Option(help="Ordinary conversations that set the thresholds.")],
+    calibrate: watching.Calibrate = None,
+    false_alarms: watching.FalseAlarms = None,
+    jointly: watching.Jointly = False,
+    thresholds: watching.Thresholds = None,
+    at: watching.Place = At.answer,
+    window: watching.Window = None,
+    policy: watching.PolicyName = Action.log,
+    coefficient: watching.Coefficient = 1.0,
+    answer: watching.Answer = False,
+    max_new_tokens: watching.MaxNewTokens = None,
+    temperature: watching.Temperature = None,
+    on_error: watching.OnError = None,
+    shard_rows: watching.ShardRows = None,
     run: Annotated[Path, typer.Option("--run", help="Where all is kept.")] = Path("runs/feature-alarm"),
-    false_alarms: Annotated[
-        float, typer.Option(help="Share of ordinary conversations that may raise an alarm.")
-    ] = 0.01,
     seed: options.Seed = 0,
+    dtype: options.Dtype = "auto",
+    device: options.Device = "auto",
     json: Json = False,
 ) -> None:
     """Watch conversations for latents, as `persona monitor` does for persona vectors."""
     from mindscope import personas
     from mindscope.dictionaries import Dictionary
     from mindscope.explain import LatentFeature
-    from mindscope.features import FeatureSet, Monitor
+    from mindscope.features import FeatureSet
 
-    loaded = load_model(model)
+    if calibrate is None and thresholds is None:
+        raise DataError("an alarm needs a threshold: give --calibrate ORDINARY.jsonl, or --thresholds FILE")
+    alarms = Alarms.given(
+        policy, coefficient, answer, calibrate=calibrate, false_alarms=false_alarms, jointly=jointly,
+        thresholds=thresholds, at=at, window=window,
+    )  # fmt: skip
+    config = configure(
+        personas.WatchConfig,
+        answer=answer,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        on_error=on_error,
+        shard_rows=shard_rows,
+        seed=seed,
+    )
+    loaded = load_model(model, dtype, device)
     found = Dictionary.load(dictionary, loaded)
     known = FeatureSet([LatentFeature(found, int(one)) for one in numbers(latents, int)])
-    config = configure(personas.WatchConfig, seed=seed)
-    with (
-        open_run(run, kind="monitor", config={"latents": latents}, fingerprint=loaded.fingerprint) as opened,
-        output.progress() as report,
-    ):
-        thresholds = personas.calibrate_on(
-            loaded, known, calibrate, opened, false_alarms, config=config, progress=report
-        )
-        result = personas.watch(loaded, Monitor(known, thresholds), data, opened, config, progress=report)
-        opened.finish(**result.to_json())
-    lines = run / result.folder / "conversations.jsonl"
-    if json:
-        output.print_json(result.to_json() | {"run": str(run), "table": str(lines)})
-        return
-    columns = [name.replace("_", " ") for name in personas.FeatureAlarms.model_fields]
-    rows = [list(each.model_dump().values()) for each in result.features]
-    output.print_table(columns, rows, f"{result.conversations} conversations, {result.alarmed} in alarm")
-    typer.echo(f"conversations: {lines}")
+    watching.watch_file(loaded, known, data, run, alarms, config, json=json)
 
 
 def concepts(
