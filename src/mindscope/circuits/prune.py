@@ -21,12 +21,16 @@ class Pruned:
         cumulative: `[nodes]`, the share of all influence that a node and those with more of it have together:
             what a threshold on nodes is compared with.
         influence: `[nodes]`.
+        node: the share of the influence that was asked for.
+        edge: the share of the edges' scores.
     """
 
     node_mask: Bool[Tensor, "nodes"]
     edge_mask: Bool[Tensor, "rows sources"]
     cumulative: Float[Tensor, "nodes"]
     influence: Float[Tensor, "nodes"]
+    node: float
+    edge: float
 
     @property
     def nodes(self) -> list[int]:
@@ -83,10 +87,15 @@ def prune(graph: AttributionGraph, node: float = 0.8, edge: float = 0.98, unsele
     node_mask[graph.n_features + graph.n_errors :] = True
     edge_mask = _edges(graph, node_mask, edge)
     _drop_dead_ends(graph, node_mask, edge_mask)
-    order = found.argsort(descending=True, stable=True)
-    cumulative = torch.zeros_like(found)
-    cumulative[order] = (found[order].double().cumsum(0) / found.double().sum().clamp(min=1e-10)).float()
-    return Pruned(node_mask, edge_mask, cumulative, found)
+    return Pruned(node_mask, edge_mask, cumulative(found), found, node, edge)
+
+
+def cumulative(influence: Float[Tensor, "nodes"]) -> Float[Tensor, "nodes"]:
+    """The share of all influence that each node and those with more of it have together."""
+    order = influence.argsort(descending=True, stable=True)
+    shares = torch.zeros_like(influence)
+    shares[order] = (influence[order].double().cumsum(0) / influence.double().sum().clamp(min=1e-10)).float()
+    return shares
 
 
 def _edges(
