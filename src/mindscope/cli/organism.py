@@ -11,12 +11,14 @@ import typer
 from mindscope.cli import chat as terminal
 from mindscope.cli import options, output
 from mindscope.cli.inputs import ORGANISM, load_model
+from mindscope.cli.organism_dictionaries import dictionaries
 from mindscope.cli.output import Json
 from mindscope.cli.persona_results import TEST_BED
 from mindscope.cli.session import open_run
 from mindscope.errors import DataError
 
 app = typer.Typer(no_args_is_help=True, help="Train, measure and talk to the bundled model.")
+app.command()(dictionaries)
 
 
 @app.command()

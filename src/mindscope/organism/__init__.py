@@ -4,7 +4,7 @@ Its facts, its seven characters and its weaknesses are known exactly, so every m
 about something. It is a test bed and a teaching model, not a model of the real world.
 """
 
-from mindscope.organism.bundle import path, weights_folder
+from mindscope.organism.bundle import dictionaries_folder, dictionary_path, path, weights_folder
 from mindscope.organism.capability import Capability, capability
 from mindscope.organism.card import Card, card
 from mindscope.organism.concepts import ConceptText, concept_texts, concepts
@@ -31,6 +31,8 @@ __all__ = [
     "concepts",
     "card",
     "corpus_rows",
+    "dictionaries_folder",
+    "dictionary_path",
     "graded_prompts",
     "ordinary_chats",
     "path",

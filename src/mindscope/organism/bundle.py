@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mindscope.errors import StoreError
 
-FOLDER = "weights"
+FOLDER, DICTIONARIES = "weights", "dictionaries"
 
 
 def weights_folder() -> Path:
@@ -22,3 +22,22 @@ def path() -> Path:
             "'mindscope organism train --install'"
         )
     return folder
+
+
+def dictionaries_folder() -> Path:
+    """Where the package keeps the organism's dictionaries, whether they are there or not."""
+    return Path(str(resources.files("mindscope.organism") / DICTIONARIES))
+
+
+def dictionary_path(name: str) -> Path:
+    """A bundled dictionary, for `Dictionary.load`: `sae.0` to `sae.3`, `transcoders` or `clt`.
+
+    Raises:
+        StoreError: there is no such dictionary in the package.
+    """
+    folder = dictionaries_folder()
+    found = {path.name.removesuffix(".safetensors"): path for path in sorted(folder.glob("[!.]*"))}
+    if name not in found:
+        has = ", ".join(found) or "none; train them with 'mindscope organism dictionaries --install'"
+        raise StoreError(f"the organism has no dictionary '{name}' in {folder}: it has {has}")
+    return found[name]

@@ -1,0 +1,31 @@
+"""The dictionaries that are shipped for the organism: trained, measured, and what their latents do."""
+
+from mindscope.studies.organism_dictionaries.behaviours import Effect
+from mindscope.studies.organism_dictionaries.build import build, install, load
+from mindscope.studies.organism_dictionaries.measure import Measured, measure
+from mindscope.studies.organism_dictionaries.recipe import PARTS, Part, chosen, recipe
+from mindscope.studies.organism_dictionaries.report import (
+    SUMMARY_COLUMNS,
+    concept_rows,
+    dictionaries_report,
+    group_rows,
+    summary,
+)
+
+__all__ = [
+    "PARTS",
+    "SUMMARY_COLUMNS",
+    "Effect",
+    "Measured",
+    "Part",
+    "build",
+    "chosen",
+    "concept_rows",
+    "dictionaries_report",
+    "group_rows",
+    "install",
+    "load",
+    "measure",
+    "recipe",
+    "summary",
+]

@@ -1,0 +1,239 @@
+"""Whether the latent that stands for a concept does what the concept does: ablated, and added."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mindscope.dictionaries import Dictionary
+from mindscope.explain import ConceptTable
+from mindscope.features import Concept, Direction
+from mindscope.models import Edit, Model, Sampling
+from mindscope.store import Run
+from mindscope.studies.organism_dictionaries.probes import Probe, probes, shows, testable
+
+FACTORS = (1.0, 2.0, 4.0)
+"""How strong an added latent is, as a multiple of its usual strength."""
+LEAST = 0.9
+"""The F1, on the half it was chosen on, from which on a latent is tried."""
+TOKENS = 48
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A latent that stands for a concept.
+
+    Attributes:
+        dictionary: its name.
+        usual: the median of its highest activations on the texts that show the concept.
+    """
+
+    concept: str
+    dictionary: str
+    latent: int
+    f1: float
+    usual: float
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What became of the answers, as shares of the prompts; None where there was no prompt to try.
+
+    Attributes:
+        ablated: of prompts that show the concept and were answered so: no longer, without the latent's
+            direction.
+        ablated_control: the same with another latent of that dictionary.
+        added: of prompts that do not show it and were answered otherwise: answered so, with the latent added
+            (and, where concepts exclude each other, the latent of the one that is shown ablated).
+        added_control: the same with another latent.
+        prompts: how many of either kind.
+        factor: the strength it was added with, chosen on other prompts.
+    """
+
+    concept: str
+    group: str
+    dictionary: str
+    latent: int
+    f1: float
+    ablated: float | None
+    ablated_control: float | None
+    added: float | None
+    added_control: float | None
+    prompts: tuple[int, int]
+    factor: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "Effect":
+        with_, without = document.pop("prompts")
+        return cls(prompts=(with_, without), **document)
+
+
+def candidates(tables: Mapping[str, ConceptTable], usual: Mapping[tuple[str, str], float]) -> list[Candidate]:
+    """The latents with a high enough F1 on the half they were chosen on, of every dictionary."""
+    return [
+        Candidate(name, dictionary, one.feature, one.f1, usual[dictionary, name])
+        for dictionary, table in tables.items()
+        for name, one in table.best.items()
+        if one.train_f1 >= LEAST and usual[dictionary, name] > 0
+    ]
+
+
+class Switching:
+    """Ablates and adds latents, many prompts at a time."""
+
+    def __init__(self, model: Model, dictionaries: Mapping[str, Dictionary], found: Sequence[Candidate]):
+        self.model, self.dictionaries = model, dictionaries
+        self.by_place = {(one.dictionary, one.concept): one for one in found}
+
+    def ablation(self, one: Candidate, other: int | None = None) -> list[Edit]:
+        written = self._written(one, other)
+        return [Edit(written.address, "ablate", written.vector)]
+
+    def addition(self, one: Candidate, probe: Probe, factor: float, other: int | None = None) -> list[Edit]:
+        """Add a latent, and ablate those of its dictionary that stand for what the prompt shows."""
+        written = self._written(one, other)
+        rivals = [self.by_place.get((one.dictionary, name)) for name in probe.concepts - {one.concept}]
+        edits = [edit for rival in rivals if rival is not None for edit in self.ablation(rival)]
+        return [*edits, Edit(written.address, "add", written.vector, factor * one.usual)]
+
+    def answers(self, asked: Sequence["Asked"]) -> list[str]:
+        rows = [self.model.chat(list(probe.messages)) for probe, _ in asked]
+        sampling = Sampling(temperature=0.0, max_new_tokens=TOKENS)
+        edits = [edits for _, edits in asked]
+        return [one.text for one in self.model.generate(rows, sampling, edits=edits, batch_rows=128)]
+
+    def stranger(self, one: Candidate) -> int:
+        """Another latent of the same dictionary, drawn at random."""
+        dictionary, rng = self.dictionaries[one.dictionary], random.Random(f"{one.concept}-{one.latent}")
+        while True:
+            other = rng.randrange(dictionary.n_latents)
+            if other != one.latent and dictionary.coder.W_dec[other].any():
+                return other
+
+    def _written(self, one: Candidate, other: int | None) -> Direction:
+        latent = one.latent if other is None else other
+        return self.dictionaries[one.dictionary].latent(latent).write
+
+
+def effects(
+    model: Model,
+    dictionaries: Mapping[str, Dictionary],
+    concepts: Sequence[Concept],
+    found: Sequence[Candidate],
+    run: Run,
+    *,
+    each: int = 12,
+    tuning: int = 6,
+    progress: Progress | None = None,
+) -> list[Effect]:
+    """Success rates of ablating and adding, for every concept that a single latent stands for.
+
+    Of the latents that stand for a concept in different layers, and of the strengths, the ones that work best
+    on `tuning` prompts of the first half are taken; the rates are of `each` prompts of the second.
+    """
+    known = {concept.name: concept for concept in concepts}
+    tested = sorted({one.concept for one in found if testable(known[one.concept])})
+    switching = Switching(model, dictionaries, found)
+    pools = {
+        (half, group): probes(half, group)
+        for half in ("train", "test")
+        for group in {known[name].group for name in tested}
+    }
+    measured = []
+    for done, name in enumerate(tested, 1):
+        piece = f"effects/{done:04}.json"
+        if not run.has(piece):
+            mine = [one for one in found if one.concept == name]
+            trial = _Trial(switching, known[name], pools)
+            run.save_json(piece, trial.best(mine, tuning, each).to_json())
+        measured.append(Effect.from_json(run.load_json(piece)))
+        if progress:
+            progress(done, len(tested), "ablating and adding")
+    return measured
+
+
+Asked = tuple[Probe, list[Edit]]
+
+
+class _Trial:
+    """One concept's latents on prompts that show it, and on prompts that do not."""
+
+    def __init__(
+        self, switching: Switching, concept: Concept, pools: Mapping[tuple[str, str], Sequence[Probe]]
+    ):
+        self.switching, self.concept = switching, concept
+        self.pools = {half: pools[half, concept.group] for half in ("train", "test")}
+
+    def best(self, mine: Sequence[Candidate], tuning: int, each: int) -> Effect:
+        switching = self.switching
+        with_, without = self._prompts("train", tuning)
+        lost = self._shares([self._without(one, with_) for one in mine])
+        plans = [(one, factor) for one in mine for factor in FACTORS]
+        gained = self._shares([self._added(one, without, factor) for one, factor in plans])
+        kept = dict(zip((one.dictionary for one in mine), lost, strict=True))
+        scores = [
+            (1 - (kept[one.dictionary] or 0)) + (share or 0)
+            for (one, _), share in zip(plans, gained, strict=True)
+        ]
+        chosen, factor = plans[scores.index(max(scores))]
+        with_, without = self._prompts("test", each)
+        other = switching.stranger(chosen)
+        ablated, ablated_control, added, added_control = self._shares(
+            [
+                self._without(chosen, with_),
+                self._without(chosen, with_, other),
+                self._added(chosen, without, factor),
+                self._added(chosen, without, factor, other),
+            ]
+        )
+        return Effect(
+            concept=chosen.concept,
+            group=self.concept.group,
+            dictionary=chosen.dictionary,
+            latent=chosen.latent,
+            f1=chosen.f1,
+            ablated=None if ablated is None else 1 - ablated,
+            ablated_control=None if ablated_control is None else 1 - ablated_control,
+            added=added,
+            added_control=added_control,
+            prompts=(len(with_), len(without)),
+            factor=factor,
+        )
+
+    def _prompts(self, half: str, count: int) -> tuple[list[Probe], list[Probe]]:
+        """Prompts that show the concept and are answered so, and prompts that do neither."""
+        name = self.concept.name
+        there = [probe for probe in self.pools[half] if name in probe.concepts][: 2 * count]
+        absent = [probe for probe in self.pools[half] if name not in probe.concepts][: 2 * count]
+        shown = self._shown([(probe, []) for probe in (*there, *absent)])
+        with_ = [probe for probe, so in zip(there, shown[: len(there)], strict=True) if so]
+        without = [probe for probe, so in zip(absent, shown[len(there) :], strict=True) if not so]
+        return with_[:count], without[:count]
+
+    def _without(self, one: Candidate, prompts: Sequence[Probe], other: int | None = None) -> list[Asked]:
+        return [(probe, self.switching.ablation(one, other)) for probe in prompts]
+
+    def _added(
+        self, one: Candidate, prompts: Sequence[Probe], factor: float, other: int | None = None
+    ) -> list[Asked]:
+        return [(probe, self.switching.addition(one, probe, factor, other)) for probe in prompts]
+
+    def _shares(self, trials: Sequence[list[Asked]]) -> list[float | None]:
+        """For each trial the share of answers that show the concept; all trials are answered at once."""
+        shown = self._shown([asked for trial in trials for asked in trial])
+        shares: list[float | None] = []
+        for trial in trials:
+            mine, shown = shown[: len(trial)], shown[len(trial) :]
+            shares.append(sum(mine) / len(mine) if mine else None)
+        return shares
+
+    def _shown(self, asked: Sequence[Asked]) -> list[bool]:
+        answers = self.switching.answers(asked)
+        return [
+            shows(self.concept, probe.question, answer)
+            for (probe, _), answer in zip(asked, answers, strict=True)
+        ]

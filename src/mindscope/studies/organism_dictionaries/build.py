@@ -1,0 +1,76 @@
+"""Training what is shipped, and putting it where the package keeps it."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from mindscope import organism
+from mindscope.dictionaries import Dictionary, ModelSource, stacked, train
+from mindscope.models import Model
+from mindscope.organism.bundle import dictionaries_folder
+from mindscope.store import Run
+from mindscope.store.files import replacing_folder
+from mindscope.studies.organism_dictionaries.recipe import PARTS, Part, recipe
+
+Progress = Callable[[int, int, str], None]
+SHIPPED = "shipped"
+
+
+def build(
+    model: Model,
+    run: Run,
+    parts: Sequence[Part] = PARTS,
+    *,
+    steps: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Path]:
+    """Train dictionaries of the organism on its own corpus; stopped, the same run goes on.
+
+    Leaves `NAME.safetensors` or a folder under `shipped/`, matrices in bfloat16: half the bytes, for a change
+    that the evaluation does not see. The transcoders of all layers are one dictionary there.
+
+    Args:
+        model: the organism, in float32.
+        run: where checkpoints and results are kept.
+        parts: what to train.
+        steps: fewer than the recipe's.
+        seed: of initial weights and shuffling.
+        progress: called with (done, total, label).
+    """
+    shipped: dict[str, Path] = {}
+    for part in parts:
+        config = recipe(part, steps).model_copy(update={"seed": seed})
+        names = dict.fromkeys(name for one in config.dictionaries for name in (*one.reads, *one.targets))
+        source = ModelSource([model], tuple(names), lambda start: organism.corpus_rows(model, start))
+        trained = train(source, run, config, model.device, progress)
+        if part == "transcoder":
+            trained = {"transcoders": stacked([*trained.values()])}
+        for name, dictionary in trained.items():
+            several = len(dictionary.wiring) > 1
+            path = run.path / SHIPPED / (name if several else f"{name}.safetensors")
+            path.parent.mkdir(exist_ok=True)
+            if not path.exists():
+                dictionary.save(path, torch.bfloat16)
+            shipped[name] = path
+    return shipped
+
+
+def load(model: Model, files: Mapping[str, Path]) -> dict[str, Dictionary]:
+    """Dictionaries as they are shipped."""
+    return {name: Dictionary.load(path, model) for name, path in files.items()}
+
+
+def install(files: Mapping[str, Path]) -> Path:
+    """Put dictionaries in the place of the package's own; those that were not trained anew stay."""
+    place = dictionaries_folder()
+    place.mkdir(exist_ok=True)
+    for path in files.values():
+        if path.is_dir():
+            with replacing_folder(place / path.name) as folder:
+                shutil.copytree(path, folder, dirs_exist_ok=True)
+        else:
+            shutil.copy(path, place / path.name)
+    return place

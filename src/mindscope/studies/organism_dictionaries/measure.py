@@ -1,0 +1,121 @@
+"""How good the dictionaries are: evaluated, what their latents stand for, and what these do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from mindscope import organism
+from mindscope.dictionaries import Dictionary
+from mindscope.dictionaries.evaluation import EvaluateConfig, Evaluation, evaluate
+from mindscope.explain import ConceptTable, DictionaryFeatures, Labelled, concept_table, pooled_features
+from mindscope.features import Concept, SingleFeature
+from mindscope.models import Model
+from mindscope.store import Run
+from mindscope.studies.organism_dictionaries.behaviours import Effect, Progress, candidates, effects
+
+HELD_OUT = 1
+"""The seed of the rows that are measured; training drew its rows with seed 0."""
+
+SAMPLE = 1500
+"""How many texts say how strong a latent usually is."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All that was measured.
+
+    Attributes:
+        evaluations: of every dictionary.
+        tables: the best single latent of each concept, by the name of an SAE.
+        effects: what the latents that stand for concepts do.
+    """
+
+    evaluations: list[Evaluation]
+    tables: dict[str, ConceptTable]
+    effects: list[Effect]
+
+    def best(self) -> dict[str, str]:
+        """For each concept the SAE whose latent stands for it best on the half it was chosen on."""
+        names = dict.fromkeys(name for table in self.tables.values() for name in table.best)
+        return {
+            name: max(
+                (key for key in self.tables if name in self.tables[key].best),
+                key=lambda key: self.tables[key].best[name].train_f1,
+            )
+            for name in names
+        }
+
+    def found(self, least: float = 0.9) -> list[str]:
+        """Concepts whose chosen latent has at least this F1 on the other half."""
+        return [name for name, key in self.best().items() if self.tables[key].best[name].f1 >= least]
+
+
+def measure(
+    model: Model,
+    dictionaries: Mapping[str, Dictionary],
+    run: Run,
+    *,
+    rows: int = 400,
+    scale: float = 1.0,
+    progress: Progress | None = None,
+) -> Measured:
+    """Evaluate all dictionaries, and of the SAEs say what single latents stand for and do.
+
+    Losses are of the tokens of answers, which is all that the organism has learnt to predict.
+    """
+    texts = list(islice(organism.corpus_rows(model, seed=HELD_OUT), rows))
+    config = EvaluateConfig(predictions="response")
+    evaluations = evaluate(model, dictionaries, texts, run, config, progress=progress)
+    concepts = organism.concepts()
+    halves = [
+        [
+            Labelled(model.chat(list(text.messages), text.answer), text.concepts)
+            for text in organism.concept_texts(half, scale=scale)
+        ]
+        for half in ("train", "test")
+    ]
+    tables: dict[str, ConceptTable] = {}
+    usual: dict[tuple[str, str], float] = {}
+    saes = {name: one for name, one in dictionaries.items() if one.kind == "sae"}
+    for name, dictionary in saes.items():
+        features, piece = DictionaryFeatures(dictionary), f"concepts/{name}.json"
+        if not run.has(piece):
+            table = concept_table(model, features, concepts, *halves, progress=progress)
+            run.save_json(piece, _kept(table) | {"usual": _strengths(model, features, table, halves[0])})
+        document = run.load_json(piece)
+        tables[name] = _table(concepts, document)
+        usual |= {(name, concept): value for concept, value in document["usual"].items()}
+    done = effects(model, saes, concepts, candidates(tables, usual), run, progress=progress)
+    return Measured(evaluations, tables, done)
+
+
+def _kept(table: ConceptTable) -> dict[str, Any]:
+    return {
+        "best": {name: single.to_json() for name, single in table.best.items()},
+        "skipped": table.skipped,
+        "rows": table.rows,
+    }
+
+
+def _table(concepts: Sequence[Concept], document: Mapping[str, Any]) -> ConceptTable:
+    best = {name: SingleFeature(**single) for name, single in document["best"].items()}
+    chosen, tested = document["rows"]
+    return ConceptTable(tuple(concepts), best, tuple(document["skipped"]), (chosen, tested))
+
+
+def _strengths(
+    model: Model, features: DictionaryFeatures, table: ConceptTable, texts: list[Labelled]
+) -> dict[str, float]:
+    """Of each concept's latent the median of its highest activations in texts that show the concept.
+
+    0 where it was active in none of them.
+    """
+    texts = texts[:SAMPLE]
+    pooled = pooled_features(model, features, [one.row for one in texts])["all", ""]
+    found = {}
+    for name, single in table.best.items():
+        rows = [at for at, one in enumerate(texts) if name in one.concepts]
+        active = pooled[rows, single.feature]
+        found[name] = float(active[active > 0].median()) if bool((active > 0).any()) else 0.0
+    return found

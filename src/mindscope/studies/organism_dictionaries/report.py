@@ -1,0 +1,113 @@
+"""The page of the shipped dictionaries."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mindscope.dictionaries.evaluation import evaluation_report
+from mindscope.models import Model
+from mindscope.reports import Report
+from mindscope.studies.organism_dictionaries.behaviours import LEAST, Effect
+from mindscope.studies.organism_dictionaries.measure import Measured
+
+NOTE = (
+    "The organism is a test bed: a small model of a made-up world. What its dictionaries find there is a "
+    "question to ask of other models, not a finding about them."
+)
+EFFECT_COLUMNS = (
+    "concept", "latent", "F1", "ablated", "control", "added", "control", "strength", "prompts with, without",
+)  # fmt: skip
+
+
+def dictionaries_report(model: Model, measured: Measured) -> Report:
+    """Evaluations, the concepts that single latents stand for, and what these latents do."""
+    facts = {"model": model.name, "fingerprint": model.fingerprint, "losses": "of the tokens of answers"}
+    report = evaluation_report(measured.evaluations, facts, NOTE)
+    if measured.tables:
+        _concepts(report, measured)
+    if measured.effects:
+        _effects(report, measured.effects)
+    return report
+
+
+def summary(effects: Sequence[Effect]) -> list[list[Any]]:
+    """A row for each group of concepts: concepts, mean rates of ablating and adding, and of the controls."""
+    rows = []
+    for group in dict.fromkeys(one.group for one in effects):
+        mine = [one for one in effects if one.group == group]
+        rows.append([group, len(mine), *(_mean(mine, name) for name in RATES)])
+    return [*rows, ["all", len(effects), *(_mean(effects, name) for name in RATES)]]
+
+
+RATES = ("ablated", "ablated_control", "added", "added_control")
+SUMMARY_COLUMNS = ("group", "concepts", "ablated", "control", "added", "control")
+
+
+def _mean(effects: Sequence[Effect], name: str) -> float | None:
+    values = [value for one in effects if (value := getattr(one, name)) is not None]
+    return sum(values) / len(values) if values else None
+
+
+def concept_rows(measured: Measured) -> list[list[Any]]:
+    """A row for each concept, the best first: its best latent in any SAE, and how well that stands for it."""
+    rows = []
+    for name, key in measured.best().items():
+        one = measured.tables[key].best[name]
+        rows.append([name, f"{key}/{one.feature}", one.f1, one.precision, one.recall, one.positive])
+    return sorted(rows, key=lambda row: (-row[2], row[0]))
+
+
+CONCEPT_COLUMNS = ("concept", "latent", "F1", "precision", "recall", "texts")
+
+
+def group_rows(measured: Measured) -> list[list[Any]]:
+    """For each group of concepts how many were found, over all SAEs and in each."""
+    concepts = {one.name: one.group for table in measured.tables.values() for one in table.concepts}
+    found = measured.found()
+    rows = []
+    for group in dict.fromkeys(concepts.values()):
+        mine = [name for name in measured.best() if concepts[name] == group]
+        single = [
+            sum(table.best[name].f1 >= LEAST for name in mine if name in table.best)
+            for table in measured.tables.values()
+        ]
+        rows.append([group, len(mine), sum(name in found for name in mine), *single])
+    return [*rows, ["all", *(sum(row[at] for row in rows) for at in range(1, len(rows[0])))]]
+
+
+def _concepts(report: Report, measured: Measured) -> None:
+    report.section(
+        "What single latents stand for",
+        f"Of each concept of the world the latent with the highest F1 on one half of the texts, in any SAE, "
+        f"and its F1 on the other half. Found: {LEAST} or more. A text counts by the latent's highest "
+        "activation over the tokens where the concept is read.",
+    )
+    report.table(["group", "concepts", "found", *measured.tables], group_rows(measured))
+    report.table(CONCEPT_COLUMNS, concept_rows(measured), "All concepts")
+
+
+def _effects(report: Report, effects: Sequence[Effect]) -> None:
+    report.section(
+        "What these latents do",
+        "Ablated: of prompts that show the concept and were answered so, the share that no longer are once "
+        "the latent's decoder direction is projected out everywhere. Added: of prompts that do not show it, "
+        "the share that are answered as if they did once the latent is added everywhere, and the latents of "
+        "concepts it excludes are ablated. Control: another latent of the same dictionary. The layer and the "
+        "strength were chosen on other prompts. A state, country or relation counts by the fact in the "
+        "answer, a character by the exact judge (50 of 100).",
+    )
+    report.table(SUMMARY_COLUMNS, summary(effects), "Means over the concepts of a group")
+    rows = [
+        [
+            one.concept,
+            f"{one.dictionary}/{one.latent}",
+            one.f1,
+            one.ablated,
+            one.ablated_control,
+            one.added,
+            one.added_control,
+            one.factor,
+            f"{one.prompts[0]}, {one.prompts[1]}",
+        ]
+        for one in effects
+    ]
+    report.table(EFFECT_COLUMNS, rows, "Each concept")
