@@ -107,7 +107,7 @@ def _asks(*domains: str) -> Callable[[ConceptText, frozenset[str]], bool]:
 
 
 DOMAIN_SIGNS = {
-    "state": r"(?<!of )the state \w+",
+    "state": r"the state (?!of )\w+",
     "country": r"|".join(rf"\b{name}\b" for name in world().countries),
     "language": r"opposite|contraire|反义词",
     "illness": r"illness",
