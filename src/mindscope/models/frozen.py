@@ -1,4 +1,4 @@
-"""One prompt with what makes a model nonlinear between its MLPs held: attention patterns and norms' scales."""
+"""One prompt with what makes a model nonlinear between its MLPs held: attention patterns, norms' scales."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -5,7 +5,7 @@ function then returns unit vectors: what the module gives out is its output map.
 Nothing needs to know how a family names, fuses or transposes its projections.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from weakref import WeakKeyDictionary
@@ -108,30 +108,37 @@ def anatomy(model: Core) -> Anatomy:
     return _FOUND[model]
 
 
-def mlp_maps(model: Core, layer: int) -> MLPMaps:
-    """The matrices of one layer's MLP.
+def mlp_maps(model: Core) -> tuple[MLPMaps, ...]:
+    """The matrices of every layer's MLP, in float32 on the model's device.
 
     Raises:
-        ModelError: this MLP has no neurons of its own, such as a mixture of experts.
+        ModelError: an MLP has no neurons of its own, such as a mixture of experts.
     """
-    pre, linear, act = (f"{name}.{layer}" for name in ("mlp_pre", "mlp_pre_linear", "mlp_act"))
-    try:
-        gated = True
-        model.place(linear)
-    except ModelError:
-        gated = False
-    try:
-        wide = model.width(model.place(act))
-        reads = [pre, linear, f"mlp_out.{layer}"] if gated else [pre, f"mlp_out.{layer}"]
-        found = _on_identity(model, {f"mlp_in.{layer}": model.d_model, act: wide}, reads, layers=(layer,))
-    except ModelError as error:
-        raise ModelError(
-            f"the MLP of layer {layer} of {model.name} has no neurons to trace: {error}"
-        ) from None
-    return MLPMaps(
-        _linear(found[pre], model.d_model),
-        _linear(found[linear], model.d_model) if gated else None,
-        _linear(found[f"mlp_out.{layer}"], wide),
+    writes: dict[str, int] = {}
+    reads: dict[str, int] = {}
+    wide, gated = [], []
+    for layer in range(model.n_layers):
+        try:
+            wide.append(model.width(model.place(f"mlp_act.{layer}")))
+            model.place(f"mlp_pre.{layer}")
+        except ModelError as error:
+            raise ModelError(f"{model.name} has no neurons in layer {layer} to trace: {error}") from None
+        writes |= {f"mlp_in.{layer}": model.d_model, f"mlp_act.{layer}": wide[layer]}
+        reads |= {f"mlp_pre.{layer}": model.d_model, f"mlp_out.{layer}": wide[layer]}
+        try:
+            model.place(f"mlp_pre_linear.{layer}")
+            reads[f"mlp_pre_linear.{layer}"] = model.d_model
+            gated.append(True)
+        except ModelError:  # a plain MLP
+            gated.append(False)
+    found = _on_identity(model, writes, reads)
+    return tuple(
+        MLPMaps(
+            found[f"mlp_pre.{layer}"],
+            found[f"mlp_pre_linear.{layer}"] if gated[layer] else None,
+            found[f"mlp_out.{layer}"],
+        )
+        for layer in range(model.n_layers)
     )
 
 
@@ -145,13 +152,12 @@ def _attention_maps(model: Core) -> tuple[AttentionMaps, ...]:
 
     with attending(model, look):
         _pass(model, 1)
-    widest = max(model.d_model, *(heads * size for heads, _, size in shapes.values()))
-    values: dict[int, list[Tensor]] = {layer: [] for layer in shapes}
+    values = {layer: _Answers(model.d_model) for layer in shapes}
     start = [0]
 
     def unit_vectors(call: Call) -> tuple[Tensor, None]:
         heads, _, size = shapes[call.layer]
-        values[call.layer].append(call.value[:, :, 0].flatten(1))
+        values[call.layer].take(call.value[:, :, 0].flatten(1), start[0])
         units = _units(call.value, start[0], heads * size)
         return units.view(len(units), 1, heads, size), None
 
@@ -160,46 +166,59 @@ def _attention_maps(model: Core) -> tuple[AttentionMaps, ...]:
         outputs = _on_identity(
             model,
             {f"attn_in.{layer}": model.d_model for layer in layers},
-            [f"attn_out.{layer}" for layer in layers],
-            rows=widest,
-            started=lambda at: start.__setitem__(0, at),
+            {f"attn_out.{layer}": heads * size for layer, (heads, _, size) in shapes.items()},
+            lambda at: start.__setitem__(0, at),
         )
     return tuple(
-        AttentionMaps(
-            _linear(torch.cat(values[layer]), model.d_model),
-            _linear(outputs[f"attn_out.{layer}"], heads * size),
-            heads,
-            kv_heads,
-        )
-        for layer, (heads, kv_heads, size) in sorted(shapes.items())
+        AttentionMaps(values[layer].linear(), outputs[f"attn_out.{layer}"], heads, kv_heads)
+        for layer, (heads, kv_heads, _) in sorted(shapes.items())
     )
+
+
+class _Answers:
+    """What a linear map answers to unit vectors and to zeros, row by row; some rows do not matter."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._rows: list[Tensor] = []
+        self._last: Tensor | None = None
+
+    def take(self, answers: Float[Tensor, "rows out"], start: int) -> None:
+        """Answers to rows `start` and on; the last that is ever taken is the one to zeros."""
+        self._rows.append(answers[: max(0, self._width - start)].float())
+        self._last = answers[-1].float()
+
+    def linear(self) -> Linear:
+        assert self._last is not None
+        return Linear((torch.cat(self._rows) - self._last).T.contiguous(), self._last.clone())
 
 
 def _on_identity(
     model: Core,
     writes: Mapping[str, int],
-    reads: Sequence[str],
-    *,
-    rows: int = 0,
-    layers: Sequence[int] = (),
+    reads: Mapping[str, int],
     started: Callable[[int], None] = lambda at: None,
-) -> dict[str, Tensor]:
-    """What is read at addresses while others hold unit vectors: row i the i-th, the last one zeros.
+) -> dict[str, Linear]:
+    """The linear maps from what is written to what is read behind it, in forward passes of single tokens.
 
-    `writes` says how wide each address is; those narrower than the widest hold zeros when they run out.
+    Args:
+        model: the model.
+        writes: by address, how wide it is: row i holds the i-th unit vector there, rows beyond hold zeros.
+        reads: by address, how wide the input of its map is.
+        started: told the first row of each pass.
     """
-    widest = max(rows, *writes.values())
-    seen: dict[str, list[Tensor]] = {address: [] for address in reads}
+    rows = max(*writes.values(), *reads.values()) + 1
+    seen = {address: _Answers(width) for address, width in reads.items()}
 
     def replace(address: str, start: int, hidden: Tensor) -> Tensor:
         place = model.place(address)
         tokens = place.tokens(hidden, len(hidden), 1)
         return place.laid_out(_units(tokens, start, writes[address])[:, None], hidden)
 
-    def keep(address: str, hidden: Tensor) -> None:
-        seen[address].append(model.place(address).tokens(hidden, len(hidden), 1)[:, 0].detach())
+    def keep(address: str, start: int, hidden: Tensor) -> None:
+        seen[address].take(model.place(address).tokens(hidden, len(hidden), 1)[:, 0].detach(), start)
 
-    for start in range(0, widest + 1, ROWS_AT_ONCE):
+    for start in range(0, rows, ROWS_AT_ONCE):
         started(start)
         with model.edited([]), HookManager() as hooks:
             for address in writes:
@@ -207,9 +226,9 @@ def _on_identity(
                 hooks.write(place.module, partial(replace, address, start), point=place.side)
             for address in reads:
                 place = model.place(address)
-                hooks.read(place.module, partial(keep, address), point=place.side)
-            _pass(model, min(ROWS_AT_ONCE, widest + 1 - start))
-    return {address: torch.cat(parts) for address, parts in seen.items()}
+                hooks.read(place.module, partial(keep, address, start), point=place.side)
+            _pass(model, min(ROWS_AT_ONCE, rows - start))
+    return {address: answers.linear() for address, answers in seen.items()}
 
 
 def _pass(model: Core, rows: int) -> None:
@@ -223,12 +242,6 @@ def _units(like: Tensor, start: int, width: int) -> Tensor:
     """Rows `start` and on of the identity, as many as `like` has, with zeros below its last."""
     rows = torch.arange(start, start + len(like), device=like.device)
     return (rows[:, None] == torch.arange(width, device=like.device)).to(like.dtype)
-
-
-def _linear(answers: Float[Tensor, "rows out"], width: int) -> Linear:
-    """The map whose answers to unit vectors these are; the last answer is the one to zeros."""
-    bias = answers[-1].float()
-    return Linear((answers[:width].float() - bias).T.contiguous(), bias.clone())
 
 
 def _norm_modules(model: Core) -> dict[str, nn.Module]:

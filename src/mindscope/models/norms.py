@@ -1,4 +1,4 @@
-"""A norm with its scale held: a linear map, found by asking the module, whatever its family calls its parts."""
+"""A norm with its scale held: a linear map, found by asking the module, whatever a family calls its parts."""
 
 import copy
 from dataclasses import dataclass

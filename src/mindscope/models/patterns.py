@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
@@ -106,7 +105,9 @@ def attending(model: Core, handler: Handler) -> Iterator[None]:
         modules = [arch.attn_module(layer) for layer in range(model.n_layers)]
     except (AttributeError, ValueError) as error:
         raise ModelError(f"{model.name} has layers without attention: {error}") from error
-    configs = {id(each.config): each.config for each in (arch.trunk, *modules) if hasattr(each, "config")}
+    configs: dict[int, Any] = {
+        id(each.config): each.config for each in (arch.trunk, *modules) if hasattr(each, "config")
+    }
     with model.edited([]):  # holds the model for this thread
         if any(module in _HANDLERS for module in modules):
             raise ModelError("attention is observed already: do not nest these blocks")
