@@ -1,0 +1,125 @@
+"""Supernodes without a person: features that mean the same and do the same, side by side in the text."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
+from sklearn.metrics import silhouette_samples
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from mindscope.circuits.graph import AttributionGraph
+from mindscope.circuits.influence import flow, output_weights
+from mindscope.circuits.prune import Pruned
+from mindscope.circuits.supernodes import Supernode
+from mindscope.errors import DataError
+
+
+def group(
+    graph: AttributionGraph,
+    pruned: Pruned,
+    *,
+    labels: Mapping[str, str] | None = None,
+    effects: Float[Tensor, "features width"] | None = None,
+    distance: int = 1,
+    alike: float = 0.5,
+) -> tuple[Supernode, ...]:
+    """Group the features of a pruned graph; those that belong nowhere are left out.
+
+    Two features are alike, from 0 to 1, by the mean of what is known: the same label; the same effect on the
+    logits (cosine of `effects`); the same part in the graph (:func:`same_part`). Features more than
+    `distance` tokens apart are not alike at all. Groups are merged from single features, closest first, while
+    their members' mean likeness is at least `alike` (average linkage).
+
+    A group's score is the mean silhouette of its members (Rousseeuw 1987) over the distance 1 - likeness:
+    near 1 where they are alike and the next group is not, 0 where another group would do as well, negative
+    where it would do better.
+
+    Args:
+        graph: the whole graph.
+        pruned: what of it is grouped.
+        labels: of features, by node name; features without one are never alike by label.
+        effects: `[features, width]`, what each feature of `graph` makes the model say, on the logits or in
+            the residual stream.
+        distance: in tokens.
+        alike: from 0 to 1; higher makes smaller groups.
+
+    Raises:
+        DataError: `effects` has not a row for every feature, or `alike` is not between 0 and 1.
+    """
+    if effects is not None and len(effects) != graph.n_features:
+        raise DataError(f"effects has {len(effects)} rows, the graph has {graph.n_features} features")
+    if not 0 < alike <= 1:
+        raise DataError(f"alike must be above 0 and at most 1, not {alike}")
+    nodes = pruned.node_mask[: graph.n_features].nonzero()[:, 0]
+    if len(nodes) < 2:
+        return ()
+    parts = [same_part(graph, pruned)]
+    if labels:
+        texts = [labels.get(graph.id(node), "") for node in nodes.tolist()]
+        parts.append(torch.tensor([[float(a == b != "") for b in texts] for a in texts]))
+    if effects is not None:
+        unit = normalize(effects[nodes].float(), dim=1)
+        parts.append((unit @ unit.T).clamp(0, 1))
+    positions = graph.positions[nodes]
+    near = (positions[:, None] - positions).abs() <= distance
+    likeness = torch.stack(parts).mean(0) * near
+    apart = (1 - likeness).clamp(0, 1).fill_diagonal_(0).double().numpy()
+    merges = linkage(squareform(apart, checks=False), method="average")
+    clusters = fcluster(merges, t=1 - alike, criterion="distance")
+    fits = _silhouettes(apart, clusters)
+    groups = []
+    for number in np.unique(clusters):
+        members = np.flatnonzero(clusters == number)
+        if len(members) > 1:
+            inside = nodes[members].tolist()
+            name = _name(graph, inside, labels or {})
+            groups.append(
+                Supernode(name, tuple(map(graph.id, inside)), round(float(fits[members].mean()), 4))
+            )
+    return tuple(sorted(groups, key=lambda one: -(one.score or 0.0)))
+
+
+def same_part(graph: AttributionGraph, pruned: Pruned) -> Float[Tensor, "kept kept"]:
+    """How alike the parts are that two kept features play, from 0 to 1: same inputs and same outputs.
+
+    The larger of two things: the mean of the cosine of their inputs' signed shares and of the cosine of what
+    their outputs pass to the targets; and their mutual influence, the share of one's inputs that comes from
+    the other, directly or through others.
+    """
+    kept = pruned.node_mask[: graph.n_features].nonzero()[:, 0]
+    edges = graph.edges * pruned.edge_mask
+    sums = edges.abs().sum(1).clamp(min=1e-10)
+    through = flow(edges, graph.rows, graph.layers[graph.rows], output_weights(graph), sums)
+    shares = edges / sums[:, None]
+    inputs = normalize(shares[kept], dim=1)
+    outputs = normalize((shares * through[graph.rows][:, None])[:, kept].T, dim=1)
+    alike = ((inputs @ inputs.T).clamp(0, 1) + (outputs @ outputs.T).clamp(0, 1)) / 2
+    # among kept features alone: Â is strictly triangular there, so that (1 - Â)^-1 sums all ways
+    between = shares[kept][:, kept].abs().double()
+    eye = torch.eye(len(kept), dtype=torch.float64)
+    mutual = torch.linalg.solve_triangular(eye - between, eye, upper=False, unitriangular=True) - eye
+    return torch.maximum(alike, torch.maximum(mutual, mutual.T).float().clamp(0, 1))
+
+
+def _silhouettes(apart: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+    """Each member's silhouette; where there is one group alone, against a stranger that is nothing alike."""
+    found = len(np.unique(clusters))
+    if 1 < found < len(clusters):
+        return np.asarray(silhouette_samples(apart, clusters, metric="precomputed"))
+    return 1 - apart.sum(1) / (len(apart) - 1)
+
+
+def _name(graph: AttributionGraph, nodes: Sequence[int], labels: Mapping[str, str]) -> str:
+    """The commonest label, or the tokens and layers it lies at."""
+    named = Counter(label for node in nodes if (label := labels.get(graph.id(node))))
+    if named:
+        return named.most_common(1)[0][0]
+    positions = sorted({int(graph.positions[node]) for node in nodes})
+    layers = sorted({int(graph.layers[node]) for node in nodes})
+    text = "".join(graph.tokens[position] for position in positions).strip() or "?"
+    return f"{text} (layers {layers[0]}-{layers[-1]})" if len(layers) > 1 else f"{text} (layer {layers[0]})"
