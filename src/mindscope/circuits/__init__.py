@@ -1,16 +1,16 @@
 """Circuits: attribution graphs of what a model computes on one prompt, and interventions that check them."""
 
-from mindscope.circuits.compare import GraphComparison, SharedEdge, SharedNode, compare
 from mindscope.circuits import targets
 from mindscope.circuits.attribution import TraceConfig, trace
+from mindscope.circuits.compare import GraphComparison, SharedEdge, SharedNode, compare
 from mindscope.circuits.dictionary_replacement import DictionaryReplacement
 from mindscope.circuits.exchange import View, graph_json, write_graph_json
 from mindscope.circuits.exchange_read import PublicGraph, read_graph_json
 from mindscope.circuits.graph import AttributionGraph, Node, Target
 from mindscope.circuits.grouping import group
 from mindscope.circuits.influence import Scores, influence, scores
-from mindscope.circuits.paths import Route, Routes, routes
 from mindscope.circuits.neuron_replacement import NeuronReplacement
+from mindscope.circuits.paths import Route, Routes, routes
 from mindscope.circuits.prune import Pruned, prune
 from mindscope.circuits.replacement import Frozen, Replacement
 from mindscope.circuits.supernodes import GroupedGraph, Supernode, grouped

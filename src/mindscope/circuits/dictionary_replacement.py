@@ -37,7 +37,7 @@ class DictionaryReplacement:
     def freeze(self, model: Model, row: Row, *, constant: int = 1) -> Frozen:
         """See `Replacement.freeze`."""
         dictionary = self.dictionary.bind(model)
-        order, reads, writes = _fitted(dictionary, model)
+        order, reads, writes = fitted(dictionary, model)
         biases = dict(
             zip(writes, dictionary.b_dec.split([site.width for site in dictionary.writes]), strict=True)
         )
@@ -64,7 +64,7 @@ class DictionaryReplacement:
         )
 
 
-def _fitted(dictionary: Dictionary, model: Model) -> tuple[list[int], list[str], list[str]]:
+def fitted(dictionary: Dictionary, model: Model) -> tuple[list[int], list[str], list[str]]:
     """The coder of each layer, the addresses read (by coder) and written; DataError if it does not fit."""
     if dictionary.kind not in ("transcoder", "clt"):
         raise DataError(
