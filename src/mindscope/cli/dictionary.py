@@ -60,6 +60,10 @@ def train(
     dead_tokens: Annotated[
         int | None, typer.Option(min=1, help="Silent for so long is dead; 10 million.")
     ] = None,
+    resample: Annotated[
+        str | None,
+        typer.Option(help="Steps after which relu draws dead latents anew, such as 25000,50000."),
+    ] = None,
     skip_connection: Annotated[bool, typer.Option(help="Skip transcoders: a linear path beside.")] = False,
     steps: Annotated[int, typer.Option(min=1, help="Batches to train on.")] = 10_000,
     batch_tokens: Annotated[int | None, typer.Option(min=2, help="Tokens of a batch; 4096.")] = None,
@@ -93,6 +97,7 @@ def train(
             "sparsity": sparsity,
             "learning_rate": learning_rate,
             "dead_tokens": dead_tokens,
+            "resample": [int(step) for step in numbers(resample, int)] if resample else None,
             "skip": skip_connection,
         }
         settings = configure(

@@ -39,6 +39,10 @@ class DictionaryConfig(BaseModel):
     """The coefficient of the sparsity penalty. None: 5 for relu, 10 for jumprelu."""
     dead_tokens: int = Field(default=10_000_000, ge=1)
     """A latent that was silent for so many tokens is dead."""
+    resample: tuple[int, ...] = ()
+    """Steps of `relu` after which dead latents are drawn anew (Bricken et al. 2023, "Towards
+    Monosemanticity"; theirs: 25, 50, 75 and 100 thousand, dead after 12,500 batches of 8192 tokens). The
+    update of April 2024 does without. Tokens are drawn from the buffer."""
     auxk: float = Field(default=1 / 32, ge=0)
     """The coefficient of AuxK, the loss that revives dead latents of the TopK methods."""
     groups: tuple[float, ...] = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 17 / 32)
@@ -69,6 +73,8 @@ class DictionaryConfig(BaseModel):
             raise ValueError("skip: only a transcoder has a linear path")
         if self.top and self.k > self.n_latents:
             raise ValueError(f"k: {self.k} of {self.n_latents} latents cannot be active")
+        if self.resample and self.method != "relu":
+            raise ValueError("resample: it is relu's way with dead latents, the other methods have their own")
         if self.method == "matryoshka" and abs(sum(self.groups) - 1) > 1e-6:
             raise ValueError("groups: the shares must sum to 1")
         return self
@@ -128,4 +134,7 @@ class TrainConfig(BaseModel):
         names = [dictionary.name for dictionary in self.dictionaries]
         if len({*names}) != len(names):
             raise ValueError("dictionaries: each needs a name of its own")
+        late = [step for one in self.dictionaries for step in one.resample if not 0 < step < self.steps]
+        if late:
+            raise ValueError(f"resample: step {late[0]} does not lie within a run of {self.steps} steps")
         return self

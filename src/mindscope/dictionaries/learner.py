@@ -9,6 +9,7 @@ from torch import Tensor
 from mindscope.dictionaries.config import DictionaryConfig
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.objective import Outcome, State, outcome
+from mindscope.dictionaries.resampling import resample, token_losses
 from mindscope.dictionaries.scaling import Scaling, folded
 from mindscope.dictionaries.sites import Site
 from mindscope.dictionaries.weights import Weights
@@ -87,6 +88,20 @@ class Learner:
         self._count(result, len(x))
         self.step_number += 1
         return result
+
+    def resample(
+        self, x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"] | None = None
+    ) -> int:
+        """Draw dead latents anew out of these activations, and say how many; see `resampling.resample`."""
+        assert self.scaling is not None, "begin() comes first"
+        x = self.scaling.inputs(x.to(self.device))
+        target = x if y is None else self.scaling.targets(y.to(self.device))
+        state, seed = self._state(), self.seed * 1_000_003 + self.step_number
+        losses = token_losses(self.weights, x, target, state.ramp * (self.config.sparsity or 0.0))
+        drawn = resample(self.weights, self.optimizer, state.dead, x, target, losses, seed)
+        for silent, dead in zip(self.silent, state.dead, strict=True):
+            silent[dead & ~dead.all()] = 0
+        return drawn
 
     def metrics(self, result: Outcome, x: Tensor, y: Tensor | None = None) -> dict[str, float]:
         """What a batch showed: loss terms, L0, explained variance, dead share."""

@@ -71,7 +71,7 @@ def _top(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
     """Reconstruction errors in units of the variance, summed over nested prefixes, and AuxK."""
     config = weights.config
     b_in = weights.b_dec if weights.centred_by_b_dec else None
-    nested = [_written(weights, x) for _ in config.group_ends]
+    nested = [before_latents(weights, x) for _ in config.group_ends]
     active: list[Tensor] = []
     smallest: list[float] = []
     for index, (part, inputs, outputs) in enumerate(weights.coders()):
@@ -93,7 +93,7 @@ def _top(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
         total = x.new_zeros(())
         for place, (added, rows) in enumerate(_grouped(code, part["W_dec"], config.group_ends)):
             total = total + kernels.decode(added, rows)
-            nested[place] = nested[place] + _placed(total, outputs, weights.d_out)
+            nested[place] = nested[place] + placed(total, outputs, weights.d_out)
     errors = [(written - y).square().sum() / len(x) / state.variance for written in nested]
     residual = (y - nested[-1]).detach()
     terms = {"reconstruction": torch.stack(errors).sum() if len(errors) > 1 else errors[0]}
@@ -119,21 +119,21 @@ def _auxk(
         k = min(max(1, part["W_enc"].shape[1] // 2), len(rows))
         best = preactivations.topk(k, dim=1, sorted=False)
         activations = torch.zeros_like(preactivations).scatter(1, best.indices, best.values.relu())
-        guess = guess + _placed(activations @ part["W_dec"][rows], outputs, weights.d_out)
+        guess = guess + placed(activations @ part["W_dec"][rows], outputs, weights.d_out)
     spread = (residual - residual.mean(0)).square().sum()
     return (residual - guess).square().sum() / spread
 
 
 def _sparse_relu(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
     """As `_dense` for ReLU, through the active latents alone."""
-    written, active = _written(weights, x), []
+    written, active = before_latents(weights, x), []
     penalty = x.new_zeros(())
     for index, (part, inputs, outputs) in enumerate(weights.coders()):
         code = kernels.encode(
             x[:, inputs], part["W_enc"], part["b_enc"], kernels.Positive(), bfloat16=state.bfloat16
         )
         rows = kernels.decode(code, part["W_dec"])
-        written = written + _placed(rows, outputs, weights.d_out)
+        written = written + placed(rows, outputs, weights.d_out)
         penalty = penalty + (code.values * weights.norms(part["W_dec"], index)[code.indices]).sum() / len(x)
         active.append(_counts(code))
     return _penalised(weights, y, written, penalty, None, active, state)
@@ -146,7 +146,7 @@ def _dense(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
     threshold, times |d|, for latents below it.
     """
     config = weights.config
-    written, active = _written(weights, x), []
+    written, active = before_latents(weights, x), []
     penalty, below = x.new_zeros(()), x.new_zeros(())
     with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=state.bfloat16):
         for index, (part, inputs, outputs) in enumerate(weights.coders()):
@@ -161,7 +161,7 @@ def _dense(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
                 penalty = penalty + torch.tanh(config.tanh_scale * activations * norms).sum() / len(x)
                 gaps = (part["log_threshold"].exp() - z).relu()
                 below = below + (gaps.sum(0) @ norms) / len(x)
-            written = written + _placed((activations @ part["W_dec"]).float(), outputs, weights.d_out)
+            written = written + placed((activations @ part["W_dec"]).float(), outputs, weights.d_out)
             active.append((activations.detach() > 0).sum(0))
     return _penalised(weights, y, written, penalty, below, active, state)
 
@@ -184,16 +184,16 @@ def _penalised(
     return Outcome(terms, residual.detach(), active, [0.0] * len(active))
 
 
-def _written(weights: Weights, x: Tensor) -> Tensor:
+def before_latents(weights: Weights, x: Tensor) -> Tensor:
     """What is written before any latent: the bias, and the linear path."""
     start = weights.b_dec.expand(len(x), -1)
     for part, inputs, outputs in weights.coders():
         if "W_skip" in part:
-            start = start + _placed(x[:, inputs] @ part["W_skip"], outputs, weights.d_out)
+            start = start + placed(x[:, inputs] @ part["W_skip"], outputs, weights.d_out)
     return start
 
 
-def _placed(rows: Tensor, outputs: slice, d_out: int) -> Tensor:
+def placed(rows: Tensor, outputs: slice, d_out: int) -> Tensor:
     """Rows of some columns among zeros of the others."""
     if rows.shape[1] == d_out:
         return rows

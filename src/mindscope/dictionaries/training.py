@@ -85,6 +85,7 @@ class _Training:
                     _refuse_diverged(one, measured)
                     self.run.log(step=self.step + 1, dictionary=one.name, **measured)
             self.step += 1
+            self._resample()
             progress(self.step, self.config.steps, "training")
             if self.step % self.config.checkpoint_every == 0 and self.step < self.config.steps:
                 self.run.save_tensors(CHECKPOINT, self._tensors())
@@ -92,6 +93,13 @@ class _Training:
             about = {"training": one.model_dump(mode="json"), "run": _shared(self.config)}
             learner.finish(about).save(_place(self.run, self.config, one.name))
         (self.run.path / CHECKPOINT).unlink(missing_ok=True)  # three times the weights, and of no more use
+
+    def _resample(self) -> None:
+        """Dead latents of the dictionaries whose turn it is, out of the buffer that is in memory."""
+        for learner, columns, one in zip(self.learners, self.columns, self.config.dictionaries, strict=True):
+            if self.step in one.resample:
+                drawn = learner.resample(*columns.of(self.buffer))
+                self.run.log(step=self.step, dictionary=one.name, resampled=drawn)
 
     def _batches(self) -> Iterator[Tensor]:
         """Batches from the present step on."""

@@ -21,7 +21,7 @@ CONFIG = TrainConfig.model_validate(
         "dictionaries": [
             SHARED | {"name": "batchtopk"},
             SHARED | {"name": "topk", "method": "topk"},
-            SHARED | {"name": "relu", "method": "relu"},
+            SHARED | {"name": "relu", "method": "relu", "sparsity": 40, "resample": [7, 12, 18]},
             SHARED | {"name": "jumprelu", "method": "jumprelu"},
             SHARED | {"name": "across", "kind": "transcoder", "writes": ["there"], "skip": True},
         ],
@@ -92,6 +92,8 @@ def test_killed_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: 
     assert kills >= 2
     job(tmp_path / "killed")
     assert not (tmp_path / "killed" / "checkpoint.safetensors").exists()
+    with Run.open(tmp_path / "whole", kind="test", config={}) as run:
+        assert sum(line.get("resampled", 0) for line in run.metrics()) > 0
     for one in CONFIG.dictionaries:
         name = f"{one.name}.safetensors"
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

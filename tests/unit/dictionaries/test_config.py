@@ -51,11 +51,19 @@ def test_matryoshka_groups() -> None:
         ({"skip": True}, "skip"),
         ({"method": "matryoshka", "groups": (0.5, 0.4)}, "sum to 1"),
         ({"name": "../x"}, "name"),
+        ({"resample": (5,)}, "relu's way"),
     ],
 )
 def test_refused(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
         config(**options)
+
+
+def test_dead_latents_are_drawn_anew_within_the_run() -> None:
+    one = config(method="relu", resample=(5, 10))
+    assert TrainConfig(dictionaries=(one,), steps=11).dictionaries == (one,)
+    with pytest.raises(ValidationError, match="step 10 does not lie within a run of 10 steps"):
+        TrainConfig(dictionaries=(one,), steps=10)
 
 
 def test_names_must_differ() -> None:
