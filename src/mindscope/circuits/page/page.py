@@ -1,0 +1,139 @@
+"""A graph's page: template, style, script and values in one file."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from functools import cache
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+from pydantic_core import to_json
+
+from mindscope.circuits.exchange import View, graph_json
+from mindscope.circuits.graph import AttributionGraph
+from mindscope.circuits.page.content import Details, page_content
+from mindscope.circuits.prune import Pruned
+from mindscope.circuits.supernodes import Supernode
+from mindscope.reports.style import sheet
+from mindscope.store import write_text
+
+SCRIPTS = (
+    "dom",
+    "content",
+    "state",
+    "arrange",
+    "links",
+    "graph",
+    "node_panel",
+    "feature",
+    "subgraph",
+    "groups",
+    "search",
+    "keyboard",
+    "save",
+    "tables",
+    "main",
+)
+"""The files of the script, in the order in which they stand in the page; they share one scope."""
+
+
+class GraphPage(str):
+    """The whole page, as text."""
+
+    __slots__ = ()
+
+    def write(self, path: Path | str) -> Path:
+        """Write the page to `path`, atomically, and hand the path back."""
+        write_text(path, self)
+        return Path(path)
+
+
+def graph_page(
+    graph: AttributionGraph,
+    pruned: Pruned | None = None,
+    supernodes: Iterable[Supernode] = (),
+    labels: Mapping[str, str] | None = None,
+    details: Details | None = None,
+    validation: Any = None,
+    qk: Mapping[str, Any] | None = None,
+    title: str = "",
+) -> GraphPage:
+    """The page of a graph, which works from one file and without a network.
+
+    Args:
+        graph: the whole graph.
+        pruned: what of it is shown; the usual pruning if left out. The page's slider goes down from there.
+        supernodes: groups, which are in the subgraph's panel at first.
+        labels: names of nodes, by the nodes' ids.
+        details: what is known of features by (layer, latent), as `explain.feature_json` writes it; that of
+            features which are not shown is left out.
+        validation: predicted and actual changes of interventions: a dataclass or mapping with `predicted`,
+            `actual`, `r`, `sign_agreement`, and where known `labels` or `nodes` (ids), one a pair; by
+            default what the graph's metadata has.
+        qk: what is known of attention heads: `scores`, a list of {layer, head, query, key (positions), score,
+            pairs: [{query, key, value}]}, and `loadings`, a list of {source, target (ids of nodes),
+            heads: [{layer, head, value}]}.
+        title: at its head; the graph's prompt if left out.
+
+    Raises:
+        DataError: what is given beside the graph does not fit it.
+    """
+    slug = re.sub(r"[^\w-]+", "-", title or str(graph.metadata.get("slug") or "graph")).strip("-")
+    view = View(tuple(supernodes), dict(labels or {}))
+    document = graph_json(graph, pruned, slug=slug or "graph", view=view)
+    validation = validation if validation is not None else graph.metadata.get("validation")
+    return public_page(document, details=details, validation=validation, qk=qk, title=title)
+
+
+def public_page(
+    document: Mapping[str, Any],
+    *,
+    details: Details | None = None,
+    validation: Any = None,
+    qk: Mapping[str, Any] | None = None,
+    title: str = "",
+) -> GraphPage:
+    """The page of a public graph document, ours or another tool's. :func:`graph_page` has the arguments.
+
+    Raises:
+        DataError: the document is no public graph, or what is given beside it does not fit it.
+    """
+    checked = validation if validation is None or isinstance(validation, Mapping) else asdict(validation)
+    content = page_content(document, details, checked, qk)
+    metadata = document["metadata"]
+    # Only "<" could end the block of values; JSON has it inside strings alone, where it can be escaped.
+    values = to_json(content, inf_nan_mode="null").decode().replace("<", "\\u003c")
+    script, css = _script(), f"{sheet('palette')}\n{_text('page.css')}"
+    environment = Environment(loader=PackageLoader("mindscope.circuits", "page"), autoescape=True)
+    return GraphPage(
+        environment.get_template("page.html").render(
+            title=title or metadata.get("prompt") or metadata.get("slug") or "Attribution graph",
+            prompt=metadata.get("prompt", ""),
+            version=version("mindscope"),
+            policy=f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(css)}; "
+            "base-uri 'none'; form-action 'none'",
+            css=Markup(css),
+            script=Markup(script),
+            content=Markup(values),
+        )
+    )
+
+
+@cache
+def _script() -> str:
+    return "\n".join(_text(f"scripts/{name}.js") for name in SCRIPTS)
+
+
+def _text(name: str) -> str:
+    return resources.files("mindscope.circuits.page").joinpath(name).read_text("utf-8")
+
+
+def _hash(text: str) -> str:
+    """The source expression that lets a browser use exactly this inline text."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -1,0 +1,110 @@
+// Below the graph: how well it foretold what interventions did, and what attention heads carried.
+
+// Predicted against actual changes, on one scale for both, with the diagonal of a perfect prediction.
+function validationFigure({ predicted, actual, labels, nodes: ids }) {
+  const [size, edge] = [320, 40];
+  const pairs = predicted
+    .map((one, i) => [one, actual[i], i])
+    .filter(([one, other]) => Number.isFinite(one) && Number.isFinite(other));
+  const ends = pairs.flatMap(([one, other]) => [one, other]);
+  const [low, high] = [Math.min(0, ...ends), Math.max(0, ...ends)];
+  const at = (value) => edge + ((value - low) / (high - low || 1)) * (size - 2 * edge);
+  const dots = pairs.map(([one, other, i]) => {
+    const node = ids?.[i] !== undefined ? nodes[numberOf.get(ids[i])] : null;
+    const name = labels?.[i] ?? (node ? labelOf(node) : "");
+    const title = drawn("title", {}, `${name} predicted ${signed(one)}, actual ${signed(other)}`.trim());
+    const dot = drawn(
+      "circle",
+      {
+        cx: at(one).toFixed(1),
+        cy: (size - at(other)).toFixed(1),
+        r: 3.5,
+        class: one * other < 0 ? "dot wrong" : "dot",
+      },
+      title,
+    );
+    if (node) dot.addEventListener("click", () => update({ clickedId: node.id }));
+    return dot;
+  });
+  const axis = (d) => drawn("path", { class: "zero", d });
+  const ticks = [low, high].flatMap((value) => [
+    drawn("text", { x: at(value), y: size - edge + 16, "text-anchor": "middle" }, number(value)),
+    drawn("text", { x: edge - 6, y: size - at(value) + 4, "text-anchor": "end" }, number(value)),
+  ]);
+  const names = [
+    drawn("text", { x: size / 2, y: size - 2, "text-anchor": "middle" }, "predicted change"),
+    drawn("text", { transform: `translate(10 ${size / 2}) rotate(-90)`, "text-anchor": "middle" }, "actual change"),
+  ];
+  return drawn(
+    "svg",
+    { viewBox: `0 0 ${size} ${size}`, class: "scatter", role: "img", "aria-label": "Predicted against actual changes" },
+    axis(`M${edge} ${size - at(0)}H${size - edge}M${at(0)} ${edge}V${size - edge}`),
+    drawn("path", { class: "diagonal", d: `M${at(low)} ${size - at(low)}L${at(high)} ${size - at(high)}` }),
+    ...dots,
+    ...ticks,
+    ...names,
+  );
+}
+
+function validationSection(validation) {
+  const facts = [
+    ["pairs", validation.predicted.length],
+    ["correlation r", number(validation.r)],
+    ["same sign", Number.isFinite(validation.sign_agreement) ? percent(validation.sign_agreement) : "–"],
+  ];
+  const section = byId("validation");
+  section.append(
+    element("h2", {}, "Checked by intervention"),
+    element(
+      "p",
+      { class: "quiet" },
+      "Nodes of the graph were changed in the model itself. Each dot is what the graph predicted of one change, and what happened; on the dashed line they agree.",
+    ),
+    factLine(facts.map(([name, value]) => [name, String(value)])),
+    validationFigure(validation),
+  );
+  section.hidden = false;
+}
+
+function table(columns, rows, caption) {
+  const head = element("tr", {}, ...columns.map((column) => element("th", { scope: "col" }, column)));
+  const cell = (value) =>
+    typeof value === "number"
+      ? element("td", { class: value < 0 ? "down r" : "up r" }, signed(value))
+      : element("td", {}, value);
+  const body = rows.map((row) => element("tr", {}, ...row.map(cell)));
+  return element(
+    "div",
+    { class: "wide" },
+    element("table", {}, element("caption", {}, caption), element("thead", {}, head), element("tbody", {}, ...body)),
+  );
+}
+
+const headName = (one) => `L${one.layer} head ${one.head}`;
+const positionName = (at) => (typeof at === "number" ? `“${shown(tokens[at] ?? "")}” (${at})` : String(at));
+
+function attentionSection({ scores = [], loadings = [] }) {
+  const section = byId("attention");
+  section.append(element("h2", {}, "Attention"));
+  for (const one of scores) {
+    const rows = one.pairs.map((pair) => [pair.query, pair.key, pair.value]);
+    const caption = `Why ${headName(one)} looked from ${positionName(one.query)} to ${positionName(one.key)}: score ${number(one.score)}, the largest pairs.`;
+    section.append(table(["query side", "key side", "adds"], rows, caption));
+  }
+  if (loadings.length) {
+    const link = (id) =>
+      element(
+        "button",
+        { type: "button", class: "entry", onclick: () => update({ clickedId: id }) },
+        labelOf(nodes[numberOf.get(id)]),
+      );
+    const rows = loadings.flatMap((edge) =>
+      edge.heads.map((one, i) => [i ? "" : link(edge.source), i ? "" : link(edge.target), headName(one), one.value]),
+    );
+    section.append(table(["from", "to", "head", "carries"], rows, "What each head carries of a link."));
+  }
+  section.hidden = false;
+}
+
+if (content.validation) validationSection(content.validation);
+if (content.qk) attentionSection(content.qk);
