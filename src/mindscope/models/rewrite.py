@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from interp_engine.hooks import HookManager
@@ -20,9 +20,15 @@ address, a mapping of this pass alone; gives what is to be there instead."""
 
 @dataclass(slots=True)
 class Passing:
-    """The forward pass that `rewrite` is being called in, or was last: which token stands in each column."""
+    """The forward pass that is going on, or was last.
+
+    Attributes:
+        now: which token stands in each column.
+        seen: what was read in it so far, `[rows, columns, width]` by address.
+    """
 
     now: Pass | None = None
+    seen: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @contextmanager
@@ -55,7 +61,7 @@ def rewritten(
         shape[:] = inputs.shape[:2]
         own = model.current_pass
         passing.now = own if own is not None else pass_of_call(inputs, kwargs.get("attention_mask"), None)
-        seen = {}
+        seen = passing.seen = {}
         ran.clear()
 
     def end(_module: nn.Module, _args: tuple, _output: object) -> None:  # not reached where a pass ends early
