@@ -1,4 +1,4 @@
-"""Many prompts in one batch, each with its own attention patterns and norms' scales held, in generation too."""
+"""Many prompts in one batch, each with its attention patterns and norms' scales held, in generation too."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -103,7 +103,8 @@ def frozen_rows(model: Core, held: Held, *, norms: bool = True) -> Iterator[None
         norm: LinearNorm, scale: Tensor, _module: nn.Module, args: tuple, kwargs: dict, output: Tensor
     ) -> Tensor:
         taken = hidden_from_call(args, kwargs)
-        assert taken is not None and passing.now is not None
+        assert taken is not None
+        assert passing.now is not None
         which, positions, known = held.where(passing.now)
         found, ours = scale[which[:, None], positions], torch.from_numpy(known).to(scale.device)
         ours, found = (each[..., None].expand(*known.shape, output.shape[-1]) for each in (ours, found))
@@ -129,7 +130,7 @@ def _lengths(held: Held) -> Iterator[tuple[FrozenPass, int]]:
 
 
 def _positions_of_keys(now: Pass, keys: int) -> np.ndarray:
-    """`[lines, keys]`: those of the columns, or with a cache those before the newest too; negative: padding."""
+    """`[lines, keys]`: of the columns, with a cache of those before the newest too; negative: padding."""
     columns = now.positions.shape[1]
     if keys == columns:
         return now.positions

@@ -64,5 +64,6 @@ def test_what_is_generated_from_held_prompts(model: Model, monkeypatch):
             torch.testing.assert_close(one.reads[name], again[name].values[number], rtol=1e-4, atol=1e-4)
         said = again["logits"].values[number].argmax(-1).tolist()
         new = range(len(GIVEN[number]), len(one.row))
-        assert len(new) and all(one.row.ids[at] == said[at - 1] for at in new)
+        assert len(new)
+        assert all(one.row.ids[at] == said[at - 1] for at in new)
     assert hooks_on(model) == 0
