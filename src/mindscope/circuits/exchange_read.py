@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from mindscope.circuits.exchange import SCHEMA_VERSION, TYPES, View
@@ -70,9 +70,17 @@ class _Link(BaseModel):
     weight: float
 
 
+class _PageState(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    pinnedIds: list[str] | None = None  # noqa: N815
+    supernodes: list[list[str]] | None = None
+    clerps: list[tuple[str, str]] | None = None
+
+
 class _Document(BaseModel):
     metadata: dict[str, Any]
-    qParams: dict[str, Any] = {}  # noqa: N815
+    qParams: _PageState = _PageState()  # noqa: N815
     nodes: list[_Node]
     links: list[_Link]
     mindscope: dict[str, Any] = {}
@@ -132,7 +140,8 @@ def _assembled(document: _Document) -> PublicGraph:
         places[id(one)] = starts[one.kind] + max(one.level, 0) * len(tokens) + one.ctx_idx
         if one.kind == "token":
             ids[one.ctx_idx] = one.middle
-    if len(set(places.values())) < len(document.nodes):
+    same = {(one.kind, one.level, one.ctx_idx, one.middle * (one.kind != "error")) for one in document.nodes}
+    if len(same) < len(document.nodes):
         raise DataError("two of its nodes are the same")
     n_rows = len(features) + len(logits)
     edges = torch.zeros(n_rows, n_sources)
@@ -260,31 +269,21 @@ def _pruned(graph: AttributionGraph, document: _Document, places: Mapping[int, i
 
 def _view(graph: AttributionGraph, document: _Document, names: Mapping[str, list[int]]) -> View:
     """The page's state, with today's names of nodes. Groups keep the members that the file has."""
-    state = dict(document.qParams)
+    state = document.qParams
 
-    def today(name: Any) -> str | None:
-        found = names.get(str(name))
-        return graph.id(found[0]) if found else None
+    def today(some: Iterable[str]) -> tuple[str, ...]:
+        return tuple(graph.id(names[name][0]) for name in some if name in names)
 
-    def all_today(some: Iterable[Any]) -> tuple[str, ...]:
-        return tuple(one for one in map(today, some) if one is not None)
-
-    groups = [list(one) for one in state.pop("supernodes", None) or [] if one]
+    groups = [one for one in state.supernodes or [] if one]
     scores = document.mindscope.get("supernode_scores") or [None] * len(groups)
-    labels = {
-        graph.id(names[one.node_id][0]): one.clerp
-        for one in document.nodes
-        if one.clerp and one.kind != "target"
-    }
-    for key, label in state.pop("clerps", None) or []:
-        if (name := today(key)) is not None:
-            labels[name] = str(label)
+    labels = {one.node_id: one.clerp for one in document.nodes if one.clerp and one.kind != "target"}
+    labels |= dict(state.clerps or [])
     return View(
         supernodes=tuple(
-            Supernode(str(label), all_today(members), score)
+            Supernode(label, today(members), score)
             for (label, *members), score in zip(groups, scores, strict=True)
         ),
-        labels=labels,
-        pinned=all_today(state.pop("pinnedIds", None) or []),
-        others=state,
+        labels={new: label for name, label in labels.items() for new in today([name])},
+        pinned=today(state.pinnedIds or []),
+        others=state.model_extra or {},
     )

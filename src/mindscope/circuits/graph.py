@@ -257,9 +257,13 @@ class AttributionGraph:
         """
         tensors, edges, values = read_graph(path, TENSORS, VALUES, model.fingerprint if model else None)
         try:
-            targets = tuple(Target(**one) for one in values.pop("targets"))
-            ids, tokens = tuple(map(int, values.pop("ids"))), tuple(map(str, values.pop("tokens")))
-            return cls(ids=ids, tokens=tokens, targets=targets, edges=edges, **tensors, **values)
+            values["targets"] = tuple(Target(**one) for one in values["targets"])
+            values["ids"], values["tokens"] = (
+                tuple(map(int, values["ids"])),
+                tuple(map(str, values["tokens"])),
+            )
+            values["n_layers"] = int(values["n_layers"])
+            return cls(edges=edges, **tensors, **values)
         except (TypeError, ValueError, DataError) as error:
             raise StoreError(f"{path} cannot be used: {error}; trace it again") from None
 
