@@ -17,6 +17,7 @@ from mindscope.store.artifacts import library_versions
 from mindscope.store.files import TEMPORARY, plain, read_json, write_json
 from mindscope.store.runs import LOCK, METRICS, RECORD, SUMMARY, Status, hold
 from mindscope.store.tensors import read_tensors, write_tensors
+from mindscope.store.tracking import Tracker, flat, open_tracker
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,6 +45,7 @@ class Run:
         self._record = record
         self._lock = lock
         self._metrics: IO[str] | None = None
+        self._tracker: Tracker | None = None
 
     @classmethod
     def open(
@@ -137,6 +139,15 @@ class Run:
             self._metrics.flush()
         except OSError as error:
             raise StoreError(f"cannot write {self.path / METRICS}: {error.strerror or error}") from error
+        if self._tracker is not None:
+            self._tracker.log(*flat(metrics))
+
+    def track(self, name: str) -> None:
+        """Hand every later line of :meth:`log` on to "tensorboard", "trackio" or "wandb" (extra `track`).
+
+        Raises DataError for another name, or where its library is not installed.
+        """
+        self._tracker = open_tracker(name, self.path, self._record)
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """Every line of `metrics.jsonl`; a last line torn by a crash is left out."""
@@ -179,7 +190,12 @@ class Run:
         if self._metrics is not None:
             self._metrics.close()
             self._metrics = None
-        self._lock.close()
+        try:
+            if self._tracker is not None:
+                self._tracker.close()
+        finally:
+            self._tracker = None
+            self._lock.close()
 
     def __enter__(self) -> Self:
         return self

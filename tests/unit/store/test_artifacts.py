@@ -1,6 +1,7 @@
 """Artefacts: what goes in comes out, and everything else is refused in one line."""
 
 import json
+import os
 import pickle
 import struct
 from importlib.metadata import version
@@ -57,6 +58,15 @@ def test_round_trip_keeps_bits_and_metadata(tmp_path):
     assert metadata["seed"] == 3
     assert metadata["config"] == {"k": 1}
     assert metadata["libraries"]["torch"] == version("torch")
+
+
+def test_who_may_read_an_artefact_is_what_the_umask_says(tmp_path):
+    mask = os.umask(0o027)
+    try:
+        path = save(tmp_path / "a.safetensors")
+    finally:
+        os.umask(mask)
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 def test_same_content_gives_same_bytes(tmp_path):

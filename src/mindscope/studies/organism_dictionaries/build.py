@@ -11,7 +11,6 @@ from mindscope.dictionaries import Dictionary, ModelSource, stacked, train
 from mindscope.models import Model
 from mindscope.organism.bundle import dictionaries_folder
 from mindscope.store import Run
-from mindscope.store.files import replacing_folder
 from mindscope.studies.organism_dictionaries.recipe import PARTS, Part, recipe
 
 Progress = Callable[[int, int, str], None]
@@ -69,8 +68,8 @@ def install(files: Mapping[str, Path]) -> Path:
     place.mkdir(exist_ok=True)
     for path in files.values():
         if path.is_dir():
-            with replacing_folder(place / path.name) as folder:
-                shutil.copytree(path, folder, dirs_exist_ok=True)
+            shutil.rmtree(place / path.name, ignore_errors=True)
+            shutil.copytree(path, place / path.name)
         else:
             shutil.copy(path, place / path.name)
     return place
