@@ -46,10 +46,13 @@ function rename(box, made) {
   let given = true;
   const finish = () => {
     const text = given ? input.value.trim() : "";
-    if (!text) return writeSubgraph();
-    if (box.group < 0) return (relabel(nodes[box.members[0]], text), writeSubgraph());
-    const supernodes = state.supernodes.map((group, i) => (i === box.group ? [text, ...group.slice(1)] : group));
-    update({ supernodes });
+    input.remove();
+    if (text && box.group < 0) relabel(nodes[box.members[0]], text);
+    if (text && box.group >= 0) {
+      const supernodes = state.supernodes.map((group, i) => (i === box.group ? [text, ...group.slice(1)] : group));
+      update({ supernodes });
+    }
+    writeSubgraph();
   };
   input.addEventListener("blur", finish, { once: true });
   input.addEventListener("keydown", (event) => {

@@ -71,6 +71,7 @@ function boxLinks(boxes) {
 let spots = new Map();
 
 function writeSubgraph() {
+  if (subgraph.querySelector("input")) return; // a name is being written; the end of that draws anew
   const boxes = boxOrder();
   const panel = byId("subgraph");
   byId("subgraph-empty").hidden = boxes.length > 0;
@@ -170,9 +171,9 @@ function boxElement(box) {
   return made;
 }
 
-// A click that ended a drag is none.
+// A click that ended a drag is none, and the second of a double click belongs to the new name.
 function boxClick(box, made, event) {
-  if (!made.dataset.dragged) choose(box.id, event);
+  if (!made.dataset.dragged && event.detail < 2) choose(box.id, event);
 }
 
 function startDrag(event, box, made) {
