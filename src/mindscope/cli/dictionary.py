@@ -76,6 +76,10 @@ def train(
     ] = None,
     context: Context = 256,
     skip_tokens: Skip = 0,
+    track: Annotated[
+        str | None,
+        typer.Option(help="Show metrics in tensorboard, trackio or wandb too.", show_default=False),
+    ] = None,
     seed: options.Seed = 0,
     dtype: options.Dtype = "auto",
     device: options.Device = "auto",
@@ -118,6 +122,8 @@ def train(
         ) as opened,
         output.progress() as report,
     ):
+        if track is not None:
+            opened.track(track)
         found = train(source, opened, settings, loaded.device, report)
         last = {line["dictionary"]: line for line in opened.metrics()}
         table = [
