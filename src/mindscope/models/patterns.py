@@ -32,6 +32,7 @@ class Attended:
         pattern: `[rows, heads, columns, columns]`, how much each query takes of each value.
         scaling: what scores are multiplied by.
         softcap: scores s became softcap * tanh(s / softcap), or None.
+        mask: what was then added to scores: very low where a query may not look. None where all may.
     """
 
     query: Float[Tensor, "rows heads columns head_dim"]
@@ -40,6 +41,7 @@ class Attended:
     pattern: Float[Tensor, "rows heads columns keys"]
     scaling: float
     softcap: float | None = None
+    mask: Float[Tensor, "rows _ columns keys"] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +139,9 @@ def recorded_attention(model: Core) -> Iterator[dict[int, Attended]]:
         output, pattern = call.computed()
         scaling, softcap = call.options.get("scaling"), call.options.get("softcap")
         scaling = call.query.shape[-1] ** -0.5 if scaling is None else scaling
-        seen[call.layer] = Attended(call.query, call.key, call.value, pattern, scaling, softcap)
+        seen[call.layer] = Attended(
+            call.query, call.key, call.value, pattern, scaling, softcap, call.mask
+        )
         return output, pattern
 
     with attending(model, record):
