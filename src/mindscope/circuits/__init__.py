@@ -4,16 +4,21 @@ from mindscope.circuits import targets
 from mindscope.circuits.attribution import TraceConfig, trace
 from mindscope.circuits.compare import GraphComparison, SharedEdge, SharedNode, compare
 from mindscope.circuits.dictionary_replacement import DictionaryReplacement
+from mindscope.circuits.effects import feature_effects, logit_details
 from mindscope.circuits.exchange import View, graph_json, write_graph_json
 from mindscope.circuits.exchange_read import PublicGraph, read_graph_json
 from mindscope.circuits.graph import AttributionGraph, Node, Target
 from mindscope.circuits.grouping import group
 from mindscope.circuits.influence import Scores, influence, scores
+from mindscope.circuits.interventions import Intervention
 from mindscope.circuits.neuron_replacement import NeuronReplacement
+from mindscope.circuits.outcomes import Outcome, feature_activations, intervene, intervene_each
+from mindscope.circuits.patching import Mode, intervening
 from mindscope.circuits.paths import Route, Routes, routes
 from mindscope.circuits.prune import Pruned, prune
 from mindscope.circuits.replacement import Frozen, Replacement
 from mindscope.circuits.supernodes import GroupedGraph, Supernode, grouped
+from mindscope.circuits.swap import Active, active, clamped, from_the_end, scaled, swap
 
 __all__ = [
     "trace",
@@ -35,6 +40,8 @@ __all__ = [
     "grouped",
     "GroupedGraph",
     "group",
+    "feature_effects",
+    "logit_details",
     "routes",
     "Route",
     "Routes",
@@ -47,4 +54,17 @@ __all__ = [
     "read_graph_json",
     "PublicGraph",
     "View",
+    "Intervention",
+    "Mode",
+    "intervening",
+    "intervene",
+    "intervene_each",
+    "Outcome",
+    "feature_activations",
+    "Active",
+    "active",
+    "scaled",
+    "clamped",
+    "swap",
+    "from_the_end",
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mindscope.circuits.access import DictionaryAccess
 from mindscope.circuits.local import local
 from mindscope.circuits.replacement import Code, Frozen
 from mindscope.dictionaries import Dictionary, SparseCode
@@ -34,10 +35,15 @@ class DictionaryReplacement:
         digest.update(dictionary.b_dec.detach().float().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
+    def access(self, model: Model) -> DictionaryAccess:
+        """See `Replacement.access`."""
+        dictionary = self.dictionary.bind(model)
+        return DictionaryAccess(dictionary, fitted(dictionary, model)[0])
+
     def freeze(self, model: Model, row: Row, *, constant: int = 1) -> Frozen:
         """See `Replacement.freeze`."""
+        order, reads, writes = fitted(self.dictionary, model)
         dictionary = self.dictionary.bind(model)
-        order, reads, writes = fitted(dictionary, model)
         biases = dict(
             zip(writes, dictionary.b_dec.split([site.width for site in dictionary.writes]), strict=True)
         )

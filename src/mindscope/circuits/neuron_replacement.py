@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from mindscope.circuits.access import NeuronAccess
 from mindscope.circuits.local import local
 from mindscope.circuits.replacement import Code, Frozen
 from mindscope.errors import ModelError
@@ -26,12 +27,14 @@ class NeuronReplacement:
 
     digest = "neurons"
 
+    def access(self, model: Model) -> NeuronAccess:
+        """See `Replacement.access`."""
+        self._require(model)
+        return NeuronAccess(model)
+
     def freeze(self, model: Model, row: Row, *, constant: int = 1) -> Frozen:
         """See `Replacement.freeze`."""
-        if model is not self.model:
-            raise ModelError(
-                f"these are the neurons of {self.model.name}, not of {model.name}: make them anew"
-            )
+        self._require(model)
         layers = range(model.n_layers)
         maps = mlp_maps(model)
         more = [f"{name}.{layer}" for layer in layers for name in ("mlp_pre", "mlp_act")]
@@ -46,6 +49,12 @@ class NeuronReplacement:
             more=more,
             constant=constant,
         )
+
+    def _require(self, model: Model) -> None:
+        if model is not self.model:
+            raise ModelError(
+                f"these are the neurons of {self.model.name}, not of {model.name}: make them anew"
+            )
 
 
 def _code(layer: int, held: FrozenPass, maps: MLPMaps) -> Code:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mindscope.circuits.access import Access
 from mindscope.circuits.block import Block, Passage
 from mindscope.models import Model, Row
 from mindscope.models.frozen import FrozenPass
@@ -220,6 +221,14 @@ class Replacement(Protocol):
     @property
     def digest(self) -> str:
         """A short name for exactly this replacement; `neurons` for the model's own."""
+        ...
+
+    def access(self, model: Model) -> Access:
+        """How the features are read and written in the model itself.
+
+        Raises:
+            DataError: the dictionary does not fit the model.
+        """
         ...
 
     def freeze(self, model: Model, row: Row, *, constant: int = 1) -> Frozen:
