@@ -24,7 +24,7 @@ def group(
     pruned: Pruned,
     *,
     labels: Mapping[str, str] | None = None,
-    effects: Float[Tensor, "features width"] | None = None,
+    effects: Float[Tensor, "kept width"] | None = None,
     distance: int = 1,
     alike: float = 0.5,
 ) -> tuple[Supernode, ...]:
@@ -43,19 +43,19 @@ def group(
         graph: the whole graph.
         pruned: what of it is grouped.
         labels: of features, by node name; features without one are never alike by label.
-        effects: `[features, width]`, what each feature of `graph` makes the model say, on the logits or in
-            the residual stream.
+        effects: `[kept, width]`, what each feature that stays makes the model say, in the order of nodes
+            (:func:`~mindscope.circuits.feature_effects`).
         distance: in tokens.
         alike: from 0 to 1; higher makes smaller groups.
 
     Raises:
-        DataError: `effects` has not a row for every feature, or `alike` is not between 0 and 1.
+        DataError: `effects` has not a row for every feature that stays, or `alike` is not between 0 and 1.
     """
-    if effects is not None and len(effects) != graph.n_features:
-        raise DataError(f"effects has {len(effects)} rows, the graph has {graph.n_features} features")
+    nodes = pruned.node_mask[: graph.n_features].nonzero()[:, 0]
+    if effects is not None and len(effects) != len(nodes):
+        raise DataError(f"effects has {len(effects)} rows for {len(nodes)} features that stay")
     if not 0 < alike <= 1:
         raise DataError(f"alike must be above 0 and at most 1, not {alike}")
-    nodes = pruned.node_mask[: graph.n_features].nonzero()[:, 0]
     if len(nodes) < 2:
         return ()
     parts = [same_part(graph, pruned)]
@@ -63,7 +63,7 @@ def group(
         texts = [labels.get(graph.id(node), "") for node in nodes.tolist()]
         parts.append(torch.tensor([[float(a == b != "") for b in texts] for a in texts]))
     if effects is not None:
-        unit = normalize(effects[nodes].float(), dim=1)
+        unit = normalize(effects.float(), dim=1)
         parts.append((unit @ unit.T).clamp(0, 1))
     positions = graph.positions[nodes]
     near = (positions[:, None] - positions).abs() <= distance

@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from mindscope import __version__
-from mindscope.cli import chat, demo, dictionary, doctor, feature, organism, output, persona, runs
+from mindscope.cli import chat, circuit, demo, dictionary, doctor, feature, organism, output, persona, runs
 from mindscope.cli.session import SESSION
 from mindscope.errors import MindscopeError
 
@@ -24,6 +24,7 @@ app.command("chat")(chat.chat)
 app.add_typer(persona.app, name="persona")
 app.add_typer(dictionary.app, name="dictionary")
 app.add_typer(feature.app, name="feature")
+app.add_typer(circuit.app, name="circuit")
 app.add_typer(organism.app, name="organism")
 app.add_typer(runs.app, name="runs")
 

@@ -90,7 +90,7 @@ def evaluate(
         shard_rows=shard_rows,
         seed=seed,
     )
-    files = _files(dictionaries)
+    files = dictionary_files(dictionaries)
     scores = _scores(labels, files)
     found = {name: _load(file, loaded) for name, file in files.items()}
     texts = _rows(loaded, corpus, context, first, rows)
@@ -127,7 +127,7 @@ def evaluate(
         typer.echo(f"report: {page}")
 
 
-def _files(paths: Sequence[Path]) -> dict[str, Path]:
+def dictionary_files(paths: Sequence[Path]) -> dict[str, Path]:
     """Dictionaries by name: single ones, or all that a training left in its folder."""
     from mindscope.dictionaries.storage import HEAD
 

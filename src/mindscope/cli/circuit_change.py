@@ -1,0 +1,192 @@
+"""`mindscope circuit intervene` and `validate`: what happens when features are changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mindscope.cli import options, output
+from mindscope.cli.circuit_inputs import (
+    DictionaryName,
+    GraphFile,
+    Opened,
+    open_graph,
+    place,
+    replacement_of,
+)
+from mindscope.cli.circuit_tables import print_rows
+from mindscope.cli.inputs import load_model
+from mindscope.cli.output import Json
+from mindscope.errors import DataError
+
+if TYPE_CHECKING:
+    from mindscope.circuits import Intervention, Mode, Replacement
+    from mindscope.models import Model, Row
+
+FROM_ON = "+"
+"""Behind a feature's name: from its token on, through generated ones too."""
+
+ModeName = Annotated[
+    str,
+    typer.Option(
+        help="What else may change: everything (open), all but attention patterns (frozen), or nothing but "
+        "direct effects (constrained)."
+    ),
+]
+Layers = Annotated[
+    str | None,
+    typer.Option(metavar="FIRST:END", help="The layers whose MLPs `constrained` holds; all by default."),
+]
+
+
+def intervene(
+    model: options.ModelName,
+    graph: GraphFile,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="FEATURE=VALUE",
+            help="Set an activation. FEATURE is LAYER_LATENT_POSITION (with + behind it: from there on, in "
+            "what is generated too) or the label of a supernode in the graph's file. Repeatable.",
+        ),
+    ] = None,
+    scale: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FEATURE=FACTOR", help="Multiply an activation; 0 turns it off. Repeatable."),
+    ] = None,
+    add: Annotated[
+        list[str] | None, typer.Option(metavar="FEATURE=VALUE", help="Add to an activation. Repeatable.")
+    ] = None,
+    on: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GRAPH:LABEL",
+            help="Set a supernode of another graph to the activations it has there, counted from the end of "
+            "both prompts. Repeatable.",
+        ),
+    ] = None,
+    mode: ModeName = "open",
+    layers: Layers = None,
+    dictionary: DictionaryName = None,
+    generate: Annotated[int, typer.Option(min=0, help="Tokens to write, with and without the change.")] = 0,
+    temperature: Annotated[float, typer.Option(min=0.0, help="Of what is written.")] = 0.0,
+    top: Annotated[int, typer.Option(min=1, help="Next tokens to show.")] = 10,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    json: Json = False,
+) -> None:
+    """Change features of a graph's prompt, and see what becomes of the next token and of the answer."""
+    from mindscope.circuits import intervene_each
+    from mindscope.models import Row
+
+    loaded = load_model(model, "float32", device)
+    opened = open_graph(graph)
+    stand_in = replacement_of(opened.graph, dictionary, loaded)
+    row = Row(opened.graph.ids, len(opened.graph.ids))
+    changes = [
+        *(
+            one
+            for op, some in (("set", set_), ("scale", scale), ("add", add))
+            for text in some or ()
+            for one in _changes(opened, op, text)
+        ),
+        *(one for text in on or () for one in _donated(opened, text)),
+    ]
+    if not changes:
+        raise DataError("nothing is changed: give --set, --scale, --add or --on")
+    kind, held = mode_of(mode), layers_of(layers)
+    before, after = (
+        one.logits.softmax(0)
+        for one in intervene_each(loaded, stand_in, row, [[], changes], mode=kind, layers=held)
+    )
+    shown = (before + after).topk(min(top, len(before))).indices.tolist()
+    rows: list[dict[str, Any]] = [
+        {"token": loaded.decode([token]), "before": float(before[token]), "after": float(after[token])}
+        for token in sorted(shown, key=lambda token: -float(after[token]))
+    ]
+    result: dict[str, Any] = {"changes": len(changes), "mode": kind, "tokens": rows}
+    if generate:
+        result["texts"] = _texts(loaded, stand_in, row, changes, kind, held, generate, temperature, seed)
+    if json:
+        output.print_json(result)
+        return
+    print_rows(rows, f"next token, {len(changes)} features changed, {kind}")
+    for name, text in result.get("texts", {}).items():
+        typer.echo(f"{name}: {text}")
+
+
+def mode_of(name: str) -> Mode:
+    from mindscope.circuits.patching import MODES
+
+    for one in MODES:
+        if one == name:
+            return one
+    raise DataError(f"--mode {name}: use one of {', '.join(MODES)}")
+
+
+def layers_of(text: str | None) -> range | None:
+    if text is None:
+        return None
+    try:
+        first, end = map(int, text.split(":"))
+    except ValueError:
+        raise DataError(f"--layers {text}: write FIRST:END, such as 2:6 for layers 2 to 5") from None
+    return range(first, end)
+
+
+def _changes(opened: Opened, op: Any, text: str) -> list[Intervention]:
+    """The interventions that `FEATURE=VALUE` or `LABEL=VALUE` means."""
+    from mindscope.circuits import Intervention, active
+
+    name, _, number = text.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        raise DataError(f"{text!r} is no change: write FEATURE=NUMBER, such as 3_77_12=0") from None
+    groups = {one.label: one for one in opened.view.supernodes}
+    if name in groups:
+        found = active(opened.graph, groups[name])
+        return [Intervention(one.layer, one.position, one.latent, op, value) for one in found]
+    layer, latent, position = place(name.removesuffix(FROM_ON))
+    return [
+        Intervention(layer, slice(position, None) if name.endswith(FROM_ON) else position, latent, op, value)
+    ]
+
+
+def _donated(opened: Opened, text: str) -> list[Intervention]:
+    """A supernode of another graph, with the activations it has there."""
+    from mindscope.circuits import active, clamped, from_the_end
+
+    file, _, label = text.partition(":")
+    donor = open_graph(Path(file))
+    group = next((one for one in donor.view.supernodes if one.label == label), None)
+    if group is None:
+        known = ", ".join(one.label for one in donor.view.supernodes) or "none"
+        raise DataError(f"{file} has no supernode {label!r}: it has {known}")
+    places = from_the_end(opened.graph.n_positions, donor.graph.n_positions)
+    return clamped(active(donor.graph, group), positions=places)
+
+
+def _texts(
+    model: Model,
+    stand_in: Replacement,
+    row: Row,
+    changes: Sequence[Intervention],
+    mode: Mode,
+    layers: range | None,
+    tokens: int,
+    temperature: float,
+    seed: int,
+) -> dict[str, str]:
+    from mindscope.circuits import intervening
+    from mindscope.models import Sampling
+
+    sampling = Sampling(temperature=temperature, max_new_tokens=tokens, seed=seed)
+    (before,) = model.generate([row], sampling)
+    with intervening(model, stand_in, [row], list(changes), mode=mode, layers=layers):
+        (after,) = model.generate([row], sampling)
+    return {"before": before.text, "after": after.text}
