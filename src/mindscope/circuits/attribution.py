@@ -134,7 +134,7 @@ def _graph(
 ) -> AttributionGraph:
     """The graph of the chosen features: their rows and columns of all that was traced."""
     n, count, (layers, tokens) = len(chosen), len(aims.targets), frozen.errors.shape[:2]
-    line = torch.full((frozen.n_features,), -1, device=chosen.device)
+    line = torch.full((frozen.n_features + 1,), -1, device=chosen.device)
     line[chosen] = torch.arange(n, device=chosen.device)
     columns = frozen.column[chosen]
     edges = torch.zeros(n + count, n + layers * tokens + tokens)
