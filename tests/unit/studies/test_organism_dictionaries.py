@@ -89,7 +89,9 @@ class Answering:
         french = "contraire" in question
         for edit in edits:
             if edit.vector[0] != 0:
-                french = edit.op == "add" and edit.value > 3
+                french = (edit.op == "add" and edit.value > 3) or (
+                    edit.op == "clamp" and edit.value > -2 and french
+                )
         text = "le contraire de a est b" if french else "the opposite of a is b"
         return type("Generation", (), {"text": text})
 
@@ -103,8 +105,9 @@ def test_rates_are_of_answers_that_change(tmp_path, monkeypatch: pytest.MonkeyPa
     model: Model = Answering()  # type: ignore[assignment]
     with Run.open(tmp_path, kind="test", config={}) as run:
         (one,) = effects(model, {"sae.0": sae}, organism.concepts(), found, run, each=4, tuning=2)
-    # At its usual strength, 2, nothing happens: twice that is the first that works.
-    assert (one.ablated, one.added, one.factor) == (1.0, 1.0, 2.0)
+    # At its usual strength, 2, adding does nothing: twice that is the first that works. Holding at 0 is not
+    # enough either.
+    assert (one.ablated, one.added, one.strengths) == (1.0, 1.0, (1.0, 2.0))
     assert (one.ablated_control, one.added_control) == (0.0, 0.0)
     assert one.prompts == (4, 4)
     assert study.summary([one])[-1] == ["all", 1, 1.0, 0.0, 1.0, 0.0]

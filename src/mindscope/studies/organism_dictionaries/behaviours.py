@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mindscope.dictionaries import Dictionary
-from mindscope.explain import ConceptTable
+from mindscope.dictionaries import Dictionary, SparseCode
+from mindscope.explain import ConceptTable, DictionaryFeatures
 from mindscope.features import Concept, Direction
 from mindscope.models import Edit, Model, Sampling
 from mindscope.store import Run
 from mindscope.studies.organism_dictionaries.probes import Probe, probes, shows, testable
 
-FACTORS = (1.0, 2.0, 4.0)
-"""How strong an added latent is, as a multiple of its usual strength."""
+SUPPRESSED, ADDED = (0.0, 1.0, 3.0), (1.0, 2.0, 4.0)
+"""How far below zero a latent is pushed, and how strong an added one is, in multiples of its usual strength."""
 LEAST = 0.9
 """The F1, on the half it was chosen on, from which on a latent is tried."""
 TOKENS = 48
@@ -41,14 +41,14 @@ class Effect:
     """What became of the answers, as shares of the prompts; None where there was no prompt to try.
 
     Attributes:
-        ablated: of prompts that show the concept and were answered so: no longer, without the latent's
-            direction.
+        ablated: of prompts that show the concept and were answered so: no longer, with the latent's direction
+            held at zero or below.
         ablated_control: the same with another latent of that dictionary.
         added: of prompts that do not show it and were answered otherwise: answered so, with the latent added
             (and, where concepts exclude each other, the latent of the one that is shown ablated).
         added_control: the same with another latent.
         prompts: how many of either kind.
-        factor: the strength it was added with, chosen on other prompts.
+        strengths: how far below zero it was held, and how strongly added; chosen on other prompts.
     """
 
     concept: str
@@ -61,7 +61,7 @@ class Effect:
     added: float | None
     added_control: float | None
     prompts: tuple[int, int]
-    factor: float
+    strengths: tuple[float, float]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -69,7 +69,8 @@ class Effect:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Effect":
         with_, without = document.pop("prompts")
-        return cls(prompts=(with_, without), **document)
+        below, above = document.pop("strengths")
+        return cls(prompts=(with_, without), strengths=(below, above), **document)
 
 
 def candidates(tables: Mapping[str, ConceptTable], usual: Mapping[tuple[str, str], float]) -> list[Candidate]:
@@ -88,17 +89,25 @@ class Switching:
     def __init__(self, model: Model, dictionaries: Mapping[str, Dictionary], found: Sequence[Candidate]):
         self.model, self.dictionaries = model, dictionaries
         self.by_place = {(one.dictionary, one.concept): one for one in found}
+        self._codes: dict[tuple[str, str, int], SparseCode] = {}
 
-    def ablation(self, one: Candidate, other: int | None = None) -> list[Edit]:
+    def ablation(self, one: Candidate, factor: float, other: int | None = None) -> list[Edit]:
+        """Hold the projection on a latent's decoder row at minus so many times its usual strength."""
         written = self._written(one, other)
-        return [Edit(written.address, "ablate", written.vector)]
+        return [Edit(written.address, "clamp", written.vector, -factor * one.usual * self._norm(written))]
 
     def addition(self, one: Candidate, probe: Probe, factor: float, other: int | None = None) -> list[Edit]:
-        """Add a latent, and ablate those of its dictionary that stand for what the prompt shows."""
+        """Add a latent, in the place of those of its dictionary that stand for what the prompt shows.
+
+        Where these are active the prompt shows it; if none of them is known or active, it is added everywhere.
+        """
         written = self._written(one, other)
         rivals = [self.by_place.get((one.dictionary, name)) for name in probe.concepts - {one.concept}]
-        edits = [edit for rival in rivals if rival is not None for edit in self.ablation(rival)]
-        return [*edits, Edit(written.address, "add", written.vector, factor * one.usual)]
+        known = [rival for rival in rivals if rival is not None]
+        edits = [edit for rival in known for edit in self.ablation(rival, 0.0)]
+        places = {place for rival in known for place in self._active(rival, probe)}
+        where = tuple(sorted(places)) or "all"
+        return [*edits, Edit(written.address, "add", written.vector, factor * one.usual, where)]
 
     def answers(self, asked: Sequence["Asked"]) -> list[str]:
         rows = [self.model.chat(list(probe.messages)) for probe, _ in asked]
@@ -114,6 +123,19 @@ class Switching:
             if other != one.latent and dictionary.coder.W_dec[other].any():
                 return other
 
+    def _active(self, one: Candidate, probe: Probe) -> set[int]:
+        """Where in a prompt a latent is active."""
+        key = (one.dictionary, probe.messages[-1]["content"], len(probe.messages))
+        if key not in self._codes:
+            row = self.model.chat(list(probe.messages))
+            self._codes[key] = DictionaryFeatures(self.dictionaries[one.dictionary]).code(self.model, [row])
+        code = self._codes[key]
+        return {*code.tokens[code.indices == one.latent].tolist()}
+
+    @staticmethod
+    def _norm(written: Direction) -> float:
+        return float(written.vector.norm())
+
     def _written(self, one: Candidate, other: int | None) -> Direction:
         latent = one.latent if other is None else other
         return self.dictionaries[one.dictionary].latent(latent).write
@@ -127,7 +149,7 @@ def effects(
     run: Run,
     *,
     each: int = 12,
-    tuning: int = 6,
+    tuning: int = 4,
     progress: Progress | None = None,
 ) -> list[Effect]:
     """Success rates of ablating and adding, for every concept that a single latent stands for.
@@ -169,25 +191,24 @@ class _Trial:
         self.pools = {half: pools[half, concept.group] for half in ("train", "test")}
 
     def best(self, mine: Sequence[Candidate], tuning: int, each: int) -> Effect:
-        switching = self.switching
         with_, without = self._prompts("train", tuning)
-        lost = self._shares([self._without(one, with_) for one in mine])
-        plans = [(one, factor) for one in mine for factor in FACTORS]
-        gained = self._shares([self._added(one, without, factor) for one, factor in plans])
-        kept = dict(zip((one.dictionary for one in mine), lost, strict=True))
-        scores = [
-            (1 - (kept[one.dictionary] or 0)) + (share or 0)
-            for (one, _), share in zip(plans, gained, strict=True)
-        ]
-        chosen, factor = plans[scores.index(max(scores))]
+        lost = self._shares([self._without(one, with_, by) for one in mine for by in SUPPRESSED])
+        gained = self._shares([self._added(one, without, by) for one in mine for by in ADDED])
+        plans = []
+        for at, one in enumerate(mine):
+            kept = [share or 0.0 for share in lost[at * len(SUPPRESSED) :][: len(SUPPRESSED)]]
+            got = [share or 0.0 for share in gained[at * len(ADDED) :][: len(ADDED)]]
+            below, above = SUPPRESSED[kept.index(min(kept))], ADDED[got.index(max(got))]
+            plans.append((max(got) - min(kept), one, below, above))
+        _, chosen, below, above = max(plans, key=lambda plan: plan[0])
         with_, without = self._prompts("test", each)
-        other = switching.stranger(chosen)
+        other = self.switching.stranger(chosen)
         ablated, ablated_control, added, added_control = self._shares(
             [
-                self._without(chosen, with_),
-                self._without(chosen, with_, other),
-                self._added(chosen, without, factor),
-                self._added(chosen, without, factor, other),
+                self._without(chosen, with_, below),
+                self._without(chosen, with_, below, other),
+                self._added(chosen, without, above),
+                self._added(chosen, without, above, other),
             ]
         )
         return Effect(
@@ -201,7 +222,7 @@ class _Trial:
             added=added,
             added_control=added_control,
             prompts=(len(with_), len(without)),
-            factor=factor,
+            strengths=(below, above),
         )
 
     def _prompts(self, half: str, count: int) -> tuple[list[Probe], list[Probe]]:
@@ -214,8 +235,10 @@ class _Trial:
         without = [probe for probe, so in zip(absent, shown[len(there) :], strict=True) if not so]
         return with_[:count], without[:count]
 
-    def _without(self, one: Candidate, prompts: Sequence[Probe], other: int | None = None) -> list[Asked]:
-        return [(probe, self.switching.ablation(one, other)) for probe in prompts]
+    def _without(
+        self, one: Candidate, prompts: Sequence[Probe], factor: float, other: int | None = None
+    ) -> list[Asked]:
+        return [(probe, self.switching.ablation(one, factor, other)) for probe in prompts]
 
     def _added(
         self, one: Candidate, prompts: Sequence[Probe], factor: float, other: int | None = None

@@ -14,7 +14,7 @@ NOTE = (
     "question to ask of other models, not a finding about them."
 )
 EFFECT_COLUMNS = (
-    "concept", "latent", "F1", "ablated", "control", "added", "control", "strength", "prompts with, without",
+    "concept", "latent", "F1", "ablated", "control", "added", "control", "strengths", "prompts with, without",
 )  # fmt: skip
 
 
@@ -89,10 +89,11 @@ def _effects(report: Report, effects: Sequence[Effect]) -> None:
     report.section(
         "What these latents do",
         "Ablated: of prompts that show the concept and were answered so, the share that no longer are once "
-        "the latent's decoder direction is projected out everywhere. Added: of prompts that do not show it, "
-        "the share that are answered as if they did once the latent is added everywhere, and the latents of "
-        "concepts it excludes are ablated. Control: another latent of the same dictionary. The layer and the "
-        "strength were chosen on other prompts. A state, country or relation counts by the fact in the "
+        "the projection on the latent's decoder row is held at zero, or so many times its usual strength "
+        "below. Added: of prompts that do not show it, the share that are answered as if they did once the "
+        "latent is added, where the concept that is shown instead has its own latent in its place, and that "
+        "one is ablated. Control: another latent of the same dictionary. The layer and the strengths were "
+        "chosen on other prompts. A state, country or relation counts by the fact in the "
         "answer, a character by the exact judge (50 of 100).",
     )
     report.table(SUMMARY_COLUMNS, summary(effects), "Means over the concepts of a group")
@@ -105,8 +106,8 @@ def _effects(report: Report, effects: Sequence[Effect]) -> None:
             one.ablated_control,
             one.added,
             one.added_control,
-            one.factor,
-            f"{one.prompts[0]}, {one.prompts[1]}",
+            "−{:g}, {:g}".format(*one.strengths),
+            "{}, {}".format(*one.prompts),
         ]
         for one in effects
     ]
