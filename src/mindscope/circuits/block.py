@@ -100,20 +100,44 @@ class Block:
             Passage.of(anatomy, held, f"mlp_out_post.{layer}", mlp_by),
         )
 
-    def attend(self, x: Float[Tensor, "tokens d_model"]) -> Float[Tensor, "tokens d_model"]:
-        """What attention adds to the stream."""
-        kv, _, tokens, _ = self.pattern.shape
-        values = (x @ self.value.T) * self.scale_in[:, None] + self.value_bias
-        values = values.view(tokens, kv, 1, -1).permute(1, 2, 0, 3)
-        mixed = (self.pattern @ values).permute(2, 0, 1, 3).reshape(tokens, -1)
-        return (mixed @ self.output + self.output_bias) * self.scale_out[:, None] + self.out_bias
+    def mixed(
+        self, x: Float[Tensor, "*rows tokens d_model"], bias: Float[Tensor, "values"] | float = 0.0
+    ) -> Float[Tensor, "*rows kv_heads group tokens size"]:
+        """The values of the first tokens of the prompt as each head mixes them, with a bias to the values."""
+        tokens, kv = x.shape[-2], len(self.pattern)
+        values = (x @ self.value.T) * self.scale_in[:tokens, None] + bias
+        values = values.unflatten(-1, (kv, 1, -1)).movedim(-4, -2)
+        return self.pattern[:, :, :tokens, :tokens] @ values
+
+    def given(
+        self, mixed: Float[Tensor, "*rows kv_heads group tokens size"]
+    ) -> Float[Tensor, "*rows tokens d_model"]:
+        """What mixed values add to the stream."""
+        return (mixed.movedim(-2, -4).flatten(-3) @ self.output) * self.scale_out[: mixed.shape[-2], None]
+
+    def attend(self, x: Float[Tensor, "*rows tokens d_model"]) -> Float[Tensor, "*rows tokens d_model"]:
+        """What attention adds to the stream, but for its constant."""
+        return self.given(self.mixed(x))
+
+    def constant(self) -> Float[Tensor, "tokens d_model"]:
+        """What attention adds to a stream of zeros."""
+        nothing = self.scale_in.new_zeros(len(self.scale_in), self.value.shape[1])
+        bias = self.output_bias * self.scale_out[:, None] + self.out_bias
+        return self.given(self.mixed(nothing, self.value_bias)) + bias
+
+    def taken(
+        self, r: Float[Tensor, "rows tokens d_model"]
+    ) -> Float[Tensor, "rows tokens kv_heads group size"]:
+        """What gradients behind attention are at its mixed values, for the first tokens of the prompt."""
+        n, p, d = r.shape
+        z = (r * self.scale_out[:p, None]).view(-1, d) @ self.output.T
+        return z.view(n, p, *self.pattern.shape[:2], -1)
 
     def attend_back(self, r: Float[Tensor, "rows tokens d_model"]) -> Float[Tensor, "rows tokens d_model"]:
         """What gradients behind attention are before it, for the first tokens of the prompt."""
         n, p, d = r.shape
         kv, group = self.pattern.shape[:2]
-        z = (r * self.scale_out[:p, None]).view(-1, d) @ self.output.T
-        z = z.view(n, p, kv, group, -1).permute(2, 3, 1, 0, 4).reshape(kv, group * p, -1)
+        z = self.taken(r).permute(2, 3, 1, 0, 4).reshape(kv, group * p, -1)
         pattern = self.pattern[:, :, :p, :p].reshape(kv, group * p, p)
         values = torch.bmm(pattern.transpose(1, 2), z).view(kv, p, n, -1)
         values = values.permute(2, 1, 0, 3).reshape(n * p, -1)

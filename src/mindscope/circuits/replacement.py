@@ -174,37 +174,54 @@ class Frozen:
 
     def forward(self) -> Float[Tensor, "tokens d_model"]:
         """The residual stream behind the last block, through the replacement."""
-        *_, (_, x) = self._streams()
+        *_, (_, x) = self.streams(self._entering)
         return x
 
     def values(self, seeds: Seeds) -> Float[Tensor, "rows"]:
         """What rows read in the stream of the replacement, without any attribution."""
         found = seeds.bias.clone()
-        for join, x in self._streams():
+        for join, x in self.streams(self._entering):
             rows = (seeds.join == join).nonzero().flatten()
             found[rows] += (seeds.vector[rows] * x[seeds.position[rows]]).sum(1)
         return found
 
-    def _streams(self) -> Iterator[tuple[int, Tensor]]:
-        """The stream at each point where rows join."""
-        x = self.embeddings
-        waiting: list[Tensor] = [torch.zeros_like(x) for _ in self.blocks]
+    def streams(self, entering: Callable[[int], Tensor | float]) -> Iterator[tuple[int, Tensor]]:
+        """What becomes of vectors on their way up, at each point where rows join (see `Seeds.join`).
+
+        Args:
+            entering: gives what enters the stream at a point, `[*rows, tokens, d_model]`, tokens being the
+                first ones of the prompt; at 0 it begins.
+        """
+        x = entering(0)
+        assert isinstance(x, Tensor)
+        tokens = x.shape[-2]
+        waiting: dict[int, Tensor] = {}
         for layer, block in enumerate(self.blocks):
             yield 2 * layer, x
-            mid = x + block.attend(x)
+            mid = x + block.attend(x) + entering(2 * layer + 1)
             yield 2 * layer + 1, mid
-            seen = self.reads[layer].linear(x if self.parallel else mid) * self.reads[layer].scale[:, None]
+            read, write = self.reads[layer], self.writes[layer]
+            seen = read.linear(x if self.parallel else mid) * read.scale[:tokens, None]
             for target, skip in self.codes[layer].skips.items():
-                waiting[target] += seen @ skip
-            skipped = self.writes[layer].linear(waiting[layer]) * self.writes[layer].scale[:, None]
-            x = mid + self.written[layer].total() + skipped + self.errors[layer] + self.biases[layer]
+                waiting[target] = seen @ skip + waiting.get(target, 0.0)
+            x = mid + entering(2 * layer + 2)
+            if layer in waiting:
+                x = x + write.linear(waiting.pop(layer)) * write.scale[:tokens, None]
         yield 2 * self.n_layers, x
+
+    def _entering(self, join: int) -> Tensor:
+        """Everything that enters the stream of the replacement."""
+        if join == 0:
+            return self.embeddings
+        layer = (join - 1) // 2
+        if join % 2:
+            return self.attention_biases[layer]
+        return self.written[layer].total() + self.errors[layer] + self.biases[layer]
 
     @cached_property
     def attention_biases(self) -> Float[Tensor, "layers tokens d_model"]:
         """What attention adds to a stream of zeros."""
-        nothing = torch.zeros_like(self.embeddings)
-        return torch.stack([block.attend(nothing) for block in self.blocks])
+        return torch.stack([block.constant() for block in self.blocks])
 
     @property
     def _starts(self) -> list[int]:

@@ -5,6 +5,7 @@ MLP output with what is written there, position by position, and go on through a
 block share the matrix products; memory does not grow with the number of layers.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +22,7 @@ class Edges:
     Rows come by falling `join`, which is by falling layer.
 
     Attributes:
-        order: `[rows]`, which seed each row is of.
+        order: `[rows]`, which of the rows asked for each one is.
         features: `[rows, features there]`, by `Frozen.column`.
         errors: `[rows, layers, tokens]`.
         tokens: `[rows, tokens]`.
@@ -35,32 +36,43 @@ class Edges:
     bias: Float[Tensor, "rows"]
 
 
-def sweep(frozen: Frozen, seeds: Seeds) -> Edges:
+def sweep(
+    frozen: Frozen,
+    seeds: Seeds,
+    row: Int[Tensor, "seeds"] | None = None,
+    watch: Callable[[int, Tensor], None] | None = None,
+) -> Edges:
     """The edges into rows from every source, and their biases.
 
     Args:
         frozen: the local replacement model.
         seeds: the rows; best of neighbouring positions, since all are carried to the last one's.
+        row: which row each seed is of, where a row is the sum of several; they join at one point.
+        watch: called at each layer, from the top, with the gradients behind its attention
+            `[rows joined so far, tokens, d_model]`, in the order of `Edges.order`.
 
     """
-    order = seeds.join.argsort(descending=True, stable=True)
-    sorted_seeds = seeds[order]
-    n, p = len(seeds), int(seeds.position.max()) + 1
+    row = torch.arange(len(seeds), device=seeds.join.device) if row is None else row
+    n, p = int(row.max()) + 1, int(seeds.position.max()) + 1
+    order = seeds.join.new_zeros(n).scatter(0, row, seeds.join).argsort(descending=True, stable=True)
+    line = order.argsort()[row]
+    by_join = seeds.join.argsort(descending=True, stable=True)
+    seeds, line = seeds[by_join], line[by_join]
     joining = torch.bincount(seeds.join, minlength=2 * frozen.n_layers + 1).tolist()
     like = frozen.embeddings
     r = like.new_zeros(n, p, like.shape[1])
     columns = int((frozen.features[:, 1] < p).sum())
     features, errors = like.new_zeros(n, columns), like.new_zeros(n, frozen.n_layers, p)
-    bias = sorted_seeds.bias.clone()
+    bias = like.new_zeros(n).index_add(0, line, seeds.bias)
     waiting: dict[int, Tensor] = {}
-    m = 0
+    m = taken = 0
 
     def join(at: int) -> None:
-        nonlocal m
+        nonlocal m, taken
         if count := joining[at]:
-            rows = torch.arange(m, m + count, device=r.device)
-            r[rows, sorted_seeds.position[rows]] = sorted_seeds.vector[rows]
-            m += count
+            new = slice(taken, taken + count)
+            r.index_put_((line[new], seeds.position[new]), seeds.vector[new], accumulate=True)
+            m, taken = int(line[new].max()) + 1, taken + count
 
     join(2 * frozen.n_layers)
     for layer in range(frozen.n_layers - 1, -1, -1):
@@ -76,6 +88,8 @@ def sweep(frozen: Frozen, seeds: Seeds) -> Edges:
         join(2 * layer + 1)
         if m:
             now = r[:m]
+            if watch is not None:
+                watch(layer, now)
             bias[:m] += _dots(now, frozen.attention_biases[layer]).sum(1)
             now += block.attend_back(now)
         if beside is not None and frozen.parallel:
