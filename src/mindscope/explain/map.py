@@ -117,7 +117,7 @@ def _layout(directions: np.ndarray, method: Method, seed: int) -> np.ndarray:
         if not _has_umap():
             raise DataError("a umap needs umap-learn: pip install 'mindscope[map]', or take tsne or pca")
         umap: Any = import_module("umap")
-        return umap.UMAP(metric="cosine", random_state=seed).fit_transform(directions)
+        return umap.UMAP(metric="cosine", random_state=seed, n_jobs=1).fit_transform(directions)
     if method == "tsne":
         from sklearn.manifold import TSNE
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -161,19 +162,38 @@ def test_search(surveyed: Survey, model: Model, dictionary: Dictionary):
     assert found[2].share == pytest.approx(1.0, abs=1e-3)
 
 
-def test_map_finds_planted_clusters(model: Model):
+@pytest.fixture(scope="module")
+def clustered(model: Model) -> DictionaryFeatures:
+    """Three kinds of twelve latents that write nearly alike."""
     centres = 10 * vectors(model, 3)
-    rows = torch.cat([centres[i] + vectors(model, 12, 10 + i) for i in range(3)])
-    features = sae(model, rows)
-    for method in ("pca", "tsne"):
-        found = feature_map(features, method=method, least_cluster=6)
-        groups = [set(found.clusters[12 * i : 12 * i + 12].tolist()) - {-1} for i in range(3)]
-        assert all(groups)
-        assert len(set.union(*groups)) == sum(map(len, groups))
+    return sae(model, torch.cat([centres[i] + vectors(model, 12, 10 + i) for i in range(3)]))
+
+
+@pytest.mark.parametrize("method", ["pca", "tsne", "umap"])
+def test_map_finds_planted_clusters(clustered: DictionaryFeatures, method: Literal["pca", "tsne", "umap"]):
+    if method == "umap":
+        pytest.importorskip("umap", reason="umap-learn (extra `map`) is not installed")
+    found = feature_map(clustered, method=method, least_cluster=6)
+    groups = [set(found.clusters[12 * i : 12 * i + 12].tolist()) - {-1} for i in range(3)]
+    assert all(groups)
+    assert len(set.union(*groups)) == sum(map(len, groups))
     labels = {i: f"kind{i // 12} thing" for i in range(36)}
     assert all(name.startswith("kind") for name in found.names(labels))
-    with pytest.raises(DataError, match=r"mindscope\[map\]"):
-        feature_map(features, method="umap")
+    again = feature_map(clustered, method=method, least_cluster=6)
+    assert torch.equal(found.places, again.places), "a layout is drawn from its seed"
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_map_by_default(
+    clustered: DictionaryFeatures, monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    if installed:
+        pytest.importorskip("umap", reason="umap-learn (extra `map`) is not installed")
+    else:
+        monkeypatch.setattr("mindscope.explain.map.find_spec", lambda name: None)
+        with pytest.raises(DataError, match=r"mindscope\[map\]"):
+            feature_map(clustered, method="umap")
+    assert feature_map(clustered).method == ("umap" if installed else "tsne")
 
 
 def test_public_json_and_page(surveyed: Survey, model: Model, tmp_path: Path):
