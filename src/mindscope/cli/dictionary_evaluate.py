@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mindscope.cli import options, output
-from mindscope.cli.inputs import ORGANISM, load_model
+from mindscope.cli.inputs import ORGANISM, dictionary_file, load_model
 from mindscope.cli.output import Json
 from mindscope.cli.session import open_run
 from mindscope.errors import DataError
@@ -37,7 +37,12 @@ def evaluate(
         str, typer.Argument(metavar="CORPUS", help="Texts or conversations; `organism` for its own corpus.")
     ],
     dictionaries: Annotated[
-        list[Path], typer.Argument(help="Dictionaries, or run folders of `dictionary train` with several.")
+        list[Path],
+        typer.Argument(
+            metavar="DICTIONARY...",
+            parser=dictionary_file,
+            help="Dictionaries, run folders of `dictionary train` with several, or organism:sae.0 and the like.",
+        ),
     ],
     run: Annotated[Path, typer.Option("--run", help="Where pieces, table and report are kept.")] = Path(
         "runs/dictionary-evaluate"

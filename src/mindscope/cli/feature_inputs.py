@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mindscope.cli import output
+from mindscope.cli.inputs import dictionary_file
 from mindscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
     from mindscope.models import Model
 
 DictionaryFile = Annotated[
-    Path, typer.Argument(metavar="DICTIONARY", help="A dictionary's .safetensors file, or a CLT's folder.")
+    Path,
+    typer.Argument(
+        metavar="DICTIONARY",
+        parser=dictionary_file,
+        help="A dictionary's .safetensors file, a CLT's folder, or organism:sae.0 to sae.3, transcoders, clt.",
+    ),
 ]
 RunFolder = Annotated[Path, typer.Option("--run", help="Where the survey is kept.")]
 LABELS = "labels"

@@ -45,6 +45,16 @@ def find_vectors(path: Path, model: Model) -> Sequence[PersonaVectors]:
     return [PersonaVectors.load(path, model)]
 
 
+def dictionary_file(name: str) -> Path:
+    """A dictionary's path. `organism:sae.2` and the like mean those that are shipped for the organism."""
+    kind, given, which = name.partition(":")
+    if kind != ORGANISM or not given:
+        return Path(name)
+    from mindscope import organism
+
+    return organism.dictionary_path(which)
+
+
 def find_trait(name: str, model_name: str) -> Trait:
     """A trait by name or file. The organism, and `organism:NAME`, mean the traits of the organism's world."""
     from mindscope.personas import Trait
