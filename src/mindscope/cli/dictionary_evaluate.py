@@ -41,7 +41,7 @@ def evaluate(
         typer.Argument(
             metavar="DICTIONARY...",
             parser=dictionary_file,
-            help="Dictionaries, run folders of `dictionary train` with several, or organism:sae.0 and the like.",
+            help="Dictionaries, run folders of `dictionary train`, or organism:sae.0 and so on.",
         ),
     ],
     run: Annotated[Path, typer.Option("--run", help="Where pieces, table and report are kept.")] = Path(

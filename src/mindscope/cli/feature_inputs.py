@@ -21,7 +21,7 @@ DictionaryFile = Annotated[
     typer.Argument(
         metavar="DICTIONARY",
         parser=dictionary_file,
-        help="A dictionary's .safetensors file, a CLT's folder, or organism:sae.0 to sae.3, transcoders, clt.",
+        help="A .safetensors file, a CLT's folder, or organism:sae.0 to sae.3, transcoders, clt.",
     ),
 ]
 RunFolder = Annotated[Path, typer.Option("--run", help="Where the survey is kept.")]
