@@ -1,6 +1,7 @@
 """Circuits: attribution graphs of what a model computes on one prompt, and interventions that check them."""
 
 from mindscope.circuits import targets
+from mindscope.circuits.attention_loadings import HeadLoadings, head_loadings
 from mindscope.circuits.attribution import TraceConfig, trace
 from mindscope.circuits.compare import GraphComparison, SharedEdge, SharedNode, compare
 from mindscope.circuits.dictionary_replacement import DictionaryReplacement
@@ -15,10 +16,12 @@ from mindscope.circuits.neuron_replacement import NeuronReplacement
 from mindscope.circuits.outcomes import Outcome, feature_activations, intervene, intervene_each
 from mindscope.circuits.patching import Mode, intervening
 from mindscope.circuits.paths import Route, Routes, routes
+from mindscope.circuits.prediction import predicted_changes
 from mindscope.circuits.prune import Pruned, prune
 from mindscope.circuits.replacement import Frozen, Replacement
 from mindscope.circuits.supernodes import GroupedGraph, Supernode, grouped
 from mindscope.circuits.swap import Active, active, clamped, from_the_end, scaled, swap
+from mindscope.circuits.validation import Agreement, Validation, validate, validated
 
 __all__ = [
     "trace",
@@ -31,6 +34,8 @@ __all__ = [
     "AttributionGraph",
     "Node",
     "Target",
+    "head_loadings",
+    "HeadLoadings",
     "influence",
     "scores",
     "Scores",
@@ -67,4 +72,9 @@ __all__ = [
     "clamped",
     "swap",
     "from_the_end",
+    "predicted_changes",
+    "validate",
+    "validated",
+    "Validation",
+    "Agreement",
 ]

@@ -171,11 +171,11 @@ def feature_activations(
     reads = {address: Read(address, Raw("all")) for address in addresses_of(access, wanted)}
     found = {name: reading.values for name, reading in model.read(rows, reads).items()}
     values = [torch.zeros(len(row), len(latents)) for row in rows]
-    lengths = np.cumsum([len(row) for row in rows])[:-1].tolist()
+    ends = np.cumsum([len(row) for row in rows])[:-1].tolist()
     for layer in wanted[:, 0].unique().tolist():
         mine = (wanted[:, 0] == layer).nonzero().flatten()
         seen = {name: torch.cat(list(found[name])) for name in access.reads[layer]}
         _, active = access.activations(layer, joined(access, layer, seen).to(model.device), wanted[mine, 2])
-        for value, part in zip(values, active.cpu().tensor_split(lengths), strict=True):
+        for value, part in zip(values, active.cpu().tensor_split(ends), strict=True):
             value[:, mine] = part.float()
     return values

@@ -1,14 +1,9 @@
-"""Pearson's r with an interval from drawing the units again."""
+"""Pearson's r with an interval from drawing the units again, as part of a result."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
-import numpy as np
-from jaxtyping import Float64
-
+from mindscope.features.correlation import pearson
 from mindscope.personas.documents import Document
-
-RESAMPLES = 2000
-TINY = 1e-12
 
 
 class Correlation(Document):
@@ -25,30 +20,8 @@ class Correlation(Document):
 
 
 def correlation(
-    x: Sequence[float], y: Sequence[float], units: Sequence[object] | None = None, seed: int = 0
+    x: Sequence[float], y: Sequence[float], units: Sequence[Hashable] | None = None, seed: int = 0
 ) -> Correlation:
     """Of the points ``x, y``; those of one unit are drawn together. Every point is a unit by default."""
-    xs, ys = np.asarray(x, float), np.asarray(y, float)
-    names = list(dict.fromkeys(units)) if units is not None else list(range(len(xs)))
-    place = {name: index for index, name in enumerate(names)}
-    unit_of = [place[unit] for unit in units] if units is not None else list(range(len(xs)))
-    generator = np.random.default_rng(seed)
-    times = generator.multinomial(len(names), [1 / len(names)] * len(names), size=RESAMPLES)
-    found = _r(xs, ys, times[:, unit_of].astype(float))
-    kept = found[np.isfinite(found)]
-    low, high = np.quantile(kept, [0.025, 0.975]).tolist() if len(kept) else (None, None)
-    r = float(_r(xs, ys, np.ones((1, len(xs))))[0])
-    return Correlation(r=None if np.isnan(r) else r, low=low, high=high, points=len(xs), units=len(names))
-
-
-def _r(
-    x: Float64[np.ndarray, "points"],
-    y: Float64[np.ndarray, "points"],
-    times: Float64[np.ndarray, "resamples points"],
-) -> Float64[np.ndarray, "resamples"]:
-    """Pearson's r with every point taken so many times; NaN where one side does not vary."""
-    x, y = x - x.mean(), y - y.mean()
-    mean_x, mean_y, xx, yy, xy = (times @ v / times.sum(1) for v in (x, y, x * x, y * y, x * y))
-    spread = (xx - mean_x**2) * (yy - mean_y**2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(spread > TINY * xx * yy, (xy - mean_x * mean_y) / np.sqrt(spread), np.nan)
+    found = pearson(x, y, units, seed)
+    return Correlation(r=found.r, low=found.low, high=found.high, points=len(x), units=found.units)
