@@ -81,7 +81,7 @@ def graph_json(
     }
     return {
         "metadata": metadata,
-        "qParams": _page_state(view),
+        "qParams": _page_state(graph, view, names),
         "nodes": [_node(graph, pruned, index, view) for index in names],
         "links": _links(graph, pruned, names),
         "mindscope": _beside(graph, pruned, names, view),
@@ -137,7 +137,12 @@ def _enter(path: Path, metadata: Mapping[str, Any]) -> None:
     write_json(path, {**index, "graphs": [*others, metadata]})
 
 
-def _page_state(view: View) -> dict[str, Any]:
+def label_key(layer: str | int, feature: int | None, position: int) -> str:
+    """What pages call a node in their list of edited labels, out of its public fields; not its node_id."""
+    return f"{layer}_{feature}_{position}"
+
+
+def _page_state(graph: AttributionGraph, view: View, names: Mapping[int, str]) -> dict[str, Any]:
     state = {
         "pinnedIds": list(view.pinned),
         "supernodes": [[one.label, *one.members] for one in view.supernodes],
@@ -146,18 +151,27 @@ def _page_state(view: View) -> dict[str, Any]:
         "sg_pos": "",
         **view.others,
     }
-    return {**state, "clerps": [list(pair) for pair in view.labels.items()]} if view.labels else state
+    labels = [
+        [label_key(_layer(graph, node := graph.node(index)), _number(node), node.position), view.labels[name]]
+        for index, name in names.items()
+        if name in view.labels
+    ]
+    return {**state, "clerps": labels} if labels else state
+
+
+def _layer(graph: AttributionGraph, node: Node) -> str:
+    """What stands in the field `layer`."""
+    return {"token": "E", "target": str(graph.n_layers + 1)}.get(node.kind, str(node.layer))
 
 
 def _node(graph: AttributionGraph, pruned: Pruned, index: int, view: View) -> dict[str, Any]:
     node, name = graph.node(index), graph.id(index)
     target = node.kind == "target"
-    layer = {"token": "E", "target": str(graph.n_layers + 1)}.get(node.kind, str(node.layer))
     label = graph.targets[index - graph.n_sources].label if target else view.labels.get(name, "")
     return {
         "node_id": name,
         "feature": _number(node),
-        "layer": layer,
+        "layer": _layer(graph, node),
         "ctx_idx": node.position,
         "feature_type": TYPES[node.kind],
         "token_prob": graph.targets[index - graph.n_sources].weight if target else 0.0,

@@ -10,7 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from mindscope.circuits.exchange import SCHEMA_VERSION, TYPES, View
+from mindscope.circuits.exchange import SCHEMA_VERSION, TYPES, View, label_key
 from mindscope.circuits.graph import AttributionGraph, Kind, Target
 from mindscope.circuits.influence import influence
 from mindscope.circuits.prune import Pruned
@@ -276,14 +276,18 @@ def _view(graph: AttributionGraph, document: _Document, names: Mapping[str, list
 
     groups = [one for one in state.supernodes or [] if one]
     scores = document.mindscope.get("supernode_scores") or [None] * len(groups)
-    labels = {one.node_id: one.clerp for one in document.nodes if one.clerp and one.kind != "target"}
-    labels |= dict(state.clerps or [])
+    edited = dict(state.clerps or [])
+    labels = {
+        one.node_id: edited.get(label_key(one.layer, one.feature, one.ctx_idx), one.clerp)
+        for one in document.nodes
+        if one.kind != "target"
+    }
     return View(
         supernodes=tuple(
             Supernode(label, today(members), score)
             for (label, *members), score in zip(groups, scores, strict=True)
         ),
-        labels={new: label for name, label in labels.items() for new in today([name])},
+        labels={new: label for name, label in labels.items() if label for new in today([name])},
         pinned=today(state.pinnedIds or []),
         others=state.model_extra or {},
     )

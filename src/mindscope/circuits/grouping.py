@@ -1,7 +1,8 @@
 """Supernodes without a person: features that mean the same and do the same, side by side in the text."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -72,16 +73,15 @@ def group(
     merges = linkage(squareform(apart, checks=False), method="average")
     clusters = fcluster(merges, t=1 - alike, criterion="distance")
     fits = _silhouettes(apart, clusters)
-    groups = []
+    groups: list[Supernode] = []
     for number in np.unique(clusters):
         members = np.flatnonzero(clusters == number)
         if len(members) > 1:
             inside = nodes[members].tolist()
-            name = _name(graph, inside, labels or {})
-            groups.append(
-                Supernode(name, tuple(map(graph.id, inside)), round(float(fits[members].mean()), 4))
-            )
-    return tuple(sorted(groups, key=lambda one: -(one.score or 0.0)))
+            name, score = _name(graph, inside, labels or {}), round(float(fits[members].mean()), 4)
+            groups.append(Supernode(name, tuple(map(graph.id, inside)), score))
+    groups.sort(key=lambda one: -(one.score or 0.0))
+    return tuple(_numbered(groups))
 
 
 def same_part(graph: AttributionGraph, pruned: Pruned) -> Float[Tensor, "kept kept"]:
@@ -112,6 +112,14 @@ def _silhouettes(apart: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     if 1 < found < len(clusters):
         return np.asarray(silhouette_samples(apart, clusters, metric="precomputed"))
     return 1 - apart.sum(1) / (len(apart) - 1)
+
+
+def _numbered(groups: Sequence[Supernode]) -> Iterator[Supernode]:
+    """The same groups, those of one name told apart by a number."""
+    seen = Counter[str]()
+    for one in groups:
+        seen[one.label] += 1
+        yield one if seen[one.label] == 1 else replace(one, label=f"{one.label} {seen[one.label]}")
 
 
 def _name(graph: AttributionGraph, nodes: Sequence[int], labels: Mapping[str, str]) -> str:

@@ -36,6 +36,7 @@ app.command("show")(circuit_show.show)
 app.command("prune")(circuit_show.prune)
 app.command("compare")(circuit_show.compare)
 app.command("intervene")(circuit_change.intervene)
+app.command("validate")(circuit_change.validate)
 app.command("export")(circuit_export.export_)
 
 
@@ -85,8 +86,7 @@ def trace(
     json: Json = False,
 ) -> None:
     """Trace which features and tokens led to the next token, and write the graph and its page."""
-    from mindscope.circuits import TraceConfig, feature_effects, logit_details, prune
-    from mindscope.circuits.page import graph_page
+    from mindscope.circuits import TraceConfig, prune
 
     loaded = load_model(model, "float32", device)
     stand_in, name = find_replacement(dictionary, loaded)
@@ -103,9 +103,7 @@ def trace(
     with open_run(run, kind="circuit", config=settings, fingerprint=loaded.fingerprint) as opened:
         graph = _traced(opened, loaded, stand_in, row, config, wanted, name)
         pruned = prune(graph, nodes, edges)
-        shown = graph.features[pruned.node_mask[: graph.n_features]]
-        details = logit_details(loaded, shown, feature_effects(loaded, stand_in, shown))
-        page = graph_page(graph, pruned, details=details).write(run / "report.html")
+        page = circuit_change.write_page(run, graph, pruned, loaded, stand_in)
         found: dict[str, Any] = facts(graph, pruned)
         opened.finish(**found)
     if json:

@@ -10,9 +10,12 @@ import typer
 
 from mindscope.cli import options, output
 from mindscope.cli.circuit_inputs import (
+    GRAPH,
+    REPORT,
     DictionaryName,
     GraphFile,
     Opened,
+    find_targets,
     open_graph,
     place,
     replacement_of,
@@ -23,7 +26,7 @@ from mindscope.cli.output import Json
 from mindscope.errors import DataError
 
 if TYPE_CHECKING:
-    from mindscope.circuits import Intervention, Mode, Replacement
+    from mindscope.circuits import AttributionGraph, Intervention, Mode, Pruned, Replacement
     from mindscope.models import Model, Row
 
 FROM_ON = "+"
@@ -117,6 +120,88 @@ def intervene(
     print_rows(rows, f"next token, {len(changes)} features changed, {kind}")
     for name, text in result.get("texts", {}).items():
         typer.echo(f"{name}: {text}")
+
+
+def validate(
+    model: options.ModelName,
+    graph: GraphFile,
+    count: Annotated[
+        int, typer.Option("--top", min=1, help="How many of the most influential features to change.")
+    ] = 20,
+    node: Annotated[
+        list[str] | None, typer.Option(help="Change these features instead, by name. Repeatable.")
+    ] = None,
+    groups: Annotated[
+        bool, typer.Option("--groups", help="Change automatic supernodes instead, each as a whole.")
+    ] = False,
+    factor: Annotated[float, typer.Option(help="What activations are multiplied by; 0 turns off.")] = 0.0,
+    mode: ModeName = "open",
+    measured: Annotated[int, typer.Option(min=1, help="Features whose change is measured.")] = 100,
+    direction: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="VECTORS[@LAYER]", help="What the graph explains, where it is directions. Repeatable."
+        ),
+    ] = None,
+    dictionary: DictionaryName = None,
+    device: options.Device = "auto",
+    json: Json = False,
+) -> None:
+    """Check a graph by intervention: what it predicts of changes, against what the model does."""
+    from mindscope.circuits import group, validated
+    from mindscope.circuits import validate as check
+
+    if graph.suffix == ".json":
+        raise DataError(f"{graph} has lost what was pruned: give the run, or the graph.safetensors, it is of")
+    loaded = load_model(model, "float32", device)
+    opened = open_graph(graph)
+    stand_in = replacement_of(opened.graph, dictionary, loaded)
+    which = node or (group(opened.graph, opened.pruned) if groups else count)
+    wanted = find_targets(loaded, (), None, direction, (), 1, 1.0) if direction else None
+    with output.progress() as report:
+        found = check(
+            loaded,
+            stand_in,
+            opened.graph,
+            nodes=which,
+            factor=factor,
+            mode=mode_of(mode),
+            measured=measured,
+            targets=wanted,
+            progress=report,
+        )
+    checked = validated(opened.graph, found)
+    checked.save(graph / GRAPH if graph.is_dir() else graph)
+    if graph.is_dir():
+        write_page(graph, checked, opened.pruned, loaded, stand_in)
+    table = [
+        {
+            "of": name,
+            "pairs": one.pairs,
+            "r": one.r,
+            "low": one.low,
+            "high": one.high,
+            "same sign": one.sign_agreement,
+        }
+        for name in ("overall", "features", "targets", "logits")
+        for one in (getattr(found, name),)
+    ]
+    if json:
+        output.print_json(found.to_json())
+    else:
+        print_rows(table, f"predicted against actual changes of {len(found.changed)} interventions, {mode}")
+
+
+def write_page(
+    run: Path, graph: AttributionGraph, pruned: Pruned, model: Model, stand_in: Replacement
+) -> Path:
+    """A run's page, with what each shown feature makes the model say."""
+    from mindscope.circuits import feature_effects, logit_details
+    from mindscope.circuits.page import graph_page
+
+    shown = graph.features[pruned.node_mask[: graph.n_features]]
+    details = logit_details(model, shown, feature_effects(model, stand_in, shown))
+    return graph_page(graph, pruned, details=details).write(run / REPORT)
 
 
 def mode_of(name: str) -> Mode:

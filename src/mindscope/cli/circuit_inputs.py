@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mindscope.cli.dictionary_evaluate import dictionary_files
-from mindscope.cli.inputs import ORGANISM, find_vectors
+from mindscope.cli.inputs import ORGANISM, dictionary_file, find_vectors
 from mindscope.cli.persona_results import usual_layer
 from mindscope.errors import DataError, StoreError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mindscope.dictionaries import Dictionary
     from mindscope.models import Model, Row
 
-GRAPH = "graph.safetensors"
+GRAPH, REPORT = "graph.safetensors", "report.html"
 NEURONS = "neurons"
 
 GraphFile = Annotated[
@@ -37,8 +37,8 @@ DictionaryName = Annotated[
         "--dictionary",
         metavar="DICTIONARY",
         help="What stands in for the MLPs: a dictionary's file or folder (ours, circuit-tracer's, a run with "
-        "the transcoders of all layers), `organism` for the organism's own, or `neurons`. By default "
-        "neurons, and the organism's own for the organism.",
+        "the transcoders of all layers), `organism` or `organism:transcoders` for the organism's own, or "
+        "`neurons`. By default neurons, and its CLT for the organism.",
         show_default=False,
     ),
 ]
@@ -153,12 +153,7 @@ def _dictionary(name: str, model: Model) -> Dictionary:
     from mindscope.dictionaries.formats import Options, read_dictionary
     from mindscope.dictionaries.storage import HEAD
 
-    kind, _, which = name.partition(":")
-    if kind == ORGANISM:
-        from mindscope import organism
-
-        return Dictionary.load(organism.dictionary_path(which or "clt"), model, lazy=True)
-    path = Path(name)
+    path = dictionary_file(f"{ORGANISM}:clt" if name == ORGANISM else name)
     if not path.exists():
         raise DataError(
             f"no dictionary {name!r}: give a file, a folder, `neurons`, or `organism` for the organism's own"

@@ -90,6 +90,10 @@ def test_there_and_back_loses_nothing(tmp_path: Path) -> None:
     )
     detail = {"index": 0, "top_logits": ["a"]}
     path = write_graph_json(tmp_path, graph, pruned, slug="one", view=view, details={(1, 7): detail})
+    layer, latent, position = map(int, names[0].split("_"))
+    number = (layer + latent) * (layer + latent + 1) // 2 + latent
+    edited = json.loads(path.read_text())["qParams"]["clerps"]
+    assert edited == [[f"{layer}_{number}_{position}", "a <b> label"]]
     read = read_graph_json(path)
     small = pruned.graph(graph)
     for name in (
