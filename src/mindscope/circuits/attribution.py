@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from mindscope.circuits.graph import AttributionGraph
@@ -73,7 +74,7 @@ def trace(
         DataError: the dictionary or a target does not fit.
     """
     config, targets = config or TraceConfig(), targets or top_logits()
-    row = _row(model, prompt)
+    row = row_of(model, prompt)
     with torch.inference_mode():
         frozen = replacement.freeze(model, row, constant=config.constant)
         aims = targets.find(model, frozen)
@@ -83,7 +84,10 @@ def trace(
 
         def add(which: Tensor, seeds_of: Callable[[Tensor], Seeds]) -> None:
             nonlocal done
-            for block in blocks(frozen, which, seeds_of, config.memory):
+            features = bool((which >= 0).all())
+            position = frozen.features[which, 1] if features else seeds_of(which).position
+            for lines in blocks(frozen, position, config.memory):
+                block = which[lines]
                 edges = sweep(frozen, seeds_of(block))
                 rows.add(block[edges.order], edges)
                 done += len(block)
@@ -98,27 +102,23 @@ def trace(
         return _graph(model, replacement, frozen, aims, rows, chosen, config, targets)
 
 
-def blocks(
-    frozen: Frozen, which: Tensor, seeds_of: Callable[[Tensor], Seeds], memory: int
-) -> Iterator[Tensor]:
+def blocks(frozen: Frozen, position: Int[Tensor, "rows"], memory: int) -> Iterator[Int[Tensor, "block"]]:
     """Rows in blocks of neighbouring positions, as many in each as the memory allows.
 
     Args:
         frozen: the local replacement model.
-        which: rows.
-        seeds_of: gives the seeds of some rows; only their positions are looked at.
+        position: of each row.
         memory: bytes for the gradients of a block.
     """
-    position = frozen.features[which, 1] if bool((which >= 0).all()) else seeds_of(which).position
     order = position.argsort(descending=True, stable=True)
-    which, position = which[order], position[order].tolist()
+    tokens = (position[order] + 1).tolist()
     block = frozen.blocks[0]
     numbers = 2 * frozen.embeddings.shape[1] + 2 * len(block.output) + 2 * len(block.value)
     start = 0
-    while start < len(which):
-        size = memory // (4 * numbers * (position[start] + 1))
+    while start < len(order):
+        size = memory // (4 * numbers * tokens[start])
         stop = start + max(1, min(MOST_ROWS, size))
-        yield which[start:stop]
+        yield order[start:stop]
         start = stop
 
 
@@ -181,7 +181,7 @@ def _graph(
     )
 
 
-def _row(model: Model, prompt: Row | str) -> Row:
+def row_of(model: Model, prompt: Row | str) -> Row:
     """Text as a row that begins with the beginning-of-text token, if the tokenizer has one."""
     if isinstance(prompt, Row):
         return prompt

@@ -96,6 +96,13 @@ class Written:
         first, last = int(here[0]), int(here[-1]) + 1
         return slice(first, last) if last - first == len(here) else here
 
+    def of(self, columns: Int[Tensor, "k"]) -> tuple[Int[Tensor, "found"], Float[Tensor, "found d_model"]]:
+        """What some columns write here: which of them write at all, and their vectors."""
+        at = torch.searchsorted(self.columns, columns).clamp(max=max(0, len(self.columns) - 1))
+        found = (self.columns[at] == columns).nonzero().flatten() if len(self.columns) else at[:0]
+        at = at[found]
+        return found, self.rows[at] if self.row is None else self.rows[self.row[at]] * self.gain[at, None]
+
     def total(self) -> Float[Tensor, "tokens d_model"]:
         """The sum of what is written, by position."""
         return torch.stack([self.at(q).sum(0) for q in range(len(self.starts) - 1)])

@@ -110,7 +110,7 @@ def direction(label: str, direction: Direction, position: int | None = None, wei
     def find(model: Model, frozen: Frozen) -> Aims:
         if direction.fingerprint != model.fingerprint:
             raise DataError(f"{direction.name} is a direction of another model than {model.name}")
-        at = torch.tensor([_position(frozen, position)], device=frozen.embeddings.device)
+        at = torch.tensor([token_at(frozen, position)], device=frozen.embeddings.device)
         vector = direction.unit.to(frozen.embeddings)[None]
         bias = vector.new_zeros(1)
         point, _, number = direction.address.partition(".")
@@ -149,7 +149,7 @@ def feature(layer: int, position: int, latent: int) -> Wanted:
     """
 
     def find(model: Model, frozen: Frozen) -> Aims:
-        at = _position(frozen, position)
+        at = token_at(frozen, position)
         wanted = torch.tensor([layer, at, latent], device=frozen.features.device)
         found = (frozen.features == wanted).all(1).nonzero().flatten()
         if not len(found):
@@ -201,7 +201,8 @@ def _join(frozen: Frozen, at: int, count: int) -> Tensor:
     return torch.full((count,), at, device=frozen.embeddings.device)
 
 
-def _position(frozen: Frozen, position: int | None) -> int:
+def token_at(frozen: Frozen, position: int | None) -> int:
+    """A token's position, counted from the end where negative; DataError without such a token."""
     count = frozen.n_positions
     at = count - 1 if position is None else position + count if position < 0 else position
     if not 0 <= at < count:
