@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from mindscope.circuits.graph import AttributionGraph
-from mindscope.circuits.interventions import Intervention
+from mindscope.circuits.interventions import Intervention, Position
 from mindscope.circuits.supernodes import Supernode
 from mindscope.errors import DataError
 
@@ -13,7 +13,7 @@ class Active(NamedTuple):
     """A feature that is on at a token."""
 
     layer: int
-    position: int
+    position: Position
     latent: int
     activation: float
 
@@ -57,9 +57,9 @@ def clamped(
     """
     found = []
     for one in group:
-        if positions is not None and one.position not in positions:
+        if positions is not None and not (isinstance(one.position, int) and one.position in positions):
             raise DataError(f"nothing says where token {one.position} of the other prompt is to be")
-        at = one.position if positions is None else positions[one.position]
+        at = positions[one.position] if positions and isinstance(one.position, int) else one.position
         found.append(Intervention(one.layer, at, one.latent, "set", strength * one.activation))
     return found
 
