@@ -172,9 +172,7 @@ class Plan:
     def hits(self, now: Pass) -> dict[int, Hits]:
         """Which entries this pass meets, and where, by layer; layers without any are left out."""
         lines = np.full(self.n_rows, -1)
-        lines[np.arange(len(now.positions)) if now.callers is None else now.callers] = np.arange(
-            len(now.positions)
-        )
+        lines[now.whose(self.n_rows)] = np.arange(len(now.positions))
         line_of = lines[self.row_of]
         positions = now.positions[line_of]
         met = (positions >= self.start[:, None]) & (positions < self.stop[:, None]) & (line_of >= 0)[:, None]

@@ -72,7 +72,7 @@ def intervened(
 ) -> Iterator[None]:
     """`intervening`, for who has the access already."""
     plan = Plan.of(rows, per_row(interventions, len(rows)))
-    held = _held(mode, layers, len(access.writes))
+    held = held_layers(mode, layers, len(access.writes))
     _check(plan, access)
     record = None if mode == "open" else recorded(model, access, rows)
     patch = _Patch(access, plan, held, record)
@@ -98,7 +98,7 @@ def per_row(
     return [mine for mine in interventions if not isinstance(mine, Intervention)]
 
 
-def _held(mode: str, layers: range | None, n_layers: int) -> range:
+def held_layers(mode: str, layers: range | None, n_layers: int) -> range:
     """The layers whose MLP outputs are held."""
     if mode not in MODES:
         raise DataError(f"unknown mode {mode!r} of an intervention: use one of {', '.join(MODES)}")

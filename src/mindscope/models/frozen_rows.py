@@ -40,8 +40,7 @@ class Held:
             `[lines]` passes, `[lines, columns]` positions, and which of these `[lines, columns]` are known:
             neither padding nor generated since.
         """
-        callers = np.arange(len(now.positions)) if now.callers is None else now.callers
-        which = self.pass_of[callers]
+        which = self.pass_of[now.whose(len(self.pass_of))]
         known = (now.positions >= 0) & (now.positions < self.lengths[which][:, None])
         return which, np.where(known, now.positions, 0), known
 

@@ -42,6 +42,19 @@ class Pass:
             found = self._masks[where] = mask(where, self.positions, prompts)
         return found
 
+    def whose(self, rows: int) -> np.ndarray:
+        """`[rows]`: which of so many rows of the caller's each row of the pass is.
+
+        Raises:
+            ModelError: it is none of them.
+        """
+        found = np.arange(len(self.positions)) if self.callers is None else self.callers
+        if found.max(initial=-1) >= rows:
+            raise ModelError(
+                f"a forward pass of other rows than the {rows} this block was opened for: they must agree"
+            )
+        return found
+
     def chosen(self, where: Where | tuple[int, ...], slots: np.ndarray, device: torch.device) -> "Chosen":
         """The same columns as a sink needs them, worked out once for all layers."""
         found = self._chosen.get(where)
