@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from html.parser import HTMLParser
 from math import nan
 
@@ -15,6 +14,7 @@ from page_kit import HOSTILE, details, feature, known_document
 from mindscope.circuits import prune
 from mindscope.circuits.page import graph_page, public_page
 from mindscope.circuits.supernodes import Supernode
+from mindscope.circuits.validation import Agreement, Validation
 from mindscope.errors import DataError
 
 
@@ -99,19 +99,33 @@ def test_details_of_features_that_are_not_shown_stay_out():
     assert list(Parts(page).content["details"]) == ["1_4"]
 
 
-def test_a_validation_may_be_a_dataclass_and_hold_nan():
-    @dataclass
-    class Checked:
-        predicted: list[float]
-        actual: list[float]
-        r: float
-        sign_agreement: float
-
-    content = Parts(
-        public_page(known_document(), validation=Checked([1.0, nan], [2.0, 0.0], nan, 0.5))
-    ).content
+def test_a_validation_may_hold_nan_and_its_interval():
+    agreement = Agreement(nan, None, None, 0.5, 2)
+    checked = Validation(
+        mode="open",
+        factor=0.0,
+        changed=("0_7_1",),
+        intervention=(0, 0),
+        nodes=("1_4_2", "3_50_2"),
+        predicted=(1.0, nan),
+        actual=(2.0, 0.0),
+        overall=agreement,
+        features=agreement,
+        targets=agreement,
+        logits=agreement,
+    )
+    content = Parts(public_page(known_document(), validation=checked)).content
     assert content["validation"]["predicted"] == [1.0, None]
+    assert content["validation"]["nodes"] == ["1_4_2", "3_50_2"]
     assert content["validation"]["r"] is None
+
+
+def test_heads_of_links_that_are_not_shown_stay_out():
+    heads = [{"layer": 0, "head": 1, "value": 0.5}]
+    ends = [("0_7_1", "1_4_2"), ("0_8_1", "1_4_2")]
+    loadings = [{"source": source, "target": target, "heads": heads} for source, target in ends]
+    content = Parts(public_page(known_document(), qk={"loadings": loadings})).content
+    assert content["qk"] == {"scores": [], "loadings": loadings[:1]}
 
 
 def spoiled(**changes):
@@ -142,7 +156,6 @@ def test_what_is_no_graph_is_refused(made, said):
         ({"validation": {"predicted": [1.0], "actual": []}}, "predicts 1"),
         ({"validation": {"predicted": [1.0]}}, "`actual`"),
         ({"qk": {"heads": []}}, "'heads'"),
-        ({"qk": {"loadings": [{"source": "9_9_9", "target": "1_4_2", "heads": []}]}}, "9_9_9"),
         ({"details": {(1, 4): {"examples_quantiles": "contexts"}}}, "(1, 4)"),
     ],
 )

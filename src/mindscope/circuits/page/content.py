@@ -96,8 +96,5 @@ def _attention(qk: Mapping[str, Any] | None, numbers: Mapping[str, int]) -> Mapp
     unknown = set(qk) - {"scores", "loadings"}
     if unknown:
         raise DataError(f"the page shows `scores` and `loadings` of heads, not {sorted(unknown)}")
-    for one in qk.get("loadings", ()):
-        for end in ("source", "target"):
-            if one[end] not in numbers:
-                raise DataError(f"head loadings name {one[end]!r}, which is no node of the graph")
-    return qk
+    loadings = [one for one in qk.get("loadings", ()) if {one["source"], one["target"]} <= numbers.keys()]
+    return {"scores": list(qk.get("scores", ())), "loadings": loadings}

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from functools import cache
 from importlib import resources
 from importlib.metadata import version
@@ -20,6 +19,7 @@ from mindscope.circuits.graph import AttributionGraph
 from mindscope.circuits.page.content import Details, page_content
 from mindscope.circuits.prune import Pruned
 from mindscope.circuits.supernodes import Supernode
+from mindscope.circuits.validation import Validation
 from mindscope.reports.style import sheet
 from mindscope.store import write_text
 
@@ -60,7 +60,7 @@ def graph_page(
     supernodes: Iterable[Supernode] = (),
     labels: Mapping[str, str] | None = None,
     details: Details | None = None,
-    validation: Any = None,
+    validation: Validation | Mapping[str, Any] | None = None,
     qk: Mapping[str, Any] | None = None,
     title: str = "",
 ) -> GraphPage:
@@ -73,12 +73,11 @@ def graph_page(
         labels: names of nodes, by the nodes' ids.
         details: what is known of features by (layer, latent), as `explain.feature_json` writes it; that of
             features which are not shown is left out.
-        validation: predicted and actual changes of interventions: a dataclass or mapping with `predicted`,
-            `actual`, `r`, `sign_agreement`, and where known `labels` or `nodes` (ids), one a pair; by
-            default what the graph's metadata has.
+        validation: predicted and actual changes of interventions, as they are or as `Validation.to_json` has
+            them; by default what the graph's metadata has.
         qk: what is known of attention heads: `scores`, a list of {layer, head, query, key (positions), score,
-            pairs: [{query, key, value}]}, and `loadings`, a list of {source, target (ids of nodes),
-            heads: [{layer, head, value}]}.
+            pairs: [{query, key, value}]}, and `loadings` as `HeadLoadings.to_json` has them; those of links
+            between nodes that are not shown are left out.
         title: at its head; the graph's prompt if left out.
 
     Raises:
@@ -95,7 +94,7 @@ def public_page(
     document: Mapping[str, Any],
     *,
     details: Details | None = None,
-    validation: Any = None,
+    validation: Validation | Mapping[str, Any] | None = None,
     qk: Mapping[str, Any] | None = None,
     title: str = "",
 ) -> GraphPage:
@@ -104,7 +103,7 @@ def public_page(
     Raises:
         DataError: the document is no public graph, or what is given beside it does not fit it.
     """
-    checked = validation if validation is None or isinstance(validation, Mapping) else asdict(validation)
+    checked = validation.to_json() if isinstance(validation, Validation) else validation
     content = page_content(document, details, checked, qk)
     metadata = document["metadata"]
     # Only "<" could end the block of values; JSON has it inside strings alone, where it can be escaped.

@@ -25,6 +25,7 @@ function arrange(present, view) {
   const cells = cellsOf(present, rows);
   const inner = cells.slice(0, rows - 1); // targets have a band of their own: their labels need the room
   const most = tokens.map((_, at) => Math.max(...inner.map((row) => row[at].length)));
+  const fullest = inner.map((row) => Math.max(1, ...row.map((cell) => cell.length)));
   const total = (list) => list.reduce((sum, one) => sum + one, 0);
   const head = cells[rows - 1].some((cell) => cell.length) ? targetBand(cells[rows - 1].flat()) : 10;
   const room = view.width - MARGIN.left - MARGIN.right;
@@ -36,12 +37,14 @@ function arrange(present, view) {
     step,
     line,
     columns: most.map((n) => Math.max(16, Math.min(n, line) * step + 8)),
-    bands: inner.map((row) => Math.ceil(Math.max(1, ...row.map((cell) => cell.length)) / line) * step + 4),
+    bands: fullest.map((n) => Math.ceil(n / line) * step + 4),
   });
   const tries = [13, 11, 9, 8].flatMap((step) => [24, 16, 12, 8, 6, 4].map((line) => sizes(step, line)));
   const fitting = tries.filter((one) => total(one.columns) <= room);
   const chosen =
-    fitting.find((one) => total(one.bands) <= below(uprightFoot)) || fitting.find((one) => one.step === 9) || sizes(9, 6);
+    fitting.find((one) => total(one.bands) <= below(uprightFoot)) ||
+    fitting.find((one) => one.step === 9) ||
+    sizes(9, 6);
   const { step, line } = chosen;
   const spread = (list, space) => list.map((one) => one + Math.max(0, space - total(list)) / list.length);
   const columns = spread(chosen.columns, room);

@@ -68,7 +68,10 @@ function placeMarks() {
     mark.setAttribute("d", outline(node.kind, radius));
     mark.setAttribute("transform", `translate(${spot.x.toFixed(1)} ${spot.y.toFixed(1)})`);
   }
-  if (!nodeLayer.querySelector('[tabindex="0"]')) marks[nodes.findLastIndex(isVisible)]?.setAttribute("tabindex", 0);
+  const entry = nodeLayer.querySelector('[tabindex="0"]'); // where the Tab key enters the graph
+  if (entry && spots[entry.dataset.index]) return;
+  entry?.setAttribute("tabindex", -1);
+  marks[nodes.findLastIndex(isVisible)]?.setAttribute("tabindex", 0);
 }
 
 function nameMarks() {
@@ -173,7 +176,6 @@ function targetLabel(node) {
 
 function arrangeGraph() {
   const view = { width: scroller.clientWidth, height: scroller.clientHeight };
-  if (!view.width) return;
   arranged = arrange(
     nodes.filter((node) => visible[node.index]),
     view,

@@ -40,7 +40,7 @@ nodeLayer.addEventListener("keydown", (event) => {
       marks[to.index].focus({ preventScroll: true });
     }
   } else if (event.key === "Enter" || event.key === " ") choose(node.id, event);
-  else if (event.key === "p") togglePin([node.id]);
+  else if (event.key.toLowerCase() === "p") togglePin([node.id]);
   else return;
   event.preventDefault();
   event.stopPropagation();
@@ -73,7 +73,8 @@ function prune(steps) {
 addEventListener("keydown", (event) => {
   if (isWriting(event) || event.altKey) return;
   if (event.key.toLowerCase() === "g" && !event.ctrlKey && !event.metaKey) return startGroup();
-  const action = !event.ctrlKey && !event.metaKey && actions[event.key];
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const action = !event.ctrlKey && !event.metaKey && actions[key];
   if (!action) return;
   event.preventDefault();
   action();

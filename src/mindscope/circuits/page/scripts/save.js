@@ -22,6 +22,12 @@ function publicGraph() {
   };
 }
 
+// Mixed colours come as color(srgb ...), which few programs besides browsers read.
+function plainColour(text) {
+  const parts = /^color\(srgb ([\d.e-]+) ([\d.e-]+) ([\d.e-]+)/.exec(text)?.slice(1);
+  return parts ? `rgb(${parts.map((part) => Math.round(255 * part)).join(", ")})` : text;
+}
+
 // The picture repeats what is on the screen, in whole and with colours that need no style sheet.
 function picture() {
   const { width, height, spots, base, bands, left, columns, foot, upright } = arranged;
@@ -60,7 +66,7 @@ function picture() {
     const attributes = {
       d: mark.getAttribute("d"),
       transform: mark.getAttribute("transform"),
-      fill: look.fill,
+      fill: plainColour(look.fill),
       stroke: look.stroke,
       "stroke-width": look.strokeWidth,
       opacity: look.opacity,

@@ -14,28 +14,26 @@ function search() {
   const hits = nodes.filter((node) => visible[node.index] && words.every((word) => haystack(node).includes(word)));
   hits.sort((one, other) => (one.influence ?? 0) - (other.influence ?? 0));
   update({ found: new Set(hits.map((node) => node.index)) });
-  const entries = hits
-    .slice(0, FOUND)
-    .map((node) =>
+  const entries = hits.slice(0, FOUND).map((node) =>
+    element(
+      "li",
+      {},
       element(
-        "li",
-        {},
-        element(
-          "button",
-          {
-            type: "button",
-            class: "entry",
-            "data-id": node.id,
-            title: placeOf(node),
-            onclick: (event) => pickFound(node, event),
-            onpointerenter: () => update({ hovered: node.index }),
-            onpointerleave: () => update({ hovered: null }),
-          },
-          element("span", { class: "name" }, labelOf(node)),
-          element("span", { class: "where" }, whereOf(node)),
-        ),
+        "button",
+        {
+          type: "button",
+          class: "entry",
+          "data-id": node.id,
+          title: placeOf(node),
+          onclick: (event) => pickFound(node, event),
+          onpointerenter: () => update({ hovered: node.index }),
+          onpointerleave: () => update({ hovered: null }),
+        },
+        element("span", { class: "name" }, labelOf(node)),
+        element("span", { class: "where" }, whereOf(node)),
       ),
-    );
+    ),
+  );
   const said = hits.length ? `${count(hits.length, "node")} found` : "nothing found";
   results.replaceChildren(element("p", { class: "quiet", role: "status" }, said), element("ol", {}, ...entries));
   results.hidden = false;

@@ -97,10 +97,7 @@ function qParams() {
     supernodes: state.supernodes,
     linkType: state.linkType,
     clickedId: state.clickedId,
-    sg_pos: boxOrder()
-      .map((box) => state.places.get(box.id) || [-1, -1])
-      .flat()
-      .join(" "),
+    sg_pos: state.places.size ? boxPlaces() : "",
     pruningThreshold: state.pruningThreshold,
     clerps: [...state.clerps],
   };
@@ -114,13 +111,14 @@ function restore(given) {
     .filter(Array.isArray)
     .map(([label, ...ids]) => [String(label), ...ids.filter(known)])
     .filter((group) => group.length > 1);
+  const pairs = parsed(given.clerps).filter((pair) => Array.isArray(pair) && pair.length === 2);
   const threshold = Number.parseFloat(given.pruningThreshold);
   update({
     supernodes: groups,
     pinnedIds: [...new Set([...pinned, ...groups.flatMap((group) => group.slice(1))])],
     linkType: ["both", "input", "output"].includes(given.linkType) ? given.linkType : "both",
     pruningThreshold: Number.isFinite(threshold) ? Math.min(threshold, highest) : highest,
-    clerps: new Map(parsed(given.clerps).filter((pair) => Array.isArray(pair) && pair.length === 2)),
+    clerps: new Map(pairs.map(([key, label]) => [String(key), String(label)])),
     places: new Map(),
   });
   const clicked = String(given.clickedId || "");
@@ -132,7 +130,7 @@ function restore(given) {
     .map(Number);
   const boxes = boxOrder();
   if (spots.length === 2 * boxes.length && spots.every(Number.isFinite)) {
-    boxes.forEach((box, i) => spots[2 * i] >= 0 && state.places.set(box.id, spots.slice(2 * i, 2 * i + 2)));
+    boxes.forEach((box, i) => state.places.set(box.id, spots.slice(2 * i, 2 * i + 2)));
   }
 }
 
@@ -152,7 +150,6 @@ function writeAddress() {
   const address = new URLSearchParams();
   for (const [key, value] of Object.entries(qParams())) {
     if (value === standard[key] || empty(value)) continue;
-    if (key === "sg_pos" && !state.places.size) continue;
     const pinned = key === "pinnedIds";
     address.set(key, pinned ? value.join(",") : Array.isArray(value) ? JSON.stringify(value) : value);
   }

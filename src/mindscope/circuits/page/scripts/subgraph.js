@@ -35,19 +35,29 @@ function boxSpots(boxes, width, height) {
   const pitch = Math.max(BOX.height + 14, (height - BOX.gap) / Math.max(1, lines.length));
   const spots = new Map();
   lines.forEach((line, at) => {
-    let from = BOX.gap;
-    const spare = (i) => (line.length - i) * (BOX.width + BOX.gap);
-    line.forEach(({ box, x }, i) => {
-      const wish = x * width - BOX.width / 2;
-      const left = Math.max(from, Math.min(wish, width - spare(i)));
-      from = left + BOX.width + BOX.gap;
-      spots.set(box.id, { x: left, y: BOX.gap / 2 + at * pitch + (pitch - BOX.height) / 2 });
-    });
+    const wishes = line.map(({ x }) => x * width - BOX.width / 2);
+    const lefts = [];
+    for (const wish of wishes) lefts.push(Math.max(wish, lefts.length ? lefts.at(-1) + BOX.width + BOX.gap : wish));
+    // Pushing went to the right alone: move the line back to the middle of what was wished, inside the panel.
+    const back = mean(wishes) - mean(lefts);
+    const [least, most] = [BOX.gap - lefts[0], width - BOX.gap - BOX.width - lefts.at(-1)];
+    const shift = Math.max(least, Math.min(back, most));
+    const y = BOX.gap / 2 + at * pitch + (pitch - BOX.height) / 2;
+    line.forEach(({ box }, i) => spots.set(box.id, { x: lefts[i] + shift, y }));
   });
   for (const [id, [x, y]] of state.places) {
     if (spots.has(id)) spots.set(id, { x: (x / 1000) * width, y: (y / 1000) * height });
   }
   return spots;
+}
+
+// Where all boxes stand, as public graph files have it: x and y in thousandths of the panel, box by box.
+function boxPlaces() {
+  const boxes = boxOrder();
+  const { clientWidth, clientHeight } = byId("subgraph");
+  const spots = boxSpots(boxes, clientWidth, clientHeight);
+  const place = ({ x, y }) => [(1000 * x) / clientWidth, (1000 * y) / clientHeight].map(Math.round);
+  return boxes.flatMap((box) => place(spots.get(box.id))).join(" ");
 }
 
 // Between boxes: the sum of the links between their members, and its share of what goes into the upper box.

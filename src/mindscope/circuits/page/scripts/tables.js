@@ -1,5 +1,7 @@
 // Below the graph: how well it foretold what interventions did, and what attention heads carried.
 
+const LOADINGS = 40; // links whose heads are listed at once
+
 // Predicted against actual changes, on one scale for both, with the diagonal of a perfect prediction.
 function validationFigure({ predicted, actual, labels, nodes: ids }) {
   const [size, edge] = [320, 40];
@@ -18,7 +20,7 @@ function validationFigure({ predicted, actual, labels, nodes: ids }) {
       {
         cx: at(one).toFixed(1),
         cy: (size - at(other)).toFixed(1),
-        r: 3.5,
+        r: pairs.length > 300 ? 2 : 3.5,
         class: one * other < 0 ? "dot wrong" : "dot",
       },
       title,
@@ -47,10 +49,18 @@ function validationFigure({ predicted, actual, labels, nodes: ids }) {
 }
 
 function validationSection(validation) {
+  const interval = ({ low, high }) => (Number.isFinite(low) ? ` (${number(low)} to ${number(high)})` : "");
+  const agreement = (one) => (one && Number.isFinite(one.r) ? `${number(one.r)}${interval(one)}` : null);
+  const share = validation.sign_agreement;
   const facts = [
-    ["pairs", validation.predicted.length],
-    ["correlation r", number(validation.r)],
-    ["same sign", Number.isFinite(validation.sign_agreement) ? percent(validation.sign_agreement) : "–"],
+    ["pairs", String(validation.predicted.length)],
+    ["correlation r", agreement(validation) || "–"],
+    ["same sign", Number.isFinite(share) ? percent(share) : "–"],
+    ["r of features", agreement(validation.features)],
+    ["r of targets", agreement(validation.targets)],
+    ["r of logits", agreement(validation.logits)],
+    ["factor", Number.isFinite(validation.factor) ? number(validation.factor) : null],
+    ["mode", validation.mode],
   ];
   const section = byId("validation");
   section.append(
@@ -58,9 +68,10 @@ function validationSection(validation) {
     element(
       "p",
       { class: "quiet" },
-      "Nodes of the graph were changed in the model itself. Each dot is what the graph predicted of one change, and what happened; on the dashed line they agree.",
+      "Nodes of the graph were changed in the model itself. Each dot is what the graph predicted of one change, " +
+        "and what happened; on the dashed line they agree.",
     ),
-    factLine(facts.map(([name, value]) => [name, String(value)])),
+    factLine(facts.map(([name, value]) => (value ? [name, value] : null))),
     validationFigure(validation),
   );
   section.hidden = false;
@@ -83,28 +94,41 @@ function table(columns, rows, caption) {
 const headName = (one) => `L${one.layer} head ${one.head}`;
 const positionName = (at) => (typeof at === "number" ? `“${shown(tokens[at] ?? "")}” (${at})` : String(at));
 
-function attentionSection({ scores = [], loadings = [] }) {
-  const section = byId("attention");
-  section.append(element("h2", {}, "Attention"));
-  for (const one of scores) {
+function scoreTables(scores) {
+  return scores.map((one) => {
     const rows = one.pairs.map((pair) => [pair.query, pair.key, pair.value]);
-    const caption = `Why ${headName(one)} looked from ${positionName(one.query)} to ${positionName(one.key)}: score ${number(one.score)}, the largest pairs.`;
-    section.append(table(["query side", "key side", "adds"], rows, caption));
-  }
-  if (loadings.length) {
-    const link = (id) =>
-      element(
-        "button",
-        { type: "button", class: "entry", onclick: () => update({ clickedId: id }) },
-        labelOf(nodes[numberOf.get(id)]),
-      );
-    const rows = loadings.flatMap((edge) =>
-      edge.heads.map((one, i) => [i ? "" : link(edge.source), i ? "" : link(edge.target), headName(one), one.value]),
-    );
-    section.append(table(["from", "to", "head", "carries"], rows, "What each head carries of a link."));
-  }
-  section.hidden = false;
+    const where = `from ${positionName(one.query)} to ${positionName(one.key)}`;
+    const caption = `Why ${headName(one)} looked ${where}: score ${number(one.score)}, the largest pairs.`;
+    return table(["query side", "key side", "adds"], rows, caption);
+  });
+}
+
+// Loadings of the focus; of all links where it has none.
+function loadingTable(loadings) {
+  const members = new Set(membersOf(state.clickedId).map((i) => nodes[i].id));
+  const mine = loadings.filter((edge) => members.has(edge.source) || members.has(edge.target));
+  const chosen = mine.length ? mine : loadings;
+  const size = (edge) => Math.abs(edge.weight ?? edge.heads.reduce((sum, one) => sum + one.value, 0));
+  const strongest = chosen.toSorted((one, other) => size(other) - size(one)).slice(0, LOADINGS);
+  const link = (id) => {
+    const node = nodes[numberOf.get(id)];
+    const name = node.kind === "target" ? targetName(node) : labelOf(node);
+    return element("button", { type: "button", class: "entry", onclick: () => click(id) }, name);
+  };
+  const rows = strongest.flatMap((edge) =>
+    edge.heads.map((one, i) => [i ? "" : link(edge.source), i ? "" : link(edge.target), headName(one), one.value]),
+  );
+  const of = mine.length ? "each link of the focus" : "each link";
+  const left = chosen.length > LOADINGS ? ` (the strongest ${LOADINGS} of ${count(chosen.length, "link")})` : "";
+  return table(["from", "to", "head", "carries"], rows, `What heads carry of ${of}${left}.`);
+}
+
+function attentionSection() {
+  const { scores = [], loadings = [] } = content.qk;
+  const parts = [...scoreTables(scores), loadings.length ? loadingTable(loadings) : null];
+  refill(byId("attention"), element("h2", {}, "Attention"), ...parts);
+  byId("attention").hidden = false;
 }
 
 if (content.validation) validationSection(content.validation);
-if (content.qk) attentionSection(content.qk);
+if (content.qk) onChange(["clickedId", "supernodes", "clerps"], attentionSection);
