@@ -2,17 +2,19 @@
 
 from mindscope.circuits import targets
 from mindscope.circuits.attention_loadings import HeadLoadings, head_loadings
+from mindscope.circuits.attention_scores import Pair, QKAttribution, qk_attribution
 from mindscope.circuits.attribution import TraceConfig, trace
 from mindscope.circuits.compare import GraphComparison, SharedEdge, SharedNode, compare
 from mindscope.circuits.dictionary_replacement import DictionaryReplacement
 from mindscope.circuits.effects import feature_effects, logit_details
 from mindscope.circuits.exchange import View, graph_json, write_graph_json
 from mindscope.circuits.exchange_read import PublicGraph, read_graph_json
-from mindscope.circuits.graph import AttributionGraph, Node, Target
+from mindscope.circuits.graph import AttributionGraph
 from mindscope.circuits.grouping import group
 from mindscope.circuits.influence import Scores, influence, scores
 from mindscope.circuits.interventions import Intervention
 from mindscope.circuits.neuron_replacement import NeuronReplacement
+from mindscope.circuits.nodes import Node, Target
 from mindscope.circuits.outcomes import Outcome, feature_activations, intervene, intervene_each
 from mindscope.circuits.patching import Mode, intervening
 from mindscope.circuits.paths import Route, Routes, routes
@@ -36,6 +38,9 @@ __all__ = [
     "Target",
     "head_loadings",
     "HeadLoadings",
+    "qk_attribution",
+    "QKAttribution",
+    "Pair",
     "influence",
     "scores",
     "Scores",

@@ -148,7 +148,7 @@ def _edges(
     first: AttributionGraph, second: AttributionGraph, pairs: list[tuple[int, int]]
 ) -> tuple[SharedEdge, ...]:
     a, b = (torch.tensor(side).long() for side in ([x for x, _ in pairs], [y for _, y in pairs]))
-    one, other = first.adjacency()[a][:, a], second.adjacency()[b][:, b]
+    one, other = first.adjacency(a), second.adjacency(b)
     target, source = ((one != 0) | (other != 0)).nonzero(as_tuple=True)
     order = (one - other)[target, source].abs().argsort(descending=True)
     return tuple(

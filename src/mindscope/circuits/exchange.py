@@ -7,7 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from mindscope.circuits.graph import AttributionGraph, Kind, Node
+from mindscope.circuits.graph import AttributionGraph
+from mindscope.circuits.nodes import Kind, Node, vocabulary_of
 from mindscope.circuits.prune import Pruned, prune
 from mindscope.circuits.supernodes import Supernode
 from mindscope.errors import StoreError
@@ -191,7 +192,7 @@ def _number(node: Node) -> int:
         return feature_number(node.layer, node.latent or 0)
     if node.kind == "error":
         return -1
-    return node.position if node.kind == "token" else _vocabulary(node)
+    return node.position if node.kind == "token" else vocabulary_of(node)
 
 
 def _page_id(node: Node) -> str:
@@ -202,12 +203,8 @@ def _page_id(node: Node) -> str:
     return (
         f"E_{node.token}-{node.position}"
         if node.kind == "token"
-        else f"L_{_vocabulary(node)}-{node.position}"
+        else f"L_{vocabulary_of(node)}-{node.position}"
     )
-
-
-def _vocabulary(target: Node) -> int:
-    return target.token if target.token is not None else -1 - (target.latent or 0)
 
 
 def _links(graph: AttributionGraph, pruned: Pruned, names: Mapping[int, str]) -> list[dict[str, Any]]:

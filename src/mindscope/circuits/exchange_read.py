@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from mindscope.circuits.exchange import SCHEMA_VERSION, TYPES, View, label_key
-from mindscope.circuits.graph import AttributionGraph, Kind, Target
+from mindscope.circuits.graph import AttributionGraph
 from mindscope.circuits.influence import influence
+from mindscope.circuits.nodes import Kind, Target
 from mindscope.circuits.prune import Pruned
 from mindscope.circuits.supernodes import Supernode
 from mindscope.errors import DataError, StoreError

@@ -4,51 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mindscope.circuits.graph_file import read_graph, write_graph
+from mindscope.circuits.nodes import Kind, Node, Target, key_of, name_of
 from mindscope.errors import DataError, StoreError
 from mindscope.models import Model
-
-Kind = Literal["feature", "error", "token", "target"]
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a graph explains: a logit, a direction in the residual stream, or one feature.
-
-    Attributes:
-        label: how people read it, such as `Output "Paris"`.
-        token: the vocabulary id of a logit; None for anything else.
-        weight: how much it counts: a logit's probability, a given direction's own weight.
-        layer: how many blocks' MLP outputs it reads: all of them (None) for a logit, l + 1 for a direction in
-            `resid_post.l`, l for a feature of layer l.
-        position: of the token it is read at; None for the last one.
-    """
-
-    label: str
-    token: int | None
-    weight: float
-    layer: int | None = None
-    position: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One node. `layer` is -1 for a token and as in :class:`Target` for a target.
-
-    `latent` counts within the layer for a feature, and is the number of the target for a target.
-    """
-
-    kind: Kind
-    layer: int
-    position: int
-    latent: int | None = None
-    token: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,25 +141,13 @@ class AttributionGraph:
         Raises:
             DataError: it is not in the graph.
         """
-        if (found := self._indices.get(_key(node))) is None:
+        if (found := self._indices.get(key_of(node))) is None:
             raise DataError(f"the graph has no {node.kind} of layer {node.layer} at position {node.position}")
         return found
 
     def id(self, index: int) -> str:
-        """The name of a node in public graph files.
-
-        `L_latent_position`, `L_-1_position` (an error), `E_token_position`, `{n_layers + 1}_token_position`
-        (a target; one that is no token has minus its number, counted from 1, in the token's place).
-        """
-        node = self.node(index)
-        if node.kind == "feature":
-            return f"{node.layer}_{node.latent}_{node.position}"
-        if node.kind == "error":
-            return f"{node.layer}_-1_{node.position}"
-        if node.kind == "token":
-            return f"E_{node.token}_{node.position}"
-        token = node.token if node.token is not None else -1 - (node.latent or 0)
-        return f"{self.n_layers + 1}_{token}_{node.position}"
+        """The name of a node, by which :meth:`find` finds it (`nodes.name_of`)."""
+        return name_of(self.node(index), self.n_layers)
 
     def find(self, name: str) -> int:
         """The index of the node that :meth:`id` names so.
@@ -226,10 +179,23 @@ class AttributionGraph:
         total = self.magnitudes + self.unselected_absolute if unselected else self.magnitudes
         return self.edges.abs() / total.clamp(min=1e-10)[:, None]
 
-    def adjacency(self) -> Float[Tensor, "nodes nodes"]:
-        """The edges as a square matrix [target, source] over all nodes; errors and tokens have zero rows."""
-        square = self.edges.new_zeros(self.n_nodes, self.n_nodes)
-        square[self.rows, : self.n_sources] = self.edges
+    @cached_property
+    def row_of(self) -> dict[int, int]:
+        """The row of `edges` that explains a node; errors and tokens have none."""
+        return {node: row for row, node in enumerate(self.rows.tolist())}
+
+    def adjacency(self, nodes: Int[Tensor, "some"] | None = None) -> Float[Tensor, "some some"]:
+        """The edges as a square matrix [target, source]; errors and tokens have zero rows.
+
+        Args:
+            nodes: among which; all of them if left out.
+        """
+        nodes = torch.arange(self.n_nodes) if nodes is None else nodes
+        square = self.edges.new_zeros(len(nodes), len(nodes))
+        targets = [i for i, node in enumerate(nodes.tolist()) if node in self.row_of]
+        sources = (nodes < self.n_sources).nonzero()[:, 0]
+        rows = torch.tensor([self.row_of[int(nodes[i])] for i in targets]).long()
+        square[torch.tensor(targets).long()[:, None], sources] = self.edges[rows[:, None], nodes[sources]]
         return square
 
     # Files
@@ -271,7 +237,7 @@ class AttributionGraph:
 
     @cached_property
     def _indices(self) -> dict[tuple[Kind, int, int, int | None], int]:
-        return {_key(self.node(i)): i for i in range(self.n_nodes)}
+        return {key_of(self.node(i)): i for i in range(self.n_nodes)}
 
     @cached_property
     def _names(self) -> dict[str, int]:
@@ -339,8 +305,3 @@ class AttributionGraph:
 ROWS = ("preactivations", "biases", "unselected", "unselected_absolute")
 TENSORS = ("features", "activations", *ROWS)
 VALUES = ("ids", "tokens", "n_layers", "targets", "fingerprint", "dictionary", "metadata")
-
-
-def _key(node: Node) -> tuple[Kind, int, int, int | None]:
-    """Two targets can lie at one place, two errors or tokens cannot."""
-    return node.kind, node.layer, node.position, node.latent

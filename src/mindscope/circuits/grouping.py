@@ -52,21 +52,21 @@ def group(
     Raises:
         DataError: `effects` has not a row for every feature that stays, or `alike` is not between 0 and 1.
     """
-    nodes = pruned.node_mask[: graph.n_features].nonzero()[:, 0]
-    if effects is not None and len(effects) != len(nodes):
-        raise DataError(f"effects has {len(effects)} rows for {len(nodes)} features that stay")
+    graph = pruned.graph(graph)
+    if effects is not None and len(effects) != graph.n_features:
+        raise DataError(f"effects has {len(effects)} rows for {graph.n_features} features that stay")
     if not 0 < alike <= 1:
         raise DataError(f"alike must be above 0 and at most 1, not {alike}")
-    if len(nodes) < 2:
+    if graph.n_features < 2:
         return ()
-    parts = [same_part(graph, pruned)]
+    parts = [same_part(graph)]
     if labels:
-        texts = [labels.get(graph.id(node), "") for node in nodes.tolist()]
+        texts = [labels.get(graph.id(node), "") for node in range(graph.n_features)]
         parts.append(torch.tensor([[float(a == b != "") for b in texts] for a in texts]))
     if effects is not None:
         unit = normalize(effects.float(), dim=1)
         parts.append((unit @ unit.T).clamp(0, 1))
-    positions = graph.positions[nodes]
+    positions = graph.features[:, 1]
     near = (positions[:, None] - positions).abs() <= distance
     likeness = torch.stack(parts).mean(0) * near
     apart = (1 - likeness).clamp(0, 1).fill_diagonal_(0).double().numpy()
@@ -75,34 +75,33 @@ def group(
     fits = _silhouettes(apart, clusters)
     groups: list[Supernode] = []
     for number in np.unique(clusters):
-        members = np.flatnonzero(clusters == number)
+        members = np.flatnonzero(clusters == number).tolist()
         if len(members) > 1:
-            inside = nodes[members].tolist()
-            name, score = _name(graph, inside, labels or {}), round(float(fits[members].mean()), 4)
-            groups.append(Supernode(name, tuple(map(graph.id, inside)), score))
+            name, score = _name(graph, members, labels or {}), round(float(fits[members].mean()), 4)
+            groups.append(Supernode(name, tuple(map(graph.id, members)), score))
     groups.sort(key=lambda one: -(one.score or 0.0))
     return tuple(_numbered(groups))
 
 
-def same_part(graph: AttributionGraph, pruned: Pruned) -> Float[Tensor, "kept kept"]:
-    """How alike the parts are that two kept features play, from 0 to 1: same inputs and same outputs.
+def same_part(graph: AttributionGraph) -> Float[Tensor, "features features"]:
+    """How alike the parts are that two features of a pruned graph play, from 0 to 1.
 
     The larger of two things: the mean of the cosine of their inputs' signed shares and of the cosine of what
     their outputs pass to the targets; and their mutual influence, the share of one's inputs that comes from
-    the other, directly or through others.
+    the other, directly or through other features.
     """
-    kept = pruned.node_mask[: graph.n_features].nonzero()[:, 0]
-    edges = graph.edges * pruned.edge_mask
-    sums = edges.abs().sum(1).clamp(min=1e-10)
-    through = flow(edges, graph.rows, graph.layers[graph.rows], output_weights(graph), sums)
-    shares = edges / sums[:, None]
-    inputs = normalize(shares[kept], dim=1)
-    outputs = normalize((shares * through[graph.rows][:, None])[:, kept].T, dim=1)
+    n = graph.n_features
+    sums = graph.magnitudes.clamp(min=1e-10)
+    start = output_weights(graph)
+    through = flow(graph.edges, graph.rows, graph.layers[graph.rows], start, sums)
+    shares = graph.edges / sums[:, None]
+    inputs = normalize(shares[:n], dim=1)
+    outputs = normalize((shares[:, :n] * through[graph.rows][:, None]).T, dim=1)
     alike = ((inputs @ inputs.T).clamp(0, 1) + (outputs @ outputs.T).clamp(0, 1)) / 2
-    # among kept features alone: Â is strictly triangular there, so that (1 - Â)^-1 sums all ways
-    between = shares[kept][:, kept].abs().double()
-    eye = torch.eye(len(kept), dtype=torch.float64)
-    mutual = torch.linalg.solve_triangular(eye - between, eye, upper=False, unitriangular=True) - eye
+    # features only read lower layers, so that Â is strictly triangular and (1 - Â)^-1 sums all ways
+    eye = torch.eye(n, dtype=torch.float64)
+    between = eye - shares[:n, :n].abs().double()
+    mutual = torch.linalg.solve_triangular(between, eye, upper=False, unitriangular=True) - eye
     return torch.maximum(alike, torch.maximum(mutual, mutual.T).float().clamp(0, 1))
 
 

@@ -53,8 +53,6 @@ def routes(graph: AttributionGraph, source: int, target: int, count: int = 10) -
         raise DataError("a way leads from a feature, an error or a token to a feature or a target")
     if count < 1:
         raise DataError(f"count must be at least 1, not {count}")
-    shares = graph.row_normalised().double()
-    row_of = {int(node): row for row, node in enumerate(graph.rows.tolist())}
     reached = torch.zeros(graph.n_sources, count, dtype=torch.float64)
     reached[source, 0] = 1.0
     came_from: dict[int, torch.Tensor] = {}
@@ -62,7 +60,9 @@ def routes(graph: AttributionGraph, source: int, target: int, count: int = 10) -
     above = (between > graph.layers[source]) & (between < graph.layers[target])
 
     def strongest(node: int) -> list[float]:
-        ways = (shares[row_of[node], :, None] * reached).reshape(-1)
+        row = graph.row_of[node]
+        shares = graph.edges[row].abs().double() / graph.magnitudes[row].double().clamp(min=1e-10)
+        ways = (shares[:, None] * reached).reshape(-1)
         best = ways.topk(min(count, len(ways)))
         came_from[node] = best.indices
         return best.values.tolist()
@@ -71,7 +71,7 @@ def routes(graph: AttributionGraph, source: int, target: int, count: int = 10) -
         values = strongest(node)
         reached[node, : len(values)] = torch.tensor(values, dtype=torch.float64)
     found = [
-        _route(graph, _walk(came_from, source, target, way, count), share, row_of)
+        _route(graph, _walk(came_from, source, target, way, count), share)
         for way, share in enumerate(strongest(target))
         if share > 0
     ]
@@ -92,8 +92,8 @@ def _walk(
     return tuple(reversed(nodes))
 
 
-def _route(graph: AttributionGraph, nodes: tuple[int, ...], share: float, row_of: dict[int, int]) -> Route:
+def _route(graph: AttributionGraph, nodes: tuple[int, ...], share: float) -> Route:
     sign = 1
     for source, target in pairwise(nodes):
-        sign *= -1 if graph.edges[row_of[target], source] < 0 else 1
+        sign *= -1 if graph.edges[graph.row_of[target], source] < 0 else 1
     return Route(nodes, share, sign)

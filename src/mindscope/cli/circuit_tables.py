@@ -76,16 +76,15 @@ def neighbours(
     graph: AttributionGraph, pruned: Pruned, index: int, labels: Mapping[str, str], count: int
 ) -> dict[str, list[dict[str, Any]]]:
     """The strongest edges into a node and out of it, in the whole graph, with their share of their target."""
-    shares = graph.row_normalised()
-    row_of = {node: row for row, node in enumerate(graph.rows.tolist())}
+    row_of = graph.row_of
 
     def listed(pairs: Sequence[tuple[int, int, int]]) -> list[dict[str, Any]]:
         strongest = sorted(pairs, key=lambda one: -abs(float(graph.edges[one[1], one[2]])))[:count]
         return [
-            {"weight": float(graph.edges[row, source]), "share": float(shares[row, source])}
+            {"weight": weight, "share": abs(weight) / float(graph.magnitudes[row])}
             | node_row(graph, pruned, other, labels)
             for other, row, source in strongest
-            if float(graph.edges[row, source]) != 0
+            if (weight := float(graph.edges[row, source])) != 0
         ]
 
     ins = [(s, row_of[index], s) for s in range(graph.n_sources)] if index in row_of else []

@@ -39,6 +39,8 @@ def test_adjacency_has_the_edges_at_their_nodes() -> None:
     assert torch.equal(square[28:, :28], graph.edges[12:])
     assert not square[12:28].any()
     assert not square[:, 28:].any()
+    some = torch.tensor([29, 3, 14, 27, 0])
+    assert torch.equal(graph.adjacency(some), square[some][:, some])
 
 
 def test_unselected_features_take_their_share_of_a_row() -> None:

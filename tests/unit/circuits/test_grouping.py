@@ -73,7 +73,7 @@ def test_features_that_feed_each_other_are_alike() -> None:
     edges[high, low], edges[high, graph.n_features + graph.n_errors] = 0.9, 0.1
     edges[12, high] = 1.0
     graph = replace(graph, edges=edges)
-    likeness = same_part(graph, prune(graph, 1.0, 1.0))
+    likeness = same_part(prune(graph, 1.0, 1.0).graph(graph))
     assert likeness.shape == (2, 2)
     assert likeness[0, 1] == pytest.approx(0.9, abs=1e-5)
 
