@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mindscope.errors import MindscopeError
 
 if TYPE_CHECKING:
+    from mindscope.circuits import AttributionGraph, trace
     from mindscope.dictionaries import Dictionary
     from mindscope.features import Direction
     from mindscope.models import Edit, Last, Mean, Model, Project, Raw, Read, Row, Sampling, load
@@ -28,6 +29,7 @@ _HOMES = {
     "features": ("Direction",),
     "personas": ("Trait", "PersonaVectors"),
     "dictionaries": ("Dictionary",),
+    "circuits": ("AttributionGraph", "trace"),
     "store": ("Run",),
 }
 
@@ -46,6 +48,8 @@ __all__ = [
     "Trait",
     "PersonaVectors",
     "Dictionary",
+    "AttributionGraph",
+    "trace",
     "Run",
     "MindscopeError",
 ]
