@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 import torch
 from jaxtyping import Int
 from torch import Tensor
+from torch.linalg import vector_norm
 
 from mindscope.circuits.graph import AttributionGraph
 from mindscope.circuits.replacement import Frozen, Replacement, Seeds
@@ -154,7 +155,7 @@ def _graph(
         ].cpu()
         biases[at] = block.bias[mine].cpu()
         left[at] = (features.sum(1) - kept.sum(1)).cpu()
-        left_absolute[at] = (features.abs().sum(1) - kept.abs().sum(1)).clamp(min=0).cpu()
+        left_absolute[at] = (vector_norm(features, 1, dim=1) - vector_norm(kept, 1, dim=1)).clamp(min=0).cpu()
     ids = frozen.held.row.ids
     return AttributionGraph(
         ids=ids,

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.models.frozen import FrozenPass
-from mindscope.models.linear import Anatomy
+from mindscope.models.linear import Anatomy, AttentionMaps
 from mindscope.models.norms import LinearNorm
 
 
@@ -55,27 +55,24 @@ class Passage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """One block, all linear.
+    """One block, all linear: attention adds to a stream x what `pattern` mixes of x @ value.T, @ output.
 
-    Norms' weights are folded into the matrices: v = scale_in * (x @ value.T) + value_bias is mixed by the
-    pattern, out = scale_out * (mixed @ output + output_bias) + out_bias.
+    Norms' weights are folded into the matrices, and their scales into the pattern: at query q and key k it is
+    the attention, times the scale of the norm behind attention at q, times that of the norm before it at k.
 
     Attributes:
         pattern: `[kv_heads, heads per kv_head, tokens, tokens]`.
         value: `[kv_heads * size, d_model]`.
         output: `[heads * size, d_model]`.
+        bias: what attention adds to a stream of zeros, for each token; zero where nothing has a bias.
         read: the way from the stream into the MLP.
         write: the way from the MLP into the stream.
     """
 
     pattern: Float[Tensor, "kv_heads group tokens tokens"]
     value: Float[Tensor, "values d_model"]
-    value_bias: Float[Tensor, "values"]
-    scale_in: Float[Tensor, "tokens"]
     output: Float[Tensor, "mixed d_model"]
-    output_bias: Float[Tensor, "d_model"]
-    scale_out: Float[Tensor, "tokens"]
-    out_bias: Float[Tensor, "d_model"] | float
+    bias: Float[Tensor, "tokens d_model"] | float
     read: Passage
     write: Passage
 
@@ -86,52 +83,37 @@ class Block:
         attention_by, mlp_by = anatomy.multipliers
         before = Passage.of(anatomy, held, f"attn_in.{layer}")
         behind = Passage.of(anatomy, held, f"attn_out_post.{layer}", attention_by)
-        pattern = held.attention[layer].pattern[0].float()
+        attention = held.attention[layer].pattern[0].float()
+        output = behind.linear(maps.output.weight.T).contiguous()
+        mixed = _mixed_bias(maps, before, attention) @ output + behind.linear(maps.output.bias)
+        bias = mixed * behind.scale[:, None] + behind.bias
         return cls(
-            pattern.unflatten(0, (maps.kv_heads, -1)),
+            (attention * behind.scale[:, None] * before.scale).unflatten(0, (maps.kv_heads, -1)),
             before.transposed(maps.value.weight),
-            maps.value.bias + maps.value.weight @ _vector(before, maps.value.weight),
-            before.scale,
-            behind.linear(maps.output.weight.T).contiguous(),
-            behind.linear(maps.output.bias),
-            behind.scale,
-            behind.bias,
+            output,
+            bias if bool(bias.any()) else 0.0,
             Passage.of(anatomy, held, f"mlp_in.{layer}"),
             Passage.of(anatomy, held, f"mlp_out_post.{layer}", mlp_by),
         )
 
     def mixed(
-        self, x: Float[Tensor, "*rows tokens d_model"], bias: Float[Tensor, "values"] | float = 0.0
+        self, x: Float[Tensor, "*rows tokens d_model"]
     ) -> Float[Tensor, "*rows kv_heads group tokens size"]:
-        """The values of the first tokens of the prompt as each head mixes them, with a bias to the values."""
+        """The values of the first tokens of the prompt as each head mixes them."""
         tokens, kv = x.shape[-2], len(self.pattern)
-        values = (x @ self.value.T) * self.scale_in[:tokens, None] + bias
-        values = values.unflatten(-1, (kv, 1, -1)).movedim(-4, -2)
+        values = (x @ self.value.T).unflatten(-1, (kv, 1, -1)).movedim(-4, -2)
         return self.pattern[:, :, :tokens, :tokens] @ values
 
-    def given(
-        self, mixed: Float[Tensor, "*rows kv_heads group tokens size"]
-    ) -> Float[Tensor, "*rows tokens d_model"]:
-        """What mixed values add to the stream."""
-        return (mixed.movedim(-2, -4).flatten(-3) @ self.output) * self.scale_out[: mixed.shape[-2], None]
-
     def attend(self, x: Float[Tensor, "*rows tokens d_model"]) -> Float[Tensor, "*rows tokens d_model"]:
-        """What attention adds to the stream, but for its constant."""
-        return self.given(self.mixed(x))
-
-    def constant(self) -> Float[Tensor, "tokens d_model"]:
-        """What attention adds to a stream of zeros."""
-        nothing = self.scale_in.new_zeros(len(self.scale_in), self.value.shape[1])
-        bias = self.output_bias * self.scale_out[:, None] + self.out_bias
-        return self.given(self.mixed(nothing, self.value_bias)) + bias
+        """What attention adds to the stream, but for its bias."""
+        return self.mixed(x).movedim(-2, -4).flatten(-3) @ self.output
 
     def taken(
         self, r: Float[Tensor, "rows tokens d_model"]
     ) -> Float[Tensor, "rows tokens kv_heads group size"]:
         """What gradients behind attention are at its mixed values, for the first tokens of the prompt."""
         n, p, d = r.shape
-        z = (r * self.scale_out[:p, None]).view(-1, d) @ self.output.T
-        return z.view(n, p, *self.pattern.shape[:2], -1)
+        return (r.view(-1, d) @ self.output.T).view(n, p, *self.pattern.shape[:2], -1)
 
     def attend_back(self, r: Float[Tensor, "rows tokens d_model"]) -> Float[Tensor, "rows tokens d_model"]:
         """What gradients behind attention are before it, for the first tokens of the prompt."""
@@ -141,9 +123,15 @@ class Block:
         pattern = self.pattern[:, :, :p, :p].reshape(kv, group * p, p)
         values = torch.bmm(pattern.transpose(1, 2), z).view(kv, p, n, -1)
         values = values.permute(2, 1, 0, 3).reshape(n * p, -1)
-        return (values @ self.value).view(n, p, d) * self.scale_in[:p, None]
+        return (values @ self.value).view(n, p, d)
 
 
-def _vector(passage: Passage, like: Tensor) -> Tensor:
-    """The passage's bias as a vector."""
-    return like.new_zeros(like.shape[1]) + passage.bias
+def _mixed_bias(
+    maps: AttentionMaps, before: Passage, pattern: Float[Tensor, "heads tokens tokens"]
+) -> Float[Tensor, "tokens mixed"]:
+    """The values of a stream of zeros, mixed."""
+    value = maps.value.bias
+    if before.norm is not None:
+        value = maps.value(before.norm.bias)
+    heads = value.view(maps.kv_heads, -1).repeat_interleave(maps.heads // maps.kv_heads, 0)
+    return (pattern.sum(2).T[:, :, None] * heads).flatten(1)

@@ -101,7 +101,9 @@ def fitted(dictionary: Dictionary, model: Model) -> tuple[list[int], list[str], 
 
 def _code(dictionary: Dictionary, index: int, x: Tensor, targets: list[int]) -> Code:
     """What coder `index` makes of the tokens it reads; keeps only the rows of active latents."""
-    coder = dictionary.coders[index].to(x.device, torch.float32)
+    coder = dictionary.coders[index]
+    if coder.W_enc.dtype != torch.float32 or coder.W_enc.device != x.device:
+        coder = coder.to(x.device, torch.float32)  # which checks all weights anew
     code: SparseCode = coder.encode(x, dictionary.activation, dictionary.k)
     tokens, latents, values = code.tokens, code.indices, code.values
     order = (tokens * coder.n_latents + latents).argsort()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -216,19 +215,14 @@ class Frozen:
                 x = x + write.linear(waiting.pop(layer)) * write.scale[:tokens, None]
         yield 2 * self.n_layers, x
 
-    def _entering(self, join: int) -> Tensor:
+    def _entering(self, join: int) -> Tensor | float:
         """Everything that enters the stream of the replacement."""
         if join == 0:
             return self.embeddings
         layer = (join - 1) // 2
         if join % 2:
-            return self.attention_biases[layer]
+            return self.blocks[layer].bias
         return self.written[layer].total() + self.errors[layer] + self.biases[layer]
-
-    @cached_property
-    def attention_biases(self) -> Float[Tensor, "layers tokens d_model"]:
-        """What attention adds to a stream of zeros."""
-        return torch.stack([block.constant() for block in self.blocks])
 
     @property
     def _starts(self) -> list[int]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.linalg import vector_norm
 
 from mindscope.circuits.replacement import Frozen
 from mindscope.circuits.sweep import Edges
@@ -32,9 +33,8 @@ class Rows:
             edges: of the rows.
         """
         self.blocks.append((which, edges))
-        self._total.append(
-            edges.features.abs().sum(1) + edges.errors.abs().sum((1, 2)) + edges.tokens.abs().sum(1)
-        )
+        parts = (edges.features, edges.errors.flatten(1), edges.tokens)
+        self._total.append(sum(vector_norm(part, 1, dim=1) for part in parts))
         self.traced[which[which >= 0]] = True
 
     def influence(self, weights: Float[Tensor, "targets"]) -> Float[Tensor, "features"]:

@@ -80,7 +80,7 @@ def sweep(
         if m:
             _contract(frozen, layer, now, features[:m])
             errors[:m, layer] = _dots(now, frozen.errors[layer])
-            bias[:m] += _dots(now, frozen.biases[layer]).sum(1)
+            bias[:m] += _dot(now, frozen.biases[layer])
             _send(frozen, layer, now, waiting)
         beside = frozen.reads[layer].back(waiting.pop(layer)) if layer in waiting else None
         if beside is not None and not frozen.parallel:
@@ -90,7 +90,8 @@ def sweep(
             now = r[:m]
             if watch is not None:
                 watch(layer, now)
-            bias[:m] += _dots(now, frozen.attention_biases[layer]).sum(1)
+            if isinstance(block.bias, Tensor):
+                bias[:m] += _dot(now, block.bias)
             now += block.attend_back(now)
         if beside is not None and frozen.parallel:
             r[: len(beside)] += beside
@@ -124,6 +125,11 @@ def _send(frozen: Frozen, layer: int, r: Tensor, waiting: dict[int, Tensor]) -> 
         if at in waiting:
             sent[: len(waiting[at])] += waiting[at]
         waiting[at] = sent
+
+
+def _dot(r: Float[Tensor, "rows tokens d"], vectors: Float[Tensor, "all d"]) -> Float[Tensor, "rows"]:
+    """Each row's gradient times vectors, over all tokens."""
+    return r.flatten(1) @ vectors[: r.shape[1]].flatten()
 
 
 def _dots(r: Float[Tensor, "rows tokens d"], vectors: Float[Tensor, "all d"]) -> Float[Tensor, "rows tokens"]:
