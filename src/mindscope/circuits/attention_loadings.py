@@ -60,7 +60,7 @@ class HeadLoadings:
         flat = self.loadings[edge].flatten()
         heads = self.loadings.shape[2]
         order = flat.abs().argsort(descending=True, stable=True)[:top].tolist()
-        return [(*divmod(at, heads), float(flat[at])) for at in order if flat[at] != 0]
+        return [(at // heads, at % heads, float(flat[at])) for at in order if flat[at] != 0]
 
     def to_json(self, top: int = 5) -> list[dict[str, Any]]:
         """For the metadata of a graph, and for its page: the strongest heads of each edge."""
@@ -107,7 +107,8 @@ def head_loadings(
         progress: called with (targets done, in all, what).
 
     Raises:
-        DataError: the graph is of another model or replacement, an edge is not in it, or `targets` are not its.
+        DataError: the graph is of another model or replacement, an edge is not in it, or `targets` are not
+            the graph's.
     """
     rows, sources = _chosen(graph, edges, into)
     frozen = refrozen(model, replacement, graph)

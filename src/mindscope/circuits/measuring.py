@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.circuits import targets
 from mindscope.circuits.graph import AttributionGraph
 from mindscope.circuits.replacement import Frozen
+from mindscope.circuits.retrace import aims_of
 from mindscope.circuits.targets import Wanted
-from mindscope.errors import DataError
 from mindscope.models import Model
 from mindscope.models.linear import anatomy
 
@@ -58,9 +56,7 @@ def gauges(model: Model, frozen: Frozen, graph: AttributionGraph, wanted: Wanted
     Raises:
         DataError: the graph does not say enough, or `wanted` finds other targets.
     """
-    aims = (wanted or _described(graph)).find(model, frozen)
-    if [(one.label, one.token) for one in aims.targets] != [(one.label, one.token) for one in graph.targets]:
-        raise DataError("the graph explains other targets: give targets= as the graph was traced with")
+    aims = aims_of(model, frozen, graph, wanted)
     seeds, last = aims.seeds, frozen.n_layers
     final = frozen.held.scales.get("final_norm")
     found = []
@@ -78,27 +74,3 @@ def gauges(model: Model, frozen: Frozen, graph: AttributionGraph, wanted: Wanted
 def gauge_addresses(gauges: Sequence[Gauge]) -> list[str]:
     """What has to be read."""
     return [*(one.address for one in gauges), *(["final_norm"] if any(one.scale for one in gauges) else [])]
-
-
-def _described(graph: AttributionGraph) -> Wanted:
-    """The targets that a graph says it has."""
-    tokens = [one.token for one in graph.targets if one.token is not None]
-    if len(tokens) == len(graph.targets):
-        return targets.tokens(*tokens)
-    return _of(graph.metadata.get("targets", {}))
-
-
-def _of(about: Mapping[str, Any]) -> Wanted:
-    match about.get("kind"):
-        case "difference":
-            return targets.difference(about["more"], about["less"])
-        case "feature":
-            return targets.feature(about["layer"], about["position"], about["latent"])
-        case "together":
-            return targets.together(*map(_of, about["targets"]))
-        case "tokens":
-            return targets.tokens(*about["tokens"])
-        case kind:
-            raise DataError(
-                f"the graph does not hold all of its targets ({kind}): give targets= as it was traced with"
-            )

@@ -54,8 +54,8 @@ def features_of(frozen: Frozen, graph: AttributionGraph) -> Int[Tensor, "feature
     if not bool((known[at] == number).all()):
         missing = int((known[at] != number).nonzero()[0, 0])
         raise DataError(
-            f"feature {graph.id(missing)} of the graph is not active in this model: it was traced with another "
-            "replacement or other settings"
+            f"feature {graph.id(missing)} of the graph is not active in this model: it was traced with "
+            "another replacement or other settings"
         )
     return at
 

@@ -15,6 +15,7 @@ from mindscope.circuits.outcomes import addresses_of, outcomes_of, told
 from mindscope.circuits.patching import Mode
 from mindscope.circuits.prediction import predicted_changes
 from mindscope.circuits.replacement import Replacement
+from mindscope.circuits.retrace import refrozen, require_same
 from mindscope.circuits.supernodes import Supernode
 from mindscope.circuits.swap import active, scaled
 from mindscope.circuits.targets import Wanted
@@ -121,15 +122,13 @@ def validate(
             are not the graph's.
     """
     _check(model, replacement, graph, factor)
-    row = Row(graph.ids, len(graph.ids))
     groups = _groups(graph, nodes)
     experiments = [dict.fromkeys(members, factor - 1) for _, members in groups]
     predicted = predicted_changes(graph, experiments, direct=mode == "constrained")
     chosen = _most_influential(graph, measured)
     rows = torch.cat([chosen, torch.arange(graph.n_features, len(graph.rows))])
-    constant = dict(graph.metadata.get("config", {})).get("constant", 1)
     with torch.inference_mode():
-        ends = gauges(model, replacement.freeze(model, row, constant=constant), graph, targets)
+        ends = gauges(model, refrozen(model, replacement, graph), graph, targets)
     moved, logits = _moved(model, replacement, graph, groups, chosen, ends, factor, mode, progress)
     pairs = [
         (number, at, float(predicted[number, at]), actual)
@@ -164,10 +163,7 @@ def validated(graph: AttributionGraph, validation: Validation) -> AttributionGra
 
 
 def _check(model: Model, replacement: Replacement, graph: AttributionGraph, factor: float) -> None:
-    if graph.fingerprint != model.fingerprint:
-        raise DataError(f"this graph is of another model than {model.name}: load the one it was traced on")
-    if graph.dictionary != replacement.digest:
-        raise DataError("this graph was traced with another replacement: use the same dictionary, or neurons")
+    require_same(model, replacement, graph)
     if factor == 1:
         raise DataError("a factor of 1 changes nothing: use 0 to turn features off")
     if not graph.n_features:

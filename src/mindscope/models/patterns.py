@@ -139,9 +139,7 @@ def recorded_attention(model: Core) -> Iterator[dict[int, Attended]]:
         output, pattern = call.computed()
         scaling, softcap = call.options.get("scaling"), call.options.get("softcap")
         scaling = call.query.shape[-1] ** -0.5 if scaling is None else scaling
-        seen[call.layer] = Attended(
-            call.query, call.key, call.value, pattern, scaling, softcap, call.mask
-        )
+        seen[call.layer] = Attended(call.query, call.key, call.value, pattern, scaling, softcap, call.mask)
         return output, pattern
 
     with attending(model, record):

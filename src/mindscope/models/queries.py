@@ -27,7 +27,7 @@ from mindscope.models.rewrite import rewritten
 from mindscope.models.rows import Row
 
 SAME = 1e-3
-"""How far the linear maps may be off the model's queries and keys, relative to the largest, before refusal."""
+"""How far the linear maps may be off the model's queries and keys, relative to the largest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,8 +95,8 @@ def head_reading(model: Core, held: FrozenPass, layer: int, head: int, query: in
     for one, other in zip(ours, own, strict=True):
         if not float((one - other).abs().max()) <= SAME * float(other.abs().max().clamp(min=1e-6)):
             raise ModelError(
-                f"queries and keys of layer {layer} of {model.name} are not linear once the norms' scales are "
-                f"held ({model.engine.arch.architecture}): their scores cannot be taken apart"
+                f"queries and keys of layer {layer} of {model.name} are not linear once the norms' scales "
+                f"are held ({model.engine.arch.architecture}): their scores cannot be taken apart"
             )
     visible = torch.ones(query + 1, dtype=torch.bool, device=x.device)
     if attended.mask is not None:
