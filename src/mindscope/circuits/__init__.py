@@ -1,6 +1,7 @@
 """Circuits: attribution graphs of what a model computes on one prompt, and interventions that check them."""
 
 from mindscope.circuits import targets
+from mindscope.circuits.attention import attended
 from mindscope.circuits.attention_loadings import HeadLoadings, head_loadings
 from mindscope.circuits.attention_scores import Pair, QKAttribution, qk_attribution
 from mindscope.circuits.attribution import TraceConfig, trace
@@ -41,6 +42,7 @@ __all__ = [
     "qk_attribution",
     "QKAttribution",
     "Pair",
+    "attended",
     "influence",
     "scores",
     "Scores",

@@ -168,8 +168,8 @@ def qk_attribution(
     prompt: AttributionGraph | Row | str,
     layer: int,
     head: int,
-    query: int,
-    key: int,
+    query: int = -1,
+    key: int | None = None,
     config: TraceConfig | None = None,
 ) -> QKAttribution:
     """Take apart the score with which a head looks from one token at another.
@@ -184,7 +184,7 @@ def qk_attribution(
         layer: of the head.
         head: which of the layer's query heads.
         query: the token that looks, from 0; negative from the end.
-        key: the token that is looked at.
+        key: the token that is looked at, likewise; None for the one that gets most of the attention.
         config: as for `trace`; a graph brings its own.
 
     Raises:
@@ -198,10 +198,11 @@ def qk_attribution(
     else:
         with torch.no_grad():
             frozen = replacement.freeze(model, row_of(model, prompt), constant=config.constant)
-    query, key = token_at(frozen, query), token_at(frozen, key)
-    if key > query:
+    query = token_at(frozen, query)
+    if key is not None and (key := token_at(frozen, key)) > query:
         raise DataError(f"token {query} cannot look at token {key}, which comes after it")
     reading = head_reading(model, frozen.held, layer, head, query)
+    key = int(reading.pattern.argmax()) if key is None else key
     if not bool(reading.visible[key]):
         raise DataError(
             f"token {query} cannot look at token {key} in layer {layer}: it lies outside the layer's window"

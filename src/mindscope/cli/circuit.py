@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mindscope.cli import circuit_change, circuit_export, circuit_show, options, output
+from mindscope.cli import circuit_change, circuit_export, circuit_heads, circuit_show, options, output
 from mindscope.cli.circuit_inputs import (
     GRAPH,
     DictionaryName,
@@ -37,6 +37,7 @@ app.command("prune")(circuit_show.prune)
 app.command("compare")(circuit_show.compare)
 app.command("intervene")(circuit_change.intervene)
 app.command("validate")(circuit_change.validate)
+app.command("heads")(circuit_heads.heads)
 app.command("export")(circuit_export.export_)
 
 
