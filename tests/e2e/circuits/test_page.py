@@ -17,19 +17,10 @@ from playwright.sync_api import Browser, Page, expect  # noqa: E402
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 KNOWN = {(1, 4): details()}
 CHECK = {"predicted": [1.0, -2.0, 0.5], "actual": [1.1, -1.5, -0.1], "r": 0.9, "sign_agreement": 2 / 3}
-HEADS = {
-    "scores": [
-        {
-            "layer": 1,
-            "head": 0,
-            "query": 2,
-            "key": 1,
-            "score": 3.0,
-            "pairs": [{"query": "a", "key": "b", "value": 2.5}],
-        }
-    ],
-    "loadings": [{"source": "0_7_1", "target": "1_4_2", "heads": [{"layer": 1, "head": 3, "value": 1.25}]}],
-}
+PAIRS = [{"query": "0_9_2", "key": "bias", "value": -2.5}]
+SCORE = {"layer": 1, "head": 0, "query": 2, "key": 1, "score": 3.0, "attention": 0.25, "pairs": PAIRS}
+LOADING = {"source": "0_7_1", "target": "1_4_2", "heads": [{"layer": 1, "head": 3, "value": 1.25}]}
+HEADS = {"scores": [SCORE], "loadings": [LOADING]}
 
 
 @pytest.fixture(scope="module")
@@ -304,6 +295,9 @@ def test_checks_and_heads_stand_below(page: Page):
     assert checked.locator(".dot.wrong").count() == 1
     heads = page.locator("#attention")
     expect(heads).to_contain_text("Why L1 head 0 looked from “is” (2)")
+    expect(heads).to_contain_text("score 3, 25 % of its attention")
+    expect(heads.get_by_role("row").filter(has_text="bias")).to_contain_text("−2.5")
+    expect(heads.get_by_role("button", name="L0 · 9")).to_be_visible()
     expect(heads.get_by_role("row").filter(has_text="L1 head 3")).to_contain_text("+1.25")
     heads.get_by_role("button", name="say a capital").click()
     assert address(page) == {"clickedId": "1_4_2"}

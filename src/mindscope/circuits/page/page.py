@@ -75,9 +75,8 @@ def graph_page(
             features which are not shown is left out.
         validation: predicted and actual changes of interventions, as they are or as `Validation.to_json` has
             them; by default what the graph's metadata has.
-        qk: what is known of attention heads: `scores`, a list of {layer, head, query, key (positions), score,
-            pairs: [{query, key, value}]}, and `loadings` as `HeadLoadings.to_json` has them; those of links
-            between nodes that are not shown are left out.
+        qk: what is known of attention heads: `scores`, a list of what `QKAttribution.to_json` has, and
+            `loadings`, what `HeadLoadings.to_json` has; loadings of links that are not shown are left out.
         title: at its head; the graph's prompt if left out.
 
     Raises:
@@ -87,6 +86,7 @@ def graph_page(
     view = View(tuple(supernodes), dict(labels or {}))
     document = graph_json(graph, pruned, slug=slug or "graph", view=view)
     validation = validation if validation is not None else graph.metadata.get("validation")
+    qk = qk if qk is not None else graph.metadata.get("attention")
     return public_page(document, details=details, validation=validation, qk=qk, title=title)
 
 

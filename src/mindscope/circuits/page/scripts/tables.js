@@ -94,11 +94,27 @@ function table(columns, rows, caption) {
 const headName = (one) => `L${one.layer} head ${one.head}`;
 const positionName = (at) => (typeof at === "number" ? `“${shown(tokens[at] ?? "")}” (${at})` : String(at));
 
+// A node by its id: what it is called, and a way to it. Other names, such as a bias, stay as they are.
+function nodeLink(id) {
+  const at = numberOf.get(id);
+  if (at === undefined) return String(id);
+  const node = nodes[at];
+  const name = node.kind === "target" ? targetName(node) : labelOf(node);
+  const onclick = () => click(id);
+  return element(
+    "button",
+    { type: "button", class: "entry", title: placeOf(node), onclick },
+    `${name} · ${whereOf(node)}`,
+  );
+}
+
 function scoreTables(scores) {
   return scores.map((one) => {
-    const rows = one.pairs.map((pair) => [pair.query, pair.key, pair.value]);
+    const rows = one.pairs.map((pair) => [nodeLink(pair.query), nodeLink(pair.key), pair.value]);
     const where = `from ${positionName(one.query)} to ${positionName(one.key)}`;
-    const caption = `Why ${headName(one)} looked ${where}: score ${number(one.score)}, the largest pairs.`;
+    const score = one.relative ? `${number(one.relative_score)} above the mean over keys` : number(one.score);
+    const given = Number.isFinite(one.attention) ? `, ${percent(one.attention)} of its attention` : "";
+    const caption = `Why ${headName(one)} looked ${where}: score ${score}${given}; the largest pairs.`;
     return table(["query side", "key side", "adds"], rows, caption);
   });
 }
@@ -110,13 +126,13 @@ function loadingTable(loadings) {
   const chosen = mine.length ? mine : loadings;
   const size = (edge) => Math.abs(edge.weight ?? edge.heads.reduce((sum, one) => sum + one.value, 0));
   const strongest = chosen.toSorted((one, other) => size(other) - size(one)).slice(0, LOADINGS);
-  const link = (id) => {
-    const node = nodes[numberOf.get(id)];
-    const name = node.kind === "target" ? targetName(node) : labelOf(node);
-    return element("button", { type: "button", class: "entry", onclick: () => click(id) }, name);
-  };
   const rows = strongest.flatMap((edge) =>
-    edge.heads.map((one, i) => [i ? "" : link(edge.source), i ? "" : link(edge.target), headName(one), one.value]),
+    edge.heads.map((one, i) => [
+      i ? "" : nodeLink(edge.source),
+      i ? "" : nodeLink(edge.target),
+      headName(one),
+      one.value,
+    ]),
   );
   const of = mine.length ? "each link of the focus" : "each link";
   const left = chosen.length > LOADINGS ? ` (the strongest ${LOADINGS} of ${count(chosen.length, "link")})` : "";
