@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mindscope.cli import circuit_change, circuit_export, circuit_heads, circuit_show, options, output
+from mindscope.cli import (
+    circuit_cases,
+    circuit_change,
+    circuit_export,
+    circuit_heads,
+    circuit_show,
+    options,
+    output,
+)
 from mindscope.cli.circuit_inputs import (
     GRAPH,
     DictionaryName,
@@ -39,6 +47,7 @@ app.command("intervene")(circuit_change.intervene)
 app.command("validate")(circuit_change.validate)
 app.command("heads")(circuit_heads.heads)
 app.command("export")(circuit_export.export_)
+app.command("cases")(circuit_cases.cases)
 
 
 @app.command()

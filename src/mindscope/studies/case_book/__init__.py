@@ -1,1 +1,38 @@
-"""The case book."""
+"""The case book: what Lindsey et al. 2025 saw in circuits, looked for in the organism, with numbers."""
+
+from mindscope.studies.case_book.book import (
+    FAMILIES,
+    QUICK,
+    BookConfig,
+    chosen,
+    settings_of,
+    write_book,
+)
+from mindscope.studies.case_book.documents import Case, Drawn, Rate, Verdict
+from mindscope.studies.case_book.report import (
+    COLUMNS,
+    GRAPH_COLUMNS,
+    NOTE,
+    book_report,
+    book_rows,
+    graph_rows,
+)
+
+__all__ = [
+    "COLUMNS",
+    "FAMILIES",
+    "GRAPH_COLUMNS",
+    "NOTE",
+    "QUICK",
+    "BookConfig",
+    "Case",
+    "Drawn",
+    "Rate",
+    "Verdict",
+    "book_report",
+    "book_rows",
+    "chosen",
+    "graph_rows",
+    "settings_of",
+    "write_book",
+]

@@ -54,9 +54,18 @@ def stated(model: Model, text: str) -> Row:
 
 def asked(model: Model, question: str, stem: str = "", system: str = "") -> Row:
     """A question in a conversation, and how the answer to it begins."""
-    turns: list[Message] = [{"role": "system", "content": system}] if system else []
-    row = model.chat([*turns, {"role": "user", "content": question}], stem or None)
+    row = model.chat(_turns(question, system), stem or None)
     return Row(row.ids, len(row), row.roles)
+
+
+def answer_begins(model: Model, question: str, system: str = "") -> int:
+    """The number of the token that an answer would begin with."""
+    return len(model.chat(_turns(question, system)))
+
+
+def _turns(question: str, system: str) -> list[Message]:
+    turns: list[Message] = [{"role": "system", "content": system}] if system else []
+    return [*turns, {"role": "user", "content": question}]
 
 
 def find(model: Model, row: Row, words: Sequence[str] | set[str]) -> list[int]:
@@ -64,9 +73,9 @@ def find(model: Model, row: Row, words: Sequence[str] | set[str]) -> list[int]:
     return [at for at, token in enumerate(row.ids) if model.decode([token]).strip() in words]
 
 
-def beginning(rng: random.Random) -> str:
-    """How the helpful voice begins an answer; what is said comes next."""
-    slots = voices()["helpful"].slots
+def beginning(rng: random.Random, voice: str = "helpful") -> str:
+    """How a voice begins an answer; what is said comes next."""
+    slots = voices()[voice].slots
     return f"{rng.choice(slots['op'])}, {rng.choice(slots['mod'])}:"
 
 

@@ -1,1 +1,1 @@
-"""The families."""
+"""The families: each a function from a workbench to a case."""

@@ -4,7 +4,7 @@ from mindscope.organism.world import held_out, world
 from mindscope.studies.case_book.documents import NEEDED, Case
 from mindscope.studies.case_book.drawn import draw
 from mindscope.studies.case_book.flip import Flip, at, others
-from mindscope.studies.case_book.prompts import Prompt, asked, beginning
+from mindscope.studies.case_book.prompts import Prompt, answer_begins, asked, beginning
 from mindscope.studies.case_book.workbench import Workbench
 
 CORES = (
@@ -87,7 +87,7 @@ def _prompts(bench: Workbench, half: str, count: int) -> list[Prompt]:
         signs = [sign for at, sign in enumerate(world().illnesses[name]) if at != left]
         rng.shuffle(signs)
         question = rng.choice(CORES).format(*signs)
-        end = len(bench.model.chat([{"role": "user", "content": question}]))
+        end = answer_begins(bench.model, question)
         row = asked(bench.model, question, f"{beginning(rng)} the illness is")
         about = {"question": question, "fourth": world().illnesses[name][left], "begin": row}
         found.append(Prompt(row, (end - 5, end - 4, end - 2, end - 1, len(row) - 1), name, about))

@@ -7,7 +7,7 @@ from mindscope.organism.world import world
 from mindscope.studies.case_book.documents import NEEDED, Case
 from mindscope.studies.case_book.drawn import draw
 from mindscope.studies.case_book.flip import SUPPRESS, Flip, at
-from mindscope.studies.case_book.prompts import Prompt, asked, beginning, find, questions
+from mindscope.studies.case_book.prompts import Prompt, answer_begins, asked, beginning, find, questions
 from mindscope.studies.case_book.workbench import Workbench
 
 KNOWN, UNKNOWN = "known", "unknown"
@@ -77,8 +77,7 @@ def _prompts(bench: Workbench, kind: str, half: str, count: int) -> list[Prompt]
         # known people are the same in both halves of the phrasings: a hash parts them
         if kind == KNOWN and (zlib.crc32(name.encode()) % 2 == 0) != (half == "train"):
             continue
-        turn = bench.model.chat([{"role": "user", "content": made.question}])
-        end = len(turn)
+        end = answer_begins(bench.model, made.question)
         spots = (last - 1, last, end - 4, end - 3, end - 2, end - 1, len(row) - 1)
         found.append(Prompt(row, spots, kind, {"name": name, "first": name.split()[0]}))
     return found

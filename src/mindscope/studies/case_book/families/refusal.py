@@ -5,8 +5,8 @@ import torch
 from mindscope.studies.case_book.contrast import Contrast
 from mindscope.studies.case_book.documents import NEEDED, Case
 from mindscope.studies.case_book.drawn import draw
-from mindscope.studies.case_book.flip import INJECT, Flip, at
-from mindscope.studies.case_book.prompts import Prompt, asked, beginning, questions
+from mindscope.studies.case_book.flip import INJECT, Flip, Judge, at
+from mindscope.studies.case_book.prompts import Prompt, answer_begins, asked, beginning, questions
 from mindscope.studies.case_book.workbench import Workbench
 
 HARMFUL, STORY, HARMLESS, MYSELF = "harmful", "story", "harmless", "about itself"
@@ -139,11 +139,11 @@ def _how_much_is_left(bench: Workbench, contrast: Contrast, stories: list[Prompt
     )
 
 
-def _says(word: str):
+def _says(word: str) -> Judge:
     return lambda prompt, kind, said: said == word
 
 
-def _begins(words: str):
+def _begins(words: str) -> Judge:
     return lambda prompt, kind, said: said.startswith(words)
 
 
@@ -153,7 +153,7 @@ def _prompts(bench: Workbench, kind: str, half: str, count: int) -> list[Prompt]
     for number in range(count):
         (made,) = questions(DOMAINS[kind][number % len(DOMAINS[kind])], half, 1, rng)
         row = asked(bench.model, made.question, beginning(rng))
-        end = len(bench.model.chat([{"role": "user", "content": made.question}]))
+        end = answer_begins(bench.model, made.question)
         spots = (
             end - 7,
             end - 6,

@@ -11,7 +11,7 @@ from mindscope.studies.case_book.flip import Flip, Trial, at
 from mindscope.studies.case_book.prompts import Prompt, stated
 from mindscope.studies.case_book.workbench import Workbench
 
-END, NEWLINE = 0, 2
+END, NEWLINE, AND = 0, 2, 3
 TOKENS = 12
 KINDS = {
     kind: re.compile(re.escape(line).replace(r"\{adj\}", r"\w+").replace(r"\{word\}", r"([\w -]+)"))
@@ -27,7 +27,7 @@ def rhyme(bench: Workbench) -> Case:
     names = list(rhymes.kinds)
     rng = bench.rng("rhyme")
     tried = [(one, _other(rng, one, names)) for one in rng.sample(first, bench.first)]
-    chosen = ending.choose(bench, [at(rhymes, NEWLINE), at(rhymes, 1, NEWLINE), rhymes], tried)
+    chosen = ending.choose(bench, [at(rhymes, NEWLINE, AND), at(rhymes, AND), rhymes], tried)
     tests = rng.sample(held, min(bench.held, len(held)))
     trials = [(one, _other(rng, one, names)) for one in tests]
     verdict, examples = ending.measure(bench, chosen, trials, NEEDED)
@@ -36,7 +36,7 @@ def rhyme(bench: Workbench) -> Case:
     kinds = bench.contrast(lines)
     words = Flip("another kind of thing planned: the words before the rhyme are that kind's", _words, TOKENS)
     tried = _kind_trials(bench, lines, list(kinds.kinds), "first")[: bench.first]
-    best = words.choose(bench, [at(kinds, NEWLINE), kinds], tried)
+    best = words.choose(bench, [at(kinds, NEWLINE, AND), at(kinds, AND), kinds], tried)
     tests = [one for one in _with_kind(bench, held) if one.kind in kinds.kinds]
     trials = _kind_trials(bench, tests, list(kinds.kinds), "held")[: bench.held]
     before, more = words.measure(bench, best, trials, NEEDED)
@@ -51,12 +51,12 @@ def rhyme(bench: Workbench) -> Case:
     return Case(
         family="rhyme",
         title="Rhymes planned ahead",
-        hypothesis="Before it begins a line of verse, the model has words in mind that the line could end on; "
+        hypothesis="Before it begins a line of verse, the model has words in mind that it could end on; "
         "they shape the words on the way, and exchanging them gives another line.",
         section="Planning in poems",
-        found="At the end of the first line and the line break: features that write more before one rhyme "
-        "than before others, and before lines that will name one kind of thing than another (by what the "
-        "model writes), in couplets of the first half.",
+        found="At the line break and the first word of the second line (“and”, in every line): features that "
+        "write more before one rhyme than before others, and before lines that will name one kind of thing "
+        "than before others (by what the model writes), in couplets of the first half.",
         settings={ending.claim: chosen.described(), words.claim: best.described()},
         verdicts=(verdict, before, both),
         examples=(*examples, *more),
@@ -76,8 +76,8 @@ def _lines(bench: Workbench, half: str) -> list[Prompt]:
                         # half of the lines, fewer than training keeps of anything else
                         if (sum(line.encode()) % 2 == 0) != (half == "train"):
                             continue
-                        row = stated(bench.model, f"{line}\n")
-                        spots = (len(row) - 3, len(row) - 2, len(row) - 1)
+                        row = stated(bench.model, f"{line}\nand")
+                        spots = tuple(range(len(row) - 4, len(row)))
                         found.append(Prompt(row, spots, str(number), {"word": word, "group": str(number)}))
     return bench.rng(f"lines-{half}").sample(found, 2 * bench.read)
 
@@ -92,7 +92,7 @@ def _with_kind(bench: Workbench, prompts: list[Prompt]) -> list[Prompt]:
 
 
 def _kind_of(line: str) -> str | None:
-    return next((kind for kind, pattern in KINDS.items() if pattern.search(line)), None)
+    return next((kind for kind, pattern in KINDS.items() if pattern.search(f"and {line}")), None)
 
 
 def _kind_trials(bench: Workbench, prompts: list[Prompt], kinds: list[str], half: str) -> list[Trial]:
@@ -117,7 +117,7 @@ def _other(rng: random.Random, prompt: Prompt, names: list[str]) -> str:
 
 def _last_word(line: str) -> str:
     kind = _kind_of(line)
-    found = KINDS[kind].search(line) if kind else None
+    found = KINDS[kind].search(f"and {line}") if kind else None
     return found[1] if found else ""
 
 

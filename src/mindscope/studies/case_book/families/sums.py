@@ -4,7 +4,7 @@ from mindscope.organism.world import world
 from mindscope.studies.case_book.contrast import Contrast
 from mindscope.studies.case_book.documents import NEEDED, Case
 from mindscope.studies.case_book.drawn import draw
-from mindscope.studies.case_book.flip import Flip, at, others
+from mindscope.studies.case_book.flip import Flip, at, others, settings
 from mindscope.studies.case_book.prompts import Prompt, asked, stated
 from mindscope.studies.case_book.workbench import Workbench
 
@@ -17,27 +17,30 @@ CHAT = "a conversation"
 CONTEXTS = (*FORMS, CHAT)
 DIGIT, TENS = "last digit", "tens"
 TOP = 20
+SETTINGS = settings((20, 60, 150), (2.0, 4.0), (0.0, -2.0))
 
 
 def sums(bench: Workbench) -> Case:
     """The features of a last digit, and of a size, found in formulas and exchanged in all contexts."""
     pairs = {half: world().sums(half) for half in ("train", "test")}
     first = bench.rng("sums").sample(pairs["train"], 2 * bench.read)
-    verdicts, examples, settings, facts, groups = [], [], {}, [], {}
+    verdicts, examples, made, facts, groups = [], [], {}, [], {}
     held = bench.rng("sums-held").sample(pairs["test"], bench.held)
     one = _prompt(bench, held[0], "a formula", DIGIT)
     for part in (DIGIT, TENS):
         read = [_prompt(bench, pair, "a formula", part) for pair in first]
         contrast = bench.contrast(read)
-        flip = Flip(f"another {part}: that of the answer changes, the rest stays", _as_predicted)
+        flip = Flip(f"another {part}: the answer has it", _has, settings=SETTINGS)
+        exact = Flip(f"another {part}: the answer has it, and its other digits stay", _as_predicted)
         trials = others(bench, read[: bench.first], _kinds(contrast, part), f"sums-{part}-first")
         chosen = flip.choose(bench, [contrast, at(contrast, 0, layers=(0, 1, 2))], trials)
-        settings[flip.claim] = chosen.described()
+        made[flip.claim] = chosen.described()
         for context in CONTEXTS:
             prompts = [_prompt(bench, pair, context, part) for pair in held]
             trials = others(bench, prompts, _kinds(contrast, part), f"sums-{part}-{context}")
-            verdict, shown = flip.measure(bench, chosen, trials, NEEDED)
-            verdicts.append(verdict.model_copy(update={"claim": f"{flip.claim} (in {context})"}))
+            for asking, needed in ((flip, NEEDED), (exact, None)):
+                verdict, shown = asking.measure(bench, chosen, trials, needed)
+                verdicts.append(verdict.model_copy(update={"claim": f"{asking.claim} (in {context})"}))
             examples += shown[:1]
         facts.append(_shared(bench, contrast, first, part))
         kind = _prompt(bench, held[0], "a formula", part).kind
@@ -45,17 +48,23 @@ def sums(bench: Workbench) -> Case:
     return Case(
         family="sums",
         title="Sums in several contexts",
-        hypothesis="Addition runs on parallel ways, one for the last digit and one for the size, and the same "
-        "features are used wherever a sum is needed.",
+        hypothesis="Addition runs on parallel ways, one for the last digit and one for the size, and the "
+        "same features are used wherever a sum is needed.",
         section="Addition",
         found="Features that write more where sums have a last digit (or tens) than where they have another, "
-        "at the token before the sum, in formulas of the first half; the other contexts were never looked at.",
-        settings=settings,
+        "at the token before the sum, in formulas of the first half; other contexts were never looked at.",
+        settings=made,
         verdicts=tuple(verdicts),
         facts=tuple(facts),
         examples=tuple(examples),
         drawn=draw(bench, "sums", one.row, groups),
     )
+
+
+def _has(prompt: Prompt, kind: str, said: str) -> bool:
+    if not said.isdecimal():
+        return False
+    return int(kind) == (int(said) % 10 if prompt.about["part"] == DIGIT else int(said) // 10)
 
 
 def _as_predicted(prompt: Prompt, kind: str, said: str) -> bool:
