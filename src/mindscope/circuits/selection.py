@@ -33,8 +33,8 @@ class Rows:
             edges: of the rows.
         """
         self.blocks.append((which, edges))
-        parts = (edges.features, edges.errors.flatten(1), edges.tokens)
-        self._total.append(sum(vector_norm(part, 1, dim=1) for part in parts))
+        others = vector_norm(edges.errors.flatten(1), 1, dim=1) + vector_norm(edges.tokens, 1, dim=1)
+        self._total.append(vector_norm(edges.features, 1, dim=1) + others)
         self.traced[which[which >= 0]] = True
 
     def influence(self, weights: Float[Tensor, "targets"]) -> Float[Tensor, "features"]:
