@@ -224,10 +224,8 @@ class AttributionGraph:
         tensors, edges, values = read_graph(path, TENSORS, VALUES, model.fingerprint if model else None)
         try:
             values["targets"] = tuple(Target(**one) for one in values["targets"])
-            values["ids"], values["tokens"] = (
-                tuple(map(int, values["ids"])),
-                tuple(map(str, values["tokens"])),
-            )
+            values["ids"] = tuple(map(int, values["ids"]))
+            values["tokens"] = tuple(map(str, values["tokens"]))
             values["n_layers"] = int(values["n_layers"])
             return cls(edges=edges, **tensors, **values)
         except (TypeError, ValueError, DataError) as error:
@@ -269,9 +267,8 @@ class AttributionGraph:
         inside = (layer >= 0) & (layer < self.n_layers) & (position >= 0) & (position < self.n_positions)
         if not (inside & (latent >= 0)).all():
             return "has a feature outside its layers and positions"
-        order = (
-            (layer * self.n_positions + position) * (int(latent.max()) + 1) + latent if len(layer) else layer
-        )
+        width = int(latent.max()) + 1 if len(latent) else 1
+        order = (layer * self.n_positions + position) * width + latent
         if not (order.diff() > 0).all():
             return "has features that repeat or are not sorted by (layer, position, latent)"
         return None
@@ -288,9 +285,8 @@ class AttributionGraph:
     def _wrong_edges(self) -> str | None:
         """An edge can only come from a lower layer (or a token), and from the same position or one before."""
         layers, positions = self.layers[: self.n_sources], self.positions[: self.n_sources]
-        for at in torch.arange(len(self.rows)).split(
-            256
-        ):  # the mask of all rows would be as large as the edges
+        # in parts, as the mask of all rows would be as large as the edges
+        for at in torch.arange(len(self.rows)).split(256):
             node = self.rows[at]
             wrong: Bool[Tensor, "some sources"] = (layers >= self.layers[node][:, None]) | (
                 positions > self.positions[node][:, None]
