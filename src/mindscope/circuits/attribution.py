@@ -14,6 +14,7 @@ from mindscope.circuits.selection import Rows, select
 from mindscope.circuits.sweep import sweep
 from mindscope.circuits.targets import Aims, Wanted, top_logits
 from mindscope.errors import DataError
+from mindscope.explain.tokens import written
 from mindscope.models import Model, Row
 
 Progress = Callable[[int, int, str], None]
@@ -76,7 +77,7 @@ def trace(
     """
     config, targets = config or TraceConfig(), targets or top_logits()
     row = row_of(model, prompt)
-    with torch.inference_mode():
+    with torch.no_grad():
         frozen = replacement.freeze(model, row, constant=config.constant)
         aims = targets.find(model, frozen)
         weights = torch.tensor([one.weight for one in aims.targets], device=model.device)
@@ -159,7 +160,7 @@ def _graph(
     ids = frozen.held.row.ids
     return AttributionGraph(
         ids=ids,
-        tokens=tuple(model.tokenizer.decode([one]) for one in ids),
+        tokens=tuple(written(model.tokenizer, ids)),
         n_layers=layers,
         features=frozen.features[chosen].cpu(),
         activations=frozen.activations[chosen].cpu(),

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -14,6 +15,8 @@ from mindscope.errors import DataError
 from mindscope.models import Model, Row
 from mindscope.models.frozen import FrozenPass
 
+SAMPLED = 65_536
+"""Numbers of a tensor that count in a digest."""
 READS, WRITES = ("mlp_in", "resid_mid"), ("mlp_out", "mlp_out_post")
 
 
@@ -26,13 +29,16 @@ class DictionaryReplacement:
 
     dictionary: Dictionary
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """A short name for the dictionary: of its wiring and its biases."""
+        """A short name for the dictionary: of its wiring, its biases, and a sample of its first weights."""
         digest = hashlib.blake2b(digest_size=16)
         dictionary = self.dictionary
         digest.update(repr((dictionary.wiring, dictionary.activation, dictionary.k)).encode())
-        digest.update(dictionary.b_dec.detach().float().cpu().contiguous().numpy().tobytes())
+        for tensor in (dictionary.b_dec, *dictionary.coders[0].tensors().values()):
+            flat = tensor.detach().flatten()
+            sample = flat[:: max(1, len(flat) // SAMPLED)].to("cpu", torch.bfloat16)
+            digest.update(sample.contiguous().view(torch.int16).numpy().tobytes())
         return digest.hexdigest()
 
     def access(self, model: Model) -> DictionaryAccess:

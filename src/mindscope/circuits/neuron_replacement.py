@@ -1,6 +1,7 @@
 """MLPs in their own neurons, so that any model has graphs without a dictionary."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
@@ -36,7 +37,7 @@ class NeuronReplacement:
         """See `Replacement.freeze`."""
         self._require(model)
         layers = range(model.n_layers)
-        maps = mlp_maps(model)
+        maps = self._maps
         more = [f"{name}.{layer}" for layer in layers for name in ("mlp_pre", "mlp_act")]
         more += [f"mlp_pre_linear.{layer}" for layer in layers if maps[layer].linear is not None]
         return local(
@@ -49,6 +50,10 @@ class NeuronReplacement:
             more=more,
             constant=constant,
         )
+
+    @cached_property
+    def _maps(self) -> tuple[MLPMaps, ...]:
+        return mlp_maps(self.model)
 
     def _require(self, model: Model) -> None:
         if model is not self.model:
