@@ -10,6 +10,7 @@ from torch import Tensor
 from mindscope.circuits.graph import Target
 from mindscope.circuits.replacement import Frozen, Seeds, through
 from mindscope.errors import DataError
+from mindscope.explain.tokens import written
 from mindscope.features import Direction
 from mindscope.models import Model
 
@@ -225,4 +226,4 @@ def _id(model: Model, token: int | str) -> int:
 
 
 def _text(model: Model, token: int) -> str:
-    return model.tokenizer.decode([token])
+    return written(model.tokenizer, [token])[0]
