@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mindscope.dictionaries import Dictionary
 from mindscope.models import Model
-from mindscope.models.linear import mlp_maps
+from mindscope.models.linear import MLPMaps
 
 
 @runtime_checkable
@@ -114,8 +114,7 @@ class NeuronAccess:
         ModelError: an MLP without neurons of its own, such as a mixture of experts.
     """
 
-    def __init__(self, model: Model):
-        maps = mlp_maps(model)
+    def __init__(self, model: Model, maps: Sequence[MLPMaps]):
         self._down = [one.down.weight.T for one in maps]
         self.reads = tuple(
             (f"mlp_pre.{layer}", f"mlp_act.{layer}") if one.linear is None else (f"mlp_act.{layer}",)

@@ -31,7 +31,7 @@ class NeuronReplacement:
     def access(self, model: Model) -> NeuronAccess:
         """See `Replacement.access`."""
         self._require(model)
-        return NeuronAccess(model)
+        return NeuronAccess(model, self._maps)
 
     def freeze(self, model: Model, row: Row, *, constant: int = 1) -> Frozen:
         """See `Replacement.freeze`."""
