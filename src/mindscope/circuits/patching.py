@@ -12,7 +12,7 @@ from mindscope.circuits.recording import Record, recorded
 from mindscope.circuits.replacement import Replacement
 from mindscope.errors import DataError
 from mindscope.models import Model, Row
-from mindscope.models.frozen_rows import frozen_rows
+from mindscope.models.frozen import frozen
 from mindscope.models.passes import Pass
 from mindscope.models.rewrite import Passing, rewritten
 
@@ -81,7 +81,7 @@ def intervened(
     with ExitStack() as stack:
         if record is not None:
             direct = len(held) == len(access.writes)
-            stack.enter_context(frozen_rows(model, record.held, norms=direct))
+            stack.enter_context(frozen(model, record.held, norms=direct))
         patch.passing = stack.enter_context(rewritten(model, patch.reading, writes, patch.rewrite))
         yield
 

@@ -9,8 +9,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from mindscope.circuits.access import Access, joined
 from mindscope.models import Model, Row
-from mindscope.models.frozen import freeze
-from mindscope.models.frozen_rows import Held
+from mindscope.models.frozen import Held, freeze
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,7 +5,7 @@ that function is ours for the length of a `with` block, so nothing needs to know
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -144,46 +144,3 @@ def recorded_attention(model: Core) -> Iterator[dict[int, Attended]]:
 
     with attending(model, record):
         yield seen
-
-
-@contextmanager
-def frozen_attention(
-    model: Core, patterns: Sequence[Float[Tensor, "heads columns keys"] | None]
-) -> Iterator[None]:
-    """Hold the patterns: in the block values are mixed as these say, whatever queries and keys would.
-
-    Args:
-        model: the model.
-        patterns: one a layer, of one row; None leaves a layer as it is. Every row of a pass in the block has
-            as many columns as the row they are of.
-
-    Raises:
-        ModelError: a pass of another length, or an architecture without transformers' attention interface.
-    """
-    if len(patterns) != model.n_layers:
-        raise ModelError(f"{len(patterns)} patterns for {model.n_layers} layers: give one a layer, or None")
-
-    def hold(call: Call) -> tuple[Tensor, Tensor | None]:
-        pattern = patterns[call.layer]
-        if pattern is None:
-            return call.computed()
-        columns, keys = call.query.shape[2], call.value.shape[2]
-        if pattern.shape[1:] != (columns, keys):
-            raise ModelError(
-                f"patterns of {pattern.shape[1]} tokens cannot be held in a pass of {keys} tokens: they "
-                "belong to one prompt"
-            )
-        return mixed(pattern.to(call.value), call.value).transpose(1, 2).contiguous(), pattern[None]
-
-    with attending(model, hold):
-        yield
-
-
-def mixed(
-    pattern: Float[Tensor, "heads columns keys"], value: Float[Tensor, "rows kv_heads keys size"]
-) -> Float[Tensor, "rows heads columns size"]:
-    """Values mixed by patterns; heads share values in groups."""
-    rows, groups, keys, size = value.shape
-    heads, columns = pattern.shape[:2]
-    shared = pattern.reshape(groups, -1, keys)
-    return (shared @ value).view(rows, heads, columns, size)

@@ -5,8 +5,7 @@ import torch
 from tiny_models import FAMILIES, build, hooks_on, rows
 
 from mindscope.models import Edit, Model, Raw, Read, Row, Sampling
-from mindscope.models.frozen import freeze, frozen
-from mindscope.models.frozen_rows import Held, frozen_rows
+from mindscope.models.frozen import Held, freeze, frozen
 
 NAMED = {family.name: family for family in FAMILIES}
 GIVEN = [*rows()[:4], rows()[1]]
@@ -32,7 +31,7 @@ def edits(model: Model) -> list[list[Edit]]:
 @pytest.mark.parametrize("norms", [True, False])
 def test_each_row_is_held_as_by_itself(model: Model, norms: bool):
     given, pushed = [row for row in GIVEN if len(row) > 1], edits(model)
-    with frozen_rows(model, held(model, given), norms=norms):
+    with frozen(model, held(model, given), norms=norms):
         together = model.read(given, READS, edits=pushed[: len(given)])
         logits = model.next_logits(given, edits=pushed[: len(given)])
     for number, row in enumerate(given):
@@ -54,10 +53,10 @@ def test_what_is_generated_from_held_prompts(model: Model, monkeypatch):
     reads = {"x": Read("resid_post.2", Raw("all")), "logits": Read("lm_head", Raw("all"))}
     kept = held(model, GIVEN)
     monkeypatch.setattr(type(model), "pass_tokens", 4 * len(GIVEN))
-    with frozen_rows(model, kept):
+    with frozen(model, kept):
         found = model.generate(GIVEN, sampling, edits=pushed, reads=reads)
     monkeypatch.undo()
-    with frozen_rows(model, kept):
+    with frozen(model, kept):
         again = model.read([one.row for one in found], reads, edits=pushed)
     for number, one in enumerate(found):
         for name in reads:
