@@ -17,6 +17,7 @@ from mindscope.errors import DataError
 if TYPE_CHECKING:
     from mindscope.dictionaries import Dictionary, TrainConfig
     from mindscope.dictionaries.corpus import Corpus
+    from mindscope.dictionaries.processes import Processes
     from mindscope.dictionaries.sources import Source
     from mindscope.models import Model
 
@@ -87,9 +88,10 @@ def train(
 ) -> None:
     """Train dictionaries, one a layer, on one pass over the model; stopped, the same command goes on."""
     from mindscope.dictionaries import TrainConfig, train
+    from mindscope.dictionaries.processes import launched, own_device
     from mindscope.store.files import read_json
 
-    loaded = load_model(model, dtype, device)
+    loaded = load_model(model, dtype, own_device(device))
     if config is not None:
         settings = configure(TrainConfig, **_object(read_json(config), config))
     else:
@@ -114,22 +116,30 @@ def train(
             checkpoint_every=checkpoint_every,
             seed=seed,
         )
-    source = _source(loaded, corpus, settings, context, skip_tokens)
     record = settings.model_dump(mode="json") | {"corpus": corpus, "context": context, "skip": skip_tokens}
-    with (
-        open_run(
-            run, kind="dictionary-train", config=record, fingerprint=loaded.fingerprint, seed=settings.seed
-        ) as opened,
-        output.progress() as report,
-    ):
-        if track is not None:
-            opened.track(track)
-        found = train(source, opened, settings, loaded.device, report)
-        last = {line["dictionary"]: line for line in opened.metrics()}
-        table = [
-            _facts(name, dictionary) | _measured(last.get(name, {})) for name, dictionary in found.items()
-        ]
-        opened.finish(dictionaries=table)
+    with launched() as together:
+        source = _source(loaded, corpus, settings, context, skip_tokens, together)
+        if not together.first:
+            train(source, run, settings, loaded.device, together=together)
+            return
+        with (
+            open_run(
+                run,
+                kind="dictionary-train",
+                config=record,
+                fingerprint=loaded.fingerprint,
+                seed=settings.seed,
+            ) as opened,
+            output.progress() as report,
+        ):
+            if track is not None:
+                opened.track(track)
+            found = train(source, opened, settings, loaded.device, report, together)
+            last = {line["dictionary"]: line for line in opened.metrics()}
+            table = [
+                _facts(name, dictionary) | _measured(last.get(name, {})) for name, dictionary in found.items()
+            ]
+            opened.finish(dictionaries=table)
     if json:
         output.print_json({"run": run, "dictionaries": table})
     else:
@@ -201,7 +211,9 @@ def _planned(
     ]
 
 
-def _source(model: Model, corpus: str, config: TrainConfig, context: int, skip: int) -> Source:
+def _source(
+    model: Model, corpus: str, config: TrainConfig, context: int, skip: int, together: Processes
+) -> Source:
     from mindscope.dictionaries.sources import INDEX, ModelSource, ShardSource
 
     if (Path(corpus) / INDEX).exists():
@@ -212,7 +224,7 @@ def _source(model: Model, corpus: str, config: TrainConfig, context: int, skip: 
             )
         return source
     names = dict.fromkeys(name for one in config.dictionaries for name in (*one.reads, *one.targets))
-    return ModelSource([model], tuple(names), corpus_of(model, corpus, context), skip=skip)
+    return ModelSource([model], tuple(names), corpus_of(model, corpus, context), skip=skip, together=together)
 
 
 def corpus_of(model: Model, corpus: str, context: int) -> Corpus:

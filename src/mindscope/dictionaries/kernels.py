@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mindscope.dictionaries.code import SparseCode
+from mindscope.dictionaries.processes import ALONE, Processes
 
 CHUNK_ELEMENTS = 2**22
 """The most pre-activations that are in memory at a time while active latents are chosen."""
@@ -71,23 +72,28 @@ class TopOfTokens:
 class TopOfBatch:
     """BatchTopK: the k * tokens largest of the batch, of them the positive ones.
 
-    `expected` is about what the smallest of them was so far; 0 where nothing is known.
+    `expected` is about what the smallest of them was so far; 0 where nothing is known. The batch is that of
+    all processes.
     """
 
     k: int
     expected: float = 0.0
     weights: Tensor | None = None
+    together: Processes = ALONE
 
     def choose(self, pieces: "Pieces", count: int) -> "Chosen":
-        wanted = self.k * count
+        wanted = self.k * count * self.together.count
         scores, latents, tokens = self._above(pieces, NEAR * self.expected)
-        if len(scores) < wanted and self.expected > 0:
+        every, own = self.together.joined(scores)
+        if len(every) < wanted and self.expected > 0:
             scores, latents, tokens = self._above(pieces, 0.0)
-        if len(scores) > wanted:
-            smallest = scores.kthvalue(len(scores) - wanted + 1).values
-            kept = scores > smallest
-            ties = (scores == smallest).nonzero().flatten()
+            every, own = self.together.joined(scores)
+        if len(every) > wanted:
+            smallest = every.kthvalue(len(every) - wanted + 1).values
+            kept = every > smallest
+            ties = (every == smallest).nonzero().flatten()
             kept[ties[: wanted - int(kept.sum())]] = True
+            kept = kept[own]
             scores, latents, tokens = scores[kept], latents[kept], tokens[kept]
         return latents, tokens, scores if self.weights is None else None
 

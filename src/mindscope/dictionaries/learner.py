@@ -9,6 +9,7 @@ from torch import Tensor
 from mindscope.dictionaries.config import DictionaryConfig
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.objective import Outcome, State, outcome
+from mindscope.dictionaries.processes import ALONE, Processes
 from mindscope.dictionaries.resampling import resample, token_losses
 from mindscope.dictionaries.scaling import Scaling, folded
 from mindscope.dictionaries.sites import Site
@@ -34,6 +35,7 @@ class Learner:
         seed: of the initial weights.
         bfloat16: whether matrix products are made in bfloat16.
         device: where it is trained.
+        together: the processes that train it; each steps with an equal share of every batch.
     """
 
     def __init__(
@@ -46,7 +48,9 @@ class Learner:
         seed: int = 0,
         bfloat16: bool = False,
         device: torch.device | str = "cpu",
+        together: Processes = ALONE,
     ):
+        self.together = together
         self.config, self.steps, self.seed, self.bfloat16 = config.resolved(steps), steps, seed, bfloat16
         self.device = torch.device(device)
         self.weights = Weights(self.config, reads, writes).to(self.device)
@@ -73,6 +77,7 @@ class Learner:
         if self.variance == 0:
             raise DataError(f"the activations that {self.config.name} is to write are all alike")
         self.weights.initialise(x, y, self.seed)
+        self._agree()
 
     def step(
         self, x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"] | None = None
@@ -84,8 +89,10 @@ class Learner:
         result = outcome(self.weights, x, target, self._state())
         self.optimizer.zero_grad()
         torch.stack([*result.terms.values()]).sum().backward()
+        for active in result.active:
+            self.together.sum(active)
         self._update()
-        self._count(result, len(x))
+        self._count(result, len(x) * self.together.count)
         self.step_number += 1
         return result
 
@@ -101,7 +108,13 @@ class Learner:
         drawn = resample(self.weights, self.optimizer, state.dead, x, target, losses, seed)
         for silent, dead in zip(self.silent, state.dead, strict=True):
             silent[dead & ~dead.all()] = 0
+        self._agree()
         return drawn
+
+    def _agree(self) -> None:
+        """All processes have the weights of the first, also where machines round differently."""
+        for parameter in self.weights.parameters():
+            self.together.same(parameter.data)
 
     def metrics(self, result: Outcome, x: Tensor, y: Tensor | None = None) -> dict[str, float]:
         """What a batch showed: loss terms, L0, explained variance, dead share."""
@@ -109,15 +122,17 @@ class Learner:
         target = (
             self.scaling.inputs(x.to(self.device)) if y is None else self.scaling.targets(y.to(self.device))
         )
-        spread = (target - target.mean(0)).square().sum()
+        together, tokens = self.together, len(x) * self.together.count
+        spread = together.sum((target - together.sum(target.sum(0)) / tokens).square().sum())
         dead = torch.cat([silent >= self.config.dead_tokens for silent in self.silent])
         found = {
-            "explained_variance": 1 - float(result.residual.square().sum() / spread),
-            "l0": sum(int(active.sum()) for active in result.active) / len(x),
+            "explained_variance": 1 - float(together.sum(result.residual.square().sum()) / spread),
+            "l0": sum(int(active.sum()) for active in result.active) / tokens,
             "dead": float(dead.float().mean()),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
         }
-        found |= {f"loss_{name}": float(term.detach()) for name, term in result.terms.items()}
+        terms = {name: together.sum(term.detach().clone()) for name, term in result.terms.items()}
+        found |= {f"loss_{name}": float(term) / together.count for name, term in terms.items()}
         if self.config.activation == "batchtopk":
             found["threshold"] = sum(self.thresholds) / len(self.thresholds)
         return found
@@ -167,10 +182,14 @@ class Learner:
         done = self.step_number / self.steps
         ramp = min(1.0, done / RELU_RAMP) if self.config.method == "relu" else done
         dead = [silent >= self.config.dead_tokens for silent in self.silent]
-        return State(ramp, self.variance, self.expected, dead, self.density, self.bfloat16)
+        return State(ramp, self.variance, self.expected, dead, self.density, self.bfloat16, self.together)
 
     @torch.no_grad()
     def _update(self) -> None:
+        if self.together.count > 1:
+            for parameter in self.weights.parameters():
+                if parameter.grad is not None:
+                    self.together.sum(parameter.grad).div_(self.together.count)
         parts = [part for part, _, _ in self.weights.coders()] if self.weights.unit_rows else []
         for part in parts:  # what would change a norm that is held anyway must not drive Adam
             rows, gradient = part["W_dec"], part["W_dec"].grad

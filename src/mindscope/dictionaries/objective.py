@@ -12,6 +12,7 @@ from mindscope.dictionaries import kernels
 from mindscope.dictionaries.code import SparseCode
 from mindscope.dictionaries.jumprelu import jumprelu
 from mindscope.dictionaries.kernels import Choice
+from mindscope.dictionaries.processes import ALONE, Processes
 from mindscope.dictionaries.weights import Weights
 
 SPARSE_BELOW = 1 / 16
@@ -46,6 +47,7 @@ class State:
         dead: per coder which latents AuxK is to revive.
         density: the share of active latents in the batch before.
         bfloat16: whether matrix products are made in bfloat16.
+        together: the processes that share the batch. The mean of their losses is that of the batch.
     """
 
     ramp: float
@@ -54,6 +56,7 @@ class State:
     dead: Sequence[Bool[Tensor, "latents"]]
     density: float
     bfloat16: bool
+    together: Processes = ALONE
 
 
 def outcome(
@@ -81,7 +84,7 @@ def _top(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
         choice: Choice = (
             kernels.TopOfTokens(config.k, scores)
             if config.method == "topk"
-            else kernels.TopOfBatch(config.k, state.expected[index], scores)
+            else kernels.TopOfBatch(config.k, state.expected[index], scores, state.together)
         )
         code = kernels.encode(
             x[:, inputs], part["W_enc"], part["b_enc"], choice, b_in=b_in, bfloat16=state.bfloat16
@@ -89,7 +92,7 @@ def _top(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
         active.append(_counts(code))
         chosen = code.values.detach()
         chosen = chosen if scores is None else chosen * scores[code.indices]
-        smallest.append(float(chosen.min()) if len(chosen) else 0.0)
+        smallest.append(_smallest(chosen, state.together))
         total = x.new_zeros(())
         for place, (added, rows) in enumerate(_grouped(code, part["W_dec"], config.group_ends)):
             total = total + kernels.decode(added, rows)
@@ -98,20 +101,18 @@ def _top(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
     residual = (y - nested[-1]).detach()
     terms = {"reconstruction": torch.stack(errors).sum() if len(errors) > 1 else errors[0]}
     if config.auxk > 0 and any(bool(dead.any()) for dead in state.dead):
-        terms["auxk"] = config.auxk * _auxk(weights, x, residual, state.dead, b_in)
+        terms["auxk"] = config.auxk * _auxk(weights, x, residual, state, b_in)
     return Outcome(terms, residual, active, smallest)
 
 
-def _auxk(
-    weights: Weights, x: Tensor, residual: Tensor, dead: Sequence[Tensor], b_in: Tensor | None
-) -> Tensor:
+def _auxk(weights: Weights, x: Tensor, residual: Tensor, state: State, b_in: Tensor | None) -> Tensor:
     """AuxK (arXiv 2406.04093, appendix A.2): the dead latents reconstruct what the living left over.
 
     The residual has b_dec taken off already, so the dead latents write without it. k_aux is half the width.
     """
     x = x if b_in is None else x - b_in
     guess = torch.zeros_like(residual)
-    for (part, inputs, outputs), silent in zip(weights.coders(), dead, strict=True):
+    for (part, inputs, outputs), silent in zip(weights.coders(), state.dead, strict=True):
         rows = silent.nonzero().flatten()
         if not len(rows):
             continue
@@ -120,8 +121,15 @@ def _auxk(
         best = preactivations.topk(k, dim=1, sorted=False)
         activations = torch.zeros_like(preactivations).scatter(1, best.indices, best.values.relu())
         guess = guess + placed(activations @ part["W_dec"][rows], outputs, weights.d_out)
-    spread = (residual - residual.mean(0)).square().sum()
+    mean = state.together.sum(residual.mean(0)) / state.together.count
+    spread = state.together.sum((residual - mean).square().sum()) / state.together.count
     return (residual - guess).square().sum() / spread
+
+
+def _smallest(chosen: Tensor, together: Processes) -> float:
+    """The smallest chosen score of all processes, 0 where nothing was chosen."""
+    least = together.least(float(chosen.min()) if len(chosen) else float("inf"))
+    return least if least < float("inf") else 0.0
 
 
 def _sparse_relu(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.dictionaries.corpus import Corpus
+from mindscope.dictionaries.processes import ALONE, Processes
 from mindscope.dictionaries.sites import Site
 from mindscope.errors import DataError
 from mindscope.models import Model, Raw, Read, Row
@@ -51,6 +52,7 @@ class ModelSource:
         where: which tokens of each row.
         skip: how many tokens to leave out at a row's beginning; 1 leaves out the attention sink that many
             models put on their first token.
+        together: the processes that share the reading; each is given the whole buffer.
 
     Raises:
         DataError: models with unlike tokenizers, or a name of a model that is not there.
@@ -65,7 +67,9 @@ class ModelSource:
         *,
         where: Where = "all",
         skip: int = 0,
+        together: Processes = ALONE,
     ):
+        self.together = together
         self.names, self.models, self.corpus, self.where, self.skip = (
             tuple(names),
             models,
@@ -102,7 +106,7 @@ class ModelSource:
                 self._go_to((epoch + 1, 0))
                 empty = True
                 continue
-            count = self._copy(rows, buffer[filled:])
+            count = self._shared(rows, buffer[filled:])
             empty = empty and not count
             filled += count
         return self._at or START
@@ -120,6 +124,17 @@ class ModelSource:
         epoch, at = self._at or START
         self._at = (epoch, at + len(rows))
         return rows
+
+    def _shared(self, rows: Sequence[Row], buffer: Tensor) -> int:
+        """As `_copy`, each process reading its share of the rows."""
+        if self.together.count == 1:
+            return self._copy(rows, buffer)
+        mine = rows[self.together.share(len(rows))]
+        own = buffer.new_empty(sum(map(len, mine)), buffer.shape[1])
+        every, _ = self.together.joined(own[: self._copy(mine, own) if mine else 0])
+        count = min(len(every), len(buffer))
+        buffer[:count] = every[:count]
+        return count
 
     def _copy(self, rows: Sequence[Row], buffer: Tensor) -> int:
         """Put the activations of rows into a buffer, as many as fit, and say how many."""

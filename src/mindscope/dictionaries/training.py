@@ -9,9 +9,11 @@ from torch import Tensor
 from mindscope.dictionaries.config import DictionaryConfig, TrainConfig
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.learner import Learner
+from mindscope.dictionaries.processes import ALONE, Processes
 from mindscope.dictionaries.sources import START, Source
 from mindscope.errors import DataError
 from mindscope.store import Run
+from mindscope.store.tensors import read_tensors
 
 CHECKPOINT = "checkpoint.safetensors"
 FIRST_LOOK = 2**15
@@ -21,10 +23,11 @@ Progress = Callable[[int, int, str], None]
 
 def train(
     source: Source,
-    run: Run,
+    run: Run | Path,
     config: TrainConfig,
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
+    together: Processes = ALONE,
 ) -> dict[str, Dictionary]:
     """Train, going on from the run's last checkpoint; leaves `NAME.safetensors` (a CLT: folder `NAME`).
 
@@ -34,24 +37,42 @@ def train(
 
     Args:
         source: of activations; it must have every address that a dictionary reads or writes.
-        run: the folder. Every `log_every` steps a line a dictionary goes to `metrics.jsonl`.
+        run: the folder. Every `log_every` steps a line a dictionary goes to `metrics.jsonl`. Of several
+            processes the first holds the run, the others give its path.
         config: what to train.
         device: where the dictionaries are trained; the buffer stays in the host's memory.
         progress: called with (steps done, steps, label).
+        together: the processes that share every batch, each in a call of its own: `processes.launched()`.
+            They end with what one process would end with, but for the order of sums.
 
     Raises:
-        DataError: an address is not in the source, the source is empty, activations or weights are no longer
-            finite, or every latent of a dictionary died.
+        DataError: the processes cannot share a batch equally, an address is not in the source, the source is
+            empty, activations or weights are no longer finite, or every latent of a dictionary died.
     """
     names = [one.name for one in config.dictionaries]
-    if not all(_place(run, config, name).exists() for name in names):
-        _Training(source, run, config, device).go(progress or (lambda done, total, label: None))
-    return {name: Dictionary.load(_place(run, config, name)) for name in names}
+    if config.batch_tokens % together.count:
+        raise DataError(f"{together.count} processes cannot share {config.batch_tokens} tokens equally")
+    folder = run.path if isinstance(run, Run) else run
+    if not all(_place(folder, config, name).exists() for name in names):
+        training = _Training(source, run, config, device, together)
+        training.go(progress or (lambda done, total, label: None))
+    together.wait()
+    return {name: Dictionary.load(_place(folder, config, name)) for name in names}
 
 
 class _Training:
-    def __init__(self, source: Source, run: Run, config: TrainConfig, device: torch.device | str):
-        self.source, self.run, self.config = source, run, config
+    def __init__(
+        self,
+        source: Source,
+        run: Run | Path,
+        config: TrainConfig,
+        device: torch.device | str,
+        together: Processes,
+    ):
+        self.source, self.config, self.together = source, config, together
+        self.folder = run.path if isinstance(run, Run) else run
+        self.run = run if isinstance(run, Run) else None
+        """The first process's; the others write nothing."""
         self.columns = [_Columns(source, one) for one in config.dictionaries]
         self.learners = [
             Learner(
@@ -62,6 +83,7 @@ class _Training:
                 seed=config.seed + index,
                 bfloat16=config.precision == "bfloat16",
                 device=device,
+                together=together,
             )
             for index, (one, columns) in enumerate(zip(config.dictionaries, self.columns, strict=True))
         ]
@@ -72,8 +94,10 @@ class _Training:
         """The buffer that is in memory, where in the source it begins, and where the next one does."""
 
     def go(self, progress: Progress) -> None:
-        if self.run.has(CHECKPOINT):
-            self._restore(self.run.load_tensors(CHECKPOINT))
+        checkpoint = self.folder / CHECKPOINT
+        if checkpoint.exists():
+            self._restore(read_tensors(checkpoint)[0])
+        self.together.wait()  # before the first writes another
         for batch in self._batches():
             for learner, columns, one in zip(
                 self.learners, self.columns, self.config.dictionaries, strict=True
@@ -83,23 +107,31 @@ class _Training:
                 if (self.step + 1) % self.config.log_every == 0 or self.step + 1 == self.config.steps:
                     measured = learner.metrics(result, x, y)
                     _refuse_diverged(one, measured)
-                    self.run.log(step=self.step + 1, dictionary=one.name, **measured)
+                    self._log(step=self.step + 1, dictionary=one.name, **measured)
             self.step += 1
             self._resample()
             progress(self.step, self.config.steps, "training")
-            if self.step % self.config.checkpoint_every == 0 and self.step < self.config.steps:
+            due = self.step % self.config.checkpoint_every == 0 and self.step < self.config.steps
+            if due and self.run is not None:
                 self.run.save_tensors(CHECKPOINT, self._tensors())
         for learner, one in zip(self.learners, self.config.dictionaries, strict=True):
             about = {"training": one.model_dump(mode="json"), "run": _shared(self.config)}
-            learner.finish(about).save(_place(self.run, self.config, one.name))
-        (self.run.path / CHECKPOINT).unlink(missing_ok=True)  # three times the weights, and of no more use
+            finished = learner.finish(about)
+            if self.run is not None:
+                finished.save(_place(self.folder, self.config, one.name))
+        if self.run is not None:
+            checkpoint.unlink(missing_ok=True)  # three times the weights, and of no more use
+
+    def _log(self, **line: float | int | str) -> None:
+        if self.run is not None:
+            self.run.log(**line)
 
     def _resample(self) -> None:
         """Dead latents of the dictionaries whose turn it is, out of the buffer that is in memory."""
         for learner, columns, one in zip(self.learners, self.columns, self.config.dictionaries, strict=True):
             if self.step in one.resample:
                 drawn = learner.resample(*columns.of(self.buffer))
-                self.run.log(step=self.step, dictionary=one.name, resampled=drawn)
+                self._log(step=self.step, dictionary=one.name, resampled=drawn)
 
     def _batches(self) -> Iterator[Tensor]:
         """Batches from the present step on."""
@@ -111,7 +143,7 @@ class _Training:
             draw = torch.Generator().manual_seed(_seed(self.config.seed, block))
             order = torch.randperm(len(self.buffer), generator=draw)
             for number in range(at, min(each, self.config.steps - block * each)):
-                yield self.buffer[order[number * size : (number + 1) * size]]
+                yield self.buffer[order[number * size : (number + 1) * size][self.together.share(size)]]
 
     def _fill(self, block: int) -> None:
         self.begins = self.ends
@@ -168,9 +200,9 @@ def _joined(batch: Tensor, columns: list[slice]) -> Tensor:
     return torch.cat([batch[:, at] for at in columns], dim=1) if len(columns) > 1 else batch[:, columns[0]]
 
 
-def _place(run: Run, config: TrainConfig, name: str) -> Path:
+def _place(folder: Path, config: TrainConfig, name: str) -> Path:
     kind = next(one.kind for one in config.dictionaries if one.name == name)
-    return run.path / (name if kind == "clt" else f"{name}.safetensors")
+    return folder / (name if kind == "clt" else f"{name}.safetensors")
 
 
 def _shared(config: TrainConfig) -> dict[str, object]:
