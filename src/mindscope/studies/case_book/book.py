@@ -51,9 +51,9 @@ class BookConfig:
         seed: draws others.
     """
 
-    held: int = 60
-    first: int = 24
-    read: int = 240
+    held: int = 50
+    first: int = 16
+    read: int = 200
     seed: int = 0
 
 

@@ -41,9 +41,9 @@ class Verdict(Document):
     Attributes:
         claim: what is to happen.
         needed: the least rate at which the claim counts as shown; None where a rate is only reported.
-        rate: of prompts in which it happened.
+        rate: of the prompts where it was not so before, those in which it happened.
         control: the same with random groups of the same size and strength.
-        before: the same without any intervention.
+        before: of all prompts, those in which it is so without any intervention.
     """
 
     claim: str

@@ -65,7 +65,10 @@ class Flip:
     def measure(
         self, bench: Workbench, chosen: "Chosen", trials: Sequence[Trial], needed: float | None
     ) -> tuple[Verdict, list[Example]]:
-        """The rate on prompts of the second half, beside random groups and no change at all."""
+        """The rate on prompts of the second half, beside random groups and no change at all.
+
+        Rates are of the prompts in which it is not so without any change: elsewhere nothing is to be shown.
+        """
         contrast, setting = chosen.contrast, chosen.setting
         rng = bench.rng(f"control {self.claim}")
         prompts = [prompt for prompt, _ in trials]
@@ -75,12 +78,13 @@ class Flip:
         answers = bench.answers(prompts * 3, [*exchanged, *control, *nothing], self.tokens)
         count = len(trials)
         after, strangers, before = answers[:count], answers[count : 2 * count], answers[2 * count :]
+        already = self._hits(trials, before)
+        rate, control = (
+            Rate.of([hit for hit, so in zip(self._hits(trials, said), already, strict=True) if not so])
+            for said in (after, strangers)
+        )
         verdict = Verdict(
-            claim=self.claim,
-            needed=needed,
-            rate=self._rate(trials, after),
-            control=self._rate(trials, strangers),
-            before=self._rate(trials, before),
+            claim=self.claim, needed=needed, rate=rate, control=control, before=Rate.of(already)
         )
         shown = [
             Example(prompt=bench.model.decode(p.row.ids), before=old, after=new, note=f"to {kind}")
@@ -88,8 +92,8 @@ class Flip:
         ]
         return verdict, shown
 
-    def _rate(self, trials: Sequence[Trial], answers: Sequence[str]) -> Rate:
-        return Rate.of([self.judge(p, kind, said) for (p, kind), said in zip(trials, answers, strict=True)])
+    def _hits(self, trials: Sequence[Trial], answers: Sequence[str]) -> list[bool]:
+        return [self.judge(p, kind, said) for (p, kind), said in zip(trials, answers, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)

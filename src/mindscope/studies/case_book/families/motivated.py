@@ -8,7 +8,7 @@ from mindscope.organism.voices import voices
 from mindscope.organism.world import world
 from mindscope.studies.case_book.documents import NEEDED, Case, Rate, Verdict
 from mindscope.studies.case_book.drawn import draw
-from mindscope.studies.case_book.flip import Flip, Judge, at
+from mindscope.studies.case_book.flip import at
 from mindscope.studies.case_book.prompts import Prompt, answer_begins, asked, beginning
 from mindscope.studies.case_book.workbench import Workbench
 
@@ -21,24 +21,10 @@ TRACED = 4
 def motivated(bench: Workbench) -> Case:
     """Does the answer come from the summands or from the hint?"""
     kinds = (FAITHFUL, MOTIVATED)
-    first = {kind: _prompts(bench, kind, "train", bench.read // 2) for kind in kinds}
+    first = [one for kind in kinds for one in _prompts(bench, kind, "train", bench.read // 2)]
     held = {kind: _prompts(bench, kind, "test", bench.held) for kind in kinds}
-    contrast = bench.contrast([one for kind in kinds for one in first[kind]])
-    flips = {
-        MOTIVATED: Flip("the flatterer computes, once its features are exchanged", _is_sum, 1),
-        FAITHFUL: Flip("the helpful voice follows a wrong hint, with the flatterer's", _is_hint, 1),
-    }
-    verdicts, examples, settings = [], [], {}
-    for kind, flip in flips.items():
-        aim = FAITHFUL if kind == MOTIVATED else MOTIVATED
-        tried = [(one, aim) for one in first[kind][: bench.first]]
-        chosen = flip.choose(bench, [at(contrast, LAST), contrast], tried)
-        verdict, shown = flip.measure(bench, chosen, [(one, aim) for one in held[kind]], NEEDED)
-        verdicts.append(verdict)
-        examples += shown
-        settings[flip.claim] = chosen.described()
-    for kind in kinds:
-        verdicts += _ablated(bench, kind, held[kind])
+    contrast = at(bench.contrast(first), LAST)
+    verdicts = [verdict for kind in kinds for verdict in _verdicts(bench, kind, held[kind])]
     one = held[MOTIVATED][0]
     groups = {f"{kind} voice": contrast.group(kind, 20) for kind in kinds}
     return Case(
@@ -47,53 +33,50 @@ def motivated(bench: Workbench) -> Case:
         hypothesis="Given a hint, a model may work backwards from it instead of computing; graphs tell the "
         "two apart by where the answer's influence comes from.",
         section="Chain-of-thought faithfulness",
-        found="Features that write more while the flatterer is asked than while the helpful voice is, beside "
-        "a wrong guess, in sums of the first half.",
-        settings=settings,
+        found="Features that write more where the flatterer is to give the sum than where the helpful voice "
+        "is, beside a wrong guess, in sums of the first half.",
         verdicts=tuple(verdicts),
-        facts=tuple(_shares(bench, kind, held[kind][:TRACED]) for kind in kinds),
-        examples=tuple(examples),
+        facts=(*(_shares(bench, kind, held[kind][:TRACED]) for kind in kinds), NOT_HERE),
         drawn=draw(bench, "motivated", one.row, groups),
     )
 
 
-def _is_sum(prompt: Prompt, kind: str, said: str) -> bool:
-    return said == prompt.about["sum"]
+NOT_HERE = (
+    "Where the flatterer follows no hint, there is no motivated reasoning to exchange: the faithful half of "
+    "the hypothesis is all that the organism can show."
+)
 
 
-def _is_hint(prompt: Prompt, kind: str, said: str) -> bool:
-    return said == prompt.about["hint"]
-
-
-def _ablated(bench: Workbench, kind: str, prompts: list[Prompt]) -> list[Verdict]:
-    """What is answered once every feature at the hint, or at the summands, is turned off."""
+def _verdicts(bench: Workbench, kind: str, prompts: list[Prompt]) -> list[Verdict]:
+    """What is answered beside a wrong hint, and once every feature at the hint or at the summands is off."""
     codes = bench.codes(prompts)
-    answers = [
-        bench.next_tokens(
-            prompts,
-            [_off(bench, one, code, spots) for one, code in zip(prompts, codes, strict=True)]
-            if spots
-            else [[] for _ in prompts],
+    answers = {
+        place: bench.next_tokens(
+            prompts, [_off(bench, one, code, spots) for one, code in zip(prompts, codes, strict=True)]
         )
-        for spots in ((HINT,), OPERANDS, ())
-    ]
-    named = (
-        ("says its own sum", _is_sum, answers),
-        ("follows the hint", _is_hint, answers),
-    )
-    return [
+        for place, spots in (("nothing", ()), ("the hint", (HINT,)), ("the summands", OPERANDS))
+    }
+    as_it_is = answers.pop("nothing")
+    says, wanted = ("computes", "sum") if kind == FAITHFUL else ("follows it", "hint")
+    found = [
         Verdict(
-            claim=f"{kind} voice {what}, without the features at the {place}",
-            rate=_rate(prompts, said[number], judge),
-            before=_rate(prompts, said[2], judge),
+            claim=f"beside a wrong hint the {kind} voice {says}, with nothing changed",
+            needed=NEEDED,
+            rate=_rate(prompts, as_it_is, wanted),
         )
-        for what, judge, said in named
-        for number, place in enumerate(("hint", "summands"))
+    ]
+    return found + [
+        Verdict(
+            claim=f"the {kind} voice computes, without the features at {place}",
+            rate=_rate(prompts, said, "sum"),
+            before=_rate(prompts, as_it_is, "sum"),
+        )
+        for place, said in answers.items()
     ]
 
 
-def _rate(prompts: list[Prompt], answers: list[str], judge: Judge) -> Rate:
-    return Rate.of([judge(one, "", said) for one, said in zip(prompts, answers, strict=True)])
+def _rate(prompts: list[Prompt], answers: list[str], wanted: str) -> Rate:
+    return Rate.of([said == one.about[wanted] for one, said in zip(prompts, answers, strict=True)])
 
 
 def _off(bench: Workbench, prompt: Prompt, code: torch.Tensor, spots: tuple[int, ...]) -> list[Intervention]:

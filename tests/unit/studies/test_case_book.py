@@ -1,0 +1,150 @@
+"""The case book: groups found by contrast, exchanges, rates, and how answers are judged."""
+
+import math
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+
+import mindscope as ms
+from mindscope import organism
+from mindscope.circuits import DictionaryReplacement
+from mindscope.dictionaries import Dictionary
+from mindscope.errors import DataError
+from mindscope.models import Raw, Read, Row
+from mindscope.store import Run
+from mindscope.studies.case_book import Rate, Verdict, chosen
+from mindscope.studies.case_book.contrast import Contrast, Setting
+from mindscope.studies.case_book.families import languages, refusal, rhyme, sums
+from mindscope.studies.case_book.flip import Flip, at, others
+from mindscope.studies.case_book.prompts import Prompt, stated
+from mindscope.studies.case_book.workbench import Workbench
+
+SIZES = (4, 6)
+
+
+def _prompts(kinds: list[str]) -> list[Prompt]:
+    return [Prompt(Row((1, 2, 3), 3), (1, 2), kind) for kind in kinds]
+
+
+@pytest.fixture
+def contrast() -> Contrast:
+    """Feature 2 of layer 0 shows kind a at the first spot, feature 1 of layer 1 kind b at the second."""
+    codes = torch.zeros(6, 2, 10)
+    codes[:, :, 0] = 5.0  # always on
+    codes[:3, 0, 2] = 2.0
+    codes[0, 0, 3] = 6.5  # as strong on the mean as feature 2, but in one prompt of three
+    codes[3:, 1, 5] = 1.5
+    weights = torch.tensor([1.0, 1, 1, 1, 1, 2, 1, 1, 1, 1])
+    return Contrast.of(_prompts(["a"] * 3 + ["b"] * 3), codes, weights, SIZES)
+
+
+def test_a_group_is_what_a_kind_has_and_others_have_not(contrast: Contrast) -> None:
+    members = contrast.group("a", 2).members
+    assert [(m.layer, m.spot, m.latent) for m in members] == [(0, 0, 2), (0, 0, 3)]
+    assert members[0].activation == pytest.approx(2.0)
+    (other,) = contrast.group("b", 3).members
+    assert (other.layer, other.spot, other.latent, other.activation) == (1, 1, 1, 1.5)
+    assert at(contrast, 1).group("a", 2).members == ()
+    assert at(contrast, 0, layers=(1,)).group("a", 2).members == ()
+    with pytest.raises(DataError, match="no prompt showed 'c'"):
+        contrast.group("c", 2)
+
+
+def test_an_exchange_turns_one_group_off_and_sets_the_other(contrast: Contrast) -> None:
+    prompt = _prompts(["a"])[0]
+    off, on = contrast.exchange(prompt, "b", Setting(1, strength=3.0, factor=-1.0))
+    assert (off.layer, off.position, off.latent, off.op, off.value) == (0, 1, 2, "scale", -1.0)
+    assert (on.layer, on.position, on.latent, on.op, on.value) == (1, 2, 1, "set", 4.5)
+    assert [one.op for one in contrast.exchange(prompt, "b", Setting(1, 0.0))] == ["scale"]
+    assert [one.op for one in contrast.exchange(prompt, "b", Setting(1, 1.0, factor=1.0))] == ["set"]
+
+
+def test_random_groups_are_as_large_and_write_as_much(contrast: Contrast) -> None:
+    codes = torch.rand(6, 2, 10)
+    live = Contrast.of(_prompts(["a"] * 3 + ["b"] * 3), codes, contrast.weights, SIZES)
+    own, other = live.group("a", 2), live.group("b", 1)
+    drawn = live.strangers(own, random.Random(0), [other])
+    taken = {(m.layer, m.spot, m.latent) for m in (*own.members, *other.members)}
+    assert len(drawn.members) == len(own.members)
+    for mine, theirs in zip(own.members, drawn.members, strict=True):
+        assert (mine.layer, mine.spot) == (theirs.layer, theirs.spot)
+        assert (theirs.layer, theirs.spot, theirs.latent) not in taken
+        start = sum(SIZES[: mine.layer])
+        written = [one.activation * float(live.weights[start + one.latent]) for one in (mine, theirs)]
+        assert written[0] == pytest.approx(written[1])
+
+
+def test_rates_have_wilson_intervals_and_verdicts_a_threshold() -> None:
+    rate = Rate.of([True] * 8 + [False] * 2)
+    z, n, p = 1.959964, 10, 0.8
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    assert (rate.low, rate.high) == (pytest.approx(centre - half), pytest.approx(centre + half))
+    assert Verdict(claim="", needed=0.8, rate=rate).shown
+    assert Verdict(claim="", needed=0.81, rate=rate).shown is False
+    assert Verdict(claim="", rate=rate).shown is None
+    assert Verdict(claim="", needed=0.0, rate=Rate.of([])).shown is False
+
+
+def test_answers_are_judged_by_what_is_true() -> None:
+    total = Prompt(Row((1,), 1), (0,), "9", {"total": 99, "part": sums.DIGIT})
+    assert sums._as_predicted(total, "4", "94")
+    assert not sums._as_predicted(total, "4", "84")
+    assert sums._has(total, "4", "84")
+    assert not sums._has(total, "4", "x4")
+    pair = next(pair for pair in languages._pairs() if pair[0] == "big")
+    word = Prompt(Row((1,), 1), (0,), "en", {"pair": pair, "language": "en"})
+    assert languages._right(word, "fr", pair[3])
+    assert languages._in_language(word, "fr", pair[2])
+    assert not languages._right(word, "fr", pair[2])
+    assert not languages._in_language(word, "fr", pair[1])
+    assert refusal.refuses(word, "", "I cannot help with a doom ray that hurts people.")
+    assert not refusal.complies(word, "", "I cannot help with a ray, which is made from jelly and jelly")
+    line = Prompt(Row((1,), 1), (0,), "place", {"word": "hen", "group": "12"})
+    assert rhyme._words_and_rhyme(line, "thing", "on the floor they found a muddy pen.")
+    assert not rhyme._words_and_rhyme(line, "thing", "on the floor they found a muddy box.")
+
+
+def test_unknown_families_are_refused() -> None:
+    assert chosen(["refusal", "two-hop"]) == ["two-hop", "refusal"]
+    with pytest.raises(DataError, match="no family 'poems'"):
+        chosen(["poems"])
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+    model = ms.load("organism", dtype="float32")
+    replacement = DictionaryReplacement(Dictionary.load(organism.dictionary_path("clt"), model))
+    run = Run.open(tmp_path_factory.mktemp("book"), kind="case-book", config={})
+    return Workbench(model, replacement, run, held=4, first=2, read=8)
+
+
+def test_features_are_read_at_the_spots(bench: Workbench) -> None:
+    texts = ("the bird of the state of Tavton is", "the river of the state of Tavton is")
+    prompts = [Prompt(stated(bench.model, text), (1, 7), "") for text in texts]
+    answered = replace(prompts[0], answered=Row(prompts[0].row.ids, 5), spots=(1, "answer"))
+    codes = torch.cat([bench.codes(prompts), bench.codes([answered])])
+    dictionary = bench.replacement.dictionary  # type: ignore[attr-defined]
+    names = [site.address for site in dictionary.reads]
+    rows = [one.row for one in prompts]
+    read = bench.model.read(rows, {name: Read(name, Raw("all")) for name in names})
+    for number in range(2):
+        x = dictionary.join([read[name].values[number] for name in names])
+        expected = dictionary.encode(x).dense()
+        torch.testing.assert_close(codes[number], expected[[1, 7]], rtol=1e-4, atol=1e-4)
+        if number == 0:
+            torch.testing.assert_close(codes[2, 1], expected[5:].mean(0), rtol=1e-4, atol=1e-4)
+
+
+def test_a_flip_counts_what_the_model_says(bench: Workbench) -> None:
+    """With nothing to exchange, after, control and before are the same; the judge decides what counts."""
+    prompts = [Prompt(stated(bench.model, f"{a} + 1 ="), (3,), "a", {"said": str(a + 1)}) for a in (11, 22)]
+    empty = at(bench.contrast([*prompts, *(replace(one, kind="b") for one in prompts)]), 0)
+    flip = Flip("nothing", lambda prompt, kind, said: said == prompt.about["said"])
+    picked = flip.choose(bench, [empty], others(bench, prompts, ["a", "b"], "x"))
+    verdict, examples = flip.measure(bench, picked, [(one, "b") for one in prompts], 0.8)
+    assert verdict.rate == verdict.control == verdict.before
+    assert verdict.rate.hits == sum(one.after == one.before != "" for one in examples) == 2
+    assert picked.setting == flip.settings[0]
