@@ -167,7 +167,7 @@ def against(
         }
         script = Path(__file__).with_name("attribution_peer.py")
         command = [options.peer, str(script), json.dumps(settings)]
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         told, found = json.loads(said.splitlines()[-1]), load_file(folder / "peer.safetensors")
     interval = TraceConfig(config.max_features, rank_every=4 * batch)  # its own schedule
     graph = trace(model, DictionaryReplacement(dictionary), row, interval)
