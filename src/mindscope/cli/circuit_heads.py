@@ -96,7 +96,6 @@ def head_of(name: str) -> tuple[int, int]:
 
 
 def _edges(opened: Opened, loadings: HeadLoadings) -> list[dict[str, Any]]:
-    labels = opened.view.labels
     return [
         {
             "source": source,
@@ -105,7 +104,7 @@ def _edges(opened: Opened, loadings: HeadLoadings) -> list[dict[str, Any]]:
             "heads": ", ".join(
                 f"{layer}.{head} {value:+.3g}" for layer, head, value in loadings.strongest(at)
             ),
-            "text": f"{labels.get(source, '')} > {labels.get(target, '')}"[:SHOWN].strip(" >"),
+            "text": f"{_text(opened, source)} > {_text(opened, target)}"[:SHOWN].strip(" >"),
         }
         for at, ((source, target), weight) in enumerate(
             zip(loadings.edges, loadings.weights.tolist(), strict=True)
@@ -114,7 +113,7 @@ def _edges(opened: Opened, loadings: HeadLoadings) -> list[dict[str, Any]]:
 
 
 def _print_score(opened: Opened, score: QKAttribution, top: int, relative: bool) -> None:
-    labels, tokens = opened.view.labels, opened.graph.tokens
+    tokens = opened.graph.tokens
     against = "less the mean of all keys" if relative else "score"
     print_rows(
         [
@@ -135,8 +134,15 @@ def _print_score(opened: Opened, score: QKAttribution, top: int, relative: bool)
             "query side": one.query,
             "key side": one.key,
             "adds": one.value,
-            "text": f"{labels.get(one.query, '')} x {labels.get(one.key, '')}"[:SHOWN].strip(" x"),
+            "text": f"{_text(opened, one.query)} x {_text(opened, one.key)}"[:SHOWN].strip(" x"),
         }
         for one in score.pairs(top, relative)
     ]
     print_rows(pairs, f"largest pairs, {against}")
+
+
+def _text(opened: Opened, name: str) -> str:
+    """What people call a node: its label, or its token."""
+    if name.startswith("E_"):
+        return repr(opened.graph.tokens[int(name.rpartition("_")[2])])
+    return opened.view.labels.get(name, "")
