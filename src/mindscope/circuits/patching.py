@@ -186,7 +186,8 @@ class _Patch:
         _, activations = self.access.activations(layer, chosen, self.plan.latents(layer))
         change = self.plan.changes(hits, activations[token_of, hits.latents])
         for target, decoder in self.decoders[layer].items():
-            self._waiting.setdefault(target, []).append((hits, change[:, None] * decoder[hits.latents]))
+            rows = change[:, None] * decoder[hits.latents.to(decoder.device)].to(change)
+            self._waiting.setdefault(target, []).append((hits, rows))
 
     def _as_recorded(self, layer: int, hidden: Tensor, now: Pass, seen: Mapping[str, Tensor]) -> Tensor:
         """An MLP's output as it was; a skip is part of what is linear, and goes along with its input."""

@@ -8,6 +8,7 @@ from jaxtyping import Float64
 
 RESAMPLES = 2000
 TINY = 1e-12
+Numbers = Sequence[float] | np.ndarray
 
 
 class Pearson(NamedTuple):
@@ -22,9 +23,7 @@ class Pearson(NamedTuple):
     units: int
 
 
-def pearson(
-    x: Sequence[float], y: Sequence[float], units: Sequence[Hashable] | None = None, seed: int = 0
-) -> Pearson:
+def pearson(x: Numbers, y: Numbers, units: Sequence[Hashable] | None = None, seed: int = 0) -> Pearson:
     """Of the points ``x, y``; those of one unit are drawn together. Every point is a unit by default."""
     xs, ys = np.asarray(x, float), np.asarray(y, float)
     names = list(dict.fromkeys(units)) if units is not None else list(range(len(xs)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 
-from mindscope.features.correlation import pearson
+from mindscope.features.correlation import Numbers, pearson
 from mindscope.personas.documents import Document
 
 
@@ -20,7 +20,7 @@ class Correlation(Document):
 
 
 def correlation(
-    x: Sequence[float], y: Sequence[float], units: Sequence[Hashable] | None = None, seed: int = 0
+    x: Numbers, y: Numbers, units: Sequence[Hashable] | None = None, seed: int = 0
 ) -> Correlation:
     """Of the points ``x, y``; those of one unit are drawn together. Every point is a unit by default."""
     found = pearson(x, y, units, seed)
