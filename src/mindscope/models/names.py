@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from interp_engine.address import Address, AddressError, parse_address
 from interp_engine.mappers import (
     UnmappedHook,
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from mindscope.errors import ModelError
 from mindscope.models.core import Core
+from mindscope.models.norms import linear_norm
 
 DEPENDS = ("hook_mlp_out", "hook_attn_out")
 """TransformerLens hooks that mean another tensor where a block has norms after its parts."""
@@ -132,21 +132,13 @@ def _written(point: Address) -> str:
 
 
 def _gain(model: Core, layer: int) -> tuple[Tensor, Tensor | None]:
-    """What the norm before the MLP multiplies by and adds, measured on two opposite inputs.
-
-    Where half the input is c and half -c, its mean is 0 and its scale c, for LayerNorm and RMSNorm alike.
-    """
+    """What the norm before the MLP multiplies by and adds."""
     norm = model.engine.arch.pre_mlp_norm(layer)
     if norm is None:
         raise ModelError(f"layer {layer} of {model.name} has no norm before its MLP")
-    signs = torch.ones(model.d_model, device=model.device)
-    signs[1::2] = -1
-    with torch.inference_mode():
-        probe = (1e3 * signs).to(model.dtype)[None, None]
-        up, down = norm(probe)[0, 0].float(), norm(-probe)[0, 0].float()
-    gain, shift = (up - down) / 2 * signs, (up + down) / 2
-    if (gain.abs() < 1e-6).any():
+    found = linear_norm(norm, model.d_model)
+    if (found.weight.abs() < 1e-6).any():
         raise ModelError(
             f"the norm before the MLP of layer {layer} silences a dimension and cannot be undone"
         )
-    return gain.clone().cpu(), shift.clone().cpu() if shift.abs().max() > 1e-6 else None
+    return found.weight, found.bias if found.bias.abs().max() > 1e-6 else None
