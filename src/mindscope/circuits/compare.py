@@ -150,8 +150,10 @@ def _edges(
     a, b = (torch.tensor(side).long() for side in ([x for x, _ in pairs], [y for _, y in pairs]))
     one, other = first.adjacency(a), second.adjacency(b)
     target, source = ((one != 0) | (other != 0)).nonzero(as_tuple=True)
-    order = (one - other)[target, source].abs().argsort(descending=True)
+    before, after = one[target, source], other[target, source]
+    order = (before - after).abs().argsort(descending=True)
+    columns = (a[source][order], a[target][order], before[order], after[order])
     return tuple(
-        SharedEdge(int(a[s]), int(a[t]), (float(one[t, s]), float(other[t, s])))
-        for t, s in zip(target[order].tolist(), source[order].tolist(), strict=True)
+        SharedEdge(start, end, (weight, there))
+        for start, end, weight, there in zip(*(column.tolist() for column in columns), strict=True)
     )

@@ -31,10 +31,11 @@ def group(
 ) -> tuple[Supernode, ...]:
     """Group the features of a pruned graph; those that belong nowhere are left out.
 
-    Two features are alike, from 0 to 1, by the mean of what is known: the same label; the same effect on the
-    logits (cosine of `effects`); the same part in the graph (:func:`same_part`). Features more than
-    `distance` tokens apart are not alike at all. Groups are merged from single features, closest first, while
-    their members' mean likeness is at least `alike` (average linkage).
+    Two features are alike, from 0 to 1, by the mean of what is known: the same part in the graph
+    (:func:`same_part`); the same effect on the logits (cosine of `effects`); and 1 where they have the same
+    label. That labels differ says nothing, as words can. Features more than `distance` tokens apart are not
+    alike at all. Groups are merged from single features, closest first, while their members' mean likeness is
+    at least `alike` (average linkage).
 
     A group's score is the mean silhouette of its members (Rousseeuw 1987) over the distance 1 - likeness:
     near 1 where they are alike and the next group is not, 0 where another group would do as well, negative
@@ -43,7 +44,7 @@ def group(
     Args:
         graph: the whole graph.
         pruned: what of it is grouped.
-        labels: of features, by node name; features without one are never alike by label.
+        labels: of features, by node name.
         effects: `[kept, width]`, what each feature that stays makes the model say, in the order of nodes
             (:func:`~mindscope.circuits.feature_effects`).
         distance: in tokens.
@@ -59,16 +60,17 @@ def group(
         raise DataError(f"alike must be above 0 and at most 1, not {alike}")
     if graph.n_features < 2:
         return ()
-    parts = [same_part(graph)]
-    if labels:
-        texts = [labels.get(graph.id(node), "") for node in range(graph.n_features)]
-        parts.append(torch.tensor([[float(a == b != "") for b in texts] for a in texts]))
+    likeness, known = same_part(graph), torch.ones(())
     if effects is not None:
         unit = normalize(effects.float(), dim=1)
-        parts.append((unit @ unit.T).clamp(0, 1))
+        likeness, known = likeness + (unit @ unit.T).clamp(0, 1), known + 1
+    if labels:
+        texts = [labels.get(graph.id(node), "") for node in range(graph.n_features)]
+        same = torch.tensor([[float(a == b != "") for b in texts] for a in texts])
+        likeness, known = likeness + same, known + same
     positions = graph.features[:, 1]
     near = (positions[:, None] - positions).abs() <= distance
-    likeness = torch.stack(parts).mean(0) * near
+    likeness = likeness / known * near
     apart = (1 - likeness).clamp(0, 1).fill_diagonal_(0).double().numpy()
     merges = linkage(squareform(apart, checks=False), method="average")
     clusters = fcluster(merges, t=1 - alike, criterion="distance")
