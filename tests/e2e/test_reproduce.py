@@ -89,4 +89,9 @@ def test_a_study_goes_on_where_it_was_stopped_and_finds_what_was_planted(tmp_pat
     (prevention,) = made.prevention
     assert prevention.best_prevention().level.trait < 0.5 * prevention.unprevented.level.trait
     assert made.chosen[0].found["top"] >= 3 > made.chosen[0].found["bottom"]
+    (reading,) = made.readings
+    assert abs(reading.features[0].cosine) > 0.4
+    assert reading.levels["the nearest feature"].trait > reading.levels["nothing"].trait + 20
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "the nearest feature" in page
     assert any(v.claim.startswith("preventative steering") for v in verdicts(made))

@@ -35,6 +35,10 @@ def reproduce(
     test: Annotated[
         Path | None, typer.Option(help="For another model: questions with short answers, for what it knows.")
     ] = None,
+    dictionary: Annotated[
+        list[Path] | None,
+        typer.Option(help="For another model: an SAE of its residual stream; repeat for more layers."),
+    ] = None,
     judge: Annotated[
         str | None, typer.Option("--judge", help="model:NAME, or endpoint:NAME.", show_default=False)
     ] = None,
@@ -53,8 +57,10 @@ def reproduce(
 
     bench: claims.Bench
     if model == ORGANISM:
-        if any((trait, sets, ordinary, judge, test)):
-            raise DataError("the organism brings its own traits, sets, chats, judge and test: leave them out")
+        if any((trait, sets, ordinary, judge, test, dictionary)):
+            raise DataError(
+                "the organism brings its own traits, data, judge and dictionaries: leave them out"
+            )
         bench, config = claims.OrganismBench(seed), claims.organism_config(seed)
         loaded = load_model(model, device=device)
     elif not trait or sets is None or ordinary is None or judge is None:
@@ -65,7 +71,7 @@ def reproduce(
         loaded = load_model(model, device=device)
         scorer = find_judge(judge, base_url, loaded, run / "judge.jsonl")
         traits = [find_trait(each, model) for each in trait]
-        bench = claims.FilesBench(model, traits, scorer, sets, ordinary, test, seed)
+        bench = claims.FilesBench(model, traits, scorer, sets, ordinary, test, seed, dictionary or ())
         config = claims.ReproduceConfig(seed=seed)
     changes = {"rows": rows, "samples": samples}
     config = config.model_copy(update={key: value for key, value in changes.items() if value is not None})

@@ -25,6 +25,7 @@ from mindscope.studies.persona_claims.correlation import correlation
 from mindscope.studies.persona_claims.files_bench import _holds
 from mindscope.studies.persona_claims.monitoring import MonitoredGroup, _fits, summarised
 from mindscope.studies.persona_claims.prevention import Prevention, Treated
+from mindscope.studies.persona_claims.reading import Reading
 from mindscope.studies.persona_claims.tuning import Effect, TunedSet, TuningClaims, pooled_claims
 
 
@@ -113,6 +114,7 @@ def reproduction(prevented: float, cost: float) -> Reproduction:
                 levels={"top": level(80), "random": level(9), "bottom": level(9)},
             ),
         ),
+        readings=(Reading(trait="evil", layer=1, coefficient=2.0, features=(), levels={}),),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from mindscope.data import Conversation
+from mindscope.dictionaries import Dictionary
 from mindscope.judges import Judge
 from mindscope.models import Edit, Message, Model
 from mindscope.personas import Trait
@@ -45,4 +46,8 @@ class Bench(Protocol):
 
     def capability(self, model: Model, edits: Sequence[Edit] = ()) -> Right | None:
         """A test of what the model knows; None where there is none."""
+        ...
+
+    def dictionary(self, model: Model, layer: int) -> Dictionary | None:
+        """A dictionary of the residual stream behind a layer; None where there is none."""
         ...

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mindscope.data import Conversation, read_conversations
+from mindscope.dictionaries import Dictionary
 from mindscope.errors import DataError
 from mindscope.judges import Judge
 from mindscope.models import Edit, Message, Model, Sampling
@@ -22,6 +23,7 @@ class FilesBench:
     The folder of sets holds FAMILY-LEVEL.jsonl (or .csv, .parquet); each trait has TRAIT-II and TRAIT-I.
     Graded prompts mix the trait's own positive and negative instructions; shots are rows of TRAIT-II. A test
     is a file of questions with short answers; an answer is right when it holds the expected one's words.
+    Dictionaries are SAEs of the residual stream, of any layers.
 
     Raises:
         DataError: a trait's set or the ordinary chats are missing, or hold nothing.
@@ -38,7 +40,9 @@ class FilesBench:
         ordinary: Path,
         test: Path | None = None,
         seed: int = 0,
+        dictionaries: Sequence[Path] = (),
     ) -> None:
+        self._dictionaries = tuple(dictionaries)
         self.base, self.traits, self.judge, self.seed = base, tuple(traits), judge, seed
         self._files = {file.stem: file for file in sorted(sets.glob("*-*")) if file.suffix in SUFFIXES}
         for trait in traits:
@@ -96,6 +100,10 @@ class FilesBench:
         sampling = Sampling(temperature=0.0, max_new_tokens=LONGEST_TEST_ANSWER)
         made = model.generate(rows, sampling, edits=list(edits))
         return tuple(_holds(one.text, row.answer or "") for one, row in zip(made, self._test, strict=True))
+
+    def dictionary(self, model: Model, layer: int) -> Dictionary | None:
+        found = (Dictionary.load(path, model) for path in self._dictionaries)
+        return next((one for one in found if one.writes[0].address == f"resid_post.{layer}"), None)
 
 
 def _answered(file: Path) -> list[Conversation]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from mindscope import organism
 from mindscope.data import Conversation
+from mindscope.dictionaries import Dictionary
 from mindscope.judges import Judge
 from mindscope.models import Edit, Message, Model
 from mindscope.organism.datasets import TRAITS
@@ -55,3 +56,6 @@ class OrganismBench:
 
     def capability(self, model: Model, edits: Sequence[Edit] = ()) -> tuple[bool, ...]:
         return organism.capability(model, self.seed, edits=edits).right
+
+    def dictionary(self, model: Model, layer: int) -> Dictionary | None:
+        return Dictionary.load(organism.dictionary_path(f"sae.{layer}"), model)

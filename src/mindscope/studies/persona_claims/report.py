@@ -8,6 +8,7 @@ from mindscope.studies.persona_claims.chosen import Chosen
 from mindscope.studies.persona_claims.correlation import Correlation
 from mindscope.studies.persona_claims.monitoring import Monitored
 from mindscope.studies.persona_claims.prevention import Prevention
+from mindscope.studies.persona_claims.reading import Reading
 from mindscope.studies.persona_claims.reproduce import Reproduction
 from mindscope.studies.persona_claims.tuning import TuningClaims, family_of
 from mindscope.studies.persona_claims.verdicts import ALL, SHIFT_CLAIM, Verdict, verdicts
@@ -30,8 +31,7 @@ def claims_report(made: Reproduction, note: str = "") -> Report:
     for each in made.prevention:
         _prevention(report, each)
     _chosen(report, made.chosen)
-    report.section("Reading the vectors as dictionary features")
-    report.text("Not measured in this rerun: it needs a trained dictionary of this model.")
+    _readings(report, made.readings)
     report.section("Settings").facts(_settings(made))
     return report
 
@@ -242,6 +242,33 @@ def _chosen(report: Report, chosen: Sequence[Chosen]) -> None:
             ]
             for each in chosen
             for choice, level in each.levels.items()
+        ],
+    )
+
+
+def _readings(report: Report, readings: Sequence[Reading]) -> None:
+    report.section(
+        "Reading the vectors as dictionary features",
+        "The latents whose decoders have the largest cosines with a vector, and what the first of them does "
+        "in its place, at the vector's norm and the sweep's coefficient.",
+    )
+    if not any(each.features for each in readings):
+        report.text("Not measured in this rerun: it needs a trained dictionary of this model.")
+        return
+    report.table(
+        ["trait", "layer", "latent", "cosine", "raises"],
+        [
+            [each.trait, each.layer, one.latent, one.cosine, " ".join(repr(token) for token in one.raises)]
+            for each in readings
+            for one in each.features
+        ],
+    )
+    report.table(
+        ["trait", "steered by", "coefficient", "trait score", "coherence"],
+        [
+            [each.trait, name, each.coefficient if name != "nothing" else None, level.trait, level.coherence]
+            for each in readings
+            for name, level in each.levels.items()
         ],
     )
 

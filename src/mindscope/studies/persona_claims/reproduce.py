@@ -28,6 +28,7 @@ from mindscope.studies.persona_claims.config import ReproduceConfig
 from mindscope.studies.persona_claims.monitoring import Monitored, Way, monitor_claim
 from mindscope.studies.persona_claims.prepared import Prepared, prepare
 from mindscope.studies.persona_claims.prevention import Curve, Prevention, Treated, interventions
+from mindscope.studies.persona_claims.reading import Reading, read_vector
 from mindscope.studies.persona_claims.tuning import (
     Effect,
     Pooled,
@@ -45,7 +46,7 @@ Piece = TypeVar("Piece", bound=Document)
 class Reproduction(SavedDocument):
     """Everything measured, and the claims drawn from it."""
 
-    SCHEMA: ClassVar[str] = "mindscope.persona-claims/1"
+    SCHEMA: ClassVar[str] = "mindscope.persona-claims/2"
 
     model: str
     fingerprint: str
@@ -58,6 +59,7 @@ class Reproduction(SavedDocument):
     pooled: Pooled
     prevention: tuple[Prevention, ...]
     chosen: tuple[Chosen, ...]
+    readings: tuple[Reading, ...]
 
 
 def reproduce(
@@ -88,7 +90,7 @@ class _Study:
             raise DataError(f"there is no training set {missing[0]}: prevention is measured on it")
         against, treatments = len(config.against), len(config.prevent_one) + len(config.prevent_all) + 4
         n = len(bench.traits)
-        self.total = 1 + n * (2 + treatments + against + 4) + len(self.sets)
+        self.total = 1 + n * (2 + treatments + against + 5) + len(self.sets)
         self.done = 0
 
     def result(self) -> Reproduction:
@@ -104,6 +106,18 @@ class _Study:
         sets = [self._piece(f"sets/{name}", TunedSet, self._tuned_set, name) for name in self.sets]
         prevention = [self._prevention(each, base) for each in self.ready]
         chosen = [self._chosen(each) for each in self.ready]
+        readings = [
+            self._piece(
+                f"reading/{each.trait.name}",
+                Reading,
+                read_vector,
+                self.model,
+                each,
+                self.bench,
+                self.asking,
+            )
+            for each in self.ready
+        ]
         return Reproduction(
             model=self.bench.base,
             fingerprint=self.model.fingerprint,
@@ -116,6 +130,7 @@ class _Study:
             pooled=pooled_claims(sets),
             prevention=tuple(prevention),
             chosen=tuple(chosen),
+            readings=tuple(readings),
         )
 
     def _piece(self, name: str, kind: type[Piece], make: Callable[..., Piece], *given: object) -> Piece:
