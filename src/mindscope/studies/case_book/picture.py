@@ -5,7 +5,7 @@ import torch
 from matplotlib.figure import Figure
 
 from mindscope.circuits import AttributionGraph, Supernode, grouped, influence
-from mindscope.reports.style import INK, MUTED, RC, SERIES
+from mindscope.reports.style import GRID, INK, MUTED, RC, SERIES
 
 TOKENS, LEAST = 8, 0.01
 """How many tokens are shown, and the least share of a row that is drawn as an arrow."""
@@ -59,9 +59,9 @@ def picture(graph: AttributionGraph, supernodes: tuple[Supernode, ...]) -> Figur
                     },
                 )
         for (x, y), label in zip(spots, labels, strict=True):
-            box = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": MUTED, "linewidth": 0.8}
+            box = {"boxstyle": "round,pad=0.3", "facecolor": GRID, "edgecolor": MUTED, "linewidth": 0.8}
             axes.text(x, y, label, ha="center", va="center", fontsize=9, color=INK, bbox=box)
-        axes.set_xlim(-0.7, len(order) - 0.3)
+        axes.set_xlim(-0.8, len(order) + 0.2)
         axes.set_ylim(-1.6, graph.n_layers + 0.6)
         axes.set_yticks([-1, *range(graph.n_layers), graph.n_layers])
         axes.set_yticklabels(["tokens", *map(str, range(graph.n_layers)), "output"])
