@@ -134,11 +134,10 @@ def head_loadings(
             f"edges of the graph are {off:.1e} off what they are in this model: it was traced with another "
             "replacement or other settings; trace it again"
         )
-    names = [
-        (graph.id(source), graph.id(int(graph.rows[row])))
-        for row, source in zip(rows.tolist(), sources.tolist(), strict=True)
-    ]
-    return HeadLoadings(tuple(names), weights, found.cpu())
+    names = [graph.id(source) for source in starts.tolist()]
+    explained = [graph.id(node) for node in graph.rows[ends].tolist()]
+    pairs = zip(start.tolist(), end.tolist(), strict=True)
+    return HeadLoadings(tuple((names[i], explained[j]) for i, j in pairs), weights, found.cpu())
 
 
 def _chosen(

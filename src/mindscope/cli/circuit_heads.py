@@ -63,27 +63,30 @@ def heads(
     loaded = load_model(model, "float32", device)
     opened = open_graph(graph)
     stand_in = replacement_of(opened.graph, dictionary, loaded)
+    loadings, score = None, None
     if place is not None:
         score = qk_attribution(loaded, stand_in, opened.graph, *place, query, key)
         known = attended(opened.graph, scores=[score], top=top, relative=relative)
-        result: Any = score.to_json(top, relative)
     else:
         wanted = find_targets(loaded, (), None, direction, (), 1, 1.0) if direction else None
         shown = opened.pruned.graph(opened.graph)
         with output.progress() as report:
             loadings = head_loadings(loaded, stand_in, shown, top, into=into, targets=wanted, progress=report)
         known = attended(opened.graph, loadings)
-        result = loadings.to_json()
     if graph.suffix != ".json":
         known.save(graph / GRAPH if graph.is_dir() else graph)
         if graph.is_dir():
             write_page(graph, known, opened.pruned, loaded, stand_in)
-    if json:
-        output.print_json(result)
-    elif place is None:
-        print_rows(_edges(opened, loadings), f"heads of the {len(loadings.edges)} strongest edges")
-    else:
-        _print_score(opened, score, top, relative)
+    if loadings is not None:
+        if json:
+            output.print_json(loadings.to_json())
+        else:
+            print_rows(_edges(opened, loadings), f"heads of the {len(loadings.edges)} strongest edges")
+    if score is not None:
+        if json:
+            output.print_json(score.to_json(top, relative))
+        else:
+            _print_score(opened, score, top, relative)
 
 
 def head_of(name: str) -> tuple[int, int]:

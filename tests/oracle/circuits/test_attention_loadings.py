@@ -83,7 +83,9 @@ def test_one_layer_of_attention_carries_all_of_an_edge_between_tokens():
     model = _family("llama")
     replacement = NeuronReplacement(model)
     graph = trace(model, replacement, circuit_kit.ROW)
-    found = head_loadings(model, replacement, graph)
+    last = graph.n_positions - 1
+    above = [i for i, (at, position, _) in enumerate(graph.features.tolist()) if (at, position) == (1, last)]
+    found = head_loadings(model, replacement, graph, into=[graph.id(i) for i in above[:3]])
     nodes = [(graph.node(graph.find(one)), graph.node(graph.find(other))) for one, other in found.edges]
     apart = [
         i
