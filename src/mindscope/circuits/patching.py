@@ -16,7 +16,7 @@ from mindscope.models.frozen import frozen
 from mindscope.models.passes import Pass
 from mindscope.models.rewrite import Passing, rewritten
 
-Mode = Literal["open", "frozen", "constrained"]
+Mode = Literal["open", "frozen", "frozen_norms", "constrained"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 
@@ -44,11 +44,12 @@ def intervening(
         interventions: one list for every row, or one list per row.
         mode: what else may change (Ameisen et al. 2025, "Circuit Tracing", on validating interventions).
             `open`: everything; a is what it is in that pass. `frozen`: attention patterns are held at those
-            of the prompt's own pass. `constrained`: besides, the MLP outputs of `layers` are held, so that an
-            effect meets no MLP there, and a is what it was. Where `layers` are all layers the scales of norms
-            are held too, and only direct effects are left: those of a graph's edges. What features write
-            outside of `layers` is left out, as the paper does with a cross-layer transcoder. What is held is
-            held on the tokens of `rows`: generated ones attend and compute as ever.
+            of the prompt's own pass. `frozen_norms`: norms' scales as well, so that only MLPs answer.
+            `constrained`: besides patterns, the MLP outputs of `layers` are held, so that an effect meets no
+            MLP there, and a is what it was. Where `layers` are all layers the scales of norms are held too,
+            and only direct effects are left: those of a graph's edges. What features write outside of
+            `layers` is left out, as the paper does with a cross-layer transcoder. What is held is held on
+            the tokens of `rows`: generated ones attend and compute as ever.
         layers: of `constrained`; all by default.
 
     Raises:
@@ -80,8 +81,8 @@ def intervened(
     writes = [access.writes[layer] for layer in patch.writing]
     with ExitStack() as stack:
         if record is not None:
-            direct = len(held) == len(access.writes)
-            stack.enter_context(frozen(model, record.held, norms=direct))
+            norms = mode == "frozen_norms" or len(held) == len(access.writes)
+            stack.enter_context(frozen(model, record.held, norms=norms))
         patch.passing = stack.enter_context(rewritten(model, patch.reading, writes, patch.rewrite))
         yield
 

@@ -102,8 +102,9 @@ def validate(
     """Change features in the model, one node or supernode at a time, and compare with what the graph says.
 
     The graph's prediction is linear (see `predicted_changes`): in mode `constrained` its edges, in the others
-    the sum over all paths. What it cannot know is what the MLPs' errors and norms do (in `open` attention
-    patterns as well), and features that it left out or that come on.
+    the sum over all paths. What it cannot know is what the MLPs' errors do, features that it left out or that
+    come on, norms' scales (held in `frozen_norms`) and, in `open`, attention patterns. Scales matter most: a
+    norm makes up for much of what is taken out, so that a graph foretells more than comes.
 
     Args:
         model: the model that was traced.

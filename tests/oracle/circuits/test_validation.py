@@ -25,7 +25,6 @@ from mindscope.circuits import (
 )
 from mindscope.features import Direction
 from mindscope.models import Last, Model, Read, Row
-from mindscope.models.frozen import freeze, frozen
 
 NAMED = {family.name: family for family in tiny_models.FAMILIES}
 ROW = circuit_kit.ROW
@@ -77,9 +76,9 @@ def test_all_paths_together_are_what_a_model_of_relus_does():
         0, graph.n_features :
     ]
     changes = [Intervention(*graph.features[at].tolist(), "scale", factor) for at in changed]
-    held = freeze(model, ROW)
-    with intervening(model, replacement, [ROW], changes), frozen(model, held):
-        moved = model.next_logits([ROW])[0].double() - held.logits
+    before = model.next_logits([ROW])[0].double()
+    with intervening(model, replacement, [ROW], changes, mode="frozen_norms"):
+        moved = model.next_logits([ROW])[0].double() - before
     moved = (moved - moved.mean())[[one.token for one in graph.targets]].float()
     scale = float(predicted.abs().max())
     torch.testing.assert_close(moved, predicted, atol=0.01 * scale, rtol=0.01)
