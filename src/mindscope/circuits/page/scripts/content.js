@@ -46,8 +46,10 @@ function placeOf(node) {
   return node.kind === "token" ? `token ${node.position}` : `target at ${token}`;
 }
 
-// What is written for a node that nobody has named.
+// What is written for a node that nobody has named: a feature by what it makes the model say, if that is known.
 function plainName(node) {
+  const says = node.kind === "feature" && content.details[`${node.layer}_${node.latent}`]?.top_logits;
+  if (says?.length) return `says ${says.slice(0, 3).map(shown).join(", ")}`;
   if (node.kind === "feature") return `L${node.layer} · ${node.latent}`;
   if (node.kind === "error") return `error L${node.layer}`;
   if (node.kind === "token") return shown(tokens[node.position]);
