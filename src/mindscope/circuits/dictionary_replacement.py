@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -29,7 +28,7 @@ class DictionaryReplacement:
 
     dictionary: Dictionary
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """A short name for the dictionary: of its wiring, its biases, and a sample of its first weights."""
         digest = hashlib.blake2b(digest_size=16)

@@ -13,7 +13,7 @@ from mindscope.store import Run
 from mindscope.studies.organism_dictionaries.probes import Probe, probes, shows, testable
 
 SUPPRESSED, ADDED = (0.0, 1.0, 3.0), (1.0, 2.0, 4.0)
-"""How far below zero a latent is pushed, and how strong an added one is, in multiples of its usual strength."""
+"""How far below zero a latent is held, and how strong one is added: multiples of its usual strength."""
 LEAST = 0.9
 """The F1, on the half it was chosen on, from which on a latent is tried."""
 TOKENS = 48
@@ -99,7 +99,7 @@ class Switching:
     def addition(self, one: Candidate, probe: Probe, factor: float, other: int | None = None) -> list[Edit]:
         """Add a latent, in the place of those of its dictionary that stand for what the prompt shows.
 
-        Where these are active the prompt shows it; if none of them is known or active, it is added everywhere.
+        They are active where the prompt shows it. If none of them is known or active, it is added everywhere.
         """
         written = self._written(one, other)
         rivals = [self.by_place.get((one.dictionary, name)) for name in probe.concepts - {one.concept}]
