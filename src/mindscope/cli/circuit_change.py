@@ -35,8 +35,8 @@ FROM_ON = "+"
 ModeName = Annotated[
     str,
     typer.Option(
-        help="What else may change: everything (open), all but attention patterns (frozen), all but these and "
-        "the scales of norms (frozen_norms), or nothing but direct effects (constrained)."
+        help="What else may change: everything (open), all but attention patterns (frozen), all but these "
+        "and the scales of norms (frozen_norms), or nothing but direct effects (constrained)."
     ),
 ]
 Layers = Annotated[
