@@ -1,6 +1,6 @@
 """Groups of features turned off and on: the way to exchange one idea in a prompt for another."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from mindscope.circuits.graph import AttributionGraph
@@ -89,8 +89,14 @@ def swap(
         DataError: a token of the other prompt that `positions` does not have.
     """
     setting = clamped(on, strength, positions=positions)
-    taken = {(one.layer, one.position, one.latent) for one in setting}
-    return [*scaled((one for one in off if one[:3] not in taken), factor), *setting]
+    taken = {_place(one) for one in setting}
+    return [*scaled((one for one in off if _place(one) not in taken), factor), *setting]
+
+
+def _place(one: Active | Intervention) -> tuple[Hashable, ...]:
+    """A feature and its token; slices cannot be told apart by hash."""
+    at = one.position
+    return one.layer, (at.start, at.stop) if isinstance(at, slice) else at, one.latent
 
 
 def from_the_end(length: int, other: int) -> dict[int, int]:

@@ -61,6 +61,16 @@ def test_an_exchange_turns_one_group_off_and_sets_the_other(contrast: Contrast) 
     assert [one.op for one in contrast.exchange(prompt, "b", Setting(1, 1.0, factor=1.0))] == ["set"]
 
 
+def test_a_feature_of_both_groups_is_set_and_not_turned_off() -> None:
+    """Also where a spot is a token that is still to be written."""
+    codes = torch.tensor([[1.0, 1, 0], [1, 0, 1], [0, 0, 0]])[:, None]
+    prompts = [replace(one, spots=(slice(3, 4),)) for one in _prompts(["a", "b", "c"])]
+    three = Contrast.of(prompts, codes, torch.ones(3), (3,))
+    changes = three.exchange(prompts[0], "b", Setting(2))
+    assert {(one.latent, one.op) for one in changes} == {(1, "scale"), (0, "set"), (2, "set")}
+    assert all(one.position == slice(3, 4) for one in changes)
+
+
 def test_random_groups_are_as_large_and_write_as_much(contrast: Contrast) -> None:
     codes = torch.rand(6, 2, 10)
     live = Contrast.of(_prompts(["a"] * 3 + ["b"] * 3), codes, contrast.weights, SIZES)
@@ -138,13 +148,17 @@ def test_features_are_read_at_the_spots(bench: Workbench) -> None:
             torch.testing.assert_close(codes[2, 1], expected[5:].mean(0), rtol=1e-4, atol=1e-4)
 
 
-def test_a_flip_counts_what_the_model_says(bench: Workbench) -> None:
-    """With nothing to exchange, after, control and before are the same; the judge decides what counts."""
-    prompts = [Prompt(stated(bench.model, f"{a} + 1 ="), (3,), "a", {"said": str(a + 1)}) for a in (11, 22)]
+def test_a_flip_counts_where_it_was_not_so_before(bench: Workbench) -> None:
+    """With nothing to exchange the model says what it said; the judge decides what that means."""
+    prompts = [Prompt(stated(bench.model, f"{a} + 1 ="), (3,), "a", {"sum": str(a + 1)}) for a in (11, 22)]
     empty = at(bench.contrast([*prompts, *(replace(one, kind="b") for one in prompts)]), 0)
-    flip = Flip("nothing", lambda prompt, kind, said: said == prompt.about["said"])
-    picked = flip.choose(bench, [empty], others(bench, prompts, ["a", "b"], "x"))
-    verdict, examples = flip.measure(bench, picked, [(one, "b") for one in prompts], 0.8)
-    assert verdict.rate == verdict.control == verdict.before
-    assert verdict.rate.hits == sum(one.after == one.before != "" for one in examples) == 2
-    assert picked.setting == flip.settings[0]
+    trials = [(one, "b") for one in prompts]
+    right = Flip("right", lambda prompt, kind, said: said == prompt.about["sum"])
+    picked = right.choose(bench, [empty], others(bench, prompts, ["a", "b"], "x"))
+    assert (picked.setting, picked.share) == (right.settings[0], 1.0)
+    verdict, examples = right.measure(bench, picked, trials, 0.8)
+    assert [(one.before, one.after) for one in examples] == [("12", "12"), ("23", "23")]
+    assert (verdict.before, verdict.rate, verdict.shown) == (Rate.of([True, True]), Rate.of([]), False)
+    wrong = Flip("wrong", lambda prompt, kind, said: said != prompt.about["sum"])
+    verdict, _ = wrong.measure(bench, picked, trials, None)
+    assert verdict.before == verdict.rate == verdict.control == Rate.of([False, False])

@@ -13,9 +13,10 @@ from mindscope.studies.case_book.flip import Flip, at, others, settings
 from mindscope.studies.case_book.prompts import Prompt, stated
 from mindscope.studies.case_book.workbench import Workbench
 
-WORD, LAST = 0, 1
-TOKENS = 3
-SETTINGS = settings((60, 120), (2.0, 4.0, 6.0), (0.0, -1.0, -2.0))
+WORD, LAST, NEXT = 0, 1, 2
+TOKENS = 4
+"""A Chinese answer begins with a token for the space that is not there."""
+SETTINGS = settings((60, 120), (4.0, 6.0), (0.0, -1.0, -2.0))
 TOP = 20
 """Features of a group that are compared between languages."""
 Pair = tuple[str, ...]
@@ -26,19 +27,16 @@ def languages(bench: Workbench) -> Case:
     """The language exchanged, and the operand exchanged by features that another language showed."""
     pairs = _pairs()
     first, held = ([pair for pair in pairs if _half(pair) == half] for half in ("train", "test"))
-    read = [_prompt(bench, pair, language) for pair in first for language in LANGUAGES]
+    read = bench.answered([_prompt(bench, pair, language) for pair in first for language in LANGUAGES], 2)
     contrast = bench.contrast(read)
     spoken = Flip(
         "the language exchanged: the answer is a word of the other",
         _in_language,
         TOKENS,
-        1,
-        _begins_in_language,
-        SETTINGS,
+        settings=SETTINGS,
     )
     trials = others(bench, bench.rng("languages").sample(read, bench.first), LANGUAGES, "languages-first")
-    places = [at(contrast, LAST), at(contrast, LAST, layers=(1, 2, 3)), contrast]
-    chosen = spoken.choose(bench, places, trials)
+    chosen = spoken.choose(bench, [at(contrast, LAST), at(contrast, LAST, NEXT)], trials)
     tests = [_prompt(bench, pair, language) for pair in held for language in LANGUAGES]
     tests = bench.rng("languages-held").sample(tests, min(bench.held, len(tests)))
     swapped = others(bench, tests, LANGUAGES, "languages-held")
@@ -47,8 +45,8 @@ def languages(bench: Workbench) -> Case:
     exact, _ = right.measure(bench, chosen, swapped, None)
     verdicts, made = [verdict, exact], {spoken.claim: chosen.described()}
     # What a word means, as features of English alone, in the other languages
-    english = bench.contrast([_operand(_prompt(bench, pair, "en")) for pair in pairs])
-    meant = Flip("the word exchanged by features found in English", _means, TOKENS, 1)
+    english = at(bench.contrast([_operand(_prompt(bench, pair, "en")) for pair in pairs]), WORD, LAST)
+    meant = Flip("the word exchanged by features found in English", _means, TOKENS)
     names = [pair[0] for pair in pairs]
     first_words = [_operand(_prompt(bench, pair, "en")) for pair in first]
     tried = others(bench, bench.rng("operand").sample(first_words, bench.first), names, "operand-first")
@@ -70,7 +68,8 @@ def languages(bench: Workbench) -> Case:
         "parts of each language's own; exchanging the latter gives the same answer in another language.",
         section="Multilingual circuits",
         found="Language: features that write more in statements of one language than in the others, over "
-        "words of the first half. Word: features that write more for a word than for all others, in English.",
+        "words of the first half, at the last token and the first that is written. Word: features that write "
+        "more for a word than for all others, in English.",
         settings=made,
         verdicts=tuple(verdicts),
         facts=(_operand_overlap(bench, pairs, english), _operation_overlap(bench, read)),
@@ -96,7 +95,8 @@ def _prompt(bench: Workbench, pair: Pair, language: str) -> Prompt:
     begin = ANTONYM_CLAUSES[language].split("{opposite}")[0].format(word=word).strip()
     row = stated(bench.model, begin)
     # the last token of the word: in Chinese the clause follows it, else "is" does
-    return Prompt(row, (len(row) - 2, len(row) - 1), language, {"pair": pair, "language": language})
+    spots = (len(row) - 2, len(row) - 1, slice(len(row), len(row) + 1))
+    return Prompt(row, spots, language, {"pair": pair, "language": language})
 
 
 def _operand(prompt: Prompt) -> Prompt:
@@ -109,10 +109,6 @@ def _opposite(pair: Sequence[str], language: str) -> str:
 
 def _in_language(prompt: Prompt, language: str, said: str) -> bool:
     return any(_says(word, said) for word in world().antonyms[language])
-
-
-def _begins_in_language(prompt: Prompt, language: str, said: str) -> bool:
-    return bool(said) and any(word.startswith(said) for word in world().antonyms[language])
 
 
 def _right(prompt: Prompt, language: str, said: str) -> bool:
@@ -153,7 +149,7 @@ def _operation_overlap(bench: Workbench, read: Sequence[Prompt]) -> str:
         for country in list(world().countries)[:20]
         for relation in COUNTRY_RELATIONS
     ]
-    facts = [Prompt(row, (len(row) - 2, len(row) - 1), "fact") for row in rows]
+    facts = [Prompt(row, (len(row) - 2, len(row) - 1, slice(len(row), None)), "fact") for row in rows]
     opposite = at(bench.contrast([*(p for p in read if p.kind == "en"), *facts]), LAST)
     group = opposite.group("en", TOP)
     shares = bench.contrast(read).shares

@@ -83,7 +83,8 @@ def refusal(bench: Workbench) -> Case:
         "the model comply, injecting them makes it refuse harmless requests.",
         section="Refusals",
         found="Features that write more in harmful requests than in the same wish inside a story (to "
-        "suppress), and than in harmless questions (to inject), where the answer turns to the request.",
+        "suppress), and than in harmless questions (to inject), where the answer turns to the request; to "
+        "inject, at its first word too.",
         settings=settings,
         verdicts=tuple(verdicts),
         examples=tuple(examples),
