@@ -9,6 +9,8 @@ from mindscope.reports.style import GRID, INK, MUTED, RC, SERIES
 
 TOKENS, LEAST = 8, 0.01
 """How many tokens are shown, and the least share of a row that is drawn as an arrow."""
+APART = 2
+"""Labels nearer than this many places, at one height, would cover each other."""
 
 
 def picture(graph: AttributionGraph, supernodes: tuple[Supernode, ...]) -> Figure:
@@ -36,9 +38,14 @@ def picture(graph: AttributionGraph, supernodes: tuple[Supernode, ...]) -> Figur
             places.append((float(graph.positions[at].float().mean()), float(graph.layers[at].float().mean())))
             labels.append(f"{label} ({len(members)})")
     order = {place: rank for rank, place in enumerate(sorted({x for x, _ in places}))}
-    spots = [(float(order[x]), y) for x, y in places]
+    spots: list[tuple[float, float]] = []
+    for x, y in places:
+        step = 0.5 if y >= 0 else -0.5
+        while any(abs(order[x] - other) < APART and abs(y - height) < 0.5 for other, height in spots):
+            y += step
+        spots.append((float(order[x]), y))
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(6.4, 3.6))
+        figure = Figure(figsize=(6.8, 3.8))
         axes = figure.add_subplot()
         for to, row in enumerate(whole.shares.tolist()):
             for source, share in enumerate(row):
@@ -62,7 +69,7 @@ def picture(graph: AttributionGraph, supernodes: tuple[Supernode, ...]) -> Figur
             box = {"boxstyle": "round,pad=0.3", "facecolor": GRID, "edgecolor": MUTED, "linewidth": 0.8}
             axes.text(x, y, label, ha="center", va="center", fontsize=9, color=INK, bbox=box)
         axes.set_xlim(-0.8, len(order) + 0.2)
-        axes.set_ylim(-1.6, graph.n_layers + 0.6)
+        axes.set_ylim(-2.0, graph.n_layers + 0.6)
         axes.set_yticks([-1, *range(graph.n_layers), graph.n_layers])
         axes.set_yticklabels(["tokens", *map(str, range(graph.n_layers)), "output"])
         axes.set_ylabel("layer")

@@ -62,10 +62,11 @@ def book_report(cases: Sequence[Case], folder: Path, facts: dict[str, Any]) -> R
     report.note(NOTE)
     report.section(
         "Verdicts",
-        "The share of held-out prompts in which the intervention did what is claimed, with a 95 % interval "
-        "(Wilson); the same with random groups of the same size, layers, tokens and strength; and without "
-        "any change. Shown: at least 80 %, set beforehand. Which tokens and layers, how many features and "
-        "how strong was chosen on the first half of the prompts.",
+        "The share of held-out prompts in which the intervention did what is claimed, of those where it was "
+        "not so anyway, with a 95 % interval (Wilson); the same with random groups of the same size, layers, "
+        "tokens and strength; and of all prompts those where it is so without any change. Shown: at least "
+        "80 %, set beforehand. Which tokens and layers, how many features and how strong was chosen on the "
+        "first half of the prompts.",
     )
     report.table(COLUMNS, book_rows(cases))
     report.table(
