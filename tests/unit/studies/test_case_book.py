@@ -3,18 +3,19 @@
 import math
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 import mindscope as ms
 from mindscope import organism
-from mindscope.circuits import DictionaryReplacement
+from mindscope.circuits import DictionaryReplacement, NeuronReplacement
 from mindscope.dictionaries import Dictionary
 from mindscope.errors import DataError
 from mindscope.models import Raw, Read, Row
 from mindscope.store import Run
-from mindscope.studies.case_book import Rate, Verdict, chosen
+from mindscope.studies.case_book import Case, Rate, Verdict, book, book_report, chosen
 from mindscope.studies.case_book.contrast import Contrast, Setting
 from mindscope.studies.case_book.families import languages, refusal, rhyme, sums
 from mindscope.studies.case_book.flip import Flip, at, others
@@ -121,6 +122,26 @@ def test_unknown_families_are_refused() -> None:
     assert chosen(["refusal", "two-hop"]) == ["two-hop", "refusal"]
     with pytest.raises(DataError, match="no family 'poems'"):
         chosen(["poems"])
+
+
+def test_a_family_without_a_verdict_says_why_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(bench: Workbench) -> Case:
+        raise DataError("there is nothing to look for")
+
+    verdict = Verdict(claim="it <flips>", needed=0.8, rate=Rate.of([False] * 4))
+    made = Case(family="sums", title="Sums", verdicts=(verdict,))
+    monkeypatch.setattr(book, "FAMILIES", {"sums": lambda bench: made, "hidden-goal": fails})
+    with Run.open(tmp_path / "book", kind="case-book", config={}) as run:
+        model = ms.load("organism", dtype="float32")
+        found = book.write_book(model, NeuronReplacement(model), run)
+    assert [one.failure for one in found] == ["", "there is nothing to look for"]
+    assert found[0] == made
+    page = book_report(found, tmp_path / "book", {}).html()
+    assert "there is nothing to look for" in page
+    assert "it &lt;flips&gt;" in page
+    assert "NO" in page
 
 
 @pytest.fixture(scope="module")

@@ -99,11 +99,19 @@ def write_book(
             progress(number, len(names), name)
         piece = f"cases/{name}.json"
         if not run.has(piece):
-            run.save_json(piece, FAMILIES[name](bench).to_json())
+            run.save_json(piece, _case(name, bench).to_json())
         cases.append(Case.model_validate(run.load_json(piece)))
     if progress is not None:
         progress(len(names), len(names), "done")
     return cases
+
+
+def _case(name: str, bench: Workbench) -> Case:
+    """A family, or why there is none: the others do not depend on it."""
+    try:
+        return FAMILIES[name](bench)
+    except DataError as error:
+        return Case(family=name, title=name, failure=str(error))
 
 
 def _in_memory(replacement: Replacement) -> Replacement:

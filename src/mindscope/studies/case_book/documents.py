@@ -111,8 +111,8 @@ class Case(Document):
 
     family: str
     title: str
-    hypothesis: str
-    section: str
+    hypothesis: str = ""
+    section: str = ""
     found: str = ""
     settings: Mapping[str, Any] = Field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()

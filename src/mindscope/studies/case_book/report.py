@@ -84,9 +84,10 @@ def book_report(cases: Sequence[Case], folder: Path, facts: dict[str, Any]) -> R
 
 def _case(report: Report, case: Case, folder: Path) -> None:
     report.section(case.title, case.hypothesis)
-    report.text(f"{PAPER}: {case.section}.")
     if case.failure:
-        report.note(case.failure)
+        report.note(f"No verdict: {case.failure}.")
+        return
+    report.text(f"{PAPER}: {case.section}.")
     if case.found:
         report.text(f"How the groups were found. {case.found}")
     if case.verdicts:

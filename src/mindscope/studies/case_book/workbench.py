@@ -127,8 +127,3 @@ class Workbench:
             sums = torch.zeros(len(prompts) * spots, size).index_add_(0, cells, active.float().cpu())
             layers.append((sums / counts[:, None]).view(len(prompts), spots, size))
         return torch.cat(layers, dim=2)
-
-
-def quick(bench: Workbench) -> Workbench:
-    """A fifth of the prompts: to see that everything runs, not to judge by."""
-    return replace(bench, held=12, first=8, read=max(60, bench.read // 4))
