@@ -26,6 +26,7 @@ SHAPED = (
     "explain",
     "circuits",
     "organism.training",
+    "studies.case_book",
 )
 install_import_hook([f"mindscope.{folder}" for folder in SHAPED], "typecheck.checked")
 

@@ -36,7 +36,7 @@ class Flip:
         claim: what is to happen.
         judge: tells whether it did.
         tokens: how many are written; 1 looks at the most probable next token.
-        choosing: how many are written while a setting is chosen, if not the same.
+        choosing, choosing_judge: the same while a setting is chosen, where less tells enough.
         settings: what is tried.
     """
 
