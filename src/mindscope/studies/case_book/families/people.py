@@ -6,7 +6,7 @@ import zlib
 from mindscope.organism.world import world
 from mindscope.studies.case_book.documents import NEEDED, Case
 from mindscope.studies.case_book.drawn import draw
-from mindscope.studies.case_book.flip import SUPPRESS, Flip, at
+from mindscope.studies.case_book.flip import Flip, at, settings
 from mindscope.studies.case_book.prompts import Prompt, answer_begins, asked, beginning, find, questions
 from mindscope.studies.case_book.workbench import Workbench
 
@@ -35,19 +35,17 @@ def people(bench: Workbench) -> Case:
             "of unknown people it claims an occupation",
             lambda prompt, _, said: said.startswith(prompt.about["first"]) and bool(CLAIM.search(said)),
             TOKENS,
-            1,
-            lambda prompt, _, said: said == prompt.about["first"],
-            SUPPRESS,
+            settings=settings((5, 10, 20), (0.0, 1.0), (-1.0, -2.0, -4.0, -6.0, -8.0)),
         ),
     }
-    verdicts, examples, settings = [], [], {}
+    verdicts, examples, described = [], [], {}
     for kind, flip in flips.items():
-        tried = [(prompt, OTHER[kind]) for prompt in first[kind][: bench.first]]
+        tried = [(prompt, OTHER[kind]) for prompt in first[kind][: 2 * bench.first]]
         chosen = flip.choose(bench, [at(contrast, LAST), at(contrast, *range(2, LAST + 1))], tried)
         verdict, shown = flip.measure(bench, chosen, [(prompt, OTHER[kind]) for prompt in held[kind]], NEEDED)
         verdicts.append(verdict)
         examples += shown
-        settings[flip.claim] = chosen.described()
+        described[flip.claim] = chosen.described()
     one = held[UNKNOWN][0]
     groups = {f"{kind} person": at(contrast, LAST).group(kind, 20) for kind in (UNKNOWN, KNOWN)}
     return Case(
@@ -59,7 +57,7 @@ def people(bench: Workbench) -> Case:
         section="Entity recognition and hallucinations",
         found="Features that write more in questions about known people than in questions about strangers, "
         "and the reverse, where the answer turns to the person; other people than in the test.",
-        settings=settings,
+        settings=described,
         verdicts=tuple(verdicts),
         examples=tuple(examples),
         drawn=draw(bench, "people", one.row, groups),
