@@ -20,7 +20,6 @@ def settings(
 
 
 EXCHANGE = settings((20, 60), (1.0, 2.0), (0.0, -1.0))
-SUPPRESS = settings((5, 10, 20), (0.0, 1.0), (0.0, -1.0, -2.0, -3.0, -4.0))
 INJECT = settings((10, 20, 60), (1.0, 2.0, 3.0), (1.0,))
 Judge = Callable[[Prompt, str, str], bool]
 """Of a prompt, the kind it was pushed to, and the answer: whether the answer is of that kind."""
