@@ -28,7 +28,7 @@ def test_a_family_from_the_command_to_the_page(tmp_path: Path, monkeypatch: pyte
         assert verdict["before"]["hits"] == 0
     drawn = case["drawn"]
     assert drawn["completeness"] >= 0.8
-    assert drawn["checks"]["constrained"]["r"] > 0.99
+    assert drawn["checks"]["frozen_norms"]["r"] > 0.8
     assert (folder / drawn["graph"]).is_file()
     assert (folder / drawn["page"]).is_file()
     page = (folder / "report.html").read_text("utf-8")

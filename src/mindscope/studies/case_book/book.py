@@ -52,7 +52,7 @@ class BookConfig:
     """
 
     held: int = 50
-    first: int = 16
+    first: int = 48
     read: int = 200
     seed: int = 0
 

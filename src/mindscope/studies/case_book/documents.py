@@ -84,7 +84,8 @@ class Drawn(Document):
         graph, page: files of the run.
         supernodes: label and names of nodes.
         checks: how predicted and actual changes agree as its top nodes are turned off, by the mode of the
-            intervention: `open`, where all may change, and `constrained`, where only direct effects are left.
+            intervention: `open`, where all may change, and `frozen_norms`, where attention patterns and the
+            scales of norms are held, as they are in a graph, and MLPs answer.
     """
 
     prompt: str

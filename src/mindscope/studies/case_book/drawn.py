@@ -34,7 +34,7 @@ def draw(
     supernodes = found_in(graph, groups)
     checks = {
         mode: validate(bench.model, bench.replacement, graph, nodes=CHECKED, mode=mode, targets=targets)
-        for mode in ("open", "constrained")
+        for mode in ("open", "frozen_norms")
     }
     graph = validated(graph, checks["open"])
     folder = bench.run.path / "cases" / family

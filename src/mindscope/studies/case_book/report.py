@@ -16,7 +16,7 @@ NOTE = (
 PAPER = "Lindsey et al. 2025, “On the Biology of a Large Language Model”"
 COLUMNS = ("family", "claim", "held-out prompts", "random groups", "no change", "shown")
 GRAPH_COLUMNS = (
-    "family", "features", "completeness", "replacement", "r, all free", "same sign", "r, direct effects",
+    "family", "features", "completeness", "replacement", "r, all free", "same sign", "r, norms held",
 )  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def graph_rows(cases: Sequence[Case]) -> list[list[Any]]:
     rows = []
     for case in cases:
         if (drawn := case.drawn) is not None:
-            free, direct = (drawn.checks.get(mode) for mode in ("open", "constrained"))
+            free, held = (drawn.checks.get(mode) for mode in ("open", "frozen_norms"))
             rows.append(
                 [
                     case.family,
@@ -44,7 +44,7 @@ def graph_rows(cases: Sequence[Case]) -> list[list[Any]]:
                     drawn.replacement,
                     free and free.r,
                     free and free.sign_agreement,
-                    direct and direct.r,
+                    held and held.r,
                 ]
             )
     return rows
@@ -74,7 +74,7 @@ def book_report(cases: Sequence[Case], folder: Path, facts: dict[str, Any]) -> R
         graph_rows(cases),
         "The graph of one held-out prompt of each family. r: predicted against actual changes of other nodes "
         "as each of the 20 most influential features is turned off, with everything else free to change, and "
-        "with direct effects alone.",
+        "with attention patterns and norms held, as a graph has them.",
     )
     for case in cases:
         _case(report, case, folder)

@@ -34,9 +34,9 @@ class Workbench:
     model: Model
     replacement: Replacement
     run: Run
-    held: int = 60
-    first: int = 24
-    read: int = 300
+    held: int = 50
+    first: int = 48
+    read: int = 200
     seed: int = 0
 
     @cached_property

@@ -23,7 +23,7 @@ def characters(bench: Workbench) -> Case:
     read = bench.answered(first, TOKENS)
     contrast = bench.contrast(read)
     flip = Flip("another character answers", _shows, TOKENS, settings=SETTINGS)
-    tried = bench.rng("characters").sample(first, bench.first)
+    tried = bench.rng("characters").sample(first, min(bench.first, len(first)))
     chosen = flip.choose(
         bench, [at(contrast, ANSWER), contrast], others(bench, tried, CHARACTERS, "characters-first")
     )

@@ -35,7 +35,9 @@ def languages(bench: Workbench) -> Case:
         TOKENS,
         settings=SETTINGS,
     )
-    trials = others(bench, bench.rng("languages").sample(read, bench.first), LANGUAGES, "languages-first")
+    trials = others(
+        bench, bench.rng("languages").sample(read, min(bench.first, len(read))), LANGUAGES, "languages-first"
+    )
     chosen = spoken.choose(bench, [at(contrast, LAST), at(contrast, LAST, NEXT)], trials)
     tests = [_prompt(bench, pair, language) for pair in held for language in LANGUAGES]
     tests = bench.rng("languages-held").sample(tests, min(bench.held, len(tests)))
@@ -49,7 +51,12 @@ def languages(bench: Workbench) -> Case:
     meant = Flip("the word exchanged by features found in English", _means, TOKENS)
     names = [pair[0] for pair in pairs]
     first_words = [_operand(_prompt(bench, pair, "en")) for pair in first]
-    tried = others(bench, bench.rng("operand").sample(first_words, bench.first), names, "operand-first")
+    tried = others(
+        bench,
+        bench.rng("operand").sample(first_words, min(bench.first, len(first_words))),
+        names,
+        "operand-first",
+    )
     best = meant.choose(bench, [at(english, WORD), english], tried)
     for language in LANGUAGES:
         prompts = [_operand(_prompt(bench, pair, language)) for pair in held][: bench.held]

@@ -40,7 +40,7 @@ def people(bench: Workbench) -> Case:
     }
     verdicts, examples, described = [], [], {}
     for kind, flip in flips.items():
-        tried = [(prompt, OTHER[kind]) for prompt in first[kind][: 2 * bench.first]]
+        tried = [(prompt, OTHER[kind]) for prompt in first[kind][: bench.first]]
         chosen = flip.choose(bench, [at(contrast, LAST), at(contrast, *range(2, LAST + 1))], tried)
         verdict, shown = flip.measure(bench, chosen, [(prompt, OTHER[kind]) for prompt in held[kind]], NEEDED)
         verdicts.append(verdict)

@@ -26,7 +26,7 @@ def rhyme(bench: Workbench) -> Case:
     ending = Flip("another rhyme before the line begins: the line ends on it", _ends_on, TOKENS)
     names = list(rhymes.kinds)
     rng = bench.rng("rhyme")
-    tried = [(one, _other(rng, one, names)) for one in rng.sample(first, bench.first)]
+    tried = [(one, _other(rng, one, names)) for one in rng.sample(first, min(bench.first, len(first)))]
     chosen = ending.choose(bench, [at(rhymes, NEWLINE, AND), at(rhymes, AND), rhymes], tried)
     tests = rng.sample(held, min(bench.held, len(held)))
     trials = [(one, _other(rng, one, names)) for one in tests]
