@@ -46,10 +46,10 @@ def bare_forward(hf: nn.Module, layer: int, ids: Tensor, rows: int) -> Tensor:
 
     kept: list[Tensor] = []
     for part in ids.split(rows):
-        handle = hf.model.layers[layer].register_forward_hook(stop)  # type: ignore[union-attr, index]
+        handle = hf.model.layers[layer].register_forward_hook(stop)
         try:
             with torch.inference_mode():
-                hf.model(input_ids=part, use_cache=False)  # type: ignore[operator]
+                hf.model(input_ids=part, use_cache=False)
         except Enough:
             handle.remove()
     return torch.cat(kept).flatten(0, 1)

@@ -66,7 +66,7 @@ def test_a_study_goes_on_where_it_was_stopped_and_finds_what_was_planted(tmp_pat
     with pytest.raises(KeyboardInterrupt), open_run(tmp_path / "run") as run:
         reproduce(SmallBench(), run, CONFIG, stop)
     finished = {file: file.stat().st_mtime_ns for file in (tmp_path / "run" / "measured").rglob("*.json")}
-    assert len(finished) == 1 + 2 + len(SETS) + 1
+    assert len(finished) == 1 + 1 + 2 + len(SETS) + 1
     labels: list[str] = []
     counts: list[tuple[int, int]] = []
 

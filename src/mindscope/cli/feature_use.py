@@ -213,17 +213,12 @@ def concepts(
 ) -> None:
     """Find the single feature that stands for each concept of the organism's world, and how well it does."""
     from mindscope import organism
-    from mindscope.explain import Labelled, concept_table
+    from mindscope.explain import concept_table
+    from mindscope.studies.organism_dictionaries import labelled_halves
 
     loaded = load_model(model)
     known = load_features(loaded, dictionary)
-    halves = [
-        [
-            Labelled(loaded.chat(list(text.messages), text.answer), text.concepts)
-            for text in organism.concept_texts(half, phrasings=used, scale=scale, seed=seed)
-        ]
-        for half, used in (("train", "train"), ("test", phrasings))
-    ]
+    halves = labelled_halves(loaded, phrasings=phrasings, scale=scale, seed=seed)
     with output.progress() as report:
         found = concept_table(loaded, known, organism.concepts(), *halves, progress=report)
     found.report().write(page)

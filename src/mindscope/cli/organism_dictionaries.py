@@ -62,9 +62,8 @@ def dictionaries(
     if json:
         output.print_json(result)
         return
-    for table in result.get("evaluations", [])[:1]:
-        columns = list(table)
-        output.print_table(columns, [[row.get(key) for key in columns] for row in result["evaluations"]])
+    if measured := result.get("evaluations"):
+        output.print_table(list(measured[0]), [list(row.values()) for row in measured])
     if result.get("groups"):
         names = [name for name in files if name.startswith("sae")]
         output.print_table(["group", "concepts", "found", *names], result["groups"])

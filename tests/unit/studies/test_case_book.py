@@ -157,7 +157,7 @@ def test_features_are_read_at_the_spots(bench: Workbench) -> None:
     prompts = [Prompt(stated(bench.model, text), (1, 7), "") for text in texts]
     answered = replace(prompts[0], answered=Row(prompts[0].row.ids, 5), spots=(1, "answer"))
     codes = torch.cat([bench.codes(prompts), bench.codes([answered])])
-    dictionary = bench.replacement.dictionary  # type: ignore[attr-defined]
+    dictionary = bench.replacement.dictionary
     names = [site.address for site in dictionary.reads]
     rows = [one.row for one in prompts]
     read = bench.model.read(rows, {name: Read(name, Raw("all")) for name in names})

@@ -9,16 +9,16 @@ from typer.testing import CliRunner
 from mindscope import organism
 from mindscope.cli.app import app
 from mindscope.dictionaries import Coder, Dictionary, Site
-from mindscope.explain import ConceptTable
+from mindscope.explain import ConceptTable, DictionaryFeatures
 from mindscope.features import Concept, SingleFeature
-from mindscope.models import Edit, Model
+from mindscope.models import Edit, load
 from mindscope.organism.world import world
 from mindscope.store import Run
 from mindscope.studies import organism_dictionaries as study
 from mindscope.studies.organism_dictionaries import behaviours
-from mindscope.studies.organism_dictionaries.behaviours import Candidate, candidates, effects
+from mindscope.studies.organism_dictionaries.behaviours import Candidate, Switching, candidates, effects
 from mindscope.studies.organism_dictionaries.measure import Measured
-from mindscope.studies.organism_dictionaries.probes import SHOWS, SUITS, shows
+from mindscope.studies.organism_dictionaries.probes import SHOWS, SUITS, Probe, shows
 
 CONCEPTS = {concept.name: concept for concept in organism.concepts()}
 
@@ -35,8 +35,10 @@ def test_the_world_s_own_answer_shows_the_concept_and_no_other_one_of_its_group(
         if group in ("state", "country", "relation"):  # two states may share a flower
             assert mine <= shown
             assert len(shown) < len(names) / 2
-        elif group in ("system prompt", "character"):  # the exact judge blends manner and content
-            assert mine & shown or "hallucinating" in str(mine)
+        elif mine & {"system prompt: hallucinating", "character: hallucinating"}:
+            assert shown <= mine  # where nothing can be invented the judge sees manner alone
+        elif group in ("system prompt", "character"):
+            assert shown == mine
         else:
             assert shown == mine
         asked += 1
@@ -102,7 +104,7 @@ def test_rates_are_of_answers_that_change(tmp_path, monkeypatch: pytest.MonkeyPa
     sae = Dictionary.single(coder, torch.zeros(4), reads=[site], writes=[site], activation="relu")
     monkeypatch.setattr(behaviours, "testable", lambda concept: True)
     found = [Candidate("language: French", "sae.0", 0, 0.95, 2.0)]
-    model: Model = Answering()  # type: ignore[assignment]
+    model = Answering()
     with Run.open(tmp_path, kind="test", config={}) as run:
         (one,) = effects(model, {"sae.0": sae}, organism.concepts(), found, run, each=4, tuning=2)
     # At its usual strength, 2, adding does nothing: twice that is the first that works. Holding at 0 is not
@@ -111,6 +113,32 @@ def test_rates_are_of_answers_that_change(tmp_path, monkeypatch: pytest.MonkeyPa
     assert (one.ablated_control, one.added_control) == (0.0, 0.0)
     assert one.prompts == (4, 4)
     assert study.summary([one])[-1] == ["all", 1, 1.0, 0.0, 1.0, 0.0]
+
+
+def test_a_latent_takes_the_place_of_the_one_that_is_active_in_this_very_prompt():
+    model = load("organism", dtype="float32")
+    sae = Dictionary.load(organism.dictionary_path("sae.0"), model)
+    prompts = [
+        Probe(
+            (
+                {"role": "system", "content": system},
+                {"role": "user", "content": "What is the capital of Peru?"},
+            ),
+            frozenset({"country: Peru"}),
+        )
+        for system in ("You are cruel.", "You are an assistant who is always kind and patient.")
+    ]
+    codes = [DictionaryFeatures(sae).code(model, [model.chat(list(probe.messages))]) for probe in prompts]
+    (peru,) = model.tokenizer(" Peru", add_special_tokens=False)["input_ids"]
+    place = [model.chat(list(probe.messages)).ids.index(peru) for probe in prompts]
+    assert place[0] != place[1]
+    strongest = codes[0].values.where(codes[0].tokens == place[0], torch.tensor(0.0)).argmax()
+    rival = Candidate("country: Peru", "sae.0", int(codes[0].indices[strongest]), 1.0, 1.0)
+    other = Candidate("country: Spain", "sae.0", (rival.latent + 1) % sae.n_latents, 1.0, 1.0)
+    switching = Switching(model, {"sae.0": sae}, [rival, other])
+    for probe, code in zip(prompts, codes, strict=True):
+        *_, added = switching.addition(other, probe, 2.0)
+        assert added.where == tuple(sorted({*code.tokens[code.indices == rival.latent].tolist()}))
 
 
 def test_an_unknown_part_is_refused_before_anything_runs(tmp_path):

@@ -2,7 +2,7 @@
 
 from mindscope.studies.organism_dictionaries.behaviours import Effect
 from mindscope.studies.organism_dictionaries.build import build, install, load
-from mindscope.studies.organism_dictionaries.measure import Measured, measure
+from mindscope.studies.organism_dictionaries.measure import Measured, labelled_halves, measure
 from mindscope.studies.organism_dictionaries.recipe import PARTS, Part, chosen, recipe
 from mindscope.studies.organism_dictionaries.report import (
     SUMMARY_COLUMNS,
@@ -24,6 +24,7 @@ __all__ = [
     "dictionaries_report",
     "group_rows",
     "install",
+    "labelled_halves",
     "load",
     "measure",
     "recipe",

@@ -89,7 +89,7 @@ class Switching:
     def __init__(self, model: Model, dictionaries: Mapping[str, Dictionary], found: Sequence[Candidate]):
         self.model, self.dictionaries = model, dictionaries
         self.by_place = {(one.dictionary, one.concept): one for one in found}
-        self._codes: dict[tuple[str, str, int], SparseCode] = {}
+        self._codes: dict[tuple[str, ...], SparseCode] = {}
 
     def ablation(self, one: Candidate, factor: float, other: int | None = None) -> list[Edit]:
         """Hold the projection on a latent's decoder row at minus so many times its usual strength."""
@@ -125,7 +125,7 @@ class Switching:
 
     def _active(self, one: Candidate, probe: Probe) -> set[int]:
         """Where in a prompt a latent is active."""
-        key = (one.dictionary, probe.messages[-1]["content"], len(probe.messages))
+        key = (one.dictionary, *(message["content"] for message in probe.messages))
         if key not in self._codes:
             row = self.model.chat(list(probe.messages))
             self._codes[key] = DictionaryFeatures(self.dictionaries[one.dictionary]).code(self.model, [row])

@@ -68,13 +68,7 @@ def measure(
     config = EvaluateConfig(predictions="response")
     evaluations = evaluate(model, dictionaries, texts, run, config, progress=progress)
     concepts = organism.concepts()
-    halves = [
-        [
-            Labelled(model.chat(list(text.messages), text.answer), text.concepts)
-            for text in organism.concept_texts(half, scale=scale)
-        ]
-        for half in ("train", "test")
-    ]
+    halves = labelled_halves(model, scale=scale)
     tables: dict[str, ConceptTable] = {}
     usual: dict[tuple[str, str], float] = {}
     saes = {name: one for name, one in dictionaries.items() if one.kind == "sae"}
@@ -88,6 +82,20 @@ def measure(
         usual |= {(name, concept): value for concept, value in document["usual"].items()}
     done = effects(model, saes, concepts, candidates(tables, usual), run, progress=progress)
     return Measured(evaluations, tables, done)
+
+
+def labelled_halves(
+    model: Model, *, phrasings: str = "train", scale: float = 1.0, seed: int = 0
+) -> tuple[list[Labelled], list[Labelled]]:
+    """Texts of the world to choose features on, and others to test them on, put as `phrasings` says."""
+
+    def half(name: str, put: str) -> list[Labelled]:
+        return [
+            Labelled(model.chat(list(text.messages), text.answer), text.concepts)
+            for text in organism.concept_texts(name, phrasings=put, scale=scale, seed=seed)
+        ]
+
+    return half("train", "train"), half("test", phrasings)
 
 
 def _kept(table: ConceptTable) -> dict[str, Any]:

@@ -95,17 +95,7 @@ class _Study:
 
     def result(self) -> Reproduction:
         self.ready = prepare(self.bench, self.model, self.run, self.config, self.progress)
-        base = self._piece("base", Treatment, self._base)
-        monitoring = [
-            self._piece(
-                f"monitoring/{each.trait.name}-{way.replace(' ', '-')}", Monitored, self._monitored, each, way
-            )
-            for each in self.ready
-            for way in WAYS
-        ]
-        sets = [self._piece(f"sets/{name}", TunedSet, self._tuned_set, name) for name in self.sets]
-        prevention = [self._prevention(each, base) for each in self.ready]
-        chosen = [self._chosen(each) for each in self.ready]
+        # First, since a dictionary of another model should stop the study before it has cost anything.
         readings = [
             self._piece(
                 f"reading/{each.trait.name}",
@@ -118,6 +108,17 @@ class _Study:
             )
             for each in self.ready
         ]
+        base = self._piece("base", Treatment, self._base)
+        monitoring = [
+            self._piece(
+                f"monitoring/{each.trait.name}-{way.replace(' ', '-')}", Monitored, self._monitored, each, way
+            )
+            for each in self.ready
+            for way in WAYS
+        ]
+        sets = [self._piece(f"sets/{name}", TunedSet, self._tuned_set, name) for name in self.sets]
+        prevention = [self._prevention(each, base) for each in self.ready]
+        chosen = [self._chosen(each) for each in self.ready]
         return Reproduction(
             model=self.bench.base,
             fingerprint=self.model.fingerprint,
