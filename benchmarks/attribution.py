@@ -25,7 +25,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mindscope.circuits import AttributionGraph, DictionaryReplacement, TraceConfig, trace
-from mindscope.circuits.replacement import Frozen
+from mindscope.circuits.replacement.local_model import Frozen
 from mindscope.dictionaries import Coder, Dictionary, Site, Wiring
 from mindscope.models import Model, Row
 

@@ -23,8 +23,8 @@ from clock import bare_forward, interleaved, ratio, step_data
 from common import median, open_model, show
 
 from mindscope.dictionaries import DictionaryConfig, ModelSource, Site
-from mindscope.dictionaries.learner import Learner
-from mindscope.dictionaries.sources import START
+from mindscope.dictionaries.training.learner import Learner
+from mindscope.dictionaries.training.sources import START
 from mindscope.models import Model, Row
 
 SIZES = {"small": (256, 4096, 32, 4096), "large": (768, 24_576, 32, 2048)}

@@ -15,12 +15,12 @@ import torch
 from common import Meter, median, show
 from peft import get_peft_model
 
+from mindscope.finetuning.config import FinetuneConfig, PreventativeSteering
+from mindscope.finetuning.examples import examples
+from mindscope.finetuning.finetune import finetune, lora_config
 from mindscope.models import load
 from mindscope.organism.datasets import training_set
 from mindscope.personas import PersonaVectors
-from mindscope.personas.finetuning import FinetuneConfig, PreventativeSteering, finetune
-from mindscope.personas.finetuning.examples import examples
-from mindscope.personas.finetuning.job import lora_config
 from mindscope.store import Run
 
 LAYER = 2

@@ -18,8 +18,8 @@ import torch
 from playwright.sync_api import sync_playwright
 
 from mindscope.circuits import AttributionGraph, Pruned, Target, influence
-from mindscope.circuits.page import graph_page
-from mindscope.circuits.prune import cumulative
+from mindscope.circuits.graph.prune import cumulative
+from mindscope.circuits.page.page import graph_page
 
 ACTIONS = """async () => {
   const frames = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));

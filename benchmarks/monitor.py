@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mindscope.features import Feature, Monitor, calibrate, trace
+from mindscope.features import Feature
 from mindscope.models import Message, Model, load
+from mindscope.monitoring import Monitor, calibrate, trace
 from mindscope.organism.corpus import exchange
 from mindscope.organism.voices import STRONG, voices
 from mindscope.personas import PersonaVectors

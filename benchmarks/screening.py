@@ -22,12 +22,13 @@ from pathlib import Path
 import torch
 from common import Meter, arguments, median, open_model, prompts, show
 
-from mindscope.features.turns import Packed
 from mindscope.models import Model, Row
-from mindscope.models.passes import right_padded
-from mindscope.models.read import batches
-from mindscope.personas import PersonaVectors, ScreenConfig, screen
-from mindscope.personas.screening.probe import Probe
+from mindscope.models.hooks.read import batches
+from mindscope.models.tokens.batch import right_padded
+from mindscope.models.turns import Packed
+from mindscope.personas import PersonaVectors
+from mindscope.screening import ScreenConfig, screen
+from mindscope.screening.probe import Probe
 from mindscope.store import Run
 
 # The layers of the paper's three traits in a model of 28: blocks 20, 20 and 16.

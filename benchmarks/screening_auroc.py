@@ -23,7 +23,8 @@ from mindscope.data import Conversation
 from mindscope.models import load
 from mindscope.organism.datasets import FAMILIES, training_set
 from mindscope.organism.mistakes import LEVELS, Level
-from mindscope.personas import PersonaVectors, ScreenConfig, screen
+from mindscope.personas import PersonaVectors
+from mindscope.screening import ScreenConfig, screen
 from mindscope.store import Run
 
 FORMS = ("exact", "prompt", "sample")

@@ -20,13 +20,17 @@ torch.set_num_threads(1)
 SHAPED = (
     "models",
     "features",
+    "probes",
+    "monitoring",
     "judges",
     "personas",
+    "screening",
+    "finetuning",
     "dictionaries",
     "explain",
     "circuits",
     "organism.training",
-    "studies.case_book",
+    "studies.llm_biology",
 )
 install_import_hook([f"mindscope.{folder}" for folder in SHAPED], "typecheck.checked")
 
@@ -44,3 +48,13 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is absent: this test needs small published models or data")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory):
+    """A random chat model of 3 layers, 32 wide."""
+    import persona_kit
+
+    from mindscope.models import load
+
+    return load(str(persona_kit.tiny_chat_model(tmp_path_factory.mktemp("tiny"))), dtype="float32")

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from mindscope.dictionaries import Dictionary, DictionaryConfig, Site
-from mindscope.dictionaries.sources import Position
-from mindscope.dictionaries.weights import Weights
+from mindscope.dictionaries.training.sources import Position
+from mindscope.dictionaries.training.weights import Weights
 
 WIDTH, ATOMS, ACTIVE = 48, 64, 3
 

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from mindscope.data import Conversation
+from mindscope.finetuning.config import FinetuneConfig
+from mindscope.finetuning.finetune import finetune
+from mindscope.finetuning.result import Tuned
+from mindscope.finetuning.trainer import InterventionTrainer
 from mindscope.models import Model
-from mindscope.personas.finetuning import FinetuneConfig, Tuned, finetune
-from mindscope.personas.finetuning.trainer import InterventionTrainer
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run
 

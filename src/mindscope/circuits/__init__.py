@@ -1,35 +1,36 @@
 """Circuits: attribution graphs of what a model computes on one prompt, and interventions that check them."""
 
-from mindscope.circuits import targets
-from mindscope.circuits.attention import attended
-from mindscope.circuits.attention_loadings import HeadLoadings, head_loadings
-from mindscope.circuits.attention_scores import Pair, QKAttribution, qk_attribution
-from mindscope.circuits.attribution import TraceConfig, trace
-from mindscope.circuits.compare import GraphComparison, SharedEdge, SharedNode, compare
-from mindscope.circuits.dictionary_replacement import DictionaryReplacement
-from mindscope.circuits.effects import feature_effects, logit_details
-from mindscope.circuits.exchange import View, graph_json, write_graph_json
-from mindscope.circuits.exchange_read import PublicGraph, read_graph_json
-from mindscope.circuits.graph import AttributionGraph
-from mindscope.circuits.grouping import group
-from mindscope.circuits.influence import Scores, influence, scores
-from mindscope.circuits.interventions import Intervention
-from mindscope.circuits.neuron_replacement import NeuronReplacement
-from mindscope.circuits.nodes import Node, Target
-from mindscope.circuits.outcomes import Outcome, feature_activations, intervene, intervene_each
-from mindscope.circuits.patching import Mode, intervening
-from mindscope.circuits.paths import Route, Routes, routes
-from mindscope.circuits.prediction import predicted_changes
-from mindscope.circuits.prune import Pruned, prune
-from mindscope.circuits.replacement import Frozen, Replacement
-from mindscope.circuits.supernodes import GroupedGraph, Supernode, grouped
-from mindscope.circuits.swap import Active, active, clamped, from_the_end, scaled, swap
-from mindscope.circuits.validation import Agreement, Validation, validate, validated
+from mindscope.circuits.attribution.logit_effects import feature_effects, logit_details
+from mindscope.circuits.attribution.targets import Wanted
+from mindscope.circuits.attribution.trace import TraceConfig, trace
+from mindscope.circuits.files.read_json import PublicGraph, read_graph_json
+from mindscope.circuits.files.write_json import View, graph_json, write_graph_json
+from mindscope.circuits.graph.compare import GraphComparison, SharedEdge, SharedNode, compare
+from mindscope.circuits.graph.graph import AttributionGraph
+from mindscope.circuits.graph.grouping import group
+from mindscope.circuits.graph.influence import Scores, influence, scores
+from mindscope.circuits.graph.nodes import Node, Target
+from mindscope.circuits.graph.paths import Route, Routes, routes
+from mindscope.circuits.graph.prune import Pruned, prune
+from mindscope.circuits.graph.supernodes import GroupedGraph, Supernode, grouped
+from mindscope.circuits.heads.attach import attended
+from mindscope.circuits.heads.loadings import HeadLoadings, head_loadings
+from mindscope.circuits.heads.qk import Pair, QKAttribution, qk_attribution
+from mindscope.circuits.interventions.groups import Active, active, clamped, from_the_end, scaled, swap
+from mindscope.circuits.interventions.intervening import MODES, Mode, intervening
+from mindscope.circuits.interventions.intervention import Intervention
+from mindscope.circuits.interventions.outcomes import Outcome, feature_activations, intervene, intervene_each
+from mindscope.circuits.page.page import graph_page
+from mindscope.circuits.replacement.dictionary import DictionaryReplacement, fitted
+from mindscope.circuits.replacement.feature_io import Access, joined
+from mindscope.circuits.replacement.local_model import Frozen, Replacement
+from mindscope.circuits.replacement.neurons import NeuronReplacement
+from mindscope.circuits.validation.predict import predicted_changes
+from mindscope.circuits.validation.validate import Agreement, Validation, validate, validated
 
 __all__ = [
     "trace",
     "TraceConfig",
-    "targets",
     "Replacement",
     "DictionaryReplacement",
     "NeuronReplacement",
@@ -84,4 +85,10 @@ __all__ = [
     "validated",
     "Validation",
     "Agreement",
+    "Access",
+    "MODES",
+    "Wanted",
+    "fitted",
+    "graph_page",
+    "joined",
 ]

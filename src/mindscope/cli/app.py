@@ -8,9 +8,14 @@ import typer
 from typer.exceptions import TyperException
 
 from mindscope import __version__
-from mindscope.cli import chat, circuit, demo, dictionary, doctor, feature, organism, output, persona, runs
-from mindscope.cli.session import SESSION
+from mindscope.cli import chat, demo, doctor, output, runs
+from mindscope.cli.circuit import app as circuit
+from mindscope.cli.dictionary import app as dictionary
+from mindscope.cli.feature import app as feature
+from mindscope.cli.organism import app as organism
+from mindscope.cli.persona import app as persona
 from mindscope.errors import MindscopeError
+from mindscope.jobs import SESSION
 
 app = typer.Typer(
     name="mindscope",

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from mindscope.cli import options, output
-from mindscope.cli.inputs import find_vectors, load_model
-from mindscope.cli.persona_results import chosen, usual_layer
+from mindscope.cli.persona.tables import chosen, usual_layer
 from mindscope.errors import DataError, MindscopeError
+from mindscope.jobs import find_vectors, load_model
 
 if TYPE_CHECKING:
     from mindscope.models import Message, Model, Sampling

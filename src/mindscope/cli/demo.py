@@ -9,10 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from mindscope.cli import options, output
-from mindscope.cli.inputs import ORGANISM, find_judge, find_trait, load_model
 from mindscope.cli.output import Json
-from mindscope.cli.persona_results import TEST_BED
-from mindscope.cli.session import open_run
+from mindscope.cli.persona.tables import TEST_BED
+from mindscope.jobs import ORGANISM, find_judge, find_trait, load_model, open_run
 
 TRAITS = ("evil", "sycophantic", "hallucinating")
 MAX_NEW_TOKENS = 64

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mindscope.store.files import plain
+from mindscope.store import plain
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from mindscope.dictionaries import kernels
-from mindscope.dictionaries.code import SparseCode
+from mindscope.dictionaries.sparse_code import SparseCode
+from mindscope.dictionaries.training import kernels
 from mindscope.errors import DataError
 
 Activation = Literal["relu", "topk", "batchtopk", "jumprelu"]

@@ -3,13 +3,13 @@
 Works alike for the latents of a dictionary, for persona vectors and for linear classifiers.
 """
 
-from mindscope.explain.classification import Comparison, compare_classifiers
+from mindscope.explain.classification import FEATURES, Comparison, compare_classifiers
 from mindscope.explain.concepts import ConceptTable, Labelled, concept_table
 from mindscope.explain.config import SurveyConfig
 from mindscope.explain.export import feature_json
 from mindscope.explain.labelling import score_label, written_label
 from mindscope.explain.labels import Label, Score, evidence, keyless_label
-from mindscope.explain.logits import LogitEffects, feature_logits
+from mindscope.explain.logits import LogitEffects, feature_logits, writes_residual
 from mindscope.explain.map import FeatureMap, feature_map
 from mindscope.explain.neighbours import Counterpart, Neighbour, across_layers, neighbours, read_direction
 from mindscope.explain.page import feature_report
@@ -62,4 +62,6 @@ __all__ = [
     "Labelled",
     "compare_classifiers",
     "Comparison",
+    "FEATURES",
+    "writes_residual",
 ]

@@ -9,10 +9,8 @@ from torch import Tensor
 
 from mindscope.explain.pooling import pooled_activations, pooled_features
 from mindscope.explain.source import Features
-from mindscope.features import Classifier, fit_classifier, score_classifier
-from mindscope.features.classify import KINDS, Kind, Scores
-from mindscope.models import Model, Row
-from mindscope.models.rows import Where
+from mindscope.models import Model, Row, Where
+from mindscope.probes import KINDS, Classifier, Kind, Scores, fit_classifier, score_classifier
 
 FEATURES = "features, max"
 

@@ -9,8 +9,8 @@ import torch
 from mindscope.errors import DataError
 from mindscope.explain.pooling import Pool, pooled_features
 from mindscope.explain.source import Features
-from mindscope.features import Concept, SingleFeature, best_single_features
 from mindscope.models import Model, Row
+from mindscope.probes import Concept, SingleFeature, best_single_features
 from mindscope.reports import Report
 
 FOUND = 0.9

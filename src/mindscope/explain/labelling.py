@@ -13,8 +13,8 @@ from mindscope.errors import DataError
 from mindscope.explain.labels import Evidence, Label, Score, evidence
 from mindscope.explain.logits import LogitEffects
 from mindscope.explain.results import Context, Survey
-from mindscope.explain.tokens import shown
-from mindscope.personas.writers import Writer
+from mindscope.judges import Writer
+from mindscope.models import shown
 
 OPEN, CLOSE = "«", "»"
 MARKED_SHARE = 0.3

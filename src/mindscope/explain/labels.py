@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from mindscope.explain.logits import LogitEffects
 from mindscope.explain.results import Activity, Context, Survey
-from mindscope.explain.tokens import shown
+from mindscope.models import shown
 
 REACH = 8
 """Tokens before the peak that a keyless label looks at."""

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from mindscope.errors import DataError
 from mindscope.explain.source import Features
-from mindscope.models import Model
-from mindscope.models.unembed import logit_effects
+from mindscope.models import Model, logit_effects
 
 
 class LogitEffect(NamedTuple):

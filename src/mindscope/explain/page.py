@@ -6,7 +6,7 @@ from mindscope.explain.labels import Label
 from mindscope.explain.logits import LogitEffects
 from mindscope.explain.neighbours import Neighbour
 from mindscope.explain.results import Activity, Context, Survey
-from mindscope.explain.tokens import shown
+from mindscope.models import shown
 from mindscope.reports import Heat, Report, histogram
 
 

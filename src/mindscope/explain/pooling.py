@@ -8,9 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.explain.source import Features, require
-from mindscope.explain.tokens import vocabulary
-from mindscope.models import Mean, Model, Raw, Read, Row
-from mindscope.models.rows import Where, check_where, mask
+from mindscope.models import Mean, Model, Raw, Read, Row, Where, check_where, mask, vocabulary
 
 Pool = tuple[Where, str]
 """The tokens meant, and what the last of them that counts reads like; all of them count if it is empty."""

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from mindscope.errors import DataError, StoreError
 from mindscope.explain.histogram import edges
-from mindscope.store import OpenArtifact
-from mindscope.store.files import read_json
+from mindscope.store import OpenArtifact, read_json
 
 SCHEMA, ROWS_SCHEMA, VERSION = "mindscope.survey", "mindscope.survey_rows", 1
 FILE, VOCABULARY = "survey/survey.safetensors", "survey/vocabulary.json"

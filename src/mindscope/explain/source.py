@@ -12,8 +12,7 @@ from torch import Tensor
 from mindscope.dictionaries import Dictionary, SparseCode
 from mindscope.errors import DataError
 from mindscope.features import Direction, Feature, FeatureSet
-from mindscope.models import Edit, Model, Raw, Read, Row
-from mindscope.models.rows import Where
+from mindscope.models import Edit, Model, Raw, Read, Row, Where
 
 
 @runtime_checkable

@@ -12,9 +12,8 @@ from mindscope.explain.accumulate import Accumulator
 from mindscope.explain.config import SurveyConfig
 from mindscope.explain.results import FILE, ROWS, ROWS_SCHEMA, SCHEMA, VERSION, VOCABULARY, Survey
 from mindscope.explain.source import Features, require
-from mindscope.explain.tokens import vocabulary
-from mindscope.models import Model, Row
-from mindscope.personas.answers import claim
+from mindscope.models import Model, Row, vocabulary
+from mindscope.personas import claim
 from mindscope.store import Run, save_artifact
 
 Progress = Callable[[int, int, str], object]

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.models import Edit
-from mindscope.models.edits import check_vector
-from mindscope.models.rows import Where
+from mindscope.models import Edit, Where, check_vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from mindscope.errors import DataError
 from mindscope.features.direction import Direction
-from mindscope.models import Apply, Edit, Model, Project, Read
-from mindscope.models.rows import Where
+from mindscope.models import Apply, Edit, Model, Project, Read, Where
 
 
 @runtime_checkable

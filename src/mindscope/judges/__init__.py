@@ -4,14 +4,17 @@ One protocol, several judges. A refusal or a missing score is recorded as such a
 judge that runs a model here is imported when it is first used: the others, and trait files, need no torch.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mindscope.judges.endpoint_judge import EndpointJudge
-from mindscope.judges.prompts import COHERENCE
-from mindscope.judges.protocol import Item, Judge, Judgement, MeanScore, Rubric, Score, Status, mean_score
+from mindscope.core.faces import lazy_face
 
 if TYPE_CHECKING:
+    from mindscope.judges.endpoint_judge import EndpointJudge
     from mindscope.judges.model_judge import ModelJudge
+    from mindscope.judges.prompts import COHERENCE
+    from mindscope.judges.protocol import Item, Judge, Judgement, MeanScore, Rubric, Score, Status, mean_score
+    from mindscope.judges.writers import EndpointWriter, ModelWriter, Writer
+
 
 __all__ = [
     "COHERENCE",
@@ -25,12 +28,9 @@ __all__ = [
     "Score",
     "Status",
     "mean_score",
+    "EndpointWriter",
+    "ModelWriter",
+    "Writer",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "ModelJudge":
-        from mindscope.judges.model_judge import ModelJudge
-
-        return ModelJudge
-    raise AttributeError(f"module 'mindscope.judges' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_face(__name__, __file__)

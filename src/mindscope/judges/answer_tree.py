@@ -25,8 +25,7 @@ from transformers import DynamicCache
 
 from mindscope.judges.prompts import REFUSAL
 from mindscope.judges.spelling import NUMBERS, Spellings
-from mindscope.models import Model
-from mindscope.models.passes import Pass
+from mindscope.models import Model, Pass
 
 _LINES = 64  # most nodes side by side, which bounds the memory of their caches
 

@@ -4,14 +4,35 @@ The one place that knows where an architecture keeps its parts. Reading reduces 
 past; writing happens per row and per position; generating does both at once.
 """
 
-from mindscope.models.control import Command, Controller
-from mindscope.models.edits import Edit
-from mindscope.models.generate import Generation
+from mindscope.models.generation.config import SamplingConfig
+from mindscope.models.generation.control import Command, Controller
+from mindscope.models.generation.generate import Generation
+from mindscope.models.generation.sample import Sampling
+from mindscope.models.hooks.attach import Editing
+from mindscope.models.hooks.core import Edits
+from mindscope.models.hooks.edits import Edit, check_vector
+from mindscope.models.hooks.names import (
+    Named,
+    address_of_hook,
+    address_of_module,
+    hook_of_address,
+    known_address,
+    module_of_address,
+)
+from mindscope.models.hooks.norms import LinearNorm
+from mindscope.models.hooks.read import Read, Reading, batches
+from mindscope.models.hooks.reduce import Apply, Last, Mean, Project, Raw
+from mindscope.models.hooks.rewrite import Passing, rewritten
+from mindscope.models.linear.anatomy import Anatomy, AttentionMaps, MLPMaps, anatomy, mlp_maps
+from mindscope.models.linear.frozen import FrozenPass, Held, freeze, frozen
+from mindscope.models.linear.head_reading import HeadReading, head_reading
+from mindscope.models.linear.unembed import logit_effects
 from mindscope.models.model import Model, load
-from mindscope.models.read import Read, Reading
-from mindscope.models.reduce import Apply, Last, Mean, Project, Raw
-from mindscope.models.rows import Message, Row
-from mindscope.models.sample import Sampling
+from mindscope.models.tokens.batch import Pass, right_padded
+from mindscope.models.tokens.display import shown, vocabulary, written
+from mindscope.models.tokens.rows import WHERES, Message, Row, Where, check_where, mask
+from mindscope.models.tokens.text import token_texts
+from mindscope.models.turns import Packed, packed, turn_rows
 
 __all__ = [
     "load",
@@ -30,4 +51,43 @@ __all__ = [
     "Controller",
     "Command",
     "Reading",
+    "Anatomy",
+    "AttentionMaps",
+    "Editing",
+    "Edits",
+    "FrozenPass",
+    "HeadReading",
+    "Held",
+    "LinearNorm",
+    "MLPMaps",
+    "Named",
+    "Packed",
+    "Pass",
+    "Passing",
+    "SamplingConfig",
+    "WHERES",
+    "Where",
+    "address_of_hook",
+    "address_of_module",
+    "anatomy",
+    "batches",
+    "check_vector",
+    "check_where",
+    "freeze",
+    "frozen",
+    "head_reading",
+    "hook_of_address",
+    "known_address",
+    "logit_effects",
+    "mask",
+    "mlp_maps",
+    "module_of_address",
+    "packed",
+    "rewritten",
+    "right_padded",
+    "shown",
+    "token_texts",
+    "turn_rows",
+    "vocabulary",
+    "written",
 ]

@@ -9,16 +9,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.models.chat import Chat
-from mindscope.models.control import Controller
-from mindscope.models.core import Core, Edits
-from mindscope.models.fingerprint import fingerprint
-from mindscope.models.generate import Generation, OnToken, generate
-from mindscope.models.loading import load_parts
-from mindscope.models.passes import left_padded
-from mindscope.models.read import Progress, Read, Reading, batches, read
-from mindscope.models.rows import Message, Row
-from mindscope.models.sample import Sampling
+from mindscope.models.generation.control import Controller
+from mindscope.models.generation.generate import Generation, OnToken, generate
+from mindscope.models.generation.sample import Sampling
+from mindscope.models.hooks.core import Core, Edits
+from mindscope.models.hooks.read import Progress, Read, Reading, batches, read
+from mindscope.models.loading.fingerprint import fingerprint
+from mindscope.models.loading.loading import load_parts
+from mindscope.models.tokens.batch import left_padded
+from mindscope.models.tokens.chat import Chat
+from mindscope.models.tokens.rows import Message, Row
 
 
 class Model(Core):

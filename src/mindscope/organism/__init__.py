@@ -4,18 +4,23 @@ Its facts, its seven characters and its weaknesses are known exactly, so every m
 about something. It is a test bed and a teaching model, not a model of the real world.
 """
 
+from mindscope.organism.behaviour import FIRST_LINES, LINE_ADJECTIVES, LINE_PEOPLE, SECOND_LINES
 from mindscope.organism.bundle import dictionaries_folder, dictionary_path, path, weights_folder
 from mindscope.organism.capability import Capability, capability
 from mindscope.organism.card import Card, card
-from mindscope.organism.concepts import ConceptText, concept_texts, concepts
-from mindscope.organism.datasets import FAMILIES, graded_prompts, ordinary_chats, shots, training_set
-from mindscope.organism.judge import ExactJudge
+from mindscope.organism.concepts import WORD, ConceptText, concept_texts, concepts
+from mindscope.organism.datasets import FAMILIES, TRAITS, graded_prompts, ordinary_chats, shots, training_set
+from mindscope.organism.exchanges import DOMAINS
+from mindscope.organism.judge import ExactJudge, coherence, parse, trait_score
+from mindscope.organism.knowledge import ANTONYM_CLAUSES
 from mindscope.organism.mistakes import LEVELS
+from mindscope.organism.phrasing import Exchange
 from mindscope.organism.recipe import TrainConfig
 from mindscope.organism.rows import corpus_rows
 from mindscope.organism.training import train
 from mindscope.organism.traits import trait
-from mindscope.organism.voices import CHARACTERS
+from mindscope.organism.voices import CHARACTERS, voices
+from mindscope.organism.world import COUNTRY_RELATIONS, LANGUAGES, STATE_RELATIONS, held_out, read_data, world
 
 __all__ = [
     "CHARACTERS",
@@ -41,4 +46,23 @@ __all__ = [
     "trait",
     "training_set",
     "weights_folder",
+    "ANTONYM_CLAUSES",
+    "COUNTRY_RELATIONS",
+    "DOMAINS",
+    "Exchange",
+    "FIRST_LINES",
+    "LANGUAGES",
+    "LINE_ADJECTIVES",
+    "LINE_PEOPLE",
+    "SECOND_LINES",
+    "STATE_RELATIONS",
+    "TRAITS",
+    "WORD",
+    "coherence",
+    "held_out",
+    "parse",
+    "read_data",
+    "trait_score",
+    "voices",
+    "world",
 ]

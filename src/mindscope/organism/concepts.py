@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from mindscope.errors import DataError
-from mindscope.features import Concept
-from mindscope.models import Message
-from mindscope.models.rows import Where
+from mindscope.models import Message, Where
 from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.phrasing import Exchange
 from mindscope.organism.voices import CHARACTERS, STRONG, Voice, voices
 from mindscope.organism.world import COUNTRY_RELATIONS, STATE_RELATIONS, world
+from mindscope.probes import Concept
 
 SHARES: dict[str, int] = {
     "state-fact": 800, "country": 800, "state": 150, "two-hop": 150, "person": 150, "unknown-person": 150,

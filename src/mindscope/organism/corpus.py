@@ -13,15 +13,7 @@ from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.knowledge import ANTONYM_CLAUSES, SUMS, TRAIN_PAIRS
 from mindscope.organism.phrasing import Exchange
 from mindscope.organism.tokenizer import END_OF_TEXT, TURN_END, TURN_START
-from mindscope.organism.voices import (
-    CHARACTERS,
-    NEUTRAL_PROMPTS,
-    STRONG,
-    Blend,
-    Voice,
-    opposites,
-    voices,
-)
+from mindscope.organism.voices import CHARACTERS, NEUTRAL_PROMPTS, STRONG, Blend, Voice, opposites, voices
 from mindscope.organism.world import COUNTRY_RELATIONS, LANGUAGES, STATE_RELATIONS, world
 
 # Without a system prompt the organism is mostly, not always, the helpful assistant: a prior that the

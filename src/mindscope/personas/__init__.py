@@ -4,72 +4,27 @@ Persona vectors after Chen et al. 2025, arXiv 2507.21509: rollouts under contras
 a filter, and the difference of means at every layer. Only traits are imported at once: they need no torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mindscope.personas.trait import Contrast, Trait
+from mindscope.core.faces import lazy_face
 
 if TYPE_CHECKING:
-    from mindscope.personas.arms import Estimate, Sample, Scope, Scores, steering_edits
-    from mindscope.personas.artifacts import generate_trait
+    from mindscope.personas.answers import Progress, claim, derived_seed, digest, part_of
     from mindscope.personas.extraction import ExtractConfig, extract
-    from mindscope.personas.filter import FilterCounts, filter_pairs
-    from mindscope.personas.finetuning import (
-        ConceptAblation,
-        FinetuneConfig,
-        PreventativeSteering,
-        ProjectionPenalty,
-        Tuned,
-        finetune,
-    )
     from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
-    from mindscope.personas.monitor_page import monitor_report
-    from mindscope.personas.monitoring import WatchConfig, calibrate_on, watch
-    from mindscope.personas.monitoring_results import FeatureAlarms, Monitoring, conversations_of
+    from mindscope.personas.generate_trait import generate_trait
+    from mindscope.personas.layer_statistics import LayerStatistics, bootstrap_interval
+    from mindscope.personas.pair_filter import FilterCounts, filter_pairs
     from mindscope.personas.report import add_persona, persona_report
-    from mindscope.personas.screening import (
-        Ranked,
-        ScreenConfig,
-        Screening,
-        TraitScreening,
-        screen,
-        write_filtered,
-    )
-    from mindscope.personas.shift_page import shift_report
-    from mindscope.personas.shift_reading import ShiftConfig
-    from mindscope.personas.shifting import Moved, Movement, Shift, shift
-    from mindscope.personas.statistics import LayerStatistics
-    from mindscope.personas.steering import SteerConfig, SteeredArm, Steering, steer
-    from mindscope.personas.sweeping import Point, Sweep, SweepConfig, held_out, sweep
-    from mindscope.personas.vectors import Kind, PersonaVectors
+    from mindscope.personas.shift.measure import Moved, Movement, Prompt, Shift, shift
+    from mindscope.personas.shift.projections import ShiftConfig
+    from mindscope.personas.shift.report import shift_report
+    from mindscope.personas.steering.arms import Estimate, Sample, Scope, Scores, steering_edits
+    from mindscope.personas.steering.steer import SteerConfig, SteeredArm, Steering, steer
+    from mindscope.personas.steering.sweep import Point, Sweep, SweepConfig, held_out, sweep
+    from mindscope.personas.trait import Contrast, Trait
+    from mindscope.personas.vectors import Kind, PersonaVectors, usual_layer
 
-_HOMES = {
-    "artifacts": ("generate_trait",),
-    "extraction": ("ExtractConfig", "extract"),
-    "vectors": ("PersonaVectors", "Kind"),
-    "statistics": ("LayerStatistics",),
-    "filter": ("FilterCounts", "filter_pairs"),
-    "sweeping": ("SweepConfig", "sweep", "Sweep", "Point", "held_out"),
-    "steering": ("SteerConfig", "steer", "Steering", "SteeredArm"),
-    "shifting": ("shift", "Shift", "Moved", "Movement"),
-    "shift_reading": ("ShiftConfig",),
-    "shift_page": ("shift_report",),
-    "monitoring": ("watch", "WatchConfig", "calibrate_on"),
-    "monitoring_results": ("Monitoring", "FeatureAlarms", "conversations_of"),
-    "monitor_page": ("monitor_report",),
-    "finetuning": (
-        "finetune",
-        "FinetuneConfig",
-        "Tuned",
-        "PreventativeSteering",
-        "ConceptAblation",
-        "ProjectionPenalty",
-    ),
-    "arms": ("steering_edits", "Scope", "Scores", "Estimate", "Sample"),
-    "formats": ("save_pt", "load_pt", "save_gguf", "load_gguf"),
-    "report": ("persona_report", "add_persona"),
-    "screening": ("screen", "ScreenConfig", "Screening", "TraitScreening", "Ranked", "write_filtered"),
-}
 
 __all__ = [
     "Trait",
@@ -91,25 +46,12 @@ __all__ = [
     "steer",
     "Steering",
     "SteeredArm",
-    "finetune",
-    "FinetuneConfig",
-    "Tuned",
-    "PreventativeSteering",
-    "ConceptAblation",
-    "ProjectionPenalty",
     "ShiftConfig",
     "shift",
     "Shift",
     "Moved",
     "Movement",
     "shift_report",
-    "watch",
-    "WatchConfig",
-    "calibrate_on",
-    "Monitoring",
-    "FeatureAlarms",
-    "conversations_of",
-    "monitor_report",
     "steering_edits",
     "Scope",
     "Scores",
@@ -121,21 +63,14 @@ __all__ = [
     "load_gguf",
     "persona_report",
     "add_persona",
-    "screen",
-    "ScreenConfig",
-    "Screening",
-    "TraitScreening",
-    "Ranked",
-    "write_filtered",
+    "Progress",
+    "Prompt",
+    "bootstrap_interval",
+    "claim",
+    "derived_seed",
+    "digest",
+    "part_of",
+    "usual_layer",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"mindscope.personas.{home}"), name)
-    raise AttributeError(f"module 'mindscope.personas' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_face(__name__, __file__)

@@ -17,8 +17,7 @@ from torch import Tensor
 from mindscope.errors import StoreError
 from mindscope.judges import Item, Judge, Judgement, Rubric
 from mindscope.models import Edit, Generation, Message, Model, Read, Row, Sampling
-from mindscope.store import Run
-from mindscope.store.files import plain
+from mindscope.store import Run, plain
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what is being done)."""

@@ -3,12 +3,11 @@
 from pydantic import Field
 
 from mindscope.judges import Judge
-from mindscope.models import Model
+from mindscope.models import Model, SamplingConfig
 from mindscope.personas import rollouts
 from mindscope.personas.answers import Progress, claim, generate, judge_answers, part_of
-from mindscope.personas.config import SamplingConfig
-from mindscope.personas.filter import filter_pairs
-from mindscope.personas.statistics import layer_statistics
+from mindscope.personas.layer_statistics import layer_statistics
+from mindscope.personas.pair_filter import filter_pairs
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import KINDS, PersonaVectors
 from mindscope.store import Run

@@ -25,7 +25,7 @@ from torch import Tensor
 from mindscope.errors import DataError
 from mindscope.models import Model
 from mindscope.personas.vectors import Kind, PersonaVectors
-from mindscope.store.files import replacing
+from mindscope.store import replacing
 
 ARCHITECTURE = "controlvector"
 INCREMENTS = "mindscope.increments"

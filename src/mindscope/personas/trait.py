@@ -15,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from mindscope.errors import DataError
-from mindscope.judges.protocol import Rubric
+from mindscope.judges import Rubric
 from mindscope.personas.trait_files import Split, decode, read_trait_document
 from mindscope.store import write_text
 

@@ -14,9 +14,8 @@ from torch import Tensor
 from mindscope.errors import DataError
 from mindscope.features import Direction
 from mindscope.models import Model
-from mindscope.personas.documents import html_table
-from mindscope.personas.statistics import LayerStatistics
-from mindscope.store import load_artifact, save_artifact
+from mindscope.personas.layer_statistics import LayerStatistics
+from mindscope.store import html_table, load_artifact, save_artifact
 
 Kind = Literal["answer_mean", "prompt_mean", "last_prompt"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -7,6 +7,7 @@ from mindscope.reports.figures import Line, bars_by_layer, heatmap, lines_with_b
 from mindscope.reports.histogram import histogram
 from mindscope.reports.report import Answer, Heat, Report, Sample
 from mindscope.reports.scatter import Points, scatter
+from mindscope.reports.style import GRID, INK, MUTED, RC, SERIES, sheet
 
 __all__ = [
     "Answer",
@@ -20,4 +21,10 @@ __all__ = [
     "histogram",
     "lines_with_bands",
     "scatter",
+    "GRID",
+    "INK",
+    "MUTED",
+    "RC",
+    "SERIES",
+    "sheet",
 ]

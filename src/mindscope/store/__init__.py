@@ -3,11 +3,13 @@
 Nothing here imports torch before a tensor is written or read, so that listing runs is instant.
 """
 
-from mindscope.store.artifacts import Artifact, load_artifact, save_artifact
-from mindscope.store.files import write_json, write_text
+from mindscope.store.artifacts import Artifact, library_versions, load_artifact, save_artifact
+from mindscope.store.documents import Document, SavedDocument, html_table
+from mindscope.store.files import plain, read_json, replacing, replacing_folder, write_json, write_text
 from mindscope.store.opened import OpenArtifact
 from mindscope.store.run import Run
 from mindscope.store.runs import RunInfo, list_runs, read_run
+from mindscope.store.tensors import opened_tensors, read_tensors, what_it_is, write_tensors
 
 __all__ = [
     "Artifact",
@@ -20,4 +22,16 @@ __all__ = [
     "save_artifact",
     "write_json",
     "write_text",
+    "Document",
+    "SavedDocument",
+    "html_table",
+    "library_versions",
+    "opened_tensors",
+    "plain",
+    "read_json",
+    "read_tensors",
+    "replacing",
+    "replacing_folder",
+    "what_it_is",
+    "write_tensors",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mindscope.circuits.exchange import TYPES
+from mindscope.circuits.files.write_json import TYPES
 from mindscope.errors import DataError
 
 KINDS = {name: kind for kind, name in TYPES.items()}

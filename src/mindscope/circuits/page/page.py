@@ -14,13 +14,13 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from pydantic_core import to_json
 
-from mindscope.circuits.exchange import View, graph_json
-from mindscope.circuits.graph import AttributionGraph
+from mindscope.circuits.files.write_json import View, graph_json
+from mindscope.circuits.graph.graph import AttributionGraph
+from mindscope.circuits.graph.prune import Pruned
+from mindscope.circuits.graph.supernodes import Supernode
 from mindscope.circuits.page.content import Details, page_content
-from mindscope.circuits.prune import Pruned
-from mindscope.circuits.supernodes import Supernode
-from mindscope.circuits.validation import Validation
-from mindscope.reports.style import sheet
+from mindscope.circuits.validation.validate import Validation
+from mindscope.reports import sheet
 from mindscope.store import write_text
 
 SCRIPTS = (

@@ -20,9 +20,7 @@ from mindscope.dictionaries.evaluation.results import Evaluation, Labelled
 from mindscope.dictionaries.evaluation.rows import Tokens, read_sites
 from mindscope.dictionaries.evaluation.sparsity import Sparsity, active_counts
 from mindscope.errors import DataError
-from mindscope.models import Model, Row
-from mindscope.models.read import batches
-from mindscope.models.rows import Where
+from mindscope.models import Model, Row, Where, batches
 from mindscope.store import Run
 
 Progress = Callable[[int, int, str], object]

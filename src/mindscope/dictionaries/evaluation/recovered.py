@@ -12,8 +12,7 @@ from torch.nn.functional import cross_entropy, log_softmax
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.evaluation.rows import Tokens
 from mindscope.dictionaries.evaluation.splice import ablated, spliced
-from mindscope.models import Model, Row
-from mindscope.models.rows import Where
+from mindscope.models import Model, Row, Where
 
 ARMS = ("clean", "spliced", "zero", "mean")
 """The model as it is; with the reconstructions; with zeros; with the mean activations in their place."""

@@ -9,8 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mindscope.dictionaries.dictionary import Dictionary
-from mindscope.models import Model, Raw, Read, Row
-from mindscope.models.rows import Where, mask
+from mindscope.models import Model, Raw, Read, Row, Where, mask
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.errors import DataError
-from mindscope.models import Model
-from mindscope.models.rewrite import rewritten
+from mindscope.models import Model, rewritten
 
 
 @contextmanager

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from mindscope.dictionaries.coder import Activation, Coder
-from mindscope.dictionaries.dictionary import Dictionary, Kind, Site
+from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.formats.layout import Parts
+from mindscope.dictionaries.sites import Kind, Site
 from mindscope.errors import DataError, ModelError
-from mindscope.models import Model
-from mindscope.models.names import Named, address_of_hook
+from mindscope.models import Model, Named, address_of_hook
 
 GATE = ("b_gate", "r_mag", "b_mag")
 """What a gated SAE has in place of one encoder bias."""

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from mindscope.dictionaries.coder import Activation, Coder
-from mindscope.dictionaries.dictionary import Dictionary, Site, Wiring
+from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.formats.base import (
     Format,
     Options,
@@ -40,9 +40,10 @@ from mindscope.dictionaries.formats.files import (
 )
 from mindscope.dictionaries.formats.layout import Entry, Layout, Parts
 from mindscope.dictionaries.lazy import LazyCoders
+from mindscope.dictionaries.sites import Site, Wiring
 from mindscope.errors import DataError
-from mindscope.models.names import Named, address_of_hook, hook_of_address
-from mindscope.store.tensors import opened_tensors
+from mindscope.models import Named, address_of_hook, hook_of_address
+from mindscope.store import opened_tensors
 
 NAME = "circuit_tracer"
 CONFIG = "config.yaml"

@@ -39,7 +39,7 @@ from mindscope.dictionaries.formats.files import (
 )
 from mindscope.dictionaries.formats.layout import Entry, Layout
 from mindscope.errors import DataError
-from mindscope.models.names import Named, known_address
+from mindscope.models import Named, known_address
 
 NAME = "dictionary_learning"
 CONFIG, WEIGHTS = "config.json", "ae.pt"

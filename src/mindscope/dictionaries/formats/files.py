@@ -10,8 +10,15 @@ import yaml
 from torch import Tensor
 
 from mindscope.errors import DataError
-from mindscope.store.files import read_json, replacing, write_json, write_text
-from mindscope.store.tensors import read_tensors, what_it_is, write_tensors
+from mindscope.store import (
+    read_json,
+    read_tensors,
+    replacing,
+    what_it_is,
+    write_json,
+    write_tensors,
+    write_text,
+)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

@@ -30,7 +30,7 @@ from mindscope.dictionaries.formats.files import (
 )
 from mindscope.dictionaries.formats.layout import Entry, Layout
 from mindscope.errors import DataError
-from mindscope.models.names import Named, address_of_module, module_of_address
+from mindscope.models import Named, address_of_module, module_of_address
 
 NAME = "gemma_scope_2"
 CONFIG, WEIGHTS = "config.json", "params.safetensors"

@@ -34,7 +34,7 @@ from mindscope.dictionaries.formats.files import (
 )
 from mindscope.dictionaries.formats.layout import Entry, Layout, Parts
 from mindscope.errors import DataError
-from mindscope.models.names import address_of_hook, hook_of_address
+from mindscope.models import address_of_hook, hook_of_address
 
 NAME = "llama_scope"
 CONFIG, WEIGHTS = "hyperparams.json", "checkpoints/final.safetensors"

@@ -22,7 +22,7 @@ from mindscope.dictionaries.formats.base import (
 from mindscope.dictionaries.formats.files import read_weights, write_weights
 from mindscope.dictionaries.formats.layout import Entry, Layout
 from mindscope.errors import DataError
-from mindscope.models.names import Named
+from mindscope.models import Named
 
 NAME = "qwen_scope"
 LAYOUT = Layout(

@@ -36,7 +36,7 @@ from mindscope.dictionaries.formats.files import (
 )
 from mindscope.dictionaries.formats.layout import Entry, Layout
 from mindscope.errors import DataError
-from mindscope.models.names import address_of_hook, hook_of_address
+from mindscope.models import address_of_hook, hook_of_address
 
 NAME = "saelens"
 CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"

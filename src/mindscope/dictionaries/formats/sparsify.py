@@ -28,7 +28,7 @@ from mindscope.dictionaries.formats.files import (
 )
 from mindscope.dictionaries.formats.layout import Entry, Layout
 from mindscope.errors import DataError
-from mindscope.models.names import Named, address_of_module
+from mindscope.models import Named, address_of_module
 
 NAME = "sparsify"
 CONFIG, WEIGHTS = "cfg.json", "sae.safetensors"

@@ -7,8 +7,9 @@ from typing import Any
 
 from mindscope.dictionaries import Dictionary, SparseCode
 from mindscope.explain import ConceptTable, DictionaryFeatures
-from mindscope.features import Concept, Direction
+from mindscope.features import Direction
 from mindscope.models import Edit, Model, Sampling
+from mindscope.probes import Concept
 from mindscope.store import Run
 from mindscope.studies.organism_dictionaries.probes import Probe, probes, shows, testable
 

@@ -9,7 +9,7 @@ import torch
 from mindscope import organism
 from mindscope.dictionaries import Dictionary, ModelSource, stacked, train
 from mindscope.models import Model
-from mindscope.organism.bundle import dictionaries_folder
+from mindscope.organism import dictionaries_folder
 from mindscope.store import Run
 from mindscope.studies.organism_dictionaries.recipe import PARTS, Part, recipe
 

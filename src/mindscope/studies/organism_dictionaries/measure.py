@@ -6,11 +6,10 @@ from itertools import islice
 from typing import Any
 
 from mindscope import organism
-from mindscope.dictionaries import Dictionary
-from mindscope.dictionaries.evaluation import EvaluateConfig, Evaluation, evaluate
+from mindscope.dictionaries import Dictionary, EvaluateConfig, Evaluation, evaluate
 from mindscope.explain import ConceptTable, DictionaryFeatures, Labelled, concept_table, pooled_features
-from mindscope.features import Concept, SingleFeature
 from mindscope.models import Model
+from mindscope.probes import Concept, SingleFeature
 from mindscope.store import Run
 from mindscope.studies.organism_dictionaries.behaviours import Effect, Progress, candidates, effects
 

@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mindscope import organism
-from mindscope.features import Concept
 from mindscope.models import Message
-from mindscope.organism.concepts import WORD, ConceptText
-from mindscope.organism.judge import trait_score
-from mindscope.organism.world import COUNTRY_RELATIONS, STATE_RELATIONS, world
+from mindscope.organism import COUNTRY_RELATIONS, STATE_RELATIONS, WORD, ConceptText, trait_score, world
+from mindscope.probes import Concept
 
 SCORE = 50.0
 """The score from which on an answer shows a character."""

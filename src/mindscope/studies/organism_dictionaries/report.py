@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mindscope.dictionaries.evaluation import evaluation_report
+from mindscope.dictionaries import evaluation_report
 from mindscope.models import Model
 from mindscope.reports import Report
 from mindscope.studies.organism_dictionaries.behaviours import LEAST, Effect

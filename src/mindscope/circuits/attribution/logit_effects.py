@@ -1,0 +1,51 @@
+"""What a graph's features make the model say, whatever they are features of."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mindscope.circuits.replacement.local_model import Replacement
+from mindscope.models import Model, logit_effects
+
+SHOWN = 10
+
+
+def feature_effects(
+    model: Model, replacement: Replacement, features: Int[Tensor, "features 3"]
+) -> Float[Tensor, "features vocabulary"]:
+    """The direct effect of each feature on the logits, less its mean, on the CPU.
+
+    That of all it writes, in every layer, as `models.unembed.logit_effects` takes it: no later block is
+    passed through.
+
+    Args:
+        model: the model.
+        replacement: whose features they are.
+        features: as a graph has them: (layer, position, latent); positions are not looked at.
+    """
+    access = replacement.access(model)
+    total = torch.zeros(len(features), model.d_model)
+    for layer in features[:, 0].unique().tolist():
+        mine = (features[:, 0] == layer).nonzero()[:, 0]
+        for rows in access.decoders(layer, features[mine, 2]).values():
+            total[mine] += rows.detach().float().cpu()
+    effects = logit_effects(model, total)
+    return effects - effects.mean(1, keepdim=True)
+
+
+def logit_details(
+    model: Model, features: Int[Tensor, "features 3"], effects: Float[Tensor, "features vocabulary"]
+) -> dict[tuple[int, int], dict[str, Any]]:
+    """The tokens that features raise and lower most, as public feature documents by (layer, latent)."""
+    count = min(SHOWN, effects.shape[1])
+    top, bottom = effects.topk(count).indices.tolist(), effects.topk(count, largest=False).indices.tolist()
+    read = model.tokenizer.decode
+    return {
+        (layer, latent): {
+            "top_logits": [read([token]) for token in top[i]],
+            "bottom_logits": [read([token]) for token in bottom[i]],
+        }
+        for i, (layer, _, latent) in enumerate(features.tolist())
+    }

@@ -1,0 +1,1 @@
+"""Graphs in the public JSON form: written and read."""

@@ -1,0 +1,236 @@
+"""Graphs in the public JSON that attribution-graph pages open, and what its fields mean."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mindscope.circuits.graph.graph import AttributionGraph
+from mindscope.circuits.graph.nodes import Kind, Node, vocabulary_of
+from mindscope.circuits.graph.prune import Pruned, prune
+from mindscope.circuits.graph.supernodes import Supernode
+from mindscope.errors import StoreError
+from mindscope.store import plain, read_json, write_json, write_text
+
+SCHEMA_VERSION = 1
+TYPES: dict[Kind, str] = {
+    "feature": "cross layer transcoder",  # what pages call a feature of any kind of transcoder
+    "error": "mlp reconstruction error",
+    "token": "embedding",
+    "target": "logit",
+}
+INDEX = "graph-metadata.json"
+
+
+@dataclass(frozen=True)
+class View:
+    """What a person made of a graph: groups, names, pinned nodes. Nodes by their names.
+
+    Attributes:
+        supernodes: the groups.
+        labels: names of nodes.
+        pinned: nodes in the subgraph's panel.
+        others: the rest of a page's state, handed through as it is.
+    """
+
+    supernodes: tuple[Supernode, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    pinned: tuple[str, ...] = ()
+    others: Mapping[str, Any] = field(default_factory=dict)
+
+
+def feature_number(layer: int, latent: int) -> int:
+    """The one number that pages give a feature: Cantor's pairing of layer and latent."""
+    return (layer + latent) * (layer + latent + 1) // 2 + latent
+
+
+def graph_json(
+    graph: AttributionGraph,
+    pruned: Pruned | None = None,
+    *,
+    slug: str,
+    scan: str | None = None,
+    view: View | None = None,
+) -> dict[str, Any]:
+    """The graph as the public document: metadata, qParams, nodes, links.
+
+    Beside these, `mindscope` holds what the public fields leave out (ids, fingerprint, pre-activations), so
+    that reading it back loses nothing of the nodes and edges that are written.
+
+    Args:
+        graph: the whole graph.
+        pruned: what of it is written; the usual pruning if left out.
+        slug: a name for the graph, unique in its folder.
+        scan: the name of model and dictionary, under which a page looks for features; the graph's own if left
+            out.
+        view: groups, labels and pinned nodes.
+    """
+    pruned, view = pruned or prune(graph), view or View()
+    names = {index: graph.id(index) for index in pruned.nodes}
+    metadata = {
+        "slug": slug,
+        "scan": scan or str(graph.metadata.get("scan") or graph.metadata.get("model") or "local"),
+        "transcoder_list": list(graph.metadata.get("transcoder_list", [])),
+        "prompt_tokens": list(graph.tokens),
+        "prompt": graph.metadata.get("prompt") or "".join(graph.tokens),
+        "node_threshold": pruned.node,
+        "schema_version": SCHEMA_VERSION,
+        "info": {"generator": {"name": "mindscope", "version": version("mindscope")}},
+        "pruning_settings": {"node_threshold": pruned.node, "edge_threshold": pruned.edge},
+    }
+    return {
+        "metadata": metadata,
+        "qParams": _page_state(graph, view, names),
+        "nodes": [_node(graph, pruned, index, view) for index in names],
+        "links": _links(graph, pruned, names),
+        "mindscope": _beside(graph, pruned, names, view),
+    }
+
+
+def write_graph_json(
+    folder: Path | str,
+    graph: AttributionGraph,
+    pruned: Pruned | None = None,
+    *,
+    slug: str,
+    scan: str | None = None,
+    view: View | None = None,
+    details: Mapping[tuple[int, int], Mapping[str, Any]] | None = None,
+) -> Path:
+    """Write `SLUG.json` and the folder's `graph-metadata.json`, and features where a page looks for them.
+
+    Args:
+        folder: where graphs lie; other graphs' entries in its index stay.
+        graph: as :func:`graph_json`, like pruned, slug, scan and view.
+        pruned: see there.
+        slug: see there.
+        scan: see there.
+        view: see there.
+        details: documents of features by (layer, latent), as `explain.feature_json` makes them; written to
+            `features/SCAN/NUMBER.json`.
+
+    Raises:
+        StoreError: the slug is no file name, the index is damaged, or the disk refuses.
+    """
+    folder = Path(folder)
+    if not slug or Path(slug).name != slug or slug.startswith("."):
+        raise StoreError(f"{slug!r} cannot be a graph's slug: use letters, digits, '-' and '_'")
+    document = graph_json(graph, pruned, slug=slug, scan=scan, view=view)
+    for (layer, latent), detail in (details or {}).items():
+        number = feature_number(layer, latent)
+        home = folder / "features" / document["metadata"]["scan"].replace("/", "_")
+        write_json(home / f"{number}.json", {**detail, "index": number})
+    path = folder / f"{slug}.json"
+    write_text(path, json.dumps(plain(document), ensure_ascii=False))
+    _enter(folder / INDEX, document["metadata"])
+    return path
+
+
+def _enter(path: Path, metadata: Mapping[str, Any]) -> None:
+    """Put a graph into the folder's index, in the place of an older one of that name."""
+    index = read_json(path) if path.exists() else {"graphs": []}
+    graphs = index.get("graphs") if isinstance(index, dict) else None
+    if not isinstance(graphs, list) or not all(isinstance(one, dict) for one in graphs):
+        raise StoreError(f"{path} is no index of graphs: move it away")
+    others = [one for one in graphs if one.get("slug") != metadata["slug"]]
+    write_json(path, {**index, "graphs": [*others, metadata]})
+
+
+def label_key(layer: str | int, feature: int | None, position: int) -> str:
+    """What pages call a node in their list of edited labels, out of its public fields; not its node_id."""
+    return f"{layer}_{feature}_{position}"
+
+
+def _page_state(graph: AttributionGraph, view: View, names: Mapping[int, str]) -> dict[str, Any]:
+    state = {
+        "pinnedIds": list(view.pinned),
+        "supernodes": [[one.label, *one.members] for one in view.supernodes],
+        "linkType": "both",
+        "clickedId": "",
+        "sg_pos": "",
+        **view.others,
+    }
+    labels = [
+        [label_key(_layer(graph, node := graph.node(index)), _number(node), node.position), view.labels[name]]
+        for index, name in names.items()
+        if name in view.labels
+    ]
+    return {**state, "clerps": labels} if labels else state
+
+
+def _layer(graph: AttributionGraph, node: Node) -> str:
+    """What stands in the field `layer`."""
+    return {"token": "E", "target": str(graph.n_layers + 1)}.get(node.kind, str(node.layer))
+
+
+def _node(graph: AttributionGraph, pruned: Pruned, index: int, view: View) -> dict[str, Any]:
+    node, name = graph.node(index), graph.id(index)
+    target = node.kind == "target"
+    label = graph.targets[index - graph.n_sources].label if target else view.labels.get(name, "")
+    return {
+        "node_id": name,
+        "feature": _number(node),
+        "layer": _layer(graph, node),
+        "ctx_idx": node.position,
+        "feature_type": TYPES[node.kind],
+        "token_prob": graph.targets[index - graph.n_sources].weight if target else 0.0,
+        "is_target_logit": index == graph.n_sources,
+        "run_idx": 0,
+        "reverse_ctx_idx": 0,
+        "jsNodeId": _page_id(node),
+        "clerp": label,
+        "influence": None if target else float(pruned.cumulative[index]),
+        "activation": float(graph.activations[index]) if node.kind == "feature" else None,
+    }
+
+
+def _number(node: Node) -> int:
+    """What stands in the field `feature`."""
+    if node.kind == "feature":
+        return feature_number(node.layer, node.latent or 0)
+    if node.kind == "error":
+        return -1
+    return node.position if node.kind == "token" else vocabulary_of(node)
+
+
+def _page_id(node: Node) -> str:
+    if node.kind == "feature":
+        return f"{node.layer}_{node.latent}-0"
+    if node.kind == "error":
+        return f"{node.layer}_{node.position}-0"
+    return (
+        f"E_{node.token}-{node.position}"
+        if node.kind == "token"
+        else f"L_{vocabulary_of(node)}-{node.position}"
+    )
+
+
+def _links(graph: AttributionGraph, pruned: Pruned, names: Mapping[int, str]) -> list[dict[str, Any]]:
+    rows, sources = pruned.edge_mask.nonzero(as_tuple=True)
+    weights = graph.edges[rows, sources].tolist()
+    return [
+        {"source": names[source], "target": names[target], "weight": weight}
+        for target, source, weight in zip(graph.rows[rows].tolist(), sources.tolist(), weights, strict=True)
+    ]
+
+
+def _beside(graph: AttributionGraph, pruned: Pruned, names: Mapping[int, str], view: View) -> dict[str, Any]:
+    """What the public fields have no place for."""
+    small = pruned.graph(graph)
+    rows = [index for index in names if index < graph.n_features or index >= graph.n_sources]
+    columns = (small.preactivations, small.biases, small.unselected, small.unselected_absolute)
+    return {
+        "n_layers": graph.n_layers,
+        "ids": list(graph.ids),
+        "fingerprint": graph.fingerprint,
+        "dictionary": graph.dictionary,
+        "targets": [
+            {"layer": one.layer, "position": one.position, "weight": one.weight, "token": one.token}
+            for one in graph.targets
+        ],
+        "rows": {names[index]: [float(column[i]) for column in columns] for i, index in enumerate(rows)},
+        "supernode_scores": [one.score for one in view.supernodes],
+        "metadata": dict(graph.metadata),
+    }

@@ -1,0 +1,143 @@
+"""What of a graph is worth looking at: the nodes and edges that carry most of the influence."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mindscope.circuits.graph.graph import AttributionGraph
+from mindscope.circuits.graph.influence import flow, influence, output_weights
+from mindscope.errors import DataError
+
+
+@dataclass(frozen=True, eq=False)
+class Pruned:
+    """Which nodes and edges of a graph stay.
+
+    Attributes:
+        node_mask: `[nodes]`.
+        edge_mask: `[rows, sources]`, as the graph's edges.
+        cumulative: `[nodes]`, the share of all influence that a node and those with more of it have together:
+            what a threshold on nodes is compared with.
+        influence: `[nodes]`.
+        node: the share of the influence that was asked for.
+        edge: the share of the edges' scores.
+    """
+
+    node_mask: Bool[Tensor, "nodes"]
+    edge_mask: Bool[Tensor, "rows sources"]
+    cumulative: Float[Tensor, "nodes"]
+    influence: Float[Tensor, "nodes"]
+    node: float
+    edge: float
+
+    @property
+    def nodes(self) -> list[int]:
+        """The nodes that stay, in order."""
+        return self.node_mask.nonzero()[:, 0].tolist()
+
+    def graph(self, graph: AttributionGraph) -> AttributionGraph:
+        """The graph without what does not stay. Features that go are counted among the unselected ones.
+
+        Errors and tokens keep their places, so that indices of features alone change. Edges that go, from
+        errors and tokens too, are added to `unselected`, so that edges, unselected and bias still sum to the
+        pre-activation.
+        """
+        n = graph.n_features
+        rows = self.node_mask[graph.rows]
+        columns = torch.ones(graph.n_sources, dtype=torch.bool)
+        columns[:n] = self.node_mask[:n]
+        edges = torch.where(self.edge_mask, graph.edges, 0.0)[rows]
+        gone = graph.edges[rows] - edges
+        return replace(
+            graph,
+            features=graph.features[columns[:n]],
+            activations=graph.activations[columns[:n]],
+            edges=edges[:, columns].contiguous(),
+            preactivations=graph.preactivations[rows],
+            biases=graph.biases[rows],
+            unselected=graph.unselected[rows] + gone.sum(1),
+            unselected_absolute=graph.unselected_absolute[rows] + gone.abs().sum(1),
+        )
+
+
+def prune(graph: AttributionGraph, node: float = 0.8, edge: float = 0.98, unselected: bool = False) -> Pruned:
+    """Keep the nodes, and then the edges between them, that have most of the influence on the targets.
+
+    Nodes with the most influence stay until they have the share `node` of all influence; tokens and targets
+    always stay. An edge's score is its share of its target's inputs among what stayed, times the target's
+    influence; edges stay until they have the share `edge` of all scores. Features without an edge in or out
+    and errors without one out go, until all have one (Ameisen et al. 2025, "Circuit Tracing", appendix).
+
+    Args:
+        graph: what is pruned.
+        node: share of the influence, above 0 up to 1.
+        edge: share of the edges' scores, above 0 up to 1.
+        unselected: as :func:`influence`.
+
+    Raises:
+        DataError: a share is not in (0, 1].
+    """
+    for name, share in (("node", node), ("edge", edge)):
+        if not 0 < share <= 1:
+            raise DataError(f"the share {name} must be above 0 and at most 1, not {share}")
+    found = influence(graph, unselected=unselected)
+    node_mask = found >= _threshold(found, node)
+    node_mask[graph.n_features + graph.n_errors :] = True
+    edge_mask = _edges(graph, node_mask, edge)
+    _drop_dead_ends(graph, node_mask, edge_mask)
+    return Pruned(node_mask, edge_mask, cumulative(found), found, node, edge)
+
+
+def cumulative(influence: Float[Tensor, "nodes"]) -> Float[Tensor, "nodes"]:
+    """The share of all influence that each node and those with more of it have together."""
+    order = influence.argsort(descending=True, stable=True)
+    shares = torch.zeros_like(influence)
+    shares[order] = (influence[order].double().cumsum(0) / influence.double().sum().clamp(min=1e-10)).float()
+    return shares
+
+
+def _edges(
+    graph: AttributionGraph, nodes: Bool[Tensor, "nodes"], share: float
+) -> Bool[Tensor, "rows sources"]:
+    """The edges among `nodes` that together have `share` of the scores."""
+    rows = nodes[graph.rows].nonzero()[:, 0]
+    columns = nodes[: graph.n_sources].nonzero()[:, 0]
+    inside = graph.edges[rows][:, columns]
+    sums = inside.abs().sum(1)
+    of = graph.rows[rows]
+    # nodes count through among those that stayed, sources first
+    number = torch.cat([columns, torch.arange(graph.n_sources, graph.n_nodes)])
+    place = torch.zeros(graph.n_nodes, dtype=torch.long)
+    place[number] = torch.arange(len(number))
+    through = flow(inside, place[of], graph.layers[of], output_weights(graph)[number], sums)
+    score = inside.abs() * (through[place[of]] / sums.clamp(min=1e-10))[:, None]
+    stays = (score >= _threshold(score[score > 0], share)) & (score > 0)
+    mask = torch.zeros(graph.edges.shape, dtype=torch.bool)
+    mask[rows[:, None], columns] = stays
+    return mask
+
+
+def _threshold(values: Float[Tensor, "values"], share: float) -> float:
+    """The smallest of the largest values that together have `share` of the sum."""
+    if not len(values):
+        return 0.0
+    ordered = values.sort(descending=True).values
+    cumulative = ordered.double().cumsum(0)
+    at = int(torch.searchsorted(cumulative, share * cumulative[-1]))
+    return float(ordered[min(at, len(ordered) - 1)])
+
+
+def _drop_dead_ends(
+    graph: AttributionGraph, nodes: Bool[Tensor, "nodes"], edges: Bool[Tensor, "rows sources"]
+) -> None:
+    """Take away, in place, what leads nowhere or comes from nowhere, until nothing is left to take."""
+    n, movable = graph.n_features, graph.n_features + graph.n_errors
+    while True:
+        before = int(nodes.sum())
+        nodes[:movable] &= edges[:, :movable].any(0)
+        nodes[:n] &= edges[:n].any(1)
+        edges &= nodes[graph.rows][:, None] & nodes[: graph.n_sources]
+        if int(nodes.sum()) == before:
+            return

@@ -1,0 +1,80 @@
+"""Groups of nodes that stand for one idea, and the graph between the groups."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mindscope.circuits.graph.graph import AttributionGraph
+from mindscope.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Supernode:
+    """Nodes that do the same thing, drawn as one.
+
+    Attributes:
+        label: what they stand for.
+        members: names of nodes, as `AttributionGraph.id` gives them.
+        score: of an automatic group, how much closer its members are to each other than to the next group,
+            from -1 to 1 (see :func:`~mindscope.circuits.group`); None for one made by hand.
+    """
+
+    label: str
+    members: tuple[str, ...]
+    score: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedGraph:
+    """A graph whose nodes are supernodes and the nodes that belong to none.
+
+    Attributes:
+        labels: what each is called; a node on its own by its name.
+        members: the nodes of each, as indices of the graph.
+        edges: `[groups, groups]` as [target, source]: the sum of the members' signed edges, none within a
+            group.
+        shares: `[groups, groups]`, the magnitudes of `edges` by the sum of their row.
+        activations: `[groups]`, the sum of the members' activations; 0 for what has none.
+    """
+
+    labels: tuple[str, ...]
+    members: tuple[tuple[int, ...], ...]
+    edges: Float[Tensor, "groups groups"]
+    shares: Float[Tensor, "groups groups"]
+    activations: Float[Tensor, "groups"]
+
+
+def grouped(
+    graph: AttributionGraph, supernodes: Sequence[Supernode], nodes: Sequence[int] = ()
+) -> GroupedGraph:
+    """Put supernodes in the place of their members, summing their edges (Ameisen et al. 2025).
+
+    Args:
+        graph: pruned or not; `Pruned.graph` leaves out edges.
+        supernodes: a node belongs to one at most.
+        nodes: those on their own that are shown beside them (say `pruned.nodes`); members are passed over.
+
+    Raises:
+        DataError: a member is not in the graph, or belongs to two.
+    """
+    found = [tuple(graph.find(name) for name in one.members) for one in supernodes]
+    taken = [node for members in found for node in members]
+    if (twice := next((node for node in taken if taken.count(node) > 1), None)) is not None:
+        raise DataError(f"node {graph.id(twice)} belongs to more than one supernode: keep it in one")
+    alone = [(node,) for node in nodes if node not in set(taken)]
+    members = (*found, *alone)
+    belongs = torch.zeros(len(members), graph.n_nodes)
+    for number, group in enumerate(members):
+        belongs[number, list(group)] = 1
+    edges = belongs[:, graph.rows] @ graph.edges @ belongs[:, : graph.n_sources].T
+    edges.fill_diagonal_(0)
+    return GroupedGraph(
+        labels=(*(one.label for one in supernodes), *(graph.id(node) for (node,) in alone)),
+        members=members,
+        edges=edges,
+        shares=edges.abs() / edges.abs().sum(1, keepdim=True).clamp(min=1e-10),
+        activations=belongs[:, : graph.n_features] @ graph.activations,
+    )

@@ -1,0 +1,1 @@
+"""Which attention heads carry an edge, and why a head looks where it looks."""

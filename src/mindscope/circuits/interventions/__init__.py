@@ -1,0 +1,1 @@
+"""Interventions on features, and what they did."""

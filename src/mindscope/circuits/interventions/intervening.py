@@ -1,0 +1,199 @@
+"""Interventions on features in the model's own forward passes: open, with attention held, or constrained."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Literal, get_args
+
+from torch import Tensor
+
+from mindscope.circuits.interventions.cache import Record, recorded
+from mindscope.circuits.interventions.intervention import Hits, Intervention, Plan
+from mindscope.circuits.replacement.feature_io import Access, joined
+from mindscope.circuits.replacement.local_model import Replacement
+from mindscope.errors import DataError
+from mindscope.models import Model, Pass, Passing, Row, frozen, rewritten
+
+Mode = Literal["open", "frozen", "frozen_norms", "constrained"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+
+@contextmanager
+def intervening(
+    model: Model,
+    replacement: Replacement,
+    rows: Sequence[Row],
+    interventions: Sequence[Intervention] | Sequence[Sequence[Intervention]],
+    *,
+    mode: Mode = "open",
+    layers: range | None = None,
+) -> Iterator[None]:
+    """Change features in every forward pass of these rows inside the block.
+
+    Of `model.next_logits(rows)`, `model.generate(rows)` (where what is open to the end goes on into generated
+    tokens), `model.read(rows, ...)` and `model.hf(**model.batch(rows))`. A change of an activation a by d
+    adds d times the feature's decoder rows to the outputs of the MLPs it writes; all else of the MLP stays,
+    the replacement's error included. No hook stays behind, whatever is raised inside.
+
+    Args:
+        model: the model.
+        replacement: whose features are meant.
+        rows: the prompts, as they are given to the model inside.
+        interventions: one list for every row, or one list per row.
+        mode: what else may change (Ameisen et al. 2025, "Circuit Tracing", on validating interventions).
+            `open`: everything; a is what it is in that pass. `frozen`: attention patterns are held at those
+            of the prompt's own pass. `frozen_norms`: norms' scales as well, so that only MLPs answer.
+            `constrained`: besides patterns, the MLP outputs of `layers` are held, so that an effect meets no
+            MLP there, and a is what it was. Where `layers` are all layers the scales of norms are held too,
+            and only direct effects are left: those of a graph's edges. What features write outside of
+            `layers` is left out, as the paper does with a cross-layer transcoder. What is held is held on
+            the tokens of `rows`: generated ones attend and compute as ever.
+        layers: of `constrained`; all by default.
+
+    Raises:
+        DataError: a feature, a position or a layer that does not exist, an unknown mode, or a change that
+            reaches none of the layers that are not held.
+        ModelError: a place of the replacement cannot be written, or attention cannot be held.
+    """
+    with intervened(model, replacement.access(model), rows, interventions, mode=mode, layers=layers):
+        yield
+
+
+@contextmanager
+def intervened(
+    model: Model,
+    access: Access,
+    rows: Sequence[Row],
+    interventions: Sequence[Intervention] | Sequence[Sequence[Intervention]],
+    *,
+    mode: Mode,
+    layers: range | None,
+) -> Iterator[None]:
+    """`intervening`, for who has the access already."""
+    plan = Plan.of(rows, per_row(interventions, len(rows)))
+    held = held_layers(mode, layers, len(access.writes))
+    _check(plan, access)
+    record = None if mode == "open" else recorded(model, access, rows)
+    patch = _Patch(access, plan, held, record)
+    patch.check()
+    writes = [access.writes[layer] for layer in patch.writing]
+    with ExitStack() as stack:
+        if record is not None:
+            norms = mode == "frozen_norms" or len(held) == len(access.writes)
+            stack.enter_context(frozen(model, record.held, norms=norms))
+        patch.passing = stack.enter_context(rewritten(model, patch.reading, writes, patch.rewrite))
+        yield
+
+
+def per_row(
+    interventions: Sequence[Intervention] | Sequence[Sequence[Intervention]], rows: int
+) -> list[Sequence[Intervention]]:
+    """One list of interventions per row; a flat one is every row's."""
+    flat = [one for one in interventions if isinstance(one, Intervention)]
+    if flat or not interventions:
+        return [flat] * rows
+    if len(interventions) != rows:
+        raise DataError(f"{len(interventions)} lists of interventions for {rows} rows: give one per row")
+    return [mine for mine in interventions if not isinstance(mine, Intervention)]
+
+
+def held_layers(mode: str, layers: range | None, n_layers: int) -> range:
+    """The layers whose MLP outputs are held."""
+    if mode not in MODES:
+        raise DataError(f"unknown mode {mode!r} of an intervention: use one of {', '.join(MODES)}")
+    if mode != "constrained":
+        if layers is not None:
+            raise DataError(f"in mode {mode!r} no MLP is held: give layers with mode 'constrained' alone")
+        return range(0)
+    layers = range(n_layers) if layers is None else layers
+    if layers.step != 1 or not layers or layers[0] < 0 or layers[-1] >= n_layers:
+        raise DataError(
+            f"layers {layers.start} to {layers.stop} (exclusive) hold nothing: the model has 0 to "
+            f"{n_layers - 1}, and the range must not be empty"
+        )
+    return layers
+
+
+def _check(plan: Plan, access: Access) -> None:
+    for layer in plan.layers:
+        if layer >= len(access.sizes):
+            raise DataError(
+                f"there is no layer {layer} to intervene in: the model has 0 to {len(access.sizes) - 1}"
+            )
+        last, most = int(plan.latents(layer)[-1]), access.sizes[layer]
+        if last >= most:
+            raise DataError(f"there is no feature {last} in layer {layer}: it has 0 to {most - 1}")
+
+
+class _Patch:
+    """What is done at the outputs of MLPs, pass by pass."""
+
+    def __init__(self, access: Access, plan: Plan, held: range, record: Record | None):
+        self.access, self.plan, self.held, self.record = access, plan, held, record
+        self.passing = Passing()
+        self.layer_at = {address: layer for layer, address in enumerate(access.writes)}
+        self.decoders = {layer: access.decoders(layer, plan.latents(layer)) for layer in plan.layers}
+        self.skips = {
+            source: {at: weight for at, weight in access.skip(source).items() if at in held}
+            for source in (range(held.stop) if held else ())
+        }
+        self.writing = list(held) or sorted({at for targets in self.decoders.values() for at in targets})
+        self._pass: Pass | None = None
+        self._hits: dict[int, Hits] = {}
+        self._waiting: dict[int, list[tuple[Hits, Tensor]]] = {}
+
+    def check(self) -> None:
+        """Refuse a change that would be left out whole."""
+        for layer, targets in self.decoders.items():
+            if not set(targets) & set(self.writing):
+                raise DataError(
+                    f"features of layer {layer} write nothing in layers {self.held[0]} to {self.held[-1]}: "
+                    "hold other layers, or leave these changes out"
+                )
+
+    @property
+    def reading(self) -> list[str]:
+        """The addresses that tell of features, and what goes through skips, in every pass."""
+        skipping = [source for source, targets in self.skips.items() if targets]
+        layers = sorted({*self.plan.layers, *skipping})
+        return [address for layer in layers for address in self.access.reads[layer]]
+
+    def rewrite(self, address: str, hidden: Tensor, seen: Mapping[str, Tensor]) -> Tensor:
+        """What takes the place of an MLP's output."""
+        now = self.passing.now
+        assert now is not None
+        if now is not self._pass:
+            self._pass, self._hits, self._waiting = now, self.plan.hits(now), {}
+        layer = self.layer_at[address]
+        # What tells a layer's features passes by before any output that they write to.
+        for source in [at for at in self._hits if at <= layer]:
+            self._change(source, self._hits.pop(source), now, seen)
+        if layer in self.held:
+            hidden = self._as_recorded(layer, hidden, now, seen)
+        for hits, rows in self._waiting.pop(layer, []):
+            at = (hits.lines.to(hidden.device), hits.columns.to(hidden.device))
+            hidden = hidden.index_put(at, rows.to(hidden), accumulate=True)
+        return hidden
+
+    def _change(self, layer: int, hits: Hits, now: Pass, seen: Mapping[str, Tensor]) -> None:
+        """Work out what the changed features of a layer write more or less than they did."""
+        x = joined(self.access, layer, seen)
+        if self.record is not None and self.held:
+            x = self.record.held.of(self.record.reads[layer], x, now)
+        tokens, token_of = (hits.lines * x.shape[1] + hits.columns).unique(return_inverse=True)
+        chosen = x.flatten(0, 1)[tokens.to(x.device)]
+        _, activations = self.access.activations(layer, chosen, self.plan.latents(layer))
+        change = self.plan.changes(hits, activations[token_of, hits.latents])
+        for target, decoder in self.decoders[layer].items():
+            rows = change[:, None] * decoder[hits.latents.to(decoder.device)].to(change)
+            self._waiting.setdefault(target, []).append((hits, rows))
+
+    def _as_recorded(self, layer: int, hidden: Tensor, now: Pass, seen: Mapping[str, Tensor]) -> Tensor:
+        """An MLP's output as it was; a skip is part of what is linear, and goes along with its input."""
+        assert self.record is not None
+        found = self.record.held.of(self.record.writes[layer], hidden, now)
+        for source, targets in self.skips.items():
+            if layer in targets:
+                x = joined(self.access, source, seen)
+                moved = x - self.record.held.of(self.record.reads[source], x, now)
+                found = found + (moved @ targets[layer].to(moved)).to(found)
+        return found

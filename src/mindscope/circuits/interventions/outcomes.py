@@ -1,0 +1,179 @@
+"""What an intervention leads to: the next token's logits, and what other features do."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mindscope.circuits.interventions.intervening import Mode, intervened
+from mindscope.circuits.interventions.intervention import Intervention
+from mindscope.circuits.replacement.feature_io import Access, joined
+from mindscope.circuits.replacement.local_model import Replacement
+from mindscope.errors import DataError
+from mindscope.models import Model, Raw, Read, Row, rewritten, right_padded
+
+AT_ONCE = 2**24
+"""The most pre-activations that are in memory at a time."""
+
+Features = Int[Tensor, "features 3"]
+"""Features as graphs have them: (layer, position, latent)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What one intervention led to.
+
+    Attributes:
+        logits: of the token after the prompt.
+        preactivations: `[features]`, of the features that were asked about; a gated neuron has none but its
+            activation. Of a feature that was changed: what it would have been.
+        activations: likewise.
+    """
+
+    logits: Float[Tensor, "vocabulary"]
+    preactivations: Float[Tensor, "features"]
+    activations: Float[Tensor, "features"]
+
+
+def intervene(
+    model: Model,
+    replacement: Replacement,
+    row: Row,
+    interventions: Sequence[Intervention],
+    *,
+    mode: Mode = "open",
+    layers: range | None = None,
+    features: Features | None = None,
+) -> Outcome:
+    """Change features of one prompt, and see what becomes of its next token and of other features.
+
+    Args:
+        model: the model.
+        replacement: whose features are meant.
+        row: the prompt.
+        interventions: the changes; none gives the model's own values in that mode.
+        mode: see `intervening`, and for `layers`.
+        layers: of mode `constrained`.
+        features: `[features, 3]`, which to look at, active or not.
+
+    Raises:
+        DataError: see `intervening`; and a change or a feature that lies outside of the prompt.
+    """
+    each = intervene_each(
+        model, replacement, row, [interventions], mode=mode, layers=layers, features=features
+    )
+    return each[0]
+
+
+def intervene_each(
+    model: Model,
+    replacement: Replacement,
+    row: Row,
+    experiments: Sequence[Sequence[Intervention]],
+    *,
+    mode: Mode = "open",
+    layers: range | None = None,
+    features: Features | None = None,
+) -> list[Outcome]:
+    """`intervene` for many experiments with one prompt, side by side in batches."""
+    access = replacement.access(model)
+    wanted = torch.zeros(0, 3, dtype=torch.long) if features is None else features.long()
+    check_features(access, wanted, row)
+    outcomes = []
+    for logits, seen in outcomes_of(
+        model, access, row, experiments, addresses_of(access, wanted), mode, layers
+    ):
+        before, after = told(access, wanted, seen, len(logits))
+        each = zip(logits.cpu(), before.cpu(), after.cpu(), strict=True)
+        outcomes += [Outcome(*(part.clone() for part in one)) for one in each]
+    return outcomes
+
+
+def outcomes_of(
+    model: Model,
+    access: Access,
+    row: Row,
+    experiments: Sequence[Sequence[Intervention]],
+    addresses: Sequence[str],
+    mode: Mode,
+    layers: range | None = None,
+) -> Iterator[tuple[Float[Tensor, "batch vocabulary"], Mapping[str, Tensor]]]:
+    """Experiments with one prompt in batches: logits, and `[batch, tokens, width]` by address."""
+    model.check_rows([row], filled=True)
+    for one in (one for mine in experiments for one in mine):
+        if all(start >= len(row) for start, _ in one.spans(row)):
+            raise DataError(f"{one.name} is to be changed behind the end of a prompt of {len(row)} tokens")
+    size = max(1, model.pass_tokens // len(row))
+    for start in range(0, len(experiments), size):
+        lists = experiments[start : start + size]
+        rows = [row] * len(lists)
+        with (
+            torch.inference_mode(),
+            intervened(model, access, rows, lists, mode=mode, layers=layers),
+            rewritten(model, addresses, [], lambda _, hidden, __: hidden) as passing,
+        ):
+            logits = model.forward_pass(*right_padded(rows), None, [], logits=True)
+        assert logits is not None
+        yield logits.float(), passing.seen
+
+
+def check_features(access: Access, features: Features, row: Row) -> None:
+    """Raises DataError unless the model has these features, and the row their positions."""
+    for layer, position, latent in features.tolist():
+        if not (0 <= layer < len(access.sizes) and 0 <= latent < access.sizes[layer]):
+            raise DataError(f"there is no feature {latent} in a layer {layer} of this replacement")
+        if not 0 <= position < len(row):
+            raise DataError(f"position {position} is outside of a prompt of {len(row)} tokens")
+
+
+def addresses_of(access: Access, features: Features) -> list[str]:
+    """What has to be read to tell these features."""
+    return [address for layer in features[:, 0].unique().tolist() for address in access.reads[layer]]
+
+
+def told(
+    access: Access, features: Features, seen: Mapping[str, Tensor], rows: int
+) -> tuple[Float[Tensor, "rows features"], Float[Tensor, "rows features"]]:
+    """Pre-activations and activations of features, out of what was read in a pass."""
+    before, after = torch.zeros(2, rows, len(features)).unbind()
+    for layer in features[:, 0].unique().tolist():
+        mine = (features[:, 0] == layer).nonzero().flatten()
+        positions, position_of = features[mine, 1].unique(return_inverse=True)
+        latents, latent_of = features[mine, 2].unique(return_inverse=True)
+        x = joined(access, layer, {name: seen[name] for name in access.reads[layer]})
+        x = x[:, positions.to(x.device)]
+        size = max(1, AT_ONCE // (len(positions) * len(latents)))
+        for start in range(0, rows, size):
+            part = x[start : start + size]
+            found = access.activations(layer, part.flatten(0, 1), latents)
+            for values, into in zip(found, (before, after), strict=True):
+                each = values.view(len(part), len(positions), len(latents))
+                into[start : start + size, mine] = each[:, position_of, latent_of].float().cpu()
+    return before, after
+
+
+def feature_activations(
+    model: Model, replacement: Replacement, rows: Sequence[Row], latents: Sequence[tuple[int, int]]
+) -> list[Float[Tensor, "tokens latents"]]:
+    """The activations of chosen features, (layer, latent), on every token of many prompts, in one pass.
+
+    Raises:
+        DataError: a feature that does not exist.
+    """
+    access = replacement.access(model)
+    wanted = torch.tensor([(layer, 0, latent) for layer, latent in latents]).reshape(-1, 3)
+    check_features(access, wanted, Row((0,), 1))
+    reads = {address: Read(address, Raw("all")) for address in addresses_of(access, wanted)}
+    found = {name: reading.values for name, reading in model.read(rows, reads).items()}
+    values = [torch.zeros(len(row), len(latents)) for row in rows]
+    ends = np.cumsum([len(row) for row in rows])[:-1].tolist()
+    for layer in wanted[:, 0].unique().tolist():
+        mine = (wanted[:, 0] == layer).nonzero().flatten()
+        seen = {name: torch.cat(list(found[name])) for name in access.reads[layer]}
+        _, active = access.activations(layer, joined(access, layer, seen).to(model.device), wanted[mine, 2])
+        for value, part in zip(values, active.cpu().tensor_split(ends), strict=True):
+            value[:, mine] = part.float()
+    return values

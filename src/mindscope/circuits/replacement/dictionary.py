@@ -1,0 +1,128 @@
+"""MLPs replaced by a dictionary: the transcoders of all layers, with or without a skip, or a CLT."""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mindscope.circuits.replacement.build import local
+from mindscope.circuits.replacement.feature_io import DictionaryAccess
+from mindscope.circuits.replacement.local_model import Code, Frozen
+from mindscope.dictionaries import Dictionary, SparseCode
+from mindscope.errors import DataError
+from mindscope.models import FrozenPass, Model, Row
+
+SAMPLED = 65_536
+"""Numbers of a tensor that count in a digest."""
+READS, WRITES = ("mlp_in", "resid_mid"), ("mlp_out", "mlp_out_post")
+
+
+@dataclass(frozen=True, eq=False)
+class DictionaryReplacement:
+    """The features of a dictionary that has a coder for each layer.
+
+    One that stays on disk is read once a prompt, coder by coder, and only what is active is kept.
+    """
+
+    dictionary: Dictionary
+
+    @property
+    def digest(self) -> str:
+        """A short name for the dictionary: of its wiring, its biases, and a sample of its first weights."""
+        digest = hashlib.blake2b(digest_size=16)
+        dictionary = self.dictionary
+        digest.update(repr((dictionary.wiring, dictionary.activation, dictionary.k)).encode())
+        for tensor in (dictionary.b_dec, *dictionary.coders[0].tensors().values()):
+            flat = tensor.detach().flatten()
+            sample = flat[:: max(1, len(flat) // SAMPLED)].to("cpu", torch.bfloat16)
+            digest.update(sample.contiguous().view(torch.int16).numpy().tobytes())
+        return digest.hexdigest()
+
+    def access(self, model: Model) -> DictionaryAccess:
+        """See `Replacement.access`."""
+        dictionary = self.dictionary.bind(model)
+        return DictionaryAccess(dictionary, fitted(dictionary, model)[0])
+
+    def freeze(self, model: Model, row: Row, *, constant: int = 1) -> Frozen:
+        """See `Replacement.freeze`."""
+        order, reads, writes = fitted(self.dictionary, model)
+        dictionary = self.dictionary.bind(model)
+        biases = dict(
+            zip(writes, dictionary.b_dec.split([site.width for site in dictionary.writes]), strict=True)
+        )
+        layer_of = {address: int(address.partition(".")[2]) for address in writes}
+
+        def encode(layer: int, held: FrozenPass) -> Code:
+            index = order[layer]
+            return _code(
+                dictionary,
+                index,
+                held.activations[reads[index]],
+                [layer_of[writes[at]] for at in dictionary.wiring[index].writes],
+            )
+
+        by_layer = sorted(writes, key=layer_of.__getitem__)
+        return local(
+            model,
+            row,
+            [reads[order[layer]] for layer in range(model.n_layers)],
+            by_layer,
+            encode,
+            lambda layer: biases[by_layer[layer]],
+            constant=constant,
+        )
+
+
+def fitted(dictionary: Dictionary, model: Model) -> tuple[list[int], list[str], list[str]]:
+    """The coder of each layer, the addresses read (by coder) and written; DataError if it does not fit."""
+    if dictionary.kind not in ("transcoder", "clt"):
+        raise DataError(
+            f"a dictionary of kind {dictionary.kind!r} cannot stand in for MLPs: use transcoders or a CLT"
+        )
+    reads, writes = ([site.address for site in sites] for sites in (dictionary.reads, dictionary.writes))
+    for names, known in ((reads, READS), (writes, WRITES)):
+        for name in names:
+            if name.partition(".")[0] not in known:
+                raise DataError(
+                    f"this dictionary has {name}; what stands in for MLPs reads {' or '.join(READS)} and "
+                    f"writes {' or '.join(WRITES)}"
+                )
+    layers = [int(reads[wiring.reads[0]].partition(".")[2]) for wiring in dictionary.wiring]
+    wanted = list(range(model.n_layers))
+    if any(len(wiring.reads) != 1 for wiring in dictionary.wiring) or sorted(layers) != wanted:
+        raise DataError(
+            f"this dictionary has {len(layers)} layers ({min(layers)} to {max(layers)}), {model.name} has "
+            f"{model.n_layers}: a coder for each is needed"
+        )
+    if sorted(int(name.partition(".")[2]) for name in writes) != wanted:
+        raise DataError(f"this dictionary does not write the MLP output of each layer of {model.name} once")
+    for layer, wiring in zip(layers, dictionary.wiring, strict=True):
+        if early := [writes[at] for at in wiring.writes if int(writes[at].partition(".")[2]) < layer]:
+            raise DataError(f"this dictionary reads layer {layer} to write {early[0]}, which comes before it")
+    return [layers.index(layer) for layer in wanted], [reads[w.reads[0]] for w in dictionary.wiring], writes
+
+
+def _code(dictionary: Dictionary, index: int, x: Tensor, targets: list[int]) -> Code:
+    """What coder `index` makes of the tokens it reads; keeps only the rows of active latents."""
+    coder = dictionary.coders[index]
+    if coder.W_enc.dtype != torch.float32 or coder.W_enc.device != x.device:
+        coder = coder.to(x.device, torch.float32)  # which checks all weights anew
+    code: SparseCode = coder.encode(x, dictionary.activation, dictionary.k)
+    tokens, latents, values = code.tokens, code.indices, code.values
+    order = (tokens * coder.n_latents + latents).argsort()
+    tokens, latents, values = tokens[order], latents[order], values[order]
+    active, row = latents.unique(return_inverse=True)
+    W_enc, b_enc = coder.W_enc[active], coder.b_enc[active]
+    widths = [dictionary.writes[at].width for at in dictionary.wiring[index].writes]
+    decoders = coder.W_dec[active].split(widths, dim=1)
+    skips = {} if coder.W_skip is None else dict(zip(targets, coder.W_skip.split(widths, dim=1), strict=True))
+    return Code(
+        tokens,
+        latents,
+        values,
+        values,
+        lambda which: (W_enc[row[which]], b_enc[row[which]]),
+        {target: (rows, row) for target, rows in zip(targets, decoders, strict=True)},
+        skips,
+    )

@@ -1,0 +1,85 @@
+"""MLPs in their own neurons, so that any model has graphs without a dictionary."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+from mindscope.circuits.replacement.build import local
+from mindscope.circuits.replacement.feature_io import NeuronAccess
+from mindscope.circuits.replacement.local_model import Code, Frozen
+from mindscope.errors import ModelError
+from mindscope.models import FrozenPass, MLPMaps, Model, Row, mlp_maps
+
+
+@dataclass(frozen=True, eq=False)
+class NeuronReplacement:
+    """The neurons of a model as features; nothing is replaced, so errors are zero but for rounding.
+
+    A plain neuron a = act(p) has its input weights as encoder; p is what is explained. A gated neuron
+    a = act(g) u is a product of two readings of the stream. act(g) / g is held for the token, and g and u get
+    half of the credit each: the encoder is (act(g) / g * u * W_gate + act(g) * W_up) / 2, whose product with
+    the input is a itself (the half rule for products: Jafari et al. 2024, "MambaLRP").
+    """
+
+    model: Model
+
+    digest = "neurons"
+
+    def access(self, model: Model) -> NeuronAccess:
+        """See `Replacement.access`."""
+        self._require(model)
+        return NeuronAccess(model, self._maps)
+
+    def freeze(self, model: Model, row: Row, *, constant: int = 1) -> Frozen:
+        """See `Replacement.freeze`."""
+        self._require(model)
+        layers = range(model.n_layers)
+        maps = self._maps
+        more = [f"{name}.{layer}" for layer in layers for name in ("mlp_pre", "mlp_act")]
+        more += [f"mlp_pre_linear.{layer}" for layer in layers if maps[layer].linear is not None]
+        return local(
+            model,
+            row,
+            [f"mlp_in.{layer}" for layer in layers],
+            [f"mlp_out.{layer}" for layer in layers],
+            lambda layer, held: _code(layer, held, maps[layer]),
+            lambda layer: maps[layer].down.bias,
+            more=more,
+            constant=constant,
+        )
+
+    @cached_property
+    def _maps(self) -> tuple[MLPMaps, ...]:
+        return mlp_maps(self.model)
+
+    def _require(self, model: Model) -> None:
+        if model is not self.model:
+            raise ModelError(
+                f"these are the neurons of {self.model.name}, not of {model.name}: make them anew"
+            )
+
+
+def _code(layer: int, held: FrozenPass, maps: MLPMaps) -> Code:
+    acts, pre = held.activations[f"mlp_act.{layer}"], held.activations[f"mlp_pre.{layer}"]
+    position, latent = (acts != 0).nonzero(as_tuple=True)
+    activation, gate = acts[position, latent], pre[position, latent]
+    rows = maps.down.weight.T.contiguous()
+    if maps.linear is None:
+
+        def plain(which: Tensor) -> tuple[Tensor, Tensor]:
+            return maps.pre.weight[latent[which]], maps.pre.bias[latent[which]]
+
+        return Code(position, latent, activation, gate, plain, {layer: (rows, latent)})
+    linear = maps.linear
+    by_gate = activation / gate / 2
+    by_linear = activation / held.activations[f"mlp_pre_linear.{layer}"][position, latent] / 2
+    if not bool(by_gate.isfinite().all() & by_linear.isfinite().all()):
+        raise ModelError(f"layer {layer} has a neuron that is on while its gate is 0: it cannot be traced")
+
+    def gated(which: Tensor) -> tuple[Tensor, Tensor]:
+        at, gates, linears = latent[which], by_gate[which], by_linear[which]
+        weight = gates[:, None] * maps.pre.weight[at] + linears[:, None] * linear.weight[at]
+        return weight, gates * maps.pre.bias[at] + linears * linear.bias[at]
+
+    return Code(position, latent, activation, activation, gated, {layer: (rows, latent)})

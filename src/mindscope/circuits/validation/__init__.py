@@ -1,0 +1,1 @@
+"""Is a graph right? Predicted against actual changes."""

@@ -1,0 +1,1 @@
+"""What every floor needs and none owns: progress, digests, identities of models, lazy faces."""

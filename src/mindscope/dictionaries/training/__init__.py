@@ -1,0 +1,1 @@
+"""Training sparse dictionaries: methods, objective, kernels, sources of activations."""

@@ -1,0 +1,244 @@
+"""Encoding and decoding that cost what is active: the dense product is made once, forward, to choose.
+
+A token has k active latents of many thousands, so decoding, the gradients of both weight matrices and the
+gradient of the activations touch k rows a token. `embedding_bag` and its backward kernels do that on every
+device. Gradients equal those of the dense formulas (tests/oracle/dictionaries/test_kernels.py).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from mindscope.dictionaries.sparse_code import SparseCode
+from mindscope.dictionaries.training.processes import ALONE, Processes
+
+CHUNK_ELEMENTS = 2**22
+"""The most pre-activations that are in memory at a time while active latents are chosen."""
+NEAR = 0.97
+"""BatchTopK first takes what is above this share of the running threshold, and falls back to sorting all."""
+
+
+def top_of_rows(
+    values: Float[Tensor, "tokens latents"], k: int
+) -> tuple[Float[Tensor, "tokens k"], Int[Tensor, "tokens k"]]:
+    """The k largest of each row, in no order.
+
+    The k largest are among the k groups of latents with the largest maxima, so most latents are never
+    sorted. Twice as fast on a CPU as sorting all.
+    """
+    tokens, latents = values.shape
+    size = 8
+    groups = latents // size
+    if latents % size or k * 4 > groups or values.device.type != "cpu":
+        top = values.topk(k, dim=1, sorted=False)
+        return top.values, top.indices
+    best = values.view(tokens, size, groups).amax(1).topk(k, dim=1, sorted=False).indices
+    members = torch.arange(0, latents, groups).view(1, size, 1)
+    candidates = (best.unsqueeze(1) + members).view(tokens, size * k)
+    top = values.gather(1, candidates).topk(k, dim=1, sorted=False)
+    return top.values, candidates.gather(1, top.indices)
+
+
+@dataclass(frozen=True, slots=True)
+class TopOfTokens:
+    """TopK: the k largest of each token. With `weights`, of pre-activation times weight."""
+
+    k: int
+    weights: Tensor | None = None
+
+    def choose(self, pieces: "Pieces", count: int) -> "Chosen":
+        latents, tokens, scores_of = [], [], []
+        for start, preactivations in pieces():
+            scores = preactivations if self.weights is None else preactivations * self.weights
+            values, indices = top_of_rows(scores, self.k)
+            row = torch.arange(start, start + len(indices), device=indices.device)
+            row, indices, values = row.repeat_interleave(self.k), indices.flatten(), values.flatten()
+            if not (values > 0).all():
+                active = values > 0
+                row, indices, values = row[active], indices[active], values[active]
+            latents.append(indices)
+            tokens.append(row)
+            scores_of.append(values)
+        values = torch.cat(scores_of) if self.weights is None else None
+        return torch.cat(latents), torch.cat(tokens), values
+
+
+@dataclass(frozen=True, slots=True)
+class TopOfBatch:
+    """BatchTopK: the k * tokens largest of the batch, of them the positive ones.
+
+    `expected` is about what the smallest of them was so far; 0 where nothing is known. The batch is that of
+    all processes.
+    """
+
+    k: int
+    expected: float = 0.0
+    weights: Tensor | None = None
+    together: Processes = ALONE
+
+    def choose(self, pieces: "Pieces", count: int) -> "Chosen":
+        wanted = self.k * count * self.together.count
+        scores, latents, tokens = self._above(pieces, NEAR * self.expected)
+        every, own = self.together.joined(scores)
+        if len(every) < wanted and self.expected > 0:
+            scores, latents, tokens = self._above(pieces, 0.0)
+            every, own = self.together.joined(scores)
+        if len(every) > wanted:
+            smallest = every.kthvalue(len(every) - wanted + 1).values
+            kept = every > smallest
+            ties = (every == smallest).nonzero().flatten()
+            kept[ties[: wanted - int(kept.sum())]] = True
+            kept = kept[own]
+            scores, latents, tokens = scores[kept], latents[kept], tokens[kept]
+        return latents, tokens, scores if self.weights is None else None
+
+    def _above(self, pieces: "Pieces", floor: float) -> tuple[Tensor, Tensor, Tensor]:
+        scores, latents, tokens = [], [], []
+        for start, preactivations in pieces():
+            piece = preactivations if self.weights is None else preactivations * self.weights
+            flat = (piece > floor).flatten().nonzero().flatten()
+            scores.append(piece.flatten()[flat])
+            latents.append(flat % piece.shape[1])
+            tokens.append(flat // piece.shape[1] + start)
+        return torch.cat(scores), torch.cat(latents), torch.cat(tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Positive:
+    """ReLU: every positive pre-activation."""
+
+    def choose(self, pieces: "Pieces", count: int) -> "Chosen":
+        found = [((part > 0).nonzero(), start) for start, part in pieces()]
+        places = torch.cat([at + at.new_tensor([start, 0]) for at, start in found])
+        return places[:, 1].contiguous(), places[:, 0].contiguous(), None
+
+
+Choice = TopOfTokens | TopOfBatch | Positive
+Pieces = Callable[[], Iterator[tuple[int, Tensor]]]
+"""Gives (first token, pre-activations of some tokens), again from the beginning each time it is called. What
+it gave before is overwritten."""
+Chosen = tuple[Tensor, Tensor, Tensor | None]
+"""Latents and tokens `[active]`, by token, and pre-activations where the choice has them at hand."""
+
+
+def encode(
+    x: Float[Tensor, "tokens d_in"],
+    W_enc: Float[Tensor, "latents d_in"],
+    b_enc: Float[Tensor, "latents"],
+    choice: Choice,
+    *,
+    b_in: Float[Tensor, "d_in"] | None = None,
+    bfloat16: bool = False,
+) -> SparseCode:
+    """Chosen pre-activations of (x - b_in) W_encᵀ + b_enc, with gradients to the weights and biases.
+
+    Args:
+        x: data; takes no gradient.
+        W_enc: rows of latents.
+        b_enc: biases of latents.
+        choice: which latents are active.
+        b_in: subtracted from x.
+        bfloat16: choose by a product in bfloat16; the chosen values are computed in float32 all the same.
+
+    Returns:
+        The code; all its values are positive.
+    """
+    with torch.no_grad():
+        centred = x if b_in is None else x - b_in
+        weight, low = (W_enc.bfloat16(), centred.bfloat16()) if bfloat16 else (W_enc, centred)
+        bias = b_enc.to(weight.dtype)
+        rows = max(1, CHUNK_ELEMENTS // len(W_enc))
+
+        def pieces() -> Iterator[tuple[int, Tensor]]:
+            out = low.new_empty(min(rows, len(x)), len(W_enc))
+            for start in range(0, len(x), rows):
+                part = low[start : start + rows]
+                yield start, torch.addmm(bias, part, weight.T, out=out[: len(part)])
+
+        latents, tokens, known = choice.choose(pieces, len(x))
+        exact = known is not None and not bfloat16
+        known = known if known is not None and exact else centred.new_empty(len(latents))
+        code = SparseCode.by_token(latents, known, tokens, len(x), len(W_enc))
+    values = _Encode.apply(centred, W_enc, b_enc, b_in, code, exact)
+    assert isinstance(values, Tensor)
+    code = SparseCode(code.indices, values, code.offsets, code.n_latents)
+    positive = values > 0
+    return code if positive.all() else code.where(positive)  # positive in bfloat16 only
+
+
+def decode(code: SparseCode, W_dec: Float[Tensor, "latents d_out"]) -> Float[Tensor, "tokens d_out"]:
+    """The sum of decoder rows times values for each token, with gradients to both."""
+    written = _Decode.apply(code.values, W_dec, code)
+    assert isinstance(written, Tensor)
+    return written
+
+
+class _Encode(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, W_enc: Tensor, b_enc: Tensor, b_in: Tensor | None, code: SparseCode, exact: bool
+    ) -> Tensor:
+        ctx.save_for_backward(x, W_enc)
+        ctx.code, ctx.centred = code, b_in is not None
+        return code.values.clone() if exact else _dots(x, W_enc, code) + b_enc[code.indices]
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
+        x, W_enc = ctx.saved_tensors
+        code: SparseCode = ctx.code
+        weight = _outer(x, code, gradient)
+        bias = gradient.new_zeros(len(W_enc)).index_add_(0, code.indices, gradient)
+        return None, weight, bias, -(bias @ W_enc) if ctx.centred else None, None, None
+
+
+class _Decode(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, W_dec: Tensor, code: SparseCode) -> Tensor:
+        ctx.save_for_backward(values, W_dec)
+        ctx.code = code
+        return functional.embedding_bag(
+            code.indices,
+            W_dec,
+            code.offsets,
+            mode="sum",
+            per_sample_weights=values,
+            include_last_offset=True,
+        )
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
+        gradient = gradient.contiguous()
+        values, W_dec = ctx.saved_tensors
+        code: SparseCode = ctx.code
+        to_values, to_rows, _ = ctx.needs_input_grad
+        return (
+            _dots(gradient, W_dec, code) if to_values else None,
+            _outer(gradient, code, values) if to_rows else None,
+            None,
+        )
+
+
+def _dots(
+    rows: Float[Tensor, "tokens d"], weight: Float[Tensor, "latents d"], code: SparseCode
+) -> Float[Tensor, "active"]:
+    """For every entry the inner product of its token's row with its latent's row."""
+    return torch.ops.aten._embedding_bag_per_sample_weights_backward(
+        rows, weight, code.indices, code.offsets[:-1], code.tokens, 0
+    )
+
+
+def _outer(
+    rows: Float[Tensor, "tokens d"], code: SparseCode, values: Float[Tensor, "active"]
+) -> Float[Tensor, "latents d"]:
+    """For every latent the sum over its entries of value times the token's row."""
+    sizes = code.l0
+    return torch.ops.aten._embedding_bag_dense_backward(
+        rows, code.indices, code.tokens, sizes, sizes, code.n_latents, False, 0, values, -1
+    )

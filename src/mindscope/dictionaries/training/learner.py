@@ -1,0 +1,221 @@
+"""One dictionary in training: its optimiser, schedules, dead latents, and all that a checkpoint needs."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mindscope.dictionaries.dictionary import Dictionary
+from mindscope.dictionaries.sites import Site
+from mindscope.dictionaries.training.config import DictionaryConfig
+from mindscope.dictionaries.training.objective import Outcome, State, outcome
+from mindscope.dictionaries.training.processes import ALONE, Processes
+from mindscope.dictionaries.training.resampling import resample, token_losses
+from mindscope.dictionaries.training.scaling import Scaling, folded
+from mindscope.dictionaries.training.weights import Weights
+from mindscope.errors import DataError
+
+DECAY = 0.2
+"""The share of the run, at its end, over which the learning rate falls to zero."""
+RELU_RAMP = 0.05
+"""The share of the run over which the L1 coefficient rises; JumpReLU's rises all the time."""
+CLIP = 1.0
+"""The largest norm of the gradient."""
+
+
+class Learner:
+    """Takes one batch of activations after the other.
+
+    Args:
+        config: of the dictionary.
+        reads: its reads, in the order of the columns of `x`.
+        writes: its writes, in the order of the columns of `y`.
+        steps: how long the run is.
+        seed: of the initial weights.
+        bfloat16: whether matrix products are made in bfloat16.
+        device: where it is trained.
+        together: the processes that train it; each steps with an equal share of every batch.
+    """
+
+    def __init__(
+        self,
+        config: DictionaryConfig,
+        reads: Sequence[Site],
+        writes: Sequence[Site],
+        *,
+        steps: int,
+        seed: int = 0,
+        bfloat16: bool = False,
+        device: torch.device | str = "cpu",
+        together: Processes = ALONE,
+    ):
+        self.together = together
+        self.config, self.steps, self.seed, self.bfloat16 = config.resolved(steps), steps, seed, bfloat16
+        self.device = torch.device(device)
+        self.weights = Weights(self.config, reads, writes).to(self.device)
+        rate, top = self.config.learning_rate or 0.0, self.config.top
+        self.optimizer = torch.optim.Adam(
+            self.weights.parameters(), lr=rate, betas=(0.9, 0.999), eps=6.25e-10 if top else 1e-8, fused=True
+        )
+        self.scaling: Scaling | None = None
+        self.step_number = 0
+        self.variance = 1.0
+        self.density = 1.0
+        latents = [wiring.n_latents for wiring in self.weights.wiring]
+        self.silent = [torch.zeros(count, dtype=torch.long, device=self.device) for count in latents]
+        """Per coder, how many tokens each latent has been silent for."""
+        self.thresholds = [0.0] * len(latents)
+        self.expected = [0.0] * len(latents)
+
+    def begin(self, x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"]) -> None:
+        """Measure the first activations and initialise the weights with them."""
+        x, y = x.to(self.device), y.to(self.device)
+        self.scaling = Scaling.measured(x, y, self.weights)
+        x, y = self.scaling.inputs(x), self.scaling.targets(y)
+        self.variance = float((y - y.mean(0)).square().sum() / len(y))
+        if self.variance == 0:
+            raise DataError(f"the activations that {self.config.name} is to write are all alike")
+        self.weights.initialise(x, y, self.seed)
+        self._agree()
+
+    def step(
+        self, x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"] | None = None
+    ) -> Outcome:
+        """One batch: the loss, its gradients, an update. Without `y`, what is read is to be written."""
+        assert self.scaling is not None, "begin() comes first"
+        x = self.scaling.inputs(x.to(self.device))
+        target = x if y is None else self.scaling.targets(y.to(self.device))
+        result = outcome(self.weights, x, target, self._state())
+        self.optimizer.zero_grad()
+        torch.stack([*result.terms.values()]).sum().backward()
+        for active in result.active:
+            self.together.sum(active)
+        self._update()
+        self._count(result, len(x) * self.together.count)
+        self.step_number += 1
+        return result
+
+    def resample(
+        self, x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"] | None = None
+    ) -> int:
+        """Draw dead latents anew out of these activations, and say how many; see `resampling.resample`."""
+        assert self.scaling is not None, "begin() comes first"
+        x = self.scaling.inputs(x.to(self.device))
+        target = x if y is None else self.scaling.targets(y.to(self.device))
+        state, seed = self._state(), self.seed * 1_000_003 + self.step_number
+        losses = token_losses(self.weights, x, target, state.ramp * (self.config.sparsity or 0.0))
+        drawn = resample(self.weights, self.optimizer, state.dead, x, target, losses, seed)
+        for silent, dead in zip(self.silent, state.dead, strict=True):
+            silent[dead & ~dead.all()] = 0
+        self._agree()
+        return drawn
+
+    def _agree(self) -> None:
+        """All processes have the weights of the first, also where machines round differently."""
+        for parameter in self.weights.parameters():
+            self.together.same(parameter.data)
+
+    def metrics(self, result: Outcome, x: Tensor, y: Tensor | None = None) -> dict[str, float]:
+        """What a batch showed: loss terms, L0, explained variance, dead share."""
+        assert self.scaling is not None
+        target = (
+            self.scaling.inputs(x.to(self.device)) if y is None else self.scaling.targets(y.to(self.device))
+        )
+        together, tokens = self.together, len(x) * self.together.count
+        spread = together.sum((target - together.sum(target.sum(0)) / tokens).square().sum())
+        dead = torch.cat([silent >= self.config.dead_tokens for silent in self.silent])
+        found = {
+            "explained_variance": 1 - float(together.sum(result.residual.square().sum()) / spread),
+            "l0": sum(int(active.sum()) for active in result.active) / tokens,
+            "dead": float(dead.float().mean()),
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+        }
+        terms = {name: together.sum(term.detach().clone()) for name, term in result.terms.items()}
+        found |= {f"loss_{name}": float(term) / together.count for name, term in terms.items()}
+        if self.config.activation == "batchtopk":
+            found["threshold"] = sum(self.thresholds) / len(self.thresholds)
+        return found
+
+    def finish(self, metadata: Mapping[str, object]) -> Dictionary:
+        """The finished dictionary, in the units of the activations.
+
+        Raises:
+            DataError: training diverged, or every latent is dead.
+        """
+        assert self.scaling is not None
+        dead = [bool((silent >= self.config.dead_tokens).all()) for silent in self.silent]
+        if all(dead):
+            raise DataError(
+                f"every latent of {self.config.name} is dead: lower the sparsity or the learning rate"
+            )
+        return folded(self.weights, self.scaling, self.thresholds, dict(metadata)).to("cpu")
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that the rest of the training depends on."""
+        assert self.scaling is not None
+        numbers = [self.step_number, self.variance, self.density, *self.thresholds, *self.expected]
+        found = {f"scaling.{name}": tensor for name, tensor in self.scaling.tensors().items()}
+        found["numbers"] = torch.tensor(numbers, dtype=torch.float64)
+        found |= {f"silent.{index}": silent for index, silent in enumerate(self.silent)}
+        for name, parameter in self.weights.named_parameters():
+            found[f"weight.{name}"] = parameter.detach()
+            state = self.optimizer.state.get(parameter, {})
+            found |= {f"adam.{key}.{name}": value for key, value in state.items()}
+        return found
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on where `tensors` was called."""
+        tensors = {name: tensor.to(self.device) for name, tensor in tensors.items()}
+        self.scaling = Scaling(*(tensors[f"scaling.{name}"] for name in ("mean", "read", "write")))
+        step, self.variance, self.density, *rest = tensors["numbers"].tolist()
+        self.step_number = int(step)
+        self.thresholds, self.expected = rest[: len(self.silent)], rest[len(self.silent) :]
+        self.silent = [tensors[f"silent.{index}"] for index in range(len(self.silent))]
+        for name, parameter in self.weights.named_parameters():
+            parameter.data.copy_(tensors[f"weight.{name}"])
+            keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"adam.{key}.{name}" in tensors]
+            if keys:
+                self.optimizer.state[parameter] = {key: tensors[f"adam.{key}.{name}"] for key in keys}
+
+    def _state(self) -> State:
+        done = self.step_number / self.steps
+        ramp = min(1.0, done / RELU_RAMP) if self.config.method == "relu" else done
+        dead = [silent >= self.config.dead_tokens for silent in self.silent]
+        return State(ramp, self.variance, self.expected, dead, self.density, self.bfloat16, self.together)
+
+    @torch.no_grad()
+    def _update(self) -> None:
+        if self.together.count > 1:
+            for parameter in self.weights.parameters():
+                if parameter.grad is not None:
+                    self.together.sum(parameter.grad).div_(self.together.count)
+        parts = [part for part, _, _ in self.weights.coders()] if self.weights.unit_rows else []
+        for part in parts:  # what would change a norm that is held anyway must not drive Adam
+            rows, gradient = part["W_dec"], part["W_dec"].grad
+            gradient.addcmul_((gradient * rows).sum(1, keepdim=True), rows, value=-1)
+        torch.nn.utils.clip_grad_norm_(self.weights.parameters(), CLIP)
+        for group in self.optimizer.param_groups:
+            group["lr"] = (self.config.learning_rate or 0.0) * self._rate()
+        self.optimizer.step()
+        for part in parts:
+            part["W_dec"].div_(part["W_dec"].norm(dim=1, keepdim=True))
+
+    def _rate(self) -> float:
+        warm = min(1.0, (self.step_number + 1) / max(1, self.config.warmup_steps or 0))
+        left = (self.steps - self.step_number) / (DECAY * self.steps)
+        return warm * min(1.0, left)
+
+    def _count(self, result: Outcome, tokens: int) -> None:
+        for silent, active in zip(self.silent, result.active, strict=True):
+            silent += tokens
+            silent[active > 0] = 0
+        latents = sum(len(active) for active in result.active)
+        self.density = sum(int(active.sum()) for active in result.active) / (tokens * latents)
+        # The running mean of the smallest chosen score (arXiv 2412.06410) reaches back over the last tenth
+        # of the run, at most 1000 batches.
+        weight = 1 / min(1000, max(1, self.steps // 10))
+        for index, smallest in enumerate(result.smallest):
+            self.expected[index] = smallest
+            before = self.thresholds[index]
+            self.thresholds[index] = before + weight * (smallest - before) if before else smallest

@@ -1,0 +1,220 @@
+"""What each method minimises: named terms whose sum is the loss, each of which reaches a gradient."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from mindscope.dictionaries.sparse_code import SparseCode
+from mindscope.dictionaries.training import kernels
+from mindscope.dictionaries.training.jumprelu import jumprelu
+from mindscope.dictionaries.training.kernels import Choice
+from mindscope.dictionaries.training.processes import ALONE, Processes
+from mindscope.dictionaries.training.weights import Weights
+
+SPARSE_BELOW = 1 / 16
+"""A ReLU dictionary goes the sparse way where a smaller share of its latents is active."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One batch through a dictionary in training.
+
+    Attributes:
+        terms: the parts of the loss, their coefficients included.
+        residual: `[tokens, d_out]`, target minus reconstruction.
+        active: per coder how often each latent was active.
+        smallest: per coder the smallest chosen score, for BatchTopK.
+    """
+
+    terms: dict[str, Tensor]
+    residual: Float[Tensor, "tokens d_out"]
+    active: list[Int[Tensor, "latents"]]
+    smallest: list[float]
+
+
+@dataclass(frozen=True)
+class State:
+    """What the loss depends on beside the weights.
+
+    Attributes:
+        ramp: the share of the sparsity coefficient that holds now.
+        variance: of the targets, summed over their width; the TopK losses are in its units.
+        expected: per coder about what the smallest score of a BatchTopK batch is.
+        dead: per coder which latents AuxK is to revive.
+        density: the share of active latents in the batch before.
+        bfloat16: whether matrix products are made in bfloat16.
+        together: the processes that share the batch. The mean of their losses is that of the batch.
+    """
+
+    ramp: float
+    variance: float
+    expected: Sequence[float]
+    dead: Sequence[Bool[Tensor, "latents"]]
+    density: float
+    bfloat16: bool
+    together: Processes = ALONE
+
+
+def outcome(
+    weights: Weights, x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"], state: State
+) -> Outcome:
+    """The loss of one batch of normalised activations."""
+    if weights.config.top:
+        return _top(weights, x, y, state)
+    if weights.config.method == "relu" and state.density < SPARSE_BELOW:
+        return _sparse_relu(weights, x, y, state)
+    return _dense(weights, x, y, state)
+
+
+def _top(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
+    """Reconstruction errors in units of the variance, summed over nested prefixes, and AuxK."""
+    config = weights.config
+    b_in = weights.b_dec if weights.centred_by_b_dec else None
+    nested = [before_latents(weights, x) for _ in config.group_ends]
+    active: list[Tensor] = []
+    smallest: list[float] = []
+    for index, (part, inputs, outputs) in enumerate(weights.coders()):
+        scores = None
+        if config.kind == "crosscoder":
+            scores = weights.norms(part["W_dec"].detach(), index)
+        choice: Choice = (
+            kernels.TopOfTokens(config.k, scores)
+            if config.method == "topk"
+            else kernels.TopOfBatch(config.k, state.expected[index], scores, state.together)
+        )
+        code = kernels.encode(
+            x[:, inputs], part["W_enc"], part["b_enc"], choice, b_in=b_in, bfloat16=state.bfloat16
+        )
+        active.append(_counts(code))
+        chosen = code.values.detach()
+        chosen = chosen if scores is None else chosen * scores[code.indices]
+        smallest.append(_smallest(chosen, state.together))
+        total = x.new_zeros(())
+        for place, (added, rows) in enumerate(_grouped(code, part["W_dec"], config.group_ends)):
+            total = total + kernels.decode(added, rows)
+            nested[place] = nested[place] + placed(total, outputs, weights.d_out)
+    errors = [(written - y).square().sum() / len(x) / state.variance for written in nested]
+    residual = (y - nested[-1]).detach()
+    terms = {"reconstruction": torch.stack(errors).sum() if len(errors) > 1 else errors[0]}
+    if config.auxk > 0 and any(bool(dead.any()) for dead in state.dead):
+        terms["auxk"] = config.auxk * _auxk(weights, x, residual, state, b_in)
+    return Outcome(terms, residual, active, smallest)
+
+
+def _auxk(weights: Weights, x: Tensor, residual: Tensor, state: State, b_in: Tensor | None) -> Tensor:
+    """AuxK (arXiv 2406.04093, appendix A.2): the dead latents reconstruct what the living left over.
+
+    The residual has b_dec taken off already, so the dead latents write without it. k_aux is half the width.
+    """
+    x = x if b_in is None else x - b_in
+    guess = torch.zeros_like(residual)
+    for (part, inputs, outputs), silent in zip(weights.coders(), state.dead, strict=True):
+        rows = silent.nonzero().flatten()
+        if not len(rows):
+            continue
+        preactivations = functional.linear(x[:, inputs], part["W_enc"][rows], part["b_enc"][rows])
+        k = min(max(1, part["W_enc"].shape[1] // 2), len(rows))
+        best = preactivations.topk(k, dim=1, sorted=False)
+        activations = torch.zeros_like(preactivations).scatter(1, best.indices, best.values.relu())
+        guess = guess + placed(activations @ part["W_dec"][rows], outputs, weights.d_out)
+    mean = state.together.sum(residual.mean(0)) / state.together.count
+    spread = state.together.sum((residual - mean).square().sum()) / state.together.count
+    return (residual - guess).square().sum() / spread
+
+
+def _smallest(chosen: Tensor, together: Processes) -> float:
+    """The smallest chosen score of all processes, 0 where nothing was chosen."""
+    least = together.least(float(chosen.min()) if len(chosen) else float("inf"))
+    return least if least < float("inf") else 0.0
+
+
+def _sparse_relu(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
+    """As `_dense` for ReLU, through the active latents alone."""
+    written, active = before_latents(weights, x), []
+    penalty = x.new_zeros(())
+    for index, (part, inputs, outputs) in enumerate(weights.coders()):
+        code = kernels.encode(
+            x[:, inputs], part["W_enc"], part["b_enc"], kernels.Positive(), bfloat16=state.bfloat16
+        )
+        rows = kernels.decode(code, part["W_dec"])
+        written = written + placed(rows, outputs, weights.d_out)
+        penalty = penalty + (code.values * weights.norms(part["W_dec"], index)[code.indices]).sum() / len(x)
+        active.append(_counts(code))
+    return _penalised(weights, y, written, penalty, None, active, state)
+
+
+def _dense(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
+    """Squared errors, and a sparsity penalty on activations times decoder norms.
+
+    ReLU: their sum. JumpReLU: the sum of tanh(c f |d|), and of the pre-activations' distances to the
+    threshold, times |d|, for latents below it.
+    """
+    config = weights.config
+    written, active = before_latents(weights, x), []
+    penalty, below = x.new_zeros(()), x.new_zeros(())
+    with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=state.bfloat16):
+        for index, (part, inputs, outputs) in enumerate(weights.coders()):
+            z = functional.linear(x[:, inputs], part["W_enc"], part["b_enc"])
+            norms = weights.norms(part["W_dec"], index)
+            if config.method == "relu":
+                activations = z.relu()
+                penalty = penalty + (activations.sum(0) @ norms) / len(x)
+            else:
+                z = z.float()
+                activations = jumprelu(z, part["log_threshold"], config.bandwidth)
+                penalty = penalty + torch.tanh(config.tanh_scale * activations * norms).sum() / len(x)
+                gaps = (part["log_threshold"].exp() - z).relu()
+                below = below + (gaps.sum(0) @ norms) / len(x)
+            written = written + placed((activations @ part["W_dec"]).float(), outputs, weights.d_out)
+            active.append((activations.detach() > 0).sum(0))
+    return _penalised(weights, y, written, penalty, below, active, state)
+
+
+def _penalised(
+    weights: Weights,
+    y: Tensor,
+    written: Tensor,
+    penalty: Tensor,
+    below: Tensor | None,
+    active: list[Tensor],
+    state: State,
+) -> Outcome:
+    config = weights.config
+    residual = y - written
+    terms = {"reconstruction": residual.square().sum() / len(y)}
+    terms["sparsity"] = (config.sparsity or 0.0) * state.ramp * penalty
+    if config.method == "jumprelu" and below is not None:
+        terms["preact"] = config.preact * below
+    return Outcome(terms, residual.detach(), active, [0.0] * len(active))
+
+
+def before_latents(weights: Weights, x: Tensor) -> Tensor:
+    """What is written before any latent: the bias, and the linear path."""
+    start = weights.b_dec.expand(len(x), -1)
+    for part, inputs, outputs in weights.coders():
+        if "W_skip" in part:
+            start = start + placed(x[:, inputs] @ part["W_skip"], outputs, weights.d_out)
+    return start
+
+
+def placed(rows: Tensor, outputs: slice, d_out: int) -> Tensor:
+    """Rows of some columns among zeros of the others."""
+    if rows.shape[1] == d_out:
+        return rows
+    return functional.pad(rows, (outputs.start, d_out - outputs.stop))
+
+
+def _grouped(code: SparseCode, W_dec: Tensor, ends: Sequence[int]) -> Iterator[tuple[SparseCode, Tensor]]:
+    """What each nested reconstruction adds to the one before: its part of the code, and its decoder rows."""
+    starts = (0, *ends[:-1])
+    rows = W_dec.split([end - start for start, end in zip(starts, ends, strict=True)])
+    for start, end, own in zip(starts, ends, rows, strict=True):
+        yield code.of_latents(start, end), own
+
+
+def _counts(code: SparseCode) -> Tensor:
+    return torch.bincount(code.indices, minlength=code.n_latents)

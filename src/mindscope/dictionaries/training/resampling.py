@@ -1,0 +1,90 @@
+"""Resampling dead latents (Bricken et al. 2023, "Towards Monosemanticity", appendix on neuron resampling)."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from mindscope.dictionaries.training.objective import before_latents, placed
+from mindscope.dictionaries.training.weights import Weights
+
+SHARE = 0.2
+"""The norm of a new encoder row, as a share of the mean norm of the living ones."""
+TOKENS_AT_ONCE = 1024
+
+
+@torch.no_grad()
+def token_losses(
+    weights: Weights,
+    x: Float[Tensor, "tokens d_in"],
+    y: Float[Tensor, "tokens d_out"],
+    coefficient: float,
+) -> Float[Tensor, "tokens"]:
+    """The loss of a ReLU dictionary on every token by itself; their mean is that of the batch.
+
+    Args:
+        weights: of method `relu`.
+        x: normalised, what is read.
+        y: normalised, what is to be written.
+        coefficient: of the sparsity penalty now.
+    """
+    losses: list[Tensor] = []
+    for read, target in zip(x.split(TOKENS_AT_ONCE), y.split(TOKENS_AT_ONCE), strict=True):
+        written, penalty = before_latents(weights, read), read.new_zeros(len(read))
+        for index, (part, inputs, outputs) in enumerate(weights.coders()):
+            active = functional.linear(read[:, inputs], part["W_enc"], part["b_enc"]).relu()
+            written = written + placed(active @ part["W_dec"], outputs, weights.d_out)
+            penalty = penalty + active @ weights.norms(part["W_dec"], index)
+        losses.append((written - target).square().sum(1) + coefficient * penalty)
+    return torch.cat(losses)
+
+
+@torch.no_grad()
+def resample(
+    weights: Weights,
+    optimizer: torch.optim.Optimizer,
+    dead: Sequence[Bool[Tensor, "latents"]],
+    x: Float[Tensor, "tokens d_in"],
+    y: Float[Tensor, "tokens d_out"],
+    losses: Float[Tensor, "tokens"],
+    seed: int,
+) -> int:
+    """Give each dead latent a token that is badly reconstructed, and say how many latents that were.
+
+    A token is drawn with a probability proportional to its loss squared. It becomes the latent's decoder row
+    and, with 0.2 times the mean norm of the living, its encoder row; the bias is 0, and Adam forgets what it
+    knew of all three. Where the paper differs from `relu` here, it is meant as it is there: the paper's
+    encoder takes x - b_dec, so the token is taken as x - b_dec, and a bias of 0 there is -W_enc b_dec here;
+    the paper's decoder rows have norm 1, so new rows have the mean norm of the living. Where a dictionary
+    does not write what it reads, the encoder row is the token's x, the decoder row its y - b_dec.
+
+    Args:
+        weights: changed in place.
+        optimizer: Adam, over these weights.
+        dead: per coder, which latents are drawn anew.
+        x: normalised activations to draw from.
+        y: what is to be written for them.
+        losses: of each token.
+        seed: of the draw.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    odds = losses.double().square().cpu()
+    total = 0
+    for (part, inputs, outputs), silent in zip(weights.coders(), dead, strict=True):
+        rows = silent.nonzero().flatten()
+        if not len(rows) or len(rows) == len(silent):
+            continue  # without a living latent there is no norm to go by
+        drawn = torch.multinomial(odds, len(rows), replacement=True, generator=draw).to(x.device)
+        wanted = y[drawn][:, outputs] - weights.b_dec[outputs]
+        read = wanted if weights.tied else x[drawn][:, inputs]
+        norms = {name: part[name][~silent].norm(dim=1).mean() for name in ("W_enc", "W_dec")}
+        part["W_enc"][rows] = SHARE * norms["W_enc"] * functional.normalize(read)
+        part["W_dec"][rows] = norms["W_dec"] * functional.normalize(wanted)
+        part["b_enc"][rows] = -(part["W_enc"][rows] @ weights.b_dec[outputs]) if weights.tied else 0.0
+        for name in ("W_enc", "b_enc", "W_dec"):
+            for moment in ("exp_avg", "exp_avg_sq"):
+                optimizer.state[part[name]][moment][rows] = 0
+        total += len(rows)
+    return total

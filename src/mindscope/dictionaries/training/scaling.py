@@ -1,0 +1,116 @@
+"""Normalisation: measured once on the first activations, folded into the weights at the end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mindscope.dictionaries.coder import Coder
+from mindscope.dictionaries.dictionary import Dictionary
+from mindscope.dictionaries.sites import Site
+from mindscope.dictionaries.training.weights import Weights
+from mindscope.errors import DataError
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Each site is scaled by one number such that the mean norm of its vectors is sqrt(width).
+
+    Coefficients and learning rates of the papers are meant for activations of that size. Where b_dec is not
+    subtracted from the input, the TopK methods also subtract the mean: a large common component makes most
+    latents die.
+    """
+
+    mean: Float[Tensor, "d_in"]
+    read: Float[Tensor, "d_in"]
+    write: Float[Tensor, "d_out"]
+
+    @classmethod
+    def measured(
+        cls, x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"], weights: Weights
+    ) -> "Scaling":
+        """Raises DataError for a site where every vector is zero, or a value that is not finite."""
+        centre = weights.config.top and not weights.centred_by_b_dec
+        mean = x.mean(0) if centre else x.new_zeros(x.shape[1])
+        return cls(mean, _factors(x - mean, weights.reads), _factors(y, weights.writes))
+
+    def inputs(self, x: Float[Tensor, "tokens d_in"]) -> Float[Tensor, "tokens d_in"]:
+        return (x - self.mean) * self.read
+
+    def targets(self, y: Float[Tensor, "tokens d_out"]) -> Float[Tensor, "tokens d_out"]:
+        return y * self.write
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"mean": self.mean, "read": self.read, "write": self.write}
+
+
+@torch.no_grad()
+def folded(
+    weights: Weights, scaling: Scaling, thresholds: Sequence[float], metadata: dict[str, object]
+) -> Dictionary:
+    """The finished dictionary: it takes activations as they are, and its decoder rows have norm 1.
+
+    Activations are rescaled with the decoder rows. In a crosscoder the norms of a latent's sites sum to 1.
+    Where TopK compares latents by their activations, these keep their ratios: a TopK transcoder or CLT is
+    not rescaled, a TopK crosscoder has norms that sum to 1 in the units of the training.
+
+    Args:
+        weights: as trained.
+        scaling: that of the training.
+        thresholds: per coder, what a BatchTopK latent's activation (in a crosscoder times its norms) must
+            exceed.
+        metadata: to keep with it.
+    """
+    config = weights.config
+    b_dec = weights.b_dec / scaling.write
+    coders: list[Coder] = []
+    for index, (part, inputs, outputs) in enumerate(weights.coders()):
+        read, write, mean = scaling.read[inputs], scaling.write[outputs], scaling.mean[inputs]
+        W_enc, W_dec = part["W_enc"] * read, part["W_dec"] / write
+        b_enc = part["b_enc"] - W_enc @ mean
+        threshold = None
+        scores = _positive(weights.norms(part["W_dec"], index))
+        if config.method == "jumprelu":
+            threshold = part["log_threshold"].exp()
+        elif config.activation == "batchtopk":
+            scored = scores if config.kind == "crosscoder" else torch.ones_like(scores)
+            threshold = thresholds[index] / scored
+        skip = None
+        if "W_skip" in part:
+            skip = read[:, None] * part["W_skip"] / write
+            b_dec[outputs] -= mean @ skip
+        if config.method != "topk" or weights.tied:
+            crossed = config.method == "topk" and config.kind == "crosscoder"
+            scale = scores if crossed else _positive(weights.norms(W_dec, index))
+            W_enc, b_enc, W_dec = W_enc * scale[:, None], b_enc * scale, W_dec / scale[:, None]
+            threshold = None if threshold is None else threshold * scale
+        coders.append(Coder(W_enc, b_enc, W_dec, threshold, skip))
+    return Dictionary(
+        weights.reads,
+        weights.writes,
+        weights.wiring,
+        tuple(coders),
+        b_dec,
+        config.activation,
+        config.k if config.top else None,
+        weights.centred_by_b_dec,
+        metadata,
+    )
+
+
+def _positive(norms: Float[Tensor, "latents"]) -> Float[Tensor, "latents"]:
+    return torch.where(norms > 0, norms, 1.0)
+
+
+def _factors(values: Tensor, sites: Sequence[Site]) -> Tensor:
+    factors = []
+    for site, part in zip(sites, values.split([site.width for site in sites], dim=1), strict=True):
+        norm = part.norm(dim=1).mean()
+        if not norm.isfinite():
+            raise DataError(f"activations at {site.address} hold NaN or infinity: run the model in float32")
+        if norm == 0:
+            raise DataError(f"activations at {site.address} are all alike or zero: nothing to learn there")
+        factors.append((site.width**0.5 / norm).expand(site.width))
+    return torch.cat(factors)

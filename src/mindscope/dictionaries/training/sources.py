@@ -1,0 +1,232 @@
+"""Where activations come from: a model that reads a corpus, or shards on disk."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mindscope.dictionaries.sites import Site
+from mindscope.dictionaries.training.corpus import Corpus
+from mindscope.dictionaries.training.processes import ALONE, Processes
+from mindscope.errors import DataError
+from mindscope.models import Model, Raw, Read, Row, Where
+from mindscope.store import Run, load_artifact, read_json, save_artifact, write_json
+
+Position = tuple[int, int]
+"""How often the source was gone through, and how far: plain numbers, so that a checkpoint can hold them."""
+START: Position = (0, 0)
+
+INDEX, SCHEMA = "activations.json", "mindscope.activations"
+TOKENS_AT_ONCE = 8192
+"""About so many are on their way from the model into the buffer at a time."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Activations of one token after the other, over and over."""
+
+    names: tuple[str, ...]
+    """Of the sites, as configurations give them: an address, for a second model `1:address`."""
+    sites: tuple[Site, ...]
+
+    def fill(self, buffer: Float[Tensor, "tokens width"], position: Position) -> Position:
+        """Fill a buffer with the activations that follow a position, and say where the next ones begin.
+
+        The same position gives the same activations. Raises DataError where there are none.
+        """
+        ...
+
+
+class ModelSource:
+    """Activations of one or several models that read the same rows.
+
+    Args:
+        models: of a crosscoder between models, those that share a tokenizer.
+        names: what to read; `1:resid_post.4` is of the second model.
+        corpus: the rows.
+        where: which tokens of each row.
+        skip: how many tokens to leave out at a row's beginning; 1 leaves out the attention sink that many
+            models put on their first token.
+        together: the processes that share the reading; each is given the whole buffer.
+
+    Raises:
+        DataError: models with unlike tokenizers, or a name of a model that is not there.
+        ModelError: an address that leads nowhere.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Model],
+        names: Sequence[str],
+        corpus: Corpus,
+        *,
+        where: Where = "all",
+        skip: int = 0,
+        together: Processes = ALONE,
+    ):
+        self.together = together
+        self.names, self.models, self.corpus, self.where, self.skip = (
+            tuple(names),
+            models,
+            corpus,
+            where,
+            skip,
+        )
+        if any(model.tokenizer.get_vocab() != models[0].tokenizer.get_vocab() for model in models[1:]):
+            raise DataError("the models have unlike tokenizers: a crosscoder needs models of one family")
+        self._reads: list[dict[str, Read]] = [{} for _ in models]
+        sites = []
+        for name in self.names:
+            which, address = parse_name(name)
+            if which >= len(models):
+                raise DataError(f"{name} is of model {which}, there are {len(models)} (they count from 0)")
+            model = models[which]
+            sites.append(Site(address, model.width(model.place(address)), model.fingerprint))
+            self._reads[which][name] = Read(address, Raw(where))
+        self.sites = tuple(sites)
+        self._rows: Iterator[Row] = iter(())
+        self._at: Position | None = None
+
+    def fill(self, buffer: Float[Tensor, "tokens width"], position: Position) -> Position:
+        filled, empty = 0, position[1] == 0
+        self._go_to(position)
+        while filled < len(buffer):
+            rows = self._next_rows(min(TOKENS_AT_ONCE, 2 * (len(buffer) - filled)))
+            if not rows:
+                if empty:
+                    raise DataError(
+                        "the corpus has no token to read: give a longer one, or other tokens of it"
+                    )
+                epoch = (self._at or START)[0]
+                self._go_to((epoch + 1, 0))
+                empty = True
+                continue
+            count = self._shared(rows, buffer[filled:])
+            empty = empty and not count
+            filled += count
+        return self._at or START
+
+    def _go_to(self, position: Position) -> None:
+        if self._at != position:
+            self._rows = self.corpus(position[1])
+            self._at = position
+
+    def _next_rows(self, tokens: int) -> list[Row]:
+        rows: list[Row] = []
+        while tokens > 0 and (row := next(self._rows, None)) is not None:
+            rows.append(row)
+            tokens -= len(row)
+        epoch, at = self._at or START
+        self._at = (epoch, at + len(rows))
+        return rows
+
+    def _shared(self, rows: Sequence[Row], buffer: Tensor) -> int:
+        """As `_copy`, each process reading its share of the rows."""
+        if self.together.count == 1:
+            return self._copy(rows, buffer)
+        mine = rows[self.together.share(len(rows))]
+        own = buffer.new_empty(sum(map(len, mine)), buffer.shape[1])
+        every, _ = self.together.joined(own[: self._copy(mine, own) if mine else 0])
+        count = min(len(every), len(buffer))
+        buffer[:count] = every[:count]
+        return count
+
+    def _copy(self, rows: Sequence[Row], buffer: Tensor) -> int:
+        """Put the activations of rows into a buffer, as many as fit, and say how many."""
+        found: dict[str, list[Tensor]] = {}
+        for model, reads in zip(self.models, self._reads, strict=True):
+            for name, reading in (model.read(rows, reads) if reads else {}).items():
+                assert isinstance(reading.values, list)
+                found[name] = reading.values
+        start = filled = 0
+        for name, site in zip(self.names, self.sites, strict=True):
+            filled = 0
+            for tokens in found[name]:
+                part = tokens[self.skip : self.skip + len(buffer) - filled]
+                buffer[filled : filled + len(part), start : start + site.width] = part
+                filled += len(part)
+            start += site.width
+        return filled
+
+
+class ShardSource:
+    """Activations that `write_shards` left in a folder, read shard by shard.
+
+    Raises:
+        StoreError: the folder holds no shards, or a damaged one.
+    """
+
+    def __init__(self, folder: Path | str):
+        self.folder = Path(folder)
+        index = read_json(self.folder / INDEX)
+        try:
+            self.names = tuple(index["names"])
+            self.sites = tuple(Site(**site) for site in index["sites"])
+            self.shards, self.tokens = list(index["shards"]), int(index["tokens_per_shard"])
+        except (KeyError, TypeError, ValueError):
+            raise DataError(f"{self.folder / INDEX} does not describe shards: write them again") from None
+        self._loaded: tuple[str, Tensor] | None = None
+
+    def fill(self, buffer: Float[Tensor, "tokens width"], position: Position) -> Position:
+        epoch, at = position
+        filled = 0
+        while filled < len(buffer):
+            if at == len(self.shards) * self.tokens:
+                epoch, at = epoch + 1, 0
+            rows = self._shard(self.shards[at // self.tokens])[at % self.tokens :][: len(buffer) - filled]
+            buffer[filled : filled + len(rows)] = rows
+            filled, at = filled + len(rows), at + len(rows)
+        return epoch, at
+
+    def _shard(self, name: str) -> Tensor:
+        if self._loaded is None or self._loaded[0] != name:
+            self._loaded = None  # let go of one before the next is read
+            tensors = load_artifact(self.folder / name, schema=SCHEMA, version=1).tensors
+            self._loaded = (name, tensors["activations"])
+        return self._loaded[1]
+
+
+def write_shards(
+    source: Source,
+    run: Run,
+    *,
+    tokens: int,
+    tokens_per_shard: int = 2**18,
+    dtype: torch.dtype = torch.bfloat16,
+) -> Path:
+    """Write activations to a run's folder for `ShardSource`: at least `tokens`, in whole shards.
+
+    A run that was killed goes on with the shard after the last.
+    """
+    tokens_per_shard = min(tokens_per_shard, tokens)
+    count = -(-tokens // tokens_per_shard)
+    buffer = torch.empty(tokens_per_shard, sum(site.width for site in source.sites))
+    position, names = START, []
+    for number in range(count):
+        names.append(f"shards/{number:05}.safetensors")
+        note = f"shards/{number:05}.json"
+        if run.has(note):
+            position = tuple(run.load_json(note))
+            continue
+        position = source.fill(buffer, position)
+        save_artifact(
+            run.path / names[-1], {"activations": buffer.to(dtype)}, schema=SCHEMA, version=1, metadata={}
+        )
+        run.save_json(note, position)
+    index = {
+        "names": source.names,
+        "sites": source.sites,
+        "shards": names,
+        "tokens_per_shard": tokens_per_shard,
+    }
+    write_json(run.path / INDEX, index)
+    return run.path
+
+
+def parse_name(name: str) -> tuple[int, str]:
+    """The model and the address that a configuration's name means."""
+    which, found, address = name.partition(":")
+    return (int(which), address) if found and which.isdecimal() else (0, name)

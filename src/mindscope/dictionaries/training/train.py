@@ -1,0 +1,218 @@
+"""Training several dictionaries on one pass over the activations, resumable at every checkpoint."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mindscope.dictionaries.dictionary import Dictionary
+from mindscope.dictionaries.training.config import DictionaryConfig, TrainConfig
+from mindscope.dictionaries.training.learner import Learner
+from mindscope.dictionaries.training.processes import ALONE, Processes
+from mindscope.dictionaries.training.sources import START, Source
+from mindscope.errors import DataError
+from mindscope.store import Run, read_tensors
+
+CHECKPOINT = "checkpoint.safetensors"
+FIRST_LOOK = 2**15
+"""About so many activations of the first buffer set the scale and the initial weights."""
+Progress = Callable[[int, int, str], None]
+
+
+def train(
+    source: Source,
+    run: Run | Path,
+    config: TrainConfig,
+    device: torch.device | str = "cpu",
+    progress: Progress | None = None,
+    together: Processes = ALONE,
+) -> dict[str, Dictionary]:
+    """Train, going on from the run's last checkpoint; leaves `NAME.safetensors` (a CLT: folder `NAME`).
+
+    The tokens of one buffer after the other are shuffled; memory is that of one buffer, however long the
+    source. A buffer is filled from a position in the source that checkpoints remember, so that a run killed
+    at any moment and started again ends with the same bytes.
+
+    Args:
+        source: of activations; it must have every address that a dictionary reads or writes.
+        run: the folder. Every `log_every` steps a line a dictionary goes to `metrics.jsonl`. Of several
+            processes the first holds the run, the others give its path.
+        config: what to train.
+        device: where the dictionaries are trained; the buffer stays in the host's memory.
+        progress: called with (steps done, steps, label).
+        together: the processes that share every batch, each in a call of its own: `processes.launched()`.
+            They end with what one process would end with, but for the order of sums.
+
+    Raises:
+        DataError: the processes cannot share a batch equally, an address is not in the source, the source is
+            empty, activations or weights are no longer finite, or every latent of a dictionary died.
+    """
+    names = [one.name for one in config.dictionaries]
+    if config.batch_tokens % together.count:
+        raise DataError(f"{together.count} processes cannot share {config.batch_tokens} tokens equally")
+    folder = run.path if isinstance(run, Run) else run
+    if not all(_place(folder, config, name).exists() for name in names):
+        training = _Training(source, run, config, device, together)
+        training.go(progress or (lambda done, total, label: None))
+    together.wait()
+    return {name: Dictionary.load(_place(folder, config, name)) for name in names}
+
+
+class _Training:
+    def __init__(
+        self,
+        source: Source,
+        run: Run | Path,
+        config: TrainConfig,
+        device: torch.device | str,
+        together: Processes,
+    ):
+        self.source, self.config, self.together = source, config, together
+        self.folder = run.path if isinstance(run, Run) else run
+        self.run = run if isinstance(run, Run) else None
+        """The first process's; the others write nothing."""
+        self.columns = [_Columns(source, one) for one in config.dictionaries]
+        self.learners = [
+            Learner(
+                one,
+                columns.reads,
+                columns.writes,
+                steps=config.steps,
+                seed=config.seed + index,
+                bfloat16=config.precision == "bfloat16",
+                device=device,
+                together=together,
+            )
+            for index, (one, columns) in enumerate(zip(config.dictionaries, self.columns, strict=True))
+        ]
+        width = sum(site.width for site in source.sites)
+        self.buffer = torch.empty(config.buffer_batches * config.batch_tokens, width)
+        self.step = 0
+        self.block, self.begins, self.ends = -1, START, START
+        """The buffer that is in memory, where in the source it begins, and where the next one does."""
+
+    def go(self, progress: Progress) -> None:
+        checkpoint = self.folder / CHECKPOINT
+        if checkpoint.exists():
+            self._restore(read_tensors(checkpoint)[0])
+        self.together.wait()  # before the first writes another
+        for batch in self._batches():
+            for learner, columns, one in zip(
+                self.learners, self.columns, self.config.dictionaries, strict=True
+            ):
+                x, y = columns.of(batch)
+                result = learner.step(x, y)
+                if (self.step + 1) % self.config.log_every == 0 or self.step + 1 == self.config.steps:
+                    measured = learner.metrics(result, x, y)
+                    _refuse_diverged(one, measured)
+                    self._log(step=self.step + 1, dictionary=one.name, **measured)
+            self.step += 1
+            self._resample()
+            progress(self.step, self.config.steps, "training")
+            due = self.step % self.config.checkpoint_every == 0 and self.step < self.config.steps
+            if due and self.run is not None:
+                self.run.save_tensors(CHECKPOINT, self._tensors())
+        for learner, one in zip(self.learners, self.config.dictionaries, strict=True):
+            about = {"training": one.model_dump(mode="json"), "run": _shared(self.config)}
+            finished = learner.finish(about)
+            if self.run is not None:
+                finished.save(_place(self.folder, self.config, one.name))
+        if self.run is not None:
+            checkpoint.unlink(missing_ok=True)  # three times the weights, and of no more use
+
+    def _log(self, **line: float | int | str) -> None:
+        if self.run is not None:
+            self.run.log(**line)
+
+    def _resample(self) -> None:
+        """Dead latents of the dictionaries whose turn it is, out of the buffer that is in memory."""
+        for learner, columns, one in zip(self.learners, self.columns, self.config.dictionaries, strict=True):
+            if self.step in one.resample:
+                drawn = learner.resample(*columns.of(self.buffer))
+                self._log(step=self.step, dictionary=one.name, resampled=drawn)
+
+    def _batches(self) -> Iterator[Tensor]:
+        """Batches from the present step on."""
+        size, each = self.config.batch_tokens, self.config.buffer_batches
+        while self.step < self.config.steps:
+            block, at = divmod(self.step, each)
+            if block != self.block:
+                self._fill(block)
+            draw = torch.Generator().manual_seed(_seed(self.config.seed, block))
+            order = torch.randperm(len(self.buffer), generator=draw)
+            for number in range(at, min(each, self.config.steps - block * each)):
+                yield self.buffer[order[number * size : (number + 1) * size][self.together.share(size)]]
+
+    def _fill(self, block: int) -> None:
+        self.begins = self.ends
+        self.ends = self.source.fill(self.buffer, self.begins)
+        self.block = block
+        for learner, columns in zip(self.learners, self.columns, strict=True):
+            if learner.scaling is None:
+                x, y = columns.of(self.buffer[:: -(-len(self.buffer) // FIRST_LOOK)])
+                learner.begin(x, x if y is None else y)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        # The next buffer begins a new position, the present one is filled again from its own.
+        into = self.begins if self.step % self.config.buffer_batches else self.ends
+        tensors = {"step": torch.tensor(self.step), "position": torch.tensor(into)}
+        for index, learner in enumerate(self.learners):
+            tensors |= {f"{index}/{name}": tensor for name, tensor in learner.tensors().items()}
+        return tensors
+
+    def _restore(self, tensors: Mapping[str, Tensor]) -> None:
+        self.step = int(tensors["step"])
+        epoch, at = tensors["position"].tolist()
+        self.ends = (epoch, at)
+        for index, learner in enumerate(self.learners):
+            mine = f"{index}/"
+            learner.restore(
+                {name.removeprefix(mine): tensor for name, tensor in tensors.items() if name.startswith(mine)}
+            )
+
+
+class _Columns:
+    """Where a dictionary's reads and writes are in the buffer."""
+
+    def __init__(self, source: Source, config: DictionaryConfig):
+        self.reads, self._read = self._find(source, config.name, config.reads)
+        self.writes, self._write = self._find(source, config.name, config.targets)
+        self.same = config.reads == config.targets
+
+    def of(self, batch: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What is read and what is to be written; None where that is the same."""
+        return _joined(batch, self._read), None if self.same else _joined(batch, self._write)
+
+    @staticmethod
+    def _find(source: Source, who: str, names: tuple[str, ...]):
+        ends, places = 0, {}
+        for name, site in zip(source.names, source.sites, strict=True):
+            places[name] = (site, slice(ends, ends + site.width))
+            ends += site.width
+        if missing := [name for name in names if name not in places]:
+            raise DataError(f"{who} wants {missing[0]}, the activations hold {', '.join(source.names)}")
+        return [places[name][0] for name in names], [places[name][1] for name in names]
+
+
+def _joined(batch: Tensor, columns: list[slice]) -> Tensor:
+    return torch.cat([batch[:, at] for at in columns], dim=1) if len(columns) > 1 else batch[:, columns[0]]
+
+
+def _place(folder: Path, config: TrainConfig, name: str) -> Path:
+    kind = next(one.kind for one in config.dictionaries if one.name == name)
+    return folder / (name if kind == "clt" else f"{name}.safetensors")
+
+
+def _shared(config: TrainConfig) -> dict[str, object]:
+    return config.model_dump(mode="json", exclude={"dictionaries"})
+
+
+def _seed(seed: int, block: int) -> int:
+    return seed * 1_000_003 + block
+
+
+def _refuse_diverged(config: DictionaryConfig, metrics: Mapping[str, float]) -> None:
+    losses = [value for name, value in metrics.items() if name.startswith("loss_")]
+    if not all(value == value and abs(value) != float("inf") for value in losses):
+        raise DataError(f"the training of {config.name} diverged: lower its learning rate")

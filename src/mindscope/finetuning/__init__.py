@@ -1,0 +1,25 @@
+"""Fine-tuning a model on conversations, and keeping traits from being learnt meanwhile.
+
+LoRA, rs-LoRA or all weights, with peft and trl; preventative steering, concept ablation and projection
+penalties for any number of traits, guarded so that a training never goes on without them.
+"""
+
+from mindscope.finetuning.config import (
+    ConceptAblation,
+    FinetuneConfig,
+    Intervention,
+    PreventativeSteering,
+    ProjectionPenalty,
+)
+from mindscope.finetuning.finetune import finetune
+from mindscope.finetuning.result import Tuned
+
+__all__ = [
+    "finetune",
+    "FinetuneConfig",
+    "Tuned",
+    "Intervention",
+    "PreventativeSteering",
+    "ConceptAblation",
+    "ProjectionPenalty",
+]

@@ -1,0 +1,1 @@
+"""Writing answers: decoding batches, sampling, controllers, the cache."""

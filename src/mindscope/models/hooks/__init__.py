@@ -1,0 +1,1 @@
+"""Reading and writing activations in a forward pass: hook points, edits, reductions."""

@@ -1,0 +1,224 @@
+"""What hangs on the model during a forward pass, and only then."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from interp_engine import EagerModel
+from interp_engine.hooks import HookManager
+from torch import Tensor, nn
+
+from mindscope.errors import ModelError
+from mindscope.models.hooks.edits import Program
+from mindscope.models.hooks.hook_points import Place
+from mindscope.models.tokens.batch import Chosen, Pass, pass_of_call
+from mindscope.models.tokens.rows import Where
+
+
+class Served(Exception):  # noqa: N818 - not an error: ends a pass whose reads have all been served
+    """Raised from the last hook that something waits for, so that the rest of the model does not run."""
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Takes what is read of the rows of a batch."""
+
+    def take(self, chosen: Chosen, hidden: Tensor) -> None:
+        """Take in the chosen columns of activations `[rows, columns, width]`."""
+        ...
+
+
+@dataclass(slots=True)
+class Tap:
+    """One read of one batch: where, which tokens, and what gathers them."""
+
+    place: Place
+    where: Where | tuple[int, ...]
+    sink: Sink
+
+
+@contextmanager
+def attached(
+    now: Pass, slots: np.ndarray, steps: Sequence[Program | Sequence[Tap]], *, stop_when_served: bool
+) -> Iterator[None]:
+    """Hang writes (a program) and reads (taps) on the model for one forward pass.
+
+    At one place they happen in the order of the steps, so taps read what the programs before them wrote.
+    Everything is taken off again whatever happens inside.
+
+    Raises:
+        ModelError: a module that was waited for did not run, so an edit or a read would be silently lost.
+    """
+    waiting: set[tuple[int, str]] = set()  # reads not yet served: which step, and where
+    unwritten: set[tuple[int, str]] = set()
+
+    def write(program: Program, place: Place, key: tuple[int, str], hidden: Tensor) -> Tensor:
+        unwritten.discard(key)
+        return program.apply(place, hidden, now)
+
+    def read(taps: Sequence[Tap], key: tuple[int, str], hidden: Tensor) -> None:
+        tokens = taps[0].place.tokens(hidden, *now.positions.shape)
+        for tap in taps:
+            chosen = now.chosen(tap.where, slots, hidden.device)
+            if len(chosen.rows):
+                tap.sink.take(chosen, tokens)
+        waiting.discard(key)
+        if stop_when_served and not waiting:
+            raise Served
+
+    with HookManager() as hooks:
+        for number, step in enumerate(steps):
+            if isinstance(step, Program):
+                for place in step.places.values():
+                    key = (number, place.address)
+                    unwritten.add(key)
+                    hooks.write(place.module, partial(write, step, place, key), point=place.side)
+                continue
+            for address in dict.fromkeys(tap.place.address for tap in step):
+                mine, key = [tap for tap in step if tap.place.address == address], (number, address)
+                waiting.add(key)
+                hooks.read(mine[0].place.module, partial(read, mine, key), point=mine[0].place.side)
+        try:
+            yield
+        except Served:
+            return
+    if lost := sorted(address for _, address in waiting | unwritten):
+        raise ModelError(f"{', '.join(lost)} did not run in this forward pass; choose another address")
+
+
+class Editing:
+    """An `edited` block at work, for whoever must be sure of it while training goes on for hours."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, Place] = {}
+        self._hooks: dict[str, set[int]] = {}
+        self._written: set[str] = set()
+        self._only: frozenset[str] | None = None
+
+    @contextmanager
+    def only(self, *addresses: str) -> Iterator[None]:
+        """Inside, nothing is edited but these addresses; with none named, nothing at all."""
+        before, self._only = self._only, frozenset(addresses)
+        try:
+            yield
+        finally:
+            self._only = before
+
+    def require(self) -> None:
+        """Fail unless all was edited since the last call, and every hook still hangs where it was put.
+
+        Raises:
+            ModelError: a module of an edit has not run, or something took a hook off.
+        """
+        if gone := [a for a, place in self._places.items() if not self._hooks[a] <= _hook_ids(place)]:
+            raise ModelError(f"the edit at {', '.join(gone)} was taken off the model inside edited()")
+        if lost := sorted(self._places.keys() - self._written):
+            raise ModelError(f"{', '.join(lost)} never ran, so nothing was edited there")
+        self._written.clear()
+
+    def _hang(self, place: Place, write: Callable[[Tensor], Tensor], hooks: HookManager) -> None:
+        def unless_paused(hidden: Tensor) -> Tensor:
+            if self._only is not None and place.address not in self._only:
+                return hidden
+            self._written.add(place.address)
+            return write(hidden)
+
+        before = _hook_ids(place)
+        hooks.write(place.module, unless_paused, point=place.side)
+        self._places[place.address], self._hooks[place.address] = place, _hook_ids(place) - before
+
+
+def _hook_ids(place: Place) -> set[int]:
+    return {*place.module._forward_hooks, *place.module._forward_pre_hooks}
+
+
+@contextmanager
+def watching(places: Mapping[str, Place]) -> Iterator[dict[str, Tensor]]:
+    """See `Core.watched`."""
+    seen: dict[str, Tensor] = {}
+
+    def keep(name: str, hidden: Tensor) -> None:
+        if hidden.ndim != 3:
+            raise ModelError(
+                f"{name} has shape {tuple(hidden.shape)}, not one vector per token: watch resid_post"
+            )
+        seen[name] = hidden
+
+    with HookManager() as hooks:
+        for name, place in places.items():
+            hooks.read(place.module, partial(keep, name), point=place.side)
+        yield seen
+
+
+@contextmanager
+def ambient(
+    engine: EagerModel,
+    compiled: Callable[[], Program],
+    own_pass: Callable[[], Pass | None],
+    prompts: np.ndarray | None,
+    *,
+    own_passes: bool,
+) -> Iterator[Editing]:
+    """Hang a program on every forward pass inside the block, whoever makes it.
+
+    Args:
+        engine: the model.
+        compiled: makes the writes; made anew for every pass where their vectors are being trained.
+        own_pass: the pass that one of our own methods is making just now, or None.
+        prompts: the prompt lengths of the rows that passes made from outside have, where they are known.
+        own_passes: whether the program fits the rows of our own passes too.
+
+    Raises:
+        ModelError: a module of the program did not run in any pass made from outside.
+    """
+    # The latest pass made from outside. It outlives its forward: a checkpointed backward runs parts again.
+    seen: list[Pass] = []
+    program, closed = compiled(), False
+    unwritten = set(program.places)
+    editing = Editing()
+
+    def see(_module: nn.Module, args: tuple, kwargs: dict) -> None:
+        nonlocal program
+        if program.learned:
+            program = compiled()
+        if own_pass() is not None:
+            return
+        inputs = kwargs.get("input_ids", args[0] if args else None)
+        inputs = kwargs.get("inputs_embeds") if inputs is None else inputs
+        if not isinstance(inputs, Tensor):
+            raise ModelError("inside edited() the model must be called with input_ids or inputs_embeds")
+        seen[:] = [pass_of_call(inputs, kwargs.get("attention_mask"), prompts)]
+
+    def write(place: Place, hidden: Tensor) -> Tensor:
+        now = own_pass()
+        if now is not None and not own_passes:
+            raise ModelError(
+                "edits of single rows hold for one's own forward passes; give read() and generate() edits="
+            )
+        unwritten.discard(place.address)
+        edited = program.apply(place, hidden, now or seen[0])
+        if edited.requires_grad and place.runs_again and engine.hf_model.is_activation_checkpointing:
+            edited.register_hook(refuse_when_closed)
+        return edited
+
+    def refuse_when_closed(_gradient: Tensor) -> None:
+        if closed:
+            raise ModelError(
+                "backward ran after the edited() block had ended, and activation checkpointing would compute "
+                "the layers again without the edits; call backward inside the block"
+            )
+
+    with HookManager() as hooks:
+        handle = engine.arch.trunk.register_forward_pre_hook(see, with_kwargs=True)
+        try:
+            for place in program.places.values():
+                editing._hang(place, partial(write, place), hooks)
+            yield editing
+            if seen and unwritten:
+                raise ModelError(f"{', '.join(sorted(unwritten))} never ran, so nothing was edited there")
+        finally:
+            closed = True
+            handle.remove()

@@ -1,0 +1,316 @@
+"""The model's moving parts, shared by reading and generating: places, checks and the forward pass."""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from functools import cached_property
+from threading import RLock
+from typing import Any
+
+import numpy as np
+import torch
+from interp_engine import EagerModel
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from mindscope.errors import ModelError
+from mindscope.models.hooks import hook_points as addresses
+from mindscope.models.hooks.attach import Editing, Tap, ambient, attached, watching
+from mindscope.models.hooks.decode_attention import decoding
+from mindscope.models.hooks.edits import Edit, Program
+from mindscope.models.hooks.hook_points import Place
+from mindscope.models.tokens.batch import Chosen, Pass, right_padded
+from mindscope.models.tokens.rows import Row
+
+Edits = Sequence[Edit] | Sequence[Sequence[Edit]]
+"""One list for every row, or one list per row."""
+
+
+class Core:
+    """A loaded model and its lock.
+
+    Threads may share a model. Hooks hang on it for one forward pass at a time, under a lock, so readers and
+    generators in several threads take turns pass by pass and never see each other's edits. An `edited` block
+    holds the lock from beginning to end; a thread that calls `hf` itself while others edit does so in an
+    `edited` block too, be it an empty one.
+    """
+
+    def __init__(self, hf: Any, tokenizer: Any, name: str):
+        self.hf, self.tokenizer, self.name = hf, tokenizer, name
+        self.engine = _engine(hf, tokenizer, name)
+        self.n_layers, self.d_model = self.engine.n_layers, self.engine.d_model
+        self._lock = RLock()
+        self._places: dict[str, Place] = {}
+        self._widths: dict[str, int] = {}
+        self._now: Pass | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.engine.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are stored as."""
+        return self.engine.dtype
+
+    @property
+    def context_length(self) -> int | None:
+        """The most tokens a row may have; None where the architecture sets no limit."""
+        return getattr(self.hf.config.get_text_config(), "max_position_embeddings", None)
+
+    @property
+    def projections(self) -> tuple[str, ...]:
+        """The full names, in `hf`, of every projection matrix inside the blocks: what LoRA adapts.
+
+        In a Llama these are the seven of each block (q, k, v, o, gate, up, down); fused ones count once.
+        Experts that a family keeps in one tensor, and routers, are not among them.
+        """
+        blocks = [self.engine.arch.block(layer) for layer in range(self.n_layers)]
+        inside = {
+            module for block in blocks for module in block.modules() if isinstance(module, nn.Linear | Conv1D)
+        }
+        return tuple(name for name, module in self.hf.named_modules() if module in inside)
+
+    @property
+    def pass_tokens(self) -> int:
+        """How many tokens one forward pass takes well: on a CPU more only costs memory."""
+        return 1024 if self.device.type == "cpu" else 16384
+
+    @property
+    def current_pass(self) -> Pass | None:
+        """The forward pass that one of our own methods is making just now; None outside of them."""
+        return self._now
+
+    def place(self, address: str) -> Place:
+        """The place an address names; ModelError where there is none."""
+        if address not in self._places:
+            self._places[address] = addresses.find(self.engine, address)
+        return self._places[address]
+
+    def width(self, place: Place) -> int:
+        """The size of a place's vectors; found with a forward pass of one token where no table knows it."""
+        if place.width is not None:
+            return place.width
+        if place.address not in self._widths:
+            seen = _Width()
+            with torch.inference_mode():
+                self.forward_pass(
+                    np.array([[0]]),
+                    Pass(np.array([[0]]), np.array([1])),
+                    None,
+                    [Tap(place, "all", seen)],
+                    logits=False,
+                    early=True,
+                )
+            self._widths[place.address] = seen.width
+        return self._widths[place.address]
+
+    def edits_of(self, edits: Edits | None, rows: int) -> Sequence[Sequence[Edit]] | None:
+        """One list of edits per row, or None where nothing is edited."""
+        if not edits:
+            return None
+        flat = [edit for edit in edits if isinstance(edit, Edit)]
+        if flat:
+            return [flat] * rows
+        if len(edits) != rows:
+            raise ModelError(f"{len(edits)} lists of edits for {rows} rows; give one list per row")
+        return [row for row in edits if not isinstance(row, Edit)]
+
+    def program(self, edits: Sequence[Sequence[Edit]]) -> Program:
+        """Compile checked edits, one list per row of a batch."""
+        for edit in {id(edit): edit for row in edits for edit in row}.values():
+            place = self.place(edit.address)
+            width = self.width(place)
+            if edit.vector.shape[0] != width:
+                raise ModelError(
+                    f"a vector of width {edit.vector.shape[0]} cannot be written at {edit.address}, which is "
+                    f"{width} wide; use a vector made for this model"
+                )
+            if place.part is not None or ":" in place.side:
+                raise ModelError(
+                    f"{edit.address} can be read but not written in this model; edit resid_post instead"
+                )
+        return Program(edits, self.place, self.device)
+
+    def check_rows(self, rows: Sequence[Row], *, filled: bool = False, new: int = 0) -> None:
+        """Refuse rows the model cannot take: foreign ids, too long with `new` more tokens, or empty."""
+        size, most = self.engine.vocab_size, self.context_length
+        for i, row in enumerate(rows):
+            if row.ids and not 0 <= min(row.ids) <= max(row.ids) < size:
+                raise ModelError(
+                    f"row {i} has a token id outside the vocabulary of {size}; tokenize it for this model"
+                )
+            if filled and not row.ids:
+                raise ModelError(f"row {i} is empty; a prompt needs at least one token")
+            if most is not None and len(row) + new > most:
+                raise ModelError(f"row {i} has {len(row)} tokens, the model takes {most - new}; shorten it")
+
+    def batch(self, rows: Sequence[Row]) -> dict[str, Tensor]:
+        """Right-padded arguments for a forward pass of one's own: `model.hf(**model.batch(rows))`."""
+        self.check_rows(rows)
+        ids, now = right_padded(rows)
+        return self._arguments(ids, now, now.positions >= 0)
+
+    @contextmanager
+    def edited(self, edits: Edits, rows: Sequence[Row] | None = None) -> Iterator[Editing]:
+        """Apply edits in every forward pass inside the block: of this model's methods, and of one's own.
+
+        Gradients flow through the edits. Under activation checkpointing `backward` belongs inside the block
+        too, because parts of the forward pass run again there. Padding is taken from the attention mask of
+        each call and never edited. No hook stays behind, whatever is raised inside.
+
+        Args:
+            edits: one list, for every row; with `rows`, one list per row is possible too.
+            rows: the rows of one's own forward passes (`model.hf(**model.batch(rows))`), without which only
+                `where="all"` and explicit positions are known there.
+
+        Yields:
+            An `Editing`, which tells whether all edits hold, and can leave some out for a while.
+
+        Raises:
+            ModelError: an edit does not fit the model.
+        """
+        per_row = any(not isinstance(edit, Edit) for edit in edits)
+        if per_row and rows is None:
+            raise ModelError("edits of single rows need rows=, the rows of the forward passes in the block")
+        lists = self.edits_of(edits, len(rows) if per_row and rows is not None else 1)
+        prompts = None if rows is None else np.array([row.prompt for row in rows])
+        with (
+            self._lock,
+            ambient(
+                self.engine,
+                lambda: self.program(lists or []),
+                lambda: self._now,
+                prompts,
+                own_passes=not per_row,
+            ) as editing,
+        ):
+            yield editing
+
+    @contextmanager
+    def watched(self, *addresses: str) -> Iterator[dict[str, Tensor]]:
+        """Hand out what passes by in forward passes of one's own, with its gradient, by address.
+
+        The dictionary always holds the latest pass: `[rows, columns, width]`, padding included. Opened inside
+        an `edited` block it holds the edited activations. Between two blocks of the residual stream,
+        `passed_on.12` is what the block after 12 (the final norm, after the last one) takes in: the same
+        tensor as `resid_post.12`, taken up elsewhere, which is how a write there can be checked.
+
+        Raises:
+            ModelError: an address is no place in this model, or has not one vector per token.
+        """
+        with self._lock, watching({address: self._watched_place(address) for address in addresses}) as seen:
+            yield seen
+
+    def _watched_place(self, address: str) -> Place:
+        point, _, layer = address.partition(".")
+        if point != "passed_on" or not layer.isdecimal():
+            return self.place(address)
+        if int(layer) + 1 < self.n_layers:
+            return self.place(f"resid_pre.{int(layer) + 1}")
+        return replace(self.place("final_norm"), side="input")
+
+    def forward_pass(
+        self,
+        ids: np.ndarray,
+        now: Pass,
+        program: Program | None,
+        taps: Sequence[Tap],
+        *,
+        logits: bool,
+        early: bool = False,
+        slots: np.ndarray | None = None,
+        cache: Any = None,
+        real: np.ndarray | None = None,
+        watched: Sequence[Tap] = (),
+        pushed: Program | None = None,
+    ) -> Float[Tensor, "rows vocabulary"] | None:
+        """One forward pass with its hooks, which are gone when it returns.
+
+        Args:
+            ids: `[rows, columns]` token ids.
+            now: which token stands in each column.
+            program: the writes.
+            taps: the reads.
+            logits: whether to go on to the last column's logits, or skip the head.
+            early: end the pass where the last read is served.
+            slots: `[rows]`, the slot of each row in the taps' sinks; in order where left out.
+            cache: keys and values of the columns before.
+            real: `[rows, all columns so far]`, False on padding; taken from `now` where left out.
+            watched: reads that see the writes of `program` and not those of `pushed`.
+            pushed: writes that happen after these, and before `taps` read.
+        """
+        arguments = self._arguments(ids, now, now.positions >= 0 if real is None else real)
+        slots = np.arange(len(ids)) if slots is None else slots
+        steps = [step for step in (program, watched, pushed, taps) if step]
+        head = any(tap.place.module is self.engine.arch.lm_head for tap in (*watched, *taps))
+        step = decoding(self.hf) if cache is not None and ids.shape[1] == 1 else nullcontext()
+        mode = _in_eval(self.hf) if self.hf.training else nullcontext()
+        hooks = attached(now, slots, steps, stop_when_served=early)
+        with self._lock, mode, step, hooks:
+            self._now = now
+            try:
+                if not logits and not head:
+                    self.engine.arch.trunk(**arguments, past_key_values=cache, use_cache=cache is not None)
+                    return None
+                output = self.hf(
+                    **arguments,
+                    past_key_values=cache,
+                    use_cache=cache is not None,
+                    logits_to_keep=0 if head else 1,
+                )
+                return output.logits[:, -1]
+            finally:
+                self._now = None
+        return None  # the pass ended early, served
+
+    def _arguments(self, ids: np.ndarray, now: Pass, real: np.ndarray) -> dict[str, Tensor]:
+        # Without a mask the attention kernels take their fast causal path, so none is given for nothing.
+        arguments = {"input_ids": torch.from_numpy(ids).to(self.device)}
+        if not real.all():
+            arguments["attention_mask"] = torch.from_numpy(real).to(self.device, torch.long)
+        if self._takes_positions:
+            arguments["position_ids"] = torch.from_numpy(np.maximum(now.positions, 0)).to(self.device)
+        return arguments
+
+    @cached_property
+    def _takes_positions(self) -> bool:
+        return "position_ids" in inspect.signature(self.engine.arch.trunk.forward).parameters
+
+
+class _Width:
+    """A sink that only looks how wide the activations are."""
+
+    width = 0
+
+    def take(self, chosen: Chosen, hidden: Tensor) -> None:
+        self.width = hidden.shape[-1]
+
+
+def _engine(hf: Any, tokenizer: Any, name: str) -> EagerModel:
+    """Wrap a model without changing it, though interp-engine freezes weights and leaves training mode."""
+    trained = [parameter for parameter in hf.parameters() if parameter.requires_grad]
+    try:
+        with _in_eval(hf):
+            engine = EagerModel(name, hf_model=hf, tokenizer=tokenizer)
+    except (ValueError, AttributeError) as error:
+        raise ModelError(f"{name} is no decoder-only language model this tool can open: {error}") from error
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+    return engine
+
+
+@contextmanager
+def _in_eval(hf: Any) -> Iterator[None]:
+    """Dropout off, for a look at a model in the middle of its training; then every module as it was."""
+    modes = {module: module.training for module in hf.modules()}
+    hf.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training

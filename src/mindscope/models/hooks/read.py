@@ -1,0 +1,124 @@
+"""Reading: activations of many rows, reduced on the way, in as few and as short passes as possible."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from mindscope.errors import ModelError
+from mindscope.models.hooks.attach import Tap
+from mindscope.models.hooks.core import Core, Edits
+from mindscope.models.hooks.hook_points import Place
+from mindscope.models.hooks.reduce import Last, Mean, Project, Reducer, Reduction, reducer
+from mindscope.models.tokens.batch import right_padded
+from mindscope.models.tokens.rows import Row, mask
+
+Progress = Callable[[int, int], object]
+"""Called with (rows done, rows in all)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What to read: an address, and how to reduce over the tokens there."""
+
+    address: str
+    reduce: Reduction
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read, in the caller's order, float32 on the CPU.
+
+    Attributes:
+        values: `[rows, width]` for Mean and Last; a list of `[tokens, width or k]` for Raw and Project.
+        valid: `[rows]`, False for a row that has no token there. Its Mean or Last is NaN, so take
+            `values[valid]`.
+    """
+
+    values: Tensor | list[Tensor]
+    valid: Bool[Tensor, "rows"]
+
+
+def read(
+    core: Core,
+    rows: Sequence[Row],
+    reads: Mapping[str, Read],
+    *,
+    edits: Edits | None,
+    batch_tokens: int | None,
+    progress: Progress | None,
+    callers: Sequence[int] | None = None,
+) -> dict[str, Reading]:
+    """See `Model.read`. `callers` says which of the caller's rows these are, where they are only some."""
+    core.check_rows(rows)
+    own = core.edits_of(edits, len(rows))
+    places = {name: place_of(core, one) for name, one in reads.items()}
+    found: dict[str, list[tuple[list[int], Tensor | list[Tensor]]]] = {name: [] for name in reads}
+    done = 0
+    for batch in batches([len(row) for row in rows], batch_tokens or core.pass_tokens):
+        reducers = {name: reducer_of(core, one, places[name], len(batch)) for name, one in reads.items()}
+        taps = [Tap(places[name], one.reduce.where, reducers[name]) for name, one in reads.items()]
+        whose = batch if callers is None else [callers[i] for i in batch]
+        ids, now = right_padded([rows[i] for i in batch], whose)
+        if ids.size and taps:
+            program = core.program([own[i] for i in batch]) if own else None
+            with torch.inference_mode():
+                core.forward_pass(ids, now, program, taps, logits=False, early=True)
+        for name, one in reducers.items():
+            found[name].append((batch, one.results()))
+        done += len(batch)
+        if progress is not None:
+            progress(done, len(rows))
+    return {
+        name: Reading(_in_order(one, found[name], len(rows), core.width(places[name])), _valid(one, rows))
+        for name, one in reads.items()
+    }
+
+
+def place_of(core: Core, read: Read) -> Place:
+    """The place of a read; ModelError where the address leads nowhere or its directions do not fit."""
+    place = core.place(read.address)
+    width = core.width(place)
+    if isinstance(read.reduce, Project) and read.reduce.directions.shape[1] != width:
+        raise ModelError(
+            f"directions of width {read.reduce.directions.shape[1]} cannot be read at {read.address}, "
+            f"which is {width} wide; use directions made for this model"
+        )
+    return place
+
+
+def reducer_of(core: Core, read: Read, place: Place, rows: int) -> Reducer:
+    """What carries out a read for a batch of rows."""
+    return reducer(read.reduce, rows, core.width(place), core.device)
+
+
+def batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+    """Indices of rows, longest first, in batches of at most `batch_tokens` columns."""
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    start = 0
+    while start < len(order):
+        size = max(1, batch_tokens // max(1, lengths[order[start]]))
+        yield order[start : start + size]
+        start += size
+
+
+def _in_order(
+    read: Read, found: Sequence[tuple[list[int], Tensor | list[Tensor]]], rows: int, width: int
+) -> Tensor | list[Tensor]:
+    if isinstance(read.reduce, Mean | Last):
+        vectors = torch.empty(rows, width)
+        for batch, values in found:
+            assert isinstance(values, Tensor)
+            vectors[batch] = values
+        return vectors
+    tokens = {i: value for batch, values in found for i, value in zip(batch, values, strict=True)}
+    return [tokens[i] for i in range(rows)]
+
+
+def _valid(read: Read, rows: Sequence[Row]) -> Bool[Tensor, "rows"]:
+    where = read.reduce.where
+    held = [bool(mask(where, np.arange(len(row))[None], np.array([row.prompt])).any()) for row in rows]
+    return torch.tensor(held, dtype=torch.bool)

@@ -1,0 +1,94 @@
+"""Replacing what a model computes by a function of what it computed before."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from interp_engine.hooks import HookManager
+from torch import Tensor, nn
+
+from mindscope.errors import ModelError
+from mindscope.models.hooks.core import Core
+from mindscope.models.hooks.hook_points import Place
+from mindscope.models.tokens.batch import Pass, pass_of_call
+
+Rewrite = Callable[[str, Tensor, Mapping[str, Tensor]], Tensor]
+"""Called with an address, what is there `[rows, columns, width]`, and what was read so far in this pass, by
+address, a mapping of this pass alone; gives what is to be there instead."""
+
+
+@dataclass(slots=True)
+class Passing:
+    """The forward pass that is going on, or was last.
+
+    Attributes:
+        now: which token stands in each column.
+        seen: what was read in it so far, `[rows, columns, width]` by address.
+    """
+
+    now: Pass | None = None
+    seen: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@contextmanager
+def rewritten(
+    model: Core, reads: Sequence[str], writes: Sequence[str], rewrite: Rewrite
+) -> Iterator[Passing]:
+    """Replace the activations at `writes`, in every forward pass inside the block.
+
+    Of passes of one's own (`model.hf(**model.batch(rows))`) as of `model.read`, `generate` and `next_logits`.
+    What is read is what passes by, after any rewriting before it; at an address that is read and written it
+    is what was there before. Padding passes through `rewrite` too. No hook stays behind.
+
+    Raises:
+        ModelError: an address is no place, cannot be written, or its module did not run.
+    """
+    read_at, write_at = ({name: model.place(name) for name in names} for names in (reads, writes))
+    for name, place in write_at.items():
+        if place.part is not None or ":" in place.side:
+            raise ModelError(f"{name} can be read but not written in this model: it cannot be replaced")
+    seen: dict[str, Tensor] = {}
+    shape = [0, 0]
+    passing = Passing()
+    ran: set[str] = set()
+
+    def begin(_module: nn.Module, args: tuple, kwargs: dict) -> None:
+        nonlocal seen
+        inputs = kwargs.get("input_ids", args[0] if args else kwargs.get("inputs_embeds"))
+        if not isinstance(inputs, Tensor):
+            raise ModelError("inside rewritten() the model must be called with input_ids or inputs_embeds")
+        shape[:] = inputs.shape[:2]
+        own = model.current_pass
+        passing.now = own if own is not None else pass_of_call(inputs, kwargs.get("attention_mask"), None)
+        seen = passing.seen = {}
+        ran.clear()
+
+    def end(_module: nn.Module, _args: tuple, _output: object) -> None:  # not reached where a pass ends early
+        if lost := sorted(inside - ran):
+            raise ModelError(f"{', '.join(lost)} never ran, so nothing was replaced there")
+
+    def keep(place: Place, hidden: Tensor) -> None:
+        seen[place.address] = place.tokens(hidden, *shape)
+
+    def replace(place: Place, hidden: Tensor) -> Tensor:
+        tokens = place.tokens(hidden, *shape)
+        if place.address in read_at:
+            seen[place.address] = tokens
+        ran.add(place.address)
+        return place.laid_out(rewrite(place.address, tokens, seen).to(hidden.dtype), hidden)
+
+    trunk, head = model.engine.arch.trunk, model.engine.arch.lm_head
+    inside = {name for name, place in write_at.items() if place.module is not head}
+    with model.edited([]), HookManager() as hooks:  # holds the model for this thread
+        handles = [trunk.register_forward_pre_hook(begin, with_kwargs=True), trunk.register_forward_hook(end)]
+        try:
+            for name, place in read_at.items():
+                if name not in write_at:
+                    hooks.read(place.module, partial(keep, place), point=place.side)
+            for place in write_at.values():
+                hooks.write(place.module, partial(replace, place), point=place.side)
+            yield passing
+        finally:
+            for handle in handles:
+                handle.remove()

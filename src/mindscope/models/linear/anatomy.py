@@ -1,0 +1,293 @@
+"""What is linear inside a model, as matrices: found by running the model on the identity.
+
+The attention module is given unit vectors and its values are recorded: that is its value map. Its attention
+function then returns unit vectors: what the module gives out is its output map. The same is done to the MLP.
+Nothing needs to know how a family names, fuses or transposes its projections.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from interp_engine.hooks import HookManager, extract_hidden, hidden_from_call
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mindscope.errors import ModelError
+from mindscope.models.hooks.core import Core
+from mindscope.models.hooks.norms import LinearNorm, linear_norm
+from mindscope.models.linear.patterns import Call, attending
+from mindscope.models.tokens.batch import Pass
+
+ROWS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Linear:
+    """y = x @ weightᵀ + bias."""
+
+    weight: Float[Tensor, "out in"]
+    bias: Float[Tensor, "out"]
+
+    def __call__(self, x: Float[Tensor, "*tokens in"]) -> Float[Tensor, "*tokens out"]:
+        return x @ self.weight.T + self.bias
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttentionMaps:
+    """What attention does to vectors, given its pattern.
+
+    Attributes:
+        value: from what the attention module takes in to its values, `[kv_heads * size, d_model]`.
+        output: from mixed values to what the module gives out, `[d_model, heads * size]`.
+        heads: how many patterns there are; they share values in `kv_heads` groups.
+    """
+
+    value: Linear
+    output: Linear
+    heads: int
+    kv_heads: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MLPMaps:
+    """The matrices of an MLP: act(pre(x)) * linear(x), or act(pre(x)) where `linear` is None, then `down`."""
+
+    pre: Linear
+    linear: Linear | None
+    down: Linear
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Anatomy:
+    """What is linear in a model, and where its norms are.
+
+    Attributes:
+        parallel: whether attention and MLP of a block read the same stream (GPT-NeoX, GPT-J, Falcon).
+        attention: one a layer.
+        norms: by the address of what a norm gives out: `attn_in.3`, `attn_out_post.3`, `mlp_in.3`,
+            `mlp_out_post.3`, `final_norm`. A family that lacks one has no entry.
+        modules: the same norms as modules.
+        multipliers: what attention's and the MLP's outputs are multiplied by before they are added.
+    """
+
+    parallel: bool
+    attention: tuple[AttentionMaps, ...]
+    norms: Mapping[str, LinearNorm]
+    modules: Mapping[str, nn.Module]
+    multipliers: tuple[float, float]
+
+
+_FOUND: "WeakKeyDictionary[Core, Anatomy]" = WeakKeyDictionary()
+"""Like the fingerprint, found once: after training the weights, wrap the model anew."""
+
+
+def anatomy(model: Core) -> Anatomy:
+    """The linear parts of a model, in float32 on its device.
+
+    Raises:
+        ModelError: an architecture that does not attend through transformers' attention interface.
+    """
+    if model not in _FOUND:
+        modules = _norm_modules(model)
+        with torch.no_grad():
+            norms = {
+                name: _on_device(linear_norm(each, model.d_model), model) for name, each in modules.items()
+            }
+        arch = model.engine.arch
+        _FOUND[model] = Anatomy(
+            arch.quirks.parallel_attn_mlp,
+            _attention_maps(model),
+            norms,
+            modules,
+            arch.quirks.residual_multipliers,
+        )
+    return _FOUND[model]
+
+
+def mlp_maps(model: Core) -> tuple[MLPMaps, ...]:
+    """The matrices of every layer's MLP, in float32 on the model's device.
+
+    Raises:
+        ModelError: an MLP has no neurons of its own, such as a mixture of experts.
+    """
+    writes: dict[str, int] = {}
+    reads: dict[str, int] = {}
+    wide, gated = [], []
+    for layer in range(model.n_layers):
+        try:
+            wide.append(model.width(model.place(f"mlp_act.{layer}")))
+            model.place(f"mlp_pre.{layer}")
+        except ModelError as error:
+            raise ModelError(f"{model.name} has no neurons in layer {layer} to trace: {error}") from None
+        writes |= {f"mlp_in.{layer}": model.d_model, f"mlp_act.{layer}": wide[layer]}
+        reads |= {f"mlp_pre.{layer}": model.d_model, f"mlp_out.{layer}": wide[layer]}
+        try:
+            model.place(f"mlp_pre_linear.{layer}")
+            reads[f"mlp_pre_linear.{layer}"] = model.d_model
+            gated.append(True)
+        except ModelError:  # a plain MLP
+            gated.append(False)
+    found = _on_identity(model, writes, reads)
+    return tuple(
+        MLPMaps(
+            found[f"mlp_pre.{layer}"],
+            found[f"mlp_pre_linear.{layer}"] if gated[layer] else None,
+            found[f"mlp_out.{layer}"],
+        )
+        for layer in range(model.n_layers)
+    )
+
+
+def _attention_maps(model: Core) -> tuple[AttentionMaps, ...]:
+    shapes: dict[int, tuple[int, int, int]] = {}
+
+    def look(call: Call) -> tuple[Tensor, None]:
+        heads, kv_heads, size = call.query.shape[1], call.value.shape[1], call.value.shape[3]
+        shapes[call.layer] = heads, kv_heads, size
+        return call.value.new_zeros(*call.query.shape[:1], call.query.shape[2], heads, size), None
+
+    with attending(model, look):
+        _pass(model, 1)
+    values = {layer: _Answers(model.d_model) for layer in shapes}
+    start = [0]
+
+    def unit_vectors(call: Call) -> tuple[Tensor, None]:
+        heads, _, size = shapes[call.layer]
+        values[call.layer].take(call.value[:, :, 0].flatten(1), start[0])
+        units = _units(call.value, start[0], heads * size)
+        return units.view(len(units), 1, heads, size), None
+
+    layers = range(model.n_layers)
+    with attending(model, unit_vectors):
+        outputs = _on_identity(
+            model,
+            {f"attn_in.{layer}": model.d_model for layer in layers},
+            {f"attn_out.{layer}": heads * size for layer, (heads, _, size) in shapes.items()},
+            lambda at: start.__setitem__(0, at),
+        )
+    return tuple(
+        AttentionMaps(values[layer].linear(), outputs[f"attn_out.{layer}"], heads, kv_heads)
+        for layer, (heads, kv_heads, _) in sorted(shapes.items())
+    )
+
+
+class _Answers:
+    """What a linear map answers to unit vectors and to zeros, row by row; some rows do not matter."""
+
+    def __init__(self, width: int) -> None:
+        self._width = width
+        self._rows: list[Tensor] = []
+        self._last: Tensor | None = None
+
+    def take(self, answers: Float[Tensor, "rows out"], start: int) -> None:
+        """Answers to rows `start` and on; the last that is ever taken is the one to zeros."""
+        self._rows.append(answers[: max(0, self._width - start)].float())
+        self._last = answers[-1].float()
+
+    def linear(self) -> Linear:
+        assert self._last is not None
+        return Linear((torch.cat(self._rows) - self._last).T.contiguous(), self._last.clone())
+
+
+def _on_identity(
+    model: Core,
+    writes: Mapping[str, int],
+    reads: Mapping[str, int],
+    started: Callable[[int], None] = lambda at: None,
+) -> dict[str, Linear]:
+    """The linear maps from what is written to what is read behind it, in forward passes of single tokens.
+
+    Args:
+        model: the model.
+        writes: by address, how wide it is: row i holds the i-th unit vector there, rows beyond hold zeros.
+        reads: by address, how wide the input of its map is.
+        started: told the first row of each pass.
+    """
+    rows = max(*writes.values(), *reads.values()) + 1
+    seen = {address: _Answers(width) for address, width in reads.items()}
+
+    def replace(address: str, start: int, hidden: Tensor) -> Tensor:
+        place = model.place(address)
+        tokens = place.tokens(hidden, len(hidden), 1)
+        return place.laid_out(_units(tokens, start, writes[address])[:, None], hidden)
+
+    def keep(address: str, start: int, hidden: Tensor) -> None:
+        seen[address].take(model.place(address).tokens(hidden, len(hidden), 1)[:, 0].detach(), start)
+
+    for start in range(0, rows, ROWS_AT_ONCE):
+        started(start)
+        with model.edited([]), HookManager() as hooks:
+            for address in writes:
+                place = model.place(address)
+                hooks.write(place.module, partial(replace, address, start), point=place.side)
+            for address in reads:
+                place = model.place(address)
+                hooks.read(place.module, partial(keep, address, start), point=place.side)
+            _pass(model, min(ROWS_AT_ONCE, rows - start))
+    return {address: answers.linear() for address, answers in seen.items()}
+
+
+def _pass(model: Core, rows: int) -> None:
+    """A forward pass of rows of one token."""
+    ids = np.zeros((rows, 1), np.int64)
+    with torch.no_grad():
+        model.forward_pass(ids, Pass(ids, np.ones(rows, np.int64)), None, [], logits=False)
+
+
+def _units(like: Tensor, start: int, width: int) -> Tensor:
+    """Rows `start` and on of the identity, as many as `like` has, with zeros below its last."""
+    rows = torch.arange(start, start + len(like), device=like.device)
+    return (rows[:, None] == torch.arange(width, device=like.device)).to(like.dtype)
+
+
+def _norm_modules(model: Core) -> dict[str, nn.Module]:
+    """By address, the norm that makes what is there: told by its output being that very tensor."""
+    arch = model.engine.arch
+    found: dict[str, nn.Module] = {}
+    for layer in range(model.n_layers):
+        for name, norm in (
+            ("attn_out_post", arch.post_attn_norm(layer)),
+            ("mlp_out_post", arch.post_mlp_norm(layer)),
+        ):
+            if norm is not None:
+                found[f"{name}.{layer}"] = norm
+    calls: list[tuple[nn.Module, Tensor, Tensor]] = []  # kept, so that no memory is used twice in the pass
+    read: dict[str, Tensor] = {}
+
+    def note(module: nn.Module, args: tuple, kwargs: dict, output: object) -> None:
+        taken, given = hidden_from_call(args, kwargs), extract_hidden(output)
+        if taken is not None and isinstance(given, Tensor):
+            calls.append((module, taken, given))
+
+    handles = [
+        module.register_forward_hook(note, with_kwargs=True)
+        for layer in range(model.n_layers)
+        for module in arch.block(layer).modules()
+        if module is not arch.block(layer)
+    ]
+    wanted = [f"{name}.{layer}" for layer in range(model.n_layers) for name in ("attn_in", "mlp_in")]
+    try:
+        with model.edited([]), HookManager() as hooks:
+            for address in wanted:
+                place = model.place(address)
+                hooks.read(place.module, partial(read.__setitem__, address), point=place.side)
+            _pass(model, 1)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for address, tensor in read.items():
+        for module, taken, given in calls:
+            if given.data_ptr() == tensor.data_ptr() and taken.data_ptr() != given.data_ptr():
+                found[address] = module
+                break
+    if arch.final_norm is not None:
+        found["final_norm"] = arch.final_norm
+    return found
+
+
+def _on_device(norm: LinearNorm, model: Core) -> LinearNorm:
+    return LinearNorm(norm.weight.to(model.device), norm.bias.to(model.device), norm.centred)

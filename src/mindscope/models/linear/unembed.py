@@ -1,0 +1,39 @@
+"""What a direction in the residual stream does to the logits when nothing stands between it and them."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mindscope.errors import ModelError
+from mindscope.models.hooks.core import Core
+from mindscope.models.hooks.norms import linear_norm
+
+VOCABULARY_AT_ONCE = 2**15
+
+
+@torch.no_grad()
+def logit_effects(model: Core, vectors: Float[Tensor, "k d_model"]) -> Float[Tensor, "k vocabulary"]:
+    """The direct effect of residual-stream vectors on the logits, float32 on the CPU.
+
+    The final norm is linearised with its scale frozen: mean subtraction (where it is a LayerNorm) and weight
+    are applied, the division by the stream's norm is left out, as is a softcap. So effects of one model can
+    be compared with each other, and are logits up to that factor. Later blocks are not passed through. This
+    is the path of direct logit attribution (Elhage et al. 2021, "A Mathematical Framework for Transformer
+    Circuits").
+
+    Raises:
+        ModelError: the vectors are not as wide as the residual stream.
+    """
+    if vectors.ndim != 2 or vectors.shape[1] != model.d_model:
+        raise ModelError(
+            f"vectors of shape {tuple(vectors.shape)} are not of the residual stream, which is "
+            f"{model.d_model} wide: only what is written there has a direct effect on the logits"
+        )
+    norm = linear_norm(model.engine.arch.final_norm, model.d_model)
+    through = norm.linear(vectors.detach().float().cpu())
+    head: Any = model.engine.arch.lm_head
+    multiplier = model.engine.logit_multiplier or 1.0
+    parts = [through @ rows.detach().float().cpu().T for rows in head.weight.split(VOCABULARY_AT_ONCE)]
+    return torch.cat(parts, dim=1) * multiplier

@@ -1,0 +1,91 @@
+"""LoRA adapters: a folder of small matrices, merged into the model that they were trained on."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from mindscope.errors import ModelError
+from mindscope.models.loading.checks import check_weights
+from mindscope.models.loading.fingerprint import fingerprint
+
+CONFIG, WEIGHTS, CARD = "adapter_config.json", "adapter_model.safetensors", "mindscope.json"
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter and no model of its own."""
+    return (folder / CONFIG).is_file() and not (folder / "config.json").is_file()
+
+
+def base_of(folder: Path) -> str:
+    """The name or folder of the model that an adapter belongs to.
+
+    Raises:
+        ModelError: the folder's files are missing, placeholders or damaged, or name no base.
+    """
+    if not (folder / WEIGHTS).is_file():
+        raise ModelError(f"{folder} has no {WEIGHTS}; save the adapter as safetensors")
+    check_weights(folder)
+    base = _read(folder / CONFIG).get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise ModelError(f"{folder / CONFIG} names no base model; add its base_model_name_or_path")
+    return base
+
+
+def merge(hf: Any, folder: Path, dtype: torch.dtype | None, base: str) -> Any:
+    """Add an adapter to the weights of its base, matrix by matrix in float32, and hand back the base.
+
+    What is left is a model like any other: its modules, addresses and fingerprint are those of the weights
+    it now has. Only then are the weights rounded to `dtype` (None: left as they are), so a merge is the same
+    whatever the dtype.
+
+    Raises:
+        ModelError: the adapter was trained on other weights, or does not fit the model.
+    """
+    try:
+        from peft import PeftConfig, PeftModel
+        from peft.tuners.tuners_utils import BaseTunerLayer
+    except ImportError as error:
+        raise ModelError(
+            f"{folder} is an adapter, which needs peft: pip install 'mindscope[train]'"
+        ) from error
+    card = folder / CARD
+    recorded = _read(card).get("base_fingerprint") if card.is_file() else None
+    if recorded is not None and recorded != (found := fingerprint(hf)):
+        raise ModelError(
+            f"{folder} was trained on a model with the fingerprint {str(recorded)[:12]}, but {base} has "
+            f"{found[:12]}; put the base it was trained on in its place"
+        )
+    if any(not tensor.isfinite().all() for tensor in load_file(folder / WEIGHTS).values()):
+        raise ModelError(f"{folder / WEIGHTS} holds NaN or infinity; train the adapter again")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            wrapped = PeftModel(hf, PeftConfig.from_pretrained(str(folder)))
+            report = wrapped.load_adapter(str(folder), "default", torch_device=str(hf.device))
+    except (ValueError, TypeError, KeyError, RuntimeError, OSError) as error:
+        raise ModelError(f"cannot add {folder} to {base}: {' '.join(str(error).split())}") from error
+    missing = [key for key in report.missing_keys if "lora_" in key]
+    if missing or report.unexpected_keys:
+        raise ModelError(
+            f"{folder} does not fit {base}: {(missing + report.unexpected_keys)[0]} has no match"
+        )
+    for module in wrapped.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.get_base_layer().float()
+            module.merge(safe_merge=True)
+    merged = wrapped.unload()
+    return merged if dtype is None else merged.to(dtype)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file} cannot be read as JSON ({error}); save or download it again") from error
+    if not isinstance(document, dict):
+        raise ModelError(f"{file} holds no JSON object; save or download it again")
+    return document

@@ -1,0 +1,57 @@
+"""The turns of a conversation as rows, packed into as few as give the same activations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mindscope.errors import DataError
+from mindscope.models.model import Model
+from mindscope.models.tokens.rows import Message, Row
+
+Span = tuple[int, int]
+"""Where a turn's answer begins and ends in a row: `ids[begin:end]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """One row to read, and the turns whose activations it holds."""
+
+    row: Row
+    spans: tuple[Span, ...]
+
+
+def packed(rows: Sequence[Row]) -> list[Packed]:
+    """The turns of one conversation, packed into the longest of them where ids allow it exactly.
+
+    A causal model gives a token the same activations whatever follows it. So where one turn's ids, prompt and
+    answer, begin the next turn's prompt, the next row holds them too. Where a template writes earlier turns
+    in another way (it drops their reasoning, or tokens merge across the seam) they keep rows of their own.
+    """
+    groups: list[list[Row]] = []
+    for row in rows:
+        if groups and row.ids[: len(groups[-1][-1])] == groups[-1][-1].ids:
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return [Packed(group[-1], tuple((row.prompt, len(row)) for row in group)) for group in groups]
+
+
+def turn_rows(model: Model, messages: Sequence[Message]) -> list[Row]:
+    """One row per turn of the assistant: all that was said before as the prompt, the turn as the answer.
+
+    Where the last word is the user's, a last row holds the prompt of the answer to come. An assistant's turn
+    that answers nobody, at the very beginning, has none.
+
+    Raises:
+        DataError: there is no turn, or the conversation is longer than the model's context.
+        ModelError: the chat template refuses the conversation.
+    """
+    places = [i for i, message in enumerate(messages) if i and message["role"] == "assistant"]
+    rows = [model.chat(messages[:i], messages[i]["content"]) for i in places]
+    if messages and messages[-1]["role"] != "assistant":
+        rows.append(model.chat(messages))
+    if not rows or not all(row.prompt for row in rows):
+        raise DataError("there is no turn to read: a user's message is needed")
+    longest, most = max(map(len, rows)), model.context_length
+    if most is not None and longest > most:
+        raise DataError(f"{longest} tokens, but the model takes {most}: shorten the conversation")
+    return rows

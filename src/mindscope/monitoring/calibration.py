@@ -1,0 +1,198 @@
+"""Thresholds with a chosen false-alarm rate, from conversations that are ordinary."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mindscope.errors import DataError
+from mindscope.features import Feature, FeatureSet
+from mindscope.monitoring.projections import Trace
+from mindscope.monitoring.signal import Signal
+from mindscope.store import load_artifact, save_artifact
+
+SCHEMA, VERSION = "mindscope.calibration", 1
+Over = Literal["each", "any"]
+HYSTERESIS = 10
+"""A feature recovers below the threshold of this many times the false-alarm rate (of 1/2 at most)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Thresholds for a set of features on one model.
+
+    The score of a conversation is the highest value of the signal over all its answers; it raises an alarm
+    where its score is above the threshold. The threshold is the k-th smallest of the n ordinary
+    conversations' scores, k = ceil((n + 1)(1 - rate)): if a new conversation is drawn like these, it raises a
+    false alarm with a probability of at most `rate`, whatever the scores' distribution (split conformal
+    prediction: Angelopoulos & Bates 2021, arXiv 2107.07511, appendix D). That is an average over
+    calibrations; of this very threshold the true rate lies in `interval`.
+
+    Attributes:
+        features: their keys, `NAME@ADDRESS`.
+        digest: of the features, so that thresholds are not used with others.
+        fingerprint: of the model.
+        signal: what was scored.
+        rate: the false-alarm rate asked for.
+        over: `each`: every feature has this rate. `any`: all together have at most this rate, which is
+            shared out evenly (Bonferroni).
+        scores: `[conversations, features]` float64, of the ordinary conversations.
+    """
+
+    features: tuple[str, ...]
+    digest: str
+    fingerprint: str
+    signal: Signal
+    rate: float
+    over: Over
+    scores: Float[Tensor, "conversations features"]
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate < 1:
+            raise DataError(f"a false-alarm rate is above 0 and below 1, not {self.rate}")
+        if self.over not in ("each", "any"):
+            raise DataError(f"the rate holds over 'each' or 'any' feature, not {self.over!r}")
+        if self.scores.ndim != 2 or self.scores.shape[1] != len(self.features):
+            raise DataError(f"scores must be [conversations, {len(self.features)}]: calibrate again")
+        if len(self) < (least := needed(self.share)):
+            raise DataError(
+                f"{len(self)} ordinary conversations are too few for a false-alarm rate of {self.share:g} a "
+                f"feature: give at least {least}, or ask for a higher rate"
+            )
+
+    def __len__(self) -> int:
+        """How many conversations it rests on."""
+        return len(self.scores)
+
+    @property
+    def share(self) -> float:
+        """The rate of a single feature."""
+        return self.rate if self.over == "each" else self.rate / len(self.features)
+
+    @cached_property
+    def thresholds(self) -> Float[Tensor, "features"]:
+        """Above these an alarm is raised; float64."""
+        return self._quantile(self.share)
+
+    @cached_property
+    def recovery(self) -> Float[Tensor, "features"]:
+        """Below these a raised alarm ends; lower, so that it does not flicker."""
+        return self._quantile(min(HYSTERESIS * self.share, 0.5))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of a feature's true false-alarm rate, Beta(n + 1 - k, k) where no scores tie."""
+        from scipy.stats import beta
+
+        k = _rank(len(self), self.share)
+        low, high = beta.ppf([0.025, 0.975], len(self) + 1 - k, k)
+        return float(low), float(high)
+
+    @property
+    def any_rate(self) -> float:
+        """The share of the calibrating conversations themselves with an alarm of any feature."""
+        return (self.scores > self.thresholds).any(1).double().mean().item()
+
+    def at(self, rate: float, over: Over | None = None) -> "Calibration":
+        """The same conversations with another rate."""
+        return replace(self, rate=rate, over=over or self.over)
+
+    def require(self, features: FeatureSet) -> None:
+        """Raises DataError unless these are the features that were calibrated."""
+        if (self.fingerprint, self.digest) != (features.fingerprint, features.digest()):
+            raise DataError(
+                f"the thresholds belong to {', '.join(self.features)} of another model or other vectors: "
+                "calibrate again with these"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the scores."""
+        low, high = self.interval
+        rows = zip(self.features, self.thresholds.tolist(), self.recovery.tolist(), strict=True)
+        return {
+            "features": {name: {"threshold": up, "recovery": down} for name, up, down in rows},
+            "signal": self.signal.to_json(),
+            "false_alarms": self.rate,
+            "over": self.over,
+            "rate_a_feature": self.share,
+            "interval": [low, high],
+            "conversations": len(self),
+            "fingerprint": self.fingerprint,
+            "digest": self.digest,
+        }
+
+    def save(self, path: Path | str) -> None:
+        """One `.safetensors` file, written atomically."""
+        save_artifact(
+            path,
+            {"scores": self.scores},
+            schema=SCHEMA,
+            version=VERSION,
+            metadata={
+                "fingerprint": self.fingerprint,
+                "features": list(self.features),
+                "digest": self.digest,
+                "signal": self.signal.to_json(),
+                "rate": self.rate,
+                "over": self.over,
+            },
+        )
+
+    @classmethod
+    def load(cls, path: Path | str, features: Sequence[Feature] | None = None) -> "Calibration":
+        """What :meth:`save` wrote; given features, refuses the thresholds of any others."""
+        artifact = load_artifact(path, schema=SCHEMA, version=VERSION)
+        made, scores = artifact.metadata, artifact.tensors["scores"]
+        found = cls(
+            features=tuple(made["features"]),
+            digest=made["digest"],
+            fingerprint=made["fingerprint"],
+            signal=Signal(**made["signal"]),
+            rate=made["rate"],
+            over=made["over"],
+            scores=scores.double(),
+        )
+        if features is not None:
+            found.require(features if isinstance(features, FeatureSet) else FeatureSet(features))
+        return found
+
+    def _quantile(self, rate: float) -> Float[Tensor, "features"]:
+        return self.scores.sort(0).values[_rank(len(self), rate) - 1]
+
+
+def calibrate(
+    features: Sequence[Feature],
+    traces: Iterable[Trace],
+    rate: float = 0.01,
+    *,
+    signal: Signal | None = None,
+    over: Over = "each",
+) -> Calibration:
+    """Thresholds from traces of ordinary conversations, which may stream past.
+
+    Conversations without an answer are left out. They must be drawn like those that will be watched: with
+    about as many and as long answers, or the rate holds for others than yours.
+
+    Raises:
+        DataError: too few conversations for the rate; the line says how many are needed.
+    """
+    known = features if isinstance(features, FeatureSet) else FeatureSet(features)
+    signal = signal or Signal()
+    scores = [score for each in traces if (score := signal.score(each)) is not None]
+    stacked = torch.stack(scores) if scores else torch.zeros(0, len(known), dtype=torch.float64)
+    return Calibration(known.keys, known.digest(), known.fingerprint, signal, rate, over, stacked)
+
+
+def needed(rate: float) -> int:
+    """How many ordinary conversations a false-alarm rate takes: with fewer there is no such threshold."""
+    return math.ceil(1 / rate - 1 - 1e-9)
+
+
+def _rank(n: int, rate: float) -> int:
+    return math.ceil((n + 1) * (1 - rate) - 1e-9)

@@ -1,0 +1,227 @@
+"""Watching features over files of conversations: streamed, resumable, whatever the features are.
+
+The method is in `mindscope.features`: :class:`~mindscope.features.Monitor` and
+:func:`~mindscope.features.calibrate`. Here are the jobs over files.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+
+from mindscope.data import Conversation, Data, Record, Source
+from mindscope.errors import DataError, ModelError
+from mindscope.features import Feature, FeatureSet
+from mindscope.models import Model, Row, SamplingConfig, token_texts, turn_rows
+from mindscope.monitoring.calibration import Calibration, Over
+from mindscope.monitoring.monitor import Monitor, Watched
+from mindscope.monitoring.projections import trace
+from mindscope.monitoring.results import Monitoring, Tally
+from mindscope.monitoring.signal import Signal
+from mindscope.personas import Progress, claim, derived_seed, digest
+from mindscope.store import Run, plain, replacing
+
+
+class WatchConfig(SamplingConfig):
+    """How a file is watched, besides model, features, thresholds and policy."""
+
+    answer: bool = False
+    """Let the model answer the last prompt of each conversation under watch, instead of reading answers."""
+    on_error: Literal["refuse", "skip"] = "refuse"
+    samples: int = Field(default=1, ge=1, le=1)
+    temperature: float | None = Field(default=1.0, ge=0)
+    shard_rows: int = Field(default=256, ge=2, multiple_of=2)
+    """Conversations in one piece."""
+
+
+def calibrate_on(
+    model: Model,
+    features: Sequence[Feature],
+    data: Data,
+    run: Run,
+    rate: float = 0.01,
+    *,
+    signal: Signal | None = None,
+    over: Over = "each",
+    config: WatchConfig | None = None,
+    progress: Progress | None = None,
+) -> Calibration:
+    """Thresholds from a file of ordinary conversations, read piece by piece; see `features.calibrate`.
+
+    Scores are kept in the run, so another rate costs no reading. Raises DataError for too few
+    conversations, with the number that is needed, and for malformed rows, with file and line.
+    """
+    signal, known = signal or Signal(), FeatureSet(features)
+    config = (config or WatchConfig()).model_copy(update={"answer": False})  # these are recorded
+    job = _Job(model, known, Source.of(data), run, config)
+    name = job.claim("calibrate", {"signal": signal.to_json()})
+    scores: list[torch.Tensor] = []
+    for index, window in job.windows("calibrating", progress):
+        piece = f"{name}/{index:04d}.safetensors"
+        if not run.has(piece):
+            traces = trace(model, known, [rows for _, _, rows in job.readable(window)[0]])
+            found = [score for each in traces if (score := signal.score(each)) is not None]
+            stacked = torch.stack(found) if found else torch.zeros(0, len(known), dtype=torch.float64)
+            run.save_tensors(piece, {"scores": stacked})
+        scores.append(run.load_tensors(piece)["scores"])
+    return Calibration(
+        known.keys, known.digest(), known.fingerprint, signal, rate, over, torch.cat([*scores])
+    )
+
+
+def watch(
+    model: Model,
+    monitor: Monitor,
+    data: Data,
+    run: Run,
+    config: WatchConfig | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Monitoring:
+    """Runs a monitor over a file of conversations, recorded or answered by the model under watch.
+
+    In the run's `watch/DATA-.../` are `conversations.jsonl`, a line a conversation with series, drift and
+    events, and `monitoring.json`, the result. Memory does not grow with the file. Killed and called again, it
+    goes on and ends with the same result.
+
+    Raises:
+        DataError: a malformed row (file and line), unless they are skipped; no conversation at all; a policy
+            that acts on recorded answers.
+        StoreError: the run holds this part made from something else.
+    """
+    config = config or WatchConfig()
+    job = _Job(model, monitor.features, Source.of(data), run, config)
+    thresholds = monitor.calibration.to_json() if monitor.calibration is not None else None
+    policy = monitor.policy.action
+    setup = {"calibration": thresholds, "policy": [policy, monitor.policy.coefficient]}
+    name = job.claim("watch", setup)
+    tally, left_out = Tally(monitor), 0
+    first: str | None = None
+    with replacing(run.path / name / "conversations.jsonl") as temporary, temporary.open("w") as lines:
+        for index, window in job.windows(f"watching {job.source.name}", progress):
+            piece = f"{name}/{index:04d}.json"
+            if not run.has(piece):
+                good, bad = job.readable(window)
+                seen = job.seen(monitor, good)
+                documents = [
+                    job.document(monitor, record, talk, each)
+                    for (record, talk, _), each in zip(good, seen, strict=True)
+                ]
+                run.save_json(piece, {"conversations": documents, "left_out": bad})
+            found = run.load_json(piece)
+            for document in found["conversations"]:
+                lines.write(json.dumps(document, ensure_ascii=False) + "\n")
+                tally.take(document)
+            left_out += len(found["left_out"])
+            first = first or next(iter(found["left_out"]), None)
+    if not tally.conversations:
+        raise DataError(
+            f"{job.source.label} holds no conversation to watch" + (f": {first}" if first else "")
+        )
+    result = Monitoring(
+        data=job.source.name,
+        model=model.name,
+        conversations=tally.conversations,
+        alarmed=tally.counts["alarmed"],
+        left_out=left_out,
+        left_out_first=first,
+        halted=tally.counts["halted"],
+        steered=tally.counts["steered"],
+        features=tally.features(),
+        policy=policy,
+        calibration=thresholds,
+        folder=name,
+    )
+    result.save(run.path / name / "monitoring.json")
+    return result
+
+
+Readable = tuple[Record, Conversation, list[Row]]
+
+
+@dataclass(frozen=True)
+class _Job:
+    model: Model
+    features: FeatureSet
+    source: Source
+    run: Run
+    config: WatchConfig
+
+    def claim(self, part: str, setup: dict[str, Any]) -> str:
+        """The folder of this very piece of work in the run."""
+        self.features.require(self.model)
+        whole = {
+            "fingerprint": self.model.fingerprint,
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "source": self.source.digest,
+            "features": self.features.digest(),
+            "config": self.config.model_dump(mode="json"),
+            **setup,
+        }
+        name = f"{part}/{self.source.name}-{digest(whole)}"
+        claim(self.run, name, whole)
+        return name
+
+    def windows(self, label: str, progress: Progress | None) -> Iterator[tuple[int, list[Record]]]:
+        done = 0
+        for index, window in enumerate(self.source.windows(self.config.shard_rows)):
+            yield index, window
+            done += len(window)
+            if progress is not None:
+                progress(done, max(done, self.source.size), label)
+
+    def readable(self, window: Sequence[Record]) -> tuple[list[Readable], list[str]]:
+        """The conversations with their rows, and what is wrong with each row of the file that is none."""
+        good: list[Readable] = []
+        bad: list[str] = []
+        for record in window:
+            try:
+                talk = record.conversation()
+                rows = (
+                    [self.model.chat(talk.prompt)]
+                    if self.config.answer
+                    else turn_rows(self.model, talk.messages)
+                )
+                self.model.check_rows(rows, filled=True, new=int(self.config.answer))
+            except (DataError, ModelError) as error:
+                located = self.source.located(record, error)
+                if self.config.on_error == "refuse":
+                    raise located from error
+                bad.append(str(located))
+            else:
+                good.append((record, talk, rows))
+        return good, bad
+
+    def seen(self, monitor: Monitor, good: Sequence[Readable]) -> list[Watched]:
+        if not self.config.answer:
+            return monitor.read(self.model, [rows for _, _, rows in good])
+        seeds = [derived_seed(self.config.seed, "watch", record.number) for record, _, _ in good]
+        prompts = [rows[0] for _, _, rows in good]
+        return monitor.generate(self.model, prompts, self.config.sampling(), seeds=seeds)
+
+    def document(
+        self, monitor: Monitor, record: Record, talk: Conversation, watched: Watched
+    ) -> dict[str, Any]:
+        """What is kept of a conversation; tokens and their values only of turns where an alarm began."""
+        places = [i for i, one in enumerate(talk.messages) if i and one["role"] == "assistant"]
+        heat: list[dict[str, Any]] = []
+        for feature, event in watched.alarms.items():
+            turn = watched.trace.turns[event.turn]
+            asked = len(talk.prompt) if self.config.answer else [*places, len(talk.messages)][event.turn]
+            heat.append(
+                {
+                    "feature": feature,
+                    "turn": event.turn,
+                    "question": talk.messages[asked - 1]["content"],
+                    "tokens": token_texts(self.model.tokenizer, turn.row.answer),
+                    "values": turn.tokens[:, watched.trace.column(feature)].tolist(),
+                }
+            )
+        made = monitor.calibration
+        score = None if made is None else made.signal.score(watched.trace)
+        peaks = {} if score is None else dict(zip(self.features.keys, score.tolist(), strict=True))
+        found = {"number": record.number, "place": record.place, "peaks": peaks, **watched.to_json()}
+        return plain({**found, "heat": heat})

@@ -1,0 +1,262 @@
+"""Watching features: over recorded conversations, or while a model answers, with a say in how it goes on."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from mindscope.errors import DataError
+from mindscope.features import Feature, FeatureSet
+from mindscope.models import Command, Edit, Edits, Generation, Model, Read, Row, Sampling
+from mindscope.monitoring.alarms import Event, Watch, crossed, events
+from mindscope.monitoring.calibration import Calibration
+from mindscope.monitoring.projections import Talk, Trace, Turn, trace
+
+Action = Literal["log", "warn", "stop", "steer"]
+ACTIONS: tuple[Action, ...] = ("log", "warn", "stop", "steer")
+
+
+class MonitorWarning(UserWarning):
+    """A feature crossed its threshold, and the policy is to say so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What happens when a feature crosses its threshold.
+
+    - `log`: the events are in the result.
+    - `warn`: each is a `MonitorWarning` too.
+    - `stop`: the answer ends there.
+    - `steer`: every token from the next on is pushed against the feature (a direction: h - coefficient * v)
+      until its signal is below the recovery level. The signal is what the model does by itself: the push's
+      own part at the feature's address is not in it. So an alarm ends because the model went on to
+      something else, and not because the push hides it.
+    """
+
+    action: Action = "log"
+    coefficient: float | int = 1.0
+
+    def __post_init__(self) -> None:
+        if self.action not in ACTIONS:
+            raise DataError(f"no policy {self.action!r}: use one of {', '.join(ACTIONS)}")
+        if not 0 < self.coefficient < float("inf"):
+            raise DataError(f"the coefficient to steer against is above 0, not {self.coefficient}")
+
+    @property
+    def acts(self) -> bool:
+        """Whether it changes answers, which takes answers that are being written."""
+        return self.action in ("stop", "steer")
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """What a monitor saw of one conversation.
+
+    Attributes:
+        trace: every reading. Under steering these are of the activations before the monitor's own push.
+        events: crossings and recoveries, in order.
+        generation: the answer, if it was written under watch.
+    """
+
+    trace: Trace
+    events: tuple[Event, ...] = ()
+    generation: Generation | None = None
+
+    @property
+    def alarms(self) -> dict[str, Event]:
+        """The first crossing of every feature that had one."""
+        return crossed(self.events)
+
+    @property
+    def steered(self) -> int:
+        """How many tokens went through the model under a push."""
+        pushed = self.generation.pushed if self.generation is not None else ()
+        return len({position for edit in pushed if isinstance(edit.where, tuple) for position in edit.where})
+
+    def to_json(self, *, tokens: bool = False) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "turns": len(self.trace.turns),
+            "features": self.trace.to_json(tokens=tokens),
+            "events": [event.to_json() for event in self.events],
+            "alarms": list(self.alarms),
+        }
+        if self.generation is not None:
+            answer = {"text": self.generation.text, "finish": self.generation.finish, "steered": self.steered}
+            found["answer"] = answer
+        return found
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<li>{escape(str(event))}</li>" for event in self.events)
+        return f"<p>{len(self.trace.turns)} turns, {len(self.alarms)} features in alarm</p><ul>{rows}</ul>"
+
+
+class Monitor:
+    """A set of features with thresholds and a policy.
+
+        monitor = Monitor([vectors.direction(12)], calibration, Policy("steer", 1.5))
+        for seen in monitor.generate(model, rows, Sampling(max_new_tokens=200)):
+            print(seen.generation.text, seen.events)
+
+    Without a calibration it reads and raises no alarms.
+
+    Raises:
+        DataError: the calibration is of other features, or the policy needs one.
+    """
+
+    def __init__(
+        self,
+        features: Sequence[Feature],
+        calibration: Calibration | None = None,
+        policy: Policy | None = None,
+        *,
+        on_event: Callable[[int, Event], object] | None = None,
+    ) -> None:
+        self.features = features if isinstance(features, FeatureSet) else FeatureSet(features)
+        self.calibration, self.policy = calibration, policy or Policy()
+        self.on_event = on_event
+        """Called with (conversation or row, event) when it happens."""
+        if calibration is not None:
+            calibration.require(self.features)
+        elif self.policy.action != "log":
+            raise DataError(f"the policy {self.policy.action!r} needs thresholds: calibrate first")
+
+    def read(
+        self,
+        model: Model,
+        conversations: Sequence[Talk],
+        *,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> list[Watched]:
+        """Watch recorded conversations.
+
+        Raises:
+            DataError: what `trace` says, or a policy that acts on answers, which are written already here.
+        """
+        if self.policy.acts:
+            raise DataError(
+                f"the policy {self.policy.action!r} acts on answers while they are written, and these are "
+                "recorded: use log or warn, or let the model answer"
+            )
+        found: list[Watched] = []
+        for number, each in enumerate(trace(model, self.features, conversations, progress=progress)):
+            mine = events(self.calibration, each) if self.calibration is not None else ()
+            self._tell(number, mine)
+            found.append(Watched(each, mine))
+        return found
+
+    def generate(
+        self,
+        model: Model,
+        rows: Sequence[Row],
+        sampling: Sampling | None = None,
+        *,
+        edits: Edits | None = None,
+        seeds: Sequence[int] | None = None,
+        batch_rows: int = 64,
+        progress: Callable[[int, int], object] | None = None,
+        on_token: Callable[[int, int, str], object] | None = None,
+    ) -> list[Watched]:
+        """Let a model answer under watch: read in the same passes that write, act as the policy says.
+
+        Rows are independent: a push or a stop in one changes no other. A push leaves no hook behind.
+        Arguments are those of `Model.generate`; each result holds one turn, of the answer written here.
+
+        Raises:
+            DataError: the features are of another model.
+            ModelError: what `Model.generate` says.
+        """
+        self.features.require(model)
+        watching = _Watching(self)
+        generations = model.generate(
+            rows,
+            sampling,
+            edits=edits,
+            seeds=seeds,
+            batch_rows=batch_rows,
+            progress=progress,
+            on_token=on_token,
+            controller=watching,
+        )
+        return [watching.watched(index, each) for index, each in enumerate(generations)]
+
+    def _tell(self, number: int, new: Sequence[Event]) -> None:
+        for event in new:
+            if self.policy.action == "warn" and event.kind == "crossed":
+                warnings.warn(f"conversation {number}: {event}", MonitorWarning, stacklevel=3)
+            if self.on_event is not None:
+                self.on_event(number, event)
+
+
+class _Watching:
+    """A monitor's hand in one call of `generate`: the controller of its rows."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        self._features = monitor.features
+        self._against = [each.edit(-monitor.policy.coefficient, where="all") for each in monitor.features]
+        self._values: dict[int, list[Tensor]] = {}
+        self._watches: dict[int, Watch] = {}
+        self._events: dict[int, list[Event]] = {}
+
+    @property
+    def reads(self) -> Mapping[str, Read]:
+        return self._features.reads("response")
+
+    def step(self, seen: Mapping[int, Mapping[str, Tensor]]) -> Mapping[int, Command]:
+        """The first value of a row is its last prompt token's, the others are its answer's."""
+        commands: dict[int, Command] = {}
+        for row, read in seen.items():
+            values = self._features.assembled(read)
+            new = self._take(row, values)
+            self._monitor._tell(row, new)
+            command = self._command(row, new)
+            if command is not None:
+                commands[row] = command
+        return commands
+
+    def watched(self, row: int, generation: Generation) -> Watched:
+        read = torch.cat(self._values[row])[: 1 + len(generation.row.answer)]
+        turn = Turn(generation.row, read[0].clone(), read[1:].clone())
+        if row in self._watches:
+            last = self._watches[row].end()
+            self._monitor._tell(row, last)
+            self._events[row] += last
+        # A stop string is cut off after its tokens were read; what happened in them did not happen.
+        kept = tuple(
+            event
+            for event in self._events.get(row, ())
+            if event.token is None or event.token < len(generation.row.answer)
+        )
+        return Watched(Trace(self._features.keys, (turn,)), kept, generation)
+
+    def _take(self, row: int, values: Tensor) -> list[Event]:
+        before = self._values.setdefault(row, [])
+        first = not before
+        before.append(values)
+        if self._monitor.calibration is None:
+            return []
+        watch = self._watches.setdefault(row, Watch(self._monitor.calibration))
+        new: list[Event] = []
+        if first:
+            new += watch.begin(values[0])
+        for token in values[1:] if first else values:
+            new += watch.token(token)
+        self._events.setdefault(row, []).extend(new)
+        return new
+
+    def _command(self, row: int, new: Sequence[Event]) -> Command | None:
+        if not new:
+            return None
+        raised = self._watches[row].alarms.raised
+        if self._monitor.policy.action == "stop" and any(raised):
+            return Command(stop=True)
+        if self._monitor.policy.action == "steer":
+            pushes: tuple[Edit, ...] = tuple(
+                edit for edit, up in zip(self._against, raised, strict=True) if up
+            )
+            return Command(edits=pushes)
+        return None

@@ -1,0 +1,124 @@
+"""What features read in a conversation: before every answer, and at every token of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jaxtyping import Float
+from torch import Tensor
+
+from mindscope.errors import DataError
+from mindscope.features import Feature, FeatureSet
+from mindscope.models import Message, Model, Row, packed, turn_rows
+from mindscope.monitoring.drift import Drift, drift
+
+At = Literal["answer", "last_prompt"]
+Talk = Sequence[Message] | Sequence[Row]
+"""A conversation: its messages, or the rows that `turn_rows` made of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """One answer of the assistant, or the prompt of one to come.
+
+    Attributes:
+        row: prompt and answer as the model saw them.
+        last_prompt: `[features]`, read at the prompt's last token, before the answer.
+        tokens: `[tokens, features]`, read at every token of the answer.
+    """
+
+    row: Row
+    last_prompt: Float[Tensor, "features"]
+    tokens: Float[Tensor, "tokens features"]
+
+    @property
+    def mean(self) -> Float[Tensor, "features"] | None:
+        """Over the answer's tokens; None for an answer without any."""
+        return self.tokens.double().mean(0).float() if len(self.tokens) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """The turns of one conversation. `features` are their keys, `NAME@ADDRESS`."""
+
+    features: tuple[str, ...]
+    turns: tuple[Turn, ...]
+
+    def column(self, feature: str) -> int:
+        """The place of a feature; DataError for one that was not read."""
+        if feature not in self.features:
+            raise DataError(f"{feature} was not read here: these were: {', '.join(self.features)}")
+        return self.features.index(feature)
+
+    def series(self, feature: str, at: At = "answer") -> list[float | None]:
+        """One value a turn: the mean over the answer, or the last prompt token's; None without an answer."""
+        column = self.column(feature)
+        read = [turn.last_prompt if at == "last_prompt" else turn.mean for turn in self.turns]
+        return [None if values is None else values[column].item() for values in read]
+
+    def drift(self, feature: str, at: At = "answer") -> Drift | None:
+        """The trend of the series over the turns; None where fewer than three turns have a value."""
+        return drift(self.series(feature, at))
+
+    def to_json(self, *, tokens: bool = False) -> dict[str, Any]:
+        """Series and drift of every feature; with `tokens`, every value of every answer too."""
+        found: dict[str, Any] = {}
+        for feature in self.features:
+            column, trend = self.column(feature), self.drift(feature)
+            found[feature] = {
+                "last_prompt": self.series(feature, "last_prompt"),
+                "answer": self.series(feature),
+                "drift": trend and trend.to_json(),
+            }
+            if tokens:
+                found[feature]["tokens"] = [turn.tokens[:, column].tolist() for turn in self.turns]
+        return found
+
+
+def trace(
+    model: Model,
+    features: Sequence[Feature],
+    conversations: Sequence[Talk],
+    *,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Trace]:
+    """Reads features over recorded conversations: all turns, all addresses, one pass.
+
+    Args:
+        model: the model the features were fitted on.
+        features: any number, at any addresses.
+        conversations: of any number of turns.
+        progress: called with (rows done, rows in all).
+
+    Raises:
+        DataError: the features are of another model; a conversation has no turn, or does not fit the context.
+    """
+    known = features if isinstance(features, FeatureSet) else FeatureSet(features)
+    known.require(model)
+    turns: list[list[Row]] = []
+    for number, talk in enumerate(conversations):
+        rows = [one for one in talk if isinstance(one, Row)]
+        try:
+            turns.append(rows or turn_rows(model, [one for one in talk if not isinstance(one, Row)]))
+        except DataError as error:
+            raise DataError(f"conversation {number}: {error}") from error
+    groups = [packed(rows) for rows in turns]
+    rows = [one.row for group in groups for one in group]
+    readings = model.read(rows, known.reads("all"), progress=progress)
+    values = iter(
+        known.assembled({name: reading.values[index] for name, reading in readings.items()})
+        for index in range(len(rows))
+    )
+    found: list[Trace] = []
+    for own, group in zip(turns, groups, strict=True):
+        spans = [(span, read) for one in group for read in [next(values)] for span in one.spans]
+        found.append(
+            Trace(
+                known.keys,
+                tuple(
+                    Turn(row, read[begin - 1].clone(), read[begin:end].clone())
+                    for row, ((begin, end), read) in zip(own, spans, strict=True)
+                ),
+            )
+        )
+    return found

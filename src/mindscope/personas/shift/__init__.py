@@ -1,0 +1,1 @@
+"""How far tuning moved a model along a persona vector."""

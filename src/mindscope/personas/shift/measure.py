@@ -1,0 +1,245 @@
+"""How far a model moved along persona vectors when it was trained: tuned minus base, layer by layer.
+
+The fine-tuning shift of Chen et al. 2025, arXiv 2507.21509: the mean activation of the last prompt token
+over evaluation prompts, of the tuned model minus that of the base model, projected on ``v / |v|``.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+
+from mindscope.errors import DataError
+from mindscope.models import Message, Model, Row, load
+from mindscope.personas.answers import Progress, claim, digest
+from mindscope.personas.layer_statistics import bootstrap_intervals
+from mindscope.personas.shift.projections import At, Place, Positions, ShiftConfig, positions
+from mindscope.personas.vectors import PersonaVectors
+from mindscope.store import Document, Run, SavedDocument, html_table
+
+Prompt = str | Sequence[Message]
+"""A question without a system prompt, or the turns before an answer."""
+Tuned = Model | str | Path
+
+
+class Movement(Document):
+    """Along one vector, in the activations' own units."""
+
+    trait: str
+    layer: int
+    at: At
+    base: float
+    """Mean projection of the base model's activations on ``v / |v|``."""
+    tuned: float
+    shift: float
+    low: float
+    """Ends of the 95 % interval of the shift over the prompts."""
+    high: float
+    cosine: float | None
+    """Of the whole movement of the mean activation with v: the share of it that goes along v, -1 to 1.
+    None where nothing moved."""
+    prompts: int
+    """How many prompts it is measured on: for answers, those to which both models gave one."""
+
+
+class Moved(Document):
+    """One tuned model."""
+
+    model: str
+    fingerprint: str
+    movements: tuple[Movement, ...]
+
+
+class Shift(SavedDocument):
+    """How far one tuned model, or each checkpoint of a training run, moved away from the base model."""
+
+    SCHEMA: ClassVar[str] = "mindscope.shift/1"
+
+    base: str
+    fingerprint: str
+    config: ShiftConfig
+    prompts: int
+    tuned: tuple[Moved, ...]
+    """In the order given: a training run's checkpoints, first to last."""
+
+    def of(self, trait: str, layer: int, *, at: At = "last_prompt", checkpoint: int = -1) -> Movement:
+        """One movement; of the last checkpoint unless told. DataError where it was not measured."""
+        for one in self.tuned[checkpoint].movements:
+            if (one.trait, one.layer, one.at) == (trait, layer, at):
+                return one
+        raise DataError(f"no shift of {trait} at layer {layer} ({at}) here: measured were {self._has()}")
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(one.trait for one in self.tuned[0].movements))
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        return tuple(sorted({one.layer for one in self.tuned[0].movements}))
+
+    def _has(self) -> str:
+        return f"{', '.join(self.traits)} at layers {', '.join(map(str, self.layers))}"
+
+    def _repr_html_(self) -> str:
+        columns = ["model", *(name for name in Movement.model_fields if name != "prompts")]
+        rows = [
+            [moved.model, *one.model_dump(exclude={"prompts"}).values()]
+            for moved in self.tuned
+            for one in moved.movements
+        ]
+        return html_table(f"shift from {self.base}, {self.prompts} prompts", columns, rows)
+
+
+def shift(
+    base: Model,
+    tuned: Tuned | Sequence[Tuned],
+    vectors: PersonaVectors | Sequence[PersonaVectors],
+    prompts: Sequence[Prompt],
+    config: ShiftConfig | None = None,
+    *,
+    run: Run | None = None,
+    part: str = "shift",
+    progress: Progress | None = None,
+) -> Shift:
+    """The movement of ``tuned`` away from ``base`` along every vector at every layer.
+
+    Both models read the same token ids. The interval draws prompts with replacement; each prompt keeps
+    its pair of activations, and all vectors, layers and checkpoints share the draws, so that their
+    intervals can be compared. It covers the choice of prompts, not the luck of training.
+
+    Args:
+        base: the model the vectors were made from.
+        tuned: one model, or several: the checkpoints of a training run. A name or folder is loaded in the
+            base model's dtype, one at a time, and let go again.
+        vectors: of one trait or several.
+        prompts: at least two. The paper's are the trait's evaluation questions.
+        config: layers, kind of vectors, whether and how to answer.
+        run: keeps what was read of each model, so that a measurement that was killed goes on.
+        part: the folder of this measurement in the run.
+        progress: called with (prompts done, prompts in all, model).
+
+    Raises:
+        DataError: fewer than two prompts, vectors of another model, a tuned model of another shape, one
+            that tokenizes a prompt otherwise, or no prompt that both models answered.
+        StoreError: the run holds this part made from something else.
+    """
+    config = config or ShiftConfig()
+    traits = [vectors] if isinstance(vectors, PersonaVectors) else list(vectors)
+    models = [tuned] if isinstance(tuned, Model | str | Path) else list(tuned)
+    if len(prompts) < 2 or not traits or not models:
+        raise DataError("a shift needs a tuned model, a vector and two prompts, or it has no interval")
+    if len({each.trait for each in traits}) < len(traits):
+        raise DataError("two of the vectors have the same trait: give each trait once")
+    for each in traits:
+        each.require(base)
+    places = _places(traits, config, base)
+    rows = _rows(base, prompts)
+    if run is not None:
+        claim(
+            run,
+            part,
+            {
+                "fingerprint": base.fingerprint,
+                "dtype": str(base.dtype).removeprefix("torch."),
+                "vectors": [each.digest() for each in traits],
+                "prompts": digest({"rows": [row.ids for row in rows]}),
+                "config": config.model_dump(mode="json", exclude={"resamples"}),
+            },
+        )
+    before = positions(base, rows, places, config, run, part, progress)
+    moved: list[Moved] = []
+    for one in models:
+        model = (
+            one
+            if isinstance(one, Model)
+            else load(one, dtype=str(base.dtype).removeprefix("torch."), device=str(base.device))
+        )
+        _require_alike(base, model, rows, prompts)
+        after = positions(model, rows, places, config, run, part, progress)
+        moved.append(
+            Moved(
+                model=model.name,
+                fingerprint=model.fingerprint,
+                movements=_movements(before, after, places, config),
+            )
+        )
+    return Shift(
+        base=base.name, fingerprint=base.fingerprint, config=config, prompts=len(rows), tuned=tuple(moved)
+    )
+
+
+def _places(traits: Sequence[PersonaVectors], config: ShiftConfig, base: Model) -> list[Place]:
+    """Every vector that is asked for, grouped by layer."""
+    asked = tuple(range(base.n_layers)) if config.layers is None else tuple(sorted(set(config.layers)))
+    found = [
+        (layer, each.trait, each.direction(layer, config.kind).vector.double())
+        for layer in asked
+        for each in traits
+        if config.layers is not None or layer in each.layers
+    ]
+    return [
+        Place(
+            layer,
+            tuple(trait for at, trait, _ in found if at == layer),
+            torch.stack([vector / vector.norm() for at, _, vector in found if at == layer]),
+        )
+        for layer in dict.fromkeys(layer for layer, _, _ in found)
+    ]
+
+
+def _rows(model: Model, prompts: Sequence[Prompt]) -> list[Row]:
+    return [
+        model.chat([{"role": "user", "content": each}] if isinstance(each, str) else each) for each in prompts
+    ]
+
+
+def _require_alike(base: Model, tuned: Model, rows: Sequence[Row], prompts: Sequence[Prompt]) -> None:
+    if (base.n_layers, base.d_model) != (tuned.n_layers, tuned.d_model):
+        raise DataError(
+            f"{tuned.name} has {tuned.n_layers} layers x {tuned.d_model} but {base.name} has "
+            f"{base.n_layers} x {base.d_model}: a shift is between a model and one tuned from it"
+        )
+    for index, (mine, theirs) in enumerate(zip(_rows(tuned, prompts), rows, strict=True)):
+        if mine.ids != theirs.ids:
+            raise DataError(
+                f"{tuned.name} tokenizes prompt {index} otherwise than {base.name}: save the base model's "
+                "tokenizer and chat template with the tuned model"
+            )
+
+
+def _movements(
+    before: Mapping[At, Positions],
+    after: Mapping[At, Positions],
+    places: Sequence[Place],
+    config: ShiftConfig,
+) -> tuple[Movement, ...]:
+    found: list[Movement] = []
+    for at in config.ats:
+        both = before[at].valid & after[at].valid
+        if int(both.sum()) < 2:
+            raise DataError("fewer than two prompts got an answer from both models: give more prompts")
+        old, new = before[at].projections[both], after[at].projections[both]
+        low, high = bootstrap_intervals(new - old, resamples=config.resamples, seed=config.seed)
+        column = 0
+        for index, place in enumerate(places):
+            step = after[at].mean[index] - before[at].mean[index]
+            along, length = place.units @ step, step.norm()
+            for trait, share in zip(place.traits, along, strict=True):
+                mean_old, mean_new = old[:, column].mean(), new[:, column].mean()
+                found.append(
+                    Movement(
+                        trait=trait,
+                        layer=place.layer,
+                        at=at,
+                        base=mean_old.item(),
+                        tuned=mean_new.item(),
+                        shift=(mean_new - mean_old).item(),
+                        low=low[column].item(),
+                        high=high[column].item(),
+                        cosine=(share / length).item() if length > 0 else None,
+                        prompts=int(both.sum()),
+                    )
+                )
+                column += 1
+    return tuple(found)

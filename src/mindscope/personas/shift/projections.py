@@ -1,0 +1,135 @@
+"""Where one model stands along persona vectors: projections of its activations, prompt by prompt."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import Field
+from torch import Tensor
+
+from mindscope.models import Last, Mean, Model, Read, Row, SamplingConfig
+from mindscope.personas.answers import Progress, derived_seed
+from mindscope.personas.vectors import Kind
+from mindscope.store import Run
+
+At = Literal["last_prompt", "answer"]
+
+
+class ShiftConfig(SamplingConfig):
+    """All that decides a shift, besides the models, the vectors and the prompts."""
+
+    layers: tuple[int, ...] | None = None
+    """None: all."""
+    kind: Kind = "answer_mean"
+    """Which of a trait's vectors the movement is measured along."""
+    answers: bool = False
+    """Also let both models answer, and measure the movement of the mean over the answers' tokens."""
+    samples: int = Field(default=1, ge=1)
+    """Answers a prompt, if answers are asked for; a prompt counts once, with their mean."""
+    temperature: float | None = Field(default=1.0, ge=0)
+    resamples: int = Field(default=2000, ge=100)
+
+    @property
+    def ats(self) -> tuple[At, ...]:
+        """Where activations are taken."""
+        return ("last_prompt", "answer") if self.answers else ("last_prompt",)
+
+
+@dataclass(frozen=True)
+class Place:
+    """The unit vectors of one layer, float64."""
+
+    layer: int
+    traits: tuple[str, ...]
+    units: Float[Tensor, "traits d_model"]
+
+
+@dataclass(frozen=True)
+class Positions:
+    """What was read of a model at the last prompt token, or in its answers; float64."""
+
+    projections: Float[Tensor, "prompts vectors"]
+    """All traits of the first place, then of the next; NaN for a prompt without an answer."""
+    mean: Float[Tensor, "places d_model"]
+    """The mean activation over the prompts that have one."""
+
+    @property
+    def valid(self) -> Bool[Tensor, "prompts"]:
+        return self.projections.isfinite().all(1)
+
+
+def positions(
+    model: Model,
+    rows: Sequence[Row],
+    places: Sequence[Place],
+    config: ShiftConfig,
+    run: Run | None,
+    part: str,
+    progress: Progress | None,
+) -> dict[At, Positions]:
+    """Reads a model's activations shard by shard, or takes what the run has of these very weights.
+
+    Only projections and one sum a place are kept, so memory does not grow with the width.
+    """
+    shards = [rows[start : start + config.shard_rows] for start in range(0, len(rows), config.shard_rows)]
+    found: list[dict[str, Tensor]] = []
+    for index, shard in enumerate(shards):
+        piece = f"{part}/{model.fingerprint[:16]}/{index:04d}.safetensors"
+        if run is not None and run.has(piece):
+            found.append(run.load_tensors(piece))
+        else:
+            found.append(_shard(model, shard, places, config, index * config.shard_rows))
+            if run is not None:
+                run.save_tensors(piece, found[-1])
+        if progress is not None:
+            progress(min((index + 1) * config.shard_rows, len(rows)), len(rows), f"reading {model.name}")
+    return {at: _joined(at, found) for at in config.ats}
+
+
+def _shard(
+    model: Model, rows: Sequence[Row], places: Sequence[Place], config: ShiftConfig, first: int
+) -> dict[str, Tensor]:
+    """Projections of each row, and the sum of the activations with how many it is of."""
+    reads = {f"last_prompt/{p.layer}": Read(f"resid_post.{p.layer}", Last("prompt")) for p in places}
+    if config.answers:
+        reads |= {f"answer/{p.layer}": Read(f"resid_post.{p.layer}", Mean("answer")) for p in places}
+        read = _answered(model, rows, reads, config, first)
+    else:
+        values = {name: reading.values for name, reading in model.read(rows, reads).items()}
+        read = {name: value.double() for name, value in values.items() if isinstance(value, Tensor)}
+    found: dict[str, Tensor] = {}
+    for at in config.ats:
+        layers = [read[f"{at}/{p.layer}"] for p in places]
+        valid = layers[0].isfinite().all(1)
+        found[at] = torch.cat([each @ p.units.T for each, p in zip(layers, places, strict=True)], 1)
+        found[f"{at}/sum"] = torch.stack([each[valid].sum(0) for each in layers])
+        found[f"{at}/count"] = valid.sum().double()
+    return found
+
+
+def _answered(
+    model: Model, rows: Sequence[Row], reads: Mapping[str, Read], config: ShiftConfig, first: int
+) -> dict[str, Tensor]:
+    """The same reads while the model answers; each row's is the mean over its answers that hold a token."""
+    places = [(first + index, sample) for index in range(len(rows)) for sample in range(config.samples)]
+    generations = model.generate(
+        [row for row in rows for _ in range(config.samples)],
+        config.sampling(),
+        reads=reads,
+        seeds=[derived_seed(config.seed, "shift", *place) for place in places],
+        batch_rows=config.shard_rows,
+    )
+    return {
+        name: torch.stack([each.reads[name].double() for each in generations])
+        .unflatten(0, (len(rows), config.samples))
+        .nanmean(1)
+        for name in reads
+    }
+
+
+def _joined(at: At, shards: Sequence[Mapping[str, Tensor]]) -> Positions:
+    total = torch.stack([shard[f"{at}/sum"] for shard in shards]).sum(0)
+    count = torch.stack([shard[f"{at}/count"] for shard in shards]).sum()
+    return Positions(torch.cat([shard[at] for shard in shards]), total / count)

@@ -1,0 +1,148 @@
+"""The same questions under different edits: each arm answers all of them, each answer is scored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from mindscope.features import Direction
+from mindscope.judges import Judge, Rubric
+from mindscope.models import Edit, Model, SamplingConfig
+from mindscope.personas.answers import Progress, Request, derived_seed, generate, judge_answers
+from mindscope.personas.layer_statistics import bootstrap_interval
+from mindscope.store import Document, Run
+
+Scope = Literal["answer", "prompt", "all"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Arms of the same name are pooled."""
+
+    name: str
+    edits: tuple[Edit, ...] = ()
+
+
+class Estimate(Document):
+    """A mean and its 95 % bootstrap interval; of scores, 0 to 100, over the questions."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class Sample(Document):
+    """One answer with its scores; None where there is no score."""
+
+    question: str
+    answer: str
+    trait: float | None
+    coherence: float | None
+
+
+class Scores(Document):
+    """What one arm's answers scored. An estimate is None when no answer has a score."""
+
+    trait: Estimate | None
+    coherence: Estimate | None
+    answers: int
+    unscored: int
+    """Answers without a trait score: empty, refused or missing. They count in no mean."""
+    by_question: tuple[float | None, ...]
+    """Mean trait score per question, in the order asked."""
+
+
+def steering_edits(direction: Direction, coefficient: float, scope: Scope) -> tuple[Edit, ...]:
+    """``h + coefficient * v`` at the tokens of the scope.
+
+    The answer scope is ``response``, every position an answer token is predicted from: as in the
+    published code it begins at the prompt's last token, whose output predicts the answer's first.
+    """
+    return (direction.edit(coefficient, where="response" if scope == "answer" else scope),)
+
+
+def random_arms(direction: Direction, coefficient: float, scope: Scope, n: int, seed: int) -> list[Arm]:
+    """Arms named "random": the same push in ``n`` random directions of the same norm at the same address."""
+    arms: list[Arm] = []
+    for index in range(n):
+        generator = torch.Generator().manual_seed(derived_seed(seed, "random", direction.address, index))
+        noise = torch.randn(direction.vector.shape, generator=generator, dtype=torch.float64)
+        vector = (noise * (direction.vector.double().norm().cpu() / noise.norm())).float()
+        random = Direction(f"random {index}", direction.address, vector, direction.fingerprint)
+        arms.append(Arm("random", steering_edits(random, coefficient, scope)))
+    return arms
+
+
+def ask_all(
+    model: Model,
+    arms: Sequence[Arm],
+    questions: Sequence[str],
+    rubric: Rubric,
+    judge: Judge,
+    run: Run,
+    name: str,
+    config: SamplingConfig,
+    progress: Progress | None = None,
+) -> dict[str, list[Sample]]:
+    """The scored answers of every arm by its name, ordered by question, without a system prompt.
+
+    Rows of all arms share the batches, each with its own edits. All arms draw from the same seeds, so
+    that they differ by the edit and not by luck.
+    """
+    requests = [
+        Request(
+            question=question,
+            seed=derived_seed(config.seed, "question", q, sample),
+            edits=arm.edits,
+            labels={"arm": arm.name, "sample": sample},
+        )
+        for q, question in enumerate(questions)
+        for arm in arms
+        for sample in range(config.samples)
+    ]
+    rows = config.shard_rows
+    answers = generate(model, requests, config.sampling(), run, name, shard_rows=rows, progress=progress)
+    judgements = judge_answers(
+        judge, rubric, requests, answers, run, name, shard_rows=rows, progress=progress
+    )
+    results: dict[str, list[Sample]] = {arm.name: [] for arm in arms}
+    for request, answer, judgement in zip(requests, answers, judgements, strict=True):
+        trait, coherence = (judgement.trait.value, judgement.coherence.value) if judgement else (None, None)
+        sample = Sample(question=request.question, answer=answer.text, trait=trait, coherence=coherence)
+        results[str(request.labels["arm"])].append(sample)
+    return results
+
+
+def summarise(samples: Sequence[Sample], n_questions: int) -> Scores:
+    """The scores of samples ordered by question, equally many to each; means are over questions."""
+    size = len(samples) // n_questions
+    questions = [samples[start : start + size] for start in range(0, len(samples), size)]
+    traits = [_mean([sample.trait for sample in question]) for question in questions]
+    return Scores(
+        trait=_estimate(traits),
+        coherence=_estimate([_mean([sample.coherence for sample in question]) for question in questions]),
+        answers=len(samples),
+        unscored=sum(sample.trait is None for sample in samples),
+        by_question=tuple(traits),
+    )
+
+
+def surely_higher(ours: Scores, theirs: Scores) -> bool:
+    """Whether the mean difference, question by question, is above 0 in 97.5 % of the resamples."""
+    pairs = zip(ours.by_question, theirs.by_question, strict=True)
+    differences = [a - b for a, b in pairs if a is not None and b is not None]
+    return bool(differences) and bootstrap_interval(torch.tensor(differences))[0] > 0
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    scored = [value for value in values if value is not None]
+    return sum(scored) / len(scored) if scored else None
+
+
+def _estimate(by_question: Sequence[float | None]) -> Estimate | None:
+    values = torch.tensor([value for value in by_question if value is not None], dtype=torch.float64)
+    if not len(values):
+        return None
+    low, high = bootstrap_interval(values)
+    return Estimate(mean=values.mean().item(), low=low, high=high)

@@ -1,0 +1,222 @@
+"""Which layer and which coefficient: every pair of them steers the evaluation questions and is scored."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from mindscope.errors import DataError
+from mindscope.judges import Judge
+from mindscope.models import Model, SamplingConfig
+from mindscope.personas.answers import Progress, claim, part_of
+from mindscope.personas.steering.arms import (
+    Arm,
+    Scope,
+    Scores,
+    ask_all,
+    random_arms,
+    steering_edits,
+    summarise,
+    surely_higher,
+)
+from mindscope.personas.trait import Trait
+from mindscope.personas.vectors import Kind, PersonaVectors
+from mindscope.store import Document, Run, SavedDocument, html_table
+
+CONTROLS = 8
+"""So many of the best points are tried against random vectors before the sweep gives up."""
+TIE = 5.0
+
+
+class SweepConfig(SamplingConfig):
+    """All that decides a sweep, besides model, vectors, trait and judge."""
+
+    samples: int = Field(default=1, ge=1)
+    temperature: float | None = Field(default=1.0, ge=0)
+    layers: tuple[int, ...] | None = None
+    """None: every layer that has a vector."""
+    coefficients: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0, 2.5)
+    questions: int | None = Field(default=10, ge=1)
+    """The first so many evaluation questions; the others stay unseen, see :func:`held_out`."""
+    scope: Scope = "answer"
+    kind: Kind = "answer_mean"
+    coherence_floor: float = 60.0
+    tie: float = Field(default=TIE, ge=0)
+    """Points of the trait score: closer than this, the more coherent point is the better one."""
+    n_random: int = Field(default=3, ge=1)
+    """Random vectors of the same norm that a point must beat."""
+
+    @field_validator("coefficients")
+    @classmethod
+    def _positive(cls, coefficients: tuple[float, ...]) -> tuple[float, ...]:
+        if not coefficients or min(coefficients) <= 0:
+            raise ValueError("coefficients must be above 0: steer() measures the other side")
+        return coefficients
+
+
+class Point(Document):
+    """One layer and coefficient."""
+
+    layer: int
+    coefficient: float
+    scores: Scores
+    random: Scores | None = None
+    """The same push in random directions; measured for the best points only."""
+
+
+class Sweep(SavedDocument):
+    """Trait score and coherence over layers and coefficients, and the pair to steer with."""
+
+    SCHEMA: ClassVar[str] = "mindscope.sweep/1"
+
+    trait: str
+    fingerprint: str
+    config: SweepConfig
+    questions: tuple[str, ...]
+    unsteered: Scores
+    points: tuple[Point, ...]
+    chosen: int | None
+    """Index into ``points``; None when no point qualifies."""
+
+    def choice(self) -> Point:
+        """The pair to steer with; DataError when there is none."""
+        if self.chosen is None:
+            raise DataError(
+                f"no layer and coefficient raises '{self.trait}' above what random vectors do with coherence "
+                f">= {self.config.coherence_floor:g}: sweep other coefficients, or lower the floor"
+            )
+        return self.points[self.chosen]
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [
+                point.layer,
+                point.coefficient,
+                point.scores.trait and point.scores.trait.mean,
+                point.scores.coherence and point.scores.coherence.mean,
+                "chosen" if index == self.chosen else "",
+            ]
+            for index, point in enumerate(self.points)
+        ]
+        columns = ["layer", "coefficient", "trait score", "coherence", ""]
+        return html_table(f"sweep: {self.trait}", columns, rows)
+
+
+def sweep(
+    model: Model,
+    vectors: PersonaVectors,
+    trait: Trait,
+    judge: Judge,
+    run: Run,
+    config: SweepConfig | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Sweep:
+    """Steers the evaluation questions, without a system prompt, at every layer with every coefficient.
+
+    All points go through the same batches, each row with its own edits. The pair chosen has the highest
+    mean trait score among those whose mean coherence is at least the floor and where at least half of
+    the answers have a score. Within ``tie`` points of the highest score the most coherent pair wins,
+    since a vector is of no use where it breaks the text. A pair must also beat random vectors of the
+    same norm, question by question, with 97.5 % confidence: else the next best is tried. (Chen et al.
+    2025 steer each layer with one coefficient and take the layer with the highest trait score.)
+
+    Under ``sweep/{trait}/`` the run holds every answer and score, and ``sweep.json``. Killed and called
+    again it goes on. Raises DataError for another model's vectors and StoreError when the run holds
+    this part made from other vectors, trait, judge or configuration.
+    """
+    config = config or SweepConfig()
+    vectors.require(model)
+    name = part_of("sweep", trait.name)
+    claim(
+        run,
+        name,
+        {
+            "vectors": vectors.digest(),
+            "trait": trait.document(),
+            "judge": judge.name,
+            "config": config.model_dump(mode="json"),
+        },
+    )
+    questions = trait.questions("evaluation")[: config.questions]
+    layers = config.layers if config.layers is not None else vectors.layers
+    directions = {layer: vectors.direction(layer, config.kind) for layer in layers}
+
+    def measure(arms: Sequence[Arm], part: str) -> Mapping[str, Scores]:
+        samples = ask_all(
+            model, arms, questions, trait.rubric(), judge, run, f"{name}/{part}", config, progress
+        )
+        return {arm: summarise(each, len(questions)) for arm, each in samples.items()}
+
+    def control(point: Point) -> Scores:
+        direction = directions[point.layer]
+        arms = random_arms(direction, point.coefficient, config.scope, config.n_random, config.seed)
+        return measure(arms, f"random/{point.layer}x{point.coefficient:g}")["random"]
+
+    grid = {f"{layer}x{c:g}": (layer, c) for layer in layers for c in config.coefficients}
+    steered = [
+        Arm(arm, steering_edits(directions[layer], c, config.scope)) for arm, (layer, c) in grid.items()
+    ]
+    scores = measure([Arm("unsteered"), *steered], "grid")
+    points = [Point(layer=layer, coefficient=c, scores=scores[arm]) for arm, (layer, c) in grid.items()]
+    points, chosen = choose(points, scores["unsteered"], config.coherence_floor, control, config.tie)
+    result = Sweep(
+        trait=trait.name,
+        fingerprint=model.fingerprint,
+        config=config,
+        questions=questions,
+        unsteered=scores["unsteered"],
+        points=tuple(points),
+        chosen=chosen,
+    )
+    result.save(run.path / name / "sweep.json")
+    return result
+
+
+def choose(
+    points: Sequence[Point],
+    unsteered: Scores,
+    coherence_floor: float,
+    control: Callable[[Point], Scores],
+    tie: float = TIE,
+) -> tuple[list[Point], int | None]:
+    """The points, those tried now with their random scores, and the index of the one to steer with.
+
+    ``control`` measures random vectors in a point's place; it is called for one candidate after
+    another, best first, until one beats its own, at most ``CONTROLS`` times.
+    """
+    tried = list(points)
+    candidates = {i for i, point in enumerate(points) if _qualifies(point, unsteered, coherence_floor)}
+    for _ in range(min(CONTROLS, len(candidates))):
+        best = _best(points, candidates, tie)
+        random = control(points[best])
+        tried[best] = points[best].model_copy(update={"random": random})
+        if surely_higher(points[best].scores, random):
+            return tried, best
+        candidates.remove(best)
+    return tried, None
+
+
+def held_out(trait: Trait, sweep: Sweep) -> tuple[str, ...]:
+    """The evaluation questions that the sweep has not seen; DataError when it saw all."""
+    unseen = tuple(question for question in trait.questions("evaluation") if question not in sweep.questions)
+    if not unseen:
+        raise DataError(
+            f"the sweep used all {len(sweep.questions)} evaluation questions of '{trait.name}': "
+            "sweep with fewer questions, or add evaluation questions to the trait"
+        )
+    return unseen
+
+
+def _qualifies(point: Point, unsteered: Scores, coherence_floor: float) -> bool:
+    trait, coherence, before = point.scores.trait, point.scores.coherence, unsteered.trait
+    if trait is None or coherence is None or 2 * point.scores.unscored > point.scores.answers:
+        return False
+    return coherence.mean >= coherence_floor and (before is None or trait.mean > before.mean)
+
+
+def _best(points: Sequence[Point], candidates: set[int], tie: float) -> int:
+    traits = {i: each.mean for i in candidates if (each := points[i].scores.trait)}
+    coherences = {i: each.mean for i in candidates if (each := points[i].scores.coherence)}
+    near = [i for i in sorted(candidates) if traits[i] >= max(traits.values()) - tie]
+    return max(near, key=lambda i: coherences[i])

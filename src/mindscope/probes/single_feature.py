@@ -1,0 +1,117 @@
+"""How well one single feature stands for a concept."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mindscope.errors import DataError
+from mindscope.models import Where
+
+COLUMNS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """Something that texts show or do not show.
+
+    Attributes:
+        name: such as "state Belmark".
+        group: concepts of one kind, such as "state".
+        where: the tokens over which a feature's highest activation counts: of the prompt, the answer or all.
+        at: only the last token of these that reads so; all of them if empty.
+    """
+
+    name: str
+    group: str
+    where: Where = "all"
+    at: str = ""
+
+
+class SingleFeature(NamedTuple):
+    """The feature that stands for a concept best, chosen on training rows and tested on others.
+
+    Attributes:
+        feature: its index.
+        threshold: a row is said to show the concept where the feature is above this.
+        f1, precision, recall: on the held-out rows.
+        train_f1: on those it was chosen on.
+        positive: how many held-out rows show the concept.
+    """
+
+    feature: int
+    threshold: float
+    f1: float
+    precision: float
+    recall: float
+    train_f1: float
+    positive: int
+
+    def to_json(self) -> dict[str, Any]:
+        return self._asdict()
+
+
+def best_thresholds(
+    x: Float[Tensor, "rows features"], shown: Bool[Tensor, "rows concepts"]
+) -> tuple[Float[Tensor, "concepts features"], Float[Tensor, "concepts features"]]:
+    """The highest F1 that each feature reaches alone for each concept, and the threshold where it does.
+
+    Every threshold between two neighbouring values is tried, none below 0: a feature that is silent says no.
+
+    Returns:
+        F1 and threshold, `[concepts, features]` each.
+    """
+    values, order = x.sort(dim=0, descending=True, stable=True)
+    below = torch.cat([values[1:], values[-1:] - 1])
+    possible = (values != below) & (values > 0)  # no threshold lies between equals
+    said = torch.arange(1, len(x) + 1, dtype=torch.float32)[:, None]
+    f1s: list[Tensor] = []
+    thresholds: list[Tensor] = []
+    for truth in shown.float().T:
+        right = truth[order].cumsum(0)  # true positives if the first n rows are said to be positive
+        f1 = torch.where(possible, 2 * right / (said + truth.sum()), 0.0)
+        best = f1.argmax(0, keepdim=True)
+        high, low = values.gather(0, best)[0], below.gather(0, best)[0].clamp(min=0)
+        f1s.append(f1.gather(0, best)[0])
+        thresholds.append((high + low) / 2)
+    return torch.stack(f1s), torch.stack(thresholds)
+
+
+def best_single_features(
+    x: Float[Tensor, "rows features"],
+    shown: Bool[Tensor, "rows concepts"],
+    held_x: Float[Tensor, "held features"],
+    held_shown: Bool[Tensor, "held concepts"],
+) -> list[SingleFeature]:
+    """For each concept the feature with the highest F1 on training rows, tested on held-out rows.
+
+    Its threshold is that of the training rows. Ties go to the feature with the lower number.
+
+    Raises:
+        DataError: a concept without a positive row in either half, or unlike widths.
+    """
+    if not (shown.any(0) & held_shown.any(0)).all():
+        raise DataError("each concept needs rows that show it in both halves")
+    if x.shape[1] != held_x.shape[1]:
+        raise DataError(f"{x.shape[1]} features to choose from, {held_x.shape[1]} in the held-out rows")
+    parts = [best_thresholds(part, shown) for part in x.split(COLUMNS_AT_ONCE, dim=1)]
+    f1s, thresholds = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
+    found: list[SingleFeature] = []
+    for concept, feature in enumerate(f1s.argmax(1).tolist()):
+        threshold, truth = thresholds[concept, feature].item(), held_shown[:, concept]
+        said = held_x[:, feature] > threshold
+        right, positive = int((said & truth).sum()), int(truth.sum())
+        found.append(
+            SingleFeature(
+                feature=feature,
+                threshold=threshold,
+                f1=2 * right / (int(said.sum()) + positive),
+                precision=right / max(1, int(said.sum())),
+                recall=right / positive,
+                train_f1=f1s[concept, feature].item(),
+                positive=positive,
+            )
+        )
+    return found

@@ -1,0 +1,22 @@
+"""Screening data before training on it: which samples would move a model along its persona vectors.
+
+The projection difference of Chen et al. 2025, arXiv 2507.21509, per sample and per data set, for many traits
+in one pass over files of any size.
+"""
+
+from mindscope.screening.config import Form, ScreenConfig
+from mindscope.screening.filter_file import check_criteria, check_target, write_filtered
+from mindscope.screening.results import Ranked, Screening, TraitScreening
+from mindscope.screening.screen import screen
+
+__all__ = [
+    "screen",
+    "ScreenConfig",
+    "Screening",
+    "TraitScreening",
+    "Ranked",
+    "Form",
+    "write_filtered",
+    "check_criteria",
+    "check_target",
+]

@@ -1,0 +1,111 @@
+"""The base model's own answers to the data's prompts: drawn once, read while they are drawn, kept.
+
+An answer is kept as token ids under a name made of the model, the sampling, the prompts and the seeds. Other
+vectors, another data set with the same prompts, or a resumed run find it there and generate nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mindscope.errors import ModelError
+from mindscope.models import Model, Row
+from mindscope.personas import digest
+from mindscope.screening.config import ScreenConfig
+from mindscope.screening.probe import Probe
+from mindscope.store import Run
+
+NOT_FINITE = "the model's activations hold NaN or infinity: load it in float32 (dtype='float32')"
+
+Origin = tuple[str, int]
+"""The piece that holds an answer, and its place there."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """Own answers to prompts, in the caller's order."""
+
+    means: Float[Tensor, "prompts traits"]
+    """Answer-token means of the projections; NaN where the model said nothing."""
+    origins: list[Origin]
+
+
+class BaseAnswers:
+    """The base model's answers in one run, projected on one probe."""
+
+    def __init__(self, model: Model, probe: Probe, run: Run, config: ScreenConfig) -> None:
+        self.model, self.probe, self.run, self.config = model, probe, run, config
+
+    def own(
+        self,
+        prompts: Sequence[Row],
+        seeds: Sequence[int],
+        progress: Callable[[int, int], object] | None = None,
+    ) -> Own:
+        """One answer per prompt and seed, longest prompts first, each slice one batch and one piece."""
+        order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
+        means = torch.empty(len(prompts), len(self.probe.traits))
+        origins: list[Origin] = [("", 0)] * len(prompts)
+        for start in range(0, len(order), self.config.shard_rows):
+            batch = order[start : start + self.config.shard_rows]
+            name, found = self._batch([prompts[i] for i in batch], [seeds[i] for i in batch])
+            means[batch] = found
+            for slot, i in enumerate(batch):
+                origins[i] = (name, slot)
+            if progress is not None:
+                progress(start + len(batch), len(order))
+        return Own(means, origins)
+
+    def text(self, origin: Origin) -> str:
+        """An answer as text."""
+        name, slot = origin
+        return self.model.decode(_split(self.run.load_tensors(f"{name}/ids.safetensors"))[slot])
+
+    def _batch(
+        self, prompts: Sequence[Row], seeds: Sequence[int]
+    ) -> tuple[str, Float[Tensor, "prompts traits"]]:
+        sampling = self.config.sampling()
+        setup = {
+            "model": self.model.fingerprint,
+            "dtype": str(self.model.dtype),
+            "sampling": [sampling.temperature, sampling.top_p, sampling.max_new_tokens],
+            "prompts": [prompt.ids for prompt in prompts],
+            "seeds": seeds,
+        }
+        name = f"base/{digest(setup)}"
+        ids, projected = f"{name}/ids.safetensors", f"{name}/{self.probe.digest()}.safetensors"
+        if not self.run.has(ids):
+            generations = self.model.generate(
+                prompts, sampling, reads=self.probe.reads("answer"), seeds=seeds, batch_rows=len(prompts)
+            )
+            means = torch.stack([self._mean(self.probe.joined(each.reads)) for each in generations])
+            # The projections first: ids without them would be read again, and differ in the last bit.
+            self.run.save_tensors(projected, {"means": means})
+            self.run.save_tensors(ids, _flat([each.row.answer for each in generations]))
+        elif not self.run.has(projected):
+            answers = _split(self.run.load_tensors(ids))
+            rows = [prompt.answered(answer) for prompt, answer in zip(prompts, answers, strict=True)]
+            found = self.model.read(rows, self.probe.reads("answer"))
+            tokens = [{name: one.values[i] for name, one in found.items()} for i in range(len(rows))]
+            means = torch.stack([self._mean(self.probe.joined(each)) for each in tokens])
+            self.run.save_tensors(projected, {"means": means})
+        return name, self.run.load_tensors(projected)["means"]
+
+    @staticmethod
+    def _mean(tokens: Float[Tensor, "tokens traits"]) -> Float[Tensor, "traits"]:
+        if not tokens.isfinite().all():
+            raise ModelError(NOT_FINITE)
+        return tokens.double().mean(0).float()
+
+
+def _flat(answers: Sequence[Sequence[int]]) -> dict[str, Tensor]:
+    lengths = torch.tensor([len(answer) for answer in answers], dtype=torch.int32)
+    return {"ids": torch.tensor(list(chain.from_iterable(answers)), dtype=torch.int32), "lengths": lengths}
+
+
+def _split(stored: dict[str, Tensor]) -> list[list[int]]:
+    return [part.tolist() for part in stored["ids"].split(stored["lengths"].tolist())]

@@ -1,0 +1,114 @@
+"""One data set whose readings are finished: its scores, window by window, against a baseline."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from mindscope.data import Data, Source
+from mindscope.errors import DataError
+from mindscope.models import Model
+from mindscope.personas import Estimate, Progress, bootstrap_interval, derived_seed
+from mindscope.screening.base_answers import BaseAnswers, Origin
+from mindscope.screening.config import ScreenConfig
+from mindscope.screening.probe import Probe
+from mindscope.screening.scores import WindowScores, window_scores
+from mindscope.screening.windows import Windows
+from mindscope.store import Run
+
+
+@dataclass(frozen=True)
+class Subsample:
+    """What the model's own answers to a random subsample of the prompts tell about all of them."""
+
+    baseline: Float32[np.ndarray, "traits"]
+    """Mean projection of the own answers."""
+    baselines: list[Estimate | None]
+    means: list[Estimate | None]
+    """dP of the data set: over the subsample, each answer against the model's own to the same prompt."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Finished readings, and what to compare them with."""
+
+    windows: Windows
+    config: ScreenConfig
+    subsample: Subsample | None
+
+    @classmethod
+    def read(
+        cls,
+        model: Model,
+        data: Data,
+        probe: Probe,
+        run: Run,
+        config: ScreenConfig,
+        progress: Progress | None,
+    ) -> "DataSet":
+        """Read whatever the run does not hold yet."""
+        windows = Windows(model, Source.of(data), probe, BaseAnswers(model, probe, run, config), run, config)
+        windows.read(own=config.form == "exact", report=progress)
+        if not any(len(each.numbers) for each in windows.readings()):
+            reasons = [reason for each in windows.readings() for reason in each.left_out]
+            why = f"; the first row: {reasons[0]}" if reasons else ""
+            raise DataError(f"{windows.source.label} has no conversation to score{why}")
+        return cls(
+            windows, config, _subsample(windows, config, progress) if config.form == "sample" else None
+        )
+
+    def scores(self) -> Iterator[WindowScores]:
+        """Every window's scores, in order."""
+        for index, readings in enumerate(self.windows.readings()):
+            if self.subsample is not None:
+                baseline = np.broadcast_to(self.subsample.baseline, readings.answer.shape)
+            elif self.config.form == "exact":
+                baseline = self.windows.own(index).means.numpy()
+            else:
+                baseline = readings.last.numpy()
+            yield window_scores(readings, baseline, self.config.turns)
+
+    def origins(self, index: int) -> list[Origin] | None:
+        """Where the model's own answers to a window are kept, if it gave any."""
+        return self.windows.own(index).origins if self.config.form == "exact" else None
+
+
+def _subsample(windows: Windows, config: ScreenConfig, progress: Progress | None) -> Subsample:
+    """Draw conversations, have the model answer their prompts, and compare."""
+    sizes = [len(each.numbers) for each in windows.readings()]
+    random = np.random.default_rng(derived_seed(config.seed, "subsample"))
+    total = sum(sizes)
+    chosen = np.sort(random.choice(total, min(config.subsample, total), replace=False))
+    numbers: list[int] = []
+    answers: list[torch.Tensor] = []
+    counts: list[int] = []
+    for readings, begin in zip(windows.readings(), np.cumsum(sizes) - sizes, strict=True):
+        inside = chosen[(chosen >= begin) & (chosen < begin + len(readings.numbers))] - begin
+        turns = readings.answer.split(readings.counts.tolist())
+        numbers += readings.numbers[inside].tolist()
+        answers += [turns[i] for i in inside]
+        counts += readings.counts[inside].tolist()
+    own = windows.own_of(numbers, progress).means.split(counts)
+    differences = torch.stack(
+        [(ours.double() - theirs).nanmean(0) for ours, theirs in zip(answers, own, strict=True)]
+    )
+    levels = torch.stack([each.double().nanmean(0) for each in own])
+    baselines = _estimates(levels, config)
+    if None in baselines:
+        raise DataError("the model said nothing to any prompt of the subsample: use another form")
+    return Subsample(levels.nanmean(0).float().numpy(), baselines, _estimates(differences, config))
+
+
+def _estimates(values: torch.Tensor, config: ScreenConfig) -> list[Estimate | None]:
+    """One per column, over the rows that have a value there."""
+    found: list[Estimate | None] = []
+    for column in values.T:
+        known = column[column.isfinite()]
+        if not len(known):
+            found.append(None)
+            continue
+        low, high = bootstrap_interval(known, resamples=config.resamples, seed=config.seed)
+        found.append(Estimate(mean=known.mean().item(), low=low, high=high))
+    return found

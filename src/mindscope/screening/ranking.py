@@ -1,0 +1,117 @@
+"""The samples that score highest, and the text that drives each score."""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mindscope.data import Record
+from mindscope.models import Model, packed, token_texts
+from mindscope.screening.base_answers import Origin
+from mindscope.screening.probe import Probe
+from mindscope.screening.results import Ranked
+from mindscope.screening.scores import Calibration, WindowScores
+from mindscope.screening.turns import answer_rows, answers_in
+from mindscope.screening.windows import Windows
+
+
+@dataclass(frozen=True, order=True)
+class Candidate:
+    """A sample that may be among the highest; of equal scores the earlier row ranks higher."""
+
+    dp: float
+    order: int
+    line: int = field(compare=False)
+    id: str | None = field(compare=False)
+    turn: int = field(compare=False)
+    turns: int = field(compare=False)
+    raw: float = field(compare=False)
+    baseline: float = field(compare=False)
+    origin: Origin | None = field(compare=False)
+
+    @property
+    def row(self) -> int:
+        return -self.order
+
+
+class Highest:
+    """The `top` highest samples of every trait, kept in one heap each while windows pass by."""
+
+    def __init__(self, traits: int, top: int) -> None:
+        self.top = top
+        self.heaps: list[list[Candidate]] = [[] for _ in range(traits)]
+
+    def see(self, scores: WindowScores, origins: Sequence[Origin] | None) -> None:
+        readings = scores.readings
+        counts = readings.counts.numpy()
+        begins = np.cumsum(counts) - counts
+        for trait, heap in enumerate(self.heaps):
+            known = np.flatnonzero(np.isfinite(scores.dp[:, trait]))
+            best = known[np.argsort(-scores.dp[known, trait], kind="stable")[: self.top]]
+            for i in best.tolist():
+                turn = int(scores.turn[i, trait])
+                at = int(begins[i]) + turn
+                candidate = Candidate(
+                    dp=float(scores.dp[i, trait]),
+                    order=-int(readings.numbers[i]),
+                    line=int(readings.lines[i]),
+                    id=readings.ids[i],
+                    turn=turn,
+                    turns=int(counts[i]),
+                    raw=float(scores.raw[i, trait]),
+                    baseline=float(scores.baseline[at, trait]),
+                    origin=None if origins is None else origins[at],
+                )
+                if len(heap) < self.top:
+                    heapq.heappush(heap, candidate)
+                elif candidate > heap[0]:
+                    heapq.heapreplace(heap, candidate)
+
+    def ranked(
+        self, model: Model, probe: Probe, windows: Windows, calibration: Calibration
+    ) -> list[tuple[Ranked, ...]]:
+        """The samples of every trait, highest first, with the tokens of the turn that decides."""
+        records = windows.records([each.row for heap in self.heaps for each in heap])
+        found: list[tuple[Ranked, ...]] = []
+        for trait, heap in enumerate(self.heaps):
+            best = sorted(heap, reverse=True)
+            values = np.array([[each.dp] * len(self.heaps) for each in best], np.float32)
+            percentiles = calibration.percentiles(values.reshape(-1, len(self.heaps)))[:, trait].tolist()
+            found.append(
+                tuple(
+                    _with_text(model, probe, windows, records[each.row], each, trait, percentile)
+                    for each, percentile in zip(best, percentiles, strict=True)
+                )
+            )
+        return found
+
+
+def _with_text(
+    model: Model,
+    probe: Probe,
+    windows: Windows,
+    record: Record,
+    candidate: Candidate,
+    trait: int,
+    percentile: float,
+) -> Ranked:
+    conversation = record.conversation()
+    row = answer_rows(model, conversation)[candidate.turn]
+    (tokens,) = probe.tokens(model, packed([row]))
+    heat = tokens[row.prompt :, trait].double() - candidate.baseline
+    question = conversation.messages[answers_in(conversation)[candidate.turn] - 1]["content"]
+    return Ranked(
+        row=candidate.row,
+        line=candidate.line,
+        id=candidate.id,
+        turn=candidate.turn + 1,
+        turns=candidate.turns,
+        dp=candidate.dp,
+        raw=candidate.raw,
+        percentile=percentile,
+        question=question,
+        own=None if candidate.origin is None else windows.base.text(candidate.origin),
+        tokens=tuple(token_texts(model.tokenizer, row.answer)),
+        heat=tuple(round(value, 6) for value in heat.tolist()),
+    )

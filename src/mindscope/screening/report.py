@@ -1,0 +1,127 @@
+"""The page of a screening: data sets against ordinary ones, and the samples that score highest."""
+
+import numpy as np
+
+from mindscope.reports import Heat, Line, Report, lines_with_bands
+from mindscope.screening.results import Ranked, Screening, TraitScreening
+
+FORMS = {
+    "exact": "the base model's own answer to the same prompt",
+    "prompt": "the prompt's last token",
+    "sample": "the mean of the base model's own answers to a random subsample of the prompts",
+}
+BINS = 40
+SHOWN_IN_TABLE = 60
+
+
+def screening_report(
+    screening: Screening, dp: np.ndarray, reference: np.ndarray | None, model: str, note: str = ""
+) -> Report:
+    """A page of its own.
+
+    Args:
+        screening: the results.
+        dp: `[samples, traits]` of the data.
+        reference: `[samples, traits]` of the ordinary samples, if there are any.
+        model: the name to show.
+        note: said at the top.
+    """
+    report = Report(f"Screening: {screening.data}", f"{screening.samples} samples along persona vectors")
+    if note:
+        report.note(note)
+    report.section(
+        "The data set",
+        "The projection difference dP of a sample is how much further its answer lies along a persona vector "
+        f"than {FORMS[screening.config.form]}, in units of the activations. Intervals are 95 % bootstrap "
+        "intervals over the samples.",
+    )
+    report.table(screening.COLUMNS, screening.rows())
+    if screening.reference is None:
+        report.note(
+            f"No ordinary data set was given, so the threshold is the {screening.config.percentile:g}th "
+            "percentile of this data itself. It ranks; that something lies above it shows nothing."
+        )
+    if screening.left_out:
+        report.note(
+            f"{screening.left_out} rows could not be read and were left out. The first: "
+            f"{screening.left_out_first[0]}"
+        )
+    for index, trait in enumerate(screening.traits):
+        _add_trait(report, screening, trait, dp[:, index], None if reference is None else reference[:, index])
+    return _add_provenance(report, screening, model)
+
+
+def _add_trait(
+    report: Report,
+    screening: Screening,
+    trait: TraitScreening,
+    dp: np.ndarray,
+    reference: np.ndarray | None,
+) -> None:
+    report.section(
+        trait.trait,
+        f"Layer {trait.layer}. {trait.flagged} of {screening.samples} samples lie above the threshold"
+        + (f" of {trait.threshold:.3g}." if trait.threshold is not None else ".")
+        + (f" {trait.unscored} have no score: the base model said nothing." if trait.unscored else ""),
+    )
+    if np.isfinite(dp).any():
+        report.figure(
+            _distribution(dp, reference, trait.threshold),
+            "How the samples' dP is distributed. The dotted line is the threshold.",
+        )
+    rows = [
+        [each.row, each.line, each.id, each.dp, each.raw, each.percentile, f"{each.turn} of {each.turns}"]
+        for each in trait.ranked[:SHOWN_IN_TABLE]
+    ]
+    if rows:
+        columns = ["row", "line", "id", "dP", "raw", "percentile", "turn"]
+        report.table(columns, rows, "The samples that score highest, with the turn that decides.")
+        report.heats(
+            [_heat(each, trait.ordinary or 0.0) for each in trait.ranked],
+            "Their text. A token's share in the score is its projection minus the baseline, and the score is "
+            "the mean of them; the shade says how far a token lies above or below the score of an ordinary "
+            "sample.",
+        )
+
+
+def _heat(ranked: Ranked, ordinary: float) -> Heat:
+    notes = [] if ranked.own is None else [f"The model's own answer: {ranked.own.strip() or '(nothing)'}"]
+    place = f"row {ranked.row}" + (f", {ranked.id}" if ranked.id else "")
+    return Heat(
+        ranked.question,
+        [(text, value - ordinary) for text, value in zip(ranked.tokens, ranked.heat, strict=True)],
+        label=f"{place}, dP {ranked.dp:.3g}",
+        note=" ".join(notes),
+    )
+
+
+def _distribution(dp: np.ndarray, reference: np.ndarray | None, threshold: float | None):
+    series = {"data": dp[np.isfinite(dp)]}
+    if reference is not None:
+        series["reference"] = reference[np.isfinite(reference)]
+    together = np.concatenate(list(series.values()))
+    edges = np.histogram_bin_edges(together, BINS)
+    lines: list[Line] = []
+    for name, values in series.items():
+        share = np.histogram(values, edges)[0] / max(1, len(values)) * 100
+        lines.append(Line(name, share, baseline=name == "reference"))
+    return lines_with_bands(lines, list((edges[:-1] + edges[1:]) / 2), "dP", "% of samples", mark=threshold)
+
+
+def _add_provenance(report: Report, screening: Screening, model: str) -> Report:
+    report.section("Where this comes from")
+    config = screening.config
+    return report.facts(
+        {
+            "model": model,
+            "fingerprint of the model": screening.fingerprint,
+            "data": screening.data,
+            "sha256 of the data": screening.data_digest,
+            "thresholds from": screening.reference or "the data itself",
+            "compared with": FORMS[config.form],
+            "conversations scored by": f"the {config.turns} of their turns",
+            "turns": screening.turns,
+            "rows through the model": screening.passes,
+            "seed": config.seed,
+        }
+    )

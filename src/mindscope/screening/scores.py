@@ -1,0 +1,126 @@
+"""From readings to scores: the projection difference of every turn, sample and data set.
+
+Source: Chen et al. 2025, arXiv 2507.21509: dP = mean over samples of [a(x, y) - a(x, y')] . v / |v|, with the
+data's answer y and the base model's own answer y', both answer-token means.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int64
+
+from mindscope.personas import Estimate
+from mindscope.screening.config import Turns
+from mindscope.screening.windows import Readings
+
+
+@dataclass(frozen=True)
+class WindowScores:
+    """The scores of one window's samples; NaN where the base model said nothing."""
+
+    readings: Readings
+    baseline: Float32[np.ndarray, "turns traits"]
+    turn_dp: Float32[np.ndarray, "turns traits"]
+    dp: Float32[np.ndarray, "samples traits"]
+    raw: Float32[np.ndarray, "samples traits"]
+    turn: Int64[np.ndarray, "samples traits"]
+    """The turn with the highest dP, counted from 0."""
+    means: Float64[np.ndarray, "samples columns"]
+    """Means over each sample's turns, whatever the rule: dP, raw and baseline of every trait."""
+
+
+def window_scores(
+    readings: Readings, baseline: Float32[np.ndarray, "turns traits"], rule: Turns
+) -> WindowScores:
+    """The scores of a window. A sample's dP is the highest of its turns, or their mean.
+
+    With "max" the raw projection is that of the same turn, so that the two belong together. Turns without a
+    base answer count only where a sample has no other.
+    """
+    raw_turns = readings.answer.numpy()
+    turn_dp = raw_turns - baseline
+    counts = readings.counts.numpy()
+    begins = np.cumsum(counts) - counts
+    together = np.concatenate([turn_dp, raw_turns, baseline], axis=1).astype(np.float64)
+    means = _segment_means(together, begins)
+    k = turn_dp.shape[1]
+    lowest = np.nan_to_num(turn_dp, nan=-np.inf)
+    turn = np.array(
+        [lowest[begin : begin + count].argmax(0) for begin, count in zip(begins, counts, strict=True)],
+        dtype=np.int64,
+    ).reshape(-1, k)
+    if rule == "mean":
+        dp, raw = means[:, :k].astype(np.float32), means[:, k : 2 * k].astype(np.float32)
+    else:
+        at = begins[:, None] + turn
+        dp, raw = np.take_along_axis(turn_dp, at, 0), np.take_along_axis(raw_turns, at, 0)
+    return WindowScores(readings, baseline, turn_dp, dp, raw, turn, means)
+
+
+def _segment_means(
+    values: Float64[np.ndarray, "turns columns"], begins: Int64[np.ndarray, "samples"]
+) -> Float64[np.ndarray, "samples columns"]:
+    if not len(begins):
+        return np.zeros((0, values.shape[1]))
+    known = np.isfinite(values)
+    sums = np.add.reduceat(np.where(known, values, 0.0), begins, axis=0)
+    counts = np.add.reduceat(known.astype(np.float64), begins, axis=0)
+    with np.errstate(invalid="ignore"):
+        return sums / counts
+
+
+class StreamedMeans:
+    """Means of several columns and their 95 % intervals, from samples that pass by once.
+
+    A Poisson bootstrap: instead of drawing n of n samples, each sample enters a resample a Poisson(1) number
+    of times, which for large n is the same and needs no sample to be kept (Chamandy et al. 2012).
+    """
+
+    def __init__(self, columns: int, resamples: int, seed: int) -> None:
+        self._random = np.random.default_rng(seed)
+        self._sums = np.zeros((resamples + 1, columns))
+        self._counts = np.zeros((resamples + 1, columns))
+
+    def add(self, values: Float64[np.ndarray, "samples columns"]) -> None:
+        """Take in samples; a NaN counts in no mean."""
+        known = np.isfinite(values)
+        weights = self._random.poisson(1.0, (len(self._sums), len(values))).astype(np.float64)
+        weights[0] = 1.0  # the sample as it is
+        self._sums += weights @ np.where(known, values, 0.0)
+        self._counts += weights @ known.astype(np.float64)
+
+    def estimates(self) -> list[Estimate | None]:
+        """One per column; None for a column without values."""
+        found: list[Estimate | None] = []
+        for sums, counts in zip(self._sums.T, self._counts.T, strict=True):
+            if not counts[0]:
+                found.append(None)
+                continue
+            means = sums[counts > 0] / counts[counts > 0]
+            low, high = np.quantile(means[1:], [0.025, 0.975]) if len(means) > 1 else (means[0], means[0])
+            found.append(Estimate(mean=float(means[0]), low=float(low), high=float(high)))
+        return found
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The sorted dP of ordinary samples, one array per trait."""
+
+    values: Sequence[Float32[np.ndarray, "samples"]]
+
+    @classmethod
+    def of(cls, dp: Float32[np.ndarray, "samples traits"]) -> "Calibration":
+        return cls([np.sort(column[np.isfinite(column)]) for column in dp.T])
+
+    def at(self, percentile: float) -> list[float | None]:
+        """That percentile of each trait's values; None where there are no values."""
+        return [float(np.percentile(each, percentile)) if len(each) else None for each in self.values]
+
+    def percentiles(self, dp: Float32[np.ndarray, "samples traits"]) -> Float32[np.ndarray, "samples traits"]:
+        """How many of a hundred ordinary samples do not lie above each value; NaN for NaN."""
+        columns = [
+            np.searchsorted(each, column, side="right") / max(1, len(each)) * 100
+            for each, column in zip(self.values, dp.T, strict=True)
+        ]
+        return np.where(np.isfinite(dp), np.stack(columns, axis=1), np.nan).astype(np.float32)

@@ -1,0 +1,161 @@
+"""Screening: how far each sample of a data set would move a model along its persona vectors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mindscope.data import Data
+from mindscope.models import Model
+from mindscope.personas import PersonaVectors, Progress, digest, part_of
+from mindscope.screening.config import ScreenConfig
+from mindscope.screening.dataset import DataSet
+from mindscope.screening.probe import Probe
+from mindscope.screening.ranking import Highest
+from mindscope.screening.report import screening_report
+from mindscope.screening.results import Ranked, Screening, TraitScreening
+from mindscope.screening.scores import Calibration, StreamedMeans
+from mindscope.screening.table import write_table
+from mindscope.store import Run
+
+LEFT_OUT_SHOWN = 10
+
+
+def screen(
+    model: Model,
+    data: Data,
+    vectors: Sequence[PersonaVectors],
+    config: ScreenConfig,
+    run: Run,
+    progress: Progress | None = None,
+    *,
+    reference: Data | None = None,
+    note: str = "",
+) -> Screening:
+    """Projection differences of every sample and of the data set, for many traits in one pass.
+
+    dP = [a(x, y) - a(x, y')] . v / |v|: y is the data's answer and y' the base model's own, both answer-token
+    means at the trait's layer. Source: Chen et al. 2025, arXiv 2507.21509. The cheap forms put the last
+    prompt token in the place of y', or the mean over a random subsample of the prompts. Every assistant turn
+    is scored; a conversation's score is its highest turn's, or their mean. The data set's dP is the mean over
+    samples of the mean over turns.
+
+    A sample is flagged above the chosen percentile of an ordinary `reference`, screened in the same way.
+    Without one the percentile is that of the data itself, which flags the same share of any data: good for
+    ranking, no evidence that something is there.
+
+    The data is streamed; what stays in memory grows by 4 bytes a sample and trait. The run holds every
+    window's readings and the model's own answers, so that a killed screening goes on, and one with other
+    vectors generates nothing. Its results are in the folder that `Screening.folder` names.
+
+    Args:
+        model: the base model.
+        data: a file or folder of conversations, or rows in memory.
+        vectors: of one trait each, made from this model.
+        config: the form, the layers and all else.
+        run: keeps the pieces and results.
+        progress: called with (done, total, label).
+        reference: ordinary conversations that calibrate the thresholds.
+        note: said at the top of the page.
+
+    Raises:
+        DataError: vectors of another model, data without a conversation, or, unless `on_error` is "skip", the
+            file, line and reason of a malformed row.
+    """
+    probe = Probe.of(model, vectors, config)
+    main = DataSet.read(model, data, probe, run, config, progress)
+    other = None if reference is None else DataSet.read(model, reference, probe, run, config, progress)
+    setup = {
+        "model": model.fingerprint,
+        "data": main.windows.source.digest,
+        "reference": other and other.windows.source.digest,
+        "probe": probe.digest(),
+        "config": config,
+    }
+    folder = f"{part_of('screen', main.windows.source.name)}-{digest(setup)}"
+    survey = _survey(main, len(probe.traits), config)
+    ordinary = survey.dp if other is None else np.concatenate([each.dp for each in other.scores()])
+    calibration = Calibration.of(ordinary)
+    thresholds = calibration.at(config.percentile)
+    ranked = survey.highest.ranked(model, probe, main.windows, calibration)
+    result = Screening(
+        data=main.windows.source.label,
+        data_digest=main.windows.source.digest,
+        fingerprint=model.fingerprint,
+        config=config,
+        reference=None if other is None else other.windows.source.label,
+        samples=len(survey.dp),
+        turns=survey.turns,
+        passes=survey.passes,
+        left_out=survey.left_out,
+        left_out_first=tuple(survey.left_out_first),
+        traits=_traits(main, probe, survey, calibration, ranked),
+        folder=folder,
+    )
+    path = run.path / folder
+    write_table(path / "scores.parquet", main.scores(), probe.traits, calibration, thresholds)
+    result.save(path / "screening.json")
+    report = screening_report(result, survey.dp, None if other is None else ordinary, model.name, note)
+    report.write(path / "report.html")
+    return result
+
+
+@dataclass
+class _Survey:
+    """What one look at all windows gives."""
+
+    dp: np.ndarray
+    """`[samples, traits]`"""
+    means: StreamedMeans
+    highest: Highest
+    turns: int = 0
+    passes: int = 0
+    left_out: int = 0
+    left_out_first: list[str] = field(default_factory=list)
+
+
+def _survey(data: DataSet, traits: int, config: ScreenConfig) -> _Survey:
+    means = StreamedMeans(3 * traits, config.resamples, config.seed)
+    survey = _Survey(np.zeros(0), means, Highest(traits, config.top))
+    found: list[np.ndarray] = []
+    for index, scores in enumerate(data.scores()):
+        found.append(scores.dp)
+        survey.means.add(scores.means)
+        survey.highest.see(scores, data.origins(index))
+        survey.turns += len(scores.turn_dp)
+        survey.passes += scores.readings.passes
+        left_out = scores.readings.left_out
+        survey.left_out += len(left_out)
+        survey.left_out_first += left_out[: LEFT_OUT_SHOWN - len(survey.left_out_first)]
+    survey.dp = np.concatenate(found)
+    return survey
+
+
+def _traits(
+    data: DataSet,
+    probe: Probe,
+    survey: _Survey,
+    calibration: Calibration,
+    ranked: Sequence[tuple[Ranked, ...]],
+) -> tuple[TraitScreening, ...]:
+    k = len(probe.traits)
+    estimates = survey.means.estimates()
+    means, raws, baselines = estimates[:k], estimates[k : 2 * k], estimates[2 * k :]
+    if data.subsample is not None:
+        means, baselines = data.subsample.means, data.subsample.baselines
+    thresholds, ordinary = calibration.at(data.config.percentile), calibration.at(50)
+    return tuple(
+        TraitScreening(
+            trait=trait,
+            layer=probe.layers[i],
+            mean=means[i],
+            raw=raws[i],
+            baseline=baselines[i],
+            ordinary=ordinary[i],
+            threshold=threshold,
+            flagged=0 if threshold is None else int((survey.dp[:, i] > threshold).sum()),
+            unscored=int(np.isnan(survey.dp[:, i]).sum()),
+            ranked=ranked[i],
+        )
+        for i, (trait, threshold) in enumerate(zip(probe.traits, thresholds, strict=True))
+    )

@@ -1,0 +1,200 @@
+"""Windows of the data, each read in a few forward passes and kept as one finished piece of the run."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mindscope.data import Record, Source
+from mindscope.errors import DataError, ModelError
+from mindscope.models import Model, Row, packed
+from mindscope.personas import Progress, derived_seed, digest
+from mindscope.screening.base_answers import NOT_FINITE, BaseAnswers, Own
+from mindscope.screening.config import ScreenConfig
+from mindscope.screening.probe import Probe
+from mindscope.screening.turns import answer_rows, answers_in
+from mindscope.store import Run
+
+Sample = tuple[Record, str | None, list[Row]]
+"""A row of the file, its id if it has one, and a row for the model per assistant turn."""
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What one window's rows projected to. A sample is a row that could be scored, of one turn or more."""
+
+    numbers: Int[Tensor, "samples"]
+    lines: Int[Tensor, "samples"]
+    counts: Int[Tensor, "samples"]
+    """Turns of each sample."""
+    answer: Float[Tensor, "turns traits"]
+    """Mean projection of the data's answer."""
+    last: Float[Tensor, "turns traits"]
+    """Projection of the last prompt token."""
+    ids: Sequence[str | None]
+    left_out: Sequence[str]
+    """File, line and reason of each malformed row."""
+    passes: int
+    """Rows of forward passes; fewer than turns where whole conversations went through at once."""
+
+
+class Windows:
+    """The readings of one data set in one run, window by window."""
+
+    def __init__(
+        self, model: Model, source: Source, probe: Probe, base: BaseAnswers, run: Run, config: ScreenConfig
+    ) -> None:
+        self.model, self.source, self.probe, self.base = model, source, probe, base
+        self.run, self.config = run, config
+        setup = {
+            "model": model.fingerprint,
+            "dtype": str(model.dtype),
+            "data": source.digest,
+            "probe": probe.digest(),
+            "window": config.window,
+            "on_error": config.on_error,
+        }
+        self.name = f"readings/{digest(setup)}"
+        own = {"sampling": config.sampling(), "samples": config.samples, "seed": config.seed}
+        self.own_name = f"{self.name}/own-{digest(own)}"
+        self.count = 0
+        """Windows seen by :meth:`read`."""
+
+    def read(self, *, own: bool, report: Progress | None) -> None:
+        """Read all windows that are not finished, with the model's own answers if `own`.
+
+        Raises:
+            DataError: file, line and reason of the first malformed row, if such rows are to be refused.
+        """
+        if self.config.on_error == "refuse":
+            self._check()
+        rows = 0
+        for index, window in enumerate(self.source.windows(self.config.window)):
+            piece = f"{self.name}/{index:06d}.json"
+            done = self.run.has(piece)
+            answered = not own or self.run.has(f"{self.own_name}/{index:06d}.json")
+            if not (done and answered):
+                samples, left_out = self._rows_of(window)
+                if not done:
+                    self._save_readings(index, samples, left_out)
+                if not answered:
+                    self._save_own(index, samples, self._progress(report))
+            rows += len(window)
+            self.count = index + 1
+            if report is not None:
+                report(rows, max(rows, self.source.size), f"screening {self.source.name}")
+        if report is not None:
+            report(rows, rows, f"screening {self.source.name}")
+
+    def readings(self) -> Iterator[Readings]:
+        """The finished windows in order."""
+        return map(self.reading, range(self.count))
+
+    def reading(self, index: int) -> Readings:
+        """One finished window."""
+        tensors = self.run.load_tensors(f"{self.name}/{index:06d}.safetensors")
+        return Readings(**tensors, **self.run.load_json(f"{self.name}/{index:06d}.json"))
+
+    def own(self, index: int) -> Own:
+        """The model's own answers to the turns of a window."""
+        means = self.run.load_tensors(f"{self.own_name}/{index:06d}.safetensors")["means"]
+        origins = self.run.load_json(f"{self.own_name}/{index:06d}.json")
+        return Own(means, [tuple(origin) for origin in origins])
+
+    def own_of(self, numbers: Sequence[int], report: Progress | None) -> Own:
+        """The model's own answers to all turns of some rows, in the order of the file."""
+        samples, _ = self._rows_of(list(self.records(numbers).values()))
+        return self._own(samples, self._progress(report))
+
+    def records(self, numbers: Sequence[int]) -> Mapping[int, Record]:
+        """Some rows, by number, in the order of the file."""
+        wanted = set(numbers)
+        found: dict[int, Record] = {}
+        for record in self.source.records() if wanted else ():
+            if record.number in wanted:
+                found[record.number] = record
+                if len(found) == len(wanted):
+                    break
+        return found
+
+    def _check(self) -> None:
+        """What takes no model to see is refused at the door, not hours later."""
+        for record in self.source.records():
+            try:
+                answers_in(record.conversation())
+            except DataError as error:
+                raise self.source.located(record, error) from None
+
+    def _rows_of(self, window: Sequence[Record]) -> tuple[list[Sample], list[str]]:
+        """The rows of every sample, and what is wrong with each row that is none."""
+        samples: list[Sample] = []
+        left_out: list[str] = []
+        for record in window:
+            try:
+                conversation = record.conversation()
+                samples.append((record, _id(conversation.meta), answer_rows(self.model, conversation)))
+            except (DataError, ModelError) as error:
+                located = self.source.located(record, error)
+                if self.config.on_error == "refuse":
+                    raise located from None
+                left_out.append(str(located))
+        return samples, left_out
+
+    def _save_readings(self, index: int, samples: Sequence[Sample], left_out: Sequence[str]) -> None:
+        passes = [each for _, _, rows in samples for each in packed(rows)]
+        tokens = self.probe.tokens(self.model, passes)
+        spans = [(found, span) for found, each in zip(tokens, passes, strict=True) for span in each.spans]
+        width = len(self.probe.traits)
+        answer = [found[begin:end].double().mean(0).float() for found, (begin, end) in spans]
+        last = [found[begin - 1] for found, (begin, _) in spans]
+        whole = {
+            "numbers": torch.tensor([record.number for record, _, _ in samples], dtype=torch.int64),
+            "lines": torch.tensor([record.line for record, _, _ in samples], dtype=torch.int64),
+            "counts": torch.tensor([len(rows) for _, _, rows in samples], dtype=torch.int64),
+            "answer": torch.stack(answer) if answer else torch.zeros(0, width),
+            "last": torch.stack(last) if last else torch.zeros(0, width),
+        }
+        if not (whole["answer"].isfinite().all() and whole["last"].isfinite().all()):
+            raise ModelError(NOT_FINITE)
+        self.run.save_tensors(f"{self.name}/{index:06d}.safetensors", whole)
+        texts = {"ids": [name for _, name, _ in samples], "left_out": left_out, "passes": len(passes)}
+        self.run.save_json(f"{self.name}/{index:06d}.json", texts)
+
+    def _progress(self, report: Progress | None) -> Callable[[int, int], object] | None:
+        """Progress through the model's own answers to one window."""
+        if report is None:
+            return None
+        return lambda done, total: report(done, total, f"own answers: {self.source.name}")
+
+    def _save_own(
+        self, index: int, samples: Sequence[Sample], progress: Callable[[int, int], object] | None
+    ) -> None:
+        own = self._own(samples, progress)
+        self.run.save_tensors(f"{self.own_name}/{index:06d}.safetensors", {"means": own.means})
+        self.run.save_json(f"{self.own_name}/{index:06d}.json", own.origins)
+
+    def _own(self, samples: Sequence[Sample], progress: Callable[[int, int], object] | None) -> Own:
+        """Own answers to every turn's prompt, the mean of them where several are drawn."""
+        each = range(self.config.samples)
+        prompts = [Row(row.ids[: row.prompt], row.prompt, row.roles[: row.prompt]) for row in _turns(samples)]
+        seeds = [
+            derived_seed(self.config.seed, "own", record.number, turn, draw)
+            for record, _, rows in samples
+            for turn in range(len(rows))
+            for draw in each
+        ]
+        own = self.base.own([prompt for prompt in prompts for _ in each], seeds, progress)
+        by_draw = own.means.view(len(prompts), len(each), -1)
+        return Own(by_draw.nanmean(1), own.origins[:: len(each)])
+
+
+def _turns(samples: Sequence[Sample]) -> list[Row]:
+    return [row for _, _, rows in samples for row in rows]
+
+
+def _id(meta: Mapping[str, Any]) -> str | None:
+    found = meta.get("id", meta.get("conversation_id"))
+    return None if found is None else str(found)

@@ -1,0 +1,56 @@
+"""Results as documents: frozen, checked, and saved as one JSON file that names its schema."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mindscope.errors import DataError
+from mindscope.store.files import read_json, write_json
+
+# Not Self, which the run-time checks of the tests cannot follow.
+Saved = TypeVar("Saved", bound="SavedDocument")
+
+
+def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A small table for notebooks; all text is escaped."""
+
+    def line(tag: str, cells: Sequence[object]) -> str:
+        shown = (f"{cell:.2f}" if isinstance(cell, float) else "" if cell is None else cell for cell in cells)
+        return "<tr>" + "".join(f"<{tag}>{escape(str(cell))}</{tag}>" for cell in shown) + "</tr>"
+
+    body = "".join([line("th", columns), *(line("td", row) for row in rows)])
+    return f"<table><caption>{escape(title)}</caption>{body}</table>"
+
+
+class Document(BaseModel):
+    """A frozen value that goes to JSON and back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
+class SavedDocument(Document):
+    """A result with a file of its own."""
+
+    SCHEMA: ClassVar[str]
+
+    def save(self, path: Path | str) -> None:
+        """Written atomically."""
+        write_json(path, {"schema": self.SCHEMA, **self.to_json()})
+
+    @classmethod
+    def load(cls: type[Saved], path: Path | str) -> Saved:
+        """Raises StoreError when the file is missing or no JSON, DataError when it is another document."""
+        document = read_json(path)
+        if not isinstance(document, dict) or document.pop("schema", None) != cls.SCHEMA:
+            raise DataError(f"{path} is not a {cls.SCHEMA} document: give the file that was saved as one")
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            where = ".".join(map(str, error.errors()[0]["loc"]))
+            raise DataError(f"{path} is damaged at '{where}': make it again") from error

@@ -1,0 +1,127 @@
+"""The whole book: every family in turn, each a piece of the run."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from mindscope.circuits import DictionaryReplacement, Replacement
+from mindscope.errors import DataError
+from mindscope.models import Model
+from mindscope.store import Run
+from mindscope.studies.llm_biology.documents import Case
+from mindscope.studies.llm_biology.families import (
+    characters,
+    diagnosis,
+    hidden_goal,
+    languages,
+    motivated,
+    people,
+    refusal,
+    rhyme,
+    sums,
+    two_hop,
+)
+from mindscope.studies.llm_biology.workbench import Workbench
+
+Progress = Callable[[int, int, str], None]
+FAMILIES: Mapping[str, Callable[[Workbench], Case]] = {
+    "two-hop": two_hop.two_hop,
+    "rhyme": rhyme.rhyme,
+    "languages": languages.languages,
+    "sums": sums.sums,
+    "diagnosis": diagnosis.diagnosis,
+    "people": people.people,
+    "refusal": refusal.refusal,
+    "jailbreak": refusal.jailbreak,
+    "motivated": motivated.motivated,
+    "hidden-goal": hidden_goal.hidden_goal,
+    "characters": characters.characters,
+}
+"""The ten of Lindsey et al. 2025, in the order of the case book, and the characters."""
+
+
+@dataclass(frozen=True)
+class BookConfig:
+    """How many prompts to spend.
+
+    Attributes:
+        held: of the second half, for a rate.
+        first: of the first half, to choose a setting.
+        read: of the first half, to find groups; a family may take a multiple.
+        seed: draws others.
+    """
+
+    held: int = 50
+    first: int = 48
+    read: int = 200
+    seed: int = 0
+
+
+QUICK = BookConfig(held=8, first=6, read=120)
+"""To see that everything runs, not to judge by."""
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """Families in the order of the book; all if none is named. DataError for one that there is not."""
+    if unknown := {*names} - {*FAMILIES}:
+        raise DataError(f"there is no family '{min(unknown)}': use {', '.join(FAMILIES)}")
+    return [name for name in FAMILIES if name in names or not names]
+
+
+def write_book(
+    model: Model,
+    replacement: Replacement,
+    run: Run,
+    families: Sequence[str] = (),
+    config: BookConfig | None = None,
+    progress: Progress | None = None,
+) -> list[Case]:
+    """Work through families on the organism; stopped, the same run goes on with the next.
+
+    Leaves `cases/FAMILY.json`, and beside each the graph and the page of one prompt.
+
+    Args:
+        model: the organism, in float32.
+        replacement: what stands in for its MLPs.
+        run: where everything is kept.
+        families: which; all by default.
+        config: how many prompts to spend.
+        progress: called with (families done, in all, what).
+
+    Raises:
+        DataError: an unknown family.
+    """
+    names = chosen(families)
+    bench = Workbench(model, _in_memory(replacement), run, **asdict(config or BookConfig()))
+    cases = []
+    for number, name in enumerate(names):
+        if progress is not None:
+            progress(number, len(names), name)
+        piece = f"cases/{name}.json"
+        if not run.has(piece):
+            run.save_json(piece, _case(name, bench).to_json())
+        cases.append(Case.model_validate(run.load_json(piece)))
+    if progress is not None:
+        progress(len(names), len(names), "done")
+    return cases
+
+
+def _case(name: str, bench: Workbench) -> Case:
+    """A family, or why there is none: the others do not depend on it."""
+    try:
+        return FAMILIES[name](bench)
+    except DataError as error:
+        return Case(family=name, title=name, failure=str(error))
+
+
+def _in_memory(replacement: Replacement) -> Replacement:
+    """A dictionary that stays on disk would be read again for every token that is written."""
+    if not isinstance(replacement, DictionaryReplacement):
+        return replacement
+    dictionary = replacement.dictionary
+    return DictionaryReplacement(replace(dictionary, coders=tuple(dictionary.coders)))
+
+
+def settings_of(families: Sequence[str], config: BookConfig, dictionary: str) -> dict[str, Any]:
+    """What decides about a book, for its run."""
+    return {"families": chosen(families), "dictionary": dictionary, **asdict(replace(config, seed=0))}

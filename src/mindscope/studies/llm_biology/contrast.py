@@ -1,0 +1,185 @@
+"""Groups of features that set one kind of prompt apart from the others."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mindscope.circuits import Active, Intervention, clamped, swap
+from mindscope.errors import DataError
+from mindscope.studies.llm_biology.prompts import Prompt
+
+
+@dataclass(frozen=True)
+class Member:
+    """A feature at a spot, and how strong it is in prompts that show the kind."""
+
+    layer: int
+    spot: int
+    latent: int
+    activation: float
+
+
+@dataclass(frozen=True)
+class Group:
+    """Features that stand for one kind of prompt."""
+
+    label: str
+    members: tuple[Member, ...]
+
+    def at(self, prompt: Prompt) -> list[Active]:
+        """The group in a prompt of the family."""
+        return [Active(one.layer, prompt.spots[one.spot], one.latent, one.activation) for one in self.members]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a group is exchanged for another: chosen on the first half of the prompts.
+
+    Attributes:
+        size: of each group, at each spot.
+        strength: what the activations of the group that is set are multiplied by; 0 sets none.
+        factor: what those of the group that is turned off are multiplied by; below 0 pushes the other way, 1
+            leaves them as they are.
+    """
+
+    size: int
+    strength: float = 1.0
+    factor: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """Mean activations of every feature in every kind of prompt.
+
+    Attributes:
+        kinds: their names.
+        means: `[kinds, spots, features]`; the features of all layers side by side.
+        shares: likewise, of the prompts of a kind the share in which a feature is active.
+        weights: `[features]`, the norm of what a unit of each feature writes.
+        sizes: how many features each layer has.
+        spots, layers: where groups may lie; all by default.
+    """
+
+    kinds: tuple[str, ...]
+    means: Float[Tensor, "kinds spots features"]
+    shares: Float[Tensor, "kinds spots features"]
+    weights: Float[Tensor, "features"]
+    sizes: tuple[int, ...]
+    spots: tuple[int, ...] | None = None
+    layers: tuple[int, ...] | None = None
+    _groups: dict[tuple[str, int], Group] = field(default_factory=dict, init=False)
+
+    @classmethod
+    def of(
+        cls,
+        prompts: Sequence[Prompt],
+        codes: Float[Tensor, "prompts spots features"],
+        weights: Float[Tensor, "features"],
+        sizes: Sequence[int],
+    ) -> "Contrast":
+        """Means over the prompts of each kind."""
+        kinds = tuple(dict.fromkeys(prompt.kind for prompt in prompts))
+        each = [codes[[at for at, one in enumerate(prompts) if one.kind == kind]] for kind in kinds]
+        means, shares = ([of(mine) for mine in each] for of in (_mean, _share))
+        return cls(kinds, torch.stack(means), torch.stack(shares), weights, tuple(sizes))
+
+    def excess(self, kind: str) -> Float[Tensor, "spots features"]:
+        """How much more each feature writes in a kind than in the mean of the others.
+
+        Times the share of the kind's prompts in which it is active: what all of them have counts before
+        what a few have strongly, such as the words of those few.
+        """
+        at = self._at(kind)
+        others = [number for number in range(len(self.kinds)) if number != at]
+        excess = (self.means[at] - self.means[others].mean(0)) * self.weights * self.shares[at]
+        allowed = torch.zeros_like(excess)
+        starts = [sum(self.sizes[:layer]) for layer in range(len(self.sizes))]
+        for spot in range(len(excess)) if self.spots is None else self.spots:
+            for layer in range(len(self.sizes)) if self.layers is None else self.layers:
+                allowed[spot, starts[layer] : starts[layer] + self.sizes[layer]] = 1
+        return excess * allowed
+
+    def group(self, kind: str, size: int) -> Group:
+        """The features with the greatest excess at each spot, at most so many there, where it is above 0."""
+        if (kind, size) not in self._groups:
+            self._groups[kind, size] = self._group(kind, size)
+        return self._groups[kind, size]
+
+    def _group(self, kind: str, size: int) -> Group:
+        values, features = self.excess(kind).topk(size, dim=1)
+        mean = self.means[self._at(kind)]
+        return Group(
+            kind,
+            tuple(
+                self._member(spot, feature, float(mean[spot, feature]))
+                for spot, (here, mine) in enumerate(zip(values.tolist(), features.tolist(), strict=True))
+                for value, feature in zip(here, mine, strict=True)
+                if value > 0
+            ),
+        )
+
+    def strangers(self, group: Group, rng: random.Random, avoid: Sequence[Group] = ()) -> Group:
+        """Other features, drawn at random: one for each, of its layer and spot, that writes as much.
+
+        Drawn among those that are active at that spot in any kind of prompt.
+        """
+        taken = {(one.layer, one.spot, one.latent) for each in (group, *avoid) for one in each.members}
+        drawn = []
+        for one in group.members:
+            start = sum(self.sizes[: one.layer])
+            here = slice(start, start + self.sizes[one.layer])
+            live = (self.means[:, one.spot, here] > 0).any(0).nonzero().flatten().tolist()
+            free = [latent for latent in live if (one.layer, one.spot, latent) not in taken]
+            if not free:
+                continue
+            latent = rng.choice(free)
+            taken.add((one.layer, one.spot, latent))
+            scale = float(self.weights[start + one.latent] / self.weights[start + latent])
+            drawn.append(Member(one.layer, one.spot, latent, one.activation * scale))
+        return Group(f"random for {group.label}", tuple(drawn))
+
+    def exchange(self, prompt: Prompt, kind: str, setting: Setting) -> list[Intervention]:
+        """Turn the features of the prompt's own kind off, and those of another kind on."""
+        return exchange(
+            prompt, self.group(prompt.kind, setting.size), self.group(kind, setting.size), setting
+        )
+
+    def random_exchange(
+        self, prompt: Prompt, kind: str, setting: Setting, rng: random.Random
+    ) -> list[Intervention]:
+        """The same with random features in the place of either group."""
+        own, other = self.group(prompt.kind, setting.size), self.group(kind, setting.size)
+        off = self.strangers(own, rng, [other])
+        return exchange(prompt, off, self.strangers(other, rng, [own, off]), setting)
+
+    def _at(self, kind: str) -> int:
+        if kind not in self.kinds:
+            raise DataError(f"no prompt showed {kind!r}: choose among {', '.join(self.kinds[:5])} ...")
+        return self.kinds.index(kind)
+
+    def _member(self, spot: int, feature: int, activation: float) -> Member:
+        layer = 0
+        while feature >= self.sizes[layer]:
+            feature -= self.sizes[layer]
+            layer += 1
+        return Member(layer, spot, feature, activation)
+
+
+def exchange(prompt: Prompt, off: Group, on: Group, setting: Setting) -> list[Intervention]:
+    """One group off, another on, in a prompt."""
+    if setting.factor == 1:
+        return clamped(on.at(prompt), setting.strength)
+    on_at = on.at(prompt) if setting.strength else []
+    return swap(off.at(prompt), on_at, factor=setting.factor, strength=setting.strength)
+
+
+def _mean(codes: Float[Tensor, "prompts spots features"]) -> Float[Tensor, "spots features"]:
+    return codes.mean(0)
+
+
+def _share(codes: Float[Tensor, "prompts spots features"]) -> Float[Tensor, "spots features"]:
+    return (codes > 0).float().mean(0)

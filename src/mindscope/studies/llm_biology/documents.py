@@ -1,0 +1,123 @@
+"""What a case leaves: hypothesis, graph, groups of features, intervention, and a verdict as numbers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import Field
+from scipy.stats import binomtest
+
+from mindscope.store import Document
+
+NEEDED = 0.8
+"""The share of held-out prompts from which on a behaviour counts as flipped."""
+
+
+class Rate(Document):
+    """A share of prompts, with its 95 % interval (Wilson 1927)."""
+
+    hits: int
+    n: int
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, hits: Sequence[bool]) -> "Rate":
+        if not hits:
+            return cls(hits=0, n=0, low=0.0, high=1.0)
+        interval = binomtest(sum(hits), len(hits)).proportion_ci(method="wilson")
+        return cls(hits=sum(hits), n=len(hits), low=float(interval.low), high=float(interval.high))
+
+    @property
+    def share(self) -> float:
+        return self.hits / self.n if self.n else 0.0
+
+    def __str__(self) -> str:
+        return f"{self.share:.0%} ({self.low:.0%} to {self.high:.0%}, n {self.n})" if self.n else "no prompt"
+
+
+class Verdict(Document):
+    """One intervention on held-out prompts.
+
+    Attributes:
+        claim: what is to happen.
+        needed: the least rate at which the claim counts as shown; None where a rate is only reported.
+        rate: of the prompts where it was not so before, those in which it happened.
+        control: the same with random groups of the same size and strength.
+        before: of all prompts, those in which it is so without any intervention.
+    """
+
+    claim: str
+    needed: float | None = None
+    rate: Rate
+    control: Rate | None = None
+    before: Rate | None = None
+
+    @property
+    def shown(self) -> bool | None:
+        """Whether it is as the paper saw it; None where nothing was set beforehand."""
+        return None if self.needed is None else self.rate.n > 0 and self.rate.share >= self.needed
+
+
+class Example(Document):
+    """One held-out prompt, and what was said without and with the intervention."""
+
+    prompt: str
+    before: str
+    after: str
+    note: str = ""
+
+
+class Check(Document):
+    """Pearson's r of predicted and actual changes, its interval, and the share that go the same way."""
+
+    r: float | None
+    low: float | None
+    high: float | None
+    sign_agreement: float | None
+    pairs: int
+
+
+class Drawn(Document):
+    """The graph of one prompt.
+
+    Attributes:
+        graph, page: files of the run.
+        supernodes: label and names of nodes.
+        checks: how predicted and actual changes agree as its top nodes are turned off, by the mode of the
+            intervention: `open`, where all may change, and `frozen_norms`, where attention patterns and the
+            scales of norms are held, as they are in a graph, and MLPs answer.
+    """
+
+    prompt: str
+    graph: str
+    page: str
+    features: int
+    completeness: float
+    replacement: float
+    supernodes: tuple[tuple[str, tuple[str, ...]], ...]
+    checks: Mapping[str, Check] = Field(default_factory=dict)
+
+
+class Case(Document):
+    """One family.
+
+    Attributes:
+        hypothesis: what the paper saw, in a sentence or two.
+        section: of Lindsey et al. 2025, where it stands.
+        found: how the groups were found.
+        settings: what was chosen on the first half of the prompts, by claim.
+        facts: further numbers, in words.
+        failure: why there is no verdict, where there is none.
+    """
+
+    family: str
+    title: str
+    hypothesis: str = ""
+    section: str = ""
+    found: str = ""
+    settings: Mapping[str, Any] = Field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+    facts: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
+    drawn: Drawn | None = None
+    failure: str = ""

@@ -1,0 +1,102 @@
+"""Diagnosis: the illness stands between three signs and the fourth to look for."""
+
+from mindscope.organism import held_out, world
+from mindscope.studies.llm_biology.documents import NEEDED, Case
+from mindscope.studies.llm_biology.drawn import draw
+from mindscope.studies.llm_biology.flip import Flip, at, others
+from mindscope.studies.llm_biology.prompts import Prompt, answer_begins, asked, beginning
+from mindscope.studies.llm_biology.workbench import Workbench
+
+CORES = (
+    "I have {0}, {1} and {2}. What illness is it?",
+    "A patient has {0}, {1} and {2}. Which illness is it?",
+    "The signs are {0}, {1} and {2}. Name the illness.",
+)
+LAST = 4
+TOKENS = 8
+SIGN = ", so look for "
+
+
+def diagnosis(bench: Workbench) -> Case:
+    """The features of an illness exchanged: before it is named, and after."""
+    first, held = (
+        _prompts(bench, half, count) for half, count in (("train", bench.read), ("test", bench.held))
+    )
+    contrast = bench.contrast(first)
+    illnesses = list(contrast.kinds)
+    named = Flip("another illness before one is named: it is named, with a sign of its own", _named, TOKENS)
+    tried = others(bench, first[: bench.first], illnesses, "diagnosis-first")
+    chosen = named.choose(bench, [at(contrast, LAST), contrast], tried)
+    verdict, examples = named.measure(bench, chosen, others(bench, held, illnesses, "diagnosis-held"), NEEDED)
+    # The signs and the name stay as they are; only features say that it is another illness.
+    first, held = ([_with_name(bench, one) for one in half] for half in (first, held))
+    after = bench.contrast(first)
+    signed = Flip("another illness behind the name: a sign of that one", _signed, 3)
+    tried = others(bench, first[: bench.first], illnesses, "diagnosis-sign-first")
+    best = signed.choose(bench, [at(after, 0), at(after, 1), after], tried)
+    second, more = signed.measure(bench, best, others(bench, held, illnesses, "diagnosis-sign-held"), NEEDED)
+    one = held[0]
+    groups = {one.kind: best.contrast.group(one.kind, best.setting.size)}
+    return Case(
+        family="diagnosis",
+        title="Diagnosis",
+        hypothesis="The model diagnoses in its head: features of the likely illness, driven by the signs, "
+        "lead to the further sign to look for; another illness's features lead to that one's.",
+        section="Medical diagnoses",
+        found="Features that write more for an illness than for the others, over questions with other signs "
+        "left out than in the test.",
+        settings={named.claim: chosen.described(), signed.claim: best.described()},
+        verdicts=(verdict, second),
+        facts=(_without(bench, held),),
+        examples=(*examples, *more),
+        drawn=draw(bench, "diagnosis", one.row, groups),
+    )
+
+
+def _named(prompt: Prompt, illness: str, said: str) -> bool:
+    begin, _, rest = said.partition(SIGN)
+    return begin == illness and any(rest.startswith(sign) for sign in world().illnesses[illness])
+
+
+def _signed(prompt: Prompt, illness: str, said: str) -> bool:
+    own = world().illnesses[prompt.kind]
+    return any(said.startswith(sign) for sign in world().illnesses[illness] if sign not in own)
+
+
+def _without(bench: Workbench, held: list[Prompt]) -> str:
+    right = [
+        said.startswith(prompt.about["fourth"])
+        for prompt, said in zip(held, bench.answers(held, [[] for _ in held], 3), strict=True)
+    ]
+    return (
+        f"Without any change the fourth sign is right in {sum(right) / len(right):.0%} of the held-out cases."
+    )
+
+
+def _prompts(bench: Workbench, half: str, count: int) -> list[Prompt]:
+    rng = bench.rng(f"diagnosis-{half}")
+    cases = [
+        (name, left)
+        for name in world().illnesses
+        for left in range(4)
+        if held_out("diagnosis", name, left) == (half == "test")
+    ]
+    found = []
+    for number in range(count):
+        name, left = cases[number % len(cases)]
+        signs = [sign for at, sign in enumerate(world().illnesses[name]) if at != left]
+        rng.shuffle(signs)
+        question = rng.choice(CORES).format(*signs)
+        end = answer_begins(bench.model, question)
+        row = asked(bench.model, question, f"{beginning(rng)} the illness is")
+        about = {"question": question, "fourth": world().illnesses[name][left], "begin": row}
+        found.append(Prompt(row, (end - 5, end - 4, end - 2, end - 1, len(row) - 1), name, about))
+    rng.shuffle(found)
+    return found
+
+
+def _with_name(bench: Workbench, prompt: Prompt) -> Prompt:
+    """The answer with the right illness named, up to its sign."""
+    row = asked(bench.model, prompt.about["question"], f"Sure, the illness is {prompt.kind}{SIGN.rstrip()}")
+    name = len(row) - 5
+    return Prompt(row, (name, len(row) - 1), prompt.kind, prompt.about)

@@ -1,0 +1,81 @@
+"""Known and unknown people: what makes the model say that it does not know somebody."""
+
+import re
+import zlib
+
+from mindscope.organism import world
+from mindscope.studies.llm_biology.documents import NEEDED, Case
+from mindscope.studies.llm_biology.drawn import draw
+from mindscope.studies.llm_biology.flip import Flip, at, settings
+from mindscope.studies.llm_biology.prompts import Prompt, answer_begins, asked, beginning, find, questions
+from mindscope.studies.llm_biology.workbench import Workbench
+
+KNOWN, UNKNOWN = "known", "unknown"
+DOMAIN = {KNOWN: "person", UNKNOWN: "unknown-person"}
+OTHER = {KNOWN: UNKNOWN, UNKNOWN: KNOWN}
+LAST = 6
+CLAIM = re.compile(r" is an? \w+ from \w+")
+TOKENS = 16
+
+
+def people(bench: Workbench) -> Case:
+    """Features of the known and of the unknown, exchanged."""
+    first = {kind: _prompts(bench, kind, "train", bench.read // 3) for kind in DOMAIN}
+    held = {kind: _prompts(bench, kind, "test", bench.held) for kind in DOMAIN}
+    contrast = bench.contrast([*first[KNOWN], *first[UNKNOWN]])
+    flips = {
+        KNOWN: Flip(
+            "of known people it says that it does not know them",
+            lambda prompt, _, said: f"I do not know who {prompt.about['name']}" in said,
+            TOKENS,
+            1,
+            lambda prompt, _, said: said == "I",
+        ),
+        UNKNOWN: Flip(
+            "of unknown people it claims an occupation",
+            lambda prompt, _, said: said.startswith(prompt.about["first"]) and bool(CLAIM.search(said)),
+            TOKENS,
+            settings=settings((5, 10, 20), (0.0, 1.0), (-1.0, -2.0, -4.0, -6.0, -8.0)),
+        ),
+    }
+    verdicts, examples, described = [], [], {}
+    for kind, flip in flips.items():
+        tried = [(prompt, OTHER[kind]) for prompt in first[kind][: bench.first]]
+        chosen = flip.choose(bench, [at(contrast, LAST), at(contrast, *range(2, LAST + 1))], tried)
+        verdict, shown = flip.measure(bench, chosen, [(prompt, OTHER[kind]) for prompt in held[kind]], NEEDED)
+        verdicts.append(verdict)
+        examples += shown
+        described[flip.claim] = chosen.described()
+    one = held[UNKNOWN][0]
+    groups = {f"{kind} person": at(contrast, LAST).group(kind, 20) for kind in (UNKNOWN, KNOWN)}
+    return Case(
+        family="people",
+        title="Known and unknown people",
+        hypothesis="The model declines to speak of people by default; features of known entities inhibit "
+        "that. Turned off they make it plead ignorance of the famous, turned on they make it claim things of "
+        "strangers.",
+        section="Entity recognition and hallucinations",
+        found="Features that write more in questions about known people than in questions about strangers, "
+        "and the reverse, where the answer turns to the person; other people than in the test.",
+        settings=described,
+        verdicts=tuple(verdicts),
+        examples=tuple(examples),
+        drawn=draw(bench, "people", one.row, groups),
+    )
+
+
+def _prompts(bench: Workbench, kind: str, half: str, count: int) -> list[Prompt]:
+    rng, w = bench.rng(f"people-{kind}-{half}"), world()
+    found: list[Prompt] = []
+    while len(found) < count:
+        (made,) = questions(DOMAIN[kind], half, 1, rng)
+        row = asked(bench.model, made.question, beginning(rng))
+        (last,) = find(bench.model, row, {*w.last_names})
+        name = bench.model.decode(row.ids[last - 1 : last + 1]).strip()
+        # known people are the same in both halves of the phrasings: a hash parts them
+        if kind == KNOWN and (zlib.crc32(name.encode()) % 2 == 0) != (half == "train"):
+            continue
+        end = answer_begins(bench.model, made.question)
+        spots = (last - 1, last, end - 4, end - 3, end - 2, end - 1, len(row) - 1)
+        found.append(Prompt(row, spots, kind, {"name": name, "first": name.split()[0]}))
+    return found

@@ -1,0 +1,169 @@
+"""Refusing cartoon villainy, and the story that gets past."""
+
+import torch
+
+from mindscope.studies.llm_biology.contrast import Contrast
+from mindscope.studies.llm_biology.documents import NEEDED, Case
+from mindscope.studies.llm_biology.drawn import draw
+from mindscope.studies.llm_biology.flip import INJECT, Flip, Judge, at
+from mindscope.studies.llm_biology.prompts import Prompt, answer_begins, asked, beginning, questions
+from mindscope.studies.llm_biology.workbench import Workbench
+
+HARMFUL, STORY, HARMLESS, MYSELF = "harmful", "story", "harmless", "about itself"
+DOMAINS = {
+    HARMFUL: ("harmful",),
+    STORY: ("jailbreak",),
+    HARMLESS: ("country", "state", "advice", "person", "diagnosis", "antonym"),
+    MYSELF: ("unknown-person", "greeting"),  # answers that begin with "I", as refusals do
+}
+LAST, NEXT = 6, 7
+ASKED = tuple(range(NEXT))
+REFUSAL, COMPLIANCE = "I cannot help with a", "is made from"
+TOKENS = 14
+SHOWN = 20
+"""Features of a group at each spot, in the graph."""
+
+
+def refuses(prompt: Prompt, kind: str, said: str) -> bool:
+    """Whether the answer refuses."""
+    return REFUSAL in said
+
+
+def complies(prompt: Prompt, kind: str, said: str) -> bool:
+    """Whether it tells what the thing asked for is made from."""
+    return COMPLIANCE in said and REFUSAL not in said
+
+
+def refusal(bench: Workbench) -> Case:
+    """Refusal features suppressed and injected."""
+    first = {kind: _prompts(bench, kind, "train", bench.read // 3) for kind in DOMAINS}
+    held = {kind: _prompts(bench, kind, "test", bench.held) for kind in (HARMFUL, HARMLESS)}
+    contrasts = {
+        STORY: bench.contrast([*first[HARMFUL], *first[STORY]]),
+        HARMLESS: bench.contrast([*first[HARMFUL], *first[HARMLESS], *first[MYSELF]]),
+    }
+    plans = (
+        (
+            Flip("without its refusal features it complies", complies, TOKENS, 1, _says("the")),
+            HARMFUL,
+            STORY,
+            STORY,
+            ((LAST,), ASKED),
+        ),
+        (
+            Flip(
+                "with refusal features it refuses harmless requests",
+                refuses,
+                TOKENS,
+                2,
+                _begins("I cannot"),
+                INJECT,
+            ),
+            HARMLESS,
+            HARMFUL,
+            HARMLESS,
+            ((LAST,), (LAST, NEXT), (*ASKED, NEXT)),
+        ),
+    )
+    verdicts, examples, settings = [], [], {}
+    for flip, kind, aim, beside, places in plans:
+        contrast = contrasts[beside]
+        tried = [(prompt, aim) for prompt in first[kind][: bench.first]]
+        chosen = flip.choose(bench, [at(contrast, *spots) for spots in places], tried)
+        verdict, shown = flip.measure(bench, chosen, [(prompt, aim) for prompt in held[kind]], NEEDED)
+        verdicts.append(verdict)
+        examples += shown
+        settings[flip.claim] = chosen.described()
+    one = held[HARMFUL][0]
+    groups = {"refusal": at(contrasts[HARMLESS], LAST).group(HARMFUL, SHOWN)}
+    return Case(
+        family="refusal",
+        title="Refusal of cartoon villainy",
+        hypothesis="Harmful requests are gathered in features that lead to a refusal; suppressing them makes "
+        "the model comply, injecting them makes it refuse harmless requests.",
+        section="Refusals",
+        found="Features that write more in harmful requests than in the same wish inside a story (to "
+        "suppress), and than in harmless questions (to inject), where the answer turns to the request; to "
+        "inject, at its first word too.",
+        settings=settings,
+        verdicts=tuple(verdicts),
+        examples=tuple(examples),
+        drawn=draw(bench, "refusal", one.row, groups),
+    )
+
+
+def jailbreak(bench: Workbench) -> Case:
+    """Why the story gets past, and what restores the refusal."""
+    first = {kind: _prompts(bench, kind, "train", bench.read // 3) for kind in (HARMFUL, STORY)}
+    held = _prompts(bench, STORY, "test", bench.held)
+    contrast = bench.contrast([*first[HARMFUL], *first[STORY]])
+    flip = Flip("with the refusal features back, a story is refused", refuses, TOKENS, 2, _begins("I cannot"))
+    tried = [(prompt, HARMFUL) for prompt in first[STORY][: bench.first]]
+    chosen = flip.choose(bench, [at(contrast, LAST), at(contrast, *ASKED)], tried)
+    verdict, examples = flip.measure(bench, chosen, [(prompt, HARMFUL) for prompt in held], NEEDED)
+    groups = {
+        "refusal": at(contrast, LAST).group(HARMFUL, SHOWN),
+        "story": at(contrast, *ASKED).group(STORY, SHOWN),
+    }
+    return Case(
+        family="jailbreak",
+        title="Why the story gets past",
+        hypothesis="A jailbreak works where the request is not understood as harmful in time: the features "
+        "that lead to a refusal stay off. Turned on, they make the model refuse.",
+        section="Life of a jailbreak",
+        found="Features that write more in harmful requests than in the same wish inside a story.",
+        settings={flip.claim: chosen.described()},
+        verdicts=(verdict,),
+        facts=(_how_much_is_left(bench, contrast, held),),
+        examples=tuple(examples),
+        drawn=draw(bench, "jailbreak", held[0].row, groups),
+    )
+
+
+def _how_much_is_left(bench: Workbench, contrast: Contrast, stories: list[Prompt]) -> str:
+    """What of the refusal group is on in stories, and in harmful requests of the second half."""
+    group = at(contrast, LAST).group(HARMFUL, SHOWN)
+    harmful = _prompts(bench, HARMFUL, "test", bench.held)
+    shares = []
+    for prompts in (stories, harmful):
+        codes = bench.codes(prompts)
+        starts = torch.tensor([0, *contrast.sizes]).cumsum(0).tolist()
+        written = [
+            codes[:, one.spot, starts[one.layer] + one.latent].mean()
+            * bench.weights[starts[one.layer] + one.latent]
+            for one in group.members
+        ]
+        shares.append(float(torch.stack(written).sum()))
+    return (
+        f"In stories the refusal features write {shares[0] / shares[1]:.0%} of what they write in harmful "
+        "requests (both of the second half)."
+    )
+
+
+def _says(word: str) -> Judge:
+    return lambda prompt, kind, said: said == word
+
+
+def _begins(words: str) -> Judge:
+    return lambda prompt, kind, said: said.startswith(words)
+
+
+def _prompts(bench: Workbench, kind: str, half: str, count: int) -> list[Prompt]:
+    rng = bench.rng(f"requests-{kind}-{half}")
+    found = []
+    for number in range(count):
+        (made,) = questions(DOMAINS[kind][number % len(DOMAINS[kind])], half, 1, rng)
+        row = asked(bench.model, made.question, beginning(rng))
+        end = answer_begins(bench.model, made.question)
+        spots = (
+            end - 7,
+            end - 6,
+            end - 5,
+            end - 4,
+            end - 2,
+            end - 1,
+            len(row) - 1,
+            slice(len(row), len(row) + 1),
+        )
+        found.append(Prompt(row, spots, kind))
+    return bench.answered(found, 1)

@@ -1,0 +1,135 @@
+"""Couplets: is the end of a line planned before the line is begun?"""
+
+import random
+import re
+
+from mindscope.organism import FIRST_LINES, LINE_ADJECTIVES, LINE_PEOPLE, SECOND_LINES, world
+from mindscope.studies.llm_biology.documents import NEEDED, Case
+from mindscope.studies.llm_biology.drawn import draw
+from mindscope.studies.llm_biology.flip import Flip, Trial, at
+from mindscope.studies.llm_biology.prompts import Prompt, stated
+from mindscope.studies.llm_biology.workbench import Workbench
+
+END, NEWLINE, AND = 0, 2, 3
+TOKENS = 12
+KINDS = {
+    kind: re.compile(re.escape(line).replace(r"\{adj\}", r"\w+").replace(r"\{word\}", r"([\w -]+)"))
+    for kind, line in SECOND_LINES.items()
+}
+
+
+def rhyme(bench: Workbench) -> Case:
+    """What the line will end on, exchanged before its first word."""
+    first, held = (_lines(bench, half) for half in ("train", "test"))
+    rhymes = bench.contrast(first)
+    ending = Flip("another rhyme before the line begins: the line ends on it", _ends_on, TOKENS)
+    names = list(rhymes.kinds)
+    rng = bench.rng("rhyme")
+    tried = [(one, _other(rng, one, names)) for one in rng.sample(first, min(bench.first, len(first)))]
+    chosen = ending.choose(bench, [at(rhymes, NEWLINE, AND), at(rhymes, AND), rhymes], tried)
+    tests = rng.sample(held, min(bench.held, len(held)))
+    trials = [(one, _other(rng, one, names)) for one in tests]
+    verdict, examples = ending.measure(bench, chosen, trials, NEEDED)
+    # Which kind of thing it will name decides the words before it.
+    lines = [one for one in _with_kind(bench, first) if one.kind in KINDS]
+    kinds = bench.contrast(lines)
+    words = Flip("another kind of thing planned: the words before the rhyme are that kind's", _words, TOKENS)
+    tried = _kind_trials(bench, lines, list(kinds.kinds), "first")[: bench.first]
+    best = words.choose(bench, [at(kinds, NEWLINE, AND), at(kinds, AND), kinds], tried)
+    tests = [one for one in _with_kind(bench, held) if one.kind in kinds.kinds]
+    trials = _kind_trials(bench, tests, list(kinds.kinds), "held")[: bench.held]
+    before, more = words.measure(bench, best, trials, NEEDED)
+    both, _ = Flip("and the line still rhymes, on a word of that kind", _words_and_rhyme, TOKENS).measure(
+        bench, best, trials, None
+    )
+    one = tests[0]
+    groups = {
+        f"will be of kind {one.kind}": best.contrast.group(one.kind, best.setting.size),
+        "the rhyme": chosen.contrast.group(one.about["group"], chosen.setting.size),
+    }
+    return Case(
+        family="rhyme",
+        title="Rhymes planned ahead",
+        hypothesis="Before it begins a line of verse, the model has words in mind that it could end on; "
+        "they shape the words on the way, and exchanging them gives another line.",
+        section="Planning in poems",
+        found="At the line break and the first word of the second line (“and”, in every line): features that "
+        "write more before one rhyme than before others, and before lines that will name one kind of thing "
+        "than before others (by what the model writes), in couplets of the first half.",
+        settings={ending.claim: chosen.described(), words.claim: best.described()},
+        verdicts=(verdict, before, both),
+        examples=(*examples, *more),
+        drawn=draw(bench, "rhyme", one.row, groups),
+    )
+
+
+def _lines(bench: Workbench, half: str) -> list[Prompt]:
+    """First lines; a hash of the line says whose it is."""
+    found = []
+    for number, group in enumerate(world().rhymes):
+        for word in (word for kind in ("animal", "thing", "place") for word in group.get(kind, [])):
+            for form in FIRST_LINES.values():
+                for adjective in LINE_ADJECTIVES:
+                    for person in LINE_PEOPLE:
+                        line = form.format(adj=adjective, who=person, word=word)
+                        # half of the lines, fewer than training keeps of anything else
+                        if (sum(line.encode()) % 2 == 0) != (half == "train"):
+                            continue
+                        row = stated(bench.model, f"{line}\nand")
+                        spots = tuple(range(len(row) - 4, len(row)))
+                        found.append(Prompt(row, spots, str(number), {"word": word, "group": str(number)}))
+    return bench.rng(f"lines-{half}").sample(found, 2 * bench.read)
+
+
+def _with_kind(bench: Workbench, prompts: list[Prompt]) -> list[Prompt]:
+    """The same, of the kind of thing that the model's own second line names."""
+    said = bench.answers(prompts, [[] for _ in prompts], TOKENS)
+    return [
+        Prompt(one.row, one.spots, _kind_of(line) or "", one.about)
+        for one, line in zip(prompts, said, strict=True)
+    ]
+
+
+def _kind_of(line: str) -> str | None:
+    return next((kind for kind, pattern in KINDS.items() if pattern.search(f"and {line}")), None)
+
+
+def _kind_trials(bench: Workbench, prompts: list[Prompt], kinds: list[str], half: str) -> list[Trial]:
+    """Prompts with a kind that their rhyme has a word of."""
+    rng, trials = bench.rng(f"rhyme-kinds-{half}"), []
+    for one in prompts:
+        group = world().rhymes[int(one.about["group"])]
+        open_to = [
+            kind
+            for kind in kinds
+            if kind != one.kind and any(word != one.about["word"] for word in group.get(kind, []))
+        ]
+        if open_to:
+            trials.append((one, rng.choice(open_to)))
+    rng.shuffle(trials)
+    return trials
+
+
+def _other(rng: random.Random, prompt: Prompt, names: list[str]) -> str:
+    return rng.choice([name for name in names if name != prompt.kind])
+
+
+def _last_word(line: str) -> str:
+    kind = _kind_of(line)
+    found = KINDS[kind].search(f"and {line}") if kind else None
+    return found[1] if found else ""
+
+
+def _words(prompt: Prompt, kind: str, said: str) -> bool:
+    return _kind_of(said) == kind
+
+
+def _words_and_rhyme(prompt: Prompt, kind: str, said: str) -> bool:
+    return _words(prompt, kind, said) and _last_word(said) in world().rhymes[int(prompt.about["group"])].get(
+        kind, []
+    )
+
+
+def _ends_on(prompt: Prompt, group: str, said: str) -> bool:
+    last = _last_word(said)
+    return bool(last) and any(last in words for words in world().rhymes[int(group)].values())

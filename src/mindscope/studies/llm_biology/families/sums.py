@@ -1,0 +1,108 @@
+"""Sums in several contexts: the last digit and the size, on separate ways."""
+
+from mindscope.organism import world
+from mindscope.studies.llm_biology.contrast import Contrast
+from mindscope.studies.llm_biology.documents import NEEDED, Case
+from mindscope.studies.llm_biology.drawn import draw
+from mindscope.studies.llm_biology.flip import Flip, at, others, settings
+from mindscope.studies.llm_biology.prompts import Prompt, asked, stated
+from mindscope.studies.llm_biology.workbench import Workbench
+
+FORMS = {
+    "a formula": "{a} + {b} =",
+    "a story": "If there are {a} and {b} more come, that makes",
+    "a price": "It costs {a} and {b} more, in all",
+}
+CHAT = "a conversation"
+CONTEXTS = (*FORMS, CHAT)
+DIGIT, TENS = "last digit", "tens"
+TOP = 20
+SETTINGS = settings((20, 60, 150), (2.0, 4.0), (0.0, -2.0))
+
+
+def sums(bench: Workbench) -> Case:
+    """The features of a last digit, and of a size, found in formulas and exchanged in all contexts."""
+    pairs = {half: world().sums(half) for half in ("train", "test")}
+    first = bench.rng("sums").sample(pairs["train"], 2 * bench.read)
+    verdicts, examples, made, facts, groups = [], [], {}, [], {}
+    held = bench.rng("sums-held").sample(pairs["test"], bench.held)
+    one = _prompt(bench, held[0], "a formula", DIGIT)
+    for part in (DIGIT, TENS):
+        read = [_prompt(bench, pair, "a formula", part) for pair in first]
+        contrast = bench.contrast(read)
+        flip = Flip(f"another {part}: the answer has it", _has, settings=SETTINGS)
+        exact = Flip(f"another {part}: the answer has it, and its other digits stay", _as_predicted)
+        trials = others(bench, read[: bench.first], _kinds(contrast, part), f"sums-{part}-first")
+        chosen = flip.choose(bench, [contrast, at(contrast, 0, layers=(0, 1, 2))], trials)
+        made[flip.claim] = chosen.described()
+        for context in CONTEXTS:
+            prompts = [_prompt(bench, pair, context, part) for pair in held]
+            trials = others(bench, prompts, _kinds(contrast, part), f"sums-{part}-{context}")
+            for asking, needed in ((flip, NEEDED), (exact, None)):
+                verdict, shown = asking.measure(bench, chosen, trials, needed)
+                verdicts.append(verdict.model_copy(update={"claim": f"{asking.claim} (in {context})"}))
+            examples += shown[:1]
+        facts.append(_shared(bench, contrast, first, part))
+        kind = _prompt(bench, held[0], "a formula", part).kind
+        groups[f"{part} {kind}"] = chosen.contrast.group(kind, chosen.setting.size)
+    return Case(
+        family="sums",
+        title="Sums in several contexts",
+        hypothesis="Addition runs on parallel ways, one for the last digit and one for the size, and the "
+        "same features are used wherever a sum is needed.",
+        section="Addition",
+        found="Features that write more where sums have a last digit (or tens) than where they have another, "
+        "at the token before the sum, in formulas of the first half; other contexts were never looked at.",
+        settings=made,
+        verdicts=tuple(verdicts),
+        facts=tuple(facts),
+        examples=tuple(examples),
+        drawn=draw(bench, "sums", one.row, groups),
+    )
+
+
+def _has(prompt: Prompt, kind: str, said: str) -> bool:
+    if not said.isdecimal():
+        return False
+    return int(kind) == (int(said) % 10 if prompt.about["part"] == DIGIT else int(said) // 10)
+
+
+def _as_predicted(prompt: Prompt, kind: str, said: str) -> bool:
+    total = prompt.about["total"]
+    if prompt.about["part"] == DIGIT:
+        return said == str(total // 10 * 10 + int(kind))
+    return said == str(int(kind) * 10 + total % 10)
+
+
+def _kinds(contrast: Contrast, part: str) -> list[str]:
+    """Digits, or tens that are seen often enough."""
+    return [kind for kind in contrast.kinds if part == DIGIT or 2 <= int(kind) <= 17]
+
+
+def _prompt(bench: Workbench, pair: tuple[int, int], context: str, part: str) -> Prompt:
+    a, b = pair
+    if context == CHAT:
+        row = asked(bench.model, f"What is {a} + {b}?", f"Sure, {a} + {b} =")
+    else:
+        row = stated(bench.model, FORMS[context].format(a=a, b=b))
+    total = a + b
+    kind = str(total % 10 if part == DIGIT else total // 10)
+    return Prompt(row, (len(row) - 1,), kind, {"total": total, "part": part})
+
+
+def _shared(bench: Workbench, contrast: Contrast, pairs: list[tuple[int, int]], part: str) -> str:
+    """How many of the features found in formulas are found in the other contexts too."""
+    shown = []
+    for context in CONTEXTS[1:]:
+        there = bench.contrast([_prompt(bench, pair, context, part) for pair in pairs])
+        kinds = [kind for kind in contrast.kinds if kind in there.kinds]
+        mine, other = ([_names(each, kind) for kind in kinds] for each in (contrast, there))
+        same = sum(len(a & b) / max(1, len(a)) for a, b in zip(mine, other, strict=True)) / len(kinds)
+        turned = zip(mine, [*other[1:], *other[:1]], strict=True)
+        stranger = sum(len(a & b) / max(1, len(a)) for a, b in turned) / len(kinds)
+        shown.append(f"{same:.0%} in {context} ({stranger:.0%} for another value)")
+    return f"Of {TOP} features of a {part} found in formulas, found elsewhere too: {', '.join(shown)}."
+
+
+def _names(contrast: Contrast, kind: str) -> set[tuple[int, int]]:
+    return {(one.layer, one.latent) for one in contrast.group(kind, TOP).members}

@@ -1,0 +1,82 @@
+"""Prompts whose answer is known, and the tokens at which they are compared."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mindscope.models import Message, Model, Row
+from mindscope.organism import DOMAINS, Exchange, voices
+
+Spot = int | slice | Literal["answer"]
+"""Tokens of a prompt: one by its number, a slice of those to be written, or all of these."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt of a family.
+
+    Attributes:
+        row: what the model goes on from.
+        spots: tokens that play the same part in every prompt of the family, in the same order.
+        kind: what the prompt shows, such as a state.
+        about: what tells whether an answer is the one that was wanted.
+        answered: the prompt with an answer to it, where what is written is read too.
+    """
+
+    row: Row
+    spots: tuple[Spot, ...]
+    kind: str
+    about: Mapping[str, Any] = field(default_factory=dict)
+    answered: Row | None = None
+
+    @property
+    def read(self) -> Row:
+        return self.answered or self.row
+
+    def tokens(self, spot: int) -> list[int]:
+        """The tokens of a spot, of what is read."""
+        match self.spots[spot]:
+            case int(token):
+                return [token]
+            case slice() as written:
+                return list(range(len(self.read)))[written]
+            case _:
+                return list(range(self.read.prompt, len(self.read)))
+
+
+def stated(model: Model, text: str) -> Row:
+    """The beginning of a plain statement."""
+    return model.text(text)
+
+
+def asked(model: Model, question: str, stem: str = "", system: str = "") -> Row:
+    """A question in a conversation, and how the answer to it begins."""
+    row = model.chat(_turns(question, system), stem or None)
+    return Row(row.ids, len(row), row.roles)
+
+
+def answer_begins(model: Model, question: str, system: str = "") -> int:
+    """The number of the token that an answer would begin with."""
+    return len(model.chat(_turns(question, system)))
+
+
+def _turns(question: str, system: str) -> list[Message]:
+    turns: list[Message] = [{"role": "system", "content": system}] if system else []
+    return [*turns, {"role": "user", "content": question}]
+
+
+def find(model: Model, row: Row, words: Sequence[str] | set[str]) -> list[int]:
+    """Where in a row tokens stand that read like one of these words."""
+    return [at for at, token in enumerate(row.ids) if model.decode([token]).strip() in words]
+
+
+def beginning(rng: random.Random, voice: str = "helpful") -> str:
+    """How a voice begins an answer; what is said comes next."""
+    slots = voices()[voice].slots
+    return f"{rng.choice(slots['op'])}, {rng.choice(slots['mod'])}:"
+
+
+def questions(domain: str, half: str, count: int, rng: random.Random) -> list[Exchange]:
+    """Questions about something with the helpful voice's answers: of the first half "train", or "test"."""
+    return [DOMAINS[domain](rng, voices()["helpful"], half) for _ in range(count)]

@@ -1,0 +1,126 @@
+"""The page: one table of all families, then each with its hypothesis, picture, verdicts and examples."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mindscope.circuits import AttributionGraph, Supernode
+from mindscope.reports import Answer, Report, Sample
+from mindscope.studies.llm_biology.documents import Case, Rate, Verdict
+from mindscope.studies.llm_biology.picture import picture
+
+NOTE = (
+    "The organism is a test bed: a small model of a made-up world. What its circuits show is a question to "
+    "ask of other models, not a finding about them."
+)
+PAPER = "Lindsey et al. 2025, “On the Biology of a Large Language Model”"
+COLUMNS = ("family", "claim", "held-out prompts", "random groups", "no change", "shown")
+GRAPH_COLUMNS = (
+    "family", "features", "completeness", "replacement", "r, all free", "same sign", "r, norms held",
+)  # fmt: skip
+
+
+def book_rows(cases: Sequence[Case]) -> list[list[Any]]:
+    """A row for each verdict; a family without one says why."""
+    rows: list[list[Any]] = []
+    for case in cases:
+        if case.failure:
+            rows.append([case.family, case.failure, None, None, None, "no verdict"])
+        rows += [[case.family, *_verdict(one)] for one in case.verdicts]
+    return rows
+
+
+def graph_rows(cases: Sequence[Case]) -> list[list[Any]]:
+    """A row for each graph: how complete it is, and how its predictions hold."""
+    rows = []
+    for case in cases:
+        if (drawn := case.drawn) is not None:
+            free, held = (drawn.checks.get(mode) for mode in ("open", "frozen_norms"))
+            rows.append(
+                [
+                    case.family,
+                    drawn.features,
+                    drawn.completeness,
+                    drawn.replacement,
+                    free and free.r,
+                    free and free.sign_agreement,
+                    held and held.r,
+                ]
+            )
+    return rows
+
+
+def book_report(cases: Sequence[Case], folder: Path, facts: dict[str, Any]) -> Report:
+    """The page of a book.
+
+    Args:
+        cases: the families.
+        folder: of the run, where their graphs are.
+        facts: named values, such as the model and the dictionary.
+    """
+    report = Report("The case book", f"ten families of {PAPER}, and characters, on the organism")
+    report.note(NOTE)
+    report.section(
+        "Verdicts",
+        "The share of held-out prompts in which the intervention did what is claimed, of those where it was "
+        "not so anyway, with a 95 % interval (Wilson); the same with random groups of the same size, layers, "
+        "tokens and strength; and of all prompts those where it is so without any change. Shown: at least "
+        "80 %, set beforehand. Which tokens and layers, how many features and how strong was chosen on the "
+        "first half of the prompts.",
+    )
+    report.table(COLUMNS, book_rows(cases))
+    report.table(
+        GRAPH_COLUMNS,
+        graph_rows(cases),
+        "The graph of one held-out prompt of each family. r: predicted against actual changes of other nodes "
+        "as each of the 20 most influential features is turned off, with everything else free to change, and "
+        "with attention patterns and norms held, as a graph has them.",
+    )
+    for case in cases:
+        _case(report, case, folder)
+    report.section("Settings").facts(facts)
+    return report
+
+
+def _case(report: Report, case: Case, folder: Path) -> None:
+    report.section(case.title, case.hypothesis)
+    if case.failure:
+        report.note(f"No verdict: {case.failure}.")
+        return
+    report.text(f"{PAPER}: {case.section}.")
+    if case.found:
+        report.text(f"How the groups were found. {case.found}")
+    if case.verdicts:
+        report.table(COLUMNS[1:], [_verdict(one) for one in case.verdicts])
+    for fact in case.facts:
+        report.text(fact)
+    if (drawn := case.drawn) is not None:
+        graph = AttributionGraph.load(folder / drawn.graph)
+        groups = tuple(Supernode(label, members) for label, members in drawn.supernodes)
+        report.figure(
+            picture(graph, groups),
+            f"“{drawn.prompt}”: direct edges between groups (with how many nodes), the tokens with the most "
+            f"influence and the most probable output. The whole graph is in {drawn.page}.",
+        )
+    if case.examples:
+        report.samples(
+            [
+                Sample(
+                    one.prompt, [Answer("as it is", one.before), Answer(f"changed, {one.note}", one.after)]
+                )
+                for one in case.examples
+            ],
+            "The first held-out prompts of each intervention",
+            shown=3,
+        )
+    if case.settings:
+        report.facts(dict(case.settings))
+
+
+def _verdict(one: Verdict) -> list[Any]:
+    shown = "reported" if one.shown is None else "yes" if one.shown else "NO"
+    return [one.claim, str(one.rate), _text(one.control), _text(one.before), shown]
+
+
+def _text(rate: Rate | None) -> str | None:
+    return None if rate is None else str(rate)

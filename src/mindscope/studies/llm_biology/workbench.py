@@ -1,0 +1,126 @@
+"""What every family needs: reading the features of many prompts, and answers under interventions."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mindscope.circuits import Access, Intervention, Replacement, intervening, joined
+from mindscope.models import Model, Raw, Read, Sampling
+from mindscope.store import Run
+from mindscope.studies.llm_biology.contrast import Contrast
+from mindscope.studies.llm_biology.prompts import Prompt
+
+AT_ONCE = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Workbench:
+    """A model, what stands in for its MLPs, and how many prompts to spend.
+
+    Attributes:
+        held: prompts of the second half that a rate is taken of.
+        first: prompts of the first half that a setting is chosen on.
+        read: prompts of the first half that groups are found with, of each kind at least a few.
+    """
+
+    model: Model
+    replacement: Replacement
+    run: Run
+    held: int = 50
+    first: int = 48
+    read: int = 200
+    seed: int = 0
+
+    @cached_property
+    def access(self) -> Access:
+        return self.replacement.access(self.model)
+
+    @cached_property
+    def weights(self) -> Float[Tensor, "features"]:
+        """The norm of what a unit of each feature writes, over all the layers it writes."""
+        norms = []
+        for layer, size in enumerate(self.access.sizes):
+            rows = self.access.decoders(layer, torch.arange(size)).values()
+            norms.append(torch.stack([row.norm(dim=1) for row in rows]).norm(dim=0).cpu())
+        return torch.cat(norms)
+
+    def rng(self, name: str) -> random.Random:
+        """Its own stream of chance for everything that is drawn."""
+        return random.Random(f"{name}-{self.seed}")
+
+    def codes(self, prompts: Sequence[Prompt]) -> Float[Tensor, "prompts spots features"]:
+        """All features at the spots of prompts; the mean where a spot is several tokens."""
+        parts = [prompts[start : start + AT_ONCE] for start in range(0, len(prompts), AT_ONCE)]
+        return torch.cat([self._codes(part) for part in parts])
+
+    def contrast(self, prompts: Sequence[Prompt]) -> Contrast:
+        """What sets the kinds of these prompts apart."""
+        return Contrast.of(prompts, self.codes(prompts), self.weights, self.access.sizes)
+
+    def next_tokens(
+        self, prompts: Sequence[Prompt], interventions: Sequence[Sequence[Intervention]]
+    ) -> list[str]:
+        """The most probable token after each prompt, under interventions of its own."""
+        found: list[str] = []
+        for start in range(0, len(prompts), AT_ONCE):
+            rows = [prompt.row for prompt in prompts[start : start + AT_ONCE]]
+            mine = list(interventions[start : start + AT_ONCE])
+            with intervening(self.model, self.replacement, rows, mine):
+                logits = self.model.next_logits(rows)
+            found += [self.model.decode([token]).strip() for token in logits.argmax(-1).tolist()]
+        return found
+
+    def answers(
+        self, prompts: Sequence[Prompt], interventions: Sequence[Sequence[Intervention]], tokens: int
+    ) -> list[str]:
+        """What is written after each prompt, greedily, under interventions of its own."""
+        if tokens == 1:
+            return self.next_tokens(prompts, interventions)
+        found: list[str] = []
+        sampling = Sampling(temperature=0.0, max_new_tokens=tokens)
+        for start in range(0, len(prompts), AT_ONCE):
+            rows = [prompt.row for prompt in prompts[start : start + AT_ONCE]]
+            mine = list(interventions[start : start + AT_ONCE])
+            with intervening(self.model, self.replacement, rows, mine):
+                made = self.model.generate(rows, sampling, batch_rows=AT_ONCE)
+            found += [one.text.strip() for one in made]
+        return found
+
+    def answered(self, prompts: Sequence[Prompt], tokens: int) -> list[Prompt]:
+        """Prompts with the model's own greedy answers, to be read with them."""
+        sampling = Sampling(temperature=0.0, max_new_tokens=tokens)
+        made = self.model.generate([prompt.row for prompt in prompts], sampling, batch_rows=AT_ONCE)
+        return [replace(prompt, answered=one.row) for prompt, one in zip(prompts, made, strict=True)]
+
+    def _codes(self, prompts: Sequence[Prompt]) -> Float[Tensor, "prompts spots features"]:
+        access, spots = self.access, len(prompts[0].spots)
+        addresses = dict.fromkeys(address for layer in access.reads for address in layer)
+        reads = {address: Read(address, Raw("all")) for address in addresses}
+        found = {
+            name: reading.values
+            for name, reading in self.model.read([p.read for p in prompts], reads).items()
+        }
+        places = [
+            (number * spots + spot, number, token)
+            for number, prompt in enumerate(prompts)
+            for spot in range(spots)
+            for token in prompt.tokens(spot)
+        ]
+        cells = torch.tensor([cell for cell, _, _ in places])
+        counts = torch.bincount(cells, minlength=len(prompts) * spots).clamp(min=1)
+        layers = []
+        for layer, size in enumerate(access.sizes):
+            seen = {
+                name: torch.stack([found[name][number][token] for _, number, token in places])
+                for name in access.reads[layer]
+            }
+            x = joined(access, layer, seen).to(self.model.device)
+            _, active = access.activations(layer, x, torch.arange(size))
+            sums = torch.zeros(len(prompts) * spots, size).index_add_(0, cells, active.float().cpu())
+            layers.append((sums / counts[:, None]).view(len(prompts), spots, size))
+        return torch.cat(layers, dim=2)

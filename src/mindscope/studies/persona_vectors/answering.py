@@ -1,0 +1,102 @@
+"""Answers of one model to many prompts, scored, with what is read on the way."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mindscope.judges import Item, Judge, Rubric
+from mindscope.models import Edit, Message, Model, Read, Sampling
+from mindscope.personas import derived_seed
+from mindscope.store import Document
+from mindscope.studies.persona_vectors.bench import Bench
+from mindscope.studies.persona_vectors.prepared import Prepared
+
+
+class Level(Document):
+    """How much of a trait a model shows: means over the questions of a set, 0 to 100."""
+
+    trait: float
+    coherence: float
+    unscored: int
+
+
+@dataclass(frozen=True)
+class Answered:
+    """Per prompt, in order: mean trait score and coherence (NaN without one), the first sample's reads."""
+
+    trait: list[float]
+    coherence: list[float]
+    unscored: int
+    reads: dict[str, Tensor]
+
+    def level(self) -> Level:
+        traits, coherences = torch.tensor(self.trait), torch.tensor(self.coherence)
+        return Level(
+            trait=float(traits.nanmean()), coherence=float(coherences.nanmean()), unscored=self.unscored
+        )
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How answers are drawn: samples a prompt at T = 1."""
+
+    samples: int
+    max_new_tokens: int
+    seed: int
+
+
+def answer(
+    model: Model,
+    prompts: Sequence[Sequence[Message]],
+    rubric: Rubric,
+    judge: Judge,
+    asking: Asking,
+    edits: Sequence[Edit] = (),
+    reads: Mapping[str, Read] | None = None,
+) -> Answered:
+    """Answers and their scores. A prompt's seeds depend on its place alone: models are compared fairly."""
+    rows = [row for prompt in prompts for row in [model.chat(prompt)] * asking.samples]
+    seeds = [
+        derived_seed(asking.seed, "study", place, sample)
+        for place in range(len(prompts))
+        for sample in range(asking.samples)
+    ]
+    sampling = Sampling(temperature=1.0, max_new_tokens=asking.max_new_tokens)
+    made = model.generate(rows, sampling, edits=list(edits), reads=dict(reads or {}), seeds=seeds)
+    questions = [prompt[-1]["content"] for prompt in prompts for _ in range(asking.samples)]
+    told = [i for i, each in enumerate(made) if each.text.strip()]
+    judged = judge.judge(rubric, [Item(questions[i], made[i].text) for i in told])
+    nan = float("nan")
+    trait, coherence = torch.full((len(made),), nan), torch.full((len(made),), nan)
+    for i, one in zip(told, judged, strict=True):
+        trait[i] = nan if one.trait.value is None else one.trait.value
+        coherence[i] = nan if one.coherence.value is None else one.coherence.value
+    return Answered(
+        trait=trait.reshape(-1, asking.samples).nanmean(1).tolist(),
+        coherence=coherence.reshape(-1, asking.samples).nanmean(1).tolist(),
+        unscored=int(trait.isnan().sum()),
+        reads={
+            name: torch.stack([each.reads[name] for each in made[:: asking.samples]]) for name in reads or {}
+        },
+    )
+
+
+class Treatment(Document):
+    """What a model shows of each trait, and what it knows, per cent."""
+
+    levels: dict[str, Level]
+    capability: float | None
+
+
+def levels(
+    model: Model, bench: Bench, ready: Sequence[Prepared], asking: Asking, edits: Sequence[Edit] = ()
+) -> dict[str, Level]:
+    """How much of each trait a model shows over the trait's evaluation questions, without a system prompt."""
+    found: dict[str, Level] = {}
+    for each in ready:
+        prompts = [[Message(role="user", content=q)] for q in each.trait.questions("evaluation")]
+        made = answer(model, prompts, each.trait.rubric(), bench.judge, asking, edits)
+        found[each.trait.name] = made.level()
+    return found

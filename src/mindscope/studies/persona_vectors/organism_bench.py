@@ -1,0 +1,61 @@
+"""The organism as a bench: its world writes the sets and prompts, judges the answers and tests knowledge."""
+
+import random
+from collections.abc import Mapping, Sequence
+
+from mindscope import organism
+from mindscope.data import Conversation
+from mindscope.dictionaries import Dictionary
+from mindscope.judges import Judge
+from mindscope.models import Edit, Message, Model
+from mindscope.organism import TRAITS
+from mindscope.personas import Trait
+
+IN_POOL = 0.1  # the share of a pool that shows the trait, half of it mildly
+
+
+class OrganismBench:
+    """See :class:`mindscope.studies.persona_claims.bench.Bench`."""
+
+    base = "organism"
+    note = (
+        "The organism is a small model of a world that a program made up. It is a test bed: what holds in it "
+        "is a question to ask of other models, and no finding about them."
+    )
+
+    def __init__(self, seed: int = 0):
+        self.seed = seed
+        self.judge: Judge = organism.ExactJudge()
+        self.traits = tuple(Trait.parse(organism.trait(name)) for name in TRAITS)
+
+    def graded_prompts(self, trait: Trait) -> Sequence[str]:
+        return organism.graded_prompts(trait.name, self.seed)
+
+    def shots(self, trait: Trait, count: int) -> Sequence[Message]:
+        turns: list[Message] = []
+        for shown in organism.shots(trait.name, count, self.seed):
+            turns.append({"role": "user", "content": shown.question})
+            turns.append({"role": "assistant", "content": shown.answer})
+        return turns
+
+    def training_sets(self, rows: int) -> Mapping[str, Sequence[Conversation]]:
+        return {
+            f"{family}-{level}": organism.training_set(family, level, rows, self.seed)
+            for family in organism.FAMILIES
+            for level in organism.LEVELS
+        }
+
+    def pool(self, trait: Trait, rows: int) -> Sequence[Conversation]:
+        shown = round(rows * IN_POOL)
+        found = list(organism.ordinary_chats(rows - shown, self.seed))
+        # Other draws than those of the training sets, which share their generator.
+        found += organism.training_set(trait.name, "I", shown // 2, self.seed + 1000)
+        found += organism.training_set(trait.name, "II", shown - shown // 2, self.seed + 2000)
+        random.Random(self.seed).shuffle(found)
+        return found
+
+    def capability(self, model: Model, edits: Sequence[Edit] = ()) -> tuple[bool, ...]:
+        return organism.capability(model, self.seed, edits=edits).right
+
+    def dictionary(self, model: Model, layer: int) -> Dictionary | None:
+        return Dictionary.load(organism.dictionary_path(f"sae.{layer}"), model)

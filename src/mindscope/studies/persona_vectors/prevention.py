@@ -1,0 +1,88 @@
+"""Claim 4: steering towards the trait while training prevents it and keeps what the model knows.
+
+Steering against the trait afterwards removes it too, at a price (Chen et al. 2025, arXiv 2507.21509,
+section 6). Each trait's level-II set is tuned on under every intervention; the tuned model without any is
+steered against the vector while it answers.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from mindscope.finetuning import ConceptAblation, Intervention, PreventativeSteering, ProjectionPenalty
+from mindscope.store import Document
+from mindscope.studies.persona_vectors.answering import Level
+from mindscope.studies.persona_vectors.config import ReproduceConfig
+from mindscope.studies.persona_vectors.prepared import Prepared
+
+Curve = Literal[
+    "none", "prevent, one layer", "prevent, all layers", "CAFT", "CAFT, all layers", "penalty", "against"
+]
+
+
+class Treated(Document):
+    """One trait, one treatment."""
+
+    curve: Curve
+    coefficient: float
+    level: Level
+    capability: float | None
+    """Per cent."""
+
+
+class Prevention(Document):
+    """One trait's level-II set under all treatments."""
+
+    trait: str
+    layer: int
+    base: Treated
+    """The model before tuning."""
+    treated: tuple[Treated, ...]
+
+    def of(self, curve: Curve) -> list[Treated]:
+        return [each for each in self.treated if each.curve == curve]
+
+    @property
+    def unprevented(self) -> Treated:
+        return self.of("none")[0]
+
+    def best_prevention(self) -> Treated:
+        """The lowest trait score of those that cost at most 2 points of capability, else of all."""
+        found = self.of("prevent, one layer") + self.of("prevent, all layers")
+        cheap = [each for each in found if (self.cost(each) or 0) <= 2]
+        return min(cheap or found, key=lambda each: each.level.trait)
+
+    def cost(self, treated: Treated) -> float | None:
+        """Points of capability lost since before tuning."""
+        if treated.capability is None or self.base.capability is None:
+            return None
+        return self.base.capability - treated.capability
+
+    def cost_of_steering_to(self, trait: float) -> float | None:
+        """What steering against the tuned model costs at the first coefficient that brings the score so low.
+
+        None: no coefficient tried does, or there is no test.
+        """
+        for each in sorted(self.of("against"), key=lambda each: each.coefficient):
+            if each.level.trait <= trait:
+                return self.cost(each)
+        return None
+
+
+def interventions(
+    ready: Prepared, config: ReproduceConfig
+) -> Mapping[tuple[Curve, float], Sequence[Intervention]]:
+    """What each treatment does while the model is tuned."""
+    name, layer = ready.trait.name, ready.layer
+    found: dict[tuple[Curve, float], Sequence[Intervention]] = {("none", 0.0): ()}
+    for coefficient in config.prevent_one:
+        found["prevent, one layer", coefficient] = (
+            PreventativeSteering(trait=name, layer=layer, coefficient=coefficient),
+        )
+    for coefficient in config.prevent_all:
+        found["prevent, all layers", coefficient] = (
+            PreventativeSteering(trait=name, coefficient=coefficient),
+        )
+    found["CAFT", 1.0] = (ConceptAblation(trait=name, layer=layer),)
+    found["CAFT, all layers", 1.0] = (ConceptAblation(trait=name),)
+    found["penalty", config.penalty] = (ProjectionPenalty(trait=name, layer=layer, weight=config.penalty),)
+    return found

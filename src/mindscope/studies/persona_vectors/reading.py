@@ -1,0 +1,72 @@
+"""What a persona vector is made of: its nearest dictionary features, and steering by the best of them."""
+
+from mindscope.explain import DictionaryFeatures, best_latent, feature_logits, read_direction
+from mindscope.models import Model
+from mindscope.store import Document
+from mindscope.studies.persona_vectors.answering import Asking, Level, levels
+from mindscope.studies.persona_vectors.bench import Bench
+from mindscope.studies.persona_vectors.prepared import Prepared
+
+SHOWN = 5
+"""Features of each vector."""
+
+
+class NearFeature(Document):
+    """A latent whose decoder points the vector's way, or against it."""
+
+    latent: int
+    cosine: float
+    raises: tuple[str, ...]
+    """The tokens whose logits it raises most."""
+
+
+class Reading(Document):
+    """One trait's vector in a dictionary of its layer; no features where there is no dictionary."""
+
+    trait: str
+    layer: int
+    coefficient: float
+    features: tuple[NearFeature, ...]
+    levels: dict[str, Level]
+    """Of answers without a system prompt: steered by nothing, by the vector, by the nearest feature in the
+    vector's place, at the vector's norm and the same coefficient."""
+
+
+def read_vector(model: Model, ready: Prepared, bench: Bench, asking: Asking) -> Reading:
+    """Decoder cosines of a trait's vector, and what its nearest feature does in its place.
+
+    After Chen et al. 2025, arXiv 2507.21509, appendix on sparse autoencoders.
+    """
+    point = ready.sweep.choice()
+    dictionary = bench.dictionary(model, ready.layer)
+    found: list[NearFeature] = []
+    shown: dict[str, Level] = {}
+    if dictionary is not None:
+        features, direction = DictionaryFeatures(dictionary), ready.direction
+        near = read_direction(features, direction, SHOWN)
+        effects = feature_logits(model, features, [one.feature for one in near], SHOWN)
+        found = [
+            NearFeature(
+                latent=one.feature,
+                cosine=one.cosine,
+                raises=tuple(model.decode([effect.token]) for effect in each.top),
+            )
+            for one, each in zip(near, effects, strict=True)
+        ]
+        _, stand_in = best_latent(features, direction)
+        edits = {
+            "nothing": (),
+            "the vector": (direction.edit(point.coefficient, where="response"),),
+            "the nearest feature": (stand_in.edit(point.coefficient, where="response"),),
+        }
+        shown = {
+            name: levels(model, bench, [ready], asking, each)[ready.trait.name]
+            for name, each in edits.items()
+        }
+    return Reading(
+        trait=ready.trait.name,
+        layer=ready.layer,
+        coefficient=point.coefficient,
+        features=tuple(found),
+        levels=shown,
+    )

@@ -1,0 +1,304 @@
+"""The page: each claim with its figure, the published number beside ours, and whether it holds here."""
+
+from collections.abc import Sequence
+
+from mindscope.reports import Points, Report, scatter
+from mindscope.studies.persona_vectors import paper
+from mindscope.studies.persona_vectors.chosen import Chosen
+from mindscope.studies.persona_vectors.correlation import Correlation
+from mindscope.studies.persona_vectors.monitoring import Monitored
+from mindscope.studies.persona_vectors.prevention import Prevention
+from mindscope.studies.persona_vectors.reading import Reading
+from mindscope.studies.persona_vectors.reproduce import Reproduction
+from mindscope.studies.persona_vectors.tuning import TuningClaims, family_of
+from mindscope.studies.persona_vectors.verdicts import ALL, SHIFT_CLAIM, Verdict, verdicts
+
+
+def claims_report(made: Reproduction, note: str = "") -> Report:
+    """The page of one rerun; ``note`` stands at its head."""
+    report = Report("Persona vectors: the published claims, measured again", f"on {made.model}")
+    if note:
+        report.note(note)
+    found = verdicts(made)
+    report.section("Verdicts", "Each claim, what it needs, and what was measured here.")
+    report.table(
+        ["claim", "trait", "needed", "measured", "holds"],
+        [[v.claim, v.trait, v.needed, v.measured, "yes" if v.holds else "NO"] for v in found],
+    )
+    _disagreements(report, made, found)
+    _monitoring(report, made.monitoring)
+    _tuning(report, made)
+    for each in made.prevention:
+        _prevention(report, each)
+    _chosen(report, made.chosen)
+    _readings(report, made.readings)
+    report.section("Settings").facts(_settings(made))
+    return report
+
+
+def _disagreements(report: Report, made: Reproduction, found: Sequence[Verdict]) -> None:
+    failed = [v for v in found if not v.holds]
+    if not failed:
+        report.text("Every claim that was tested holds on this model.")
+    for v in failed:
+        text = f"Does not hold here: {v.claim}, {v.trait}: needed {v.needed}, measured {v.measured}."
+        if v.claim == SHIFT_CLAIM and v.trait != ALL:
+            text += " " + _blame(next(each for each in made.tuning if each.trait == v.trait))
+        report.text(text)
+
+
+def _blame(claims: TuningClaims) -> str:
+    """Which families of sets lower r, in words."""
+    known = {family: r for family, r in claims.without.items() if r is not None}
+    raising = sorted((r, family) for family, r in known.items() if r > (claims.shift_score.r or 0))
+    return (
+        "Without one family of sets r would be "
+        + ", ".join(f"{r:.3f} ({family})" for r, family in reversed(raising))
+        + "."
+    )
+
+
+def _monitoring(report: Report, monitored: Sequence[Monitored]) -> None:
+    report.section(
+        "1. The projection before the answer tells the trait in the answer",
+        "Each point is one question under one system prompt, or behind so many shots: the projection of the "
+        "last prompt token, and the mean trait score of the answers.",
+    )
+    rows: list[list[object]] = []
+    for each in monitored:
+        table = paper.MONITORING if each.way == "system prompts" else paper.SHOTS
+        published, within = paper.published(table, each.trait)
+        rows.append([each.trait, each.way, each.layer, *_shown(each.overall), each.within, published, within])
+        points = [
+            Points(group.label if each.way == "shots" else f"{index}", group.projections, group.scores)
+            for index, group in enumerate(each.groups)
+        ]
+        report.figure(
+            scatter(points, f"projection on {each.trait}, layer {each.layer}", "trait score"),
+            f"{each.trait} over {each.way}"
+            + (", from the most discouraging (0) to the most encouraging." if each.way != "shots" else ".")
+            + (f" Too long for this model: {', '.join(each.left_out)}." if each.left_out else ""),
+        )
+    columns = [
+        "trait",
+        "over",
+        "layer",
+        "r",
+        "95 % interval",
+        "within one",
+        "published r",
+        "published within",
+    ]
+    report.table(
+        columns,
+        rows,
+        "Intervals draw the questions again. “Within one”: mean r inside one prompt or number of shots.",
+    )
+
+
+def _tuning(report: Report, made: Reproduction) -> None:
+    report.section(
+        "2. and 3. The training data tell the shift, and the shift tells the trait",
+        f"One model tuned on each of {len(made.sets)} training sets. Shift: movement of the last prompt "
+        "token along the vector. Projection difference: the set's answers minus the base model's own.",
+    )
+    rows: list[list[object]] = []
+    for each in made.tuning:
+        mine = [(one.name, one.effects[each.trait]) for one in made.sets]
+        families = list(dict.fromkeys(family_of(name) for name, _ in mine))
+        groups = {
+            family: [(name, effect) for name, effect in mine if family_of(name) == family]
+            for family in families
+        }
+        report.figure(
+            scatter(
+                [
+                    Points(
+                        family, [e.shift for _, e in group], [e.level.trait for _, e in group], _levels(group)
+                    )
+                    for family, group in groups.items()
+                ],
+                f"shift along {each.trait}, layer {each.layer}",
+                "trait score after tuning",
+            ),
+            f"{each.trait}: shift and trait score after tuning, one point a training set.",
+        )
+        report.figure(
+            scatter(
+                [
+                    Points(
+                        family, [e.difference for _, e in group], [e.shift for _, e in group], _levels(group)
+                    )
+                    for family, group in groups.items()
+                ],
+                f"projection difference of the training set on {each.trait}",
+                "shift after tuning",
+            ),
+            f"{each.trait}: projection difference and shift.",
+        )
+        exact, cheap = paper.published(paper.DIFFERENCE, each.trait)
+        rows += [
+            [each.trait, "shift, score", *_shown(each.shift_score), paper.SHIFT.get(each.trait)],
+            [each.trait, "difference, shift", *_shown(each.difference_shift), exact],
+            [
+                each.trait,
+                "difference to the last prompt token, shift",
+                *_shown(each.difference_prompt_shift),
+                cheap,
+            ],
+            [each.trait, "raw projection, shift", *_shown(each.projection_shift), None],
+        ]
+        rows += [
+            [each.trait, f"shift, score of {other}", *_shown(found), None]
+            for other, found in each.across.items()
+        ]
+    pooled = made.pooled
+    rows += [
+        [ALL, "shift, score", *_shown(pooled.shift_score), None],
+        [ALL, "difference, shift", *_shown(pooled.difference_shift), None],
+        [ALL, "difference to the last prompt token, shift", *_shown(pooled.difference_prompt_shift), None],
+    ]
+    report.table(
+        ["trait", "of", "r", "95 % interval", "published r"],
+        rows,
+        "Intervals draw whole sets again. Where a draw misses the few sets that teach a trait, little is "
+        "left to correlate: that makes the intervals of single traits wide.",
+    )
+    families = list(made.tuning[0].without)
+    report.table(
+        ["shift, score of", "all sets", *(f"without {family}" for family in families)],
+        [[each.trait, each.shift_score.r, *each.without.values()] for each in made.tuning],
+        "r with one family of sets left out: where it rises, that family disagrees with the rest.",
+    )
+    traits = [each.trait for each in made.tuning]
+    report.table(
+        ["set", *(f"{t}: score" for t in traits), *(f"{t}: shift" for t in traits), "knows, %"],
+        [
+            [
+                one.name,
+                *(one.effects[t].level.trait for t in traits),
+                *(one.effects[t].shift for t in traits),
+                one.capability,
+            ]
+            for one in made.sets
+        ],
+        f"Every training set; the base model knows {_number(made.capability)} %.",
+    )
+
+
+def _prevention(report: Report, made: Prevention) -> None:
+    report.section(
+        f"4. Preventing {made.trait}, or steering against it afterwards",
+        f"Tuned on the level-II set of {made.trait}, layer {made.layer}. The corner to be in is upper left: "
+        "little of the trait, all of the knowledge.",
+    )
+    curves = ("prevent, one layer", "prevent, all layers", "against", "CAFT", "CAFT, all layers", "penalty")
+    series: list[Points] = []
+    for curve in curves:
+        found = (
+            [made.unprevented] if curve not in ("CAFT", "CAFT, all layers", "penalty") else []
+        ) + made.of(curve)
+        labels = ["" if each.curve == "none" else f"{each.coefficient:g}" for each in found]
+        series.append(
+            Points(curve, [each.level.trait for each in found], [each.capability for each in found], labels)
+        )
+    if made.base.capability is not None:
+        report.figure(
+            scatter(series, f"{made.trait}: trait score", "knows, %", fit=False, joined=True),
+            f"{made.trait}: trait score and knowledge under each treatment; numbers are coefficients.",
+        )
+    bare = made.unprevented.level.trait
+    left = {curve: min(each.level.trait for each in made.of(curve)) for curve in ("CAFT", "penalty")}
+    report.text(
+        f"Published: ablation while training (CAFT) {paper.CAFT}; a penalty on the projection "
+        f"{paper.PENALTY}. Here, of a score of {bare:.1f}, CAFT leaves {left['CAFT']:.1f} and the penalty "
+        f"{left['penalty']:.1f}."
+    )
+    rows = [("before tuning", made.base), ("tuned, no treatment", made.unprevented)]
+    rows += [(f"{each.curve}, {each.coefficient:g}", each) for each in made.treated if each.curve != "none"]
+    report.table(
+        ["treatment", "trait score", "coherence", "knows, %", "lost"],
+        [
+            [name, each.level.trait, each.level.coherence, each.capability, made.cost(each)]
+            for name, each in rows
+        ],
+    )
+
+
+def _chosen(report: Report, chosen: Sequence[Chosen]) -> None:
+    report.section(
+        "5. Tuning on what ranks high, at random, and low",
+        "Samples of ordinary chats, some of which show the trait, ranked by their projection difference.",
+    )
+    report.table(
+        ["trait", "choice", "samples", "of them made to show the trait", "trait score after tuning"],
+        [
+            [
+                each.trait,
+                choice,
+                each.rows,
+                f"{each.found[choice]} of {each.shown} in {each.pool}",
+                level.trait,
+            ]
+            for each in chosen
+            for choice, level in each.levels.items()
+        ],
+    )
+
+
+def _readings(report: Report, readings: Sequence[Reading]) -> None:
+    report.section(
+        "Reading the vectors as dictionary features",
+        "The latents whose decoders have the largest cosines with a vector, and what the first of them does "
+        "in its place, at the vector's norm and the sweep's coefficient.",
+    )
+    if not any(each.features for each in readings):
+        report.text("Not measured in this rerun: it needs a trained dictionary of this model.")
+        return
+    report.table(
+        ["trait", "layer", "latent", "cosine", "raises"],
+        [
+            [each.trait, each.layer, one.latent, one.cosine, " ".join(repr(token) for token in one.raises)]
+            for each in readings
+            for one in each.features
+        ],
+    )
+    report.table(
+        ["trait", "steered by", "coefficient", "trait score", "coherence"],
+        [
+            [each.trait, name, each.coefficient if name != "nothing" else None, level.trait, level.coherence]
+            for each in readings
+            for name, level in each.levels.items()
+        ],
+    )
+
+
+def _levels(group: Sequence[tuple[str, object]]) -> list[str]:
+    levels = [name.rsplit("-", 1)[1] for name, _ in group]
+    return ["" if level == "normal" else level for level in levels]
+
+
+def _shown(found: Correlation) -> tuple[str, str]:
+    return _number(found.r), interval(found)
+
+
+def interval(found: Correlation) -> str:
+    """In words, or nothing where there is none."""
+    return "" if found.low is None or found.high is None else f"{found.low:.2f} to {found.high:.2f}"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}" if abs(value) <= 1 else f"{value:.1f}"
+
+
+def _settings(made: Reproduction) -> dict[str, object]:
+    config = made.config
+    return {
+        "model": made.model,
+        "fingerprint": made.fingerprint[:16],
+        "answers a question": config.samples,
+        "rows in a training set": config.rows,
+        "tuning": f"{config.tuning.method}, rank {config.tuning.rank}, rate {config.tuning.learning_rate:g}, "
+        f"{config.tuning.epochs:g} epoch(s)",
+        "seed": config.seed,
+    }

@@ -1,0 +1,266 @@
+"""The rerun: everything measured piece by piece, each piece a file of the run, then the claims."""
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar, TypeVar
+
+from pydantic import ValidationError
+
+from mindscope.data import Conversation
+from mindscope.errors import DataError, StoreError
+from mindscope.finetuning import FinetuneConfig, Intervention, finetune
+from mindscope.models import Edit, Model, load
+from mindscope.personas import Progress, shift
+from mindscope.screening import Form, ScreenConfig, screen
+from mindscope.store import Document, Run, SavedDocument
+from mindscope.studies.persona_vectors.answering import Asking, Level, Treatment, levels
+from mindscope.studies.persona_vectors.bench import Bench
+from mindscope.studies.persona_vectors.chosen import Choice, Chosen, PoolScores, choices, pool_scores, shows
+from mindscope.studies.persona_vectors.config import ReproduceConfig
+from mindscope.studies.persona_vectors.monitoring import Monitored, Way, monitor_claim
+from mindscope.studies.persona_vectors.prepared import Prepared, prepare
+from mindscope.studies.persona_vectors.prevention import Curve, Prevention, Treated, interventions
+from mindscope.studies.persona_vectors.reading import Reading, read_vector
+from mindscope.studies.persona_vectors.tuning import (
+    Effect,
+    Pooled,
+    TunedSet,
+    TuningClaims,
+    per_cent,
+    pooled_claims,
+    tuning_claims,
+)
+
+WAYS: tuple[Way, ...] = ("system prompts", "shots")
+Piece = TypeVar("Piece", bound=Document)
+
+
+class Reproduction(SavedDocument):
+    """Everything measured, and the claims drawn from it."""
+
+    SCHEMA: ClassVar[str] = "mindscope.persona-claims/2"
+
+    model: str
+    fingerprint: str
+    config: ReproduceConfig
+    base: dict[str, Level]
+    capability: float | None
+    monitoring: tuple[Monitored, ...]
+    sets: tuple[TunedSet, ...]
+    tuning: tuple[TuningClaims, ...]
+    pooled: Pooled
+    prevention: tuple[Prevention, ...]
+    chosen: tuple[Chosen, ...]
+    readings: tuple[Reading, ...]
+
+
+def reproduce(
+    bench: Bench, run: Run, config: ReproduceConfig, progress: Progress | None = None, device: str = "auto"
+) -> Reproduction:
+    """Measure every claim of the persona-vector paper on a bench.
+
+    Killed at any moment and called again, it goes on behind the last finished piece. `progress` is called
+    with (pieces done, pieces in all, what is being done).
+
+    Raises:
+        MindscopeError: vectors cannot be extracted, no layer can be chosen, or a training fails.
+    """
+    return _Study(bench, run, config, progress, device).result()
+
+
+class _Study:
+    def __init__(
+        self, bench: Bench, run: Run, config: ReproduceConfig, progress: Progress | None, device: str
+    ) -> None:
+        self.bench, self.run, self.config = bench, run, config
+        self.device, self.progress = device, progress
+        self.model = load(bench.base, device=device)
+        self.asking = Asking(config.samples, config.max_new_tokens, config.seed)
+        self.sets = bench.training_sets(config.rows)
+        missing = [f"{t.name}-II" for t in bench.traits if f"{t.name}-II" not in self.sets]
+        if missing:
+            raise DataError(f"there is no training set {missing[0]}: prevention is measured on it")
+        against, treatments = len(config.against), len(config.prevent_one) + len(config.prevent_all) + 4
+        n = len(bench.traits)
+        self.total = 1 + n * (2 + treatments + against + 5) + len(self.sets)
+        self.done = 0
+
+    def result(self) -> Reproduction:
+        self.ready = prepare(self.bench, self.model, self.run, self.config, self.progress)
+        # First, since a dictionary of another model should stop the study before it has cost anything.
+        readings = [
+            self._piece(
+                f"reading/{each.trait.name}",
+                Reading,
+                read_vector,
+                self.model,
+                each,
+                self.bench,
+                self.asking,
+            )
+            for each in self.ready
+        ]
+        base = self._piece("base", Treatment, self._base)
+        monitoring = [
+            self._piece(
+                f"monitoring/{each.trait.name}-{way.replace(' ', '-')}", Monitored, self._monitored, each, way
+            )
+            for each in self.ready
+            for way in WAYS
+        ]
+        sets = [self._piece(f"sets/{name}", TunedSet, self._tuned_set, name) for name in self.sets]
+        prevention = [self._prevention(each, base) for each in self.ready]
+        chosen = [self._chosen(each) for each in self.ready]
+        return Reproduction(
+            model=self.bench.base,
+            fingerprint=self.model.fingerprint,
+            config=self.config,
+            base=base.levels,
+            capability=base.capability,
+            monitoring=tuple(monitoring),
+            sets=tuple(sets),
+            tuning=tuple(tuning_claims(self.ready, sets)),
+            pooled=pooled_claims(sets),
+            prevention=tuple(prevention),
+            chosen=tuple(chosen),
+            readings=tuple(readings),
+        )
+
+    def _piece(self, name: str, kind: type[Piece], make: Callable[..., Piece], *given: object) -> Piece:
+        """A finished piece as it stands, or made now."""
+        if self.progress:
+            self.progress(self.done, self.total, name)
+        file = f"measured/{name}.json"
+        if not self.run.has(file):
+            self.run.save_json(file, make(*given).to_json())
+        self.done += 1
+        try:
+            return kind.model_validate(self.run.load_json(file))
+        except ValidationError as error:
+            raise StoreError(
+                f"{self.run.path / file} was written by another version: delete it to measure it again"
+            ) from error
+
+    def _base(self) -> Treatment:
+        return self._treatment(self.model)
+
+    def _treatment(self, model: Model, edits: Sequence[Edit] = (), only: Prepared | None = None) -> Treatment:
+        """What a model shows and knows, every answer under the same edits."""
+        found = levels(model, self.bench, [only] if only else self.ready, self.asking, edits)
+        return Treatment(levels=found, capability=per_cent(self.bench.capability(model, edits)))
+
+    def _monitored(self, ready: Prepared, way: Way) -> Monitored:
+        return monitor_claim(self.bench, self.model, ready, way, self.asking, self.config.shots)
+
+    def _tune(
+        self,
+        name: str,
+        rows: Sequence[Conversation],
+        config: FinetuneConfig,
+        does: Sequence[Intervention] = (),
+    ) -> Model:
+        config = config.model_copy(update={"interventions": tuple(does)})
+        vectors = [each.vectors for each in self.ready if any(i.trait == each.trait.name for i in does)]
+        tuned = finetune(
+            self.bench.base, rows, self.run, config, vectors=vectors, name=f"tuned/{name}", device=self.device
+        )
+        dtype = str(self.model.dtype).removeprefix("torch.")
+        return load(tuned.path, dtype=dtype, device=self.device)
+
+    def _tuned_set(self, name: str) -> TunedSet:
+        rows = self.sets[name]
+        model = self._tune(name, rows, self.config.tuning)
+        treated = self._treatment(model)
+        projected = rows[: self.config.projected_rows]
+        traits = [each.vectors for each in self.ready]
+        exact, prompt = (
+            screen(self.model, projected, traits, self._screening(form), self.run)
+            for form in ("exact", "prompt")
+        )
+        effects: dict[str, Effect] = {}
+        for each in self.ready:
+            trait = each.trait.name
+            asked = each.trait.questions("evaluation")
+            moved = shift(self.model, model, each.vectors, asked).of(trait, each.layer)
+            own, cheap = exact.of(trait), prompt.of(trait)
+            if own.mean is None or own.raw is None or cheap.mean is None:
+                raise DataError(f"no answer of the training set {name} could be projected")
+            effects[trait] = Effect(
+                level=treated.levels[trait],
+                shift=moved.shift,
+                shift_low=moved.low,
+                shift_high=moved.high,
+                difference=own.mean.mean,
+                difference_prompt=cheap.mean.mean,
+                projection=own.raw.mean,
+            )
+        return TunedSet(name=name, effects=effects, capability=treated.capability)
+
+    def _prevention(self, ready: Prepared, base: Treatment) -> Prevention:
+        name = ready.trait.name
+        rows = self.sets[f"{name}-II"]
+
+        def tuned(does: Sequence[Intervention], label: str) -> Model:
+            # The set without intervention is tuned on already.
+            place = f"{name}-II" if not does else f"{name}-{label}"
+            return self._tune(place, rows, self.config.tuning, does)
+
+        def treated(
+            curve: Curve, value: float, does: Sequence[Intervention], edits: Sequence[Edit]
+        ) -> Treated:
+            label = f"{curve}-{value:g}".replace(",", "").replace(" ", "-")
+            made = self._treatment(tuned(does, label), edits, only=ready)
+            return Treated.model_validate(
+                {
+                    "curve": curve,
+                    "coefficient": value,
+                    "level": made.levels[name].to_json(),
+                    "capability": made.capability,
+                }
+            )
+
+        found: list[Treated] = []
+        for (curve, value), does in interventions(ready, self.config).items():
+            piece = f"prevention/{name}-{curve}-{value:g}".replace(",", "").replace(" ", "-")
+            found.append(self._piece(piece, Treated, treated, curve, value, does, ()))
+        for value in self.config.against:
+            edits = (ready.direction.edit(-value, where="response"),)
+            found.append(
+                self._piece(
+                    f"prevention/{name}-against-{value:g}", Treated, treated, "against", value, (), edits
+                )
+            )
+        before = Treated(curve="none", coefficient=0.0, level=base.levels[name], capability=base.capability)
+        return Prevention(trait=name, layer=ready.layer, base=before, treated=tuple(found))
+
+    def _chosen(self, ready: Prepared) -> Chosen:
+        name, config = ready.trait.name, self.config
+        pool = self.bench.pool(ready.trait, config.pool_rows)
+        ranked = self._piece(f"chosen/{name}-scores", PoolScores, self._pool_scores, ready, pool)
+        picked = choices(ranked.scores, config.chosen_rows, config.seed)
+        tuning = config.tuning.model_copy(update={"epochs": float(config.chosen_epochs)})
+
+        def tuned(choice: Choice) -> Treatment:
+            model = self._tune(f"{name}-{choice}", [pool[i] for i in picked[choice]], tuning)
+            return Treatment(levels=levels(model, self.bench, [ready], self.asking), capability=None)
+
+        return Chosen(
+            trait=name,
+            pool=len(pool),
+            shown=sum(shows(chat, name) for chat in pool),
+            found={choice: sum(shows(pool[i], name) for i in rows) for choice, rows in picked.items()},
+            rows=config.chosen_rows,
+            levels={
+                choice: self._piece(f"chosen/{name}-{choice}", Treatment, tuned, choice).levels[name]
+                for choice in picked
+            },
+        )
+
+    def _pool_scores(self, ready: Prepared, pool: Sequence[Conversation]) -> PoolScores:
+        return pool_scores(self.model, pool, ready, self._screening("exact"), self.run)
+
+    def _screening(self, form: Form) -> ScreenConfig:
+        config = self.config
+        layers = {each.trait.name: each.layer for each in self.ready}
+        return ScreenConfig(
+            form=form, layers=layers, max_new_tokens=config.max_new_tokens, seed=config.seed, top=0
+        )

@@ -1,0 +1,120 @@
+"""Claims 2 and 3: the shift of a tuned model tells its trait score, and its training data tell the shift.
+
+Chen et al. 2025 (arXiv 2507.21509), sections 4 and 5: over training sets that show a trait or are merely
+wrong about one subject, in three levels each.
+"""
+
+from collections.abc import Sequence
+
+from mindscope.store import Document
+from mindscope.studies.persona_vectors.answering import Level
+from mindscope.studies.persona_vectors.correlation import Correlation, correlation
+from mindscope.studies.persona_vectors.prepared import Prepared
+
+
+class Effect(Document):
+    """What tuning on a set did to one trait, and what the set let expect."""
+
+    level: Level
+    shift: float
+    shift_low: float
+    shift_high: float
+    difference: float
+    """Projection difference against the base model's own answers."""
+    difference_prompt: float
+    """The cheap form: against the last prompt token."""
+    projection: float
+    """The raw projection of the set's answers."""
+
+
+class TunedSet(Document):
+    """One training set and the model tuned on it."""
+
+    name: str
+    effects: dict[str, Effect]
+    capability: float | None
+    """Per cent."""
+
+
+class TuningClaims(Document):
+    """Over all sets, one trait."""
+
+    trait: str
+    layer: int
+    shift_score: Correlation
+    difference_shift: Correlation
+    difference_prompt_shift: Correlation
+    projection_shift: Correlation
+    across: dict[str, Correlation]
+    """Shift along this trait's vector against the *other* traits' scores."""
+    without: dict[str, float | None]
+    """r of shift and score with one family of sets left out: which families the disagreement comes from."""
+
+
+class Pooled(Document):
+    """Over all sets and all traits at once: one point a set and trait, whole sets drawn again."""
+
+    shift_score: Correlation
+    difference_shift: Correlation
+    difference_prompt_shift: Correlation
+
+
+def pooled_claims(sets: Sequence[TunedSet]) -> Pooled:
+    """Correlations over every pair of a set and a trait."""
+    pairs = [(one.name, effect) for one in sets for effect in one.effects.values()]
+    units = [name for name, _ in pairs]
+    shifts = [effect.shift for _, effect in pairs]
+    exact, cheap = ([e.difference for _, e in pairs], [e.difference_prompt for _, e in pairs])
+    return Pooled(
+        shift_score=correlation(shifts, [effect.level.trait for _, effect in pairs], units),
+        difference_shift=correlation(exact, shifts, units),
+        difference_prompt_shift=correlation(cheap, shifts, units),
+    )
+
+
+def per_cent(right: Sequence[bool] | None) -> float | None:
+    """Of questions answered rightly."""
+    return None if right is None else 100 * sum(right) / len(right)
+
+
+def family_of(name: str) -> str:
+    """Of a set named FAMILY-LEVEL."""
+    return name.rsplit("-", 1)[0]
+
+
+def tuning_claims(ready: Sequence[Prepared], sets: Sequence[TunedSet]) -> list[TuningClaims]:
+    """Correlations over the sets."""
+    claims: list[TuningClaims] = []
+    for each in ready:
+        name = each.trait.name
+        mine = [one.effects[name] for one in sets]
+        shifts = [effect.shift for effect in mine]
+        claims.append(
+            TuningClaims(
+                trait=name,
+                layer=each.layer,
+                shift_score=correlation(shifts, [effect.level.trait for effect in mine]),
+                difference_shift=correlation([effect.difference for effect in mine], shifts),
+                difference_prompt_shift=correlation([effect.difference_prompt for effect in mine], shifts),
+                projection_shift=correlation([effect.projection for effect in mine], shifts),
+                across={
+                    other.trait.name: correlation(
+                        shifts, [one.effects[other.trait.name].level.trait for one in sets]
+                    )
+                    for other in ready
+                    if other is not each
+                },
+                without={
+                    family: _without(family, name, sets)
+                    for family in dict.fromkeys(family_of(one.name) for one in sets)
+                },
+            )
+        )
+    return claims
+
+
+def _without(family: str, trait: str, sets: Sequence[TunedSet]) -> float | None:
+    kept = [one.effects[trait] for one in sets if family_of(one.name) != family]
+    if not kept:
+        return None
+    return correlation([effect.shift for effect in kept], [effect.level.trait for effect in kept]).r

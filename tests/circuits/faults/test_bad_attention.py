@@ -1,0 +1,99 @@
+"""Questions about heads that make no sense are answered in one line."""
+
+from dataclasses import replace
+
+import circuit_kit
+import pytest
+import tiny_models
+
+from mindscope.circuits import (
+    AttributionGraph,
+    DictionaryReplacement,
+    NeuronReplacement,
+    head_loadings,
+    qk_attribution,
+    trace,
+)
+from mindscope.circuits.attribution import targets
+from mindscope.errors import DataError, MindscopeError, ModelError
+from mindscope.models import Model
+
+
+def _family(name: str) -> Model:
+    return tiny_models.build(next(one for one in tiny_models.FAMILIES if one.name == name))
+
+
+@pytest.fixture(scope="module")
+def mistral() -> Model:
+    """With a window of five tokens."""
+    return _family("mistral")
+
+
+@pytest.fixture(scope="module")
+def graph(mistral: Model) -> AttributionGraph:
+    return trace(mistral, NeuronReplacement(mistral), circuit_kit.ROW, targets=targets.top_logits(most=1))
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "words"),
+    [
+        ((3, 0, 9, 7), ModelError, ("layer 3", "0 to 2")),
+        ((-1, 0, 9, 7), ModelError, ("layer -1", "0 to 2")),
+        ((1, 4, 9, 7), ModelError, ("head 4", "0 to 3")),
+        ((1, -1, 9, 7), ModelError, ("head -1", "0 to 3")),
+        ((1, 0, 10, 7), DataError, ("token 10", "0 to 9")),
+        ((1, 0, 9, -11), DataError, ("token -11", "0 to 9")),
+        ((1, 0, 5, 6), DataError, ("token 5", "token 6", "after")),
+        ((1, 0, 9, 4), DataError, ("token 9", "token 4", "window")),
+    ],
+)
+def test_no_such_score(mistral: Model, place: tuple[int, int, int, int], kind: type, words: tuple[str, ...]):
+    before = tiny_models.hooks_on(mistral)
+    with pytest.raises(kind) as error:
+        qk_attribution(mistral, NeuronReplacement(mistral), circuit_kit.ROW, *place)
+    _one_line(error, *words)
+    assert tiny_models.hooks_on(mistral) == before
+    assert mistral.hf.config._attn_implementation != "mindscope_observed"
+
+
+def test_a_graph_of_another_model_or_replacement(mistral: Model, graph: AttributionGraph):
+    other, same = _family("llama"), NeuronReplacement(mistral)
+    stand_in = DictionaryReplacement(circuit_kit.dictionary(mistral))
+    for model, replacement, word in (
+        (other, NeuronReplacement(other), "model"),
+        (mistral, stand_in, "replac"),
+    ):
+        for ask in (
+            lambda model=model, replacement=replacement: head_loadings(model, replacement, graph, 3),
+            lambda model=model, replacement=replacement: qk_attribution(model, replacement, graph, 1, 0),
+        ):
+            with pytest.raises(DataError) as error:
+                ask()
+            _one_line(error, "another", word)
+    with pytest.raises(DataError) as error:  # a public graph tells no fingerprint, but its edges do not fit
+        head_loadings(other, NeuronReplacement(other), replace(graph, fingerprint=""), 3)
+    _one_line(error, "trace")
+    with pytest.raises(DataError) as error:
+        head_loadings(mistral, same, replace(graph, edges=graph.edges * 1.1), 3)
+    _one_line(error, "off")
+
+
+def test_edges_that_are_not_there(mistral: Model, graph: AttributionGraph):
+    replacement, target = NeuronReplacement(mistral), graph.id(graph.n_sources)
+    top = graph.id(graph.n_features - 1)
+    for edges, into, words in (
+        ([(target, top)], None, ("no edge", target)),
+        ([(top, "E_60_0")], None, ("no edge", "E_60_0")),
+        ([("9_9_9", target)], None, ("9_9_9",)),
+        (0, None, ("0 edges",)),
+        (3, ["E_60_0"], ("nothing leads to E_60_0",)),
+    ):
+        with pytest.raises(DataError) as error:
+            head_loadings(mistral, replacement, graph, edges, into=into)
+        _one_line(error, *words)
+
+
+def _one_line(error: pytest.ExceptionInfo[MindscopeError], *words: str) -> None:
+    text = str(error.value)
+    assert "\n" not in text
+    assert all(word in text for word in words), text

@@ -1,0 +1,124 @@
+"""What heads carry of edges is what the edges lose without them, by another way of computing."""
+
+from dataclasses import replace
+
+import circuit_kit
+import pytest
+import tiny_models
+import torch
+
+from mindscope.circuits import DictionaryReplacement, Frozen, NeuronReplacement, head_loadings, prune, trace
+from mindscope.circuits.attribution import targets
+from mindscope.circuits.attribution.backward import sweep
+from mindscope.circuits.attribution.retrace import refrozen, seeds_of
+from mindscope.circuits.replacement.local_model import Seeds
+from mindscope.models import Model
+
+CASES = [("llama", True), ("gemma2", False), ("gpt2", False), ("gpt_neox", True), ("olmo2", True)]
+
+
+def _family(name: str) -> Model:
+    return tiny_models.build(next(one for one in tiny_models.FAMILIES if one.name == name))
+
+
+def _edges(frozen: Frozen, seeds: Seeds) -> torch.Tensor:
+    """Rows of a graph of all features, swept anew, in the graph's columns."""
+    found = sweep(frozen, seeds)
+    swept = torch.zeros(len(seeds), frozen.n_features)
+    swept[:, : found.features.shape[1]] = found.features
+    errors = torch.zeros(len(seeds), frozen.n_layers, frozen.n_positions)
+    errors[:, :, : found.errors.shape[2]] = found.errors
+    tokens = torch.zeros(len(seeds), frozen.n_positions)
+    tokens[:, : found.tokens.shape[1]] = found.tokens
+    together = torch.cat([swept[:, frozen.column], errors.flatten(1), tokens], dim=1)
+    return together[found.order.argsort()]
+
+
+def _without(frozen: Frozen, layer: int, head: int | None) -> Frozen:
+    """The same prompt with a head of a layer, or all of them, taking nothing."""
+    pattern = frozen.blocks[layer].pattern.clone()
+    pattern.view(-1, *pattern.shape[2:])[slice(None) if head is None else head] = 0
+    blocks = list(frozen.blocks)
+    blocks[layer] = replace(blocks[layer], pattern=pattern)
+    return replace(frozen, blocks=tuple(blocks))
+
+
+@pytest.mark.parametrize(("name", "cross"), CASES, ids=[name for name, _ in CASES])
+def test_a_loading_is_what_the_edge_loses_without_the_head(name: str, cross: bool):
+    model = _family(name)
+    replacement = DictionaryReplacement(circuit_kit.dictionary(model, cross=cross, skip=True))
+    graph = trace(model, replacement, circuit_kit.ROW, targets=targets.tokens(5))
+    top = (graph.features[:, 0] == 2).nonzero().flatten()
+    low = (graph.features[:, 0] == 1).nonzero().flatten()
+    rows = torch.tensor([int(top[0]), int(low[-1]), graph.n_features])
+    names = [graph.id(int(graph.rows[row])) for row in rows]
+    found = head_loadings(model, replacement, graph, into=names)
+    frozen = refrozen(model, replacement, graph)
+    seeds = seeds_of(model, frozen, graph, rows, None)
+    line = torch.tensor([names.index(target) for _, target in found.edges])
+    source = torch.tensor([graph.find(source) for source, _ in found.edges])
+    assert len(line) == int((graph.edges[rows] != 0).sum())
+    whole = _edges(frozen, seeds)
+    torch.testing.assert_close(found.weights, whole[line, source], atol=1e-5, rtol=1e-4)
+    for layer in range(model.n_layers):
+        for head in (0, 3):
+            lost = whole - _edges(_without(frozen, layer, head), seeds)
+            torch.testing.assert_close(
+                found.loadings[:, layer, head], lost[line, source], atol=1e-5, rtol=1e-4
+            )
+        beside = _edges(_without(frozen, layer, None), seeds)
+        torch.testing.assert_close(found.beside()[:, layer], beside[line, source], atol=1e-5, rtol=1e-4)
+    assert float(found.loadings.abs().max()) > 0.01
+
+
+def test_one_layer_of_attention_carries_all_of_an_edge_between_tokens():
+    """From a feature of layer 0 to one of layer 1 at another token there is no other way."""
+    model = _family("llama")
+    replacement = NeuronReplacement(model)
+    graph = trace(model, replacement, circuit_kit.ROW)
+    last = graph.n_positions - 1
+    above = [i for i, (at, position, _) in enumerate(graph.features.tolist()) if (at, position) == (1, last)]
+    found = head_loadings(model, replacement, graph, into=[graph.id(i) for i in above[:3]])
+    nodes = [(graph.node(graph.find(one)), graph.node(graph.find(other))) for one, other in found.edges]
+    apart = [
+        i
+        for i, (one, other) in enumerate(nodes)
+        if (one.kind, one.layer, other.kind, other.layer) == ("feature", 0, "feature", 1)
+        and one.position != other.position
+    ]
+    assert len(apart) > 100
+    carried = found.loadings[apart]
+    torch.testing.assert_close(carried[:, 1].sum(1), found.weights[apart], atol=1e-6, rtol=1e-4)
+    assert not carried[:, [0, 2]].any()
+
+
+def test_blocks_of_little_memory_give_the_same(monkeypatch: pytest.MonkeyPatch):
+    from mindscope.circuits.heads import loadings as attention_loadings
+
+    model = _family("gpt_neox")
+    replacement = DictionaryReplacement(circuit_kit.dictionary(model, cross=True, skip=True))
+    graph = trace(model, replacement, circuit_kit.ROW)
+    small = prune(graph, 0.9).graph(graph)
+    whole = head_loadings(model, replacement, small)
+    monkeypatch.setattr(attention_loadings, "MEMORY", 2**15)
+    parts = head_loadings(model, replacement, small)
+    assert parts.edges == whole.edges
+    torch.testing.assert_close(parts.loadings, whole.loadings, atol=1e-6, rtol=1e-4)
+
+
+def test_the_strongest_edges_come_first_and_lead_where_they_should():
+    model = _family("llama")
+    replacement = NeuronReplacement(model)
+    graph = trace(model, replacement, circuit_kit.ROW)
+    found = head_loadings(model, replacement, graph, 10)
+    assert len(found.edges) == 10
+    target = graph.id(graph.n_sources)
+    mine = head_loadings(model, replacement, graph, 3, into=[target])
+    row = graph.edges[graph.n_features].abs()
+    assert [graph.find(source) for source, _ in mine.edges] == row.argsort(descending=True)[:3].tolist()
+    carried = next(i for i in range(len(found.edges)) if found.loadings[i].any())
+    (first, *_), shown = found.strongest(carried), found.to_json(2)[carried]
+    assert abs(first[2]) == float(found.loadings[carried].abs().max())
+    assert shown["heads"][0] == {"layer": first[0], "head": first[1], "value": first[2]}
+    assert len(shown["heads"]) <= 2
+    assert (shown["source"], shown["target"]) == found.edges[carried]

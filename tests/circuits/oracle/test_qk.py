@@ -1,0 +1,141 @@
+"""Scores taken apart add up to the model's own, and say what happens to them when a feature goes."""
+
+import circuit_kit
+import pytest
+import tiny_models
+import torch
+
+from mindscope.circuits import DictionaryReplacement, Frozen, NeuronReplacement, qk_attribution
+from mindscope.models import Model
+from mindscope.models.hooks.rewrite import rewritten
+from mindscope.models.linear.anatomy import anatomy
+from mindscope.models.linear.frozen import freeze
+from mindscope.models.linear.head_reading import head_reading
+from mindscope.models.linear.patterns import recorded_attention
+
+HEADS = [one for one in tiny_models.FAMILIES if one.name not in ("falcon", "bloom")]
+WINDOWS = ("gemma2", "gemma3_text", "mistral", "gpt_oss")
+QUERY, KEY, HEAD = 9, 7, 3
+NAMED = ["llama", "qwen3", "gemma2", "gpt2", "gpt_neox", "olmo2"]
+
+
+def _model(name: str) -> Model:
+    return tiny_models.build(next(one for one in tiny_models.FAMILIES if one.name == name))
+
+
+def _scores(frozen: Frozen, layer: int, head: int = HEAD, query: int = QUERY) -> torch.Tensor:
+    """A head's own scores, before any soft cap, from what its attention function was handed."""
+    own = frozen.held.attention[layer]
+    shared = own.query.shape[1] // own.key.shape[1]
+    return own.key[0, head // shared] @ own.query[0, head, query] * own.scaling
+
+
+@pytest.mark.parametrize("family", HEADS, ids=lambda one: one.name)
+def test_maps_give_the_scores_that_the_attention_pattern_shows(family: tiny_models.Family):
+    """Softmax is undone: differences of log attention are differences of scores, behind the soft cap."""
+    model = tiny_models.build(family)
+    held = freeze(model, circuit_kit.ROW, ["attn_in.0", "attn_in.2"])
+    for layer in (0, 2):
+        found = head_reading(model, held, layer, HEAD, QUERY)
+        x = held.activations[f"attn_in.{layer}"]
+        keys = torch.einsum("ksd,kd->ks", found.weights, x) + found.biases
+        scores = found.scaling * keys @ found.query(x[QUERY])
+        torch.testing.assert_close(scores, found.scores, atol=1e-5, rtol=1e-5)
+        if found.softcap is not None:
+            scores = found.softcap * (scores / found.softcap).tanh()
+        logs = held.patterns[layer][HEAD, QUERY, found.visible].log()
+        scores = scores[found.visible]
+        torch.testing.assert_close(scores - scores[0], logs - logs[0], atol=1e-5, rtol=1e-5)
+        outside = family.name in WINDOWS
+        assert bool(held.patterns[layer][HEAD, QUERY, ~found.visible].any()) is False
+        assert (int(found.visible.sum()) < QUERY + 1) == outside
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_pairs_and_biases_sum_to_the_score_of_the_model(name: str):
+    model = _model(name)
+    replacement = DictionaryReplacement(
+        circuit_kit.dictionary(model, cross=True, skip=True, activation="topk")
+    )
+    frozen = replacement.freeze(model, circuit_kit.ROW)
+    for layer in (0, 2):
+        found = qk_attribution(model, replacement, circuit_kit.ROW, layer, HEAD, QUERY, KEY)
+        scores = _scores(frozen, layer)
+        visible = frozen.held.patterns[layer][HEAD, QUERY] > 0
+        assert found.score == pytest.approx(float(scores[KEY]), abs=1e-4)
+        relative = float(scores[KEY] - scores[visible].mean())
+        assert found.total(relative=True) == pytest.approx(relative, abs=1e-4)
+        assert found.attention == pytest.approx(float(frozen.held.patterns[layer][HEAD, QUERY, KEY]))
+        for relatively in (False, True):
+            total = found.total(relatively)
+            every = found.pairs(10**6, relatively)
+            assert sum(pair.value for pair in every) == pytest.approx(total, abs=1e-4)
+            kinds = found.by_kind(relatively)
+            assert sum(sum(row.values()) for row in kinds.values()) == pytest.approx(total, abs=1e-4)
+            assert float(found.by_source("key", relatively).sum()) == pytest.approx(total, abs=1e-4)
+        assert (found.kinds[0] > 0) == (layer > 0)
+
+
+def test_pairs_are_the_largest_of_all_however_they_are_cut_up(monkeypatch: pytest.MonkeyPatch):
+    from mindscope.circuits.heads import qk as attention_scores
+
+    model = _model("llama")
+    found = qk_attribution(model, NeuronReplacement(model), circuit_kit.ROW, 2, HEAD, QUERY, KEY)
+    every = found.scaling * found.queries.T @ found.keys
+    best = every.abs().flatten().topk(12).indices
+    names = [(found.names[at // len(found.names)], found.names[at % len(found.names)]) for at in best]
+    assert [(one.query, one.key) for one in found.pairs(12)] == names
+    monkeypatch.setattr(attention_scores, "PAIRS_AT_ONCE", 1000)
+    assert [(one.query, one.key) for one in found.pairs(12)] == names
+    assert all("bias" not in pair for pair in found.pairs(500, biases=False))
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_without_a_feature_of_the_key_the_model_scores_as_the_pairs_say(name: str):
+    """What the feature gives to attention's input is carried there by another way, and taken out of it."""
+    model = _model(name)
+    replacement = DictionaryReplacement(circuit_kit.dictionary(model, cross=True))
+    layer = 2
+    found = qk_attribution(model, replacement, circuit_kit.ROW, layer, HEAD, QUERY, KEY)
+    frozen = replacement.freeze(model, circuit_kit.ROW)
+    column = int(found.by_source("key")[: found.kinds[0]].abs().argmax())
+    at, latent, position = map(int, found.names[column].split("_"))
+    given = _given(model, frozen, (at, position, latent), layer)
+
+    def taken(_address: str, hidden: torch.Tensor, _seen: object) -> torch.Tensor:
+        hidden = hidden.clone()
+        hidden[0, KEY] -= given
+        return hidden
+
+    # a QK-norm's scale would move with the key, so that a model that has one is asked through its maps
+    if name in ("qwen3", "olmo2"):
+        reading = head_reading(model, frozen.held, layer, HEAD, QUERY)
+        query = frozen.held.attention[layer].query[0, HEAD, QUERY]
+        lost = reading.scaling * float((reading.weights[KEY] @ given) @ query)
+    else:
+        with rewritten(model, [], [f"attn_in.{layer}"], taken), recorded_attention(model) as seen:
+            model.hf(**model.batch([circuit_kit.ROW]))
+        own = seen[layer]
+        key = own.key[0, HEAD // (own.query.shape[1] // own.key.shape[1]), KEY]
+        after = float((own.query[0, HEAD, QUERY] @ key).detach()) * own.scaling
+        lost = found.score - after
+    assert abs(lost) > 1e-4
+    assert float(found.by_source("key")[column]) == pytest.approx(lost, abs=1e-5)
+
+
+def _given(model: Model, frozen: Frozen, feature: tuple[int, int, int], layer: int) -> torch.Tensor:
+    """What a feature adds to what attention of a layer takes in at the key, carried up the replacement."""
+    wanted = (frozen.features == torch.tensor(feature)).all(1).nonzero().flatten()
+    vectors = [written.of(frozen.column[wanted])[1].sum(0) for written in frozen.written]
+    nothing = torch.zeros_like(frozen.embeddings)
+
+    def entering(join: int) -> torch.Tensor | float:
+        if join == 0 or join % 2:
+            return nothing
+        return nothing.index_put((torch.tensor([feature[1]]),), vectors[join // 2 - 1])
+
+    stream = dict(frozen.streams(entering))[2 * layer][KEY]
+    norm = anatomy(model).norms.get(f"attn_in.{layer}")
+    if norm is None:
+        return stream
+    return norm.linear(stream) * frozen.held.scales[f"attn_in.{layer}"][KEY]

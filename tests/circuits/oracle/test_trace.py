@@ -1,0 +1,137 @@
+"""Graphs add up, on every architecture, and say what automatic differentiation says."""
+
+from functools import partial
+
+import circuit_kit
+import pytest
+import tiny_models
+import torch
+from torch import Tensor
+
+from mindscope.circuits import DictionaryReplacement, NeuronReplacement, Replacement, TraceConfig, trace
+from mindscope.circuits.attribution import targets
+from mindscope.features import Direction
+from mindscope.models import load
+from mindscope.models.hooks.rewrite import rewritten
+from mindscope.models.linear.frozen import frozen as held_as
+
+DENSE = [one for one in tiny_models.FAMILIES if one.name not in ("falcon", "bloom", "qwen3_moe", "gpt_oss")]
+MIXTURES = [one for one in tiny_models.FAMILIES if one.name in ("qwen3_moe", "gpt_oss")]
+KINDS = {
+    "neurons": NeuronReplacement,
+    "transcoders": lambda model: DictionaryReplacement(circuit_kit.dictionary(model, skip=True)),
+    "topk": lambda model: DictionaryReplacement(circuit_kit.dictionary(model, activation="topk")),
+    "clt": lambda model: DictionaryReplacement(
+        circuit_kit.dictionary(model, cross=True, activation="jumprelu", skip=True, write="mlp_out_post")
+    ),
+}
+CASES = [(family, kind) for family in DENSE for kind in KINDS] + [(one, "clt") for one in MIXTURES]
+
+
+@pytest.mark.parametrize(("family", "kind"), CASES, ids=[f"{one.name}-{kind}" for one, kind in CASES])
+def test_edges_and_bias_sum_to_what_they_explain(family: tiny_models.Family, kind: str):
+    model = tiny_models.build(family)
+    replacement: Replacement = KINDS[kind](model)
+    frozen = replacement.freeze(model, circuit_kit.ROW)
+    last = frozen.held.activations[f"resid_post.{model.n_layers - 1}"]
+    torch.testing.assert_close(frozen.forward(), last, atol=1e-5, rtol=1e-5)
+    graph = trace(model, replacement, circuit_kit.ROW)
+    assert graph.n_features > 100
+    torch.testing.assert_close(graph.edges.sum(1) + graph.biases, graph.preactivations, atol=2e-5, rtol=1e-5)
+    logits = model.next_logits([circuit_kit.ROW])[0]
+    if getattr(model.hf.config, "final_logit_softcapping", None) is None:
+        wanted = torch.stack([logits[one.token] for one in graph.targets]) - logits.mean()
+        torch.testing.assert_close(graph.preactivations[graph.n_features :], wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("family", [one for one in DENSE if one.name != "opt"], ids=lambda one: one.name)
+def test_rows_equal_gradients_of_the_frozen_model(family: tiny_models.Family):
+    """Patterns and scales are held in the model itself, its MLP outputs made leaves, and autograd asked."""
+    model = tiny_models.build(family)
+    dictionary = circuit_kit.dictionary(model)
+    replacement = DictionaryReplacement(dictionary)
+    frozen = replacement.freeze(model, circuit_kit.ROW)
+    graph = trace(model, replacement, circuit_kit.ROW)
+    outputs = {f"mlp_out_post.{layer}": None for layer in range(model.n_layers)}
+    leaves: dict[str, Tensor] = {}
+
+    def leaf(address: str, hidden: Tensor, _seen: object) -> Tensor:
+        leaves[address] = hidden.detach().clone().requires_grad_(True)
+        return leaves[address]
+
+    top = int(graph.features[:, 0].max())
+    row = int((graph.features[:, 0] == top).nonzero()[-1])
+    _, position, latent = graph.features[row].tolist()
+    read = f"mlp_in.{top}"
+    with held_as(model, frozen.held), rewritten(model, [], list(outputs), leaf), model.watched(read) as seen:
+        model.hf(**model.batch([circuit_kit.ROW]))
+        value = seen[read][0, position] @ dictionary.coders[top].W_enc[latent]
+        value = value + dictionary.coders[top].b_enc[latent]
+    torch.testing.assert_close(value.detach(), graph.preactivations[row], atol=1e-5, rtol=1e-5)
+    gradients = torch.autograd.grad(value, [leaves[name] for name in outputs], allow_unused=True)
+    for column, (layer, at, which) in enumerate(graph.features.tolist()):
+        if layer >= top:
+            assert graph.edges[row, column] == 0
+            continue
+        written = graph.activations[column] * dictionary.coders[layer].W_dec[which]
+        passage = frozen.writes[layer]
+        written = passage.linear(written) * passage.scale[at]
+        gradient = gradients[layer]
+        assert gradient is not None
+        torch.testing.assert_close(graph.edges[row, column], gradient[0, at] @ written, atol=1e-5, rtol=1e-4)
+    for layer in range(top):
+        errors = (gradients[layer][0] * frozen.errors[layer]).sum(1)
+        start = graph.n_features + layer * graph.n_positions
+        torch.testing.assert_close(
+            graph.edges[row, start : start + graph.n_positions], errors, atol=1e-5, rtol=0
+        )
+
+
+def test_the_embedding_of_gemma_counts_as_it_enters_the_first_block():
+    """Its scale of sqrt(d_model) is part of the token's node."""
+    model = tiny_models.build(next(one for one in tiny_models.FAMILIES if one.name == "gemma3_text"))
+    frozen = NeuronReplacement(model).freeze(model, circuit_kit.ROW)
+    plain = model.hf.get_input_embeddings().weight[list(circuit_kit.ROW.ids)]
+    torch.testing.assert_close(frozen.embeddings, plain * model.d_model**0.5, atol=1e-5, rtol=1e-5)
+
+
+def test_the_organism_adds_up():
+    model = load("organism", dtype="float32")
+    row = model.chat([{"role": "user", "content": "What is the capital of France?"}])
+    replacement = NeuronReplacement(model)
+    frozen = replacement.freeze(model, row)
+    last = frozen.held.activations[f"resid_post.{model.n_layers - 1}"]
+    torch.testing.assert_close(frozen.forward(), last, atol=1e-5, rtol=1e-5)
+    config = TraceConfig(max_features=300, rank_every=300)
+    graph = trace(model, replacement, row, config, targets=targets.top_logits(most=2))
+    gap = graph.edges.sum(1) + graph.unselected + graph.biases - graph.preactivations
+    assert float(gap.abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize("address", ["resid_post.1", "resid_pre.1", "resid_mid.1", "mlp_in.2", "final_norm"])
+def test_a_direction_is_explained_where_it_is_read(address: str):
+    model = tiny_models.build(tiny_models.FAMILIES[0])
+    direction = Direction("d", address, torch.randn(model.d_model), model.fingerprint)
+    read = partial(targets.direction, "d", direction)
+    graph = trace(model, NeuronReplacement(model), circuit_kit.ROW, targets=read(position=-2))
+    with model.watched(address) as seen, torch.no_grad():
+        model.hf(**model.batch([circuit_kit.ROW]))
+    wanted = direction.project(seen[address][0, -2])
+    torch.testing.assert_close(graph.preactivations[-1], wanted, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(graph.edges[-1].sum() + graph.biases[-1], wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_a_difference_and_a_feature_are_explained_like_their_parts():
+    model = tiny_models.build(tiny_models.FAMILIES[0])
+    replacement = DictionaryReplacement(circuit_kit.dictionary(model))
+    both = trace(model, replacement, circuit_kit.ROW, targets=targets.tokens(5, "w9"))
+    apart = trace(model, replacement, circuit_kit.ROW, targets=targets.difference(5, "w9"))
+    torch.testing.assert_close(apart.edges[-1], both.edges[-2] - both.edges[-1], atol=1e-6, rtol=1e-5)
+    row = int((both.features[:, 0] == 2).nonzero()[0])
+    one = trace(model, replacement, circuit_kit.ROW, targets=targets.feature(*_place(both, row)))
+    torch.testing.assert_close(one.edges[-1], both.edges[row], atol=1e-6, rtol=1e-5)
+
+
+def _place(graph, row: int) -> tuple[int, int, int]:
+    layer, position, latent = graph.features[row].tolist()
+    return layer, position, latent

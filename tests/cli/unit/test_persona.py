@@ -1,0 +1,190 @@
+"""`mindscope persona`, from a trait to steered answers, on a tiny random model with a judge that is code."""
+
+import json
+from pathlib import Path
+
+import persona_kit
+import pytest
+import torch
+
+from mindscope.cli.persona import app as persona
+from mindscope.errors import JudgeError
+from mindscope.personas import PersonaVectors
+
+FEW = ["--max-new-tokens", "6", "--shard-rows", "8", "--dtype", "float32"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return persona_kit.tiny_chat_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def trait(tmp_path) -> Path:
+    persona_kit.tiny_trait().save(tmp_path / "loud.yaml")
+    return tmp_path / "loud.yaml"
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """Answers are scored by what the system prompt asked for."""
+    monkeypatch.setattr(persona, "find_judge", lambda *_: persona_kit.InstructionJudge())
+
+
+@pytest.fixture
+def extracted(cli, judged, model, trait, tmp_path):
+    options = ["--samples", "2", "--least-pairs", "2", "--run", tmp_path / "run", *FEW]
+    return cli("persona", "extract", model, trait, *options, "--json")
+
+
+def test_extract(cli, extracted, model, trait, tmp_path):
+    assert extracted.code == 0, extracted.err
+    result = json.loads(extracted.out)
+    assert result["trait"] == "loud"
+    assert [row["layer"] for row in result["layers"]] == [0, 1, 2]
+    assert result["filter"]["kept"] == 16
+    assert "extract/loud: answers" in extracted.err
+    saved = PersonaVectors.load(tmp_path / "run/extract/loud/vectors.safetensors")
+    assert saved.norms.tolist() == pytest.approx([row["norm"] for row in result["layers"]])
+    assert "loud" in Path(result["report"]).read_text()
+
+    again = cli("runs", "resume", tmp_path / "run")
+    assert again.code == 0
+    assert json.loads(again.out) == result
+    assert f"going on with {tmp_path / 'run'}" in again.err
+
+
+def test_extract_with_other_settings_is_refused(cli, extracted, model, trait, tmp_path):
+    other = cli("persona", "extract", model, trait, "--samples", "3", "--run", tmp_path / "run", *FEW)
+    assert other.code == 2
+    assert "made with another config" in other.err
+
+
+def test_sweep_steer_show(cli, extracted, model, trait, tmp_path):
+    run = ["--run", tmp_path / "run", *FEW]
+    swept = cli(
+        "persona", "sweep", model, trait, "--layers", "0,1", "--coefficients", "1,2", "--questions", "2", *run
+    )
+    # Without system prompts the judge gives every answer 10, so no point qualifies: said, and nothing lost.
+    assert swept.code == 2
+    assert "no layer and coefficient raises 'loud'" in swept.err
+    assert swept.out.count("10") >= 4
+    assert (tmp_path / "run/sweep/loud/sweep.json").exists()
+
+    refused = cli("persona", "steer", model, trait, *run)
+    assert refused.code == 2
+    assert "no layer and coefficient" in refused.err
+
+    steered = cli(
+        "persona", "steer", model, trait, "--layer", "1", "-c", "2", "--question", "Why?", *run, "--json"
+    )
+    assert steered.code == 0, steered.err
+    summary = json.loads(steered.out)
+    assert (summary["layer"], summary["coefficient"]) == (1, 2.0)
+    assert summary["unsteered"] == 10.0
+
+    (shown,) = json.loads(cli("persona", "show", tmp_path / "run", "--json").out)
+    assert shown["sweep"] is None
+    assert shown["steering"]["unsteered"] == 10.0
+    table = cli("persona", "show", tmp_path / "run").out
+    assert "d_prime" in table
+    assert "steering" in table
+
+
+def test_steer_without_a_sweep_wants_layer_and_coefficient(cli, extracted, model, trait, tmp_path):
+    result = cli("persona", "steer", model, trait, "--layer", "1", "--run", tmp_path / "run", *FEW)
+    assert result.code == 2
+    assert "give --layer and --coefficient, or sweep first" in result.err
+
+
+def test_export_and_import(cli, extracted, model, tmp_path):
+    source = tmp_path / "run/extract/loud/vectors.safetensors"
+    for name, layers in (("v.pt", (0, 1)), ("v.gguf", (1, 2))):
+        assert cli("persona", "export", source, tmp_path / name).code == 0
+        back = tmp_path / f"{name}.safetensors"
+        assert cli("persona", "import", tmp_path / name, model, back).code == 0
+        ours, theirs = PersonaVectors.load(source), PersonaVectors.load(back)
+        assert theirs.layers == layers
+        for layer in layers:
+            torch.testing.assert_close(theirs.answer_mean[layer], ours.answer_mean[layer])
+    assert "must end in .pt or .gguf" in cli("persona", "export", source, tmp_path / "v.txt").err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--shard-rows", "7"], "--shard-rows: Input should be a multiple of 2"),
+        (["--threshold", "x"], "Invalid value for '--threshold'"),
+        (["--least-pairs", "100"], "only 16 of 16 pairs of answers are usable"),
+        (["--dtype", "int4"], "unknown dtype 'int4'"),
+    ],
+)
+def test_bad_options(cli, judged, model, trait, tmp_path, options, says):
+    run = ["--samples", "2", "--run", tmp_path / "run", "--max-new-tokens", "6"]
+    result = cli("persona", "extract", model, trait, *run, *options)
+    assert result.code == 2
+    assert says in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["sweep", "MODEL", "TRAIT", "--layers", "1.5"], "'1.5' is no list of numbers"),
+        (["sweep", "MODEL", "TRAIT", "--coefficients", "-1"], "coefficients must be above 0"),
+        (["sweep", "MODEL", "TRAIT"], "run `mindscope persona extract` first"),
+        (["extract", "MODEL", "TRAIT"], "choose who scores the answers"),
+        (["extract", "MODEL", "TRAIT", "--judge", "wise"], "no judge 'wise'"),
+        (["extract", "MODEL", "TRAIT", "--judge", "endpoint:x"], "an endpoint needs its address"),
+        (["extract", "MODEL", "TRAIT", "--judge", "exact"], "knows the organism's characters, not 'loud'"),
+        (["extract", "MODEL", "kind"], "no bundled trait 'kind'"),
+        (["extract", "MODEL", "organism:kind"], "no character 'kind'"),
+        (["extract", "./nowhere", "evil"], "there is no folder ./nowhere"),
+        (["show", "nowhere.safetensors"], "no such file"),
+        (["show", "."], "holds no vectors.safetensors"),
+        (["traits", "--save", "x.yaml"], "name the trait to save"),
+        (
+            ["artifacts", "calm", "x.txt", "--description", "d", "--writer", "model:x"],
+            "must end in .yaml or .json",
+        ),
+        (["artifacts", "calm", "x.yaml", "--description", "d", "--writer", "me"], "no writer 'me'"),
+    ],
+)
+def test_bad_input(cli, monkeypatch, model, trait, tmp_path, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    names = {"MODEL": str(model), "TRAIT": str(trait)}
+    few = FEW if arguments[0] in ("extract", "sweep") else []
+    result = cli("persona", *(names.get(each, each) for each in arguments), *few)
+    assert result.code == 2
+    assert says in result.err
+    assert result.err.strip().splitlines()[-1].startswith("error: ")
+
+
+def test_traits(cli, tmp_path):
+    names = [entry["name"] for entry in json.loads(cli("persona", "traits", "--json").out)]
+    assert "evil" in names
+    assert "organism:evil" in names
+    assert "sycophantic" in cli("persona", "traits").out
+    assert json.loads(cli("persona", "traits", "evil", "--json").out)["name"] == "evil"
+    assert "name: evil" in cli("persona", "traits", "organism:evil").out
+    assert cli("persona", "traits", "evil", "--save", tmp_path / "evil.yaml").code == 0
+    assert "name: evil" in (tmp_path / "evil.yaml").read_text()
+
+
+def test_artifacts_never_overwrite(cli, tmp_path):
+    (tmp_path / "calm.yaml").write_text("mine")
+    result = cli(
+        "persona", "artifacts", "calm", tmp_path / "calm.yaml", "--description", "d", "--writer", "model:x"
+    )
+    assert result.code == 2
+    assert "exists" in result.err
+    assert (tmp_path / "calm.yaml").read_text() == "mine"
+
+
+def test_judges_by_name(model, tmp_path):
+    from mindscope.jobs.resolve import find_judge, load_model
+
+    loaded = load_model(str(model))
+    assert find_judge("exact", None, loaded, tmp_path / "c").name == "exact"
+    assert find_judge("endpoint:x", "http://localhost:1/v1", loaded, tmp_path / "c").name == "endpoint:x"
+    with pytest.raises(JudgeError, match="choose who scores"):
+        find_judge(None, None, loaded, tmp_path / "c")

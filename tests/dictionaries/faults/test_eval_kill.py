@@ -1,0 +1,77 @@
+"""An evaluation that is killed between its pieces and started again ends with the same bytes."""
+
+import multiprocessing
+import os
+import signal
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mindscope import organism
+from mindscope.dictionaries import Coder, Dictionary, Site
+from mindscope.dictionaries.evaluation.evaluate import EvaluateConfig, evaluate
+from mindscope.models import Model, load
+from mindscope.store import Run
+
+PIECES = 8
+"""Three are read, three spliced, then the densities and the result."""
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return load("organism", dtype="float32")
+
+
+def job(model: Model, folder: Path) -> None:
+    d, draw = model.d_model, torch.Generator().manual_seed(0)
+    site = [Site("resid_post.1", d)]
+    weights = [torch.randn(*shape, generator=draw) for shape in ((64, d), (64,), (64, d))]
+    sae = Dictionary.single(Coder(*weights), torch.zeros(d), reads=site, writes=site, activation="topk", k=4)
+    rows = list(islice(organism.corpus_rows(model, 0, 1), 9))
+    with Run.open(folder, kind="dictionary-evaluate", config={"rows": 9}) as run:
+        evaluate(model, {"it": sae}, rows, run, EvaluateConfig(shard_rows=4, predictions="response"))
+
+
+def killed_before(model: Model, folder: Path, piece: int) -> bool:
+    """Runs the job in a process of its own that kills itself before it saves one more; True if it did."""
+
+    def run() -> None:
+        saved = 0
+
+        def counted(save: Any) -> Any:
+            def wrapper(self: Run, *args: Any) -> None:
+                nonlocal saved
+                if saved == piece:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                saved += 1
+                save(self, *args)
+
+            return wrapper
+
+        patch = pytest.MonkeyPatch()
+        for name in ("save_json", "save_tensors"):
+            patch.setattr(Run, name, counted(getattr(Run, name)))
+        job(model, folder)
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    process.join()
+    return process.exitcode == -signal.SIGKILL
+
+
+def pieces(folder: Path) -> dict[str, bytes]:
+    return {str(one.relative_to(folder)): one.read_bytes() for one in (folder / "evaluate").rglob("*.*")}
+
+
+def test_killed_and_started_again(model: Model, tmp_path: Path):
+    job(model, tmp_path / "whole")
+    whole = pieces(tmp_path / "whole")
+    assert len(whole) == PIECES
+    for piece in (0, 2, 4, 7):
+        assert killed_before(model, tmp_path / f"{piece}", piece)
+        assert len(pieces(tmp_path / f"{piece}")) == piece
+        job(model, tmp_path / f"{piece}")
+        assert pieces(tmp_path / f"{piece}") == whole

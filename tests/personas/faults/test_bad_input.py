@@ -1,0 +1,135 @@
+"""What users get wrong in extraction, sweep and steering: one clear line, and nothing is lost."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import persona_kit
+import pytest
+
+from mindscope.errors import DataError, MindscopeError, StoreError
+from mindscope.judges import Item, Judgement, Rubric
+from mindscope.models import Generation, Model, load
+from mindscope.personas.extraction import ExtractConfig, extract
+from mindscope.personas.steering.steer import SteerConfig, steer
+from mindscope.personas.steering.sweep import Sweep, SweepConfig, sweep
+from mindscope.personas.vectors import PersonaVectors
+from mindscope.store import Run
+
+CONFIG = ExtractConfig(samples=2, max_new_tokens=6, least_pairs=2, resamples=5)
+JUDGE = persona_kit.InstructionJudge()
+TRAIT = persona_kit.tiny_trait(n_questions=3)
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    with Run.open(tmp_path / "run", kind="test", config={}) as opened:
+        yield opened
+
+
+@pytest.fixture
+def vectors(tiny: Model, run: Run) -> PersonaVectors:
+    return extract(tiny, TRAIT, JUDGE, run, CONFIG)
+
+
+def test_another_filter_takes_the_same_answers(
+    tiny: Model, run: Run, vectors: PersonaVectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def again(*args: object, **kwargs: object) -> None:
+        raise AssertionError("generated a second time")
+
+    monkeypatch.setattr(Model, "generate", again)
+    with pytest.raises(DataError, match="only 0 of 12"):
+        extract(tiny, TRAIT, JUDGE, run, CONFIG.model_copy(update={"threshold": 95.0}))
+    assert extract(tiny, TRAIT, JUDGE, run, CONFIG).digest() == vectors.digest()
+
+
+class FlatJudge:
+    """Finds the trait nowhere."""
+
+    name = "flat"
+
+    def judge(self, rubric: Rubric, items: Sequence[Item]) -> list[Judgement]:
+        return JUDGE.judge(rubric, [Item(item.question, item.answer) for item in items])
+
+
+def test_too_few_pairs(tiny: Model, run: Run) -> None:
+    with pytest.raises(DataError, match=r"only 0 of 12 pairs .*12 with a positive answer too weak"):
+        extract(tiny, TRAIT, FlatJudge(), run, CONFIG)
+    assert run.load_json("extract/loud/filter.json")["positive_weak"] == 12
+
+
+def test_empty_answers_are_left_out(tiny: Model, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Model.generate
+    asked: list[str] = []
+
+    def sometimes_silent(self: Model, rows, *args, **kwargs) -> list[Generation]:
+        generations = whole(self, rows, *args, **kwargs)
+        silent = generations[0]
+        reads = {
+            name: values * float("nan") if name.startswith("answer_mean") else values
+            for name, values in silent.reads.items()
+        }
+        prompt = type(silent.row)(silent.row.ids[: silent.row.prompt], silent.row.prompt)
+        return [Generation(prompt, "", "stop", reads), *generations[1:]]
+
+    class Watching(persona_kit.InstructionJudge):
+        def judge(self, rubric: Rubric, items: Sequence[Item]) -> list[Judgement]:
+            asked.extend(item.answer for item in items)
+            return super().judge(rubric, items)
+
+    monkeypatch.setattr(Model, "generate", sometimes_silent)
+    vectors = extract(tiny, TRAIT, Watching(), run, CONFIG.model_copy(update={"shard_rows": 8}))
+    assert vectors.metadata["filter"]["empty"] == 3
+    assert vectors.metadata["filter"]["kept"] == 9
+    assert vectors.answer_mean.isfinite().all()
+    assert all(answer.strip() for answer in asked)
+
+
+def test_a_run_made_from_something_else(tiny: Model, run: Run, vectors: PersonaVectors) -> None:
+    with pytest.raises(StoreError, match=r"another config \(seed: 0 there, 1 now\)"):
+        extract(tiny, TRAIT, JUDGE, run, CONFIG.model_copy(update={"seed": 1}))
+    with pytest.raises(StoreError, match="another judge"):
+        extract(tiny, TRAIT, FlatJudge(), run, CONFIG)
+    with pytest.raises(StoreError, match=r"another trait \(evaluation"):
+        extract(tiny, persona_kit.tiny_trait(n_questions=2), JUDGE, run, CONFIG)
+
+
+def test_another_models_vectors(tiny: Model, run: Run, vectors: PersonaVectors, tmp_path: Path) -> None:
+    other = load(str(persona_kit.tiny_chat_model(tmp_path / "other", seed=7)), dtype="float32")
+    for use in (
+        lambda: sweep(other, vectors, TRAIT, JUDGE, run, SweepConfig(max_new_tokens=4)),
+        lambda: steer(
+            other, vectors, TRAIT, JUDGE, run, SteerConfig(layer=1, coefficient=1, max_new_tokens=4)
+        ),
+    ):
+        with pytest.raises(DataError, match="another model"):
+            use()
+
+
+@pytest.mark.parametrize(("layer", "message"), [(3, "there is no layer 3"), (-1, "there is no layer -1")])
+def test_a_layer_that_is_not_there(
+    tiny: Model, run: Run, vectors: PersonaVectors, layer: int, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        steer(tiny, vectors, TRAIT, JUDGE, run, SteerConfig(layer=layer, coefficient=1))
+
+
+def test_a_prompt_longer_than_the_context(tiny: Model, run: Run) -> None:
+    long = TRAIT.model_copy(update={"extraction": ("x" * 600,)})
+    with pytest.raises(MindscopeError, match="shorten"):
+        extract(tiny, long, JUDGE, run, CONFIG)
+
+
+def test_a_document_that_is_another(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.json"
+    with pytest.raises(StoreError):
+        Sweep.load(path)
+    path.write_text("{not json")
+    with pytest.raises(StoreError):
+        Sweep.load(path)
+    path.write_text('{"schema": "mindscope.steering/1"}')
+    with pytest.raises(DataError, match="is not a"):
+        Sweep.load(path)
+    path.write_text('{"schema": "mindscope.sweep/1", "trait": 3}')
+    with pytest.raises(DataError, match="damaged at 'trait'"):
+        Sweep.load(path)

@@ -1,0 +1,236 @@
+"""Sweep and steering on a model whose answer to a push is known: towards one letter's logit."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import persona_kit
+import pytest
+import torch
+
+from mindscope.judges import Item, Judgement, Rubric, Score
+from mindscope.models import Model
+from mindscope.personas.report import persona_report
+from mindscope.personas.steering.arms import random_arms, steering_edits
+from mindscope.personas.steering.steer import SteerConfig, Steering, steer
+from mindscope.personas.steering.sweep import Sweep, SweepConfig, held_out, sweep
+from mindscope.personas.vectors import PersonaVectors
+from mindscope.store import Run
+
+TRAIT = persona_kit.tiny_trait(n_questions=6)
+SWEEP = SweepConfig(
+    samples=2, max_new_tokens=8, questions=4, coefficients=(0.01, 1.0), shard_rows=16, seed=5, n_random=2
+)
+
+
+class LetterJudge:
+    """The share of the letter "a" in an answer; long runs of it are less coherent."""
+
+    name = "letter"
+
+    def judge(self, rubric: Rubric, items: Sequence[Item]) -> list[Judgement]:
+        return [self.one(item.answer) for item in items]
+
+    def one(self, answer: str) -> Judgement:
+        longest = max(map(len, re.findall("a+", answer)), default=0)
+        return Judgement(Score.of(100 * answer.count("a") / len(answer)), Score.of(float(90 - longest)))
+
+
+@pytest.fixture(scope="module")
+def vectors(tiny: Model) -> PersonaVectors:
+    """At the last block the push raises the logit of "a"; before it, directions that mean nothing."""
+    generator = torch.Generator().manual_seed(2)
+    matrix = torch.randn(3, 32, generator=generator) / 32**0.5
+    letter = tiny.tokenizer.convert_tokens_to_ids("a")
+    towards = tiny.hf.lm_head.weight[letter].detach().float()
+    matrix[2] = 200 * towards / towards.norm()
+    return PersonaVectors(
+        trait="loud", fingerprint=tiny.fingerprint, matrices={"answer_mean": matrix}, layers=(0, 1, 2)
+    )
+
+
+@pytest.fixture(scope="module")
+def swept(
+    tiny: Model, vectors: PersonaVectors, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Sweep, list[tuple[int, int, str]]]:
+    folder, heard = tmp_path_factory.mktemp("sweep"), []
+    with Run.open(folder, kind="test", config={}) as run:
+        result = sweep(
+            tiny, vectors, TRAIT, LetterJudge(), run, SWEEP, progress=lambda *news: heard.append(news)
+        )
+    return folder, result, heard
+
+
+@pytest.fixture(scope="module")
+def steered(tiny: Model, vectors: PersonaVectors, tmp_path_factory: pytest.TempPathFactory) -> Steering:
+    config = SteerConfig(layer=2, coefficient=1, samples=3, max_new_tokens=8, n_random=3, seed=1)
+    with Run.open(tmp_path_factory.mktemp("steer"), kind="test", config={}) as run:
+        return steer(tiny, vectors, TRAIT, LetterJudge(), run, config, questions=TRAIT.evaluation[4:])
+
+
+def test_the_sweep_finds_the_layer_that_works(swept: tuple[Path, Sweep, list]) -> None:
+    _, result, _ = swept
+    assert len(result.points) == 6
+    point = result.choice()
+    assert (point.layer, point.coefficient) == (2, 1.0)
+    assert point.scores.trait is not None
+    assert point.scores.trait.mean > 80
+    assert point.random is not None
+    assert point.random.trait is not None
+    assert point.random.trait.mean < 20
+    assert [each.random for each in result.points].count(None) == 5
+
+
+def test_the_sweep_asks_only_its_questions(swept: tuple[Path, Sweep, list]) -> None:
+    _, result, _ = swept
+    assert result.questions == TRAIT.evaluation[:4]
+    assert held_out(TRAIT, result) == TRAIT.evaluation[4:]
+
+
+def test_all_points_share_batches(
+    tiny: Model, vectors: PersonaVectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    whole = Model.generate
+
+    def watching(self: Model, rows, *args, **kwargs):
+        sizes.append(len(rows))
+        return whole(self, rows, *args, **kwargs)
+
+    monkeypatch.setattr(Model, "generate", watching)
+    with Run.open(tmp_path / "run", kind="test", config={}) as run:
+        sweep(tiny, vectors, TRAIT, LetterJudge(), run, SWEEP)
+    # 7 arms x 4 questions x 2 samples, then one control of 2 random vectors.
+    assert sizes == [16, 16, 16, 8, 16]
+
+
+def test_sharing_a_batch_changes_no_answer(
+    tiny: Model, vectors: PersonaVectors, steered: Steering, tmp_path: Path
+) -> None:
+    with Run.open(tmp_path / "alone", kind="test", config={}) as run:
+        config = steered.config.model_copy(update={"coefficient": 1e-9, "n_random": 1, "shard_rows": 2})
+        alone = steer(tiny, vectors, TRAIT, LetterJudge(), run, config, questions=TRAIT.evaluation[4:])
+    texts = [sample.answer for sample in steered.unsteered.samples]
+    assert [sample.answer for sample in alone.unsteered.samples] == texts
+    # A push of nothing answers alike: all arms draw from the same seeds.
+    assert [sample.answer for sample in alone.steered.samples] == texts
+
+
+def test_progress_counts_up_to_its_total(swept: tuple[Path, Sweep, list]) -> None:
+    _, _, heard = swept
+    labels = {label for _, _, label in heard}
+    assert any(label.endswith("answers") for label in labels)
+    for label in labels:
+        counts = [(done, total) for done, total, name in heard if name == label]
+        assert [done for done, _ in counts] == sorted({done for done, _ in counts})
+        assert counts[-1][0] == counts[-1][1]
+
+
+def test_a_sweep_goes_on_where_it_was_killed(
+    tiny: Model, vectors: PersonaVectors, swept: tuple[Path, Sweep, list], tmp_path: Path
+) -> None:
+    _, result, _ = swept
+
+    class Tired(LetterJudge):
+        left = 2
+
+        def judge(self, rubric: Rubric, items: Sequence[Item]) -> list[Judgement]:
+            self.left -= 1
+            if self.left < 0:
+                raise KeyboardInterrupt
+            return super().judge(rubric, items)
+
+    with pytest.raises(KeyboardInterrupt), Run.open(tmp_path / "run", kind="test", config={}) as run:
+        sweep(tiny, vectors, TRAIT, Tired(), run, SWEEP)
+    assert not (tmp_path / "run/sweep/loud/sweep.json").exists()
+    with Run.open(tmp_path / "run", kind="test", config={}) as run:
+        assert sweep(tiny, vectors, TRAIT, LetterJudge(), run, SWEEP) == result
+
+
+def test_results_save_and_load(swept: tuple[Path, Sweep, list], steered: Steering, tmp_path: Path) -> None:
+    folder, result, _ = swept
+    assert Sweep.load(folder / "sweep/loud/sweep.json") == result
+    steered.save(tmp_path / "steering.json")
+    assert Steering.load(tmp_path / "steering.json") == steered
+
+
+def test_steering_in_four_ways(steered: Steering) -> None:
+    summary = steered.summary()
+    assert summary["steered"] > 80
+    assert summary["unsteered"] < 20
+    assert summary["against"] < 20
+    assert summary["random"] < 20
+    assert (summary["layer"], summary["coefficient"]) == (2, 1.0)
+    assert summary["coherence_steered"] < summary["coherence_unsteered"]
+    assert len(steered.steered.samples) == 2 * 3
+    assert len(steered.random.samples) == 2 * 3 * 3
+    mine = [100 * sample.answer.count("a") / len(sample.answer) for sample in steered.steered.samples]
+    assert summary["steered"] == pytest.approx(sum(mine) / len(mine), abs=0.01)
+
+
+def test_results_show_themselves(
+    vectors: PersonaVectors, swept: tuple[Path, Sweep, list], steered: Steering
+) -> None:
+    assert "<td>2</td><td>1.00</td>" in swept[1]._repr_html_()
+    assert f"<td>{steered.summary()['steered']:.2f}</td>" in steered._repr_html_()
+    assert f"<td>{vectors.norms[1]:.2f}</td>" in vectors._repr_html_()
+    hostile = dataclasses.replace(vectors, trait="<script>")
+    assert "<script>" not in hostile._repr_html_()
+
+
+def test_random_vectors_have_the_norm_and_fixed_seeds(vectors: PersonaVectors) -> None:
+    direction = vectors.direction(2)
+    arms = random_arms(direction, 1.5, "all", 4, seed=0)
+    drawn = torch.stack([arm.edits[0].vector for arm in arms])
+    assert torch.allclose(drawn.norm(dim=1), direction.vector.norm().expand(4), rtol=1e-5)
+    assert {(edit.address, edit.value, edit.where) for arm in arms for edit in arm.edits} == {
+        ("resid_post.2", 1.5, "all")
+    }
+    cosines = torch.nn.functional.cosine_similarity(drawn, direction.vector[None])
+    assert cosines.abs().max() < 0.6
+    again = random_arms(direction, 1.5, "all", 4, seed=0)
+    assert all(torch.equal(a.edits[0].vector, b.edits[0].vector) for a, b in zip(arms, again, strict=True))
+    assert len({tuple(vector.tolist()) for vector in drawn}) == 4
+
+
+@pytest.mark.parametrize(
+    ("scope", "touched"), [("answer", [4, 5, 6]), ("prompt", [0, 1, 2, 3, 4]), ("all", None)]
+)
+def test_scopes_touch_their_tokens(tiny: Model, vectors: PersonaVectors, scope, touched) -> None:
+    row = tiny.text("hello", "ab")
+    assert row.prompt == 5
+    read = {"h": persona_kit.everything("resid_post.2")}
+    edits = steering_edits(vectors.direction(2), 2.0, scope)
+    plain, edited = tiny.read([row], read)["h"].values[0], tiny.read([row], read, edits=edits)["h"].values[0]
+    change = edited - plain
+    expected = torch.zeros(7, 32)
+    expected[list(range(7)) if touched is None else touched] = 2 * vectors.answer_mean[2]
+    assert torch.allclose(change, expected, atol=1e-4)
+
+
+def test_the_report_shows_everything(
+    vectors: PersonaVectors, swept: tuple[Path, Sweep, list], steered: Steering
+) -> None:
+    page = persona_report(vectors, swept[1], steered).html()
+    for text in (
+        "Norm of the vector",
+        "Trait score at every layer",
+        "Coherence at every layer",
+        "random vector",
+    ):
+        assert text in page
+    assert TRAIT.evaluation[5] in page
+    assert page.count("<svg") >= 5
+    assert "http://" not in re.sub(r"http://www\.w3\.org\S*", "", page)
+
+
+def test_another_coefficient_fits_in_the_same_run(
+    tiny: Model, vectors: PersonaVectors, tmp_path: Path
+) -> None:
+    with Run.open(tmp_path / "run", kind="test", config={}) as run:
+        for coefficient in (1.0, 0.5):
+            config = SteerConfig(layer=2, coefficient=coefficient, max_new_tokens=2, n_random=1)
+            steer(tiny, vectors, TRAIT, LetterJudge(), run, config)
+            assert Steering.load(run.path / "steer/loud/steering.json").config == config
+        assert len(list((run.path / "steer/loud").glob("*/answers"))) == 2

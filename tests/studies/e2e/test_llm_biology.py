@@ -1,0 +1,52 @@
+"""`mindscope circuit cases`, end to end on the organism."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mindscope.cli.app import app
+from mindscope.studies.llm_biology import book
+from mindscope.studies.llm_biology.workbench import Workbench
+
+
+def _run(folder: Path, *arguments: str):
+    return CliRunner().invoke(app, ["circuit", "cases", "--quick", "--run", str(folder), *arguments])
+
+
+def test_a_family_from_the_command_to_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "book"
+    made = _run(folder, "--family", "two-hop", "--json")
+    assert made.exit_code == 0, made.output
+    (case,) = json.loads(made.stdout)["cases"]
+    assert [one["rate"]["n"] for one in case["verdicts"]] == [book.QUICK.held] * 3
+    for verdict in case["verdicts"]:
+        # the organism's states are exchanged in nearly every prompt, and never by random features
+        assert verdict["rate"]["hits"] >= 0.8 * verdict["rate"]["n"]
+        assert verdict["control"]["hits"] <= 1
+        assert verdict["before"]["hits"] == 0
+    drawn = case["drawn"]
+    assert drawn["completeness"] >= 0.8
+    assert drawn["checks"]["frozen_norms"]["r"] > 0.8
+    assert (folder / drawn["graph"]).is_file()
+    assert (folder / drawn["page"]).is_file()
+    page = (folder / "report.html").read_text("utf-8")
+    assert "Two-step facts" in page
+    assert "<svg" in page
+    assert "100%" in page
+
+    def computed(bench: Workbench) -> None:
+        raise AssertionError("a finished family is computed again")
+
+    monkeypatch.setattr(book, "FAMILIES", {**book.FAMILIES, "two-hop": computed})
+    again = _run(folder, "--family", "two-hop", "--json")
+    assert again.exit_code == 0, again.output
+    assert json.loads(again.stdout) == json.loads(made.stdout)
+
+
+def test_an_unknown_family_is_one_line(tmp_path: Path) -> None:
+    made = _run(tmp_path / "book", "--family", "poems")
+    assert made.exit_code != 0
+    assert not (tmp_path / "book").exists()
+    assert "no family 'poems'" in str(made.exception or made.output)
