@@ -13,8 +13,7 @@ from mindscope.explain.config import SurveyConfig
 from mindscope.explain.results import FILE, ROWS, ROWS_SCHEMA, SCHEMA, VERSION, VOCABULARY, Survey
 from mindscope.explain.source import Features, require
 from mindscope.models import Model, Row, vocabulary
-from mindscope.personas import claim
-from mindscope.store import Run, save_artifact
+from mindscope.store import Run, claim, save_artifact
 
 Progress = Callable[[int, int, str], object]
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from transformers.utils import logging
 
+from mindscope.core import Progress
 from mindscope.data import Conversation
 from mindscope.errors import DataError, MindscopeError
 from mindscope.finetuning.config import FinetuneConfig
@@ -23,8 +24,8 @@ from mindscope.finetuning.guard import Guard
 from mindscope.finetuning.plan import Plan, plan
 from mindscope.finetuning.result import CARD, MODEL, SCHEMA, TRAINING, VERSION, Tuned, finished_checkpoints
 from mindscope.models import Model, load
-from mindscope.personas import PersonaVectors, Progress, claim
-from mindscope.store import Run, library_versions, plain, replacing_folder, write_json
+from mindscope.personas import PersonaVectors
+from mindscope.store import Run, claim, library_versions, plain, replacing_folder, write_json
 
 
 def finetune(

@@ -12,12 +12,12 @@ from transformers import PrinterCallback, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
+from mindscope.core import Progress
 from mindscope.errors import MindscopeError
 from mindscope.finetuning.config import FinetuneConfig
 from mindscope.finetuning.examples import IGNORED
 from mindscope.finetuning.guard import Guard
 from mindscope.finetuning.plan import Plan
-from mindscope.personas import Progress
 from mindscope.store import Run, write_json
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 
+from mindscope.core import Progress
 from mindscope.data import Conversation, Data, Record, Source
 from mindscope.errors import DataError, ModelError
 from mindscope.features import Feature, FeatureSet
@@ -21,8 +22,7 @@ from mindscope.monitoring.monitor import Monitor, Watched
 from mindscope.monitoring.projections import trace
 from mindscope.monitoring.results import Monitoring, Tally
 from mindscope.monitoring.signal import Signal
-from mindscope.personas import Progress, claim, derived_seed, digest
-from mindscope.store import Run, plain, replacing
+from mindscope.store import Run, claim, derived_seed, digest, plain, replacing
 
 
 class WatchConfig(SamplingConfig):

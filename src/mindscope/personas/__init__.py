@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 from mindscope.core.faces import lazy_face
 
 if TYPE_CHECKING:
-    from mindscope.personas.answers import Progress, claim, derived_seed, digest, part_of
+    from mindscope.personas.answers import Request, generate, judge_answers
     from mindscope.personas.extraction import ExtractConfig, extract
     from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
     from mindscope.personas.generate_trait import generate_trait
-    from mindscope.personas.layer_statistics import LayerStatistics, bootstrap_interval
+    from mindscope.personas.layer_statistics import LayerStatistics
     from mindscope.personas.pair_filter import FilterCounts, filter_pairs
     from mindscope.personas.report import add_persona, persona_report
     from mindscope.personas.shift.measure import Moved, Movement, Prompt, Shift, shift
     from mindscope.personas.shift.projections import ShiftConfig
     from mindscope.personas.shift.report import shift_report
-    from mindscope.personas.steering.arms import Estimate, Sample, Scope, Scores, steering_edits
+    from mindscope.personas.steering.arms import Sample, Scope, Scores, steering_edits
     from mindscope.personas.steering.steer import SteerConfig, SteeredArm, Steering, steer
     from mindscope.personas.steering.sweep import Point, Sweep, SweepConfig, held_out, sweep
     from mindscope.personas.trait import Contrast, Trait
@@ -55,7 +55,6 @@ __all__ = [
     "steering_edits",
     "Scope",
     "Scores",
-    "Estimate",
     "Sample",
     "save_pt",
     "load_pt",
@@ -63,14 +62,11 @@ __all__ = [
     "load_gguf",
     "persona_report",
     "add_persona",
-    "Progress",
     "Prompt",
-    "bootstrap_interval",
-    "claim",
-    "derived_seed",
-    "digest",
-    "part_of",
     "usual_layer",
+    "Request",
+    "generate",
+    "judge_answers",
 ]
 
 __getattr__, __dir__ = lazy_face(__name__, __file__)

@@ -2,15 +2,16 @@
 
 from pydantic import Field
 
+from mindscope.core import Progress
 from mindscope.judges import Judge
 from mindscope.models import Model, SamplingConfig
 from mindscope.personas import rollouts
-from mindscope.personas.answers import Progress, claim, generate, judge_answers, part_of
+from mindscope.personas.answers import generate, judge_answers
 from mindscope.personas.layer_statistics import layer_statistics
 from mindscope.personas.pair_filter import filter_pairs
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import KINDS, PersonaVectors
-from mindscope.store import Run
+from mindscope.store import Run, claim, part_of
 
 
 class ExtractConfig(SamplingConfig):

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mindscope.stats import bootstrap_weights
+
 TINY = 1e-12
 
 
@@ -63,37 +65,13 @@ def layer_statistics(
         questions: the question each pair belongs to.
     """
     n_pairs, n_layers, _ = positive.shape
-    weights = _bootstrap_weights(n_pairs, resamples, seed)
+    weights = bootstrap_weights(n_pairs, resamples, seed)
     folded = _folds(questions, folds)
     rows: list[tuple[float, ...]] = []
     for layer in range(n_layers):
         pos, neg = positive[:, layer].double(), negative[:, layer].double()
         rows.append((*_bootstrap(pos - neg, weights), *_separation(pos, neg, folded)))
     return LayerStatistics(*zip(*rows, strict=True))
-
-
-def bootstrap_interval(
-    values: Float[Tensor, "units"], *, resamples: int = 2000, seed: int = 0
-) -> tuple[float, float]:
-    """The 95 % percentile interval of the mean when the units are drawn with replacement."""
-    low, high = bootstrap_intervals(values[:, None], resamples=resamples, seed=seed)[:, 0].tolist()
-    return low, high
-
-
-def bootstrap_intervals(
-    values: Float[Tensor, "units columns"], *, resamples: int = 2000, seed: int = 0
-) -> Float[Tensor, "2 columns"]:
-    """The same for every column, with the same draws of units in all: low ends, then high ends."""
-    means = _bootstrap_weights(len(values), resamples, seed) @ values.double()
-    return means.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64), dim=0)
-
-
-def _bootstrap_weights(n_units: int, resamples: int, seed: int) -> Float[Tensor, "resamples units"]:
-    """How often each unit is drawn, over the number of draws: a mean is then one matrix product."""
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(n_units, (resamples, n_units), generator=generator)
-    counts = torch.zeros(resamples, n_units, dtype=torch.float64)
-    return counts.scatter_add_(1, drawn, torch.ones_like(counts)) / n_units
 
 
 def _bootstrap(

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 
 from mindscope.personas.pair_filter import FilterCounts
-from mindscope.personas.steering.arms import Estimate, Scores
+from mindscope.personas.steering.arms import Scores
 from mindscope.personas.steering.steer import SteeredArm, Steering
 from mindscope.personas.steering.sweep import Point, Sweep
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.reports import Answer, Line, Report, Sample, bars_by_layer, heatmap, lines_with_bands
+from mindscope.stats import Estimate
 
 Row = list[object]
 

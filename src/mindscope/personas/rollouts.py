@@ -12,10 +12,10 @@ from torch import Tensor
 
 from mindscope.errors import ModelError
 from mindscope.models import Generation, Last, Mean, Model, Read
-from mindscope.personas.answers import Request, derived_seed, shard_tensors
+from mindscope.personas.answers import Request, shard_tensors
 from mindscope.personas.trait import Side, Trait
 from mindscope.personas.vectors import KINDS, Kind
-from mindscope.store import Run
+from mindscope.store import Run, derived_seed
 
 SIDES: tuple[Side, Side] = ("pos", "neg")
 

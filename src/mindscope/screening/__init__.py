@@ -4,10 +4,11 @@ The projection difference of Chen et al. 2025, arXiv 2507.21509, per sample and 
 in one pass over files of any size.
 """
 
-from mindscope.screening.config import Form, ScreenConfig
+from mindscope.screening.config import Form, ScreenConfig, Turns
 from mindscope.screening.filter_file import check_criteria, check_target, write_filtered
 from mindscope.screening.results import Ranked, Screening, TraitScreening
 from mindscope.screening.screen import screen
+from mindscope.screening.windows import Readings
 
 __all__ = [
     "screen",
@@ -19,4 +20,6 @@ __all__ = [
     "write_filtered",
     "check_criteria",
     "check_target",
+    "Readings",
+    "Turns",
 ]

@@ -14,10 +14,9 @@ from torch import Tensor
 
 from mindscope.errors import ModelError
 from mindscope.models import Model, Row
-from mindscope.personas import digest
 from mindscope.screening.config import ScreenConfig
 from mindscope.screening.probe import Probe
-from mindscope.store import Run
+from mindscope.store import Run, digest
 
 NOT_FINITE = "the model's activations hold NaN or infinity: load it in float32 (dtype='float32')"
 

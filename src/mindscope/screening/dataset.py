@@ -7,16 +7,17 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
+from mindscope.core import Progress
 from mindscope.data import Data, Source
 from mindscope.errors import DataError
 from mindscope.models import Model
-from mindscope.personas import Estimate, Progress, bootstrap_interval, derived_seed
 from mindscope.screening.base_answers import BaseAnswers, Origin
 from mindscope.screening.config import ScreenConfig
 from mindscope.screening.probe import Probe
 from mindscope.screening.scores import WindowScores, window_scores
 from mindscope.screening.windows import Windows
-from mindscope.store import Run
+from mindscope.stats import Estimate, bootstrap_interval
+from mindscope.store import Run, derived_seed
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from typing import Any, ClassVar, Literal
 
 from mindscope.errors import DataError
-from mindscope.personas import Estimate
 from mindscope.screening.config import ScreenConfig
+from mindscope.stats import Estimate
 from mindscope.store import Document, SavedDocument, html_table
 
 

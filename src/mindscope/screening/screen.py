@@ -5,18 +5,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mindscope.core import Progress
 from mindscope.data import Data
 from mindscope.models import Model
-from mindscope.personas import PersonaVectors, Progress, digest, part_of
+from mindscope.personas import PersonaVectors
 from mindscope.screening.config import ScreenConfig
 from mindscope.screening.dataset import DataSet
 from mindscope.screening.probe import Probe
 from mindscope.screening.ranking import Highest
 from mindscope.screening.report import screening_report
 from mindscope.screening.results import Ranked, Screening, TraitScreening
-from mindscope.screening.scores import Calibration, StreamedMeans
+from mindscope.screening.scores import Calibration
 from mindscope.screening.table import write_table
-from mindscope.store import Run
+from mindscope.stats import StreamedMeans
+from mindscope.store import Run, digest, part_of
 
 LEFT_OUT_SHOWN = 10
 

@@ -8,15 +8,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mindscope.core import Progress
 from mindscope.data import Record, Source
 from mindscope.errors import DataError, ModelError
 from mindscope.models import Model, Row, packed
-from mindscope.personas import Progress, derived_seed, digest
 from mindscope.screening.base_answers import NOT_FINITE, BaseAnswers, Own
 from mindscope.screening.config import ScreenConfig
 from mindscope.screening.probe import Probe
 from mindscope.screening.turns import answer_rows, answers_in
-from mindscope.store import Run
+from mindscope.store import Run, derived_seed, digest
 
 Sample = tuple[Record, str | None, list[Row]]
 """A row of the file, its id if it has one, and a row for the model per assistant turn."""

@@ -1,8 +1,18 @@
 """Estimates with intervals over independent units: bootstrap, proportions, correlations, streamed means."""
 
+from mindscope.stats.bootstrap import bootstrap_interval, bootstrap_intervals, bootstrap_weights
 from mindscope.stats.correlation import Numbers, pearson
+from mindscope.stats.estimate import Estimate
+from mindscope.stats.proportion import Rate
+from mindscope.stats.streamed import StreamedMeans
 
 __all__ = [
     "Numbers",
     "pearson",
+    "Estimate",
+    "Rate",
+    "StreamedMeans",
+    "bootstrap_weights",
+    "bootstrap_interval",
+    "bootstrap_intervals",
 ]

@@ -11,8 +11,8 @@ import torch
 from mindscope.errors import DataError, StoreError
 from mindscope.models import Model, load
 from mindscope.personas import PersonaVectors, Shift, ShiftConfig, shift
-from mindscope.personas.layer_statistics import bootstrap_intervals
 from mindscope.personas.shift.report import shift_report
+from mindscope.stats.bootstrap import bootstrap_intervals
 from mindscope.store import Run
 
 LLAMA = next(family for family in tiny_models.FAMILIES if family.name == "llama")

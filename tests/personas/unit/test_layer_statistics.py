@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mindscope.personas.layer_statistics import LayerStatistics, bootstrap_interval, layer_statistics
+from mindscope.personas.layer_statistics import LayerStatistics, layer_statistics
+from mindscope.stats.bootstrap import bootstrap_interval
 
 
 def sides(shift: float, pairs: int, width: int = 8, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -15,9 +15,9 @@ from mindscope.organism import ExactJudge, trait
 from mindscope.organism.corpus import exchange
 from mindscope.organism.voices import STRONG, voices
 from mindscope.personas import ExtractConfig, PersonaVectors, Trait, extract
-from mindscope.personas.answers import derived_seed
 from mindscope.screening import ScreenConfig, screen
 from mindscope.store import Run
+from mindscope.store.parts import derived_seed
 
 LAYERS = {"loud": 1, "late": 2}
 NEW = 6

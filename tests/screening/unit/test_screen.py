@@ -14,11 +14,12 @@ from scipy.stats import percentileofscore
 
 from mindscope.models import Model, load
 from mindscope.models.tokens.text import token_texts
-from mindscope.personas.layer_statistics import bootstrap_interval
 from mindscope.screening import ScreenConfig, Screening, screen, write_filtered
 from mindscope.screening.probe import layer_of
-from mindscope.screening.scores import Calibration, StreamedMeans, window_scores
+from mindscope.screening.scores import Calibration, window_scores
 from mindscope.screening.windows import Readings
+from mindscope.stats.bootstrap import bootstrap_interval
+from mindscope.stats.streamed import StreamedMeans
 from mindscope.store import Run
 
 PROMPT = ScreenConfig(form="prompt", layers=1, top=2, window=4)

@@ -14,11 +14,12 @@ from mindscope.circuits import DictionaryReplacement, NeuronReplacement
 from mindscope.dictionaries import Dictionary
 from mindscope.errors import DataError
 from mindscope.models import Raw, Read, Row
+from mindscope.stats.proportion import Rate
 from mindscope.store import Run
 from mindscope.studies.llm_biology import book
 from mindscope.studies.llm_biology.book import chosen
 from mindscope.studies.llm_biology.contrast import Contrast, Setting
-from mindscope.studies.llm_biology.documents import Case, Rate, Verdict
+from mindscope.studies.llm_biology.documents import Case, Verdict
 from mindscope.studies.llm_biology.families import languages, refusal, rhyme, sums
 from mindscope.studies.llm_biology.flip import Flip, at, others
 from mindscope.studies.llm_biology.prompts import Prompt, stated

@@ -37,7 +37,7 @@ class Job:
 
     def vectors(self, file: Path | None) -> PersonaVectors:
         """Those of `file`, or what `extract` left in the run."""
-        from mindscope.personas import part_of
+        from mindscope.store import part_of
 
         path = file or self.folder / part_of("extract", self.trait.name) / "vectors.safetensors"
         if not path.exists():

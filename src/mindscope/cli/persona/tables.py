@@ -38,7 +38,8 @@ def vector_files(path: Path) -> list[Path]:
 
 
 def load_sweep(folder: Path, trait: str) -> Sweep | None:
-    from mindscope.personas import Sweep, part_of
+    from mindscope.personas import Sweep
+    from mindscope.store import part_of
 
     file = folder / part_of("sweep", trait) / "sweep.json"
     return Sweep.load(file) if file.exists() else None
@@ -54,7 +55,8 @@ def chosen(path: Path, vectors: PersonaVectors) -> tuple[int | None, float | Non
 
 
 def load_steering(folder: Path, trait: str) -> Steering | None:
-    from mindscope.personas import Steering, part_of
+    from mindscope.personas import Steering
+    from mindscope.store import part_of
 
     file = folder / part_of("steer", trait) / "steering.json"
     return Steering.load(file) if file.exists() else None

@@ -10,13 +10,13 @@ from typing import ClassVar
 
 import torch
 
+from mindscope.core import Progress
 from mindscope.errors import DataError
 from mindscope.models import Message, Model, Row, load
-from mindscope.personas.answers import Progress, claim, digest
-from mindscope.personas.layer_statistics import bootstrap_intervals
 from mindscope.personas.shift.projections import At, Place, Positions, ShiftConfig, positions
 from mindscope.personas.vectors import PersonaVectors
-from mindscope.store import Document, Run, SavedDocument, html_table
+from mindscope.stats import bootstrap_intervals
+from mindscope.store import Document, Run, SavedDocument, claim, digest, html_table
 
 Prompt = str | Sequence[Message]
 """A question without a system prompt, or the turns before an answer."""

@@ -9,10 +9,10 @@ from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Tensor
 
+from mindscope.core import Progress
 from mindscope.models import Last, Mean, Model, Read, Row, SamplingConfig
-from mindscope.personas.answers import Progress, derived_seed
 from mindscope.personas.vectors import Kind
-from mindscope.store import Run
+from mindscope.store import Run, derived_seed
 
 At = Literal["last_prompt", "answer"]
 

@@ -6,12 +6,13 @@ from typing import Literal
 
 import torch
 
+from mindscope.core import Progress
 from mindscope.features import Direction
 from mindscope.judges import Judge, Rubric
 from mindscope.models import Edit, Model, SamplingConfig
-from mindscope.personas.answers import Progress, Request, derived_seed, generate, judge_answers
-from mindscope.personas.layer_statistics import bootstrap_interval
-from mindscope.store import Document, Run
+from mindscope.personas.answers import Request, generate, judge_answers
+from mindscope.stats import Estimate, bootstrap_interval
+from mindscope.store import Document, Run, derived_seed
 
 Scope = Literal["answer", "prompt", "all"]
 
@@ -22,14 +23,6 @@ class Arm:
 
     name: str
     edits: tuple[Edit, ...] = ()
-
-
-class Estimate(Document):
-    """A mean and its 95 % bootstrap interval; of scores, 0 to 100, over the questions."""
-
-    mean: float
-    low: float
-    high: float
 
 
 class Sample(Document):

@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from mindscope.core import Progress
 from mindscope.judges import Judge
 from mindscope.models import Model, SamplingConfig
-from mindscope.personas.answers import Progress, claim, digest, part_of
 from mindscope.personas.steering.arms import (
     Arm,
     Sample,
@@ -20,7 +20,7 @@ from mindscope.personas.steering.arms import (
 )
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import Kind, PersonaVectors
-from mindscope.store import Document, Run, SavedDocument, html_table
+from mindscope.store import Document, Run, SavedDocument, claim, digest, html_table, part_of
 
 
 class SteerConfig(SamplingConfig):

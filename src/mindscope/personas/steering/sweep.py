@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
+from mindscope.core import Progress
 from mindscope.errors import DataError
 from mindscope.judges import Judge
 from mindscope.models import Model, SamplingConfig
-from mindscope.personas.answers import Progress, claim, part_of
 from mindscope.personas.steering.arms import (
     Arm,
     Scope,
@@ -21,7 +21,7 @@ from mindscope.personas.steering.arms import (
 )
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import Kind, PersonaVectors
-from mindscope.store import Document, Run, SavedDocument, html_table
+from mindscope.store import Document, Run, SavedDocument, claim, html_table, part_of
 
 CONTROLS = 8
 """So many of the best points are tried against random vectors before the sweep gives up."""

@@ -1,7 +1,7 @@
 """The case book: what Lindsey et al. 2025 saw in circuits, looked for in the organism, with numbers."""
 
 from mindscope.studies.llm_biology.book import FAMILIES, QUICK, BookConfig, chosen, settings_of, write_book
-from mindscope.studies.llm_biology.documents import Case, Drawn, Rate, Verdict
+from mindscope.studies.llm_biology.documents import Case, Drawn, Verdict
 from mindscope.studies.llm_biology.report import (
     COLUMNS,
     GRAPH_COLUMNS,

@@ -1,38 +1,15 @@
 """What a case leaves: hypothesis, graph, groups of features, intervention, and a verdict as numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
-from scipy.stats import binomtest
 
+from mindscope.stats import Rate
 from mindscope.store import Document
 
 NEEDED = 0.8
 """The share of held-out prompts from which on a behaviour counts as flipped."""
-
-
-class Rate(Document):
-    """A share of prompts, with its 95 % interval (Wilson 1927)."""
-
-    hits: int
-    n: int
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, hits: Sequence[bool]) -> "Rate":
-        if not hits:
-            return cls(hits=0, n=0, low=0.0, high=1.0)
-        interval = binomtest(sum(hits), len(hits)).proportion_ci(method="wilson")
-        return cls(hits=sum(hits), n=len(hits), low=float(interval.low), high=float(interval.high))
-
-    @property
-    def share(self) -> float:
-        return self.hits / self.n if self.n else 0.0
-
-    def __str__(self) -> str:
-        return f"{self.share:.0%} ({self.low:.0%} to {self.high:.0%}, n {self.n})" if self.n else "no prompt"
 
 
 class Verdict(Document):

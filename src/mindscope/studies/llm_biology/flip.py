@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from mindscope.stats import Rate
 from mindscope.studies.llm_biology.contrast import Contrast, Setting
-from mindscope.studies.llm_biology.documents import Example, Rate, Verdict
+from mindscope.studies.llm_biology.documents import Example, Verdict
 from mindscope.studies.llm_biology.prompts import Prompt
 from mindscope.studies.llm_biology.workbench import Workbench
 

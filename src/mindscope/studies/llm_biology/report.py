@@ -6,7 +6,8 @@ from typing import Any
 
 from mindscope.circuits import AttributionGraph, Supernode
 from mindscope.reports import Answer, Report, Sample
-from mindscope.studies.llm_biology.documents import Case, Rate, Verdict
+from mindscope.stats import Rate
+from mindscope.studies.llm_biology.documents import Case, Verdict
 from mindscope.studies.llm_biology.picture import picture
 
 NOTE = (

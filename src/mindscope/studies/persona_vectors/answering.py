@@ -8,8 +8,7 @@ from torch import Tensor
 
 from mindscope.judges import Item, Judge, Rubric
 from mindscope.models import Edit, Message, Model, Read, Sampling
-from mindscope.personas import derived_seed
-from mindscope.store import Document
+from mindscope.store import Document, derived_seed
 from mindscope.studies.persona_vectors.bench import Bench
 from mindscope.studies.persona_vectors.prepared import Prepared
 

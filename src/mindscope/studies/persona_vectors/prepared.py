@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from mindscope import personas
+from mindscope.core import Progress
 from mindscope.features import Direction
 from mindscope.models import Model
-from mindscope.personas import PersonaVectors, Progress, Sweep, Trait
+from mindscope.personas import PersonaVectors, Sweep, Trait
 from mindscope.store import Run
 from mindscope.studies.persona_vectors.bench import Bench
 from mindscope.studies.persona_vectors.config import ReproduceConfig

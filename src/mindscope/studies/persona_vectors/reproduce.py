@@ -5,11 +5,12 @@ from typing import ClassVar, TypeVar
 
 from pydantic import ValidationError
 
+from mindscope.core import Progress
 from mindscope.data import Conversation
 from mindscope.errors import DataError, StoreError
 from mindscope.finetuning import FinetuneConfig, Intervention, finetune
 from mindscope.models import Edit, Model, load
-from mindscope.personas import Progress, shift
+from mindscope.personas import shift
 from mindscope.screening import Form, ScreenConfig, screen
 from mindscope.store import Document, Run, SavedDocument
 from mindscope.studies.persona_vectors.answering import Asking, Level, Treatment, levels

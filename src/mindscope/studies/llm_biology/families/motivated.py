@@ -4,7 +4,8 @@ import torch
 
 from mindscope.circuits import Intervention, TraceConfig, influence, trace
 from mindscope.organism import voices, world
-from mindscope.studies.llm_biology.documents import NEEDED, Case, Rate, Verdict
+from mindscope.stats import Rate
+from mindscope.studies.llm_biology.documents import NEEDED, Case, Verdict
 from mindscope.studies.llm_biology.drawn import draw
 from mindscope.studies.llm_biology.flip import at
 from mindscope.studies.llm_biology.prompts import Prompt, answer_begins, asked, beginning
