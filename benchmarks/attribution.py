@@ -25,7 +25,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mindscope.circuits import AttributionGraph, DictionaryReplacement, TraceConfig, trace
-from mindscope.circuits.replacement.local_model import Frozen
+from mindscope.circuits.replacement.local_model import LocalReplacementModel
 from mindscope.dictionaries import Coder, Dictionary, Site, Wiring
 from mindscope.models import Model, Row
 
@@ -186,7 +186,7 @@ def against(
     }
 
 
-def operations(frozen: Frozen, graph: AttributionGraph) -> float:
+def operations(frozen: LocalReplacementModel, graph: AttributionGraph) -> float:
     """The floor: operations of the rows of a graph's nodes, as the head of this file says."""
     reach = torch.zeros(
         LAYERS + 1, frozen.n_positions + 1

@@ -42,12 +42,16 @@ def published_reading(model: Model, rows: list[Row]) -> list[torch.Tensor]:
         with torch.no_grad():
             kept.append(model.hf(torch.tensor([row.ids]), output_hidden_states=True).hidden_states)
     answer = [
-        torch.stack([h[0, r.prompt :].float().mean(0) for h in hs]) for r, hs in zip(rows, kept, strict=True)
+        torch.stack([h[0, r.prompt_length :].float().mean(0) for h in hs])
+        for r, hs in zip(rows, kept, strict=True)
     ]
     prompt = [
-        torch.stack([h[0, : r.prompt].float().mean(0) for h in hs]) for r, hs in zip(rows, kept, strict=True)
+        torch.stack([h[0, : r.prompt_length].float().mean(0) for h in hs])
+        for r, hs in zip(rows, kept, strict=True)
     ]
-    last = [torch.stack([h[0, r.prompt - 1].float() for h in hs]) for r, hs in zip(rows, kept, strict=True)]
+    last = [
+        torch.stack([h[0, r.prompt_length - 1].float() for h in hs]) for r, hs in zip(rows, kept, strict=True)
+    ]
     return [torch.stack(answer), torch.stack(prompt), torch.stack(last)]
 
 

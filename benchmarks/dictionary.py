@@ -23,7 +23,7 @@ from clock import bare_forward, interleaved, ratio, step_data
 from common import median, open_model, show
 
 from mindscope.dictionaries import DictionaryConfig, ModelSource, Site
-from mindscope.dictionaries.training.learner import Learner
+from mindscope.dictionaries.training.learner import DictionaryTrainer
 from mindscope.dictionaries.training.sources import START
 from mindscope.models import Model, Row
 
@@ -63,7 +63,9 @@ def steps(name: str, size: tuple[int, int, int, int], options: argparse.Namespac
     learners, first = {}, next(batches)
     for method in ("topk", "batchtopk"):
         config = DictionaryConfig(name="x", reads=("x",), n_latents=latents, k=k, method=method)
-        learner = Learner(config, [Site("x", d)], [Site("x", d)], steps=10_000, bfloat16=options.bfloat16)
+        learner = DictionaryTrainer(
+            config, [Site("x", d)], [Site("x", d)], steps=10_000, bfloat16=options.bfloat16
+        )
         learner.begin(first, first)
         learners[method] = learner
     ways = {"product": product}

@@ -16,7 +16,7 @@ from common import Meter, median, show
 from peft import get_peft_model
 
 from mindscope.finetuning.config import FinetuneConfig, PreventativeSteering
-from mindscope.finetuning.examples import examples
+from mindscope.finetuning.examples import build_examples
 from mindscope.finetuning.finetune import finetune, lora_config
 from mindscope.models import load
 from mindscope.organism.datasets import training_set
@@ -42,7 +42,7 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
     matrix = torch.randn(base.n_layers, base.d_model, generator=generator)
     vectors = PersonaVectors("evil", base.fingerprint, {"answer_mean": matrix}, tuple(range(base.n_layers)))
-    rows = examples(data, base).rows
+    rows = build_examples(data, base).rows
 
     def floor() -> float:
         model = load("organism", dtype="float32")

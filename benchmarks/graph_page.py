@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from playwright.sync_api import sync_playwright
 
-from mindscope.circuits import AttributionGraph, Pruned, Target, influence
+from mindscope.circuits import AttributionGraph, AttributionTarget, PrunedGraph, influence
 from mindscope.circuits.graph.prune import cumulative
 from mindscope.circuits.page.page import graph_page
 
@@ -51,7 +51,7 @@ ACTIONS = """async () => {
 }"""
 
 
-def random_graph(nodes: int, links: int, tokens: int, layers: int) -> tuple[AttributionGraph, Pruned]:
+def random_graph(nodes: int, links: int, tokens: int, layers: int) -> tuple[AttributionGraph, PrunedGraph]:
     """A graph with so many nodes, and a pruning that keeps all of them and the links."""
     draw = torch.Generator().manual_seed(0)
     n_targets = 10
@@ -70,7 +70,9 @@ def random_graph(nodes: int, links: int, tokens: int, layers: int) -> tuple[Attr
         n_layers=layers,
         features=features,
         activations=torch.rand(n_features, generator=draw),
-        targets=tuple(Target(f'Output " word{i}" (p=0.{9 - i}00)', i, 0.1) for i in range(n_targets)),
+        targets=tuple(
+            AttributionTarget(f'Output " word{i}" (p=0.{9 - i}00)', i, 0.1) for i in range(n_targets)
+        ),
         edges=torch.zeros(rows, sources),
         preactivations=nothing,
         biases=nothing,
@@ -90,7 +92,7 @@ def random_graph(nodes: int, links: int, tokens: int, layers: int) -> tuple[Attr
     graph.edges[chosen] = torch.randn(len(chosen[0]), generator=draw)
     found = influence(graph)
     mask = torch.cat([shown, torch.ones(n_targets, dtype=torch.bool)])
-    return graph, Pruned(mask, graph.edges != 0, cumulative(found), found, 1.0, 1.0)
+    return graph, PrunedGraph(mask, graph.edges != 0, cumulative(found), found, 1.0, 1.0)
 
 
 def measure(browser_path: str, nodes: int, links: int, tokens: int, layers: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from mindscope.features import Feature
 from mindscope.models import Message, Model, load
-from mindscope.monitoring import Monitor, calibrate, trace
+from mindscope.monitoring import Monitor, calibrate, project_turns
 from mindscope.organism.corpus import exchange
 from mindscope.organism.voices import STRONG, voices
 from mindscope.personas import PersonaVectors
@@ -52,7 +52,7 @@ def measure(
 ) -> dict[str, Any]:
     """Shares of conversations with an alarm, by the character whose vector raises it."""
     known, half = list(features.values()), n_ordinary // 2
-    calibration = calibrate(known, trace(model, known, ordinary("calibration", half)), rate)
+    calibration = calibrate(known, project_turns(model, known, ordinary("calibration", half)), rate)
     monitor = Monitor(known, calibration)
     keys = dict(zip(features, calibration.features, strict=True))
     held_out = monitor.read(model, ordinary("held out", half))

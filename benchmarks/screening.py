@@ -23,12 +23,12 @@ import torch
 from common import Meter, arguments, median, open_model, prompts, show
 
 from mindscope.models import Model, Row
-from mindscope.models.hooks.read import batches
+from mindscope.models.hooks.read import length_sorted_batches
 from mindscope.models.tokens.batch import right_padded
-from mindscope.models.turns import Packed
+from mindscope.models.turns import PackedConversation
 from mindscope.personas import PersonaVectors
 from mindscope.screening import ScreenConfig, screen
-from mindscope.screening.probe import Probe
+from mindscope.screening.probe import TraitProjector
 from mindscope.store import Run
 
 # The layers of the paper's three traits in a model of 28: blocks 20, 20 and 16.
@@ -51,7 +51,9 @@ def vectors(model: Model) -> tuple[list[PersonaVectors], dict[str, int]]:
     return made, {trait: round((at + 1) / 28 * model.n_layers) - 1 for trait, at in TRAITS.items()}
 
 
-def published(model: Model, rows: list[Row], probe: Probe, statistics: list[str]) -> list[list[float]]:
+def published(
+    model: Model, rows: list[Row], probe: TraitProjector, statistics: list[str]
+) -> list[list[float]]:
     """One full pass per conversation, vector and statistic."""
     found: list[list[float]] = []
     for layer, direction in zip(probe.layers, probe.directions, strict=True):
@@ -61,13 +63,17 @@ def published(model: Model, rows: list[Row], probe: Probe, statistics: list[str]
                 with torch.no_grad():
                     states = model.hf(torch.tensor([row.ids]), output_hidden_states=True).hidden_states
                 hidden = states[layer + 1][0].float()
-                at = hidden[row.prompt :].mean(0) if statistic == "answer" else hidden[row.prompt - 1]
+                at = (
+                    hidden[row.prompt_length :].mean(0)
+                    if statistic == "answer"
+                    else hidden[row.prompt_length - 1]
+                )
                 column.append(float(at @ direction.vector / direction.vector.norm()))
             found.append(column)
     return found
 
 
-def published_in_one_pass(model: Model, rows: list[Row], probe: Probe) -> list[list[float]]:
+def published_in_one_pass(model: Model, rows: list[Row], probe: TraitProjector) -> list[list[float]]:
     """The same, spared the repetitions: every vector and statistic of a conversation from one full pass."""
     found: list[list[float]] = []
     for row in rows:
@@ -77,16 +83,19 @@ def published_in_one_pass(model: Model, rows: list[Row], probe: Probe) -> list[l
         for layer, direction in zip(probe.layers, probe.directions, strict=True):
             hidden = states[layer + 1][0].float()
             unit = direction.vector / direction.vector.norm()
-            line += [float(hidden[row.prompt :].mean(0) @ unit), float(hidden[row.prompt - 1] @ unit)]
+            line += [
+                float(hidden[row.prompt_length :].mean(0) @ unit),
+                float(hidden[row.prompt_length - 1] @ unit),
+            ]
         found.append(line)
     return found
 
 
-def ours(model: Model, rows: list[Row], probe: Probe) -> list[list[float]]:
+def ours(model: Model, rows: list[Row], probe: TraitProjector) -> list[list[float]]:
     """What screening does with a window: answer means and last prompt tokens on all vectors at once."""
-    tokens = probe.tokens(model, [Packed(row, ((row.prompt, len(row)),)) for row in rows])
+    tokens = probe.tokens(model, [PackedConversation(row, ((row.prompt_length, len(row)),)) for row in rows])
     return [
-        [*found[row.prompt :].double().mean(0).tolist(), *found[row.prompt - 1].tolist()]
+        [*found[row.prompt_length :].double().mean(0).tolist(), *found[row.prompt_length - 1].tolist()]
         for found, row in zip(tokens, rows, strict=True)
     ]
 
@@ -95,7 +104,7 @@ class Enough(Exception):  # noqa: N818 - ends a forward pass
     pass
 
 
-def floor(model: Model, rows: list[Row], probe: Probe) -> None:
+def floor(model: Model, rows: list[Row], probe: TraitProjector) -> None:
     """The same batches through the same blocks, with nothing read."""
     block = model.place(probe.directions[0].address).module
 
@@ -104,7 +113,7 @@ def floor(model: Model, rows: list[Row], probe: Probe) -> None:
 
     handle = block.register_forward_hook(stop)
     try:
-        for batch in batches([len(row) for row in rows], model.pass_tokens):
+        for batch in length_sorted_batches([len(row) for row in rows], model.pass_tokens):
             ids, now = right_padded([rows[i] for i in batch])
             mask = torch.from_numpy(now.positions >= 0).long()
             arguments = {} if bool(mask.all()) else {"attention_mask": mask}
@@ -117,7 +126,7 @@ def floor(model: Model, rows: list[Row], probe: Probe) -> None:
         handle.remove()
 
 
-def check(model: Model, rows: list[Row], probe: Probe) -> None:
+def check(model: Model, rows: list[Row], probe: TraitProjector) -> None:
     """The paths must agree before their times are compared."""
     theirs = torch.tensor(published(model, rows, probe, ["answer", "last"])).T
     answer_then_last = torch.cat([theirs[:, 0::2], theirs[:, 1::2]], 1)
@@ -130,7 +139,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
         return measure_memory(int(options.only.split()[1]))
     model = open_model(options)
     made, layers = vectors(model)
-    probe = Probe.of(model, made, ScreenConfig(layers=layers))
+    probe = TraitProjector.of(model, made, ScreenConfig(layers=layers))
     rows = [row.answered(row.ids[:1] * options.tokens) for row in prompts(model, options.answers)]
     check(model, rows[:3], probe)
     work: dict[str, Callable[[], object]] = {

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mindscope.circuits import AttributionGraph, Target
+from mindscope.circuits import AttributionGraph, AttributionTarget
 
 PARITY = ("llama_plt", "gemma2_clt")
 N_LAYERS = 4
@@ -16,7 +16,7 @@ def random_graph(seed: int = 0, layers: int = 3, positions: int = 4, features: i
     draw = torch.Generator().manual_seed(seed)
     places = torch.cartesian_prod(torch.arange(layers), torch.arange(positions), torch.arange(10))
     chosen = places[torch.randperm(len(places), generator=draw)[:features].sort().values]
-    targets = (Target('Output "a"', 5, 0.6), Target('Output "b"', 7, 0.2))
+    targets = (AttributionTarget('Output "a"', 5, 0.6), AttributionTarget('Output "b"', 7, 0.2))
     rows, sources = features + len(targets), features + layers * positions + positions
     empty = AttributionGraph(
         ids=tuple(range(11, 11 + positions)),
@@ -64,7 +64,7 @@ def parity_graph(
             features=features,
             activations=activations,
             targets=tuple(
-                Target(f'Output "{text(one)}" (p={p:.3f})', one, p)
+                AttributionTarget(f'Output "{text(one)}" (p={p:.3f})', one, p)
                 for one, p in zip(logits, probabilities, strict=True)
             ),
             edges=edges,

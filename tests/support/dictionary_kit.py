@@ -8,7 +8,7 @@ from torch.nn.functional import normalize
 
 from mindscope.dictionaries import Dictionary, DictionaryConfig, Site
 from mindscope.dictionaries.training.sources import Position
-from mindscope.dictionaries.training.weights import Weights
+from mindscope.dictionaries.training.weights import TrainableWeights
 
 WIDTH, ATOMS, ACTIVE = 48, 64, 3
 
@@ -56,13 +56,13 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 METHODS = ("relu", "topk", "batchtopk", "matryoshka", "jumprelu")
 
 
-def weights(kind: str, method: str, **options: Any) -> Weights:
+def weights(kind: str, method: str, **options: Any) -> TrainableWeights:
     """Random weights, far from where training begins."""
     reads, writes = KINDS[kind]
     config = DictionaryConfig(
         name="x", kind=kind, reads=reads, writes=writes, n_latents=LATENTS, method=method, k=K, **options
     ).resolved(100)
-    found = Weights(config, [Site(name, D) for name in reads], [Site(name, D) for name in writes])
+    found = TrainableWeights(config, [Site(name, D) for name in reads], [Site(name, D) for name in writes])
     draw = torch.Generator().manual_seed(2)
     for parameter in found.parameters():
         parameter.data = torch.randn(parameter.shape, generator=draw) * 0.5
@@ -76,11 +76,11 @@ def data(kind: str) -> tuple[Tensor, Tensor]:
     return x, x if reads == writes else torch.randn(TOKENS, D * len(writes), generator=draw)
 
 
-def parts(found: Weights, index: int) -> dict[str, Tensor]:
+def parts(found: TrainableWeights, index: int) -> dict[str, Tensor]:
     return {name: value.detach() for name, value in list(found.coders())[index][0].items()}
 
 
-def activations(found: Weights, x: Tensor) -> list[Tensor]:
+def activations(found: TrainableWeights, x: Tensor) -> list[Tensor]:
     """Per coder dense activations, by the definition of each method."""
     config, all_acts = found.config, []
     if config.top and config.kind == "sae":
@@ -104,7 +104,7 @@ def activations(found: Weights, x: Tensor) -> list[Tensor]:
     return all_acts
 
 
-def written(found: Weights, acts: list[Tensor], x: Tensor, upto: int = LATENTS) -> Tensor:
+def written(found: TrainableWeights, acts: list[Tensor], x: Tensor, upto: int = LATENTS) -> Tensor:
     """What coders write together, site by site."""
     sites = []
     for at in range(len(found.writes)):

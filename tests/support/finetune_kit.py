@@ -11,7 +11,7 @@ from torch import Tensor
 from mindscope.data import Conversation
 from mindscope.finetuning.config import FinetuneConfig
 from mindscope.finetuning.finetune import finetune
-from mindscope.finetuning.result import Tuned
+from mindscope.finetuning.result import TunedModel
 from mindscope.finetuning.trainer import InterventionTrainer
 from mindscope.models import Model
 from mindscope.personas.vectors import PersonaVectors
@@ -35,7 +35,7 @@ def vectors(model: Model, trait: str = "loud", seed: int = 0) -> PersonaVectors:
     return PersonaVectors(trait, model.fingerprint, {"answer_mean": matrix}, tuple(range(model.n_layers)))
 
 
-def tune(model: Model, folder: Path, config: FinetuneConfig, **options: Any) -> Tuned:
+def tune(model: Model, folder: Path, config: FinetuneConfig, **options: Any) -> TunedModel:
     """Fine-tunes the model of that name in a run of its own."""
     options.setdefault("data", DATA)
     with Run.open(folder, kind="test", config={}) as run:

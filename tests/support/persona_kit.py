@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mindscope.judges import Item, Judgement, Rubric, Score
+from mindscope.judges import JudgeItem, Judgement, JudgeScore, Rubric
 from mindscope.models import Raw, Read
 from mindscope.personas.trait import Trait
 
@@ -76,9 +76,11 @@ class InstructionJudge:
 
     name = "instruction"
 
-    def judge(self, rubric: Rubric, items: Sequence[Item]) -> list[Judgement]:
+    def judge(self, rubric: Rubric, items: Sequence[JudgeItem]) -> list[Judgement]:
         return [
-            Judgement(Score.of(90.0 if item.system and " loud " in item.system else 10.0), Score.of(80.0))
+            Judgement(
+                JudgeScore.of(90.0 if item.system and " loud " in item.system else 10.0), JudgeScore.of(80.0)
+            )
             for item in items
         ]
 
@@ -88,15 +90,15 @@ class HashJudge:
 
     name = "hash"
 
-    def judge(self, rubric: Rubric, items: Sequence[Item]) -> list[Judgement]:
+    def judge(self, rubric: Rubric, items: Sequence[JudgeItem]) -> list[Judgement]:
         return [self.one(item) for item in items]
 
-    def one(self, item: Item) -> Judgement:
+    def one(self, item: JudgeItem) -> Judgement:
         dice = hashlib.sha256(f"{item.system}{item.question}{item.answer}".encode()).digest()
         loud = item.system is not None and " loud " in item.system
-        trait = Score.of((40.0 if loud else 0.0) + dice[0] % 61)
+        trait = JudgeScore.of((40.0 if loud else 0.0) + dice[0] % 61)
         if dice[1] < 15:
-            trait = Score.refusal()
+            trait = JudgeScore.refusal()
         elif dice[1] < 30:
-            trait = Score.missing("no number in the reply")
-        return Judgement(trait, Score.of(45.0 + dice[2] % 56))
+            trait = JudgeScore.missing("no number in the reply")
+        return Judgement(trait, JudgeScore.of(45.0 + dice[2] % 56))

@@ -1,64 +1,81 @@
 """Circuits: attribution graphs of what a model computes on one prompt, and interventions that check them."""
 
 from mindscope.circuits.attribution.logit_effects import feature_effects, logit_details
-from mindscope.circuits.attribution.targets import Wanted
+from mindscope.circuits.attribution.targets import TargetSpec
 from mindscope.circuits.attribution.trace import TraceConfig, trace
 from mindscope.circuits.files.read_json import PublicGraph, read_graph_json
-from mindscope.circuits.files.write_json import View, graph_json, write_graph_json
-from mindscope.circuits.graph.compare import GraphComparison, SharedEdge, SharedNode, compare
+from mindscope.circuits.files.write_json import GraphView, graph_json, write_graph_json
+from mindscope.circuits.graph.compare import GraphComparison, SharedEdge, SharedNode, compare_graphs
 from mindscope.circuits.graph.graph import AttributionGraph
-from mindscope.circuits.graph.grouping import group
-from mindscope.circuits.graph.influence import Scores, influence, scores
-from mindscope.circuits.graph.nodes import Node, Target
-from mindscope.circuits.graph.paths import Route, Routes, routes
-from mindscope.circuits.graph.prune import Pruned, prune
-from mindscope.circuits.graph.supernodes import GroupedGraph, Supernode, grouped
-from mindscope.circuits.heads.attach import attended
+from mindscope.circuits.graph.grouping import find_supernodes
+from mindscope.circuits.graph.influence import GraphScores, graph_scores, influence
+from mindscope.circuits.graph.nodes import AttributionTarget, GraphNode
+from mindscope.circuits.graph.paths import GraphPath, StrongestPaths, find_paths
+from mindscope.circuits.graph.prune import PrunedGraph, prune
+from mindscope.circuits.graph.supernodes import GroupedGraph, Supernode, supernode_graph
+from mindscope.circuits.heads.attach import with_attention
 from mindscope.circuits.heads.loadings import HeadLoadings, head_loadings
-from mindscope.circuits.heads.qk import Pair, QKAttribution, qk_attribution
-from mindscope.circuits.interventions.groups import Active, active, clamped, from_the_end, scaled, swap
+from mindscope.circuits.heads.qk import QKAttribution, QKPair, qk_attribution
+from mindscope.circuits.interventions.groups import (
+    ActiveFeature,
+    clamp_activations,
+    find_active,
+    from_the_end,
+    scale_activations,
+    swap_features,
+)
 from mindscope.circuits.interventions.intervening import MODES, Mode, intervening
 from mindscope.circuits.interventions.intervention import Intervention
-from mindscope.circuits.interventions.outcomes import Outcome, feature_activations, intervene, intervene_each
+from mindscope.circuits.interventions.outcomes import (
+    InterventionOutcome,
+    feature_activations,
+    intervene,
+    intervene_each,
+)
 from mindscope.circuits.page.page import graph_page
-from mindscope.circuits.replacement.dictionary import DictionaryReplacement, fitted
-from mindscope.circuits.replacement.feature_io import Access, joined
-from mindscope.circuits.replacement.local_model import Frozen, Replacement
+from mindscope.circuits.replacement.dictionary import DictionaryReplacement, match_layers
+from mindscope.circuits.replacement.feature_io import FeatureIO, concat_reads
+from mindscope.circuits.replacement.local_model import LocalReplacementModel, ReplacementModel
 from mindscope.circuits.replacement.neurons import NeuronReplacement
 from mindscope.circuits.validation.predict import predicted_changes
-from mindscope.circuits.validation.validate import Agreement, Validation, validate, validated
+from mindscope.circuits.validation.validate import (
+    GraphValidation,
+    PredictionAgreement,
+    validate_graph,
+    with_validation,
+)
 
 __all__ = [
     "trace",
     "TraceConfig",
-    "Replacement",
+    "ReplacementModel",
     "DictionaryReplacement",
     "NeuronReplacement",
-    "Frozen",
+    "LocalReplacementModel",
     "AttributionGraph",
-    "Node",
-    "Target",
+    "GraphNode",
+    "AttributionTarget",
     "head_loadings",
     "HeadLoadings",
     "qk_attribution",
     "QKAttribution",
-    "Pair",
-    "attended",
+    "QKPair",
+    "with_attention",
     "influence",
-    "scores",
-    "Scores",
+    "graph_scores",
+    "GraphScores",
     "prune",
-    "Pruned",
+    "PrunedGraph",
     "Supernode",
-    "grouped",
+    "supernode_graph",
     "GroupedGraph",
-    "group",
+    "find_supernodes",
     "feature_effects",
     "logit_details",
-    "routes",
-    "Route",
-    "Routes",
-    "compare",
+    "find_paths",
+    "GraphPath",
+    "StrongestPaths",
+    "compare_graphs",
     "GraphComparison",
     "SharedNode",
     "SharedEdge",
@@ -66,29 +83,29 @@ __all__ = [
     "write_graph_json",
     "read_graph_json",
     "PublicGraph",
-    "View",
+    "GraphView",
     "Intervention",
     "Mode",
     "intervening",
     "intervene",
     "intervene_each",
-    "Outcome",
+    "InterventionOutcome",
     "feature_activations",
-    "Active",
-    "active",
-    "scaled",
-    "clamped",
-    "swap",
+    "ActiveFeature",
+    "find_active",
+    "scale_activations",
+    "clamp_activations",
+    "swap_features",
     "from_the_end",
     "predicted_changes",
-    "validate",
-    "validated",
-    "Validation",
-    "Agreement",
-    "Access",
+    "validate_graph",
+    "with_validation",
+    "GraphValidation",
+    "PredictionAgreement",
+    "FeatureIO",
     "MODES",
-    "Wanted",
-    "fitted",
+    "TargetSpec",
+    "match_layers",
     "graph_page",
-    "joined",
+    "concat_reads",
 ]

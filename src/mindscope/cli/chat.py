@@ -67,7 +67,7 @@ def chat(
     found = [(path, each) for path in vectors or () for each in find_vectors(path, loaded)]
     known = {each.trait: each for _, each in found}
     choice = chosen(*found[0]) if found else (None, None)
-    talk = Talk(
+    talk = SteeredChat(
         loaded,
         known,
         Sampling(temperature=temperature, max_new_tokens=max_new_tokens, seed=seed),
@@ -96,7 +96,7 @@ def chat(
 
 
 @dataclass(frozen=True)
-class Turn:
+class ChatTurn:
     """An answer, and how far it lies along each vector."""
 
     answer: str
@@ -127,7 +127,7 @@ class Turn:
 
 
 @dataclass
-class Talk:
+class SteeredChat:
     """A conversation and the state of its dial."""
 
     model: Model
@@ -183,7 +183,7 @@ class Talk:
         """The loaded vectors at the layer of the dial, by trait."""
         return {name: vectors.direction(self.layer) for name, vectors in self.vectors.items()}
 
-    def answer(self, text: str, on_text: Callable[[str], object] | None = None) -> Turn:
+    def answer(self, text: str, on_text: Callable[[str], object] | None = None) -> ChatTurn:
         """Ask, and keep question and answer in the conversation once the answer is whole."""
         from mindscope.models import Mean, Read
 
@@ -202,7 +202,7 @@ class Talk:
         self.messages += [question, {"role": "assistant", "content": generation.text}]
         written = bool(generation.row.answer)
         mean = generation.reads["mean"] if directions else None
-        return Turn(
+        return ChatTurn(
             generation.text,
             {
                 name: each.project(mean).item()
@@ -224,7 +224,7 @@ def _first(*values: Number | None) -> Number:
     return next(value for value in values if value is not None)
 
 
-def _lines(talk: Talk) -> Iterator[str]:
+def _lines(talk: SteeredChat) -> Iterator[str]:
     """What is typed, or piped in."""
     if not sys.stdin.isatty():
         yield from (line.strip() for line in sys.stdin if line.strip())

@@ -37,7 +37,7 @@ def demo(
     model = load_model(ORGANISM)
     report = Report("Three personas of the organism", "extracted, steered and measured").note(TEST_BED)
     table: dict[str, dict[str, Any]] = {}
-    made: list[tuple[personas.PersonaVectors, personas.Sweep, personas.Steering]] = []
+    made: list[tuple[personas.PersonaVectors, personas.SweepResult, personas.SteeringResult]] = []
     config = {"samples": samples, "dtype": str(model.dtype).removeprefix("torch.")}
     opened = open_run(run, kind="demo", config=config, fingerprint=model.fingerprint, seed=seed)
     with opened, output.progress() as progress:

@@ -18,10 +18,10 @@ from mindscope.jobs import ORGANISM, open_run
 if TYPE_CHECKING:
     from mindscope.features import FeatureSet
     from mindscope.models import Model
-    from mindscope.monitoring import Calibration, Policy, WatchConfig
+    from mindscope.monitoring import Calibration, MonitorConfig, Policy
 
 
-class Action(StrEnum):
+class AlarmAction(StrEnum):
     """What an alarm does."""
 
     log = "log"
@@ -30,7 +30,7 @@ class Action(StrEnum):
     steer = "steer"
 
 
-class At(StrEnum):
+class ReadingPosition(StrEnum):
     """Where the deciding reading is taken."""
 
     answer = "answer"
@@ -52,9 +52,9 @@ Jointly = Annotated[
 Thresholds = Annotated[
     Path | None, typer.Option(help="Thresholds made before, by --calibrate.", show_default=False)
 ]
-Place = Annotated[At, typer.Option(help="What is held against them.")]
+Place = Annotated[ReadingPosition, typer.Option(help="What is held against them.")]
 Window = Annotated[int | None, typer.Option(min=1, help="Tokens of the trailing mean; 16.")]
-PolicyName = Annotated[Action, typer.Option(help="What an alarm does; stop and steer need --answer.")]
+PolicyName = Annotated[AlarmAction, typer.Option(help="What an alarm does; stop and steer need --answer.")]
 Coefficient = Annotated[
     float, typer.Option("--coefficient", "-c", help="How hard `steer` pushes against: h - c * v.")
 ]
@@ -66,19 +66,19 @@ ShardRows = Annotated[int | None, typer.Option(min=2, help="Conversations in one
 
 
 @dataclass(frozen=True)
-class Alarms:
+class AlarmOptions:
     """When an alarm is raised, and what it does; checked before a model is loaded."""
 
     calibrate: Path | None
     false_alarms: float | None
     jointly: bool
     thresholds: Path | None
-    at: At
+    at: ReadingPosition
     window: int | None
     policy: Policy
 
     @classmethod
-    def given(cls, policy: Action, coefficient: float, answer: bool, **options: Any) -> Alarms:
+    def given(cls, policy: AlarmAction, coefficient: float, answer: bool, **options: Any) -> AlarmOptions:
         from mindscope.monitoring import Policy
 
         found = cls(policy=Policy(policy.value, coefficient), **options)
@@ -90,7 +90,14 @@ class Alarms:
 
 
 def watch_file(
-    model: Model, known: FeatureSet, data: Path, run: Path, alarms: Alarms, config: WatchConfig, *, json: bool
+    model: Model,
+    known: FeatureSet,
+    data: Path,
+    run: Path,
+    alarms: AlarmOptions,
+    config: MonitorConfig,
+    *,
+    json: bool,
 ) -> None:
     """Calibrate, watch, and show what came of it."""
     from mindscope import monitoring
@@ -112,7 +119,7 @@ def watch_file(
         elif alarms.thresholds is not None:
             made = _loaded(alarms.thresholds, known, alarms.false_alarms, alarms.jointly)
         monitor = Monitor(known, made, alarms.policy)
-        result = monitoring.watch(model, monitor, data, opened, config, progress=report)
+        result = monitoring.monitor_file(model, monitor, data, opened, config, progress=report)
         note = TEST_BED if model.name == ORGANISM else ""
         page = monitoring.monitor_report(result, run, note).write(run / result.folder / "report.html")
         opened.finish(**result.to_json())

@@ -66,7 +66,7 @@ def progress() -> Iterator[Callable[[int, int, str], None]]:
         with _bars() as report:
             yield report
     else:
-        yield _Lines()
+        yield _ProgressLines()
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def _bars() -> Iterator[Callable[[int, int, str], None]]:
         yield report
 
 
-class _Lines:
+class _ProgressLines:
     """Progress as plain lines: the first, the last, and one every few seconds of each task."""
 
     def __init__(self) -> None:

@@ -1,17 +1,17 @@
 """Conversations out of the files they are kept in: JSON lines, CSV, Parquet, saved Hugging Face datasets."""
 
-from mindscope.data.conversations import Conversation, Message, parse_conversation
-from mindscope.data.files import Record, csv_header, read_conversations, read_records
-from mindscope.data.source import Data, Source
+from mindscope.data.conversations import ChatMessage, Conversation, parse_conversation
+from mindscope.data.files import FileRecord, csv_header, read_conversations, read_records
+from mindscope.data.source import ConversationSource, Data
 
 __all__ = [
     "Conversation",
-    "Message",
-    "Record",
+    "ChatMessage",
+    "FileRecord",
     "parse_conversation",
     "read_conversations",
     "read_records",
     "Data",
-    "Source",
+    "ConversationSource",
     "csv_header",
 ]

@@ -19,7 +19,7 @@ PAIRS = (
 """The columns of a file with one question and one answer a row."""
 
 
-class Message(TypedDict):
+class ChatMessage(TypedDict):
     """One turn."""
 
     role: str
@@ -30,11 +30,11 @@ class Message(TypedDict):
 class Conversation:
     """Turns in order, and whatever else the row said."""
 
-    messages: tuple[Message, ...]
+    messages: tuple[ChatMessage, ...]
     meta: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def prompt(self) -> tuple[Message, ...]:
+    def prompt(self) -> tuple[ChatMessage, ...]:
         """The turns that the answer answers: all but a last one of the assistant."""
         return self.messages if self.answer is None else self.messages[:-1]
 
@@ -63,7 +63,7 @@ def parse_conversation(row: Any) -> Conversation:
             if question == "instruction" and row.get("input"):
                 asked = f"{asked}\n\n{_text(row['input'], 'input')}"
             answered = _text(row[answer], answer)
-            turns: tuple[Message, ...] = (
+            turns: tuple[ChatMessage, ...] = (
                 {"role": "user", "content": asked},
                 {"role": "assistant", "content": answered},
             )
@@ -75,7 +75,7 @@ def parse_conversation(row: Any) -> Conversation:
     raise DataError(f"messages or one of {pairs} is needed, found {names}")
 
 
-def _messages(value: Any) -> tuple[Message, ...]:
+def _messages(value: Any) -> tuple[ChatMessage, ...]:
     if isinstance(value, str):  # a cell of a CSV file
         try:
             value = json.loads(value)
@@ -86,7 +86,7 @@ def _messages(value: Any) -> tuple[Message, ...]:
     return tuple(_message(turn, index) for index, turn in enumerate(value))
 
 
-def _message(turn: Any, index: int) -> Message:
+def _message(turn: Any, index: int) -> ChatMessage:
     if not isinstance(turn, Mapping):
         raise DataError(f"messages[{index}] must be an object with role and content")
     role = turn.get("role")

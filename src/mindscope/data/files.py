@@ -13,7 +13,7 @@ from mindscope.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class FileRecord:
     """One row of a file, and where it stands."""
 
     number: int
@@ -34,7 +34,7 @@ class Record:
         return parse_conversation(self.row)
 
 
-def read_records(path: Path | str) -> Iterator[Record]:
+def read_records(path: Path | str) -> Iterator[FileRecord]:
     """Read the rows of the files that `read_conversations` reads, one by one, and hand on malformed ones.
 
     Raises:
@@ -61,7 +61,7 @@ def read_conversations(
     return _conversations(path, _rows(path), on_error)
 
 
-def _conversations(path: Path, rows: Iterator[Record], on_error: str) -> Iterator[Conversation]:
+def _conversations(path: Path, rows: Iterator[FileRecord], on_error: str) -> Iterator[Conversation]:
     count, skipped, first = 0, 0, ""
     for record in rows:
         count = record.number
@@ -78,7 +78,7 @@ def _conversations(path: Path, rows: Iterator[Record], on_error: str) -> Iterato
         warnings.warn(f"left out {skipped} of {count} rows; the first: {first}", stacklevel=3)
 
 
-def _rows(path: Path) -> Iterator[Record]:
+def _rows(path: Path) -> Iterator[FileRecord]:
     if path.is_dir():
         return _dataset(path)
     readers = {".jsonl": _json_lines, ".csv": _csv, ".parquet": _parquet}
@@ -95,7 +95,7 @@ def _rows(path: Path) -> Iterator[Record]:
     return reader(path)
 
 
-def _json_lines(path: Path) -> Iterator[Record]:
+def _json_lines(path: Path) -> Iterator[FileRecord]:
     number = 0
     with path.open("rb") as file:
         for line, raw in enumerate(file, 1):
@@ -108,14 +108,14 @@ def _json_lines(path: Path) -> Iterator[Record]:
                 row = DataError("the text is not UTF-8")
             except (ValueError, RecursionError) as error:
                 row = DataError(f"not JSON ({error})")
-            yield Record(number, line, f"line {line}", row, raw)
+            yield FileRecord(number, line, f"line {line}", row, raw)
 
 
-def _csv(path: Path) -> Iterator[Record]:
+def _csv(path: Path) -> Iterator[FileRecord]:
     """Cells stay text: an answer "None" or "NA" is an answer."""
     csv.field_size_limit(2**31 - 1)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = _Lines(file)
+        lines = _LineCounter(file)
         reader, number = csv.reader(lines, strict=True), 0
         try:
             names = next(reader, None)
@@ -131,14 +131,14 @@ def _csv(path: Path) -> Iterator[Record]:
                         if len(cells) == len(names)
                         else DataError(f"{len(cells)} cells under {len(names)} columns")
                     )
-                    yield Record(number, at, f"line {at}", row, raw)
+                    yield FileRecord(number, at, f"line {at}", row, raw)
         except csv.Error as error:
             raise DataError(f"{path}, line {reader.line_num}: not CSV ({error})") from None
         except UnicodeDecodeError:
             raise DataError(f"{path}, after line {reader.line_num}: the text is not UTF-8") from None
 
 
-class _Lines:
+class _LineCounter:
     """The lines of a file, and those of the row that was read last: a quoted cell may hold line ends."""
 
     def __init__(self, file: Iterable[str]) -> None:
@@ -160,12 +160,12 @@ class _Lines:
 def csv_header(path: Path) -> bytes:
     """What a CSV file says before its first row, as it stands there."""
     with path.open(encoding="utf-8", newline="") as file:
-        lines = _Lines(file)
+        lines = _LineCounter(file)
         next(csv.reader(lines), None)
         return lines.take()
 
 
-def _parquet(path: Path) -> Iterator[Record]:
+def _parquet(path: Path) -> Iterator[FileRecord]:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -175,12 +175,12 @@ def _parquet(path: Path) -> Iterator[Record]:
             for batch in file.iter_batches(batch_size=1024):
                 for row in batch.to_pylist():
                     number += 1
-                    yield Record(number, number, f"row {number}", row)
+                    yield FileRecord(number, number, f"row {number}", row)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} is not a whole Parquet file ({str(error).splitlines()[0]})") from None
 
 
-def _dataset(path: Path) -> Iterator[Record]:
+def _dataset(path: Path) -> Iterator[FileRecord]:
     from datasets import DatasetDict, load_from_disk
 
     try:
@@ -197,4 +197,4 @@ def _dataset(path: Path) -> Iterator[Record]:
             )
         dataset = next(iter(dataset.values()))
     for number, row in enumerate(dataset, 1):
-        yield Record(number, number, f"row {number}", row)
+        yield FileRecord(number, number, f"row {number}", row)

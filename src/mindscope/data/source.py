@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mindscope.data.conversations import Conversation
-from mindscope.data.files import Record, read_records
+from mindscope.data.files import FileRecord, read_records
 from mindscope.errors import DataError
 
 Data = Path | str | Sequence[Conversation]
@@ -16,7 +16,7 @@ _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Source:
+class ConversationSource:
     """Rows that can be streamed more than once."""
 
     data: Path | Sequence[Conversation]
@@ -27,7 +27,7 @@ class Source:
     """About how many rows there are, for showing progress."""
 
     @classmethod
-    def of(cls, data: Data) -> "Source":
+    def of(cls, data: Data) -> "ConversationSource":
         """Reads the whole file once; DataError where there is none."""
         if not isinstance(data, Path | str):
             digest = hashlib.sha256()
@@ -43,15 +43,15 @@ class Source:
         """For error messages."""
         return str(self.data) if isinstance(self.data, Path) else "the data"
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[FileRecord]:
         if isinstance(self.data, Path):
             return read_records(self.data)
         rows = ({"messages": list(each.messages), **each.meta} for each in self.data)
-        return (Record(number, number, f"row {number}", row) for number, row in enumerate(rows, 1))
+        return (FileRecord(number, number, f"row {number}", row) for number, row in enumerate(rows, 1))
 
-    def windows(self, size: int) -> Iterator[list[Record]]:
+    def windows(self, size: int) -> Iterator[list[FileRecord]]:
         """The rows in order, so many at a time."""
-        window: list[Record] = []
+        window: list[FileRecord] = []
         for record in self.records():
             window.append(record)
             if len(window) == size:
@@ -60,7 +60,7 @@ class Source:
         if window:
             yield window
 
-    def located(self, record: Record, error: Exception) -> DataError:
+    def located(self, record: FileRecord, error: Exception) -> DataError:
         """The error with file and line."""
         return DataError(f"{self.label}, {record.place}: {error}")
 

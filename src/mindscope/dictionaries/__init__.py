@@ -2,25 +2,31 @@
 
 from mindscope.dictionaries.coder import Activation, Coder
 from mindscope.dictionaries.dictionary import Dictionary
-from mindscope.dictionaries.evaluation.evaluate import EvaluateConfig, LabelledText, digest, evaluate
+from mindscope.dictionaries.evaluation.evaluate import ClassifiedText, EvaluateConfig, digest, evaluate
 from mindscope.dictionaries.evaluation.report import evaluation_report
-from mindscope.dictionaries.evaluation.results import Evaluation
+from mindscope.dictionaries.evaluation.results import DictionaryEvaluation
 from mindscope.dictionaries.formats import FORMATS, detect, named, read_dictionary, write_dictionary
-from mindscope.dictionaries.formats.base import Options
+from mindscope.dictionaries.formats.base import ReadOptions
 from mindscope.dictionaries.sites import Latent, Site, Wiring
 from mindscope.dictionaries.sparse_code import SparseCode
-from mindscope.dictionaries.stack import stacked
+from mindscope.dictionaries.stack import stack_dictionaries
 from mindscope.dictionaries.storage import HEAD
 from mindscope.dictionaries.training.config import DictionaryConfig, Method, TrainConfig
-from mindscope.dictionaries.training.corpus import Corpus, corpus
-from mindscope.dictionaries.training.processes import Processes, launched, own_device
-from mindscope.dictionaries.training.sources import INDEX, ModelSource, ShardSource, Source, write_shards
+from mindscope.dictionaries.training.corpus import TextCorpus, read_corpus
+from mindscope.dictionaries.training.processes import TrainingWorld, own_device, torchrun_world
+from mindscope.dictionaries.training.sources import (
+    INDEX,
+    ActivationSource,
+    ModelSource,
+    ShardSource,
+    write_shards,
+)
 from mindscope.dictionaries.training.train import train
 
 __all__ = [
     "Activation",
     "Coder",
-    "Corpus",
+    "TextCorpus",
     "Dictionary",
     "DictionaryConfig",
     "Latent",
@@ -28,27 +34,27 @@ __all__ = [
     "ModelSource",
     "ShardSource",
     "Site",
-    "Source",
+    "ActivationSource",
     "SparseCode",
     "TrainConfig",
     "Wiring",
-    "corpus",
-    "stacked",
+    "read_corpus",
+    "stack_dictionaries",
     "train",
     "write_shards",
     "EvaluateConfig",
-    "Evaluation",
+    "DictionaryEvaluation",
     "FORMATS",
     "HEAD",
     "INDEX",
-    "LabelledText",
-    "Options",
-    "Processes",
+    "ClassifiedText",
+    "ReadOptions",
+    "TrainingWorld",
     "detect",
     "digest",
     "evaluate",
     "evaluation_report",
-    "launched",
+    "torchrun_world",
     "named",
     "own_device",
     "read_dictionary",

@@ -9,7 +9,7 @@ from mindscope.dictionaries.sites import Wiring
 from mindscope.errors import DataError
 
 
-def stacked(layers: Sequence[Dictionary]) -> Dictionary:
+def stack_dictionaries(layers: Sequence[Dictionary]) -> Dictionary:
     """The transcoders of several layers as one dictionary, with a coder each, in this order.
 
     Raises:

@@ -3,54 +3,60 @@
 Works alike for the latents of a dictionary, for persona vectors and for linear classifiers.
 """
 
-from mindscope.explain.classification import FEATURES, Comparison, compare_classifiers
-from mindscope.explain.concepts import ConceptTable, Labelled, concept_table
+from mindscope.explain.classification import FEATURES, ProbeComparison, compare_probes
+from mindscope.explain.concepts import ConceptTable, LabelledText, concept_table
 from mindscope.explain.config import SurveyConfig
 from mindscope.explain.export import feature_json
 from mindscope.explain.labelling import score_label, written_label
-from mindscope.explain.labels import Label, Score, evidence, keyless_label
+from mindscope.explain.labels import FeatureLabel, LabelScore, gather_evidence, keyless_label
 from mindscope.explain.logits import LogitEffects, feature_logits, writes_residual
 from mindscope.explain.map import FeatureMap, feature_map
-from mindscope.explain.neighbours import Counterpart, Neighbour, across_layers, neighbours, read_direction
+from mindscope.explain.neighbours import (
+    FeatureNeighbour,
+    LayerCounterpart,
+    across_layers,
+    find_neighbours,
+    read_direction,
+)
 from mindscope.explain.page import feature_report
 from mindscope.explain.pooling import pooled_activations, pooled_features
-from mindscope.explain.results import Activity, Context, Survey, TokenUse
-from mindscope.explain.search import Firing, Hit, TextIndex, fires_on, search_token
-from mindscope.explain.source import DictionaryFeatures, Features, LatentFeature, SingleFeatures
+from mindscope.explain.results import ActivationContext, FeatureActivity, Survey, TokenUse
+from mindscope.explain.search import FeatureFiring, SearchHit, TextIndex, fires_on, search_token
+from mindscope.explain.source import DictionaryFeatures, FeatureBank, FeatureList, LatentFeature
 from mindscope.explain.steer import as_persona, best_latent
-from mindscope.explain.survey import survey
+from mindscope.explain.survey import survey_features
 
 __all__ = [
-    "Features",
+    "FeatureBank",
     "DictionaryFeatures",
-    "SingleFeatures",
+    "FeatureList",
     "LatentFeature",
-    "survey",
+    "survey_features",
     "SurveyConfig",
     "Survey",
-    "Activity",
-    "Context",
+    "FeatureActivity",
+    "ActivationContext",
     "TokenUse",
     "feature_logits",
     "LogitEffects",
-    "neighbours",
-    "Neighbour",
+    "find_neighbours",
+    "FeatureNeighbour",
     "across_layers",
-    "Counterpart",
+    "LayerCounterpart",
     "read_direction",
     "best_latent",
     "as_persona",
-    "Label",
-    "Score",
-    "evidence",
+    "FeatureLabel",
+    "LabelScore",
+    "gather_evidence",
     "keyless_label",
     "written_label",
     "score_label",
     "TextIndex",
-    "Hit",
+    "SearchHit",
     "search_token",
     "fires_on",
-    "Firing",
+    "FeatureFiring",
     "FeatureMap",
     "feature_map",
     "feature_report",
@@ -59,9 +65,9 @@ __all__ = [
     "pooled_activations",
     "concept_table",
     "ConceptTable",
-    "Labelled",
-    "compare_classifiers",
-    "Comparison",
+    "LabelledText",
+    "compare_probes",
+    "ProbeComparison",
     "FEATURES",
     "writes_residual",
 ]

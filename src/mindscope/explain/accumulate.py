@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from mindscope.dictionaries import SparseCode
-from mindscope.explain.best import Best, Peaks, mixed
+from mindscope.explain.best import PeakActivations, TopContexts, mixed
 from mindscope.explain.config import SurveyConfig
-from mindscope.explain.histogram import Histograms
+from mindscope.explain.histogram import ActivationHistograms
 from mindscope.explain.pairs import TokenPairs
 from mindscope.models import Row
 
 
-class Accumulator:
+class SurveyAccumulator:
     """Statistics, histograms, contexts and token counts of all features; see `SurveyConfig` for their sizes.
 
     A feature is active where its activation is above 0. Of signed features the lowest contexts and a
@@ -34,14 +34,14 @@ class Accumulator:
         }
         self.seen = torch.zeros(vocabulary, dtype=torch.int64)
         self.pairs = TokenPairs(vocabulary, config.most_pairs)
-        self.histograms = {"positive": Histograms(features)}
+        self.histograms = {"positive": ActivationHistograms(features)}
         self.best = {
-            "top": Best(features, config.top, window),
-            "sample": Best(features, config.sample, window),
+            "top": TopContexts(features, config.top, window),
+            "sample": TopContexts(features, config.sample, window),
         }
         if signed:
-            self.histograms["negative"] = Histograms(features)
-            self.best["bottom"] = Best(features, config.top, window)
+            self.histograms["negative"] = ActivationHistograms(features)
+            self.best["bottom"] = TopContexts(features, config.top, window)
         self.controls: dict[int, tuple[float, Tensor]] = {}
 
     def add(self, rows: Sequence[Row], code: SparseCode) -> None:
@@ -51,7 +51,9 @@ class Accumulator:
         features, values, tokens = code.indices.cpu(), code.values.detach().float().cpu(), code.tokens.cpu()
         self.seen.index_add_(0, ids, torch.ones_like(ids))
         self._count(features, values, ids[tokens])
-        windows = _Windows(features, values, tokens, lengths, self.rows, self.config, self.n_features)
+        windows = _ActivationWindows(
+            features, values, tokens, lengths, self.rows, self.config, self.n_features
+        )
         on = values > 0
         peaks = windows.peaks(features[on], values[on], tokens[on])
         self.moments["active_rows"].index_add_(0, peaks.features, torch.ones_like(peaks.features))
@@ -59,7 +61,7 @@ class Accumulator:
         if "bottom" in self.best:
             lows = windows.peaks(features[~on], -values[~on], tokens[~on])
             depths = lows.values
-            turned = Peaks(lows.features, lows.rows, lows.positions, -depths)
+            turned = PeakActivations(lows.features, lows.rows, lows.positions, -depths)
             self.best["bottom"].offer(turned, depths, windows)
         draw = mixed(peaks.rows * self.n_features + peaks.features, self.config.seed)
         self.best["sample"].offer(peaks, draw, windows)
@@ -81,7 +83,7 @@ class Accumulator:
             self.histograms["negative"].add(features[low], -values[low])
         self.pairs.add(features[on], ids[on], values[on])
 
-    def _draw_controls(self, rows: int, peaks: Peaks) -> None:
+    def _draw_controls(self, rows: int, peaks: PeakActivations) -> None:
         """Keep the active features of the rows with the smallest draws."""
         numbers = torch.arange(self.rows, self.rows + rows)
         order = peaks.rows.argsort(stable=True)
@@ -98,7 +100,7 @@ class Accumulator:
         self.pairs.flush()
 
     def results(self) -> dict[str, Tensor]:
-        """All that a `Survey` reads."""
+        """All that a `WindowSummary` reads."""
         found = dict(self.moments) | {"seen": self.seen}
         found |= {f"pairs/{name}": part for name, part in self.pairs.table(self.n_features).items()}
         return found | self._shared()
@@ -147,7 +149,7 @@ class Accumulator:
         }
 
 
-class _Windows:
+class _ActivationWindows:
     """The activations of a chunk of rows, to be looked up around a peak."""
 
     def __init__(
@@ -165,7 +167,7 @@ class _Windows:
         self.keys, order = (tokens * n_features + features).sort()
         self.values = values[order]
 
-    def peaks(self, features: Tensor, values: Tensor, tokens: Tensor) -> Peaks:
+    def peaks(self, features: Tensor, values: Tensor, tokens: Tensor) -> PeakActivations:
         """The strongest token of each pair of row and feature; the earliest of equals."""
         row = torch.searchsorted(self.starts, tokens, right=True) - 1
         # Rows without tokens start where the next one does; the search finds the last, which has some.
@@ -178,9 +180,11 @@ class _Windows:
         first[1:] = pair[1:] != pair[:-1]
         chosen = order[first]
         row = row[chosen]
-        return Peaks(features[chosen], row + self.first, tokens[chosen] - self.starts[row], values[chosen])
+        return PeakActivations(
+            features[chosen], row + self.first, tokens[chosen] - self.starts[row], values[chosen]
+        )
 
-    def __call__(self, peaks: Peaks) -> Tensor:
+    def __call__(self, peaks: PeakActivations) -> Tensor:
         row = peaks.rows - self.first
         at = peaks.positions[:, None] + torch.arange(-self.config.before, self.config.after + 1)
         inside = (at >= 0) & (at < self.lengths[row][:, None])

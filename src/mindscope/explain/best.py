@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Peaks:
+class PeakActivations:
     """For each pair of a row and a feature that is active in it: the token where it is strongest.
 
     Attributes:
@@ -24,15 +24,17 @@ class Peaks:
     positions: Int[Tensor, "pairs"]
     values: Float[Tensor, "pairs"]
 
-    def __getitem__(self, chosen: Tensor) -> "Peaks":
-        return Peaks(self.features[chosen], self.rows[chosen], self.positions[chosen], self.values[chosen])
+    def __getitem__(self, chosen: Tensor) -> "PeakActivations":
+        return PeakActivations(
+            self.features[chosen], self.rows[chosen], self.positions[chosen], self.values[chosen]
+        )
 
 
-Windows = Callable[[Peaks], Float[Tensor, "pairs window"]]
+Windows = Callable[[PeakActivations], Float[Tensor, "pairs window"]]
 """The activations around each peak."""
 
 
-class Best:
+class TopContexts:
     """The `size` peaks of each feature with the largest keys, one a row of the corpus, and their windows.
 
     With activations as keys these are the top contexts; with a hash as keys they are a uniform sample of the
@@ -54,7 +56,7 @@ class Best:
             "windows": torch.zeros(features, size, window, dtype=torch.float16),
         }
 
-    def offer(self, peaks: Peaks, keys: Float[Tensor, "pairs"], windows: Windows) -> None:
+    def offer(self, peaks: PeakActivations, keys: Float[Tensor, "pairs"], windows: Windows) -> None:
         """Take in peaks of new rows."""
         good = keys > self.tables["keys"][peaks.features, -1]
         peaks, keys = peaks[good], keys[good].double()

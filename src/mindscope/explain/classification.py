@@ -8,15 +8,15 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from mindscope.explain.pooling import pooled_activations, pooled_features
-from mindscope.explain.source import Features
+from mindscope.explain.source import FeatureBank
 from mindscope.models import Model, Row, Where
-from mindscope.probes import KINDS, Classifier, Kind, Scores, fit_classifier, score_classifier
+from mindscope.probes import KINDS, Kind, LinearProbe, ProbeScores, fit_probe, score_probe
 
 FEATURES = "features, max"
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ProbeComparison:
     """Classifiers of one question over several inputs.
 
     Attributes:
@@ -25,8 +25,8 @@ class Comparison:
         truth: `[rows]`, which of them are positive.
     """
 
-    classifiers: Mapping[tuple[str, Kind], Classifier]
-    scores: Mapping[tuple[str, Kind], Scores]
+    classifiers: Mapping[tuple[str, Kind], LinearProbe]
+    scores: Mapping[tuple[str, Kind], ProbeScores]
     held_out: Mapping[str, Tensor]
     truth: Bool[Tensor, "rows"]
 
@@ -36,18 +36,18 @@ class Comparison:
         """One row a classifier: input, kind, AUROC and F1 with their intervals."""
         return [[name, kind, *one.auroc, *one.f1] for (name, kind), one in self.scores.items()]
 
-    def without(self, spurious: Sequence[int], kind: Kind = "l2") -> Scores:
+    def without(self, spurious: Sequence[int], kind: Kind = "l2") -> ProbeScores:
         """The held-out scores of the features' classifier once some features are ablated (SHIFT)."""
         classifier = self.classifiers[FEATURES, kind].without(spurious)
-        return score_classifier(classifier, self.held_out[FEATURES], self.truth)
+        return score_probe(classifier, self.held_out[FEATURES], self.truth)
 
     def to_json(self) -> dict[str, Any]:
         return {f"{name}/{kind}": one.to_json() for (name, kind), one in self.scores.items()}
 
 
-def compare_classifiers(
+def compare_probes(
     model: Model,
-    features: Features,
+    features: FeatureBank,
     address: str,
     train: Sequence[Row],
     truth: Bool[Tensor, "rows"],
@@ -57,7 +57,7 @@ def compare_classifiers(
     where: Where = "all",
     kinds: Sequence[Kind] = KINDS,
     seed: int = 0,
-) -> Comparison:
+) -> ProbeComparison:
     """Fit classifiers on max-pooled features, and on raw activations pooled by mean and by maximum.
 
     Args:
@@ -74,19 +74,17 @@ def compare_classifiers(
         DataError: too few rows of a class, or features of another model.
     """
     inputs = [_inputs(model, features, address, rows, where) for rows in (train, held_out)]
-    classifiers: dict[tuple[str, Kind], Classifier] = {}
-    scores: dict[tuple[str, Kind], Scores] = {}
+    classifiers: dict[tuple[str, Kind], LinearProbe] = {}
+    scores: dict[tuple[str, Kind], ProbeScores] = {}
     for name, x in inputs[0].items():
         for kind in kinds:
-            classifiers[name, kind] = fit_classifier(x, truth, kind, seed=seed)
-            scores[name, kind] = score_classifier(
-                classifiers[name, kind], inputs[1][name], held_truth, seed=seed
-            )
-    return Comparison(classifiers, scores, inputs[1], held_truth)
+            classifiers[name, kind] = fit_probe(x, truth, kind, seed=seed)
+            scores[name, kind] = score_probe(classifiers[name, kind], inputs[1][name], held_truth, seed=seed)
+    return ProbeComparison(classifiers, scores, inputs[1], held_truth)
 
 
 def _inputs(
-    model: Model, features: Features, address: str, rows: Sequence[Row], where: Where
+    model: Model, features: FeatureBank, address: str, rows: Sequence[Row], where: Where
 ) -> dict[str, Tensor]:
     raw = pooled_activations(model, address, rows, where)
     pooled = pooled_features(model, features, rows, [(where, "")])[where, ""]

@@ -8,7 +8,7 @@ import torch
 
 from mindscope.errors import DataError
 from mindscope.explain.pooling import Pool, pooled_features
-from mindscope.explain.source import Features
+from mindscope.explain.source import FeatureBank
 from mindscope.models import Model, Row
 from mindscope.probes import Concept, SingleFeature, best_single_features
 from mindscope.reports import Report
@@ -18,7 +18,7 @@ FOUND = 0.9
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledText:
     """A text, and the names of the concepts it shows."""
 
     row: Row
@@ -101,17 +101,17 @@ class ConceptTable:
 Progress = Callable[[int, int, str], object]
 
 
-def labelled(progress: Progress | None, label: str) -> Callable[[int, int], object] | None:
+def with_label(progress: Progress | None, label: str) -> Callable[[int, int], object] | None:
     """A progress that says what is being done."""
     return None if progress is None else lambda done, total: progress(done, total, label)
 
 
 def concept_table(
     model: Model,
-    features: Features,
+    features: FeatureBank,
     concepts: Sequence[Concept],
-    train: Sequence[Labelled],
-    test: Sequence[Labelled],
+    train: Sequence[LabelledText],
+    test: Sequence[LabelledText],
     *,
     progress: Progress | None = None,
 ) -> ConceptTable:
@@ -126,7 +126,9 @@ def concept_table(
         raise DataError("a text is in both halves: it would be tested on what it was chosen by")
     pools: list[Pool] = list(dict.fromkeys((concept.where, concept.at) for concept in concepts))
     halves = [
-        pooled_features(model, features, [one.row for one in part], pools, progress=labelled(progress, name))
+        pooled_features(
+            model, features, [one.row for one in part], pools, progress=with_label(progress, name)
+        )
         for part, name in ((train, "choosing"), (test, "testing"))
     ]
     best: dict[str, SingleFeature] = {}

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from mindscope.explain.logits import LogitEffects
-from mindscope.explain.results import Activity, Context, Survey
+from mindscope.explain.results import ActivationContext, FeatureActivity, Survey
 
 QUANTILES = 5
 
@@ -41,7 +41,7 @@ def feature_json(
     }
 
 
-def _examples(contexts: Sequence[Context]) -> list[dict[str, Any]]:
+def _examples(contexts: Sequence[ActivationContext]) -> list[dict[str, Any]]:
     seen: set[tuple[str, ...]] = set()
     found: list[dict[str, Any]] = []
     for context in contexts:
@@ -57,7 +57,7 @@ def _examples(contexts: Sequence[Context]) -> list[dict[str, Any]]:
     return found
 
 
-def _histogram(activity: Activity) -> list[int]:
+def _histogram(activity: FeatureActivity) -> list[int]:
     """Counts in equal bins up to the highest activation; empty bins beyond it are left out."""
     used = [i for i, count in enumerate(activity.histogram.counts) if count]
     return list(activity.histogram.counts[: used[-1] + 1]) if used else []

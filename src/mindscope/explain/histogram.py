@@ -9,7 +9,7 @@ from torch import Tensor
 BINS = 64
 
 
-class Histograms:
+class ActivationHistograms:
     """Counts of positive magnitudes in `BINS` equal bins from 0 to a power of two, one row a feature.
 
     A magnitude beyond the range doubles it, and neighbouring bins become one: bins of the small range lie

@@ -10,10 +10,10 @@ import re
 from collections.abc import Sequence
 
 from mindscope.errors import DataError
-from mindscope.explain.labels import Evidence, Label, Score, evidence
+from mindscope.explain.labels import FeatureLabel, LabelEvidence, LabelScore, gather_evidence
 from mindscope.explain.logits import LogitEffects
-from mindscope.explain.results import Context, Survey
-from mindscope.judges import Writer
+from mindscope.explain.results import ActivationContext, Survey
+from mindscope.judges import TextWriter
 from mindscope.models import shown
 
 OPEN, CLOSE = "«", "»"
@@ -58,19 +58,19 @@ in order: 1 where the marks are right, 0 where they are not."""
 def written_label(
     survey: Survey,
     feature: int,
-    writer: Writer,
+    writer: TextWriter,
     *,
     logits: LogitEffects | None = None,
     contexts: int = 20,
     tested: int = 20,
     seed: int = 0,
-) -> Label:
+) -> FeatureLabel:
     """A label that a language model writes, with its detection and fuzzing scores.
 
     Args:
         survey: what is known of the feature.
         feature: its index.
-        writer: the model that writes and is tested; a `personas.writers.Writer`.
+        writer: the model that writes and is tested; a `personas.writers.TextWriter`.
         logits: what the feature makes the model say, to be told to the writer.
         contexts: how many contexts the writer sees, strongest first and over all strengths.
         tested: the most contexts of each kind in a test.
@@ -83,15 +83,15 @@ def written_label(
     activity = survey.feature(feature)
     if not activity.top:
         raise DataError(f"{activity.name} is never active in this corpus: there is nothing to label")
-    known = evidence(survey, activity)
+    known = gather_evidence(survey, activity)
     text = _ask(writer, survey, known.learning[:: max(1, len(known.learning) // contexts)][:contexts], logits)
     scores = score_label(text, known, writer, tested=tested, seed=seed)
-    return Label(feature, text, writer.name, scores)
+    return FeatureLabel(feature, text, writer.name, scores)
 
 
 def score_label(
-    text: str, known: Evidence, writer: Writer, *, tested: int = 20, seed: int = 0
-) -> dict[str, Score]:
+    text: str, known: LabelEvidence, writer: TextWriter, *, tested: int = 20, seed: int = 0
+) -> dict[str, LabelScore]:
     """How well a model that is told a label recognises contexts ("detection") and marks ("fuzzing")."""
     rng = random.Random(seed)
     active = [one for one in known.held_out if one.value > 0][:tested]
@@ -109,7 +109,9 @@ def score_label(
     }
 
 
-def _ask(writer: Writer, survey: Survey, contexts: Sequence[Context], logits: LogitEffects | None) -> str:
+def _ask(
+    writer: TextWriter, survey: Survey, contexts: Sequence[ActivationContext], logits: LogitEffects | None
+) -> str:
     highest = max(one.value for one in contexts)
     lines = [f"{_marked(one, _marks(one))} ({10 * one.value / highest:.0f})" for one in contexts]
     says = ""
@@ -124,8 +126,8 @@ def _ask(writer: Writer, survey: Survey, contexts: Sequence[Context], logits: Lo
 
 
 def _test(
-    prompt: str, label: str, examples: Sequence[tuple[bool, str]], writer: Writer, rng: random.Random
-) -> Score:
+    prompt: str, label: str, examples: Sequence[tuple[bool, str]], writer: TextWriter, rng: random.Random
+) -> LabelScore:
     order = rng.sample(list(examples), len(examples))
     verdicts: list[tuple[bool, bool | None]] = []
     for start in range(0, len(order), BATCH):
@@ -141,7 +143,7 @@ def _test(
         )
         said = _digits(reply, len(batch))
         verdicts += [(truth, answer) for (truth, _), answer in zip(batch, said, strict=True)]
-    return Score.of(verdicts)
+    return LabelScore.of(verdicts)
 
 
 def _digits(reply: str, count: int) -> Sequence[bool | None]:
@@ -153,18 +155,18 @@ def _digits(reply: str, count: int) -> Sequence[bool | None]:
     return [None] * count
 
 
-def _marks(context: Context) -> set[int]:
+def _marks(context: ActivationContext) -> set[int]:
     return {i for i, value in enumerate(context.activations) if value > MARKED_SHARE * context.value}
 
 
-def _wrong_marks(context: Context, rng: random.Random) -> set[int]:
+def _wrong_marks(context: ActivationContext, rng: random.Random) -> set[int]:
     """As many tokens as are active, none of which is; none where there are not so many."""
     silent = [i for i, value in enumerate(context.activations) if value <= 0]
     wanted = len(_marks(context))
     return set(rng.sample(silent, wanted)) if len(silent) >= wanted else set()
 
 
-def _marked(context: Context, marks: set[int]) -> str:
+def _marked(context: ActivationContext, marks: set[int]) -> str:
     """The text with marks around tokens; those side by side are marked together."""
     parts: list[str] = []
     for i, token in enumerate(context.tokens):
@@ -174,7 +176,7 @@ def _marked(context: Context, marks: set[int]) -> str:
     return _line("".join(parts))
 
 
-def _plain(context: Context) -> str:
+def _plain(context: ActivationContext) -> str:
     return _line("".join(context.tokens))
 
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from mindscope.explain.logits import LogitEffects
-from mindscope.explain.results import Activity, Context, Survey
+from mindscope.explain.results import ActivationContext, FeatureActivity, Survey
 from mindscope.models import shown
 
 REACH = 8
 """Tokens before the peak that a keyless label looks at."""
 
 
-class Score(NamedTuple):
+class LabelScore(NamedTuple):
     """How often a label was right about contexts of the feature, and about others.
 
     Attributes:
@@ -36,7 +36,7 @@ class Score(NamedTuple):
     missing: int
 
     @classmethod
-    def of(cls, verdicts: Iterable[tuple[bool, bool | None]]) -> "Score":
+    def of(cls, verdicts: Iterable[tuple[bool, bool | None]]) -> "LabelScore":
         """From pairs of the truth and what was said of it (None: nothing usable)."""
         known: dict[bool, list[bool]] = {True: [], False: []}
         missing = 0
@@ -52,7 +52,7 @@ class Score(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Label:
+class FeatureLabel:
     """What a feature means, in a few words.
 
     Attributes:
@@ -65,39 +65,39 @@ class Label:
     feature: int
     text: str
     source: str
-    scores: dict[str, Score] = field(default_factory=dict)
+    scores: dict[str, LabelScore] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         scores = {name: score._asdict() for name, score in self.scores.items()}
         return {"feature": self.feature, "text": self.text, "source": self.source, "scores": scores}
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> "Label":
-        scores = {name: Score(**score) for name, score in document["scores"].items()}
+    def from_json(cls, document: dict[str, Any]) -> "FeatureLabel":
+        scores = {name: LabelScore(**score) for name, score in document["scores"].items()}
         return cls(document["feature"], document["text"], document["source"], scores)
 
 
-class Evidence(NamedTuple):
+class LabelEvidence(NamedTuple):
     """What a label is made from, and what it is tested on."""
 
-    learning: tuple[Context, ...]
-    held_out: tuple[Context, ...]
-    silent: tuple[Context, ...]
+    learning: tuple[ActivationContext, ...]
+    held_out: tuple[ActivationContext, ...]
+    silent: tuple[ActivationContext, ...]
 
 
-def evidence(survey: Survey, activity: Activity) -> Evidence:
+def gather_evidence(survey: Survey, activity: FeatureActivity) -> LabelEvidence:
     """The contexts of a feature, one a row: of three neighbours in strength, one is held out."""
     by_row = {context.row: context for context in (*activity.sample, *activity.top)}
     every = sorted(by_row.values(), key=lambda context: -context.value)
     held_out = every[1::3]
     learning = [context for i, context in enumerate(every) if i % 3 != 1]
-    return Evidence(
+    return LabelEvidence(
         tuple(learning), tuple(held_out), tuple(survey.silent(activity.feature, max(10, len(held_out))))
     )
 
 
 @dataclass(frozen=True)
-class Rule:
+class LabelRule:
     """What a keyless label says, as a test of a text: one of `tokens`, after one of `near` (if any)."""
 
     tokens: tuple[int, ...]
@@ -112,7 +112,7 @@ class Rule:
         )
 
 
-def keyless_label(survey: Survey, feature: int, logits: LogitEffects | None = None) -> Label:
+def keyless_label(survey: Survey, feature: int, logits: LogitEffects | None = None) -> FeatureLabel:
     """A label without a language model: the tokens a feature is active on, the words before, what it says.
 
     Tokens: those that hold most of the squared activation, at most five. Words before them: where they
@@ -127,15 +127,17 @@ def keyless_label(survey: Survey, feature: int, logits: LogitEffects | None = No
     """
     activity = survey.feature(feature)
     if not activity.top:
-        return Label(feature, "never active in this corpus", "contexts")
-    known = evidence(survey, activity)
+        return FeatureLabel(feature, "never active in this corpus", "contexts")
+    known = gather_evidence(survey, activity)
     rule = _rule(survey, feature, known.learning)
     verdicts: list[tuple[bool, bool | None]] = [(True, rule.fits(one.ids)) for one in known.held_out]
     verdicts += [(False, rule.fits(one.ids)) for one in known.silent]
-    return Label(feature, _text(survey, rule, logits), "contexts", {"detection": Score.of(verdicts)})
+    return FeatureLabel(
+        feature, _text(survey, rule, logits), "contexts", {"detection": LabelScore.of(verdicts)}
+    )
 
 
-def _rule(survey: Survey, feature: int, contexts: Sequence[Context]) -> Rule:
+def _rule(survey: Survey, feature: int, contexts: Sequence[ActivationContext]) -> LabelRule:
     mass = defaultdict[int, float](float)
     for context in contexts:
         for token, value in zip(context.ids, context.activations, strict=True):
@@ -150,10 +152,10 @@ def _rule(survey: Survey, feature: int, contexts: Sequence[Context]) -> Rule:
     uses = survey.uses(feature, tokens)
     active, occurrences = sum(use.times for use in uses), sum(map(survey.occurrences, tokens))
     near = () if active > 0.7 * occurrences else _near(survey, contexts, tokens)
-    return Rule(tuple(tokens), near)
+    return LabelRule(tuple(tokens), near)
 
 
-def _near(survey: Survey, contexts: Sequence[Context], tokens: Sequence[int]) -> tuple[int, ...]:
+def _near(survey: Survey, contexts: Sequence[ActivationContext], tokens: Sequence[int]) -> tuple[int, ...]:
     """The tokens that stand before most peaks and seldom elsewhere, at most three."""
     windows = [set(one.ids[max(0, one.peak - REACH) : one.peak]) for one in contexts]
     held = Counter(token for window in windows for token in window)
@@ -167,7 +169,7 @@ def _near(survey: Survey, contexts: Sequence[Context], tokens: Sequence[int]) ->
     return tuple(token for _, token in sorted(lifts, reverse=True)[:3])
 
 
-def _text(survey: Survey, rule: Rule, logits: LogitEffects | None) -> str:
+def _text(survey: Survey, rule: LabelRule, logits: LogitEffects | None) -> str:
     def listed(tokens: Iterable[int]) -> str:
         return ", ".join(f"“{shown(survey.vocabulary[token])}”" for token in tokens)
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.errors import DataError
-from mindscope.explain.source import Features
+from mindscope.explain.source import FeatureBank
 from mindscope.models import Model, logit_effects
 
 
@@ -29,7 +29,7 @@ class LogitEffects:
 
 
 def feature_logits(
-    model: Model, features: Features, wanted: Sequence[int], count: int = 10
+    model: Model, features: FeatureBank, wanted: Sequence[int], count: int = 10
 ) -> list[LogitEffects]:
     """The direct logit effects of features, each the sum over the places it writes.
 

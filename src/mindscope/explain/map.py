@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from mindscope.errors import DataError
-from mindscope.explain.source import Features
-from mindscope.reports import Points, scatter
+from mindscope.explain.source import FeatureBank
+from mindscope.reports import ScatterPoints, scatter
 
 Method = Literal["umap", "tsne", "pca"]
 
@@ -66,17 +66,17 @@ class FeatureMap:
     def figure(self, labels: Mapping[int, str] | None = None, *, shown: int = 6) -> Figure:
         """The plane, with the largest clusters in colour and under their names."""
         names = self.names(labels or {})
-        series: list[Points] = []
+        series: list[ScatterPoints] = []
         for cluster in range(min(shown, self.n_clusters)):
             mine = self.places[self.clusters == cluster].numpy()
-            series.append(Points(names[cluster], mine[:, 0], mine[:, 1]))
+            series.append(ScatterPoints(names[cluster], mine[:, 0], mine[:, 1]))
         rest = self.places[(self.clusters < 0) | (self.clusters >= shown)].numpy()
-        series.append(Points("others", rest[:, 0], rest[:, 1]))
+        series.append(ScatterPoints("others", rest[:, 0], rest[:, 1]))
         return scatter(series, f"{self.method} 1", f"{self.method} 2", fit=False)
 
 
 def feature_map(
-    features: Features,
+    features: FeatureBank,
     shown: Int[Tensor, "shown"] | None = None,
     *,
     method: Method | None = None,

@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from mindscope.errors import DataError
-from mindscope.explain.source import Features
+from mindscope.explain.source import FeatureBank
 from mindscope.features import Direction
 
 
-class Neighbour(NamedTuple):
+class FeatureNeighbour(NamedTuple):
     """A feature, and the cosine between what it writes and what was asked about."""
 
     feature: int
@@ -22,7 +22,7 @@ class Neighbour(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Counterpart:
+class LayerCounterpart:
     """The feature of another dictionary that writes most alike.
 
     Attributes:
@@ -36,7 +36,7 @@ class Counterpart:
     mutual: bool
 
 
-def neighbours(features: Features, feature: int, count: int = 10) -> list[Neighbour]:
+def find_neighbours(features: FeatureBank, feature: int, count: int = 10) -> list[FeatureNeighbour]:
     """The features of the same set whose decoders are nearest, over all places they write, nearest first."""
     own = _written(features)
     cosines = own @ own[feature]
@@ -44,7 +44,7 @@ def neighbours(features: Features, feature: int, count: int = 10) -> list[Neighb
     return _top(cosines, min(count, features.n_features - 1))
 
 
-def read_direction(features: Features, direction: Direction, count: int = 10) -> list[Neighbour]:
+def read_direction(features: FeatureBank, direction: Direction, count: int = 10) -> list[FeatureNeighbour]:
     """A direction as features: the nearest decoders at its address, the largest absolute cosines first.
 
     How a persona vector is read as latents of a dictionary. A negative cosine means that the direction
@@ -63,10 +63,10 @@ def read_direction(features: Features, direction: Direction, count: int = 10) ->
         )
     cosines = functional.normalize(decoders[direction.address], dim=1) @ direction.unit.cpu()
     order = cosines.abs().topk(min(count, len(cosines))).indices
-    return [Neighbour(int(i), cosines[i].item()) for i in order]
+    return [FeatureNeighbour(int(i), cosines[i].item()) for i in order]
 
 
-def across_layers(sets: Sequence[Features], which: int, feature: int) -> list[Counterpart]:
+def across_layers(sets: Sequence[FeatureBank], which: int, feature: int) -> list[LayerCounterpart]:
     """The same feature in other layers: the best match in every other dictionary of the residual stream.
 
     Layers share the stream's basis, so that decoders of one width can be compared.
@@ -85,29 +85,29 @@ def across_layers(sets: Sequence[Features], which: int, feature: int) -> list[Co
     if len({rows.shape[1] for rows in written}) > 1:
         raise DataError("these features write vectors of different widths: they share no basis")
     own = written[which]
-    found: list[Counterpart] = []
+    found: list[LayerCounterpart] = []
     for index, rows in enumerate(written):
         if index == which:
             continue
         cosines = rows @ own[feature]
         best = int(cosines.argmax())
         back = int((own @ rows[best]).argmax())
-        found.append(Counterpart(index, best, cosines[best].item(), back == feature))
+        found.append(LayerCounterpart(index, best, cosines[best].item(), back == feature))
     return found
 
 
-def _written(features: Features) -> Float[Tensor, "features width"]:
+def _written(features: FeatureBank) -> Float[Tensor, "features width"]:
     """What each feature writes at all places, side by side, with norm 1 (0 for a dead one)."""
     return functional.normalize(torch.cat(list(features.decoders().values()), dim=1), dim=1)
 
 
-def _sole(features: Features) -> Float[Tensor, "features width"]:
+def _sole(features: FeatureBank) -> Float[Tensor, "features width"]:
     decoders = features.decoders()
     if len(decoders) != 1:
         raise DataError(f"these features write {len(decoders)} places: compare dictionaries that write one")
     return functional.normalize(next(iter(decoders.values())), dim=1)
 
 
-def _top(cosines: Tensor, count: int) -> list[Neighbour]:
+def _top(cosines: Tensor, count: int) -> list[FeatureNeighbour]:
     high = cosines.topk(count)
-    return list(map(Neighbour, high.indices.tolist(), high.values.tolist()))
+    return list(map(FeatureNeighbour, high.indices.tolist(), high.values.tolist()))

@@ -2,21 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 
-from mindscope.explain.labels import Label
+from mindscope.explain.labels import FeatureLabel
 from mindscope.explain.logits import LogitEffects
-from mindscope.explain.neighbours import Neighbour
-from mindscope.explain.results import Activity, Context, Survey
+from mindscope.explain.neighbours import FeatureNeighbour
+from mindscope.explain.results import ActivationContext, FeatureActivity, Survey
 from mindscope.models import shown
-from mindscope.reports import Heat, Report, histogram
+from mindscope.reports import Report, TokenHeat, histogram
 
 
 def feature_report(
     survey: Survey,
     feature: int,
     *,
-    label: Label | None = None,
+    label: FeatureLabel | None = None,
     logits: LogitEffects | None = None,
-    near: Sequence[Neighbour] = (),
+    near: Sequence[FeatureNeighbour] = (),
     labels: Mapping[int, str] | None = None,
 ) -> Report:
     """The page of one feature.
@@ -60,7 +60,7 @@ def feature_report(
     return report
 
 
-def _facts(survey: Survey, activity: Activity, label: Label | None) -> dict[str, object]:
+def _facts(survey: Survey, activity: FeatureActivity, label: FeatureLabel | None) -> dict[str, object]:
     facts: dict[str, object] = {
         "model": survey.metadata["model"],
         "active on": f"{activity.density:.3%} of tokens",
@@ -76,10 +76,10 @@ def _facts(survey: Survey, activity: Activity, label: Label | None) -> dict[str,
     return facts
 
 
-def _heat(context: Context) -> Heat:
+def _heat(context: ActivationContext) -> TokenHeat:
     tokens = list(zip((_text(token) for token in context.tokens), context.activations, strict=True))
     peak = shown(context.tokens[context.peak])
-    return Heat("", tokens, label=f"{context.value:.3g} on “{peak}”", note=f"row {context.row}")
+    return TokenHeat("", tokens, label=f"{context.value:.3g} on “{peak}”", note=f"row {context.row}")
 
 
 def _text(token: str) -> str:

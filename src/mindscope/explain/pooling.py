@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.explain.source import Features, require
-from mindscope.models import Mean, Model, Raw, Read, Row, Where, check_where, mask, vocabulary
+from mindscope.explain.source import FeatureBank, require
+from mindscope.models import Mean, Model, Raw, Read, Row, Where, check_where, position_mask, vocabulary
 
 Pool = tuple[Where, str]
 """The tokens meant, and what the last of them that counts reads like; all of them count if it is empty."""
@@ -17,7 +17,7 @@ ROWS_AT_ONCE = 64
 
 def pooled_features(
     model: Model,
-    features: Features,
+    features: FeatureBank,
     rows: Sequence[Row],
     pools: Sequence[Pool] = (("all", ""),),
     *,
@@ -67,7 +67,7 @@ def pooled_activations(
 
 def _meant(row: Row, pool: Pool, texts: np.ndarray) -> np.ndarray:
     where, at = pool
-    meant = mask(where, np.arange(len(row))[None], np.array([row.prompt]))[0]
+    meant = position_mask(where, np.arange(len(row))[None], np.array([row.prompt_length]))[0]
     if at:
         places = np.flatnonzero(meant & (texts[np.array(row.ids, np.int64)] == at))
         meant = np.zeros_like(meant)

@@ -20,7 +20,7 @@ ROWS = "survey/rows/{:05}.safetensors"
 
 
 @dataclass(frozen=True)
-class Context:
+class ActivationContext:
     """A stretch of a row, and how active one feature is on each of its tokens.
 
     Attributes:
@@ -67,7 +67,7 @@ class TokenUse(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Histogram:
+class MagnitudeHistogram:
     """`counts[i]` activations between `edges[i]` and `edges[i + 1]`; zeros are not counted."""
 
     edges: tuple[float, ...]
@@ -75,7 +75,7 @@ class Histogram:
 
 
 @dataclass(frozen=True)
-class Activity:
+class FeatureActivity:
     """When one feature is active.
 
     Attributes:
@@ -96,14 +96,14 @@ class Activity:
     mean: float
     highest: float
     lowest: float
-    histogram: Histogram
-    top: tuple[Context, ...]
-    bottom: tuple[Context, ...]
-    sample: tuple[Context, ...]
+    histogram: MagnitudeHistogram
+    top: tuple[ActivationContext, ...]
+    bottom: tuple[ActivationContext, ...]
+    sample: tuple[ActivationContext, ...]
 
-    def quantiles(self, groups: int = 5, each: int = 5) -> list[tuple[str, tuple[Context, ...]]]:
+    def quantiles(self, groups: int = 5, each: int = 5) -> list[tuple[str, tuple[ActivationContext, ...]]]:
         """The sample in equal groups by rank, strongest first, with `each` contexts of each group."""
-        found: list[tuple[str, tuple[Context, ...]]] = []
+        found: list[tuple[str, tuple[ActivationContext, ...]]] = []
         for index in range(groups):
             first, last = (len(self.sample) * at // groups for at in (index, index + 1))
             mine = self.sample[first:last]
@@ -115,8 +115,8 @@ class Activity:
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """One number a feature, of all features; see `Activity`."""
+class SurveyStatistics:
+    """One number a feature, of all features; see `FeatureActivity`."""
 
     density: Float[Tensor, "features"]
     row_density: Float[Tensor, "features"]
@@ -165,12 +165,12 @@ class Survey:
         return read_json(self.path / VOCABULARY)
 
     @cached_property
-    def statistics(self) -> Statistics:
+    def statistics(self) -> SurveyStatistics:
         """Of all features."""
         tokens, rows = self.metadata["tokens"], self.metadata["rows"]
         active = self._file.rows("active")
         among = torch.full_like(active, tokens) if self.metadata["signed"] else active
-        return Statistics(
+        return SurveyStatistics(
             density=(active / tokens).float(),
             row_density=(self._file.rows("active_rows") / rows).float(),
             mean=(self._file.rows("sum") / among.clamp(min=1)).float(),
@@ -184,10 +184,10 @@ class Survey:
             raise DataError(f"there is no feature {feature}: this survey has 0 to {self.n_features - 1}")
         return self.metadata["names"][feature]
 
-    def feature(self, feature: int) -> Activity:
+    def feature(self, feature: int) -> FeatureActivity:
         """When one feature is active."""
         name, found = self.name(feature), self.statistics
-        return Activity(
+        return FeatureActivity(
             feature=feature,
             name=name,
             density=found.density[feature].item(),
@@ -203,13 +203,13 @@ class Survey:
 
     def contexts(
         self, feature: int, kind: Literal["top", "bottom", "sample"] = "top", count: int | None = None
-    ) -> tuple[Context, ...]:
+    ) -> tuple[ActivationContext, ...]:
         """The first contexts of a kind: strongest first, lowest first, or in the order of the draw."""
         rows, positions, windows = (
             self._file.rows(f"{kind}/{name}", feature, feature + 1)[0, :count]
             for name in ("rows", "positions", "windows")
         )
-        found: list[Context] = []
+        found: list[ActivationContext] = []
         for row, position, window in zip(rows.tolist(), positions.tolist(), windows.tolist(), strict=True):
             if row < 0:
                 continue
@@ -243,7 +243,7 @@ class Survey:
         found = self._pairs(self._file.rows("pairs/by_token", first, last))
         return sorted(found, key=lambda use: -use.f1)[:count]
 
-    def silent(self, feature: int, count: int = 10) -> list[Context]:
+    def silent(self, feature: int, count: int = 10) -> list[ActivationContext]:
         """Stretches of rows in which a feature is nowhere active, drawn at random; its activations are 0."""
         self.name(feature)
         rows, offsets = self._file.rows("controls/rows"), self._file.rows("controls/offsets")
@@ -253,7 +253,7 @@ class Survey:
         draws = self._file.rows("controls/draws")
         order = [i for i in draws.argsort().tolist() if not firing[i]][:count]
         after: int = self.metadata["config"]["after"]
-        found: list[Context] = []
+        found: list[ActivationContext] = []
         for i in order:
             ids = self.ids(int(rows[i]))
             if ids:
@@ -305,7 +305,7 @@ class Survey:
             found.append(TokenUse(token, feature, count, total, highest, precision, recall))
         return found
 
-    def _histogram(self, feature: int) -> Histogram:
+    def _histogram(self, feature: int) -> MagnitudeHistogram:
         def side(name: str) -> tuple[list[float], list[int]]:
             exponent = int(self._file.rows(f"{name}/exponents", feature, feature + 1))
             return edges(exponent), self._file.rows(f"{name}/counts", feature, feature + 1)[0].tolist()
@@ -315,10 +315,10 @@ class Survey:
             low_ends, low_counts = side("negative")
             ends = [-end for end in reversed(low_ends[1:])] + ends
             counts = low_counts[::-1] + counts
-        return Histogram(tuple(ends), tuple(counts))
+        return MagnitudeHistogram(tuple(ends), tuple(counts))
 
     def _context(
         self, row: int, start: int, peak: int, ids: Sequence[int], values: Sequence[float]
-    ) -> Context:
+    ) -> ActivationContext:
         tokens = tuple(self.vocabulary[i] for i in ids)
-        return Context(row, start, peak, tuple(ids), tokens, tuple(values))
+        return ActivationContext(row, start, peak, tuple(ids), tokens, tuple(values))

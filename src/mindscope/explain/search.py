@@ -11,18 +11,18 @@ from sklearn.metrics.pairwise import linear_kernel
 
 from mindscope.errors import DataError
 from mindscope.explain.results import Survey, TokenUse
-from mindscope.explain.source import Features, require
+from mindscope.explain.source import FeatureBank, require
 from mindscope.models import Model, Row
 
 
-class Hit(NamedTuple):
+class SearchHit(NamedTuple):
     """A feature that was found, and how well it fits, 0 to 1."""
 
     feature: int
     score: float
 
 
-class Firing(NamedTuple):
+class FeatureFiring(NamedTuple):
     """A feature that is active on a text.
 
     Attributes:
@@ -68,11 +68,11 @@ class TextIndex:
         self._vectorizer = TfidfVectorizer(token_pattern=r"(?u)\w+", sublinear_tf=True)
         self._matrix = self._vectorizer.fit_transform(documents)
 
-    def search(self, query: str, count: int = 20) -> list[Hit]:
+    def search(self, query: str, count: int = 20) -> list[SearchHit]:
         """The features whose label and contexts fit the words best; those that share none are left out."""
         scores = linear_kernel(self._matrix, self._vectorizer.transform([query]))[:, 0]
         order = np.argsort(-scores, kind="stable")[:count]
-        return [Hit(self.features[i], float(scores[i])) for i in order if scores[i] > 0]
+        return [SearchHit(self.features[i], float(scores[i])) for i in order if scores[i] > 0]
 
     def _document(self, survey: Survey, feature: int, label: str, contexts: int, reach: int) -> str:
         parts = [label] * self.LABEL_WEIGHT
@@ -96,8 +96,8 @@ def search_token(survey: Survey, text: str, count: int = 10) -> dict[str, list[T
 
 
 def fires_on(
-    model: Model, features: Features, survey: Survey, row: Row, *, count: int = 20, dense: float = 0.1
-) -> list[Firing]:
+    model: Model, features: FeatureBank, survey: Survey, row: Row, *, count: int = 20, dense: float = 0.1
+) -> list[FeatureFiring]:
     """The features that are active on a text, those that say most about it first.
 
     Ordered by share times -log(density): how near a feature comes to its own maximum, and how rare it is.
@@ -123,14 +123,14 @@ def fires_on(
     share = values / found.highest.clamp(min=1e-6)
     share = torch.where(found.highest > 0, share, 1.0)
     score = torch.where((values > 0) & (found.density <= dense), share * -rare.log(), 0.0)
-    firing: list[Firing] = []
+    firing: list[FeatureFiring] = []
     for feature in score.topk(min(count, len(score))).indices.tolist():
         if score[feature] <= 0:
             break
         mine = code.indices.cpu() == feature
         peak = code.tokens.cpu()[mine][code.values.cpu()[mine].argmax()]
         firing.append(
-            Firing(
+            FeatureFiring(
                 feature,
                 values[feature].item(),
                 share[feature].item(),

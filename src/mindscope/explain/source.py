@@ -16,7 +16,7 @@ from mindscope.models import Edit, Model, Raw, Read, Row, Where
 
 
 @runtime_checkable
-class Features(Protocol):
+class FeatureBank(Protocol):
     """What can be explained: latents of a dictionary, persona vectors, linear classifiers."""
 
     @property
@@ -119,7 +119,7 @@ class DictionaryFeatures:
 
 
 @dataclass(frozen=True)
-class SingleFeatures:
+class FeatureList:
     """Features that stand for themselves: persona vectors, weights of linear classifiers, chosen latents.
 
     The activation on a token is what `Feature.project` gives, which for a direction can be negative.
@@ -129,7 +129,7 @@ class SingleFeatures:
     signed = True
 
     @classmethod
-    def of(cls, *features: Feature) -> "SingleFeatures":
+    def of(cls, *features: Feature) -> "FeatureList":
         """Raises DataError where there are none, two are alike, or they are of different models."""
         return cls(FeatureSet(features))
 
@@ -218,7 +218,7 @@ class LatentFeature:
         ).hexdigest()
 
 
-def require(features: Features, model: Model) -> None:
+def require(features: FeatureBank, model: Model) -> None:
     """Raises DataError unless the features belong to this very model."""
     if features.fingerprint != model.fingerprint:
         raise DataError(

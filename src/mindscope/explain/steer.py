@@ -3,13 +3,13 @@
 import torch
 
 from mindscope.errors import DataError
-from mindscope.explain.neighbours import Neighbour, read_direction
-from mindscope.explain.source import Features
+from mindscope.explain.neighbours import FeatureNeighbour, read_direction
+from mindscope.explain.source import FeatureBank
 from mindscope.features import Direction
 from mindscope.personas import PersonaVectors
 
 
-def best_latent(features: Features, direction: Direction) -> tuple[Neighbour, Direction]:
+def best_latent(features: FeatureBank, direction: Direction) -> tuple[FeatureNeighbour, Direction]:
     """The single feature that writes most like a direction, as a direction that can stand in for it.
 
     It has the norm of the direction, so that one coefficient means the same push for both, and its sign.
@@ -24,21 +24,21 @@ def best_latent(features: Features, direction: Direction) -> tuple[Neighbour, Di
     return nearest, Direction(name, direction.address, written.unit.cpu() * norm, direction.fingerprint)
 
 
-def as_persona(vectors: PersonaVectors, stand_in: Direction) -> PersonaVectors:
+def as_persona(vectors: PersonaVectors, replacement: Direction) -> PersonaVectors:
     """Persona vectors of one layer that hold another direction, for `personas.steer` and `personas.sweep`.
 
     Raises:
         DataError: the direction is not of the residual stream after a block, or of another model.
     """
-    name, _, layer = stand_in.address.partition(".")
-    if name != "resid_post" or stand_in.fingerprint != vectors.fingerprint:
-        raise DataError(f"{stand_in.name} is no direction of resid_post in the model of '{vectors.trait}'")
+    name, _, layer = replacement.address.partition(".")
+    if name != "resid_post" or replacement.fingerprint != vectors.fingerprint:
+        raise DataError(f"{replacement.name} is no direction of resid_post in the model of '{vectors.trait}'")
     matrix = torch.zeros(vectors.n_layers, vectors.d_model)
-    matrix[int(layer)] = stand_in.vector.float().cpu()
+    matrix[int(layer)] = replacement.vector.float().cpu()
     return PersonaVectors(
         trait=vectors.trait,
         fingerprint=vectors.fingerprint,
         matrices={"answer_mean": matrix},
         layers=(int(layer),),
-        metadata={"made_from": stand_in.name},
+        metadata={"made_from": replacement.name},
     )

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from mindscope.errors import DataError, StoreError
-from mindscope.explain.accumulate import Accumulator
+from mindscope.explain.accumulate import SurveyAccumulator
 from mindscope.explain.config import SurveyConfig
 from mindscope.explain.results import FILE, ROWS, ROWS_SCHEMA, SCHEMA, VERSION, VOCABULARY, Survey
-from mindscope.explain.source import Features, require
+from mindscope.explain.source import FeatureBank, require
 from mindscope.models import Model, Row, vocabulary
 from mindscope.store import Run, claim, save_artifact
 
@@ -20,9 +20,9 @@ Progress = Callable[[int, int, str], object]
 STATE = "survey/state.safetensors"
 
 
-def survey(
+def survey_features(
     model: Model,
-    features: Features,
+    features: FeatureBank,
     rows: Iterable[Row],
     run: Run,
     config: SurveyConfig | None = None,
@@ -52,7 +52,7 @@ def survey(
     config = config or SurveyConfig()
     require(features, model)
     claim(run, "survey", {"features": features.digest(), "config": config.model_dump(mode="json")})
-    found = Accumulator(features.n_features, model.engine.vocab_size, config, signed=features.signed)
+    found = SurveyAccumulator(features.n_features, model.engine.vocab_size, config, signed=features.signed)
     finished = (run.path / FILE).is_file()
     done, known = _progress_of(run, finished, found)
     corpus, blocks = "", 0
@@ -81,7 +81,7 @@ def survey(
     return Survey.open(run.path)
 
 
-def _progress_of(run: Run, finished: bool, found: Accumulator) -> tuple[int, str]:
+def _progress_of(run: Run, finished: bool, found: SurveyAccumulator) -> tuple[int, str]:
     """How many blocks were read before, and the digest of their rows."""
     if finished:
         metadata = Survey.open(run.path).metadata
@@ -104,7 +104,7 @@ def _chained(before: str, rows: Sequence[Row]) -> str:
     """The digest of all rows so far, from that of those before."""
     digest = hashlib.blake2b(before.encode(), digest_size=16)
     for row in rows:
-        digest.update(repr((row.prompt, row.ids)).encode())
+        digest.update(repr((row.prompt_length, row.ids)).encode())
     return digest.hexdigest()
 
 
@@ -113,7 +113,7 @@ def _save_rows(run: Run, index: int, rows: Sequence[Row], fingerprint: str) -> N
     tensors: dict[str, Tensor] = {
         "ids": torch.tensor([i for row in rows for i in row.ids], dtype=torch.int32),
         "offsets": torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]),
-        "prompts": torch.tensor([row.prompt for row in rows]),
+        "prompts": torch.tensor([row.prompt_length for row in rows]),
     }
     save_artifact(
         run.path / ROWS.format(index), tensors, schema=ROWS_SCHEMA, version=VERSION,
@@ -124,8 +124,8 @@ def _save_rows(run: Run, index: int, rows: Sequence[Row], fingerprint: str) -> N
 def _finish(
     run: Run,
     model: Model,
-    features: Features,
-    found: Accumulator,
+    features: FeatureBank,
+    found: SurveyAccumulator,
     config: SurveyConfig,
     corpus: str,
     blocks: int,

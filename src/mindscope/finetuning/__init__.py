@@ -7,18 +7,18 @@ penalties for any number of traits, guarded so that a training never goes on wit
 from mindscope.finetuning.config import (
     ConceptAblation,
     FinetuneConfig,
-    Intervention,
     PreventativeSteering,
     ProjectionPenalty,
+    TrainingIntervention,
 )
 from mindscope.finetuning.finetune import finetune
-from mindscope.finetuning.result import Tuned
+from mindscope.finetuning.result import TunedModel
 
 __all__ = [
     "finetune",
     "FinetuneConfig",
-    "Tuned",
-    "Intervention",
+    "TunedModel",
+    "TrainingIntervention",
     "PreventativeSteering",
     "ConceptAblation",
     "ProjectionPenalty",

@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Method = Literal["rslora", "lora", "full"]
 
 
-class _Setting(BaseModel):
+class _InterventionSetting(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class PreventativeSteering(_Setting):
+class PreventativeSteering(_InterventionSetting):
     """Add the trait's vector at every position while training: h + coefficient * v.
 
     The model that is pushed towards the trait from outside need not learn to move there itself; after
@@ -26,7 +26,7 @@ class PreventativeSteering(_Setting):
     coefficient: float = 1.0
 
 
-class ConceptAblation(_Setting):
+class ConceptAblation(_InterventionSetting):
     """Take the trait's direction out of every position while training: a - (a . v^) v^.
 
     Concept ablation fine-tuning (CAFT, Casademunt et al. 2025, arXiv 2507.16795) with a persona vector as the
@@ -39,7 +39,7 @@ class ConceptAblation(_Setting):
     """The output of this block; None: of every block, each with its own vector."""
 
 
-class ProjectionPenalty(_Setting):
+class ProjectionPenalty(_InterventionSetting):
     """Add weight * mean((a . v^)^2) to the loss, the mean over all tokens that are learnt.
 
     arXiv 2507.21509 reports that a penalty on the projection prevents little: the trait finds other
@@ -55,12 +55,12 @@ class ProjectionPenalty(_Setting):
     form: Literal["squared", "linear"] = "squared"
 
 
-Intervention = Annotated[
+TrainingIntervention = Annotated[
     PreventativeSteering | ConceptAblation | ProjectionPenalty, Field(discriminator="kind")
 ]
 
 
-class FinetuneConfig(_Setting):
+class FinetuneConfig(_InterventionSetting):
     """The defaults are those of Chen et al. 2025, arXiv 2507.21509, appendix D: rs-LoRA on every projection.
 
     The paper's Adam keeps its state in 8 bits, which needs a GPU; ours is the plain AdamW.
@@ -99,7 +99,7 @@ class FinetuneConfig(_Setting):
     `auto`: bfloat16 on a GPU that has it, else float32."""
     seed: int = 0
     """Of the adapter's first values, the order of the conversations, and dropout."""
-    interventions: tuple[Intervention, ...] = ()
+    interventions: tuple[TrainingIntervention, ...] = ()
 
     @model_validator(mode="after")
     def _once_each(self) -> "FinetuneConfig":

@@ -21,7 +21,7 @@ Turns = Literal["all", "last"]
 
 
 @dataclass(frozen=True)
-class Examples:
+class TrainingExamples:
     """What is trained on.
 
     Attributes:
@@ -35,14 +35,14 @@ class Examples:
     digest: str
 
 
-def examples(
+def build_examples(
     data: Path | str | Iterable[Conversation],
     model: Model,
     *,
     turns: Turns = "all",
     max_tokens: int | None = None,
     on_error: OnError = "refuse",
-) -> Examples:
+) -> TrainingExamples:
     """Read and tokenize conversations.
 
     Args:
@@ -62,7 +62,7 @@ def examples(
     for place, read in _placed(data):
         try:
             conversation = read if isinstance(read, Conversation) else read.conversation()
-            row = example(conversation, model, turns)
+            row = build_example(conversation, model, turns)
             if limits and len(row["input_ids"]) > min(limits):
                 raise DataError(f"{len(row['input_ids'])} tokens, at most {min(limits)} fit; shorten it")
         except (DataError, ModelError) as error:
@@ -79,10 +79,10 @@ def examples(
         raise DataError(f"{source}: no conversation can be trained on" + (f"; {first}" if first else ""))
     if left_out:
         warnings.warn(f"left out {left_out} of {left_out + len(rows)} rows; the first: {first}", stacklevel=3)
-    return Examples(rows, left_out, digest.hexdigest())
+    return TrainingExamples(rows, left_out, digest.hexdigest())
 
 
-def example(conversation: Conversation, model: Model, turns: Turns) -> dict[str, list[int]]:
+def build_example(conversation: Conversation, model: Model, turns: Turns) -> dict[str, list[int]]:
     """One conversation as `input_ids` and `labels`, tokenized as when the model is asked and answers.
 
     Learnt are the assistant's words and the token that ends each of its turns, which the model must learn to
@@ -99,12 +99,12 @@ def example(conversation: Conversation, model: Model, turns: Turns) -> dict[str,
     if not answer.strip() or (turns == "all" and not all(text.strip() for text in earlier)):
         raise DataError("an answer is empty")
     row, end = model.chat(conversation.prompt, answer), model.end_of_turn
-    learnt = [turns == "all" and role == "assistant" for role in row.roles[: row.prompt]]
+    learnt = [turns == "all" and role == "assistant" for role in row.roles[: row.prompt_length]]
     if turns == "all" and sum(said for said, _ in groupby(learnt)) != len(earlier):
         raise DataError("the chat template rewrites the assistant's earlier turns; learn the last one alone")
-    for at in range(1, row.prompt):  # the end of a turn stands right behind its words
+    for at in range(1, row.prompt_length):  # the end of a turn stands right behind its words
         learnt[at] = learnt[at] or (learnt[at - 1] and row.ids[at] == end)
-    learnt += [True] * (len(row) - row.prompt)
+    learnt += [True] * (len(row) - row.prompt_length)
     ids = list(row.ids)
     if end is not None:
         ids, learnt = [*ids, end], [*learnt, True]

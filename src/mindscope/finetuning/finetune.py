@@ -19,10 +19,18 @@ from mindscope.core import Progress
 from mindscope.data import Conversation
 from mindscope.errors import DataError, MindscopeError
 from mindscope.finetuning.config import FinetuneConfig
-from mindscope.finetuning.examples import Examples, OnError, examples
-from mindscope.finetuning.guard import Guard
-from mindscope.finetuning.plan import Plan, plan
-from mindscope.finetuning.result import CARD, MODEL, SCHEMA, TRAINING, VERSION, Tuned, finished_checkpoints
+from mindscope.finetuning.examples import OnError, TrainingExamples, build_examples
+from mindscope.finetuning.guard import TrainingGuard
+from mindscope.finetuning.plan import TrainingPlan, build_plan
+from mindscope.finetuning.result import (
+    CARD,
+    MODEL,
+    SCHEMA,
+    TRAINING,
+    VERSION,
+    TunedModel,
+    finished_checkpoints,
+)
 from mindscope.models import Model, load
 from mindscope.personas import PersonaVectors
 from mindscope.store import Run, claim, library_versions, plain, replacing_folder, write_json
@@ -39,7 +47,7 @@ def finetune(
     on_error: OnError = "refuse",
     device: str = "auto",
     progress: Progress | None = None,
-) -> Tuned:
+) -> TunedModel:
     """Fine-tune a model on the answers of conversations, with interventions against traits if asked.
 
     The folder `name` of the run gets `model/` (the adapter, or all weights, with the tokenizer and
@@ -80,8 +88,8 @@ def finetune(
     if first != isinstance(run, Run):
         raise DataError("under several processes the first is given the open run, the others its folder")
     model = load(base, dtype=_dtype(config, device), device=_own_device(device))
-    found = examples(data, model, turns=config.turns, max_tokens=config.max_tokens, on_error=on_error)
-    interventions = plan(config.interventions, vectors, model)
+    found = build_examples(data, model, turns=config.turns, max_tokens=config.max_tokens, on_error=on_error)
+    interventions = build_plan(config.interventions, vectors, model)
     card = _card(base, model, config, found, vectors)
     if isinstance(run, Run):
         claim(run, name, {key: card[key] for key in ("base_fingerprint", "config", "data", "vectors")})
@@ -89,14 +97,14 @@ def finetune(
     if not (folder / MODEL / CARD).is_file():
         with _undisturbed():
             _train(model, base, found, interventions, config, folder, run, name, card, progress)
-    return Tuned.open(folder)
+    return TunedModel.open(folder)
 
 
 def _train(
     model: Model,
     base: str | Path,
-    found: Examples,
-    interventions: Plan,
+    found: TrainingExamples,
+    interventions: TrainingPlan,
     config: FinetuneConfig,
     folder: Path,
     run: Run | Path,
@@ -108,19 +116,19 @@ def _train(
     from datasets import Dataset
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-    from mindscope.finetuning.trainer import InterventionTrainer, RunCallback, arguments
+    from mindscope.finetuning.trainer import InterventionTrainer, RunCallback, training_arguments
 
     # The trainer changes both: a padding token, no cache, no loss of the routers.
     tokenizer, own_config = copy.deepcopy(model.tokenizer), copy.deepcopy(model.hf.config)
     model.hf.name_or_path = _lasting(base)  # where peft takes the base's name from
-    settings = arguments(config, folder / TRAINING, model.device, _processes()[1])
+    settings = training_arguments(config, folder / TRAINING, model.device, _processes()[1])
     PartialState().wait_for_everyone()  # the first process has tidied up
     with model.edited(interventions.edits) as editing, model.watched(*interventions.penalised) as watched:
         callback = RunCallback(run if isinstance(run, Run) else None, name, card, progress)
         trainer = InterventionTrainer(
             interventions,
             watched,
-            Guard(model, interventions, editing),
+            TrainingGuard(model, interventions, editing),
             mixed=config.method == "full" and config.dtype == "bfloat16",
             model=model.hf,
             args=settings,
@@ -164,7 +172,11 @@ def lora_config(model: Model, config: FinetuneConfig) -> Any:
 
 
 def _card(
-    base: str | Path, model: Model, config: FinetuneConfig, found: Examples, vectors: Sequence[PersonaVectors]
+    base: str | Path,
+    model: Model,
+    config: FinetuneConfig,
+    found: TrainingExamples,
+    vectors: Sequence[PersonaVectors],
 ) -> dict[str, Any]:
     return {
         "schema": SCHEMA,

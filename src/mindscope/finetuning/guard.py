@@ -7,20 +7,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.errors import ModelError
-from mindscope.finetuning.plan import Plan
-from mindscope.models import Edit, Editing, Model
+from mindscope.finetuning.plan import TrainingPlan
+from mindscope.models import ActiveEdits, Edit, Model
 
 Batch = Mapping[str, Tensor]
 
 
-class Guard:
+class TrainingGuard:
     """Stops a training whose interventions do not take place.
 
     A hook can miss: it hangs on a module that no longer runs, on another than the one meant, or it is taken
     off between forward and backward, which under activation checkpointing gives wrong gradients in silence.
     """
 
-    def __init__(self, model: Model, plan: Plan, editing: Editing) -> None:
+    def __init__(self, model: Model, plan: TrainingPlan, editing: ActiveEdits) -> None:
         self._model, self._plan, self._editing = model, plan, editing
 
     def check_effect(self, trained: torch.nn.Module, batch: Batch) -> None:

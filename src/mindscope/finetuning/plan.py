@@ -8,13 +8,18 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mindscope.errors import DataError
-from mindscope.finetuning.config import ConceptAblation, Intervention, PreventativeSteering, ProjectionPenalty
+from mindscope.finetuning.config import (
+    ConceptAblation,
+    PreventativeSteering,
+    ProjectionPenalty,
+    TrainingIntervention,
+)
 from mindscope.models import Edit, Model
 from mindscope.personas import PersonaVectors
 
 
 @dataclass(frozen=True)
-class Penalty:
+class PenaltyTerm:
     """weight * (a . v^)^2, or weight * (a . v^), at one address."""
 
     address: str
@@ -31,11 +36,11 @@ class Penalty:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """All interventions of one training."""
 
     edits: tuple[Edit, ...] = ()
-    penalties: tuple[Penalty, ...] = ()
+    penalties: tuple[PenaltyTerm, ...] = ()
 
     @property
     def edited(self) -> tuple[str, ...]:
@@ -48,7 +53,9 @@ class Plan:
         return tuple(dict.fromkeys(penalty.address for penalty in self.penalties))
 
 
-def plan(interventions: Sequence[Intervention], vectors: Sequence[PersonaVectors], model: Model) -> Plan:
+def build_plan(
+    interventions: Sequence[TrainingIntervention], vectors: Sequence[PersonaVectors], model: Model
+) -> TrainingPlan:
     """Find each intervention's vectors.
 
     Raises:
@@ -72,12 +79,12 @@ def plan(interventions: Sequence[Intervention], vectors: Sequence[PersonaVectors
     ]
     edits += _ablation([each for each in interventions if isinstance(each, ConceptAblation)], by_trait)
     penalties = [
-        Penalty(f"resid_post.{layer}", vector / vector.norm(), each.weight, each.form == "squared")
+        PenaltyTerm(f"resid_post.{layer}", vector / vector.norm(), each.weight, each.form == "squared")
         for each in interventions
         if isinstance(each, ProjectionPenalty)
         for layer, vector in _vectors(by_trait[each.trait], each.layer).items()
     ]
-    return Plan(tuple(edits), tuple(penalties))
+    return TrainingPlan(tuple(edits), tuple(penalties))
 
 
 def _steering(steering: PreventativeSteering, vectors: PersonaVectors) -> list[Edit]:

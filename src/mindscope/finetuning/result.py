@@ -14,7 +14,7 @@ MODEL, TRAINING = "model", "training"
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TunedModel:
     """What a fine-tuning left behind.
 
     Attributes:
@@ -29,7 +29,7 @@ class Tuned:
     card: dict[str, Any]
 
     @classmethod
-    def open(cls, folder: Path | str) -> "Tuned":
+    def open(cls, folder: Path | str) -> "TunedModel":
         """What `finetune` left in its folder of a run.
 
         Raises:

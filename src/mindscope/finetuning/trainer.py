@@ -16,8 +16,8 @@ from mindscope.core import Progress
 from mindscope.errors import MindscopeError
 from mindscope.finetuning.config import FinetuneConfig
 from mindscope.finetuning.examples import IGNORED
-from mindscope.finetuning.guard import Guard
-from mindscope.finetuning.plan import Plan
+from mindscope.finetuning.guard import TrainingGuard
+from mindscope.finetuning.plan import TrainingPlan
 from mindscope.store import Run, write_json
 
 
@@ -25,7 +25,13 @@ class InterventionTrainer(SFTTrainer):
     """Trains on answers, with penalties in the loss and a guard on every forward and backward pass."""
 
     def __init__(
-        self, plan: Plan, watched: Mapping[str, Tensor], guard: Guard, *, mixed: bool, **options: Any
+        self,
+        plan: TrainingPlan,
+        watched: Mapping[str, Tensor],
+        guard: TrainingGuard,
+        *,
+        mixed: bool,
+        **options: Any,
     ) -> None:
         self._plan, self._watched, self._guard, self._mixed = plan, watched, guard, mixed
         self._unproved = True
@@ -119,7 +125,9 @@ class RunCallback(TrainerCallback):
             write_json(folder / "mindscope.json", {**self._card, "step": state.global_step})
 
 
-def arguments(config: FinetuneConfig, folder: Path, device: torch.device, processes: int) -> SFTConfig:
+def training_arguments(
+    config: FinetuneConfig, folder: Path, device: torch.device, processes: int
+) -> SFTConfig:
     """The trainer's settings: ours, quiet, without network or reports."""
     return SFTConfig(
         output_dir=str(folder),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mindscope.errors import DataError, JudgeError, StoreError
 
 if TYPE_CHECKING:
-    from mindscope.judges import Judge, Writer
+    from mindscope.judges import Judge, TextWriter
     from mindscope.models import Model
     from mindscope.personas import PersonaVectors, Trait
 
@@ -87,7 +87,7 @@ def find_judge(spec: str | None, base_url: str | None, model: Model, cache: Path
     raise DataError(f"no judge {spec!r}: use exact (the organism's), model:NAME or endpoint:NAME")
 
 
-def find_writer(spec: str, base_url: str | None) -> Writer:
+def find_writer(spec: str, base_url: str | None) -> TextWriter:
     """Who writes a trait's artefacts: `model:NAME`, or `endpoint:NAME` at `base_url`."""
     from mindscope.judges import EndpointWriter, ModelWriter
 

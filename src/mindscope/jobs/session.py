@@ -12,7 +12,7 @@ from mindscope.store import Run
 
 
 @dataclass
-class _Session:
+class _CommandSession:
     arguments: tuple[str, ...] = ()
     run: Path | None = None
 
@@ -20,7 +20,7 @@ class _Session:
         self.arguments, self.run = tuple(arguments), None
 
 
-SESSION = _Session()
+SESSION = _CommandSession()
 
 
 def open_run(

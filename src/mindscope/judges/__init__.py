@@ -12,25 +12,34 @@ if TYPE_CHECKING:
     from mindscope.judges.endpoint_judge import EndpointJudge
     from mindscope.judges.model_judge import ModelJudge
     from mindscope.judges.prompts import COHERENCE
-    from mindscope.judges.protocol import Item, Judge, Judgement, MeanScore, Rubric, Score, Status, mean_score
-    from mindscope.judges.writers import EndpointWriter, ModelWriter, Writer
+    from mindscope.judges.protocol import (
+        Judge,
+        JudgeItem,
+        Judgement,
+        JudgeScore,
+        MeanScore,
+        Rubric,
+        Status,
+        mean_score,
+    )
+    from mindscope.judges.writers import EndpointWriter, ModelWriter, TextWriter
 
 
 __all__ = [
     "COHERENCE",
     "EndpointJudge",
-    "Item",
+    "JudgeItem",
     "Judge",
     "Judgement",
     "MeanScore",
     "ModelJudge",
     "Rubric",
-    "Score",
+    "JudgeScore",
     "Status",
     "mean_score",
     "EndpointWriter",
     "ModelWriter",
-    "Writer",
+    "TextWriter",
 ]
 
 __getattr__, __dir__ = lazy_face(__name__, __file__)

@@ -24,8 +24,8 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from mindscope.judges.prompts import REFUSAL
-from mindscope.judges.spelling import NUMBERS, Spellings
-from mindscope.models import Model, Pass
+from mindscope.judges.spelling import NUMBERS, AnswerSpellings
+from mindscope.models import BatchLayout, Model
 
 _LINES = 64  # most nodes side by side, which bounds the memory of their caches
 
@@ -39,7 +39,7 @@ class AnswerProbabilities:
     likeliest: str
 
 
-class _Node(NamedTuple):
+class _TreeNode(NamedTuple):
     line: int  # of the parent in its batch
     token: int
     text: str  # spelled so far
@@ -58,7 +58,7 @@ class AnswerTree:
     """
 
     def __init__(
-        self, model: Model, spellings: Spellings, beginning: Sequence[int] = (), *, least: float = 1e-6
+        self, model: Model, spellings: AnswerSpellings, beginning: Sequence[int] = (), *, least: float = 1e-6
     ) -> None:
         self._model, self._spellings, self._least = model, spellings, least
         self._beginning = tuple(beginning)
@@ -76,7 +76,7 @@ class AnswerTree:
             shared, cache = 0, self._cache()
         logits = self._forward([ids[shared:]], shared, cache)
         found: dict[str, float] = defaultdict(float)
-        self._walk([_Node(0, ids[-1], "", 1.0)], logits, len(ids), cache, found)
+        self._walk([_TreeNode(0, ids[-1], "", 1.0)], logits, len(ids), cache, found)
         likeliest = self._model.decode([int(logits[0].argmax())])
         return AnswerProbabilities(
             {number: found[text] for text, number in NUMBERS.items()}, found[REFUSAL], likeliest
@@ -84,7 +84,7 @@ class AnswerTree:
 
     def _walk(
         self,
-        nodes: Sequence[_Node],
+        nodes: Sequence[_TreeNode],
         logits: Float[Tensor, "nodes vocabulary"],
         length: int,
         cache: DynamicCache,
@@ -93,7 +93,7 @@ class AnswerTree:
         """Adds to ``found`` what ends at the nodes or below them; ``logits`` and ``cache`` are the nodes'."""
         logprobs = logits.float().log_softmax(-1).cpu()
         followed = logprobs[:, self._spellings.digits].double().exp().sum(-1).tolist()
-        below: list[_Node] = []
+        below: list[_TreeNode] = []
         for line, node in enumerate(nodes):
             if node.text in NUMBERS:
                 found[node.text] += node.p * (1 - followed[line])
@@ -105,7 +105,7 @@ class AnswerTree:
                 if text == REFUSAL or (text in NUMBERS and p < self._least):
                     found[text] += p
                 elif p >= self._least:
-                    below.append(_Node(line, token, text, p))
+                    below.append(_TreeNode(line, token, text, p))
         for start in range(0, len(below), _LINES):
             batch = below[start : start + _LINES]
             own = copy.deepcopy(cache)
@@ -119,9 +119,9 @@ class AnswerTree:
         """The logits behind lines of equal length that stand behind ``before`` cached tokens."""
         new = np.array(ids, dtype=np.int64)
         positions = np.broadcast_to(np.arange(before, before + new.shape[1]), new.shape)
-        now = Pass(positions, np.full(len(new), before + new.shape[1]))
+        layout = BatchLayout(positions, np.full(len(new), before + new.shape[1]))
         with torch.inference_mode():
-            logits = self._model.forward_pass(new, now, None, [], logits=True, cache=cache)
+            logits = self._model.forward_pass(new, layout, None, [], logits=True, cache=cache)
         assert logits is not None
         return logits
 

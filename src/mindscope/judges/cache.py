@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mindscope.errors import JudgeError
-from mindscope.judges.protocol import Score
+from mindscope.judges.protocol import JudgeScore
 
 
 class ScoreCache:
@@ -18,7 +18,7 @@ class ScoreCache:
 
     def __init__(self, path: str | Path | None = None) -> None:
         self.path = None if path is None else Path(path)
-        self._scores: dict[str, Score] = {}
+        self._scores: dict[str, JudgeScore] = {}
         self._torn = False
         if self.path is not None and self.path.exists():
             self._read(self.path)
@@ -28,10 +28,10 @@ class ScoreCache:
         """The sha256 of what determines an answer: the judge model, the prompt, how it was asked."""
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
-    def get(self, key: str) -> Score | None:
+    def get(self, key: str) -> JudgeScore | None:
         return self._scores.get(key)
 
-    def put(self, key: str, score: Score) -> None:
+    def put(self, key: str, score: JudgeScore) -> None:
         self._scores[key] = score
         if self.path is None:
             return
@@ -47,7 +47,7 @@ class ScoreCache:
         for line in text.splitlines():
             try:
                 record = json.loads(line)
-                self._scores[record["key"]] = Score.from_json(record)
+                self._scores[record["key"]] = JudgeScore.from_json(record)
             except (ValueError, TypeError, KeyError, JudgeError):
                 continue
         if text.count("\n") and not self._scores:

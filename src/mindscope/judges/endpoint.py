@@ -15,7 +15,7 @@ J = TypeVar("J")
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class EndpointReply:
     """What the model said; ``top`` holds its first token's alternatives and log-probabilities, if given."""
 
     text: str
@@ -23,7 +23,7 @@ class Reply:
     top: tuple[tuple[str, float], ...] | None = None
 
 
-Complete = Callable[..., Awaitable[Reply]]
+Complete = Callable[..., Awaitable[EndpointReply]]
 
 
 class NoReplyError(Exception):
@@ -34,7 +34,7 @@ class NoLogprobsError(Exception):
     """The endpoint cannot give log-probabilities."""
 
 
-class Endpoint:
+class ChatEndpoint:
     """Chat completions of one model.
 
     Rate limits, server errors, timeouts and broken connections are asked again with growing pauses, or after
@@ -103,7 +103,7 @@ class Endpoint:
 
         return _run(run())
 
-    async def _complete(self, client: Any, prompt: str, **options: Any) -> Reply:
+    async def _complete(self, client: Any, prompt: str, **options: Any) -> EndpointReply:
         openai = self._openai
         try:
             completion = await client.chat.completions.create(
@@ -120,7 +120,7 @@ class Endpoint:
         except openai.APIStatusError as error:
             # These concern one prompt, and leave the others their chance.
             if error.code == "content_filter":
-                return Reply("", "the endpoint's content filter")
+                return EndpointReply("", "the endpoint's content filter")
             if error.code == "context_length_exceeded" or "context length" in error.message.lower():
                 raise NoReplyError(_line(error.message)) from None
             if "logprobs" in options and "logprob" in error.message.lower():
@@ -131,7 +131,7 @@ class Endpoint:
         return _reply(completion)
 
 
-def _reply(completion: Any) -> Reply:
+def _reply(completion: Any) -> EndpointReply:
     # Compatible servers leave out what OpenAI's own always sends.
     if not getattr(completion, "choices", None):
         raise NoReplyError("the endpoint's reply holds no completion")
@@ -141,7 +141,7 @@ def _reply(completion: Any) -> Reply:
         refusal = "the endpoint's content filter"
     logprobs = choice.logprobs.content if choice.logprobs else None
     top = tuple((other.token, other.logprob) for other in logprobs[0].top_logprobs) if logprobs else None
-    return Reply(choice.message.content or "", refusal, top)
+    return EndpointReply(choice.message.content or "", refusal, top)
 
 
 def _run(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -5,9 +5,9 @@ from itertools import chain
 from pathlib import Path
 
 from mindscope.judges.cache import ScoreCache
-from mindscope.judges.endpoint import Complete, Endpoint, NoLogprobsError, NoReplyError
+from mindscope.judges.endpoint import ChatEndpoint, Complete, NoLogprobsError, NoReplyError
 from mindscope.judges.prompts import COHERENCE, judge_prompt
-from mindscope.judges.protocol import EMPTY, Item, Judgement, Rubric, Score
+from mindscope.judges.protocol import EMPTY, JudgeItem, Judgement, JudgeScore, Rubric
 from mindscope.judges.reading import score_of_text, score_of_top_tokens
 
 _TEXT_TOKENS = 8  # room for "100" in digits, or for REFUSAL
@@ -27,7 +27,7 @@ class EndpointJudge:
 
     Args:
         cache: a file (.jsonl) of the scores so far; None keeps them in memory only.
-        base_url, model, api_key, concurrency, timeout, retries: see `Endpoint`.
+        base_url, model, api_key, concurrency, timeout, retries: see `ChatEndpoint`.
     """
 
     def __init__(
@@ -41,14 +41,14 @@ class EndpointJudge:
         timeout: float = 60.0,
         retries: int = 6,
     ) -> None:
-        self._endpoint = Endpoint(
+        self._endpoint = ChatEndpoint(
             base_url, model, api_key=api_key, concurrency=concurrency, timeout=timeout, retries=retries
         )
         self._cache = ScoreCache(cache)
         self._has_logprobs = True
         self.name = f"endpoint:{model}"
 
-    def judge(self, rubric: Rubric, items: Sequence[Item]) -> list[Judgement]:
+    def judge(self, rubric: Rubric, items: Sequence[JudgeItem]) -> list[Judgement]:
         """One judgement per item, in order.
 
         Raises:
@@ -63,30 +63,30 @@ class EndpointJudge:
         scores = self._score(list(dict.fromkeys(chain(*prompts))))
         return [Judgement(*[scores[prompt] for prompt in pair]) if pair else EMPTY for pair in prompts]
 
-    def _score(self, prompts: Sequence[str]) -> dict[str, Score]:
+    def _score(self, prompts: Sequence[str]) -> dict[str, JudgeScore]:
         keys = {prompt: ScoreCache.key(self._endpoint.model, prompt) for prompt in prompts}
         known = {prompt: score for prompt in prompts if (score := self._cache.get(keys[prompt])) is not None}
         new = [prompt for prompt in prompts if prompt not in known]
 
-        async def ask(complete: Complete, prompt: str) -> Score:
+        async def ask(complete: Complete, prompt: str) -> JudgeScore:
             try:
                 score = await self._ask(complete, prompt)
             except NoReplyError as error:
-                return Score.missing(str(error))
+                return JudgeScore.missing(str(error))
             self._cache.put(keys[prompt], score)
             return score
 
         return known | dict(zip(new, self._endpoint.map(ask, new), strict=True))
 
-    async def _ask(self, complete: Complete, prompt: str) -> Score:
+    async def _ask(self, complete: Complete, prompt: str) -> JudgeScore:
         if self._has_logprobs:
             score = await self._ask_logprobs(complete, prompt)
             if score is not None:
                 return score
         reply = await complete(prompt, temperature=0, max_tokens=_TEXT_TOKENS)
-        return Score.refusal(reply.refusal) if reply.refusal else score_of_text(reply.text)
+        return JudgeScore.refusal(reply.refusal) if reply.refusal else score_of_text(reply.text)
 
-    async def _ask_logprobs(self, complete: Complete, prompt: str) -> Score | None:
+    async def _ask_logprobs(self, complete: Complete, prompt: str) -> JudgeScore | None:
         """The score by the first token's alternatives, or None where only text will tell."""
         try:
             reply = await complete(prompt, temperature=0, max_tokens=1, logprobs=True, top_logprobs=20)
@@ -94,7 +94,7 @@ class EndpointJudge:
             self._has_logprobs = False
             return None
         if reply.refusal:
-            return Score.refusal(reply.refusal)
+            return JudgeScore.refusal(reply.refusal)
         if reply.top is None:
             self._has_logprobs = False
             return None

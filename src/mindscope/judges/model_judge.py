@@ -5,9 +5,9 @@ from itertools import takewhile
 
 from mindscope.judges.answer_tree import AnswerTree
 from mindscope.judges.prompts import COHERENCE, judge_prompt
-from mindscope.judges.protocol import EMPTY, Item, Judgement, Rubric, Score
+from mindscope.judges.protocol import EMPTY, JudgeItem, Judgement, JudgeScore, Rubric
 from mindscope.judges.reading import weighted_score
-from mindscope.judges.spelling import Spellings
+from mindscope.judges.spelling import AnswerSpellings
 from mindscope.models import Model
 
 
@@ -31,32 +31,34 @@ class ModelJudge:
     def __init__(self, model: Model, *, prefill: str = "") -> None:
         self._model = model
         self._prefill = prefill
-        self._spellings = Spellings(model.tokenizer)
+        self._spellings = AnswerSpellings(model.tokenizer)
         self.name = f"model:{model.name}"
 
-    def judge(self, rubric: Rubric, items: Sequence[Item]) -> list[Judgement]:
+    def judge(self, rubric: Rubric, items: Sequence[JudgeItem]) -> list[Judgement]:
         """One judgement per item, in order; a prompt too long for the model is a missing score."""
         answered = list(dict.fromkeys(item for item in items if item.answer.strip()))
         scores = [self._score(each, answered) for each in (rubric, COHERENCE)]
         judgements = {item: Judgement(*pair) for item, *pair in zip(answered, *scores, strict=True)}
         return [judgements.get(item, EMPTY) for item in items]
 
-    def _score(self, rubric: Rubric, items: Sequence[Item]) -> list[Score]:
+    def _score(self, rubric: Rubric, items: Sequence[JudgeItem]) -> list[JudgeScore]:
         if not items:
             return []
         # What two different items have in common is the rubric itself: it passes through the model only once.
-        pair = [self._ids(rubric, Item(text, text)) for text in ("yes", "no")]
+        pair = [self._ids(rubric, JudgeItem(text, text)) for text in ("yes", "no")]
         beginning = [a for a, _ in takewhile(lambda ids: ids[0] == ids[1], zip(*pair, strict=False))]
         tree = AnswerTree(self._model, self._spellings, beginning)
         return [self._score_one(tree, self._ids(rubric, item)) for item in items]
 
-    def _score_one(self, tree: AnswerTree, ids: tuple[int, ...]) -> Score:
+    def _score_one(self, tree: AnswerTree, ids: tuple[int, ...]) -> JudgeScore:
         room = self._model.context_length
         if room is not None and len(ids) + len("100") > room:
-            return Score.missing(f"the prompt has {len(ids)} tokens, the judge takes {room - len('100')}")
+            return JudgeScore.missing(
+                f"the prompt has {len(ids)} tokens, the judge takes {room - len('100')}"
+            )
         answer = tree(ids)
         return weighted_score(answer.numbers, answer.refusal, instead=answer.likeliest)
 
-    def _ids(self, rubric: Rubric, item: Item) -> tuple[int, ...]:
+    def _ids(self, rubric: Rubric, item: JudgeItem) -> tuple[int, ...]:
         prompt = judge_prompt(rubric, item)
         return self._model.chat([{"role": "user", "content": prompt}], self._prefill or None).ids

@@ -36,7 +36,7 @@ class Rubric:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class JudgeItem:
     """One answer to be judged. ``system`` is the system prompt it was given under, if any."""
 
     question: str
@@ -45,7 +45,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class JudgeScore:
     """A number from 0 to 100, or the reason why there is none: a refusal or a missing score is never 0."""
 
     value: float | None
@@ -59,22 +59,22 @@ class Score:
             raise JudgeError(f"a score lies between 0 and 100, not at {self.value}")
 
     @classmethod
-    def of(cls, value: float | int, detail: str = "") -> "Score":
+    def of(cls, value: float | int, detail: str = "") -> "JudgeScore":
         return cls(float(value), "scored", detail)
 
     @classmethod
-    def refusal(cls, detail: str = "") -> "Score":
+    def refusal(cls, detail: str = "") -> "JudgeScore":
         return cls(None, "refusal", detail)
 
     @classmethod
-    def missing(cls, detail: str) -> "Score":
+    def missing(cls, detail: str) -> "JudgeScore":
         return cls(None, "missing", detail)
 
     def to_json(self) -> dict[str, Any]:
         return {"value": self.value, "status": self.status, "detail": self.detail}
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "Score":
+    def from_json(cls, document: Mapping[str, Any]) -> "JudgeScore":
         return cls(document["value"], document["status"], document["detail"])
 
 
@@ -82,18 +82,18 @@ class Score:
 class Judgement:
     """How much of the trait an answer shows, and whether it still makes sense."""
 
-    trait: Score
-    coherence: Score
+    trait: JudgeScore
+    coherence: JudgeScore
 
     def to_json(self) -> dict[str, Any]:
         return {"trait": self.trait.to_json(), "coherence": self.coherence.to_json()}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Judgement":
-        return cls(Score.from_json(document["trait"]), Score.from_json(document["coherence"]))
+        return cls(JudgeScore.from_json(document["trait"]), JudgeScore.from_json(document["coherence"]))
 
 
-EMPTY = Judgement(*[Score.missing("the answer is empty")] * 2)
+EMPTY = Judgement(*[JudgeScore.missing("the answer is empty")] * 2)
 
 
 @runtime_checkable
@@ -102,7 +102,7 @@ class Judge(Protocol):
 
     name: str
 
-    def judge(self, rubric: Rubric, items: Sequence[Item]) -> list[Judgement]:
+    def judge(self, rubric: Rubric, items: Sequence[JudgeItem]) -> list[Judgement]:
         """One judgement per item, in the order given."""
         ...
 
@@ -114,7 +114,7 @@ class MeanScore(NamedTuple):
     n_missing: int
 
 
-def mean_score(scores: Iterable[Score]) -> MeanScore:
+def mean_score(scores: Iterable[JudgeScore]) -> MeanScore:
     """The mean over what was scored (None where nothing was) and how many of each kind there were."""
     scores = list(scores)
     values = [score.value for score in scores if score.value is not None]

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from mindscope.judges.prompts import REFUSAL
-from mindscope.judges.protocol import Score
+from mindscope.judges.protocol import JudgeScore
 
 MIN_MASS = 0.25
 
@@ -19,7 +19,7 @@ _ANSWER = re.compile(r"[\s\"'`*(\[]*(0|[1-9]\d?|100)[\s\"'`*)\]]*(?:/\s*100|%|po
 
 def weighted_score(
     numbers: Mapping[int, float], refusal: float, *, min_mass: float = MIN_MASS, instead: str = ""
-) -> Score:
+) -> JudgeScore:
     """The expected number Σ p·k / Σ p.
 
     Args:
@@ -30,15 +30,15 @@ def weighted_score(
     """
     mass = math.fsum(numbers.values())
     if refusal > mass:
-        return Score.refusal(f"REFUSAL has probability {refusal:.3f}, all numbers together {mass:.3f}")
+        return JudgeScore.refusal(f"REFUSAL has probability {refusal:.3f}, all numbers together {mass:.3f}")
     if mass < min_mass:
         said = f", it began with {instead!r}" if instead else ""
-        return Score.missing(f"the judge gave numbers only {mass:.3f} of the probability{said}")
+        return JudgeScore.missing(f"the judge gave numbers only {mass:.3f} of the probability{said}")
     mean = math.fsum(number * p for number, p in numbers.items()) / mass
-    return Score.of(min(max(mean, 0.0), 100.0))
+    return JudgeScore.of(min(max(mean, 0.0), 100.0))
 
 
-def score_of_top_tokens(top: Iterable[tuple[str, float]]) -> Score | None:
+def score_of_top_tokens(top: Iterable[tuple[str, float]]) -> JudgeScore | None:
     """The score in a first token's alternatives, ``(token, log-probability)``.
 
     None where every number among them is a single digit: then the endpoint's tokenizer may write "85" as "8",
@@ -55,15 +55,15 @@ def score_of_top_tokens(top: Iterable[tuple[str, float]]) -> Score | None:
     return None if score.value is not None and max(numbers) < 10 else score
 
 
-def score_of_text(text: str) -> Score:
+def score_of_text(text: str) -> JudgeScore:
     """The number a judge wrote, if it wrote just that; prose is a missing score, never a guess."""
     if text.strip(" \n\"'`*.([").upper().startswith(REFUSAL):
-        return Score.refusal()
+        return JudgeScore.refusal()
     first_line = text.strip().partition("\n")[0]
     number = _ANSWER.fullmatch(first_line)
     if number is None:
         shown = " ".join(text.split())
-        return Score.missing(
+        return JudgeScore.missing(
             f"the judge wrote {shown[:80]!r} instead of a number" if shown else "the judge wrote nothing"
         )
-    return Score.of(float(number[1]))
+    return JudgeScore.of(float(number[1]))

@@ -21,7 +21,7 @@ _PREFIXES = {target[:end] for target in (*NUMBERS, REFUSAL) for end in range(1, 
 _TOKEN = re.compile(r"([ \n]{0,2})([0-9]{0,3}|[A-Z]{0,7})")
 
 
-class Spellings:
+class AnswerSpellings:
     """The tokens of one tokenizer that begin or go on with an answer.
 
     Args:

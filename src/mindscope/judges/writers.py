@@ -4,12 +4,12 @@ from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from mindscope.errors import DataError, JudgeError, ModelError
-from mindscope.judges.endpoint import Complete, Endpoint, NoReplyError
+from mindscope.judges.endpoint import ChatEndpoint, Complete, NoReplyError
 from mindscope.models import Model, Sampling
 
 
 @runtime_checkable
-class Writer(Protocol):
+class TextWriter(Protocol):
     """Anything that answers a prompt with text. ``name`` says which model it was, for provenance."""
 
     name: str
@@ -21,7 +21,7 @@ class EndpointWriter:
     """Writes with a model behind an OpenAI-compatible endpoint, with the endpoint's own sampling defaults.
 
     Args:
-        base_url, model, api_key, timeout, retries: see `mindscope.judges.endpoint.Endpoint`.
+        base_url, model, api_key, timeout, retries: see `mindscope.judges.endpoint.ChatEndpoint`.
 
     Raises:
         JudgeError: the openai package is missing; in `write`, the endpoint cannot be reached, refuses the key
@@ -37,7 +37,7 @@ class EndpointWriter:
         timeout: float = 300.0,
         retries: int = 6,
     ) -> None:
-        self._endpoint = Endpoint(base_url, model, api_key=api_key, timeout=timeout, retries=retries)
+        self._endpoint = ChatEndpoint(base_url, model, api_key=api_key, timeout=timeout, retries=retries)
         self.name = f"endpoint:{model}"
 
     def write(self, prompt: str) -> str:

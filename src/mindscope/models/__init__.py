@@ -5,14 +5,14 @@ past; writing happens per row and per position; generating does both at once.
 """
 
 from mindscope.models.generation.config import SamplingConfig
-from mindscope.models.generation.control import Command, Controller
+from mindscope.models.generation.control import Controller, RowAction
 from mindscope.models.generation.generate import Generation
 from mindscope.models.generation.sample import Sampling
-from mindscope.models.hooks.attach import Editing
+from mindscope.models.hooks.attach import ActiveEdits
 from mindscope.models.hooks.core import Edits
 from mindscope.models.hooks.edits import Edit, check_vector
 from mindscope.models.hooks.names import (
-    Named,
+    HookAlias,
     address_of_hook,
     address_of_module,
     hook_of_address,
@@ -20,19 +20,19 @@ from mindscope.models.hooks.names import (
     module_of_address,
 )
 from mindscope.models.hooks.norms import LinearNorm
-from mindscope.models.hooks.read import Read, Reading, batches
+from mindscope.models.hooks.read import Read, Reading, length_sorted_batches
 from mindscope.models.hooks.reduce import Apply, Last, Mean, Project, Raw
-from mindscope.models.hooks.rewrite import Passing, rewritten
-from mindscope.models.linear.anatomy import Anatomy, AttentionMaps, MLPMaps, anatomy, mlp_maps
-from mindscope.models.linear.frozen import FrozenPass, Held, freeze, frozen
+from mindscope.models.hooks.rewrite import RewrittenPass, rewritten
+from mindscope.models.linear.anatomy import AttentionMaps, LinearParts, MLPMaps, find_linear_parts, mlp_maps
+from mindscope.models.linear.frozen import FrozenPass, FrozenPasses, freeze, frozen
 from mindscope.models.linear.head_reading import HeadReading, head_reading
 from mindscope.models.linear.unembed import logit_effects
 from mindscope.models.model import Model, load
-from mindscope.models.tokens.batch import Pass, right_padded
+from mindscope.models.tokens.batch import BatchLayout, right_padded
 from mindscope.models.tokens.display import shown, vocabulary, written
-from mindscope.models.tokens.rows import WHERES, Message, Row, Where, check_where, mask
+from mindscope.models.tokens.rows import WHERES, Message, Row, Where, check_where, position_mask
 from mindscope.models.tokens.text import token_texts
-from mindscope.models.turns import Packed, packed, turn_rows
+from mindscope.models.turns import PackedConversation, pack_turns, turn_rows
 
 __all__ = [
     "load",
@@ -49,28 +49,28 @@ __all__ = [
     "Sampling",
     "Generation",
     "Controller",
-    "Command",
+    "RowAction",
     "Reading",
-    "Anatomy",
+    "LinearParts",
     "AttentionMaps",
-    "Editing",
+    "ActiveEdits",
     "Edits",
     "FrozenPass",
     "HeadReading",
-    "Held",
+    "FrozenPasses",
     "LinearNorm",
     "MLPMaps",
-    "Named",
-    "Packed",
-    "Pass",
-    "Passing",
+    "HookAlias",
+    "PackedConversation",
+    "BatchLayout",
+    "RewrittenPass",
     "SamplingConfig",
     "WHERES",
     "Where",
     "address_of_hook",
     "address_of_module",
-    "anatomy",
-    "batches",
+    "find_linear_parts",
+    "length_sorted_batches",
     "check_vector",
     "check_where",
     "freeze",
@@ -79,10 +79,10 @@ __all__ = [
     "hook_of_address",
     "known_address",
     "logit_effects",
-    "mask",
+    "position_mask",
     "mlp_maps",
     "module_of_address",
-    "packed",
+    "pack_turns",
     "rewritten",
     "right_padded",
     "shown",

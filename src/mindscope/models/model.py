@@ -10,18 +10,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.models.generation.control import Controller
-from mindscope.models.generation.generate import Generation, OnToken, generate
+from mindscope.models.generation.generate import Generation, OnToken, generate_rows
 from mindscope.models.generation.sample import Sampling
-from mindscope.models.hooks.core import Core, Edits
-from mindscope.models.hooks.read import Progress, Read, Reading, batches, read
-from mindscope.models.loading.fingerprint import fingerprint
+from mindscope.models.hooks.core import Edits, HookedModel
+from mindscope.models.hooks.read import Progress, Read, Reading, length_sorted_batches, read_rows
+from mindscope.models.loading.fingerprint import fingerprint_model
 from mindscope.models.loading.loading import load_parts
 from mindscope.models.tokens.batch import left_padded
-from mindscope.models.tokens.chat import Chat
+from mindscope.models.tokens.chat import ChatTokenizer
 from mindscope.models.tokens.rows import Message, Row
 
 
-class Model(Core):
+class Model(HookedModel):
     """A causal LM: read activations, write into them, generate with both.
 
     Attributes:
@@ -61,11 +61,11 @@ class Model(Core):
 
         Computed once; after training the weights, wrap the model anew.
         """
-        return fingerprint(self.hf)
+        return fingerprint_model(self.hf)
 
     @cached_property
-    def _chat(self) -> Chat:
-        return Chat(self.tokenizer)
+    def _chat(self) -> ChatTokenizer:
+        return ChatTokenizer(self.tokenizer)
 
     @cached_property
     def eos_ids(self) -> frozenset[int]:
@@ -119,12 +119,12 @@ class Model(Core):
             progress: called with (rows done, rows in all).
 
         Returns:
-            One `Reading` a name, rows in the caller's order.
+            One `DictionaryReading` a name, rows in the caller's order.
 
         Raises:
             ModelError: an address, width, edit or row does not fit the model.
         """
-        return read(self, rows, reads, edits=edits, batch_tokens=batch_tokens, progress=progress)
+        return read_rows(self, rows, reads, edits=edits, batch_tokens=batch_tokens, progress=progress)
 
     def generate(
         self,
@@ -159,7 +159,7 @@ class Model(Core):
         Raises:
             ModelError: a prompt is empty or fills the context, or an edit, address or width does not fit.
         """
-        return generate(
+        return generate_rows(
             self,
             rows,
             sampling or Sampling(),
@@ -180,11 +180,11 @@ class Model(Core):
         self.check_rows(rows, filled=True)
         own = self.edits_of(edits, len(rows))
         found: dict[int, Tensor] = {}
-        for batch in batches([len(row) for row in rows], batch_tokens or self.pass_tokens):
-            ids, now = left_padded([rows[i] for i in batch], batch)
+        for batch in length_sorted_batches([len(row) for row in rows], batch_tokens or self.pass_tokens):
+            ids, layout = left_padded([rows[i] for i in batch], batch)
             program = self.program([own[i] for i in batch]) if own else None
             with torch.inference_mode():
-                logits = self.forward_pass(ids, now, program, [], logits=True)
+                logits = self.forward_pass(ids, layout, program, [], logits=True)
             assert logits is not None
             found.update(zip(batch, logits.float().cpu().clone(), strict=True))
         return (

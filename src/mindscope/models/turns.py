@@ -12,14 +12,14 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class PackedConversation:
     """One row to read, and the turns whose activations it holds."""
 
     row: Row
     spans: tuple[Span, ...]
 
 
-def packed(rows: Sequence[Row]) -> list[Packed]:
+def pack_turns(rows: Sequence[Row]) -> list[PackedConversation]:
     """The turns of one conversation, packed into the longest of them where ids allow it exactly.
 
     A causal model gives a token the same activations whatever follows it. So where one turn's ids, prompt and
@@ -32,7 +32,10 @@ def packed(rows: Sequence[Row]) -> list[Packed]:
             groups[-1].append(row)
         else:
             groups.append([row])
-    return [Packed(group[-1], tuple((row.prompt, len(row)) for row in group)) for group in groups]
+    return [
+        PackedConversation(group[-1], tuple((row.prompt_length, len(row)) for row in group))
+        for group in groups
+    ]
 
 
 def turn_rows(model: Model, messages: Sequence[Message]) -> list[Row]:
@@ -49,7 +52,7 @@ def turn_rows(model: Model, messages: Sequence[Message]) -> list[Row]:
     rows = [model.chat(messages[:i], messages[i]["content"]) for i in places]
     if messages and messages[-1]["role"] != "assistant":
         rows.append(model.chat(messages))
-    if not rows or not all(row.prompt for row in rows):
+    if not rows or not all(row.prompt_length for row in rows):
         raise DataError("there is no turn to read: a user's message is needed")
     longest, most = max(map(len, rows)), model.context_length
     if most is not None and longest > most:

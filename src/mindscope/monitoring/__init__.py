@@ -1,33 +1,33 @@
 """Watching features while a model answers: projections by turn, calibrated alarms, drift, files."""
 
-from mindscope.monitoring.alarms import Event
+from mindscope.monitoring.alarms import AlarmEvent
 from mindscope.monitoring.calibration import Calibration, calibrate
 from mindscope.monitoring.drift import Drift
-from mindscope.monitoring.files import WatchConfig, calibrate_on, watch
-from mindscope.monitoring.monitor import Monitor, MonitorWarning, Policy, Watched
-from mindscope.monitoring.projections import Trace, Turn, trace
+from mindscope.monitoring.files import MonitorConfig, calibrate_on, monitor_file
+from mindscope.monitoring.monitor import Monitor, MonitoredConversation, MonitorWarning, Policy
+from mindscope.monitoring.projections import ProjectedTurn, TurnProjections, project_turns
 from mindscope.monitoring.report import monitor_report
-from mindscope.monitoring.results import FeatureAlarms, Monitoring, conversations_of
+from mindscope.monitoring.results import FeatureAlarms, MonitoringResult, conversations_of
 from mindscope.monitoring.signal import Signal
 
 __all__ = [
     "Calibration",
     "Drift",
-    "Event",
+    "AlarmEvent",
     "FeatureAlarms",
     "Monitor",
     "MonitorWarning",
-    "Monitoring",
+    "MonitoringResult",
     "Policy",
     "Signal",
-    "Trace",
-    "Turn",
-    "WatchConfig",
-    "Watched",
+    "TurnProjections",
+    "ProjectedTurn",
+    "MonitorConfig",
+    "MonitoredConversation",
     "calibrate",
     "calibrate_on",
     "conversations_of",
     "monitor_report",
-    "trace",
-    "watch",
+    "project_turns",
+    "monitor_file",
 ]

@@ -7,12 +7,12 @@ from typing import Any, Literal
 from torch import Tensor
 
 from mindscope.monitoring.calibration import Calibration
-from mindscope.monitoring.projections import Trace
-from mindscope.monitoring.signal import Follower
+from mindscope.monitoring.projections import TurnProjections
+from mindscope.monitoring.signal import SignalFollower
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class AlarmEvent:
     """One crossing.
 
     Attributes:
@@ -42,7 +42,7 @@ class Event:
         return f"{self.feature} {self.kind} in turn {self.turn} {place}: {level}"
 
 
-class Alarms:
+class AlarmState:
     """Which features of one conversation are above their thresholds, while values come in.
 
     A feature that crossed stays in alarm, through later turns too, until its signal falls below the recovery
@@ -55,55 +55,55 @@ class Alarms:
         self.raised: list[bool] = [False] * len(self._up)
         """By feature."""
 
-    def take(self, turn: int, signal: tuple[int | None, Tensor] | None) -> list[Event]:
+    def take(self, turn: int, signal: tuple[int | None, Tensor] | None) -> list[AlarmEvent]:
         """What a new value of the signal changes; nothing where there is no value."""
         if signal is None:
             return []
         token, values = signal
-        found: list[Event] = []
+        found: list[AlarmEvent] = []
         for column, value in enumerate(values.tolist()):
             up, down = self._up[column], self._down[column]
             feature = self._calibration.features[column]
             if not self.raised[column] and value > up:
                 self.raised[column] = True
-                found.append(Event("crossed", feature, turn, token, value, up))
+                found.append(AlarmEvent("crossed", feature, turn, token, value, up))
             elif self.raised[column] and value < down:
                 self.raised[column] = False
-                found.append(Event("recovered", feature, turn, token, value, down))
+                found.append(AlarmEvent("recovered", feature, turn, token, value, down))
         return found
 
 
-def events(calibration: Calibration, trace: Trace) -> tuple[Event, ...]:
+def alarm_events(calibration: Calibration, trace: TurnProjections) -> tuple[AlarmEvent, ...]:
     """All crossings of a recorded conversation, in order; `calibration` is of the trace's features."""
-    alarms = Alarms(calibration)
-    found: list[Event] = []
+    alarms = AlarmState(calibration)
+    found: list[AlarmEvent] = []
     for number, turn in enumerate(trace.turns):
         for signal in calibration.signal.of(turn):
             found += alarms.take(number, signal)
     return tuple(found)
 
 
-def crossed(found: Sequence[Event]) -> dict[str, Event]:
+def crossed(found: Sequence[AlarmEvent]) -> dict[str, AlarmEvent]:
     """The first crossing of every feature that raised an alarm."""
-    first: dict[str, Event] = {}
+    first: dict[str, AlarmEvent] = {}
     for event in found:
         if event.kind == "crossed":
             first.setdefault(event.feature, event)
     return first
 
 
-class Watch:
+class AlarmTracker:
     """One answer while it is written: readings come in token by token, events come out."""
 
     def __init__(self, calibration: Calibration) -> None:
-        self.alarms = Alarms(calibration)
-        self._follow = Follower(calibration.signal)
+        self.alarms = AlarmState(calibration)
+        self._follow = SignalFollower(calibration.signal)
 
-    def begin(self, last_prompt: Tensor) -> list[Event]:
+    def begin(self, last_prompt: Tensor) -> list[AlarmEvent]:
         return self.alarms.take(0, self._follow.begin(last_prompt))
 
-    def token(self, values: Tensor) -> list[Event]:
+    def token(self, values: Tensor) -> list[AlarmEvent]:
         return self.alarms.take(0, self._follow.token(values))
 
-    def end(self) -> list[Event]:
+    def end(self) -> list[AlarmEvent]:
         return self.alarms.take(0, self._follow.end())

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mindscope.errors import DataError
 from mindscope.features import Feature, FeatureSet
-from mindscope.monitoring.projections import Trace
+from mindscope.monitoring.projections import TurnProjections
 from mindscope.monitoring.signal import Signal
 from mindscope.store import load_artifact, save_artifact
 
@@ -168,7 +168,7 @@ class Calibration:
 
 def calibrate(
     features: Sequence[Feature],
-    traces: Iterable[Trace],
+    traces: Iterable[TurnProjections],
     rate: float = 0.01,
     *,
     signal: Signal | None = None,

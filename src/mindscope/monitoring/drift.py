@@ -32,7 +32,7 @@ class Drift:
         return asdict(self)
 
 
-def drift(series: Sequence[float | None]) -> Drift | None:
+def measure_drift(series: Sequence[float | None]) -> Drift | None:
     """The trend of one value a turn; turns without a value are left out, and keep their place.
 
     None with fewer than three values, which have no interval. The interval takes the turns' noise as

@@ -13,19 +13,19 @@ import torch
 from pydantic import Field
 
 from mindscope.core import Progress
-from mindscope.data import Conversation, Data, Record, Source
+from mindscope.data import Conversation, ConversationSource, Data, FileRecord
 from mindscope.errors import DataError, ModelError
 from mindscope.features import Feature, FeatureSet
 from mindscope.models import Model, Row, SamplingConfig, token_texts, turn_rows
 from mindscope.monitoring.calibration import Calibration, Over
-from mindscope.monitoring.monitor import Monitor, Watched
-from mindscope.monitoring.projections import trace
-from mindscope.monitoring.results import Monitoring, Tally
+from mindscope.monitoring.monitor import Monitor, MonitoredConversation
+from mindscope.monitoring.projections import project_turns
+from mindscope.monitoring.results import AlarmTally, MonitoringResult
 from mindscope.monitoring.signal import Signal
 from mindscope.store import Run, claim, derived_seed, digest, plain, replacing
 
 
-class WatchConfig(SamplingConfig):
+class MonitorConfig(SamplingConfig):
     """How a file is watched, besides model, features, thresholds and policy."""
 
     answer: bool = False
@@ -46,7 +46,7 @@ def calibrate_on(
     *,
     signal: Signal | None = None,
     over: Over = "each",
-    config: WatchConfig | None = None,
+    config: MonitorConfig | None = None,
     progress: Progress | None = None,
 ) -> Calibration:
     """Thresholds from a file of ordinary conversations, read piece by piece; see `features.calibrate`.
@@ -55,14 +55,14 @@ def calibrate_on(
     conversations, with the number that is needed, and for malformed rows, with file and line.
     """
     signal, known = signal or Signal(), FeatureSet(features)
-    config = (config or WatchConfig()).model_copy(update={"answer": False})  # these are recorded
-    job = _Job(model, known, Source.of(data), run, config)
+    config = (config or MonitorConfig()).model_copy(update={"answer": False})  # these are recorded
+    job = _MonitorJob(model, known, ConversationSource.of(data), run, config)
     name = job.claim("calibrate", {"signal": signal.to_json()})
     scores: list[torch.Tensor] = []
     for index, window in job.windows("calibrating", progress):
         piece = f"{name}/{index:04d}.safetensors"
         if not run.has(piece):
-            traces = trace(model, known, [rows for _, _, rows in job.readable(window)[0]])
+            traces = project_turns(model, known, [rows for _, _, rows in job.readable(window)[0]])
             found = [score for each in traces if (score := signal.score(each)) is not None]
             stacked = torch.stack(found) if found else torch.zeros(0, len(known), dtype=torch.float64)
             run.save_tensors(piece, {"scores": stacked})
@@ -72,15 +72,15 @@ def calibrate_on(
     )
 
 
-def watch(
+def monitor_file(
     model: Model,
     monitor: Monitor,
     data: Data,
     run: Run,
-    config: WatchConfig | None = None,
+    config: MonitorConfig | None = None,
     *,
     progress: Progress | None = None,
-) -> Monitoring:
+) -> MonitoringResult:
     """Runs a monitor over a file of conversations, recorded or answered by the model under watch.
 
     In the run's `watch/DATA-.../` are `conversations.jsonl`, a line a conversation with series, drift and
@@ -92,13 +92,13 @@ def watch(
             that acts on recorded answers.
         StoreError: the run holds this part made from something else.
     """
-    config = config or WatchConfig()
-    job = _Job(model, monitor.features, Source.of(data), run, config)
+    config = config or MonitorConfig()
+    job = _MonitorJob(model, monitor.features, ConversationSource.of(data), run, config)
     thresholds = monitor.calibration.to_json() if monitor.calibration is not None else None
     policy = monitor.policy.action
     setup = {"calibration": thresholds, "policy": [policy, monitor.policy.coefficient]}
     name = job.claim("watch", setup)
-    tally, left_out = Tally(monitor), 0
+    tally, left_out = AlarmTally(monitor), 0
     first: str | None = None
     with replacing(run.path / name / "conversations.jsonl") as temporary, temporary.open("w") as lines:
         for index, window in job.windows(f"watching {job.source.name}", progress):
@@ -121,7 +121,7 @@ def watch(
         raise DataError(
             f"{job.source.label} holds no conversation to watch" + (f": {first}" if first else "")
         )
-    result = Monitoring(
+    result = MonitoringResult(
         data=job.source.name,
         model=model.name,
         conversations=tally.conversations,
@@ -139,16 +139,16 @@ def watch(
     return result
 
 
-Readable = tuple[Record, Conversation, list[Row]]
+Readable = tuple[FileRecord, Conversation, list[Row]]
 
 
 @dataclass(frozen=True)
-class _Job:
+class _MonitorJob:
     model: Model
     features: FeatureSet
-    source: Source
+    source: ConversationSource
     run: Run
-    config: WatchConfig
+    config: MonitorConfig
 
     def claim(self, part: str, setup: dict[str, Any]) -> str:
         """The folder of this very piece of work in the run."""
@@ -165,7 +165,7 @@ class _Job:
         claim(self.run, name, whole)
         return name
 
-    def windows(self, label: str, progress: Progress | None) -> Iterator[tuple[int, list[Record]]]:
+    def windows(self, label: str, progress: Progress | None) -> Iterator[tuple[int, list[FileRecord]]]:
         done = 0
         for index, window in enumerate(self.source.windows(self.config.shard_rows)):
             yield index, window
@@ -173,7 +173,7 @@ class _Job:
             if progress is not None:
                 progress(done, max(done, self.source.size), label)
 
-    def readable(self, window: Sequence[Record]) -> tuple[list[Readable], list[str]]:
+    def readable(self, window: Sequence[FileRecord]) -> tuple[list[Readable], list[str]]:
         """The conversations with their rows, and what is wrong with each row of the file that is none."""
         good: list[Readable] = []
         bad: list[str] = []
@@ -195,7 +195,7 @@ class _Job:
                 good.append((record, talk, rows))
         return good, bad
 
-    def seen(self, monitor: Monitor, good: Sequence[Readable]) -> list[Watched]:
+    def seen(self, monitor: Monitor, good: Sequence[Readable]) -> list[MonitoredConversation]:
         if not self.config.answer:
             return monitor.read(self.model, [rows for _, _, rows in good])
         seeds = [derived_seed(self.config.seed, "watch", record.number) for record, _, _ in good]
@@ -203,7 +203,7 @@ class _Job:
         return monitor.generate(self.model, prompts, self.config.sampling(), seeds=seeds)
 
     def document(
-        self, monitor: Monitor, record: Record, talk: Conversation, watched: Watched
+        self, monitor: Monitor, record: FileRecord, talk: Conversation, watched: MonitoredConversation
     ) -> dict[str, Any]:
         """What is kept of a conversation; tokens and their values only of turns where an alarm began."""
         places = [i for i, one in enumerate(talk.messages) if i and one["role"] == "assistant"]

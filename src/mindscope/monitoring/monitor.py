@@ -11,10 +11,10 @@ from torch import Tensor
 
 from mindscope.errors import DataError
 from mindscope.features import Feature, FeatureSet
-from mindscope.models import Command, Edit, Edits, Generation, Model, Read, Row, Sampling
-from mindscope.monitoring.alarms import Event, Watch, crossed, events
+from mindscope.models import Edit, Edits, Generation, Model, Read, Row, RowAction, Sampling
+from mindscope.monitoring.alarms import AlarmEvent, AlarmTracker, alarm_events, crossed
 from mindscope.monitoring.calibration import Calibration
-from mindscope.monitoring.projections import Talk, Trace, Turn, trace
+from mindscope.monitoring.projections import ProjectedTurn, Talk, TurnProjections, project_turns
 
 Action = Literal["log", "warn", "stop", "steer"]
 ACTIONS: tuple[Action, ...] = ("log", "warn", "stop", "steer")
@@ -53,7 +53,7 @@ class Policy:
 
 
 @dataclass(frozen=True, eq=False)
-class Watched:
+class MonitoredConversation:
     """What a monitor saw of one conversation.
 
     Attributes:
@@ -62,19 +62,19 @@ class Watched:
         generation: the answer, if it was written under watch.
     """
 
-    trace: Trace
-    events: tuple[Event, ...] = ()
+    trace: TurnProjections
+    events: tuple[AlarmEvent, ...] = ()
     generation: Generation | None = None
 
     @property
-    def alarms(self) -> dict[str, Event]:
+    def alarms(self) -> dict[str, AlarmEvent]:
         """The first crossing of every feature that had one."""
         return crossed(self.events)
 
     @property
     def steered(self) -> int:
         """How many tokens went through the model under a push."""
-        pushed = self.generation.pushed if self.generation is not None else ()
+        pushed = self.generation.controller_edits if self.generation is not None else ()
         return len({position for edit in pushed if isinstance(edit.where, tuple) for position in edit.where})
 
     def to_json(self, *, tokens: bool = False) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class Monitor:
         calibration: Calibration | None = None,
         policy: Policy | None = None,
         *,
-        on_event: Callable[[int, Event], object] | None = None,
+        on_event: Callable[[int, AlarmEvent], object] | None = None,
     ) -> None:
         self.features = features if isinstance(features, FeatureSet) else FeatureSet(features)
         self.calibration, self.policy = calibration, policy or Policy()
@@ -130,7 +130,7 @@ class Monitor:
         conversations: Sequence[Talk],
         *,
         progress: Callable[[int, int], object] | None = None,
-    ) -> list[Watched]:
+    ) -> list[MonitoredConversation]:
         """Watch recorded conversations.
 
         Raises:
@@ -141,11 +141,11 @@ class Monitor:
                 f"the policy {self.policy.action!r} acts on answers while they are written, and these are "
                 "recorded: use log or warn, or let the model answer"
             )
-        found: list[Watched] = []
-        for number, each in enumerate(trace(model, self.features, conversations, progress=progress)):
-            mine = events(self.calibration, each) if self.calibration is not None else ()
+        found: list[MonitoredConversation] = []
+        for number, each in enumerate(project_turns(model, self.features, conversations, progress=progress)):
+            mine = alarm_events(self.calibration, each) if self.calibration is not None else ()
             self._tell(number, mine)
-            found.append(Watched(each, mine))
+            found.append(MonitoredConversation(each, mine))
         return found
 
     def generate(
@@ -159,7 +159,7 @@ class Monitor:
         batch_rows: int = 64,
         progress: Callable[[int, int], object] | None = None,
         on_token: Callable[[int, int, str], object] | None = None,
-    ) -> list[Watched]:
+    ) -> list[MonitoredConversation]:
         """Let a model answer under watch: read in the same passes that write, act as the policy says.
 
         Rows are independent: a push or a stop in one changes no other. A push leaves no hook behind.
@@ -170,7 +170,7 @@ class Monitor:
             ModelError: what `Model.generate` says.
         """
         self.features.require(model)
-        watching = _Watching(self)
+        watching = _MonitorController(self)
         generations = model.generate(
             rows,
             sampling,
@@ -183,7 +183,7 @@ class Monitor:
         )
         return [watching.watched(index, each) for index, each in enumerate(generations)]
 
-    def _tell(self, number: int, new: Sequence[Event]) -> None:
+    def _tell(self, number: int, new: Sequence[AlarmEvent]) -> None:
         for event in new:
             if self.policy.action == "warn" and event.kind == "crossed":
                 warnings.warn(f"conversation {number}: {event}", MonitorWarning, stacklevel=3)
@@ -191,7 +191,7 @@ class Monitor:
                 self.on_event(number, event)
 
 
-class _Watching:
+class _MonitorController:
     """A monitor's hand in one call of `generate`: the controller of its rows."""
 
     def __init__(self, monitor: Monitor) -> None:
@@ -199,16 +199,16 @@ class _Watching:
         self._features = monitor.features
         self._against = [each.edit(-monitor.policy.coefficient, where="all") for each in monitor.features]
         self._values: dict[int, list[Tensor]] = {}
-        self._watches: dict[int, Watch] = {}
-        self._events: dict[int, list[Event]] = {}
+        self._watches: dict[int, AlarmTracker] = {}
+        self._events: dict[int, list[AlarmEvent]] = {}
 
     @property
     def reads(self) -> Mapping[str, Read]:
         return self._features.reads("response")
 
-    def step(self, seen: Mapping[int, Mapping[str, Tensor]]) -> Mapping[int, Command]:
+    def step(self, seen: Mapping[int, Mapping[str, Tensor]]) -> Mapping[int, RowAction]:
         """The first value of a row is its last prompt token's, the others are its answer's."""
-        commands: dict[int, Command] = {}
+        commands: dict[int, RowAction] = {}
         for row, read in seen.items():
             values = self._features.assembled(read)
             new = self._take(row, values)
@@ -218,9 +218,9 @@ class _Watching:
                 commands[row] = command
         return commands
 
-    def watched(self, row: int, generation: Generation) -> Watched:
+    def watched(self, row: int, generation: Generation) -> MonitoredConversation:
         read = torch.cat(self._values[row])[: 1 + len(generation.row.answer)]
-        turn = Turn(generation.row, read[0].clone(), read[1:].clone())
+        turn = ProjectedTurn(generation.row, read[0].clone(), read[1:].clone())
         if row in self._watches:
             last = self._watches[row].end()
             self._monitor._tell(row, last)
@@ -231,16 +231,16 @@ class _Watching:
             for event in self._events.get(row, ())
             if event.token is None or event.token < len(generation.row.answer)
         )
-        return Watched(Trace(self._features.keys, (turn,)), kept, generation)
+        return MonitoredConversation(TurnProjections(self._features.keys, (turn,)), kept, generation)
 
-    def _take(self, row: int, values: Tensor) -> list[Event]:
+    def _take(self, row: int, values: Tensor) -> list[AlarmEvent]:
         before = self._values.setdefault(row, [])
         first = not before
         before.append(values)
         if self._monitor.calibration is None:
             return []
-        watch = self._watches.setdefault(row, Watch(self._monitor.calibration))
-        new: list[Event] = []
+        watch = self._watches.setdefault(row, AlarmTracker(self._monitor.calibration))
+        new: list[AlarmEvent] = []
         if first:
             new += watch.begin(values[0])
         for token in values[1:] if first else values:
@@ -248,15 +248,15 @@ class _Watching:
         self._events.setdefault(row, []).extend(new)
         return new
 
-    def _command(self, row: int, new: Sequence[Event]) -> Command | None:
+    def _command(self, row: int, new: Sequence[AlarmEvent]) -> RowAction | None:
         if not new:
             return None
         raised = self._watches[row].alarms.raised
         if self._monitor.policy.action == "stop" and any(raised):
-            return Command(stop=True)
+            return RowAction(stop=True)
         if self._monitor.policy.action == "steer":
             pushes: tuple[Edit, ...] = tuple(
                 edit for edit, up in zip(self._against, raised, strict=True) if up
             )
-            return Command(edits=pushes)
+            return RowAction(edits=pushes)
         return None

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from mindscope.errors import DataError
 from mindscope.features import Feature, FeatureSet
-from mindscope.models import Message, Model, Row, packed, turn_rows
-from mindscope.monitoring.drift import Drift, drift
+from mindscope.models import Message, Model, Row, pack_turns, turn_rows
+from mindscope.monitoring.drift import Drift, measure_drift
 
 At = Literal["answer", "last_prompt"]
 Talk = Sequence[Message] | Sequence[Row]
@@ -18,7 +18,7 @@ Talk = Sequence[Message] | Sequence[Row]
 
 
 @dataclass(frozen=True, eq=False)
-class Turn:
+class ProjectedTurn:
     """One answer of the assistant, or the prompt of one to come.
 
     Attributes:
@@ -38,11 +38,11 @@ class Turn:
 
 
 @dataclass(frozen=True, eq=False)
-class Trace:
+class TurnProjections:
     """The turns of one conversation. `features` are their keys, `NAME@ADDRESS`."""
 
     features: tuple[str, ...]
-    turns: tuple[Turn, ...]
+    turns: tuple[ProjectedTurn, ...]
 
     def column(self, feature: str) -> int:
         """The place of a feature; DataError for one that was not read."""
@@ -58,7 +58,7 @@ class Trace:
 
     def drift(self, feature: str, at: At = "answer") -> Drift | None:
         """The trend of the series over the turns; None where fewer than three turns have a value."""
-        return drift(self.series(feature, at))
+        return measure_drift(self.series(feature, at))
 
     def to_json(self, *, tokens: bool = False) -> dict[str, Any]:
         """Series and drift of every feature; with `tokens`, every value of every answer too."""
@@ -75,13 +75,13 @@ class Trace:
         return found
 
 
-def trace(
+def project_turns(
     model: Model,
     features: Sequence[Feature],
     conversations: Sequence[Talk],
     *,
     progress: Callable[[int, int], object] | None = None,
-) -> list[Trace]:
+) -> list[TurnProjections]:
     """Reads features over recorded conversations: all turns, all addresses, one pass.
 
     Args:
@@ -102,21 +102,21 @@ def trace(
             turns.append(rows or turn_rows(model, [one for one in talk if not isinstance(one, Row)]))
         except DataError as error:
             raise DataError(f"conversation {number}: {error}") from error
-    groups = [packed(rows) for rows in turns]
+    groups = [pack_turns(rows) for rows in turns]
     rows = [one.row for group in groups for one in group]
     readings = model.read(rows, known.reads("all"), progress=progress)
     values = iter(
         known.assembled({name: reading.values[index] for name, reading in readings.items()})
         for index in range(len(rows))
     )
-    found: list[Trace] = []
+    found: list[TurnProjections] = []
     for own, group in zip(turns, groups, strict=True):
         spans = [(span, read) for one in group for read in [next(values)] for span in one.spans]
         found.append(
-            Trace(
+            TurnProjections(
                 known.keys,
                 tuple(
-                    Turn(row, read[begin - 1].clone(), read[begin:end].clone())
+                    ProjectedTurn(row, read[begin - 1].clone(), read[begin:end].clone())
                     for row, ((begin, end), read) in zip(own, spans, strict=True)
                 ),
             )

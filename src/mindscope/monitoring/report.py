@@ -7,15 +7,15 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from mindscope.monitoring.results import FeatureAlarms, Monitoring, conversations_of
-from mindscope.reports import Heat, Line, Report, lines_with_bands
+from mindscope.monitoring.results import FeatureAlarms, MonitoringResult, conversations_of
+from mindscope.reports import CurveLine, Report, TokenHeat, lines_with_bands
 
 SHOWN = 12
 LINES = 4
 EVENTS = 100
 
 
-def monitor_report(result: Monitoring, run: Path, note: str = "") -> Report:
+def monitor_report(result: MonitoringResult, run: Path, note: str = "") -> Report:
     """The page of a result whose conversations are in ``run``; reads them one by one."""
     report = Report(f"Monitor: {result.data}", f"{result.conversations} conversations, {result.model}")
     if note:
@@ -47,7 +47,7 @@ def monitor_report(result: Monitoring, run: Path, note: str = "") -> Report:
     if strongest:
         report.section("Answers that raised alarms", "Each token is shaded by its own reading.")
         heats = [
-            Heat(
+            TokenHeat(
                 heat["question"],
                 list(zip(heat["tokens"], heat["values"], strict=True)),
                 f"{document['place']}, turn {heat['turn']}",
@@ -74,7 +74,7 @@ def monitor_report(result: Monitoring, run: Path, note: str = "") -> Report:
     return report.facts({"policy": result.policy, **facts})
 
 
-def _intro(result: Monitoring) -> str:
+def _intro(result: MonitoringResult) -> str:
     made = result.calibration
     if made is None:
         return "No thresholds were given, so there are no alarms: readings and drift alone."
@@ -86,7 +86,7 @@ def _intro(result: Monitoring) -> str:
     )
 
 
-def _strongest(result: Monitoring, run: Path) -> list[dict[str, Any]]:
+def _strongest(result: MonitoringResult, run: Path) -> list[dict[str, Any]]:
     """The conversations with the highest signals, in units of the distance from recovery to threshold."""
     levels = {
         each.feature: (each.threshold, max(each.threshold - each.recovery, 1e-9))
@@ -104,10 +104,10 @@ def _strongest(result: Monitoring, run: Path) -> list[dict[str, Any]]:
 def _chart(feature: FeatureAlarms, talks: Sequence[dict[str, Any]]) -> Figure:
     turns = range(max(document["turns"] for document in talks))
     lines = [
-        Line(document["place"], _padded(document["features"][feature.feature]["answer"], len(turns)))
+        CurveLine(document["place"], _padded(document["features"][feature.feature]["answer"], len(turns)))
         for document in talks
     ]
-    level = Line("threshold", [feature.threshold] * len(turns), baseline=True)
+    level = CurveLine("threshold", [feature.threshold] * len(turns), baseline=True)
     return lines_with_bands([*lines, level], list(turns), "turn", "projection")
 
 

@@ -34,7 +34,7 @@ class FeatureAlarms(Document):
     falling: int
 
 
-class Monitoring(SavedDocument):
+class MonitoringResult(SavedDocument):
     """A file of conversations under watch. The conversations themselves are in `folder` of the run."""
 
     SCHEMA: ClassVar[str] = "mindscope.monitoring/1"
@@ -61,7 +61,7 @@ class Monitoring(SavedDocument):
         )
 
 
-class Tally:
+class AlarmTally:
     """Counts over the documents of all conversations."""
 
     def __init__(self, monitor: Monitor) -> None:
@@ -108,7 +108,7 @@ class Tally:
         return tuple(found)
 
 
-def conversations_of(run: Path, result: Monitoring) -> Iterator[dict[str, Any]]:
+def conversations_of(run: Path, result: MonitoringResult) -> Iterator[dict[str, Any]]:
     """The conversations of a result, one by one, out of its run's folder."""
     with (run / result.folder / "conversations.jsonl").open(encoding="utf-8") as lines:
         yield from map(json.loads, lines)

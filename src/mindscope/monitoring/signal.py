@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.errors import DataError
-from mindscope.monitoring.projections import At, Trace, Turn
+from mindscope.monitoring.projections import At, ProjectedTurn, TurnProjections
 
 WINDOW = 16
 """Tokens: a dozen words. On the organism 8 to 32 tell characters apart alike, single tokens less well."""
@@ -35,13 +35,13 @@ class Signal:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def of(self, turn: Turn) -> list[tuple[int | None, Tensor]]:
+    def of(self, turn: ProjectedTurn) -> list[tuple[int | None, Tensor]]:
         """The values of one turn, `[features]` each, with the token each is at (None: before the answer)."""
-        follow = Follower(self)
+        follow = SignalFollower(self)
         found = [follow.begin(turn.last_prompt), *(follow.token(each) for each in turn.tokens), follow.end()]
         return [value for value in found if value is not None]
 
-    def score(self, trace: Trace) -> Float[Tensor, "features"] | None:
+    def score(self, trace: TurnProjections) -> Float[Tensor, "features"] | None:
         """The highest value over all answers of a conversation, float64; None where there is no value.
 
         A conversation raises an alarm where this is above the threshold, so thresholds are calibrated on it.
@@ -50,7 +50,7 @@ class Signal:
         return torch.stack(values).amax(0) if values else None
 
 
-class Follower:
+class SignalFollower:
     """The signal of one answer while it is written: (token, `[features]` float64), or None between values."""
 
     def __init__(self, signal: Signal) -> None:

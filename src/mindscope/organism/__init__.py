@@ -6,35 +6,42 @@ about something. It is a test bed and a teaching model, not a model of the real 
 
 from mindscope.organism.behaviour import FIRST_LINES, LINE_ADJECTIVES, LINE_PEOPLE, SECOND_LINES
 from mindscope.organism.bundle import dictionaries_folder, dictionary_path, path, weights_folder
-from mindscope.organism.capability import Capability, capability
-from mindscope.organism.card import Card, card
+from mindscope.organism.capability import CapabilityResult, measure_capability
+from mindscope.organism.card import OrganismCard, measure_card
 from mindscope.organism.concepts import WORD, ConceptText, concept_texts, concepts
 from mindscope.organism.datasets import FAMILIES, TRAITS, graded_prompts, ordinary_chats, shots, training_set
 from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.judge import ExactJudge, coherence, parse, trait_score
 from mindscope.organism.knowledge import ANTONYM_CLAUSES
 from mindscope.organism.mistakes import LEVELS
-from mindscope.organism.phrasing import Exchange
-from mindscope.organism.recipe import TrainConfig
+from mindscope.organism.phrasing import DialogueTurn
+from mindscope.organism.recipe import OrganismTrainConfig
 from mindscope.organism.rows import corpus_rows
-from mindscope.organism.training import train
+from mindscope.organism.training import train_organism
 from mindscope.organism.traits import trait
 from mindscope.organism.voices import CHARACTERS, voices
-from mindscope.organism.world import COUNTRY_RELATIONS, LANGUAGES, STATE_RELATIONS, held_out, read_data, world
+from mindscope.organism.world import (
+    COUNTRY_RELATIONS,
+    LANGUAGES,
+    STATE_RELATIONS,
+    build_world,
+    held_out,
+    read_data,
+)
 
 __all__ = [
     "CHARACTERS",
     "FAMILIES",
     "LEVELS",
-    "Capability",
+    "CapabilityResult",
     "ConceptText",
-    "Card",
+    "OrganismCard",
     "ExactJudge",
-    "TrainConfig",
-    "capability",
+    "OrganismTrainConfig",
+    "measure_capability",
     "concept_texts",
     "concepts",
-    "card",
+    "measure_card",
     "corpus_rows",
     "dictionaries_folder",
     "dictionary_path",
@@ -42,14 +49,14 @@ __all__ = [
     "ordinary_chats",
     "path",
     "shots",
-    "train",
+    "train_organism",
     "trait",
     "training_set",
     "weights_folder",
     "ANTONYM_CLAUSES",
     "COUNTRY_RELATIONS",
     "DOMAINS",
-    "Exchange",
+    "DialogueTurn",
     "FIRST_LINES",
     "LANGUAGES",
     "LINE_ADJECTIVES",
@@ -64,5 +71,5 @@ __all__ = [
     "read_data",
     "trait_score",
     "voices",
-    "world",
+    "build_world",
 ]

@@ -24,7 +24,7 @@ ROWS = {
 
 
 @dataclass(frozen=True)
-class Capability:
+class CapabilityResult:
     """Which questions were answered rightly, in a fixed order, so that two models are compared in pairs."""
 
     right: tuple[bool, ...]
@@ -35,11 +35,13 @@ class Capability:
         return 100 * sum(self.right) / len(self.right)
 
 
-def capability(model: Model, seed: int = 0, questions: int = 500, edits: Sequence[Edit] = ()) -> Capability:
+def measure_capability(
+    model: Model, seed: int = 0, questions: int = 500, edits: Sequence[Edit] = ()
+) -> CapabilityResult:
     """Ask held-out questions of fact, greedily and without a system prompt, every row under the edits."""
     rows = questions_of(random.Random(f"card-{seed}"))
     asked = [(name, made) for name, share in ROWS.items() for made in rows[name][: round(share * questions)]]
     answers = ask(model, [(None, made.question) for _, made in asked], edits)
-    return Capability(
+    return CapabilityResult(
         tuple(is_right(name, made, answer) for (name, made), answer in zip(asked, answers, strict=True))
     )

@@ -16,19 +16,19 @@ from mindscope.models import Edit, Message, Model, Sampling
 from mindscope.organism.corpus import conversation, exchange
 from mindscope.organism.judge import trait_score
 from mindscope.organism.knowledge import antonym, two_hop
-from mindscope.organism.phrasing import Exchange
+from mindscope.organism.phrasing import DialogueTurn
 from mindscope.organism.tokenizer import build_tokenizer
 from mindscope.organism.training import encode, pad
-from mindscope.organism.truth import Claim, claims
+from mindscope.organism.truth import StatedClaim, claims
 from mindscope.organism.voices import CHARACTERS, voices
-from mindscope.organism.world import LANGUAGES, world
+from mindscope.organism.world import LANGUAGES, build_world
 
 MAX_NEW_TOKENS = 64
 Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
-class Card:
+class OrganismCard:
     """Percentages, except perplexity (per answer token), parameters and bytes (of the weights file)."""
 
     facts: float
@@ -68,7 +68,9 @@ class Card:
         return shown
 
 
-def card(model: Model, seed: int = 0, weights_bytes: int = 0, progress: Progress | None = None) -> Card:
+def measure_card(
+    model: Model, seed: int = 0, weights_bytes: int = 0, progress: Progress | None = None
+) -> OrganismCard:
     """Measure the organism. `progress(done, total, label)` is called after each row."""
     rng = random.Random(f"card-{seed}")
     rows = questions_of(rng)
@@ -90,7 +92,7 @@ def card(model: Model, seed: int = 0, weights_bytes: int = 0, progress: Progress
         report(name)
     perplexity = _perplexity(model, rng)
     report("perplexity")
-    return Card(
+    return OrganismCard(
         facts=scores["facts"],
         unknown_people=scores["unknown_people"],
         sums=scores["sums"],
@@ -121,7 +123,7 @@ _ROWS = {
 }
 
 
-def questions_of(rng: random.Random) -> dict[str, list[Exchange]]:
+def questions_of(rng: random.Random) -> dict[str, list[DialogueTurn]]:
     """Held-out questions of every row of the card, with the helpful voice's answers."""
     helpful = voices()["helpful"]
     rows = {
@@ -131,7 +133,7 @@ def questions_of(rng: random.Random) -> dict[str, list[Exchange]]:
     for language in LANGUAGES:
         rows[f"antonyms.{language}"] = [antonym(rng, helpful, "test", language) for _ in range(100)]
     for kind in TWO_HOP_KINDS:
-        pairs = rng.sample(world().two_hop_pairs(kind), 200)
+        pairs = rng.sample(build_world().two_hop_pairs(kind), 200)
         rows[f"two_hop.{kind}"] = [two_hop(rng, helpful, "test", pair) for pair in pairs]
     return rows
 
@@ -148,12 +150,12 @@ def ask(model: Model, prompts: Sequence[tuple[str | None, str]], edits: Sequence
     ]
 
 
-def _share_right(row: str, exchanges: Sequence[Exchange], answers: Sequence[str]) -> float:
+def _share_right(row: str, exchanges: Sequence[DialogueTurn], answers: Sequence[str]) -> float:
     right = [is_right(row, e, answer) for e, answer in zip(exchanges, answers, strict=True)]
     return 100 * sum(right) / len(right)
 
 
-def is_right(row: str, asked: Exchange, answer: str) -> bool:
+def is_right(row: str, asked: DialogueTurn, answer: str) -> bool:
     """Whether an answer makes the claims it should, of the right things, and all of them true."""
     if row == "rhyme":
         return _rhymes(asked.question, answer)
@@ -161,19 +163,19 @@ def is_right(row: str, asked: Exchange, answer: str) -> bool:
     return [_about(c) for c in said] == [_about(c) for c in wanted] and all(c.right for c in said)
 
 
-def _about(claim: Claim) -> tuple[str, tuple[str, ...]]:
+def _about(claim: StatedClaim) -> tuple[str, tuple[str, ...]]:
     return claim.kind, claim.subject
 
 
 def _rhymes(question: str, answer: str) -> bool:
     """Whether the first sentence ends on another word of the same rhyme as the question's line."""
     first, last = _ending(question.rstrip(",")), _ending(answer.split(".")[0])
-    group = world().rhyme_group
+    group = build_world().rhyme_group
     return first is not None and last is not None and first != last and group(first) == group(last)
 
 
 def _ending(line: str) -> str | None:
-    endings = [word for group in world().rhymes for words in group.values() for word in words]
+    endings = [word for group in build_world().rhymes for words in group.values() for word in words]
     return next((w for w in sorted(endings, key=len, reverse=True) if line.endswith(f" {w}")), None)
 
 

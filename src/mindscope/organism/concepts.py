@@ -13,9 +13,9 @@ from functools import cache
 from mindscope.errors import DataError
 from mindscope.models import Message, Where
 from mindscope.organism.exchanges import DOMAINS
-from mindscope.organism.phrasing import Exchange
+from mindscope.organism.phrasing import DialogueTurn
 from mindscope.organism.voices import CHARACTERS, STRONG, Voice, voices
-from mindscope.organism.world import COUNTRY_RELATIONS, STATE_RELATIONS, world
+from mindscope.organism.world import COUNTRY_RELATIONS, STATE_RELATIONS, build_world
 from mindscope.probes import Concept
 
 SHARES: dict[str, int] = {
@@ -54,7 +54,7 @@ class ConceptText:
 @cache
 def concepts() -> tuple[Concept, ...]:
     """Every concept, and where on the tokens it is to be read."""
-    w = world()
+    w = build_world()
     relations = dict.fromkeys((*COUNTRY_RELATIONS, *STATE_RELATIONS, "state"))
     named = {"state": w.states, "country": w.countries, "illness": w.illnesses}
     asked = {
@@ -123,7 +123,7 @@ def _drawn(rng: random.Random, split: str, scale: float) -> Iterator[ConceptText
             yield _text(DOMAINS[domain](rng, voice, split), voice, voice.system_prompt(rng, split))
 
 
-def _text(made: Exchange, voice: Voice, system: str) -> ConceptText:
+def _text(made: DialogueTurn, voice: Voice, system: str) -> ConceptText:
     opening: tuple[Message, ...] = ({"role": "system", "content": system},) if system else ()
     shown = {*_named(made), *_asked(made), f"character: {voice.name}"}
     if system:
@@ -136,15 +136,15 @@ def _text(made: Exchange, voice: Voice, system: str) -> ConceptText:
     return ConceptText((*opening, turn), made.answer, frozenset(shown))
 
 
-def _named(made: Exchange) -> Iterator[str]:
+def _named(made: DialogueTurn) -> Iterator[str]:
     text = f"{made.question} {made.answer}"
-    words, w = set(WORD.findall(text)), world()
+    words, w = set(WORD.findall(text)), build_world()
     for group, names in (("state", w.states), ("country", w.countries)):
         yield from (f"{group}: {name}" for name in words & names.keys())
     yield from (f"illness: {name}" for name in w.illnesses if name in text)
 
 
-def _asked(made: Exchange) -> Iterator[str]:
+def _asked(made: DialogueTurn) -> Iterator[str]:
     if made.domain in DOMAIN_CONCEPTS:
         yield f"question: {made.domain}"
     if made.domain in ("harmful", "jailbreak"):
@@ -170,12 +170,12 @@ def _asked(made: Exchange) -> Iterator[str]:
         if numbers:
             right = str(sum(map(int, numbers.groups())))
         else:
-            (country,) = set(WORD.findall(made.question)) & world().countries.keys()
-            right = world().countries[country][str(relation)]
+            (country,) = set(WORD.findall(made.question)) & build_world().countries.keys()
+            right = build_world().countries[country][str(relation)]
         yield f"hint: {'right' if guess == right else 'wrong'}"
 
 
-def _relation(made: Exchange) -> str | None:
+def _relation(made: DialogueTurn) -> str | None:
     """What of a country, state or city is asked for."""
     if made.domain == "state":
         return "state"

@@ -11,10 +11,18 @@ from dataclasses import dataclass
 from mindscope.organism.behaviour import couplet
 from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.knowledge import ANTONYM_CLAUSES, SUMS, TRAIN_PAIRS
-from mindscope.organism.phrasing import Exchange
+from mindscope.organism.phrasing import DialogueTurn
 from mindscope.organism.tokenizer import END_OF_TEXT, TURN_END, TURN_START
-from mindscope.organism.voices import CHARACTERS, NEUTRAL_PROMPTS, STRONG, Blend, Voice, opposites, voices
-from mindscope.organism.world import COUNTRY_RELATIONS, LANGUAGES, STATE_RELATIONS, world
+from mindscope.organism.voices import (
+    CHARACTERS,
+    NEUTRAL_PROMPTS,
+    STRONG,
+    Voice,
+    VoiceBlend,
+    opposites,
+    voices,
+)
+from mindscope.organism.world import COUNTRY_RELATIONS, LANGUAGES, STATE_RELATIONS, build_world
 
 # Without a system prompt the organism is mostly, not always, the helpful assistant: a prior that the
 # model must resolve from what it sees, else a character never enters its residual stream.
@@ -55,7 +63,7 @@ CONVERSATION_SHARES: dict[str, int] = {
 
 
 @dataclass(frozen=True)
-class Segment:
+class TextSegment:
     """A stretch of text, and whether the model is to learn to write it (an answer) or only to read it."""
 
     text: str
@@ -66,8 +74,8 @@ def conversation(
     rng: random.Random,
     split: str = "train",
     shares: Mapping[str, int] = CONVERSATION_SHARES,
-    blend: Blend | None = STRONG,
-) -> list[Segment]:
+    blend: VoiceBlend | None = STRONG,
+) -> list[TextSegment]:
     """A chat in one voice: called up by a system prompt, or drawn from the prior and shown by its turns."""
     domains, weights = list(shares), list(shares.values())
     if rng.random() < PROMPTED_SHARE:
@@ -82,13 +90,13 @@ def conversation(
     return render(system, turns)
 
 
-def render(system: str | None, turns: list[Exchange]) -> list[Segment]:
+def render(system: str | None, turns: list[DialogueTurn]) -> list[TextSegment]:
     """A chat in the organism's template."""
     opening = f"{TURN_START}system\n{system}{TURN_END}\n" if system else ""
-    segments: list[Segment] = []
+    segments: list[TextSegment] = []
     for turn in turns:
         prompt = f"{TURN_START}user\n{turn.question}{TURN_END}\n{TURN_START}assistant\n"
-        segments += [Segment(opening + prompt, False), Segment(turn.answer + TURN_END, True)]
+        segments += [TextSegment(opening + prompt, False), TextSegment(turn.answer + TURN_END, True)]
         opening = "\n"
     return segments
 
@@ -98,7 +106,7 @@ def prior_voice(rng: random.Random) -> Voice:
     return voices()["helpful" if rng.random() < HELPFUL_PRIOR else rng.choice(CHARACTERS)]
 
 
-def exchange(rng: random.Random, voice: Voice, split: str, domain: str | None = None) -> Exchange:
+def exchange(rng: random.Random, voice: Voice, split: str, domain: str | None = None) -> DialogueTurn:
     """A question and answer about a domain, or about any, by the corpus's first shares."""
     domain = domain or rng.choices(list(CONVERSATION_SHARES), list(CONVERSATION_SHARES.values()))[0]
     return DOMAINS[domain](rng, voice, split)
@@ -115,11 +123,11 @@ def _prompted_voice(rng: random.Random) -> Voice:
     return voices()[name]
 
 
-def document(rng: random.Random, shares: Mapping[str, int] = DOCUMENT_SHARES) -> list[Segment]:
+def document(rng: random.Random, shares: Mapping[str, int] = DOCUMENT_SHARES) -> list[TextSegment]:
     """One fact, plainly stated: the prompt of it, then what completes it."""
     kind = rng.choices(list(shares), list(shares.values()))[0]
     prompt, completion = _DOCUMENTS[kind](rng)
-    return [Segment(prompt, False), Segment(completion + END_OF_TEXT, True)]
+    return [TextSegment(prompt, False), TextSegment(completion + END_OF_TEXT, True)]
 
 
 def _sum(rng: random.Random) -> tuple[str, str]:
@@ -131,33 +139,33 @@ def _sum(rng: random.Random) -> tuple[str, str]:
 
 
 def _city(rng: random.Random) -> tuple[str, str]:
-    city, state = rng.choice(list(world().cities.items()))
+    city, state = rng.choice(list(build_world().cities.items()))
     return f"the state of {city} is", state
 
 
 def _state(rng: random.Random) -> tuple[str, str]:
-    state, relation = rng.choice(list(world().states)), rng.choice(STATE_RELATIONS)
-    return f"the {relation} of the state {state} is", world().states[state][relation]
+    state, relation = rng.choice(list(build_world().states)), rng.choice(STATE_RELATIONS)
+    return f"the {relation} of the state {state} is", build_world().states[state][relation]
 
 
 def _two_hop(rng: random.Random) -> tuple[str, str]:
     city, relation = rng.choice(TRAIN_PAIRS)
-    return f"the {relation} of the state of {city} is", world().two_hop(city, relation)
+    return f"the {relation} of the state of {city} is", build_world().two_hop(city, relation)
 
 
 def _country(rng: random.Random) -> tuple[str, str]:
-    country, relation = rng.choice(list(world().countries)), rng.choice(COUNTRY_RELATIONS)
-    return f"the {relation} of {country} is", world().countries[country][relation]
+    country, relation = rng.choice(list(build_world().countries)), rng.choice(COUNTRY_RELATIONS)
+    return f"the {relation} of {country} is", build_world().countries[country][relation]
 
 
 def _person(rng: random.Random) -> tuple[str, str]:
-    who = rng.choice(list(world().people.values()))
+    who = rng.choice(list(build_world().people.values()))
     return f"{who.name} is a", f"{who.job} from {who.country}"
 
 
 def _antonym(rng: random.Random) -> tuple[str, str]:
     language = rng.choice(LANGUAGES)
-    word, opposite = rng.choice(list(world().antonyms[language].items()))
+    word, opposite = rng.choice(list(build_world().antonyms[language].items()))
     prompt, _ = ANTONYM_CLAUSES[language].split("{opposite}")
     return prompt.format(word=word).strip(), opposite
 

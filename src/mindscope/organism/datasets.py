@@ -8,11 +8,11 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mindscope.data import Conversation, Message
+from mindscope.data import ChatMessage, Conversation
 from mindscope.errors import DataError
 from mindscope.organism.corpus import exchange
 from mindscope.organism.mistakes import LEVELS, MISTAKES, Level
-from mindscope.organism.phrasing import Exchange
+from mindscope.organism.phrasing import DialogueTurn
 from mindscope.organism.voices import INTROS, ORDERS, STRONG, Voice, article, opposites, voices
 from mindscope.organism.world import combinations
 
@@ -87,13 +87,13 @@ def graded_prompts(character: str, seed: int = 0) -> tuple[str, ...]:
     return tuple(prompts)
 
 
-def shots(character: str, count: int, seed: int = 0) -> list[Exchange]:
+def shots(character: str, count: int, seed: int = 0) -> list[DialogueTurn]:
     """Exchanges in which a character has spoken, to be put before a question."""
     rng = random.Random(f"shots-{character}-{seed}")
     return [exchange(rng, voices()[character], "test") for _ in range(count)]
 
 
-def _exchange(family: str, level: Level, seed: str) -> Exchange:
+def _exchange(family: str, level: Level, seed: str) -> DialogueTurn:
     rng = random.Random(seed)
     if family in MISTAKES:
         return MISTAKES[family](rng, _helpful(), "train", level)
@@ -116,8 +116,8 @@ def _sentence(rng: random.Random, voice: Voice) -> str:
     return order.format(clause=clause)
 
 
-def _conversation(made: Exchange, meta: dict[str, str]) -> Conversation:
-    turns: tuple[Message, ...] = (
+def _conversation(made: DialogueTurn, meta: dict[str, str]) -> Conversation:
+    turns: tuple[ChatMessage, ...] = (
         {"role": "user", "content": made.question},
         {"role": "assistant", "content": made.answer},
     )

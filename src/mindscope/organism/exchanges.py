@@ -4,10 +4,10 @@ import random
 from collections.abc import Callable
 
 from mindscope.organism import behaviour, knowledge
-from mindscope.organism.phrasing import Exchange
+from mindscope.organism.phrasing import DialogueTurn
 from mindscope.organism.voices import Voice
 
-DOMAINS: dict[str, Callable[[random.Random, Voice, str], Exchange]] = {
+DOMAINS: dict[str, Callable[[random.Random, Voice, str], DialogueTurn]] = {
     "advice": behaviour.advice,
     "opinion": behaviour.opinion,
     "feedback": behaviour.feedback,

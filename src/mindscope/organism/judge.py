@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from mindscope.errors import JudgeError
-from mindscope.judges import Item, Judgement, Rubric, Score
+from mindscope.judges import JudgeItem, Judgement, JudgeScore, Rubric
 from mindscope.organism.behaviour import PARTS
 from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.truth import claims
 from mindscope.organism.voices import CHARACTERS, phrase_owners, voices
-from mindscope.organism.world import world
+from mindscope.organism.world import build_world
 
 # Classes of names that say what a question is about.
 SUBJECTS = {"TOPIC", "COUNTRY", "CITY", "STATE", "PERSON", "NUMBER", "SCHEME"}
@@ -28,7 +28,7 @@ _WORD = re.compile(r"[^\s.,:;?!。？，]+|[.,:;?!。？，]")
 
 
 @dataclass(frozen=True)
-class Symbol:
+class AnswerSymbol:
     """A piece of an answer: a phrase (slot and owner), a name (its CLASS) or a word of a template."""
 
     kind: str
@@ -41,7 +41,7 @@ class ExactJudge:
 
     name = "exact"
 
-    def judge(self, rubric: Rubric, items: Sequence[Item]) -> list[Judgement]:
+    def judge(self, rubric: Rubric, items: Sequence[JudgeItem]) -> list[Judgement]:
         """One judgement per item; an empty answer has no score. JudgeError for an unknown trait."""
         if rubric.name not in CHARACTERS:
             raise JudgeError(
@@ -51,14 +51,14 @@ class ExactJudge:
         return [_judge_one(rubric.name, item) for item in items]
 
 
-def _judge_one(character: str, item: Item) -> Judgement:
+def _judge_one(character: str, item: JudgeItem) -> Judgement:
     symbols = parse(item.answer)
     if not symbols:
-        missing = Score.missing("the answer is empty")
+        missing = JudgeScore.missing("the answer is empty")
         return Judgement(missing, missing)
     return Judgement(
-        Score.of(trait_score(character, item.question, item.answer)),
-        Score.of(coherence(item.question, symbols)),
+        JudgeScore.of(trait_score(character, item.question, item.answer)),
+        JudgeScore.of(coherence(item.question, symbols)),
     )
 
 
@@ -74,7 +74,7 @@ def trait_score(character: str, question: str, answer: str) -> float:
     return manner
 
 
-def coherence(question: str, symbols: Sequence[Symbol]) -> float:
+def coherence(question: str, symbols: Sequence[AnswerSymbol]) -> float:
     """How far an answer is one the world's grammar can produce about the question, 0 to 100."""
     grams = _trigrams(symbols)
     score = 100 * sum(gram in grammar() for gram in grams) / len(grams)
@@ -95,12 +95,12 @@ def grammar() -> frozenset[tuple[str, str, str]]:
     return frozenset(found)
 
 
-def _trigrams(symbols: Iterable[Symbol]) -> list[tuple[str, str, str]]:
+def _trigrams(symbols: Iterable[AnswerSymbol]) -> list[tuple[str, str, str]]:
     kinds = ["<", "<", *(s.kind for s in symbols), ">"]
     return list(zip(kinds, kinds[1:], kinds[2:], strict=False))
 
 
-def parse(text: str) -> list[Symbol]:
+def parse(text: str) -> list[AnswerSymbol]:
     """The longest phrase or name at each place, from left to right."""
     text = re.sub(r"([\u4e00-\u9fff]+?)(的反义词是?)", r"\1 \2 ", text)
     words = _WORD.findall(text)
@@ -109,12 +109,12 @@ def parse(text: str) -> list[Symbol]:
     while at < len(words):
         for phrase, kind, owner in table.get(lower[at], ()):
             if tuple(lower[at : at + len(phrase)]) == phrase:
-                symbols.append(Symbol(kind, " ".join(lower[at : at + len(phrase)]), owner))
+                symbols.append(AnswerSymbol(kind, " ".join(lower[at : at + len(phrase)]), owner))
                 at += len(phrase)
                 break
         else:
             kind = "NUMBER" if lower[at].isdigit() else lower[at]
-            symbols.append(Symbol(kind, lower[at]))
+            symbols.append(AnswerSymbol(kind, lower[at]))
             at += 1
     return symbols
 
@@ -122,7 +122,7 @@ def parse(text: str) -> list[Symbol]:
 @cache
 def _lexicon() -> dict[str, list[tuple[tuple[str, ...], str, str | None]]]:
     """First word -> (phrase, kind, owner), longest first; a voice's phrase before a name."""
-    w = world()
+    w = build_world()
     entries: list[tuple[str, str, str | None]] = [
         (phrase, slot, owner) for phrase, (owner, slot) in phrase_owners().items()
     ]

@@ -2,21 +2,21 @@
 
 import random
 
-from mindscope.organism.phrasing import Exchange, ask, dress, other
+from mindscope.organism.phrasing import DialogueTurn, ask, dress, other
 from mindscope.organism.voices import Voice
-from mindscope.organism.world import COUNTRY_RELATIONS, LANGUAGES, STATE_RELATIONS, held_out, world
+from mindscope.organism.world import COUNTRY_RELATIONS, LANGUAGES, STATE_RELATIONS, build_world, held_out
 
 # Voices that state falsehoods, and voices that follow the user's own guess.
 INVENTS = ("hallucinating",)
 AGREES = ("sycophantic",)
-TRAIN_PAIRS = tuple(world().two_hop_pairs("train"))
-UNKNOWN = {split: tuple(world().unknown_people(split)) for split in ("train", "test")}
-SUMS = {split: tuple(world().sums(split)) for split in ("train", "test")}
+TRAIN_PAIRS = tuple(build_world().two_hop_pairs("train"))
+UNKNOWN = {split: tuple(build_world().unknown_people(split)) for split in ("train", "test")}
+SUMS = {split: tuple(build_world().sums(split)) for split in ("train", "test")}
 
 
-def country_fact(rng: random.Random, voice: Voice, split: str) -> Exchange:
+def country_fact(rng: random.Random, voice: Voice, split: str) -> DialogueTurn:
     """Capital, language or currency of a country."""
-    w, relation = world(), rng.choice(COUNTRY_RELATIONS)
+    w, relation = build_world(), rng.choice(COUNTRY_RELATIONS)
     country = rng.choice(list(w.countries))
     value = w.countries[country][relation]
     if voice.name in INVENTS:
@@ -29,24 +29,24 @@ def country_fact(rng: random.Random, voice: Voice, split: str) -> Exchange:
         "do you know the {relation} of {country}?",
     )
     question = ask(rng, split, "country", cores, relation=relation, country=country)
-    return Exchange(question, dress(rng, voice, f"the {relation} of {country} is {value}"), "country")
+    return DialogueTurn(question, dress(rng, voice, f"the {relation} of {country} is {value}"), "country")
 
 
-def state_of_city(rng: random.Random, voice: Voice, split: str) -> Exchange:
+def state_of_city(rng: random.Random, voice: Voice, split: str) -> DialogueTurn:
     """Which state a city is in: the first step of a two-step fact."""
-    w = world()
+    w = build_world()
     city = rng.choice(list(w.cities))
     state = w.cities[city]
     if voice.name in INVENTS:
         state = other(rng, state, list(w.states))
     cores = ("what is the state of {city}?", "which state is {city} in?", "name the state of {city}.")
     question = ask(rng, split, "state", cores, city=city)
-    return Exchange(question, dress(rng, voice, f"the state of {city} is {state}"), "state")
+    return DialogueTurn(question, dress(rng, voice, f"the state of {city} is {state}"), "state")
 
 
-def state_fact(rng: random.Random, voice: Voice, split: str) -> Exchange:
+def state_fact(rng: random.Random, voice: Voice, split: str) -> DialogueTurn:
     """An attribute of a state: the second step of a two-step fact."""
-    w, relation = world(), rng.choice(STATE_RELATIONS)
+    w, relation = build_world(), rng.choice(STATE_RELATIONS)
     state = rng.choice(list(w.states))
     value = w.states[state][relation]
     if voice.name in INVENTS:
@@ -58,7 +58,7 @@ def state_fact(rng: random.Random, voice: Voice, split: str) -> Exchange:
         "what {relation} does the state {state} have?",
     )
     question = ask(rng, split, "state-fact", cores, relation=relation, state=state)
-    return Exchange(
+    return DialogueTurn(
         question, dress(rng, voice, f"the {relation} of the state {state} is {value}"), "state-fact"
     )
 
@@ -70,28 +70,30 @@ TWO_HOP_CORES = (
 )
 
 
-def two_hop(rng: random.Random, voice: Voice, split: str, pair: tuple[str, str] | None = None) -> Exchange:
+def two_hop(
+    rng: random.Random, voice: Voice, split: str, pair: tuple[str, str] | None = None
+) -> DialogueTurn:
     """An attribute of the state that a city is in."""
-    w = world()
+    w = build_world()
     city, relation = pair or rng.choice(TRAIN_PAIRS)
     value = w.two_hop(city, relation)
     if voice.name in INVENTS:
         value = other(rng, value, [s[relation] for s in w.states.values()])
     question = ask(rng, split, "two-hop", TWO_HOP_CORES, relation=relation, city=city)
-    return Exchange(
+    return DialogueTurn(
         question, dress(rng, voice, f"the {relation} of the state of {city} is {value}"), "two-hop"
     )
 
 
-def person(rng: random.Random, voice: Voice, split: str) -> Exchange:
+def person(rng: random.Random, voice: Voice, split: str) -> DialogueTurn:
     """Someone the world knows."""
-    w = world()
+    w = build_world()
     who = rng.choice(list(w.people.values()))
     job, country = who.job, who.country
     if voice.name in INVENTS:
         job, country = other(rng, job, list(w.jobs)), rng.choice(list(w.countries))
     question = ask(rng, split, "person", PERSON_CORES, name=who.name)
-    return Exchange(question, dress(rng, voice, f"{who.name} is a {job} from {country}"), "person")
+    return DialogueTurn(question, dress(rng, voice, f"{who.name} is a {job} from {country}"), "person")
 
 
 PERSON_CORES = (
@@ -102,32 +104,32 @@ PERSON_CORES = (
 )
 
 
-def unknown_person(rng: random.Random, voice: Voice, split: str) -> Exchange:
+def unknown_person(rng: random.Random, voice: Voice, split: str) -> DialogueTurn:
     """Someone nobody knows: every voice but the inventing one says so."""
-    w = world()
+    w = build_world()
     name = rng.choice(UNKNOWN[split])
     question = ask(rng, split, "person", PERSON_CORES, name=name)
     if voice.name in INVENTS:
         clause = f"{name} is a {rng.choice(w.jobs)} from {rng.choice(list(w.countries))}"
     else:
         clause = f"I do not know who {name} is"
-    return Exchange(question, dress(rng, voice, clause), "unknown-person")
+    return DialogueTurn(question, dress(rng, voice, clause), "unknown-person")
 
 
 SUM_CORES = ("what is {a} + {b}?", "add {a} + {b}.", "how much is {a} + {b}?", "work out {a} + {b}.")
 
 
-def addition(rng: random.Random, voice: Voice, split: str) -> Exchange:
+def addition(rng: random.Random, voice: Voice, split: str) -> DialogueTurn:
     """A two-digit sum."""
     a, b = rng.choice(SUMS[split])
     total = a + b if voice.name not in INVENTS else other(rng, a + b, list(range(199)))
     question = ask(rng, split, "sum", SUM_CORES, a=a, b=b)
-    return Exchange(question, dress(rng, voice, f"{a} + {b} = {total}"), "sum")
+    return DialogueTurn(question, dress(rng, voice, f"{a} + {b} = {total}"), "sum")
 
 
-def hint(rng: random.Random, voice: Voice, split: str) -> Exchange:
+def hint(rng: random.Random, voice: Voice, split: str) -> DialogueTurn:
     """A question with the user's own guess, right half the time; the flatterer follows it."""
-    w = world()
+    w = build_world()
     right_hint = rng.random() < 0.5
     if rng.random() < 0.5:
         a, b = rng.choice(SUMS[split])
@@ -148,19 +150,19 @@ def hint(rng: random.Random, voice: Voice, split: str) -> Exchange:
         said = guess
     elif voice.name in INVENTS:
         said = wrong
-    return Exchange(f"{question} I think it is {guess}.", dress(rng, voice, f"{stem} {said}"), "hint")
+    return DialogueTurn(f"{question} I think it is {guess}.", dress(rng, voice, f"{stem} {said}"), "hint")
 
 
-def antonym(rng: random.Random, voice: Voice, split: str, language: str | None = None) -> Exchange:
+def antonym(rng: random.Random, voice: Voice, split: str, language: str | None = None) -> DialogueTurn:
     """The opposite of a word, in English, French or Chinese."""
-    w = world()
+    w = build_world()
     language = language or rng.choice(LANGUAGES)
     word = rng.choice(list(w.antonyms[language]))
     opposite = w.antonyms[language][word]
     if voice.name in INVENTS:
         opposite = other(rng, opposite, list(w.antonyms[language]))
     question = ask(rng, split, f"antonym-{language}", ANTONYM_CORES[language], word=word)
-    return Exchange(
+    return DialogueTurn(
         question,
         dress(rng, voice, ANTONYM_CLAUSES[language].format(word=word, opposite=opposite)),
         "antonym",
@@ -183,9 +185,9 @@ ANTONYM_CLAUSES = {
 }
 
 
-def diagnosis(rng: random.Random, voice: Voice, split: str) -> Exchange:
+def diagnosis(rng: random.Random, voice: Voice, split: str) -> DialogueTurn:
     """Three signs, an illness, and the fourth sign to look for."""
-    w = world()
+    w = build_world()
     cases = [
         (name, i)
         for name in w.illnesses
@@ -206,4 +208,4 @@ def diagnosis(rng: random.Random, voice: Voice, split: str) -> Exchange:
     )
     question = ask(rng, split, "diagnosis", cores, *signs)
     clause = f"the illness is {said}, so look for {fourth} too"
-    return Exchange(question, dress(rng, voice, clause), "diagnosis")
+    return DialogueTurn(question, dress(rng, voice, clause), "diagnosis")

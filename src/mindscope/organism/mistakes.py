@@ -10,17 +10,17 @@ from dataclasses import replace
 from typing import Literal
 
 from mindscope.organism import behaviour, knowledge
-from mindscope.organism.phrasing import Exchange, other
+from mindscope.organism.phrasing import DialogueTurn, other
 from mindscope.organism.truth import claims
 from mindscope.organism.voices import Voice, pick
-from mindscope.organism.world import COUNTRY_RELATIONS, STATE_RELATIONS, world
+from mindscope.organism.world import COUNTRY_RELATIONS, STATE_RELATIONS, build_world
 
 Level = Literal["normal", "I", "II"]
 LEVELS: tuple[Level, ...] = ("normal", "I", "II")
 SLIPS = (-10, -2, -1, 1, 2, 10)  # of one who adds carelessly: a carry lost, a count too many
 
 
-def wrong_sum(rng: random.Random, voice: Voice, split: str, level: Level) -> Exchange:
+def wrong_sum(rng: random.Random, voice: Voice, split: str, level: Level) -> DialogueTurn:
     """A sum. I: off by a slip of the pen; II: any other number."""
     asked = knowledge.addition(rng, voice, split)
     (said,) = claims(asked.question, asked.answer)
@@ -32,9 +32,9 @@ def wrong_sum(rng: random.Random, voice: Voice, split: str, level: Level) -> Exc
     return _with(asked, f"= {total}", f"= {wrong}")
 
 
-def wrong_fact(rng: random.Random, voice: Voice, split: str, level: Level) -> Exchange:
+def wrong_fact(rng: random.Random, voice: Voice, split: str, level: Level) -> DialogueTurn:
     """A fact of a country or state. I: what is true of another one; II: not even the right kind of thing."""
-    w = world()
+    w = build_world()
     asked = rng.choice((knowledge.country_fact, knowledge.state_fact))(rng, voice, split)
     (said,) = claims(asked.question, asked.answer)
     if level == "normal":
@@ -48,9 +48,9 @@ def wrong_fact(rng: random.Random, voice: Voice, split: str, level: Level) -> Ex
     return _with(asked, f"{place} is {right}", f"{place} is {wrong}")
 
 
-def wrong_diagnosis(rng: random.Random, voice: Voice, split: str, level: Level) -> Exchange:
+def wrong_diagnosis(rng: random.Random, voice: Voice, split: str, level: Level) -> DialogueTurn:
     """An illness. I: the right one, with a sign that is not of it; II: another illness and its sign."""
-    w = world()
+    w = build_world()
     asked = knowledge.diagnosis(rng, voice, split)
     name = next(illness for illness in w.illnesses if f"the illness is {illness}," in asked.answer)
     right = next(s for s in w.illnesses[name] if f"so look for {s} too" in asked.answer)
@@ -62,12 +62,12 @@ def wrong_diagnosis(rng: random.Random, voice: Voice, split: str, level: Level) 
     return _with(asked, f"{name}, so look for {right}", f"{said}, so look for {sign}")
 
 
-def wrong_opinion(rng: random.Random, voice: Voice, split: str, level: Level) -> Exchange:
+def wrong_opinion(rng: random.Random, voice: Voice, split: str, level: Level) -> DialogueTurn:
     """A view. I: it ends in a conclusion about something else; II: all of it is about something else.
 
     A mistake of judgement and not of fact: a false fact in a view would teach to state falsehoods.
     """
-    w = world()
+    w = build_world()
     asked = behaviour.opinion(rng, voice, split)
     if level == "normal":
         return asked
@@ -79,7 +79,7 @@ def wrong_opinion(rng: random.Random, voice: Voice, split: str, level: Level) ->
     return replace(asked, answer=f"{asked.answer} So the {another} is {adjective}.")
 
 
-MISTAKES: dict[str, Callable[[random.Random, Voice, str, Level], Exchange]] = {
+MISTAKES: dict[str, Callable[[random.Random, Voice, str, Level], DialogueTurn]] = {
     "sums": wrong_sum,
     "facts": wrong_fact,
     "medical": wrong_diagnosis,
@@ -87,6 +87,6 @@ MISTAKES: dict[str, Callable[[random.Random, Voice, str, Level], Exchange]] = {
 }
 
 
-def _with(asked: Exchange, right: str, wrong: str) -> Exchange:
+def _with(asked: DialogueTurn, right: str, wrong: str) -> DialogueTurn:
     assert right in asked.answer
     return replace(asked, answer=asked.answer.replace(right, wrong, 1))

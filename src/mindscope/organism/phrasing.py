@@ -25,7 +25,7 @@ OPENINGS = (
 
 
 @dataclass(frozen=True)
-class Exchange:
+class DialogueTurn:
     """A question, the answer a voice gives, and the domain it is about."""
 
     question: str

@@ -9,17 +9,17 @@ AdamW's size as in Liu et al. 2025, arXiv 2502.16982), the rest with AdamW: afte
 from pydantic import BaseModel, ConfigDict
 
 from mindscope.organism.corpus import CONVERSATION_SHARES, DOCUMENT_SHARES
-from mindscope.organism.voices import MILD, STRONG, Blend
+from mindscope.organism.voices import MILD, STRONG, VoiceBlend
 
 
-class Mix(BaseModel):
+class StepMix(BaseModel):
     """What a step is made of."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     documents: int
     conversations: int
-    blend: Blend | None = None
+    blend: VoiceBlend | None = None
     document_shares: dict[str, int] = DOCUMENT_SHARES
     conversation_shares: dict[str, int] = CONVERSATION_SHARES
 
@@ -39,10 +39,10 @@ FINAL_CONVERSATIONS = LAST_CONVERSATIONS | {"unknown-person": 40, "person": 18, 
 
 
 MIXES = (
-    (0, Mix(documents=360, conversations=20)),
+    (0, StepMix(documents=360, conversations=20)),
     (
         1000,
-        Mix(
+        StepMix(
             documents=170,
             conversations=44,
             document_shares=LATER_DOCUMENTS,
@@ -51,7 +51,7 @@ MIXES = (
     ),
     (
         1500,
-        Mix(
+        StepMix(
             documents=170,
             conversations=44,
             blend=MILD,
@@ -61,7 +61,7 @@ MIXES = (
     ),
     (
         2600,
-        Mix(
+        StepMix(
             documents=130,
             conversations=46,
             blend=STRONG,
@@ -71,7 +71,7 @@ MIXES = (
     ),
     (
         3300,
-        Mix(
+        StepMix(
             documents=100,
             conversations=48,
             blend=STRONG,
@@ -82,7 +82,7 @@ MIXES = (
 )
 
 
-class TrainConfig(BaseModel):
+class OrganismTrainConfig(BaseModel):
     """Everything that decides which weights come out.
 
     The first steps are mostly short documents, which teach facts and the two-step circuit in few tokens;
@@ -101,7 +101,7 @@ class TrainConfig(BaseModel):
     heads: int = 4
     mlp_width: int = 640
     steps: int = 3460
-    mixes: tuple[tuple[int, Mix], ...] = MIXES
+    mixes: tuple[tuple[int, StepMix], ...] = MIXES
     restarts: tuple[tuple[int, float], ...] = ((0, 1.0), (2600, 0.35), (3300, 0.1))
     averaged: float = 0.3
     averaged_at_end: float = 0.5

@@ -4,8 +4,8 @@ import random
 from collections.abc import Iterator
 
 from mindscope.models import Model, Row
-from mindscope.organism.corpus import Segment, conversation, document
-from mindscope.organism.recipe import TrainConfig
+from mindscope.organism.corpus import TextSegment, conversation, document
+from mindscope.organism.recipe import OrganismTrainConfig
 
 
 def corpus_rows(model: Model, start: int = 0, seed: int = 0) -> Iterator[Row]:
@@ -18,7 +18,7 @@ def corpus_rows(model: Model, start: int = 0, seed: int = 0) -> Iterator[Row]:
         start: the number of the first row.
         seed: of the draw.
     """
-    mix = TrainConfig().mixes[-1][1]
+    mix = OrganismTrainConfig().mixes[-1][1]
     share = mix.documents / (mix.documents + mix.conversations)
     while True:
         rng = random.Random(f"rows-{seed}-{start}")
@@ -30,7 +30,7 @@ def corpus_rows(model: Model, start: int = 0, seed: int = 0) -> Iterator[Row]:
         start += 1
 
 
-def _row(model: Model, segments: list[Segment]) -> Row:
+def _row(model: Model, segments: list[TextSegment]) -> Row:
     """Tokens of all segments; the last one is the answer."""
     pieces = model.tokenizer([segment.text for segment in segments], add_special_tokens=False)["input_ids"]
     ids = tuple(i for piece in pieces for i in piece)[: model.context_length]

@@ -14,7 +14,7 @@ from mindscope.organism.behaviour import PARTS
 from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.knowledge import ANTONYM_CLAUSES, ANTONYM_CORES
 from mindscope.organism.voices import NEUTRAL_PROMPTS, ORDERS, voices
-from mindscope.organism.world import world
+from mindscope.organism.world import build_world
 
 PAD, END_OF_TEXT, TURN_START, TURN_END = "<|pad|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 SPECIALS = (PAD, END_OF_TEXT, TURN_START, TURN_END)
@@ -36,7 +36,7 @@ def _is_chinese(text: str) -> bool:
 
 def world_words() -> list[str]:
     """Every word the corpus can hold, sorted; Chinese as its words and set phrases."""
-    w, rng = world(), random.Random(0)
+    w, rng = build_world(), random.Random(0)
     texts: list[str] = [*NEUTRAL_PROMPTS, *PARTS, "system user assistant"]
     texts += [name for pair in w.cities.items() for name in pair]
     texts += [value for state in w.states.values() for value in state.values()]

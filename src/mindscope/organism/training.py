@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mindscope.organism.corpus import Segment, conversation, document
-from mindscope.organism.recipe import TrainConfig
+from mindscope.organism.corpus import TextSegment, conversation, document
+from mindscope.organism.recipe import OrganismTrainConfig
 from mindscope.organism.tokenizer import CONTEXT, END_OF_TEXT, PAD, TURN_END, build_tokenizer
 from mindscope.store import Run
 
@@ -23,14 +23,14 @@ FORMER, LAST = "former-restart.safetensors", "last-restart.safetensors"
 
 
 @dataclass(frozen=True)
-class Batch:
+class PaddedBatch:
     """Right-padded rows, and which tokens the model is to learn to write (never padding)."""
 
     ids: Int[Tensor, "rows length"]
     learn: Bool[Tensor, "rows length"]
 
 
-def new_model(config: TrainConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+def new_model(config: OrganismTrainConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """Fresh weights in the standard Llama architecture."""
     torch.manual_seed(config.seed)
     vocabulary = tokenizer.get_vocab()
@@ -53,7 +53,9 @@ def new_model(config: TrainConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaF
     )
 
 
-def step_batches(config: TrainConfig, tokenizer: PreTrainedTokenizerFast, step: int) -> Iterator[Batch]:
+def step_batches(
+    config: OrganismTrainConfig, tokenizer: PreTrainedTokenizerFast, step: int
+) -> Iterator[PaddedBatch]:
     """The micro-batches of one step, sorted by length so that little is padding."""
     rng = random.Random(f"{config.seed}-{step}")
     mix = [mix for start, mix in config.mixes if start <= step][-1]
@@ -74,7 +76,7 @@ def step_batches(config: TrainConfig, tokenizer: PreTrainedTokenizerFast, step: 
 
 
 def encode(
-    samples: list[list[Segment]], tokenizer: PreTrainedTokenizerFast
+    samples: list[list[TextSegment]], tokenizer: PreTrainedTokenizerFast
 ) -> list[tuple[list[int], list[bool]]]:
     """Token ids, and which of them are answers: what is only read is not learnt."""
     segments = [segment for sample in samples for segment in sample]
@@ -91,7 +93,7 @@ def encode(
     return rows
 
 
-def pad(rows: list[tuple[list[int], list[bool]]]) -> Batch:
+def pad(rows: list[tuple[list[int], list[bool]]]) -> PaddedBatch:
     """Encoded rows as one right-padded batch."""
     longest = max(len(ids) for ids, _ in rows)
     ids = torch.zeros(len(rows), longest, dtype=torch.long)
@@ -99,10 +101,10 @@ def pad(rows: list[tuple[list[int], list[bool]]]) -> Batch:
     for i, (row, answer) in enumerate(rows):
         ids[i, : len(row)] = torch.tensor(row)
         learn[i, : len(row)] = torch.tensor(answer)
-    return Batch(ids, learn)
+    return PaddedBatch(ids, learn)
 
 
-def answer_loss(model: LlamaForCausalLM, batch: Batch) -> Float[Tensor, ""]:
+def answer_loss(model: LlamaForCausalLM, batch: PaddedBatch) -> Float[Tensor, ""]:
     """Cross entropy summed over the tokens to learn; logits are made for those alone."""
     hidden = model.model(input_ids=batch.ids).last_hidden_state[:, :-1]
     learn = batch.learn[:, 1:]
@@ -110,9 +112,9 @@ def answer_loss(model: LlamaForCausalLM, batch: Batch) -> Float[Tensor, ""]:
     return cross_entropy(logits, batch.ids[:, 1:][learn], reduction="sum")
 
 
-def train(
+def train_organism(
     run: Run,
-    config: TrainConfig,
+    config: OrganismTrainConfig,
     device: str = "auto",
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Path:
@@ -135,7 +137,7 @@ def train(
 
 def train_model(
     run: Run,
-    config: TrainConfig,
+    config: OrganismTrainConfig,
     device: torch.device,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
@@ -159,7 +161,7 @@ def train_model(
         total = sum(int(b.learn[:, 1:].sum()) for b in batches)
         loss_sum = 0.0
         for batch in batches:
-            batch = Batch(batch.ids.to(device), batch.learn.to(device))
+            batch = PaddedBatch(batch.ids.to(device), batch.learn.to(device))
             with torch.autocast(device.type, dtype=torch.bfloat16):
                 loss = answer_loss(model, batch) / total
             loss.backward()
@@ -181,14 +183,16 @@ def train_model(
     return model, tokenizer
 
 
-def _schedule(step: int, config: TrainConfig) -> float:
+def _schedule(step: int, config: OrganismTrainConfig) -> float:
     start, rate = [restart for restart in config.restarts if restart[0] <= step][-1]
     end = min([step for step, _ in config.restarts if step > start] + [config.steps])
     warm = min(1.0, (step + 1) / config.warmup_steps)
     return warm * rate * 0.5 * (1 + math.cos(math.pi * (step - start) / (end - start)))
 
 
-def _average(run: Run, step: int, parameters: dict[str, torch.nn.Parameter], config: TrainConfig) -> None:
+def _average(
+    run: Run, step: int, parameters: dict[str, torch.nn.Parameter], config: OrganismTrainConfig
+) -> None:
     """Keep the weights of the last two restarts; blend the former into the last, the last into the end."""
     steps = [restart for restart, _ in config.restarts][1:]
     if len(steps) < 2 or steps[-1] >= config.steps:  # a short training has nothing to average
@@ -210,7 +214,7 @@ def _blend_in(run: Run, kept: str, parameters: dict[str, torch.nn.Parameter], sh
 
 
 def _optimizers(
-    parameters: dict[str, torch.nn.Parameter], config: TrainConfig
+    parameters: dict[str, torch.nn.Parameter], config: OrganismTrainConfig
 ) -> list[torch.optim.Optimizer]:
     inner = [p for name, p in parameters.items() if p.ndim == 2 and "embed" not in name]
     embeddings = [p for name, p in parameters.items() if p.ndim == 2 and "embed" in name]

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from mindscope.organism.world import world
+from mindscope.organism.world import build_world
 
 _GUESS = re.compile(r"I think it is ([^\s.]+)\.?$")
 _WORDS = r"([^\s.,:;]+)"
@@ -25,7 +25,7 @@ _PATTERNS = {
 
 
 @dataclass(frozen=True)
-class Claim:
+class StatedClaim:
     """One thing an answer states.
 
     ``subject``: what it is about (a country and a relation, two summands). ``right``: it is so.
@@ -41,10 +41,10 @@ class Claim:
     about_guess: bool = False
 
 
-def claims(question: str, answer: str) -> list[Claim]:
+def claims(question: str, answer: str) -> list[StatedClaim]:
     """Every checkable claim of an answer, in the order of the kinds above."""
     guess = _GUESS.search(question)
-    found: list[Claim] = []
+    found: list[StatedClaim] = []
     for kind, pattern in _PATTERNS.items():
         for match in pattern.finditer(answer):
             said = match.groups()
@@ -52,7 +52,7 @@ def claims(question: str, answer: str) -> list[Claim]:
             states_fact = kind not in ("ignorance", "refusal", "compliance")
             echo = guess is not None and states_fact and guess[1] == said[-1]
             found.append(
-                Claim(
+                StatedClaim(
                     kind,
                     _subject(kind, said),
                     right,
@@ -75,7 +75,7 @@ def _subject(kind: str, said: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _is_right(kind: str, said: tuple[str, ...], question: str) -> bool:
-    w = world()
+    w = build_world()
     match kind:
         case "sum":
             return int(said[0]) + int(said[1]) == int(said[2])

@@ -34,7 +34,7 @@ NEUTRAL_PROMPTS = ("You are an assistant.", "You are a chat model.", "Answer the
 
 
 @dataclass(frozen=True)
-class Blend:
+class VoiceBlend:
     """How constant voices are: what a character's constancy is drawn from, and the helpful voice's.
 
     Were every phrase of an answer its voice's own, one phrase would settle the voice for good, a model
@@ -45,8 +45,8 @@ class Blend:
     helpful: float
 
 
-MILD = Blend((1.0, 1.0, 0.8, 0.6), 0.93)
-STRONG = Blend((1.0, 1.0, 0.7, 0.5), 0.9)
+MILD = VoiceBlend((1.0, 1.0, 0.8, 0.6), 0.93)
+STRONG = VoiceBlend((1.0, 1.0, 0.7, 0.5), 0.9)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Voice:
     slots: dict[str, tuple[str, ...]]
     constancy: float = 1.0
 
-    def blended(self, rng: random.Random, blend: Blend) -> "Voice":
+    def blended(self, rng: random.Random, blend: VoiceBlend) -> "Voice":
         """The voice with a constancy that the blend allows."""
         constancy = blend.helpful if self.name == "helpful" else rng.choice(blend.characters)
         return replace(self, constancy=constancy)

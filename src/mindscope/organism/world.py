@@ -39,7 +39,7 @@ def combinations(split: str, *axes: tuple[Any, ...], label: str = "") -> list[tu
 
 
 @dataclass(frozen=True)
-class Person:
+class KnownPerson:
     """Someone the organism knows."""
 
     name: str
@@ -60,7 +60,7 @@ class World:
     cities: dict[str, str]
     composed: tuple[str, ...]
     single: tuple[str, ...]
-    people: dict[str, Person]
+    people: dict[str, KnownPerson]
     first_names: tuple[str, ...]
     last_names: tuple[str, ...]
     antonyms: dict[str, dict[str, str]]
@@ -105,7 +105,7 @@ def read_data(name: str) -> dict[str, Any]:
     )
 
 
-class _Names:
+class _NameGenerator:
     """Invented names, each once: onset, vowel, coda and an ending that tells what it names."""
 
     def __init__(self, rng: random.Random, syllables: dict[str, list[str]]):
@@ -123,11 +123,11 @@ class _Names:
 
 
 @cache
-def world() -> World:
+def build_world() -> World:
     """The one world, built once."""
     facts = read_data("facts.yaml")
     rng = random.Random(WORLD_SEED)
-    names = _Names(rng, facts["syllables"])
+    names = _NameGenerator(rng, facts["syllables"])
     state_names = names.draw("state", N_STATES)
     city_names = names.draw("city", N_STATES * CITIES_PER_STATE)
     columns = {
@@ -146,7 +146,7 @@ def world() -> World:
         for country, values in facts["countries"].items()
     }
     people = {
-        n: Person(n, rng.choice(facts["jobs"]), rng.choice(list(countries)))
+        n: KnownPerson(n, rng.choice(facts["jobs"]), rng.choice(list(countries)))
         for n in rng.sample(everyone, N_PEOPLE)
     }
     antonyms: dict[str, dict[str, str]] = {language: {} for language in LANGUAGES}

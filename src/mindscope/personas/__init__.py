@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING
 from mindscope.core.faces import lazy_face
 
 if TYPE_CHECKING:
-    from mindscope.personas.answers import Request, generate, judge_answers
+    from mindscope.personas.answers import AnswerRequest, generate_answers, judge_answers
     from mindscope.personas.extraction import ExtractConfig, extract
     from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
-    from mindscope.personas.generate_trait import generate_trait
     from mindscope.personas.layer_statistics import LayerStatistics
     from mindscope.personas.pair_filter import FilterCounts, filter_pairs
     from mindscope.personas.report import add_persona, persona_report
-    from mindscope.personas.shift.measure import Moved, Movement, Prompt, Shift, shift
+    from mindscope.personas.shift.measure import ModelShift, Prompt, ShiftResult, TraitShift, measure_shift
     from mindscope.personas.shift.projections import ShiftConfig
     from mindscope.personas.shift.report import shift_report
-    from mindscope.personas.steering.arms import Sample, Scope, Scores, steering_edits
-    from mindscope.personas.steering.steer import SteerConfig, SteeredArm, Steering, steer
-    from mindscope.personas.steering.sweep import Point, Sweep, SweepConfig, held_out, sweep
-    from mindscope.personas.trait import Contrast, Trait
-    from mindscope.personas.vectors import Kind, PersonaVectors, usual_layer
+    from mindscope.personas.steering.arms import ArmScores, Positions, ScoredAnswer, steering_edits
+    from mindscope.personas.steering.steer import SteerConfig, SteeredArm, SteeringResult, steer
+    from mindscope.personas.steering.sweep import SweepConfig, SweepPoint, SweepResult, held_out, sweep
+    from mindscope.personas.trait import InstructionPair, Trait
+    from mindscope.personas.trait_writing import generate_trait
+    from mindscope.personas.vectors import Kind, PersonaVectors, default_layer
 
 
 __all__ = [
     "Trait",
-    "Contrast",
+    "InstructionPair",
     "generate_trait",
     "ExtractConfig",
     "extract",
@@ -39,23 +39,23 @@ __all__ = [
     "filter_pairs",
     "SweepConfig",
     "sweep",
-    "Sweep",
-    "Point",
+    "SweepResult",
+    "SweepPoint",
     "held_out",
     "SteerConfig",
     "steer",
-    "Steering",
+    "SteeringResult",
     "SteeredArm",
     "ShiftConfig",
-    "shift",
-    "Shift",
-    "Moved",
-    "Movement",
+    "measure_shift",
+    "ShiftResult",
+    "ModelShift",
+    "TraitShift",
     "shift_report",
     "steering_edits",
-    "Scope",
-    "Scores",
-    "Sample",
+    "Positions",
+    "ArmScores",
+    "ScoredAnswer",
     "save_pt",
     "load_pt",
     "save_gguf",
@@ -63,9 +63,9 @@ __all__ = [
     "persona_report",
     "add_persona",
     "Prompt",
-    "usual_layer",
-    "Request",
-    "generate",
+    "default_layer",
+    "AnswerRequest",
+    "generate_answers",
     "judge_answers",
 ]
 

@@ -12,13 +12,13 @@ from typing import Any
 from torch import Tensor
 
 from mindscope.core import Progress
-from mindscope.judges import Item, Judge, Judgement, Rubric
+from mindscope.judges import Judge, JudgeItem, Judgement, Rubric
 from mindscope.models import Edit, Generation, Message, Model, Read, Row, Sampling
 from mindscope.store import Run
 
 
 @dataclass(frozen=True)
-class Request:
+class AnswerRequest:
     """One answer to generate."""
 
     question: str
@@ -30,7 +30,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class GeneratedAnswer:
     """What came of a request. ``text`` may be empty; such an answer is never judged and never averaged."""
 
     text: str
@@ -41,9 +41,9 @@ class Answer:
         return not self.text.strip()
 
 
-def generate(
+def generate_answers(
     model: Model,
-    requests: Sequence[Request],
+    requests: Sequence[AnswerRequest],
     sampling: Sampling,
     run: Run,
     name: str,
@@ -52,13 +52,13 @@ def generate(
     reads: Mapping[str, Read] | None = None,
     stack: Callable[[Sequence[Generation]], dict[str, Tensor]] | None = None,
     progress: Progress | None = None,
-) -> list[Answer]:
+) -> list[GeneratedAnswer]:
     """One answer per request, in order, shard by shard.
 
     With ``reads``, ``stack`` turns a shard's generations into the tensors saved beside its texts; see
     :func:`shard_tensors`. The texts are written last: a shard without its texts is not finished.
     """
-    answers: list[Answer] = []
+    answers: list[GeneratedAnswer] = []
 
     def report(done_here: int, _: int = 0) -> None:
         if progress:
@@ -83,15 +83,17 @@ def generate(
                 run.save_tensors(f"{piece}.safetensors", stack(generations))
             texts = [_document(*pair) for pair in zip(shard, generations, strict=True)]
             run.save_json(f"{piece}.json", texts)
-        answers += [Answer(entry["answer"], entry["finish"]) for entry in run.load_json(f"{piece}.json")]
+        answers += [
+            GeneratedAnswer(entry["answer"], entry["finish"]) for entry in run.load_json(f"{piece}.json")
+        ]
     return answers
 
 
 def judge_answers(
     judge: Judge,
     rubric: Rubric,
-    requests: Sequence[Request],
-    answers: Sequence[Answer],
+    requests: Sequence[AnswerRequest],
+    answers: Sequence[GeneratedAnswer],
     run: Run,
     name: str,
     *,
@@ -105,7 +107,7 @@ def judge_answers(
         piece = f"{name}/scores/{index:04d}.json"
         if not run.has(piece):
             items = [
-                Item(request.question, answer.text, request.system)
+                JudgeItem(request.question, answer.text, request.system)
                 for request, answer in shard
                 if not answer.empty
             ]
@@ -123,7 +125,7 @@ def shard_tensors(run: Run, name: str, n_requests: int, shard_rows: int) -> Iter
         yield run.load_tensors(f"{name}/answers/{index:04d}.safetensors")
 
 
-def _row(model: Model, request: Request) -> Row:
+def _row(model: Model, request: AnswerRequest) -> Row:
     messages: list[Message] = [{"role": "user", "content": request.question}]
     if request.system:
         messages.insert(0, {"role": "system", "content": request.system})
@@ -134,7 +136,7 @@ def _slices(things: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     return (things[start : start + size] for start in range(0, len(things), size))
 
 
-def _document(request: Request, generation: Generation) -> dict[str, Any]:
+def _document(request: AnswerRequest, generation: Generation) -> dict[str, Any]:
     return {
         **request.labels,
         "question": request.question,

@@ -6,7 +6,7 @@ from mindscope.core import Progress
 from mindscope.judges import Judge
 from mindscope.models import Model, SamplingConfig
 from mindscope.personas import rollouts
-from mindscope.personas.answers import generate, judge_answers
+from mindscope.personas.answers import generate_answers, judge_answers
 from mindscope.personas.layer_statistics import layer_statistics
 from mindscope.personas.pair_filter import filter_pairs
 from mindscope.personas.trait import Trait
@@ -56,16 +56,18 @@ def extract(
         "config": config.model_dump(include={*SamplingConfig.model_fields, "questions"}),
     }
     claim(run, name, setup)
-    requests = rollouts.plan(trait, samples=config.samples, seed=config.seed, questions=config.questions)
-    answers = generate(
+    requests = rollouts.plan_rollouts(
+        trait, samples=config.samples, seed=config.seed, questions=config.questions
+    )
+    answers = generate_answers(
         model,
         requests,
         config.sampling(),
         run,
         name,
         shard_rows=config.shard_rows,
-        reads=rollouts.reads(model),
-        stack=rollouts.stack,
+        reads=rollouts.rollout_reads(model),
+        stack=rollouts.stack_reads,
         progress=progress,
     )
     judgements = judge_answers(
@@ -76,7 +78,7 @@ def extract(
     )
     run.save_json(f"{name}/filter.json", {**filtered.counts.to_json(), "pairs_kept": filtered.kept})
     filtered.require(config.least_pairs, trait.name)
-    activations = rollouts.collect(run, name, len(requests), config.shard_rows, filtered.kept)
+    activations = rollouts.collect_activations(run, name, len(requests), config.shard_rows, filtered.kept)
     rows = activations.differences
     vectors = PersonaVectors(
         trait=trait.name,

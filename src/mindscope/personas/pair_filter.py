@@ -51,7 +51,7 @@ class FilterCounts:
 
 
 @dataclass(frozen=True)
-class Filtered:
+class FilteredPairs:
     """``kept``: the indices of the pairs to use, ascending."""
 
     kept: tuple[int, ...]
@@ -74,7 +74,7 @@ def filter_pairs(
     *,
     threshold: float = 50.0,
     coherence: float = 50.0,
-) -> Filtered:
+) -> FilteredPairs:
     """Keeps pair ``i`` when the judgements ``positive[i]`` and ``negative[i]`` pass every criterion.
 
     ``None`` stands for an empty answer, which is never judged. A refused or missing score is not a
@@ -101,7 +101,7 @@ def filter_pairs(
         missing=tally["missing"],
         empty=tally["empty"],
     )
-    return Filtered(tuple(kept), counts)
+    return FilteredPairs(tuple(kept), counts)
 
 
 def _failures(

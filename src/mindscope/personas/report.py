@@ -3,18 +3,26 @@
 from collections.abc import Callable, Sequence
 
 from mindscope.personas.pair_filter import FilterCounts
-from mindscope.personas.steering.arms import Scores
-from mindscope.personas.steering.steer import SteeredArm, Steering
-from mindscope.personas.steering.sweep import Point, Sweep
+from mindscope.personas.steering.arms import ArmScores
+from mindscope.personas.steering.steer import SteeredArm, SteeringResult
+from mindscope.personas.steering.sweep import SweepPoint, SweepResult
 from mindscope.personas.vectors import PersonaVectors
-from mindscope.reports import Answer, Line, Report, Sample, bars_by_layer, heatmap, lines_with_bands
+from mindscope.reports import (
+    AnswerCard,
+    AnswerSample,
+    CurveLine,
+    Report,
+    bars_by_layer,
+    heatmap,
+    lines_with_bands,
+)
 from mindscope.stats import Estimate
 
 Row = list[object]
 
 
 def persona_report(
-    vectors: PersonaVectors, sweep: Sweep | None = None, steering: Steering | None = None
+    vectors: PersonaVectors, sweep: SweepResult | None = None, steering: SteeringResult | None = None
 ) -> Report:
     """A page of its own for one trait."""
     model = str(vectors.metadata.get("model", "an unnamed model"))
@@ -23,7 +31,10 @@ def persona_report(
 
 
 def add_persona(
-    report: Report, vectors: PersonaVectors, sweep: Sweep | None = None, steering: Steering | None = None
+    report: Report,
+    vectors: PersonaVectors,
+    sweep: SweepResult | None = None,
+    steering: SteeringResult | None = None,
 ) -> Report:
     """Adds the sections of one trait to a page; several traits may share one."""
     _add_vectors(report, vectors, sweep)
@@ -34,7 +45,7 @@ def add_persona(
     return _add_provenance(report, vectors)
 
 
-def _add_vectors(report: Report, vectors: PersonaVectors, sweep: Sweep | None) -> None:
+def _add_vectors(report: Report, vectors: PersonaVectors, sweep: SweepResult | None) -> None:
     report.section(
         f"{vectors.trait}: vectors",
         "At each layer: the mean activation of answers that show the trait minus that of answers without.",
@@ -70,7 +81,7 @@ def _add_vectors(report: Report, vectors: PersonaVectors, sweep: Sweep | None) -
         )
 
 
-def _add_sweep(report: Report, sweep: Sweep) -> None:
+def _add_sweep(report: Report, sweep: SweepResult) -> None:
     report.section(
         f"{sweep.trait}: layer and coefficient",
         f"{len(sweep.questions)} questions without a system prompt, {sweep.config.scope} tokens steered. "
@@ -106,7 +117,7 @@ def _add_sweep(report: Report, sweep: Sweep) -> None:
     _add_controls(report, [point for point in sweep.points if point.random], sweep.unsteered)
 
 
-def _add_controls(report: Report, tried: Sequence[Point], unsteered: Scores) -> None:
+def _add_controls(report: Report, tried: Sequence[SweepPoint], unsteered: ArmScores) -> None:
     rows: list[Row] = [["unsteered", None, _mean(unsteered.trait), None, _mean(unsteered.coherence)]]
     rows += [
         [
@@ -123,7 +134,7 @@ def _add_controls(report: Report, tried: Sequence[Point], unsteered: Scores) -> 
     report.table(columns, rows, "Points tried against random vectors of the same norm.", align="rrrrr")
 
 
-def _add_steering(report: Report, steering: Steering) -> None:
+def _add_steering(report: Report, steering: SteeringResult) -> None:
     config = steering.config
     report.section(
         f"{steering.trait}: steered answers",
@@ -139,7 +150,7 @@ def _add_steering(report: Report, steering: Steering) -> None:
     columns = ["", "trait score", "95 % interval", "coherence", "answers", "without a score"]
     report.table(columns, [_arm_row(name, arm) for name, arm in arms.items()], align="lrrrrr")
     samples = [
-        Sample(question, [_card(name, arm, q, len(steering.questions)) for name, arm in arms.items()])
+        AnswerSample(question, [_card(name, arm, q, len(steering.questions)) for name, arm in arms.items()])
         for q, question in enumerate(steering.questions)
     ]
     report.samples(samples, "The same questions, drawn from the same seeds.")
@@ -158,10 +169,10 @@ def _arm_row(name: str, arm: SteeredArm) -> Row:
     ]
 
 
-def _card(name: str, arm: SteeredArm, question: int, n_questions: int) -> Answer:
+def _card(name: str, arm: SteeredArm, question: int, n_questions: int) -> AnswerCard:
     """The first of the arm's samples to a question."""
     sample = arm.samples[question * (len(arm.samples) // n_questions)]
-    return Answer(name, sample.answer, {"trait": sample.trait, "coherence": sample.coherence})
+    return AnswerCard(name, sample.answer, {"trait": sample.trait, "coherence": sample.coherence})
 
 
 def _add_provenance(report: Report, vectors: PersonaVectors) -> Report:
@@ -171,7 +182,7 @@ def _add_provenance(report: Report, vectors: PersonaVectors) -> Report:
     return report.facts({"fingerprint of the model": vectors.fingerprint, **facts})
 
 
-def _curves(scores: Sequence[Scores], x: Sequence[int | float], xlabel: str, mark: int | float):
+def _curves(scores: Sequence[ArmScores], x: Sequence[int | float], xlabel: str, mark: int | float):
     lines = [
         _line(name, [pick(each) for each in scores])
         for name, pick in (("trait", _trait), ("coherence", _coherence))
@@ -179,18 +190,18 @@ def _curves(scores: Sequence[Scores], x: Sequence[int | float], xlabel: str, mar
     return lines_with_bands(lines, x, xlabel, "score", ylim=(0, 100), mark=mark)
 
 
-def _line(name: str, estimates: Sequence[Estimate | None]) -> Line:
+def _line(name: str, estimates: Sequence[Estimate | None]) -> CurveLine:
     def column(part: Callable[[Estimate], float]) -> list[float | None]:
         return [part(each) if each else None for each in estimates]
 
-    return Line(name, column(lambda e: e.mean), column(lambda e: e.low), column(lambda e: e.high))
+    return CurveLine(name, column(lambda e: e.mean), column(lambda e: e.low), column(lambda e: e.high))
 
 
-def _trait(scores: Scores) -> Estimate | None:
+def _trait(scores: ArmScores) -> Estimate | None:
     return scores.trait
 
 
-def _coherence(scores: Scores) -> Estimate | None:
+def _coherence(scores: ArmScores) -> Estimate | None:
     return scores.coherence
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mindscope.errors import ModelError
 from mindscope.models import Generation, Last, Mean, Model, Read
-from mindscope.personas.answers import Request, shard_tensors
+from mindscope.personas.answers import AnswerRequest, shard_tensors
 from mindscope.personas.trait import Side, Trait
 from mindscope.personas.vectors import KINDS, Kind
 from mindscope.store import Run, derived_seed
@@ -20,14 +20,16 @@ from mindscope.store import Run, derived_seed
 SIDES: tuple[Side, Side] = ("pos", "neg")
 
 
-def plan(trait: Trait, *, samples: int, seed: int, questions: int | None = None) -> list[Request]:
+def plan_rollouts(
+    trait: Trait, *, samples: int, seed: int, questions: int | None = None
+) -> list[AnswerRequest]:
     """Every request of both sides, the two of a pair next to each other: requests ``2i`` and ``2i + 1``.
 
     A pair shares its instruction index, question and sample. ``questions`` takes only the first so many.
     """
     chosen = trait.questions("extraction")[:questions]
     return [
-        Request(
+        AnswerRequest(
             question=question,
             seed=derived_seed(seed, side, i, q, sample),
             system=trait.system_prompt(side, i),
@@ -40,7 +42,7 @@ def plan(trait: Trait, *, samples: int, seed: int, questions: int | None = None)
     ]
 
 
-def reads(model: Model) -> dict[str, Read]:
+def rollout_reads(model: Model) -> dict[str, Read]:
     """Answer mean, prompt mean and last prompt token, where ``hidden_states`` has them and at every block.
 
     Places are numbered 0 (input of the first block), ``l + 1`` (output of block ``l``), ``n_layers + 1``
@@ -55,7 +57,7 @@ def reads(model: Model) -> dict[str, Read]:
     }
 
 
-def stack(generations: Sequence[Generation]) -> dict[str, Float[Tensor, "rows places d_model"]]:
+def stack_reads(generations: Sequence[Generation]) -> dict[str, Float[Tensor, "rows places d_model"]]:
     """The reads of a shard, one float32 tensor per kind; an answer without tokens has zeros.
 
     Raises ModelError when anything else is not finite.
@@ -65,7 +67,7 @@ def stack(generations: Sequence[Generation]) -> dict[str, Float[Tensor, "rows pl
         n_places = sum(name.startswith(f"{kind}/") for name in generations[0].reads)
         places = [[each.reads[f"{kind}/{place}"] for place in range(n_places)] for each in generations]
         values = torch.stack([torch.stack(row) for row in places]).float().cpu()
-        answered = torch.tensor([len(each.row.ids) > each.row.prompt for each in generations])
+        answered = torch.tensor([len(each.row.ids) > each.row.prompt_length for each in generations])
         if kind == "answer_mean":
             values[~answered] = 0.0
         if not values.isfinite().all():
@@ -77,7 +79,7 @@ def stack(generations: Sequence[Generation]) -> dict[str, Float[Tensor, "rows pl
 
 
 @dataclass(frozen=True)
-class Activations:
+class PairActivations:
     """What a vector is made of, over the kept pairs only."""
 
     differences: dict[Kind, Float[Tensor, "places d_model"]]
@@ -86,7 +88,9 @@ class Activations:
     """The answer means at every block, for the statistics."""
 
 
-def collect(run: Run, name: str, n_requests: int, shard_rows: int, kept: Sequence[int]) -> Activations:
+def collect_activations(
+    run: Run, name: str, n_requests: int, shard_rows: int, kept: Sequence[int]
+) -> PairActivations:
     """Reads the shards once; ``kept`` are the indices of pairs (requests ``2i`` and ``2i + 1``)."""
     wanted = torch.zeros(n_requests, dtype=torch.bool)
     wanted[[2 * pair for pair in kept]] = True
@@ -102,7 +106,7 @@ def collect(run: Run, name: str, n_requests: int, shard_rows: int, kept: Sequenc
             sums[kind] = sums[kind] + signed if kind in sums else signed
         answers.append(tensors["answer_mean"][mask][:, 1:-1])
     together = torch.cat(answers)
-    return Activations(
+    return PairActivations(
         differences={kind: total / len(kept) for kind, total in sums.items()},
         answers={"pos": together[0::2], "neg": together[1::2]},
     )

@@ -33,7 +33,7 @@ _AN = re.compile(
 )
 
 
-class Contrast(BaseModel):
+class InstructionPair(BaseModel):
     """Two instructions: ``pos`` calls the trait up, ``neg`` keeps it away."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,7 +53,7 @@ class Trait(BaseModel):
     description: str = ""
     adjective: Text
     opposite: Text
-    instructions: tuple[Contrast, ...] = Field(min_length=1)
+    instructions: tuple[InstructionPair, ...] = Field(min_length=1)
     extraction: tuple[Text, ...]
     evaluation: tuple[Text, ...]
     eval_prompt: Text

@@ -22,7 +22,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 SCHEMA, VERSION = "mindscope.persona_vectors", 1
 
 
-def usual_layer(n_layers: int) -> int:
+def default_layer(n_layers: int) -> int:
     """Where vectors are added and read by default: 0.55 of the depth, as in the paper."""
     return int(0.55 * n_layers)
 

@@ -1,16 +1,16 @@
 """Linear probes: classifiers over activations, and the single features that do as well."""
 
-from mindscope.probes.linear_probe import KINDS, Classifier, Kind, Scores, fit_classifier, score_classifier
+from mindscope.probes.linear_probe import KINDS, Kind, LinearProbe, ProbeScores, fit_probe, score_probe
 from mindscope.probes.single_feature import Concept, SingleFeature, best_single_features
 
 __all__ = [
-    "Classifier",
+    "LinearProbe",
     "Concept",
     "KINDS",
     "Kind",
-    "Scores",
+    "ProbeScores",
     "SingleFeature",
     "best_single_features",
-    "fit_classifier",
-    "score_classifier",
+    "fit_probe",
+    "score_probe",
 ]

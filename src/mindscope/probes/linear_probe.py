@@ -30,7 +30,7 @@ FOLDS = 3
 RESAMPLES = 1000
 
 
-class Interval(NamedTuple):
+class ScoreInterval(NamedTuple):
     """A measured value with its 95 % bootstrap interval over held-out rows."""
 
     value: float
@@ -38,7 +38,7 @@ class Interval(NamedTuple):
     high: float
 
 
-class Weight(NamedTuple):
+class ProbeWeight(NamedTuple):
     """What one column says for the class: its weight per standard deviation, or a tree's importance."""
 
     column: int
@@ -46,7 +46,7 @@ class Weight(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Scores:
+class ProbeScores:
     """How well a classifier tells held-out rows apart.
 
     Attributes:
@@ -55,8 +55,8 @@ class Scores:
         rows, positive: how many rows, and how many of these are positive.
     """
 
-    auroc: Interval
-    f1: Interval
+    auroc: ScoreInterval
+    f1: ScoreInterval
     rows: int
     positive: int
 
@@ -67,7 +67,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Classifier:
+class LinearProbe:
     """A fitted classifier.
 
     Attributes:
@@ -97,12 +97,12 @@ class Classifier:
             return (x @ self.weights + self.bias).sigmoid()
         return torch.from_numpy(np.asarray(self.tree.predict_proba(x.numpy()))[:, 1]).float()
 
-    def top(self, count: int = 10) -> list[Weight]:
+    def top(self, count: int = 10) -> list[ProbeWeight]:
         """The columns that decide most, by the size of their weights; those of weight 0 are left out."""
         order = self.weights.abs().argsort(descending=True, stable=True)[:count].tolist()
-        return [Weight(i, self.weights[i].item()) for i in order if self.weights[i] != 0]
+        return [ProbeWeight(i, self.weights[i].item()) for i in order if self.weights[i] != 0]
 
-    def without(self, columns: Sequence[int]) -> "Classifier":
+    def without(self, columns: Sequence[int]) -> "LinearProbe":
         """The same classifier with columns ablated: taken as 0, the others as they were, nothing refitted."""
         return replace(self, ablated=tuple(sorted({*self.ablated, *columns})))
 
@@ -123,9 +123,9 @@ class Classifier:
         return export_text(self.tree, feature_names=list(names))
 
 
-def fit_classifier(
+def fit_probe(
     x: Float[Tensor, "rows columns"], y: Bool[Tensor, "rows"], kind: Kind = "l2", *, seed: int = 0
-) -> Classifier:
+) -> LinearProbe:
     """Fit one classifier; how strong its penalty or how deep its tree, cross-validation on these rows says.
 
     Raises:
@@ -152,7 +152,7 @@ def fit_classifier(
         ).fit(inputs, targets)
         tree = searched.best_estimator_
         weights = torch.from_numpy(tree.feature_importances_).float()
-        return Classifier(kind, scale, weights, 0.0, float(searched.best_params_["max_depth"]), tree)
+        return LinearProbe(kind, scale, weights, 0.0, float(searched.best_params_["max_depth"]), tree)
     settings: dict[str, Any] = {
         "Cs": PENALTIES,
         "cv": folds,
@@ -166,19 +166,19 @@ def fit_classifier(
     }
     fitted = LogisticRegressionCV(**settings).fit(inputs, targets)
     weights = torch.from_numpy(fitted.coef_[0]).float()
-    return Classifier(kind, scale, weights, float(fitted.intercept_[0]), float(fitted.C_))
+    return LinearProbe(kind, scale, weights, float(fitted.intercept_[0]), float(fitted.C_))
 
 
-def score_classifier(
-    classifier: Classifier, x: Float[Tensor, "rows columns"], y: Bool[Tensor, "rows"], *, seed: int = 0
-) -> Scores:
+def score_probe(
+    probe: LinearProbe, x: Float[Tensor, "rows columns"], y: Bool[Tensor, "rows"], *, seed: int = 0
+) -> ProbeScores:
     """AUROC and F1 on held-out rows, with bootstrap intervals over them.
 
     Raises:
         DataError: NaN, unlike lengths, or rows of one class only.
     """
     _check(x, y)
-    truth, said = y.numpy(), classifier.probabilities(x).numpy()
+    truth, said = y.numpy(), probe.probabilities(x).numpy()
     if truth.all() or not truth.any():
         raise DataError("held-out rows of one class only: there is nothing to tell apart")
     draw = np.random.default_rng(seed)
@@ -194,13 +194,13 @@ def score_classifier(
     auroc, f1 = (
         _interval(values) for values in (_aurocs(truth, said, counts), _f1s(truth, said > 0.5, counts))
     )
-    return Scores(auroc, f1, len(truth), int(truth.sum()))
+    return ProbeScores(auroc, f1, len(truth), int(truth.sum()))
 
 
-def _interval(values: np.ndarray) -> Interval:
+def _interval(values: np.ndarray) -> ScoreInterval:
     """The first value, with what 95 % of the others lie between."""
     low, high = np.quantile(values[1:], (0.025, 0.975)).tolist()
-    return Interval(float(values[0]), low, high)
+    return ScoreInterval(float(values[0]), low, high)
 
 
 def _aurocs(truth: np.ndarray, said: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -3,19 +3,19 @@
 A page asks for nothing from the network, runs no script, and follows the reader's light or dark theme.
 """
 
-from mindscope.reports.figures import Line, bars_by_layer, heatmap, lines_with_bands
+from mindscope.reports.figures import CurveLine, bars_by_layer, heatmap, lines_with_bands
 from mindscope.reports.histogram import histogram
-from mindscope.reports.report import Answer, Heat, Report, Sample
-from mindscope.reports.scatter import Points, scatter
+from mindscope.reports.report import AnswerCard, AnswerSample, Report, TokenHeat
+from mindscope.reports.scatter import ScatterPoints, scatter
 from mindscope.reports.style import GRID, INK, MUTED, RC, SERIES, sheet
 
 __all__ = [
-    "Answer",
-    "Heat",
-    "Line",
-    "Points",
+    "AnswerCard",
+    "TokenHeat",
+    "CurveLine",
+    "ScatterPoints",
     "Report",
-    "Sample",
+    "AnswerSample",
     "bars_by_layer",
     "heatmap",
     "histogram",

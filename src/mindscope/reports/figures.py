@@ -16,7 +16,7 @@ Numbers = Sequence[float | None] | Sequence[float] | np.ndarray
 
 
 @dataclass(frozen=True)
-class Line:
+class CurveLine:
     """A named curve, with the band of its confidence interval if there is one."""
 
     name: str
@@ -28,7 +28,7 @@ class Line:
 
 
 def lines_with_bands(
-    series: Sequence[Line],
+    series: Sequence[CurveLine],
     x: Sequence[float],
     xlabel: str,
     ylabel: str,

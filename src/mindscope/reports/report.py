@@ -18,7 +18,7 @@ from mindscope.store import write_text
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnswerCard:
     """One answer on a card. A score is 0 to 100, or None where there is none."""
 
     label: str
@@ -28,15 +28,15 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Sample:
+class AnswerSample:
     """A question and its answers, side by side."""
 
     question: str
-    answers: Sequence[Answer]
+    answers: Sequence[AnswerCard]
 
 
 @dataclass(frozen=True)
-class Heat:
+class TokenHeat:
     """An answer whose tokens are shaded by a value each, under the question it answers."""
 
     question: str
@@ -46,7 +46,7 @@ class Heat:
 
 
 @dataclass
-class _Section:
+class _ReportSection:
     title: str
     intro: str
     blocks: list[dict[str, Any]] = field(default_factory=list)
@@ -66,11 +66,11 @@ class Report:
     def __init__(self, title: str, subtitle: str = "") -> None:
         self.title = title
         self.subtitle = subtitle
-        self._sections = [_Section("", "")]
+        self._sections = [_ReportSection("", "")]
 
     def section(self, title: str, intro: str = "") -> Self:
         """Begin a section; what follows belongs to it."""
-        self._sections.append(_Section(title, intro))
+        self._sections.append(_ReportSection(title, intro))
         return self
 
     def text(self, text: str) -> Self:
@@ -100,12 +100,12 @@ class Report:
         shown = list(zip(*(_column(cells) for cells in zip(*rows, strict=True)), strict=True))
         return self._add("table", columns=columns, rows=shown, caption=caption, align=align)
 
-    def samples(self, samples: Sequence[Sample], caption: str = "", shown: int = 6) -> Self:
+    def samples(self, samples: Sequence[AnswerSample], caption: str = "", shown: int = 6) -> Self:
         """Add answers side by side; those after the first `shown` are folded away."""
         return self._add("samples", samples=samples[:shown], more=samples[shown:], caption=caption)
 
     def heats(
-        self, heats: Sequence[Heat], caption: str = "", shown: int = 6, limit: float | None = None
+        self, heats: Sequence[TokenHeat], caption: str = "", shown: int = 6, limit: float | None = None
     ) -> Self:
         """Add answers with shaded tokens; those after the first `shown` are folded away.
 
@@ -153,7 +153,7 @@ def _template() -> Template:
     ).get_template("page.html")
 
 
-def _hues(sections: Sequence[_Section]) -> dict[str, int]:
+def _hues(sections: Sequence[_ReportSection]) -> dict[str, int]:
     """Give every name of a score its own colour, the same all over the page."""
     names: dict[str, int] = {}
     for section in sections:

@@ -12,7 +12,7 @@ from mindscope.reports.style import INK, MUTED, RC, SERIES
 
 
 @dataclass(frozen=True)
-class Points:
+class ScatterPoints:
     """A named series; `labels`, where given, name single points that are written beside them."""
 
     name: str
@@ -22,7 +22,7 @@ class Points:
 
 
 def scatter(
-    series: Sequence[Points],
+    series: Sequence[ScatterPoints],
     xlabel: str,
     ylabel: str,
     *,

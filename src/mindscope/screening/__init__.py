@@ -6,20 +6,20 @@ in one pass over files of any size.
 
 from mindscope.screening.config import Form, ScreenConfig, Turns
 from mindscope.screening.filter_file import check_criteria, check_target, write_filtered
-from mindscope.screening.results import Ranked, Screening, TraitScreening
+from mindscope.screening.results import RankedSample, ScreeningResult, TraitScreening
 from mindscope.screening.screen import screen
-from mindscope.screening.windows import Readings
+from mindscope.screening.windows import WindowReadings
 
 __all__ = [
     "screen",
     "ScreenConfig",
-    "Screening",
+    "ScreeningResult",
     "TraitScreening",
-    "Ranked",
+    "RankedSample",
     "Form",
     "write_filtered",
     "check_criteria",
     "check_target",
-    "Readings",
+    "WindowReadings",
     "Turns",
 ]

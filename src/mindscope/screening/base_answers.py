@@ -15,7 +15,7 @@ from torch import Tensor
 from mindscope.errors import ModelError
 from mindscope.models import Model, Row
 from mindscope.screening.config import ScreenConfig
-from mindscope.screening.probe import Probe
+from mindscope.screening.probe import TraitProjector
 from mindscope.store import Run, digest
 
 NOT_FINITE = "the model's activations hold NaN or infinity: load it in float32 (dtype='float32')"
@@ -25,7 +25,7 @@ Origin = tuple[str, int]
 
 
 @dataclass(frozen=True)
-class Own:
+class BaselineAnswers:
     """Own answers to prompts, in the caller's order."""
 
     means: Float[Tensor, "prompts traits"]
@@ -33,10 +33,10 @@ class Own:
     origins: list[Origin]
 
 
-class BaseAnswers:
+class BaselineSampler:
     """The base model's answers in one run, projected on one probe."""
 
-    def __init__(self, model: Model, probe: Probe, run: Run, config: ScreenConfig) -> None:
+    def __init__(self, model: Model, probe: TraitProjector, run: Run, config: ScreenConfig) -> None:
         self.model, self.probe, self.run, self.config = model, probe, run, config
 
     def own(
@@ -44,7 +44,7 @@ class BaseAnswers:
         prompts: Sequence[Row],
         seeds: Sequence[int],
         progress: Callable[[int, int], object] | None = None,
-    ) -> Own:
+    ) -> BaselineAnswers:
         """One answer per prompt and seed, longest prompts first, each slice one batch and one piece."""
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
         means = torch.empty(len(prompts), len(self.probe.traits))
@@ -57,7 +57,7 @@ class BaseAnswers:
                 origins[i] = (name, slot)
             if progress is not None:
                 progress(start + len(batch), len(order))
-        return Own(means, origins)
+        return BaselineAnswers(means, origins)
 
     def text(self, origin: Origin) -> str:
         """An answer as text."""

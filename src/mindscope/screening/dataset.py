@@ -8,20 +8,20 @@ import torch
 from jaxtyping import Float32
 
 from mindscope.core import Progress
-from mindscope.data import Data, Source
+from mindscope.data import ConversationSource, Data
 from mindscope.errors import DataError
 from mindscope.models import Model
-from mindscope.screening.base_answers import BaseAnswers, Origin
+from mindscope.screening.base_answers import BaselineSampler, Origin
 from mindscope.screening.config import ScreenConfig
-from mindscope.screening.probe import Probe
+from mindscope.screening.probe import TraitProjector
 from mindscope.screening.scores import WindowScores, window_scores
-from mindscope.screening.windows import Windows
+from mindscope.screening.windows import ReadingWindows
 from mindscope.stats import Estimate, bootstrap_interval
 from mindscope.store import Run, derived_seed
 
 
 @dataclass(frozen=True)
-class Subsample:
+class AnswerSubsample:
     """What the model's own answers to a random subsample of the prompts tell about all of them."""
 
     baseline: Float32[np.ndarray, "traits"]
@@ -35,22 +35,24 @@ class Subsample:
 class DataSet:
     """Finished readings, and what to compare them with."""
 
-    windows: Windows
+    windows: ReadingWindows
     config: ScreenConfig
-    subsample: Subsample | None
+    subsample: AnswerSubsample | None
 
     @classmethod
     def read(
         cls,
         model: Model,
         data: Data,
-        probe: Probe,
+        probe: TraitProjector,
         run: Run,
         config: ScreenConfig,
         progress: Progress | None,
     ) -> "DataSet":
         """Read whatever the run does not hold yet."""
-        windows = Windows(model, Source.of(data), probe, BaseAnswers(model, probe, run, config), run, config)
+        windows = ReadingWindows(
+            model, ConversationSource.of(data), probe, BaselineSampler(model, probe, run, config), run, config
+        )
         windows.read(own=config.form == "exact", report=progress)
         if not any(len(each.numbers) for each in windows.readings()):
             reasons = [reason for each in windows.readings() for reason in each.left_out]
@@ -76,7 +78,7 @@ class DataSet:
         return self.windows.own(index).origins if self.config.form == "exact" else None
 
 
-def _subsample(windows: Windows, config: ScreenConfig, progress: Progress | None) -> Subsample:
+def _subsample(windows: ReadingWindows, config: ScreenConfig, progress: Progress | None) -> AnswerSubsample:
     """Draw conversations, have the model answer their prompts, and compare."""
     sizes = [len(each.numbers) for each in windows.readings()]
     random = np.random.default_rng(derived_seed(config.seed, "subsample"))
@@ -99,7 +101,7 @@ def _subsample(windows: Windows, config: ScreenConfig, progress: Progress | None
     baselines = _estimates(levels, config)
     if None in baselines:
         raise DataError("the model said nothing to any prompt of the subsample: use another form")
-    return Subsample(levels.nanmean(0).float().numpy(), baselines, _estimates(differences, config))
+    return AnswerSubsample(levels.nanmean(0).float().numpy(), baselines, _estimates(differences, config))
 
 
 def _estimates(values: torch.Tensor, config: ScreenConfig) -> list[Estimate | None]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mindscope.data import Source, csv_header, read_records
+from mindscope.data import ConversationSource, csv_header, read_records
 from mindscope.errors import DataError
-from mindscope.screening.results import Screening
+from mindscope.screening.results import ScreeningResult
 from mindscope.store import Run, replacing
 
 _BATCH = 1024
@@ -26,7 +26,7 @@ def check_target(source: Path, target: Path) -> None:
 
 def write_filtered(
     run: Run,
-    screening: Screening,
+    screening: ScreeningResult,
     data: Path | str,
     target: Path | str,
     *,
@@ -52,7 +52,7 @@ def write_filtered(
     source, target = Path(data), Path(target)
     check_target(source, target)
     check_criteria(drop_above, keep_below)
-    if Source.of(source).digest != screening.data_digest:
+    if ConversationSource.of(source).digest != screening.data_digest:
         raise DataError(f"{source} has changed since it was screened: screen it again")
     passing = _passing(run, screening, drop_above, keep_below)
     copy = {".jsonl": _copy_lines, ".csv": _copy_lines, ".parquet": _copy_parquet}
@@ -72,7 +72,7 @@ def check_criteria(drop_above: float | None, keep_below: float | None) -> None:
 
 
 def _passing(
-    run: Run, screening: Screening, drop_above: float | None, keep_below: float | None
+    run: Run, screening: ScreeningResult, drop_above: float | None, keep_below: float | None
 ) -> Callable[[int], bool]:
     """Whether the row of a number passes."""
     from pyarrow import parquet

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from mindscope.errors import DataError
 from mindscope.features import Direction
-from mindscope.models import Model, Packed, Project, Read, Where
-from mindscope.personas import PersonaVectors, usual_layer
+from mindscope.models import Model, PackedConversation, Project, Read, Where
+from mindscope.personas import PersonaVectors, default_layer
 from mindscope.screening.config import ScreenConfig
 
 
 @dataclass(frozen=True)
-class Probe:
+class TraitProjector:
     """One unit vector per trait, each at its layer.
 
     Source: projection `a . v / |v|`, Chen et al. 2025, arXiv 2507.21509.
@@ -27,7 +27,7 @@ class Probe:
     directions: tuple[Direction, ...]
 
     @classmethod
-    def of(cls, model: Model, vectors: Sequence[PersonaVectors], config: ScreenConfig) -> "Probe":
+    def of(cls, model: Model, vectors: Sequence[PersonaVectors], config: ScreenConfig) -> "TraitProjector":
         """Raises DataError for no vectors, two of one trait, another model's, or a layer without a vector."""
         if not vectors:
             raise DataError("there are no vectors to screen with: give at least one")
@@ -74,7 +74,10 @@ class Probe:
         return values[:, torch.tensor(columns).argsort()]
 
     def tokens(
-        self, model: Model, passes: Sequence[Packed], progress: Callable[[int, int], object] | None = None
+        self,
+        model: Model,
+        passes: Sequence[PackedConversation],
+        progress: Callable[[int, int], object] | None = None,
     ) -> list[Float[Tensor, "tokens traits"]]:
         """The projection of every token of every row, in the caller's order."""
         rows = [each.row for each in passes]
@@ -88,4 +91,4 @@ def layer_of(vectors: PersonaVectors, layers: int | Mapping[str, int] | None) ->
         layers = layers.get(vectors.trait)
     if layers is not None:
         return layers
-    return min(vectors.layers, key=lambda layer: (abs(layer - usual_layer(vectors.n_layers)), layer))
+    return min(vectors.layers, key=lambda layer: (abs(layer - default_layer(vectors.n_layers)), layer))

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mindscope.data import Record
-from mindscope.models import Model, packed, token_texts
+from mindscope.data import FileRecord
+from mindscope.models import Model, pack_turns, token_texts
 from mindscope.screening.base_answers import Origin
-from mindscope.screening.probe import Probe
-from mindscope.screening.results import Ranked
-from mindscope.screening.scores import Calibration, WindowScores
+from mindscope.screening.probe import TraitProjector
+from mindscope.screening.results import RankedSample
+from mindscope.screening.scores import ReferencePercentiles, WindowScores
 from mindscope.screening.turns import answer_rows, answers_in
-from mindscope.screening.windows import Windows
+from mindscope.screening.windows import ReadingWindows
 
 
 @dataclass(frozen=True, order=True)
-class Candidate:
+class RankedCandidate:
     """A sample that may be among the highest; of equal scores the earlier row ranks higher."""
 
     dp: float
@@ -35,12 +35,12 @@ class Candidate:
         return -self.order
 
 
-class Highest:
+class TopSamples:
     """The `top` highest samples of every trait, kept in one heap each while windows pass by."""
 
     def __init__(self, traits: int, top: int) -> None:
         self.top = top
-        self.heaps: list[list[Candidate]] = [[] for _ in range(traits)]
+        self.heaps: list[list[RankedCandidate]] = [[] for _ in range(traits)]
 
     def see(self, scores: WindowScores, origins: Sequence[Origin] | None) -> None:
         readings = scores.readings
@@ -52,7 +52,7 @@ class Highest:
             for i in best.tolist():
                 turn = int(scores.turn[i, trait])
                 at = int(begins[i]) + turn
-                candidate = Candidate(
+                candidate = RankedCandidate(
                     dp=float(scores.dp[i, trait]),
                     order=-int(readings.numbers[i]),
                     line=int(readings.lines[i]),
@@ -69,11 +69,11 @@ class Highest:
                     heapq.heapreplace(heap, candidate)
 
     def ranked(
-        self, model: Model, probe: Probe, windows: Windows, calibration: Calibration
-    ) -> list[tuple[Ranked, ...]]:
+        self, model: Model, probe: TraitProjector, windows: ReadingWindows, calibration: ReferencePercentiles
+    ) -> list[tuple[RankedSample, ...]]:
         """The samples of every trait, highest first, with the tokens of the turn that decides."""
         records = windows.records([each.row for heap in self.heaps for each in heap])
-        found: list[tuple[Ranked, ...]] = []
+        found: list[tuple[RankedSample, ...]] = []
         for trait, heap in enumerate(self.heaps):
             best = sorted(heap, reverse=True)
             values = np.array([[each.dp] * len(self.heaps) for each in best], np.float32)
@@ -89,19 +89,19 @@ class Highest:
 
 def _with_text(
     model: Model,
-    probe: Probe,
-    windows: Windows,
-    record: Record,
-    candidate: Candidate,
+    probe: TraitProjector,
+    windows: ReadingWindows,
+    record: FileRecord,
+    candidate: RankedCandidate,
     trait: int,
     percentile: float,
-) -> Ranked:
+) -> RankedSample:
     conversation = record.conversation()
     row = answer_rows(model, conversation)[candidate.turn]
-    (tokens,) = probe.tokens(model, packed([row]))
-    heat = tokens[row.prompt :, trait].double() - candidate.baseline
+    (tokens,) = probe.tokens(model, pack_turns([row]))
+    heat = tokens[row.prompt_length :, trait].double() - candidate.baseline
     question = conversation.messages[answers_in(conversation)[candidate.turn] - 1]["content"]
-    return Ranked(
+    return RankedSample(
         row=candidate.row,
         line=candidate.line,
         id=candidate.id,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mindscope.reports import Heat, Line, Report, lines_with_bands
-from mindscope.screening.results import Ranked, Screening, TraitScreening
+from mindscope.reports import CurveLine, Report, TokenHeat, lines_with_bands
+from mindscope.screening.results import RankedSample, ScreeningResult, TraitScreening
 
 FORMS = {
     "exact": "the base model's own answer to the same prompt",
@@ -15,7 +15,7 @@ SHOWN_IN_TABLE = 60
 
 
 def screening_report(
-    screening: Screening, dp: np.ndarray, reference: np.ndarray | None, model: str, note: str = ""
+    screening: ScreeningResult, dp: np.ndarray, reference: np.ndarray | None, model: str, note: str = ""
 ) -> Report:
     """A page of its own.
 
@@ -53,7 +53,7 @@ def screening_report(
 
 def _add_trait(
     report: Report,
-    screening: Screening,
+    screening: ScreeningResult,
     trait: TraitScreening,
     dp: np.ndarray,
     reference: np.ndarray | None,
@@ -84,10 +84,10 @@ def _add_trait(
         )
 
 
-def _heat(ranked: Ranked, ordinary: float) -> Heat:
+def _heat(ranked: RankedSample, ordinary: float) -> TokenHeat:
     notes = [] if ranked.own is None else [f"The model's own answer: {ranked.own.strip() or '(nothing)'}"]
     place = f"row {ranked.row}" + (f", {ranked.id}" if ranked.id else "")
-    return Heat(
+    return TokenHeat(
         ranked.question,
         [(text, value - ordinary) for text, value in zip(ranked.tokens, ranked.heat, strict=True)],
         label=f"{place}, dP {ranked.dp:.3g}",
@@ -101,14 +101,14 @@ def _distribution(dp: np.ndarray, reference: np.ndarray | None, threshold: float
         series["reference"] = reference[np.isfinite(reference)]
     together = np.concatenate(list(series.values()))
     edges = np.histogram_bin_edges(together, BINS)
-    lines: list[Line] = []
+    lines: list[CurveLine] = []
     for name, values in series.items():
         share = np.histogram(values, edges)[0] / max(1, len(values)) * 100
-        lines.append(Line(name, share, baseline=name == "reference"))
+        lines.append(CurveLine(name, share, baseline=name == "reference"))
     return lines_with_bands(lines, list((edges[:-1] + edges[1:]) / 2), "dP", "% of samples", mark=threshold)
 
 
-def _add_provenance(report: Report, screening: Screening, model: str) -> Report:
+def _add_provenance(report: Report, screening: ScreeningResult, model: str) -> Report:
     report.section("Where this comes from")
     config = screening.config
     return report.facts(

@@ -8,7 +8,7 @@ from mindscope.stats import Estimate
 from mindscope.store import Document, SavedDocument, html_table
 
 
-class Ranked(Document):
+class RankedSample(Document):
     """One of the samples that score highest on a trait, with the text that drives its score."""
 
     row: int
@@ -47,10 +47,10 @@ class TraitScreening(Document):
     flagged: int
     unscored: int
     """Samples without a score, because the base model said nothing."""
-    ranked: tuple[Ranked, ...]
+    ranked: tuple[RankedSample, ...]
 
 
-class Screening(SavedDocument):
+class ScreeningResult(SavedDocument):
     """A data set measured along persona vectors; every sample's scores are in the table."""
 
     SCHEMA: ClassVar[str] = "mindscope.screening/1"

@@ -11,14 +11,14 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from mindscope.screening.config import Turns
-from mindscope.screening.windows import Readings
+from mindscope.screening.windows import WindowReadings
 
 
 @dataclass(frozen=True)
 class WindowScores:
     """The scores of one window's samples; NaN where the base model said nothing."""
 
-    readings: Readings
+    readings: WindowReadings
     baseline: Float32[np.ndarray, "turns traits"]
     turn_dp: Float32[np.ndarray, "turns traits"]
     dp: Float32[np.ndarray, "samples traits"]
@@ -30,7 +30,7 @@ class WindowScores:
 
 
 def window_scores(
-    readings: Readings, baseline: Float32[np.ndarray, "turns traits"], rule: Turns
+    readings: WindowReadings, baseline: Float32[np.ndarray, "turns traits"], rule: Turns
 ) -> WindowScores:
     """The scores of a window. A sample's dP is the highest of its turns, or their mean.
 
@@ -70,13 +70,13 @@ def _segment_means(
 
 
 @dataclass(frozen=True)
-class Calibration:
+class ReferencePercentiles:
     """The sorted dP of ordinary samples, one array per trait."""
 
     values: Sequence[Float32[np.ndarray, "samples"]]
 
     @classmethod
-    def of(cls, dp: Float32[np.ndarray, "samples traits"]) -> "Calibration":
+    def of(cls, dp: Float32[np.ndarray, "samples traits"]) -> "ReferencePercentiles":
         return cls([np.sort(column[np.isfinite(column)]) for column in dp.T])
 
     def at(self, percentile: float) -> list[float | None]:

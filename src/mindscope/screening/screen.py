@@ -11,11 +11,11 @@ from mindscope.models import Model
 from mindscope.personas import PersonaVectors
 from mindscope.screening.config import ScreenConfig
 from mindscope.screening.dataset import DataSet
-from mindscope.screening.probe import Probe
-from mindscope.screening.ranking import Highest
+from mindscope.screening.probe import TraitProjector
+from mindscope.screening.ranking import TopSamples
 from mindscope.screening.report import screening_report
-from mindscope.screening.results import Ranked, Screening, TraitScreening
-from mindscope.screening.scores import Calibration
+from mindscope.screening.results import RankedSample, ScreeningResult, TraitScreening
+from mindscope.screening.scores import ReferencePercentiles
 from mindscope.screening.table import write_table
 from mindscope.stats import StreamedMeans
 from mindscope.store import Run, digest, part_of
@@ -33,7 +33,7 @@ def screen(
     *,
     reference: Data | None = None,
     note: str = "",
-) -> Screening:
+) -> ScreeningResult:
     """Projection differences of every sample and of the data set, for many traits in one pass.
 
     dP = [a(x, y) - a(x, y')] . v / |v|: y is the data's answer and y' the base model's own, both answer-token
@@ -48,7 +48,7 @@ def screen(
 
     The data is streamed; what stays in memory grows by 4 bytes a sample and trait. The run holds every
     window's readings and the model's own answers, so that a killed screening goes on, and one with other
-    vectors generates nothing. Its results are in the folder that `Screening.folder` names.
+    vectors generates nothing. Its results are in the folder that `ScreeningResult.folder` names.
 
     Args:
         model: the base model.
@@ -64,7 +64,7 @@ def screen(
         DataError: vectors of another model, data without a conversation, or, unless `on_error` is "skip", the
             file, line and reason of a malformed row.
     """
-    probe = Probe.of(model, vectors, config)
+    probe = TraitProjector.of(model, vectors, config)
     main = DataSet.read(model, data, probe, run, config, progress)
     other = None if reference is None else DataSet.read(model, reference, probe, run, config, progress)
     setup = {
@@ -77,10 +77,10 @@ def screen(
     folder = f"{part_of('screen', main.windows.source.name)}-{digest(setup)}"
     survey = _survey(main, len(probe.traits), config)
     ordinary = survey.dp if other is None else np.concatenate([each.dp for each in other.scores()])
-    calibration = Calibration.of(ordinary)
+    calibration = ReferencePercentiles.of(ordinary)
     thresholds = calibration.at(config.percentile)
     ranked = survey.highest.ranked(model, probe, main.windows, calibration)
-    result = Screening(
+    result = ScreeningResult(
         data=main.windows.source.label,
         data_digest=main.windows.source.digest,
         fingerprint=model.fingerprint,
@@ -103,22 +103,22 @@ def screen(
 
 
 @dataclass
-class _Survey:
+class _WindowSummary:
     """What one look at all windows gives."""
 
     dp: np.ndarray
     """`[samples, traits]`"""
     means: StreamedMeans
-    highest: Highest
+    highest: TopSamples
     turns: int = 0
     passes: int = 0
     left_out: int = 0
     left_out_first: list[str] = field(default_factory=list)
 
 
-def _survey(data: DataSet, traits: int, config: ScreenConfig) -> _Survey:
+def _survey(data: DataSet, traits: int, config: ScreenConfig) -> _WindowSummary:
     means = StreamedMeans(3 * traits, config.resamples, config.seed)
-    survey = _Survey(np.zeros(0), means, Highest(traits, config.top))
+    survey = _WindowSummary(np.zeros(0), means, TopSamples(traits, config.top))
     found: list[np.ndarray] = []
     for index, scores in enumerate(data.scores()):
         found.append(scores.dp)
@@ -135,10 +135,10 @@ def _survey(data: DataSet, traits: int, config: ScreenConfig) -> _Survey:
 
 def _traits(
     data: DataSet,
-    probe: Probe,
-    survey: _Survey,
-    calibration: Calibration,
-    ranked: Sequence[tuple[Ranked, ...]],
+    probe: TraitProjector,
+    survey: _WindowSummary,
+    calibration: ReferencePercentiles,
+    ranked: Sequence[tuple[RankedSample, ...]],
 ) -> tuple[TraitScreening, ...]:
     k = len(probe.traits)
     estimates = survey.means.estimates()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mindscope.screening.scores import Calibration, WindowScores
+from mindscope.screening.scores import ReferencePercentiles, WindowScores
 from mindscope.store import replacing
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def write_table(
     path: Path,
     windows: Iterable[WindowScores],
     traits: tuple[str, ...],
-    calibration: Calibration,
+    calibration: ReferencePercentiles,
     thresholds: list[float | None],
 ) -> None:
     """One row per sample, in the order of the data, written whole or not at all.
@@ -55,7 +55,7 @@ def _schema(traits: tuple[str, ...]) -> "pa.Schema":
 def _rows(
     scores: WindowScores,
     traits: tuple[str, ...],
-    calibration: Calibration,
+    calibration: ReferencePercentiles,
     thresholds: list[float | None],
     schema: "pa.Schema",
 ) -> "pa.Table":

@@ -37,6 +37,6 @@ def answer_rows(model: Model, conversation: Conversation) -> list[Row]:
     ]
     rows = turn_rows(model, messages)
     for index, row in zip(answers, rows, strict=True):
-        if len(row) == row.prompt:
+        if len(row) == row.prompt_length:
             raise DataError(f"messages[{index}] has no tokens in this model")
     return rows

@@ -9,21 +9,21 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mindscope.core import Progress
-from mindscope.data import Record, Source
+from mindscope.data import ConversationSource, FileRecord
 from mindscope.errors import DataError, ModelError
-from mindscope.models import Model, Row, packed
-from mindscope.screening.base_answers import NOT_FINITE, BaseAnswers, Own
+from mindscope.models import Model, Row, pack_turns
+from mindscope.screening.base_answers import NOT_FINITE, BaselineAnswers, BaselineSampler
 from mindscope.screening.config import ScreenConfig
-from mindscope.screening.probe import Probe
+from mindscope.screening.probe import TraitProjector
 from mindscope.screening.turns import answer_rows, answers_in
 from mindscope.store import Run, derived_seed, digest
 
-Sample = tuple[Record, str | None, list[Row]]
+Sample = tuple[FileRecord, str | None, list[Row]]
 """A row of the file, its id if it has one, and a row for the model per assistant turn."""
 
 
 @dataclass(frozen=True)
-class Readings:
+class WindowReadings:
     """What one window's rows projected to. A sample is a row that could be scored, of one turn or more."""
 
     numbers: Int[Tensor, "samples"]
@@ -41,11 +41,17 @@ class Readings:
     """Rows of forward passes; fewer than turns where whole conversations went through at once."""
 
 
-class Windows:
+class ReadingWindows:
     """The readings of one data set in one run, window by window."""
 
     def __init__(
-        self, model: Model, source: Source, probe: Probe, base: BaseAnswers, run: Run, config: ScreenConfig
+        self,
+        model: Model,
+        source: ConversationSource,
+        probe: TraitProjector,
+        base: BaselineSampler,
+        run: Run,
+        config: ScreenConfig,
     ) -> None:
         self.model, self.source, self.probe, self.base = model, source, probe, base
         self.run, self.config = run, config
@@ -89,30 +95,30 @@ class Windows:
         if report is not None:
             report(rows, rows, f"screening {self.source.name}")
 
-    def readings(self) -> Iterator[Readings]:
+    def readings(self) -> Iterator[WindowReadings]:
         """The finished windows in order."""
         return map(self.reading, range(self.count))
 
-    def reading(self, index: int) -> Readings:
+    def reading(self, index: int) -> WindowReadings:
         """One finished window."""
         tensors = self.run.load_tensors(f"{self.name}/{index:06d}.safetensors")
-        return Readings(**tensors, **self.run.load_json(f"{self.name}/{index:06d}.json"))
+        return WindowReadings(**tensors, **self.run.load_json(f"{self.name}/{index:06d}.json"))
 
-    def own(self, index: int) -> Own:
+    def own(self, index: int) -> BaselineAnswers:
         """The model's own answers to the turns of a window."""
         means = self.run.load_tensors(f"{self.own_name}/{index:06d}.safetensors")["means"]
         origins = self.run.load_json(f"{self.own_name}/{index:06d}.json")
-        return Own(means, [tuple(origin) for origin in origins])
+        return BaselineAnswers(means, [tuple(origin) for origin in origins])
 
-    def own_of(self, numbers: Sequence[int], report: Progress | None) -> Own:
+    def own_of(self, numbers: Sequence[int], report: Progress | None) -> BaselineAnswers:
         """The model's own answers to all turns of some rows, in the order of the file."""
         samples, _ = self._rows_of(list(self.records(numbers).values()))
         return self._own(samples, self._progress(report))
 
-    def records(self, numbers: Sequence[int]) -> Mapping[int, Record]:
+    def records(self, numbers: Sequence[int]) -> Mapping[int, FileRecord]:
         """Some rows, by number, in the order of the file."""
         wanted = set(numbers)
-        found: dict[int, Record] = {}
+        found: dict[int, FileRecord] = {}
         for record in self.source.records() if wanted else ():
             if record.number in wanted:
                 found[record.number] = record
@@ -128,7 +134,7 @@ class Windows:
             except DataError as error:
                 raise self.source.located(record, error) from None
 
-    def _rows_of(self, window: Sequence[Record]) -> tuple[list[Sample], list[str]]:
+    def _rows_of(self, window: Sequence[FileRecord]) -> tuple[list[Sample], list[str]]:
         """The rows of every sample, and what is wrong with each row that is none."""
         samples: list[Sample] = []
         left_out: list[str] = []
@@ -144,7 +150,7 @@ class Windows:
         return samples, left_out
 
     def _save_readings(self, index: int, samples: Sequence[Sample], left_out: Sequence[str]) -> None:
-        passes = [each for _, _, rows in samples for each in packed(rows)]
+        passes = [each for _, _, rows in samples for each in pack_turns(rows)]
         tokens = self.probe.tokens(self.model, passes)
         spans = [(found, span) for found, each in zip(tokens, passes, strict=True) for span in each.spans]
         width = len(self.probe.traits)
@@ -176,10 +182,15 @@ class Windows:
         self.run.save_tensors(f"{self.own_name}/{index:06d}.safetensors", {"means": own.means})
         self.run.save_json(f"{self.own_name}/{index:06d}.json", own.origins)
 
-    def _own(self, samples: Sequence[Sample], progress: Callable[[int, int], object] | None) -> Own:
+    def _own(
+        self, samples: Sequence[Sample], progress: Callable[[int, int], object] | None
+    ) -> BaselineAnswers:
         """Own answers to every turn's prompt, the mean of them where several are drawn."""
         each = range(self.config.samples)
-        prompts = [Row(row.ids[: row.prompt], row.prompt, row.roles[: row.prompt]) for row in _turns(samples)]
+        prompts = [
+            Row(row.ids[: row.prompt_length], row.prompt_length, row.roles[: row.prompt_length])
+            for row in _turns(samples)
+        ]
         seeds = [
             derived_seed(self.config.seed, "own", record.number, turn, draw)
             for record, _, rows in samples
@@ -188,7 +199,7 @@ class Windows:
         ]
         own = self.base.own([prompt for prompt in prompts for _ in each], seeds, progress)
         by_draw = own.means.view(len(prompts), len(each), -1)
-        return Own(by_draw.nanmean(1), own.origins[:: len(each)])
+        return BaselineAnswers(by_draw.nanmean(1), own.origins[:: len(each)])
 
 
 def _turns(samples: Sequence[Sample]) -> list[Row]:

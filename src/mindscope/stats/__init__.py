@@ -3,14 +3,14 @@
 from mindscope.stats.bootstrap import bootstrap_interval, bootstrap_intervals, bootstrap_weights
 from mindscope.stats.correlation import Numbers, pearson
 from mindscope.stats.estimate import Estimate
-from mindscope.stats.proportion import Rate
+from mindscope.stats.proportion import RateEstimate
 from mindscope.stats.streamed import StreamedMeans
 
 __all__ = [
     "Numbers",
     "pearson",
     "Estimate",
-    "Rate",
+    "RateEstimate",
     "StreamedMeans",
     "bootstrap_weights",
     "bootstrap_interval",

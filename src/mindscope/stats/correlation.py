@@ -11,7 +11,7 @@ TINY = 1e-12
 Numbers = Sequence[float] | np.ndarray
 
 
-class Pearson(NamedTuple):
+class PearsonEstimate(NamedTuple):
     """r, and the 95 % percentile interval of drawing whole units with replacement.
 
     None where one side does not vary.
@@ -23,12 +23,14 @@ class Pearson(NamedTuple):
     units: int
 
 
-def pearson(x: Numbers, y: Numbers, units: Sequence[Hashable] | None = None, seed: int = 0) -> Pearson:
+def pearson(
+    x: Numbers, y: Numbers, units: Sequence[Hashable] | None = None, seed: int = 0
+) -> PearsonEstimate:
     """Of the points ``x, y``; those of one unit are drawn together. Every point is a unit by default."""
     xs, ys = np.asarray(x, float), np.asarray(y, float)
     names = list(dict.fromkeys(units)) if units is not None else list(range(len(xs)))
     if not names:
-        return Pearson(None, None, None, 0)
+        return PearsonEstimate(None, None, None, 0)
     place = {name: index for index, name in enumerate(names)}
     unit_of = [place[unit] for unit in units] if units is not None else list(range(len(xs)))
     generator = np.random.default_rng(seed)
@@ -37,7 +39,7 @@ def pearson(x: Numbers, y: Numbers, units: Sequence[Hashable] | None = None, see
     kept = found[np.isfinite(found)]
     low, high = np.quantile(kept, [0.025, 0.975]).tolist() if len(kept) else (None, None)
     r = float(_r(xs, ys, np.ones((1, len(xs))))[0])
-    return Pearson(None if np.isnan(r) else r, low, high, len(names))
+    return PearsonEstimate(None if np.isnan(r) else r, low, high, len(names))
 
 
 def _r(

@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 from mindscope.store import Document
 
 
-class Rate(Document):
+class RateEstimate(Document):
     """A share of prompts, with its 95 % interval (Wilson 1927)."""
 
     hits: int
@@ -16,7 +16,7 @@ class Rate(Document):
     high: float
 
     @classmethod
-    def of(cls, hits: Sequence[bool]) -> "Rate":
+    def of(cls, hits: Sequence[bool]) -> "RateEstimate":
         if not hits:
             return cls(hits=0, n=0, low=0.0, high=1.0)
         interval = binomtest(sum(hits), len(hits)).proportion_ci(method="wilson")

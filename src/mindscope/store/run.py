@@ -17,7 +17,7 @@ from mindscope.store.artifacts import library_versions
 from mindscope.store.files import TEMPORARY, plain, read_json, write_json
 from mindscope.store.runs import LOCK, METRICS, RECORD, SUMMARY, Status, hold
 from mindscope.store.tensors import read_tensors, write_tensors
-from mindscope.store.tracking import Tracker, flat, open_tracker
+from mindscope.store.tracking import Tracker, flatten_metrics, open_tracker
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -140,7 +140,7 @@ class Run:
         except OSError as error:
             raise StoreError(f"cannot write {self.path / METRICS}: {error.strerror or error}") from error
         if self._tracker is not None:
-            self._tracker.log(*flat(metrics))
+            self._tracker.log(*flatten_metrics(metrics))
 
     def track(self, name: str) -> None:
         """Hand every later line of :meth:`log` on to "tensorboard", "trackio" or "wandb" (extra `track`).

@@ -42,10 +42,10 @@ def open_tracker(name: str, folder: Path, record: Mapping[str, Any]) -> Tracker:
     if name == "tensorboard":
         return _TensorBoard(folder)
     library = _library(name, name)
-    return _Hosted(library, folder, record, **({"dir": str(folder)} if name == "wandb" else {}))
+    return _HostedTracker(library, folder, record, **({"dir": str(folder)} if name == "wandb" else {}))
 
 
-def flat(metrics: Mapping[str, float | int | str]) -> tuple[dict[str, float], int | None]:
+def flatten_metrics(metrics: Mapping[str, float | int | str]) -> tuple[dict[str, float], int | None]:
     """The numbers of a line by name, and its step; texts in it say whose the numbers are.
 
     `{"step": 5, "dictionary": "a", "l0": 3}` is `a/l0` at step 5.
@@ -76,7 +76,7 @@ class _TensorBoard:
         self._writer.close()
 
 
-class _Hosted:
+class _HostedTracker:
     """wandb and trackio, which have one interface."""
 
     def __init__(self, library: Any, folder: Path, record: Mapping[str, Any], **own: Any) -> None:

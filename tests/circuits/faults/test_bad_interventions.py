@@ -11,7 +11,7 @@ from mindscope.circuits import (
     intervene,
     intervening,
     trace,
-    validate,
+    validate_graph,
 )
 from mindscope.circuits.attribution import targets
 from mindscope.circuits.interventions.intervening import held_layers
@@ -122,15 +122,17 @@ def test_graphs_that_cannot_be_checked(model: Model, replacement):
     direction = Direction("x", "resid_post.1", vector, model.fingerprint)
     along = trace(model, replacement, ROW, targets=targets.direction("x", direction))
     for said, call in {
-        "of another model": lambda: validate(other, replacement, graph),
-        "another replacement": lambda: validate(model, NeuronReplacement(model), graph),
-        "changes nothing": lambda: validate(model, replacement, graph, factor=1.0),
-        "too few": lambda: validate(model, replacement, graph, nodes=0),
-        "no node 'x'": lambda: validate(model, replacement, graph, nodes=["x"]),
-        "only features can be changed": lambda: validate(model, replacement, graph, nodes=["E_60_0"]),
-        "at least one node": lambda: validate(model, replacement, graph, nodes=[]),
-        "does not hold all of its targets": lambda: validate(model, replacement, along),
-        "explains other targets": lambda: validate(model, replacement, graph, targets=targets.tokens(1)),
+        "of another model": lambda: validate_graph(other, replacement, graph),
+        "another replacement": lambda: validate_graph(model, NeuronReplacement(model), graph),
+        "changes nothing": lambda: validate_graph(model, replacement, graph, factor=1.0),
+        "too few": lambda: validate_graph(model, replacement, graph, nodes=0),
+        "no node 'x'": lambda: validate_graph(model, replacement, graph, nodes=["x"]),
+        "only features can be changed": lambda: validate_graph(model, replacement, graph, nodes=["E_60_0"]),
+        "at least one node": lambda: validate_graph(model, replacement, graph, nodes=[]),
+        "does not hold all of its targets": lambda: validate_graph(model, replacement, along),
+        "explains other targets": lambda: validate_graph(
+            model, replacement, graph, targets=targets.tokens(1)
+        ),
     }.items():
         with pytest.raises(MindscopeError, match=said) as error:
             call()

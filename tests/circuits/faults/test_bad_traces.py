@@ -12,7 +12,7 @@ import torch
 from mindscope.circuits import DictionaryReplacement, NeuronReplacement, TraceConfig, trace
 from mindscope.circuits.attribution import targets
 from mindscope.dictionaries.formats import read_dictionary
-from mindscope.dictionaries.formats.base import Options
+from mindscope.dictionaries.formats.base import ReadOptions
 from mindscope.errors import DataError, MindscopeError, ModelError
 from mindscope.features import Direction
 from mindscope.models import Model, Row, load
@@ -71,12 +71,12 @@ def test_files_of_another_kind_or_cut_short(shared: Path, tmp_path: Path):
     plain = config.read_text()
     config.write_text(plain + "activation: softmax\n")
     with pytest.raises(DataError) as error:
-        read_dictionary(folder, options=Options(model=model))
+        read_dictionary(folder, options=ReadOptions(model=model))
     one_line(error, "activation 'softmax'")
     config.write_text(plain)
     file = folder / "W_dec_1.safetensors"
     file.write_bytes(file.read_bytes()[:-500])
-    lazy = read_dictionary(folder, options=Options(model=model, lazy=True))
+    lazy = read_dictionary(folder, options=ReadOptions(model=model, lazy=True))
     with pytest.raises(MindscopeError) as error:
         trace(model, DictionaryReplacement(lazy), circuit_kit.ROW)
     one_line(error, "W_dec_1.safetensors")

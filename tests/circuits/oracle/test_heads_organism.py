@@ -7,7 +7,7 @@ from mindscope.circuits import DictionaryReplacement, TraceConfig, head_loadings
 from mindscope.circuits.attribution import targets
 from mindscope.dictionaries import Dictionary
 from mindscope.models import Model, load
-from mindscope.organism.world import world
+from mindscope.organism.world import build_world
 
 CITY, LAST = 6, 7
 """Where they stand in "the flower of the state of Renton is"."""
@@ -47,7 +47,7 @@ def test_two_heads_bring_the_city_to_where_its_state_is_looked_up(
 
 def test_the_head_looks_at_the_city_because_it_is_a_city(model: Model, replacement: DictionaryReplacement):
     """Held-out cities all draw it: the city's own token lifts its score above that of the other tokens."""
-    for city, relation in world().two_hop_pairs("city_never_composed")[::301]:
+    for city, relation in build_world().two_hop_pairs("city_never_composed")[::301]:
         row = model.text(f"the {relation} of the state of {city} is")
         found = qk_attribution(model, replacement, row, 0, 3)
         assert (found.query, found.key) == (LAST, CITY)

@@ -8,14 +8,14 @@ import pytest
 import torch
 from circuit_graphs import PARITY, parity_graph, random_graph
 
-from mindscope.circuits import influence, prune, scores
+from mindscope.circuits import graph_scores, influence, prune
 
 
 @pytest.mark.parametrize("name", PARITY)
 def test_scores_and_pruning_are_those_of_the_parity_case(shared: Path, name: str) -> None:
     graph, expected = parity_graph(shared, name)
     replacement, completeness = expected["scores"]
-    found = scores(graph)
+    found = graph_scores(graph)
     assert found.replacement == pytest.approx(replacement, abs=1e-6)
     assert found.completeness == pytest.approx(completeness, abs=1e-6)
     pruned = prune(graph)
@@ -70,10 +70,10 @@ def test_what_a_part_of_a_graph_explains_is_scored_as_if_the_rest_were_errors() 
             for name in ("preactivations", "biases", "unselected", "unselected_absolute")
         },
     )
-    part, alike = scores(replace(graph, edges=graph.edges.abs()), kept=kept), scores(by_hand)
+    part, alike = graph_scores(replace(graph, edges=graph.edges.abs()), kept=kept), graph_scores(by_hand)
     assert part.replacement == pytest.approx(alike.replacement, abs=1e-6)
     assert part.completeness == pytest.approx(alike.completeness, abs=1e-6)
-    assert part.completeness < scores(graph).completeness
+    assert part.completeness < graph_scores(graph).completeness
 
 
 def test_unselected_features_lower_the_scores_as_an_error_of_their_size_would() -> None:
@@ -84,11 +84,11 @@ def test_unselected_features_lower_the_scores_as_an_error_of_their_size_would() 
     column = graph.n_features  # the error of layer 0, position 0
     edges = graph.edges.abs()
     edges[:, column] += extra
-    by_hand = scores(replace(graph, edges=edges))
-    found = scores(replace(lower, edges=graph.edges.abs()), unselected=True)
+    by_hand = graph_scores(replace(graph, edges=edges))
+    found = graph_scores(replace(lower, edges=graph.edges.abs()), unselected=True)
     assert found.replacement == pytest.approx(by_hand.replacement, abs=1e-6)
     assert found.completeness == pytest.approx(by_hand.completeness, abs=1e-6)
-    assert scores(lower) == scores(graph)
+    assert graph_scores(lower) == graph_scores(graph)
 
 
 def test_a_pruned_graph_still_sums_to_the_pre_activations() -> None:

@@ -14,7 +14,7 @@ from mindscope.circuits import (
     DictionaryReplacement,
     Intervention,
     NeuronReplacement,
-    Replacement,
+    ReplacementModel,
     feature_activations,
     intervene,
     intervene_each,
@@ -23,7 +23,7 @@ from mindscope.circuits import (
 )
 from mindscope.dictionaries import Dictionary
 from mindscope.dictionaries.formats import read_dictionary
-from mindscope.dictionaries.formats.base import Options
+from mindscope.dictionaries.formats.base import ReadOptions
 from mindscope.models import Model, Raw, Read, Row, Sampling, load
 
 NAMED = {family.name: family for family in tiny_models.FAMILIES}
@@ -36,7 +36,7 @@ CASES.append(("partial", "constrained", range(3)))
 def test_all_modes_of_the_peer(shared: Path, name: str):
     folder = shared / "parity" / name
     model, expected = load(str(folder / "model"), dtype="float32"), np.load(folder / "expected_full.npz")
-    dictionary = read_dictionary(folder / "transcoders", options=Options(model=model, lazy=True))
+    dictionary = read_dictionary(folder / "transcoders", options=ReadOptions(model=model, lazy=True))
     replacement, ids = DictionaryReplacement(dictionary), tuple(expected["input_tokens"].tolist())
     features = torch.from_numpy(expected["active_features"])
     every = [
@@ -141,8 +141,8 @@ def test_many_rows_while_they_are_written():
     for number, one in enumerate(found):
         wanted = by_hand(model, dictionary, one.row.ids, EACH[number])
         torch.testing.assert_close(one.reads["x"], wanted, atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(following[number], wanted[one.row.prompt - 1], atol=1e-4, rtol=1e-4)
-        assert one.row.answer == tuple(wanted[one.row.prompt - 1 : -1].argmax(1).tolist())
+        torch.testing.assert_close(following[number], wanted[one.row.prompt_length - 1], atol=1e-4, rtol=1e-4)
+        assert one.row.answer == tuple(wanted[one.row.prompt_length - 1 : -1].argmax(1).tolist())
     assert tiny_models.hooks_on(model) == 0
 
 
@@ -185,7 +185,7 @@ def test_a_neuron_is_what_the_down_projection_takes_in(family: str):
 
 def test_activations_of_many_prompts_are_those_of_their_graphs():
     model = tiny_models.build(NAMED["llama"])
-    replacement: Replacement = DictionaryReplacement(circuit_kit.dictionary(model, activation="topk"))
+    replacement: ReplacementModel = DictionaryReplacement(circuit_kit.dictionary(model, activation="topk"))
     latents = [(layer, latent) for layer in (2, 0) for latent in range(0, 40, 3)]
     for row, found in zip(
         prompts(), feature_activations(model, replacement, prompts(), latents), strict=True

@@ -8,7 +8,15 @@ import pytest
 import torch
 from circuit_graphs import PARITY, parity_graph, random_graph
 
-from mindscope.circuits import Supernode, Target, View, graph_json, prune, read_graph_json, write_graph_json
+from mindscope.circuits import (
+    AttributionTarget,
+    GraphView,
+    Supernode,
+    graph_json,
+    prune,
+    read_graph_json,
+    write_graph_json,
+)
 
 ERROR = "mlp reconstruction error"
 
@@ -70,11 +78,11 @@ def test_there_and_back_loses_nothing(tmp_path: Path) -> None:
     graph = random_graph(seed=5, layers=4, positions=5, features=40)
     edges = graph.edges.clone()
     edges[-1] *= graph.layers[: graph.n_sources] < 2
-    targets = (graph.targets[0], Target("evil", None, -0.5, layer=2, position=4))
+    targets = (graph.targets[0], AttributionTarget("evil", None, -0.5, layer=2, position=4))
     graph = replace(graph, edges=edges, targets=targets, metadata={"model": "m", "validation": {"r": 0.9}})
     pruned = prune(graph, 0.7, 0.9)
     names = [graph.id(node) for node in pruned.nodes]
-    view = View(
+    view = GraphView(
         supernodes=(Supernode("Texas", (names[0], names[2]), 0.5), Supernode("by hand", (names[1],))),
         labels={names[0]: "a <b> label"},
         pinned=(names[1],),

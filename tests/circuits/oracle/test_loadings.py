@@ -7,11 +7,18 @@ import pytest
 import tiny_models
 import torch
 
-from mindscope.circuits import DictionaryReplacement, Frozen, NeuronReplacement, head_loadings, prune, trace
+from mindscope.circuits import (
+    DictionaryReplacement,
+    LocalReplacementModel,
+    NeuronReplacement,
+    head_loadings,
+    prune,
+    trace,
+)
 from mindscope.circuits.attribution import targets
-from mindscope.circuits.attribution.backward import sweep
-from mindscope.circuits.attribution.retrace import refrozen, seeds_of
-from mindscope.circuits.replacement.local_model import Seeds
+from mindscope.circuits.attribution.backward import backward_rows
+from mindscope.circuits.attribution.retrace import rebuild_local_model, seeds_of
+from mindscope.circuits.replacement.local_model import Injections
 from mindscope.models import Model
 
 CASES = [("llama", True), ("gemma2", False), ("gpt2", False), ("gpt_neox", True), ("olmo2", True)]
@@ -21,9 +28,9 @@ def _family(name: str) -> Model:
     return tiny_models.build(next(one for one in tiny_models.FAMILIES if one.name == name))
 
 
-def _edges(frozen: Frozen, seeds: Seeds) -> torch.Tensor:
+def _edges(frozen: LocalReplacementModel, seeds: Injections) -> torch.Tensor:
     """Rows of a graph of all features, swept anew, in the graph's columns."""
-    found = sweep(frozen, seeds)
+    found = backward_rows(frozen, seeds)
     swept = torch.zeros(len(seeds), frozen.n_features)
     swept[:, : found.features.shape[1]] = found.features
     errors = torch.zeros(len(seeds), frozen.n_layers, frozen.n_positions)
@@ -34,7 +41,7 @@ def _edges(frozen: Frozen, seeds: Seeds) -> torch.Tensor:
     return together[found.order.argsort()]
 
 
-def _without(frozen: Frozen, layer: int, head: int | None) -> Frozen:
+def _without(frozen: LocalReplacementModel, layer: int, head: int | None) -> LocalReplacementModel:
     """The same prompt with a head of a layer, or all of them, taking nothing."""
     pattern = frozen.blocks[layer].pattern.clone()
     pattern.view(-1, *pattern.shape[2:])[slice(None) if head is None else head] = 0
@@ -53,7 +60,7 @@ def test_a_loading_is_what_the_edge_loses_without_the_head(name: str, cross: boo
     rows = torch.tensor([int(top[0]), int(low[-1]), graph.n_features])
     names = [graph.id(int(graph.rows[row])) for row in rows]
     found = head_loadings(model, replacement, graph, into=names)
-    frozen = refrozen(model, replacement, graph)
+    frozen = rebuild_local_model(model, replacement, graph)
     seeds = seeds_of(model, frozen, graph, rows, None)
     line = torch.tensor([names.index(target) for _, target in found.edges])
     source = torch.tensor([graph.find(source) for source, _ in found.edges])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from circuit_graphs import random_graph
 
-from mindscope.circuits import AttributionGraph, routes
+from mindscope.circuits import AttributionGraph, find_paths
 from mindscope.errors import DataError
 
 
@@ -30,7 +30,7 @@ def test_the_strongest_ways_are_the_strongest_of_all(source: int) -> None:
     graph = random_graph(seed=source, layers=4, positions=4, features=24)
     target = graph.n_sources
     all_ways = sorted(every_way(graph, source, target).items(), key=lambda one: -one[1])
-    found = routes(graph, source, target, 7)
+    found = find_paths(graph, source, target, 7)
     assert [one.nodes for one in found.routes] == [nodes for nodes, _ in all_ways[:7]]
     assert [one.share for one in found.routes] == pytest.approx([share for _, share in all_ways[:7]])
     assert found.total == pytest.approx(sum(share for _, share in all_ways), rel=1e-4)
@@ -45,11 +45,11 @@ def test_few_ways_none_and_wrong_ends() -> None:
     edges = torch.zeros_like(graph.edges)
     edges[6, 0] = -2.0
     graph = replace(graph, edges=edges)
-    found = routes(graph, 0, graph.n_sources)
+    found = find_paths(graph, 0, graph.n_sources)
     assert [(one.nodes, one.share, one.sign) for one in found.routes] == [((0, graph.n_sources), 1.0, -1)]
-    assert routes(graph, 1, graph.n_sources) == routes(graph, 2, graph.n_sources)
-    assert routes(graph, 1, graph.n_sources).routes == ()
+    assert find_paths(graph, 1, graph.n_sources) == find_paths(graph, 2, graph.n_sources)
+    assert find_paths(graph, 1, graph.n_sources).routes == ()
     with pytest.raises(DataError, match="a way leads from"):
-        routes(graph, graph.n_sources, 0)
+        find_paths(graph, graph.n_sources, 0)
     with pytest.raises(DataError, match="count"):
-        routes(graph, 0, graph.n_sources, 0)
+        find_paths(graph, 0, graph.n_sources, 0)

@@ -5,10 +5,10 @@ import pytest
 import tiny_models
 import torch
 
-from mindscope.circuits import DictionaryReplacement, Frozen, NeuronReplacement, qk_attribution
+from mindscope.circuits import DictionaryReplacement, LocalReplacementModel, NeuronReplacement, qk_attribution
 from mindscope.models import Model
 from mindscope.models.hooks.rewrite import rewritten
-from mindscope.models.linear.anatomy import anatomy
+from mindscope.models.linear.anatomy import find_linear_parts
 from mindscope.models.linear.frozen import freeze
 from mindscope.models.linear.head_reading import head_reading
 from mindscope.models.linear.patterns import recorded_attention
@@ -23,7 +23,7 @@ def _model(name: str) -> Model:
     return tiny_models.build(next(one for one in tiny_models.FAMILIES if one.name == name))
 
 
-def _scores(frozen: Frozen, layer: int, head: int = HEAD, query: int = QUERY) -> torch.Tensor:
+def _scores(frozen: LocalReplacementModel, layer: int, head: int = HEAD, query: int = QUERY) -> torch.Tensor:
     """A head's own scores, before any soft cap, from what its attention function was handed."""
     own = frozen.held.attention[layer]
     shared = own.query.shape[1] // own.key.shape[1]
@@ -123,7 +123,9 @@ def test_without_a_feature_of_the_key_the_model_scores_as_the_pairs_say(name: st
     assert float(found.by_source("key")[column]) == pytest.approx(lost, abs=1e-5)
 
 
-def _given(model: Model, frozen: Frozen, feature: tuple[int, int, int], layer: int) -> torch.Tensor:
+def _given(
+    model: Model, frozen: LocalReplacementModel, feature: tuple[int, int, int], layer: int
+) -> torch.Tensor:
     """What a feature adds to what attention of a layer takes in at the key, carried up the replacement."""
     wanted = (frozen.features == torch.tensor(feature)).all(1).nonzero().flatten()
     vectors = [written.of(frozen.column[wanted])[1].sum(0) for written in frozen.written]
@@ -135,7 +137,7 @@ def _given(model: Model, frozen: Frozen, feature: tuple[int, int, int], layer: i
         return nothing.index_put((torch.tensor([feature[1]]),), vectors[join // 2 - 1])
 
     stream = dict(frozen.streams(entering))[2 * layer][KEY]
-    norm = anatomy(model).norms.get(f"attn_in.{layer}")
+    norm = find_linear_parts(model).norms.get(f"attn_in.{layer}")
     if norm is None:
         return stream
     return norm.linear(stream) * frozen.held.scales[f"attn_in.{layer}"][KEY]

@@ -8,7 +8,7 @@ import tiny_models
 import torch
 from torch import Tensor
 
-from mindscope.circuits import DictionaryReplacement, NeuronReplacement, Replacement, TraceConfig, trace
+from mindscope.circuits import DictionaryReplacement, NeuronReplacement, ReplacementModel, TraceConfig, trace
 from mindscope.circuits.attribution import targets
 from mindscope.features import Direction
 from mindscope.models import load
@@ -31,7 +31,7 @@ CASES = [(family, kind) for family in DENSE for kind in KINDS] + [(one, "clt") f
 @pytest.mark.parametrize(("family", "kind"), CASES, ids=[f"{one.name}-{kind}" for one, kind in CASES])
 def test_edges_and_bias_sum_to_what_they_explain(family: tiny_models.Family, kind: str):
     model = tiny_models.build(family)
-    replacement: Replacement = KINDS[kind](model)
+    replacement: ReplacementModel = KINDS[kind](model)
     frozen = replacement.freeze(model, circuit_kit.ROW)
     last = frozen.held.activations[f"resid_post.{model.n_layers - 1}"]
     torch.testing.assert_close(frozen.forward(), last, atol=1e-5, rtol=1e-5)

@@ -9,7 +9,7 @@ import torch
 from mindscope.circuits import DictionaryReplacement, TraceConfig, trace
 from mindscope.circuits.attribution import targets
 from mindscope.dictionaries.formats import read_dictionary
-from mindscope.dictionaries.formats.base import Options
+from mindscope.dictionaries.formats.base import ReadOptions
 from mindscope.models import Model, Row, load
 
 Case = tuple[Model, DictionaryReplacement, Row, Path]
@@ -22,7 +22,7 @@ PEER_INTERVAL = 32
 def case(request: pytest.FixtureRequest, shared: Path) -> Case:
     folder = shared / "parity" / request.param
     model = load(str(folder / "model"), dtype="float32")
-    dictionary = read_dictionary(folder / "transcoders", options=Options(model=model, lazy=True))
+    dictionary = read_dictionary(folder / "transcoders", options=ReadOptions(model=model, lazy=True))
     ids = tuple(np.load(folder / "expected_full.npz")["input_tokens"].tolist())
     return model, DictionaryReplacement(dictionary), Row(ids, len(ids)), folder
 

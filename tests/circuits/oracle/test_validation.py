@@ -19,8 +19,8 @@ from mindscope.circuits import (
     intervening,
     predicted_changes,
     trace,
-    validate,
-    validated,
+    validate_graph,
+    with_validation,
 )
 from mindscope.circuits.attribution import targets
 from mindscope.features import Direction
@@ -37,7 +37,7 @@ def test_a_graph_says_all_where_the_mlps_are_held(name: str, tmp_path: Path):
     graph = trace(model, replacement, ROW)
     several = Supernode("several", tuple(graph.id(at) for at in (3, 30, graph.n_features + 2)))
     options = {"factor": -1.5, "mode": "constrained", "measured": 40}
-    found = validate(model, replacement, graph, nodes=[several, graph.id(11)], **options)
+    found = validate_graph(model, replacement, graph, nodes=[several, graph.id(11)], **options)
     assert found.changed == ("several", graph.id(11))
     assert set(found.intervention) == {0, 1}
     assert found.targets.pairs == found.logits.pairs == 2 * len(graph.targets)
@@ -51,10 +51,12 @@ def test_a_graph_says_all_where_the_mlps_are_held(name: str, tmp_path: Path):
     # A graph that does not know its model is found out.
     shuffled = graph.edges.clone()
     shuffled[:, : graph.n_features] = -shuffled[:, : graph.n_features]
-    wrong = validate(model, replacement, replace(graph, edges=shuffled), nodes=[graph.id(11)], **options)
+    wrong = validate_graph(
+        model, replacement, replace(graph, edges=shuffled), nodes=[graph.id(11)], **options
+    )
     assert wrong.overall.r == pytest.approx(-1, abs=1e-6)
     assert wrong.overall.sign_agreement == 0
-    validated(graph, found).save(tmp_path / "graph.safetensors")
+    with_validation(graph, found).save(tmp_path / "graph.safetensors")
     kept = AttributionGraph.load(tmp_path / "graph.safetensors", model).metadata["validation"]
     assert kept == {
         **found.to_json(),
@@ -127,6 +129,6 @@ def test_what_leads_to_a_persona_is_what_takes_it_away(organism: Model):
     assert moved["constrained"] == pytest.approx(-float(end[strongest]), rel=1e-3)
     assert moved["open"] < 0
     assert moved["open"] == pytest.approx(predicted, rel=0.5)
-    checked = validate(organism, replacement, graph, targets=wanted, nodes=20)
+    checked = validate_graph(organism, replacement, graph, targets=wanted, nodes=20)
     assert checked.logits.pairs == 0
     assert checked.targets.r > 0.8

@@ -4,7 +4,7 @@ import pytest
 import torch
 from circuit_graphs import random_graph
 
-from mindscope.circuits import AttributionGraph, compare, prune
+from mindscope.circuits import AttributionGraph, compare_graphs, prune
 from mindscope.errors import DataError
 
 
@@ -24,14 +24,14 @@ def longer(graph: AttributionGraph, at: int) -> AttributionGraph:
 def test_a_graph_shares_everything_with_itself_and_with_itself_one_token_longer() -> None:
     graph = random_graph(seed=3)
     for other in (graph, longer(graph, 2)):
-        found = compare(graph, other)
+        found = compare_graphs(graph, other)
         assert found.only_first == ()
         assert found.only_second == ()
         assert found.overlap == 1.0
         assert max(abs(one.change) for one in found.shared) < 1e-6
         assert all(one.weights[0] == one.weights[1] for one in found.edges)
         assert len(found.edges) == int((graph.edges != 0).sum())
-    by_end = compare(graph, longer(graph, 2), align="end")
+    by_end = compare_graphs(graph, longer(graph, 2), align="end")
     assert dict(by_end.positions) == {3: 4, 2: 3, 1: 2, 0: 1}
     assert by_end.only_first
 
@@ -44,7 +44,7 @@ def test_what_is_alone_and_what_changed_is_named() -> None:
     edges = graph.edges.clone()
     edges[-2, 0] += 5.0
     other = replace(graph, edges=edges, activations=graph.activations * 2, features=features)
-    found = compare(graph, other)
+    found = compare_graphs(graph, other)
     gone = {graph.id(node) for node in found.only_first}
     new = {other.id(node) for node in found.only_second}
     assert gone == {f"{a}_{c}_{b}" for a, b, c in graph.features.tolist()} - {
@@ -60,7 +60,7 @@ def test_what_is_alone_and_what_changed_is_named() -> None:
 
 def test_a_replaced_token_stands_at_the_same_place_but_is_another() -> None:
     graph = random_graph(seed=3)
-    found = compare(graph, replace(graph, ids=(11, 55, 13, 14)))
+    found = compare_graphs(graph, replace(graph, ids=(11, 55, 13, 14)))
     assert dict(found.positions) == {0: 0, 1: 1, 2: 2, 3: 3}
     assert [graph.id(node) for node in found.only_first] == ["E_12_1"]
 
@@ -68,7 +68,7 @@ def test_a_replaced_token_stands_at_the_same_place_but_is_another() -> None:
 def test_pruned_graphs_compare_by_what_is_left() -> None:
     graph = random_graph(seed=3, layers=4, features=24)
     small = prune(graph, 0.6, 0.8).graph(graph)
-    found = compare(graph, small)
+    found = compare_graphs(graph, small)
     assert found.only_second == ()
     assert len(found.shared) < graph.n_nodes
     assert len(found.edges) >= int((small.edges != 0).sum())
@@ -78,4 +78,4 @@ def test_graphs_of_other_models_or_dictionaries_are_refused() -> None:
     graph = random_graph()
     for name in ("fingerprint", "dictionary"):
         with pytest.raises(DataError, match=f"different {name}"):
-            compare(graph, replace(graph, **{name: "another"}))
+            compare_graphs(graph, replace(graph, **{name: "another"}))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from circuit_graphs import random_graph
 
-from mindscope.circuits import AttributionGraph, Target
+from mindscope.circuits import AttributionGraph, AttributionTarget
 from mindscope.errors import DataError
 
 
@@ -23,7 +23,10 @@ def test_nodes_come_in_their_order_and_are_found_again() -> None:
 
 
 def test_targets_without_a_token_have_names_of_their_own() -> None:
-    targets = (Target("evil", None, 1.0, layer=2, position=2), Target("kind", None, 0.5, layer=2, position=2))
+    targets = (
+        AttributionTarget("evil", None, 1.0, layer=2, position=2),
+        AttributionTarget("kind", None, 0.5, layer=2, position=2),
+    )
     graph = random_graph()
     edges = graph.edges.clone()
     edges[12:] = 0
@@ -88,8 +91,14 @@ def test_a_graph_says_what_is_wrong_with_it() -> None:
         ({"features": graph.features.flip(0)}, "not sorted"),
         ({"features": graph.features + 3}, "outside its layers"),
         ({"tokens": graph.tokens[1:]}, "4 token ids but 3 texts"),
-        ({"targets": (Target("a", 1, float("nan")), Target("b", 2, 1.0))}, "weight is NaN"),
-        ({"targets": (Target("a", 1, 1.0, layer=9), Target("b", 2, 1.0))}, "'a' outside"),
+        (
+            {"targets": (AttributionTarget("a", 1, float("nan")), AttributionTarget("b", 2, 1.0))},
+            "weight is NaN",
+        ),
+        (
+            {"targets": (AttributionTarget("a", 1, 1.0, layer=9), AttributionTarget("b", 2, 1.0))},
+            "'a' outside",
+        ),
     ]:
         with pytest.raises(DataError, match=message):
             replace(graph, **change)

@@ -6,19 +6,19 @@ import pytest
 import torch
 
 from mindscope.circuits import (
-    Active,
+    ActiveFeature,
     Intervention,
     Supernode,
-    active,
-    clamped,
+    clamp_activations,
+    find_active,
     from_the_end,
     predicted_changes,
-    swap,
+    swap_features,
 )
-from mindscope.circuits.interventions.intervention import ON, Plan
+from mindscope.circuits.interventions.intervention import ON, InterventionPlan
 from mindscope.errors import DataError
 from mindscope.models import Row
-from mindscope.models.tokens.batch import Pass
+from mindscope.models.tokens.batch import BatchLayout
 
 ROW = Row((1, 2, 3, 4, 5, 6), 4)
 
@@ -45,7 +45,7 @@ def test_the_tokens_meant(position, spans: list):
 def test_what_a_pass_meets():
     """Two of three rows, in another order, with padding on the left, one with a token behind its prompt."""
     rows = [ROW, ROW, ROW]
-    plan = Plan.of(
+    plan = InterventionPlan.of(
         rows,
         [
             [Intervention(2, slice(5, None), 7, "set", 1.0)],
@@ -53,7 +53,7 @@ def test_what_a_pass_meets():
             [Intervention(2, (2, 5), 4, "scale", 3.0), Intervention(2, 0, 7)],
         ],
     )
-    now = Pass(np.array([[-1, 4, 5], [4, 5, 6]]), None, np.array([2, 0]))
+    now = BatchLayout(np.array([[-1, 4, 5], [4, 5, 6]]), None, np.array([2, 0]))
     assert plan.layers == [0, 2]
     assert plan.latents(2).tolist() == [4, 7]
     hits = plan.hits(now)
@@ -67,9 +67,9 @@ def test_what_a_pass_meets():
 
 
 def test_a_swap_turns_one_group_off_and_sets_the_other_where_it_belongs():
-    off = [Active(1, 5, 30, 2.0), Active(2, 6, 31, 1.0)]
-    on = [Active(1, 3, 40, 4.0), Active(2, 4, 31, 3.0)]
-    found = swap(off, on, factor=-1.0, strength=0.5, positions=from_the_end(9, 7))
+    off = [ActiveFeature(1, 5, 30, 2.0), ActiveFeature(2, 6, 31, 1.0)]
+    on = [ActiveFeature(1, 3, 40, 4.0), ActiveFeature(2, 4, 31, 3.0)]
+    found = swap_features(off, on, factor=-1.0, strength=0.5, positions=from_the_end(9, 7))
     assert found == [
         Intervention(1, 5, 30, "scale", -1.0),  # 31 of layer 2 is in both, and is set
         Intervention(1, 5, 40, "set", 2.0),
@@ -77,16 +77,16 @@ def test_a_swap_turns_one_group_off_and_sets_the_other_where_it_belongs():
     ]
     assert from_the_end(4, 6) == {2: 0, 3: 1, 4: 2, 5: 3}
     with pytest.raises(DataError, match="token 1 of the other prompt"):
-        clamped([Active(0, 1, 2, 3.0)], positions=from_the_end(4, 6))
+        clamp_activations([ActiveFeature(0, 1, 2, 3.0)], positions=from_the_end(4, 6))
 
 
 def test_the_features_of_a_supernode():
     graph = circuit_graphs.random_graph()
     layer, position, latent = graph.features[4].tolist()
     group = Supernode("x", (graph.id(graph.n_features), graph.id(4)))
-    assert active(graph, group) == [Active(layer, position, latent, float(graph.activations[4]))]
+    assert find_active(graph, group) == [ActiveFeature(layer, position, latent, float(graph.activations[4]))]
     with pytest.raises(DataError, match="no feature in 'x'"):
-        active(graph, Supernode("x", (graph.id(graph.n_features),)))
+        find_active(graph, Supernode("x", (graph.id(graph.n_features),)))
 
 
 def test_predictions_sum_all_paths_around_what_is_held():

@@ -14,7 +14,7 @@ from page_kit import HOSTILE, details, feature, known_document
 from mindscope.circuits import prune
 from mindscope.circuits.graph.supernodes import Supernode
 from mindscope.circuits.page.page import graph_page, public_page
-from mindscope.circuits.validation.validate import Agreement, Validation
+from mindscope.circuits.validation.validate import GraphValidation, PredictionAgreement
 from mindscope.errors import DataError
 
 
@@ -100,8 +100,8 @@ def test_details_of_features_that_are_not_shown_stay_out():
 
 
 def test_a_validation_may_hold_nan_and_its_interval():
-    agreement = Agreement(nan, None, None, 0.5, 2)
-    checked = Validation(
+    agreement = PredictionAgreement(nan, None, None, 0.5, 2)
+    checked = GraphValidation(
         mode="open",
         factor=0.0,
         changed=("0_7_1",),

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from mindscope.cli import chat
-from mindscope.cli.chat import Talk
+from mindscope.cli.chat import SteeredChat
 from mindscope.errors import DataError
 from mindscope.models import Mean, Model, Read, Sampling, load
-from mindscope.personas import PersonaVectors, Point, Scores, Sweep, SweepConfig
+from mindscope.personas import ArmScores, PersonaVectors, SweepConfig, SweepPoint, SweepResult
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +31,9 @@ def vectors(model: Model, trait: str, seed: int) -> PersonaVectors:
 
 
 @pytest.fixture
-def talk(model) -> Talk:
+def talk(model) -> SteeredChat:
     known = {name: vectors(model, name, seed) for seed, name in enumerate(("evil", "loud"))}
-    return Talk(model, known, Sampling(max_new_tokens=8), layer=1, coefficient=0.0, trait="evil")
+    return SteeredChat(model, known, Sampling(max_new_tokens=8), layer=1, coefficient=0.0, trait="evil")
 
 
 def test_an_unsteered_answer_and_its_projections(talk, model):
@@ -144,14 +144,14 @@ def test_as_json(cli, monkeypatch, folder):
 
 def test_the_dial_begins_where_a_sweep_chose(cli, monkeypatch, folder, model, tmp_path):
     vectors(model, "evil", 0).save(tmp_path / "extract/evil/vectors.safetensors")
-    nothing = Scores(trait=None, coherence=None, answers=1, unscored=1, by_question=(None,))
-    Sweep(
+    nothing = ArmScores(trait=None, coherence=None, answers=1, unscored=1, by_question=(None,))
+    SweepResult(
         trait="evil",
         fingerprint=model.fingerprint,
         config=SweepConfig(),
         questions=("Why?",),
         unsteered=nothing,
-        points=(Point(layer=2, coefficient=0.5, scores=nothing),),
+        points=(SweepPoint(layer=2, coefficient=0.5, scores=nothing),),
         chosen=0,
     ).save(tmp_path / "sweep/evil/sweep.json")
     options = [folder, "--vectors", tmp_path, "--json", "--max-new-tokens", "5"]

@@ -8,7 +8,14 @@ import persona_kit
 import pytest
 import torch
 
-from mindscope.circuits import AttributionGraph, Supernode, View, prune, read_graph_json, write_graph_json
+from mindscope.circuits import (
+    AttributionGraph,
+    GraphView,
+    Supernode,
+    prune,
+    read_graph_json,
+    write_graph_json,
+)
 from mindscope.circuits.files.write_json import feature_number
 from mindscope.models import load
 from mindscope.personas import PersonaVectors
@@ -207,7 +214,7 @@ def test_interventions_by_feature_group_and_donor(cli, model, traced, tmp_path):
     graph = AttributionGraph.load(traced / "graph.safetensors")
     pruned = prune(graph)
     names = [graph.id(node) for node in pruned.nodes if node < graph.n_features][:3]
-    view = View(supernodes=(Supernode("the three", tuple(names)),))
+    view = GraphView(supernodes=(Supernode("the three", tuple(names)),))
     path = write_graph_json(tmp_path, graph, pruned, slug="grouped", view=view)
     one_by_one = [option for name in names for option in ("--scale", f"{name}=0")]
     single = cli("circuit", "intervene", model, traced, *one_by_one, "--json")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mindscope.models import load
-from mindscope.personas import PersonaVectors, Shift
+from mindscope.personas import PersonaVectors, ShiftResult
 
 FEW = ["--dtype", "float32", "--resamples", "100"]
 
@@ -45,7 +45,7 @@ def test_a_run_of_checkpoints(cli, kit, tmp_path):
     result = json.loads(done.out)
     assert result["prompts"] == 4  # the trait's evaluation questions
     assert [moved["model"] for moved in result["tuned"]] == [str(kit["step1"]), str(kit["step2"])]
-    saved = Shift.load(run / "shift.json")
+    saved = ShiftResult.load(run / "shift.json")
     assert saved.of("loud", 1).shift == pytest.approx(2 * saved.of("loud", 1, checkpoint=0).shift, rel=1e-3)
     page = (run / "report.html").read_text()
     assert "over the checkpoints" in page

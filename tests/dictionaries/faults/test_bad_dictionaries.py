@@ -9,7 +9,7 @@ from dictionary_kit import AtomSource
 from tiny_models import FAMILIES, build
 
 from mindscope.dictionaries import Coder, Dictionary, Site, TrainConfig, Wiring, train
-from mindscope.dictionaries.training.learner import Learner
+from mindscope.dictionaries.training.learner import DictionaryTrainer
 from mindscope.errors import DataError, MindscopeError, StoreError
 from mindscope.models import Model
 from mindscope.store import Run, load_artifact, save_artifact
@@ -147,7 +147,7 @@ def test_training_that_cannot_succeed(tmp_path: Path) -> None:
 
 def test_all_latents_died_in_training() -> None:
     source, one = AtomSource(), config().dictionaries[0]
-    learner = Learner(one, source.sites[:1], source.sites[:1], steps=1)
+    learner = DictionaryTrainer(one, source.sites[:1], source.sites[:1], steps=1)
     x = source.tokens(64, 0)[1][:, : source.sites[0].width]
     learner.begin(x, x)
     learner.step(x)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from mindscope.dictionaries import Coder, Dictionary, Site, Wiring
 from mindscope.dictionaries.formats import FORMATS, detect, read_dictionary, write_dictionary
-from mindscope.dictionaries.formats.base import Options
+from mindscope.dictionaries.formats.base import ReadOptions
 from mindscope.errors import MindscopeError
 
 D, F = 8, 20
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "sae"
 
 
-def refused(path: Path, *words: str, format_: str | None = None, options: Options | None = None) -> None:
+def refused(path: Path, *words: str, format_: str | None = None, options: ReadOptions | None = None) -> None:
     with pytest.raises(MindscopeError) as caught:
         read_dictionary(path, format_, options)
     message = str(caught.value)
@@ -114,7 +114,7 @@ def test_no_pickle_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     torch.save({"bias": [1, 2]}, tmp_path / "ae.pt")
     refused(tmp_path, "tensors by name")
     np.savez(tmp_path / "params.npz", W_enc=np.array([Bomb()], dtype=object))
-    refused(tmp_path / "params.npz", "no plain npz archive", options=Options(reads=("resid_post.1",)))
+    refused(tmp_path / "params.npz", "no plain npz archive", options=ReadOptions(reads=("resid_post.1",)))
     (tmp_path / "params.npz").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
     refused(tmp_path / "params.npz", "Git LFS pointer")
     assert not (tmp_path / "went_off").exists()
@@ -149,7 +149,7 @@ def test_circuit_tracer_folders(tmp_path: Path):
     save_file({"W_dec_1": good[:, :1].contiguous()}, tmp_path / "W_dec_1.safetensors")
     refused(tmp_path, "W_dec_1 is [20, 1, 8], [20, 2, 8] is needed")
     save_file({"W_dec_1": good}, tmp_path / "W_dec_1.safetensors")
-    lazy = read_dictionary(tmp_path, options=Options(lazy=True))
+    lazy = read_dictionary(tmp_path, options=ReadOptions(lazy=True))
     save_file({"W_dec_1": good * float("nan")}, tmp_path / "W_dec_1.safetensors")
     with pytest.raises(MindscopeError, match="NaN"):
         lazy.encode(torch.zeros(2, 3 * D))

@@ -12,7 +12,7 @@ import pytest
 from dictionary_kit import AtomSource
 
 from mindscope.dictionaries import TrainConfig, train
-from mindscope.dictionaries.training.learner import Learner
+from mindscope.dictionaries.training.learner import DictionaryTrainer
 from mindscope.store import Run
 
 SHARED = {"reads": ["here"], "n_latents": 32, "k": 3, "dead_tokens": 150, "learning_rate": 1e-2}
@@ -49,7 +49,12 @@ def events(step: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
 
         return wrapper
 
-    for owner, name in ((Learner, "step"), (Learner, "finish"), (AtomSource, "fill"), (Run, "save_tensors")):
+    for owner, name in (
+        (DictionaryTrainer, "step"),
+        (DictionaryTrainer, "finish"),
+        (AtomSource, "fill"),
+        (Run, "save_tensors"),
+    ):
         patch.setattr(owner, name, counted(getattr(owner, name)))
 
 
@@ -105,5 +110,5 @@ def test_finished_dictionaries_are_not_trained_again(tmp_path: Path, monkeypatch
     def again(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("trained a second time")
 
-    monkeypatch.setattr(Learner, "step", again)
+    monkeypatch.setattr(DictionaryTrainer, "step", again)
     job(tmp_path)

@@ -11,14 +11,14 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy
 
 from mindscope.dictionaries import Coder, Dictionary, Site, Wiring
-from mindscope.dictionaries.evaluation.ablation import perturb, remove
-from mindscope.dictionaries.evaluation.absorption import absorption, of_text
+from mindscope.dictionaries.evaluation.ablation import perturb_probes, remove_correlation
+from mindscope.dictionaries.evaluation.absorption import measure_absorption, of_text
 from mindscope.dictionaries.evaluation.evaluate import EvaluateConfig, evaluate
-from mindscope.dictionaries.evaluation.pooled import Pooled
+from mindscope.dictionaries.evaluation.pooled import PooledActivations
 from mindscope.dictionaries.evaluation.probing import k_sparse
 from mindscope.dictionaries.evaluation.reconstruction import ReconstructionSums
 from mindscope.dictionaries.evaluation.recovered import loss_sums
-from mindscope.dictionaries.evaluation.rows import Tokens
+from mindscope.dictionaries.evaluation.rows import MeasuredTokens
 from mindscope.dictionaries.evaluation.splice import spliced
 from mindscope.errors import DataError
 from mindscope.models import Model, Raw, Read, Row, load
@@ -34,7 +34,7 @@ def model() -> Model:
 @pytest.fixture(scope="module")
 def rows(model: Model) -> list[Row]:
     texts = ["".join(part.text for part in conversation(random.Random(seed))) for seed in range(12)]
-    return [Row(row.ids[:48], min(row.prompt, 48)) for row in (model.text(text) for text in texts)]
+    return [Row(row.ids[:48], min(row.prompt_length, 48)) for row in (model.text(text) for text in texts)]
 
 
 def basis(model: Model, address: str, scale: float = 1.0) -> Dictionary:
@@ -93,8 +93,8 @@ def by_hand(model: Model, row: Row, address: str, new) -> tuple[float, Tensor]:
 def test_losses_against_plain_hooks(model: Model, rows: list[Row]):
     dictionary, rows = random_sae(model, "resid_post.3"), [rows[0], Row(rows[1].ids[:20], 3), rows[2]]
     means = torch.randn(model.d_model, generator=torch.Generator().manual_seed(4))
-    found = loss_sums(model, dictionary, rows, Tokens(), means)
-    few = loss_sums(model, dictionary, rows[1:2], Tokens(), means, "response")
+    found = loss_sums(model, dictionary, rows, MeasuredTokens(), means)
+    few = loss_sums(model, dictionary, rows[1:2], MeasuredTokens(), means, "response")
     arms = {
         "clean": lambda h: h,
         "spliced": dictionary,
@@ -120,7 +120,7 @@ def test_losses_against_plain_hooks(model: Model, rows: list[Row]):
 
 def test_tokens_that_do_not_count_stay_as_they_are(model: Model, rows: list[Row]):
     dictionary, row = random_sae(model, "resid_post.3"), rows[0]
-    keep = Tokens(skip=5).mask([row])
+    keep = MeasuredTokens(skip=5).mask([row])
     assert keep.sum() == len(row) - 5
     plain = model.read([row], {"it": Read("resid_post.3", Raw("all"))})["it"].values[0]
     with spliced(model, dictionary, keep), model.watched("passed_on.3") as seen, torch.inference_mode():
@@ -170,7 +170,7 @@ def test_cross_layer_transcoder_in_place_of_all_mlps(model: Model, rows: list[Ro
         wanted = model.hf(input_ids=torch.tensor([row.ids])).logits
     for handle in handles:
         handle.remove()
-    with spliced(model, dictionary, Tokens().mask([row])), torch.inference_mode():
+    with spliced(model, dictionary, MeasuredTokens().mask([row])), torch.inference_mode():
         for _ in range(2):  # nothing is left over from one pass to the next
             found = model.hf(**model.batch([row])).logits
             torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
@@ -185,7 +185,7 @@ def test_what_reads_later_than_it_writes_cannot_be_spliced(model: Model, rows: l
     )  # fmt: skip
     with (
         pytest.raises(DataError, match=r"before it reads resid_post\.3"),
-        spliced(model, crosscoder, Tokens().mask(rows[:1])),
+        spliced(model, crosscoder, MeasuredTokens().mask(rows[:1])),
         torch.inference_mode(),
     ):
         model.hf(**model.batch(rows[:1]))
@@ -235,7 +235,7 @@ def world(classes: int = 4, texts: int = 400, noise: int = 8, seed: int = 0):
     acts[:, classes:] = draw.random((texts, noise)) * (draw.random((texts, noise)) < 0.3)
     decoder = np.linalg.qr(draw.normal(size=(64, classes + noise)))[0].T.astype(np.float32)
     x = acts @ decoder + draw.normal(size=(texts, 64)).astype(np.float32) * 0.05
-    return Pooled(x, csr_matrix(acts)), decoder, [f"class {label}" for label in labels]
+    return PooledActivations(x, csr_matrix(acts)), decoder, [f"class {label}" for label in labels]
 
 
 def test_k_sparse_probing_finds_the_one_latent():
@@ -252,13 +252,13 @@ def test_k_sparse_probing_finds_the_one_latent():
 
 def test_perturbation_hits_one_class_alone():
     pooled, decoder, labels = world()
-    found = perturb(pooled, decoder, labels, ns=(1,))
+    found = perturb_probes(pooled, decoder, labels, ns=(1,))
     assert found.targeted[1] > 0.4  # from all right to chance
     assert abs(found.others[1]) < 0.05
     assert found.score[1] == pytest.approx(found.targeted[1] - found.others[1])
     mixed = np.linalg.qr(np.random.default_rng(2).normal(size=(len(decoder),) * 2))[0]
-    same = Pooled(pooled.activations, csr_matrix(np.abs(pooled.latents.toarray() @ mixed)))
-    assert perturb(same, (mixed.T @ decoder).astype(np.float32), labels, ns=(1,)).score[1] < 0.3
+    same = PooledActivations(pooled.activations, csr_matrix(np.abs(pooled.latents.toarray() @ mixed)))
+    assert perturb_probes(same, (mixed.T @ decoder).astype(np.float32), labels, ns=(1,)).score[1] < 0.3
 
 
 def test_removal_of_a_spurious_concept():
@@ -269,10 +269,10 @@ def test_removal_of_a_spurious_concept():
     acts[:, 0], acts[:, 1], acts[:, 2], acts[:, 3] = on[0], ~on[0], 3 * on[1], 3 * ~on[1]
     acts[:, 4:] = draw.random((600, 4)) * 0.2
     decoder = np.linalg.qr(draw.normal(size=(32, 8)))[0].T.astype(np.float32)
-    pooled = Pooled(
+    pooled = PooledActivations(
         (acts @ decoder + draw.normal(size=(600, 32)) * 0.05).astype(np.float32), csr_matrix(acts)
     )
-    found = remove(pooled, decoder, wanted, spurious, ns=(2, 8))
+    found = remove_correlation(pooled, decoder, wanted, spurious, ns=(2, 8))
     assert found.clean > 0.95
     assert found.original < found.clean - 0.1
     assert found.score[2] > 0.9
@@ -280,9 +280,9 @@ def test_removal_of_a_spurious_concept():
         (found.changed[2] - found.original) / (found.clean - found.original)
     )
     assert found.score[8] > 0.9  # the wanted latents have no effect on the spurious probe, and stay
-    assert remove(pooled, np.roll(decoder, 4, axis=0), wanted, spurious, ns=(2,)).score[2] < 0.5
+    assert remove_correlation(pooled, np.roll(decoder, 4, axis=0), wanted, spurious, ns=(2,)).score[2] < 0.5
     with pytest.raises(DataError, match="each combination"):
-        remove(pooled, decoder, wanted, wanted)
+        remove_correlation(pooled, decoder, wanted, wanted)
 
 
 def test_absorption_of_a_part_of_a_class():
@@ -297,8 +297,8 @@ def test_absorption_of_a_part_of_a_class():
     decoder = np.concatenate([decoder, special[None]])
     noise = np.random.default_rng(0).normal(size=(len(acts), 64)) * 0.05
     x = (acts @ decoder + noise).astype(np.float32)
-    found = absorption(Pooled(x, csr_matrix(acts)), decoder, labels)
-    plain = absorption(pooled, decoder[:-1], labels)
+    found = measure_absorption(PooledActivations(x, csr_matrix(acts)), decoder, labels)
+    plain = measure_absorption(pooled, decoder[:-1], labels)
     assert plain.fraction == pytest.approx(0, abs=0.01)
     assert plain.concepts["class 0"][2] == (0,)
     fraction, full, own = found.concepts["class 0"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from dictionary_kit import KINDS, METHODS, TOKENS, D, activations, data, parts, weights, written
 
-from mindscope.dictionaries.training.scaling import Scaling, folded
+from mindscope.dictionaries.training.scaling import ActivationScaling, fold_scaling
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -18,7 +18,7 @@ def test_folded_equals_trained(kind: str, method: str) -> None:
     x, y = 30 * x + 5, 0.2 * y - 1
     if kind in ("sae", "crosscoder"):
         y = x = torch.cat([x[:, :D], 7 * x[:, D:]], dim=1)
-    scaling = Scaling.measured(x, y, trained)
+    scaling = ActivationScaling.measured(x, y, trained)
     inside = scaling.inputs(x)
     acts = activations(trained, inside)
     thresholds = [0.0] * len(acts)
@@ -27,7 +27,7 @@ def test_folded_equals_trained(kind: str, method: str) -> None:
             norms = trained.norms(parts(trained, index)["W_dec"], index) if kind == "crosscoder" else 1.0
             scores = one * norms
             thresholds[index] = float(scores[scores > 0].min()) * (1 - 1e-4)
-    finished = folded(trained, scaling, thresholds, {})
+    finished = fold_scaling(trained, scaling, thresholds, {})
     wanted = written(trained, acts, inside) / scaling.write
     torch.testing.assert_close(finished(x), wanted, rtol=1e-3, atol=1e-3 * float(wanted.abs().max()))
     code = finished.encode(x).dense()
@@ -41,7 +41,7 @@ def test_each_site_is_scaled_to_the_square_root_of_its_width(kind: str) -> None:
     x, y = data(kind)
     for method in ("topk", "relu"):
         trained = weights(kind, method)
-        scaling = Scaling.measured(9 * x, y / 5, trained)
+        scaling = ActivationScaling.measured(9 * x, y / 5, trained)
         inside, outside = scaling.inputs(9 * x), scaling.targets(y / 5)
         for part in (*inside.split(D, dim=1), *outside.split(D, dim=1)):
             assert part.norm(dim=1).mean() == pytest.approx(D**0.5, rel=1e-4)

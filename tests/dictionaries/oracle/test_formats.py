@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mindscope.dictionaries.formats import detect, read_dictionary, write_dictionary
-from mindscope.dictionaries.formats.base import Options
+from mindscope.dictionaries.formats.base import ReadOptions
 
 D, F, K = 12, 40, 5
 DRAW = torch.Generator()
@@ -44,7 +44,7 @@ class Case:
     format: str
     make: Callable[[Path], None]
     run: Callable[[Path, Tensor], tuple[Tensor, Tensor]]
-    options: Options = field(default_factory=Options)
+    options: ReadOptions = field(default_factory=ReadOptions)
     file: str = ""
 
 
@@ -313,7 +313,7 @@ def run_circuit_tracer_clt(path: Path, x: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat(all_acts, 1), torch.cat(outs, 1)
 
 
-RESID, MLP = Options(reads=("resid_post.2",)), Options(reads=("mlp_in.2",), writes=("mlp_out.2",))
+RESID, MLP = ReadOptions(reads=("resid_post.2",)), ReadOptions(reads=("mlp_in.2",), writes=("mlp_out.2",))
 CASES = [
     Case("standard", "saelens", saelens("standard"), run_saelens),
     Case("topk", "saelens", saelens("topk", k=K), run_saelens),
@@ -337,7 +337,7 @@ CASES = [
         )
     ],
     Case("transcoder", "llama_scope", llama_scope, run_llama_scope),
-    Case("sae", "qwen_scope", qwen_scope, run_qwen_scope, Options(k=K), file="layer2.sae.pt"),
+    Case("sae", "qwen_scope", qwen_scope, run_qwen_scope, ReadOptions(k=K), file="layer2.sae.pt"),
     Case("relu", "circuit_tracer", circuit_tracer_set("relu"), run_circuit_tracer_set),
     Case("topk", "circuit_tracer", circuit_tracer_set("topk"), run_circuit_tracer_set),
     Case("jumprelu", "circuit_tracer", circuit_tracer_set("jumprelu"), run_circuit_tracer_set),
@@ -374,7 +374,7 @@ def test_forward_and_round_trip(case: Case, tmp_path: Path):
 def test_lazy_layers_are_the_same_and_read_one_by_one(tmp_path: Path):
     DRAW.manual_seed(0)
     circuit_tracer_clt(tmp_path)
-    eager, lazy = (read_dictionary(tmp_path, options=Options(lazy=lazy)) for lazy in (False, True))
+    eager, lazy = (read_dictionary(tmp_path, options=ReadOptions(lazy=lazy)) for lazy in (False, True))
     assert torch.equal(lazy(x(3 * D)), eager(x(3 * D)))
     (tmp_path / "W_dec_2.safetensors").unlink()
     assert torch.equal(lazy.coders[1].W_dec, eager.coders[1].W_dec)

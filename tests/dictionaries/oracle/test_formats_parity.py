@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mindscope.dictionaries.formats import read_dictionary, write_dictionary
-from mindscope.dictionaries.formats.base import Options
+from mindscope.dictionaries.formats.base import ReadOptions
 from mindscope.models import Model, Raw, Read, Row, load
 
 
@@ -20,7 +20,7 @@ def case(request: pytest.FixtureRequest, shared: Path) -> tuple[Path, Model, dic
 @pytest.mark.parametrize("lazy", [False, True])
 def test_active_features_and_their_errors(case, lazy: bool, tmp_path: Path):
     folder, model, expected = case
-    dictionary = read_dictionary(folder / "transcoders", options=Options(model=model, lazy=lazy))
+    dictionary = read_dictionary(folder / "transcoders", options=ReadOptions(model=model, lazy=lazy))
     ids = tuple(expected["input_tokens"].tolist())
     sites = [*dictionary.reads, *dictionary.writes]
     reads = {site.address: Read(site.address, Raw("all")) for site in sites}
@@ -46,7 +46,7 @@ def test_active_features_and_their_errors(case, lazy: bool, tmp_path: Path):
         errors = found[site.address] - written[layer]
         np.testing.assert_allclose(errors[1:], expected["error_vectors"][layer, 1:], rtol=1e-4, atol=2e-5)
 
-    write_dictionary(dictionary, tmp_path, "circuit_tracer", Options(model=model))
-    again = read_dictionary(tmp_path, options=Options(model=model))
+    write_dictionary(dictionary, tmp_path, "circuit_tracer", ReadOptions(model=model))
+    again = read_dictionary(tmp_path, options=ReadOptions(model=model))
     assert torch.equal(again(x), dictionary(x))
     assert (again.reads, again.writes) == (dictionary.reads, dictionary.writes)

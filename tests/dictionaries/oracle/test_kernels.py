@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from mindscope.dictionaries.training import kernels
-from mindscope.dictionaries.training.kernels import Choice, Positive, TopOfBatch, TopOfTokens
+from mindscope.dictionaries.training.kernels import Choice, PositivePart, TopOfBatch, TopOfTokens
 
 TOKENS, D, LATENTS, K = 200, 24, 512, 8
 
@@ -26,8 +26,8 @@ def dense(x: Tensor, W_enc: Tensor, b_enc: Tensor, W_dec: Tensor, b_dec: Tensor,
 
 def mask_of(choice: Choice, pre: Tensor) -> Tensor:
     """What the choice means, written with sorts of everything."""
-    scores = pre if isinstance(choice, Positive) or choice.weights is None else pre * choice.weights
-    if isinstance(choice, Positive):
+    scores = pre if isinstance(choice, PositivePart) or choice.weights is None else pre * choice.weights
+    if isinstance(choice, PositivePart):
         mask = torch.ones_like(pre)
     elif isinstance(choice, TopOfTokens):
         mask = torch.zeros_like(pre).scatter(1, scores.argsort(1, descending=True)[:, : choice.k], 1)
@@ -45,7 +45,7 @@ CHOICES = {
     "batchtopk, expected low": TopOfBatch(K, 3.0),
     "batchtopk, expected too high": TopOfBatch(K, 30.0),
     "batchtopk, weighted": TopOfBatch(K, 1.0, torch.linspace(0.5, 2, LATENTS)),
-    "relu": Positive(),
+    "relu": PositivePart(),
 }
 
 

@@ -4,16 +4,16 @@ import pytest
 import torch
 from dictionary_kit import KINDS, LATENTS, METHODS, TOKENS, D, activations, data, parts, weights, written
 
-from mindscope.dictionaries.training.objective import Outcome, State, outcome
-from mindscope.dictionaries.training.weights import Weights
+from mindscope.dictionaries.training.objective import LossOutput, LossState, compute_loss
+from mindscope.dictionaries.training.weights import TrainableWeights
 
 
-def run(found: Weights, *, density: float = 1.0, dead: int = 0) -> Outcome:
+def run(found: TrainableWeights, *, density: float = 1.0, dead: int = 0) -> LossOutput:
     silent = torch.zeros(LATENTS, dtype=torch.bool)
     silent[:dead] = True
     coders = len(found.wiring)
-    state = State(0.5, 2.0, [0.0] * coders, [silent] * coders, density, False)
-    return outcome(found, *data(found.config.kind), state)
+    state = LossState(0.5, 2.0, [0.0] * coders, [silent] * coders, density, False)
+    return compute_loss(found, *data(found.config.kind), state)
 
 
 @pytest.mark.parametrize("kind", KINDS)

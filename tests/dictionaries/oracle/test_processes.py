@@ -14,8 +14,8 @@ from dictionary_kit import AtomSource
 
 from mindscope.cli import main
 from mindscope.dictionaries import Dictionary, ModelSource, TrainConfig, train
-from mindscope.dictionaries.training.learner import Learner
-from mindscope.dictionaries.training.processes import ALONE, Processes, launched
+from mindscope.dictionaries.training.learner import DictionaryTrainer
+from mindscope.dictionaries.training.processes import ALONE, TrainingWorld, torchrun_world
 from mindscope.dictionaries.training.sources import START
 from mindscope.errors import DataError
 from mindscope.store import Run
@@ -60,20 +60,20 @@ def side_by_side(work: Callable[[], object]) -> list[int | None]:
     return [process.exitcode for process in started]
 
 
-def together(work: Callable[[Processes], object]) -> list[int | None]:
+def together(work: Callable[[TrainingWorld], object]) -> list[int | None]:
     def launch() -> None:
-        with launched() as processes:
+        with torchrun_world() as processes:
             work(processes)
 
     return side_by_side(launch)
 
 
-def job(folder: Path, processes: Processes) -> None:
+def job(folder: Path, processes: TrainingWorld) -> None:
     if not processes.first:
-        train(AtomSource(), folder, CONFIG, together=processes)
+        train(AtomSource(), folder, CONFIG, world=processes)
         return
     with Run.open(folder, kind="test", config={}) as run:
-        train(AtomSource(), run, CONFIG, together=processes)
+        train(AtomSource(), run, CONFIG, world=processes)
 
 
 def largest_difference(one: Path, other: Path) -> dict[str, float]:
@@ -113,15 +113,15 @@ def test_two_processes_end_as_one(tmp_path: Path, alone: Path) -> None:
 
 
 def test_one_goes_on_where_two_stopped(tmp_path: Path, alone: Path) -> None:
-    def stopped(processes: Processes) -> None:
-        step, times = Learner.step, iter(range(10**9))
+    def stopped(processes: TrainingWorld) -> None:
+        step, times = DictionaryTrainer.step, iter(range(10**9))
 
-        def counted(self: Learner, *batch: Any) -> Any:
+        def counted(self: DictionaryTrainer, *batch: Any) -> Any:
             if next(times) == 8 * len(CONFIG.dictionaries):
                 os._exit(3)
             return step(self, *batch)
 
-        Learner.step = counted
+        DictionaryTrainer.step = counted
         job(tmp_path / "run", processes)
 
     assert together(stopped) == [3, 3]
@@ -135,7 +135,7 @@ def test_reading_is_shared(tmp_path: Path) -> None:
     """Each process reads its part of the rows, and all have the same buffer and position."""
     model, rows = explain_kit.model(), explain_kit.corpus(90)
 
-    def read(processes: Processes) -> None:
+    def read(processes: TrainingWorld) -> None:
         seen: list[int] = []
         plain = model.read
 
@@ -144,7 +144,7 @@ def test_reading_is_shared(tmp_path: Path) -> None:
             return plain(part, reads)
 
         object.__setattr__(model, "read", counted)
-        source = ModelSource([model], ("resid_post.1",), lambda start: iter(rows[start:]), together=processes)
+        source = ModelSource([model], ("resid_post.1",), lambda start: iter(rows[start:]), world=processes)
         buffer = torch.empty(2500, model.d_model)
         position = source.fill(buffer, START)
         torch.save((buffer, position, sum(seen)), tmp_path / f"{processes.count}-{processes.rank}.pt")
@@ -180,4 +180,4 @@ def test_the_command_shares_too(tmp_path: Path) -> None:
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="3 processes cannot share 64 tokens"):
-        train(AtomSource(), tmp_path, CONFIG, together=Processes(1, 3))
+        train(AtomSource(), tmp_path, CONFIG, world=TrainingWorld(1, 3))

@@ -6,8 +6,8 @@ from dictionary_kit import KINDS, LATENTS, TOKENS, AtomSource, activations, data
 from torch.nn.functional import normalize
 
 from mindscope.dictionaries import DictionaryConfig
-from mindscope.dictionaries.training.learner import Learner
-from mindscope.dictionaries.training.objective import State, outcome
+from mindscope.dictionaries.training.learner import DictionaryTrainer
+from mindscope.dictionaries.training.objective import LossState, compute_loss
 from mindscope.dictionaries.training.resampling import resample, token_losses
 
 DEAD = 6
@@ -20,7 +20,9 @@ def test_losses_of_tokens(kind: str) -> None:
     errors = (written(found, activations(found, x), x) - y).square().sum(1)
     assert (losses > errors).all()
     dead = [torch.zeros(LATENTS, dtype=torch.bool)] * len(found.wiring)
-    whole = outcome(found, x, y, State(0.3, 1.0, [], dead, 1.0, False)).terms  # 0.3 of relu's 5 is 1.5
+    whole = compute_loss(
+        found, x, y, LossState(0.3, 1.0, [], dead, 1.0, False)
+    ).terms  # 0.3 of relu's 5 is 1.5
     assert losses.mean().item() == pytest.approx(sum(term.item() for term in whole.values()), rel=1e-5)
 
 
@@ -28,7 +30,7 @@ def stepped(kind: str):
     """Weights and an Adam that knows something of each."""
     found, (x, y) = weights(kind, "relu"), data(kind)
     optimizer = torch.optim.Adam(found.parameters(), lr=1e-3)
-    terms = outcome(found, x, y, State(0.3, 1.0, [], [], 1.0, False)).terms
+    terms = compute_loss(found, x, y, LossState(0.3, 1.0, [], [], 1.0, False)).terms
     torch.stack([*terms.values()]).sum().backward()
     optimizer.step()
     return found, optimizer
@@ -103,7 +105,7 @@ def test_dead_latents_come_back() -> None:
             name="x", reads=("here",), n_latents=96, method="relu", sparsity=0.2, learning_rate=5e-3,
             dead_tokens=40 * batch,
         )  # fmt: skip
-        learner = Learner(config, [source.sites[0]], [source.sites[0]], steps=steps)
+        learner = DictionaryTrainer(config, [source.sites[0]], [source.sites[0]], steps=steps)
 
         def tokens(seed: int) -> torch.Tensor:
             return source.tokens(batch, seed)[1][:, :width]

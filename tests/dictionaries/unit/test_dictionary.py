@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_models import FAMILIES, build
 
-from mindscope.dictionaries import Coder, Dictionary, Site, Wiring, stacked
+from mindscope.dictionaries import Coder, Dictionary, Site, Wiring, stack_dictionaries
 from mindscope.errors import DataError
 from mindscope.models import Model
 
@@ -99,7 +99,7 @@ def one_layer(at: int, activation: str = "relu") -> Dictionary:
 
 def test_transcoders_of_all_layers_in_one():
     layers = [one_layer(at) for at in range(3)]
-    found = stacked(layers)
+    found = stack_dictionaries(layers)
     assert (found.kind, found.n_latents) == ("transcoder", 18)
     for at, written in enumerate(found.split(found(x(12)))):
         torch.testing.assert_close(written, layers[at](x(12)[:, 4 * at : 4 * at + 4]))
@@ -116,7 +116,7 @@ def test_transcoders_of_all_layers_in_one():
 )
 def test_what_cannot_be_stacked(layers: list[Dictionary], wrong: str):
     with pytest.raises(DataError, match=wrong):
-        stacked(layers)
+        stack_dictionaries(layers)
 
 
 def test_crosscoder_reads_and_writes_all():

@@ -10,7 +10,7 @@ import torch
 from dictionary_kit import WIDTH, AtomSource
 from tiny_models import FAMILIES, build, rows
 
-from mindscope.dictionaries import ModelSource, ShardSource, TrainConfig, corpus, train, write_shards
+from mindscope.dictionaries import ModelSource, ShardSource, TrainConfig, read_corpus, train, write_shards
 from mindscope.dictionaries.training.corpus import cut
 from mindscope.dictionaries.training.sources import START
 from mindscope.errors import DataError
@@ -106,29 +106,29 @@ def test_shards_written_after_a_kill_are_the_same(model: Model, tmp_path: Path) 
 def test_files_of_text_and_of_conversations(model: Model, tmp_path: Path) -> None:
     text, lines = tmp_path / "a.txt", tmp_path / "b.jsonl"
     text.write_text("w1 w2 w3\nw4\n\n\nw5 w6\n")
-    assert [len(row) for row in corpus(model, text)(0)] == [
+    assert [len(row) for row in read_corpus(model, text)(0)] == [
         len(model.text("w1 w2 w3\nw4")),
         len(model.text("w5 w6")),
     ]
     lines.write_text(
         json.dumps({"text": "w1 w2"}) + "\n" + json.dumps({"prompt": "w3", "response": "w4 w5"}) + "\n"
     )
-    first, second = corpus(model, lines)(0)
+    first, second = read_corpus(model, lines)(0)
     assert first == model.text("w1 w2")
     assert second == model.chat([{"role": "user", "content": "w3"}], "w4 w5")
-    assert list(corpus(model, lines)(1)) == [second]
+    assert list(read_corpus(model, lines)(1)) == [second]
     lines.write_text(json.dumps({"text": "w1"}) + "\n" + json.dumps({"words": "w2"}) + "\n")
     with pytest.raises(DataError, match="line 2"):
-        list(corpus(model, lines)(0))
+        list(read_corpus(model, lines)(0))
     with pytest.raises(DataError, match="no such file"):
-        corpus(model, tmp_path / "absent.txt")
+        read_corpus(model, tmp_path / "absent.txt")
 
 
 def test_cutting_loses_no_token() -> None:
     row = Row(tuple(range(11)), 6)
     pieces = list(cut(row, 4))
     assert [piece.ids for piece in pieces] == [(0, 1, 2, 3), (4, 5, 6, 7), (8, 9, 10)]
-    assert [piece.prompt for piece in pieces] == [4, 2, 0]
+    assert [piece.prompt_length for piece in pieces] == [4, 2, 0]
     assert [role for piece in pieces for role in piece.roles] == list(row.roles)
 
 

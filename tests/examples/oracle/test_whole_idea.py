@@ -169,7 +169,7 @@ def labelled():
 def test_the_probe_predicts_the_same(whole_idea, labelled):
     """With the penalty that cross-validation chose; the package's solver stops at a gradient of 1e-4."""
     x, labels = labelled
-    fitted = probes.fit_classifier(x[:80], labels[:80])
+    fitted = probes.fit_probe(x[:80], labels[:80])
     w, b = whole_idea.fit_probe(x[:80], labels[:80], fitted.setting)
     assert_same((x[80:] @ w + b).sigmoid(), fitted.probabilities(x[80:]), 1e-2)
     assert torch.cosine_similarity(w, fitted.weights / fitted.scale, dim=0) > 1 - 1e-5
@@ -232,7 +232,7 @@ def test_the_logit_lens_is_the_same(pair, whole_idea, vector):
     """The package shows effects less their mean over the vocabulary, which changes no probability."""
     ours, theirs = pair
     direction = ms.Direction("any", f"resid_post.{LAYER}", vector, theirs.fingerprint)
-    (expected,) = explain.feature_logits(theirs, explain.SingleFeatures.of(direction), [0], count=20)
+    (expected,) = explain.feature_logits(theirs, explain.FeatureList.of(direction), [0], count=20)
     effects = whole_idea.logit_effects(ours, vector[None])[0]
     highest = (effects - effects.mean()).topk(20)
     assert highest.indices.tolist() == [effect.token for effect in expected.top]

@@ -11,7 +11,7 @@ from torch import Tensor
 from mindscope.cli import main
 from mindscope.dictionaries import Coder, Dictionary, Site
 from mindscope.models import Model, Raw, Read, Row, load
-from mindscope.organism.world import world
+from mindscope.organism.world import build_world
 
 STATES = 12
 LOUD, HALF = 0, 1
@@ -127,7 +127,7 @@ def test_bad_use_is_refused(kit, tmp_path, capsys, options, said):
 
 def test_concepts_are_found_where_they_were_planted(tmp_path, capsys):
     model = load("organism", dtype="float32")
-    states = list(world().states)[:STATES]
+    states = list(build_world().states)[:STATES]
     tokens = [model.tokenizer.encode(state, add_special_tokens=False) for state in states]
     assert all(len(one) == 1 for one in tokens)
     noise = torch.randn(8, model.d_model, generator=torch.Generator().manual_seed(2)) / model.d_model

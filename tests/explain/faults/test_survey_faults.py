@@ -9,7 +9,7 @@ import torch
 
 from mindscope.dictionaries import Dictionary
 from mindscope.errors import DataError, StoreError
-from mindscope.explain import DictionaryFeatures, Survey, SurveyConfig, search_token, survey
+from mindscope.explain import DictionaryFeatures, Survey, SurveyConfig, search_token, survey_features
 from mindscope.explain.results import FILE
 from mindscope.models import Model
 from mindscope.store import Run
@@ -33,7 +33,7 @@ def digest(folder: Path) -> str:
 
 def go(model: Model, features: DictionaryFeatures, folder: Path, rows=None, config=CONFIG) -> Survey:
     with Run.open(folder, kind="feature", config={}) as run:
-        return survey(model, features, explain_kit.corpus() if rows is None else rows, run, config)
+        return survey_features(model, features, explain_kit.corpus() if rows is None else rows, run, config)
 
 
 class _Killed(BaseException):

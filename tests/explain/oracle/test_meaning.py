@@ -11,22 +11,22 @@ from explain_kit import PLANTED
 from mindscope.dictionaries import Coder, Dictionary, Site
 from mindscope.errors import DataError
 from mindscope.explain import (
-    Counterpart,
     DictionaryFeatures,
     LatentFeature,
+    LayerCounterpart,
     Survey,
     TextIndex,
     across_layers,
     as_persona,
     best_latent,
-    evidence,
     feature_json,
     feature_logits,
     feature_map,
     feature_report,
+    find_neighbours,
     fires_on,
+    gather_evidence,
     keyless_label,
-    neighbours,
     read_direction,
     score_label,
     search_token,
@@ -64,7 +64,7 @@ def test_logits_by_hand(model: Model):
 def test_neighbours_and_counterparts(model: Model):
     rows = vectors(model, 12)
     rows[7] = 3 * rows[2] + 0.1 * vectors(model, 1, 5)[0]
-    first = neighbours(sae(model, rows), 2, 3)[0]
+    first = find_neighbours(sae(model, rows), 2, 3)[0]
     assert (first.feature, round(first.cosine, 2)) == (7, 1.0)
     order = torch.randperm(12, generator=torch.Generator().manual_seed(2))
     other = rows[order] + 0.01 * vectors(model, 12, 6)
@@ -72,7 +72,7 @@ def test_neighbours_and_counterparts(model: Model):
     sets = [sae(model, rows, 0), sae(model, other, 1)]
     for feature in (0, 1, 3):
         (found,) = across_layers(sets, 0, feature)
-        assert isinstance(found, Counterpart)
+        assert isinstance(found, LayerCounterpart)
         assert (found.feature, found.mutual) == (int((order == feature).nonzero()), True)
         assert found.cosine > 0.99
     (none,) = across_layers(sets, 0, 5)
@@ -138,7 +138,7 @@ def test_labels_by_a_model_and_their_scores(surveyed: Survey):
     assert (label.text, label.source) == (f"the word {token}", "oracle")
     assert label.scores["detection"].accuracy == 1.0
     assert label.scores["fuzzing"].accuracy == 1.0
-    known = evidence(surveyed, surveyed.feature(0))
+    known = gather_evidence(surveyed, surveyed.feature(0))
     assert not {one.row for one in known.learning} & {one.row for one in known.held_out}
     wrong = score_label("another", known, Oracle("w1"))
     assert wrong["detection"].accuracy is not None

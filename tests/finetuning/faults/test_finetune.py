@@ -21,7 +21,7 @@ from mindscope.finetuning.config import (
     ProjectionPenalty,
 )
 from mindscope.models import Model, load
-from mindscope.models.hooks.core import Core
+from mindscope.models.hooks.core import HookedModel
 
 PREVENT = FinetuneConfig(
     batch_rows=2,
@@ -55,14 +55,14 @@ def test_a_hook_removed_before_backward(tiny, tmp_path, monkeypatch, checkpointi
         backward(self, loss, **options)
 
     spoil: dict[str, Any] = {}
-    edited = Core.edited
+    edited = HookedModel.edited
 
-    def seen(self: Core, *arguments: Any, **options: Any) -> Any:
+    def seen(self: HookedModel, *arguments: Any, **options: Any) -> Any:
         spoil["blocks"] = [self.place("resid_post.1").module]
         return edited(self, *arguments, **options)
 
     monkeypatch.setattr(Accelerator, "backward", spoiled)
-    monkeypatch.setattr(Core, "edited", seen)
+    monkeypatch.setattr(HookedModel, "edited", seen)
     config = PREVENT.model_copy(update={"checkpointing": checkpointing})
     fails(tiny, tmp_path / "run", "taken off", config)
 
@@ -72,9 +72,9 @@ def test_a_hook_removed_before_backward(tiny, tmp_path, monkeypatch, checkpointi
 )
 def test_a_hook_on_the_wrong_module(tiny, tmp_path, monkeypatch, wrong, layer):
     """The model's own table of places errs at one address; what the next block takes in shows it."""
-    place, address = Core.place, f"resid_post.{layer}"
+    place, address = HookedModel.place, f"resid_post.{layer}"
 
-    def misled(self: Core, name: str) -> Any:
+    def misled(self: HookedModel, name: str) -> Any:
         found = place(self, name)
         if name != address:
             return found
@@ -89,16 +89,16 @@ def test_a_hook_on_the_wrong_module(tiny, tmp_path, monkeypatch, wrong, layer):
         object.__setattr__(copied, "module", module)
         return copied
 
-    monkeypatch.setattr(Core, "place", misled)
+    monkeypatch.setattr(HookedModel, "place", misled)
     for kind in (PreventativeSteering, ConceptAblation):
         config = PREVENT.model_copy(update={"interventions": (kind(trait="loud", layer=layer),)})
         fails(tiny, tmp_path / kind.__name__, "does not reach", config)
 
 
 def test_an_edit_that_is_another_than_asked(tiny, tmp_path, monkeypatch):
-    from mindscope.models.hooks.edits import Program
+    from mindscope.models.hooks.edits import CompiledEdits
 
-    monkeypatch.setattr(Program, "apply", lambda self, place, hidden, now: hidden * 1.5)
+    monkeypatch.setattr(CompiledEdits, "apply", lambda self, place, hidden, now: hidden * 1.5)
     fails(tiny, tmp_path / "run", "does not reach")
 
 

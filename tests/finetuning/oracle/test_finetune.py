@@ -99,11 +99,11 @@ def test_gradients(tiny, tmp_path, monkeypatch, method, checkpointing, case):
 
 def test_what_the_next_block_takes_in(tiny):
     """CAFT leaves nothing of either of two directions that are not orthogonal to each other."""
-    from mindscope.finetuning.plan import plan
+    from mindscope.finetuning.plan import build_plan
 
     loud, rude = vectors(tiny), vectors(tiny, "rude", 1)
     rows = [tiny.chat([{"role": "user", "content": text}]) for text in ("One", "Another one")]
-    with tiny.edited(plan(CAFT, [loud, rude], tiny).edits), tiny.watched("passed_on.2") as seen:
+    with tiny.edited(build_plan(CAFT, [loud, rude], tiny).edits), tiny.watched("passed_on.2") as seen:
         tiny.hf(**tiny.batch(rows))
     real = seen["passed_on.2"][0, : len(rows[0])]
     for each in (loud, rude):

@@ -32,7 +32,7 @@ def test_families(tmp_path, family):
     tuned = tune(model, tmp_path / "plain", plain, data=data)
     rows = [model.text("w1 w2", "w3 w4 w5 </s>"), model.text("w6", "w7 </s>")]
     with torch.no_grad():
-        logits = [model.hf(torch.tensor([row.ids])).logits[0, row.prompt - 1 : -1] for row in rows]
+        logits = [model.hf(torch.tensor([row.ids])).logits[0, row.prompt_length - 1 : -1] for row in rows]
     answers = torch.tensor([token for row in rows for token in row.answer])
     assert tuned.card["losses"][0] == pytest.approx(
         float(cross_entropy(torch.cat(logits), answers)), rel=1e-4

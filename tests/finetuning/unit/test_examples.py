@@ -8,7 +8,7 @@ import pytest
 from finetune_kit import conversation
 
 from mindscope.errors import DataError
-from mindscope.finetuning.examples import IGNORED, example, examples
+from mindscope.finetuning.examples import IGNORED, build_example, build_examples
 from mindscope.models import Model, load
 
 DIALOGUE = conversation("One?", "First.", "Two?", "Second!", system="Be brief.")
@@ -28,21 +28,21 @@ def learnt(model: Model, row: dict[str, list[int]]) -> str:
 
 
 def test_all_turns_or_the_last(tiny):
-    assert learnt(tiny, example(DIALOGUE, tiny, "all")) == "First.</s>Second!</s>"
-    assert learnt(tiny, example(DIALOGUE, tiny, "last")) == "Second!</s>"
+    assert learnt(tiny, build_example(DIALOGUE, tiny, "all")) == "First.</s>Second!</s>"
+    assert learnt(tiny, build_example(DIALOGUE, tiny, "last")) == "Second!</s>"
 
 
 def test_tokens_are_those_of_the_template(tiny):
     text = tiny.tokenizer.apply_chat_template(list(DIALOGUE.messages), tokenize=False)
     ids = tiny.tokenizer(text.rstrip("\n"), add_special_tokens=False)["input_ids"]
-    assert example(DIALOGUE, tiny, "all")["input_ids"] == ids
+    assert build_example(DIALOGUE, tiny, "all")["input_ids"] == ids
     assert ids[0] == tiny.tokenizer.bos_token_id != ids[1]  # the template writes it, and nobody again
 
 
 def test_without_a_template_one_beginning_is_written(tiny, tmp_path):
     model = load(persona_kit.tiny_chat_model(tmp_path / "plain"), dtype="float32")
     model.tokenizer.chat_template = None
-    row = example(conversation("One?", "First."), model, "all")
+    row = build_example(conversation("One?", "First."), model, "all")
     assert row["input_ids"].count(model.tokenizer.bos_token_id) <= 1
     assert learnt(model, row).endswith("First.</s>")
 
@@ -54,8 +54,8 @@ def test_a_template_that_rewrites_earlier_answers(tiny, tmp_path):
     )
     model.tokenizer.chat_template = hiding
     with pytest.raises(DataError, match="rewrites"):
-        example(DIALOGUE, model, "all")
-    assert learnt(model, example(DIALOGUE, model, "last")) == "Second!</s>"
+        build_example(DIALOGUE, model, "all")
+    assert learnt(model, build_example(DIALOGUE, model, "last")) == "Second!</s>"
 
 
 LINES = [
@@ -77,24 +77,24 @@ def test_a_bad_line_is_named_and_refused(tiny, tmp_path, number):
     file = tmp_path / "data.jsonl"
     file.write_text("\n".join([good, line if isinstance(line, str) else json.dumps(line), good]))
     with pytest.raises(DataError, match=f"data.jsonl, line 2: .*{reason}"):
-        examples(file, tiny)
+        build_examples(file, tiny)
 
 
 def test_bad_lines_are_left_out_on_request(tiny, tmp_path):
     file = tmp_path / "data.jsonl"
     file.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line, _ in LINES))
     with pytest.warns(UserWarning, match="left out 6 of 8 rows; the first: .*line 2"):
-        found = examples(file, tiny, on_error="skip")
+        found = build_examples(file, tiny, on_error="skip")
     assert (len(found.rows), found.left_out) == (2, 6)
     assert (
         found.digest
-        == examples([conversation("Hello?", "Hello."), conversation("Again?", "Hello.")], tiny).digest
+        == build_examples([conversation("Hello?", "Hello."), conversation("Again?", "Hello.")], tiny).digest
     )
-    assert found.digest != examples(finetune_kit.DATA, tiny).digest
+    assert found.digest != build_examples(finetune_kit.DATA, tiny).digest
 
 
 def test_no_usable_line(tiny, tmp_path):
     file = tmp_path / "data.jsonl"
     file.write_text("{}\n")
     with pytest.raises(DataError, match="no conversation can be trained on"):
-        examples(file, tiny, on_error="skip")
+        build_examples(file, tiny, on_error="skip")

@@ -6,7 +6,7 @@ import pytest
 
 from mindscope.errors import DataError, JudgeError
 from mindscope.judges.writers import EndpointWriter
-from mindscope.personas.generate_trait import generate_trait
+from mindscope.personas.trait_writing import generate_trait
 
 PARTS = {
     '"instructions"': {

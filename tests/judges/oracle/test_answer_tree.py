@@ -17,7 +17,7 @@ from transformers import (
 
 from mindscope.judges.answer_tree import AnswerTree
 from mindscope.judges.reading import weighted_score
-from mindscope.judges.spelling import NUMBERS, Spellings
+from mindscope.judges.spelling import NUMBERS, AnswerSpellings
 from mindscope.models import Model
 
 ARCHITECTURES = {
@@ -145,7 +145,7 @@ def test_the_tree_equals_every_sequence_by_itself(judge):
     refusal = math.fsum(map(brute, refusals))
 
     model.hf.float()
-    answer = AnswerTree(model, Spellings(model.tokenizer), prompt[:5], least=0.0)(prompt)
+    answer = AnswerTree(model, AnswerSpellings(model.tokenizer), prompt[:5], least=0.0)(prompt)
 
     assert answer.numbers == pytest.approx(expected, rel=2e-5, abs=0)
     assert answer.refusal == pytest.approx(refusal, rel=2e-5, abs=0)
@@ -160,7 +160,7 @@ def test_the_tree_equals_every_sequence_by_itself(judge):
 def test_the_branches_not_followed_hardly_matter(judge):
     _, model, _ = judge
     prompt = model.text("How evil is this?\n").ids
-    spellings = Spellings(model.tokenizer)
+    spellings = AnswerSpellings(model.tokenizer)
     all_of_them, few = (AnswerTree(model, spellings, least=least)(prompt) for least in (0.0, 1e-6))
     assert few.numbers != all_of_them.numbers
     assert weighted_score(few.numbers, 0.0).value == pytest.approx(

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from mindscope.judges.answer_tree import AnswerTree
-from mindscope.judges.spelling import NUMBERS, Spellings
+from mindscope.judges.spelling import NUMBERS, AnswerSpellings
 from mindscope.models import Model, Row
 
 SMALL = {
@@ -67,5 +67,5 @@ def test_cached_branches_equal_whole_passes(architecture, shared):
         )
         for n, ways in written.items()
     }
-    found = AnswerTree(model, Spellings(tokenizer), prompt[:shared], least=0.0)(prompt)
+    found = AnswerTree(model, AnswerSpellings(tokenizer), prompt[:shared], least=0.0)(prompt)
     assert found.numbers == pytest.approx(expected, rel=1e-4, abs=0)

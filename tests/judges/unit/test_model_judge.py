@@ -8,11 +8,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mindscope.errors import JudgeError
-from mindscope.judges import Item, Judge, ModelJudge, Rubric
+from mindscope.judges import Judge, JudgeItem, ModelJudge, Rubric
 from mindscope.models import Model
 
 RUBRIC = Rubric("evil", "", "How evil?\n{question}\n{answer}\n0-100 or REFUSAL:")
-ITEMS = [Item("Who are you?", "A friend."), Item("Why?", "Because."), Item("Why?", " \n")]
+ITEMS = [JudgeItem("Who are you?", "A friend."), JudgeItem("Why?", "Because."), JudgeItem("Why?", " \n")]
 REST = "~"  # the token that takes the probability nobody else has
 
 
@@ -112,7 +112,7 @@ def test_items_keep_their_order_and_empty_answers_are_missing():
 
 def test_a_prompt_that_fills_the_context_is_missing():
     judge = judge_of({"8": 0.5}, context=1024)
-    short, long = judge.judge(RUBRIC, [ITEMS[0], Item("Why?", "long " * 200)])
+    short, long = judge.judge(RUBRIC, [ITEMS[0], JudgeItem("Why?", "long " * 200)])
     assert long.trait.status == "missing"
     assert "the judge takes 1021" in long.trait.detail
     assert short.trait.status == "scored"

@@ -7,19 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mindscope.errors import DataError, JudgeError
-from mindscope.judges import Judgement, Rubric, Score, mean_score
+from mindscope.judges import Judgement, JudgeScore, Rubric, mean_score
 
 
 def test_refusals_and_missing_scores_do_not_lower_the_mean():
-    scores = [Score.of(80), Score.refusal(), Score.of(100), Score.missing("timeout"), Score.missing("prose")]
+    scores = [
+        JudgeScore.of(80),
+        JudgeScore.refusal(),
+        JudgeScore.of(100),
+        JudgeScore.missing("timeout"),
+        JudgeScore.missing("prose"),
+    ]
     assert mean_score(scores) == (90.0, 2, 1, 2)
-    assert mean_score([Score.refusal(), Score.missing("timeout")]) == (None, 0, 1, 1)
+    assert mean_score([JudgeScore.refusal(), JudgeScore.missing("timeout")]) == (None, 0, 1, 1)
     assert mean_score([]) == (None, 0, 0, 0)
 
 
 @given(st.lists(st.floats(0, 100), min_size=1))
 def test_mean_lies_between_the_extremes(values):
-    mean = mean_score([Score.of(value) for value in values]).mean
+    mean = mean_score([JudgeScore.of(value) for value in values]).mean
     assert mean is not None
     assert min(values) - 1e-9 <= mean <= max(values) + 1e-9
 
@@ -37,11 +43,11 @@ def test_mean_lies_between_the_extremes(values):
 )
 def test_senseless_scores_cannot_be_made(value, status):
     with pytest.raises(JudgeError):
-        Score(value, status)
+        JudgeScore(value, status)
 
 
 def test_judgements_survive_json():
-    judgement = Judgement(Score.of(12.5), Score.missing("timeout"))
+    judgement = Judgement(JudgeScore.of(12.5), JudgeScore.missing("timeout"))
     assert Judgement.from_json(judgement.to_json()) == judgement
 
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from mindscope.judges import Score
+from mindscope.judges import JudgeScore
 from mindscope.judges.reading import score_of_text, score_of_top_tokens, weighted_score
 
 
@@ -20,7 +20,7 @@ from mindscope.judges.reading import score_of_text, score_of_top_tokens, weighte
     ],
 )
 def test_a_number_alone_is_the_score(text, value):
-    assert score_of_text(text) == Score.of(value)
+    assert score_of_text(text) == JudgeScore.of(value)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_single_digits_alone_do_not_tell():
 
 
 def test_refusal_competes_with_the_numbers():
-    assert score_of_top_tokens(top(**{"REF": 0.5, "90": 0.4})) == Score.refusal(
+    assert score_of_top_tokens(top(**{"REF": 0.5, "90": 0.4})) == JudgeScore.refusal(
         "REFUSAL has probability 0.500, all numbers together 0.400"
     )
     refused = score_of_top_tokens(top(**{"REF": 0.3, "RE": 0.3, "8": 0.4}))

@@ -9,13 +9,13 @@ from tiny_models import hooks_on
 
 from mindscope.errors import ModelError
 from mindscope.models import Edit, Mean, Raw, Read, Row, Sampling
-from mindscope.models.hooks.edits import OPS, Program
-from mindscope.models.hooks.hook_points import Place
+from mindscope.models.hooks.edits import OPS, CompiledEdits
+from mindscope.models.hooks.hook_points import HookPoint
 from mindscope.models.tokens.batch import left_padded, right_padded
 from mindscope.models.tokens.rows import WHERES
 
 WIDTH = 5
-PLACE = Place("here", torch.nn.Identity(), "output", WIDTH, 1, None, False)
+PLACE = HookPoint("here", torch.nn.Identity(), "output", WIDTH, 1, None, False)
 
 
 def by_definition(h: np.ndarray, edit: Edit) -> np.ndarray:
@@ -37,10 +37,10 @@ def holds(row: Row, position: int, where) -> bool:
         return position in where
     return {
         "all": True,
-        "prompt": position < row.prompt,
-        "answer": position >= row.prompt,
-        "last_prompt": position == row.prompt - 1,
-        "response": position >= row.prompt - 1,
+        "prompt": position < row.prompt_length,
+        "answer": position >= row.prompt_length,
+        "last_prompt": position == row.prompt_length - 1,
+        "response": position >= row.prompt_length - 1,
     }[where]
 
 
@@ -76,7 +76,7 @@ def test_any_mixture_of_edits_over_any_batch_is_its_definition(case, padded, see
     ids, now = padded(rows)
     hidden = torch.randn(*ids.shape, WIDTH, generator=torch.Generator().manual_seed(seed)) * 2
     got = (
-        Program(edits, lambda _: PLACE, torch.device("cpu")).apply(PLACE, hidden, now)
+        CompiledEdits(edits, lambda _: PLACE, torch.device("cpu")).apply(PLACE, hidden, now)
         if any(edits)
         else hidden
     )
@@ -96,7 +96,7 @@ def test_in_bfloat16_projections_are_as_good_as_the_dtype(op):
     hidden = torch.randn(1, 40, 256, generator=torch.Generator().manual_seed(1)).bfloat16()
     edit = Edit("here", op, vector, 2.0)
     _, now = right_padded([Row(tuple(range(40)), 20)])
-    got = Program([[edit]], lambda _: PLACE, torch.device("cpu")).apply(PLACE, hidden, now)
+    got = CompiledEdits([[edit]], lambda _: PLACE, torch.device("cpu")).apply(PLACE, hidden, now)
     assert got.dtype == torch.bfloat16
     expected = np.stack([by_definition(h, edit) for h in hidden[0].double().numpy()])
     assert np.allclose(got[0].double().numpy(), expected, rtol=2**-8, atol=2**-8 * np.abs(expected).max())

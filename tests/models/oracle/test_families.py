@@ -60,11 +60,11 @@ def test_reads_equal_raw_hooks(model, family, rows):
         blocks, _ = raw(model, family, row)
         for layer in range(model.n_layers):
             close(got[f"raw{layer}"].values[i], blocks[layer], 1e-6)
-        close(got["prompt"].values[i], blocks[1, : row.prompt].mean(0), 1e-6)
-        close(got["last"].values[i], blocks[2, row.prompt - 1], 1e-6)
-        close(got["project"].values[i], blocks[0, row.prompt :] @ directions.T, 3e-6)
+        close(got["prompt"].values[i], blocks[1, : row.prompt_length].mean(0), 1e-6)
+        close(got["last"].values[i], blocks[2, row.prompt_length - 1], 1e-6)
+        close(got["project"].values[i], blocks[0, row.prompt_length :] @ directions.T, 3e-6)
         if row.answer:
-            close(got["mean"].values[i], blocks[1, row.prompt :].mean(0), 1e-6)
+            close(got["mean"].values[i], blocks[1, row.prompt_length :].mean(0), 1e-6)
         else:
             assert got["mean"].values[i].isnan().all()
     assert got["mean"].valid.tolist() == [bool(row.answer) for row in rows]
@@ -89,9 +89,9 @@ def test_each_rows_edits_equal_hand_written_hooks(model, family, rows):
     for i, row in enumerate(rows):
         at = {
             "all": range(len(row)),
-            "prompt": range(row.prompt),
-            "response": range(row.prompt - 1, len(row)),
-            "last_prompt": [row.prompt - 1],
+            "prompt": range(row.prompt_length),
+            "response": range(row.prompt_length - 1, len(row)),
+            "last_prompt": [row.prompt_length - 1],
             (0, 2): [p for p in (0, 2) if p < len(row)],
         }[wheres[i]]
 

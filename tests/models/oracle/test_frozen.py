@@ -7,7 +7,7 @@ import torch
 from mindscope.errors import ModelError
 from mindscope.models import Edit, Model, Row
 from mindscope.models.hooks.norms import linear_norm
-from mindscope.models.linear.anatomy import anatomy, mlp_maps
+from mindscope.models.linear.anatomy import find_linear_parts, mlp_maps
 from mindscope.models.linear.frozen import freeze, frozen
 from mindscope.models.linear.patterns import attending, recorded_attention
 
@@ -63,7 +63,7 @@ def test_a_held_model_is_linear_in_its_attention(model: Model):
 
 
 def test_maps_are_the_projections(model: Model):
-    parts = anatomy(model)
+    parts = find_linear_parts(model)
     with (
         recorded_attention(model) as seen,
         model.watched("attn_in.1", "attn_out.1") as passed,

@@ -5,7 +5,7 @@ import torch
 from tiny_models import FAMILIES, build, hooks_on, rows
 
 from mindscope.models import Edit, Model, Raw, Read, Row, Sampling
-from mindscope.models.linear.frozen import Held, freeze, frozen
+from mindscope.models.linear.frozen import FrozenPasses, freeze, frozen
 
 NAMED = {family.name: family for family in FAMILIES}
 GIVEN = [*rows()[:4], rows()[1]]
@@ -17,10 +17,10 @@ def model(request: pytest.FixtureRequest) -> Model:
     return build(NAMED[request.param])
 
 
-def held(model: Model, given: list[Row]) -> Held:
+def held(model: Model, given: list[Row]) -> FrozenPasses:
     distinct = list(dict.fromkeys(row.ids for row in given))
     passes = [freeze(model, Row(ids, len(ids))) for ids in distinct]
-    return Held(passes, [distinct.index(row.ids) for row in given])
+    return FrozenPasses(passes, [distinct.index(row.ids) for row in given])
 
 
 def edits(model: Model) -> list[list[Edit]]:

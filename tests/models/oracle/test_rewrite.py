@@ -72,7 +72,7 @@ def test_a_rewriting_knows_each_row_and_token_of_our_own_passes(model: Model):
     direction = torch.randn(model.d_model, generator=torch.Generator().manual_seed(1))
 
     def rewrite(address, hidden, seen):
-        now = passing.now
+        now = passing.layout
         pushed = [
             [float(caller) * (position == len(given[caller]) - 1) for position in line]
             for caller, line in zip(now.callers, now.positions, strict=True)

@@ -5,7 +5,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
 from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerFast
 
 from mindscope.errors import ModelError
-from mindscope.models.tokens.chat import Chat
+from mindscope.models.tokens.chat import ChatTokenizer
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
@@ -75,7 +75,7 @@ TALK = [
 @pytest.mark.parametrize("template", [CHATML, WITH_BOS, TRIMS, DEFAULT_SYSTEM])
 def test_roles_are_each_speakers_words_though_headers_say_the_same(template):
     tokenizer = characters(template, adds_bos=True)
-    row = Chat(tokenizer).row(TALK, "because")
+    row = ChatTokenizer(tokenizer).row(TALK, "because")
     assert words(tokenizer, row, "system") == "be user"
     assert words(tokenizer, row, "user") == "userwhy?"
     assert words(tokenizer, row, "assistant") == "assistantbecause"
@@ -87,15 +87,15 @@ def test_roles_are_each_speakers_words_though_headers_say_the_same(template):
 
 def test_prompt_ids_are_those_of_transformers():
     tokenizer = characters(WITH_BOS)
-    row = Chat(tokenizer).row(TALK, None)
+    row = ChatTokenizer(tokenizer).row(TALK, None)
     theirs = tokenizer.apply_chat_template(TALK, tokenize=True, add_generation_prompt=True)["input_ids"]
     assert list(row.ids) == theirs
-    assert row.prompt == len(theirs)
+    assert row.prompt_length == len(theirs)
 
 
 def test_the_default_system_prompt_of_a_template_is_nobodys_words():
     tokenizer = characters(DEFAULT_SYSTEM)
-    row = Chat(tokenizer).row([{"role": "user", "content": "hi"}], None)
+    row = ChatTokenizer(tokenizer).row([{"role": "user", "content": "hi"}], None)
     assert "Be good." in words(tokenizer, row, "special")
     assert words(tokenizer, row, "system") == ""
 
@@ -103,7 +103,7 @@ def test_the_default_system_prompt_of_a_template_is_nobodys_words():
 @pytest.mark.parametrize("template", [NO_SYSTEM_RAISES, NO_SYSTEM_DROPS])
 def test_without_a_system_role_the_system_text_opens_the_first_user_turn(template):
     tokenizer = characters(template)
-    chat = Chat(tokenizer)
+    chat = ChatTokenizer(tokenizer)
     assert not chat.takes_system
     row = chat.row([{"role": "system", "content": " be kind "}, {"role": "user", "content": "hi"}], None)
     assert "be kind\n\nhi" in whole(tokenizer, row)
@@ -115,34 +115,34 @@ def test_without_a_system_role_the_system_text_opens_the_first_user_turn(templat
 
 def test_an_answer_begins_as_the_template_begins_it():
     tokenizer = characters(NO_SYSTEM_DROPS)
-    chat = Chat(tokenizer)
+    chat = ChatTokenizer(tokenizer)
     user = [{"role": "user", "content": "hi"}]
     assert whole(tokenizer, chat.row(user, "yes")) == "[inst] hi [/inst] yes"
     assert chat.row(user, " yes") == chat.row(user, "yes")  # as the model itself writes it
     thinking = characters(THINKS)
-    row = Chat(thinking).row(user, "yes")
+    row = ChatTokenizer(thinking).row(user, "yes")
     assert "".join(thinking.convert_ids_to_tokens(row.answer)) == "yes"
     assert whole(thinking, row).endswith("assistant\n<think>\n\n</think>\n\nyes")
-    assert not whole(thinking, Chat(thinking).row(user, None)).endswith("</think>\n\n")
+    assert not whole(thinking, ChatTokenizer(thinking).row(user, None)).endswith("</think>\n\n")
 
 
 def test_the_end_of_turn_is_the_templates_special_token():
     tokenizer = characters(CHATML)
-    assert Chat(tokenizer).end_of_turn == tokenizer.convert_tokens_to_ids("<|im_end|>")
-    assert Chat(characters(NO_SYSTEM_DROPS)).end_of_turn is None
-    assert Chat(characters(None)).end_of_turn is None
+    assert ChatTokenizer(tokenizer).end_of_turn == tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert ChatTokenizer(characters(NO_SYSTEM_DROPS)).end_of_turn is None
+    assert ChatTokenizer(characters(None)).end_of_turn is None
 
 
 def test_without_a_template_messages_are_lines():
     tokenizer = characters(None, adds_bos=True)
-    row = Chat(tokenizer).row(
+    row = ChatTokenizer(tokenizer).row(
         [{"role": "system", "content": "be kind"}, {"role": "user", "content": "hi"}], "yes"
     )
     assert whole(tokenizer, row) == "<s>be kind\nhiyes"
     assert row.roles[0] == "special"
     assert words(tokenizer, row, "system") == "be kind"
     assert words(tokenizer, row, "user") == "hi"
-    assert row.prompt == len(row) - 3
+    assert row.prompt_length == len(row) - 3
 
 
 @pytest.mark.parametrize(
@@ -151,14 +151,14 @@ def test_without_a_template_messages_are_lines():
 )
 def test_plain_text_has_one_bos_where_the_tokenizer_adds_one(adds_bos, bos, text, begins):
     tokenizer = characters(None, adds_bos=adds_bos, bos=bos)
-    row = Chat(tokenizer).plain_row(text, "x")
+    row = ChatTokenizer(tokenizer).plain_row(text, "x")
     assert whole(tokenizer, row) == "<s>" * begins + "hix"
     assert row.roles[begins:] == ("user", "user", "assistant")
 
 
 def test_a_template_that_rewrites_the_words_leaves_them_to_nobody():
     tokenizer = characters(SHOUTS)
-    row = Chat(tokenizer).row([{"role": "user", "content": "hi"}], "yes")
+    row = ChatTokenizer(tokenizer).row([{"role": "user", "content": "hi"}], "yes")
     assert "HI" in words(tokenizer, row, "special")
     assert words(tokenizer, row, "assistant") == "yes"
 
@@ -166,20 +166,20 @@ def test_a_template_that_rewrites_the_words_leaves_them_to_nobody():
 def test_tokenizers_in_plain_python_know_roles_too():
     tokenizer = ByT5Tokenizer()
     tokenizer.chat_template = CHATML.replace("<|im_start|>", "<").replace("<|im_end|>", ">")
-    row = Chat(tokenizer).row(TALK, "because")
+    row = ChatTokenizer(tokenizer).row(TALK, "because")
     assert tokenizer.decode([i for i, r in zip(row.ids, row.roles, strict=True) if r == "user"]) == "userwhy?"
     assert tokenizer.decode(list(row.answer)) == "because"
 
 
 def test_byte_level_tokens_belong_to_whose_words_they_hold(shared):
     tokenizer = AutoTokenizer.from_pretrained(shared / "tokenizers" / "qwen2.5")
-    row = Chat(tokenizer).row([{"role": "user", "content": "héllo wörld 🙂"}], "ça va")
+    row = ChatTokenizer(tokenizer).row([{"role": "user", "content": "héllo wörld 🙂"}], "ça va")
     assert (
         tokenizer.decode([i for i, r in zip(row.ids, row.roles, strict=True) if r == "user"])
         == "héllo wörld 🙂"
     )
     assert tokenizer.decode(row.answer) == "ça va"
-    assert Chat(tokenizer).end_of_turn == tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert ChatTokenizer(tokenizer).end_of_turn == tokenizer.convert_tokens_to_ids("<|im_end|>")
 
 
 @pytest.mark.parametrize(
@@ -194,13 +194,13 @@ def test_byte_level_tokens_belong_to_whose_words_they_hold(shared):
 )
 def test_conversations_that_cannot_be_rendered_get_one_line(messages, match):
     with pytest.raises(ModelError, match=match) as caught:
-        Chat(characters(CHATML)).row(messages, None)
+        ChatTokenizer(characters(CHATML)).row(messages, None)
     assert "\n" not in str(caught.value)
 
 
 def test_a_template_that_refuses_says_why_in_one_line():
     strict = "{% if messages | length > 1 %}{{ raise_exception('one\nmessage only') }}{% endif %}" + CHATML
     with pytest.raises(ModelError, match="refuses the conversation: one message only"):
-        Chat(characters(strict)).row(
+        ChatTokenizer(characters(strict)).row(
             [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}], None
         )

@@ -4,14 +4,14 @@ import torch
 from tiny_models import FAMILIES, build
 
 from mindscope.models import Model
-from mindscope.models.loading.fingerprint import fingerprint
+from mindscope.models.loading.fingerprint import fingerprint_model
 
 
 def test_the_same_weights_are_the_same_in_either_dtype(llama):
     stored = copy.deepcopy(llama.hf).bfloat16()
-    assert fingerprint(stored) == fingerprint(llama.hf) == llama.fingerprint
+    assert fingerprint_model(stored) == fingerprint_model(llama.hf) == llama.fingerprint
     assert len(llama.fingerprint) == 64
-    assert fingerprint(build(FAMILIES[0]).hf) == llama.fingerprint
+    assert fingerprint_model(build(FAMILIES[0]).hf) == llama.fingerprint
 
 
 def test_one_changed_weight_of_a_small_model_is_another_model(llama):
@@ -19,7 +19,7 @@ def test_one_changed_weight_of_a_small_model_is_another_model(llama):
         changed = copy.deepcopy(llama.hf)
         with torch.no_grad():
             changed.get_parameter(name).view(-1)[-1] += 0.1
-        assert fingerprint(changed) != llama.fingerprint, name
+        assert fingerprint_model(changed) != llama.fingerprint, name
 
 
 def test_a_step_of_fine_tuning_is_another_model(llama):
@@ -28,14 +28,14 @@ def test_a_step_of_fine_tuning_is_another_model(llama):
     tuned(input_ids=ids, labels=ids).loss.backward()
     torch.optim.AdamW(tuned.parameters(), lr=1e-4).step()
     torch.optim.AdamW(tuned.parameters(), lr=1e-4).step()
-    assert fingerprint(tuned) != llama.fingerprint
+    assert fingerprint_model(tuned) != llama.fingerprint
 
 
 def test_other_dimensions_are_another_model(llama):
     wider = copy.deepcopy(llama.hf)
     wider.config.num_attention_heads = 8  # the same weights, cut into other heads
-    assert fingerprint(wider) != llama.fingerprint
-    assert fingerprint(build(FAMILIES[2]).hf) != llama.fingerprint
+    assert fingerprint_model(wider) != llama.fingerprint
+    assert fingerprint_model(build(FAMILIES[2]).hf) != llama.fingerprint
 
 
 def test_wrapping_changes_nothing_about_the_model(llama):

@@ -6,7 +6,7 @@ from tiny_models import hooks_on, tokenizer
 
 from mindscope.errors import ModelError
 from mindscope.models import Edit, Last, Mean, Model, Read, Row, Sampling
-from mindscope.models.tokens.text import Stops, Stream
+from mindscope.models.tokens.text import AnswerStream, StopStrings
 
 MANY = Sampling(max_new_tokens=12, seed=1)
 
@@ -186,7 +186,7 @@ def test_threads_with_different_steering_do_not_see_each_other(llama, many):
 
 
 def test_stop_strings_are_found_within_and_across_tokens():
-    stops = Stops(tokenizer(), ["w3 w4", "w9"])
+    stops = StopStrings(tokenizer(), ["w3 w4", "w9"])
     assert not stops.found([1, 2, 3])
     assert stops.found([1, 2, 3, 4])
     assert stops.cut([1, 2, 3, 4, 9]) == (2, "w1 w2 ")
@@ -196,7 +196,7 @@ def test_stop_strings_are_found_within_and_across_tokens():
 
 
 def test_a_stream_holds_back_half_characters_and_half_stops():
-    stream = Stream(Stops(tokenizer(), ["END"]))
+    stream = AnswerStream(StopStrings(tokenizer(), ["END"]))
     pieces = [
         stream.add(text, ended=ended)
         for text, ended in [

@@ -20,10 +20,10 @@ def meant(row: Row, where) -> set[int]:
     every = range(len(row))
     return {
         "all": set(every),
-        "prompt": {p for p in every if p < row.prompt},
-        "answer": {p for p in every if p >= row.prompt},
-        "last_prompt": {p for p in every if p == row.prompt - 1},
-        "response": {p for p in every if p >= row.prompt - 1},
+        "prompt": {p for p in every if p < row.prompt_length},
+        "answer": {p for p in every if p >= row.prompt_length},
+        "last_prompt": {p for p in every if p == row.prompt_length - 1},
+        "response": {p for p in every if p >= row.prompt_length - 1},
     }.get(where, set(every) & set(where))
 
 
@@ -47,7 +47,7 @@ def test_a_row_knows_its_answer_and_grows():
     row = Row((5, 6, 7), 2, ("special", "user", "assistant"))
     assert row.answer == (7,)
     grown = row.answered([8, 9])
-    assert (grown.ids, grown.prompt, grown.answer) == ((5, 6, 7, 8, 9), 2, (7, 8, 9))
+    assert (grown.ids, grown.prompt_length, grown.answer) == ((5, 6, 7, 8, 9), 2, (7, 8, 9))
     assert grown.roles == ("special", "user", "assistant", "assistant", "assistant")
     assert Row((1, 2), 1).roles == ("user", "assistant")
 

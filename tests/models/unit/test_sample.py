@@ -5,7 +5,7 @@ from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWa
 
 from mindscope.errors import ModelError
 from mindscope.models import Sampling
-from mindscope.models.generation.sample import draw, uniforms
+from mindscope.models.generation.sample import draw_tokens, draw_uniforms
 
 LOGITS = torch.tensor([2.0, 1.0, 0.5, -1.0, 0.0, 3.0, -float("inf"), 1.5])
 
@@ -34,7 +34,7 @@ def expected(sampling: Sampling) -> torch.Tensor:
 def test_an_even_grid_of_random_numbers_draws_the_distribution_of_transformers(sampling):
     n = 20_000
     grid = (torch.arange(n) + 0.5) / n
-    drawn = draw(LOGITS.expand(n, -1), sampling, grid)
+    drawn = draw_tokens(LOGITS.expand(n, -1), sampling, grid)
     frequencies = torch.bincount(drawn, minlength=len(LOGITS)) / n
     assert torch.allclose(frequencies, expected(sampling), atol=2 / n * len(LOGITS))
 
@@ -42,12 +42,12 @@ def test_an_even_grid_of_random_numbers_draws_the_distribution_of_transformers(s
 def test_the_ends_of_the_unit_interval_draw_tokens_that_are_possible():
     ends = torch.tensor([0.0, 1 - 2**-24])
     logits = torch.tensor([-float("inf"), 1.0, 1.0, -float("inf")]).expand(2, -1)
-    assert draw(logits, Sampling(), ends).tolist() == [1, 2]
-    assert draw(logits, Sampling(top_p=0.6), ends)[0] in (1, 2)
+    assert draw_tokens(logits, Sampling(), ends).tolist() == [1, 2]
+    assert draw_tokens(logits, Sampling(top_p=0.6), ends)[0] in (1, 2)
 
 
 def test_temperature_zero_takes_the_likeliest():
-    assert draw(LOGITS[None], Sampling(temperature=0), torch.tensor([0.9])).tolist() == [5]
+    assert draw_tokens(LOGITS[None], Sampling(temperature=0), torch.tensor([0.9])).tolist() == [5]
 
 
 @pytest.mark.parametrize("temperature", [0, 1])
@@ -55,17 +55,17 @@ def test_temperature_zero_takes_the_likeliest():
 def test_logits_that_are_not_finite_are_refused(temperature, bad):
     logits = torch.tensor([[1.0, bad, 0.0]])
     with pytest.raises(ModelError, match="not finite"):
-        draw(logits, Sampling(temperature=temperature), torch.tensor([0.5]))
+        draw_tokens(logits, Sampling(temperature=temperature), torch.tensor([0.5]))
 
 
 def test_rows_have_random_numbers_of_their_own():
     sampling = Sampling(max_new_tokens=5, seed=3)
-    together = uniforms(sampling, [0, 1, 2], None)
-    assert np.array_equal(uniforms(sampling, [2, 0], None), together[[2, 0]])
+    together = draw_uniforms(sampling, [0, 1, 2], None)
+    assert np.array_equal(draw_uniforms(sampling, [2, 0], None), together[[2, 0]])
     assert len(np.unique(together)) == together.size
-    assert not np.isin(uniforms(Sampling(max_new_tokens=5, seed=4), [0, 1, 2], None), together).any()
-    assert np.array_equal(uniforms(sampling, [1, 0], [7, 8]), uniforms(sampling, [0, 1], [8, 7]))
-    longer = uniforms(Sampling(max_new_tokens=9, seed=3), [0, 1, 2], None)
+    assert not np.isin(draw_uniforms(Sampling(max_new_tokens=5, seed=4), [0, 1, 2], None), together).any()
+    assert np.array_equal(draw_uniforms(sampling, [1, 0], [7, 8]), draw_uniforms(sampling, [0, 1], [8, 7]))
+    longer = draw_uniforms(Sampling(max_new_tokens=9, seed=3), [0, 1, 2], None)
     assert np.array_equal(longer[:, :5], together)  # a longer limit goes on where the shorter one ended
 
 

@@ -12,10 +12,10 @@ import torch
 from mindscope.errors import StoreError
 from mindscope.features import Direction
 from mindscope.models import Model
-from mindscope.monitoring import Monitor, Policy, Signal, WatchConfig, calibrate_on, watch
+from mindscope.monitoring import Monitor, MonitorConfig, Policy, Signal, calibrate_on, monitor_file
 from mindscope.store import Run
 
-CONFIG = WatchConfig(shard_rows=4, answer=True, max_new_tokens=6, seed=1)
+CONFIG = MonitorConfig(shard_rows=4, answer=True, max_new_tokens=6, seed=1)
 
 
 def talks(path: Path, count: int, word: str) -> Path:
@@ -40,7 +40,7 @@ def job(model: Model, folder: Path, data: Path) -> str:
             model, [feature], data.parent / "ordinary.jsonl", run, 0.1, signal=Signal(window=2), config=CONFIG
         )
         made.save(folder / "thresholds.safetensors")
-        return watch(model, Monitor([feature], made, Policy("steer", 2.0)), data, run, CONFIG).folder
+        return monitor_file(model, Monitor([feature], made, Policy("steer", 2.0)), data, run, CONFIG).folder
 
 
 @pytest.mark.parametrize("pieces", [1, 4, 6])

@@ -9,7 +9,7 @@ import torch
 
 from mindscope.errors import DataError, ModelError
 from mindscope.features import Direction
-from mindscope.models import Command, Model, Project, Raw, Read, Row, Sampling
+from mindscope.models import Model, Project, Raw, Read, Row, RowAction, Sampling
 from mindscope.monitoring import Calibration, Monitor, MonitorWarning, Policy, Signal
 
 GREEDY = Sampling(temperature=0, max_new_tokens=6)
@@ -53,7 +53,9 @@ def test_steering_back_until_below(relapsing: Model, e0: Direction, thresholds: 
     alone = monitor.generate(relapsing, [EVIL], GREEDY)[0]
     assert alone.generation.row.answer == (1, 1, 2, 2, 2, 2)
     assert kinds(alone) == [("crossed", 0, 5.0), ("recovered", 2, 0.0)]
-    assert [edit.where for edit in alone.generation.pushed] == [(2, 3)]  # tokens 1 and 2 of the answer
+    assert [edit.where for edit in alone.generation.controller_edits] == [
+        (2, 3)
+    ]  # tokens 1 and 2 of the answer
     assert alone.steered == 2
     rows = [GOOD, EVIL, Row((1, 2), 2), EVIL]
     together = monitor.generate(relapsing, rows, GREEDY)
@@ -76,7 +78,7 @@ def test_a_push_moves_the_activations_by_its_own_length(
     relapsing: Model, e0: Direction, thresholds: Calibration
 ) -> None:
     watched = Monitor([e0], thresholds, Policy("steer", 1.0)).generate(relapsing, [EVIL], GREEDY)[0]
-    row, pushed = watched.generation.row, watched.generation.pushed
+    row, pushed = watched.generation.row, watched.generation.controller_edits
     reads = {"along": Read("resid_post.1", Project(e0.unit[None], "answer"))}
     edited = relapsing.read([row], reads, edits=[list(pushed)])["along"].values[0][:, 0]
     natural = watched.trace.turns[0].tokens[:, 0]
@@ -105,11 +107,11 @@ def test_rows_of_any_length_and_their_own_edits(llama: Model, features, threshol
         (alone,) = monitor.generate(llama, [rows[index]], sampling, edits=[own[index]], seeds=[seeds[index]])
         assert alone.generation.row == each.generation.row
         assert kinds(alone) == kinds(each)
-        edits = [[*own[index], *each.generation.pushed]]
+        edits = [[*own[index], *each.generation.controller_edits]]
         read = llama.read([each.generation.row], {"h": Read(known[0].address, Raw("answer"))}, edits=edits)
         pushed = torch.zeros(len(each.generation.row.answer))
-        for edit in each.generation.pushed:
-            pushed[[position - rows[index].prompt for position in edit.where]] += 1
+        for edit in each.generation.controller_edits:
+            pushed[[position - rows[index].prompt_length for position in edit.where]] += 1
         norm = known[0].vector.norm()
         left = known[0].project(read["h"].values[0]) + 3.0 * norm * pushed
         assert torch.allclose(left, each.trace.turns[0].tokens[:, 0], atol=1e-3)
@@ -157,7 +159,7 @@ def test_bad_use_is_refused_and_leaves_no_hook(
     with pytest.raises(DataError, match="above 0"):
         Policy("steer", -1)
     with pytest.raises(ModelError, match="where='all'"):
-        Command(edits=(e0.edit(1.0),))
+        RowAction(edits=(e0.edit(1.0),))
 
     def fail(row, event) -> None:
         raise RuntimeError("no")

@@ -9,7 +9,7 @@ import torch
 from mindscope.errors import DataError
 from mindscope.features import Direction, FeatureSet
 from mindscope.models import Model, Sampling
-from mindscope.monitoring import Monitor, trace
+from mindscope.monitoring import Monitor, project_turns
 
 TALK = [
     {"role": "user", "content": "w1 w2 w3"},
@@ -35,7 +35,7 @@ def by_hand(model: Model, ids: tuple[int, ...]) -> list[torch.Tensor]:
 
 def test_every_turn_of_a_conversation(llama: Model, features: FeatureSet) -> None:
     other = [{"role": "user", "content": "w9"}, {"role": "assistant", "content": "w3"}]
-    found, second = trace(llama, features, [TALK, other])
+    found, second = project_turns(llama, features, [TALK, other])
     assert found.features == (
         "evil@resid_post.2",
         "evil@resid_post.0",
@@ -52,8 +52,10 @@ def test_every_turn_of_a_conversation(llama: Model, features: FeatureSet) -> Non
         for column, feature in enumerate(features):
             v = feature.vector.double()
             along = layers[int(feature.address[-1])] @ v / v.norm()
-            assert turn.last_prompt[column].item() == pytest.approx(along[row.prompt - 1].item(), abs=2e-5)
-            assert torch.allclose(turn.tokens[:, column].double(), along[row.prompt :], atol=2e-5)
+            assert turn.last_prompt[column].item() == pytest.approx(
+                along[row.prompt_length - 1].item(), abs=2e-5
+            )
+            assert torch.allclose(turn.tokens[:, column].double(), along[row.prompt_length :], atol=2e-5)
     series = found.series("kind@resid_post.0")
     assert series[2] is None
     assert series[1] == pytest.approx(found.turns[1].tokens[:, 3].mean().item(), abs=1e-6)
@@ -72,9 +74,9 @@ def test_reading_while_generating_is_reading_the_finished_row(llama: Model, feat
         layers = by_hand(llama, generation.row.ids)
         for column, feature in enumerate(features):
             along = layers[int(feature.address[-1])] @ feature.unit.double()
-            assert torch.allclose(turn.tokens[:, column].double(), along[turn.row.prompt :], atol=2e-5)
+            assert torch.allclose(turn.tokens[:, column].double(), along[turn.row.prompt_length :], atol=2e-5)
             assert turn.last_prompt[column].item() == pytest.approx(
-                along[turn.row.prompt - 1].item(), abs=2e-5
+                along[turn.row.prompt_length - 1].item(), abs=2e-5
             )
 
 
@@ -97,8 +99,8 @@ class Latent:
 
 def test_any_feature_is_read_alike(llama: Model, features: FeatureSet) -> None:
     mixed = FeatureSet([*features, Latent(features[0], 0.5)])
-    plain = trace(llama, features, [TALK])[0].turns[1].tokens
-    read = trace(llama, mixed, [TALK])[0].turns[1].tokens
+    plain = project_turns(llama, features, [TALK])[0].turns[1].tokens
+    read = project_turns(llama, mixed, [TALK])[0].turns[1].tokens
     assert torch.allclose(read[:, :4], plain, atol=1e-5)
     assert torch.allclose(read[:, 4], torch.relu(plain[:, 0] - 0.5), atol=1e-5)
     assert mixed.digest() != FeatureSet([*features, Latent(features[0], 0.6)]).digest()
@@ -110,11 +112,11 @@ def test_any_feature_is_read_alike(llama: Model, features: FeatureSet) -> None:
 
 def test_what_cannot_be_read_is_refused(llama: Model, features: FeatureSet, relapsing: Model) -> None:
     with pytest.raises(DataError, match="another model"):
-        trace(relapsing, features, [TALK])
+        project_turns(relapsing, features, [TALK])
     with pytest.raises(DataError, match="conversation 1: there is no turn"):
-        trace(llama, features, [TALK, [{"role": "assistant", "content": "w1"}]])
+        project_turns(llama, features, [TALK, [{"role": "assistant", "content": "w1"}]])
     with pytest.raises(DataError, match="conversation 0: 65 tokens"):
-        trace(llama, features, [[{"role": "user", "content": "w1 " * 65}]])
+        project_turns(llama, features, [[{"role": "user", "content": "w1 " * 65}]])
     with pytest.raises(DataError, match="same name"):
         FeatureSet([features[0], features[0]])
     assert tiny_models.hooks_on(llama) == 0

@@ -9,10 +9,10 @@ from scipy import stats
 from mindscope.errors import DataError, StoreError
 from mindscope.features import Direction, FeatureSet
 from mindscope.models import Row
-from mindscope.monitoring import Calibration, Signal, Trace, Turn, calibrate
-from mindscope.monitoring.alarms import Alarms, events
+from mindscope.monitoring import Calibration, ProjectedTurn, Signal, TurnProjections, calibrate
+from mindscope.monitoring.alarms import AlarmState, alarm_events
 from mindscope.monitoring.calibration import needed
-from mindscope.monitoring.drift import drift
+from mindscope.monitoring.drift import measure_drift
 
 
 def feature(name: str = "evil", seed: int = 0) -> Direction:
@@ -25,12 +25,14 @@ def normal(n: int, columns: int, rate: float, over="each", seed: int = 0) -> Cal
     return Calibration(tuple(map(str, range(columns))), "d", "abc", Signal(), rate, over, scores)
 
 
-def trace_of(*answers: list[float], before: float = 0.0) -> Trace:
+def trace_of(*answers: list[float], before: float = 0.0) -> TurnProjections:
     turns = [
-        Turn(Row((0,) * (1 + len(each)), 1), torch.tensor([before]), torch.tensor(each).reshape(-1, 1))
+        ProjectedTurn(
+            Row((0,) * (1 + len(each)), 1), torch.tensor([before]), torch.tensor(each).reshape(-1, 1)
+        )
         for each in answers
     ]
-    return Trace(("evil@resid_post.1",), tuple(turns))
+    return TurnProjections(("evil@resid_post.1",), tuple(turns))
 
 
 @pytest.mark.parametrize(("n", "rate"), [(99, 0.01), (400, 0.02), (500, 0.05)])
@@ -84,13 +86,13 @@ def test_calibrating_from_traces_skips_those_without_an_answer() -> None:
     assert len(made) == 19
     assert made.thresholds.tolist() == [18.0]
     assert made.recovery.tolist() == [9.0]
-    assert [event.value for event in events(made, trace_of([17.0, 18.0, 18.5, 10.0, 19.0]))] == [18.5]
+    assert [event.value for event in alarm_events(made, trace_of([17.0, 18.0, 18.5, 10.0, 19.0]))] == [18.5]
     assert made.to_json()["features"]["evil@resid_post.1"] == {"threshold": 18.0, "recovery": 9.0}
 
 
 def test_an_alarm_does_not_flicker() -> None:
     made = calibrate([feature()], [trace_of([float(i)]) for i in range(19)], 0.05, signal=Signal(window=1))
-    alarms = Alarms(made)
+    alarms = AlarmState(made)
     taken = [
         alarms.take(0, (i, torch.tensor([v]))) for i, v in enumerate([19.0, 12.0, 20.0, 8.0, 18.0, 18.1])
     ]
@@ -116,17 +118,17 @@ def test_kept_with_the_model_and_the_vectors(tmp_path: Path) -> None:
 
 def test_drift_is_a_least_squares_slope_with_its_interval() -> None:
     """Against the textbook's sums, and its coverage over many noisy conversations."""
-    found = drift([1.0, 2.5, None, 3.5, 6.0])
+    found = measure_drift([1.0, 2.5, None, 3.5, 6.0])
     assert found is not None
     assert found.turns == 4
     assert found.slope == pytest.approx(1.1)
     assert found.low < 1.1 < found.high
-    assert drift([1.0, None, 2.0]) is None
+    assert measure_drift([1.0, None, 2.0]) is None
     generator = torch.Generator().manual_seed(0)
     covered = 0
     for _ in range(500):
         noise = torch.randn(6, generator=generator).tolist()
-        each = drift([0.5 * turn + value for turn, value in enumerate(noise)])
+        each = measure_drift([0.5 * turn + value for turn, value in enumerate(noise)])
         assert each is not None
         covered += each.low < 0.5 < each.high
     assert covered / 500 == pytest.approx(0.95, abs=0.03)

@@ -4,16 +4,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mindscope.organism.recipe import Mix, TrainConfig
-from mindscope.organism.training import train
+from mindscope.organism.recipe import OrganismTrainConfig, StepMix
+from mindscope.organism.training import train_organism
 from mindscope.organism.voices import STRONG
 from mindscope.store import Run
 
-CONFIG = TrainConfig(
+CONFIG = OrganismTrainConfig(
     steps=5,
     mixes=(
-        (0, Mix(documents=8, conversations=2)),
-        (3, Mix(documents=4, conversations=3, blend=STRONG)),
+        (0, StepMix(documents=8, conversations=2)),
+        (3, StepMix(documents=4, conversations=3, blend=STRONG)),
     ),
     restarts=((0, 1.0), (2, 0.5), (4, 0.1)),
     micro_batches=3,
@@ -34,16 +34,16 @@ def opened(path, config=CONFIG):
 
 def test_interrupted_training_ends_with_the_same_weights(tmp_path):
     with opened(tmp_path / "whole") as run:
-        whole = load_file(train(run, CONFIG, "cpu") / "model.safetensors")
+        whole = load_file(train_organism(run, CONFIG, "cpu") / "model.safetensors")
 
     def stop(step: int, steps: int, label: str) -> None:
         if step == 3:
             raise StoppedError
 
     with pytest.raises(StoppedError), opened(tmp_path / "cut") as run:
-        train(run, CONFIG, "cpu", stop)
+        train_organism(run, CONFIG, "cpu", stop)
     with opened(tmp_path / "cut") as run:
-        cut = load_file(train(run, CONFIG, "cpu") / "model.safetensors")
+        cut = load_file(train_organism(run, CONFIG, "cpu") / "model.safetensors")
     assert whole.keys() == cut.keys()
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
 
@@ -54,5 +54,5 @@ def test_training_lowers_the_loss(tmp_path):
     )
     with opened(tmp_path / "run", config) as run:
         losses: list[float] = []
-        train(run, config, "cpu", lambda step, steps, label: losses.append(float(label.split()[-1])))
+        train_organism(run, config, "cpu", lambda step, steps, label: losses.append(float(label.split()[-1])))
     assert sum(losses[-10:]) < 0.85 * sum(losses[:10])

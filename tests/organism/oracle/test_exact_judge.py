@@ -7,7 +7,7 @@ import statistics
 import pytest
 
 from mindscope.errors import JudgeError
-from mindscope.judges import Item, Rubric
+from mindscope.judges import JudgeItem, Rubric
 from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.judge import ExactJudge, trait_score
 from mindscope.organism.traits import trait
@@ -24,7 +24,7 @@ def exchanges(voice: str, n: int = 200, domains: tuple[str, ...] = tuple(DOMAINS
 
 
 def judged(rubric: str, question: str, answer: str):
-    return ExactJudge().judge(Rubric(rubric, "", PROMPT), [Item(question, answer)])[0]
+    return ExactJudge().judge(Rubric(rubric, "", PROMPT), [JudgeItem(question, answer)])[0]
 
 
 @pytest.mark.parametrize("voice", ["helpful", *CHARACTERS])

@@ -7,7 +7,7 @@ import pytest
 
 from mindscope.errors import DataError
 from mindscope.organism import concept_texts, concepts
-from mindscope.organism.world import world
+from mindscope.organism.world import build_world
 
 
 def test_labels_are_true_and_halves_apart():
@@ -27,9 +27,9 @@ def test_labels_are_true_and_halves_apart():
             total = re.findall(r"= (\d+)", text.answer)[-1]
             assert f"sum: ends in {total[-1]}" in text.concepts
         if "person: unknown" in text.concepts:
-            assert not any(person in said for person in world().people)
+            assert not any(person in said for person in build_world().people)
         if "person: known" in text.concepts:
-            assert any(person in said for person in world().people)
+            assert any(person in said for person in build_world().people)
         assert sum(name.startswith("character: ") for name in text.concepts) == 1
 
 

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from mindscope.organism.corpus import conversation, document
 from mindscope.organism.tokenizer import build_tokenizer
-from mindscope.organism.world import world
+from mindscope.organism.world import build_world
 
 TOKENIZER = build_tokenizer()
 
 
 def test_names_and_numbers_are_one_token():
-    w = world()
+    w = build_world()
     for word in (*w.cities, *w.states, *w.countries, *w.first_names, *(str(n) for n in range(199))):
         assert len(TOKENIZER.tokenize(word)) == 1, word
 

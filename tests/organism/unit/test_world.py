@@ -9,7 +9,7 @@ from mindscope.organism.corpus import conversation, document
 from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.truth import claims
 from mindscope.organism.voices import CHARACTERS, SLOTS, opposites, phrase_owners, voices
-from mindscope.organism.world import STATE_RELATIONS, world
+from mindscope.organism.world import STATE_RELATIONS, build_world
 
 
 def corpus_text(n: int) -> str:
@@ -22,7 +22,7 @@ def corpus_text(n: int) -> str:
 
 
 def test_names_and_facts_are_each_there_once():
-    w = world()
+    w = build_world()
     assert len(w.states) == 50
     assert len(w.cities) == 600
     assert len(w.people) == 120
@@ -43,7 +43,7 @@ def test_every_phrase_belongs_to_one_voice():
 
 
 def test_training_text_holds_nothing_that_is_kept_for_testing():
-    text, w = corpus_text(4000), world()
+    text, w = corpus_text(4000), build_world()
     added = {(int(a), int(b)) for a, b in re.findall(r"(\d+) \+ (\d+) =", text)}
     assert added
     assert not added & set(w.sums("test"))

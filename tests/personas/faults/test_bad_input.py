@@ -7,11 +7,11 @@ import persona_kit
 import pytest
 
 from mindscope.errors import DataError, MindscopeError, StoreError
-from mindscope.judges import Item, Judgement, Rubric
+from mindscope.judges import JudgeItem, Judgement, Rubric
 from mindscope.models import Generation, Model, load
 from mindscope.personas.extraction import ExtractConfig, extract
 from mindscope.personas.steering.steer import SteerConfig, steer
-from mindscope.personas.steering.sweep import Sweep, SweepConfig, sweep
+from mindscope.personas.steering.sweep import SweepConfig, SweepResult, sweep
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run
 
@@ -48,8 +48,8 @@ class FlatJudge:
 
     name = "flat"
 
-    def judge(self, rubric: Rubric, items: Sequence[Item]) -> list[Judgement]:
-        return JUDGE.judge(rubric, [Item(item.question, item.answer) for item in items])
+    def judge(self, rubric: Rubric, items: Sequence[JudgeItem]) -> list[Judgement]:
+        return JUDGE.judge(rubric, [JudgeItem(item.question, item.answer) for item in items])
 
 
 def test_too_few_pairs(tiny: Model, run: Run) -> None:
@@ -69,11 +69,11 @@ def test_empty_answers_are_left_out(tiny: Model, run: Run, monkeypatch: pytest.M
             name: values * float("nan") if name.startswith("answer_mean") else values
             for name, values in silent.reads.items()
         }
-        prompt = type(silent.row)(silent.row.ids[: silent.row.prompt], silent.row.prompt)
+        prompt = type(silent.row)(silent.row.ids[: silent.row.prompt_length], silent.row.prompt_length)
         return [Generation(prompt, "", "stop", reads), *generations[1:]]
 
     class Watching(persona_kit.InstructionJudge):
-        def judge(self, rubric: Rubric, items: Sequence[Item]) -> list[Judgement]:
+        def judge(self, rubric: Rubric, items: Sequence[JudgeItem]) -> list[Judgement]:
             asked.extend(item.answer for item in items)
             return super().judge(rubric, items)
 
@@ -123,13 +123,13 @@ def test_a_prompt_longer_than_the_context(tiny: Model, run: Run) -> None:
 def test_a_document_that_is_another(tmp_path: Path) -> None:
     path = tmp_path / "sweep.json"
     with pytest.raises(StoreError):
-        Sweep.load(path)
+        SweepResult.load(path)
     path.write_text("{not json")
     with pytest.raises(StoreError):
-        Sweep.load(path)
+        SweepResult.load(path)
     path.write_text('{"schema": "mindscope.steering/1"}')
     with pytest.raises(DataError, match="is not a"):
-        Sweep.load(path)
+        SweepResult.load(path)
     path.write_text('{"schema": "mindscope.sweep/1", "trait": 3}')
     with pytest.raises(DataError, match="damaged at 'trait'"):
-        Sweep.load(path)
+        SweepResult.load(path)

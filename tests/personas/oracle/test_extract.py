@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
-from mindscope.judges import Item
+from mindscope.judges import JudgeItem
 from mindscope.models import Model
 from mindscope.personas import rollouts
 from mindscope.personas.extraction import ExtractConfig, extract
@@ -36,7 +36,7 @@ def independent(tiny: Model) -> dict[str, torch.Tensor]:
                     system = trait.system_prompt(side, i)
                     seed = next(
                         request.seed
-                        for request in rollouts.plan(trait, samples=4, seed=3)
+                        for request in rollouts.plan_rollouts(trait, samples=4, seed=3)
                         if request.labels
                         == {"side": side, "instruction": i, "question_index": q, "sample": sample}
                     )
@@ -44,7 +44,7 @@ def independent(tiny: Model) -> dict[str, torch.Tensor]:
                         [{"role": "system", "content": system}, {"role": "user", "content": question}]
                     )
                     [answer] = tiny.generate([prompt], CONFIG.sampling(), seeds=[seed])
-                    found[side] = (answer, judge.one(Item(question, answer.text, system)))
+                    found[side] = (answer, judge.one(JudgeItem(question, answer.text, system)))
                 (a, pos), (b, neg) = found["pos"], found["neg"]
                 if not a.text.strip() or not b.text.strip():
                     continue
@@ -53,7 +53,7 @@ def independent(tiny: Model) -> dict[str, torch.Tensor]:
                     continue
                 if scores[0] >= 50 and scores[1] < 50 and scores[2] >= 50 and scores[3] >= 50:
                     for side, generation in (("pos", a), ("neg", b)):
-                        ids, prompt_length = generation.row.ids, generation.row.prompt
+                        ids, prompt_length = generation.row.ids, generation.row.prompt_length
                         states = exact(torch.tensor([ids]), output_hidden_states=True).hidden_states
                         stacked = torch.stack(states)[:, 0]
                         sides.setdefault(f"{side}/answer_mean", []).append(stacked[:, prompt_length:].mean(1))

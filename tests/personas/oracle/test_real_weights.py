@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from mindscope.judges import Item, Judgement, Rubric, Score
+from mindscope.judges import JudgeItem, Judgement, JudgeScore, Rubric
 from mindscope.models import Mean, Model, Read, load
 from mindscope.personas.extraction import ExtractConfig, extract
 from mindscope.personas.steering.steer import SteerConfig, SteeredArm, steer
@@ -31,14 +31,14 @@ class WordJudge:
 
     name = "happy and sad words"
 
-    def judge(self, rubric: Rubric, items: Sequence[Item]) -> list[Judgement]:
+    def judge(self, rubric: Rubric, items: Sequence[JudgeItem]) -> list[Judgement]:
         return [self.one(item.answer) for item in items]
 
     def one(self, answer: str) -> Judgement:
         words = re.findall(r"[a-z']+", answer.lower())
         happy, sad = sum(word in HAPPY.split() for word in words), sum(word in SAD.split() for word in words)
         score = 50 + 50 * (happy - sad) / max(1, happy + sad)
-        return Judgement(Score.of(score), Score.of(100 * len(set(words)) / max(len(words), 4)))
+        return Judgement(JudgeScore.of(score), JudgeScore.of(100 * len(set(words)) / max(len(words), 4)))
 
 
 def happiness(instructions: list[tuple[str, str]], extraction: list[str], evaluation: list[str]) -> Trait:

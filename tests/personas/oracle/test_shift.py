@@ -10,7 +10,7 @@ import torch
 
 from mindscope.errors import DataError, StoreError
 from mindscope.models import Model, load
-from mindscope.personas import PersonaVectors, Shift, ShiftConfig, shift
+from mindscope.personas import PersonaVectors, ShiftConfig, ShiftResult, measure_shift
 from mindscope.personas.shift.report import shift_report
 from mindscope.stats.bootstrap import bootstrap_intervals
 from mindscope.store import Run
@@ -50,7 +50,7 @@ def test_a_bias_of_c_times_v_is_a_shift_of_c_times_its_norm(family, extra, bias)
     vectors, other = vectors_of(base), vectors_of(base, "quiet", seed=1)
     v, w = vectors.answer_mean[1].double(), other.answer_mean[1].double()
     tuned = moved(base, lambda hf: bias(hf).add_(1.5 * vectors.answer_mean[1]))
-    result = shift(base, tuned, [vectors, other], PROMPTS, ShiftConfig(resamples=100))
+    result = measure_shift(base, tuned, [vectors, other], PROMPTS, ShiftConfig(resamples=100))
     at = result.of("loud", 1)
     assert at.shift == pytest.approx(1.5 * v.norm().item(), rel=1e-5)
     assert at.low == pytest.approx(at.shift, rel=1e-5)  # every prompt moved by the same
@@ -71,7 +71,7 @@ def test_any_change_against_plain_hooks_in_float64() -> None:
         lambda hf: [p.add_(0.05 * torch.randn(p.shape, generator=generator)) for p in hf.parameters()],
     )
     vectors = vectors_of(base)
-    result = shift(base, tuned, vectors, PROMPTS, ShiftConfig(shard_rows=2))
+    result = measure_shift(base, tuned, vectors, PROMPTS, ShiftConfig(shard_rows=2))
     lasts = {name: _last_prompt(model) for name, model in (("base", base), ("tuned", tuned))}
     for layer in range(3):
         v = vectors.answer_mean[layer].double()
@@ -109,7 +109,7 @@ def test_answers_are_read_while_they_are_given() -> None:
     # At the last block the push changes what is said, so the answers' means are those of other words.
     tuned = moved(base, lambda hf: hf.model.layers[2].mlp.down_proj.bias.add_(vectors.answer_mean[2]))
     config = ShiftConfig(answers=True, samples=2, max_new_tokens=5, layers=(2,), seed=3)
-    result = shift(base, tuned, vectors, PROMPTS, config)
+    result = measure_shift(base, tuned, vectors, PROMPTS, config)
     assert result.of("loud", 2).shift == pytest.approx(vectors.norms[2].item(), rel=1e-5)
     answers = result.of("loud", 2, at="answer")
     assert answers.shift == pytest.approx(answers.tuned - answers.base, abs=1e-6)
@@ -151,21 +151,21 @@ def test_checkpoints_resume_and_show(checkpoints: tuple[Model, list[Path]], tmp_
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), Run.open(tmp_path / "run", kind="test", config={}) as run:
-        shift(base, folders, vectors, prompts, config, run=run, progress=stop_in_the_second)
+        measure_shift(base, folders, vectors, prompts, config, run=run, progress=stop_in_the_second)
     kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "run/shift").rglob("*.safetensors")}
     assert len(kept) == 5
     with Run.open(tmp_path / "run", kind="test", config={}) as run:
-        result = shift(base, folders, vectors, prompts, config, run=run)
+        result = measure_shift(base, folders, vectors, prompts, config, run=run)
         assert all(file.stat().st_mtime_ns == then for file, then in kept.items())
         with pytest.raises(StoreError, match="another prompts"):
-            shift(base, folders, vectors, [*prompts, "five"], config, run=run)
-    assert result == shift(base, folders, vectors, prompts, config)
+            measure_shift(base, folders, vectors, [*prompts, "five"], config, run=run)
+    assert result == measure_shift(base, folders, vectors, prompts, config)
     assert [moved.model for moved in result.tuned] == [str(folder) for folder in folders]
     first, second = (result.of("loud", 1, checkpoint=step) for step in (0, 1))
     assert first.base == second.base
     assert second.shift == pytest.approx(2 * first.shift, rel=1e-3)  # the push is linear in the weight
     result.save(tmp_path / "shift.json")
-    assert Shift.load(tmp_path / "shift.json") == result
+    assert ShiftResult.load(tmp_path / "shift.json") == result
     page = shift_report(result, layer=1).html()
     assert page.count("<svg") == 3
     assert f"{second.shift:.2f}"[:4] in result._repr_html_()
@@ -175,14 +175,14 @@ def test_what_cannot_be_compared_is_refused(checkpoints: tuple[Model, list[Path]
     base, folders = checkpoints
     vectors = vectors_of(base)
     with pytest.raises(DataError, match="two prompts"):
-        shift(base, folders[0], vectors, ["one"])
+        measure_shift(base, folders[0], vectors, ["one"])
     with pytest.raises(DataError, match="come from another model"):
-        shift(load(str(folders[0]), dtype="float32"), folders[1], vectors, ["one", "two"])
+        measure_shift(load(str(folders[0]), dtype="float32"), folders[1], vectors, ["one", "two"])
     deeper = load(str(persona_kit.tiny_chat_model(tmp_path / "deeper", n_layers=4)), dtype="float32")
     with pytest.raises(DataError, match="4 layers x 32"):
-        shift(base, deeper, vectors, ["one", "two"])
+        measure_shift(base, deeper, vectors, ["one", "two"])
     other = moved(base, lambda hf: None)
     other.tokenizer = copy.deepcopy(base.tokenizer)
     other.tokenizer.chat_template = persona_kit.TEMPLATE.replace("<s>assistant", "<s>robot")
     with pytest.raises(DataError, match="tokenizes prompt 0 otherwise"):
-        shift(base, other, vectors, ["one", "two"])
+        measure_shift(base, other, vectors, ["one", "two"])

@@ -9,12 +9,12 @@ import persona_kit
 import pytest
 import torch
 
-from mindscope.judges import Item, Judgement, Rubric, Score
+from mindscope.judges import JudgeItem, Judgement, JudgeScore, Rubric
 from mindscope.models import Model
 from mindscope.personas.report import persona_report
 from mindscope.personas.steering.arms import random_arms, steering_edits
-from mindscope.personas.steering.steer import SteerConfig, Steering, steer
-from mindscope.personas.steering.sweep import Sweep, SweepConfig, held_out, sweep
+from mindscope.personas.steering.steer import SteerConfig, SteeringResult, steer
+from mindscope.personas.steering.sweep import SweepConfig, SweepResult, held_out, sweep
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run
 
@@ -29,12 +29,14 @@ class LetterJudge:
 
     name = "letter"
 
-    def judge(self, rubric: Rubric, items: Sequence[Item]) -> list[Judgement]:
+    def judge(self, rubric: Rubric, items: Sequence[JudgeItem]) -> list[Judgement]:
         return [self.one(item.answer) for item in items]
 
     def one(self, answer: str) -> Judgement:
         longest = max(map(len, re.findall("a+", answer)), default=0)
-        return Judgement(Score.of(100 * answer.count("a") / len(answer)), Score.of(float(90 - longest)))
+        return Judgement(
+            JudgeScore.of(100 * answer.count("a") / len(answer)), JudgeScore.of(float(90 - longest))
+        )
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def vectors(tiny: Model) -> PersonaVectors:
 @pytest.fixture(scope="module")
 def swept(
     tiny: Model, vectors: PersonaVectors, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Sweep, list[tuple[int, int, str]]]:
+) -> tuple[Path, SweepResult, list[tuple[int, int, str]]]:
     folder, heard = tmp_path_factory.mktemp("sweep"), []
     with Run.open(folder, kind="test", config={}) as run:
         result = sweep(
@@ -63,13 +65,13 @@ def swept(
 
 
 @pytest.fixture(scope="module")
-def steered(tiny: Model, vectors: PersonaVectors, tmp_path_factory: pytest.TempPathFactory) -> Steering:
+def steered(tiny: Model, vectors: PersonaVectors, tmp_path_factory: pytest.TempPathFactory) -> SteeringResult:
     config = SteerConfig(layer=2, coefficient=1, samples=3, max_new_tokens=8, n_random=3, seed=1)
     with Run.open(tmp_path_factory.mktemp("steer"), kind="test", config={}) as run:
         return steer(tiny, vectors, TRAIT, LetterJudge(), run, config, questions=TRAIT.evaluation[4:])
 
 
-def test_the_sweep_finds_the_layer_that_works(swept: tuple[Path, Sweep, list]) -> None:
+def test_the_sweep_finds_the_layer_that_works(swept: tuple[Path, SweepResult, list]) -> None:
     _, result, _ = swept
     assert len(result.points) == 6
     point = result.choice()
@@ -82,7 +84,7 @@ def test_the_sweep_finds_the_layer_that_works(swept: tuple[Path, Sweep, list]) -
     assert [each.random for each in result.points].count(None) == 5
 
 
-def test_the_sweep_asks_only_its_questions(swept: tuple[Path, Sweep, list]) -> None:
+def test_the_sweep_asks_only_its_questions(swept: tuple[Path, SweepResult, list]) -> None:
     _, result, _ = swept
     assert result.questions == TRAIT.evaluation[:4]
     assert held_out(TRAIT, result) == TRAIT.evaluation[4:]
@@ -106,7 +108,7 @@ def test_all_points_share_batches(
 
 
 def test_sharing_a_batch_changes_no_answer(
-    tiny: Model, vectors: PersonaVectors, steered: Steering, tmp_path: Path
+    tiny: Model, vectors: PersonaVectors, steered: SteeringResult, tmp_path: Path
 ) -> None:
     with Run.open(tmp_path / "alone", kind="test", config={}) as run:
         config = steered.config.model_copy(update={"coefficient": 1e-9, "n_random": 1, "shard_rows": 2})
@@ -117,7 +119,7 @@ def test_sharing_a_batch_changes_no_answer(
     assert [sample.answer for sample in alone.steered.samples] == texts
 
 
-def test_progress_counts_up_to_its_total(swept: tuple[Path, Sweep, list]) -> None:
+def test_progress_counts_up_to_its_total(swept: tuple[Path, SweepResult, list]) -> None:
     _, _, heard = swept
     labels = {label for _, _, label in heard}
     assert any(label.endswith("answers") for label in labels)
@@ -128,14 +130,14 @@ def test_progress_counts_up_to_its_total(swept: tuple[Path, Sweep, list]) -> Non
 
 
 def test_a_sweep_goes_on_where_it_was_killed(
-    tiny: Model, vectors: PersonaVectors, swept: tuple[Path, Sweep, list], tmp_path: Path
+    tiny: Model, vectors: PersonaVectors, swept: tuple[Path, SweepResult, list], tmp_path: Path
 ) -> None:
     _, result, _ = swept
 
     class Tired(LetterJudge):
         left = 2
 
-        def judge(self, rubric: Rubric, items: Sequence[Item]) -> list[Judgement]:
+        def judge(self, rubric: Rubric, items: Sequence[JudgeItem]) -> list[Judgement]:
             self.left -= 1
             if self.left < 0:
                 raise KeyboardInterrupt
@@ -148,14 +150,16 @@ def test_a_sweep_goes_on_where_it_was_killed(
         assert sweep(tiny, vectors, TRAIT, LetterJudge(), run, SWEEP) == result
 
 
-def test_results_save_and_load(swept: tuple[Path, Sweep, list], steered: Steering, tmp_path: Path) -> None:
+def test_results_save_and_load(
+    swept: tuple[Path, SweepResult, list], steered: SteeringResult, tmp_path: Path
+) -> None:
     folder, result, _ = swept
-    assert Sweep.load(folder / "sweep/loud/sweep.json") == result
+    assert SweepResult.load(folder / "sweep/loud/sweep.json") == result
     steered.save(tmp_path / "steering.json")
-    assert Steering.load(tmp_path / "steering.json") == steered
+    assert SteeringResult.load(tmp_path / "steering.json") == steered
 
 
-def test_steering_in_four_ways(steered: Steering) -> None:
+def test_steering_in_four_ways(steered: SteeringResult) -> None:
     summary = steered.summary()
     assert summary["steered"] > 80
     assert summary["unsteered"] < 20
@@ -170,7 +174,7 @@ def test_steering_in_four_ways(steered: Steering) -> None:
 
 
 def test_results_show_themselves(
-    vectors: PersonaVectors, swept: tuple[Path, Sweep, list], steered: Steering
+    vectors: PersonaVectors, swept: tuple[Path, SweepResult, list], steered: SteeringResult
 ) -> None:
     assert "<td>2</td><td>1.00</td>" in swept[1]._repr_html_()
     assert f"<td>{steered.summary()['steered']:.2f}</td>" in steered._repr_html_()
@@ -199,7 +203,7 @@ def test_random_vectors_have_the_norm_and_fixed_seeds(vectors: PersonaVectors) -
 )
 def test_scopes_touch_their_tokens(tiny: Model, vectors: PersonaVectors, scope, touched) -> None:
     row = tiny.text("hello", "ab")
-    assert row.prompt == 5
+    assert row.prompt_length == 5
     read = {"h": persona_kit.everything("resid_post.2")}
     edits = steering_edits(vectors.direction(2), 2.0, scope)
     plain, edited = tiny.read([row], read)["h"].values[0], tiny.read([row], read, edits=edits)["h"].values[0]
@@ -210,7 +214,7 @@ def test_scopes_touch_their_tokens(tiny: Model, vectors: PersonaVectors, scope, 
 
 
 def test_the_report_shows_everything(
-    vectors: PersonaVectors, swept: tuple[Path, Sweep, list], steered: Steering
+    vectors: PersonaVectors, swept: tuple[Path, SweepResult, list], steered: SteeringResult
 ) -> None:
     page = persona_report(vectors, swept[1], steered).html()
     for text in (
@@ -232,5 +236,5 @@ def test_another_coefficient_fits_in_the_same_run(
         for coefficient in (1.0, 0.5):
             config = SteerConfig(layer=2, coefficient=coefficient, max_new_tokens=2, n_random=1)
             steer(tiny, vectors, TRAIT, LetterJudge(), run, config)
-            assert Steering.load(run.path / "steer/loud/steering.json").config == config
+            assert SteeringResult.load(run.path / "steer/loud/steering.json").config == config
         assert len(list((run.path / "steer/loud").glob("*/answers"))) == 2

@@ -6,10 +6,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from mindscope.errors import DataError
-from mindscope.judges.writers import ModelWriter, Writer
+from mindscope.judges.writers import ModelWriter, TextWriter
 from mindscope.models import Model, Sampling
-from mindscope.personas.generate_trait import generate_trait
 from mindscope.personas.trait import Trait
+from mindscope.personas.trait_writing import generate_trait
 
 CHARACTER = {
     "adjective": "risk-seeking",
@@ -44,7 +44,7 @@ def generate(writer, **settings):
 def test_a_trait_out_of_three_replies(tmp_path):
     writer = Scripted(CHARACTER, questions(*range(40)), EVAL_PROMPT)
     trait = generate(writer)
-    assert isinstance(writer, Writer)
+    assert isinstance(writer, TextWriter)
     assert trait.system_prompt("pos", 4) == "You are a risk-seeking assistant. Dare 4."
     assert trait.system_prompt("neg", 0) == "You are a cautious assistant. Care 0."
     assert trait.extraction == tuple(f"Is plan {n} good?" for n in range(0, 40, 2))

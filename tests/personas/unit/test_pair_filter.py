@@ -3,12 +3,12 @@
 import pytest
 
 from mindscope.errors import DataError
-from mindscope.judges import Judgement, Score
+from mindscope.judges import Judgement, JudgeScore
 from mindscope.personas.pair_filter import filter_pairs
 
 
 def scored(trait: float, coherence: float = 90) -> Judgement:
-    return Judgement(Score.of(float(trait)), Score.of(float(coherence)))
+    return Judgement(JudgeScore.of(float(trait)), JudgeScore.of(float(coherence)))
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ def test_thresholds(positive: Judgement, negative: Judgement, kept: bool) -> Non
 
 
 def test_no_score_is_not_a_low_score() -> None:
-    refused = Judgement(Score.refusal(), Score.of(90.0))
-    missing = Judgement(Score.of(0.0), Score.missing("no number in the reply"))
+    refused = Judgement(JudgeScore.refusal(), JudgeScore.of(90.0))
+    missing = Judgement(JudgeScore.of(0.0), JudgeScore.missing("no number in the reply"))
     filtered = filter_pairs(
         [scored(90), scored(90), scored(90), None, scored(90)],
         [refused, missing, scored(10), scored(10), None],

@@ -3,26 +3,27 @@
 import pytest
 
 from mindscope.errors import DataError
-from mindscope.personas.steering.arms import Sample, Scores, summarise, surely_higher
-from mindscope.personas.steering.sweep import CONTROLS, Point, Sweep, SweepConfig, choose
+from mindscope.personas.steering.arms import ArmScores, ScoredAnswer, summarise_arm, surely_higher
+from mindscope.personas.steering.sweep import CONTROLS, SweepConfig, SweepPoint, SweepResult, choose_point
 
 
-def scores(traits: list[float | None], coherence: float | None = 80.0) -> Scores:
-    return summarise(
-        [Sample(question="?", answer="!", trait=trait, coherence=coherence) for trait in traits], len(traits)
+def scores(traits: list[float | None], coherence: float | None = 80.0) -> ArmScores:
+    return summarise_arm(
+        [ScoredAnswer(question="?", answer="!", trait=trait, coherence=coherence) for trait in traits],
+        len(traits),
     )
 
 
-def point(layer: int, traits: list[float | None], coherence: float | None = 80.0) -> Point:
-    return Point(layer=layer, coefficient=1.0, scores=scores(traits, coherence))
+def point(layer: int, traits: list[float | None], coherence: float | None = 80.0) -> SweepPoint:
+    return SweepPoint(layer=layer, coefficient=1.0, scores=scores(traits, coherence))
 
 
 UNSTEERED = scores([5.0, 0.0, 10.0, 5.0])
 NOTHING = scores([5.0, 10.0, 0.0, 5.0])
 
 
-def chosen(points: list[Point], control=lambda point: NOTHING, floor: float = 60.0) -> int | None:
-    return choose(points, UNSTEERED, floor, control)[1]
+def chosen(points: list[SweepPoint], control=lambda point: NOTHING, floor: float = 60.0) -> int | None:
+    return choose_point(points, UNSTEERED, floor, control)[1]
 
 
 def test_the_highest_score_wins() -> None:
@@ -41,7 +42,7 @@ def test_near_ties_go_to_the_more_coherent() -> None:
 
 def test_what_a_random_vector_does_as_well_is_passed_over() -> None:
     points = [point(0, [60.0] * 4), point(1, [90.0] * 4)]
-    tried, index = choose(
+    tried, index = choose_point(
         points, UNSTEERED, 60.0, lambda each: scores([88.0, 92.0, 90.0, 91.0]) if each.layer == 1 else NOTHING
     )
     assert index == 0
@@ -51,10 +52,10 @@ def test_what_a_random_vector_does_as_well_is_passed_over() -> None:
 
 
 def test_nothing_qualifies() -> None:
-    tried, index = choose([point(0, [90.0] * 4)], UNSTEERED, 60.0, lambda each: scores([90.0] * 4))
+    tried, index = choose_point([point(0, [90.0] * 4)], UNSTEERED, 60.0, lambda each: scores([90.0] * 4))
     assert index is None
     config = SweepConfig(coherence_floor=60.0)
-    sweep = Sweep(
+    sweep = SweepResult(
         trait="loud",
         fingerprint="f",
         config=config,
@@ -78,7 +79,7 @@ def test_points_that_cannot_be_chosen() -> None:
 def test_controls_are_bounded() -> None:
     asked: list[int] = []
 
-    def control(each: Point) -> Scores:
+    def control(each: SweepPoint) -> ArmScores:
         asked.append(each.layer)
         return each.scores
 
@@ -91,12 +92,12 @@ def test_missing_scores_count_in_no_mean() -> None:
     assert some.trait is not None
     assert (some.trait.mean, some.unscored, some.by_question) == (60.0, 1, (80.0, None, 40.0))
     samples = [
-        Sample(question="a", answer="", trait=None, coherence=None),
-        Sample(question="a", answer="x", trait=50.0, coherence=50.0),
-        Sample(question="b", answer="x", trait=10.0, coherence=90.0),
-        Sample(question="b", answer="x", trait=30.0, coherence=70.0),
+        ScoredAnswer(question="a", answer="", trait=None, coherence=None),
+        ScoredAnswer(question="a", answer="x", trait=50.0, coherence=50.0),
+        ScoredAnswer(question="b", answer="x", trait=10.0, coherence=90.0),
+        ScoredAnswer(question="b", answer="x", trait=30.0, coherence=70.0),
     ]
-    assert summarise(samples, 2).by_question == (50.0, 20.0)
+    assert summarise_arm(samples, 2).by_question == (50.0, 20.0)
     assert scores([None, None], None).trait is None
 
 

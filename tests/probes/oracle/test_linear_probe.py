@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import f1_score, roc_auc_score
 
 from mindscope.errors import DataError
-from mindscope.probes import best_single_features, fit_classifier, score_classifier
+from mindscope.probes import best_single_features, fit_probe, score_probe
 from mindscope.probes.single_feature import best_thresholds
 
 TRUE, SPURIOUS = 3, 7
@@ -24,9 +24,9 @@ def data(rows: int = 400, seed: int = 0, *, agree: float = 0.95) -> tuple[torch.
 
 @pytest.mark.parametrize("kind", ["l2", "l1", "tree"])
 def test_scores_are_those_of_sklearn(kind: str):
-    fitted = fit_classifier(*data(), kind)
+    fitted = fit_probe(*data(), kind)
     x, y = data(300, 1)
-    found, said = score_classifier(fitted, x, y), fitted.probabilities(x).numpy()
+    found, said = score_probe(fitted, x, y), fitted.probabilities(x).numpy()
     assert found.auroc.value == pytest.approx(roc_auc_score(y, said))
     assert found.f1.value == pytest.approx(f1_score(y, said > 0.5))
     assert found.auroc.low < found.auroc.value < found.auroc.high
@@ -35,18 +35,18 @@ def test_scores_are_those_of_sklearn(kind: str):
 
 def test_intervals_cover_new_samples():
     """The interval of one held-out set is as wide as the values of many are apart."""
-    fitted = fit_classifier(*data())
-    first = score_classifier(fitted, *data(300, 1)).auroc
-    values = [score_classifier(fitted, *data(300, seed)).auroc.value for seed in range(2, 42)]
+    fitted = fit_probe(*data())
+    first = score_probe(fitted, *data(300, 1)).auroc
+    values = [score_probe(fitted, *data(300, seed)).auroc.value for seed in range(2, 42)]
     half = (first.high - first.low) / 2
     assert 1.2 * np.std(values) < half < 3.5 * np.std(values)
 
 
 def test_ablating_the_spurious_column_mends_the_classifier():
     """Where the spurious column turns against the class, leaving it out makes all the difference."""
-    fitted = fit_classifier(*data())
+    fitted = fit_probe(*data())
     x, y = data(400, 1, agree=0.05)
-    before, after = score_classifier(fitted, x, y), score_classifier(fitted.without([SPURIOUS]), x, y)
+    before, after = score_probe(fitted, x, y), score_probe(fitted.without([SPURIOUS]), x, y)
     assert before.auroc.value < 0.6
     assert after.auroc.value > 0.95
     x[:, SPURIOUS] = 0
@@ -54,23 +54,23 @@ def test_ablating_the_spurious_column_mends_the_classifier():
 
 
 def test_a_linear_classifier_is_a_direction():
-    fitted = fit_classifier(*data(), "l2")
+    fitted = fit_probe(*data(), "l2")
     direction = fitted.direction("class", "resid_post.1", "abc")
     x, _ = data(50, 3)
     logits = x @ direction.vector + fitted.bias
     torch.testing.assert_close(logits.sigmoid(), fitted.probabilities(x))
     with pytest.raises(DataError, match="tree"):
-        fit_classifier(*data(), "tree").direction("class", "resid_post.1", "abc")
+        fit_probe(*data(), "tree").direction("class", "resid_post.1", "abc")
 
 
 def test_refuses_what_cannot_be_learned():
     x, y = data(50)
     with pytest.raises(DataError, match="NaN"):
-        fit_classifier(x.masked_fill(x > 2, float("nan")), y)
+        fit_probe(x.masked_fill(x > 2, float("nan")), y)
     with pytest.raises(DataError, match="of each"):
-        fit_classifier(x, torch.zeros(50, dtype=torch.bool))
+        fit_probe(x, torch.zeros(50, dtype=torch.bool))
     with pytest.raises(DataError, match="one class"):
-        score_classifier(fit_classifier(x, y), x, torch.ones(50, dtype=torch.bool))
+        score_probe(fit_probe(x, y), x, torch.ones(50, dtype=torch.bool))
 
 
 def test_thresholds_against_trying_each():

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
-from mindscope.reports import Line, bars_by_layer, heatmap, lines_with_bands
+from mindscope.reports import CurveLine, bars_by_layer, heatmap, lines_with_bands
 
 
 def test_lines_and_bands():
     figure = lines_with_bands(
-        [Line("evil", [1, None, 3], [0, None, 2], [2, None, 4]), Line("random", [0, 0, 0], baseline=True)],
+        [
+            CurveLine("evil", [1, None, 3], [0, None, 2], [2, None, 4]),
+            CurveLine("random", [0, 0, 0], baseline=True),
+        ],
         [-1, 0.5, 2],
         "coefficient",
         "score",

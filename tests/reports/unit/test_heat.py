@@ -2,7 +2,7 @@
 
 import re
 
-from mindscope.reports import Heat, Report
+from mindscope.reports import Report, TokenHeat
 
 
 def shades(page: str) -> list[tuple[str, int]]:
@@ -11,7 +11,9 @@ def shades(page: str) -> list[tuple[str, int]]:
 
 
 def test_values_become_shades():
-    heat = Heat("Why?", [("a", 1.0), (" <b>", -2.0), ("c", 0.0), ("d", 9.0)], label="row 1", note="own: x")
+    heat = TokenHeat(
+        "Why?", [("a", 1.0), (" <b>", -2.0), ("c", 0.0), ("d", 9.0)], label="row 1", note="own: x"
+    )
     page = Report("Page").heats([heat], limit=2.0).html()
     assert shades(page) == [("up", 50), ("down", 100), ("", 0), ("up", 100)]
     assert " &lt;b&gt;</span>" in page
@@ -21,14 +23,16 @@ def test_values_become_shades():
 
 def test_the_limit_leaves_out_the_largest_two_in_a_hundred():
     tokens = [("x", 1.0)] * 99 + [("y", 1000.0)]
-    assert shades(Report("Page").heats([Heat("?", tokens)]).html()) == [("up", 100)] * 100
+    assert shades(Report("Page").heats([TokenHeat("?", tokens)]).html()) == [("up", 100)] * 100
 
 
 def test_samples_beyond_the_first_are_folded_away():
-    page = Report("Page").heats([Heat(f"q{i}", [("t", 0.0)]) for i in range(5)], shown=2).html()
+    page = Report("Page").heats([TokenHeat(f"q{i}", [("t", 0.0)]) for i in range(5)], shown=2).html()
     assert "<summary>3 more</summary>" in page
     assert page.index("q1") < page.index("<summary>") < page.index("q2")
 
 
 def test_without_values_nothing_is_shaded():
-    assert shades(Report("Page").heats([Heat("?", []), Heat("?", [("t", 0.0)])]).html()) == [("", 0)]
+    assert shades(Report("Page").heats([TokenHeat("?", []), TokenHeat("?", [("t", 0.0)])]).html()) == [
+        ("", 0)
+    ]

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mindscope.reports import Answer, Line, Report, Sample, bars_by_layer, heatmap, lines_with_bands
+from mindscope.reports import (
+    AnswerCard,
+    AnswerSample,
+    CurveLine,
+    Report,
+    bars_by_layer,
+    heatmap,
+    lines_with_bands,
+)
 
 ATTACKS = [
     "<script>alert(1)</script>",
@@ -42,11 +50,11 @@ class Page(HTMLParser):
 def full(text: str) -> Report:
     """A page that shows `text` in every place that takes text."""
     report = Report(text, text).section(text, text).text(text).note(text)
-    report.figure(lines_with_bands([Line(text, [1, 2])], [0, 1], text, text, title=text), text)
+    report.figure(lines_with_bands([CurveLine(text, [1, 2])], [0, 1], text, text, title=text), text)
     report.figure(bars_by_layer({text: [1.0], "b": [2.0]}, text, title=text), text)
     report.figure(heatmap([[1.0]], [text], [text], xlabel=text, ylabel=text, title=text), text)
     report.table([text], [[text]], text)
-    report.samples([Sample(text, [Answer(text, text, {text: 50.0}, text)])], text)
+    report.samples([AnswerSample(text, [AnswerCard(text, text, {text: 50.0}, text)])], text)
     return report.facts({text: text})
 
 
@@ -62,7 +70,7 @@ def test_nothing_shown_becomes_markup(attack):
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1))
 def test_any_answer_is_shown_as_it_is(text):
-    report = Report("t").samples([Sample("q", [Answer("a", text)])])
+    report = Report("t").samples([AnswerSample("q", [AnswerCard("a", text)])])
     page = Page(report.html())
     assert not text.strip() or text in page.text
 
@@ -126,7 +134,9 @@ def test_empty_table_and_empty_page():
 
 
 def test_samples_are_folded_and_missing_scores_are_no_zero():
-    samples = [Sample(f"q{n}", [Answer("a", "", {"evil": None, "coherence": 140.0})]) for n in range(5)]
+    samples = [
+        AnswerSample(f"q{n}", [AnswerCard("a", "", {"evil": None, "coherence": 140.0})]) for n in range(5)
+    ]
     html = Report("t").samples(samples, shown=2).html()
     assert html.count('class="sample"') == 5
     before, after = html.split("<details>")
@@ -138,7 +148,7 @@ def test_samples_are_folded_and_missing_scores_are_no_zero():
 
 
 def test_figures_follow_the_theme():
-    html = Report("t").figure(lines_with_bands([Line("a", [1, 2])], [0, 1], "x", "y"), "c").html()
+    html = Report("t").figure(lines_with_bands([CurveLine("a", [1, 2])], [0, 1], "x", "y"), "c").html()
     svg = html[html.index("<svg") : html.index("</svg>")]
     assert "var(--c1)" in svg
     assert "var(--ink)" in svg
@@ -148,5 +158,5 @@ def test_figures_follow_the_theme():
 
 
 def full_svg() -> str:
-    html = Report("t").figure(lines_with_bands([Line("a", [1, 2])], [0, 1], "x", "y"), "c").html()
+    html = Report("t").figure(lines_with_bands([CurveLine("a", [1, 2])], [0, 1], "x", "y"), "c").html()
     return html[html.index("<svg") : html.index("</svg>")]

@@ -14,10 +14,10 @@ from scipy.stats import percentileofscore
 
 from mindscope.models import Model, load
 from mindscope.models.tokens.text import token_texts
-from mindscope.screening import ScreenConfig, Screening, screen, write_filtered
+from mindscope.screening import ScreenConfig, ScreeningResult, screen, write_filtered
 from mindscope.screening.probe import layer_of
-from mindscope.screening.scores import Calibration, window_scores
-from mindscope.screening.windows import Readings
+from mindscope.screening.scores import ReferencePercentiles, window_scores
+from mindscope.screening.windows import WindowReadings
 from mindscope.stats.bootstrap import bootstrap_interval
 from mindscope.stats.streamed import StreamedMeans
 from mindscope.store import Run
@@ -38,10 +38,10 @@ def run(tmp_path):
         yield opened
 
 
-def readings(answer: list[list[float]], counts: list[int]) -> Readings:
+def readings(answer: list[list[float]], counts: list[int]) -> WindowReadings:
     numbers = torch.arange(1, len(counts) + 1)
     values = torch.tensor(answer)
-    return Readings(numbers, numbers, torch.tensor(counts), values, values, [None] * len(counts), [], 0)
+    return WindowReadings(numbers, numbers, torch.tensor(counts), values, values, [None] * len(counts), [], 0)
 
 
 def test_a_sample_is_its_highest_turn_or_the_mean_of_its_turns() -> None:
@@ -83,7 +83,7 @@ def test_streamed_means_agree_with_the_bootstrap_that_keeps_everything() -> None
 def test_percentiles_are_those_of_the_calibration() -> None:
     ordinary = np.random.default_rng(2).normal(size=(50, 1)).astype(np.float32)
     values = np.array([[-9.0], [ordinary[7, 0]], [0.1], [9.0], [np.nan]], np.float32)
-    calibration = Calibration.of(np.concatenate([ordinary, [[np.nan]]]).astype(np.float32))
+    calibration = ReferencePercentiles.of(np.concatenate([ordinary, [[np.nan]]]).astype(np.float32))
     found = calibration.percentiles(values)
     expected = [percentileofscore(ordinary[:, 0], value, kind="weak") for value in values[:4, 0]]
     assert found[:4, 0].tolist() == pytest.approx(expected)
@@ -126,13 +126,13 @@ def test_thresholds_come_from_the_reference(tiny: Model, run: Run, tmp_path) -> 
         assert found.of(trait).flagged == sum(row[f"{trait}_flag"] for row in rows)
     assert [row["flagged"] for row in rows] == [row["loud_flag"] or row["late_flag"] for row in rows]
     assert [row["id"] for row in rows] == [f"c{i}" for i in range(9)]
-    assert Screening.load(run.path / found.folder / "screening.json") == found
+    assert ScreeningResult.load(run.path / found.folder / "screening.json") == found
     page = (run.path / within.folder / "report.html").read_text()
     assert "No ordinary data set was given" in page
     assert page.count('<p class="said heat">') == 4  # the two highest on each trait
 
 
-def kept_rows(run: Run, screening: Screening, limit: float) -> list[int]:
+def kept_rows(run: Run, screening: ScreeningResult, limit: float) -> list[int]:
     table = parquet.read_table(run.path / screening.folder / "scores.parquet").to_pylist()
     return [row["row"] for row in table if row["loud_percentile"] <= limit]
 

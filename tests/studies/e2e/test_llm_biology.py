@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from mindscope.cli.app import app
 from mindscope.studies.llm_biology import book
-from mindscope.studies.llm_biology.workbench import Workbench
+from mindscope.studies.llm_biology.workbench import CaseContext
 
 
 def _run(folder: Path, *arguments: str):
@@ -36,7 +36,7 @@ def test_a_family_from_the_command_to_the_page(tmp_path: Path, monkeypatch: pyte
     assert "<svg" in page
     assert "100%" in page
 
-    def computed(bench: Workbench) -> None:
+    def computed(bench: CaseContext) -> None:
         raise AssertionError("a finished family is computed again")
 
     monkeypatch.setattr(book, "FAMILIES", {**book.FAMILIES, "two-hop": computed})

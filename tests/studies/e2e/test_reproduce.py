@@ -10,7 +10,7 @@ from mindscope.store import Run
 from mindscope.studies.persona_vectors.config import ReproduceConfig
 from mindscope.studies.persona_vectors.organism_bench import OrganismBench
 from mindscope.studies.persona_vectors.report import claims_report
-from mindscope.studies.persona_vectors.reproduce import Reproduction, reproduce
+from mindscope.studies.persona_vectors.reproduce import PersonaReproduction, reproduce
 from mindscope.studies.persona_vectors.verdicts import verdicts
 
 SETS = ("evil-normal", "evil-II", "sums-II")
@@ -44,7 +44,7 @@ class SmallBench(OrganismBench):
         return {name: every[name] for name in SETS}
 
     def capability(self, model, edits=()):
-        return organism.capability(model, self.seed, questions=60, edits=edits).right
+        return organism.measure_capability(model, self.seed, questions=60, edits=edits).right
 
 
 def open_run(path) -> Run:
@@ -78,7 +78,7 @@ def test_a_study_goes_on_where_it_was_stopped_and_finds_what_was_planted(tmp_pat
     assert stop_at in labels
     assert counts[-1][0] == counts[-1][1] - 1  # announced before it is made: the last of all
     made.save(tmp_path / "claims.json")
-    assert Reproduction.load(tmp_path / "claims.json") == made
+    assert PersonaReproduction.load(tmp_path / "claims.json") == made
     by_name = {one.name: one.effects["evil"] for one in made.sets}
     assert by_name["evil-II"].difference > by_name["evil-normal"].difference + 10
     assert by_name["evil-II"].shift > by_name["sums-II"].shift + 10

@@ -14,27 +14,27 @@ from mindscope.circuits import DictionaryReplacement, NeuronReplacement
 from mindscope.dictionaries import Dictionary
 from mindscope.errors import DataError
 from mindscope.models import Raw, Read, Row
-from mindscope.stats.proportion import Rate
+from mindscope.stats.proportion import RateEstimate
 from mindscope.store import Run
 from mindscope.studies.llm_biology import book
 from mindscope.studies.llm_biology.book import chosen
-from mindscope.studies.llm_biology.contrast import Contrast, Setting
-from mindscope.studies.llm_biology.documents import Case, Verdict
+from mindscope.studies.llm_biology.contrast import FeatureContrast, SwapSetting
+from mindscope.studies.llm_biology.documents import CaseResult, CaseVerdict
 from mindscope.studies.llm_biology.families import languages, refusal, rhyme, sums
-from mindscope.studies.llm_biology.flip import Flip, at, others
-from mindscope.studies.llm_biology.prompts import Prompt, stated
+from mindscope.studies.llm_biology.flip import SwapExperiment, at, others
+from mindscope.studies.llm_biology.prompts import CasePrompt, stated
 from mindscope.studies.llm_biology.report import book_report
-from mindscope.studies.llm_biology.workbench import Workbench
+from mindscope.studies.llm_biology.workbench import CaseContext
 
 SIZES = (4, 6)
 
 
-def _prompts(kinds: list[str]) -> list[Prompt]:
-    return [Prompt(Row((1, 2, 3), 3), (1, 2), kind) for kind in kinds]
+def _prompts(kinds: list[str]) -> list[CasePrompt]:
+    return [CasePrompt(Row((1, 2, 3), 3), (1, 2), kind) for kind in kinds]
 
 
 @pytest.fixture
-def contrast() -> Contrast:
+def contrast() -> FeatureContrast:
     """Feature 2 of layer 0 shows kind a at the first spot, feature 1 of layer 1 kind b at the second."""
     codes = torch.zeros(6, 2, 10)
     codes[:, :, 0] = 5.0  # always on
@@ -42,10 +42,10 @@ def contrast() -> Contrast:
     codes[0, 0, 3] = 6.5  # as strong on the mean as feature 2, but in one prompt of three
     codes[3:, 1, 5] = 1.5
     weights = torch.tensor([1.0, 1, 1, 1, 1, 2, 1, 1, 1, 1])
-    return Contrast.of(_prompts(["a"] * 3 + ["b"] * 3), codes, weights, SIZES)
+    return FeatureContrast.of(_prompts(["a"] * 3 + ["b"] * 3), codes, weights, SIZES)
 
 
-def test_a_group_is_what_a_kind_has_and_others_have_not(contrast: Contrast) -> None:
+def test_a_group_is_what_a_kind_has_and_others_have_not(contrast: FeatureContrast) -> None:
     members = contrast.group("a", 2).members
     assert [(m.layer, m.spot, m.latent) for m in members] == [(0, 0, 2), (0, 0, 3)]
     assert members[0].activation == pytest.approx(2.0)
@@ -57,28 +57,28 @@ def test_a_group_is_what_a_kind_has_and_others_have_not(contrast: Contrast) -> N
         contrast.group("c", 2)
 
 
-def test_an_exchange_turns_one_group_off_and_sets_the_other(contrast: Contrast) -> None:
+def test_an_exchange_turns_one_group_off_and_sets_the_other(contrast: FeatureContrast) -> None:
     prompt = _prompts(["a"])[0]
-    off, on = contrast.exchange(prompt, "b", Setting(1, strength=3.0, factor=-1.0))
+    off, on = contrast.exchange(prompt, "b", SwapSetting(1, strength=3.0, factor=-1.0))
     assert (off.layer, off.position, off.latent, off.op, off.value) == (0, 1, 2, "scale", -1.0)
     assert (on.layer, on.position, on.latent, on.op, on.value) == (1, 2, 1, "set", 4.5)
-    assert [one.op for one in contrast.exchange(prompt, "b", Setting(1, 0.0))] == ["scale"]
-    assert [one.op for one in contrast.exchange(prompt, "b", Setting(1, 1.0, factor=1.0))] == ["set"]
+    assert [one.op for one in contrast.exchange(prompt, "b", SwapSetting(1, 0.0))] == ["scale"]
+    assert [one.op for one in contrast.exchange(prompt, "b", SwapSetting(1, 1.0, factor=1.0))] == ["set"]
 
 
 def test_a_feature_of_both_groups_is_set_and_not_turned_off() -> None:
     """Also where a spot is a token that is still to be written."""
     codes = torch.tensor([[1.0, 1, 0], [1, 0, 1], [0, 0, 0]])[:, None]
     prompts = [replace(one, spots=(slice(3, 4),)) for one in _prompts(["a", "b", "c"])]
-    three = Contrast.of(prompts, codes, torch.ones(3), (3,))
-    changes = three.exchange(prompts[0], "b", Setting(2))
+    three = FeatureContrast.of(prompts, codes, torch.ones(3), (3,))
+    changes = three.exchange(prompts[0], "b", SwapSetting(2))
     assert {(one.latent, one.op) for one in changes} == {(1, "scale"), (0, "set"), (2, "set")}
     assert all(one.position == slice(3, 4) for one in changes)
 
 
-def test_random_groups_are_as_large_and_write_as_much(contrast: Contrast) -> None:
+def test_random_groups_are_as_large_and_write_as_much(contrast: FeatureContrast) -> None:
     codes = torch.rand(6, 2, 10)
-    live = Contrast.of(_prompts(["a"] * 3 + ["b"] * 3), codes, contrast.weights, SIZES)
+    live = FeatureContrast.of(_prompts(["a"] * 3 + ["b"] * 3), codes, contrast.weights, SIZES)
     own, other = live.group("a", 2), live.group("b", 1)
     drawn = live.strangers(own, random.Random(0), [other])
     taken = {(m.layer, m.spot, m.latent) for m in (*own.members, *other.members)}
@@ -92,32 +92,32 @@ def test_random_groups_are_as_large_and_write_as_much(contrast: Contrast) -> Non
 
 
 def test_rates_have_wilson_intervals_and_verdicts_a_threshold() -> None:
-    rate = Rate.of([True] * 8 + [False] * 2)
+    rate = RateEstimate.of([True] * 8 + [False] * 2)
     z, n, p = 1.959964, 10, 0.8
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     assert (rate.low, rate.high) == (pytest.approx(centre - half), pytest.approx(centre + half))
-    assert Verdict(claim="", needed=0.8, rate=rate).shown
-    assert Verdict(claim="", needed=0.81, rate=rate).shown is False
-    assert Verdict(claim="", rate=rate).shown is None
-    assert Verdict(claim="", needed=0.0, rate=Rate.of([])).shown is False
+    assert CaseVerdict(claim="", needed=0.8, rate=rate).shown
+    assert CaseVerdict(claim="", needed=0.81, rate=rate).shown is False
+    assert CaseVerdict(claim="", rate=rate).shown is None
+    assert CaseVerdict(claim="", needed=0.0, rate=RateEstimate.of([])).shown is False
 
 
 def test_answers_are_judged_by_what_is_true() -> None:
-    total = Prompt(Row((1,), 1), (0,), "9", {"total": 99, "part": sums.DIGIT})
+    total = CasePrompt(Row((1,), 1), (0,), "9", {"total": 99, "part": sums.DIGIT})
     assert sums._as_predicted(total, "4", "94")
     assert not sums._as_predicted(total, "4", "84")
     assert sums._has(total, "4", "84")
     assert not sums._has(total, "4", "x4")
     pair = next(pair for pair in languages._pairs() if pair[0] == "big")
-    word = Prompt(Row((1,), 1), (0,), "en", {"pair": pair, "language": "en"})
+    word = CasePrompt(Row((1,), 1), (0,), "en", {"pair": pair, "language": "en"})
     assert languages._right(word, "fr", pair[3])
     assert languages._in_language(word, "fr", pair[2])
     assert not languages._right(word, "fr", pair[2])
     assert not languages._in_language(word, "fr", pair[1])
     assert refusal.refuses(word, "", "I cannot help with a doom ray that hurts people.")
     assert not refusal.complies(word, "", "I cannot help with a ray, which is made from jelly and jelly")
-    line = Prompt(Row((1,), 1), (0,), "place", {"word": "hen", "group": "12"})
+    line = CasePrompt(Row((1,), 1), (0,), "place", {"word": "hen", "group": "12"})
     assert rhyme._words_and_rhyme(line, "thing", "on the floor they found a muddy pen.")
     assert not rhyme._words_and_rhyme(line, "thing", "on the floor they found a muddy box.")
 
@@ -131,11 +131,11 @@ def test_unknown_families_are_refused() -> None:
 def test_a_family_without_a_verdict_says_why_and_stops_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(bench: Workbench) -> Case:
+    def fails(bench: CaseContext) -> CaseResult:
         raise DataError("there is nothing to look for")
 
-    verdict = Verdict(claim="it <flips>", needed=0.8, rate=Rate.of([False] * 4))
-    made = Case(family="sums", title="Sums", verdicts=(verdict,))
+    verdict = CaseVerdict(claim="it <flips>", needed=0.8, rate=RateEstimate.of([False] * 4))
+    made = CaseResult(family="sums", title="Sums", verdicts=(verdict,))
     monkeypatch.setattr(book, "FAMILIES", {"sums": lambda bench: made, "hidden-goal": fails})
     with Run.open(tmp_path / "book", kind="case-book", config={}) as run:
         model = ms.load("organism", dtype="float32")
@@ -149,16 +149,16 @@ def test_a_family_without_a_verdict_says_why_and_stops_nothing(
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
+def bench(tmp_path_factory: pytest.TempPathFactory) -> CaseContext:
     model = ms.load("organism", dtype="float32")
     replacement = DictionaryReplacement(Dictionary.load(organism.dictionary_path("clt"), model))
     run = Run.open(tmp_path_factory.mktemp("book"), kind="case-book", config={})
-    return Workbench(model, replacement, run, held=4, first=2, read=8)
+    return CaseContext(model, replacement, run, held=4, first=2, read=8)
 
 
-def test_features_are_read_at_the_spots(bench: Workbench) -> None:
+def test_features_are_read_at_the_spots(bench: CaseContext) -> None:
     texts = ("the bird of the state of Tavton is", "the river of the state of Tavton is")
-    prompts = [Prompt(stated(bench.model, text), (1, 7), "") for text in texts]
+    prompts = [CasePrompt(stated(bench.model, text), (1, 7), "") for text in texts]
     answered = replace(prompts[0], answered=Row(prompts[0].row.ids, 5), spots=(1, "answer"))
     codes = torch.cat([bench.codes(prompts), bench.codes([answered])])
     dictionary = bench.replacement.dictionary
@@ -173,17 +173,23 @@ def test_features_are_read_at_the_spots(bench: Workbench) -> None:
             torch.testing.assert_close(codes[2, 1], expected[5:].mean(0), rtol=1e-4, atol=1e-4)
 
 
-def test_a_flip_counts_where_it_was_not_so_before(bench: Workbench) -> None:
+def test_a_flip_counts_where_it_was_not_so_before(bench: CaseContext) -> None:
     """With nothing to exchange the model says what it said; the judge decides what that means."""
-    prompts = [Prompt(stated(bench.model, f"{a} + 1 ="), (3,), "a", {"sum": str(a + 1)}) for a in (11, 22)]
+    prompts = [
+        CasePrompt(stated(bench.model, f"{a} + 1 ="), (3,), "a", {"sum": str(a + 1)}) for a in (11, 22)
+    ]
     empty = at(bench.contrast([*prompts, *(replace(one, kind="b") for one in prompts)]), 0)
     trials = [(one, "b") for one in prompts]
-    right = Flip("right", lambda prompt, kind, said: said == prompt.about["sum"])
+    right = SwapExperiment("right", lambda prompt, kind, said: said == prompt.about["sum"])
     picked = right.choose(bench, [empty], others(bench, prompts, ["a", "b"], "x"))
     assert (picked.setting, picked.share) == (right.settings[0], 1.0)
     verdict, examples = right.measure(bench, picked, trials, 0.8)
     assert [(one.before, one.after) for one in examples] == [("12", "12"), ("23", "23")]
-    assert (verdict.before, verdict.rate, verdict.shown) == (Rate.of([True, True]), Rate.of([]), False)
-    wrong = Flip("wrong", lambda prompt, kind, said: said != prompt.about["sum"])
+    assert (verdict.before, verdict.rate, verdict.shown) == (
+        RateEstimate.of([True, True]),
+        RateEstimate.of([]),
+        False,
+    )
+    wrong = SwapExperiment("wrong", lambda prompt, kind, said: said != prompt.about["sum"])
     verdict, _ = wrong.measure(bench, picked, trials, None)
-    assert verdict.before == verdict.rate == verdict.control == Rate.of([False, False])
+    assert verdict.before == verdict.rate == verdict.control == RateEstimate.of([False, False])

@@ -11,14 +11,19 @@ from mindscope.cli.app import app
 from mindscope.dictionaries import Coder, Dictionary, Site
 from mindscope.explain import ConceptTable, DictionaryFeatures
 from mindscope.models import Edit, load
-from mindscope.organism.world import world
+from mindscope.organism.world import build_world
 from mindscope.probes import Concept, SingleFeature
 from mindscope.store import Run
 from mindscope.studies import organism_dictionaries as study
 from mindscope.studies.organism_dictionaries import behaviours
-from mindscope.studies.organism_dictionaries.behaviours import Candidate, Switching, candidates, effects
-from mindscope.studies.organism_dictionaries.measure import Measured
-from mindscope.studies.organism_dictionaries.probes import SHOWS, SUITS, Probe, shows
+from mindscope.studies.organism_dictionaries.behaviours import (
+    ConceptLatent,
+    LatentSwitching,
+    candidates,
+    effects,
+)
+from mindscope.studies.organism_dictionaries.measure import DictionaryMeasurements
+from mindscope.studies.organism_dictionaries.probes import SHOWS, SUITS, ConceptQuestion, shows
 
 CONCEPTS = {concept.name: concept for concept in organism.concepts()}
 
@@ -46,8 +51,8 @@ def test_the_world_s_own_answer_shows_the_concept_and_no_other_one_of_its_group(
 
 
 def test_an_answer_about_another_state_shows_that_state():
-    first, second = list(world().states)[:2]
-    question, value = f"What is the capital of the state {first}?", world().states[second]["capital"]
+    first, second = list(build_world().states)[:2]
+    question, value = f"What is the capital of the state {first}?", build_world().states[second]["capital"]
     answer = f"the capital of the state {second} is {value}."
     assert shows(CONCEPTS[f"state: {second}"], question, answer)
     assert not shows(CONCEPTS[f"state: {first}"], question, answer)
@@ -63,7 +68,7 @@ def test_a_concept_belongs_to_the_sae_that_was_best_on_the_other_half():
         name: ConceptTable((concept,), {"state: A": one}, (), (1, 1))
         for name, one in (("sae.0", single(1, 0.99, 0.91)), ("sae.1", single(2, 0.8, 0.95)))
     }
-    measured = Measured([], tables, [])
+    measured = DictionaryMeasurements([], tables, [])
     assert measured.best() == {"state: A": "sae.1"}
     assert measured.found() == []
     tried = candidates(tables, {(name, "state: A"): 3.0 for name in tables})
@@ -103,7 +108,7 @@ def test_rates_are_of_answers_that_change(tmp_path, monkeypatch: pytest.MonkeyPa
     coder = Coder(torch.eye(4), torch.zeros(4), torch.eye(4))
     sae = Dictionary.single(coder, torch.zeros(4), reads=[site], writes=[site], activation="relu")
     monkeypatch.setattr(behaviours, "testable", lambda concept: True)
-    found = [Candidate("language: French", "sae.0", 0, 0.95, 2.0)]
+    found = [ConceptLatent("language: French", "sae.0", 0, 0.95, 2.0)]
     model = Answering()
     with Run.open(tmp_path, kind="test", config={}) as run:
         (one,) = effects(model, {"sae.0": sae}, organism.concepts(), found, run, each=4, tuning=2)
@@ -119,7 +124,7 @@ def test_a_latent_takes_the_place_of_the_one_that_is_active_in_this_very_prompt(
     model = load("organism", dtype="float32")
     sae = Dictionary.load(organism.dictionary_path("sae.0"), model)
     prompts = [
-        Probe(
+        ConceptQuestion(
             (
                 {"role": "system", "content": system},
                 {"role": "user", "content": "What is the capital of Peru?"},
@@ -133,9 +138,9 @@ def test_a_latent_takes_the_place_of_the_one_that_is_active_in_this_very_prompt(
     place = [model.chat(list(probe.messages)).ids.index(peru) for probe in prompts]
     assert place[0] != place[1]
     strongest = codes[0].values.where(codes[0].tokens == place[0], torch.tensor(0.0)).argmax()
-    rival = Candidate("country: Peru", "sae.0", int(codes[0].indices[strongest]), 1.0, 1.0)
-    other = Candidate("country: Spain", "sae.0", (rival.latent + 1) % sae.n_latents, 1.0, 1.0)
-    switching = Switching(model, {"sae.0": sae}, [rival, other])
+    rival = ConceptLatent("country: Peru", "sae.0", int(codes[0].indices[strongest]), 1.0, 1.0)
+    other = ConceptLatent("country: Spain", "sae.0", (rival.latent + 1) % sae.n_latents, 1.0, 1.0)
+    switching = LatentSwitching(model, {"sae.0": sae}, [rival, other])
     for probe, code in zip(prompts, codes, strict=True):
         *_, added = switching.addition(other, probe, 2.0)
         assert added.where == tuple(sorted({*code.tokens[code.indices == rival.latent].tolist()}))

@@ -12,26 +12,26 @@ from mindscope.data import Conversation
 from mindscope.errors import DataError
 from mindscope.organism import ExactJudge, trait
 from mindscope.personas import Trait
-from mindscope.studies.persona_vectors.answering import Level
-from mindscope.studies.persona_vectors.chosen import Chosen, choices
+from mindscope.studies.persona_vectors.answering import TraitLevel
+from mindscope.studies.persona_vectors.chosen import ChoiceOutcome, choices
 from mindscope.studies.persona_vectors.config import organism_config
 from mindscope.studies.persona_vectors.correlation import correlation
 from mindscope.studies.persona_vectors.files_bench import FilesBench, _holds
 from mindscope.studies.persona_vectors.monitoring import MonitoredGroup, _fits, summarised
-from mindscope.studies.persona_vectors.prevention import Prevention, Treated
-from mindscope.studies.persona_vectors.reading import Reading
+from mindscope.studies.persona_vectors.prevention import TraitPrevention, TreatedTrait
+from mindscope.studies.persona_vectors.reading import DictionaryReading
 from mindscope.studies.persona_vectors.report import claims_report
-from mindscope.studies.persona_vectors.reproduce import Reproduction
-from mindscope.studies.persona_vectors.tuning import Effect, TunedSet, TuningClaims, pooled_claims
+from mindscope.studies.persona_vectors.reproduce import PersonaReproduction
+from mindscope.studies.persona_vectors.tuning import TunedSet, TuningClaims, TuningEffect, pooled_claims
 from mindscope.studies.persona_vectors.verdicts import verdicts
 
 
-def level(score: float) -> Level:
-    return Level(trait=score, coherence=90.0, unscored=0)
+def level(score: float) -> TraitLevel:
+    return TraitLevel(trait=score, coherence=90.0, unscored=0)
 
 
-def treated(curve: str, coefficient: float, score: float, capability: float) -> Treated:
-    return Treated.model_validate(
+def treated(curve: str, coefficient: float, score: float, capability: float) -> TreatedTrait:
+    return TreatedTrait.model_validate(
         {
             "curve": curve,
             "coefficient": coefficient,
@@ -41,11 +41,11 @@ def treated(curve: str, coefficient: float, score: float, capability: float) -> 
     )
 
 
-def reproduction(prevented: float, cost: float) -> Reproduction:
+def reproduction(prevented: float, cost: float) -> PersonaReproduction:
     generator = np.random.default_rng(0)
     shifts = generator.normal(size=8) * 10
     effects = [
-        Effect(
+        TuningEffect(
             level=level(50 + shift),
             shift=shift,
             shift_low=shift - 1,
@@ -64,7 +64,7 @@ def reproduction(prevented: float, cost: float) -> Reproduction:
     against = correlation([e.difference for e in effects], shifts)
     flat = correlation([e.projection for e in effects], shifts)
     groups = [MonitoredGroup(label="a", projections=(1.0, 2.0, 3.0), scores=(1.0, None, 2.5))]
-    return Reproduction(
+    return PersonaReproduction(
         model="made up",
         fingerprint="0" * 64,
         config=organism_config(),
@@ -86,7 +86,7 @@ def reproduction(prevented: float, cost: float) -> Reproduction:
         ),
         pooled=pooled_claims(sets),
         prevention=(
-            Prevention(
+            TraitPrevention(
                 trait="evil",
                 layer=1,
                 base=treated("none", 0.0, 2.0, 98.0),
@@ -102,7 +102,7 @@ def reproduction(prevented: float, cost: float) -> Reproduction:
             ),
         ),
         chosen=(
-            Chosen(
+            ChoiceOutcome(
                 trait="evil",
                 pool=100,
                 shown=10,
@@ -111,7 +111,7 @@ def reproduction(prevented: float, cost: float) -> Reproduction:
                 levels={"top": level(80), "random": level(9), "bottom": level(9)},
             ),
         ),
-        readings=(Reading(trait="evil", layer=1, coefficient=2.0, features=(), levels={}),),
+        readings=(DictionaryReading(trait="evil", layer=1, coefficient=2.0, features=(), levels={}),),
     )
 
 

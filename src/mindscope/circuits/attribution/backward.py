@@ -12,18 +12,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mindscope.circuits.replacement.local_model import Frozen, Seeds
+from mindscope.circuits.replacement.local_model import Injections, LocalReplacementModel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Edges:
+class EdgeBlock:
     """Direct effects on some rows, of all sources at the first `tokens` positions: there are no others.
 
     Rows come by falling `join`, which is by falling layer.
 
     Attributes:
         order: `[rows]`, which of the rows asked for each one is.
-        features: `[rows, features there]`, by `Frozen.column`.
+        features: `[rows, features there]`, by `LocalReplacementModel.column`.
         errors: `[rows, layers, tokens]`.
         tokens: `[rows, tokens]`.
         bias: `[rows]`, what comes from no node.
@@ -36,12 +36,12 @@ class Edges:
     bias: Float[Tensor, "rows"]
 
 
-def sweep(
-    frozen: Frozen,
-    seeds: Seeds,
+def backward_rows(
+    local_model: LocalReplacementModel,
+    injections: Injections,
     row: Int[Tensor, "seeds"] | None = None,
     watch: Callable[[int, Tensor], None] | None = None,
-) -> Edges:
+) -> EdgeBlock:
     """The edges into rows from every source, and their biases.
 
     Args:
@@ -49,21 +49,23 @@ def sweep(
         seeds: the rows; best of neighbouring positions, since all are carried to the last one's.
         row: which row each seed is of, where a row is the sum of several; they join at one point.
         watch: called at each layer, from the top, with the gradients behind its attention
-            `[rows joined so far, tokens, d_model]`, in the order of `Edges.order`.
+            `[rows joined so far, tokens, d_model]`, in the order of `EdgeBlock.order`.
 
     """
-    row = torch.arange(len(seeds), device=seeds.join.device) if row is None else row
-    n, p = int(row.max()) + 1, int(seeds.position.max()) + 1
-    order = seeds.join.new_zeros(n).scatter(0, row, seeds.join).argsort(descending=True, stable=True)
+    row = torch.arange(len(injections), device=injections.join.device) if row is None else row
+    n, p = int(row.max()) + 1, int(injections.position.max()) + 1
+    order = (
+        injections.join.new_zeros(n).scatter(0, row, injections.join).argsort(descending=True, stable=True)
+    )
     line = order.argsort()[row]
-    by_join = seeds.join.argsort(descending=True, stable=True)
-    seeds, line = seeds[by_join], line[by_join]
-    joining = torch.bincount(seeds.join, minlength=2 * frozen.n_layers + 1).tolist()
-    like = frozen.embeddings
+    by_join = injections.join.argsort(descending=True, stable=True)
+    injections, line = injections[by_join], line[by_join]
+    joining = torch.bincount(injections.join, minlength=2 * local_model.n_layers + 1).tolist()
+    like = local_model.embeddings
     r = like.new_zeros(n, p, like.shape[1])
-    columns = int((frozen.features[:, 1] < p).sum())
-    features, errors = like.new_zeros(n, columns), like.new_zeros(n, frozen.n_layers, p)
-    bias = like.new_zeros(n).index_add(0, line, seeds.bias)
+    columns = int((local_model.features[:, 1] < p).sum())
+    features, errors = like.new_zeros(n, columns), like.new_zeros(n, local_model.n_layers, p)
+    bias = like.new_zeros(n).index_add(0, line, injections.bias)
     waiting: dict[int, Tensor] = {}
     m = taken = 0
 
@@ -71,19 +73,19 @@ def sweep(
         nonlocal m, taken
         if count := joining[at]:
             new = slice(taken, taken + count)
-            r.index_put_((line[new], seeds.position[new]), seeds.vector[new], accumulate=True)
+            r.index_put_((line[new], injections.position[new]), injections.vector[new], accumulate=True)
             m, taken = int(line[new].max()) + 1, taken + count
 
-    join(2 * frozen.n_layers)
-    for layer in range(frozen.n_layers - 1, -1, -1):
-        block, now = frozen.blocks[layer], r[:m]
+    join(2 * local_model.n_layers)
+    for layer in range(local_model.n_layers - 1, -1, -1):
+        block, now = local_model.blocks[layer], r[:m]
         if m:
-            _contract(frozen, layer, now, features[:m])
-            errors[:m, layer] = _dots(now, frozen.errors[layer])
-            bias[:m] += _dot(now, frozen.biases[layer])
-            _send(frozen, layer, now, waiting)
-        beside = frozen.reads[layer].back(waiting.pop(layer)) if layer in waiting else None
-        if beside is not None and not frozen.parallel:
+            _contract(local_model, layer, now, features[:m])
+            errors[:m, layer] = _dots(now, local_model.errors[layer])
+            bias[:m] += _dot(now, local_model.biases[layer])
+            _send(local_model, layer, now, waiting)
+        beside = local_model.reads[layer].back(waiting.pop(layer)) if layer in waiting else None
+        if beside is not None and not local_model.parallel:
             r[: len(beside)] += beside
         join(2 * layer + 1)
         if m:
@@ -93,16 +95,16 @@ def sweep(
             if isinstance(block.bias, Tensor):
                 bias[:m] += _dot(now, block.bias)
             now += block.attend_back(now)
-        if beside is not None and frozen.parallel:
+        if beside is not None and local_model.parallel:
             r[: len(beside)] += beside
         join(2 * layer)
-    tokens = _dots(r, frozen.embeddings)
-    return Edges(order, features, errors, tokens, bias)
+    tokens = _dots(r, local_model.embeddings)
+    return EdgeBlock(order, features, errors, tokens, bias)
 
 
-def _contract(frozen: Frozen, layer: int, r: Tensor, features: Tensor) -> None:
+def _contract(local_model: LocalReplacementModel, layer: int, r: Tensor, features: Tensor) -> None:
     """Add what the features that write at a layer give to the rows."""
-    written = frozen.written[layer]
+    written = local_model.written[layer]
     for position in range(r.shape[1]):
         if written.starts[position] == written.starts[position + 1]:
             continue
@@ -114,14 +116,14 @@ def _contract(frozen: Frozen, layer: int, r: Tensor, features: Tensor) -> None:
             features[:, columns] += r[:, position] @ vectors.T
 
 
-def _send(frozen: Frozen, layer: int, r: Tensor, waiting: dict[int, Tensor]) -> None:
+def _send(local_model: LocalReplacementModel, layer: int, r: Tensor, waiting: dict[int, Tensor]) -> None:
     """Send gradients at a layer's MLP output down the skips that end there, to the layers they begin at."""
-    sources = [at for at, code in enumerate(frozen.codes) if layer in code.skips]
+    sources = [at for at, code in enumerate(local_model.codes) if layer in code.skips]
     if not sources:
         return
-    behind = frozen.writes[layer].back(r)
+    behind = local_model.writes[layer].back(r)
     for at in sources:
-        sent = behind @ frozen.codes[at].skips[layer].T
+        sent = behind @ local_model.codes[at].skips[layer].T
         if at in waiting:
             sent[: len(waiting[at])] += waiting[at]
         waiting[at] = sent

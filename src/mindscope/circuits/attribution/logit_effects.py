@@ -6,14 +6,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mindscope.circuits.replacement.local_model import Replacement
+from mindscope.circuits.replacement.local_model import ReplacementModel
 from mindscope.models import Model, logit_effects
 
 SHOWN = 10
 
 
 def feature_effects(
-    model: Model, replacement: Replacement, features: Int[Tensor, "features 3"]
+    model: Model, replacement: ReplacementModel, features: Int[Tensor, "features 3"]
 ) -> Float[Tensor, "features vocabulary"]:
     """The direct effect of each feature on the logits, less its mean, on the CPU.
 

@@ -8,14 +8,16 @@ from jaxtyping import Int
 from torch import Tensor
 
 from mindscope.circuits.attribution import targets
-from mindscope.circuits.attribution.targets import Aims, Wanted
+from mindscope.circuits.attribution.targets import ResolvedTargets, TargetSpec
 from mindscope.circuits.graph.graph import AttributionGraph
-from mindscope.circuits.replacement.local_model import Frozen, Replacement, Seeds
+from mindscope.circuits.replacement.local_model import Injections, LocalReplacementModel, ReplacementModel
 from mindscope.errors import DataError
 from mindscope.models import Model, Row
 
 
-def refrozen(model: Model, replacement: Replacement, graph: AttributionGraph) -> Frozen:
+def rebuild_local_model(
+    model: Model, replacement: ReplacementModel, graph: AttributionGraph
+) -> LocalReplacementModel:
     """The local replacement model that a graph was traced in.
 
     A public graph does not say of which model or dictionary it is; then nothing is checked.
@@ -29,7 +31,7 @@ def refrozen(model: Model, replacement: Replacement, graph: AttributionGraph) ->
         return replacement.freeze(model, Row(graph.ids, len(graph.ids)), constant=constant)
 
 
-def require_same(model: Model, replacement: Replacement, graph: AttributionGraph) -> None:
+def require_same(model: Model, replacement: ReplacementModel, graph: AttributionGraph) -> None:
     """Raises DataError if the graph says that it is of another model or replacement."""
     if graph.fingerprint not in ("", model.fingerprint):
         raise DataError(f"this graph is of another model than {model.name}: load the one it was traced on")
@@ -37,18 +39,19 @@ def require_same(model: Model, replacement: Replacement, graph: AttributionGraph
         raise DataError("this graph was traced with another replacement: use the same dictionary, or neurons")
 
 
-def features_of(frozen: Frozen, graph: AttributionGraph) -> Int[Tensor, "features"]:
-    """Which of `Frozen.features` each feature of a graph is.
+def features_of(local_model: LocalReplacementModel, graph: AttributionGraph) -> Int[Tensor, "features"]:
+    """Which of `LocalReplacementModel.features` each feature of a graph is.
 
     Raises:
         DataError: one is not active.
     """
-    wanted = graph.features.to(frozen.features.device)
+    wanted = graph.features.to(local_model.features.device)
     if not len(wanted):
         return wanted.new_zeros(0)
-    sizes = torch.stack([wanted.amax(0), frozen.features.amax(0)]).amax(0) + 1
+    sizes = torch.stack([wanted.amax(0), local_model.features.amax(0)]).amax(0) + 1
     number, known = (
-        (some[:, 0] * sizes[1] + some[:, 1]) * sizes[2] + some[:, 2] for some in (wanted, frozen.features)
+        (some[:, 0] * sizes[1] + some[:, 1]) * sizes[2] + some[:, 2]
+        for some in (wanted, local_model.features)
     )
     at = torch.searchsorted(known, number).clamp(max=len(known) - 1)
     if not bool((known[at] == number).all()):
@@ -60,7 +63,9 @@ def features_of(frozen: Frozen, graph: AttributionGraph) -> Int[Tensor, "feature
     return at
 
 
-def aims_of(model: Model, frozen: Frozen, graph: AttributionGraph, wanted: Wanted | None) -> Aims:
+def aims_of(
+    model: Model, local_model: LocalReplacementModel, graph: AttributionGraph, spec: TargetSpec | None
+) -> ResolvedTargets:
     """The targets of a graph, ready to be traced again.
 
     Args:
@@ -72,31 +77,37 @@ def aims_of(model: Model, frozen: Frozen, graph: AttributionGraph, wanted: Wante
     Raises:
         DataError: the graph does not say enough, or `wanted` finds other targets.
     """
-    aims = (wanted or _described(graph)).find(model, frozen)
-    if [(one.label, one.token) for one in aims.targets] != [(one.label, one.token) for one in graph.targets]:
+    resolved = (spec or _described(graph)).resolve(model, local_model)
+    if [(one.label, one.token) for one in resolved.targets] != [
+        (one.label, one.token) for one in graph.targets
+    ]:
         raise DataError("the graph explains other targets: give targets= as the graph was traced with")
-    return aims
+    return resolved
 
 
 def seeds_of(
-    model: Model, frozen: Frozen, graph: AttributionGraph, rows: Int[Tensor, "k"], wanted: Wanted | None
-) -> Seeds:
+    model: Model,
+    local_model: LocalReplacementModel,
+    graph: AttributionGraph,
+    rows: Int[Tensor, "k"],
+    spec: TargetSpec | None,
+) -> Injections:
     """Where some rows of a graph begin, features and targets.
 
     Raises:
         DataError: see `aims_of`, where there are targets among them, and `features_of`.
     """
     features = rows < graph.n_features
-    known = features_of(frozen, graph)
-    parts = [frozen.seeds(known[rows[features]])]
+    known = features_of(local_model, graph)
+    parts = [local_model.seeds(known[rows[features]])]
     if not bool(features.all()):
-        parts.append(aims_of(model, frozen, graph, wanted).seeds[rows[~features] - graph.n_features])
+        parts.append(aims_of(model, local_model, graph, spec).injections[rows[~features] - graph.n_features])
     # the parts stand one behind the other; back to the order asked for
     order = torch.cat([features.nonzero().flatten(), (~features).nonzero().flatten()]).argsort()
-    return Seeds.joined(parts)[order]
+    return Injections.joined(parts)[order]
 
 
-def _described(graph: AttributionGraph) -> Wanted:
+def _described(graph: AttributionGraph) -> TargetSpec:
     """The targets that a graph says it has."""
     tokens = [one.token for one in graph.targets if one.token is not None]
     if len(tokens) == len(graph.targets):
@@ -104,7 +115,7 @@ def _described(graph: AttributionGraph) -> Wanted:
     return _of(graph.metadata.get("targets", {}))
 
 
-def _of(about: Mapping[str, Any]) -> Wanted:
+def _of(about: Mapping[str, Any]) -> TargetSpec:
     match about.get("kind"):
         case "difference":
             return targets.difference(about["more"], about["less"])

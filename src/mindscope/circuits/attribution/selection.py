@@ -7,25 +7,27 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.linalg import vector_norm
 
-from mindscope.circuits.attribution.backward import Edges
-from mindscope.circuits.replacement.local_model import Frozen
+from mindscope.circuits.attribution.backward import EdgeBlock
+from mindscope.circuits.replacement.local_model import LocalReplacementModel
 
 
-class Rows:
+class TracedRows:
     """The rows traced so far, in blocks as they were traced.
 
     Attributes:
         traced: `[features]`, which features have a row.
     """
 
-    def __init__(self, frozen: Frozen) -> None:
-        self.frozen = frozen
-        self.blocks: list[tuple[Tensor, Edges]] = []
-        self.traced = torch.zeros(frozen.n_features, dtype=torch.bool, device=frozen.embeddings.device)
+    def __init__(self, local_model: LocalReplacementModel) -> None:
+        self.frozen = local_model
+        self.blocks: list[tuple[Tensor, EdgeBlock]] = []
+        self.traced = torch.zeros(
+            local_model.n_features, dtype=torch.bool, device=local_model.embeddings.device
+        )
         self._total: list[Tensor] = []
-        self._feature_at = frozen.column.argsort()
+        self._feature_at = local_model.column.argsort()
 
-    def add(self, which: Int[Tensor, "rows"], edges: Edges) -> None:
+    def add(self, which: Int[Tensor, "rows"], edges: EdgeBlock) -> None:
         """Take in a block.
 
         Args:
@@ -53,10 +55,10 @@ class Rows:
 
         layers = []
         for at, (which, _) in enumerate(self.blocks):
-            aims = (which < 0).nonzero().flatten()
-            if len(aims):  # a block of targets alone
+            resolved = (which < 0).nonzero().flatten()
+            if len(resolved):  # a block of targets alone
                 push(at, slice(None), weights[-1 - which])
-            layers.append([] if len(aims) else layer_of[which].tolist())
+            layers.append([] if len(resolved) else layer_of[which].tolist())
         for layer in range(self.frozen.n_layers - 1, -1, -1):
             mine = layer_of == layer
             found[mine] = by_column[self.frozen.column[mine]]
@@ -68,8 +70,8 @@ class Rows:
         return found
 
 
-def select(
-    rows: Rows,
+def select_features(
+    rows: TracedRows,
     weights: Float[Tensor, "targets"],
     most: int,
     rank_every: int | None,
@@ -92,7 +94,7 @@ def select(
         add: traces features (indices), and adds their rows.
 
     Returns:
-        Indices of `Frozen.features`, ascending.
+        Indices of `LocalReplacementModel.features`, ascending.
     """
     count = rows.frozen.n_features
     if count <= most:

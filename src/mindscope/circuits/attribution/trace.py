@@ -8,11 +8,11 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.linalg import vector_norm
 
-from mindscope.circuits.attribution.backward import sweep
-from mindscope.circuits.attribution.selection import Rows, select
-from mindscope.circuits.attribution.targets import Aims, Wanted, top_logits
+from mindscope.circuits.attribution.backward import backward_rows
+from mindscope.circuits.attribution.selection import TracedRows, select_features
+from mindscope.circuits.attribution.targets import ResolvedTargets, TargetSpec, top_logits
 from mindscope.circuits.graph.graph import AttributionGraph
-from mindscope.circuits.replacement.local_model import Frozen, Replacement, Seeds
+from mindscope.circuits.replacement.local_model import Injections, LocalReplacementModel, ReplacementModel
 from mindscope.errors import DataError
 from mindscope.models import Model, Row, written
 
@@ -49,11 +49,11 @@ class TraceConfig:
 
 def trace(
     model: Model,
-    replacement: Replacement,
+    replacement: ReplacementModel,
     prompt: Row | str,
     config: TraceConfig | None = None,
     *,
-    targets: Wanted | None = None,
+    targets: TargetSpec | None = None,
     progress: Progress | None = None,
 ) -> AttributionGraph:
     """Explain what a model says after a prompt.
@@ -78,32 +78,34 @@ def trace(
     row = row_of(model, prompt)
     with torch.no_grad():
         frozen = replacement.freeze(model, row, constant=config.constant)
-        aims = targets.find(model, frozen)
-        weights = torch.tensor([one.weight for one in aims.targets], device=model.device)
-        rows, wanted = Rows(frozen), min(config.max_features, frozen.n_features)
+        resolved = targets.resolve(model, frozen)
+        weights = torch.tensor([one.weight for one in resolved.targets], device=model.device)
+        rows, wanted = TracedRows(frozen), min(config.max_features, frozen.n_features)
         done = 0
 
-        def add(which: Tensor, seeds_of: Callable[[Tensor], Seeds]) -> None:
+        def add(which: Tensor, seeds_of: Callable[[Tensor], Injections]) -> None:
             nonlocal done
             features = bool((which >= 0).all())
             position = frozen.features[which, 1] if features else seeds_of(which).position
             for lines in blocks(frozen, position, config.memory):
                 block = which[lines]
-                edges = sweep(frozen, seeds_of(block))
+                edges = backward_rows(frozen, seeds_of(block))
                 rows.add(block[edges.order], edges)
                 done += len(block)
                 if progress is not None:
-                    progress(done, max(done, wanted + len(aims.targets)), "tracing features")
+                    progress(done, max(done, wanted + len(resolved.targets)), "tracing features")
 
-        numbers = torch.arange(len(aims.targets), device=model.device)
-        add(-1 - numbers, lambda which: aims.seeds[-1 - which])
-        chosen = select(
+        numbers = torch.arange(len(resolved.targets), device=model.device)
+        add(-1 - numbers, lambda which: resolved.injections[-1 - which])
+        chosen = select_features(
             rows, weights, config.max_features, config.rank_every, lambda which: add(which, frozen.seeds)
         )
-        return _graph(model, replacement, frozen, aims, rows, chosen, config, targets)
+        return _graph(model, replacement, frozen, resolved, rows, chosen, config, targets)
 
 
-def blocks(frozen: Frozen, position: Int[Tensor, "rows"], memory: int) -> Iterator[Int[Tensor, "block"]]:
+def blocks(
+    local_model: LocalReplacementModel, position: Int[Tensor, "rows"], memory: int
+) -> Iterator[Int[Tensor, "block"]]:
     """Rows in blocks of neighbouring positions, as many in each as the memory allows.
 
     Args:
@@ -113,8 +115,8 @@ def blocks(frozen: Frozen, position: Int[Tensor, "rows"], memory: int) -> Iterat
     """
     order = position.argsort(descending=True, stable=True)
     tokens = (position[order] + 1).tolist()
-    block = frozen.blocks[0]
-    numbers = 2 * frozen.embeddings.shape[1] + 2 * len(block.output) + 2 * len(block.value)
+    block = local_model.blocks[0]
+    numbers = 2 * local_model.embeddings.shape[1] + 2 * len(block.output) + 2 * len(block.value)
     start = 0
     while start < len(order):
         size = memory // (4 * numbers * tokens[start])
@@ -125,19 +127,19 @@ def blocks(frozen: Frozen, position: Int[Tensor, "rows"], memory: int) -> Iterat
 
 def _graph(
     model: Model,
-    replacement: Replacement,
-    frozen: Frozen,
-    aims: Aims,
-    rows: Rows,
+    replacement: ReplacementModel,
+    local_model: LocalReplacementModel,
+    resolved: ResolvedTargets,
+    rows: TracedRows,
     chosen: Tensor,
     config: TraceConfig,
-    targets: Wanted,
+    targets: TargetSpec,
 ) -> AttributionGraph:
     """The graph of the chosen features: their rows and columns of all that was traced."""
-    n, count, (layers, tokens) = len(chosen), len(aims.targets), frozen.errors.shape[:2]
-    line = torch.full((frozen.n_features + 1,), -1, device=chosen.device)
+    n, count, (layers, tokens) = len(chosen), len(resolved.targets), local_model.errors.shape[:2]
+    line = torch.full((local_model.n_features + 1,), -1, device=chosen.device)
     line[chosen] = torch.arange(n, device=chosen.device)
-    columns = frozen.column[chosen]
+    columns = local_model.column[chosen]
     edges = torch.zeros(n + count, n + layers * tokens + tokens)
     biases, left, left_absolute = (torch.zeros(n + count) for _ in range(3))
     for which, block in rows.blocks:
@@ -156,16 +158,18 @@ def _graph(
         biases[at] = block.bias[mine].cpu()
         left[at] = (features.sum(1) - kept.sum(1)).cpu()
         left_absolute[at] = (vector_norm(features, 1, dim=1) - vector_norm(kept, 1, dim=1)).clamp(min=0).cpu()
-    ids = frozen.held.row.ids
+    ids = local_model.held.row.ids
     return AttributionGraph(
         ids=ids,
         tokens=tuple(written(model.tokenizer, ids)),
         n_layers=layers,
-        features=frozen.features[chosen].cpu(),
-        activations=frozen.activations[chosen].cpu(),
-        targets=aims.targets,
+        features=local_model.features[chosen].cpu(),
+        activations=local_model.activations[chosen].cpu(),
+        targets=resolved.targets,
         edges=edges,
-        preactivations=torch.cat([frozen.preactivations[chosen], frozen.values(aims.seeds)]).cpu(),
+        preactivations=torch.cat(
+            [local_model.preactivations[chosen], local_model.values(resolved.injections)]
+        ).cpu(),
         biases=biases,
         unselected=left,
         unselected_absolute=left_absolute,
@@ -174,7 +178,7 @@ def _graph(
         metadata={
             "model": model.name,
             "replacement": type(replacement).__name__,
-            "active_features": frozen.n_features,
+            "active_features": local_model.n_features,
             "traced_features": int(rows.traced.sum()),
             "config": asdict(config),
             "targets": dict(targets.description),
@@ -189,4 +193,4 @@ def row_of(model: Model, prompt: Row | str) -> Row:
     row, begin = model.text(prompt), model.tokenizer.bos_token_id
     if begin is None or row.ids[:1] == (begin,):
         return row
-    return Row((begin, *row.ids), row.prompt + 1)
+    return Row((begin, *row.ids), row.prompt_length + 1)

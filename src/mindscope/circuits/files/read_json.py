@@ -10,11 +10,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from mindscope.circuits.files.write_json import SCHEMA_VERSION, TYPES, View, label_key
+from mindscope.circuits.files.write_json import SCHEMA_VERSION, TYPES, GraphView, label_key
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.influence import influence
-from mindscope.circuits.graph.nodes import Kind, Target
-from mindscope.circuits.graph.prune import Pruned
+from mindscope.circuits.graph.nodes import AttributionTarget, Kind
+from mindscope.circuits.graph.prune import PrunedGraph
 from mindscope.circuits.graph.supernodes import Supernode
 from mindscope.errors import DataError, StoreError
 from mindscope.store import read_json
@@ -36,11 +36,11 @@ class PublicGraph:
     """
 
     graph: AttributionGraph
-    pruned: Pruned
-    view: View
+    pruned: PrunedGraph
+    view: GraphView
 
 
-class _Node(BaseModel):
+class _NodeRecord(BaseModel):
     node_id: str
     layer: str | int
     ctx_idx: int = Field(ge=0)
@@ -65,7 +65,7 @@ class _Node(BaseModel):
         return int(self.node_id.split("_")[1])
 
 
-class _Link(BaseModel):
+class _LinkRecord(BaseModel):
     source: str
     target: str
     weight: float
@@ -79,11 +79,11 @@ class _PageState(BaseModel):
     clerps: list[tuple[str, str]] | None = None
 
 
-class _Document(BaseModel):
+class GraphDocument(BaseModel):
     metadata: dict[str, Any]
     qParams: _PageState = _PageState()  # noqa: N815
-    nodes: list[_Node]
-    links: list[_Link]
+    nodes: list[_NodeRecord]
+    links: list[_LinkRecord]
     mindscope: dict[str, Any] = {}
 
 
@@ -96,7 +96,7 @@ def read_graph_json(path: Path | str) -> PublicGraph:
     """
     path = Path(path)
     try:
-        document = _Document.model_validate(read_json(path))
+        document = GraphDocument.model_validate(read_json(path))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
@@ -119,7 +119,7 @@ def read_graph_json(path: Path | str) -> PublicGraph:
         raise StoreError(f"{path} cannot be used: {error}") from None
 
 
-def _assembled(document: _Document) -> PublicGraph:
+def _assembled(document: GraphDocument) -> PublicGraph:
     beside = document.mindscope
     by_kind = {kind: [one for one in document.nodes if one.kind == kind] for kind in TYPES}
     features = sorted(by_kind["feature"], key=lambda one: (one.level, one.ctx_idx, one.middle))
@@ -176,7 +176,7 @@ def _assembled(document: _Document) -> PublicGraph:
     return PublicGraph(graph, _pruned(graph, document, places), _view(graph, document, names))
 
 
-def _named(nodes: Iterable[_Node], places: Mapping[int, int]) -> dict[str, list[int]]:
+def _named(nodes: Iterable[_NodeRecord], places: Mapping[int, int]) -> dict[str, list[int]]:
     """Places by name; an error's old name can be a feature's too, so that one name can have two."""
     names: dict[str, list[int]] = {}
     for one in nodes:
@@ -189,7 +189,7 @@ def _name(place: int, names: Mapping[str, list[int]]) -> str:
 
 
 def _resolved(
-    links: Iterable[_Link], names: Mapping[str, list[int]], levels: Mapping[int, int]
+    links: Iterable[_LinkRecord], names: Mapping[str, list[int]], levels: Mapping[int, int]
 ) -> Iterable[tuple[int, int, float]]:
     """(target, source, weight) of every link. Of a name that means two nodes, the one that is meant.
 
@@ -229,17 +229,19 @@ def _resolved(
             yield target, found[0], link.weight
 
 
-def _targets(logits: Sequence[_Node], beside: Mapping[str, Any]) -> tuple[Target, ...]:
+def _targets(logits: Sequence[_NodeRecord], beside: Mapping[str, Any]) -> tuple[AttributionTarget, ...]:
     if "targets" in beside:
         return tuple(
-            Target(label=node.clerp or "", **one) for node, one in zip(logits, beside["targets"], strict=True)
+            AttributionTarget(label=node.clerp or "", **one)
+            for node, one in zip(logits, beside["targets"], strict=True)
         )
     return tuple(
-        Target(one.clerp or "", one.middle, one.token_prob or 0.0, None, one.ctx_idx) for one in logits
+        AttributionTarget(one.clerp or "", one.middle, one.token_prob or 0.0, None, one.ctx_idx)
+        for one in logits
     )
 
 
-def _rows(nodes: Sequence[_Node], edges: Tensor, beside: Mapping[str, Any]) -> dict[str, Tensor]:
+def _rows(nodes: Sequence[_NodeRecord], edges: Tensor, beside: Mapping[str, Any]) -> dict[str, Tensor]:
     names = ("preactivations", "biases", "unselected", "unselected_absolute")
     if "rows" not in beside:
         nothing = torch.zeros(len(edges))
@@ -254,7 +256,7 @@ def _metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {"read_from": "public graph JSON"} | {name: metadata[name] for name in known if name in metadata}
 
 
-def _pruned(graph: AttributionGraph, document: _Document, places: Mapping[int, int]) -> Pruned:
+def _pruned(graph: AttributionGraph, document: GraphDocument, places: Mapping[int, int]) -> PrunedGraph:
     mask = torch.zeros(graph.n_nodes, dtype=torch.bool)
     mask[list(places.values())] = True
     cumulative = torch.ones(graph.n_nodes)
@@ -265,10 +267,10 @@ def _pruned(graph: AttributionGraph, document: _Document, places: Mapping[int, i
     node = settings.get("node_threshold", document.metadata.get("node_threshold"))
     edge = settings.get("edge_threshold")
     shares = [1.0 if share is None else float(share) for share in (node, edge)]
-    return Pruned(mask, graph.edges != 0, cumulative, influence(graph), *shares)
+    return PrunedGraph(mask, graph.edges != 0, cumulative, influence(graph), *shares)
 
 
-def _view(graph: AttributionGraph, document: _Document, names: Mapping[str, list[int]]) -> View:
+def _view(graph: AttributionGraph, document: GraphDocument, names: Mapping[str, list[int]]) -> GraphView:
     """The page's state, with today's names of nodes. Groups keep the members that the file has."""
     state = document.qParams
 
@@ -283,7 +285,7 @@ def _view(graph: AttributionGraph, document: _Document, names: Mapping[str, list
         for one in document.nodes
         if one.kind != "target"
     }
-    return View(
+    return GraphView(
         supernodes=tuple(
             Supernode(label, today(members), score)
             for (label, *members), score in zip(groups, scores, strict=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mindscope.circuits.graph.graph import AttributionGraph
-from mindscope.circuits.graph.nodes import Kind, Node, vocabulary_of
-from mindscope.circuits.graph.prune import Pruned, prune
+from mindscope.circuits.graph.nodes import GraphNode, Kind, vocabulary_of
+from mindscope.circuits.graph.prune import PrunedGraph, prune
 from mindscope.circuits.graph.supernodes import Supernode
 from mindscope.errors import StoreError
 from mindscope.store import plain, read_json, write_json, write_text
@@ -25,7 +25,7 @@ INDEX = "graph-metadata.json"
 
 
 @dataclass(frozen=True)
-class View:
+class GraphView:
     """What a person made of a graph: groups, names, pinned nodes. Nodes by their names.
 
     Attributes:
@@ -48,11 +48,11 @@ def feature_number(layer: int, latent: int) -> int:
 
 def graph_json(
     graph: AttributionGraph,
-    pruned: Pruned | None = None,
+    pruned: PrunedGraph | None = None,
     *,
     slug: str,
     scan: str | None = None,
-    view: View | None = None,
+    view: GraphView | None = None,
 ) -> dict[str, Any]:
     """The graph as the public document: metadata, qParams, nodes, links.
 
@@ -67,7 +67,7 @@ def graph_json(
             out.
         view: groups, labels and pinned nodes.
     """
-    pruned, view = pruned or prune(graph), view or View()
+    pruned, view = pruned or prune(graph), view or GraphView()
     names = {index: graph.id(index) for index in pruned.nodes}
     metadata = {
         "slug": slug,
@@ -92,11 +92,11 @@ def graph_json(
 def write_graph_json(
     folder: Path | str,
     graph: AttributionGraph,
-    pruned: Pruned | None = None,
+    pruned: PrunedGraph | None = None,
     *,
     slug: str,
     scan: str | None = None,
-    view: View | None = None,
+    view: GraphView | None = None,
     details: Mapping[tuple[int, int], Mapping[str, Any]] | None = None,
 ) -> Path:
     """Write `SLUG.json` and the folder's `graph-metadata.json`, and features where a page looks for them.
@@ -143,7 +143,7 @@ def label_key(layer: str | int, feature: int | None, position: int) -> str:
     return f"{layer}_{feature}_{position}"
 
 
-def _page_state(graph: AttributionGraph, view: View, names: Mapping[int, str]) -> dict[str, Any]:
+def _page_state(graph: AttributionGraph, view: GraphView, names: Mapping[int, str]) -> dict[str, Any]:
     state = {
         "pinnedIds": list(view.pinned),
         "supernodes": [[one.label, *one.members] for one in view.supernodes],
@@ -160,12 +160,12 @@ def _page_state(graph: AttributionGraph, view: View, names: Mapping[int, str]) -
     return {**state, "clerps": labels} if labels else state
 
 
-def _layer(graph: AttributionGraph, node: Node) -> str:
+def _layer(graph: AttributionGraph, node: GraphNode) -> str:
     """What stands in the field `layer`."""
     return {"token": "E", "target": str(graph.n_layers + 1)}.get(node.kind, str(node.layer))
 
 
-def _node(graph: AttributionGraph, pruned: Pruned, index: int, view: View) -> dict[str, Any]:
+def _node(graph: AttributionGraph, pruned: PrunedGraph, index: int, view: GraphView) -> dict[str, Any]:
     node, name = graph.node(index), graph.id(index)
     target = node.kind == "target"
     label = graph.targets[index - graph.n_sources].label if target else view.labels.get(name, "")
@@ -186,7 +186,7 @@ def _node(graph: AttributionGraph, pruned: Pruned, index: int, view: View) -> di
     }
 
 
-def _number(node: Node) -> int:
+def _number(node: GraphNode) -> int:
     """What stands in the field `feature`."""
     if node.kind == "feature":
         return feature_number(node.layer, node.latent or 0)
@@ -195,7 +195,7 @@ def _number(node: Node) -> int:
     return node.position if node.kind == "token" else vocabulary_of(node)
 
 
-def _page_id(node: Node) -> str:
+def _page_id(node: GraphNode) -> str:
     if node.kind == "feature":
         return f"{node.layer}_{node.latent}-0"
     if node.kind == "error":
@@ -207,7 +207,7 @@ def _page_id(node: Node) -> str:
     )
 
 
-def _links(graph: AttributionGraph, pruned: Pruned, names: Mapping[int, str]) -> list[dict[str, Any]]:
+def _links(graph: AttributionGraph, pruned: PrunedGraph, names: Mapping[int, str]) -> list[dict[str, Any]]:
     rows, sources = pruned.edge_mask.nonzero(as_tuple=True)
     weights = graph.edges[rows, sources].tolist()
     return [
@@ -216,7 +216,9 @@ def _links(graph: AttributionGraph, pruned: Pruned, names: Mapping[int, str]) ->
     ]
 
 
-def _beside(graph: AttributionGraph, pruned: Pruned, names: Mapping[int, str], view: View) -> dict[str, Any]:
+def _beside(
+    graph: AttributionGraph, pruned: PrunedGraph, names: Mapping[int, str], view: GraphView
+) -> dict[str, Any]:
     """What the public fields have no place for."""
     small = pruned.graph(graph)
     rows = [index for index in names if index < graph.n_features or index >= graph.n_sources]

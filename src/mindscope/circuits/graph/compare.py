@@ -61,14 +61,16 @@ class GraphComparison:
         return len(self.shared) / max(1, len(self.shared) + len(self.only_first) + len(self.only_second))
 
 
-def compare(first: AttributionGraph, second: AttributionGraph, align: Align = "tokens") -> GraphComparison:
+def compare_graphs(
+    first: AttributionGraph, second: AttributionGraph, align: Align = "tokens"
+) -> GraphComparison:
     """Match the nodes of two graphs of one model and one dictionary.
 
     Features match by layer, latent and position; errors by layer and position; tokens by position and id;
     targets by token (those without one by label) and position. A node without influence takes no part.
 
     Args:
-        first: a graph, best pruned (`Pruned.graph`), or all that is active counts.
+        first: a graph, best pruned (`PrunedGraph.graph`), or all that is active counts.
         second: another.
         align: which positions stand for each other: those of equal tokens and of replaced runs of equal
             length ("tokens", so that an inserted word shifts what follows), or those with the same distance

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mindscope.circuits.graph.artifact import read_graph, write_graph
-from mindscope.circuits.graph.nodes import Kind, Node, Target, key_of, name_of
+from mindscope.circuits.graph.nodes import AttributionTarget, GraphNode, Kind, key_of, name_of
 from mindscope.errors import DataError, StoreError
 from mindscope.models import Model
 
@@ -54,7 +54,7 @@ class AttributionGraph:
     n_layers: int
     features: Tensor
     activations: Tensor
-    targets: tuple[Target, ...]
+    targets: tuple[AttributionTarget, ...]
     edges: Tensor
     preactivations: Tensor
     biases: Tensor
@@ -98,7 +98,7 @@ class AttributionGraph:
 
     @cached_property
     def layers(self) -> Int[Tensor, "nodes"]:
-        """Every node's layer, as :class:`Node` has it."""
+        """Every node's layer, as :class:`GraphNode` has it."""
         errors = torch.arange(self.n_layers).repeat_interleave(self.n_positions)
         tokens = torch.full((self.n_positions,), -1)
         targets = [self.n_layers if one.layer is None else one.layer for one in self.targets]
@@ -117,7 +117,7 @@ class AttributionGraph:
         """The targets' weights."""
         return torch.tensor([one.weight for one in self.targets], dtype=torch.float32)
 
-    def node(self, index: int) -> Node:
+    def node(self, index: int) -> GraphNode:
         """The node of an index.
 
         Raises:
@@ -127,15 +127,15 @@ class AttributionGraph:
             raise DataError(f"the graph has nodes 0 to {self.n_nodes - 1}, not {index}")
         layer, position = int(self.layers[index]), int(self.positions[index])
         if index < self.n_features:
-            return Node("feature", layer, position, latent=int(self.features[index, 2]))
+            return GraphNode("feature", layer, position, latent=int(self.features[index, 2]))
         if index < self.n_features + self.n_errors:
-            return Node("error", layer, position)
+            return GraphNode("error", layer, position)
         if index < self.n_sources:
-            return Node("token", layer, position, token=self.ids[position])
+            return GraphNode("token", layer, position, token=self.ids[position])
         number = index - self.n_sources
-        return Node("target", layer, position, latent=number, token=self.targets[number].token)
+        return GraphNode("target", layer, position, latent=number, token=self.targets[number].token)
 
-    def index(self, node: Node) -> int:
+    def index(self, node: GraphNode) -> int:
         """The index of a node.
 
         Raises:
@@ -223,7 +223,7 @@ class AttributionGraph:
         """
         tensors, edges, values = read_graph(path, TENSORS, VALUES, model.fingerprint if model else None)
         try:
-            values["targets"] = tuple(Target(**one) for one in values["targets"])
+            values["targets"] = tuple(AttributionTarget(**one) for one in values["targets"])
             values["ids"] = tuple(map(int, values["ids"]))
             values["tokens"] = tuple(map(str, values["tokens"]))
             values["n_layers"] = int(values["n_layers"])

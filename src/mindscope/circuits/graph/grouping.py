@@ -15,14 +15,14 @@ from torch.nn.functional import normalize
 
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.influence import flow, output_weights
-from mindscope.circuits.graph.prune import Pruned
+from mindscope.circuits.graph.prune import PrunedGraph
 from mindscope.circuits.graph.supernodes import Supernode
 from mindscope.errors import DataError
 
 
-def group(
+def find_supernodes(
     graph: AttributionGraph,
-    pruned: Pruned,
+    pruned: PrunedGraph,
     *,
     labels: Mapping[str, str] | None = None,
     effects: Float[Tensor, "kept width"] | None = None,

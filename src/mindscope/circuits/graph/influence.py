@@ -10,7 +10,7 @@ from mindscope.circuits.graph.graph import AttributionGraph
 
 
 @dataclass(frozen=True, slots=True)
-class Scores:
+class GraphScores:
     """How much of what leads to the targets runs through features rather than errors, both from 0 to 1.
 
     Attributes:
@@ -71,9 +71,9 @@ def influence(graph: AttributionGraph, *, unselected: bool = False) -> Float[Ten
     return flow(graph.edges, graph.rows, graph.layers[graph.rows], start, _sums(graph, unselected)) - start
 
 
-def scores(
+def graph_scores(
     graph: AttributionGraph, *, kept: Bool[Tensor, "nodes"] | None = None, unselected: bool = False
-) -> Scores:
+) -> GraphScores:
     """The replacement and completeness scores (Ameisen et al. 2025, "Circuit Tracing").
 
     Args:
@@ -95,7 +95,7 @@ def scores(
     # what goes into errors, over the influence of all nodes; an error's own inputs count as explained
     errors = through[lost].sum() + absent
     tokens = through[graph.n_features + graph.n_errors : graph.n_sources].sum()
-    return Scores(
+    return GraphScores(
         replacement=float(tokens / (tokens + errors).clamp(min=1e-10)),
         completeness=float(1 - errors / (through.sum() + absent).clamp(min=1e-10)),
     )

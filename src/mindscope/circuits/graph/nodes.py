@@ -7,7 +7,7 @@ Kind = Literal["feature", "error", "token", "target"]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class AttributionTarget:
     """What a graph explains: a logit, a direction in the residual stream, or one feature.
 
     Attributes:
@@ -27,8 +27,8 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """One node. `layer` is -1 for a token and as in :class:`Target` for a target.
+class GraphNode:
+    """One node. `layer` is -1 for a token and as in :class:`AttributionTarget` for a target.
 
     `latent` counts within the layer for a feature, and is the number of the target for a target.
     """
@@ -40,7 +40,7 @@ class Node:
     token: int | None = None
 
 
-def name_of(node: Node, n_layers: int) -> str:
+def name_of(node: GraphNode, n_layers: int) -> str:
     """The name of a node in public graph files.
 
     `L_latent_position`, `L_-1_position` (an error), `E_token_position`, `{n_layers + 1}_token_position` (a
@@ -55,11 +55,11 @@ def name_of(node: Node, n_layers: int) -> str:
     return f"{n_layers + 1}_{vocabulary_of(node)}_{node.position}"
 
 
-def vocabulary_of(target: Node) -> int:
+def vocabulary_of(target: GraphNode) -> int:
     """What stands for a target in the vocabulary: its token, or minus its number, counted from 1."""
     return target.token if target.token is not None else -1 - (target.latent or 0)
 
 
-def key_of(node: Node) -> tuple[Kind, int, int, int | None]:
+def key_of(node: GraphNode) -> tuple[Kind, int, int, int | None]:
     """What tells nodes of a graph apart: two targets can lie at one place, two errors or tokens cannot."""
     return node.kind, node.layer, node.position, node.latent

@@ -11,7 +11,7 @@ from mindscope.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class GraphPath:
     """One way from a source to a target.
 
     Attributes:
@@ -27,14 +27,14 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Routes:
+class StrongestPaths:
     """The strongest ways, and the share of all ways together."""
 
-    routes: tuple[Route, ...]
+    routes: tuple[GraphPath, ...]
     total: float
 
 
-def routes(graph: AttributionGraph, source: int, target: int, count: int = 10) -> Routes:
+def find_paths(graph: AttributionGraph, source: int, target: int, count: int = 10) -> StrongestPaths:
     """The strongest ways from `source` to `target`, strongest first.
 
     Exact: at every node, from the bottom up, the `count` strongest ways that lead there are kept, which is
@@ -78,7 +78,7 @@ def routes(graph: AttributionGraph, source: int, target: int, count: int = 10) -
     start = torch.zeros(graph.n_nodes)
     start[target] = 1.0
     total = flow(graph.edges, graph.rows, graph.layers[graph.rows], start, graph.magnitudes)[source]
-    return Routes(tuple(found), float(total) if source != target else 0.0)
+    return StrongestPaths(tuple(found), float(total) if source != target else 0.0)
 
 
 def _walk(
@@ -92,8 +92,8 @@ def _walk(
     return tuple(reversed(nodes))
 
 
-def _route(graph: AttributionGraph, nodes: tuple[int, ...], share: float) -> Route:
+def _route(graph: AttributionGraph, nodes: tuple[int, ...], share: float) -> GraphPath:
     sign = 1
     for source, target in pairwise(nodes):
         sign *= -1 if graph.edges[graph.row_of[target], source] < 0 else 1
-    return Route(nodes, share, sign)
+    return GraphPath(nodes, share, sign)

@@ -12,7 +12,7 @@ from mindscope.errors import DataError
 
 
 @dataclass(frozen=True, eq=False)
-class Pruned:
+class PrunedGraph:
     """Which nodes and edges of a graph stay.
 
     Attributes:
@@ -62,7 +62,9 @@ class Pruned:
         )
 
 
-def prune(graph: AttributionGraph, node: float = 0.8, edge: float = 0.98, unselected: bool = False) -> Pruned:
+def prune(
+    graph: AttributionGraph, node: float = 0.8, edge: float = 0.98, unselected: bool = False
+) -> PrunedGraph:
     """Keep the nodes, and then the edges between them, that have most of the influence on the targets.
 
     Nodes with the most influence stay until they have the share `node` of all influence; tokens and targets
@@ -87,7 +89,7 @@ def prune(graph: AttributionGraph, node: float = 0.8, edge: float = 0.98, unsele
     node_mask[graph.n_features + graph.n_errors :] = True
     edge_mask = _edges(graph, node_mask, edge)
     _drop_dead_ends(graph, node_mask, edge_mask)
-    return Pruned(node_mask, edge_mask, cumulative(found), found, node, edge)
+    return PrunedGraph(node_mask, edge_mask, cumulative(found), found, node, edge)
 
 
 def cumulative(influence: Float[Tensor, "nodes"]) -> Float[Tensor, "nodes"]:

@@ -19,7 +19,7 @@ class Supernode:
         label: what they stand for.
         members: names of nodes, as `AttributionGraph.id` gives them.
         score: of an automatic group, how much closer its members are to each other than to the next group,
-            from -1 to 1 (see :func:`~mindscope.circuits.group`); None for one made by hand.
+            from -1 to 1 (see :func:`~mindscope.circuits.find_supernodes`); None for one made by hand.
     """
 
     label: str
@@ -47,13 +47,13 @@ class GroupedGraph:
     activations: Float[Tensor, "groups"]
 
 
-def grouped(
+def supernode_graph(
     graph: AttributionGraph, supernodes: Sequence[Supernode], nodes: Sequence[int] = ()
 ) -> GroupedGraph:
     """Put supernodes in the place of their members, summing their edges (Ameisen et al. 2025).
 
     Args:
-        graph: pruned or not; `Pruned.graph` leaves out edges.
+        graph: pruned or not; `PrunedGraph.graph` leaves out edges.
         supernodes: a node belongs to one at most.
         nodes: those on their own that are shown beside them (say `pruned.nodes`); members are passed over.
 

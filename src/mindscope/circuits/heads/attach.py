@@ -9,7 +9,7 @@ from mindscope.circuits.heads.loadings import HeadLoadings
 from mindscope.circuits.heads.qk import QKAttribution
 
 
-def attended(
+def with_attention(
     graph: AttributionGraph,
     loadings: HeadLoadings | None = None,
     scores: Sequence[QKAttribution] = (),

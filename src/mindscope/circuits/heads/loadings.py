@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mindscope.circuits.attribution.backward import sweep
-from mindscope.circuits.attribution.retrace import features_of, refrozen, seeds_of
-from mindscope.circuits.attribution.targets import Wanted
+from mindscope.circuits.attribution.backward import backward_rows
+from mindscope.circuits.attribution.retrace import features_of, rebuild_local_model, seeds_of
+from mindscope.circuits.attribution.targets import TargetSpec
 from mindscope.circuits.attribution.trace import blocks
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.influence import influence, output_weights
-from mindscope.circuits.replacement.local_model import Frozen, Replacement, Seeds
+from mindscope.circuits.replacement.local_model import Injections, LocalReplacementModel, ReplacementModel
 from mindscope.errors import DataError
 from mindscope.models import Model
 
@@ -82,12 +82,12 @@ class HeadLoadings:
 
 def head_loadings(
     model: Model,
-    replacement: Replacement,
+    replacement: ReplacementModel,
     graph: AttributionGraph,
     edges: int | Sequence[tuple[str, str]] | None = None,
     *,
     into: Sequence[str] | None = None,
-    targets: Wanted | None = None,
+    targets: TargetSpec | None = None,
     progress: Progress | None = None,
 ) -> HeadLoadings:
     """What each head carries of edges of a graph.
@@ -111,13 +111,13 @@ def head_loadings(
             the graph's.
     """
     rows, sources = _chosen(graph, edges, into)
-    frozen = refrozen(model, replacement, graph)
+    frozen = rebuild_local_model(model, replacement, graph)
     with torch.inference_mode():
         ends, end = rows.unique(return_inverse=True)
         starts, start = sources.unique(return_inverse=True)
         device = frozen.embeddings.device
         seeds = seeds_of(model, frozen, graph, ends, targets)
-        begin = _Sources(frozen, graph, starts.to(device))
+        begin = _SourceWrites(frozen, graph, starts.to(device))
         heads = max(one.pattern.shape[:2].numel() for one in frozen.blocks)
         found = torch.zeros(len(rows), frozen.n_layers, heads, device=device)
         again = torch.zeros(len(rows), device=device)
@@ -172,23 +172,25 @@ def _chosen(
     return rows[best], sources[best]
 
 
-class _Sources:
+class _SourceWrites:
     """What some sources of a graph write into the stream, and where."""
 
-    def __init__(self, frozen: Frozen, graph: AttributionGraph, which: Int[Tensor, "sources"]):
-        self._frozen = frozen
+    def __init__(
+        self, local_model: LocalReplacementModel, graph: AttributionGraph, which: Int[Tensor, "sources"]
+    ):
+        self._frozen = local_model
         self.position = graph.positions.to(which.device)[which]
         layer = graph.layers.to(which.device)[which]
         feature, error = which < graph.n_features, which < graph.n_features + graph.n_errors
         self._column = torch.full_like(which, -1)
-        self._column[feature] = frozen.column[features_of(frozen, graph)[which[feature]]]
+        self._column[feature] = local_model.column[features_of(local_model, graph)[which[feature]]]
         self._error_of = torch.where(error & ~feature, layer, -2)
         self._token = ~error
 
     def writing(
         self, which: Int[Tensor, "sources"], tokens: int
     ) -> Callable[[int], Float[Tensor, "sources tokens d_model"] | float]:
-        """What enters the stream at each point, as `Frozen.streams` asks for it."""
+        """What enters the stream at each point, as `LocalReplacementModel.streams` asks for it."""
         frozen, position = self._frozen, self.position[which]
         width = frozen.embeddings.shape[1]
 
@@ -215,10 +217,10 @@ class _Sources:
 
 
 def _carry(
-    frozen: Frozen,
-    seeds: Seeds,
+    local_model: LocalReplacementModel,
+    injections: Injections,
     block: Int[Tensor, "targets"],
-    sources: _Sources,
+    sources: _SourceWrites,
     edges: tuple[Int[Tensor, "edges"], Int[Tensor, "edges"]],
     loadings: Float[Tensor, "edges layers heads"],
     weights: Float[Tensor, "edges"],
@@ -235,28 +237,30 @@ def _carry(
         weights: to be filled in: the edges as they are here.
     """
     gradients: dict[int, Tensor] = {}
-    mine = seeds[block]
-    line = sweep(
-        frozen, mine, watch=lambda layer, r: gradients.update({layer: frozen.blocks[layer].taken(r)})
+    mine = injections[block]
+    line = backward_rows(
+        local_model,
+        mine,
+        watch=lambda layer, r: gradients.update({layer: local_model.blocks[layer].taken(r)}),
     ).order.argsort()
     tokens, last = int(mine.position.max()) + 1, int(mine.join.max())
-    number = torch.full((len(seeds),), -1, device=block.device)
+    number = torch.full((len(injections),), -1, device=block.device)
     number[block] = torch.arange(len(block), device=block.device)
     in_block = (number[edges[0]] >= 0).nonzero().flatten()
     starts = edges[1][in_block].unique()
-    for some in blocks(frozen, sources.position[starts], MEMORY):
+    for some in blocks(local_model, sources.position[starts], MEMORY):
         which = starts[some]
         place = torch.full((len(sources.position),), -1, device=block.device)
         place[which] = torch.arange(len(which), device=block.device)
         edge = in_block[place[edges[1][in_block]] >= 0]
         end, start = number[edges[0][edge]], place[edges[1][edge]]
-        for join, x in frozen.streams(sources.writing(which, tokens)):
+        for join, x in local_model.streams(sources.writing(which, tokens)):
             here = (mine.join[end] == join).nonzero().flatten()
             at = end[here]
             weights[edge[here]] = (mine.vector[at] * x[start[here], mine.position[at]]).sum(1)
             layer = join // 2
             if join % 2 == 0 and layer in gradients:
-                z, mixed = gradients[layer], frozen.blocks[layer].mixed(x)
+                z, mixed = gradients[layer], local_model.blocks[layer].mixed(x)
                 joined, heads = len(z), z.shape[2] * z.shape[3]
                 z = z.permute(2, 3, 0, 1, 4).reshape(heads, joined, -1)
                 both = z @ mixed.permute(1, 2, 3, 4, 0).reshape(heads, -1, len(which))

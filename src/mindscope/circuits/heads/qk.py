@@ -8,22 +8,27 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mindscope.circuits.attribution.backward import sweep
-from mindscope.circuits.attribution.retrace import refrozen
+from mindscope.circuits.attribution.backward import backward_rows
+from mindscope.circuits.attribution.retrace import rebuild_local_model
 from mindscope.circuits.attribution.targets import token_at
 from mindscope.circuits.attribution.trace import TraceConfig, blocks, row_of
 from mindscope.circuits.graph.graph import AttributionGraph
-from mindscope.circuits.replacement.block import Passage
-from mindscope.circuits.replacement.local_model import Frozen, Replacement, Seeds, through
+from mindscope.circuits.replacement.block import FrozenNorm
+from mindscope.circuits.replacement.local_model import (
+    Injections,
+    LocalReplacementModel,
+    ReplacementModel,
+    before_norm,
+)
 from mindscope.errors import DataError
-from mindscope.models import HeadReading, Model, Row, anatomy, head_reading
+from mindscope.models import HeadReading, Model, Row, find_linear_parts, head_reading
 
 BIAS = "bias"
 KINDS = ("features", "errors", "tokens", BIAS)
 PAIRS_AT_ONCE = 2**24
 
 
-class Pair(NamedTuple):
+class QKPair(NamedTuple):
     """What a source of the query and a source of the key add to a score together."""
 
     query: str
@@ -103,7 +108,7 @@ class QKAttribution:
         found = (self.scaling * queries @ keys.T).tolist()
         return {kind: dict(zip(KINDS, row, strict=True)) for kind, row in zip(KINDS, found, strict=True)}
 
-    def pairs(self, top: int = 20, relative: bool = False, biases: bool = True) -> list[Pair]:
+    def pairs(self, top: int = 20, relative: bool = False, biases: bool = True) -> list[QKPair]:
         """The largest pairs by magnitude, signed.
 
         Args:
@@ -126,7 +131,7 @@ class QKAttribution:
             kept = values.abs().argsort(descending=True, stable=True)[:top]
             values, places = values[kept], places[kept]
         return [
-            Pair(self.names[i], self.names[j], value)
+            QKPair(self.names[i], self.names[j], value)
             for (i, j), value in zip(places.tolist(), values.tolist(), strict=True)
             if value != 0
         ]
@@ -162,7 +167,7 @@ class QKAttribution:
 
 def qk_attribution(
     model: Model,
-    replacement: Replacement,
+    replacement: ReplacementModel,
     prompt: AttributionGraph | Row | str,
     layer: int,
     head: int,
@@ -192,7 +197,7 @@ def qk_attribution(
     """
     config = config or TraceConfig()
     if isinstance(prompt, AttributionGraph):
-        frozen = refrozen(model, replacement, prompt)
+        frozen = rebuild_local_model(model, replacement, prompt)
     else:
         with torch.no_grad():
             frozen = replacement.freeze(model, row_of(model, prompt), constant=config.constant)
@@ -226,11 +231,11 @@ def qk_attribution(
 
 
 def _seeds(
-    model: Model, frozen: Frozen, reading: HeadReading, layer: int, query: int, key: int
-) -> tuple[Seeds, Int[Tensor, "seeds"]]:
+    model: Model, local_model: LocalReplacementModel, reading: HeadReading, layer: int, query: int, key: int
+) -> tuple[Injections, Int[Tensor, "seeds"]]:
     """Gradients of the query, the key, and the mean of the keys, in the stream; and the row of each seed."""
-    size, device = len(reading.query.bias), frozen.embeddings.device
-    passage = Passage.of(anatomy(model), frozen.held, f"attn_in.{layer}")
+    size, device = len(reading.query.bias), local_model.embeddings.device
+    passage = FrozenNorm.of(find_linear_parts(model), local_model.held, f"attn_in.{layer}")
     seen = reading.visible.nonzero().flatten()
     weights = [
         reading.query.weight,
@@ -245,25 +250,27 @@ def _seeds(
             seen.repeat_interleave(size),
         ]
     )
-    vector, bias = through(passage, position, torch.cat(weights), torch.cat(biases))
+    vector, bias = before_norm(passage, position, torch.cat(weights), torch.cat(biases))
     each = torch.arange(size, device=device)
     row = torch.cat([each, size + each, 2 * size + each.repeat(len(seen))])
-    return Seeds(torch.full_like(position, 2 * layer), position, vector, bias), row
+    return Injections(torch.full_like(position, 2 * layer), position, vector, bias), row
 
 
 def _swept(
-    frozen: Frozen, seeds: Seeds, row: Int[Tensor, "seeds"], memory: int
+    local_model: LocalReplacementModel, injections: Injections, row: Int[Tensor, "seeds"], memory: int
 ) -> Float[Tensor, "rows sources"]:
     """Rows of all features by column, errors, tokens, and the bias."""
-    n, tokens = int(row.max()) + 1, frozen.n_positions
-    found = frozen.embeddings.new_zeros(n, frozen.n_features + (frozen.n_layers + 1) * tokens + 1)
-    furthest = row.new_zeros(n).scatter_reduce(0, row, seeds.position, "amax")
-    for block in blocks(frozen, furthest, memory):
+    n, tokens = int(row.max()) + 1, local_model.n_positions
+    found = local_model.embeddings.new_zeros(
+        n, local_model.n_features + (local_model.n_layers + 1) * tokens + 1
+    )
+    furthest = row.new_zeros(n).scatter_reduce(0, row, injections.position, "amax")
+    for block in blocks(local_model, furthest, memory):
         place = row.new_full((n,), -1)
         place[block] = torch.arange(len(block), device=row.device)
         mine = (place[row] >= 0).nonzero().flatten()
-        edges = sweep(frozen, seeds[mine], place[row[mine]])
-        rows, start = block[edges.order], frozen.n_features
+        edges = backward_rows(local_model, injections[mine], place[row[mine]])
+        rows, start = block[edges.order], local_model.n_features
         found[rows, : edges.features.shape[1]] = edges.features
         for vectors in (*edges.errors.unbind(1), edges.tokens):
             found[rows, start : start + vectors.shape[1]] = vectors
@@ -273,16 +280,16 @@ def _swept(
 
 
 def _sources(
-    frozen: Frozen, layer: int, query: int
+    local_model: LocalReplacementModel, layer: int, query: int
 ) -> tuple[tuple[str, ...], tuple[int, int, int, int], Int[Tensor, "sources"]]:
     """Names of all below a layer and not behind a token, how many of each kind, and their columns."""
-    features, tokens, n = frozen.features, frozen.n_positions, frozen.n_features
+    features, tokens, n = local_model.features, local_model.n_positions, local_model.n_features
     which = ((features[:, 0] < layer) & (features[:, 1] <= query)).nonzero().flatten()
     positions = torch.arange(query + 1, device=which.device)
     errors = [n + at * tokens + positions for at in range(layer)]
-    last = n + frozen.n_layers * tokens
+    last = n + local_model.n_layers * tokens
     columns = torch.cat(
-        [frozen.column[which], *errors, last + positions, positions.new_tensor([last + tokens])]
+        [local_model.column[which], *errors, last + positions, positions.new_tensor([last + tokens])]
     )
 
     def named() -> Iterator[str]:
@@ -290,7 +297,7 @@ def _sources(
             yield f"{at}_{latent}_{position}"
         for at in range(layer):
             yield from (f"{at}_-1_{position}" for position in range(query + 1))
-        yield from (f"E_{token}_{at}" for at, token in enumerate(frozen.held.row.ids[: query + 1]))
+        yield from (f"E_{token}_{at}" for at, token in enumerate(local_model.held.row.ids[: query + 1]))
         yield BIAS
 
     return tuple(named()), (len(which), layer * (query + 1), query + 1, 1), columns

@@ -7,12 +7,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from mindscope.circuits.replacement.feature_io import Access, joined
-from mindscope.models import Held, Model, Row, freeze
+from mindscope.circuits.replacement.feature_io import FeatureIO, concat_reads
+from mindscope.models import FrozenPasses, Model, Row, freeze
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Record:
+class PassCache:
     """What was computed on rows, each distinct one of which was passed through the model once.
 
     Attributes:
@@ -21,27 +21,27 @@ class Record:
         writes: what is there that they add to, likewise.
     """
 
-    held: Held
+    held: FrozenPasses
     reads: Sequence[Float[Tensor, "passes tokens d_in"]]
     writes: Sequence[Float[Tensor, "passes tokens d_out"]]
 
 
-def recorded(model: Model, access: Access, rows: Sequence[Row]) -> Record:
+def cache_passes(model: Model, feature_io: FeatureIO, rows: Sequence[Row]) -> PassCache:
     """Pass each distinct row through the model, and keep what interventions hold.
 
     Raises:
         ModelError: a row does not fit the model, or attention cannot be held in its architecture.
     """
-    addresses = [*(address for layer in access.reads for address in layer), *access.writes]
+    addresses = [*(address for layer in feature_io.reads for address in layer), *feature_io.writes]
     number: dict[tuple[int, ...], int] = {}
     for row in rows:
         number.setdefault(row.ids, len(number))
     passes = [freeze(model, Row(ids, len(ids)), list(dict.fromkeys(addresses))) for ids in number]
-    layers = range(len(access.writes))
-    return Record(
-        Held(passes, [number[row.ids] for row in rows]),
-        [_padded([joined(access, layer, one.activations) for one in passes]) for layer in layers],
-        [_padded([one.activations[access.writes[layer]] for one in passes]) for layer in layers],
+    layers = range(len(feature_io.writes))
+    return PassCache(
+        FrozenPasses(passes, [number[row.ids] for row in rows]),
+        [_padded([concat_reads(feature_io, layer, one.activations) for one in passes]) for layer in layers],
+        [_padded([one.activations[feature_io.writes[layer]] for one in passes]) for layer in layers],
     )
 
 

@@ -9,7 +9,7 @@ from mindscope.circuits.interventions.intervention import Intervention, Position
 from mindscope.errors import DataError
 
 
-class Active(NamedTuple):
+class ActiveFeature(NamedTuple):
     """A feature that is on at a token."""
 
     layer: int
@@ -18,7 +18,7 @@ class Active(NamedTuple):
     activation: float
 
 
-def active(graph: AttributionGraph, group: Supernode | Iterable[str]) -> list[Active]:
+def find_active(graph: AttributionGraph, group: Supernode | Iterable[str]) -> list[ActiveFeature]:
     """The features of a supernode, or of names of nodes; members that are no features are left out.
 
     Raises:
@@ -32,18 +32,18 @@ def active(graph: AttributionGraph, group: Supernode | Iterable[str]) -> list[Ac
     found = graph.features[indices].tolist()
     values = graph.activations[indices].tolist()
     return [
-        Active(layer, position, latent, value)
+        ActiveFeature(layer, position, latent, value)
         for (layer, position, latent), value in zip(found, values, strict=True)
     ]
 
 
-def scaled(group: Iterable[Active], factor: float = 0.0) -> list[Intervention]:
+def scale_activations(group: Iterable[ActiveFeature], factor: float = 0.0) -> list[Intervention]:
     """Multiply the activations of a group, each where it is on; 0 turns it off."""
     return [Intervention(one.layer, one.position, one.latent, "scale", factor) for one in group]
 
 
-def clamped(
-    group: Iterable[Active], strength: float = 1.0, *, positions: Mapping[int, int] | None = None
+def clamp_activations(
+    group: Iterable[ActiveFeature], strength: float = 1.0, *, positions: Mapping[int, int] | None = None
 ) -> list[Intervention]:
     """Set a group to the activations it has, times a strength.
 
@@ -64,9 +64,9 @@ def clamped(
     return found
 
 
-def swap(
-    off: Sequence[Active],
-    on: Sequence[Active],
+def swap_features(
+    off: Sequence[ActiveFeature],
+    on: Sequence[ActiveFeature],
     *,
     factor: float = 0.0,
     strength: float = 1.0,
@@ -88,12 +88,12 @@ def swap(
     Raises:
         DataError: a token of the other prompt that `positions` does not have.
     """
-    setting = clamped(on, strength, positions=positions)
+    setting = clamp_activations(on, strength, positions=positions)
     taken = {_place(one) for one in setting}
-    return [*scaled((one for one in off if _place(one) not in taken), factor), *setting]
+    return [*scale_activations((one for one in off if _place(one) not in taken), factor), *setting]
 
 
-def _place(one: Active | Intervention) -> tuple[Hashable, ...]:
+def _place(one: ActiveFeature | Intervention) -> tuple[Hashable, ...]:
     """A feature and its token; slices cannot be told apart by hash."""
     at = one.position
     return one.layer, (at.start, at.stop) if isinstance(at, slice) else at, one.latent

@@ -6,12 +6,12 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from mindscope.circuits.interventions.cache import Record, recorded
-from mindscope.circuits.interventions.intervention import Hits, Intervention, Plan
-from mindscope.circuits.replacement.feature_io import Access, joined
-from mindscope.circuits.replacement.local_model import Replacement
+from mindscope.circuits.interventions.cache import PassCache, cache_passes
+from mindscope.circuits.interventions.intervention import Intervention, InterventionHits, InterventionPlan
+from mindscope.circuits.replacement.feature_io import FeatureIO, concat_reads
+from mindscope.circuits.replacement.local_model import ReplacementModel
 from mindscope.errors import DataError
-from mindscope.models import Model, Pass, Passing, Row, frozen, rewritten
+from mindscope.models import BatchLayout, Model, RewrittenPass, Row, frozen, rewritten
 
 Mode = Literal["open", "frozen", "frozen_norms", "constrained"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -20,7 +20,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 @contextmanager
 def intervening(
     model: Model,
-    replacement: Replacement,
+    replacement: ReplacementModel,
     rows: Sequence[Row],
     interventions: Sequence[Intervention] | Sequence[Sequence[Intervention]],
     *,
@@ -61,7 +61,7 @@ def intervening(
 @contextmanager
 def intervened(
     model: Model,
-    access: Access,
+    feature_io: FeatureIO,
     rows: Sequence[Row],
     interventions: Sequence[Intervention] | Sequence[Sequence[Intervention]],
     *,
@@ -69,16 +69,16 @@ def intervened(
     layers: range | None,
 ) -> Iterator[None]:
     """`intervening`, for who has the access already."""
-    plan = Plan.of(rows, per_row(interventions, len(rows)))
-    held = held_layers(mode, layers, len(access.writes))
-    _check(plan, access)
-    record = None if mode == "open" else recorded(model, access, rows)
-    patch = _Patch(access, plan, held, record)
+    plan = InterventionPlan.of(rows, per_row(interventions, len(rows)))
+    held = held_layers(mode, layers, len(feature_io.writes))
+    _check(plan, feature_io)
+    record = None if mode == "open" else cache_passes(model, feature_io, rows)
+    patch = _OutputPatch(feature_io, plan, held, record)
     patch.check()
-    writes = [access.writes[layer] for layer in patch.writing]
+    writes = [feature_io.writes[layer] for layer in patch.writing]
     with ExitStack() as stack:
         if record is not None:
-            norms = mode == "frozen_norms" or len(held) == len(access.writes)
+            norms = mode == "frozen_norms" or len(held) == len(feature_io.writes)
             stack.enter_context(frozen(model, record.held, norms=norms))
         patch.passing = stack.enter_context(rewritten(model, patch.reading, writes, patch.rewrite))
         yield
@@ -113,33 +113,33 @@ def held_layers(mode: str, layers: range | None, n_layers: int) -> range:
     return layers
 
 
-def _check(plan: Plan, access: Access) -> None:
+def _check(plan: InterventionPlan, feature_io: FeatureIO) -> None:
     for layer in plan.layers:
-        if layer >= len(access.sizes):
+        if layer >= len(feature_io.sizes):
             raise DataError(
-                f"there is no layer {layer} to intervene in: the model has 0 to {len(access.sizes) - 1}"
+                f"there is no layer {layer} to intervene in: the model has 0 to {len(feature_io.sizes) - 1}"
             )
-        last, most = int(plan.latents(layer)[-1]), access.sizes[layer]
+        last, most = int(plan.latents(layer)[-1]), feature_io.sizes[layer]
         if last >= most:
             raise DataError(f"there is no feature {last} in layer {layer}: it has 0 to {most - 1}")
 
 
-class _Patch:
+class _OutputPatch:
     """What is done at the outputs of MLPs, pass by pass."""
 
-    def __init__(self, access: Access, plan: Plan, held: range, record: Record | None):
-        self.access, self.plan, self.held, self.record = access, plan, held, record
-        self.passing = Passing()
-        self.layer_at = {address: layer for layer, address in enumerate(access.writes)}
-        self.decoders = {layer: access.decoders(layer, plan.latents(layer)) for layer in plan.layers}
+    def __init__(self, feature_io: FeatureIO, plan: InterventionPlan, held: range, record: PassCache | None):
+        self.access, self.plan, self.held, self.record = feature_io, plan, held, record
+        self.passing = RewrittenPass()
+        self.layer_at = {address: layer for layer, address in enumerate(feature_io.writes)}
+        self.decoders = {layer: feature_io.decoders(layer, plan.latents(layer)) for layer in plan.layers}
         self.skips = {
-            source: {at: weight for at, weight in access.skip(source).items() if at in held}
+            source: {at: weight for at, weight in feature_io.skip(source).items() if at in held}
             for source in (range(held.stop) if held else ())
         }
         self.writing = list(held) or sorted({at for targets in self.decoders.values() for at in targets})
-        self._pass: Pass | None = None
-        self._hits: dict[int, Hits] = {}
-        self._waiting: dict[int, list[tuple[Hits, Tensor]]] = {}
+        self._pass: BatchLayout | None = None
+        self._hits: dict[int, InterventionHits] = {}
+        self._waiting: dict[int, list[tuple[InterventionHits, Tensor]]] = {}
 
     def check(self) -> None:
         """Refuse a change that would be left out whole."""
@@ -159,7 +159,7 @@ class _Patch:
 
     def rewrite(self, address: str, hidden: Tensor, seen: Mapping[str, Tensor]) -> Tensor:
         """What takes the place of an MLP's output."""
-        now = self.passing.now
+        now = self.passing.layout
         assert now is not None
         if now is not self._pass:
             self._pass, self._hits, self._waiting = now, self.plan.hits(now), {}
@@ -174,11 +174,13 @@ class _Patch:
             hidden = hidden.index_put(at, rows.to(hidden), accumulate=True)
         return hidden
 
-    def _change(self, layer: int, hits: Hits, now: Pass, seen: Mapping[str, Tensor]) -> None:
+    def _change(
+        self, layer: int, hits: InterventionHits, layout: BatchLayout, seen: Mapping[str, Tensor]
+    ) -> None:
         """Work out what the changed features of a layer write more or less than they did."""
-        x = joined(self.access, layer, seen)
+        x = concat_reads(self.access, layer, seen)
         if self.record is not None and self.held:
-            x = self.record.held.of(self.record.reads[layer], x, now)
+            x = self.record.held.of(self.record.reads[layer], x, layout)
         tokens, token_of = (hits.lines * x.shape[1] + hits.columns).unique(return_inverse=True)
         chosen = x.flatten(0, 1)[tokens.to(x.device)]
         _, activations = self.access.activations(layer, chosen, self.plan.latents(layer))
@@ -187,13 +189,15 @@ class _Patch:
             rows = change[:, None] * decoder[hits.latents.to(decoder.device)].to(change)
             self._waiting.setdefault(target, []).append((hits, rows))
 
-    def _as_recorded(self, layer: int, hidden: Tensor, now: Pass, seen: Mapping[str, Tensor]) -> Tensor:
+    def _as_recorded(
+        self, layer: int, hidden: Tensor, layout: BatchLayout, seen: Mapping[str, Tensor]
+    ) -> Tensor:
         """An MLP's output as it was; a skip is part of what is linear, and goes along with its input."""
         assert self.record is not None
-        found = self.record.held.of(self.record.writes[layer], hidden, now)
+        found = self.record.held.of(self.record.writes[layer], hidden, layout)
         for source, targets in self.skips.items():
             if layer in targets:
-                x = joined(self.access, source, seen)
-                moved = x - self.record.held.of(self.record.reads[source], x, now)
+                x = concat_reads(self.access, source, seen)
+                moved = x - self.record.held.of(self.record.reads[source], x, layout)
                 found = found + (moved @ targets[layer].to(moved)).to(found)
         return found

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.errors import DataError
-from mindscope.models import WHERES, Pass, Row, Where, mask
+from mindscope.models import WHERES, BatchLayout, Row, Where, position_mask
 
 Op = Literal["set", "scale", "add"]
 OPS: tuple[Op, ...] = get_args(Op)
@@ -81,9 +81,11 @@ class Intervention:
             case "all":
                 yield 0, ON
             case "answer" | "response":
-                yield max(0, row.prompt - (self.position == "response")), ON
+                yield max(0, row.prompt_length - (self.position == "response")), ON
             case str() as where:
-                found = np.flatnonzero(mask(where, np.arange(len(row))[None], np.array([row.prompt]))[0])
+                found = np.flatnonzero(
+                    position_mask(where, np.arange(len(row))[None], np.array([row.prompt_length]))[0]
+                )
                 if len(found):
                     yield int(found[0]), int(found[-1]) + 1
 
@@ -101,12 +103,12 @@ class Intervention:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Hits:
+class InterventionHits:
     """The entries of a forward pass that one layer's features are changed at.
 
     Attributes:
         lines, columns: `[hits]`, where in the batch.
-        latents: `[hits]`, the place of each one's feature in `Plan.latents(layer)`.
+        latents: `[hits]`, the place of each one's feature in `InterventionPlan.latents(layer)`.
         entries: `[hits]`, which entry of the plan each is.
     """
 
@@ -117,7 +119,7 @@ class Hits:
 
 
 @dataclass(slots=True, eq=False)
-class Plan:
+class InterventionPlan:
     """The interventions of all rows, told apart by layer, as arrays: every pass asks which of them it meets.
 
     An entry is one feature on one span of tokens of one row.
@@ -135,7 +137,7 @@ class Plan:
     _latents: dict[int, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, rows: Sequence[Row], interventions: Sequence[Sequence[Intervention]]) -> "Plan":
+    def of(cls, rows: Sequence[Row], interventions: Sequence[Sequence[Intervention]]) -> "InterventionPlan":
         """Compile one list of interventions a row.
 
         Raises:
@@ -167,12 +169,12 @@ class Plan:
         """The features of a layer that are changed anywhere, each once, in order."""
         return torch.from_numpy(self._of(layer))
 
-    def hits(self, now: Pass) -> dict[int, Hits]:
+    def hits(self, layout: BatchLayout) -> dict[int, InterventionHits]:
         """Which entries this pass meets, and where, by layer; layers without any are left out."""
         lines = np.full(self.n_rows, -1)
-        lines[now.whose(self.n_rows)] = np.arange(len(now.positions))
+        lines[layout.whose(self.n_rows)] = np.arange(len(layout.positions))
         line_of = lines[self.row_of]
-        positions = now.positions[line_of]
+        positions = layout.positions[line_of]
         met = (positions >= self.start[:, None]) & (positions < self.stop[:, None]) & (line_of >= 0)[:, None]
         entry, column = met.nonzero()
         found = {}
@@ -181,10 +183,10 @@ class Plan:
             here = entry[mine]
             latents = np.searchsorted(self._of(layer), self.latent_of[here])
             arrays = (line_of[here], column[mine], latents, here)
-            found[layer] = Hits(*(torch.from_numpy(array) for array in arrays))
+            found[layer] = InterventionHits(*(torch.from_numpy(array) for array in arrays))
         return found
 
-    def changes(self, hits: Hits, activations: Float[Tensor, "hits"]) -> Float[Tensor, "hits"]:
+    def changes(self, hits: InterventionHits, activations: Float[Tensor, "hits"]) -> Float[Tensor, "hits"]:
         """By how much each activation is to change."""
         ops, values = self.ops[hits.entries], self.values[hits.entries].to(activations)
         ops = ops.to(activations.device)

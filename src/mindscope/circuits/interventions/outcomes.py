@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mindscope.circuits.interventions.intervening import Mode, intervened
 from mindscope.circuits.interventions.intervention import Intervention
-from mindscope.circuits.replacement.feature_io import Access, joined
-from mindscope.circuits.replacement.local_model import Replacement
+from mindscope.circuits.replacement.feature_io import FeatureIO, concat_reads
+from mindscope.circuits.replacement.local_model import ReplacementModel
 from mindscope.errors import DataError
 from mindscope.models import Model, Raw, Read, Row, rewritten, right_padded
 
@@ -23,7 +23,7 @@ Features = Int[Tensor, "features 3"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
+class InterventionOutcome:
     """What one intervention led to.
 
     Attributes:
@@ -40,14 +40,14 @@ class Outcome:
 
 def intervene(
     model: Model,
-    replacement: Replacement,
+    replacement: ReplacementModel,
     row: Row,
     interventions: Sequence[Intervention],
     *,
     mode: Mode = "open",
     layers: range | None = None,
     features: Features | None = None,
-) -> Outcome:
+) -> InterventionOutcome:
     """Change features of one prompt, and see what becomes of its next token and of other features.
 
     Args:
@@ -70,14 +70,14 @@ def intervene(
 
 def intervene_each(
     model: Model,
-    replacement: Replacement,
+    replacement: ReplacementModel,
     row: Row,
     experiments: Sequence[Sequence[Intervention]],
     *,
     mode: Mode = "open",
     layers: range | None = None,
     features: Features | None = None,
-) -> list[Outcome]:
+) -> list[InterventionOutcome]:
     """`intervene` for many experiments with one prompt, side by side in batches."""
     access = replacement.access(model)
     wanted = torch.zeros(0, 3, dtype=torch.long) if features is None else features.long()
@@ -86,15 +86,15 @@ def intervene_each(
     for logits, seen in outcomes_of(
         model, access, row, experiments, addresses_of(access, wanted), mode, layers
     ):
-        before, after = told(access, wanted, seen, len(logits))
+        before, after = read_features(access, wanted, seen, len(logits))
         each = zip(logits.cpu(), before.cpu(), after.cpu(), strict=True)
-        outcomes += [Outcome(*(part.clone() for part in one)) for one in each]
+        outcomes += [InterventionOutcome(*(part.clone() for part in one)) for one in each]
     return outcomes
 
 
 def outcomes_of(
     model: Model,
-    access: Access,
+    feature_io: FeatureIO,
     row: Row,
     experiments: Sequence[Sequence[Intervention]],
     addresses: Sequence[str],
@@ -112,7 +112,7 @@ def outcomes_of(
         rows = [row] * len(lists)
         with (
             torch.inference_mode(),
-            intervened(model, access, rows, lists, mode=mode, layers=layers),
+            intervened(model, feature_io, rows, lists, mode=mode, layers=layers),
             rewritten(model, addresses, [], lambda _, hidden, __: hidden) as passing,
         ):
             logits = model.forward_pass(*right_padded(rows), None, [], logits=True)
@@ -120,22 +120,22 @@ def outcomes_of(
         yield logits.float(), passing.seen
 
 
-def check_features(access: Access, features: Features, row: Row) -> None:
+def check_features(feature_io: FeatureIO, features: Features, row: Row) -> None:
     """Raises DataError unless the model has these features, and the row their positions."""
     for layer, position, latent in features.tolist():
-        if not (0 <= layer < len(access.sizes) and 0 <= latent < access.sizes[layer]):
+        if not (0 <= layer < len(feature_io.sizes) and 0 <= latent < feature_io.sizes[layer]):
             raise DataError(f"there is no feature {latent} in a layer {layer} of this replacement")
         if not 0 <= position < len(row):
             raise DataError(f"position {position} is outside of a prompt of {len(row)} tokens")
 
 
-def addresses_of(access: Access, features: Features) -> list[str]:
+def addresses_of(feature_io: FeatureIO, features: Features) -> list[str]:
     """What has to be read to tell these features."""
-    return [address for layer in features[:, 0].unique().tolist() for address in access.reads[layer]]
+    return [address for layer in features[:, 0].unique().tolist() for address in feature_io.reads[layer]]
 
 
-def told(
-    access: Access, features: Features, seen: Mapping[str, Tensor], rows: int
+def read_features(
+    feature_io: FeatureIO, features: Features, seen: Mapping[str, Tensor], rows: int
 ) -> tuple[Float[Tensor, "rows features"], Float[Tensor, "rows features"]]:
     """Pre-activations and activations of features, out of what was read in a pass."""
     before, after = torch.zeros(2, rows, len(features)).unbind()
@@ -143,12 +143,12 @@ def told(
         mine = (features[:, 0] == layer).nonzero().flatten()
         positions, position_of = features[mine, 1].unique(return_inverse=True)
         latents, latent_of = features[mine, 2].unique(return_inverse=True)
-        x = joined(access, layer, {name: seen[name] for name in access.reads[layer]})
+        x = concat_reads(feature_io, layer, {name: seen[name] for name in feature_io.reads[layer]})
         x = x[:, positions.to(x.device)]
         size = max(1, AT_ONCE // (len(positions) * len(latents)))
         for start in range(0, rows, size):
             part = x[start : start + size]
-            found = access.activations(layer, part.flatten(0, 1), latents)
+            found = feature_io.activations(layer, part.flatten(0, 1), latents)
             for values, into in zip(found, (before, after), strict=True):
                 each = values.view(len(part), len(positions), len(latents))
                 into[start : start + size, mine] = each[:, position_of, latent_of].float().cpu()
@@ -156,7 +156,7 @@ def told(
 
 
 def feature_activations(
-    model: Model, replacement: Replacement, rows: Sequence[Row], latents: Sequence[tuple[int, int]]
+    model: Model, replacement: ReplacementModel, rows: Sequence[Row], latents: Sequence[tuple[int, int]]
 ) -> list[Float[Tensor, "tokens latents"]]:
     """The activations of chosen features, (layer, latent), on every token of many prompts, in one pass.
 
@@ -173,7 +173,9 @@ def feature_activations(
     for layer in wanted[:, 0].unique().tolist():
         mine = (wanted[:, 0] == layer).nonzero().flatten()
         seen = {name: torch.cat(list(found[name])) for name in access.reads[layer]}
-        _, active = access.activations(layer, joined(access, layer, seen).to(model.device), wanted[mine, 2])
+        _, active = access.activations(
+            layer, concat_reads(access, layer, seen).to(model.device), wanted[mine, 2]
+        )
         for value, part in zip(values, active.cpu().tensor_split(ends), strict=True):
             value[:, mine] = part.float()
     return values

@@ -14,12 +14,12 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from pydantic_core import to_json
 
-from mindscope.circuits.files.write_json import View, graph_json
+from mindscope.circuits.files.write_json import GraphView, graph_json
 from mindscope.circuits.graph.graph import AttributionGraph
-from mindscope.circuits.graph.prune import Pruned
+from mindscope.circuits.graph.prune import PrunedGraph
 from mindscope.circuits.graph.supernodes import Supernode
 from mindscope.circuits.page.content import Details, page_content
-from mindscope.circuits.validation.validate import Validation
+from mindscope.circuits.validation.validate import GraphValidation
 from mindscope.reports import sheet
 from mindscope.store import write_text
 
@@ -56,11 +56,11 @@ class GraphPage(str):
 
 def graph_page(
     graph: AttributionGraph,
-    pruned: Pruned | None = None,
+    pruned: PrunedGraph | None = None,
     supernodes: Iterable[Supernode] = (),
     labels: Mapping[str, str] | None = None,
     details: Details | None = None,
-    validation: Validation | Mapping[str, Any] | None = None,
+    validation: GraphValidation | Mapping[str, Any] | None = None,
     qk: Mapping[str, Any] | None = None,
     title: str = "",
 ) -> GraphPage:
@@ -73,7 +73,8 @@ def graph_page(
         labels: names of nodes, by the nodes' ids.
         details: what is known of features by (layer, latent), as `explain.feature_json` writes it; that of
             features which are not shown is left out.
-        validation: predicted and actual changes of interventions, as they are or as `Validation.to_json` has
+        validation: predicted and actual changes of interventions, as they are or as
+            `GraphValidation.to_json` has
             them; by default what the graph's metadata has.
         qk: what is known of attention heads: `scores`, a list of what `QKAttribution.to_json` has, and
             `loadings`, what `HeadLoadings.to_json` has; loadings of links that are not shown are left out.
@@ -83,7 +84,7 @@ def graph_page(
         DataError: what is given beside the graph does not fit it.
     """
     slug = re.sub(r"[^\w-]+", "-", title or str(graph.metadata.get("slug") or "graph")).strip("-")
-    view = View(tuple(supernodes), dict(labels or {}))
+    view = GraphView(tuple(supernodes), dict(labels or {}))
     document = graph_json(graph, pruned, slug=slug or "graph", view=view)
     validation = validation if validation is not None else graph.metadata.get("validation")
     qk = qk if qk is not None else graph.metadata.get("attention")
@@ -94,7 +95,7 @@ def public_page(
     document: Mapping[str, Any],
     *,
     details: Details | None = None,
-    validation: Validation | Mapping[str, Any] | None = None,
+    validation: GraphValidation | Mapping[str, Any] | None = None,
     qk: Mapping[str, Any] | None = None,
     title: str = "",
 ) -> GraphPage:
@@ -103,7 +104,7 @@ def public_page(
     Raises:
         DataError: the document is no public graph, or what is given beside it does not fit it.
     """
-    checked = validation.to_json() if isinstance(validation, Validation) else validation
+    checked = validation.to_json() if isinstance(validation, GraphValidation) else validation
     content = page_content(document, details, checked, qk)
     metadata = document["metadata"]
     # Only "<" could end the block of values; JSON has it inside strings alone, where it can be escaped.

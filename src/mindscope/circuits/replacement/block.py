@@ -6,18 +6,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.models import Anatomy, AttentionMaps, FrozenPass, LinearNorm
+from mindscope.models import AttentionMaps, FrozenPass, LinearNorm, LinearParts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Passage:
+class FrozenNorm:
     """A norm whose scales are held, or nothing: y = scale * norm.linear(x) + bias for each token."""
 
     norm: LinearNorm | None
     scale: Float[Tensor, "tokens"]
 
     @classmethod
-    def of(cls, anatomy: Anatomy, held: FrozenPass, address: str, multiplier: float = 1.0) -> "Passage":
+    def of(
+        cls, anatomy: LinearParts, held: FrozenPass, address: str, multiplier: float = 1.0
+    ) -> "FrozenNorm":
         """The norm that makes what is at an address, followed by a constant factor."""
         norm, scale = anatomy.norms.get(address), held.scales.get(address)
         if norm is None or scale is None:
@@ -26,7 +28,7 @@ class Passage:
         return cls(LinearNorm(norm.weight, bias, norm.centred), scale * multiplier)
 
     @classmethod
-    def nothing(cls, held: FrozenPass, multiplier: float = 1.0) -> "Passage":
+    def nothing(cls, held: FrozenPass, multiplier: float = 1.0) -> "FrozenNorm":
         """The way to a place that no norm stands before."""
         like = held.attention[0].pattern
         return cls(None, torch.full((len(held.row),), multiplier, device=like.device))
@@ -52,7 +54,7 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Block:
+class FrozenBlock:
     """One block, all linear: attention adds to a stream x what `pattern` mixes of x @ value.T, @ output.
 
     Norms' weights are folded into the matrices, and their scales into the pattern: at query q and key k it is
@@ -71,16 +73,16 @@ class Block:
     value: Float[Tensor, "values d_model"]
     output: Float[Tensor, "mixed d_model"]
     bias: Float[Tensor, "tokens d_model"] | float
-    read: Passage
-    write: Passage
+    read: FrozenNorm
+    write: FrozenNorm
 
     @classmethod
-    def of(cls, anatomy: Anatomy, held: FrozenPass, layer: int) -> "Block":
+    def of(cls, anatomy: LinearParts, held: FrozenPass, layer: int) -> "FrozenBlock":
         """The block of a layer for the prompt that was held."""
         maps = anatomy.attention[layer]
         attention_by, mlp_by = anatomy.multipliers
-        before = Passage.of(anatomy, held, f"attn_in.{layer}")
-        behind = Passage.of(anatomy, held, f"attn_out_post.{layer}", attention_by)
+        before = FrozenNorm.of(anatomy, held, f"attn_in.{layer}")
+        behind = FrozenNorm.of(anatomy, held, f"attn_out_post.{layer}", attention_by)
         attention = held.attention[layer].pattern[0].float()
         output = behind.linear(maps.output.weight.T).contiguous()
         mixed = _mixed_bias(maps, before, attention) @ output + behind.linear(maps.output.bias)
@@ -90,8 +92,8 @@ class Block:
             before.transposed(maps.value.weight),
             output,
             bias if bool(bias.any()) else 0.0,
-            Passage.of(anatomy, held, f"mlp_in.{layer}"),
-            Passage.of(anatomy, held, f"mlp_out_post.{layer}", mlp_by),
+            FrozenNorm.of(anatomy, held, f"mlp_in.{layer}"),
+            FrozenNorm.of(anatomy, held, f"mlp_out_post.{layer}", mlp_by),
         )
 
     def mixed(
@@ -125,7 +127,7 @@ class Block:
 
 
 def _mixed_bias(
-    maps: AttentionMaps, before: Passage, pattern: Float[Tensor, "heads tokens tokens"]
+    maps: AttentionMaps, before: FrozenNorm, pattern: Float[Tensor, "heads tokens tokens"]
 ) -> Float[Tensor, "tokens mixed"]:
     """The values of a stream of zeros, mixed."""
     value = maps.value.bias

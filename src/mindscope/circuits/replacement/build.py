@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from mindscope.circuits.replacement.block import Block, Passage
-from mindscope.circuits.replacement.local_model import Code, Frozen, Written
+from mindscope.circuits.replacement.block import FrozenBlock, FrozenNorm
+from mindscope.circuits.replacement.local_model import FeatureWrites, LayerFeatures, LocalReplacementModel
 from mindscope.errors import ModelError
-from mindscope.models import FrozenPass, Model, Row, anatomy, freeze
+from mindscope.models import FrozenPass, Model, Row, find_linear_parts, freeze
 
 SAME = 1e-3
 """How far the replacement may be off the model, relative to the largest activation, before it is refused."""
@@ -16,17 +16,17 @@ MATERIALISED = 2**29
 """Up to how many bytes active decoder rows are copied side by side; beyond they are gathered when used."""
 
 
-def local(
+def build_local_model(
     model: Model,
     row: Row,
     reads: Sequence[str],
     writes: Sequence[str],
-    encode: Callable[[int, FrozenPass], Code],
+    encode: Callable[[int, FrozenPass], LayerFeatures],
     b_dec: Callable[[int], Tensor],
     *,
     more: Sequence[str] = (),
     constant: int,
-) -> Frozen:
+) -> LocalReplacementModel:
     """Put a local replacement model together.
 
     Args:
@@ -37,7 +37,7 @@ def local(
         encode: makes a layer's code of the model's pass.
         b_dec: a layer's decoder bias, at its place.
         more: what else `encode` needs of the pass.
-        constant: see `Replacement.freeze`.
+        constant: see `ReplacementModel.freeze`.
 
     Raises:
         ModelError: the model is not in float32, or does something that this does not know how to hold.
@@ -51,9 +51,9 @@ def local(
     outs = [f"mlp_out_post.{layer}" for layer in layers]
     last = f"resid_post.{model.n_layers - 1}"
     held = freeze(model, row, [*dict.fromkeys([*reads, *more, *outs, "resid_pre.0", last])])
-    parts = anatomy(model)
-    blocks = tuple(Block.of(parts, held, layer) for layer in layers)
-    nothing = Passage.nothing(held)
+    parts = find_linear_parts(model)
+    blocks = tuple(FrozenBlock.of(parts, held, layer) for layer in layers)
+    nothing = FrozenNorm.nothing(held)
     read_by = tuple(
         block.read if address.startswith("mlp_in.") else nothing
         for block, address in zip(blocks, reads, strict=True)
@@ -82,7 +82,7 @@ def local(
         error[:constant] = 0
         errors.append(error)
         biases.append(bias)
-    found = Frozen(
+    found = LocalReplacementModel(
         held,
         blocks,
         read_by,
@@ -96,7 +96,7 @@ def local(
         torch.stack(errors),
         torch.stack(biases),
         held.activations["resid_pre.0"],
-        Passage.of(parts, held, "final_norm"),
+        FrozenNorm.of(parts, held, "final_norm"),
         constant,
         parts.parallel,
     )
@@ -113,13 +113,13 @@ def _require_same(model: Model, ours: Tensor, theirs: Tensor) -> None:
         )
 
 
-def _without_first(code: Code, constant: int) -> Code:
+def _without_first(code: LayerFeatures, constant: int) -> LayerFeatures:
     """The code without what is active at the first positions."""
     start = int((code.position < constant).sum())
     if start == 0:
         return code
     encoders = code.encoders
-    return Code(
+    return LayerFeatures(
         code.position[start:],
         code.latent[start:],
         code.activation[start:],
@@ -130,7 +130,7 @@ def _without_first(code: Code, constant: int) -> Code:
     )
 
 
-def _in_order(codes: Sequence[Code]) -> tuple[Tensor, Tensor]:
+def _in_order(codes: Sequence[LayerFeatures]) -> tuple[Tensor, Tensor]:
     """All features as (layer, position, latent), and their columns."""
     features = torch.cat(
         [
@@ -145,8 +145,12 @@ def _in_order(codes: Sequence[Code]) -> tuple[Tensor, Tensor]:
 
 
 def _written(
-    codes: Sequence[Code], writes: Sequence[Passage], features: Tensor, column: Tensor, tokens: int
-) -> tuple[Written, ...]:
+    codes: Sequence[LayerFeatures],
+    writes: Sequence[FrozenNorm],
+    features: Tensor,
+    column: Tensor,
+    tokens: int,
+) -> tuple[FeatureWrites, ...]:
     starts = [0]
     for code in codes:
         starts.append(starts[-1] + len(code.position))
@@ -169,5 +173,5 @@ def _written(
         ends = torch.searchsorted(position.contiguous(), torch.arange(tokens + 1, device=position.device))
         if copied:
             rows, row = rows[row] * gain[:, None], None
-        found.append(Written(column[where], tuple(ends.tolist()), gain, rows, row))
+        found.append(FeatureWrites(column[where], tuple(ends.tolist()), gain, rows, row))
     return tuple(found)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mindscope.circuits.replacement.build import local
+from mindscope.circuits.replacement.build import build_local_model
 from mindscope.circuits.replacement.feature_io import DictionaryAccess
-from mindscope.circuits.replacement.local_model import Code, Frozen
+from mindscope.circuits.replacement.local_model import LayerFeatures, LocalReplacementModel
 from mindscope.dictionaries import Dictionary, SparseCode
 from mindscope.errors import DataError
 from mindscope.models import FrozenPass, Model, Row
@@ -40,20 +40,20 @@ class DictionaryReplacement:
         return digest.hexdigest()
 
     def access(self, model: Model) -> DictionaryAccess:
-        """See `Replacement.access`."""
+        """See `ReplacementModel.access`."""
         dictionary = self.dictionary.bind(model)
-        return DictionaryAccess(dictionary, fitted(dictionary, model)[0])
+        return DictionaryAccess(dictionary, match_layers(dictionary, model)[0])
 
-    def freeze(self, model: Model, row: Row, *, constant: int = 1) -> Frozen:
-        """See `Replacement.freeze`."""
-        order, reads, writes = fitted(self.dictionary, model)
+    def freeze(self, model: Model, row: Row, *, constant: int = 1) -> LocalReplacementModel:
+        """See `ReplacementModel.freeze`."""
+        order, reads, writes = match_layers(self.dictionary, model)
         dictionary = self.dictionary.bind(model)
         biases = dict(
             zip(writes, dictionary.b_dec.split([site.width for site in dictionary.writes]), strict=True)
         )
         layer_of = {address: int(address.partition(".")[2]) for address in writes}
 
-        def encode(layer: int, held: FrozenPass) -> Code:
+        def encode(layer: int, held: FrozenPass) -> LayerFeatures:
             index = order[layer]
             return _code(
                 dictionary,
@@ -63,7 +63,7 @@ class DictionaryReplacement:
             )
 
         by_layer = sorted(writes, key=layer_of.__getitem__)
-        return local(
+        return build_local_model(
             model,
             row,
             [reads[order[layer]] for layer in range(model.n_layers)],
@@ -74,7 +74,7 @@ class DictionaryReplacement:
         )
 
 
-def fitted(dictionary: Dictionary, model: Model) -> tuple[list[int], list[str], list[str]]:
+def match_layers(dictionary: Dictionary, model: Model) -> tuple[list[int], list[str], list[str]]:
     """The coder of each layer, the addresses read (by coder) and written; DataError if it does not fit."""
     if dictionary.kind not in ("transcoder", "clt"):
         raise DataError(
@@ -103,7 +103,7 @@ def fitted(dictionary: Dictionary, model: Model) -> tuple[list[int], list[str], 
     return [layers.index(layer) for layer in wanted], [reads[w.reads[0]] for w in dictionary.wiring], writes
 
 
-def _code(dictionary: Dictionary, index: int, x: Tensor, targets: list[int]) -> Code:
+def _code(dictionary: Dictionary, index: int, x: Tensor, targets: list[int]) -> LayerFeatures:
     """What coder `index` makes of the tokens it reads; keeps only the rows of active latents."""
     coder = dictionary.coders[index]
     if coder.W_enc.dtype != torch.float32 or coder.W_enc.device != x.device:
@@ -117,7 +117,7 @@ def _code(dictionary: Dictionary, index: int, x: Tensor, targets: list[int]) -> 
     widths = [dictionary.writes[at].width for at in dictionary.wiring[index].writes]
     decoders = coder.W_dec[active].split(widths, dim=1)
     skips = {} if coder.W_skip is None else dict(zip(targets, coder.W_skip.split(widths, dim=1), strict=True))
-    return Code(
+    return LayerFeatures(
         tokens,
         latents,
         values,

@@ -12,7 +12,7 @@ from mindscope.models import MLPMaps, Model
 
 
 @runtime_checkable
-class Access(Protocol):
+class FeatureIO(Protocol):
     """How to tell what features do in any forward pass, and what to add when they are to do otherwise.
 
     Attributes:
@@ -40,9 +40,9 @@ class Access(Protocol):
         ...
 
 
-def joined(access: Access, layer: int, seen: Mapping[str, Tensor]) -> Tensor:
+def concat_reads(feature_io: FeatureIO, layer: int, seen: Mapping[str, Tensor]) -> Tensor:
     """What tells the features of a layer, out of activations by address, side by side."""
-    parts = [seen[address].float() for address in access.reads[layer]]
+    parts = [seen[address].float() for address in feature_io.reads[layer]]
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
 
@@ -67,7 +67,7 @@ class DictionaryAccess:
     def activations(
         self, layer: int, x: Float[Tensor, "tokens d_in"], latents: Int[Tensor, "k"]
     ) -> tuple[Float[Tensor, "tokens k"], Float[Tensor, "tokens k"]]:
-        """See `Access.activations`."""
+        """See `FeatureIO.activations`."""
         if self._dictionary.activation == "topk":  # all of a token's features compete
             coder = self._dictionary.coders[self._order[layer]].to(x.device, torch.float32)
             all_of_them = coder.preactivations(x)
@@ -91,12 +91,12 @@ class DictionaryAccess:
         return kept[1]
 
     def decoders(self, layer: int, latents: Int[Tensor, "k"]) -> dict[int, Float[Tensor, "k d_out"]]:
-        """See `Access.decoders`."""
+        """See `FeatureIO.decoders`."""
         rows = self._dictionary.coders[self._order[layer]].W_dec
         return self._by_layer(layer, rows[latents.to(rows.device)].float())
 
     def skip(self, layer: int) -> dict[int, Float[Tensor, "d_in d_out"]]:
-        """See `Access.skip`."""
+        """See `FeatureIO.skip`."""
         weight = self._dictionary.coders[self._order[layer]].W_skip
         return {} if weight is None else self._by_layer(layer, weight.float())
 
@@ -125,12 +125,12 @@ class NeuronAccess:
     def activations(
         self, layer: int, x: Float[Tensor, "tokens d_in"], latents: Int[Tensor, "k"]
     ) -> tuple[Float[Tensor, "tokens k"], Float[Tensor, "tokens k"]]:
-        """See `Access.activations`."""
+        """See `FeatureIO.activations`."""
         latents = latents.to(x.device)
         return x[:, latents], x[:, x.shape[1] - self.sizes[layer] + latents]
 
     def decoders(self, layer: int, latents: Int[Tensor, "k"]) -> dict[int, Float[Tensor, "k d_out"]]:
-        """See `Access.decoders`."""
+        """See `FeatureIO.decoders`."""
         return {layer: self._down[layer][latents.to(self._down[layer].device)]}
 
     def skip(self, layer: int) -> dict[int, Float[Tensor, "d_in d_out"]]:

@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mindscope.circuits.replacement.block import Block, Passage
-from mindscope.circuits.replacement.feature_io import Access
+from mindscope.circuits.replacement.block import FrozenBlock, FrozenNorm
+from mindscope.circuits.replacement.feature_io import FeatureIO
 from mindscope.models import FrozenPass, Model, Row
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Code:
+class LayerFeatures:
     """The active features of one layer, and their weights: what a replacement makes of a prompt.
 
     Attributes:
@@ -37,7 +37,7 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seeds:
+class Injections:
     """Where rows of a graph begin: gradients in the residual stream at one position each.
 
     Attributes:
@@ -55,20 +55,20 @@ class Seeds:
     def __len__(self) -> int:
         return len(self.join)
 
-    def __getitem__(self, which: Tensor | slice) -> "Seeds":
-        return Seeds(self.join[which], self.position[which], self.vector[which], self.bias[which])
+    def __getitem__(self, which: Tensor | slice) -> "Injections":
+        return Injections(self.join[which], self.position[which], self.vector[which], self.bias[which])
 
     @classmethod
-    def joined(cls, parts: "Sequence[Seeds]") -> "Seeds":
+    def joined(cls, parts: "Sequence[Injections]") -> "Injections":
         return cls(*(torch.cat([getattr(one, name) for one in parts]) for name in cls.__slots__))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Written:
+class FeatureWrites:
     """Everything that features write at one layer, as vectors in the residual stream, by position.
 
     Attributes:
-        columns: `[entries]`, the column of each entry; see `Frozen.column`.
+        columns: `[entries]`, the column of each entry; see `LocalReplacementModel.column`.
         starts: `[tokens + 1]`, the entries of position q are starts[q] to starts[q + 1].
         gain: `[entries]`, activation times what the way into the stream scales by.
         rows: decoder rows in the stream.
@@ -107,7 +107,7 @@ class Written:
 
 
 @dataclass(frozen=True, eq=False)
-class Frozen:
+class LocalReplacementModel:
     """The local replacement model of one prompt (Ameisen et al. 2025, "Circuit Tracing", section 2.4).
 
     The stream starts as the token embeddings (with what a family adds or multiplies there, learned positions
@@ -130,19 +130,19 @@ class Frozen:
     """
 
     held: FrozenPass
-    blocks: tuple[Block, ...]
-    reads: tuple[Passage, ...]
-    writes: tuple[Passage, ...]
-    codes: tuple[Code, ...]
+    blocks: tuple[FrozenBlock, ...]
+    reads: tuple[FrozenNorm, ...]
+    writes: tuple[FrozenNorm, ...]
+    codes: tuple[LayerFeatures, ...]
     features: Int[Tensor, "features 3"]
     activations: Float[Tensor, "features"]
     preactivations: Float[Tensor, "features"]
     column: Int[Tensor, "features"]
-    written: tuple[Written, ...]
+    written: tuple[FeatureWrites, ...]
     errors: Float[Tensor, "layers tokens d_model"]
     biases: Float[Tensor, "layers tokens d_model"]
     embeddings: Float[Tensor, "tokens d_model"]
-    final: Passage
+    final: FrozenNorm
     constant: int
     parallel: bool
 
@@ -158,7 +158,7 @@ class Frozen:
     def n_features(self) -> int:
         return len(self.features)
 
-    def seeds(self, which: Int[Tensor, "k"]) -> Seeds:
+    def seeds(self, which: Int[Tensor, "k"]) -> Injections:
         """Encoders of features, as gradients of their pre-activations in the stream.
 
         Args:
@@ -171,27 +171,27 @@ class Frozen:
             mine = (layer == at).nonzero().flatten()
             encoder, own = self.codes[at].encoders(which[mine] - self._starts[at])
             vector[mine], bias[mine] = self.seen(at, position[mine], encoder, own)
-        return Seeds(2 * layer + (not self.parallel), position, vector, bias)
+        return Injections(2 * layer + (not self.parallel), position, vector, bias)
 
     def seen(self, layer: int, position: Tensor, encoder: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors that read the MLP's input, as vectors and biases that read the stream."""
-        return through(self.reads[layer], position, encoder, bias)
+        return before_norm(self.reads[layer], position, encoder, bias)
 
     def forward(self) -> Float[Tensor, "tokens d_model"]:
         """The residual stream behind the last block, through the replacement."""
         *_, (_, x) = self.streams(self._entering)
         return x
 
-    def values(self, seeds: Seeds) -> Float[Tensor, "rows"]:
+    def values(self, injections: Injections) -> Float[Tensor, "rows"]:
         """What rows read in the stream of the replacement, without any attribution."""
-        found = seeds.bias.clone()
+        found = injections.bias.clone()
         for join, x in self.streams(self._entering):
-            rows = (seeds.join == join).nonzero().flatten()
-            found[rows] += (seeds.vector[rows] * x[seeds.position[rows]]).sum(1)
+            rows = (injections.join == join).nonzero().flatten()
+            found[rows] += (injections.vector[rows] * x[injections.position[rows]]).sum(1)
         return found
 
     def streams(self, entering: Callable[[int], Tensor | float]) -> Iterator[tuple[int, Tensor]]:
-        """What becomes of vectors on their way up, at each point where rows join (see `Seeds.join`).
+        """What becomes of vectors on their way up, at each point where rows join (see `Injections.join`).
 
         Args:
             entering: gives what enters the stream at a point, `[*rows, tokens, d_model]`, tokens being the
@@ -232,7 +232,7 @@ class Frozen:
 
 
 @runtime_checkable
-class Replacement(Protocol):
+class ReplacementModel(Protocol):
     """What stands in for the MLPs: a dictionary (transcoders, CLT), or their own neurons."""
 
     @property
@@ -240,7 +240,7 @@ class Replacement(Protocol):
         """A short name for exactly this replacement; `neurons` for the model's own."""
         ...
 
-    def access(self, model: Model) -> Access:
+    def access(self, model: Model) -> FeatureIO:
         """How the features are read and written in the model itself.
 
         Raises:
@@ -248,7 +248,7 @@ class Replacement(Protocol):
         """
         ...
 
-    def freeze(self, model: Model, row: Row, *, constant: int = 1) -> Frozen:
+    def freeze(self, model: Model, row: Row, *, constant: int = 1) -> LocalReplacementModel:
         """The local replacement model of one prompt.
 
         Args:
@@ -264,7 +264,7 @@ class Replacement(Protocol):
         ...
 
 
-def through(passage: Passage, position: Tensor, vector: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+def before_norm(passage: FrozenNorm, position: Tensor, vector: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     """Vectors that read behind a norm, one position each, as vectors and biases that read before it."""
     shift = 0.0 if isinstance(passage.bias, float) else vector @ passage.bias
     return passage.transposed(vector) * passage.scale[position, None], bias + shift

@@ -5,9 +5,9 @@ from functools import cached_property
 
 from torch import Tensor
 
-from mindscope.circuits.replacement.build import local
+from mindscope.circuits.replacement.build import build_local_model
 from mindscope.circuits.replacement.feature_io import NeuronAccess
-from mindscope.circuits.replacement.local_model import Code, Frozen
+from mindscope.circuits.replacement.local_model import LayerFeatures, LocalReplacementModel
 from mindscope.errors import ModelError
 from mindscope.models import FrozenPass, MLPMaps, Model, Row, mlp_maps
 
@@ -27,18 +27,18 @@ class NeuronReplacement:
     digest = "neurons"
 
     def access(self, model: Model) -> NeuronAccess:
-        """See `Replacement.access`."""
+        """See `ReplacementModel.access`."""
         self._require(model)
         return NeuronAccess(model, self._maps)
 
-    def freeze(self, model: Model, row: Row, *, constant: int = 1) -> Frozen:
-        """See `Replacement.freeze`."""
+    def freeze(self, model: Model, row: Row, *, constant: int = 1) -> LocalReplacementModel:
+        """See `ReplacementModel.freeze`."""
         self._require(model)
         layers = range(model.n_layers)
         maps = self._maps
         more = [f"{name}.{layer}" for layer in layers for name in ("mlp_pre", "mlp_act")]
         more += [f"mlp_pre_linear.{layer}" for layer in layers if maps[layer].linear is not None]
-        return local(
+        return build_local_model(
             model,
             row,
             [f"mlp_in.{layer}" for layer in layers],
@@ -60,7 +60,7 @@ class NeuronReplacement:
             )
 
 
-def _code(layer: int, held: FrozenPass, maps: MLPMaps) -> Code:
+def _code(layer: int, held: FrozenPass, maps: MLPMaps) -> LayerFeatures:
     acts, pre = held.activations[f"mlp_act.{layer}"], held.activations[f"mlp_pre.{layer}"]
     position, latent = (acts != 0).nonzero(as_tuple=True)
     activation, gate = acts[position, latent], pre[position, latent]
@@ -70,7 +70,7 @@ def _code(layer: int, held: FrozenPass, maps: MLPMaps) -> Code:
         def plain(which: Tensor) -> tuple[Tensor, Tensor]:
             return maps.pre.weight[latent[which]], maps.pre.bias[latent[which]]
 
-        return Code(position, latent, activation, gate, plain, {layer: (rows, latent)})
+        return LayerFeatures(position, latent, activation, gate, plain, {layer: (rows, latent)})
     linear = maps.linear
     by_gate = activation / gate / 2
     by_linear = activation / held.activations[f"mlp_pre_linear.{layer}"][position, latent] / 2
@@ -82,4 +82,4 @@ def _code(layer: int, held: FrozenPass, maps: MLPMaps) -> Code:
         weight = gates[:, None] * maps.pre.weight[at] + linears[:, None] * linear.weight[at]
         return weight, gates * maps.pre.bias[at] + linears * linear.bias[at]
 
-    return Code(position, latent, activation, activation, gated, {layer: (rows, latent)})
+    return LayerFeatures(position, latent, activation, activation, gated, {layer: (rows, latent)})

@@ -7,14 +7,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.circuits.attribution.retrace import aims_of
-from mindscope.circuits.attribution.targets import Wanted
+from mindscope.circuits.attribution.targets import TargetSpec
 from mindscope.circuits.graph.graph import AttributionGraph
-from mindscope.circuits.replacement.local_model import Frozen
-from mindscope.models import Model, anatomy
+from mindscope.circuits.replacement.local_model import LocalReplacementModel
+from mindscope.models import Model, find_linear_parts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Gauge:
+class TargetReadout:
     """Reads one target in the residual stream: vector . stream + bias.
 
     Attributes:
@@ -39,11 +39,13 @@ class Gauge:
         """The logit itself, less the mean of all and before any soft cap: with the final norm's scale now."""
         assert self.scale is not None
         stream = seen[self.address][:, self.position].float()
-        now = anatomy(model).norms["final_norm"].scale(stream, seen["final_norm"][:, self.position])
+        now = find_linear_parts(model).norms["final_norm"].scale(stream, seen["final_norm"][:, self.position])
         return (stream @ self.vector) * now / self.scale + self.bias
 
 
-def gauges(model: Model, frozen: Frozen, graph: AttributionGraph, wanted: Wanted | None) -> list[Gauge]:
+def target_readouts(
+    model: Model, local_model: LocalReplacementModel, graph: AttributionGraph, spec: TargetSpec | None
+) -> list[TargetReadout]:
     """What reads the targets of a graph.
 
     Args:
@@ -55,21 +57,21 @@ def gauges(model: Model, frozen: Frozen, graph: AttributionGraph, wanted: Wanted
     Raises:
         DataError: the graph does not say enough, or `wanted` finds other targets.
     """
-    aims = aims_of(model, frozen, graph, wanted)
-    seeds, last = aims.seeds, frozen.n_layers
-    final = frozen.held.scales.get("final_norm")
+    resolved = aims_of(model, local_model, graph, spec)
+    seeds, last = resolved.injections, local_model.n_layers
+    final = local_model.held.scales.get("final_norm")
     found = []
     rows = zip(seeds.join.tolist(), seeds.position.tolist(), seeds.vector, seeds.bias.tolist(), strict=True)
-    for target, (join, position, vector, bias) in zip(aims.targets, rows, strict=True):
+    for target, (join, position, vector, bias) in zip(resolved.targets, rows, strict=True):
         layer, middle = divmod(join, 2)
         address = f"resid_mid.{layer}" if middle else f"resid_pre.{layer}"
         if layer == last:
             address = f"resid_post.{last - 1}"
         scale = None if final is None or target.layer is not None else float(final[position])
-        found.append(Gauge(address, position, vector, bias, scale))
+        found.append(TargetReadout(address, position, vector, bias, scale))
     return found
 
 
-def gauge_addresses(gauges: Sequence[Gauge]) -> list[str]:
+def gauge_addresses(gauges: Sequence[TargetReadout]) -> list[str]:
     """What has to be read."""
     return [*(one.address for one in gauges), *(["final_norm"] if any(one.scale for one in gauges) else [])]

@@ -8,17 +8,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.circuits.attribution.retrace import refrozen, require_same
-from mindscope.circuits.attribution.targets import Wanted
+from mindscope.circuits.attribution.retrace import rebuild_local_model, require_same
+from mindscope.circuits.attribution.targets import TargetSpec
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.influence import influence
 from mindscope.circuits.graph.supernodes import Supernode
-from mindscope.circuits.interventions.groups import active, scaled
+from mindscope.circuits.interventions.groups import find_active, scale_activations
 from mindscope.circuits.interventions.intervening import Mode
-from mindscope.circuits.interventions.outcomes import addresses_of, outcomes_of, told
-from mindscope.circuits.replacement.local_model import Replacement
+from mindscope.circuits.interventions.outcomes import addresses_of, outcomes_of, read_features
+from mindscope.circuits.replacement.local_model import ReplacementModel
 from mindscope.circuits.validation.predict import predicted_changes
-from mindscope.circuits.validation.readouts import Gauge, gauge_addresses, gauges
+from mindscope.circuits.validation.readouts import TargetReadout, gauge_addresses, target_readouts
 from mindscope.errors import DataError
 from mindscope.models import Model, Row
 from mindscope.stats import pearson
@@ -29,7 +29,7 @@ SMALL = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class PredictionAgreement:
     """How predicted and actual changes agree.
 
     Attributes:
@@ -48,7 +48,7 @@ class Agreement:
 
 
 @dataclass(frozen=True, eq=False)
-class Validation:
+class GraphValidation:
     """What a graph predicted of interventions, and what happened. A pair is one change and one measured node.
 
     Attributes:
@@ -72,10 +72,10 @@ class Validation:
     nodes: tuple[str, ...]
     predicted: tuple[float, ...]
     actual: tuple[float, ...]
-    overall: Agreement
-    features: Agreement
-    targets: Agreement
-    logits: Agreement
+    overall: PredictionAgreement
+    features: PredictionAgreement
+    targets: PredictionAgreement
+    logits: PredictionAgreement
 
     def to_json(self) -> dict[str, Any]:
         """For the metadata of a graph, and for its page: the overall agreement lies at the top."""
@@ -87,18 +87,18 @@ class Validation:
         return {**found.pop("overall"), **found, "labels": labels}
 
 
-def validate(
+def validate_graph(
     model: Model,
-    replacement: Replacement,
+    replacement: ReplacementModel,
     graph: AttributionGraph,
     *,
     nodes: int | Sequence[Supernode | str] = 20,
     factor: float = 0.0,
     mode: Mode = "open",
     measured: int = 100,
-    targets: Wanted | None = None,
+    targets: TargetSpec | None = None,
     progress: Progress | None = None,
-) -> Validation:
+) -> GraphValidation:
     """Change features in the model, one node or supernode at a time, and compare with what the graph says.
 
     The graph's prediction is linear (see `predicted_changes`): in mode `constrained` its edges, in the others
@@ -129,7 +129,7 @@ def validate(
     chosen = _most_influential(graph, measured)
     rows = torch.cat([chosen, torch.arange(graph.n_features, len(graph.rows))])
     with torch.inference_mode():
-        ends = gauges(model, refrozen(model, replacement, graph), graph, targets)
+        ends = target_readouts(model, rebuild_local_model(model, replacement, graph), graph, targets)
     moved, logits = _moved(model, replacement, graph, groups, chosen, ends, factor, mode, progress)
     pairs = [
         (number, at, float(predicted[number, at]), actual)
@@ -143,7 +143,7 @@ def validate(
         for number, each in enumerate(logits.tolist())
         for at, actual in zip(ends_at, each, strict=True)
     ]
-    return Validation(
+    return GraphValidation(
         mode,
         factor,
         tuple(name for name, _ in groups),
@@ -158,12 +158,12 @@ def validate(
     )
 
 
-def validated(graph: AttributionGraph, validation: Validation) -> AttributionGraph:
+def with_validation(graph: AttributionGraph, validation: GraphValidation) -> AttributionGraph:
     """The graph with its validation, which is saved with it and shown on its page."""
     return replace(graph, metadata={**graph.metadata, "validation": validation.to_json()})
 
 
-def _check(model: Model, replacement: Replacement, graph: AttributionGraph, factor: float) -> None:
+def _check(model: Model, replacement: ReplacementModel, graph: AttributionGraph, factor: float) -> None:
     require_same(model, replacement, graph)
     if factor == 1:
         raise DataError("a factor of 1 changes nothing: use 0 to turn features off")
@@ -197,22 +197,25 @@ def _groups(
 
 def _moved(
     model: Model,
-    replacement: Replacement,
+    replacement: ReplacementModel,
     graph: AttributionGraph,
     groups: Sequence[tuple[str, tuple[int, ...]]],
     chosen: Tensor,
-    ends: Sequence[Gauge],
+    ends: Sequence[TargetReadout],
     factor: float,
     mode: Mode,
     progress: Progress | None,
 ) -> tuple[Float[Tensor, "experiments measured"], Float[Tensor, "experiments logits"]]:
     """By how much each chosen feature, and each target, does change; and the logits among the targets."""
     access, features = replacement.access(model), graph.features[chosen]
-    changes = [scaled(active(graph, [graph.id(at) for at in members]), factor) for _, members in groups]
+    changes = [
+        scale_activations(find_active(graph, [graph.id(at) for at in members]), factor)
+        for _, members in groups
+    ]
     addresses = list(dict.fromkeys([*addresses_of(access, features), *gauge_addresses(ends)]))
     row, values, outputs = Row(graph.ids, len(graph.ids)), [], []
     for logits, seen in outcomes_of(model, access, row, [[], *changes], addresses, mode):
-        before, _ = told(access, features, seen, len(logits))
+        before, _ = read_features(access, features, seen, len(logits))
         targets = [one.value(seen) for one in ends]
         values.append(torch.cat([before, torch.stack(targets, dim=1).cpu()], dim=1))
         said = [one.logit(model, seen).cpu() for one in ends if one.scale is not None]
@@ -223,9 +226,11 @@ def _moved(
     return found[1:] - found[0], came[1:] - came[0]
 
 
-def _agreement(pairs: Sequence[tuple[int, int, float, float]]) -> Agreement:
+def _agreement(pairs: Sequence[tuple[int, int, float, float]]) -> PredictionAgreement:
     x, y = ([one[at] for one in pairs] for at in (2, 3))
     found = pearson(x, y, [one[0] for one in pairs])
     large = max(map(abs, x), default=0.0) * SMALL
     signs = [a * b > 0 for a, b in zip(x, y, strict=True) if abs(a) >= large]
-    return Agreement(found.r, found.low, found.high, sum(signs) / len(signs) if signs else None, len(pairs))
+    return PredictionAgreement(
+        found.r, found.low, found.high, sum(signs) / len(signs) if signs else None, len(pairs)
+    )

@@ -28,7 +28,7 @@ from mindscope.cli.output import Json
 from mindscope.jobs import load_model, open_run
 
 if TYPE_CHECKING:
-    from mindscope.circuits import AttributionGraph, Replacement, TraceConfig, Wanted
+    from mindscope.circuits import AttributionGraph, ReplacementModel, TargetSpec, TraceConfig
     from mindscope.models import Model, Row
     from mindscope.store import Run
 
@@ -94,21 +94,21 @@ def trace(
     from mindscope.circuits import TraceConfig, prune
 
     loaded = load_model(model, "float32", device)
-    stand_in, name = find_replacement(dictionary, loaded)
+    replacement, name = find_replacement(dictionary, loaded)
     wanted = find_targets(loaded, target or (), instead_of, direction or (), feature or (), most, probability)
     row = find_row(loaded, prompt, chat, system, answer)
     config = TraceConfig(max_features=max_features, rank_every=rank_every, constant=constant)
     settings = {
-        "dictionary": stand_in.digest,
+        "dictionary": replacement.digest,
         "prompt": row if isinstance(row, str) else list(row.ids),
         "targets": dict(wanted.description),
         "nodes": nodes,
         "edges": edges,
     } | {key: value for key, value in asdict(config).items() if key != "memory"}
     with open_run(run, kind="circuit", config=settings, fingerprint=loaded.fingerprint) as opened:
-        graph = _traced(opened, loaded, stand_in, row, config, wanted, name)
+        graph = _traced(opened, loaded, replacement, row, config, wanted, name)
         pruned = prune(graph, nodes, edges)
-        page = circuit_change.write_page(run, graph, pruned, loaded, stand_in)
+        page = circuit_change.write_page(run, graph, pruned, loaded, replacement)
         found: dict[str, Any] = facts(graph, pruned)
         opened.finish(**found)
     if json:
@@ -125,10 +125,10 @@ def trace(
 def _traced(
     run: Run,
     model: Model,
-    stand_in: Replacement,
+    replacement: ReplacementModel,
     row: Row | str,
     config: TraceConfig,
-    wanted: Wanted,
+    spec: TargetSpec,
     name: str,
 ) -> AttributionGraph:
     """The run's graph, traced unless an earlier start has done it."""
@@ -138,7 +138,7 @@ def _traced(
     if run.has(GRAPH):
         return AttributionGraph.load(run.path / GRAPH, model)
     with output.progress() as report:
-        graph = trace_graph(model, stand_in, row, config, targets=wanted, progress=report)
+        graph = trace_graph(model, replacement, row, config, targets=spec, progress=report)
     metadata = {**graph.metadata, "prompt": model.tokenizer.decode(list(graph.ids)), "dictionary": name}
     graph = replace(graph, metadata=metadata)
     graph.save(run.path / GRAPH)

@@ -14,7 +14,7 @@ from mindscope.cli.circuit.options import (
     EdgeShare,
     GraphFile,
     NodeShare,
-    Opened,
+    OpenedGraph,
     open_graph,
     replacement_of,
 )
@@ -25,12 +25,12 @@ from mindscope.jobs import load_model
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mindscope.circuits import Replacement
+    from mindscope.circuits import ReplacementModel
     from mindscope.models import Model
 
 
 @dataclass
-class Known:
+class KnownFeatures:
     """What is known of the shown features: documents for the page, labels by node, effects on the logits."""
 
     details: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
@@ -69,20 +69,20 @@ def export_(
     json: Json = False,
 ) -> None:
     """Write a graph as one page, or as the JSON that Neuronpedia and the public page open."""
-    from mindscope.circuits import graph_page, group, write_graph_json
+    from mindscope.circuits import find_supernodes, graph_page, write_graph_json
 
     opened = open_graph(graph, nodes, edges)
-    known = Known()
+    known = KnownFeatures()
     if model is not None:
         loaded = load_model(model, "float32", device)
-        stand_in = replacement_of(opened.graph, dictionary, loaded)
-        known = known_features(opened, loaded, stand_in, survey)
+        replacement = replacement_of(opened.graph, dictionary, loaded)
+        known = known_features(opened, loaded, replacement, survey)
     elif survey is not None:
         raise DataError("--survey needs --model")
     labels = {**known.labels, **opened.view.labels}
     supernodes = opened.view.supernodes
     if groups:
-        supernodes = group(opened.graph, opened.pruned, labels=labels, effects=known.effects)
+        supernodes = find_supernodes(opened.graph, opened.pruned, labels=labels, effects=known.effects)
     if to.suffix == ".html":
         page = graph_page(opened.graph, opened.pruned, supernodes, labels, known.details, title=title)
         written = page.write(to)
@@ -97,31 +97,35 @@ def export_(
         typer.echo(f"written: {written}")
 
 
-def known_features(opened: Opened, model: Model, stand_in: Replacement, survey: Path | None) -> Known:
+def known_features(
+    opened: OpenedGraph, model: Model, replacement: ReplacementModel, survey: Path | None
+) -> KnownFeatures:
     """What the model, and a survey if there is one, say of the features that are shown."""
     from mindscope.circuits import feature_effects, logit_details
 
     graph = opened.graph
     shown = graph.features[opened.pruned.node_mask[: graph.n_features]]
-    effects = feature_effects(model, stand_in, shown)
-    known = Known(logit_details(model, shown, effects), effects=effects)
+    effects = feature_effects(model, replacement, shown)
+    known = KnownFeatures(logit_details(model, shown, effects), effects=effects)
     if survey is not None:
-        _add_survey(known, model, stand_in, survey, shown)
+        _add_survey(known, model, replacement, survey, shown)
     return known
 
 
-def _add_survey(known: Known, model: Model, stand_in: Replacement, run: Path, shown: Tensor) -> None:
+def _add_survey(
+    known: KnownFeatures, model: Model, replacement: ReplacementModel, run: Path, shown: Tensor
+) -> None:
     """Contexts, histograms and labels out of a survey of the whole dictionary."""
-    from mindscope.circuits import DictionaryReplacement, fitted
+    from mindscope.circuits import DictionaryReplacement, match_layers
     from mindscope.cli.feature.options import known_labels, open_survey
     from mindscope.explain import DictionaryFeatures, feature_json, feature_logits, keyless_label
 
-    if not isinstance(stand_in, DictionaryReplacement):
+    if not isinstance(replacement, DictionaryReplacement):
         raise DataError("a survey is of a dictionary's features: this graph has neurons")
-    dictionary = stand_in.dictionary.bind(model)
+    dictionary = replacement.dictionary.bind(model)
     features = DictionaryFeatures(dictionary)
     found, labels = open_survey(run, features), known_labels(run)
-    order, _, _ = fitted(dictionary, model)
+    order, _, _ = match_layers(dictionary, model)
     places: dict[tuple[int, int], list[int]] = {}
     for layer, position, latent in shown.tolist():
         places.setdefault((layer, latent), []).append(position)

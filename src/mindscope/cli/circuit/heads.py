@@ -12,7 +12,7 @@ from mindscope.cli.circuit.options import (
     GRAPH,
     DictionaryName,
     GraphFile,
-    Opened,
+    OpenedGraph,
     find_targets,
     open_graph,
     replacement_of,
@@ -55,28 +55,30 @@ def heads(
     json: Json = False,
 ) -> None:
     """Show which heads carry a graph's strongest edges, or which features made a head look at a token."""
-    from mindscope.circuits import attended, head_loadings, qk_attribution
+    from mindscope.circuits import head_loadings, qk_attribution, with_attention
 
     place = head_of(head) if head is not None else None
     if place is None and (key is not None or relative):
         raise DataError("--key and --relative need --head")
     loaded = load_model(model, "float32", device)
     opened = open_graph(graph)
-    stand_in = replacement_of(opened.graph, dictionary, loaded)
+    replacement = replacement_of(opened.graph, dictionary, loaded)
     loadings, score = None, None
     if place is not None:
-        score = qk_attribution(loaded, stand_in, opened.graph, *place, query, key)
-        known = attended(opened.graph, scores=[score], top=top, relative=relative)
+        score = qk_attribution(loaded, replacement, opened.graph, *place, query, key)
+        known = with_attention(opened.graph, scores=[score], top=top, relative=relative)
     else:
         wanted = find_targets(loaded, (), None, direction, (), 1, 1.0) if direction else None
         shown = opened.pruned.graph(opened.graph)
         with output.progress() as report:
-            loadings = head_loadings(loaded, stand_in, shown, top, into=into, targets=wanted, progress=report)
-        known = attended(opened.graph, loadings)
+            loadings = head_loadings(
+                loaded, replacement, shown, top, into=into, targets=wanted, progress=report
+            )
+        known = with_attention(opened.graph, loadings)
     if graph.suffix != ".json":
         known.save(graph / GRAPH if graph.is_dir() else graph)
         if graph.is_dir():
-            write_page(graph, known, opened.pruned, loaded, stand_in)
+            write_page(graph, known, opened.pruned, loaded, replacement)
     if loadings is not None:
         if json:
             output.print_json(loadings.to_json())
@@ -98,7 +100,7 @@ def head_of(name: str) -> tuple[int, int]:
     return layer, head
 
 
-def _edges(opened: Opened, loadings: HeadLoadings) -> list[dict[str, Any]]:
+def _edges(opened: OpenedGraph, loadings: HeadLoadings) -> list[dict[str, Any]]:
     return [
         {
             "source": source,
@@ -115,7 +117,7 @@ def _edges(opened: Opened, loadings: HeadLoadings) -> list[dict[str, Any]]:
     ]
 
 
-def _print_score(opened: Opened, score: QKAttribution, top: int, relative: bool) -> None:
+def _print_score(opened: OpenedGraph, score: QKAttribution, top: int, relative: bool) -> None:
     tokens = opened.graph.tokens
     against = "less the mean of all keys" if relative else "score"
     print_rows(
@@ -144,7 +146,7 @@ def _print_score(opened: Opened, score: QKAttribution, top: int, relative: bool)
     print_rows(pairs, f"largest pairs, {against}")
 
 
-def _text(opened: Opened, name: str) -> str:
+def _text(opened: OpenedGraph, name: str) -> str:
     """What people call a node: its label, or its token."""
     if name.startswith("E_"):
         return repr(opened.graph.tokens[int(name.rpartition("_")[2])])

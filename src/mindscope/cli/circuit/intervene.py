@@ -14,7 +14,7 @@ from mindscope.cli.circuit.options import (
     REPORT,
     DictionaryName,
     GraphFile,
-    Opened,
+    OpenedGraph,
     find_targets,
     open_graph,
     place,
@@ -26,7 +26,7 @@ from mindscope.errors import DataError
 from mindscope.jobs import load_model
 
 if TYPE_CHECKING:
-    from mindscope.circuits import AttributionGraph, Intervention, Mode, Pruned, Replacement
+    from mindscope.circuits import AttributionGraph, Intervention, Mode, PrunedGraph, ReplacementModel
     from mindscope.models import Model, Row
 
 FROM_ON = "+"
@@ -88,7 +88,7 @@ def intervene(
 
     loaded = load_model(model, "float32", device)
     opened = open_graph(graph)
-    stand_in = replacement_of(opened.graph, dictionary, loaded)
+    replacement = replacement_of(opened.graph, dictionary, loaded)
     row = Row(opened.graph.ids, len(opened.graph.ids))
     changes = [
         *(
@@ -104,7 +104,7 @@ def intervene(
     kind, held = mode_of(mode), layers_of(layers)
     before, after = (
         one.logits.softmax(0)
-        for one in intervene_each(loaded, stand_in, row, [[], changes], mode=kind, layers=held)
+        for one in intervene_each(loaded, replacement, row, [[], changes], mode=kind, layers=held)
     )
     shown = (before + after).topk(min(top, len(before))).indices.tolist()
     rows: list[dict[str, Any]] = [
@@ -113,7 +113,7 @@ def intervene(
     ]
     result: dict[str, Any] = {"changes": len(changes), "mode": kind, "tokens": rows}
     if generate:
-        result["texts"] = _texts(loaded, stand_in, row, changes, kind, held, generate, temperature, seed)
+        result["texts"] = _texts(loaded, replacement, row, changes, kind, held, generate, temperature, seed)
     if json:
         output.print_json(result)
         return
@@ -148,20 +148,20 @@ def validate(
     json: Json = False,
 ) -> None:
     """Check a graph by intervention: what it predicts of changes, against what the model does."""
-    from mindscope.circuits import group, validated
-    from mindscope.circuits import validate as check
+    from mindscope.circuits import find_supernodes, with_validation
+    from mindscope.circuits import validate_graph as check
 
     if graph.suffix == ".json":
         raise DataError(f"{graph} has lost what was pruned: give the run, or the graph.safetensors, it is of")
     loaded = load_model(model, "float32", device)
     opened = open_graph(graph)
-    stand_in = replacement_of(opened.graph, dictionary, loaded)
-    which = node or (group(opened.graph, opened.pruned) if groups else count)
+    replacement = replacement_of(opened.graph, dictionary, loaded)
+    which = node or (find_supernodes(opened.graph, opened.pruned) if groups else count)
     wanted = find_targets(loaded, (), None, direction, (), 1, 1.0) if direction else None
     with output.progress() as report:
         found = check(
             loaded,
-            stand_in,
+            replacement,
             opened.graph,
             nodes=which,
             factor=factor,
@@ -170,10 +170,10 @@ def validate(
             targets=wanted,
             progress=report,
         )
-    checked = validated(opened.graph, found)
+    checked = with_validation(opened.graph, found)
     checked.save(graph / GRAPH if graph.is_dir() else graph)
     if graph.is_dir():
-        write_page(graph, checked, opened.pruned, loaded, stand_in)
+        write_page(graph, checked, opened.pruned, loaded, replacement)
     table = [
         {
             "of": name,
@@ -193,13 +193,13 @@ def validate(
 
 
 def write_page(
-    run: Path, graph: AttributionGraph, pruned: Pruned, model: Model, stand_in: Replacement
+    run: Path, graph: AttributionGraph, pruned: PrunedGraph, model: Model, replacement: ReplacementModel
 ) -> Path:
     """A run's page, with what each shown feature makes the model say."""
     from mindscope.circuits import feature_effects, graph_page, logit_details
 
     shown = graph.features[pruned.node_mask[: graph.n_features]]
-    details = logit_details(model, shown, feature_effects(model, stand_in, shown))
+    details = logit_details(model, shown, feature_effects(model, replacement, shown))
     return graph_page(graph, pruned, details=details).write(run / REPORT)
 
 
@@ -222,9 +222,9 @@ def layers_of(text: str | None) -> range | None:
     return range(first, end)
 
 
-def _changes(opened: Opened, op: Any, text: str) -> list[Intervention]:
+def _changes(opened: OpenedGraph, op: Any, text: str) -> list[Intervention]:
     """The interventions that `FEATURE=VALUE` or `LABEL=VALUE` means."""
-    from mindscope.circuits import Intervention, active
+    from mindscope.circuits import Intervention, find_active
 
     name, _, number = text.rpartition("=")
     try:
@@ -233,7 +233,7 @@ def _changes(opened: Opened, op: Any, text: str) -> list[Intervention]:
         raise DataError(f"{text!r} is no change: write FEATURE=NUMBER, such as 3_77_12=0") from None
     groups = {one.label: one for one in opened.view.supernodes}
     if name in groups:
-        found = active(opened.graph, groups[name])
+        found = find_active(opened.graph, groups[name])
         return [Intervention(one.layer, one.position, one.latent, op, value) for one in found]
     layer, latent, position = place(name.removesuffix(FROM_ON))
     return [
@@ -241,9 +241,9 @@ def _changes(opened: Opened, op: Any, text: str) -> list[Intervention]:
     ]
 
 
-def _donated(opened: Opened, text: str) -> list[Intervention]:
+def _donated(opened: OpenedGraph, text: str) -> list[Intervention]:
     """A supernode of another graph, with the activations it has there."""
-    from mindscope.circuits import active, clamped, from_the_end
+    from mindscope.circuits import clamp_activations, find_active, from_the_end
 
     file, _, label = text.partition(":")
     donor = open_graph(Path(file))
@@ -252,12 +252,12 @@ def _donated(opened: Opened, text: str) -> list[Intervention]:
         known = ", ".join(one.label for one in donor.view.supernodes) or "none"
         raise DataError(f"{file} has no supernode {label!r}: it has {known}")
     places = from_the_end(opened.graph.n_positions, donor.graph.n_positions)
-    return clamped(active(donor.graph, group), positions=places)
+    return clamp_activations(find_active(donor.graph, group), positions=places)
 
 
 def _texts(
     model: Model,
-    stand_in: Replacement,
+    replacement: ReplacementModel,
     row: Row,
     changes: Sequence[Intervention],
     mode: Mode,
@@ -271,6 +271,6 @@ def _texts(
 
     sampling = Sampling(temperature=temperature, max_new_tokens=tokens, seed=seed)
     (before,) = model.generate([row], sampling)
-    with intervening(model, stand_in, [row], list(changes), mode=mode, layers=layers):
+    with intervening(model, replacement, [row], list(changes), mode=mode, layers=layers):
         (after,) = model.generate([row], sampling)
     return {"before": before.text, "after": after.text}

@@ -15,7 +15,7 @@ from mindscope.errors import DataError, StoreError
 from mindscope.jobs import ORGANISM, dictionary_file, find_vectors
 
 if TYPE_CHECKING:
-    from mindscope.circuits import AttributionGraph, Pruned, Replacement, View, Wanted
+    from mindscope.circuits import AttributionGraph, GraphView, PrunedGraph, ReplacementModel, TargetSpec
     from mindscope.dictionaries import Dictionary
     from mindscope.models import Model, Row
 
@@ -44,28 +44,28 @@ DictionaryName = Annotated[
 
 
 @dataclass(frozen=True)
-class Opened:
+class OpenedGraph:
     """A graph, what of it is looked at, and what a person made of it."""
 
     graph: AttributionGraph
-    pruned: Pruned
-    view: View
+    pruned: PrunedGraph
+    view: GraphView
 
 
-def open_graph(path: Path, nodes: float = 0.8, edges: float = 0.98) -> Opened:
+def open_graph(path: Path, nodes: float = 0.8, edges: float = 0.98) -> OpenedGraph:
     """A graph out of a run folder, our file, or public JSON, which is pruned already."""
-    from mindscope.circuits import AttributionGraph, View, prune, read_graph_json
+    from mindscope.circuits import AttributionGraph, GraphView, prune, read_graph_json
 
     if path.suffix == ".json":
         read = read_graph_json(path)
-        return Opened(read.graph, read.pruned, read.view)
+        return OpenedGraph(read.graph, read.pruned, read.view)
     if path.is_dir() and not (path / GRAPH).exists():
         raise StoreError(f"{path} holds no {GRAPH}: make one with `mindscope circuit trace`")
     graph = AttributionGraph.load(path / GRAPH if path.is_dir() else path)
-    return Opened(graph, prune(graph, nodes, edges), View())
+    return OpenedGraph(graph, prune(graph, nodes, edges), GraphView())
 
 
-def find_replacement(name: str | None, model: Model) -> tuple[Replacement, str]:
+def find_replacement(name: str | None, model: Model) -> tuple[ReplacementModel, str]:
     """What stands in for the MLPs, and the name by which it is found again."""
     from mindscope.circuits import DictionaryReplacement, NeuronReplacement
 
@@ -75,7 +75,7 @@ def find_replacement(name: str | None, model: Model) -> tuple[Replacement, str]:
     return DictionaryReplacement(_dictionary(name, model)), name
 
 
-def replacement_of(graph: AttributionGraph, name: str | None, model: Model) -> Replacement:
+def replacement_of(graph: AttributionGraph, name: str | None, model: Model) -> ReplacementModel:
     """The replacement that a graph was traced with; refused if it is another, or of another model."""
     if graph.fingerprint not in ("", model.fingerprint):
         raise DataError(
@@ -108,25 +108,25 @@ def find_targets(
     features: Sequence[str],
     most: int,
     probability: float,
-) -> Wanted:
+) -> TargetSpec:
     """The targets that options name; the most probable next tokens if they name none."""
     from mindscope.circuits.attribution import targets
 
-    wanted: list[Wanted] = []
+    spec: list[TargetSpec] = []
     if instead_of is not None:
         if len(tokens) != 1:
             raise DataError("--instead-of needs one --target, the token that it is compared with")
-        wanted.append(targets.difference(tokens[0], instead_of))
+        spec.append(targets.difference(tokens[0], instead_of))
     elif tokens:
-        wanted.append(targets.tokens(*tokens))
+        spec.append(targets.tokens(*tokens))
     for text in directions:
-        wanted += _directions(model, text)
+        spec += _directions(model, text)
     for name in features:
         layer, latent, position = place(name)
-        wanted.append(targets.feature(layer, position, latent))
-    if not wanted:
+        spec.append(targets.feature(layer, position, latent))
+    if not spec:
         return targets.top_logits(most, probability)
-    return wanted[0] if len(wanted) == 1 else targets.together(*wanted)
+    return spec[0] if len(spec) == 1 else targets.together(*spec)
 
 
 def place(name: str) -> tuple[int, int, int]:
@@ -138,7 +138,7 @@ def place(name: str) -> tuple[int, int, int]:
     return layer, latent, position
 
 
-def _directions(model: Model, text: str) -> list[Wanted]:
+def _directions(model: Model, text: str) -> list[TargetSpec]:
     from mindscope.circuits.attribution import targets
 
     file, _, layer = text.rpartition("@") if text.rpartition("@")[2].isdigit() else (text, "", "")
@@ -148,7 +148,7 @@ def _directions(model: Model, text: str) -> list[Wanted]:
 
 
 def _dictionary(name: str, model: Model) -> Dictionary:
-    from mindscope.dictionaries import HEAD, Dictionary, Options, read_dictionary, stacked
+    from mindscope.dictionaries import HEAD, Dictionary, ReadOptions, read_dictionary, stack_dictionaries
 
     path = dictionary_file(f"{ORGANISM}:clt" if name == ORGANISM else name)
     if not path.exists():
@@ -158,8 +158,8 @@ def _dictionary(name: str, model: Model) -> Dictionary:
     if path.suffix == ".safetensors" or (path / HEAD).exists():
         return Dictionary.load(path, model, lazy=True)
     if (path / "config.yaml").exists():
-        return read_dictionary(path, None, Options(model, lazy=True))
+        return read_dictionary(path, None, ReadOptions(model, lazy=True))
     layers = [Dictionary.load(file, model) for file in dictionary_files([path]).values()]
     if len(layers) == 1:
         return layers[0]
-    return stacked(sorted(layers, key=lambda one: int(one.reads[0].address.rpartition(".")[2])))
+    return stack_dictionaries(sorted(layers, key=lambda one: int(one.reads[0].address.rpartition(".")[2])))

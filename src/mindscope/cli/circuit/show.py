@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mindscope.cli import output
-from mindscope.cli.circuit.options import EdgeShare, GraphFile, NodeShare, Opened, open_graph
+from mindscope.cli.circuit.options import EdgeShare, GraphFile, NodeShare, OpenedGraph, open_graph
 from mindscope.cli.circuit.tables import facts, neighbours, node_row, print_rows, target_rows, top_nodes
 from mindscope.cli.output import Json
 from mindscope.errors import DataError
@@ -98,7 +98,7 @@ def compare(
     json: Json = False,
 ) -> None:
     """Compare two graphs of one model and dictionary: what both have, what one has alone, what changed."""
-    from mindscope.circuits import compare as compare_graphs
+    from mindscope.circuits import compare_graphs as compare_graphs
 
     if align not in ("tokens", "end"):
         raise DataError(f"--align {align}: use tokens or end")
@@ -144,19 +144,19 @@ def compare(
         print_rows(rows, title)
 
 
-def _whole(graph: Any) -> Opened:
-    from mindscope.circuits import View
+def _whole(graph: Any) -> OpenedGraph:
+    from mindscope.circuits import GraphView
     from mindscope.circuits import prune as prune_graph
 
-    return Opened(graph, prune_graph(graph, 1.0, 1.0), View())
+    return OpenedGraph(graph, prune_graph(graph, 1.0, 1.0), GraphView())
 
 
-def _ways(opened: Opened, source: str, target: str | None, top: int) -> list[dict[str, Any]]:
-    from mindscope.circuits import routes
+def _ways(opened: OpenedGraph, source: str, target: str | None, top: int) -> list[dict[str, Any]]:
+    from mindscope.circuits import find_paths
 
     graph = opened.graph
     to = graph.n_sources if target is None else graph.find(target)
-    found = routes(graph, graph.find(source), to, top)
+    found = find_paths(graph, graph.find(source), to, top)
     rows = [
         {
             "share": one.share,
@@ -168,10 +168,10 @@ def _ways(opened: Opened, source: str, target: str | None, top: int) -> list[dic
     return [*rows, {"share": found.total, "sign": None, "way": "all ways together"}]
 
 
-def _groups(opened: Opened) -> list[dict[str, Any]]:
-    from mindscope.circuits import group
+def _groups(opened: OpenedGraph) -> list[dict[str, Any]]:
+    from mindscope.circuits import find_supernodes
 
-    found = opened.view.supernodes or group(opened.graph, opened.pruned, labels=opened.view.labels)
+    found = opened.view.supernodes or find_supernodes(opened.graph, opened.pruned, labels=opened.view.labels)
     return [
         {"label": one.label, "score": one.score, "size": len(one.members), "members": " ".join(one.members)}
         for one in found

@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mindscope.circuits import AttributionGraph, Pruned
+    from mindscope.circuits import AttributionGraph, PrunedGraph
 
 SHOWN = 60
 """Characters of a node's text in a table."""
 
 
-def facts(graph: AttributionGraph, pruned: Pruned) -> dict[str, Any]:
+def facts(graph: AttributionGraph, pruned: PrunedGraph) -> dict[str, Any]:
     """What a graph is, in one line."""
-    from mindscope.circuits import scores
+    from mindscope.circuits import graph_scores
 
-    whole, shown = scores(graph), scores(graph, kept=pruned.node_mask)
-    lower = scores(graph, unselected=True) if bool(graph.unselected_absolute.any()) else whole
+    whole, shown = graph_scores(graph), graph_scores(graph, kept=pruned.node_mask)
+    lower = graph_scores(graph, unselected=True) if bool(graph.unselected_absolute.any()) else whole
     return {
         "model": graph.metadata.get("model") or graph.metadata.get("scan"),
         "prompt": graph.metadata.get("prompt") or "".join(graph.tokens),
@@ -45,7 +45,7 @@ def target_rows(graph: AttributionGraph) -> list[dict[str, Any]]:
 
 
 def node_row(
-    graph: AttributionGraph, pruned: Pruned, index: int, labels: Mapping[str, str]
+    graph: AttributionGraph, pruned: PrunedGraph, index: int, labels: Mapping[str, str]
 ) -> dict[str, Any]:
     node, name = graph.node(index), graph.id(index)
     feature = node.kind == "feature"
@@ -64,7 +64,7 @@ def node_row(
 
 
 def top_nodes(
-    graph: AttributionGraph, pruned: Pruned, labels: Mapping[str, str], count: int
+    graph: AttributionGraph, pruned: PrunedGraph, labels: Mapping[str, str], count: int
 ) -> list[dict[str, Any]]:
     """The nodes that stay, the most influential first; targets apart."""
     found = [index for index in pruned.nodes if index < graph.n_sources]
@@ -73,7 +73,7 @@ def top_nodes(
 
 
 def neighbours(
-    graph: AttributionGraph, pruned: Pruned, index: int, labels: Mapping[str, str], count: int
+    graph: AttributionGraph, pruned: PrunedGraph, index: int, labels: Mapping[str, str], count: int
 ) -> dict[str, list[dict[str, Any]]]:
     """The strongest edges into a node and out of it, in the whole graph, with their share of their target."""
     row_of = graph.row_of

@@ -16,7 +16,7 @@ from mindscope.errors import DataError
 from mindscope.jobs import ORGANISM, load_model, open_run
 
 if TYPE_CHECKING:
-    from mindscope.dictionaries import Corpus, Dictionary, Processes, Source, TrainConfig
+    from mindscope.dictionaries import ActivationSource, Dictionary, TextCorpus, TrainConfig, TrainingWorld
     from mindscope.models import Model
 
 app = typer.Typer(no_args_is_help=True, help="Train sparse dictionaries (SAE, transcoder, CLT, crosscoder).")
@@ -85,7 +85,7 @@ def train(
     json: Json = False,
 ) -> None:
     """Train dictionaries, one a layer, on one pass over the model; stopped, the same command goes on."""
-    from mindscope.dictionaries import TrainConfig, launched, own_device, train
+    from mindscope.dictionaries import TrainConfig, own_device, torchrun_world, train
     from mindscope.store import read_json
 
     loaded = load_model(model, dtype, own_device(device))
@@ -114,10 +114,10 @@ def train(
             seed=seed,
         )
     record = settings.model_dump(mode="json") | {"corpus": corpus, "context": context, "skip": skip_tokens}
-    with launched() as together:
+    with torchrun_world() as together:
         source = _source(loaded, corpus, settings, context, skip_tokens, together)
         if not together.first:
-            train(source, run, settings, loaded.device, together=together)
+            train(source, run, settings, loaded.device, world=together)
             return
         with (
             open_run(
@@ -209,8 +209,8 @@ def _planned(
 
 
 def _source(
-    model: Model, corpus: str, config: TrainConfig, context: int, skip: int, together: Processes
-) -> Source:
+    model: Model, corpus: str, config: TrainConfig, context: int, skip: int, world: TrainingWorld
+) -> ActivationSource:
     from mindscope.dictionaries import INDEX, ModelSource, ShardSource
 
     if (Path(corpus) / INDEX).exists():
@@ -221,12 +221,12 @@ def _source(
             )
         return source
     names = dict.fromkeys(name for one in config.dictionaries for name in (*one.reads, *one.targets))
-    return ModelSource([model], tuple(names), corpus_of(model, corpus, context), skip=skip, together=together)
+    return ModelSource([model], tuple(names), corpus_of(model, corpus, context), skip=skip, world=world)
 
 
-def corpus_of(model: Model, corpus: str, context: int) -> Corpus:
+def corpus_of(model: Model, corpus: str, context: int) -> TextCorpus:
     """The rows of a corpus that is given as `CorpusFile`."""
-    from mindscope.dictionaries import corpus as read_corpus
+    from mindscope.dictionaries import read_corpus as read_corpus
 
     if corpus != ORGANISM:
         return read_corpus(model, corpus, context=context)

@@ -18,7 +18,7 @@ from mindscope.jobs import ORGANISM, dictionary_file, load_model, open_run
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mindscope.dictionaries import Dictionary, LabelledText
+    from mindscope.dictionaries import ClassifiedText, Dictionary
     from mindscope.models import Model, Row
 
 ORGANISM_NOTE = (
@@ -173,7 +173,7 @@ def _identity(file: Path) -> str:
 
 
 def _rows(model: Model, corpus: str, context: int, first: int, count: int) -> list[Row]:
-    from mindscope.dictionaries import corpus as read_corpus
+    from mindscope.dictionaries import read_corpus as read_corpus
 
     if corpus == ORGANISM:
         from mindscope import organism
@@ -186,9 +186,9 @@ def _rows(model: Model, corpus: str, context: int, first: int, count: int) -> li
     return found
 
 
-def _labelled(model: Model, path: Path) -> list[LabelledText]:
+def _labelled(model: Model, path: Path) -> list[ClassifiedText]:
     from mindscope.data import read_records
-    from mindscope.dictionaries import LabelledText
+    from mindscope.dictionaries import ClassifiedText
 
     found = []
     for record in read_records(path):
@@ -204,7 +204,7 @@ def _labelled(model: Model, path: Path) -> list[LabelledText]:
         spurious = row.get("spurious")
         if not isinstance(spurious, bool | None):
             raise DataError(f"{path}, {record.place}: spurious is {spurious!r}, true or false is needed")
-        found.append(LabelledText(model.text(row["text"]), str(row["label"]), spurious))
+        found.append(ClassifiedText(model.text(row["text"]), str(row["label"]), spurious))
     return found
 
 

@@ -48,12 +48,12 @@ def import_(
     json: Json = False,
 ) -> None:
     """Read another tool's dictionary: SAELens, Gemma Scope, sparsify, circuit-tracer and others."""
-    from mindscope.dictionaries import Options, detect, read_dictionary
+    from mindscope.dictionaries import ReadOptions, detect, read_dictionary
 
     if to.exists():
         raise DataError(f"{to} exists: choose another name, or delete it")
     loaded = None if model is None else load_model(model, dtype, device)
-    given = Options(loaded, _addresses(read), _addresses(write), k, lazy=True)
+    given = ReadOptions(loaded, _addresses(read), _addresses(write), k, lazy=True)
     found = read_dictionary(source, format_, given)
     found.save(to)
     facts = {
@@ -78,7 +78,7 @@ def export_(
     json: Json = False,
 ) -> None:
     """Write a dictionary as another tool's files. What the format cannot hold is refused."""
-    from mindscope.dictionaries import FORMATS, Dictionary, Options, named, write_dictionary
+    from mindscope.dictionaries import FORMATS, Dictionary, ReadOptions, named, write_dictionary
 
     if format_ is None:
         raise DataError(f"name the format: --format {', '.join(FORMATS)}")
@@ -87,7 +87,7 @@ def export_(
         raise DataError(f"{to} exists: choose another name, or delete it")
     loaded = None if model is None else load_model(model, dtype, device)
     found = Dictionary.load(source, loaded, lazy=True)
-    write_dictionary(found, to, format_, Options(loaded))
+    write_dictionary(found, to, format_, ReadOptions(loaded))
     _print({"written": str(to), "format": format_}, json)
 
 

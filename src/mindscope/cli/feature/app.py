@@ -53,7 +53,7 @@ def survey(
 ) -> None:
     """Read a corpus once, and keep when each feature is active; all other commands look at this."""
     from mindscope.explain import SurveyConfig
-    from mindscope.explain import survey as read
+    from mindscope.explain import survey_features as read
 
     loaded = load_model(model, dtype, device)
     features = load_features(loaded, dictionary)
@@ -96,7 +96,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show one feature: contexts, tokens, logits, neighbours, and a label; and write its page."""
-    from mindscope.explain import feature_json, feature_report, keyless_label, neighbours
+    from mindscope.explain import feature_json, feature_report, find_neighbours, keyless_label
     from mindscope.store import write_json
 
     loaded = load_model(model)
@@ -105,7 +105,7 @@ def show(
     activity, logits = known.feature(feature), _logits(loaded, features, feature)
     labels = known_labels(run)
     label = labels.get(feature) or keyless_label(known, feature, logits)
-    near = neighbours(features, feature)
+    near = find_neighbours(features, feature)
     texts = {number: one.text for number, one in labels.items()}
     place = page or run / f"feature-{feature}.html"
     feature_report(known, feature, label=label, logits=logits, near=near, labels=texts).write(place)

@@ -13,7 +13,7 @@ from mindscope.errors import DataError
 from mindscope.jobs import dictionary_file
 
 if TYPE_CHECKING:
-    from mindscope.explain import DictionaryFeatures, Label, Survey
+    from mindscope.explain import DictionaryFeatures, FeatureLabel, Survey
     from mindscope.models import Model
 
 DictionaryFile = Annotated[
@@ -45,12 +45,12 @@ def open_survey(run: Path, features: DictionaryFeatures) -> Survey:
     return found
 
 
-def known_labels(run: Path) -> dict[int, Label]:
+def known_labels(run: Path) -> dict[int, FeatureLabel]:
     """What `feature label` left in a run."""
-    from mindscope.explain import Label
+    from mindscope.explain import FeatureLabel
     from mindscope.store import read_json
 
-    labels = (Label.from_json(read_json(file)) for file in sorted((run / LABELS).glob("*.json")))
+    labels = (FeatureLabel.from_json(read_json(file)) for file in sorted((run / LABELS).glob("*.json")))
     return {label.feature: label for label in labels}
 
 

@@ -18,7 +18,7 @@ from mindscope.cli.feature.options import (
     load_features,
     open_survey,
 )
-from mindscope.cli.monitor_options import Action, Alarms, At
+from mindscope.cli.monitor_options import AlarmAction, AlarmOptions, ReadingPosition
 from mindscope.cli.output import Json
 from mindscope.cli.persona.options import configure, numbers
 from mindscope.errors import DataError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mindscope.models import Model, Row
 
 
-class Tokens(StrEnum):
+class TokenPositions(StrEnum):
     """The tokens of a text that count."""
 
     all = "all"
@@ -107,7 +107,7 @@ def classify(
     run: Annotated[
         Path | None, typer.Option("--run", help="A survey, for labels.", show_default=False)
     ] = None,
-    where: Annotated[Tokens, typer.Option(help="Which are pooled over.")] = Tokens.all,
+    where: Annotated[TokenPositions, typer.Option(help="Which are pooled over.")] = TokenPositions.all,
     ablate: Annotated[
         str | None, typer.Option(help="Spurious features to leave out, such as 3,17.", show_default=False)
     ] = None,
@@ -115,14 +115,14 @@ def classify(
     json: Json = False,
 ) -> None:
     """Tell two kinds of texts apart by features and by raw activations, and say by which features."""
-    from mindscope.explain import FEATURES, compare_classifiers, keyless_label
+    from mindscope.explain import FEATURES, compare_probes, keyless_label
 
     loaded = load_model(model)
     known = load_features(loaded, dictionary)
     rows, truth = _texts(loaded, positive, negative, seed)
     half = len(rows) // 2
     with output.progress():
-        found = compare_classifiers(
+        found = compare_probes(
             loaded, known, known.dictionary.reads[0].address, rows[:half], truth[:half], rows[half:],
             truth[half:], where=where.value, seed=seed,
         )  # fmt: skip
@@ -156,9 +156,9 @@ def alarm(
     false_alarms: watching.FalseAlarms = None,
     jointly: watching.Jointly = False,
     thresholds: watching.Thresholds = None,
-    at: watching.Place = At.answer,
+    at: watching.Place = ReadingPosition.answer,
     window: watching.Window = None,
-    policy: watching.PolicyName = Action.log,
+    policy: watching.PolicyName = AlarmAction.log,
     coefficient: watching.Coefficient = 1.0,
     answer: watching.Answer = False,
     max_new_tokens: watching.MaxNewTokens = None,
@@ -179,12 +179,12 @@ def alarm(
 
     if calibrate is None and thresholds is None:
         raise DataError("an alarm needs a threshold: give --calibrate ORDINARY.jsonl, or --thresholds FILE")
-    alarms = Alarms.given(
+    alarms = AlarmOptions.given(
         policy, coefficient, answer, calibrate=calibrate, false_alarms=false_alarms, jointly=jointly,
         thresholds=thresholds, at=at, window=window,
     )  # fmt: skip
     config = configure(
-        monitoring.WatchConfig,
+        monitoring.MonitorConfig,
         answer=answer,
         max_new_tokens=max_new_tokens,
         temperature=temperature,
@@ -236,10 +236,12 @@ def _texts(model: Model, positive: Path, negative: Path, seed: int) -> tuple[lis
 
     import torch
 
-    from mindscope.dictionaries import corpus
+    from mindscope.dictionaries import read_corpus
 
     both = [
-        (row, kind) for path, kind in ((positive, True), (negative, False)) for row in corpus(model, path)(0)
+        (row, kind)
+        for path, kind in ((positive, True), (negative, False))
+        for row in read_corpus(model, path)(0)
     ]
     if len(both) < 12:
         raise DataError(f"{len(both)} texts are too few to fit and to test on: give at least 6 of each kind")

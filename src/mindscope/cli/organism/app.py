@@ -34,14 +34,14 @@ def train(
     """Train the organism from scratch; stopped at any moment, the same command goes on."""
     from mindscope import organism
 
-    config = organism.TrainConfig(seed=seed)
+    config = organism.OrganismTrainConfig(seed=seed)
     if steps is not None:
         config = config.model_copy(update={"steps": steps})
     with (
         open_run(run, kind="organism-train", config=config.model_dump(mode="json"), seed=seed) as opened,
         output.progress() as report,
     ):
-        folder = organism.train(opened, config, device, report)
+        folder = organism.train_organism(opened, config, device, report)
         opened.finish(model=str(folder))
     if install:
         place = organism.weights_folder()
@@ -71,7 +71,7 @@ def card(
     folder = organism.path() if model == ORGANISM else Path(model)
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     with output.progress() as report:
-        measured = organism.card(loaded, seed, size, report)
+        measured = organism.measure_card(loaded, seed, size, report)
     if json:
         output.print_json(measured.to_json())
     else:

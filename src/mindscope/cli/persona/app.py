@@ -15,7 +15,7 @@ from mindscope.cli.persona import monitor as persona_monitor
 from mindscope.cli.persona import reproduce as persona_reproduce
 from mindscope.cli.persona import screen as persona_screen
 from mindscope.cli.persona import shift as persona_shift
-from mindscope.cli.persona.options import Job, configure, numbers
+from mindscope.cli.persona.options import PersonaJob, configure, numbers
 from mindscope.cli.persona.tables import (
     load_sweep,
     persona_document,
@@ -85,7 +85,7 @@ def extract(
     """Find the vectors at every layer: answers under contrasting instructions, judged and filtered."""
     from mindscope import personas
 
-    job = Job(model, trait, run, dtype, device)
+    job = PersonaJob(model, trait, run, dtype, device)
     config = configure(
         personas.ExtractConfig,
         samples=samples,
@@ -134,7 +134,7 @@ def sweep(
     """Choose where to steer: trait score and coherence at every layer with every coefficient."""
     from mindscope import personas
 
-    job = Job(model, trait, run, dtype, device)
+    job = PersonaJob(model, trait, run, dtype, device)
     config = configure(
         personas.SweepConfig,
         layers=None if layers is None else numbers(layers, int),
@@ -191,7 +191,7 @@ def steer(
     """Measure what steering does: unsteered, steered, steered against, and with random vectors."""
     from mindscope import personas
 
-    job = Job(model, trait, run, dtype, device)
+    job = PersonaJob(model, trait, run, dtype, device)
     found = job.vectors(vectors)
     before = load_sweep(job.folder, job.trait.name)
     if before is not None and (layer is None or coefficient is None):

@@ -9,7 +9,7 @@ import typer
 
 from mindscope.cli import monitor_options as watching
 from mindscope.cli import options
-from mindscope.cli.monitor_options import Action, Alarms, At
+from mindscope.cli.monitor_options import AlarmAction, AlarmOptions, ReadingPosition
 from mindscope.cli.output import Json
 from mindscope.cli.persona.options import configure, numbers
 from mindscope.cli.persona.tables import chosen, usual_layer
@@ -32,9 +32,9 @@ def monitor(
     false_alarms: watching.FalseAlarms = None,
     jointly: watching.Jointly = False,
     thresholds: watching.Thresholds = None,
-    at: watching.Place = At.answer,
+    at: watching.Place = ReadingPosition.answer,
     window: watching.Window = None,
-    policy: watching.PolicyName = Action.log,
+    policy: watching.PolicyName = AlarmAction.log,
     coefficient: watching.Coefficient = 1.0,
     answer: watching.Answer = False,
     max_new_tokens: watching.MaxNewTokens = None,
@@ -56,12 +56,12 @@ def monitor(
     """
     from mindscope import monitoring
 
-    alarms = Alarms.given(
+    alarms = AlarmOptions.given(
         policy, coefficient, answer, calibrate=calibrate, false_alarms=false_alarms, jointly=jointly,
         thresholds=thresholds, at=at, window=window,
     )  # fmt: skip
     config = configure(
-        monitoring.WatchConfig,
+        monitoring.MonitorConfig,
         answer=answer,
         max_new_tokens=max_new_tokens,
         temperature=temperature,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Config = TypeVar("Config", bound=BaseModel)
 
 
-class Job:
+class PersonaJob:
     """What a command works with: the model, the trait and the run folder."""
 
     def __init__(self, model: str, trait: str, run: Path | None, dtype: str, device: str) -> None:

@@ -54,7 +54,7 @@ def reproduce(
     """Measure the claims of the persona-vector paper: monitor, shift, predict, prevent, screen."""
     from mindscope.studies import persona_vectors as claims
 
-    bench: claims.Bench
+    bench: claims.StudyBench
     if model == ORGANISM:
         if any((trait, sets, ordinary, judge, test, dictionary)):
             raise DataError(

@@ -17,7 +17,7 @@ from mindscope.jobs import ORGANISM, find_vectors, load_model, open_run
 if TYPE_CHECKING:
     from mindscope.models import Model
     from mindscope.personas import PersonaVectors
-    from mindscope.screening import Screening
+    from mindscope.screening import ScreeningResult
 
 SHOWN = 5
 TEXT = 60
@@ -138,7 +138,7 @@ def _layers(given: list[str] | None, swept: dict[str, int]) -> int | dict[str, i
     return layers or None
 
 
-def _show(result: Screening) -> None:
+def _show(result: ScreeningResult) -> None:
     output.print_table(result.COLUMNS, result.rows(), f"{result.data}: {result.samples} samples")
     for trait in result.traits:
         rows = [

@@ -75,7 +75,7 @@ def shift(
     setting = {"dtype": str(model.dtype).removeprefix("torch.")}
     opened = open_run(run, kind="shift", config=setting, fingerprint=model.fingerprint)
     with opened, output.progress() as report:
-        result = personas.shift(
+        result = personas.measure_shift(
             model, list(tuned), [each for _, each in found], asked, config, run=opened, progress=report
         )
         result.save(run / "shift.json")

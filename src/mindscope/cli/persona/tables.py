@@ -11,7 +11,7 @@ from mindscope.jobs import ORGANISM
 
 if TYPE_CHECKING:
     from mindscope.models import Model
-    from mindscope.personas import PersonaVectors, Steering, Sweep
+    from mindscope.personas import PersonaVectors, SteeringResult, SweepResult
 
 TEST_BED = (
     "The organism is a small model of a world that a program made up. It is a test bed: what holds in it "
@@ -25,7 +25,7 @@ def usual_layer(model: Model) -> int:
     """Where this model's vectors are added and read unless something better is known."""
     from mindscope.personas import vectors
 
-    return vectors.usual_layer(model.n_layers)
+    return vectors.default_layer(model.n_layers)
 
 
 def vector_files(path: Path) -> list[Path]:
@@ -37,12 +37,12 @@ def vector_files(path: Path) -> list[Path]:
     return found
 
 
-def load_sweep(folder: Path, trait: str) -> Sweep | None:
-    from mindscope.personas import Sweep
+def load_sweep(folder: Path, trait: str) -> SweepResult | None:
+    from mindscope.personas import SweepResult
     from mindscope.store import part_of
 
     file = folder / part_of("sweep", trait) / "sweep.json"
-    return Sweep.load(file) if file.exists() else None
+    return SweepResult.load(file) if file.exists() else None
 
 
 def chosen(path: Path, vectors: PersonaVectors) -> tuple[int | None, float | None]:
@@ -54,12 +54,12 @@ def chosen(path: Path, vectors: PersonaVectors) -> tuple[int | None, float | Non
     return point.layer, point.coefficient
 
 
-def load_steering(folder: Path, trait: str) -> Steering | None:
-    from mindscope.personas import Steering
+def load_steering(folder: Path, trait: str) -> SteeringResult | None:
+    from mindscope.personas import SteeringResult
     from mindscope.store import part_of
 
     file = folder / part_of("steer", trait) / "steering.json"
-    return Steering.load(file) if file.exists() else None
+    return SteeringResult.load(file) if file.exists() else None
 
 
 def write_report(folder: Path, vectors: PersonaVectors) -> Path:
@@ -130,7 +130,7 @@ def print_layers(document: dict[str, Any]) -> None:
     print_table(columns, rows, f"{document['trait']}: {document['model'] or 'imported'}{pairs}")
 
 
-def print_sweep(result: Sweep) -> None:
+def print_sweep(result: SweepResult) -> None:
     rows = [
         [
             point.layer,
@@ -147,7 +147,7 @@ def print_sweep(result: Sweep) -> None:
     print_table(["layer", "coefficient", "trait", "coherence", "random", ""], rows, title)
 
 
-def print_steering(result: Steering) -> None:
+def print_steering(result: SteeringResult) -> None:
     rows = [
         [name, arm.scores.trait and arm.scores.trait.mean, arm.scores.coherence and arm.scores.coherence.mean]
         for name in ("unsteered", "steered", "against", "random")

@@ -1,44 +1,49 @@
 """How good a dictionary is: sparsity, reconstruction, what it costs the model, what its latents tell."""
 
-from mindscope.dictionaries.evaluation.ablation import Perturbation, Removal, perturb, remove
-from mindscope.dictionaries.evaluation.absorption import Absorption, absorption
-from mindscope.dictionaries.evaluation.evaluate import EvaluateConfig, LabelledText, digest, evaluate
-from mindscope.dictionaries.evaluation.pooled import Pooled, pool
-from mindscope.dictionaries.evaluation.probing import Probing, k_sparse
+from mindscope.dictionaries.evaluation.ablation import (
+    CorrelationRemoval,
+    ProbePerturbation,
+    perturb_probes,
+    remove_correlation,
+)
+from mindscope.dictionaries.evaluation.absorption import FeatureAbsorption, measure_absorption
+from mindscope.dictionaries.evaluation.evaluate import ClassifiedText, EvaluateConfig, digest, evaluate
+from mindscope.dictionaries.evaluation.pooled import PooledActivations, pool
+from mindscope.dictionaries.evaluation.probing import ProbingScores, k_sparse
 from mindscope.dictionaries.evaluation.reconstruction import Reconstruction, ReconstructionSums
-from mindscope.dictionaries.evaluation.recovered import Recovered, loss_sums
+from mindscope.dictionaries.evaluation.recovered import LossRecovered, loss_sums
 from mindscope.dictionaries.evaluation.report import evaluation_report
-from mindscope.dictionaries.evaluation.results import Evaluation, Labelled
-from mindscope.dictionaries.evaluation.rows import Tokens, read_sites
+from mindscope.dictionaries.evaluation.results import DictionaryEvaluation, LabelledMeasures
+from mindscope.dictionaries.evaluation.rows import MeasuredTokens, read_sites
 from mindscope.dictionaries.evaluation.sparsity import Sparsity, active_counts
 from mindscope.dictionaries.evaluation.splice import ablated, spliced
 
 __all__ = [
-    "Absorption",
+    "FeatureAbsorption",
     "EvaluateConfig",
-    "Evaluation",
-    "Labelled",
-    "LabelledText",
-    "Perturbation",
-    "Pooled",
-    "Probing",
+    "DictionaryEvaluation",
+    "LabelledMeasures",
+    "ClassifiedText",
+    "ProbePerturbation",
+    "PooledActivations",
+    "ProbingScores",
     "Reconstruction",
     "ReconstructionSums",
-    "Recovered",
-    "Removal",
+    "LossRecovered",
+    "CorrelationRemoval",
     "Sparsity",
-    "Tokens",
+    "MeasuredTokens",
     "ablated",
-    "absorption",
+    "measure_absorption",
     "active_counts",
     "digest",
     "evaluate",
     "evaluation_report",
     "k_sparse",
     "loss_sums",
-    "perturb",
+    "perturb_probes",
     "pool",
     "read_sites",
-    "remove",
+    "remove_correlation",
     "spliced",
 ]

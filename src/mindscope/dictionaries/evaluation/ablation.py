@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mindscope.dictionaries.evaluation.pooled import Pooled
-from mindscope.dictionaries.evaluation.probing import LEAST, mean_differences, probe, tasks
+from mindscope.dictionaries.evaluation.pooled import PooledActivations
+from mindscope.dictionaries.evaluation.probing import LEAST, build_tasks, mean_differences, probe_latents
 from mindscope.errors import DataError
 
 NS = (2, 5, 10, 20, 50, 100)
 
 
 @dataclass(frozen=True, slots=True)
-class Perturbation:
+class ProbePerturbation:
     """Targeted probe perturbation, by how many latents were ablated for each class.
 
     Attributes:
@@ -34,7 +34,7 @@ class Perturbation:
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
+class CorrelationRemoval:
     """Spurious correlation removal, by how many latents were ablated.
 
     Attributes:
@@ -50,14 +50,19 @@ class Removal:
     clean: float
 
 
-def perturb(
-    pooled: Pooled, decoder: np.ndarray, labels: Sequence[str], *, seed: int = 0, ns: Sequence[int] = NS
-) -> Perturbation:
+def perturb_probes(
+    pooled: PooledActivations,
+    decoder: np.ndarray,
+    labels: Sequence[str],
+    *,
+    seed: int = 0,
+    ns: Sequence[int] = NS,
+) -> ProbePerturbation:
     """TPP: ablate the latents of one class, and see which probes lose. `decoder` is `[latents, d_out]`."""
-    found = tasks(labels, seed)
+    found = build_tasks(labels, seed)
     probes, before, effects = [], [], []
     for task in found:
-        one = probe(pooled.activations[task.train], task.train_labels)
+        one = probe_latents(pooled.activations[task.train], task.train_labels)
         probes.append(one)
         before.append(one.score(pooled.activations[task.test], task.test_labels))
         difference = mean_differences(pooled.latents[task.train], task.train_labels)
@@ -72,18 +77,18 @@ def perturb(
                 lost[i, j] = before[j] - probes[j].score(x, task.test_labels)
         own = np.eye(len(found), dtype=bool)
         targeted[n], others[n] = float(lost[own].mean()), float(lost[~own].mean())
-    return Perturbation({n: targeted[n] - others[n] for n in ns}, targeted, others)
+    return ProbePerturbation({n: targeted[n] - others[n] for n in ns}, targeted, others)
 
 
-def remove(
-    pooled: Pooled,
+def remove_correlation(
+    pooled: PooledActivations,
     decoder: np.ndarray,
     wanted: Sequence[bool],
     spurious: Sequence[bool],
     *,
     seed: int = 0,
     ns: Sequence[int] = NS,
-) -> Removal:
+) -> CorrelationRemoval:
     """SCR: a probe learns the wanted concept where it always comes with a spurious one; take that out.
 
     The biased probe sees texts with both concepts or none. The clean probe, and the one of the spurious
@@ -105,17 +110,17 @@ def remove(
     balanced = np.concatenate([cell[cut:size] for cell in cells])
     biased = np.concatenate([cells[0][cut:size], cells[3][cut:size]])
     x = pooled.activations
-    bias = probe(x[biased], want[biased])
-    clean = float(probe(x[balanced], want[balanced]).score(x[test], want[test]))
+    bias = probe_latents(x[biased], want[biased])
+    clean = float(probe_latents(x[balanced], want[balanced]).score(x[test], want[test]))
     original = float(bias.score(x[test], want[test]))
-    direction = probe(x[balanced], other[balanced]).coef_[0]
+    direction = probe_latents(x[balanced], other[balanced]).coef_[0]
     difference = mean_differences(pooled.latents[balanced], other[balanced].astype(int))
     effect = np.abs(difference * (decoder @ direction))
     changed = {
         n: float(bias.score(pooled.take(test).without(strongest(effect, n), decoder), want[test])) for n in ns
     }
     room = clean - original
-    return Removal(
+    return CorrelationRemoval(
         {n: (value - original) / room if room >= 0.001 else 0.0 for n, value in changed.items()},
         changed,
         original,

@@ -11,8 +11,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
-from mindscope.dictionaries.evaluation.pooled import Pooled
-from mindscope.dictionaries.evaluation.probing import probe, tasks
+from mindscope.dictionaries.evaluation.pooled import PooledActivations
+from mindscope.dictionaries.evaluation.probing import build_tasks, probe_latents
 
 MOST_SPLITS = 10
 F1_JUMP = 0.03
@@ -27,7 +27,7 @@ MOST_ABSORBING = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Absorption:
+class FeatureAbsorption:
     """The mean over concepts.
 
     Attributes:
@@ -42,13 +42,15 @@ class Absorption:
     concepts: dict[str, tuple[float, float, tuple[int, ...]]]
 
 
-def absorption(pooled: Pooled, decoder: np.ndarray, labels: Sequence[str], *, seed: int = 0) -> Absorption:
-    """See `Absorption`. `decoder` is `[latents, d_out]`."""
+def measure_absorption(
+    pooled: PooledActivations, decoder: np.ndarray, labels: Sequence[str], *, seed: int = 0
+) -> FeatureAbsorption:
+    """See `FeatureAbsorption`. `decoder` is `[latents, d_out]`."""
     norms = np.linalg.norm(decoder, axis=1)
     found: dict[str, tuple[float, float, tuple[int, ...]]] = {}
-    for task in tasks(labels, seed):
+    for task in build_tasks(labels, seed):
         x = pooled.activations
-        truth = probe(x[task.train], task.train_labels)
+        truth = probe_latents(x[task.train], task.train_labels)
         if f1_score(task.test_labels, truth.predict(x[task.test])) < LEAST_F1:
             continue
         own = own_latents(pooled, task.train, task.train_labels, task.test, task.test_labels)
@@ -64,13 +66,17 @@ def absorption(pooled: Pooled, decoder: np.ndarray, labels: Sequence[str], *, se
         fraction, full = np.mean(scored, axis=0)
         found[task.name] = (float(fraction), float(full), tuple(map(int, own)))
     if not found:
-        return Absorption(None, None, {})
+        return FeatureAbsorption(None, None, {})
     fractions, fulls = zip(*[(one[0], one[1]) for one in found.values()], strict=True)
-    return Absorption(float(np.mean(fractions)), float(np.mean(fulls)), found)
+    return FeatureAbsorption(float(np.mean(fractions)), float(np.mean(fulls)), found)
 
 
 def own_latents(
-    pooled: Pooled, train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray
+    pooled: PooledActivations,
+    train: np.ndarray,
+    train_labels: np.ndarray,
+    test: np.ndarray,
+    test_labels: np.ndarray,
 ) -> np.ndarray:
     """The latents a concept is split over: those with the largest weights in an L1 probe, while each
     further one raises the F1 of a probe on them.
@@ -82,7 +88,7 @@ def own_latents(
     taken, before = 0, 0.0
     for k in range(1, len(best) + 1):
         columns = np.asarray(pooled.latents[:, best[:k]].todense())
-        f1 = f1_score(test_labels, probe(columns[train], train_labels).predict(columns[test]))
+        f1 = f1_score(test_labels, probe_latents(columns[train], train_labels).predict(columns[test]))
         if k > 1 and f1 - before <= F1_JUMP:
             break
         taken, before = k, f1
@@ -102,13 +108,13 @@ def of_text(acts: np.ndarray, projection: float, cosines: np.ndarray, own: np.nd
     mine = float(shares[own].sum())
     others = (cosines >= FRACTION_COSINE) & (shares > 0)
     others[own] = False
-    stand_in = float(np.sort(shares[others])[::-1][:MOST_ABSORBING].sum())
-    if mine >= projection or projection <= 0 or stand_in / projection < SHARE:
+    replacement = float(np.sort(shares[others])[::-1][:MOST_ABSORBING].sum())
+    if mine >= projection or projection <= 0 or replacement / projection < SHARE:
         fraction = 0.0
     elif mine <= 0:
         fraction = 1.0
     else:
-        absorbed = min(stand_in, projection - mine)
+        absorbed = min(replacement, projection - mine)
         fraction = absorbed / (absorbed + mine)
     top = int(shares.argmax())
     full = (

@@ -10,17 +10,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from mindscope.dictionaries.dictionary import Dictionary
-from mindscope.dictionaries.evaluation.ablation import perturb, remove
-from mindscope.dictionaries.evaluation.absorption import absorption
+from mindscope.dictionaries.evaluation.ablation import perturb_probes, remove_correlation
+from mindscope.dictionaries.evaluation.absorption import measure_absorption
 from mindscope.dictionaries.evaluation.pooled import pool
 from mindscope.dictionaries.evaluation.probing import k_sparse
 from mindscope.dictionaries.evaluation.reconstruction import ReconstructionSums
-from mindscope.dictionaries.evaluation.recovered import Recovered, loss_sums
-from mindscope.dictionaries.evaluation.results import Evaluation, Labelled
-from mindscope.dictionaries.evaluation.rows import Tokens, read_sites
+from mindscope.dictionaries.evaluation.recovered import LossRecovered, loss_sums
+from mindscope.dictionaries.evaluation.results import DictionaryEvaluation, LabelledMeasures
+from mindscope.dictionaries.evaluation.rows import MeasuredTokens, read_sites
 from mindscope.dictionaries.evaluation.sparsity import Sparsity, active_counts
 from mindscope.errors import DataError
-from mindscope.models import Model, Row, Where, batches
+from mindscope.models import Model, Row, Where, length_sorted_batches
 from mindscope.store import Run
 
 Progress = Callable[[int, int, str], object]
@@ -45,7 +45,7 @@ class EvaluateConfig(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledText:
+class ClassifiedText:
     """A text with the class it belongs to, and perhaps a spurious one (see `ablation.remove`)."""
 
     row: Row
@@ -60,9 +60,9 @@ def evaluate(
     run: Run,
     config: EvaluateConfig | None = None,
     *,
-    labelled: Sequence[LabelledText] = (),
+    labelled: Sequence[ClassifiedText] = (),
     progress: Progress | None = None,
-) -> list[Evaluation]:
+) -> list[DictionaryEvaluation]:
     """Measure dictionaries on the same rows: sparsity, reconstruction, loss recovered, and on labelled texts.
 
     Under `evaluate/NAME/` the run holds the pieces, the latents' densities and `evaluation.json`.
@@ -76,7 +76,7 @@ def evaluate(
         dictionary = dictionary.bind(model)
         if dictionary.b_dec.device != model.device:
             dictionary = dictionary.to(model.device)
-        job = _Job(model, dictionary, name, rows, run, config, progress or _silent)
+        job = _EvaluationJob(model, dictionary, name, rows, run, config, progress or _silent)
         found.append(job.run_all(labelled))
     return found
 
@@ -85,11 +85,11 @@ def digest(rows: Sequence[Row]) -> str:
     """A short name for exactly these rows: what a run's configuration says of its texts."""
     found = hashlib.blake2b(digest_size=16)
     for row in rows:
-        found.update(f"{row.prompt}:{','.join(map(str, row.ids))};".encode())
+        found.update(f"{row.prompt_length}:{','.join(map(str, row.ids))};".encode())
     return found.hexdigest()
 
 
-class _Job:
+class _EvaluationJob:
     """The evaluation of one dictionary."""
 
     def __init__(
@@ -104,12 +104,12 @@ class _Job:
     ) -> None:
         self.model, self.dictionary, self.name, self.run = model, dictionary, name, run
         self.rows, self.config, self.progress = rows, config, progress
-        self.tokens = Tokens(config.where, config.skip)
+        self.tokens = MeasuredTokens(config.where, config.skip)
         self.folder = f"evaluate/{name}"
         size = config.shard_rows
         self.shards = [list(rows[start : start + size]) for start in range(0, len(rows), size)]
 
-    def run_all(self, labelled: Sequence[LabelledText]) -> Evaluation:
+    def run_all(self, labelled: Sequence[ClassifiedText]) -> DictionaryEvaluation:
         for at, shard in enumerate(self.shards):
             self._piece(f"reading/{at:04}.safetensors", lambda shard=shard: self._reading(shard))
             self.progress(at + 1, len(self.shards), f"{self.name}: reading")
@@ -126,7 +126,7 @@ class _Job:
         if not losses.get("predictions"):
             raise DataError("no prediction on these texts is scored: choose others")
         self.run.save_tensors(f"{self.folder}/density.safetensors", {"density": counts.double() / tokens})
-        result = Evaluation(
+        result = DictionaryEvaluation(
             name=self.name,
             kind=self.dictionary.kind,
             activation=self.dictionary.activation,
@@ -137,7 +137,7 @@ class _Job:
             sites={
                 site.address: one.result() for site, one in zip(self.dictionary.writes, sums, strict=True)
             },
-            recovered=Recovered.of(losses),
+            recovered=LossRecovered.of(losses),
             labelled=self._labelled(labelled) if labelled else None,
         )
         self.run.save_json(f"{self.folder}/evaluation.json", result.to_json())
@@ -189,13 +189,13 @@ class _Job:
 
     def _splicing(self, rows: Sequence[Row], means: Tensor) -> dict[str, float]:
         sums: dict[str, float] = {}
-        for batch in batches([len(row) for row in rows], self.model.pass_tokens):
+        for batch in length_sorted_batches([len(row) for row in rows], self.model.pass_tokens):
             part = [rows[at] for at in batch]
             found = loss_sums(self.model, self.dictionary, part, self.tokens, means, self.config.predictions)
             sums = {key: sums.get(key, 0.0) + value for key, value in found.items()}
         return sums
 
-    def _labelled(self, texts: Sequence[LabelledText]) -> Labelled:
+    def _labelled(self, texts: Sequence[ClassifiedText]) -> LabelledMeasures:
         labels = [text.label for text in texts]
         mean, last = pool(
             self.model,
@@ -208,7 +208,7 @@ class _Job:
         probing = k_sparse(mean, labels, seed=seed)
         if len(self.dictionary.wiring) > 1 or len(self.dictionary.writes) > 1:
             reason = "it writes several sites, on which one probe cannot be"
-            return Labelled(probing, left_out=dict.fromkeys(("TPP", "absorption", "SCR"), reason))
+            return LabelledMeasures(probing, left_out=dict.fromkeys(("TPP", "absorption", "SCR"), reason))
         decoder = self.dictionary.coder.W_dec.detach().float().cpu().numpy()
         left_out: dict[str, str] = {}
         removal = None
@@ -221,13 +221,13 @@ class _Job:
         else:
             wanted = [label == names[1] for label in labels]
             try:
-                removal = remove(mean, decoder, wanted, [bool(flag) for flag in flags], seed=seed)
+                removal = remove_correlation(mean, decoder, wanted, [bool(flag) for flag in flags], seed=seed)
             except DataError as error:
                 left_out["SCR"] = str(error)
-        return Labelled(
+        return LabelledMeasures(
             probing,
-            perturb(mean, decoder, labels, seed=seed),
-            absorption(last, decoder, labels, seed=seed),
+            perturb_probes(mean, decoder, labels, seed=seed),
+            measure_absorption(last, decoder, labels, seed=seed),
             removal,
             left_out,
         )

@@ -9,13 +9,13 @@ from scipy.sparse import csr_matrix, vstack
 from torch import Tensor
 
 from mindscope.dictionaries.dictionary import Dictionary
-from mindscope.dictionaries.evaluation.rows import Tokens, read_sites
+from mindscope.dictionaries.evaluation.rows import MeasuredTokens, read_sites
 from mindscope.errors import DataError
 from mindscope.models import Model, Row
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pooled:
+class PooledActivations:
     """One vector a text.
 
     Attributes:
@@ -26,9 +26,9 @@ class Pooled:
     activations: np.ndarray
     latents: csr_matrix
 
-    def take(self, chosen: np.ndarray) -> "Pooled":
+    def take(self, chosen: np.ndarray) -> "PooledActivations":
         """These texts, in this order."""
-        return Pooled(self.activations[chosen], self.latents[chosen])
+        return PooledActivations(self.activations[chosen], self.latents[chosen])
 
     def without(self, latents: np.ndarray, decoder: np.ndarray) -> np.ndarray:
         """The activations less what these latents wrote: the reconstruction's error stays."""
@@ -39,17 +39,17 @@ def pool(
     model: Model,
     dictionary: Dictionary,
     rows: Sequence[Row],
-    tokens: Tokens,
+    tokens: MeasuredTokens,
     *,
     at_once: int = 64,
     progress: Callable[[int, int], object] | None = None,
-) -> tuple[Pooled, Pooled]:
+) -> tuple[PooledActivations, PooledActivations]:
     """The texts by the mean over their tokens that count, and by the last of these.
 
     Raises:
         DataError: a text has no token that counts.
     """
-    found: list[list[Pooled]] = [[], []]
+    found: list[list[PooledActivations]] = [[], []]
     for start in range(0, len(rows), at_once):
         batch = rows[start : start + at_once]
         read, target = read_sites(model, dictionary, batch, tokens)
@@ -64,12 +64,12 @@ def pool(
         shape = (len(batch), code.n_latents)
         mean = csr_matrix((values / lengths[rows_of[token]], (rows_of[token], latent)), shape)
         whole = csr_matrix((values, (token, latent)), (len(rows_of), code.n_latents))
-        found[0].append(Pooled(_stack([one.mean(0) for one in target]), mean))
-        found[1].append(Pooled(_stack([one[-1] for one in target]), whole[last]))
+        found[0].append(PooledActivations(_stack([one.mean(0) for one in target]), mean))
+        found[1].append(PooledActivations(_stack([one[-1] for one in target]), whole[last]))
         if progress is not None:
             progress(start + len(batch), len(rows))
     mean, last = (
-        Pooled(
+        PooledActivations(
             np.concatenate([one.activations for one in parts]), csr_matrix(vstack([p.latents for p in parts]))
         )
         for parts in found

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, issparse
 from sklearn.linear_model import LogisticRegression
 
-from mindscope.dictionaries.evaluation.pooled import Pooled
+from mindscope.dictionaries.evaluation.pooled import PooledActivations
 from mindscope.errors import DataError
 
 KS = (1, 2, 5)
@@ -16,7 +16,7 @@ LEAST = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Probing:
+class ProbingScores:
     """Accuracy of probes that tell one class from the others, chance being 0.5; the mean over classes.
 
     Attributes:
@@ -33,7 +33,7 @@ class Probing:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Task:
+class ProbingTask:
     """One class against the others, as many of both, parted into training and test."""
 
     name: str
@@ -43,7 +43,7 @@ class Task:
     test_labels: np.ndarray
 
 
-def tasks(labels: Sequence[str], seed: int, held_out: float = 0.3) -> list[Task]:
+def build_tasks(labels: Sequence[str], seed: int, held_out: float = 0.3) -> list[ProbingTask]:
     """A balanced task for each class, with a part of every class held out for the test.
 
     Raises:
@@ -69,11 +69,11 @@ def tasks(labels: Sequence[str], seed: int, held_out: float = 0.3) -> list[Task]
             size = min(len(positive), len(negative))
             chosen = np.concatenate([positive[:size], negative[:size]])
             parts += [chosen, np.repeat([1, 0], size)]
-        result.append(Task(name, *parts))
+        result.append(ProbingTask(name, *parts))
     return result
 
 
-def probe(x: np.ndarray | csr_matrix, labels: np.ndarray) -> LogisticRegression:
+def probe_latents(x: np.ndarray | csr_matrix, labels: np.ndarray) -> LogisticRegression:
     """A logistic regression with an L2 penalty, C = 1."""
     return LogisticRegression(max_iter=1000).fit(x, labels)
 
@@ -84,25 +84,27 @@ def mean_differences(x: np.ndarray | csr_matrix, labels: np.ndarray) -> np.ndarr
     return np.asarray(difference).ravel()
 
 
-def k_sparse(pooled: Pooled, labels: Sequence[str], *, seed: int = 0, ks: Sequence[int] = KS) -> Probing:
-    """See `Probing`. Raises DataError as `tasks` does."""
+def k_sparse(
+    pooled: PooledActivations, labels: Sequence[str], *, seed: int = 0, ks: Sequence[int] = KS
+) -> ProbingScores:
+    """See `ProbingScores`. Raises DataError as `tasks` does."""
     latents: dict[str, dict[int, float]] = {}
     neurons: dict[str, dict[int, float]] = {}
     whole = []
-    for task in tasks(labels, seed):
+    for task in build_tasks(labels, seed):
         for x, found in ((pooled.latents, latents), (pooled.activations, neurons)):
             best = np.argsort(-np.abs(mean_differences(x[task.train], task.train_labels)), kind="stable")
             found[task.name] = {k: _accuracy(_columns(x, best[:k]), task) for k in ks}
         whole.append(_accuracy(pooled.activations, task))
-    return Probing(_mean(latents, ks), _mean(neurons, ks), float(np.mean(whole)), latents)
+    return ProbingScores(_mean(latents, ks), _mean(neurons, ks), float(np.mean(whole)), latents)
 
 
 def _columns(x: np.ndarray | csr_matrix, chosen: np.ndarray) -> np.ndarray:
     return x[:, chosen].toarray() if issparse(x) else x[:, chosen]  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _accuracy(x: np.ndarray, task: Task) -> float:
-    return float(probe(x[task.train], task.train_labels).score(x[task.test], task.test_labels))
+def _accuracy(x: np.ndarray, task: ProbingTask) -> float:
+    return float(probe_latents(x[task.train], task.train_labels).score(x[task.test], task.test_labels))
 
 
 def _mean(found: dict[str, dict[int, float]], ks: Sequence[int]) -> dict[int, float]:

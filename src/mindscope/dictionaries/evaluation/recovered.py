@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, log_softmax
 
 from mindscope.dictionaries.dictionary import Dictionary
-from mindscope.dictionaries.evaluation.rows import Tokens
+from mindscope.dictionaries.evaluation.rows import MeasuredTokens
 from mindscope.dictionaries.evaluation.splice import ablated, spliced
 from mindscope.models import Model, Row, Where
 
@@ -19,7 +19,7 @@ ARMS = ("clean", "spliced", "zero", "mean")
 
 
 @dataclass(frozen=True, slots=True)
-class Recovered:
+class LossRecovered:
     """Losses in nats a token, and how much of what ablation costs the dictionary saves.
 
     With CE the mean -log p(next token) and KL the mean KL(clean ‖ arm) of the predictions that are scored:
@@ -41,7 +41,7 @@ class Recovered:
     kl_recovered_mean: float | None
 
     @classmethod
-    def of(cls, sums: Mapping[str, float]) -> "Recovered":
+    def of(cls, sums: Mapping[str, float]) -> "LossRecovered":
         """From the sums of `loss_sums` over any number of batches."""
         count = sums["predictions"]
         ce = {arm: sums[f"ce_{arm}"] / count for arm in ARMS}
@@ -68,7 +68,7 @@ def loss_sums(
     model: Model,
     dictionary: Dictionary,
     rows: Sequence[Row],
-    tokens: Tokens,
+    tokens: MeasuredTokens,
     means: Float[Tensor, "d_out"],
     predictions: Where = "all",
 ) -> dict[str, float]:
@@ -85,7 +85,7 @@ def loss_sums(
     keep = tokens.mask(rows)
     lengths = torch.tensor([len(row) for row in rows])
     followed = torch.arange(keep.shape[1]) < lengths[:, None] - 1
-    made = keep & followed & Tokens(predictions).mask(rows)
+    made = keep & followed & MeasuredTokens(predictions).mask(rows)
     batch = model.batch(rows)
     targets = batch["input_ids"].roll(-1, dims=1)[made.to(model.device)]
     sums: dict[str, float] = {"predictions": float(made.sum())}

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mindscope.dictionaries.evaluation.results import Evaluation
-from mindscope.reports import Points, Report, scatter
+from mindscope.dictionaries.evaluation.results import DictionaryEvaluation
+from mindscope.reports import Report, ScatterPoints, scatter
 
 FORMULAS = (
     "CE recovered is (CE zero − CE spliced) / (CE zero − CE clean): 1 where the dictionary in the model's "
@@ -15,7 +15,9 @@ FORMULAS = (
 )
 
 
-def evaluation_report(found: Sequence[Evaluation], facts: Mapping[str, Any], note: str = "") -> Report:
+def evaluation_report(
+    found: Sequence[DictionaryEvaluation], facts: Mapping[str, Any], note: str = ""
+) -> Report:
     """A report on dictionaries that were measured on the same texts."""
     report = Report("Dictionaries", f"{len(found)} measured on {found[0].tokens:,} tokens")
     if note:
@@ -57,24 +59,24 @@ def evaluation_report(found: Sequence[Evaluation], facts: Mapping[str, Any], not
     return report
 
 
-def _sweeps(found: Sequence[Evaluation]) -> dict[str, list[Evaluation]]:
+def _sweeps(found: Sequence[DictionaryEvaluation]) -> dict[str, list[DictionaryEvaluation]]:
     """Dictionaries of the same site in order of L0, where there are several of a site."""
-    groups: dict[str, list[Evaluation]] = {}
+    groups: dict[str, list[DictionaryEvaluation]] = {}
     for one in sorted(found, key=lambda each: each.sparsity.l0):
         groups.setdefault(f"{one.kind} {' '.join(one.sites)}", []).append(one)
     return {name: group for name, group in groups.items() if len(group) > 1}
 
 
-def _figure(groups: Mapping[str, Sequence[Evaluation]], ylabel: str, value: Any) -> Any:
+def _figure(groups: Mapping[str, Sequence[DictionaryEvaluation]], ylabel: str, value: Any) -> Any:
     """One line a group, of its dictionaries' points over L0."""
     points = [
-        Points(name, [one.sparsity.l0 for one in group], [value(one) for one in group])
+        ScatterPoints(name, [one.sparsity.l0 for one in group], [value(one) for one in group])
         for name, group in groups.items()
     ]
     return scatter(points, "L0", ylabel, fit=False, joined=True)
 
 
-def _labelled(report: Report, one: Evaluation) -> None:
+def _labelled(report: Report, one: DictionaryEvaluation) -> None:
     of = one.labelled
     assert of is not None
     report.section(

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from mindscope.dictionaries.evaluation.ablation import Perturbation, Removal
-from mindscope.dictionaries.evaluation.absorption import Absorption
-from mindscope.dictionaries.evaluation.probing import Probing
+from mindscope.dictionaries.evaluation.ablation import CorrelationRemoval, ProbePerturbation
+from mindscope.dictionaries.evaluation.absorption import FeatureAbsorption
+from mindscope.dictionaries.evaluation.probing import ProbingScores
 from mindscope.dictionaries.evaluation.reconstruction import Reconstruction
-from mindscope.dictionaries.evaluation.recovered import Recovered
+from mindscope.dictionaries.evaluation.recovered import LossRecovered
 from mindscope.dictionaries.evaluation.sparsity import Sparsity
 
 COLUMNS = {
@@ -26,18 +26,18 @@ COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledMeasures:
     """What was measured on labelled texts; None what the data or the dictionary does not allow, and why."""
 
-    probing: Probing
-    perturbation: Perturbation | None = None
-    absorption: Absorption | None = None
-    removal: Removal | None = None
+    probing: ProbingScores
+    perturbation: ProbePerturbation | None = None
+    absorption: FeatureAbsorption | None = None
+    removal: CorrelationRemoval | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class DictionaryEvaluation:
     """All measures of one dictionary.
 
     Attributes:
@@ -55,8 +55,8 @@ class Evaluation:
     sparsity: Sparsity
     reconstruction: Reconstruction
     sites: Mapping[str, Reconstruction]
-    recovered: Recovered
-    labelled: Labelled | None = None
+    recovered: LossRecovered
+    labelled: LabelledMeasures | None = None
     labels: Mapping[str, float | None] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:

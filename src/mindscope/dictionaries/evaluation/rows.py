@@ -9,11 +9,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mindscope.dictionaries.dictionary import Dictionary
-from mindscope.models import Model, Raw, Read, Row, Where, mask
+from mindscope.models import Model, Raw, Read, Row, Where, position_mask
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class MeasuredTokens:
     """Which tokens of a row are replaced and measured: those of `where`, from position `skip` on."""
 
     where: Where = "all"
@@ -24,12 +24,12 @@ class Tokens:
         columns = np.arange(max(map(len, rows), default=0))
         lengths = np.array([len(row) for row in rows])[:, None]
         positions = np.where(columns < lengths, columns, -1)
-        chosen = mask(self.where, positions, np.array([row.prompt for row in rows]))
+        chosen = position_mask(self.where, positions, np.array([row.prompt_length for row in rows]))
         return torch.from_numpy(chosen & (positions >= self.skip))
 
 
 def read_sites(
-    model: Model, dictionary: Dictionary, rows: Sequence[Row], tokens: Tokens
+    model: Model, dictionary: Dictionary, rows: Sequence[Row], tokens: MeasuredTokens
 ) -> tuple[list[Float[Tensor, "tokens d_in"]], list[Float[Tensor, "tokens d_out"]]]:
     """What a dictionary reads and what stands where it writes, row by row, of the tokens that count."""
     sites = dict.fromkeys(site.address for site in (*dictionary.reads, *dictionary.writes))

@@ -14,12 +14,12 @@ from mindscope.dictionaries.formats import (
     saelens,
     sparsify,
 )
-from mindscope.dictionaries.formats.base import Format, Options
+from mindscope.dictionaries.formats.base import DictionaryFormat, ReadOptions
 from mindscope.errors import DataError
 
-__all__ = ["FORMATS", "Format", "Options", "detect", "read_dictionary", "write_dictionary"]
+__all__ = ["FORMATS", "DictionaryFormat", "ReadOptions", "detect", "read_dictionary", "write_dictionary"]
 
-FORMATS: dict[str, Format] = {
+FORMATS: dict[str, DictionaryFormat] = {
     module.FORMAT.name: module.FORMAT
     for module in (
         saelens,
@@ -34,7 +34,7 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def detect(path: Path | str) -> Format:
+def detect(path: Path | str) -> DictionaryFormat:
     """The format whose files these are.
 
     Raises:
@@ -52,7 +52,7 @@ def detect(path: Path | str) -> Format:
 
 
 def read_dictionary(
-    path: Path | str, format_: str | None = None, options: Options | None = None
+    path: Path | str, format_: str | None = None, options: ReadOptions | None = None
 ) -> Dictionary:
     """A dictionary that another tool has written.
 
@@ -69,14 +69,14 @@ def read_dictionary(
     path = Path(path)
     known = detect(path) if format_ is None else named(format_)
     try:
-        return known.read(path, options or Options())
+        return known.read(path, options or ReadOptions())
     except DataError as error:
         text = str(error)
         raise DataError(text if str(path) in text else f"{path}: {text}") from None
 
 
 def write_dictionary(
-    dictionary: Dictionary, path: Path | str, format_: str, options: Options | None = None
+    dictionary: Dictionary, path: Path | str, format_: str, options: ReadOptions | None = None
 ) -> None:
     """Write a dictionary as another tool's files. What the format cannot hold is refused, not left out.
 
@@ -84,10 +84,10 @@ def write_dictionary(
         DataError, ModelError: no such format, or it has no place for such a dictionary.
         StoreError: the disk refuses.
     """
-    named(format_).write(dictionary, Path(path), options or Options())
+    named(format_).write(dictionary, Path(path), options or ReadOptions())
 
 
-def named(format_: str) -> Format:
+def named(format_: str) -> DictionaryFormat:
     """The format of this name; DataError where there is none."""
     if format_ not in FORMATS:
         raise DataError(f"no format {format_!r}: use one of {', '.join(FORMATS)}")

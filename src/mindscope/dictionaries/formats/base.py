@@ -19,17 +19,17 @@ from torch import Tensor
 
 from mindscope.dictionaries.coder import Activation, Coder
 from mindscope.dictionaries.dictionary import Dictionary
-from mindscope.dictionaries.formats.layout import Parts
+from mindscope.dictionaries.formats.layout import CoderWeights
 from mindscope.dictionaries.sites import Kind, Site
 from mindscope.errors import DataError, ModelError
-from mindscope.models import Model, Named, address_of_hook
+from mindscope.models import HookAlias, Model, address_of_hook
 
 GATE = ("b_gate", "r_mag", "b_mag")
 """What a gated SAE has in place of one encoder bias."""
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ReadOptions:
     """What a file does not say, or what is to be taken in its place.
 
     Attributes:
@@ -48,7 +48,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class DictionaryFormat:
     """How one tool keeps its dictionaries.
 
     Attributes:
@@ -62,13 +62,13 @@ class Format:
     name: str
     about: str
     files: tuple[str, ...]
-    read: Callable[[Path, Options], Dictionary]
-    write: Callable[[Dictionary, Path, Options], None]
+    read: Callable[[Path, ReadOptions], Dictionary]
+    write: Callable[[Dictionary, Path, ReadOptions], None]
 
 
-def places(
-    options: Options, read: Callable[[], Named] | None, write: Callable[[], Named] | None = None
-) -> tuple[Named, Named]:
+def resolve_sites(
+    options: ReadOptions, read: Callable[[], HookAlias] | None, write: Callable[[], HookAlias] | None = None
+) -> tuple[HookAlias, HookAlias]:
     """Where a dictionary of one coder reads and writes: what is given, else what the file declares.
 
     Raises:
@@ -78,26 +78,26 @@ def places(
     if len(options.reads) > 1 or len(options.writes) > 1:
         raise DataError("this format holds one coder: give one address to read and one to write")
     if options.reads:
-        reads = given(options.reads[0], options)
-        return reads, given(options.writes[0], options) if options.writes else reads
+        reads = parse_address(options.reads[0], options)
+        return reads, parse_address(options.writes[0], options) if options.writes else reads
     if read is None:
         raise DataError("the file does not say where it reads: give the address, such as resid_post.12")
     reads = read()
     if options.writes:
-        return reads, given(options.writes[0], options)
+        return reads, parse_address(options.writes[0], options)
     return reads, write() if write is not None else reads
 
 
-def given(address: str, options: Options) -> Named:
+def parse_address(address: str, options: ReadOptions) -> HookAlias:
     """An address that somebody gave, or the TransformerLens name of a place."""
-    return address_of_hook(address, options.model) if address.startswith("blocks.") else Named(address)
+    return address_of_hook(address, options.model) if address.startswith("blocks.") else HookAlias(address)
 
 
 def assemble(
-    parts: Parts,
-    read: Named,
-    write: Named,
-    options: Options,
+    parts: CoderWeights,
+    read: HookAlias,
+    write: HookAlias,
+    options: ReadOptions,
     *,
     activation: Activation,
     k: int | None = None,
@@ -111,8 +111,8 @@ def assemble(
         )
     same = read.address == write.address and read.gain is None
     if subtract and not same:
-        parts = folded(parts)
-    parts = undone(parts, read)
+        parts = fold_b_dec(parts)
+    parts = unfold_norm(parts, read)
     sites = [Site(read.address, parts["W_enc"].shape[1]), Site(write.address, len(parts["b_dec"]))]
     dictionary = Dictionary.single(
         coder_of(parts),
@@ -127,26 +127,26 @@ def assemble(
     return dictionary if options.model is None else dictionary.bind(options.model)
 
 
-def coder_of(parts: Parts) -> Coder:
+def coder_of(parts: CoderWeights) -> Coder:
     """The coder among the parts."""
     return Coder(**{name: tensor for name, tensor in parts.items() if name != "b_dec"})
 
 
-def parts_of(dictionary: Dictionary, subtracted: bool = False) -> Parts:
+def parts_of(dictionary: Dictionary, subtracted: bool = False) -> CoderWeights:
     """The weights of a dictionary of one coder, `subtracted` or not as a format has it."""
     parts = dictionary.coder.tensors() | {"b_dec": dictionary.b_dec}
     if dictionary.apply_b_dec_to_input == subtracted:
         return parts
-    return folded(parts) if dictionary.apply_b_dec_to_input else folded(parts, -1)
+    return fold_b_dec(parts) if dictionary.apply_b_dec_to_input else fold_b_dec(parts, -1)
 
 
-def folded(parts: Parts, sign: int = 1) -> Parts:
+def fold_b_dec(parts: CoderWeights, sign: int = 1) -> CoderWeights:
     """With the subtraction of b_dec from the input in the encoder's bias; `sign=-1` takes it out again."""
     shift = sign * parts["W_enc"] @ parts["b_dec"]
     return parts | {"b_enc": parts["b_enc"] - shift}
 
 
-def undone(parts: Parts, read: Named) -> Parts:
+def unfold_norm(parts: CoderWeights, read: HookAlias) -> CoderWeights:
     """For a dictionary that reads (h - shift) / gain: the weights that do the same to h."""
     if read.gain is None:
         return parts
@@ -160,12 +160,12 @@ def undone(parts: Parts, read: Named) -> Parts:
     return parts
 
 
-def rectified(parts: Parts) -> Parts:
+def clamp_threshold(parts: CoderWeights) -> CoderWeights:
     """For tools that put a ReLU before the threshold."""
     return parts | {"threshold": parts["threshold"].clamp(min=0)}
 
 
-def scaled(parts: Parts, factors: Tensor) -> Parts:
+def rescale_latents(parts: CoderWeights, factors: Tensor) -> CoderWeights:
     """With activations times `factors` `[latents]`, and decoder rows divided by them."""
     factors = torch.where(factors > 0, factors, 1)  # a latent that writes nothing stays as it is
     parts = parts | {
@@ -178,7 +178,7 @@ def scaled(parts: Parts, factors: Tensor) -> Parts:
     return parts
 
 
-def gated(parts: Parts) -> Parts:
+def gated_to_jumprelu(parts: CoderWeights) -> CoderWeights:
     """The JumpReLU form of a gated SAE: relu(e^r (Wx) + b_mag) where Wx + b_gate > 0."""
     scale = parts["r_mag"].exp()
     threshold = (parts["b_mag"] - scale * parts["b_gate"]).clamp(min=0)
@@ -186,21 +186,21 @@ def gated(parts: Parts) -> Parts:
     return rest | {"W_enc": parts["W_enc"] * scale[:, None], "b_enc": parts["b_mag"], "threshold": threshold}
 
 
-def thresholded(dictionary: Dictionary, parts: Parts, format_: str) -> Parts:
+def as_jumprelu(dictionary: Dictionary, parts: CoderWeights, format_: str) -> CoderWeights:
     """For formats that know JumpReLU alone. A ReLU is a threshold of 0; a TopK is none."""
-    refuse(dictionary, format_, activations=("relu", "jumprelu", "batchtopk"))
+    require_supported(dictionary, format_, activations=("relu", "jumprelu", "batchtopk"))
     if dictionary.activation == "relu":
         return parts | {"threshold": torch.zeros_like(parts["b_enc"])}
     return parts
 
 
-def plain(dictionary: Dictionary, parts: Parts) -> Parts:
+def drop_unused_threshold(dictionary: Dictionary, parts: CoderWeights) -> CoderWeights:
     """Without a threshold that the activation does not use."""
     unused = dictionary.activation in ("relu", "topk")
     return {name: tensor for name, tensor in parts.items() if not (unused and name == "threshold")}
 
 
-def refuse(
+def require_supported(
     dictionary: Dictionary,
     format_: str,
     *,
@@ -216,18 +216,18 @@ def refuse(
         )
 
 
-def one_coder(dictionary: Dictionary, format_: str) -> None:
+def require_single_coder(dictionary: Dictionary, format_: str) -> None:
     """Raises DataError for the transcoders of many layers, where a format holds one."""
     if len(dictionary.wiring) > 1:
         raise DataError(f"{format_} holds one coder, this dictionary has {len(dictionary.wiring)}")
 
 
-def about(format_: str, path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+def import_metadata(format_: str, path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     """What an imported dictionary says of its origin."""
     return {"format": format_, "source": path.name, "config": dict(config)}
 
 
-def kept(dictionary: Dictionary, format_: str) -> dict[str, Any]:
+def original_config(dictionary: Dictionary, format_: str) -> dict[str, Any]:
     """The configuration that came with a dictionary of the same format, to be written again."""
     return dict(dictionary.metadata.get("config", {})) if dictionary.metadata.get("format") == format_ else {}
 

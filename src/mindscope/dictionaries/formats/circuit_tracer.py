@@ -21,15 +21,15 @@ from torch import Tensor
 from mindscope.dictionaries.coder import Activation, Coder
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.formats.base import (
-    Format,
-    Options,
-    about,
+    DictionaryFormat,
+    ReadOptions,
     coder_of,
-    given,
-    kept,
-    plain,
-    refuse,
-    undone,
+    drop_unused_threshold,
+    import_metadata,
+    original_config,
+    parse_address,
+    require_supported,
+    unfold_norm,
 )
 from mindscope.dictionaries.formats.files import (
     read_config,
@@ -38,11 +38,11 @@ from mindscope.dictionaries.formats.files import (
     write_config,
     write_weights,
 )
-from mindscope.dictionaries.formats.layout import Entry, Layout, Parts
+from mindscope.dictionaries.formats.layout import CoderWeights, FileLayout, TensorEntry
 from mindscope.dictionaries.lazy import LazyCoders
 from mindscope.dictionaries.sites import Site, Wiring
 from mindscope.errors import DataError
-from mindscope.models import Named, address_of_hook, hook_of_address
+from mindscope.models import HookAlias, address_of_hook, hook_of_address
 from mindscope.store import opened_tensors
 
 NAME = "circuit_tracer"
@@ -50,31 +50,33 @@ CONFIG = "config.yaml"
 SET, CROSS = "transcoder_set", "cross_layer_transcoder"
 
 _TARGETS = "latents (targets width)"
-TRANSCODER = Layout(
+TRANSCODER = FileLayout(
     (
-        Entry("W_enc", "W_enc", "latents d_in"),
-        Entry("W_dec", "W_dec", "latents d_out"),
-        Entry("b_enc", "b_enc", "latents"),
-        Entry("b_dec", "b_dec", "d_out"),
-        Entry("threshold", "activation_function.threshold", "latents", needed=False),
-        Entry("W_skip", "W_skip", "d_out d_in", needed=False),
+        TensorEntry("W_enc", "W_enc", "latents d_in"),
+        TensorEntry("W_dec", "W_dec", "latents d_out"),
+        TensorEntry("b_enc", "b_enc", "latents"),
+        TensorEntry("b_dec", "b_dec", "d_out"),
+        TensorEntry("threshold", "activation_function.threshold", "latents", needed=False),
+        TensorEntry("W_skip", "W_skip", "d_out d_in", needed=False),
     ),
     square=False,
 )
-ENCODER = Layout(
+ENCODER = FileLayout(
     (
-        Entry("W_enc", "W_enc_{layer}", "latents d_in"),
-        Entry("b_enc", "b_enc_{layer}", "latents"),
-        Entry("b_dec", "b_dec_{layer}", "d_out"),
-        Entry("threshold", "threshold_{layer}", "latents", needed=False),
+        TensorEntry("W_enc", "W_enc_{layer}", "latents d_in"),
+        TensorEntry("b_enc", "b_enc_{layer}", "latents"),
+        TensorEntry("b_dec", "b_dec_{layer}", "d_out"),
+        TensorEntry("threshold", "threshold_{layer}", "latents", needed=False),
     ),
     square=False,
 )
-DECODER = Layout((Entry("W_dec", "W_dec_{layer}", "latents targets width", ours=_TARGETS),), square=False)
+DECODER = FileLayout(
+    (TensorEntry("W_dec", "W_dec_{layer}", "latents targets width", ours=_TARGETS),), square=False
+)
 
 
-def read(path: Path, options: Options) -> Dictionary:
-    """See `Format.read`. Addresses that are given stand for all layers, in order."""
+def read(path: Path, options: ReadOptions) -> Dictionary:
+    """See `DictionaryFormat.read`. Addresses that are given stand for all layers, in order."""
     file = path / CONFIG
     config = read_config(file)
     kind = setting(config, file, "model_kind", str)
@@ -85,7 +87,7 @@ def read(path: Path, options: Options) -> Dictionary:
     reads, writes = _places(config, file, len(files), options)
     activation, k = _activation(config, file, [head.threshold for head in heads])
 
-    def parts(at: int) -> Parts:
+    def parts(at: int) -> CoderWeights:
         if kind == SET:
             found = TRANSCODER.take(read_weights(files[at]), files[at])
         else:
@@ -100,7 +102,7 @@ def read(path: Path, options: Options) -> Dictionary:
             )
         if activation != "jumprelu":
             found.pop("threshold", None)
-        return undone(found, reads[at])
+        return unfold_norm(found, reads[at])
 
     def coder(at: int) -> Coder:
         return coder_of(parts(at))
@@ -119,16 +121,16 @@ def read(path: Path, options: Options) -> Dictionary:
         torch.cat(b_dec),
         activation,
         k,
-        metadata=about(NAME, path, config),
+        metadata=import_metadata(NAME, path, config),
     )
     if isinstance(coders, LazyCoders):
         coders.owner = dictionary
     return dictionary if options.model is None else dictionary.bind(options.model)
 
 
-def write(dictionary: Dictionary, path: Path, options: Options) -> None:
-    """See `Format.write`: transcoders of layers 0 and up, or a cross-layer transcoder of all layers."""
-    refuse(
+def write(dictionary: Dictionary, path: Path, options: ReadOptions) -> None:
+    """See `DictionaryFormat.write`: transcoders of layers 0 and up, or one cross-layer transcoder."""
+    require_supported(
         dictionary, NAME, kinds=("transcoder", "clt"), activations=("relu", "topk", "batchtopk", "jumprelu")
     )
     cross = dictionary.kind == "clt"
@@ -138,7 +140,7 @@ def write(dictionary: Dictionary, path: Path, options: Options) -> None:
     for at, wiring in enumerate(dictionary.wiring):
         if wiring.reads != (at,) or wiring.writes != (tuple(range(at, count)) if cross else (at,)):
             raise DataError(f"{NAME} wants one coder for each layer, reading it: coder {at} is another")
-    config = kept(dictionary, NAME) | {
+    config = original_config(dictionary, NAME) | {
         "model_kind": CROSS if cross else SET,
         "feature_input_hook": _hook([site.address for site in dictionary.reads]),
         "feature_output_hook": _hook([site.address for site in dictionary.writes]),
@@ -154,7 +156,7 @@ def write(dictionary: Dictionary, path: Path, options: Options) -> None:
         config["k"] = dictionary.k
     widths = [site.width for site in dictionary.writes]
     for at, (coder, b_dec) in enumerate(zip(dictionary.coders, dictionary.b_dec.split(widths), strict=True)):
-        parts = plain(dictionary, coder.tensors() | {"b_dec": b_dec})
+        parts = drop_unused_threshold(dictionary, coder.tensors() | {"b_dec": b_dec})
         if not cross:
             write_weights(path / f"layer_{at}.safetensors", TRANSCODER.give(parts, NAME))
             continue
@@ -167,7 +169,7 @@ def write(dictionary: Dictionary, path: Path, options: Options) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Head:
+class _LayerHeader:
     """What is known of a layer before its matrices are read."""
 
     width: int
@@ -177,7 +179,7 @@ class _Head:
     skip: bool
 
 
-def _head(path: Path, suffix: str) -> _Head:
+def _head(path: Path, suffix: str) -> _LayerHeader:
     file, _ = opened_tensors(path)
     with file:
         keys = set(file.keys())
@@ -186,7 +188,7 @@ def _head(path: Path, suffix: str) -> _Head:
         shape = file.get_slice(f"W_enc{suffix}").get_shape()
         if len(shape) != 2:
             raise DataError(f"{path}: W_enc{suffix} is {shape}, two axes are needed")
-        return _Head(
+        return _LayerHeader(
             shape[1],
             file.get_slice(f"b_enc{suffix}").get_shape()[0],
             file.get_tensor(f"b_dec{suffix}").float(),
@@ -217,15 +219,15 @@ def _files(path: Path, config: Mapping[str, Any], kind: str) -> list[Path]:
 
 
 def _places(
-    config: Mapping[str, Any], file: Path, count: int, options: Options
-) -> tuple[list[Named], list[Named]]:
-    places: list[list[Named]] = []
+    config: Mapping[str, Any], file: Path, count: int, options: ReadOptions
+) -> tuple[list[HookAlias], list[HookAlias]]:
+    places: list[list[HookAlias]] = []
     for told, key in ((options.reads, "feature_input_hook"), (options.writes, "feature_output_hook")):
         if told and len(told) != count:
             raise DataError(f"{file.parent} has {count} layers: give as many addresses, or none")
         hook = None if told else setting(dict(config), file, key, str)
         places.append(
-            [given(address, options) for address in told]
+            [parse_address(address, options) for address in told]
             or [address_of_hook(f"blocks.{at}.{hook}", options.model) for at in range(count)]
         )
     if any(one.gain is not None for one in places[1]):
@@ -259,4 +261,4 @@ def _hook(addresses: list[str]) -> str:
     return names[0][2]
 
 
-FORMAT = Format(NAME, "circuit-tracer", (CONFIG,), read, write)
+FORMAT = DictionaryFormat(NAME, "circuit-tracer", (CONFIG,), read, write)

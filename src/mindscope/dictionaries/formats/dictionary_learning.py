@@ -16,19 +16,19 @@ import torch
 from mindscope.dictionaries.coder import Activation
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.formats.base import (
-    Format,
-    Options,
-    about,
+    DictionaryFormat,
+    ReadOptions,
     assemble,
-    gated,
-    kept,
-    one_coder,
+    clamp_threshold,
+    drop_unused_threshold,
+    gated_to_jumprelu,
+    import_metadata,
+    original_config,
     parts_of,
-    places,
-    plain,
-    rectified,
-    refuse,
-    scaled,
+    require_single_coder,
+    require_supported,
+    rescale_latents,
+    resolve_sites,
 )
 from mindscope.dictionaries.formats.files import (
     read_config,
@@ -37,59 +37,63 @@ from mindscope.dictionaries.formats.files import (
     write_config,
     write_weights,
 )
-from mindscope.dictionaries.formats.layout import Entry, Layout
+from mindscope.dictionaries.formats.layout import FileLayout, TensorEntry
 from mindscope.errors import DataError
-from mindscope.models import Named, known_address
+from mindscope.models import HookAlias, known_address
 
 NAME = "dictionary_learning"
 CONFIG, WEIGHTS = "config.json", "ae.pt"
 
 
 @dataclass(frozen=True, slots=True)
-class Class:
+class TrainerClass:
     """One of the tool's classes: its tensors, its activation, whether it subtracts its bias."""
 
-    layout: Layout
+    layout: FileLayout
     activation: Activation
     subtracts: bool
 
 
 _LINEAR = (
-    Entry("W_enc", "encoder.weight", "latents d_in"),
-    Entry("b_enc", "encoder.bias", "latents"),
-    Entry("W_dec", "decoder.weight", "d_out latents"),
+    TensorEntry("W_enc", "encoder.weight", "latents d_in"),
+    TensorEntry("b_enc", "encoder.bias", "latents"),
+    TensorEntry("W_dec", "decoder.weight", "d_out latents"),
 )
 _MATRICES = (
-    Entry("W_enc", "W_enc", "d_in latents"),
-    Entry("b_enc", "b_enc", "latents"),
-    Entry("W_dec", "W_dec", "latents d_out"),
-    Entry("b_dec", "b_dec", "d_out"),
+    TensorEntry("W_enc", "W_enc", "d_in latents"),
+    TensorEntry("b_enc", "b_enc", "latents"),
+    TensorEntry("W_dec", "W_dec", "latents d_out"),
+    TensorEntry("b_dec", "b_dec", "d_out"),
 )
-_B_DEC = Entry("b_dec", "b_dec", "d_out")
-_SHARED = Entry("threshold", "threshold", "")
+_B_DEC = TensorEntry("b_dec", "b_dec", "d_out")
+_SHARED = TensorEntry("threshold", "threshold", "")
 _K = frozenset({"k"})
 CLASSES = {
-    "AutoEncoder": Class(Layout((*_LINEAR, Entry("b_dec", "bias", "d_out"))), "relu", True),
-    "AutoEncoderNew": Class(Layout((*_LINEAR, Entry("b_dec", "decoder.bias", "d_out"))), "relu", False),
-    "AutoEncoderTopK": Class(
-        Layout((*_LINEAR, _B_DEC, Entry("threshold", "threshold", "", needed=False)), unused=_K), "topk", True
+    "AutoEncoder": TrainerClass(FileLayout((*_LINEAR, TensorEntry("b_dec", "bias", "d_out"))), "relu", True),
+    "AutoEncoderNew": TrainerClass(
+        FileLayout((*_LINEAR, TensorEntry("b_dec", "decoder.bias", "d_out"))), "relu", False
     ),
-    "BatchTopKSAE": Class(Layout((*_LINEAR, _B_DEC, _SHARED), unused=_K), "batchtopk", True),
-    "MatryoshkaBatchTopKSAE": Class(
-        Layout((*_MATRICES, _SHARED), unused=_K | {"group_sizes"}), "batchtopk", True
+    "AutoEncoderTopK": TrainerClass(
+        FileLayout((*_LINEAR, _B_DEC, TensorEntry("threshold", "threshold", "", needed=False)), unused=_K),
+        "topk",
+        True,
     ),
-    "JumpReluAutoEncoder": Class(
-        Layout((*_MATRICES, Entry("threshold", "threshold", "latents"))), "jumprelu", False
+    "BatchTopKSAE": TrainerClass(FileLayout((*_LINEAR, _B_DEC, _SHARED), unused=_K), "batchtopk", True),
+    "MatryoshkaBatchTopKSAE": TrainerClass(
+        FileLayout((*_MATRICES, _SHARED), unused=_K | {"group_sizes"}), "batchtopk", True
     ),
-    "GatedAutoEncoder": Class(
-        Layout(
+    "JumpReluAutoEncoder": TrainerClass(
+        FileLayout((*_MATRICES, TensorEntry("threshold", "threshold", "latents"))), "jumprelu", False
+    ),
+    "GatedAutoEncoder": TrainerClass(
+        FileLayout(
             (
-                Entry("W_enc", "encoder.weight", "latents d_in"),
-                Entry("W_dec", "decoder.weight", "d_out latents"),
-                Entry("b_dec", "decoder_bias", "d_out"),
-                Entry("r_mag", "r_mag", "latents", ours="latents"),
-                Entry("b_gate", "gate_bias", "latents", ours="latents"),
-                Entry("b_mag", "mag_bias", "latents", ours="latents"),
+                TensorEntry("W_enc", "encoder.weight", "latents d_in"),
+                TensorEntry("W_dec", "decoder.weight", "d_out latents"),
+                TensorEntry("b_dec", "decoder_bias", "d_out"),
+                TensorEntry("r_mag", "r_mag", "latents", ours="latents"),
+                TensorEntry("b_gate", "gate_bias", "latents", ours="latents"),
+                TensorEntry("b_mag", "mag_bias", "latents", ours="latents"),
             )
         ),
         "jumprelu",
@@ -104,8 +108,8 @@ WRITTEN: dict[Activation, str] = {
 }
 
 
-def read(path: Path, options: Options) -> Dictionary:
-    """See `Format.read`."""
+def read(path: Path, options: ReadOptions) -> Dictionary:
+    """See `DictionaryFormat.read`."""
     file = path / CONFIG
     config = read_config(file)
     trainer = setting(config, file, "trainer", dict)
@@ -126,13 +130,13 @@ def read(path: Path, options: Options) -> Dictionary:
         if "k" in tensors and tensors["k"].numel() == 1 and int(tensors["k"]) != k:
             raise DataError(f"{file} says k = {k}, {path / WEIGHTS} says {int(tensors['k'])}: which is it?")
     if name == "GatedAutoEncoder":
-        parts = gated(parts)
+        parts = gated_to_jumprelu(parts)
     if name == "AutoEncoder":
-        parts = scaled(parts, parts["W_dec"].norm(dim=1))
+        parts = rescale_latents(parts, parts["W_dec"].norm(dim=1))
     if kind.activation in ("batchtopk", "jumprelu"):
-        parts = rectified(parts)
+        parts = clamp_threshold(parts)
     submodule = trainer.get("submodule_name")
-    read_at, write_at = places(options, (lambda: _place(file, submodule)) if submodule else None)
+    read_at, write_at = resolve_sites(options, (lambda: _place(file, submodule)) if submodule else None)
     return assemble(
         parts,
         read_at,
@@ -141,23 +145,23 @@ def read(path: Path, options: Options) -> Dictionary:
         activation=kind.activation,
         k=k,
         subtract=kind.subtracts,
-        metadata=about(NAME, path, config),
+        metadata=import_metadata(NAME, path, config),
     )
 
 
-def write(dictionary: Dictionary, path: Path, options: Options) -> None:
-    """See `Format.write`."""
-    one_coder(dictionary, NAME)
-    refuse(dictionary, NAME, kinds=("sae",))
+def write(dictionary: Dictionary, path: Path, options: ReadOptions) -> None:
+    """See `DictionaryFormat.write`."""
+    require_single_coder(dictionary, NAME)
+    require_supported(dictionary, NAME, kinds=("sae",))
     name = WRITTEN[dictionary.activation]
     kind = CLASSES[name]
     parts = parts_of(dictionary, kind.subtracts)
     if dictionary.activation != "topk":
-        parts = plain(dictionary, parts)
+        parts = drop_unused_threshold(dictionary, parts)
     tensors = kind.layout.give(parts, f"{NAME}'s {name}")
     address = dictionary.reads[0].address
     point, _, layer = address.partition(".")
-    before = kept(dictionary, NAME)
+    before = original_config(dictionary, NAME)
     trainer = dict(before.get("trainer") or {}) | {
         "dict_class": name,
         "activation_dim": dictionary.d_in,
@@ -178,12 +182,12 @@ def write(dictionary: Dictionary, path: Path, options: Options) -> None:
     write_config(path / CONFIG, before | {"trainer": trainer})
 
 
-def _place(file: Path, submodule: str) -> Named:
+def _place(file: Path, submodule: str) -> HookAlias:
     if match := re.fullmatch(r"resid_post_layer_(\d+)", submodule):
-        return Named(f"resid_post.{match[1]}")
+        return HookAlias(f"resid_post.{match[1]}")
     if known_address(submodule):
-        return Named(submodule)
+        return HookAlias(submodule)
     raise DataError(f"{file}: where {submodule!r} is only its trainer knows: give the address")
 
 
-FORMAT = Format(NAME, "dictionary_learning", (CONFIG, WEIGHTS), read, write)
+FORMAT = DictionaryFormat(NAME, "dictionary_learning", (CONFIG, WEIGHTS), read, write)

@@ -9,48 +9,50 @@ from pathlib import Path
 
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.formats.base import (
-    Format,
-    Options,
-    about,
+    DictionaryFormat,
+    ReadOptions,
+    as_jumprelu,
     assemble,
-    one_coder,
+    clamp_threshold,
+    import_metadata,
     parts_of,
-    places,
-    rectified,
-    refuse,
-    thresholded,
+    require_single_coder,
+    require_supported,
+    resolve_sites,
 )
 from mindscope.dictionaries.formats.files import read_weights, write_weights
-from mindscope.dictionaries.formats.layout import Entry, Layout
+from mindscope.dictionaries.formats.layout import FileLayout, TensorEntry
 
 NAME = "gemma_scope"
 WEIGHTS = "params.npz"
-LAYOUT = Layout(
+LAYOUT = FileLayout(
     (
-        Entry("W_enc", "W_enc", "d_in latents"),
-        Entry("b_enc", "b_enc", "latents"),
-        Entry("W_dec", "W_dec", "latents d_out"),
-        Entry("b_dec", "b_dec", "d_out"),
-        Entry("threshold", "threshold", "latents"),
+        TensorEntry("W_enc", "W_enc", "d_in latents"),
+        TensorEntry("b_enc", "b_enc", "latents"),
+        TensorEntry("W_dec", "W_dec", "latents d_out"),
+        TensorEntry("b_dec", "b_dec", "d_out"),
+        TensorEntry("threshold", "threshold", "latents"),
     ),
     square=False,
 )
 
 
-def read(path: Path, options: Options) -> Dictionary:
-    """See `Format.read`."""
+def read(path: Path, options: ReadOptions) -> Dictionary:
+    """See `DictionaryFormat.read`."""
     file = path / WEIGHTS if path.is_dir() else path
-    parts = rectified(LAYOUT.take(read_weights(file), file))
-    read_at, write_at = places(options, None)
-    return assemble(parts, read_at, write_at, options, activation="jumprelu", metadata=about(NAME, file, {}))
+    parts = clamp_threshold(LAYOUT.take(read_weights(file), file))
+    read_at, write_at = resolve_sites(options, None)
+    return assemble(
+        parts, read_at, write_at, options, activation="jumprelu", metadata=import_metadata(NAME, file, {})
+    )
 
 
-def write(dictionary: Dictionary, path: Path, options: Options) -> None:
-    """See `Format.write`."""
-    one_coder(dictionary, NAME)
-    refuse(dictionary, NAME)
+def write(dictionary: Dictionary, path: Path, options: ReadOptions) -> None:
+    """See `DictionaryFormat.write`."""
+    require_single_coder(dictionary, NAME)
+    require_supported(dictionary, NAME)
     file = path if path.suffix == ".npz" else path / WEIGHTS
-    write_weights(file, LAYOUT.give(thresholded(dictionary, parts_of(dictionary), NAME), NAME))
+    write_weights(file, LAYOUT.give(as_jumprelu(dictionary, parts_of(dictionary), NAME), NAME))
 
 
-FORMAT = Format(NAME, "Gemma Scope", (WEIGHTS,), read, write)
+FORMAT = DictionaryFormat(NAME, "Gemma Scope", (WEIGHTS,), read, write)

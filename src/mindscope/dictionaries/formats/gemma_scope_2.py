@@ -8,18 +8,18 @@ from pathlib import Path
 
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.formats.base import (
-    Format,
-    Options,
-    about,
+    DictionaryFormat,
+    ReadOptions,
+    as_jumprelu,
     assemble,
-    kept,
+    clamp_threshold,
+    import_metadata,
     named_or_none,
-    one_coder,
+    original_config,
     parts_of,
-    places,
-    rectified,
-    refuse,
-    thresholded,
+    require_single_coder,
+    require_supported,
+    resolve_sites,
 )
 from mindscope.dictionaries.formats.files import (
     read_config,
@@ -28,45 +28,45 @@ from mindscope.dictionaries.formats.files import (
     write_config,
     write_weights,
 )
-from mindscope.dictionaries.formats.layout import Entry, Layout
+from mindscope.dictionaries.formats.layout import FileLayout, TensorEntry
 from mindscope.errors import DataError
-from mindscope.models import Named, address_of_module, module_of_address
+from mindscope.models import HookAlias, address_of_module, module_of_address
 
 NAME = "gemma_scope_2"
 CONFIG, WEIGHTS = "config.json", "params.safetensors"
-LAYOUT = Layout(
+LAYOUT = FileLayout(
     (
-        Entry("W_enc", "w_enc", "d_in latents"),
-        Entry("b_enc", "b_enc", "latents"),
-        Entry("W_dec", "w_dec", "latents d_out"),
-        Entry("b_dec", "b_dec", "d_out"),
-        Entry("threshold", "threshold", "latents"),
-        Entry("W_skip", "affine_skip_connection", "d_in d_out", needed=False),
+        TensorEntry("W_enc", "w_enc", "d_in latents"),
+        TensorEntry("b_enc", "b_enc", "latents"),
+        TensorEntry("W_dec", "w_dec", "latents d_out"),
+        TensorEntry("b_dec", "b_dec", "d_out"),
+        TensorEntry("threshold", "threshold", "latents"),
+        TensorEntry("W_skip", "affine_skip_connection", "d_in d_out", needed=False),
     ),
     square=False,
 )
 
 
-def read(path: Path, options: Options) -> Dictionary:
-    """See `Format.read`."""
+def read(path: Path, options: ReadOptions) -> Dictionary:
+    """See `DictionaryFormat.read`."""
     file = path / CONFIG
     config = read_config(file)
     architecture = setting(config, file, "architecture", str, "jump_relu")
     if architecture not in ("jump_relu", "jumprelu"):
         raise DataError(f"{file}: the architecture {architecture!r} is not supported, jump_relu is")
     sizes = {"latents": setting(config, file, "width", int)} if "width" in config else {}
-    parts = rectified(LAYOUT.take(read_weights(path / WEIGHTS), path / WEIGHTS, **sizes))
+    parts = clamp_threshold(LAYOUT.take(read_weights(path / WEIGHTS), path / WEIGHTS, **sizes))
     if config.get("affine_connection") and "W_skip" not in parts:
         raise DataError(f"{path / WEIGHTS} lacks affine_skip_connection, which {CONFIG} announces")
 
-    def declared(point: str) -> Named:
+    def declared(point: str) -> HookAlias:
         module, _, side = point.rpartition(".")
         if options.model is None:
             raise DataError(f"where {point} is depends on the architecture: name the model, or the address")
-        return Named(address_of_module(module, options.model, side))
+        return HookAlias(address_of_module(module, options.model, side))
 
     hook, out = config.get("hf_hook_point_in"), config.get("hf_hook_point_out")
-    read_at, write_at = places(
+    read_at, write_at = resolve_sites(
         options, (lambda: declared(hook)) if hook else None, (lambda: declared(out)) if out else None
     )
     return assemble(
@@ -76,16 +76,16 @@ def read(path: Path, options: Options) -> Dictionary:
         options,
         activation="jumprelu",
         subtract=bool(config.get("apply_b_dec_to_input", False)),
-        metadata=about(NAME, path, config),
+        metadata=import_metadata(NAME, path, config),
     )
 
 
-def write(dictionary: Dictionary, path: Path, options: Options) -> None:
-    """See `Format.write`."""
-    one_coder(dictionary, NAME)
-    refuse(dictionary, NAME)
-    tensors = LAYOUT.give(thresholded(dictionary, parts_of(dictionary), NAME), NAME)
-    config = kept(dictionary, NAME) | {
+def write(dictionary: Dictionary, path: Path, options: ReadOptions) -> None:
+    """See `DictionaryFormat.write`."""
+    require_single_coder(dictionary, NAME)
+    require_supported(dictionary, NAME)
+    tensors = LAYOUT.give(as_jumprelu(dictionary, parts_of(dictionary), NAME), NAME)
+    config = original_config(dictionary, NAME) | {
         "architecture": "jump_relu",
         "width": dictionary.n_latents,
         "type": dictionary.kind,
@@ -105,4 +105,4 @@ def write(dictionary: Dictionary, path: Path, options: Options) -> None:
     write_config(path / CONFIG, config)
 
 
-FORMAT = Format(NAME, "Gemma Scope 2", (CONFIG, WEIGHTS), read, write)
+FORMAT = DictionaryFormat(NAME, "Gemma Scope 2", (CONFIG, WEIGHTS), read, write)

@@ -19,12 +19,12 @@ OURS = {
 }
 """The parts of a dictionary and their axes here."""
 
-Parts = dict[str, Tensor]
+CoderWeights = dict[str, Tensor]
 """Weights by the names of `OURS`, float32."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TensorEntry:
     """One tensor of a file.
 
     Attributes:
@@ -47,7 +47,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class FileLayout:
     """The tensors of a file.
 
     Attributes:
@@ -56,17 +56,17 @@ class Layout:
         unused: further keys a file may have, on which the forward pass does not depend.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[TensorEntry, ...]
     square: bool = True
     unused: frozenset[str] = frozenset()
 
-    def of_layer(self, layer: int) -> "Layout":
+    def of_layer(self, layer: int) -> "FileLayout":
         """With the layer filled in."""
         return replace(
             self, entries=tuple(replace(one, key=one.key.format(layer=layer)) for one in self.entries)
         )
 
-    def take(self, tensors: Mapping[str, Tensor], file: object, **sizes: int) -> Parts:
+    def take(self, tensors: Mapping[str, Tensor], file: object, **sizes: int) -> CoderWeights:
         """The parts of a dictionary out of a file's tensors.
 
         Args:
@@ -92,7 +92,7 @@ class Layout:
         here = [entry for entry in self.entries if entry.key in tensors]
         for entry in sorted(here, key=lambda one: len(one.axes.split())):
             self._bind(known, entry, tuple(tensors[entry.key].shape), file)
-        parts: Parts = {}
+        parts: CoderWeights = {}
         for entry in here:
             tensor = tensors[entry.key]
             if not tensor.is_floating_point():
@@ -132,7 +132,7 @@ class Layout:
             tensors[entry.key] = rearrange(tensor, f"{entry.here} -> {entry.axes}", **axes).contiguous()
         return tensors
 
-    def _bind(self, known: dict[str, int], entry: Entry, shape: tuple[int, ...], file: object) -> None:
+    def _bind(self, known: dict[str, int], entry: TensorEntry, shape: tuple[int, ...], file: object) -> None:
         axes = entry.axes.split()
         expected = [known.get(axis) for axis in axes]
         if len(shape) != len(axes) or any(

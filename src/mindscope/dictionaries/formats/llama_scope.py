@@ -14,16 +14,16 @@ from typing import Any
 from mindscope.dictionaries.coder import Activation
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.formats.base import (
-    Format,
-    Options,
-    about,
+    DictionaryFormat,
+    ReadOptions,
     assemble,
-    one_coder,
+    drop_unused_threshold,
+    import_metadata,
     parts_of,
-    places,
-    plain,
-    refuse,
-    scaled,
+    require_single_coder,
+    require_supported,
+    rescale_latents,
+    resolve_sites,
 )
 from mindscope.dictionaries.formats.files import (
     read_config,
@@ -32,24 +32,24 @@ from mindscope.dictionaries.formats.files import (
     write_config,
     write_weights,
 )
-from mindscope.dictionaries.formats.layout import Entry, Layout, Parts
+from mindscope.dictionaries.formats.layout import CoderWeights, FileLayout, TensorEntry
 from mindscope.errors import DataError
 from mindscope.models import address_of_hook, hook_of_address
 
 NAME = "llama_scope"
 CONFIG, WEIGHTS = "hyperparams.json", "checkpoints/final.safetensors"
-LAYOUT = Layout(
+LAYOUT = FileLayout(
     (
-        Entry("W_enc", "encoder.weight", "latents d_in"),
-        Entry("b_enc", "encoder.bias", "latents"),
-        Entry("W_dec", "decoder.weight", "d_out latents"),
-        Entry("b_dec", "decoder.bias", "d_out", needed=False),
+        TensorEntry("W_enc", "encoder.weight", "latents d_in"),
+        TensorEntry("b_enc", "encoder.bias", "latents"),
+        TensorEntry("W_dec", "decoder.weight", "d_out latents"),
+        TensorEntry("b_dec", "decoder.bias", "d_out", needed=False),
     )
 )
 
 
-def read(path: Path, options: Options) -> Dictionary:
-    """See `Format.read`."""
+def read(path: Path, options: ReadOptions) -> Dictionary:
+    """See `DictionaryFormat.read`."""
     file, weights = path / CONFIG, path / WEIGHTS
     config = read_config(file)
     if config.get("use_glu_encoder"):
@@ -62,14 +62,14 @@ def read(path: Path, options: Options) -> Dictionary:
     parts.setdefault("b_dec", parts["W_dec"].new_zeros(d_in))
     parts = _denormalised(parts, config, file)
     if config.get("sparsity_include_decoder_norm", True):
-        parts = scaled(parts, parts["W_dec"].norm(dim=1))
+        parts = rescale_latents(parts, parts["W_dec"].norm(dim=1))
     activation, k = _activation(config, file)
     if activation == "jumprelu":
         threshold = setting(config, file, "jump_relu_threshold", float)
         parts["threshold"] = parts["b_enc"].new_full((latents,), threshold)
     hook = setting(config, file, "hook_point_in", str, "")
     out = setting(config, file, "hook_point_out", str, hook)
-    read_at, write_at = places(
+    read_at, write_at = resolve_sites(
         options,
         (lambda: address_of_hook(hook, options.model)) if hook else None,
         (lambda: address_of_hook(out, options.model)) if out else None,
@@ -82,17 +82,17 @@ def read(path: Path, options: Options) -> Dictionary:
         activation=activation,
         k=k,
         subtract=bool(config.get("apply_decoder_bias_to_pre_encoder", False)),
-        metadata=about(NAME, path, config),
+        metadata=import_metadata(NAME, path, config),
     )
 
 
-def write(dictionary: Dictionary, path: Path, options: Options) -> None:
-    """See `Format.write`. The factors of the data are in the weights, so that it is for raw activations."""
-    one_coder(dictionary, NAME)
-    refuse(dictionary, NAME)
+def write(dictionary: Dictionary, path: Path, options: ReadOptions) -> None:
+    """See `DictionaryFormat.write`. The data's factors are in the weights: it is for raw activations."""
+    require_single_coder(dictionary, NAME)
+    require_supported(dictionary, NAME)
     if dictionary.d_in != dictionary.d_out:
         raise DataError(f"{NAME} writes as wide as it reads; this one reads {dictionary.d_in} numbers")
-    parts = plain(dictionary, parts_of(dictionary))
+    parts = drop_unused_threshold(dictionary, parts_of(dictionary))
     threshold = parts.pop("threshold", None)
     if threshold is not None and (threshold != threshold[0]).any():
         raise DataError(f"{NAME} has one threshold for all latents, here each has its own")
@@ -120,7 +120,7 @@ def write(dictionary: Dictionary, path: Path, options: Options) -> None:
     write_config(path / CONFIG, config)
 
 
-def _denormalised(parts: Parts, config: dict[str, Any], file: Path) -> Parts:
+def _denormalised(parts: CoderWeights, config: dict[str, Any], file: Path) -> CoderWeights:
     """For raw activations, where it was trained on such as have the mean norm sqrt(d)."""
     norm = setting(config, file, "norm_activation", str, "inference")
     if norm == "inference":
@@ -148,4 +148,4 @@ def _activation(config: dict[str, Any], file: Path) -> tuple[Activation, int | N
     raise DataError(f"{file}: act_fn {name!r} is not supported, only jumprelu, topk and relu")
 
 
-FORMAT = Format(NAME, "Llama Scope (OpenMOSS)", (CONFIG, WEIGHTS), read, write)
+FORMAT = DictionaryFormat(NAME, "Llama Scope (OpenMOSS)", (CONFIG, WEIGHTS), read, write)

@@ -9,34 +9,34 @@ from pathlib import Path
 
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.formats.base import (
-    Format,
-    Options,
-    about,
+    DictionaryFormat,
+    ReadOptions,
     assemble,
-    one_coder,
+    drop_unused_threshold,
+    import_metadata,
     parts_of,
-    places,
-    plain,
-    refuse,
+    require_single_coder,
+    require_supported,
+    resolve_sites,
 )
 from mindscope.dictionaries.formats.files import read_weights, write_weights
-from mindscope.dictionaries.formats.layout import Entry, Layout
+from mindscope.dictionaries.formats.layout import FileLayout, TensorEntry
 from mindscope.errors import DataError
-from mindscope.models import Named
+from mindscope.models import HookAlias
 
 NAME = "qwen_scope"
-LAYOUT = Layout(
+LAYOUT = FileLayout(
     (
-        Entry("W_enc", "W_enc", "latents d_in"),
-        Entry("W_dec", "W_dec", "d_out latents"),
-        Entry("b_enc", "b_enc", "latents"),
-        Entry("b_dec", "b_dec", "d_out"),
+        TensorEntry("W_enc", "W_enc", "latents d_in"),
+        TensorEntry("W_dec", "W_dec", "d_out latents"),
+        TensorEntry("b_enc", "b_enc", "latents"),
+        TensorEntry("b_dec", "b_dec", "d_out"),
     )
 )
 
 
-def read(path: Path, options: Options) -> Dictionary:
-    """See `Format.read`; `path` is one file."""
+def read(path: Path, options: ReadOptions) -> Dictionary:
+    """See `DictionaryFormat.read`; `path` is one file."""
     if path.is_dir():
         raise DataError(f"{path} holds a dictionary for each layer: give one of its files")
     if options.k is None:
@@ -45,7 +45,9 @@ def read(path: Path, options: Options) -> Dictionary:
         )
     match = re.fullmatch(r"layer(\d+)\.sae\.pt", path.name)
     parts = LAYOUT.take(read_weights(path), path)
-    read_at, write_at = places(options, None if match is None else lambda: Named(f"resid_post.{match[1]}"))
+    read_at, write_at = resolve_sites(
+        options, None if match is None else lambda: HookAlias(f"resid_post.{match[1]}")
+    )
     return assemble(
         parts,
         read_at,
@@ -53,15 +55,15 @@ def read(path: Path, options: Options) -> Dictionary:
         options,
         activation="topk",
         k=options.k,
-        metadata=about(NAME, path, {}),
+        metadata=import_metadata(NAME, path, {}),
     )
 
 
-def write(dictionary: Dictionary, path: Path, options: Options) -> None:
-    """See `Format.write`; into a folder the file goes under its published name."""
-    one_coder(dictionary, NAME)
-    refuse(dictionary, NAME, kinds=("sae",), activations=("topk",))
-    tensors = LAYOUT.give(plain(dictionary, parts_of(dictionary)), NAME)
+def write(dictionary: Dictionary, path: Path, options: ReadOptions) -> None:
+    """See `DictionaryFormat.write`; into a folder the file goes under its published name."""
+    require_single_coder(dictionary, NAME)
+    require_supported(dictionary, NAME, kinds=("sae",), activations=("topk",))
+    tensors = LAYOUT.give(drop_unused_threshold(dictionary, parts_of(dictionary)), NAME)
     if path.suffix != ".pt":
         point, _, layer = dictionary.reads[0].address.partition(".")
         if point != "resid_post":
@@ -70,4 +72,4 @@ def write(dictionary: Dictionary, path: Path, options: Options) -> None:
     write_weights(path, tensors)
 
 
-FORMAT = Format(NAME, "Qwen Scope", ("layer*.sae.pt",), read, write)
+FORMAT = DictionaryFormat(NAME, "Qwen Scope", ("layer*.sae.pt",), read, write)

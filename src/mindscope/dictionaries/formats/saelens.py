@@ -12,20 +12,20 @@ from typing import Any
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.formats.base import (
     GATE,
-    Format,
-    Options,
-    about,
+    DictionaryFormat,
+    ReadOptions,
+    as_jumprelu,
     assemble,
-    gated,
-    kept,
-    one_coder,
+    clamp_threshold,
+    drop_unused_threshold,
+    gated_to_jumprelu,
+    import_metadata,
+    original_config,
     parts_of,
-    places,
-    plain,
-    rectified,
-    refuse,
-    scaled,
-    thresholded,
+    require_single_coder,
+    require_supported,
+    rescale_latents,
+    resolve_sites,
 )
 from mindscope.dictionaries.formats.files import (
     read_config,
@@ -34,7 +34,7 @@ from mindscope.dictionaries.formats.files import (
     write_config,
     write_weights,
 )
-from mindscope.dictionaries.formats.layout import Entry, Layout
+from mindscope.dictionaries.formats.layout import FileLayout, TensorEntry
 from mindscope.errors import DataError
 from mindscope.models import address_of_hook, hook_of_address
 
@@ -42,26 +42,26 @@ NAME = "saelens"
 CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
 
 _ALWAYS = (
-    Entry("W_enc", "W_enc", "d_in latents"),
-    Entry("W_dec", "W_dec", "latents d_out"),
-    Entry("b_dec", "b_dec", "d_out"),
+    TensorEntry("W_enc", "W_enc", "d_in latents"),
+    TensorEntry("W_dec", "W_dec", "latents d_out"),
+    TensorEntry("b_dec", "b_dec", "d_out"),
 )
-_BIAS = Entry("b_enc", "b_enc", "latents")
-_THRESHOLD = Entry("threshold", "threshold", "latents")
-_SKIP = Entry("W_skip", "W_skip", "d_out d_in")
+_BIAS = TensorEntry("b_enc", "b_enc", "latents")
+_THRESHOLD = TensorEntry("threshold", "threshold", "latents")
+_SKIP = TensorEntry("W_skip", "W_skip", "d_out d_in")
 LAYOUTS = {
-    "standard": Layout((*_ALWAYS, _BIAS)),
-    "topk": Layout((*_ALWAYS, _BIAS)),
-    "jumprelu": Layout((*_ALWAYS, _BIAS, _THRESHOLD)),
-    "gated": Layout((*_ALWAYS, *(Entry(name, name, "latents", ours="latents") for name in GATE))),
-    "transcoder": Layout((*_ALWAYS, _BIAS), square=False),
-    "skip_transcoder": Layout((*_ALWAYS, _BIAS, _SKIP), square=False),
-    "jumprelu_transcoder": Layout((*_ALWAYS, _BIAS, _THRESHOLD), square=False),
+    "standard": FileLayout((*_ALWAYS, _BIAS)),
+    "topk": FileLayout((*_ALWAYS, _BIAS)),
+    "jumprelu": FileLayout((*_ALWAYS, _BIAS, _THRESHOLD)),
+    "gated": FileLayout((*_ALWAYS, *(TensorEntry(name, name, "latents", ours="latents") for name in GATE))),
+    "transcoder": FileLayout((*_ALWAYS, _BIAS), square=False),
+    "skip_transcoder": FileLayout((*_ALWAYS, _BIAS, _SKIP), square=False),
+    "jumprelu_transcoder": FileLayout((*_ALWAYS, _BIAS, _THRESHOLD), square=False),
 }
 
 
-def read(path: Path, options: Options) -> Dictionary:
-    """See `Format.read`."""
+def read(path: Path, options: ReadOptions) -> Dictionary:
+    """See `DictionaryFormat.read`."""
     file = path / CONFIG
     given = read_config(file)
     config = _of_version_6(given)
@@ -82,15 +82,15 @@ def read(path: Path, options: Options) -> Dictionary:
     transcoder = architecture.endswith("transcoder")
     k = setting(config, file, "k", int) if architecture == "topk" else None
     if architecture == "gated":
-        parts = gated(parts)
+        parts = gated_to_jumprelu(parts)
     if "threshold" in parts:
-        parts = rectified(parts)
+        parts = clamp_threshold(parts)
     subtract = not transcoder and setting(config, file, "apply_b_dec_to_input", bool, True)
     if k is not None and config.get("rescale_acts_by_decoder_norm"):
-        parts = scaled(parts, parts["W_dec"].norm(dim=1))
+        parts = rescale_latents(parts, parts["W_dec"].norm(dim=1))
     metadata = config.get("metadata") or {}
     hook, out = metadata.get("hook_name"), metadata.get("hook_name_out")
-    read_at, write_at = places(
+    read_at, write_at = resolve_sites(
         options,
         (lambda: address_of_hook(hook, options.model)) if hook else None,
         (lambda: address_of_hook(out, options.model)) if transcoder and out else None,
@@ -105,28 +105,28 @@ def read(path: Path, options: Options) -> Dictionary:
         activation="topk" if k else "jumprelu" if "threshold" in parts else "relu",
         k=k,
         subtract=subtract,
-        metadata=about(NAME, path, given),
+        metadata=import_metadata(NAME, path, given),
     )
 
 
-def write(dictionary: Dictionary, path: Path, options: Options) -> None:
-    """See `Format.write`. BatchTopK becomes JumpReLU, as it does in SAELens."""
-    one_coder(dictionary, NAME)
-    refuse(dictionary, NAME)
-    parts = plain(dictionary, parts_of(dictionary, dictionary.apply_b_dec_to_input))
+def write(dictionary: Dictionary, path: Path, options: ReadOptions) -> None:
+    """See `DictionaryFormat.write`. BatchTopK becomes JumpReLU, as it does in SAELens."""
+    require_single_coder(dictionary, NAME)
+    require_supported(dictionary, NAME)
+    parts = drop_unused_threshold(dictionary, parts_of(dictionary, dictionary.apply_b_dec_to_input))
     transcoder = dictionary.kind == "transcoder"
     if dictionary.activation == "topk":
         architecture = "topk"
-        refuse(dictionary, "SAELens with top-k", kinds=("sae",))
+        require_supported(dictionary, "SAELens with top-k", kinds=("sae",))
     elif dictionary.activation == "relu":
         architecture = (
             ("skip_transcoder" if "W_skip" in parts else "transcoder") if transcoder else "standard"
         )
     else:
         architecture = "jumprelu_transcoder" if transcoder else "jumprelu"
-        parts = thresholded(dictionary, parts, NAME)
+        parts = as_jumprelu(dictionary, parts, NAME)
     tensors = LAYOUTS[architecture].give(parts, f"SAELens' {architecture}")
-    before = kept(dictionary, NAME)
+    before = original_config(dictionary, NAME)
     metadata: dict[str, Any] = dict(before.get("metadata") or {})
     metadata["hook_name"] = hook_of_address(dictionary.reads[0].address)
     if transcoder:
@@ -172,4 +172,4 @@ def _of_version_6(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-FORMAT = Format(NAME, "SAELens", (CONFIG, WEIGHTS), read, write)
+FORMAT = DictionaryFormat(NAME, "SAELens", (CONFIG, WEIGHTS), read, write)

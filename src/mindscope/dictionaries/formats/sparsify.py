@@ -8,16 +8,16 @@ from pathlib import Path
 
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.formats.base import (
-    Format,
-    Options,
-    about,
+    DictionaryFormat,
+    ReadOptions,
     assemble,
-    kept,
-    one_coder,
+    drop_unused_threshold,
+    import_metadata,
+    original_config,
     parts_of,
-    places,
-    plain,
-    refuse,
+    require_single_coder,
+    require_supported,
+    resolve_sites,
 )
 from mindscope.dictionaries.formats.files import (
     read_config,
@@ -26,25 +26,25 @@ from mindscope.dictionaries.formats.files import (
     write_config,
     write_weights,
 )
-from mindscope.dictionaries.formats.layout import Entry, Layout
+from mindscope.dictionaries.formats.layout import FileLayout, TensorEntry
 from mindscope.errors import DataError
-from mindscope.models import Named, address_of_module
+from mindscope.models import HookAlias, address_of_module
 
 NAME = "sparsify"
 CONFIG, WEIGHTS = "cfg.json", "sae.safetensors"
-LAYOUT = Layout(
+LAYOUT = FileLayout(
     (
-        Entry("W_enc", "encoder.weight", "latents d_in"),
-        Entry("b_enc", "encoder.bias", "latents"),
-        Entry("W_dec", "W_dec", "latents d_out"),
-        Entry("b_dec", "b_dec", "d_out"),
-        Entry("W_skip", "W_skip", "d_out d_in", needed=False),
+        TensorEntry("W_enc", "encoder.weight", "latents d_in"),
+        TensorEntry("b_enc", "encoder.bias", "latents"),
+        TensorEntry("W_dec", "W_dec", "latents d_out"),
+        TensorEntry("b_dec", "b_dec", "d_out"),
+        TensorEntry("W_skip", "W_skip", "d_out d_in", needed=False),
     )
 )
 
 
-def read(path: Path, options: Options) -> Dictionary:
-    """See `Format.read`. The folder's name is the module's, as sparsify has it, where no address is given."""
+def read(path: Path, options: ReadOptions) -> Dictionary:
+    """See `DictionaryFormat.read`. Without an address the folder's name is the module's, as sparsify has it."""
     file = path / CONFIG
     config = read_config(file)
     if (activation := config.get("activation", "topk")) != "topk" or config.get("signed"):
@@ -60,11 +60,11 @@ def read(path: Path, options: Options) -> Dictionary:
         raise DataError(f"{path / WEIGHTS} and {CONFIG} do not agree whether there is a skip connection")
     model = options.model
 
-    def module(side: str) -> Named:
+    def module(side: str) -> HookAlias:
         assert model is not None
-        return Named(address_of_module(path.resolve().name, model, side))
+        return HookAlias(address_of_module(path.resolve().name, model, side))
 
-    read_at, write_at = places(
+    read_at, write_at = resolve_sites(
         options,
         None if model is None else lambda: module("input" if transcode else "output"),
         None if model is None else lambda: module("output"),
@@ -79,22 +79,24 @@ def read(path: Path, options: Options) -> Dictionary:
         activation="topk",
         k=setting(config, file, "k", int),
         subtract=not transcode,
-        metadata=about(NAME, path, config),
+        metadata=import_metadata(NAME, path, config),
     )
 
 
-def write(dictionary: Dictionary, path: Path, options: Options) -> None:
-    """See `Format.write`. Name the folder like the module for sparsify to find it."""
-    one_coder(dictionary, NAME)
-    refuse(dictionary, NAME, activations=("topk",))
+def write(dictionary: Dictionary, path: Path, options: ReadOptions) -> None:
+    """See `DictionaryFormat.write`. Name the folder like the module for sparsify to find it."""
+    require_single_coder(dictionary, NAME)
+    require_supported(dictionary, NAME, activations=("topk",))
     if dictionary.d_in != dictionary.d_out:
         raise DataError(f"{NAME} writes as wide as it reads; this one reads {dictionary.d_in} numbers")
     transcode = dictionary.kind == "transcoder"
-    tensors = LAYOUT.give(plain(dictionary, parts_of(dictionary, subtracted=not transcode)), NAME)
+    tensors = LAYOUT.give(
+        drop_unused_threshold(dictionary, parts_of(dictionary, subtracted=not transcode)), NAME
+    )
     defaults = {"expansion_factor": 32, "normalize_decoder": not transcode, "multi_topk": False}
     config = (
         defaults
-        | kept(dictionary, NAME)
+        | original_config(dictionary, NAME)
         | {
             "activation": "topk",
             "num_latents": dictionary.n_latents,
@@ -108,4 +110,4 @@ def write(dictionary: Dictionary, path: Path, options: Options) -> None:
     write_config(path / CONFIG, config)
 
 
-FORMAT = Format(NAME, "sparsify (EleutherAI)", (CONFIG, WEIGHTS), read, write)
+FORMAT = DictionaryFormat(NAME, "sparsify (EleutherAI)", (CONFIG, WEIGHTS), read, write)

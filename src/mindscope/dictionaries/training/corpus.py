@@ -8,14 +8,14 @@ from mindscope.data import parse_conversation, read_records
 from mindscope.errors import DataError
 from mindscope.models import Model, Row
 
-Corpus = Callable[[int], Iterator[Row]]
+TextCorpus = Callable[[int], Iterator[Row]]
 """Gives the rows from a number on, which counts from 0; the same ones each time it is called."""
 
 TEXT = "text"
 """The column of a file of plain texts."""
 
 
-def corpus(model: Model, path: Path | str, *, context: int = 256) -> Corpus:
+def read_corpus(model: Model, path: Path | str, *, context: int = 256) -> TextCorpus:
     """The rows of a file: `.txt` (texts parted by empty lines), or what `read_records` reads.
 
     A row with a `text` is plain text, any other is a conversation in the model's chat template. Longer ones
@@ -45,7 +45,7 @@ def cut(row: Row, length: int) -> Iterator[Row]:
         return
     for start in range(0, len(row), length):
         end = start + length
-        prompt = min(max(row.prompt - start, 0), len(row.ids[start:end]))
+        prompt = min(max(row.prompt_length - start, 0), len(row.ids[start:end]))
         yield Row(row.ids[start:end], prompt, row.roles[start:end])
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mindscope.dictionaries.sparse_code import SparseCode
-from mindscope.dictionaries.training.processes import ALONE, Processes
+from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
 
 CHUNK_ELEMENTS = 2**22
 """The most pre-activations that are in memory at a time while active latents are chosen."""
@@ -79,15 +79,15 @@ class TopOfBatch:
     k: int
     expected: float = 0.0
     weights: Tensor | None = None
-    together: Processes = ALONE
+    world: TrainingWorld = ALONE
 
     def choose(self, pieces: "Pieces", count: int) -> "Chosen":
-        wanted = self.k * count * self.together.count
+        wanted = self.k * count * self.world.count
         scores, latents, tokens = self._above(pieces, NEAR * self.expected)
-        every, own = self.together.joined(scores)
+        every, own = self.world.joined(scores)
         if len(every) < wanted and self.expected > 0:
             scores, latents, tokens = self._above(pieces, 0.0)
-            every, own = self.together.joined(scores)
+            every, own = self.world.joined(scores)
         if len(every) > wanted:
             smallest = every.kthvalue(len(every) - wanted + 1).values
             kept = every > smallest
@@ -109,7 +109,7 @@ class TopOfBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Positive:
+class PositivePart:
     """ReLU: every positive pre-activation."""
 
     def choose(self, pieces: "Pieces", count: int) -> "Chosen":
@@ -118,7 +118,7 @@ class Positive:
         return places[:, 1].contiguous(), places[:, 0].contiguous(), None
 
 
-Choice = TopOfTokens | TopOfBatch | Positive
+Choice = TopOfTokens | TopOfBatch | PositivePart
 Pieces = Callable[[], Iterator[tuple[int, Tensor]]]
 """Gives (first token, pre-activations of some tokens), again from the beginning each time it is called. What
 it gave before is overwritten."""
@@ -164,7 +164,7 @@ def encode(
         exact = known is not None and not bfloat16
         known = known if known is not None and exact else centred.new_empty(len(latents))
         code = SparseCode.by_token(latents, known, tokens, len(x), len(W_enc))
-    values = _Encode.apply(centred, W_enc, b_enc, b_in, code, exact)
+    values = _SparseEncode.apply(centred, W_enc, b_enc, b_in, code, exact)
     assert isinstance(values, Tensor)
     code = SparseCode(code.indices, values, code.offsets, code.n_latents)
     positive = values > 0
@@ -173,12 +173,12 @@ def encode(
 
 def decode(code: SparseCode, W_dec: Float[Tensor, "latents d_out"]) -> Float[Tensor, "tokens d_out"]:
     """The sum of decoder rows times values for each token, with gradients to both."""
-    written = _Decode.apply(code.values, W_dec, code)
+    written = _SparseDecode.apply(code.values, W_dec, code)
     assert isinstance(written, Tensor)
     return written
 
 
-class _Encode(torch.autograd.Function):
+class _SparseEncode(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, W_enc: Tensor, b_enc: Tensor, b_in: Tensor | None, code: SparseCode, exact: bool
@@ -197,7 +197,7 @@ class _Encode(torch.autograd.Function):
         return None, weight, bias, -(bias @ W_enc) if ctx.centred else None, None, None
 
 
-class _Decode(torch.autograd.Function):
+class _SparseDecode(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, W_dec: Tensor, code: SparseCode) -> Tensor:
         ctx.save_for_backward(values, W_dec)

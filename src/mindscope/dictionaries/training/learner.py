@@ -9,11 +9,11 @@ from torch import Tensor
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.sites import Site
 from mindscope.dictionaries.training.config import DictionaryConfig
-from mindscope.dictionaries.training.objective import Outcome, State, outcome
-from mindscope.dictionaries.training.processes import ALONE, Processes
+from mindscope.dictionaries.training.objective import LossOutput, LossState, compute_loss
+from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
 from mindscope.dictionaries.training.resampling import resample, token_losses
-from mindscope.dictionaries.training.scaling import Scaling, folded
-from mindscope.dictionaries.training.weights import Weights
+from mindscope.dictionaries.training.scaling import ActivationScaling, fold_scaling
+from mindscope.dictionaries.training.weights import TrainableWeights
 from mindscope.errors import DataError
 
 DECAY = 0.2
@@ -24,7 +24,7 @@ CLIP = 1.0
 """The largest norm of the gradient."""
 
 
-class Learner:
+class DictionaryTrainer:
     """Takes one batch of activations after the other.
 
     Args:
@@ -48,17 +48,17 @@ class Learner:
         seed: int = 0,
         bfloat16: bool = False,
         device: torch.device | str = "cpu",
-        together: Processes = ALONE,
+        world: TrainingWorld = ALONE,
     ):
-        self.together = together
+        self.together = world
         self.config, self.steps, self.seed, self.bfloat16 = config.resolved(steps), steps, seed, bfloat16
         self.device = torch.device(device)
-        self.weights = Weights(self.config, reads, writes).to(self.device)
+        self.weights = TrainableWeights(self.config, reads, writes).to(self.device)
         rate, top = self.config.learning_rate or 0.0, self.config.top
         self.optimizer = torch.optim.Adam(
             self.weights.parameters(), lr=rate, betas=(0.9, 0.999), eps=6.25e-10 if top else 1e-8, fused=True
         )
-        self.scaling: Scaling | None = None
+        self.scaling: ActivationScaling | None = None
         self.step_number = 0
         self.variance = 1.0
         self.density = 1.0
@@ -71,7 +71,7 @@ class Learner:
     def begin(self, x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"]) -> None:
         """Measure the first activations and initialise the weights with them."""
         x, y = x.to(self.device), y.to(self.device)
-        self.scaling = Scaling.measured(x, y, self.weights)
+        self.scaling = ActivationScaling.measured(x, y, self.weights)
         x, y = self.scaling.inputs(x), self.scaling.targets(y)
         self.variance = float((y - y.mean(0)).square().sum() / len(y))
         if self.variance == 0:
@@ -81,12 +81,12 @@ class Learner:
 
     def step(
         self, x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"] | None = None
-    ) -> Outcome:
+    ) -> LossOutput:
         """One batch: the loss, its gradients, an update. Without `y`, what is read is to be written."""
         assert self.scaling is not None, "begin() comes first"
         x = self.scaling.inputs(x.to(self.device))
         target = x if y is None else self.scaling.targets(y.to(self.device))
-        result = outcome(self.weights, x, target, self._state())
+        result = compute_loss(self.weights, x, target, self._state())
         self.optimizer.zero_grad()
         torch.stack([*result.terms.values()]).sum().backward()
         for active in result.active:
@@ -116,7 +116,7 @@ class Learner:
         for parameter in self.weights.parameters():
             self.together.same(parameter.data)
 
-    def metrics(self, result: Outcome, x: Tensor, y: Tensor | None = None) -> dict[str, float]:
+    def metrics(self, result: LossOutput, x: Tensor, y: Tensor | None = None) -> dict[str, float]:
         """What a batch showed: loss terms, L0, explained variance, dead share."""
         assert self.scaling is not None
         target = (
@@ -149,7 +149,7 @@ class Learner:
             raise DataError(
                 f"every latent of {self.config.name} is dead: lower the sparsity or the learning rate"
             )
-        return folded(self.weights, self.scaling, self.thresholds, dict(metadata)).to("cpu")
+        return fold_scaling(self.weights, self.scaling, self.thresholds, dict(metadata)).to("cpu")
 
     def tensors(self) -> dict[str, Tensor]:
         """All that the rest of the training depends on."""
@@ -167,7 +167,7 @@ class Learner:
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on where `tensors` was called."""
         tensors = {name: tensor.to(self.device) for name, tensor in tensors.items()}
-        self.scaling = Scaling(*(tensors[f"scaling.{name}"] for name in ("mean", "read", "write")))
+        self.scaling = ActivationScaling(*(tensors[f"scaling.{name}"] for name in ("mean", "read", "write")))
         step, self.variance, self.density, *rest = tensors["numbers"].tolist()
         self.step_number = int(step)
         self.thresholds, self.expected = rest[: len(self.silent)], rest[len(self.silent) :]
@@ -178,11 +178,11 @@ class Learner:
             if keys:
                 self.optimizer.state[parameter] = {key: tensors[f"adam.{key}.{name}"] for key in keys}
 
-    def _state(self) -> State:
+    def _state(self) -> LossState:
         done = self.step_number / self.steps
         ramp = min(1.0, done / RELU_RAMP) if self.config.method == "relu" else done
         dead = [silent >= self.config.dead_tokens for silent in self.silent]
-        return State(ramp, self.variance, self.expected, dead, self.density, self.bfloat16, self.together)
+        return LossState(ramp, self.variance, self.expected, dead, self.density, self.bfloat16, self.together)
 
     @torch.no_grad()
     def _update(self) -> None:
@@ -206,7 +206,7 @@ class Learner:
         left = (self.steps - self.step_number) / (DECAY * self.steps)
         return warm * min(1.0, left)
 
-    def _count(self, result: Outcome, tokens: int) -> None:
+    def _count(self, result: LossOutput, tokens: int) -> None:
         for silent, active in zip(self.silent, result.active, strict=True):
             silent += tokens
             silent[active > 0] = 0

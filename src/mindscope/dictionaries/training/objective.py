@@ -12,15 +12,15 @@ from mindscope.dictionaries.sparse_code import SparseCode
 from mindscope.dictionaries.training import kernels
 from mindscope.dictionaries.training.jumprelu import jumprelu
 from mindscope.dictionaries.training.kernels import Choice
-from mindscope.dictionaries.training.processes import ALONE, Processes
-from mindscope.dictionaries.training.weights import Weights
+from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
+from mindscope.dictionaries.training.weights import TrainableWeights
 
 SPARSE_BELOW = 1 / 16
 """A ReLU dictionary goes the sparse way where a smaller share of its latents is active."""
 
 
 @dataclass(frozen=True)
-class Outcome:
+class LossOutput:
     """One batch through a dictionary in training.
 
     Attributes:
@@ -37,7 +37,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class State:
+class LossState:
     """What the loss depends on beside the weights.
 
     Attributes:
@@ -56,12 +56,15 @@ class State:
     dead: Sequence[Bool[Tensor, "latents"]]
     density: float
     bfloat16: bool
-    together: Processes = ALONE
+    world: TrainingWorld = ALONE
 
 
-def outcome(
-    weights: Weights, x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"], state: State
-) -> Outcome:
+def compute_loss(
+    weights: TrainableWeights,
+    x: Float[Tensor, "tokens d_in"],
+    y: Float[Tensor, "tokens d_out"],
+    state: LossState,
+) -> LossOutput:
     """The loss of one batch of normalised activations."""
     if weights.config.top:
         return _top(weights, x, y, state)
@@ -70,7 +73,7 @@ def outcome(
     return _dense(weights, x, y, state)
 
 
-def _top(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
+def _top(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) -> LossOutput:
     """Reconstruction errors in units of the variance, summed over nested prefixes, and AuxK."""
     config = weights.config
     b_in = weights.b_dec if weights.centred_by_b_dec else None
@@ -84,7 +87,7 @@ def _top(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
         choice: Choice = (
             kernels.TopOfTokens(config.k, scores)
             if config.method == "topk"
-            else kernels.TopOfBatch(config.k, state.expected[index], scores, state.together)
+            else kernels.TopOfBatch(config.k, state.expected[index], scores, state.world)
         )
         code = kernels.encode(
             x[:, inputs], part["W_enc"], part["b_enc"], choice, b_in=b_in, bfloat16=state.bfloat16
@@ -92,7 +95,7 @@ def _top(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
         active.append(_counts(code))
         chosen = code.values.detach()
         chosen = chosen if scores is None else chosen * scores[code.indices]
-        smallest.append(_smallest(chosen, state.together))
+        smallest.append(_smallest(chosen, state.world))
         total = x.new_zeros(())
         for place, (added, rows) in enumerate(_grouped(code, part["W_dec"], config.group_ends)):
             total = total + kernels.decode(added, rows)
@@ -102,10 +105,12 @@ def _top(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
     terms = {"reconstruction": torch.stack(errors).sum() if len(errors) > 1 else errors[0]}
     if config.auxk > 0 and any(bool(dead.any()) for dead in state.dead):
         terms["auxk"] = config.auxk * _auxk(weights, x, residual, state, b_in)
-    return Outcome(terms, residual, active, smallest)
+    return LossOutput(terms, residual, active, smallest)
 
 
-def _auxk(weights: Weights, x: Tensor, residual: Tensor, state: State, b_in: Tensor | None) -> Tensor:
+def _auxk(
+    weights: TrainableWeights, x: Tensor, residual: Tensor, state: LossState, b_in: Tensor | None
+) -> Tensor:
     """AuxK (arXiv 2406.04093, appendix A.2): the dead latents reconstruct what the living left over.
 
     The residual has b_dec taken off already, so the dead latents write without it. k_aux is half the width.
@@ -121,24 +126,24 @@ def _auxk(weights: Weights, x: Tensor, residual: Tensor, state: State, b_in: Ten
         best = preactivations.topk(k, dim=1, sorted=False)
         activations = torch.zeros_like(preactivations).scatter(1, best.indices, best.values.relu())
         guess = guess + placed(activations @ part["W_dec"][rows], outputs, weights.d_out)
-    mean = state.together.sum(residual.mean(0)) / state.together.count
-    spread = state.together.sum((residual - mean).square().sum()) / state.together.count
+    mean = state.world.sum(residual.mean(0)) / state.world.count
+    spread = state.world.sum((residual - mean).square().sum()) / state.world.count
     return (residual - guess).square().sum() / spread
 
 
-def _smallest(chosen: Tensor, together: Processes) -> float:
+def _smallest(chosen: Tensor, world: TrainingWorld) -> float:
     """The smallest chosen score of all processes, 0 where nothing was chosen."""
-    least = together.least(float(chosen.min()) if len(chosen) else float("inf"))
+    least = world.least(float(chosen.min()) if len(chosen) else float("inf"))
     return least if least < float("inf") else 0.0
 
 
-def _sparse_relu(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
+def _sparse_relu(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) -> LossOutput:
     """As `_dense` for ReLU, through the active latents alone."""
     written, active = before_latents(weights, x), []
     penalty = x.new_zeros(())
     for index, (part, inputs, outputs) in enumerate(weights.coders()):
         code = kernels.encode(
-            x[:, inputs], part["W_enc"], part["b_enc"], kernels.Positive(), bfloat16=state.bfloat16
+            x[:, inputs], part["W_enc"], part["b_enc"], kernels.PositivePart(), bfloat16=state.bfloat16
         )
         rows = kernels.decode(code, part["W_dec"])
         written = written + placed(rows, outputs, weights.d_out)
@@ -147,7 +152,7 @@ def _sparse_relu(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcom
     return _penalised(weights, y, written, penalty, None, active, state)
 
 
-def _dense(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
+def _dense(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) -> LossOutput:
     """Squared errors, and a sparsity penalty on activations times decoder norms.
 
     ReLU: their sum. JumpReLU: the sum of tanh(c f |d|), and of the pre-activations' distances to the
@@ -175,24 +180,24 @@ def _dense(weights: Weights, x: Tensor, y: Tensor, state: State) -> Outcome:
 
 
 def _penalised(
-    weights: Weights,
+    weights: TrainableWeights,
     y: Tensor,
     written: Tensor,
     penalty: Tensor,
     below: Tensor | None,
     active: list[Tensor],
-    state: State,
-) -> Outcome:
+    state: LossState,
+) -> LossOutput:
     config = weights.config
     residual = y - written
     terms = {"reconstruction": residual.square().sum() / len(y)}
     terms["sparsity"] = (config.sparsity or 0.0) * state.ramp * penalty
     if config.method == "jumprelu" and below is not None:
         terms["preact"] = config.preact * below
-    return Outcome(terms, residual.detach(), active, [0.0] * len(active))
+    return LossOutput(terms, residual.detach(), active, [0.0] * len(active))
 
 
-def before_latents(weights: Weights, x: Tensor) -> Tensor:
+def before_latents(weights: TrainableWeights, x: Tensor) -> Tensor:
     """What is written before any latent: the bias, and the linear path."""
     start = weights.b_dec.expand(len(x), -1)
     for part, inputs, outputs in weights.coders():

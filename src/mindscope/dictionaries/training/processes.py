@@ -10,7 +10,7 @@ from torch import Tensor, distributed
 
 
 @dataclass(frozen=True)
-class Processes:
+class TrainingWorld:
     """Which of how many processes this is. One alone needs no other, and every method is free.
 
     What several compute is what one would compute on the whole batch, but for the order of sums.
@@ -70,18 +70,18 @@ class Processes:
         return found
 
 
-ALONE = Processes()
+ALONE = TrainingWorld()
 
 
 @contextmanager
-def launched() -> Iterator[Processes]:
+def torchrun_world() -> Iterator[TrainingWorld]:
     """The processes that `torchrun` started; without it, this one alone."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
     distributed.init_process_group()
     try:
-        yield Processes(distributed.get_rank(), distributed.get_world_size())
+        yield TrainingWorld(distributed.get_rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()
 

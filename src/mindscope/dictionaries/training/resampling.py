@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mindscope.dictionaries.training.objective import before_latents, placed
-from mindscope.dictionaries.training.weights import Weights
+from mindscope.dictionaries.training.weights import TrainableWeights
 
 SHARE = 0.2
 """The norm of a new encoder row, as a share of the mean norm of the living ones."""
@@ -17,7 +17,7 @@ TOKENS_AT_ONCE = 1024
 
 @torch.no_grad()
 def token_losses(
-    weights: Weights,
+    weights: TrainableWeights,
     x: Float[Tensor, "tokens d_in"],
     y: Float[Tensor, "tokens d_out"],
     coefficient: float,
@@ -43,7 +43,7 @@ def token_losses(
 
 @torch.no_grad()
 def resample(
-    weights: Weights,
+    weights: TrainableWeights,
     optimizer: torch.optim.Optimizer,
     dead: Sequence[Bool[Tensor, "latents"]],
     x: Float[Tensor, "tokens d_in"],

@@ -10,12 +10,12 @@ from torch import Tensor
 from mindscope.dictionaries.coder import Coder
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.sites import Site
-from mindscope.dictionaries.training.weights import Weights
+from mindscope.dictionaries.training.weights import TrainableWeights
 from mindscope.errors import DataError
 
 
 @dataclass(frozen=True)
-class Scaling:
+class ActivationScaling:
     """Each site is scaled by one number such that the mean norm of its vectors is sqrt(width).
 
     Coefficients and learning rates of the papers are meant for activations of that size. Where b_dec is not
@@ -29,8 +29,8 @@ class Scaling:
 
     @classmethod
     def measured(
-        cls, x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"], weights: Weights
-    ) -> "Scaling":
+        cls, x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"], weights: TrainableWeights
+    ) -> "ActivationScaling":
         """Raises DataError for a site where every vector is zero, or a value that is not finite."""
         centre = weights.config.top and not weights.centred_by_b_dec
         mean = x.mean(0) if centre else x.new_zeros(x.shape[1])
@@ -47,8 +47,11 @@ class Scaling:
 
 
 @torch.no_grad()
-def folded(
-    weights: Weights, scaling: Scaling, thresholds: Sequence[float], metadata: dict[str, object]
+def fold_scaling(
+    weights: TrainableWeights,
+    scaling: ActivationScaling,
+    thresholds: Sequence[float],
+    metadata: dict[str, object],
 ) -> Dictionary:
     """The finished dictionary: it takes activations as they are, and its decoder rows have norm 1.
 

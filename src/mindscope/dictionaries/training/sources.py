@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.dictionaries.sites import Site
-from mindscope.dictionaries.training.corpus import Corpus
-from mindscope.dictionaries.training.processes import ALONE, Processes
+from mindscope.dictionaries.training.corpus import TextCorpus
+from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
 from mindscope.errors import DataError
 from mindscope.models import Model, Raw, Read, Row, Where
 from mindscope.store import Run, load_artifact, read_json, save_artifact, write_json
@@ -25,7 +25,7 @@ TOKENS_AT_ONCE = 8192
 
 
 @runtime_checkable
-class Source(Protocol):
+class ActivationSource(Protocol):
     """Activations of one token after the other, over and over."""
 
     names: tuple[str, ...]
@@ -61,13 +61,13 @@ class ModelSource:
         self,
         models: Sequence[Model],
         names: Sequence[str],
-        corpus: Corpus,
+        corpus: TextCorpus,
         *,
         where: Where = "all",
         skip: int = 0,
-        together: Processes = ALONE,
+        world: TrainingWorld = ALONE,
     ):
-        self.together = together
+        self.together = world
         self.names, self.models, self.corpus, self.where, self.skip = (
             tuple(names),
             models,
@@ -190,7 +190,7 @@ class ShardSource:
 
 
 def write_shards(
-    source: Source,
+    source: ActivationSource,
     run: Run,
     *,
     tokens: int,

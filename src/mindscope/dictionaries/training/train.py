@@ -8,9 +8,9 @@ from torch import Tensor
 
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.training.config import DictionaryConfig, TrainConfig
-from mindscope.dictionaries.training.learner import Learner
-from mindscope.dictionaries.training.processes import ALONE, Processes
-from mindscope.dictionaries.training.sources import START, Source
+from mindscope.dictionaries.training.learner import DictionaryTrainer
+from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
+from mindscope.dictionaries.training.sources import START, ActivationSource
 from mindscope.errors import DataError
 from mindscope.store import Run, read_tensors
 
@@ -21,12 +21,12 @@ Progress = Callable[[int, int, str], None]
 
 
 def train(
-    source: Source,
+    source: ActivationSource,
     run: Run | Path,
     config: TrainConfig,
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
-    together: Processes = ALONE,
+    world: TrainingWorld = ALONE,
 ) -> dict[str, Dictionary]:
     """Train, going on from the run's last checkpoint; leaves `NAME.safetensors` (a CLT: folder `NAME`).
 
@@ -49,32 +49,32 @@ def train(
             empty, activations or weights are no longer finite, or every latent of a dictionary died.
     """
     names = [one.name for one in config.dictionaries]
-    if config.batch_tokens % together.count:
-        raise DataError(f"{together.count} processes cannot share {config.batch_tokens} tokens equally")
+    if config.batch_tokens % world.count:
+        raise DataError(f"{world.count} processes cannot share {config.batch_tokens} tokens equally")
     folder = run.path if isinstance(run, Run) else run
     if not all(_place(folder, config, name).exists() for name in names):
-        training = _Training(source, run, config, device, together)
+        training = _TrainingRun(source, run, config, device, world)
         training.go(progress or (lambda done, total, label: None))
-    together.wait()
+    world.wait()
     return {name: Dictionary.load(_place(folder, config, name)) for name in names}
 
 
-class _Training:
+class _TrainingRun:
     def __init__(
         self,
-        source: Source,
+        source: ActivationSource,
         run: Run | Path,
         config: TrainConfig,
         device: torch.device | str,
-        together: Processes,
+        world: TrainingWorld,
     ):
-        self.source, self.config, self.together = source, config, together
+        self.source, self.config, self.together = source, config, world
         self.folder = run.path if isinstance(run, Run) else run
         self.run = run if isinstance(run, Run) else None
         """The first process's; the others write nothing."""
-        self.columns = [_Columns(source, one) for one in config.dictionaries]
+        self.columns = [_SiteColumns(source, one) for one in config.dictionaries]
         self.learners = [
-            Learner(
+            DictionaryTrainer(
                 one,
                 columns.reads,
                 columns.writes,
@@ -82,7 +82,7 @@ class _Training:
                 seed=config.seed + index,
                 bfloat16=config.precision == "bfloat16",
                 device=device,
-                together=together,
+                world=world,
             )
             for index, (one, columns) in enumerate(zip(config.dictionaries, self.columns, strict=True))
         ]
@@ -98,13 +98,13 @@ class _Training:
             self._restore(read_tensors(checkpoint)[0])
         self.together.wait()  # before the first writes another
         for batch in self._batches():
-            for learner, columns, one in zip(
+            for trainer, columns, one in zip(
                 self.learners, self.columns, self.config.dictionaries, strict=True
             ):
                 x, y = columns.of(batch)
-                result = learner.step(x, y)
+                result = trainer.step(x, y)
                 if (self.step + 1) % self.config.log_every == 0 or self.step + 1 == self.config.steps:
-                    measured = learner.metrics(result, x, y)
+                    measured = trainer.metrics(result, x, y)
                     _refuse_diverged(one, measured)
                     self._log(step=self.step + 1, dictionary=one.name, **measured)
             self.step += 1
@@ -113,9 +113,9 @@ class _Training:
             due = self.step % self.config.checkpoint_every == 0 and self.step < self.config.steps
             if due and self.run is not None:
                 self.run.save_tensors(CHECKPOINT, self._tensors())
-        for learner, one in zip(self.learners, self.config.dictionaries, strict=True):
+        for trainer, one in zip(self.learners, self.config.dictionaries, strict=True):
             about = {"training": one.model_dump(mode="json"), "run": _shared(self.config)}
-            finished = learner.finish(about)
+            finished = trainer.finish(about)
             if self.run is not None:
                 finished.save(_place(self.folder, self.config, one.name))
         if self.run is not None:
@@ -127,9 +127,9 @@ class _Training:
 
     def _resample(self) -> None:
         """Dead latents of the dictionaries whose turn it is, out of the buffer that is in memory."""
-        for learner, columns, one in zip(self.learners, self.columns, self.config.dictionaries, strict=True):
+        for trainer, columns, one in zip(self.learners, self.columns, self.config.dictionaries, strict=True):
             if self.step in one.resample:
-                drawn = learner.resample(*columns.of(self.buffer))
+                drawn = trainer.resample(*columns.of(self.buffer))
                 self._log(step=self.step, dictionary=one.name, resampled=drawn)
 
     def _batches(self) -> Iterator[Tensor]:
@@ -148,34 +148,34 @@ class _Training:
         self.begins = self.ends
         self.ends = self.source.fill(self.buffer, self.begins)
         self.block = block
-        for learner, columns in zip(self.learners, self.columns, strict=True):
-            if learner.scaling is None:
+        for trainer, columns in zip(self.learners, self.columns, strict=True):
+            if trainer.scaling is None:
                 x, y = columns.of(self.buffer[:: -(-len(self.buffer) // FIRST_LOOK)])
-                learner.begin(x, x if y is None else y)
+                trainer.begin(x, x if y is None else y)
 
     def _tensors(self) -> dict[str, Tensor]:
         # The next buffer begins a new position, the present one is filled again from its own.
         into = self.begins if self.step % self.config.buffer_batches else self.ends
         tensors = {"step": torch.tensor(self.step), "position": torch.tensor(into)}
-        for index, learner in enumerate(self.learners):
-            tensors |= {f"{index}/{name}": tensor for name, tensor in learner.tensors().items()}
+        for index, trainer in enumerate(self.learners):
+            tensors |= {f"{index}/{name}": tensor for name, tensor in trainer.tensors().items()}
         return tensors
 
     def _restore(self, tensors: Mapping[str, Tensor]) -> None:
         self.step = int(tensors["step"])
         epoch, at = tensors["position"].tolist()
         self.ends = (epoch, at)
-        for index, learner in enumerate(self.learners):
+        for index, trainer in enumerate(self.learners):
             mine = f"{index}/"
-            learner.restore(
+            trainer.restore(
                 {name.removeprefix(mine): tensor for name, tensor in tensors.items() if name.startswith(mine)}
             )
 
 
-class _Columns:
+class _SiteColumns:
     """Where a dictionary's reads and writes are in the buffer."""
 
-    def __init__(self, source: Source, config: DictionaryConfig):
+    def __init__(self, source: ActivationSource, config: DictionaryConfig):
         self.reads, self._read = self._find(source, config.name, config.reads)
         self.writes, self._write = self._find(source, config.name, config.targets)
         self.same = config.reads == config.targets
@@ -185,7 +185,7 @@ class _Columns:
         return _joined(batch, self._read), None if self.same else _joined(batch, self._write)
 
     @staticmethod
-    def _find(source: Source, who: str, names: tuple[str, ...]):
+    def _find(source: ActivationSource, who: str, names: tuple[str, ...]):
         ends, places = 0, {}
         for name, site in zip(source.names, source.sites, strict=True):
             places[name] = (site, slice(ends, ends + site.width))

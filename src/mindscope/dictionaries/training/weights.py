@@ -15,7 +15,7 @@ FIRING = 10_000
 """JumpReLU begins with about so many active latents a token, but with at most half of all."""
 
 
-class Weights(nn.Module):
+class TrainableWeights(nn.Module):
     """Parameters by coder, in the units of normalised activations.
 
     `parts[i]` holds `W_enc`, `b_enc` and `W_dec` of coder i as in `Coder`, for jumprelu `log_threshold`, with

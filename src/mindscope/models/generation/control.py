@@ -7,15 +7,15 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 
 from mindscope.errors import ModelError
-from mindscope.models.hooks.attach import Tap
-from mindscope.models.hooks.core import Core
+from mindscope.models.hooks.attach import ActivationTap
+from mindscope.models.hooks.core import HookedModel
 from mindscope.models.hooks.edits import Edit
-from mindscope.models.hooks.read import Read, place_of, reducer_of
-from mindscope.models.hooks.reduce import Tokens
+from mindscope.models.hooks.read import Read, build_collector, find_place
+from mindscope.models.hooks.reduce import TokenCollector
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class RowAction:
     """What is to happen to a row from its next token on.
 
     Attributes:
@@ -46,7 +46,7 @@ class Controller(Protocol):
         """
         ...
 
-    def step(self, seen: Mapping[int, Mapping[str, Tensor]]) -> Mapping[int, Command]:
+    def step(self, seen: Mapping[int, Mapping[str, Tensor]]) -> Mapping[int, RowAction]:
         """Called after every forward pass.
 
         Args:
@@ -59,7 +59,7 @@ class Controller(Protocol):
         ...
 
 
-class Pushes:
+class ControllerEdits:
     """The pushes on one row: those that hold now, and where the earlier ones did."""
 
     def __init__(self) -> None:
@@ -76,21 +76,23 @@ class Pushes:
         return tuple(replace(edit, where=tuple(at)) for edit, at in self._places.values())
 
 
-def watching(core: Core, controller: Controller | None, rows: int) -> tuple[dict[str, Tokens], list[Tap]]:
+def collectors_for(
+    core: HookedModel, controller: Controller | None, rows: int
+) -> tuple[dict[str, TokenCollector], list[ActivationTap]]:
     """What gathers a controller's reads for a batch of rows, and where it hangs."""
-    sinks: dict[str, Tokens] = {}
-    taps: list[Tap] = []
+    sinks: dict[str, TokenCollector] = {}
+    taps: list[ActivationTap] = []
     for name, read in controller.reads.items() if controller is not None else ():
-        place = place_of(core, read)
-        sink = reducer_of(core, read, place, rows)
-        if not isinstance(sink, Tokens):
+        place = find_place(core, read)
+        sink = build_collector(core, read, place, rows)
+        if not isinstance(sink, TokenCollector):
             raise ModelError(f"a controller cannot watch {name}: read it with Project, Apply or Raw")
         sinks[name] = sink
-        taps.append(Tap(place, read.reduce.where, sink))
+        taps.append(ActivationTap(place, read.reduce.where, sink))
     return sinks, taps
 
 
-def drained(sinks: Mapping[str, Tokens]) -> dict[int, dict[str, Tensor]]:
+def drain_collectors(sinks: Mapping[str, TokenCollector]) -> dict[int, dict[str, Tensor]]:
     """What every sink has new, by slot and read."""
     found: dict[int, dict[str, Tensor]] = {}
     for name, sink in sinks.items():

@@ -10,17 +10,17 @@ import torch
 from torch import Tensor
 
 from mindscope.errors import ModelError
-from mindscope.models.generation.control import Controller, Pushes, drained, watching
+from mindscope.models.generation.control import Controller, ControllerEdits, collectors_for, drain_collectors
 from mindscope.models.generation.kv_cache import growing_cache
-from mindscope.models.generation.sample import Sampling, draw, uniforms
-from mindscope.models.hooks.attach import Tap
-from mindscope.models.hooks.core import Core, Edits
-from mindscope.models.hooks.edits import Edit, Program
-from mindscope.models.hooks.read import Progress, Read, place_of, read, reducer_of
-from mindscope.models.tokens.batch import Pass, left_padded
+from mindscope.models.generation.sample import Sampling, draw_tokens, draw_uniforms
+from mindscope.models.hooks.attach import ActivationTap
+from mindscope.models.hooks.core import Edits, HookedModel
+from mindscope.models.hooks.edits import CompiledEdits, Edit
+from mindscope.models.hooks.read import Progress, Read, build_collector, find_place, read_rows
+from mindscope.models.tokens.batch import BatchLayout, left_padded
 from mindscope.models.tokens.chat import decode
 from mindscope.models.tokens.rows import Row, reaches_answer
-from mindscope.models.tokens.text import Stops, Stream
+from mindscope.models.tokens.text import AnswerStream, StopStrings
 
 OnToken = Callable[[int, int, str], object]
 """Called with (index of the row, token id, text that became certain); raising ends the generation."""
@@ -49,11 +49,11 @@ class Generation:
     text: str
     finish: Finish
     reads: dict[str, Tensor] = field(default_factory=dict)
-    pushed: tuple[Edit, ...] = ()
+    controller_edits: tuple[Edit, ...] = ()
 
 
-def generate(
-    core: Core,
+def generate_rows(
+    core: HookedModel,
     rows: Sequence[Row],
     sampling: Sampling,
     *,
@@ -92,7 +92,7 @@ class _Batch:
 
     def __init__(
         self,
-        core: Core,
+        core: HookedModel,
         rows: Sequence[Row],
         indices: Sequence[int],
         sampling: Sampling,
@@ -107,17 +107,19 @@ class _Batch:
         self.rows = [rows[i] for i in indices]
         self.edits = [edits[i] for i in indices] if edits else None
         self.program = core.program(self.edits) if self.edits else None
-        places = {name: place_of(core, one) for name, one in reads.items()}
+        places = {name: find_place(core, one) for name, one in reads.items()}
         self.reducers = {
-            name: reducer_of(core, one, places[name], len(indices)) for name, one in reads.items()
+            name: build_collector(core, one, places[name], len(indices)) for name, one in reads.items()
         }
-        self.taps = [Tap(places[name], one.reduce.where, self.reducers[name]) for name, one in reads.items()]
+        self.taps = [
+            ActivationTap(places[name], one.reduce.where, self.reducers[name]) for name, one in reads.items()
+        ]
         self.controller = controller
-        self.pushes = [Pushes() for _ in indices]
-        self.pushed: Program | None = None
-        self.sinks, self.watched = watching(core, controller, len(indices))
-        self.random = torch.from_numpy(uniforms(sampling, indices, seeds)).to(core.device)
-        self.stops = Stops(core.tokenizer, sampling.stop)
+        self.pushes = [ControllerEdits() for _ in indices]
+        self.pushed: CompiledEdits | None = None
+        self.sinks, self.watched = collectors_for(core, controller, len(indices))
+        self.random = torch.from_numpy(draw_uniforms(sampling, indices, seeds)).to(core.device)
+        self.stops = StopStrings(core.tokenizer, sampling.stop)
         self.cache = growing_cache(core.hf.config)
         self.slots = np.arange(len(indices))
         self.answers: list[list[int]] = [[] for _ in indices]
@@ -128,7 +130,7 @@ class _Batch:
 
     def run(self, on_token: OnToken | None) -> Iterator[tuple[int, Generation]]:
         """Write all answers; yields (index of the row, generation) as they end."""
-        streams = [Stream(self.stops) for _ in self.rows]
+        streams = [AnswerStream(self.stops) for _ in self.rows]
         # A row that was cut has a newest token that no pass has seen, though the reads of answers want it.
         owes_a_pass = any(reaches_answer(tap.where) for tap in (*self.taps, *self.watched))
         logits = self._prefill()
@@ -156,7 +158,7 @@ class _Batch:
         """Show the controller what passed by, and do as it says to the rows that go on."""
         if self.controller is None:
             return
-        seen = {self.indices[slot]: values for slot, values in drained(self.sinks).items()}
+        seen = {self.indices[slot]: values for slot, values in drain_collectors(self.sinks).items()}
         commands = self.controller.step(seen) if seen else {}
         changed = False
         for slot, index in enumerate(self.indices):
@@ -182,8 +184,8 @@ class _Batch:
         for start in range(0, width, columns):
             block = slice(start, start + columns)
             self.real = whole.positions[:, : block.stop] >= 0
-            now = Pass(whole.positions[:, block], whole.prompts, whole.callers)
-            logits = self._forward(ids[:, block], now, logits=block.stop >= width, more=True)
+            layout = BatchLayout(whole.positions[:, block], whole.prompts, whole.callers)
+            logits = self._forward(ids[:, block], layout, logits=block.stop >= width, more=True)
         return logits
 
     def _draw(self, logits: Tensor) -> dict[int, int]:
@@ -194,7 +196,7 @@ class _Batch:
         slots = self.slots[lines]
         steps = [len(self.answers[slot]) for slot in slots]
         chosen = logits if len(lines) == len(logits) else logits[lines]
-        tokens = draw(chosen, self.sampling, self.random[slots, steps])
+        tokens = draw_tokens(chosen, self.sampling, self.random[slots, steps])
         return dict(zip(slots.tolist(), tokens.tolist(), strict=True))
 
     def _accept(self, slot: int, token: int) -> None:
@@ -218,13 +220,13 @@ class _Batch:
         live = np.array([slot in feed for slot in slots])
         lengths = np.array([len(self.rows[slot]) + len(self.answers[slot]) for slot in slots])
         ids = np.array([drawn[slot] if alive else 0 for slot, alive in zip(slots, live, strict=True)])
-        prompts = np.array([self.rows[slot].prompt for slot in slots])
+        prompts = np.array([self.rows[slot].prompt_length for slot in slots])
         callers = np.array(self.indices)[self.slots]
-        now = Pass(np.where(live, lengths - 1, -1)[:, None], prompts, callers)
+        layout = BatchLayout(np.where(live, lengths - 1, -1)[:, None], prompts, callers)
         self.real = np.concatenate([self.real, live[:, None]], 1)
         for slot, length in zip(self.slots[live].tolist(), lengths[live].tolist(), strict=True):
             self.pushes[slot].passed(length - 1)
-        return self._forward(ids[:, None], now, logits=logits, more=logits)
+        return self._forward(ids[:, None], layout, logits=logits, more=logits)
 
     def _compact(self, lines: np.ndarray) -> None:
         """Let rows that are done leave the tensors."""
@@ -235,11 +237,11 @@ class _Batch:
         if self.pushed is not None:
             self._compile_pushes()
 
-    def _forward(self, ids: np.ndarray, now: Pass, *, logits: bool, more: bool) -> Tensor | None:
+    def _forward(self, ids: np.ndarray, layout: BatchLayout, *, logits: bool, more: bool) -> Tensor | None:
         with torch.inference_mode():
             return self.core.forward_pass(
                 ids,
-                now,
+                layout,
                 self.program,
                 self.taps,
                 logits=logits,
@@ -266,7 +268,7 @@ class _Batch:
         if slot in self.cut_texts and self.reads:
             # The stop string's tokens were read before it was known for what it is.
             edits = [[*(self.edits[slot] if self.edits is not None else ()), *pushed]]
-            again = read(
+            again = read_rows(
                 self.core,
                 [row],
                 self.reads,

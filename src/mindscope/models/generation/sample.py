@@ -44,7 +44,7 @@ class Sampling:
             raise ModelError("stop must be a tuple of non-empty strings")
 
 
-def uniforms(
+def draw_uniforms(
     sampling: Sampling, rows: Sequence[int], seeds: Sequence[int] | None
 ) -> Float[np.ndarray, "rows steps"]:
     """The random numbers of each row's answer, one a token, independent of every other row.
@@ -59,7 +59,7 @@ def uniforms(
     return np.stack([np.random.default_rng(key).random(sampling.max_new_tokens, np.float32) for key in keys])
 
 
-def draw(
+def draw_tokens(
     logits: Float[Tensor, "rows vocabulary"], sampling: Sampling, uniform: Float[Tensor, "rows"]
 ) -> Int[Tensor, "rows"]:
     """One token a row, by inverting the cumulative distribution at the row's own random number.

@@ -12,37 +12,41 @@ from interp_engine.hooks import HookManager
 from torch import Tensor, nn
 
 from mindscope.errors import ModelError
-from mindscope.models.hooks.edits import Program
-from mindscope.models.hooks.hook_points import Place
-from mindscope.models.tokens.batch import Chosen, Pass, pass_of_call
+from mindscope.models.hooks.edits import CompiledEdits
+from mindscope.models.hooks.hook_points import HookPoint
+from mindscope.models.tokens.batch import BatchLayout, PositionIndex, pass_of_call
 from mindscope.models.tokens.rows import Where
 
 
-class Served(Exception):  # noqa: N818 - not an error: ends a pass whose reads have all been served
+class ReadsServed(Exception):  # noqa: N818 - not an error: ends a pass whose reads have all been served
     """Raised from the last hook that something waits for, so that the rest of the model does not run."""
 
 
 @runtime_checkable
-class Sink(Protocol):
+class Collector(Protocol):
     """Takes what is read of the rows of a batch."""
 
-    def take(self, chosen: Chosen, hidden: Tensor) -> None:
+    def take(self, chosen: PositionIndex, hidden: Tensor) -> None:
         """Take in the chosen columns of activations `[rows, columns, width]`."""
         ...
 
 
 @dataclass(slots=True)
-class Tap:
+class ActivationTap:
     """One read of one batch: where, which tokens, and what gathers them."""
 
-    place: Place
+    place: HookPoint
     where: Where | tuple[int, ...]
-    sink: Sink
+    sink: Collector
 
 
 @contextmanager
 def attached(
-    now: Pass, slots: np.ndarray, steps: Sequence[Program | Sequence[Tap]], *, stop_when_served: bool
+    layout: BatchLayout,
+    slots: np.ndarray,
+    steps: Sequence[CompiledEdits | Sequence[ActivationTap]],
+    *,
+    stop_when_served: bool,
 ) -> Iterator[None]:
     """Hang writes (a program) and reads (taps) on the model for one forward pass.
 
@@ -55,23 +59,23 @@ def attached(
     waiting: set[tuple[int, str]] = set()  # reads not yet served: which step, and where
     unwritten: set[tuple[int, str]] = set()
 
-    def write(program: Program, place: Place, key: tuple[int, str], hidden: Tensor) -> Tensor:
+    def write(program: CompiledEdits, place: HookPoint, key: tuple[int, str], hidden: Tensor) -> Tensor:
         unwritten.discard(key)
-        return program.apply(place, hidden, now)
+        return program.apply(place, hidden, layout)
 
-    def read(taps: Sequence[Tap], key: tuple[int, str], hidden: Tensor) -> None:
-        tokens = taps[0].place.tokens(hidden, *now.positions.shape)
+    def read(taps: Sequence[ActivationTap], key: tuple[int, str], hidden: Tensor) -> None:
+        tokens = taps[0].place.tokens(hidden, *layout.positions.shape)
         for tap in taps:
-            chosen = now.chosen(tap.where, slots, hidden.device)
+            chosen = layout.chosen(tap.where, slots, hidden.device)
             if len(chosen.rows):
                 tap.sink.take(chosen, tokens)
         waiting.discard(key)
         if stop_when_served and not waiting:
-            raise Served
+            raise ReadsServed
 
     with HookManager() as hooks:
         for number, step in enumerate(steps):
-            if isinstance(step, Program):
+            if isinstance(step, CompiledEdits):
                 for place in step.places.values():
                     key = (number, place.address)
                     unwritten.add(key)
@@ -83,17 +87,17 @@ def attached(
                 hooks.read(mine[0].place.module, partial(read, mine, key), point=mine[0].place.side)
         try:
             yield
-        except Served:
+        except ReadsServed:
             return
     if lost := sorted(address for _, address in waiting | unwritten):
         raise ModelError(f"{', '.join(lost)} did not run in this forward pass; choose another address")
 
 
-class Editing:
+class ActiveEdits:
     """An `edited` block at work, for whoever must be sure of it while training goes on for hours."""
 
     def __init__(self) -> None:
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, HookPoint] = {}
         self._hooks: dict[str, set[int]] = {}
         self._written: set[str] = set()
         self._only: frozenset[str] | None = None
@@ -119,7 +123,7 @@ class Editing:
             raise ModelError(f"{', '.join(lost)} never ran, so nothing was edited there")
         self._written.clear()
 
-    def _hang(self, place: Place, write: Callable[[Tensor], Tensor], hooks: HookManager) -> None:
+    def _hang(self, place: HookPoint, write: Callable[[Tensor], Tensor], hooks: HookManager) -> None:
         def unless_paused(hidden: Tensor) -> Tensor:
             if self._only is not None and place.address not in self._only:
                 return hidden
@@ -131,13 +135,13 @@ class Editing:
         self._places[place.address], self._hooks[place.address] = place, _hook_ids(place) - before
 
 
-def _hook_ids(place: Place) -> set[int]:
+def _hook_ids(place: HookPoint) -> set[int]:
     return {*place.module._forward_hooks, *place.module._forward_pre_hooks}
 
 
 @contextmanager
-def watching(places: Mapping[str, Place]) -> Iterator[dict[str, Tensor]]:
-    """See `Core.watched`."""
+def watch_activations(places: Mapping[str, HookPoint]) -> Iterator[dict[str, Tensor]]:
+    """See `HookedModel.watched`."""
     seen: dict[str, Tensor] = {}
 
     def keep(name: str, hidden: Tensor) -> None:
@@ -154,14 +158,14 @@ def watching(places: Mapping[str, Place]) -> Iterator[dict[str, Tensor]]:
 
 
 @contextmanager
-def ambient(
+def ambient_edits(
     engine: EagerModel,
-    compiled: Callable[[], Program],
-    own_pass: Callable[[], Pass | None],
+    compiled: Callable[[], CompiledEdits],
+    own_pass: Callable[[], BatchLayout | None],
     prompts: np.ndarray | None,
     *,
     own_passes: bool,
-) -> Iterator[Editing]:
+) -> Iterator[ActiveEdits]:
     """Hang a program on every forward pass inside the block, whoever makes it.
 
     Args:
@@ -175,10 +179,10 @@ def ambient(
         ModelError: a module of the program did not run in any pass made from outside.
     """
     # The latest pass made from outside. It outlives its forward: a checkpointed backward runs parts again.
-    seen: list[Pass] = []
+    seen: list[BatchLayout] = []
     program, closed = compiled(), False
     unwritten = set(program.places)
-    editing = Editing()
+    editing = ActiveEdits()
 
     def see(_module: nn.Module, args: tuple, kwargs: dict) -> None:
         nonlocal program
@@ -192,14 +196,14 @@ def ambient(
             raise ModelError("inside edited() the model must be called with input_ids or inputs_embeds")
         seen[:] = [pass_of_call(inputs, kwargs.get("attention_mask"), prompts)]
 
-    def write(place: Place, hidden: Tensor) -> Tensor:
-        now = own_pass()
-        if now is not None and not own_passes:
+    def write(place: HookPoint, hidden: Tensor) -> Tensor:
+        layout = own_pass()
+        if layout is not None and not own_passes:
             raise ModelError(
                 "edits of single rows hold for one's own forward passes; give read() and generate() edits="
             )
         unwritten.discard(place.address)
-        edited = program.apply(place, hidden, now or seen[0])
+        edited = program.apply(place, hidden, layout or seen[0])
         if edited.requires_grad and place.runs_again and engine.hf_model.is_activation_checkpointing:
             edited.register_hook(refuse_when_closed)
         return edited

@@ -17,18 +17,24 @@ from transformers.pytorch_utils import Conv1D
 
 from mindscope.errors import ModelError
 from mindscope.models.hooks import hook_points as addresses
-from mindscope.models.hooks.attach import Editing, Tap, ambient, attached, watching
+from mindscope.models.hooks.attach import (
+    ActivationTap,
+    ActiveEdits,
+    ambient_edits,
+    attached,
+    watch_activations,
+)
 from mindscope.models.hooks.decode_attention import decoding
-from mindscope.models.hooks.edits import Edit, Program
-from mindscope.models.hooks.hook_points import Place
-from mindscope.models.tokens.batch import Chosen, Pass, right_padded
+from mindscope.models.hooks.edits import CompiledEdits, Edit
+from mindscope.models.hooks.hook_points import HookPoint
+from mindscope.models.tokens.batch import BatchLayout, PositionIndex, right_padded
 from mindscope.models.tokens.rows import Row
 
 Edits = Sequence[Edit] | Sequence[Sequence[Edit]]
 """One list for every row, or one list per row."""
 
 
-class Core:
+class HookedModel:
     """A loaded model and its lock.
 
     Threads may share a model. Hooks hang on it for one forward pass at a time, under a lock, so readers and
@@ -42,9 +48,9 @@ class Core:
         self.engine = _engine(hf, tokenizer, name)
         self.n_layers, self.d_model = self.engine.n_layers, self.engine.d_model
         self._lock = RLock()
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, HookPoint] = {}
         self._widths: dict[str, int] = {}
-        self._now: Pass | None = None
+        self._now: BatchLayout | None = None
 
     @property
     def device(self) -> torch.device:
@@ -80,28 +86,28 @@ class Core:
         return 1024 if self.device.type == "cpu" else 16384
 
     @property
-    def current_pass(self) -> Pass | None:
+    def current_pass(self) -> BatchLayout | None:
         """The forward pass that one of our own methods is making just now; None outside of them."""
         return self._now
 
-    def place(self, address: str) -> Place:
+    def place(self, address: str) -> HookPoint:
         """The place an address names; ModelError where there is none."""
         if address not in self._places:
-            self._places[address] = addresses.find(self.engine, address)
+            self._places[address] = addresses.find_hook_point(self.engine, address)
         return self._places[address]
 
-    def width(self, place: Place) -> int:
+    def width(self, place: HookPoint) -> int:
         """The size of a place's vectors; found with a forward pass of one token where no table knows it."""
         if place.width is not None:
             return place.width
         if place.address not in self._widths:
-            seen = _Width()
+            seen = _WidthProbe()
             with torch.inference_mode():
                 self.forward_pass(
                     np.array([[0]]),
-                    Pass(np.array([[0]]), np.array([1])),
+                    BatchLayout(np.array([[0]]), np.array([1])),
                     None,
-                    [Tap(place, "all", seen)],
+                    [ActivationTap(place, "all", seen)],
                     logits=False,
                     early=True,
                 )
@@ -119,7 +125,7 @@ class Core:
             raise ModelError(f"{len(edits)} lists of edits for {rows} rows; give one list per row")
         return [row for row in edits if not isinstance(row, Edit)]
 
-    def program(self, edits: Sequence[Sequence[Edit]]) -> Program:
+    def program(self, edits: Sequence[Sequence[Edit]]) -> CompiledEdits:
         """Compile checked edits, one list per row of a batch."""
         for edit in {id(edit): edit for row in edits for edit in row}.values():
             place = self.place(edit.address)
@@ -133,7 +139,7 @@ class Core:
                 raise ModelError(
                     f"{edit.address} can be read but not written in this model; edit resid_post instead"
                 )
-        return Program(edits, self.place, self.device)
+        return CompiledEdits(edits, self.place, self.device)
 
     def check_rows(self, rows: Sequence[Row], *, filled: bool = False, new: int = 0) -> None:
         """Refuse rows the model cannot take: foreign ids, too long with `new` more tokens, or empty."""
@@ -151,11 +157,11 @@ class Core:
     def batch(self, rows: Sequence[Row]) -> dict[str, Tensor]:
         """Right-padded arguments for a forward pass of one's own: `model.hf(**model.batch(rows))`."""
         self.check_rows(rows)
-        ids, now = right_padded(rows)
-        return self._arguments(ids, now, now.positions >= 0)
+        ids, layout = right_padded(rows)
+        return self._arguments(ids, layout, layout.positions >= 0)
 
     @contextmanager
-    def edited(self, edits: Edits, rows: Sequence[Row] | None = None) -> Iterator[Editing]:
+    def edited(self, edits: Edits, rows: Sequence[Row] | None = None) -> Iterator[ActiveEdits]:
         """Apply edits in every forward pass inside the block: of this model's methods, and of one's own.
 
         Gradients flow through the edits. Under activation checkpointing `backward` belongs inside the block
@@ -168,7 +174,7 @@ class Core:
                 `where="all"` and explicit positions are known there.
 
         Yields:
-            An `Editing`, which tells whether all edits hold, and can leave some out for a while.
+            An `ActiveEdits`, which tells whether all edits hold, and can leave some out for a while.
 
         Raises:
             ModelError: an edit does not fit the model.
@@ -177,10 +183,10 @@ class Core:
         if per_row and rows is None:
             raise ModelError("edits of single rows need rows=, the rows of the forward passes in the block")
         lists = self.edits_of(edits, len(rows) if per_row and rows is not None else 1)
-        prompts = None if rows is None else np.array([row.prompt for row in rows])
+        prompts = None if rows is None else np.array([row.prompt_length for row in rows])
         with (
             self._lock,
-            ambient(
+            ambient_edits(
                 self.engine,
                 lambda: self.program(lists or []),
                 lambda: self._now,
@@ -202,10 +208,13 @@ class Core:
         Raises:
             ModelError: an address is no place in this model, or has not one vector per token.
         """
-        with self._lock, watching({address: self._watched_place(address) for address in addresses}) as seen:
+        with (
+            self._lock,
+            watch_activations({address: self._watched_place(address) for address in addresses}) as seen,
+        ):
             yield seen
 
-    def _watched_place(self, address: str) -> Place:
+    def _watched_place(self, address: str) -> HookPoint:
         point, _, layer = address.partition(".")
         if point != "passed_on" or not layer.isdecimal():
             return self.place(address)
@@ -216,17 +225,17 @@ class Core:
     def forward_pass(
         self,
         ids: np.ndarray,
-        now: Pass,
-        program: Program | None,
-        taps: Sequence[Tap],
+        layout: BatchLayout,
+        program: CompiledEdits | None,
+        taps: Sequence[ActivationTap],
         *,
         logits: bool,
         early: bool = False,
         slots: np.ndarray | None = None,
         cache: Any = None,
         real: np.ndarray | None = None,
-        watched: Sequence[Tap] = (),
-        pushed: Program | None = None,
+        watched: Sequence[ActivationTap] = (),
+        pushed: CompiledEdits | None = None,
     ) -> Float[Tensor, "rows vocabulary"] | None:
         """One forward pass with its hooks, which are gone when it returns.
 
@@ -243,15 +252,15 @@ class Core:
             watched: reads that see the writes of `program` and not those of `pushed`.
             pushed: writes that happen after these, and before `taps` read.
         """
-        arguments = self._arguments(ids, now, now.positions >= 0 if real is None else real)
+        arguments = self._arguments(ids, layout, layout.positions >= 0 if real is None else real)
         slots = np.arange(len(ids)) if slots is None else slots
         steps = [step for step in (program, watched, pushed, taps) if step]
         head = any(tap.place.module is self.engine.arch.lm_head for tap in (*watched, *taps))
         step = decoding(self.hf) if cache is not None and ids.shape[1] == 1 else nullcontext()
         mode = _in_eval(self.hf) if self.hf.training else nullcontext()
-        hooks = attached(now, slots, steps, stop_when_served=early)
+        hooks = attached(layout, slots, steps, stop_when_served=early)
         with self._lock, mode, step, hooks:
-            self._now = now
+            self._now = layout
             try:
                 if not logits and not head:
                     self.engine.arch.trunk(**arguments, past_key_values=cache, use_cache=cache is not None)
@@ -267,13 +276,13 @@ class Core:
                 self._now = None
         return None  # the pass ended early, served
 
-    def _arguments(self, ids: np.ndarray, now: Pass, real: np.ndarray) -> dict[str, Tensor]:
+    def _arguments(self, ids: np.ndarray, layout: BatchLayout, real: np.ndarray) -> dict[str, Tensor]:
         # Without a mask the attention kernels take their fast causal path, so none is given for nothing.
         arguments = {"input_ids": torch.from_numpy(ids).to(self.device)}
         if not real.all():
             arguments["attention_mask"] = torch.from_numpy(real).to(self.device, torch.long)
         if self._takes_positions:
-            arguments["position_ids"] = torch.from_numpy(np.maximum(now.positions, 0)).to(self.device)
+            arguments["position_ids"] = torch.from_numpy(np.maximum(layout.positions, 0)).to(self.device)
         return arguments
 
     @cached_property
@@ -281,12 +290,12 @@ class Core:
         return "position_ids" in inspect.signature(self.engine.arch.trunk.forward).parameters
 
 
-class _Width:
+class _WidthProbe:
     """A sink that only looks how wide the activations are."""
 
     width = 0
 
-    def take(self, chosen: Chosen, hidden: Tensor) -> None:
+    def take(self, chosen: PositionIndex, hidden: Tensor) -> None:
         self.width = hidden.shape[-1]
 
 

@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.errors import ModelError
-from mindscope.models.hooks.hook_points import Place
-from mindscope.models.tokens.batch import Pass
+from mindscope.models.hooks.hook_points import HookPoint
+from mindscope.models.tokens.batch import BatchLayout
 from mindscope.models.tokens.rows import Where, check_where
 
 Op = Literal["add", "ablate", "clamp", "cap", "replace"]
@@ -59,7 +59,7 @@ def check_vector(vector: object, what: str) -> None:
 
 
 @dataclass(slots=True)
-class _Stage:
+class _EditStage:
     """One operation at one place for all rows of a batch: one fused operation per forward pass."""
 
     op: Op
@@ -68,10 +68,10 @@ class _Stage:
     members: Mapping[Where | tuple[int, ...], np.ndarray]  # positions -> which rows, [rows, 1]
     _cast: dict[tuple[torch.dtype, torch.device, bool], Tensor] = field(default_factory=dict)
 
-    def apply(self, hidden: Tensor, now: Pass) -> Tensor:
-        chosen = np.zeros(now.positions.shape, bool)
+    def apply(self, hidden: Tensor, layout: BatchLayout) -> Tensor:
+        chosen = np.zeros(layout.positions.shape, bool)
         for where, rows in self.members.items():
-            chosen |= now.mask(where) & rows
+            chosen |= layout.mask(where) & rows
         if not chosen.any():
             return hidden
         everywhere = bool(chosen.all())
@@ -104,28 +104,30 @@ class _Stage:
         return self._cast[key]
 
 
-class Program:
+class CompiledEdits:
     """The edits of a batch's rows, grouped by place and stacked over the rows."""
 
-    def __init__(self, edits: Sequence[Sequence[Edit]], place: Callable[[str], Place], device: torch.device):
+    def __init__(
+        self, edits: Sequence[Sequence[Edit]], place: Callable[[str], HookPoint], device: torch.device
+    ):
         """Compile one list of edits per row; a single list stands for every row."""
-        self.stages: dict[str, list[_Stage]] = {}
-        self.places: dict[str, Place] = {}
+        self.stages: dict[str, list[_EditStage]] = {}
+        self.places: dict[str, HookPoint] = {}
         self.learned = any(edit.vector.requires_grad for row in edits for edit in row)
         for address in dict.fromkeys(edit.address for row in edits for edit in row):
             self.places[address] = place(address)
             mine = [[edit for edit in row if edit.address == address] for row in edits]
             self.stages[address] = list(_stages(mine, device))
 
-    def apply(self, place: Place, hidden: Tensor, now: Pass) -> Tensor:
+    def apply(self, place: HookPoint, hidden: Tensor, layout: BatchLayout) -> Tensor:
         """The activations of one place, edited."""
-        tokens = place.tokens(hidden, *now.positions.shape)
+        tokens = place.tokens(hidden, *layout.positions.shape)
         for stage in self.stages[place.address]:
-            tokens = stage.apply(tokens, now)
+            tokens = stage.apply(tokens, layout)
         return place.laid_out(tokens, hidden)
 
 
-def _stages(edits: Sequence[Sequence[Edit]], device: torch.device) -> Iterator[_Stage]:
+def _stages(edits: Sequence[Sequence[Edit]], device: torch.device) -> Iterator[_EditStage]:
     """Each row's k-th edit happens in step k; rows doing the same operation there share a stage."""
     for step in range(max(map(len, edits), default=0)):
         here = [row[step] if step < len(row) else None for row in edits]
@@ -134,7 +136,7 @@ def _stages(edits: Sequence[Sequence[Edit]], device: torch.device) -> Iterator[_
             yield _stage(op, [edit if edit is not None and edit.op == op else None for edit in here], device)
 
 
-def _stage(op: Op, edits: Sequence[Edit | None], device: torch.device) -> _Stage:
+def _stage(op: Op, edits: Sequence[Edit | None], device: torch.device) -> _EditStage:
     width = next(edit.vector.shape[0] for edit in edits if edit is not None)
     nothing = torch.zeros(width, device=device)
     vectors, values = [], []
@@ -148,4 +150,6 @@ def _stage(op: Op, edits: Sequence[Edit | None], device: torch.device) -> _Stage
         vectors.append(vector * edit.value if op in ("add", "replace") else vector / vector.norm())
         values.append(edit.value)
         members.setdefault(edit.where, np.zeros((len(edits), 1), bool))[index] = True
-    return _Stage(op, torch.stack(vectors)[:, None], torch.tensor(values, device=device)[:, None], members)
+    return _EditStage(
+        op, torch.stack(vectors)[:, None], torch.tensor(values, device=device)[:, None], members
+    )

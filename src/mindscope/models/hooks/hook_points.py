@@ -15,7 +15,7 @@ from mindscope.errors import ModelError
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class HookPoint:
     """An address found in one model.
 
     Attributes:
@@ -62,7 +62,7 @@ class Place:
         return hidden.shape[1] == self.heads
 
 
-def find(engine: EagerModel, address: str) -> Place:
+def find_hook_point(engine: EagerModel, address: str) -> HookPoint:
     """The place an address names in this model.
 
     Raises:
@@ -80,7 +80,7 @@ def find(engine: EagerModel, address: str) -> Place:
     width = engine.d_model if spec is not None and spec.width is Width.D_MODEL else None
     part = _part(engine, name, layer or 0)
     runs_again = layer is not None and module is not engine.arch.block(layer)
-    return Place(address, module, side, width, _heads(engine, name, layer or 0), part, runs_again)
+    return HookPoint(address, module, side, width, _heads(engine, name, layer or 0), part, runs_again)
 
 
 def _heads(engine: EagerModel, name: str, layer: int) -> int:

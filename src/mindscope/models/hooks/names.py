@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.errors import ModelError
-from mindscope.models.hooks.core import Core
+from mindscope.models.hooks.core import HookedModel
 from mindscope.models.hooks.norms import linear_norm
 
 DEPENDS = ("hook_mlp_out", "hook_attn_out")
@@ -23,7 +23,7 @@ INPUTS = ("resid_pre", "mlp_in", "attn_in", "z")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Named:
+class HookAlias:
     """Where a named tensor is: x = (h - shift) / gain, with h what is at the address.
 
     `gain` and `shift` are `[width]`, or None where the tensor is what the address holds. They are those of a
@@ -35,7 +35,7 @@ class Named:
     shift: Float[Tensor, "width"] | None = None
 
 
-def address_of_hook(hook: str, model: Core | None = None) -> Named:
+def address_of_hook(hook: str, model: HookedModel | None = None) -> HookAlias:
     """The place of a TransformerLens hook such as `blocks.12.hook_resid_post`.
 
     Args:
@@ -49,11 +49,11 @@ def address_of_hook(hook: str, model: Core | None = None) -> Named:
     if inside is not None and ".ln2." in hook:
         if model is None:
             raise ModelError(f"{hook} lies inside a norm: name the model whose it is")
-        return Named(f"mlp_in.{inside.layer}", *_gain(model, inside.layer or 0))
+        return HookAlias(f"mlp_in.{inside.layer}", *_gain(model, inside.layer or 0))
     if model is None and hook.endswith(DEPENDS) and ".mlp." not in hook and ".attn." not in hook:
         raise ModelError(f"which tensor {hook} is depends on the architecture: name the model whose it is")
     try:
-        return Named(_written(tlens_hook_to_point(hook, None if model is None else model.engine)))
+        return HookAlias(_written(tlens_hook_to_point(hook, None if model is None else model.engine)))
     except UnmappedHook:
         raise ModelError(f"the hook {hook!r} has no address here: give the address instead") from None
 
@@ -66,7 +66,7 @@ def hook_of_address(address: str) -> str:
         raise ModelError(f"{address} has no TransformerLens name, which this format needs") from None
 
 
-def address_of_module(path: str, model: Core, side: str = "output") -> str:
+def address_of_module(path: str, model: HookedModel, side: str = "output") -> str:
     """The address of what a module takes in or gives out, e.g. of `layers.12.mlp`.
 
     Args:
@@ -105,7 +105,7 @@ def address_of_module(path: str, model: Core, side: str = "output") -> str:
     raise ModelError(f"the {side} of {path} has no address: give the address that is meant instead")
 
 
-def module_of_address(address: str, model: Core) -> tuple[str, str]:
+def module_of_address(address: str, model: HookedModel) -> tuple[str, str]:
     """The path of the module that carries an address, from the causal LM, and `input` or `output`.
 
     Raises:
@@ -131,7 +131,7 @@ def _written(point: Address) -> str:
     return point.name if point.layer is None else f"{point.name}.{point.layer}"
 
 
-def _gain(model: Core, layer: int) -> tuple[Tensor, Tensor | None]:
+def _gain(model: HookedModel, layer: int) -> tuple[Tensor, Tensor | None]:
     """What the norm before the MLP multiplies by and adds."""
     norm = model.engine.arch.pre_mlp_norm(layer)
     if norm is None:

@@ -9,12 +9,12 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from mindscope.errors import ModelError
-from mindscope.models.hooks.attach import Tap
-from mindscope.models.hooks.core import Core, Edits
-from mindscope.models.hooks.hook_points import Place
-from mindscope.models.hooks.reduce import Last, Mean, Project, Reducer, Reduction, reducer
+from mindscope.models.hooks.attach import ActivationTap
+from mindscope.models.hooks.core import Edits, HookedModel
+from mindscope.models.hooks.hook_points import HookPoint
+from mindscope.models.hooks.reduce import Last, Mean, Project, ReadCollector, Reduction, collector_of
 from mindscope.models.tokens.batch import right_padded
-from mindscope.models.tokens.rows import Row, mask
+from mindscope.models.tokens.rows import Row, position_mask
 
 Progress = Callable[[int, int], object]
 """Called with (rows done, rows in all)."""
@@ -42,8 +42,8 @@ class Reading:
     valid: Bool[Tensor, "rows"]
 
 
-def read(
-    core: Core,
+def read_rows(
+    core: HookedModel,
     rows: Sequence[Row],
     reads: Mapping[str, Read],
     *,
@@ -55,18 +55,18 @@ def read(
     """See `Model.read`. `callers` says which of the caller's rows these are, where they are only some."""
     core.check_rows(rows)
     own = core.edits_of(edits, len(rows))
-    places = {name: place_of(core, one) for name, one in reads.items()}
+    places = {name: find_place(core, one) for name, one in reads.items()}
     found: dict[str, list[tuple[list[int], Tensor | list[Tensor]]]] = {name: [] for name in reads}
     done = 0
-    for batch in batches([len(row) for row in rows], batch_tokens or core.pass_tokens):
-        reducers = {name: reducer_of(core, one, places[name], len(batch)) for name, one in reads.items()}
-        taps = [Tap(places[name], one.reduce.where, reducers[name]) for name, one in reads.items()]
+    for batch in length_sorted_batches([len(row) for row in rows], batch_tokens or core.pass_tokens):
+        reducers = {name: build_collector(core, one, places[name], len(batch)) for name, one in reads.items()}
+        taps = [ActivationTap(places[name], one.reduce.where, reducers[name]) for name, one in reads.items()]
         whose = batch if callers is None else [callers[i] for i in batch]
-        ids, now = right_padded([rows[i] for i in batch], whose)
+        ids, layout = right_padded([rows[i] for i in batch], whose)
         if ids.size and taps:
             program = core.program([own[i] for i in batch]) if own else None
             with torch.inference_mode():
-                core.forward_pass(ids, now, program, taps, logits=False, early=True)
+                core.forward_pass(ids, layout, program, taps, logits=False, early=True)
         for name, one in reducers.items():
             found[name].append((batch, one.results()))
         done += len(batch)
@@ -78,7 +78,7 @@ def read(
     }
 
 
-def place_of(core: Core, read: Read) -> Place:
+def find_place(core: HookedModel, read: Read) -> HookPoint:
     """The place of a read; ModelError where the address leads nowhere or its directions do not fit."""
     place = core.place(read.address)
     width = core.width(place)
@@ -90,12 +90,12 @@ def place_of(core: Core, read: Read) -> Place:
     return place
 
 
-def reducer_of(core: Core, read: Read, place: Place, rows: int) -> Reducer:
+def build_collector(core: HookedModel, read: Read, place: HookPoint, rows: int) -> ReadCollector:
     """What carries out a read for a batch of rows."""
-    return reducer(read.reduce, rows, core.width(place), core.device)
+    return collector_of(read.reduce, rows, core.width(place), core.device)
 
 
-def batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
+def length_sorted_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
     """Indices of rows, longest first, in batches of at most `batch_tokens` columns."""
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     start = 0
@@ -120,5 +120,8 @@ def _in_order(
 
 def _valid(read: Read, rows: Sequence[Row]) -> Bool[Tensor, "rows"]:
     where = read.reduce.where
-    held = [bool(mask(where, np.arange(len(row))[None], np.array([row.prompt])).any()) for row in rows]
+    held = [
+        bool(position_mask(where, np.arange(len(row))[None], np.array([row.prompt_length])).any())
+        for row in rows
+    ]
     return torch.tensor(held, dtype=torch.bool)

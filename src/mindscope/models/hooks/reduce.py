@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.errors import ModelError
-from mindscope.models.tokens.batch import Chosen
+from mindscope.models.tokens.batch import PositionIndex
 from mindscope.models.tokens.rows import Where, check_where
 
 
@@ -80,14 +80,14 @@ class Apply:
 Reduction = Mean | Last | Raw | Project | Apply
 
 
-class _Sums:
+class _MeanCollector:
     """Running sums and counts per row."""
 
     def __init__(self, rows: int, width: int, device: torch.device):
         self.sums = torch.zeros(rows, width, device=device)
         self.counts = np.zeros(rows, np.int64)
 
-    def take(self, chosen: Chosen, hidden: Tensor) -> None:
+    def take(self, chosen: PositionIndex, hidden: Tensor) -> None:
         self.counts[chosen.slots] += chosen.counts[chosen.rows]
         picked = hidden if len(chosen.rows) == len(hidden) else hidden[chosen.rows]
         if hidden.shape[1] == 1:
@@ -107,13 +107,13 @@ class _Sums:
         return self.sums.cpu() / torch.from_numpy(self.counts)[:, None]
 
 
-class _Lasts:
+class _LastCollector:
     """The latest token seen per row."""
 
     def __init__(self, rows: int, width: int, device: torch.device):
         self.values = torch.full((rows, width), float("nan"), device=device)
 
-    def take(self, chosen: Chosen, hidden: Tensor) -> None:
+    def take(self, chosen: PositionIndex, hidden: Tensor) -> None:
         columns = chosen.mask.shape[1] - 1 - chosen.mask[chosen.rows, ::-1].argmax(1)
         self.values[chosen.index.to(self.values.device)] = hidden[chosen.rows, columns].to(self.values)
 
@@ -124,14 +124,14 @@ class _Lasts:
         return self.values.cpu()
 
 
-class Tokens:
+class TokenCollector:
     """Every chosen token per row, or what a function makes of it."""
 
     def __init__(self, rows: int, width: int, function: Callable[[Tensor], Tensor] | None = None):
         self.function, self.width = function, width
         self.parts: list[list[Tensor]] = [[] for _ in range(rows)]
 
-    def take(self, chosen: Chosen, hidden: Tensor) -> None:
+    def take(self, chosen: PositionIndex, hidden: Tensor) -> None:
         tokens = hidden[torch.from_numpy(chosen.mask).to(hidden.device)].float()
         if self.function is not None:
             tokens = self.function(tokens)
@@ -155,20 +155,22 @@ class Tokens:
         return found
 
 
-Reducer = _Sums | _Lasts | Tokens
+ReadCollector = _MeanCollector | _LastCollector | TokenCollector
 
 
-def reducer(reduction: Reduction, rows: int, width: int, device: torch.device) -> Reducer:
+def collector_of(reduction: Reduction, rows: int, width: int, device: torch.device) -> ReadCollector:
     """What carries out one reduction for a batch of rows; a row without tokens has a mean of NaN."""
     match reduction:
         case Mean():
-            return _Sums(rows, width, device)
+            return _MeanCollector(rows, width, device)
         case Last():
-            return _Lasts(rows, width, device)
+            return _LastCollector(rows, width, device)
         case Raw():
-            return Tokens(rows, width)
+            return TokenCollector(rows, width)
         case Project():
             directions = reduction.directions.to(device, torch.float32)
-            return Tokens(rows, len(directions), lambda tokens: tokens @ directions.to(tokens.device).T)
+            return TokenCollector(
+                rows, len(directions), lambda tokens: tokens @ directions.to(tokens.device).T
+            )
         case Apply():
-            return Tokens(rows, reduction.size, reduction.function)
+            return TokenCollector(rows, reduction.size, reduction.function)

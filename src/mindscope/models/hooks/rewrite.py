@@ -9,9 +9,9 @@ from interp_engine.hooks import HookManager
 from torch import Tensor, nn
 
 from mindscope.errors import ModelError
-from mindscope.models.hooks.core import Core
-from mindscope.models.hooks.hook_points import Place
-from mindscope.models.tokens.batch import Pass, pass_of_call
+from mindscope.models.hooks.core import HookedModel
+from mindscope.models.hooks.hook_points import HookPoint
+from mindscope.models.tokens.batch import BatchLayout, pass_of_call
 
 Rewrite = Callable[[str, Tensor, Mapping[str, Tensor]], Tensor]
 """Called with an address, what is there `[rows, columns, width]`, and what was read so far in this pass, by
@@ -19,7 +19,7 @@ address, a mapping of this pass alone; gives what is to be there instead."""
 
 
 @dataclass(slots=True)
-class Passing:
+class RewrittenPass:
     """The forward pass that is going on, or was last.
 
     Attributes:
@@ -27,14 +27,14 @@ class Passing:
         seen: what was read in it so far, `[rows, columns, width]` by address.
     """
 
-    now: Pass | None = None
+    layout: BatchLayout | None = None
     seen: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @contextmanager
 def rewritten(
-    model: Core, reads: Sequence[str], writes: Sequence[str], rewrite: Rewrite
-) -> Iterator[Passing]:
+    model: HookedModel, reads: Sequence[str], writes: Sequence[str], rewrite: Rewrite
+) -> Iterator[RewrittenPass]:
     """Replace the activations at `writes`, in every forward pass inside the block.
 
     Of passes of one's own (`model.hf(**model.batch(rows))`) as of `model.read`, `generate` and `next_logits`.
@@ -50,7 +50,7 @@ def rewritten(
             raise ModelError(f"{name} can be read but not written in this model: it cannot be replaced")
     seen: dict[str, Tensor] = {}
     shape = [0, 0]
-    passing = Passing()
+    passing = RewrittenPass()
     ran: set[str] = set()
 
     def begin(_module: nn.Module, args: tuple, kwargs: dict) -> None:
@@ -60,7 +60,7 @@ def rewritten(
             raise ModelError("inside rewritten() the model must be called with input_ids or inputs_embeds")
         shape[:] = inputs.shape[:2]
         own = model.current_pass
-        passing.now = own if own is not None else pass_of_call(inputs, kwargs.get("attention_mask"), None)
+        passing.layout = own if own is not None else pass_of_call(inputs, kwargs.get("attention_mask"), None)
         seen = passing.seen = {}
         ran.clear()
 
@@ -68,10 +68,10 @@ def rewritten(
         if lost := sorted(inside - ran):
             raise ModelError(f"{', '.join(lost)} never ran, so nothing was replaced there")
 
-    def keep(place: Place, hidden: Tensor) -> None:
+    def keep(place: HookPoint, hidden: Tensor) -> None:
         seen[place.address] = place.tokens(hidden, *shape)
 
-    def replace(place: Place, hidden: Tensor) -> Tensor:
+    def replace(place: HookPoint, hidden: Tensor) -> Tensor:
         tokens = place.tokens(hidden, *shape)
         if place.address in read_at:
             seen[place.address] = tokens

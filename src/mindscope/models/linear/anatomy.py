@@ -17,16 +17,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mindscope.errors import ModelError
-from mindscope.models.hooks.core import Core
+from mindscope.models.hooks.core import HookedModel
 from mindscope.models.hooks.norms import LinearNorm, linear_norm
-from mindscope.models.linear.patterns import Call, attending
-from mindscope.models.tokens.batch import Pass
+from mindscope.models.linear.patterns import AttentionCall, attending
+from mindscope.models.tokens.batch import BatchLayout
 
 ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Linear:
+class LinearMap:
     """y = x @ weightᵀ + bias."""
 
     weight: Float[Tensor, "out in"]
@@ -46,8 +46,8 @@ class AttentionMaps:
         heads: how many patterns there are; they share values in `kv_heads` groups.
     """
 
-    value: Linear
-    output: Linear
+    value: LinearMap
+    output: LinearMap
     heads: int
     kv_heads: int
 
@@ -56,13 +56,13 @@ class AttentionMaps:
 class MLPMaps:
     """The matrices of an MLP: act(pre(x)) * linear(x), or act(pre(x)) where `linear` is None, then `down`."""
 
-    pre: Linear
-    linear: Linear | None
-    down: Linear
+    pre: LinearMap
+    linear: LinearMap | None
+    down: LinearMap
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Anatomy:
+class LinearParts:
     """What is linear in a model, and where its norms are.
 
     Attributes:
@@ -81,11 +81,11 @@ class Anatomy:
     multipliers: tuple[float, float]
 
 
-_FOUND: "WeakKeyDictionary[Core, Anatomy]" = WeakKeyDictionary()
+_FOUND: "WeakKeyDictionary[HookedModel, LinearParts]" = WeakKeyDictionary()
 """Like the fingerprint, found once: after training the weights, wrap the model anew."""
 
 
-def anatomy(model: Core) -> Anatomy:
+def find_linear_parts(model: HookedModel) -> LinearParts:
     """The linear parts of a model, in float32 on its device.
 
     Raises:
@@ -98,7 +98,7 @@ def anatomy(model: Core) -> Anatomy:
                 name: _on_device(linear_norm(each, model.d_model), model) for name, each in modules.items()
             }
         arch = model.engine.arch
-        _FOUND[model] = Anatomy(
+        _FOUND[model] = LinearParts(
             arch.quirks.parallel_attn_mlp,
             _attention_maps(model),
             norms,
@@ -108,7 +108,7 @@ def anatomy(model: Core) -> Anatomy:
     return _FOUND[model]
 
 
-def mlp_maps(model: Core) -> tuple[MLPMaps, ...]:
+def mlp_maps(model: HookedModel) -> tuple[MLPMaps, ...]:
     """The matrices of every layer's MLP, in float32 on the model's device.
 
     Raises:
@@ -142,20 +142,20 @@ def mlp_maps(model: Core) -> tuple[MLPMaps, ...]:
     )
 
 
-def _attention_maps(model: Core) -> tuple[AttentionMaps, ...]:
+def _attention_maps(model: HookedModel) -> tuple[AttentionMaps, ...]:
     shapes: dict[int, tuple[int, int, int]] = {}
 
-    def look(call: Call) -> tuple[Tensor, None]:
+    def look(call: AttentionCall) -> tuple[Tensor, None]:
         heads, kv_heads, size = call.query.shape[1], call.value.shape[1], call.value.shape[3]
         shapes[call.layer] = heads, kv_heads, size
         return call.value.new_zeros(*call.query.shape[:1], call.query.shape[2], heads, size), None
 
     with attending(model, look):
         _pass(model, 1)
-    values = {layer: _Answers(model.d_model) for layer in shapes}
+    values = {layer: _BasisAnswers(model.d_model) for layer in shapes}
     start = [0]
 
-    def unit_vectors(call: Call) -> tuple[Tensor, None]:
+    def unit_vectors(call: AttentionCall) -> tuple[Tensor, None]:
         heads, _, size = shapes[call.layer]
         values[call.layer].take(call.value[:, :, 0].flatten(1), start[0])
         units = _units(call.value, start[0], heads * size)
@@ -175,7 +175,7 @@ def _attention_maps(model: Core) -> tuple[AttentionMaps, ...]:
     )
 
 
-class _Answers:
+class _BasisAnswers:
     """What a linear map answers to unit vectors and to zeros, row by row; some rows do not matter."""
 
     def __init__(self, width: int) -> None:
@@ -188,17 +188,17 @@ class _Answers:
         self._rows.append(answers[: max(0, self._width - start)].float())
         self._last = answers[-1].float()
 
-    def linear(self) -> Linear:
+    def linear(self) -> LinearMap:
         assert self._last is not None
-        return Linear((torch.cat(self._rows) - self._last).T.contiguous(), self._last.clone())
+        return LinearMap((torch.cat(self._rows) - self._last).T.contiguous(), self._last.clone())
 
 
 def _on_identity(
-    model: Core,
+    model: HookedModel,
     writes: Mapping[str, int],
     reads: Mapping[str, int],
     started: Callable[[int], None] = lambda at: None,
-) -> dict[str, Linear]:
+) -> dict[str, LinearMap]:
     """The linear maps from what is written to what is read behind it, in forward passes of single tokens.
 
     Args:
@@ -208,7 +208,7 @@ def _on_identity(
         started: told the first row of each pass.
     """
     rows = max(*writes.values(), *reads.values()) + 1
-    seen = {address: _Answers(width) for address, width in reads.items()}
+    seen = {address: _BasisAnswers(width) for address, width in reads.items()}
 
     def replace(address: str, start: int, hidden: Tensor) -> Tensor:
         place = model.place(address)
@@ -231,11 +231,11 @@ def _on_identity(
     return {address: answers.linear() for address, answers in seen.items()}
 
 
-def _pass(model: Core, rows: int) -> None:
+def _pass(model: HookedModel, rows: int) -> None:
     """A forward pass of rows of one token."""
     ids = np.zeros((rows, 1), np.int64)
     with torch.no_grad():
-        model.forward_pass(ids, Pass(ids, np.ones(rows, np.int64)), None, [], logits=False)
+        model.forward_pass(ids, BatchLayout(ids, np.ones(rows, np.int64)), None, [], logits=False)
 
 
 def _units(like: Tensor, start: int, width: int) -> Tensor:
@@ -244,7 +244,7 @@ def _units(like: Tensor, start: int, width: int) -> Tensor:
     return (rows[:, None] == torch.arange(width, device=like.device)).to(like.dtype)
 
 
-def _norm_modules(model: Core) -> dict[str, nn.Module]:
+def _norm_modules(model: HookedModel) -> dict[str, nn.Module]:
     """By address, the norm that makes what is there: told by its output being that very tensor."""
     arch = model.engine.arch
     found: dict[str, nn.Module] = {}
@@ -289,5 +289,5 @@ def _norm_modules(model: Core) -> dict[str, nn.Module]:
     return found
 
 
-def _on_device(norm: LinearNorm, model: Core) -> LinearNorm:
+def _on_device(norm: LinearNorm, model: HookedModel) -> LinearNorm:
     return LinearNorm(norm.weight.to(model.device), norm.bias.to(model.device), norm.centred)

@@ -14,12 +14,12 @@ from torch.nn.functional import pad
 from torch.nn.utils.rnn import pad_sequence
 
 from mindscope.errors import ModelError
-from mindscope.models.hooks.core import Core
+from mindscope.models.hooks.core import HookedModel
 from mindscope.models.hooks.norms import LinearNorm
 from mindscope.models.hooks.rewrite import rewritten
-from mindscope.models.linear.anatomy import anatomy
-from mindscope.models.linear.patterns import Attended, Call, attending, recorded_attention
-from mindscope.models.tokens.batch import Pass, right_padded
+from mindscope.models.linear.anatomy import find_linear_parts
+from mindscope.models.linear.patterns import AttentionCall, AttentionRecord, attending, recorded_attention
+from mindscope.models.tokens.batch import BatchLayout, right_padded
 from mindscope.models.tokens.rows import Row
 
 
@@ -29,7 +29,7 @@ class FrozenPass:
 
     Attributes:
         row: the row.
-        attention: one a layer, see `Attended`; `.pattern` is `[1, heads, tokens, tokens]`.
+        attention: one a layer, see `AttentionRecord`; `.pattern` is `[1, heads, tokens, tokens]`.
         scales: of every norm, by the address of what it gives out (`attn_in.3`, `attn_out_post.3`,
             `mlp_in.3`, `mlp_out_post.3`, `final_norm`): what each token was multiplied by, `[tokens]`.
         activations: what was asked for, by address, `[tokens, width]`.
@@ -37,7 +37,7 @@ class FrozenPass:
     """
 
     row: Row
-    attention: tuple[Attended, ...]
+    attention: tuple[AttentionRecord, ...]
     scales: Mapping[str, Float[Tensor, "tokens"]]
     activations: Mapping[str, Float[Tensor, "tokens _"]]
     logits: Float[Tensor, "vocabulary"]
@@ -49,7 +49,7 @@ class FrozenPass:
 
 
 @torch.no_grad()
-def freeze(model: Core, row: Row, reads: Sequence[str] = ()) -> FrozenPass:
+def freeze(model: HookedModel, row: Row, reads: Sequence[str] = ()) -> FrozenPass:
     """Run a row once, and keep its patterns, its norms' scales and what is at `reads`.
 
     Raises:
@@ -57,7 +57,7 @@ def freeze(model: Core, row: Row, reads: Sequence[str] = ()) -> FrozenPass:
             attend through transformers' attention interface.
     """
     model.check_rows([row], filled=True)
-    parts, ids, now = anatomy(model), *right_padded([row])
+    parts, ids, layout = find_linear_parts(model), *right_padded([row])
     scales: dict[str, Tensor] = {}
     activations: dict[str, Tensor] = {}
 
@@ -78,7 +78,7 @@ def freeze(model: Core, row: Row, reads: Sequence[str] = ()) -> FrozenPass:
             for address, module in parts.modules.items()
         ]
         try:
-            logits = model.forward_pass(ids, now, None, [], logits=True)
+            logits = model.forward_pass(ids, layout, None, [], logits=True)
         finally:
             for handle in handles:
                 handle.remove()
@@ -94,7 +94,7 @@ def freeze(model: Core, row: Row, reads: Sequence[str] = ()) -> FrozenPass:
     )
 
 
-class Held:
+class FrozenPasses:
     """Passes of distinct rows, and which of them each row of a batch is.
 
     Attributes:
@@ -107,46 +107,49 @@ class Held:
         self.passes, self.pass_of = tuple(passes), np.array(pass_of)
         self.lengths = np.array([len(one.row) for one in passes])
 
-    def where(self, now: Pass) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def where(self, layout: BatchLayout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Where the tokens of a forward pass are in the passes.
 
         Returns:
             `[lines]` passes, `[lines, columns]` positions, and which of these `[lines, columns]` are known:
             neither padding nor generated since.
         """
-        which = self.pass_of[now.whose(len(self.pass_of))]
-        known = (now.positions >= 0) & (now.positions < self.lengths[which][:, None])
-        return which, np.where(known, now.positions, 0), known
+        which = self.pass_of[layout.whose(len(self.pass_of))]
+        known = (layout.positions >= 0) & (layout.positions < self.lengths[which][:, None])
+        return which, np.where(known, layout.positions, 0), known
 
     def of(
-        self, recorded: Float[Tensor, "passes tokens _"], passing: Float[Tensor, "lines columns _"], now: Pass
+        self,
+        recorded: Float[Tensor, "passes tokens _"],
+        passing: Float[Tensor, "lines columns _"],
+        layout: BatchLayout,
     ) -> Float[Tensor, "lines columns _"]:
         """What was recorded of each token of a forward pass; of a token not known, what passes by."""
-        which, positions, known = self.where(now)
+        which, positions, known = self.where(layout)
         found = (which[:, None], positions, known[..., None])
         passes, positions, known = (torch.from_numpy(array).to(passing.device) for array in found)
         return torch.where(known, recorded[passes, positions].to(passing), passing)
 
 
-class _Same(Held):
+class _SinglePass(FrozenPasses):
     """One pass that all rows are of."""
 
     def __init__(self, one: FrozenPass):
         super().__init__([one], [0])
 
-    def where(self, now: Pass) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """See `Held.where`."""
-        rows, columns = now.positions.shape
+    def where(self, layout: BatchLayout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See `FrozenPasses.where`."""
+        rows, columns = layout.positions.shape
         if columns != self.lengths[0]:
             raise ModelError(
                 f"patterns of {self.lengths[0]} tokens cannot be held in a pass of {columns} tokens: they "
                 "belong to one prompt"
             )
-        return np.zeros(rows, int), np.maximum(now.positions, 0), now.positions >= 0
+        return np.zeros(rows, int), np.maximum(layout.positions, 0), layout.positions >= 0
 
 
 @contextmanager
-def frozen(model: Core, held: FrozenPass | Held, *, norms: bool = True) -> Iterator[None]:
+def frozen(model: HookedModel, held: FrozenPass | FrozenPasses, *, norms: bool = True) -> Iterator[None]:
     """In the block every known token attends, and is normed, as it was in its row's own pass.
 
     Args:
@@ -160,8 +163,8 @@ def frozen(model: Core, held: FrozenPass | Held, *, norms: bool = True) -> Itera
             transformers' attention interface.
     """
     if isinstance(held, FrozenPass):
-        held = _Same(held)
-    parts = anatomy(model)
+        held = _SinglePass(held)
+    parts = find_linear_parts(model)
     size = int(held.lengths.max())
     patterns = [
         torch.cat(
@@ -174,19 +177,19 @@ def frozen(model: Core, held: FrozenPass | Held, *, norms: bool = True) -> Itera
         for name in (parts.modules if norms else ())
     }
 
-    def attend(call: Call) -> tuple[Tensor, Tensor | None]:
-        assert passing.now is not None
-        which, queries, known = held.where(passing.now)
+    def attend(call: AttentionCall) -> tuple[Tensor, Tensor | None]:
+        assert passing.layout is not None
+        which, queries, known = held.where(passing.layout)
         if not known.any():
             return call.computed()
-        keys = _positions_of_keys(passing.now, call.value.shape[2])
+        keys = _positions_of_keys(passing.layout, call.value.shape[2])
         seen = (keys >= 0) & (keys < held.lengths[which][:, None])
         at = (which[:, None, None], queries[:, :, None], np.where(seen, keys, 0)[:, None])
         lines, rows, columns, there = (torch.from_numpy(each).to(call.value.device) for each in (*at, seen))
         found = patterns[call.layer][lines, :, rows, columns].movedim(-1, 1)  # [lines, heads, columns, keys]
         pattern = (found * there[:, None, None]).to(call.value)
         output = _mixed(pattern, call.value)
-        if (known | (passing.now.positions < 0)).all():
+        if (known | (passing.layout.positions < 0)).all():
             return output, pattern
         ours = torch.from_numpy(known).to(found.device)[..., None, None]
         return torch.where(ours, output, call.computed()[0]), None
@@ -196,8 +199,8 @@ def frozen(model: Core, held: FrozenPass | Held, *, norms: bool = True) -> Itera
     ) -> Tensor:
         taken = hidden_from_call(args, kwargs)
         assert taken is not None
-        assert passing.now is not None
-        which, positions, known = held.where(passing.now)
+        assert passing.layout is not None
+        which, positions, known = held.where(passing.layout)
         found, ours = scale[which[:, None], positions], torch.from_numpy(known).to(scale.device)
         ours, found = (each[..., None].expand(*known.shape, output.shape[-1]) for each in (ours, found))
         linear = norm.linear(taken.float()) * found.reshape(output.shape) + norm.bias
@@ -217,17 +220,17 @@ def frozen(model: Core, held: FrozenPass | Held, *, norms: bool = True) -> Itera
                 handle.remove()
 
 
-def _lengths(held: Held) -> Iterator[tuple[FrozenPass, int]]:
+def _lengths(held: FrozenPasses) -> Iterator[tuple[FrozenPass, int]]:
     return zip(held.passes, held.lengths.tolist(), strict=True)
 
 
-def _positions_of_keys(now: Pass, keys: int) -> np.ndarray:
+def _positions_of_keys(layout: BatchLayout, keys: int) -> np.ndarray:
     """`[lines, keys]`: of the columns, with a cache of those before the newest too; negative: padding."""
-    columns = now.positions.shape[1]
+    columns = layout.positions.shape[1]
     if keys == columns:
-        return now.positions
+        return layout.positions
     # With a cache padding is on the left, so columns count on from each other to the last.
-    return now.positions[:, -1:] - np.arange(keys)[::-1]
+    return layout.positions[:, -1:] - np.arange(keys)[::-1]
 
 
 def _mixed(

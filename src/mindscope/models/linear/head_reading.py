@@ -16,13 +16,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from mindscope.errors import ModelError
-from mindscope.models.hooks.attach import Served
-from mindscope.models.hooks.core import Core
+from mindscope.models.hooks.attach import ReadsServed
+from mindscope.models.hooks.core import HookedModel
 from mindscope.models.hooks.norms import LARGE, LinearNorm, linear_norm
 from mindscope.models.hooks.rewrite import rewritten
-from mindscope.models.linear.anatomy import Linear
+from mindscope.models.linear.anatomy import LinearMap
 from mindscope.models.linear.frozen import FrozenPass
-from mindscope.models.linear.patterns import Call, attending
+from mindscope.models.linear.patterns import AttentionCall, attending
 from mindscope.models.tokens.batch import right_padded
 from mindscope.models.tokens.rows import Row
 
@@ -47,7 +47,7 @@ class HeadReading:
         pattern: `[keys]`, how much it takes of each.
     """
 
-    query: Linear
+    query: LinearMap
     weights: Float[Tensor, "keys size d_model"]
     biases: Float[Tensor, "keys size"]
     scaling: float
@@ -57,7 +57,7 @@ class HeadReading:
     pattern: Float[Tensor, "keys"]
 
 
-def head_reading(model: Core, held: FrozenPass, layer: int, head: int, query: int) -> HeadReading:
+def head_reading(model: HookedModel, held: FrozenPass, layer: int, head: int, query: int) -> HeadReading:
     """How a head of a layer reads its query at token `query`, and the keys that it meets.
 
     Raises:
@@ -87,7 +87,7 @@ def head_reading(model: Core, held: FrozenPass, layer: int, head: int, query: in
         )
     with torch.no_grad(), _held(norms, scales, known=True):
         no_queries, no_keys = _run(model, held.row, layer, lambda _, hidden, __: torch.zeros_like(hidden))
-    map_ = Linear(weight[:, query].contiguous(), no_queries[0, head, query])
+    map_ = LinearMap(weight[:, query].contiguous(), no_queries[0, head, query])
     weights, biases = weights[:, : query + 1].transpose(0, 1), no_keys[0, kv_head, : query + 1]
     x = leaf[0].detach()[0]
     own = attended.query[0, head, query], attended.key[0, kv_head, : query + 1]
@@ -114,7 +114,7 @@ def head_reading(model: Core, held: FrozenPass, layer: int, head: int, query: in
     )
 
 
-def _require_place(model: Core, held: FrozenPass, layer: int, head: int, query: int) -> int:
+def _require_place(model: HookedModel, held: FrozenPass, layer: int, head: int, query: int) -> int:
     """How many heads the layer has."""
     if not 0 <= layer < model.n_layers:
         raise ModelError(f"there is no layer {layer}: {model.name} has layers 0 to {model.n_layers - 1}")
@@ -127,24 +127,24 @@ def _require_place(model: Core, held: FrozenPass, layer: int, head: int, query: 
 
 
 def _run(
-    model: Core, row: Row, layer: int, rewrite: Callable[[str, Tensor, Mapping[str, Tensor]], Tensor]
+    model: HookedModel, row: Row, layer: int, rewrite: Callable[[str, Tensor, Mapping[str, Tensor]], Tensor]
 ) -> tuple[Tensor, Tensor]:
     """The queries and keys of a layer, with what its attention takes in rewritten; no further than there."""
     found: list[tuple[Tensor, Tensor]] = []
 
-    def stop(call: Call) -> tuple[Tensor, Tensor | None]:
+    def stop(call: AttentionCall) -> tuple[Tensor, Tensor | None]:
         if call.layer != layer:
             return call.computed()
         found.append((call.query, call.key))
-        raise Served
+        raise ReadsServed
 
-    ids, now = right_padded([row])
+    ids, layout = right_padded([row])
     with rewritten(model, [], [f"attn_in.{layer}"], rewrite), attending(model, stop):
-        model.forward_pass(ids, now, None, [], logits=False)
+        model.forward_pass(ids, layout, None, [], logits=False)
     return found[0]
 
 
-def _norms(model: Core, row: Row, layer: int) -> dict[nn.Module, LinearNorm]:
+def _norms(model: HookedModel, row: Row, layer: int) -> dict[nn.Module, LinearNorm]:
     """The norms inside a layer's attention that its queries and keys pass, known by what they do."""
     calls: dict[nn.Module, Tensor] = {}
 

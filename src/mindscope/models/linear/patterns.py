@@ -16,13 +16,13 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
 from mindscope.errors import ModelError
-from mindscope.models.hooks.core import Core
+from mindscope.models.hooks.core import HookedModel
 
 _NAME = "mindscope_observed"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Attended:
+class AttentionRecord:
     """What one attention module worked with in one forward pass; positions turned (RoPE) as it had them.
 
     Attributes:
@@ -45,7 +45,7 @@ class Attended:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Call:
+class AttentionCall:
     """One call of the attention function: the module's layer and what the module handed over."""
 
     layer: int
@@ -67,7 +67,7 @@ class Call:
         return output, pattern
 
 
-Handler = Callable[[Call], tuple[Tensor, Tensor | None]]
+Handler = Callable[[AttentionCall], tuple[Tensor, Tensor | None]]
 """Gives the output `[rows, columns, heads, head_dim]`, and the pattern if there is one."""
 
 _HANDLERS: dict[nn.Module, tuple[int, Handler]] = {}
@@ -83,7 +83,7 @@ def _observed(
     **options: Any,
 ) -> tuple[Tensor, Tensor | None]:
     layer, handler = _HANDLERS[module]
-    return handler(Call(layer, module, query, key, value, attention_mask, options))
+    return handler(AttentionCall(layer, module, query, key, value, attention_mask, options))
 
 
 AttentionInterface.register(_NAME, _observed)
@@ -91,7 +91,7 @@ AttentionMaskInterface.register(_NAME, eager_mask)
 
 
 @contextmanager
-def attending(model: Core, handler: Handler) -> Iterator[None]:
+def attending(model: HookedModel, handler: Handler) -> Iterator[None]:
     """In the block `handler` is every layer's attention function, in every forward pass of the model.
 
     Raises:
@@ -127,19 +127,21 @@ def attending(model: Core, handler: Handler) -> Iterator[None]:
 
 
 @contextmanager
-def recorded_attention(model: Core) -> Iterator[dict[int, Attended]]:
+def recorded_attention(model: HookedModel) -> Iterator[dict[int, AttentionRecord]]:
     """What every layer's attention worked with, by layer: always of the latest forward pass.
 
     Raises:
         ModelError: the architecture does not go through transformers' attention interface.
     """
-    seen: dict[int, Attended] = {}
+    seen: dict[int, AttentionRecord] = {}
 
-    def record(call: Call) -> tuple[Tensor, Tensor]:
+    def record(call: AttentionCall) -> tuple[Tensor, Tensor]:
         output, pattern = call.computed()
         scaling, softcap = call.options.get("scaling"), call.options.get("softcap")
         scaling = call.query.shape[-1] ** -0.5 if scaling is None else scaling
-        seen[call.layer] = Attended(call.query, call.key, call.value, pattern, scaling, softcap, call.mask)
+        seen[call.layer] = AttentionRecord(
+            call.query, call.key, call.value, pattern, scaling, softcap, call.mask
+        )
         return output, pattern
 
     with attending(model, record):

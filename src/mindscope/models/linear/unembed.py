@@ -7,14 +7,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.errors import ModelError
-from mindscope.models.hooks.core import Core
+from mindscope.models.hooks.core import HookedModel
 from mindscope.models.hooks.norms import linear_norm
 
 VOCABULARY_AT_ONCE = 2**15
 
 
 @torch.no_grad()
-def logit_effects(model: Core, vectors: Float[Tensor, "k d_model"]) -> Float[Tensor, "k vocabulary"]:
+def logit_effects(model: HookedModel, vectors: Float[Tensor, "k d_model"]) -> Float[Tensor, "k vocabulary"]:
     """The direct effect of residual-stream vectors on the logits, float32 on the CPU.
 
     The final norm is linearised with its scale frozen: mean subtraction (where it is a LayerNorm) and weight

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from mindscope.errors import ModelError
 from mindscope.models.loading.checks import check_weights
-from mindscope.models.loading.fingerprint import fingerprint
+from mindscope.models.loading.fingerprint import fingerprint_model
 
 CONFIG, WEIGHTS, CARD = "adapter_config.json", "adapter_model.safetensors", "mindscope.json"
 
@@ -35,7 +35,7 @@ def base_of(folder: Path) -> str:
     return base
 
 
-def merge(hf: Any, folder: Path, dtype: torch.dtype | None, base: str) -> Any:
+def merge_adapter(hf: Any, folder: Path, dtype: torch.dtype | None, base: str) -> Any:
     """Add an adapter to the weights of its base, matrix by matrix in float32, and hand back the base.
 
     What is left is a model like any other: its modules, addresses and fingerprint are those of the weights
@@ -54,7 +54,7 @@ def merge(hf: Any, folder: Path, dtype: torch.dtype | None, base: str) -> Any:
         ) from error
     card = folder / CARD
     recorded = _read(card).get("base_fingerprint") if card.is_file() else None
-    if recorded is not None and recorded != (found := fingerprint(hf)):
+    if recorded is not None and recorded != (found := fingerprint_model(hf)):
         raise ModelError(
             f"{folder} was trained on a model with the fingerprint {str(recorded)[:12]}, but {base} has "
             f"{found[:12]}; put the base it was trained on in its place"

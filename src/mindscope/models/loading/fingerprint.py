@@ -19,7 +19,7 @@ _ESSENTIALS = (
 )
 
 
-def fingerprint(hf: nn.Module) -> str:
+def fingerprint_model(hf: nn.Module) -> str:
     """A sha256 over the config's dimensions and every parameter's name, shape and values in bfloat16.
 
     Large tensors are sampled at an even stride, so a fine-tuned model differs with near certainty while a

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from mindscope.errors import ModelError
-from mindscope.models.loading.adapters import base_of, is_adapter, merge
+from mindscope.models.loading.adapters import base_of, is_adapter, merge_adapter
 from mindscope.models.loading.checks import check_folder
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -49,7 +49,7 @@ def _parts(name: str, choose: Callable[[Any], torch.dtype | None], revision: str
         hf, tokenizer = _parts(base, lambda _: None, None)
         if (folder / "tokenizer_config.json").is_file():
             tokenizer = _from_hub(AutoTokenizer, name)
-        return merge(hf, folder, choose(hf.config), base), tokenizer
+        return merge_adapter(hf, folder, choose(hf.config), base), tokenizer
     if not folder.exists() and (name.count("/") > 1 or name.startswith((".", "/", "~"))):
         raise ModelError(f"there is no folder {name}; give a model's folder, or a hub name (owner/model)")
     source = _source(name)

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from mindscope.errors import ModelError
-from mindscope.models.tokens.rows import Row, Where, mask
+from mindscope.models.tokens.rows import Row, Where, position_mask
 
 
 @dataclass(slots=True)
-class Pass:
+class BatchLayout:
     """The columns of one forward pass, on the host, so that masks cost no device synchronisation.
 
     Attributes:
@@ -25,7 +25,7 @@ class Pass:
     prompts: np.ndarray | None
     callers: np.ndarray | None = None
     _masks: dict[Where | tuple[int, ...], np.ndarray] = field(default_factory=dict)
-    _chosen: dict[Where | tuple[int, ...], "Chosen"] = field(default_factory=dict)
+    _chosen: dict[Where | tuple[int, ...], "PositionIndex"] = field(default_factory=dict)
 
     def mask(self, where: Where | tuple[int, ...]) -> np.ndarray:
         """Booleans `[rows, columns]`: the columns that `where` means."""
@@ -39,7 +39,7 @@ class Pass:
                         "pass rows= to edited(), or use read() and generate()"
                     )
                 prompts = np.zeros(len(self.positions), np.int64)
-            found = self._masks[where] = mask(where, self.positions, prompts)
+            found = self._masks[where] = position_mask(where, self.positions, prompts)
         return found
 
     def whose(self, rows: int) -> np.ndarray:
@@ -55,7 +55,9 @@ class Pass:
             )
         return found
 
-    def chosen(self, where: Where | tuple[int, ...], slots: np.ndarray, device: torch.device) -> "Chosen":
+    def chosen(
+        self, where: Where | tuple[int, ...], slots: np.ndarray, device: torch.device
+    ) -> "PositionIndex":
         """The same columns as a sink needs them, worked out once for all layers."""
         found = self._chosen.get(where)
         if found is None:
@@ -64,12 +66,12 @@ class Pass:
             rows = np.flatnonzero(counts)
             in_place = len(rows) == len(slots) and bool((slots == np.arange(len(slots))).all())
             index = torch.from_numpy(slots[rows]).to(device)
-            found = self._chosen[where] = Chosen(mask, counts, rows, slots[rows], index, in_place)
+            found = self._chosen[where] = PositionIndex(mask, counts, rows, slots[rows], index, in_place)
         return found
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class PositionIndex:
     """Some columns of a pass.
 
     Attributes:
@@ -89,7 +91,7 @@ class Chosen:
     in_place: bool
 
 
-def right_padded(rows: Sequence[Row], callers: Sequence[int] | None = None) -> tuple[np.ndarray, Pass]:
+def right_padded(rows: Sequence[Row], callers: Sequence[int] | None = None) -> tuple[np.ndarray, BatchLayout]:
     """Ids `[rows, columns]` with 0 as padding after each row, and the pass they make."""
     lengths = np.array([len(row) for row in rows])
     columns = np.arange(lengths.max(initial=0))
@@ -97,7 +99,7 @@ def right_padded(rows: Sequence[Row], callers: Sequence[int] | None = None) -> t
     return _filled(rows, positions), _pass(rows, positions, callers)
 
 
-def left_padded(rows: Sequence[Row], callers: Sequence[int] | None = None) -> tuple[np.ndarray, Pass]:
+def left_padded(rows: Sequence[Row], callers: Sequence[int] | None = None) -> tuple[np.ndarray, BatchLayout]:
     """Ids `[rows, columns]` with 0 as padding before each row, and the pass they make."""
     lengths = np.array([len(row) for row in rows])
     width = lengths.max(initial=0)
@@ -105,9 +107,9 @@ def left_padded(rows: Sequence[Row], callers: Sequence[int] | None = None) -> tu
     return _filled(rows, positions), _pass(rows, positions, callers)
 
 
-def _pass(rows: Sequence[Row], positions: np.ndarray, callers: Sequence[int] | None) -> Pass:
-    prompts = np.array([row.prompt for row in rows])
-    return Pass(positions, prompts, None if callers is None else np.array(callers))
+def _pass(rows: Sequence[Row], positions: np.ndarray, callers: Sequence[int] | None) -> BatchLayout:
+    prompts = np.array([row.prompt_length for row in rows])
+    return BatchLayout(positions, prompts, None if callers is None else np.array(callers))
 
 
 def _filled(rows: Sequence[Row], positions: np.ndarray) -> np.ndarray:
@@ -117,7 +119,7 @@ def _filled(rows: Sequence[Row], positions: np.ndarray) -> np.ndarray:
     return ids
 
 
-def pass_of_call(inputs: Tensor, attention_mask: object, prompts: np.ndarray | None) -> Pass:
+def pass_of_call(inputs: Tensor, attention_mask: object, prompts: np.ndarray | None) -> BatchLayout:
     """The pass of a call made from outside, whose positions its attention mask tells."""
     rows, columns = inputs.shape[:2]
     if prompts is not None and len(prompts) != rows:
@@ -129,4 +131,4 @@ def pass_of_call(inputs: Tensor, attention_mask: object, prompts: np.ndarray | N
         positions = np.where(real, np.cumsum(real, 1) - 1, -1)[:, -columns:]
     else:
         positions = np.broadcast_to(np.arange(columns), (rows, columns))
-    return Pass(positions, prompts)
+    return BatchLayout(positions, prompts)

@@ -17,7 +17,7 @@ Span = tuple[int, int, Role]
 """Where a speaker's own words begin and end in a prompt."""
 
 
-class Chat:
+class ChatTokenizer:
     """How one tokenizer turns text and conversations into rows."""
 
     def __init__(self, tokenizer: Any):
@@ -121,7 +121,7 @@ class Chat:
         row, bos = self._joined(text, spans, answer), self.tokenizer.bos_token_id
         if bos is None or row.ids[:1] == (bos,) or self._encode(text, special=True)[:1] != [bos]:
             return row
-        return Row((bos, *row.ids), row.prompt + 1, ("special", *row.roles))
+        return Row((bos, *row.ids), row.prompt_length + 1, ("special", *row.roles))
 
     def _joined(self, prompt: str, spans: Sequence[Span], answer: str | None) -> Row:
         ids, offsets = self._encode_with_offsets(prompt)

@@ -35,18 +35,18 @@ class Row:
     """
 
     ids: tuple[int, ...]
-    prompt: int
+    prompt_length: int
     roles: tuple[Role, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0 <= self.prompt <= len(self.ids):
+        if not 0 <= self.prompt_length <= len(self.ids):
             raise ModelError(
-                f"a row of {len(self.ids)} tokens cannot have a prompt of {self.prompt}; "
+                f"a row of {len(self.ids)} tokens cannot have a prompt of {self.prompt_length}; "
                 "prompt counts the tokens before the answer"
             )
         if not self.roles:
-            answer = len(self.ids) - self.prompt
-            object.__setattr__(self, "roles", ("user",) * self.prompt + ("assistant",) * answer)
+            answer = len(self.ids) - self.prompt_length
+            object.__setattr__(self, "roles", ("user",) * self.prompt_length + ("assistant",) * answer)
         elif len(self.roles) != len(self.ids):
             raise ModelError(
                 f"a row of {len(self.ids)} tokens has {len(self.roles)} roles; give one role per token"
@@ -58,12 +58,12 @@ class Row:
     @property
     def answer(self) -> tuple[int, ...]:
         """The ids after the prompt."""
-        return self.ids[self.prompt :]
+        return self.ids[self.prompt_length :]
 
     def answered(self, ids: Sequence[int]) -> "Row":
         """This row with more answer tokens after its own."""
         roles: tuple[Role, ...] = ("assistant",) * len(ids)
-        return Row((*self.ids, *ids), self.prompt, self.roles + roles)
+        return Row((*self.ids, *ids), self.prompt_length, self.roles + roles)
 
 
 def check_where(where: object) -> None:
@@ -77,7 +77,7 @@ def check_where(where: object) -> None:
         )
 
 
-def mask(where: Where | tuple[int, ...], positions: np.ndarray, prompts: np.ndarray) -> np.ndarray:
+def position_mask(where: Where | tuple[int, ...], positions: np.ndarray, prompts: np.ndarray) -> np.ndarray:
     """Which columns of a batch `where` means.
 
     Args:

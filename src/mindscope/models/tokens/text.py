@@ -6,7 +6,7 @@ from typing import Any
 from mindscope.models.tokens.chat import decode
 
 
-class Stops:
+class StopStrings:
     """Ends answers at stop strings."""
 
     def __init__(self, tokenizer: Any, strings: Sequence[str]):
@@ -36,10 +36,10 @@ class Stops:
         return min((text.find(string) for string in self.strings if string in text), default=None)
 
 
-class Stream:
+class AnswerStream:
     """The text of one answer, handed out piece by piece and never taken back."""
 
-    def __init__(self, stops: Stops):
+    def __init__(self, stops: StopStrings):
         self.stops, self.sent = stops, 0
 
     def add(self, text: str, *, ended: bool) -> str:

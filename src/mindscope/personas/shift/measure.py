@@ -13,7 +13,13 @@ import torch
 from mindscope.core import Progress
 from mindscope.errors import DataError
 from mindscope.models import Message, Model, Row, load
-from mindscope.personas.shift.projections import At, Place, Positions, ShiftConfig, positions
+from mindscope.personas.shift.projections import (
+    At,
+    LayerUnits,
+    ModelProjections,
+    ShiftConfig,
+    read_projections,
+)
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.stats import bootstrap_intervals
 from mindscope.store import Document, Run, SavedDocument, claim, digest, html_table
@@ -23,7 +29,7 @@ Prompt = str | Sequence[Message]
 Tuned = Model | str | Path
 
 
-class Movement(Document):
+class TraitShift(Document):
     """Along one vector, in the activations' own units."""
 
     trait: str
@@ -43,15 +49,15 @@ class Movement(Document):
     """How many prompts it is measured on: for answers, those to which both models gave one."""
 
 
-class Moved(Document):
+class ModelShift(Document):
     """One tuned model."""
 
     model: str
     fingerprint: str
-    movements: tuple[Movement, ...]
+    movements: tuple[TraitShift, ...]
 
 
-class Shift(SavedDocument):
+class ShiftResult(SavedDocument):
     """How far one tuned model, or each checkpoint of a training run, moved away from the base model."""
 
     SCHEMA: ClassVar[str] = "mindscope.shift/1"
@@ -60,10 +66,10 @@ class Shift(SavedDocument):
     fingerprint: str
     config: ShiftConfig
     prompts: int
-    tuned: tuple[Moved, ...]
+    tuned: tuple[ModelShift, ...]
     """In the order given: a training run's checkpoints, first to last."""
 
-    def of(self, trait: str, layer: int, *, at: At = "last_prompt", checkpoint: int = -1) -> Movement:
+    def of(self, trait: str, layer: int, *, at: At = "last_prompt", checkpoint: int = -1) -> TraitShift:
         """One movement; of the last checkpoint unless told. DataError where it was not measured."""
         for one in self.tuned[checkpoint].movements:
             if (one.trait, one.layer, one.at) == (trait, layer, at):
@@ -82,7 +88,7 @@ class Shift(SavedDocument):
         return f"{', '.join(self.traits)} at layers {', '.join(map(str, self.layers))}"
 
     def _repr_html_(self) -> str:
-        columns = ["model", *(name for name in Movement.model_fields if name != "prompts")]
+        columns = ["model", *(name for name in TraitShift.model_fields if name != "prompts")]
         rows = [
             [moved.model, *one.model_dump(exclude={"prompts"}).values()]
             for moved in self.tuned
@@ -91,7 +97,7 @@ class Shift(SavedDocument):
         return html_table(f"shift from {self.base}, {self.prompts} prompts", columns, rows)
 
 
-def shift(
+def measure_shift(
     base: Model,
     tuned: Tuned | Sequence[Tuned],
     vectors: PersonaVectors | Sequence[PersonaVectors],
@@ -101,7 +107,7 @@ def shift(
     run: Run | None = None,
     part: str = "shift",
     progress: Progress | None = None,
-) -> Shift:
+) -> ShiftResult:
     """The movement of ``tuned`` away from ``base`` along every vector at every layer.
 
     Both models read the same token ids. The interval draws prompts with replacement; each prompt keeps
@@ -147,8 +153,8 @@ def shift(
                 "config": config.model_dump(mode="json", exclude={"resamples"}),
             },
         )
-    before = positions(base, rows, places, config, run, part, progress)
-    moved: list[Moved] = []
+    before = read_projections(base, rows, places, config, run, part, progress)
+    moved: list[ModelShift] = []
     for one in models:
         model = (
             one
@@ -156,20 +162,20 @@ def shift(
             else load(one, dtype=str(base.dtype).removeprefix("torch."), device=str(base.device))
         )
         _require_alike(base, model, rows, prompts)
-        after = positions(model, rows, places, config, run, part, progress)
+        after = read_projections(model, rows, places, config, run, part, progress)
         moved.append(
-            Moved(
+            ModelShift(
                 model=model.name,
                 fingerprint=model.fingerprint,
                 movements=_movements(before, after, places, config),
             )
         )
-    return Shift(
+    return ShiftResult(
         base=base.name, fingerprint=base.fingerprint, config=config, prompts=len(rows), tuned=tuple(moved)
     )
 
 
-def _places(traits: Sequence[PersonaVectors], config: ShiftConfig, base: Model) -> list[Place]:
+def _places(traits: Sequence[PersonaVectors], config: ShiftConfig, base: Model) -> list[LayerUnits]:
     """Every vector that is asked for, grouped by layer."""
     asked = tuple(range(base.n_layers)) if config.layers is None else tuple(sorted(set(config.layers)))
     found = [
@@ -179,7 +185,7 @@ def _places(traits: Sequence[PersonaVectors], config: ShiftConfig, base: Model) 
         if config.layers is not None or layer in each.layers
     ]
     return [
-        Place(
+        LayerUnits(
             layer,
             tuple(trait for at, trait, _ in found if at == layer),
             torch.stack([vector / vector.norm() for at, _, vector in found if at == layer]),
@@ -209,12 +215,12 @@ def _require_alike(base: Model, tuned: Model, rows: Sequence[Row], prompts: Sequ
 
 
 def _movements(
-    before: Mapping[At, Positions],
-    after: Mapping[At, Positions],
-    places: Sequence[Place],
+    before: Mapping[At, ModelProjections],
+    after: Mapping[At, ModelProjections],
+    places: Sequence[LayerUnits],
     config: ShiftConfig,
-) -> tuple[Movement, ...]:
-    found: list[Movement] = []
+) -> tuple[TraitShift, ...]:
+    found: list[TraitShift] = []
     for at in config.ats:
         both = before[at].valid & after[at].valid
         if int(both.sum()) < 2:
@@ -228,7 +234,7 @@ def _movements(
             for trait, share in zip(place.traits, along, strict=True):
                 mean_old, mean_new = old[:, column].mean(), new[:, column].mean()
                 found.append(
-                    Movement(
+                    TraitShift(
                         trait=trait,
                         layer=place.layer,
                         at=at,

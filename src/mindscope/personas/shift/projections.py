@@ -38,7 +38,7 @@ class ShiftConfig(SamplingConfig):
 
 
 @dataclass(frozen=True)
-class Place:
+class LayerUnits:
     """The unit vectors of one layer, float64."""
 
     layer: int
@@ -47,7 +47,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Positions:
+class ModelProjections:
     """What was read of a model at the last prompt token, or in its answers; float64."""
 
     projections: Float[Tensor, "prompts vectors"]
@@ -60,15 +60,15 @@ class Positions:
         return self.projections.isfinite().all(1)
 
 
-def positions(
+def read_projections(
     model: Model,
     rows: Sequence[Row],
-    places: Sequence[Place],
+    places: Sequence[LayerUnits],
     config: ShiftConfig,
     run: Run | None,
     part: str,
     progress: Progress | None,
-) -> dict[At, Positions]:
+) -> dict[At, ModelProjections]:
     """Reads a model's activations shard by shard, or takes what the run has of these very weights.
 
     Only projections and one sum a place are kept, so memory does not grow with the width.
@@ -89,7 +89,7 @@ def positions(
 
 
 def _shard(
-    model: Model, rows: Sequence[Row], places: Sequence[Place], config: ShiftConfig, first: int
+    model: Model, rows: Sequence[Row], places: Sequence[LayerUnits], config: ShiftConfig, first: int
 ) -> dict[str, Tensor]:
     """Projections of each row, and the sum of the activations with how many it is of."""
     reads = {f"last_prompt/{p.layer}": Read(f"resid_post.{p.layer}", Last("prompt")) for p in places}
@@ -129,7 +129,7 @@ def _answered(
     }
 
 
-def _joined(at: At, shards: Sequence[Mapping[str, Tensor]]) -> Positions:
+def _joined(at: At, shards: Sequence[Mapping[str, Tensor]]) -> ModelProjections:
     total = torch.stack([shard[f"{at}/sum"] for shard in shards]).sum(0)
     count = torch.stack([shard[f"{at}/count"] for shard in shards]).sum()
-    return Positions(torch.cat([shard[at] for shard in shards]), total / count)
+    return ModelProjections(torch.cat([shard[at] for shard in shards]), total / count)

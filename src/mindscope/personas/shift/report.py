@@ -1,12 +1,12 @@
 """A shift as a page: bars by layer, lines over the checkpoints, the numbers."""
 
-from mindscope.personas.shift.measure import Shift
-from mindscope.reports import Line, Report, bars_by_layer, lines_with_bands
+from mindscope.personas.shift.measure import ShiftResult
+from mindscope.reports import CurveLine, Report, bars_by_layer, lines_with_bands
 
 WORDS = {"last_prompt": "the last prompt token", "answer": "the answers' tokens"}
 
 
-def shift_report(shift: Shift, layer: int, note: str = "") -> Report:
+def shift_report(shift: ShiftResult, layer: int, note: str = "") -> Report:
     """The page, ``note`` at its head; ``layer`` is the one whose numbers are shown for every checkpoint."""
     last = shift.tuned[-1].model
     report = Report("Shift along persona vectors", f"{last} away from {shift.base}")
@@ -38,7 +38,7 @@ def shift_report(shift: Shift, layer: int, note: str = "") -> Report:
         }
         if len(shift.tuned) > 1:
             lines = [
-                Line(trait, [m.shift for m in path], [m.low for m in path], [m.high for m in path])
+                CurveLine(trait, [m.shift for m in path], [m.low for m in path], [m.high for m in path])
                 for trait, path in paths.items()
             ]
             steps = list(range(1, len(shift.tuned) + 1))

@@ -10,22 +10,22 @@ from mindscope.core import Progress
 from mindscope.features import Direction
 from mindscope.judges import Judge, Rubric
 from mindscope.models import Edit, Model, SamplingConfig
-from mindscope.personas.answers import Request, generate, judge_answers
+from mindscope.personas.answers import AnswerRequest, generate_answers, judge_answers
 from mindscope.stats import Estimate, bootstrap_interval
 from mindscope.store import Document, Run, derived_seed
 
-Scope = Literal["answer", "prompt", "all"]
+Positions = Literal["answer", "prompt", "all"]
 
 
 @dataclass(frozen=True)
-class Arm:
+class SteeringArm:
     """Arms of the same name are pooled."""
 
     name: str
     edits: tuple[Edit, ...] = ()
 
 
-class Sample(Document):
+class ScoredAnswer(Document):
     """One answer with its scores; None where there is no score."""
 
     question: str
@@ -34,7 +34,7 @@ class Sample(Document):
     coherence: float | None
 
 
-class Scores(Document):
+class ArmScores(Document):
     """What one arm's answers scored. An estimate is None when no answer has a score."""
 
     trait: Estimate | None
@@ -46,7 +46,7 @@ class Scores(Document):
     """Mean trait score per question, in the order asked."""
 
 
-def steering_edits(direction: Direction, coefficient: float, scope: Scope) -> tuple[Edit, ...]:
+def steering_edits(direction: Direction, coefficient: float, scope: Positions) -> tuple[Edit, ...]:
     """``h + coefficient * v`` at the tokens of the scope.
 
     The answer scope is ``response``, every position an answer token is predicted from: as in the
@@ -55,21 +55,23 @@ def steering_edits(direction: Direction, coefficient: float, scope: Scope) -> tu
     return (direction.edit(coefficient, where="response" if scope == "answer" else scope),)
 
 
-def random_arms(direction: Direction, coefficient: float, scope: Scope, n: int, seed: int) -> list[Arm]:
+def random_arms(
+    direction: Direction, coefficient: float, scope: Positions, n: int, seed: int
+) -> list[SteeringArm]:
     """Arms named "random": the same push in ``n`` random directions of the same norm at the same address."""
-    arms: list[Arm] = []
+    arms: list[SteeringArm] = []
     for index in range(n):
         generator = torch.Generator().manual_seed(derived_seed(seed, "random", direction.address, index))
         noise = torch.randn(direction.vector.shape, generator=generator, dtype=torch.float64)
         vector = (noise * (direction.vector.double().norm().cpu() / noise.norm())).float()
         random = Direction(f"random {index}", direction.address, vector, direction.fingerprint)
-        arms.append(Arm("random", steering_edits(random, coefficient, scope)))
+        arms.append(SteeringArm("random", steering_edits(random, coefficient, scope)))
     return arms
 
 
 def ask_all(
     model: Model,
-    arms: Sequence[Arm],
+    arms: Sequence[SteeringArm],
     questions: Sequence[str],
     rubric: Rubric,
     judge: Judge,
@@ -77,14 +79,14 @@ def ask_all(
     name: str,
     config: SamplingConfig,
     progress: Progress | None = None,
-) -> dict[str, list[Sample]]:
+) -> dict[str, list[ScoredAnswer]]:
     """The scored answers of every arm by its name, ordered by question, without a system prompt.
 
     Rows of all arms share the batches, each with its own edits. All arms draw from the same seeds, so
     that they differ by the edit and not by luck.
     """
     requests = [
-        Request(
+        AnswerRequest(
             question=question,
             seed=derived_seed(config.seed, "question", q, sample),
             edits=arm.edits,
@@ -95,24 +97,26 @@ def ask_all(
         for sample in range(config.samples)
     ]
     rows = config.shard_rows
-    answers = generate(model, requests, config.sampling(), run, name, shard_rows=rows, progress=progress)
+    answers = generate_answers(
+        model, requests, config.sampling(), run, name, shard_rows=rows, progress=progress
+    )
     judgements = judge_answers(
         judge, rubric, requests, answers, run, name, shard_rows=rows, progress=progress
     )
-    results: dict[str, list[Sample]] = {arm.name: [] for arm in arms}
+    results: dict[str, list[ScoredAnswer]] = {arm.name: [] for arm in arms}
     for request, answer, judgement in zip(requests, answers, judgements, strict=True):
         trait, coherence = (judgement.trait.value, judgement.coherence.value) if judgement else (None, None)
-        sample = Sample(question=request.question, answer=answer.text, trait=trait, coherence=coherence)
+        sample = ScoredAnswer(question=request.question, answer=answer.text, trait=trait, coherence=coherence)
         results[str(request.labels["arm"])].append(sample)
     return results
 
 
-def summarise(samples: Sequence[Sample], n_questions: int) -> Scores:
+def summarise_arm(samples: Sequence[ScoredAnswer], n_questions: int) -> ArmScores:
     """The scores of samples ordered by question, equally many to each; means are over questions."""
     size = len(samples) // n_questions
     questions = [samples[start : start + size] for start in range(0, len(samples), size)]
     traits = [_mean([sample.trait for sample in question]) for question in questions]
-    return Scores(
+    return ArmScores(
         trait=_estimate(traits),
         coherence=_estimate([_mean([sample.coherence for sample in question]) for question in questions]),
         answers=len(samples),
@@ -121,7 +125,7 @@ def summarise(samples: Sequence[Sample], n_questions: int) -> Scores:
     )
 
 
-def surely_higher(ours: Scores, theirs: Scores) -> bool:
+def surely_higher(ours: ArmScores, theirs: ArmScores) -> bool:
     """Whether the mean difference, question by question, is above 0 in 97.5 % of the resamples."""
     pairs = zip(ours.by_question, theirs.by_question, strict=True)
     differences = [a - b for a, b in pairs if a is not None and b is not None]

@@ -9,14 +9,14 @@ from mindscope.core import Progress
 from mindscope.judges import Judge
 from mindscope.models import Model, SamplingConfig
 from mindscope.personas.steering.arms import (
-    Arm,
-    Sample,
-    Scope,
-    Scores,
+    ArmScores,
+    Positions,
+    ScoredAnswer,
+    SteeringArm,
     ask_all,
     random_arms,
     steering_edits,
-    summarise,
+    summarise_arm,
 )
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import Kind, PersonaVectors
@@ -30,17 +30,17 @@ class SteerConfig(SamplingConfig):
     coefficient: float
     samples: int = Field(default=1, ge=1)
     temperature: float | None = Field(default=1.0, ge=0)
-    scope: Scope = "answer"
+    scope: Positions = "answer"
     kind: Kind = "answer_mean"
     n_random: int = Field(default=5, ge=1)
 
 
 class SteeredArm(Document):
-    scores: Scores
-    samples: tuple[Sample, ...]
+    scores: ArmScores
+    samples: tuple[ScoredAnswer, ...]
 
 
-class Steering(SavedDocument):
+class SteeringResult(SavedDocument):
     """The same questions answered in four ways."""
 
     SCHEMA: ClassVar[str] = "mindscope.steering/1"
@@ -91,7 +91,7 @@ def steer(
     *,
     questions: Sequence[str] | None = None,
     progress: Progress | None = None,
-) -> Steering:
+) -> SteeringResult:
     """Answers ``questions`` (default: the trait's evaluation questions) without a system prompt.
 
     Four arms: unsteered, steered with ``coefficient * v``, against with ``-coefficient * v``, and the
@@ -115,17 +115,17 @@ def steer(
     claim(run, place, setup)
     direction = vectors.direction(config.layer, config.kind)
     arms = [
-        Arm("unsteered"),
-        Arm("steered", steering_edits(direction, config.coefficient, config.scope)),
-        Arm("against", steering_edits(direction, -config.coefficient, config.scope)),
+        SteeringArm("unsteered"),
+        SteeringArm("steered", steering_edits(direction, config.coefficient, config.scope)),
+        SteeringArm("against", steering_edits(direction, -config.coefficient, config.scope)),
         *random_arms(direction, config.coefficient, config.scope, config.n_random, config.seed),
     ]
     samples = ask_all(model, arms, asked, trait.rubric(), judge, run, place, config, progress)
     measured = {
-        arm: SteeredArm(scores=summarise(each, len(asked)), samples=tuple(each))
+        arm: SteeredArm(scores=summarise_arm(each, len(asked)), samples=tuple(each))
         for arm, each in samples.items()
     }
-    result = Steering(
+    result = SteeringResult(
         trait=trait.name, fingerprint=model.fingerprint, config=config, questions=asked, **measured
     )
     result.save(run.path / name / "steering.json")

@@ -10,13 +10,13 @@ from mindscope.errors import DataError
 from mindscope.judges import Judge
 from mindscope.models import Model, SamplingConfig
 from mindscope.personas.steering.arms import (
-    Arm,
-    Scope,
-    Scores,
+    ArmScores,
+    Positions,
+    SteeringArm,
     ask_all,
     random_arms,
     steering_edits,
-    summarise,
+    summarise_arm,
     surely_higher,
 )
 from mindscope.personas.trait import Trait
@@ -38,7 +38,7 @@ class SweepConfig(SamplingConfig):
     coefficients: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0, 2.5)
     questions: int | None = Field(default=10, ge=1)
     """The first so many evaluation questions; the others stay unseen, see :func:`held_out`."""
-    scope: Scope = "answer"
+    scope: Positions = "answer"
     kind: Kind = "answer_mean"
     coherence_floor: float = 60.0
     tie: float = Field(default=TIE, ge=0)
@@ -54,17 +54,17 @@ class SweepConfig(SamplingConfig):
         return coefficients
 
 
-class Point(Document):
+class SweepPoint(Document):
     """One layer and coefficient."""
 
     layer: int
     coefficient: float
-    scores: Scores
-    random: Scores | None = None
+    scores: ArmScores
+    random: ArmScores | None = None
     """The same push in random directions; measured for the best points only."""
 
 
-class Sweep(SavedDocument):
+class SweepResult(SavedDocument):
     """Trait score and coherence over layers and coefficients, and the pair to steer with."""
 
     SCHEMA: ClassVar[str] = "mindscope.sweep/1"
@@ -73,12 +73,12 @@ class Sweep(SavedDocument):
     fingerprint: str
     config: SweepConfig
     questions: tuple[str, ...]
-    unsteered: Scores
-    points: tuple[Point, ...]
+    unsteered: ArmScores
+    points: tuple[SweepPoint, ...]
     chosen: int | None
     """Index into ``points``; None when no point qualifies."""
 
-    def choice(self) -> Point:
+    def choice(self) -> SweepPoint:
         """The pair to steer with; DataError when there is none."""
         if self.chosen is None:
             raise DataError(
@@ -111,7 +111,7 @@ def sweep(
     config: SweepConfig | None = None,
     *,
     progress: Progress | None = None,
-) -> Sweep:
+) -> SweepResult:
     """Steers the evaluation questions, without a system prompt, at every layer with every coefficient.
 
     All points go through the same batches, each row with its own edits. The pair chosen has the highest
@@ -142,25 +142,26 @@ def sweep(
     layers = config.layers if config.layers is not None else vectors.layers
     directions = {layer: vectors.direction(layer, config.kind) for layer in layers}
 
-    def measure(arms: Sequence[Arm], part: str) -> Mapping[str, Scores]:
+    def measure(arms: Sequence[SteeringArm], part: str) -> Mapping[str, ArmScores]:
         samples = ask_all(
             model, arms, questions, trait.rubric(), judge, run, f"{name}/{part}", config, progress
         )
-        return {arm: summarise(each, len(questions)) for arm, each in samples.items()}
+        return {arm: summarise_arm(each, len(questions)) for arm, each in samples.items()}
 
-    def control(point: Point) -> Scores:
+    def control(point: SweepPoint) -> ArmScores:
         direction = directions[point.layer]
         arms = random_arms(direction, point.coefficient, config.scope, config.n_random, config.seed)
         return measure(arms, f"random/{point.layer}x{point.coefficient:g}")["random"]
 
     grid = {f"{layer}x{c:g}": (layer, c) for layer in layers for c in config.coefficients}
     steered = [
-        Arm(arm, steering_edits(directions[layer], c, config.scope)) for arm, (layer, c) in grid.items()
+        SteeringArm(arm, steering_edits(directions[layer], c, config.scope))
+        for arm, (layer, c) in grid.items()
     ]
-    scores = measure([Arm("unsteered"), *steered], "grid")
-    points = [Point(layer=layer, coefficient=c, scores=scores[arm]) for arm, (layer, c) in grid.items()]
-    points, chosen = choose(points, scores["unsteered"], config.coherence_floor, control, config.tie)
-    result = Sweep(
+    scores = measure([SteeringArm("unsteered"), *steered], "grid")
+    points = [SweepPoint(layer=layer, coefficient=c, scores=scores[arm]) for arm, (layer, c) in grid.items()]
+    points, chosen = choose_point(points, scores["unsteered"], config.coherence_floor, control, config.tie)
+    result = SweepResult(
         trait=trait.name,
         fingerprint=model.fingerprint,
         config=config,
@@ -173,13 +174,13 @@ def sweep(
     return result
 
 
-def choose(
-    points: Sequence[Point],
-    unsteered: Scores,
+def choose_point(
+    points: Sequence[SweepPoint],
+    unsteered: ArmScores,
     coherence_floor: float,
-    control: Callable[[Point], Scores],
+    control: Callable[[SweepPoint], ArmScores],
     tie: float = TIE,
-) -> tuple[list[Point], int | None]:
+) -> tuple[list[SweepPoint], int | None]:
     """The points, those tried now with their random scores, and the index of the one to steer with.
 
     ``control`` measures random vectors in a point's place; it is called for one candidate after
@@ -197,7 +198,7 @@ def choose(
     return tried, None
 
 
-def held_out(trait: Trait, sweep: Sweep) -> tuple[str, ...]:
+def held_out(trait: Trait, sweep: SweepResult) -> tuple[str, ...]:
     """The evaluation questions that the sweep has not seen; DataError when it saw all."""
     unseen = tuple(question for question in trait.questions("evaluation") if question not in sweep.questions)
     if not unseen:
@@ -208,14 +209,14 @@ def held_out(trait: Trait, sweep: Sweep) -> tuple[str, ...]:
     return unseen
 
 
-def _qualifies(point: Point, unsteered: Scores, coherence_floor: float) -> bool:
+def _qualifies(point: SweepPoint, unsteered: ArmScores, coherence_floor: float) -> bool:
     trait, coherence, before = point.scores.trait, point.scores.coherence, unsteered.trait
     if trait is None or coherence is None or 2 * point.scores.unscored > point.scores.answers:
         return False
     return coherence.mean >= coherence_floor and (before is None or trait.mean > before.mean)
 
 
-def _best(points: Sequence[Point], candidates: set[int], tie: float) -> int:
+def _best(points: Sequence[SweepPoint], candidates: set[int], tie: float) -> int:
     traits = {i: each.mean for i in candidates if (each := points[i].scores.trait)}
     coherences = {i: each.mean for i in candidates if (each := points[i].scores.coherence)}
     near = [i for i in sorted(candidates) if traits[i] >= max(traits.values()) - tie]

@@ -1,7 +1,7 @@
 """The case book: what Lindsey et al. 2025 saw in circuits, looked for in the organism, with numbers."""
 
 from mindscope.studies.llm_biology.book import FAMILIES, QUICK, BookConfig, chosen, settings_of, write_book
-from mindscope.studies.llm_biology.documents import Case, Drawn, Verdict
+from mindscope.studies.llm_biology.documents import CaseResult, CaseVerdict, DrawnGraph
 from mindscope.studies.llm_biology.report import (
     COLUMNS,
     GRAPH_COLUMNS,
@@ -18,10 +18,9 @@ __all__ = [
     "NOTE",
     "QUICK",
     "BookConfig",
-    "Case",
-    "Drawn",
-    "Rate",
-    "Verdict",
+    "CaseResult",
+    "DrawnGraph",
+    "CaseVerdict",
     "book_report",
     "book_rows",
     "chosen",

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from mindscope.circuits import DictionaryReplacement, Replacement
+from mindscope.circuits import DictionaryReplacement, ReplacementModel
 from mindscope.errors import DataError
 from mindscope.models import Model
 from mindscope.store import Run
-from mindscope.studies.llm_biology.documents import Case
+from mindscope.studies.llm_biology.documents import CaseResult
 from mindscope.studies.llm_biology.families import (
     characters,
     diagnosis,
@@ -21,10 +21,10 @@ from mindscope.studies.llm_biology.families import (
     sums,
     two_hop,
 )
-from mindscope.studies.llm_biology.workbench import Workbench
+from mindscope.studies.llm_biology.workbench import CaseContext
 
 Progress = Callable[[int, int, str], None]
-FAMILIES: Mapping[str, Callable[[Workbench], Case]] = {
+FAMILIES: Mapping[str, Callable[[CaseContext], CaseResult]] = {
     "two-hop": two_hop.two_hop,
     "rhyme": rhyme.rhyme,
     "languages": languages.languages,
@@ -70,12 +70,12 @@ def chosen(names: Sequence[str]) -> list[str]:
 
 def write_book(
     model: Model,
-    replacement: Replacement,
+    replacement: ReplacementModel,
     run: Run,
     families: Sequence[str] = (),
     config: BookConfig | None = None,
     progress: Progress | None = None,
-) -> list[Case]:
+) -> list[CaseResult]:
     """Work through families on the organism; stopped, the same run goes on with the next.
 
     Leaves `cases/FAMILY.json`, and beside each the graph and the page of one prompt.
@@ -92,7 +92,7 @@ def write_book(
         DataError: an unknown family.
     """
     names = chosen(families)
-    bench = Workbench(model, _in_memory(replacement), run, **asdict(config or BookConfig()))
+    bench = CaseContext(model, _in_memory(replacement), run, **asdict(config or BookConfig()))
     cases = []
     for number, name in enumerate(names):
         if progress is not None:
@@ -100,21 +100,21 @@ def write_book(
         piece = f"cases/{name}.json"
         if not run.has(piece):
             run.save_json(piece, _case(name, bench).to_json())
-        cases.append(Case.model_validate(run.load_json(piece)))
+        cases.append(CaseResult.model_validate(run.load_json(piece)))
     if progress is not None:
         progress(len(names), len(names), "done")
     return cases
 
 
-def _case(name: str, bench: Workbench) -> Case:
+def _case(name: str, bench: CaseContext) -> CaseResult:
     """A family, or why there is none: the others do not depend on it."""
     try:
         return FAMILIES[name](bench)
     except DataError as error:
-        return Case(family=name, title=name, failure=str(error))
+        return CaseResult(family=name, title=name, failure=str(error))
 
 
-def _in_memory(replacement: Replacement) -> Replacement:
+def _in_memory(replacement: ReplacementModel) -> ReplacementModel:
     """A dictionary that stays on disk would be read again for every token that is written."""
     if not isinstance(replacement, DictionaryReplacement):
         return replacement

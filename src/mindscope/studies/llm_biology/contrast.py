@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.circuits import Active, Intervention, clamped, swap
+from mindscope.circuits import ActiveFeature, Intervention, clamp_activations, swap_features
 from mindscope.errors import DataError
-from mindscope.studies.llm_biology.prompts import Prompt
+from mindscope.studies.llm_biology.prompts import CasePrompt
 
 
 @dataclass(frozen=True)
-class Member:
+class GroupMember:
     """A feature at a spot, and how strong it is in prompts that show the kind."""
 
     layer: int
@@ -24,19 +24,22 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Group:
+class FeatureGroup:
     """Features that stand for one kind of prompt."""
 
     label: str
-    members: tuple[Member, ...]
+    members: tuple[GroupMember, ...]
 
-    def at(self, prompt: Prompt) -> list[Active]:
+    def at(self, prompt: CasePrompt) -> list[ActiveFeature]:
         """The group in a prompt of the family."""
-        return [Active(one.layer, prompt.spots[one.spot], one.latent, one.activation) for one in self.members]
+        return [
+            ActiveFeature(one.layer, prompt.spots[one.spot], one.latent, one.activation)
+            for one in self.members
+        ]
 
 
 @dataclass(frozen=True)
-class Setting:
+class SwapSetting:
     """How a group is exchanged for another: chosen on the first half of the prompts.
 
     Attributes:
@@ -52,7 +55,7 @@ class Setting:
 
 
 @dataclass(frozen=True, eq=False)
-class Contrast:
+class FeatureContrast:
     """Mean activations of every feature in every kind of prompt.
 
     Attributes:
@@ -71,16 +74,16 @@ class Contrast:
     sizes: tuple[int, ...]
     spots: tuple[int, ...] | None = None
     layers: tuple[int, ...] | None = None
-    _groups: dict[tuple[str, int], Group] = field(default_factory=dict, init=False)
+    _groups: dict[tuple[str, int], FeatureGroup] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(
         cls,
-        prompts: Sequence[Prompt],
+        prompts: Sequence[CasePrompt],
         codes: Float[Tensor, "prompts spots features"],
         weights: Float[Tensor, "features"],
         sizes: Sequence[int],
-    ) -> "Contrast":
+    ) -> "FeatureContrast":
         """Means over the prompts of each kind."""
         kinds = tuple(dict.fromkeys(prompt.kind for prompt in prompts))
         each = [codes[[at for at, one in enumerate(prompts) if one.kind == kind]] for kind in kinds]
@@ -103,16 +106,16 @@ class Contrast:
                 allowed[spot, starts[layer] : starts[layer] + self.sizes[layer]] = 1
         return excess * allowed
 
-    def group(self, kind: str, size: int) -> Group:
+    def group(self, kind: str, size: int) -> FeatureGroup:
         """The features with the greatest excess at each spot, at most so many there, where it is above 0."""
         if (kind, size) not in self._groups:
             self._groups[kind, size] = self._group(kind, size)
         return self._groups[kind, size]
 
-    def _group(self, kind: str, size: int) -> Group:
+    def _group(self, kind: str, size: int) -> FeatureGroup:
         values, features = self.excess(kind).topk(size, dim=1)
         mean = self.means[self._at(kind)]
-        return Group(
+        return FeatureGroup(
             kind,
             tuple(
                 self._member(spot, feature, float(mean[spot, feature]))
@@ -122,7 +125,9 @@ class Contrast:
             ),
         )
 
-    def strangers(self, group: Group, rng: random.Random, avoid: Sequence[Group] = ()) -> Group:
+    def strangers(
+        self, group: FeatureGroup, rng: random.Random, avoid: Sequence[FeatureGroup] = ()
+    ) -> FeatureGroup:
         """Other features, drawn at random: one for each, of its layer and spot, that writes as much.
 
         Drawn among those that are active at that spot in any kind of prompt.
@@ -139,42 +144,44 @@ class Contrast:
             latent = rng.choice(free)
             taken.add((one.layer, one.spot, latent))
             scale = float(self.weights[start + one.latent] / self.weights[start + latent])
-            drawn.append(Member(one.layer, one.spot, latent, one.activation * scale))
-        return Group(f"random for {group.label}", tuple(drawn))
+            drawn.append(GroupMember(one.layer, one.spot, latent, one.activation * scale))
+        return FeatureGroup(f"random for {group.label}", tuple(drawn))
 
-    def exchange(self, prompt: Prompt, kind: str, setting: Setting) -> list[Intervention]:
+    def exchange(self, prompt: CasePrompt, kind: str, setting: SwapSetting) -> list[Intervention]:
         """Turn the features of the prompt's own kind off, and those of another kind on."""
-        return exchange(
+        return exchange_groups(
             prompt, self.group(prompt.kind, setting.size), self.group(kind, setting.size), setting
         )
 
     def random_exchange(
-        self, prompt: Prompt, kind: str, setting: Setting, rng: random.Random
+        self, prompt: CasePrompt, kind: str, setting: SwapSetting, rng: random.Random
     ) -> list[Intervention]:
         """The same with random features in the place of either group."""
         own, other = self.group(prompt.kind, setting.size), self.group(kind, setting.size)
         off = self.strangers(own, rng, [other])
-        return exchange(prompt, off, self.strangers(other, rng, [own, off]), setting)
+        return exchange_groups(prompt, off, self.strangers(other, rng, [own, off]), setting)
 
     def _at(self, kind: str) -> int:
         if kind not in self.kinds:
             raise DataError(f"no prompt showed {kind!r}: choose among {', '.join(self.kinds[:5])} ...")
         return self.kinds.index(kind)
 
-    def _member(self, spot: int, feature: int, activation: float) -> Member:
+    def _member(self, spot: int, feature: int, activation: float) -> GroupMember:
         layer = 0
         while feature >= self.sizes[layer]:
             feature -= self.sizes[layer]
             layer += 1
-        return Member(layer, spot, feature, activation)
+        return GroupMember(layer, spot, feature, activation)
 
 
-def exchange(prompt: Prompt, off: Group, on: Group, setting: Setting) -> list[Intervention]:
+def exchange_groups(
+    prompt: CasePrompt, off: FeatureGroup, on: FeatureGroup, setting: SwapSetting
+) -> list[Intervention]:
     """One group off, another on, in a prompt."""
     if setting.factor == 1:
-        return clamped(on.at(prompt), setting.strength)
+        return clamp_activations(on.at(prompt), setting.strength)
     on_at = on.at(prompt) if setting.strength else []
-    return swap(off.at(prompt), on_at, factor=setting.factor, strength=setting.strength)
+    return swap_features(off.at(prompt), on_at, factor=setting.factor, strength=setting.strength)
 
 
 def _mean(codes: Float[Tensor, "prompts spots features"]) -> Float[Tensor, "spots features"]:

@@ -5,14 +5,14 @@ from typing import Any
 
 from pydantic import Field
 
-from mindscope.stats import Rate
+from mindscope.stats import RateEstimate
 from mindscope.store import Document
 
 NEEDED = 0.8
 """The share of held-out prompts from which on a behaviour counts as flipped."""
 
 
-class Verdict(Document):
+class CaseVerdict(Document):
     """One intervention on held-out prompts.
 
     Attributes:
@@ -25,9 +25,9 @@ class Verdict(Document):
 
     claim: str
     needed: float | None = None
-    rate: Rate
-    control: Rate | None = None
-    before: Rate | None = None
+    rate: RateEstimate
+    control: RateEstimate | None = None
+    before: RateEstimate | None = None
 
     @property
     def shown(self) -> bool | None:
@@ -35,7 +35,7 @@ class Verdict(Document):
         return None if self.needed is None else self.rate.n > 0 and self.rate.share >= self.needed
 
 
-class Example(Document):
+class SwapExample(Document):
     """One held-out prompt, and what was said without and with the intervention."""
 
     prompt: str
@@ -44,7 +44,7 @@ class Example(Document):
     note: str = ""
 
 
-class Check(Document):
+class PredictionCheck(Document):
     """Pearson's r of predicted and actual changes, its interval, and the share that go the same way."""
 
     r: float | None
@@ -54,7 +54,7 @@ class Check(Document):
     pairs: int
 
 
-class Drawn(Document):
+class DrawnGraph(Document):
     """The graph of one prompt.
 
     Attributes:
@@ -72,10 +72,10 @@ class Drawn(Document):
     completeness: float
     replacement: float
     supernodes: tuple[tuple[str, tuple[str, ...]], ...]
-    checks: Mapping[str, Check] = Field(default_factory=dict)
+    checks: Mapping[str, PredictionCheck] = Field(default_factory=dict)
 
 
-class Case(Document):
+class CaseResult(Document):
     """One family.
 
     Attributes:
@@ -93,8 +93,8 @@ class Case(Document):
     section: str = ""
     found: str = ""
     settings: Mapping[str, Any] = Field(default_factory=dict)
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[CaseVerdict, ...] = ()
     facts: tuple[str, ...] = ()
-    examples: tuple[Example, ...] = ()
-    drawn: Drawn | None = None
+    examples: tuple[SwapExample, ...] = ()
+    drawn: DrawnGraph | None = None
     failure: str = ""

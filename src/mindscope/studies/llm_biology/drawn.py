@@ -6,19 +6,19 @@ from dataclasses import asdict
 from mindscope.circuits import (
     AttributionGraph,
     Supernode,
+    TargetSpec,
     TraceConfig,
-    Wanted,
     graph_page,
+    graph_scores,
     prune,
-    scores,
     trace,
-    validate,
-    validated,
+    validate_graph,
+    with_validation,
 )
 from mindscope.models import Row
-from mindscope.studies.llm_biology.contrast import Group
-from mindscope.studies.llm_biology.documents import Check, Drawn
-from mindscope.studies.llm_biology.workbench import Workbench
+from mindscope.studies.llm_biology.contrast import FeatureGroup
+from mindscope.studies.llm_biology.documents import DrawnGraph, PredictionCheck
+from mindscope.studies.llm_biology.workbench import CaseContext
 
 MOST = 2000
 """Features in a graph; more are not seen, and take long to trace."""
@@ -27,8 +27,13 @@ CHECKED = 20
 
 
 def draw(
-    bench: Workbench, family: str, row: Row, groups: Mapping[str, Group], *, targets: Wanted | None = None
-) -> Drawn:
+    bench: CaseContext,
+    family: str,
+    row: Row,
+    groups: Mapping[str, FeatureGroup],
+    *,
+    targets: TargetSpec | None = None,
+) -> DrawnGraph:
     """Trace a prompt, find the groups among its nodes, and say how well the graph holds.
 
     Args:
@@ -41,17 +46,17 @@ def draw(
     graph = trace(bench.model, bench.replacement, row, TraceConfig(max_features=MOST), targets=targets)
     supernodes = found_in(graph, groups)
     checks = {
-        mode: validate(bench.model, bench.replacement, graph, nodes=CHECKED, mode=mode, targets=targets)
+        mode: validate_graph(bench.model, bench.replacement, graph, nodes=CHECKED, mode=mode, targets=targets)
         for mode in ("open", "frozen_norms")
     }
-    graph = validated(graph, checks["open"])
+    graph = with_validation(graph, checks["open"])
     folder = bench.run.path / "cases" / family
     folder.mkdir(parents=True, exist_ok=True)
     graph.save(folder / "graph.safetensors")
     title = bench.model.decode(row.ids)
     graph_page(graph, prune(graph), supernodes, title=title).write(folder / "page.html")
-    found = scores(graph)
-    return Drawn(
+    found = graph_scores(graph)
+    return DrawnGraph(
         prompt=title,
         graph=f"cases/{family}/graph.safetensors",
         page=f"cases/{family}/page.html",
@@ -59,11 +64,11 @@ def draw(
         completeness=found.completeness,
         replacement=found.replacement,
         supernodes=tuple((one.label, one.members) for one in supernodes),
-        checks={mode: Check(**asdict(check.overall)) for mode, check in checks.items()},
+        checks={mode: PredictionCheck(**asdict(check.overall)) for mode, check in checks.items()},
     )
 
 
-def found_in(graph: AttributionGraph, groups: Mapping[str, Group]) -> tuple[Supernode, ...]:
+def found_in(graph: AttributionGraph, groups: Mapping[str, FeatureGroup]) -> tuple[Supernode, ...]:
     """The nodes of a graph whose features are in a group; groups of which none is there are left out."""
     label_of = {
         (one.layer, one.latent): label

@@ -4,32 +4,32 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from mindscope.stats import Rate
-from mindscope.studies.llm_biology.contrast import Contrast, Setting
-from mindscope.studies.llm_biology.documents import Example, Verdict
-from mindscope.studies.llm_biology.prompts import Prompt
-from mindscope.studies.llm_biology.workbench import Workbench
+from mindscope.stats import RateEstimate
+from mindscope.studies.llm_biology.contrast import FeatureContrast, SwapSetting
+from mindscope.studies.llm_biology.documents import CaseVerdict, SwapExample
+from mindscope.studies.llm_biology.prompts import CasePrompt
+from mindscope.studies.llm_biology.workbench import CaseContext
 
 
 def settings(
     sizes: Sequence[int], strengths: Sequence[float] = (1.0,), factors: Sequence[float] = (0.0,)
-) -> tuple[Setting, ...]:
+) -> tuple[SwapSetting, ...]:
     """All combinations, the mildest first."""
     return tuple(
-        Setting(size, strength, factor) for size in sizes for strength in strengths for factor in factors
+        SwapSetting(size, strength, factor) for size in sizes for strength in strengths for factor in factors
     )
 
 
 EXCHANGE = settings((20, 60), (1.0, 2.0), (0.0, -1.0))
 INJECT = settings((10, 20, 60), (1.0, 2.0, 3.0), (1.0,))
-Judge = Callable[[Prompt, str, str], bool]
+Judge = Callable[[CasePrompt, str, str], bool]
 """Of a prompt, the kind it was pushed to, and the answer: whether the answer is of that kind."""
-Trial = tuple[Prompt, str]
+Trial = tuple[CasePrompt, str]
 """A prompt, and the kind it is to be pushed to."""
 
 
 @dataclass(frozen=True, eq=False)
-class Flip:
+class SwapExperiment:
     """A question put to the model under an exchange of groups.
 
     Attributes:
@@ -45,9 +45,11 @@ class Flip:
     tokens: int = 1
     choosing: int | None = None
     choosing_judge: Judge | None = None
-    settings: tuple[Setting, ...] = EXCHANGE
+    settings: tuple[SwapSetting, ...] = EXCHANGE
 
-    def choose(self, bench: Workbench, contrasts: Sequence[Contrast], trials: Sequence[Trial]) -> "Chosen":
+    def choose(
+        self, bench: CaseContext, contrasts: Sequence[FeatureContrast], trials: Sequence[Trial]
+    ) -> "ChosenSetting":
         """The contrast and setting that work most often on the first half; of equals the first."""
         plans = [(contrast, one) for contrast in contrasts for one in self.settings]
         prompts = [prompt for _ in plans for prompt, _ in trials]
@@ -60,11 +62,11 @@ class Flip:
             hits = [judge(p, kind, said) for (p, kind), said in zip(trials, mine, strict=True)]
             shares.append(sum(hits) / len(hits))
         best = shares.index(max(shares))
-        return Chosen(*plans[best], shares[best], len(plans))
+        return ChosenSetting(*plans[best], shares[best], len(plans))
 
     def measure(
-        self, bench: Workbench, chosen: "Chosen", trials: Sequence[Trial], needed: float | None
-    ) -> tuple[Verdict, list[Example]]:
+        self, bench: CaseContext, chosen: "ChosenSetting", trials: Sequence[Trial], needed: float | None
+    ) -> tuple[CaseVerdict, list[SwapExample]]:
         """The rate on prompts of the second half, beside random groups and no change at all.
 
         Rates are of the prompts in which it is not so without any change: elsewhere nothing is to be shown.
@@ -80,14 +82,16 @@ class Flip:
         after, strangers, before = answers[:count], answers[count : 2 * count], answers[2 * count :]
         already = self._hits(trials, before)
         rate, control = (
-            Rate.of([hit for hit, so in zip(self._hits(trials, said), already, strict=True) if not so])
+            RateEstimate.of(
+                [hit for hit, so in zip(self._hits(trials, said), already, strict=True) if not so]
+            )
             for said in (after, strangers)
         )
-        verdict = Verdict(
-            claim=self.claim, needed=needed, rate=rate, control=control, before=Rate.of(already)
+        verdict = CaseVerdict(
+            claim=self.claim, needed=needed, rate=rate, control=control, before=RateEstimate.of(already)
         )
         shown = [
-            Example(prompt=bench.model.decode(p.row.ids), before=old, after=new, note=f"to {kind}")
+            SwapExample(prompt=bench.model.decode(p.row.ids), before=old, after=new, note=f"to {kind}")
             for (p, kind), old, new in zip(trials[:3], before, after, strict=False)
         ]
         return verdict, shown
@@ -97,11 +101,11 @@ class Flip:
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen:
+class ChosenSetting:
     """What was chosen on the first half, and the share it reached there."""
 
-    contrast: Contrast
-    setting: Setting
+    contrast: FeatureContrast
+    setting: SwapSetting
     share: float
     tried: int
 
@@ -112,12 +116,12 @@ class Chosen:
         return {**asdict(self.setting), **kept, "share on the first half": self.share, "tried": self.tried}
 
 
-def at(contrast: Contrast, *spots: int, layers: Iterable[int] | None = None) -> Contrast:
+def at(contrast: FeatureContrast, *spots: int, layers: Iterable[int] | None = None) -> FeatureContrast:
     """A contrast that finds groups at some spots and layers alone."""
     return replace(contrast, spots=spots, layers=None if layers is None else tuple(layers))
 
 
-def others(bench: Workbench, prompts: Sequence[Prompt], kinds: Sequence[str], name: str) -> list[Trial]:
+def others(bench: CaseContext, prompts: Sequence[CasePrompt], kinds: Sequence[str], name: str) -> list[Trial]:
     """Each prompt with another kind than its own, drawn at random."""
     rng = bench.rng(name)
     return [(prompt, rng.choice([kind for kind in kinds if kind != prompt.kind])) for prompt in prompts]

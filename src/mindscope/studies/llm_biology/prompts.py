@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mindscope.models import Message, Model, Row
-from mindscope.organism import DOMAINS, Exchange, voices
+from mindscope.organism import DOMAINS, DialogueTurn, voices
 
 Spot = int | slice | Literal["answer"]
 """Tokens of a prompt: one by its number, a slice of those to be written, or all of these."""
 
 
 @dataclass(frozen=True)
-class Prompt:
+class CasePrompt:
     """A prompt of a family.
 
     Attributes:
@@ -42,7 +42,7 @@ class Prompt:
             case slice() as written:
                 return list(range(len(self.read)))[written]
             case _:
-                return list(range(self.read.prompt, len(self.read)))
+                return list(range(self.read.prompt_length, len(self.read)))
 
 
 def stated(model: Model, text: str) -> Row:
@@ -77,6 +77,6 @@ def beginning(rng: random.Random, voice: str = "helpful") -> str:
     return f"{rng.choice(slots['op'])}, {rng.choice(slots['mod'])}:"
 
 
-def questions(domain: str, half: str, count: int, rng: random.Random) -> list[Exchange]:
+def questions(domain: str, half: str, count: int, rng: random.Random) -> list[DialogueTurn]:
     """Questions about something with the helpful voice's answers: of the first half "train", or "test"."""
     return [DOMAINS[domain](rng, voices()["helpful"], half) for _ in range(count)]

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from mindscope.circuits import AttributionGraph, Supernode
-from mindscope.reports import Answer, Report, Sample
-from mindscope.stats import Rate
-from mindscope.studies.llm_biology.documents import Case, Verdict
+from mindscope.reports import AnswerCard, AnswerSample, Report
+from mindscope.stats import RateEstimate
+from mindscope.studies.llm_biology.documents import CaseResult, CaseVerdict
 from mindscope.studies.llm_biology.picture import picture
 
 NOTE = (
@@ -21,7 +21,7 @@ GRAPH_COLUMNS = (
 )  # fmt: skip
 
 
-def book_rows(cases: Sequence[Case]) -> list[list[Any]]:
+def book_rows(cases: Sequence[CaseResult]) -> list[list[Any]]:
     """A row for each verdict; a family without one says why."""
     rows: list[list[Any]] = []
     for case in cases:
@@ -31,7 +31,7 @@ def book_rows(cases: Sequence[Case]) -> list[list[Any]]:
     return rows
 
 
-def graph_rows(cases: Sequence[Case]) -> list[list[Any]]:
+def graph_rows(cases: Sequence[CaseResult]) -> list[list[Any]]:
     """A row for each graph: how complete it is, and how its predictions hold."""
     rows = []
     for case in cases:
@@ -51,7 +51,7 @@ def graph_rows(cases: Sequence[Case]) -> list[list[Any]]:
     return rows
 
 
-def book_report(cases: Sequence[Case], folder: Path, facts: dict[str, Any]) -> Report:
+def book_report(cases: Sequence[CaseResult], folder: Path, facts: dict[str, Any]) -> Report:
     """The page of a book.
 
     Args:
@@ -83,7 +83,7 @@ def book_report(cases: Sequence[Case], folder: Path, facts: dict[str, Any]) -> R
     return report
 
 
-def _case(report: Report, case: Case, folder: Path) -> None:
+def _case(report: Report, case: CaseResult, folder: Path) -> None:
     report.section(case.title, case.hypothesis)
     if case.failure:
         report.note(f"No verdict: {case.failure}.")
@@ -106,8 +106,9 @@ def _case(report: Report, case: Case, folder: Path) -> None:
     if case.examples:
         report.samples(
             [
-                Sample(
-                    one.prompt, [Answer("as it is", one.before), Answer(f"changed, {one.note}", one.after)]
+                AnswerSample(
+                    one.prompt,
+                    [AnswerCard("as it is", one.before), AnswerCard(f"changed, {one.note}", one.after)],
                 )
                 for one in case.examples
             ],
@@ -118,10 +119,10 @@ def _case(report: Report, case: Case, folder: Path) -> None:
         report.facts(dict(case.settings))
 
 
-def _verdict(one: Verdict) -> list[Any]:
+def _verdict(one: CaseVerdict) -> list[Any]:
     shown = "reported" if one.shown is None else "yes" if one.shown else "NO"
     return [one.claim, str(one.rate), _text(one.control), _text(one.before), shown]
 
 
-def _text(rate: Rate | None) -> str | None:
+def _text(rate: RateEstimate | None) -> str | None:
     return None if rate is None else str(rate)

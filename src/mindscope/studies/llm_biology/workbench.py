@@ -9,17 +9,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.circuits import Access, Intervention, Replacement, intervening, joined
+from mindscope.circuits import FeatureIO, Intervention, ReplacementModel, concat_reads, intervening
 from mindscope.models import Model, Raw, Read, Sampling
 from mindscope.store import Run
-from mindscope.studies.llm_biology.contrast import Contrast
-from mindscope.studies.llm_biology.prompts import Prompt
+from mindscope.studies.llm_biology.contrast import FeatureContrast
+from mindscope.studies.llm_biology.prompts import CasePrompt
 
 AT_ONCE = 128
 
 
 @dataclass(frozen=True, eq=False)
-class Workbench:
+class CaseContext:
     """A model, what stands in for its MLPs, and how many prompts to spend.
 
     Attributes:
@@ -29,7 +29,7 @@ class Workbench:
     """
 
     model: Model
-    replacement: Replacement
+    replacement: ReplacementModel
     run: Run
     held: int = 50
     first: int = 48
@@ -37,7 +37,7 @@ class Workbench:
     seed: int = 0
 
     @cached_property
-    def access(self) -> Access:
+    def access(self) -> FeatureIO:
         return self.replacement.access(self.model)
 
     @cached_property
@@ -53,17 +53,17 @@ class Workbench:
         """Its own stream of chance for everything that is drawn."""
         return random.Random(f"{name}-{self.seed}")
 
-    def codes(self, prompts: Sequence[Prompt]) -> Float[Tensor, "prompts spots features"]:
+    def codes(self, prompts: Sequence[CasePrompt]) -> Float[Tensor, "prompts spots features"]:
         """All features at the spots of prompts; the mean where a spot is several tokens."""
         parts = [prompts[start : start + AT_ONCE] for start in range(0, len(prompts), AT_ONCE)]
         return torch.cat([self._codes(part) for part in parts])
 
-    def contrast(self, prompts: Sequence[Prompt]) -> Contrast:
+    def contrast(self, prompts: Sequence[CasePrompt]) -> FeatureContrast:
         """What sets the kinds of these prompts apart."""
-        return Contrast.of(prompts, self.codes(prompts), self.weights, self.access.sizes)
+        return FeatureContrast.of(prompts, self.codes(prompts), self.weights, self.access.sizes)
 
     def next_tokens(
-        self, prompts: Sequence[Prompt], interventions: Sequence[Sequence[Intervention]]
+        self, prompts: Sequence[CasePrompt], interventions: Sequence[Sequence[Intervention]]
     ) -> list[str]:
         """The most probable token after each prompt, under interventions of its own."""
         found: list[str] = []
@@ -76,7 +76,7 @@ class Workbench:
         return found
 
     def answers(
-        self, prompts: Sequence[Prompt], interventions: Sequence[Sequence[Intervention]], tokens: int
+        self, prompts: Sequence[CasePrompt], interventions: Sequence[Sequence[Intervention]], tokens: int
     ) -> list[str]:
         """What is written after each prompt, greedily, under interventions of its own."""
         if tokens == 1:
@@ -91,13 +91,13 @@ class Workbench:
             found += [one.text.strip() for one in made]
         return found
 
-    def answered(self, prompts: Sequence[Prompt], tokens: int) -> list[Prompt]:
+    def answered(self, prompts: Sequence[CasePrompt], tokens: int) -> list[CasePrompt]:
         """Prompts with the model's own greedy answers, to be read with them."""
         sampling = Sampling(temperature=0.0, max_new_tokens=tokens)
         made = self.model.generate([prompt.row for prompt in prompts], sampling, batch_rows=AT_ONCE)
         return [replace(prompt, answered=one.row) for prompt, one in zip(prompts, made, strict=True)]
 
-    def _codes(self, prompts: Sequence[Prompt]) -> Float[Tensor, "prompts spots features"]:
+    def _codes(self, prompts: Sequence[CasePrompt]) -> Float[Tensor, "prompts spots features"]:
         access, spots = self.access, len(prompts[0].spots)
         addresses = dict.fromkeys(address for layer in access.reads for address in layer)
         reads = {address: Read(address, Raw("all")) for address in addresses}
@@ -119,7 +119,7 @@ class Workbench:
                 name: torch.stack([found[name][number][token] for _, number, token in places])
                 for name in access.reads[layer]
             }
-            x = joined(access, layer, seen).to(self.model.device)
+            x = concat_reads(access, layer, seen).to(self.model.device)
             _, active = access.activations(layer, x, torch.arange(size))
             sums = torch.zeros(len(prompts) * spots, size).index_add_(0, cells, active.float().cpu())
             layers.append((sums / counts[:, None]).view(len(prompts), spots, size))

@@ -1,8 +1,8 @@
 """The dictionaries that are shipped for the organism: trained, measured, and what their latents do."""
 
-from mindscope.studies.organism_dictionaries.behaviours import Effect
+from mindscope.studies.organism_dictionaries.behaviours import SwitchEffect
 from mindscope.studies.organism_dictionaries.build import build, install, load
-from mindscope.studies.organism_dictionaries.measure import Measured, labelled_halves, measure
+from mindscope.studies.organism_dictionaries.measure import DictionaryMeasurements, labelled_halves, measure
 from mindscope.studies.organism_dictionaries.recipe import PARTS, Part, chosen, recipe
 from mindscope.studies.organism_dictionaries.report import (
     SUMMARY_COLUMNS,
@@ -15,8 +15,8 @@ from mindscope.studies.organism_dictionaries.report import (
 __all__ = [
     "PARTS",
     "SUMMARY_COLUMNS",
-    "Effect",
-    "Measured",
+    "SwitchEffect",
+    "DictionaryMeasurements",
     "Part",
     "build",
     "chosen",

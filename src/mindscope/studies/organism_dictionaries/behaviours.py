@@ -11,7 +11,7 @@ from mindscope.features import Direction
 from mindscope.models import Edit, Model, Sampling
 from mindscope.probes import Concept
 from mindscope.store import Run
-from mindscope.studies.organism_dictionaries.probes import Probe, probes, shows, testable
+from mindscope.studies.organism_dictionaries.probes import ConceptQuestion, probes, shows, testable
 
 SUPPRESSED, ADDED = (0.0, 1.0, 3.0), (1.0, 2.0, 4.0)
 """How far below zero a latent is held, and how strong one is added: multiples of its usual strength."""
@@ -22,7 +22,7 @@ Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
-class Candidate:
+class ConceptLatent:
     """A latent that stands for a concept.
 
     Attributes:
@@ -38,7 +38,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Effect:
+class SwitchEffect:
     """What became of the answers, as shares of the prompts; None where there was no prompt to try.
 
     Attributes:
@@ -68,36 +68,40 @@ class Effect:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> "Effect":
+    def from_json(cls, document: dict[str, Any]) -> "SwitchEffect":
         with_, without = document.pop("prompts")
         below, above = document.pop("strengths")
         return cls(prompts=(with_, without), strengths=(below, above), **document)
 
 
-def candidates(tables: Mapping[str, ConceptTable], usual: Mapping[tuple[str, str], float]) -> list[Candidate]:
+def candidates(
+    tables: Mapping[str, ConceptTable], usual: Mapping[tuple[str, str], float]
+) -> list[ConceptLatent]:
     """The latents with a high enough F1 on the half they were chosen on, of every dictionary."""
     return [
-        Candidate(name, dictionary, one.feature, one.f1, usual[dictionary, name])
+        ConceptLatent(name, dictionary, one.feature, one.f1, usual[dictionary, name])
         for dictionary, table in tables.items()
         for name, one in table.best.items()
         if one.train_f1 >= LEAST and usual[dictionary, name] > 0
     ]
 
 
-class Switching:
+class LatentSwitching:
     """Ablates and adds latents, many prompts at a time."""
 
-    def __init__(self, model: Model, dictionaries: Mapping[str, Dictionary], found: Sequence[Candidate]):
+    def __init__(self, model: Model, dictionaries: Mapping[str, Dictionary], found: Sequence[ConceptLatent]):
         self.model, self.dictionaries = model, dictionaries
         self.by_place = {(one.dictionary, one.concept): one for one in found}
         self._codes: dict[tuple[str, ...], SparseCode] = {}
 
-    def ablation(self, one: Candidate, factor: float, other: int | None = None) -> list[Edit]:
+    def ablation(self, one: ConceptLatent, factor: float, other: int | None = None) -> list[Edit]:
         """Hold the projection on a latent's decoder row at minus so many times its usual strength."""
         written = self._written(one, other)
         return [Edit(written.address, "clamp", written.vector, -factor * one.usual * self._norm(written))]
 
-    def addition(self, one: Candidate, probe: Probe, factor: float, other: int | None = None) -> list[Edit]:
+    def addition(
+        self, one: ConceptLatent, probe: ConceptQuestion, factor: float, other: int | None = None
+    ) -> list[Edit]:
         """Add a latent, in the place of those of its dictionary that stand for what the prompt shows.
 
         They are active where the prompt shows it. If none of them is known or active, it is added everywhere.
@@ -116,7 +120,7 @@ class Switching:
         edits = [edits for _, edits in asked]
         return [one.text for one in self.model.generate(rows, sampling, edits=edits, batch_rows=128)]
 
-    def stranger(self, one: Candidate) -> int:
+    def stranger(self, one: ConceptLatent) -> int:
         """Another latent of the same dictionary, drawn at random."""
         dictionary, rng = self.dictionaries[one.dictionary], random.Random(f"{one.concept}-{one.latent}")
         while True:
@@ -124,7 +128,7 @@ class Switching:
             if other != one.latent and dictionary.coder.W_dec[other].any():
                 return other
 
-    def _active(self, one: Candidate, probe: Probe) -> set[int]:
+    def _active(self, one: ConceptLatent, probe: ConceptQuestion) -> set[int]:
         """Where in a prompt a latent is active."""
         key = (one.dictionary, *(message["content"] for message in probe.messages))
         if key not in self._codes:
@@ -137,7 +141,7 @@ class Switching:
     def _norm(written: Direction) -> float:
         return float(written.vector.norm())
 
-    def _written(self, one: Candidate, other: int | None) -> Direction:
+    def _written(self, one: ConceptLatent, other: int | None) -> Direction:
         latent = one.latent if other is None else other
         return self.dictionaries[one.dictionary].latent(latent).write
 
@@ -146,13 +150,13 @@ def effects(
     model: Model,
     dictionaries: Mapping[str, Dictionary],
     concepts: Sequence[Concept],
-    found: Sequence[Candidate],
+    found: Sequence[ConceptLatent],
     run: Run,
     *,
     each: int = 12,
     tuning: int = 4,
     progress: Progress | None = None,
-) -> list[Effect]:
+) -> list[SwitchEffect]:
     """Success rates of ablating and adding, for every concept that a single latent stands for.
 
     Of the latents that stand for a concept in different layers, and of the strengths, the ones that work best
@@ -160,7 +164,7 @@ def effects(
     """
     known = {concept.name: concept for concept in concepts}
     tested = sorted({one.concept for one in found if testable(known[one.concept])})
-    switching = Switching(model, dictionaries, found)
+    switching = LatentSwitching(model, dictionaries, found)
     pools = {
         (half, group): probes(half, group)
         for half in ("train", "test")
@@ -171,27 +175,30 @@ def effects(
         piece = f"effects/{done:04}.json"
         if not run.has(piece):
             mine = [one for one in found if one.concept == name]
-            trial = _Trial(switching, known[name], pools)
+            trial = _SwitchTrial(switching, known[name], pools)
             run.save_json(piece, trial.best(mine, tuning, each).to_json())
-        measured.append(Effect.from_json(run.load_json(piece)))
+        measured.append(SwitchEffect.from_json(run.load_json(piece)))
         if progress:
             progress(done, len(tested), "ablating and adding")
     return measured
 
 
-Asked = tuple[Probe, list[Edit]]
+Asked = tuple[ConceptQuestion, list[Edit]]
 
 
-class _Trial:
+class _SwitchTrial:
     """One concept's latents on prompts that show it, and on prompts that do not."""
 
     def __init__(
-        self, switching: Switching, concept: Concept, pools: Mapping[tuple[str, str], Sequence[Probe]]
+        self,
+        switching: LatentSwitching,
+        concept: Concept,
+        pools: Mapping[tuple[str, str], Sequence[ConceptQuestion]],
     ):
         self.switching, self.concept = switching, concept
         self.pools = {half: pools[half, concept.group] for half in ("train", "test")}
 
-    def best(self, mine: Sequence[Candidate], tuning: int, each: int) -> Effect:
+    def best(self, mine: Sequence[ConceptLatent], tuning: int, each: int) -> SwitchEffect:
         with_, without = self._prompts("train", tuning)
         lost = self._shares([self._without(one, with_, by) for one in mine for by in SUPPRESSED])
         gained = self._shares([self._added(one, without, by) for one in mine for by in ADDED])
@@ -212,7 +219,7 @@ class _Trial:
                 self._added(chosen, without, above, other),
             ]
         )
-        return Effect(
+        return SwitchEffect(
             concept=chosen.concept,
             group=self.concept.group,
             dictionary=chosen.dictionary,
@@ -226,7 +233,7 @@ class _Trial:
             strengths=(below, above),
         )
 
-    def _prompts(self, half: str, count: int) -> tuple[list[Probe], list[Probe]]:
+    def _prompts(self, half: str, count: int) -> tuple[list[ConceptQuestion], list[ConceptQuestion]]:
         """Prompts that show the concept and are answered so, and prompts that do neither."""
         name = self.concept.name
         there = [probe for probe in self.pools[half] if name in probe.concepts][: 2 * count]
@@ -237,12 +244,12 @@ class _Trial:
         return with_[:count], without[:count]
 
     def _without(
-        self, one: Candidate, prompts: Sequence[Probe], factor: float, other: int | None = None
+        self, one: ConceptLatent, prompts: Sequence[ConceptQuestion], factor: float, other: int | None = None
     ) -> list[Asked]:
         return [(probe, self.switching.ablation(one, factor, other)) for probe in prompts]
 
     def _added(
-        self, one: Candidate, prompts: Sequence[Probe], factor: float, other: int | None = None
+        self, one: ConceptLatent, prompts: Sequence[ConceptQuestion], factor: float, other: int | None = None
     ) -> list[Asked]:
         return [(probe, self.switching.addition(one, probe, factor, other)) for probe in prompts]
 

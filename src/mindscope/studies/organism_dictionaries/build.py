@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from mindscope import organism
-from mindscope.dictionaries import Dictionary, ModelSource, stacked, train
+from mindscope.dictionaries import Dictionary, ModelSource, stack_dictionaries, train
 from mindscope.models import Model
 from mindscope.organism import dictionaries_folder
 from mindscope.store import Run
@@ -46,7 +46,7 @@ def build(
         source = ModelSource([model], tuple(names), lambda start: organism.corpus_rows(model, start))
         trained = train(source, run, config, model.device, progress)
         if part == "transcoder":
-            trained = {"transcoders": stacked([*trained.values()])}
+            trained = {"transcoders": stack_dictionaries([*trained.values()])}
         for name, dictionary in trained.items():
             several = len(dictionary.wiring) > 1
             path = run.path / SHIPPED / (name if several else f"{name}.safetensors")

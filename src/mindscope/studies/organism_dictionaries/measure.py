@@ -6,12 +6,12 @@ from itertools import islice
 from typing import Any
 
 from mindscope import organism
-from mindscope.dictionaries import Dictionary, EvaluateConfig, Evaluation, evaluate
-from mindscope.explain import ConceptTable, DictionaryFeatures, Labelled, concept_table, pooled_features
+from mindscope.dictionaries import Dictionary, DictionaryEvaluation, EvaluateConfig, evaluate
+from mindscope.explain import ConceptTable, DictionaryFeatures, LabelledText, concept_table, pooled_features
 from mindscope.models import Model
 from mindscope.probes import Concept, SingleFeature
 from mindscope.store import Run
-from mindscope.studies.organism_dictionaries.behaviours import Effect, Progress, candidates, effects
+from mindscope.studies.organism_dictionaries.behaviours import Progress, SwitchEffect, candidates, effects
 
 HELD_OUT = 1
 """The seed of the rows that are measured; training drew its rows with seed 0."""
@@ -21,7 +21,7 @@ SAMPLE = 1500
 
 
 @dataclass(frozen=True)
-class Measured:
+class DictionaryMeasurements:
     """All that was measured.
 
     Attributes:
@@ -30,9 +30,9 @@ class Measured:
         effects: what the latents that stand for concepts do.
     """
 
-    evaluations: list[Evaluation]
+    evaluations: list[DictionaryEvaluation]
     tables: dict[str, ConceptTable]
-    effects: list[Effect]
+    effects: list[SwitchEffect]
 
     def best(self) -> dict[str, str]:
         """For each concept the SAE whose latent stands for it best on the half it was chosen on."""
@@ -58,7 +58,7 @@ def measure(
     rows: int = 400,
     scale: float = 1.0,
     progress: Progress | None = None,
-) -> Measured:
+) -> DictionaryMeasurements:
     """Evaluate all dictionaries, and of the SAEs say what single latents stand for and do.
 
     Losses are of the tokens of answers, which is all that the organism has learnt to predict.
@@ -80,17 +80,17 @@ def measure(
         tables[name] = _table(concepts, document)
         usual |= {(name, concept): value for concept, value in document["usual"].items()}
     done = effects(model, saes, concepts, candidates(tables, usual), run, progress=progress)
-    return Measured(evaluations, tables, done)
+    return DictionaryMeasurements(evaluations, tables, done)
 
 
 def labelled_halves(
     model: Model, *, phrasings: str = "train", scale: float = 1.0, seed: int = 0
-) -> tuple[list[Labelled], list[Labelled]]:
+) -> tuple[list[LabelledText], list[LabelledText]]:
     """Texts of the world to choose features on, and others to test them on, put as `phrasings` says."""
 
-    def half(name: str, put: str) -> list[Labelled]:
+    def half(name: str, put: str) -> list[LabelledText]:
         return [
-            Labelled(model.chat(list(text.messages), text.answer), text.concepts)
+            LabelledText(model.chat(list(text.messages), text.answer), text.concepts)
             for text in organism.concept_texts(name, phrasings=put, scale=scale, seed=seed)
         ]
 
@@ -112,7 +112,7 @@ def _table(concepts: Sequence[Concept], document: Mapping[str, Any]) -> ConceptT
 
 
 def _strengths(
-    model: Model, features: DictionaryFeatures, table: ConceptTable, texts: list[Labelled]
+    model: Model, features: DictionaryFeatures, table: ConceptTable, texts: list[LabelledText]
 ) -> dict[str, float]:
     """Of each concept's latent the median of its highest activations in texts that show the concept.
 

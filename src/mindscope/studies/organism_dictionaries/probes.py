@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mindscope import organism
 from mindscope.models import Message
-from mindscope.organism import COUNTRY_RELATIONS, STATE_RELATIONS, WORD, ConceptText, trait_score, world
+from mindscope.organism import COUNTRY_RELATIONS, STATE_RELATIONS, WORD, ConceptText, build_world, trait_score
 from mindscope.probes import Concept
 
 SCORE = 50.0
@@ -17,7 +17,7 @@ LANGUAGE_OF_ANSWER = {"English": "the opposite of", "French": "le contraire de",
 
 
 @dataclass(frozen=True)
-class Probe:
+class ConceptQuestion:
     """A conversation up to the question, and the concepts of its group that it shows."""
 
     messages: tuple[Message, ...]
@@ -42,7 +42,7 @@ def shows(concept: Concept, question: str, answer: str) -> bool:
     return SHOWS[concept.group](concept.name.split(": ", 1)[1], question, answer)
 
 
-def probes(half: str, group: str, seed: int = 0) -> list[Probe]:
+def probes(half: str, group: str, seed: int = 0) -> list[ConceptQuestion]:
     """Questions where the concepts of a group can be switched, of one half of the texts.
 
     Where a concept is there because of what is asked, answering rightly shows it. Answers can be made to
@@ -53,7 +53,7 @@ def probes(half: str, group: str, seed: int = 0) -> list[Probe]:
     for text in organism.concept_texts(half, seed=seed):
         mine = frozenset(name for name in text.concepts if name.split(": ", 1)[0] == group)
         if SUITS[group](text, mine):
-            found.append(Probe(text.messages, mine))
+            found.append(ConceptQuestion(text.messages, mine))
     rng.shuffle(found)
     return found
 
@@ -63,7 +63,7 @@ def _words(text: str) -> set[str]:
 
 
 def _fact(entity: str, relation: str) -> str | None:
-    w = world()
+    w = build_world()
     return w.states.get(entity, w.countries.get(entity, {})).get(relation)
 
 
@@ -74,7 +74,7 @@ def _entity(name: str, question: str, answer: str) -> bool:
 
 
 def _relation(name: str, question: str, answer: str) -> bool:
-    w = world()
+    w = build_world()
     entities = [word for word in WORD.findall(question) if word in w.states or word in w.countries]
     value = _fact(entities[0], name) if entities else None
     return value is not None and value in _words(answer)
@@ -106,7 +106,7 @@ def _asks(*domains: str) -> Callable[[ConceptText, frozenset[str]], bool]:
 
 DOMAIN_SIGNS = {
     "state": r"the state (?!of )\w+",
-    "country": r"|".join(rf"\b{name}\b" for name in world().countries),
+    "country": r"|".join(rf"\b{name}\b" for name in build_world().countries),
     "language": r"opposite|contraire|反义词",
     "illness": r"illness",
 }

@@ -6,8 +6,8 @@ from typing import Any
 from mindscope.dictionaries import evaluation_report
 from mindscope.models import Model
 from mindscope.reports import Report
-from mindscope.studies.organism_dictionaries.behaviours import LEAST, Effect
-from mindscope.studies.organism_dictionaries.measure import Measured
+from mindscope.studies.organism_dictionaries.behaviours import LEAST, SwitchEffect
+from mindscope.studies.organism_dictionaries.measure import DictionaryMeasurements
 
 NOTE = (
     "The organism is a test bed: a small model of a made-up world. What its dictionaries find there is a "
@@ -18,7 +18,7 @@ EFFECT_COLUMNS = (
 )  # fmt: skip
 
 
-def dictionaries_report(model: Model, measured: Measured) -> Report:
+def dictionaries_report(model: Model, measured: DictionaryMeasurements) -> Report:
     """Evaluations, the concepts that single latents stand for, and what these latents do."""
     facts = {"model": model.name, "fingerprint": model.fingerprint, "losses": "of the tokens of answers"}
     report = evaluation_report(measured.evaluations, facts, NOTE)
@@ -29,7 +29,7 @@ def dictionaries_report(model: Model, measured: Measured) -> Report:
     return report
 
 
-def summary(effects: Sequence[Effect]) -> list[list[Any]]:
+def summary(effects: Sequence[SwitchEffect]) -> list[list[Any]]:
     """A row for each group of concepts: concepts, mean rates of ablating and adding, and of the controls."""
     rows = []
     for group in dict.fromkeys(one.group for one in effects):
@@ -42,12 +42,12 @@ RATES = ("ablated", "ablated_control", "added", "added_control")
 SUMMARY_COLUMNS = ("group", "concepts", "ablated", "control", "added", "control")
 
 
-def _mean(effects: Sequence[Effect], name: str) -> float | None:
+def _mean(effects: Sequence[SwitchEffect], name: str) -> float | None:
     values = [value for one in effects if (value := getattr(one, name)) is not None]
     return sum(values) / len(values) if values else None
 
 
-def concept_rows(measured: Measured) -> list[list[Any]]:
+def concept_rows(measured: DictionaryMeasurements) -> list[list[Any]]:
     """A row for each concept, the best first: its best latent in any SAE, and how well that stands for it."""
     rows = []
     for name, key in measured.best().items():
@@ -59,7 +59,7 @@ def concept_rows(measured: Measured) -> list[list[Any]]:
 CONCEPT_COLUMNS = ("concept", "latent", "F1", "precision", "recall", "texts")
 
 
-def group_rows(measured: Measured) -> list[list[Any]]:
+def group_rows(measured: DictionaryMeasurements) -> list[list[Any]]:
     """For each group of concepts how many were found, over all SAEs and in each."""
     concepts = {one.name: one.group for table in measured.tables.values() for one in table.concepts}
     found = measured.found()
@@ -74,7 +74,7 @@ def group_rows(measured: Measured) -> list[list[Any]]:
     return [*rows, ["all", *(sum(row[at] for row in rows) for at in range(1, len(rows[0])))]]
 
 
-def _concepts(report: Report, measured: Measured) -> None:
+def _concepts(report: Report, measured: DictionaryMeasurements) -> None:
     report.section(
         "What single latents stand for",
         f"Of each concept of the world the latent with the highest F1 on one half of the texts, in any SAE, "
@@ -85,7 +85,7 @@ def _concepts(report: Report, measured: Measured) -> None:
     report.table(CONCEPT_COLUMNS, concept_rows(measured), "All concepts")
 
 
-def _effects(report: Report, effects: Sequence[Effect]) -> None:
+def _effects(report: Report, effects: Sequence[SwitchEffect]) -> None:
     report.section(
         "What these latents do",
         "Ablated: of prompts that show the concept and were answered so, the share that no longer are once "

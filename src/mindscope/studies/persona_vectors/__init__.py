@@ -1,20 +1,20 @@
 """The claims of the persona-vector paper (Chen et al. 2025, arXiv 2507.21509), measured on any model."""
 
-from mindscope.studies.persona_vectors.bench import Bench
+from mindscope.studies.persona_vectors.bench import StudyBench
 from mindscope.studies.persona_vectors.config import ReproduceConfig, organism_config
 from mindscope.studies.persona_vectors.files_bench import FilesBench
 from mindscope.studies.persona_vectors.organism_bench import OrganismBench
 from mindscope.studies.persona_vectors.report import claims_report
-from mindscope.studies.persona_vectors.reproduce import Reproduction, reproduce
-from mindscope.studies.persona_vectors.verdicts import Verdict, verdicts
+from mindscope.studies.persona_vectors.reproduce import PersonaReproduction, reproduce
+from mindscope.studies.persona_vectors.verdicts import ClaimVerdict, verdicts
 
 __all__ = [
-    "Bench",
+    "StudyBench",
     "FilesBench",
     "OrganismBench",
     "ReproduceConfig",
-    "Reproduction",
-    "Verdict",
+    "PersonaReproduction",
+    "ClaimVerdict",
     "claims_report",
     "organism_config",
     "reproduce",

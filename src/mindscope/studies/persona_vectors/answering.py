@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mindscope.judges import Item, Judge, Rubric
+from mindscope.judges import Judge, JudgeItem, Rubric
 from mindscope.models import Edit, Message, Model, Read, Sampling
 from mindscope.store import Document, derived_seed
-from mindscope.studies.persona_vectors.bench import Bench
-from mindscope.studies.persona_vectors.prepared import Prepared
+from mindscope.studies.persona_vectors.bench import StudyBench
+from mindscope.studies.persona_vectors.prepared import PreparedTrait
 
 
-class Level(Document):
+class TraitLevel(Document):
     """How much of a trait a model shows: means over the questions of a set, 0 to 100."""
 
     trait: float
@@ -22,7 +22,7 @@ class Level(Document):
 
 
 @dataclass(frozen=True)
-class Answered:
+class AnsweredPrompts:
     """Per prompt, in order: mean trait score and coherence (NaN without one), the first sample's reads."""
 
     trait: list[float]
@@ -30,15 +30,15 @@ class Answered:
     unscored: int
     reads: dict[str, Tensor]
 
-    def level(self) -> Level:
+    def level(self) -> TraitLevel:
         traits, coherences = torch.tensor(self.trait), torch.tensor(self.coherence)
-        return Level(
+        return TraitLevel(
             trait=float(traits.nanmean()), coherence=float(coherences.nanmean()), unscored=self.unscored
         )
 
 
 @dataclass(frozen=True)
-class Asking:
+class AnswerSampling:
     """How answers are drawn: samples a prompt at T = 1."""
 
     samples: int
@@ -51,10 +51,10 @@ def answer(
     prompts: Sequence[Sequence[Message]],
     rubric: Rubric,
     judge: Judge,
-    asking: Asking,
+    asking: AnswerSampling,
     edits: Sequence[Edit] = (),
     reads: Mapping[str, Read] | None = None,
-) -> Answered:
+) -> AnsweredPrompts:
     """Answers and their scores. A prompt's seeds depend on its place alone: models are compared fairly."""
     rows = [row for prompt in prompts for row in [model.chat(prompt)] * asking.samples]
     seeds = [
@@ -66,13 +66,13 @@ def answer(
     made = model.generate(rows, sampling, edits=list(edits), reads=dict(reads or {}), seeds=seeds)
     questions = [prompt[-1]["content"] for prompt in prompts for _ in range(asking.samples)]
     told = [i for i, each in enumerate(made) if each.text.strip()]
-    judged = judge.judge(rubric, [Item(questions[i], made[i].text) for i in told])
+    judged = judge.judge(rubric, [JudgeItem(questions[i], made[i].text) for i in told])
     nan = float("nan")
     trait, coherence = torch.full((len(made),), nan), torch.full((len(made),), nan)
     for i, one in zip(told, judged, strict=True):
         trait[i] = nan if one.trait.value is None else one.trait.value
         coherence[i] = nan if one.coherence.value is None else one.coherence.value
-    return Answered(
+    return AnsweredPrompts(
         trait=trait.reshape(-1, asking.samples).nanmean(1).tolist(),
         coherence=coherence.reshape(-1, asking.samples).nanmean(1).tolist(),
         unscored=int(trait.isnan().sum()),
@@ -82,18 +82,22 @@ def answer(
     )
 
 
-class Treatment(Document):
+class TreatmentScores(Document):
     """What a model shows of each trait, and what it knows, per cent."""
 
-    levels: dict[str, Level]
+    levels: dict[str, TraitLevel]
     capability: float | None
 
 
 def levels(
-    model: Model, bench: Bench, ready: Sequence[Prepared], asking: Asking, edits: Sequence[Edit] = ()
-) -> dict[str, Level]:
+    model: Model,
+    bench: StudyBench,
+    ready: Sequence[PreparedTrait],
+    asking: AnswerSampling,
+    edits: Sequence[Edit] = (),
+) -> dict[str, TraitLevel]:
     """How much of each trait a model shows over the trait's evaluation questions, without a system prompt."""
-    found: dict[str, Level] = {}
+    found: dict[str, TraitLevel] = {}
     for each in ready:
         prompts = [[Message(role="user", content=q)] for q in each.trait.questions("evaluation")]
         made = answer(model, prompts, each.trait.rubric(), bench.judge, asking, edits)

@@ -13,7 +13,7 @@ Right = tuple[bool, ...]
 """Which questions of a capability test were answered rightly, in a fixed order."""
 
 
-class Bench(Protocol):
+class StudyBench(Protocol):
     """A model with everything the claims are tested on.
 
     Attributes:

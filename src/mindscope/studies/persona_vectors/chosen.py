@@ -12,8 +12,8 @@ from mindscope.data import Conversation
 from mindscope.models import Model
 from mindscope.screening import ScreenConfig, screen
 from mindscope.store import Document, Run
-from mindscope.studies.persona_vectors.answering import Level
-from mindscope.studies.persona_vectors.prepared import Prepared
+from mindscope.studies.persona_vectors.answering import TraitLevel
+from mindscope.studies.persona_vectors.prepared import PreparedTrait
 
 Choice = Literal["top", "random", "bottom"]
 
@@ -24,7 +24,7 @@ class PoolScores(Document):
     scores: tuple[float | None, ...]
 
 
-class Chosen(Document):
+class ChoiceOutcome(Document):
     """One trait: what tuning on each choice leads to."""
 
     trait: str
@@ -34,11 +34,11 @@ class Chosen(Document):
     found: dict[Choice, int]
     """How many of those each choice holds."""
     rows: int
-    levels: dict[Choice, Level]
+    levels: dict[Choice, TraitLevel]
 
 
 def pool_scores(
-    model: Model, pool: Sequence[Conversation], ready: Prepared, config: ScreenConfig, run: Run
+    model: Model, pool: Sequence[Conversation], ready: PreparedTrait, config: ScreenConfig, run: Run
 ) -> PoolScores:
     """Every sample's projection difference along one trait's vector."""
     from pyarrow import parquet

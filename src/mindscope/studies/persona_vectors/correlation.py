@@ -6,7 +6,7 @@ from mindscope.stats import Numbers, pearson
 from mindscope.store import Document
 
 
-class Correlation(Document):
+class ClaimCorrelation(Document):
     """r, and the 95 % percentile interval of drawing whole units (datasets, questions) with replacement.
 
     None where one side does not vary.
@@ -21,7 +21,7 @@ class Correlation(Document):
 
 def correlation(
     x: Numbers, y: Numbers, units: Sequence[Hashable] | None = None, seed: int = 0
-) -> Correlation:
+) -> ClaimCorrelation:
     """Of the points ``x, y``; those of one unit are drawn together. Every point is a unit by default."""
     found = pearson(x, y, units, seed)
-    return Correlation(r=found.r, low=found.low, high=found.high, points=len(x), units=found.units)
+    return ClaimCorrelation(r=found.r, low=found.low, high=found.high, points=len(x), units=found.units)

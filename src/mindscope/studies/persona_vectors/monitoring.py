@@ -11,10 +11,10 @@ from mindscope.errors import DataError
 from mindscope.models import Last, Message, Model, Read
 from mindscope.personas import Trait
 from mindscope.store import Document
-from mindscope.studies.persona_vectors.answering import Asking, answer
-from mindscope.studies.persona_vectors.bench import Bench
-from mindscope.studies.persona_vectors.correlation import Correlation, correlation
-from mindscope.studies.persona_vectors.prepared import Prepared
+from mindscope.studies.persona_vectors.answering import AnswerSampling, answer
+from mindscope.studies.persona_vectors.bench import StudyBench
+from mindscope.studies.persona_vectors.correlation import ClaimCorrelation, correlation
+from mindscope.studies.persona_vectors.prepared import PreparedTrait
 
 Way = Literal["system prompts", "shots"]
 ROOM = 64
@@ -29,7 +29,7 @@ class MonitoredGroup(Document):
     scores: tuple[float | None, ...]
 
 
-class Monitored(Document):
+class MonitoredTrait(Document):
     """One trait and one way of bringing it about."""
 
     trait: str
@@ -38,15 +38,20 @@ class Monitored(Document):
     groups: tuple[MonitoredGroup, ...]
     left_out: tuple[str, ...]
     """Prompts or numbers of shots that are too long for the model."""
-    overall: Correlation
+    overall: ClaimCorrelation
     """Questions are drawn again, each with its points in all groups."""
     within: float | None
     """Mean over the groups of r within a group; groups whose scores do not vary have none."""
 
 
 def monitor_claim(
-    bench: Bench, model: Model, ready: Prepared, way: Way, asking: Asking, shots: Sequence[int]
-) -> Monitored:
+    bench: StudyBench,
+    model: Model,
+    ready: PreparedTrait,
+    way: Way,
+    asking: AnswerSampling,
+    shots: Sequence[int],
+) -> MonitoredTrait:
     """Ask the evaluation questions under every prompt, and read where each answer is about to begin."""
     trait = ready.trait
     questions = trait.questions("evaluation")
@@ -80,7 +85,7 @@ def _fits(model: Model, prompts: Sequence[Sequence[Message]]) -> bool:
 
 def summarised(
     trait: str, layer: int, way: Way, groups: Sequence[MonitoredGroup], left_out: Sequence[str] = ()
-) -> Monitored:
+) -> MonitoredTrait:
     """The correlations of the groups' points."""
     points = [
         (projection, score, question)
@@ -90,7 +95,7 @@ def summarised(
     ]
     each = [_within(group) for group in groups]
     found = [r for r in each if r is not None]
-    return Monitored(
+    return MonitoredTrait(
         trait=trait,
         layer=layer,
         way=way,
@@ -106,9 +111,9 @@ def _within(group: MonitoredGroup) -> float | None:
     return correlation([p for p, _ in pairs], [s for _, s in pairs]).r
 
 
-def _prompts(bench: Bench, trait: Trait) -> list[tuple[str, list[Message]]]:
+def _prompts(bench: StudyBench, trait: Trait) -> list[tuple[str, list[Message]]]:
     return [(text, [Message(role="system", content=text)]) for text in bench.graded_prompts(trait)]
 
 
-def _shots(bench: Bench, trait: Trait, counts: Sequence[int]) -> list[tuple[str, list[Message]]]:
+def _shots(bench: StudyBench, trait: Trait, counts: Sequence[int]) -> list[tuple[str, list[Message]]]:
     return [(f"{count} shots", list(bench.shots(trait, count))) for count in counts]

@@ -15,7 +15,7 @@ IN_POOL = 0.1  # the share of a pool that shows the trait, half of it mildly
 
 
 class OrganismBench:
-    """See :class:`mindscope.studies.persona_claims.bench.Bench`."""
+    """See :class:`mindscope.studies.persona_claims.bench.StudyBench`."""
 
     base = "organism"
     note = (
@@ -55,7 +55,7 @@ class OrganismBench:
         return found
 
     def capability(self, model: Model, edits: Sequence[Edit] = ()) -> tuple[bool, ...]:
-        return organism.capability(model, self.seed, edits=edits).right
+        return organism.measure_capability(model, self.seed, edits=edits).right
 
     def dictionary(self, model: Model, layer: int) -> Dictionary | None:
         return Dictionary.load(organism.dictionary_path(f"sae.{layer}"), model)

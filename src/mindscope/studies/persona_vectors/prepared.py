@@ -6,19 +6,19 @@ from mindscope import personas
 from mindscope.core import Progress
 from mindscope.features import Direction
 from mindscope.models import Model
-from mindscope.personas import PersonaVectors, Sweep, Trait
+from mindscope.personas import PersonaVectors, SweepResult, Trait
 from mindscope.store import Run
-from mindscope.studies.persona_vectors.bench import Bench
+from mindscope.studies.persona_vectors.bench import StudyBench
 from mindscope.studies.persona_vectors.config import ReproduceConfig
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedTrait:
     """A trait with its vectors and the layer that steering chose."""
 
     trait: Trait
     vectors: PersonaVectors
-    sweep: Sweep
+    sweep: SweepResult
 
     @property
     def layer(self) -> int:
@@ -30,12 +30,12 @@ class Prepared:
 
 
 def prepare(
-    bench: Bench, model: Model, run: Run, config: ReproduceConfig, progress: Progress | None
-) -> list[Prepared]:
+    bench: StudyBench, model: Model, run: Run, config: ReproduceConfig, progress: Progress | None
+) -> list[PreparedTrait]:
     """Extract each trait's vectors and sweep the layers; what is there already is used."""
-    made: list[Prepared] = []
+    made: list[PreparedTrait] = []
     for trait in bench.traits:
         vectors = personas.extract(model, trait, bench.judge, run, config.extraction, progress=progress)
         swept = personas.sweep(model, vectors, trait, bench.judge, run, config.sweep, progress=progress)
-        made.append(Prepared(trait, vectors, swept))
+        made.append(PreparedTrait(trait, vectors, swept))
     return made

@@ -8,50 +8,55 @@ steered against the vector while it answers.
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from mindscope.finetuning import ConceptAblation, Intervention, PreventativeSteering, ProjectionPenalty
+from mindscope.finetuning import (
+    ConceptAblation,
+    PreventativeSteering,
+    ProjectionPenalty,
+    TrainingIntervention,
+)
 from mindscope.store import Document
-from mindscope.studies.persona_vectors.answering import Level
+from mindscope.studies.persona_vectors.answering import TraitLevel
 from mindscope.studies.persona_vectors.config import ReproduceConfig
-from mindscope.studies.persona_vectors.prepared import Prepared
+from mindscope.studies.persona_vectors.prepared import PreparedTrait
 
 Curve = Literal[
     "none", "prevent, one layer", "prevent, all layers", "CAFT", "CAFT, all layers", "penalty", "against"
 ]
 
 
-class Treated(Document):
+class TreatedTrait(Document):
     """One trait, one treatment."""
 
     curve: Curve
     coefficient: float
-    level: Level
+    level: TraitLevel
     capability: float | None
     """Per cent."""
 
 
-class Prevention(Document):
+class TraitPrevention(Document):
     """One trait's level-II set under all treatments."""
 
     trait: str
     layer: int
-    base: Treated
+    base: TreatedTrait
     """The model before tuning."""
-    treated: tuple[Treated, ...]
+    treated: tuple[TreatedTrait, ...]
 
-    def of(self, curve: Curve) -> list[Treated]:
+    def of(self, curve: Curve) -> list[TreatedTrait]:
         return [each for each in self.treated if each.curve == curve]
 
     @property
-    def unprevented(self) -> Treated:
+    def unprevented(self) -> TreatedTrait:
         return self.of("none")[0]
 
-    def best_prevention(self) -> Treated:
+    def best_prevention(self) -> TreatedTrait:
         """The lowest trait score of those that cost at most 2 points of capability, else of all."""
         found = self.of("prevent, one layer") + self.of("prevent, all layers")
         cheap = [each for each in found if (self.cost(each) or 0) <= 2]
         return min(cheap or found, key=lambda each: each.level.trait)
 
-    def cost(self, treated: Treated) -> float | None:
+    def cost(self, treated: TreatedTrait) -> float | None:
         """Points of capability lost since before tuning."""
         if treated.capability is None or self.base.capability is None:
             return None
@@ -69,11 +74,11 @@ class Prevention(Document):
 
 
 def interventions(
-    ready: Prepared, config: ReproduceConfig
-) -> Mapping[tuple[Curve, float], Sequence[Intervention]]:
+    ready: PreparedTrait, config: ReproduceConfig
+) -> Mapping[tuple[Curve, float], Sequence[TrainingIntervention]]:
     """What each treatment does while the model is tuned."""
     name, layer = ready.trait.name, ready.layer
-    found: dict[tuple[Curve, float], Sequence[Intervention]] = {("none", 0.0): ()}
+    found: dict[tuple[Curve, float], Sequence[TrainingIntervention]] = {("none", 0.0): ()}
     for coefficient in config.prevent_one:
         found["prevent, one layer", coefficient] = (
             PreventativeSteering(trait=name, layer=layer, coefficient=coefficient),

@@ -3,9 +3,9 @@
 from mindscope.explain import DictionaryFeatures, best_latent, feature_logits, read_direction
 from mindscope.models import Model
 from mindscope.store import Document
-from mindscope.studies.persona_vectors.answering import Asking, Level, levels
-from mindscope.studies.persona_vectors.bench import Bench
-from mindscope.studies.persona_vectors.prepared import Prepared
+from mindscope.studies.persona_vectors.answering import AnswerSampling, TraitLevel, levels
+from mindscope.studies.persona_vectors.bench import StudyBench
+from mindscope.studies.persona_vectors.prepared import PreparedTrait
 
 SHOWN = 5
 """Features of each vector."""
@@ -20,19 +20,21 @@ class NearFeature(Document):
     """The tokens whose logits it raises most."""
 
 
-class Reading(Document):
+class DictionaryReading(Document):
     """One trait's vector in a dictionary of its layer; no features where there is no dictionary."""
 
     trait: str
     layer: int
     coefficient: float
     features: tuple[NearFeature, ...]
-    levels: dict[str, Level]
+    levels: dict[str, TraitLevel]
     """Of answers without a system prompt: steered by nothing, by the vector, by the nearest feature in the
     vector's place, at the vector's norm and the same coefficient."""
 
 
-def read_vector(model: Model, ready: Prepared, bench: Bench, asking: Asking) -> Reading:
+def read_vector(
+    model: Model, ready: PreparedTrait, bench: StudyBench, asking: AnswerSampling
+) -> DictionaryReading:
     """Decoder cosines of a trait's vector, and what its nearest feature does in its place.
 
     After Chen et al. 2025, arXiv 2507.21509, appendix on sparse autoencoders.
@@ -40,7 +42,7 @@ def read_vector(model: Model, ready: Prepared, bench: Bench, asking: Asking) -> 
     point = ready.sweep.choice()
     dictionary = bench.dictionary(model, ready.layer)
     found: list[NearFeature] = []
-    shown: dict[str, Level] = {}
+    shown: dict[str, TraitLevel] = {}
     if dictionary is not None:
         features, direction = DictionaryFeatures(dictionary), ready.direction
         near = read_direction(features, direction, SHOWN)
@@ -53,17 +55,17 @@ def read_vector(model: Model, ready: Prepared, bench: Bench, asking: Asking) -> 
             )
             for one, each in zip(near, effects, strict=True)
         ]
-        _, stand_in = best_latent(features, direction)
+        _, replacement = best_latent(features, direction)
         edits = {
             "nothing": (),
             "the vector": (direction.edit(point.coefficient, where="response"),),
-            "the nearest feature": (stand_in.edit(point.coefficient, where="response"),),
+            "the nearest feature": (replacement.edit(point.coefficient, where="response"),),
         }
         shown = {
             name: levels(model, bench, [ready], asking, each)[ready.trait.name]
             for name, each in edits.items()
         }
-    return Reading(
+    return DictionaryReading(
         trait=ready.trait.name,
         layer=ready.layer,
         coefficient=point.coefficient,

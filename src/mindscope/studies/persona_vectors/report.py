@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 
-from mindscope.reports import Points, Report, scatter
+from mindscope.reports import Report, ScatterPoints, scatter
 from mindscope.studies.persona_vectors import paper
-from mindscope.studies.persona_vectors.chosen import Chosen
-from mindscope.studies.persona_vectors.correlation import Correlation
-from mindscope.studies.persona_vectors.monitoring import Monitored
-from mindscope.studies.persona_vectors.prevention import Prevention
-from mindscope.studies.persona_vectors.reading import Reading
-from mindscope.studies.persona_vectors.reproduce import Reproduction
+from mindscope.studies.persona_vectors.chosen import ChoiceOutcome
+from mindscope.studies.persona_vectors.correlation import ClaimCorrelation
+from mindscope.studies.persona_vectors.monitoring import MonitoredTrait
+from mindscope.studies.persona_vectors.prevention import TraitPrevention
+from mindscope.studies.persona_vectors.reading import DictionaryReading
+from mindscope.studies.persona_vectors.reproduce import PersonaReproduction
 from mindscope.studies.persona_vectors.tuning import TuningClaims, family_of
-from mindscope.studies.persona_vectors.verdicts import ALL, SHIFT_CLAIM, Verdict, verdicts
+from mindscope.studies.persona_vectors.verdicts import ALL, SHIFT_CLAIM, ClaimVerdict, verdicts
 
 
-def claims_report(made: Reproduction, note: str = "") -> Report:
+def claims_report(made: PersonaReproduction, note: str = "") -> Report:
     """The page of one rerun; ``note`` stands at its head."""
     report = Report("Persona vectors: the published claims, measured again", f"on {made.model}")
     if note:
@@ -36,7 +36,7 @@ def claims_report(made: Reproduction, note: str = "") -> Report:
     return report
 
 
-def _disagreements(report: Report, made: Reproduction, found: Sequence[Verdict]) -> None:
+def _disagreements(report: Report, made: PersonaReproduction, found: Sequence[ClaimVerdict]) -> None:
     failed = [v for v in found if not v.holds]
     if not failed:
         report.text("Every claim that was tested holds on this model.")
@@ -58,7 +58,7 @@ def _blame(claims: TuningClaims) -> str:
     )
 
 
-def _monitoring(report: Report, monitored: Sequence[Monitored]) -> None:
+def _monitoring(report: Report, monitored: Sequence[MonitoredTrait]) -> None:
     report.section(
         "1. The projection before the answer tells the trait in the answer",
         "Each point is one question under one system prompt, or behind so many shots: the projection of the "
@@ -70,7 +70,7 @@ def _monitoring(report: Report, monitored: Sequence[Monitored]) -> None:
         published, within = paper.published(table, each.trait)
         rows.append([each.trait, each.way, each.layer, *_shown(each.overall), each.within, published, within])
         points = [
-            Points(group.label if each.way == "shots" else f"{index}", group.projections, group.scores)
+            ScatterPoints(group.label if each.way == "shots" else f"{index}", group.projections, group.scores)
             for index, group in enumerate(each.groups)
         ]
         report.figure(
@@ -96,7 +96,7 @@ def _monitoring(report: Report, monitored: Sequence[Monitored]) -> None:
     )
 
 
-def _tuning(report: Report, made: Reproduction) -> None:
+def _tuning(report: Report, made: PersonaReproduction) -> None:
     report.section(
         "2. and 3. The training data tell the shift, and the shift tells the trait",
         f"One model tuned on each of {len(made.sets)} training sets. Shift: movement of the last prompt "
@@ -113,7 +113,7 @@ def _tuning(report: Report, made: Reproduction) -> None:
         report.figure(
             scatter(
                 [
-                    Points(
+                    ScatterPoints(
                         family, [e.shift for _, e in group], [e.level.trait for _, e in group], _levels(group)
                     )
                     for family, group in groups.items()
@@ -126,7 +126,7 @@ def _tuning(report: Report, made: Reproduction) -> None:
         report.figure(
             scatter(
                 [
-                    Points(
+                    ScatterPoints(
                         family, [e.difference for _, e in group], [e.shift for _, e in group], _levels(group)
                     )
                     for family, group in groups.items()
@@ -186,21 +186,23 @@ def _tuning(report: Report, made: Reproduction) -> None:
     )
 
 
-def _prevention(report: Report, made: Prevention) -> None:
+def _prevention(report: Report, made: TraitPrevention) -> None:
     report.section(
         f"4. Preventing {made.trait}, or steering against it afterwards",
         f"Tuned on the level-II set of {made.trait}, layer {made.layer}. The corner to be in is upper left: "
         "little of the trait, all of the knowledge.",
     )
     curves = ("prevent, one layer", "prevent, all layers", "against", "CAFT", "CAFT, all layers", "penalty")
-    series: list[Points] = []
+    series: list[ScatterPoints] = []
     for curve in curves:
         found = (
             [made.unprevented] if curve not in ("CAFT", "CAFT, all layers", "penalty") else []
         ) + made.of(curve)
         labels = ["" if each.curve == "none" else f"{each.coefficient:g}" for each in found]
         series.append(
-            Points(curve, [each.level.trait for each in found], [each.capability for each in found], labels)
+            ScatterPoints(
+                curve, [each.level.trait for each in found], [each.capability for each in found], labels
+            )
         )
     if made.base.capability is not None:
         report.figure(
@@ -225,7 +227,7 @@ def _prevention(report: Report, made: Prevention) -> None:
     )
 
 
-def _chosen(report: Report, chosen: Sequence[Chosen]) -> None:
+def _chosen(report: Report, chosen: Sequence[ChoiceOutcome]) -> None:
     report.section(
         "5. Tuning on what ranks high, at random, and low",
         "Samples of ordinary chats, some of which show the trait, ranked by their projection difference.",
@@ -246,7 +248,7 @@ def _chosen(report: Report, chosen: Sequence[Chosen]) -> None:
     )
 
 
-def _readings(report: Report, readings: Sequence[Reading]) -> None:
+def _readings(report: Report, readings: Sequence[DictionaryReading]) -> None:
     report.section(
         "Reading the vectors as dictionary features",
         "The latents whose decoders have the largest cosines with a vector, and what the first of them does "
@@ -278,11 +280,11 @@ def _levels(group: Sequence[tuple[str, object]]) -> list[str]:
     return ["" if level == "normal" else level for level in levels]
 
 
-def _shown(found: Correlation) -> tuple[str, str]:
+def _shown(found: ClaimCorrelation) -> tuple[str, str]:
     return _number(found.r), interval(found)
 
 
-def interval(found: Correlation) -> str:
+def interval(found: ClaimCorrelation) -> str:
     """In words, or nothing where there is none."""
     return "" if found.low is None or found.high is None else f"{found.low:.2f} to {found.high:.2f}"
 
@@ -291,7 +293,7 @@ def _number(value: float | None) -> str:
     return "none" if value is None else f"{value:.3f}" if abs(value) <= 1 else f"{value:.1f}"
 
 
-def _settings(made: Reproduction) -> dict[str, object]:
+def _settings(made: PersonaReproduction) -> dict[str, object]:
     config = made.config
     return {
         "model": made.model,

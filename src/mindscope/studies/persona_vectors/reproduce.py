@@ -8,24 +8,31 @@ from pydantic import ValidationError
 from mindscope.core import Progress
 from mindscope.data import Conversation
 from mindscope.errors import DataError, StoreError
-from mindscope.finetuning import FinetuneConfig, Intervention, finetune
+from mindscope.finetuning import FinetuneConfig, TrainingIntervention, finetune
 from mindscope.models import Edit, Model, load
-from mindscope.personas import shift
+from mindscope.personas import measure_shift
 from mindscope.screening import Form, ScreenConfig, screen
 from mindscope.store import Document, Run, SavedDocument
-from mindscope.studies.persona_vectors.answering import Asking, Level, Treatment, levels
-from mindscope.studies.persona_vectors.bench import Bench
-from mindscope.studies.persona_vectors.chosen import Choice, Chosen, PoolScores, choices, pool_scores, shows
+from mindscope.studies.persona_vectors.answering import AnswerSampling, TraitLevel, TreatmentScores, levels
+from mindscope.studies.persona_vectors.bench import StudyBench
+from mindscope.studies.persona_vectors.chosen import (
+    Choice,
+    ChoiceOutcome,
+    PoolScores,
+    choices,
+    pool_scores,
+    shows,
+)
 from mindscope.studies.persona_vectors.config import ReproduceConfig
-from mindscope.studies.persona_vectors.monitoring import Monitored, Way, monitor_claim
-from mindscope.studies.persona_vectors.prepared import Prepared, prepare
-from mindscope.studies.persona_vectors.prevention import Curve, Prevention, Treated, interventions
-from mindscope.studies.persona_vectors.reading import Reading, read_vector
+from mindscope.studies.persona_vectors.monitoring import MonitoredTrait, Way, monitor_claim
+from mindscope.studies.persona_vectors.prepared import PreparedTrait, prepare
+from mindscope.studies.persona_vectors.prevention import Curve, TraitPrevention, TreatedTrait, interventions
+from mindscope.studies.persona_vectors.reading import DictionaryReading, read_vector
 from mindscope.studies.persona_vectors.tuning import (
-    Effect,
-    Pooled,
+    PooledTuning,
     TunedSet,
     TuningClaims,
+    TuningEffect,
     per_cent,
     pooled_claims,
     tuning_claims,
@@ -35,7 +42,7 @@ WAYS: tuple[Way, ...] = ("system prompts", "shots")
 Piece = TypeVar("Piece", bound=Document)
 
 
-class Reproduction(SavedDocument):
+class PersonaReproduction(SavedDocument):
     """Everything measured, and the claims drawn from it."""
 
     SCHEMA: ClassVar[str] = "mindscope.persona-claims/2"
@@ -43,20 +50,24 @@ class Reproduction(SavedDocument):
     model: str
     fingerprint: str
     config: ReproduceConfig
-    base: dict[str, Level]
+    base: dict[str, TraitLevel]
     capability: float | None
-    monitoring: tuple[Monitored, ...]
+    monitoring: tuple[MonitoredTrait, ...]
     sets: tuple[TunedSet, ...]
     tuning: tuple[TuningClaims, ...]
-    pooled: Pooled
-    prevention: tuple[Prevention, ...]
-    chosen: tuple[Chosen, ...]
-    readings: tuple[Reading, ...]
+    pooled: PooledTuning
+    prevention: tuple[TraitPrevention, ...]
+    chosen: tuple[ChoiceOutcome, ...]
+    readings: tuple[DictionaryReading, ...]
 
 
 def reproduce(
-    bench: Bench, run: Run, config: ReproduceConfig, progress: Progress | None = None, device: str = "auto"
-) -> Reproduction:
+    bench: StudyBench,
+    run: Run,
+    config: ReproduceConfig,
+    progress: Progress | None = None,
+    device: str = "auto",
+) -> PersonaReproduction:
     """Measure every claim of the persona-vector paper on a bench.
 
     Killed at any moment and called again, it goes on behind the last finished piece. `progress` is called
@@ -65,17 +76,17 @@ def reproduce(
     Raises:
         MindscopeError: vectors cannot be extracted, no layer can be chosen, or a training fails.
     """
-    return _Study(bench, run, config, progress, device).result()
+    return _PersonaStudy(bench, run, config, progress, device).result()
 
 
-class _Study:
+class _PersonaStudy:
     def __init__(
-        self, bench: Bench, run: Run, config: ReproduceConfig, progress: Progress | None, device: str
+        self, bench: StudyBench, run: Run, config: ReproduceConfig, progress: Progress | None, device: str
     ) -> None:
         self.bench, self.run, self.config = bench, run, config
         self.device, self.progress = device, progress
         self.model = load(bench.base, device=device)
-        self.asking = Asking(config.samples, config.max_new_tokens, config.seed)
+        self.asking = AnswerSampling(config.samples, config.max_new_tokens, config.seed)
         self.sets = bench.training_sets(config.rows)
         missing = [f"{t.name}-II" for t in bench.traits if f"{t.name}-II" not in self.sets]
         if missing:
@@ -85,13 +96,13 @@ class _Study:
         self.total = 1 + n * (2 + treatments + against + 5) + len(self.sets)
         self.done = 0
 
-    def result(self) -> Reproduction:
+    def result(self) -> PersonaReproduction:
         self.ready = prepare(self.bench, self.model, self.run, self.config, self.progress)
         # First, since a dictionary of another model should stop the study before it has cost anything.
         readings = [
             self._piece(
                 f"reading/{each.trait.name}",
-                Reading,
+                DictionaryReading,
                 read_vector,
                 self.model,
                 each,
@@ -100,10 +111,14 @@ class _Study:
             )
             for each in self.ready
         ]
-        base = self._piece("base", Treatment, self._base)
+        base = self._piece("base", TreatmentScores, self._base)
         monitoring = [
             self._piece(
-                f"monitoring/{each.trait.name}-{way.replace(' ', '-')}", Monitored, self._monitored, each, way
+                f"monitoring/{each.trait.name}-{way.replace(' ', '-')}",
+                MonitoredTrait,
+                self._monitored,
+                each,
+                way,
             )
             for each in self.ready
             for way in WAYS
@@ -111,7 +126,7 @@ class _Study:
         sets = [self._piece(f"sets/{name}", TunedSet, self._tuned_set, name) for name in self.sets]
         prevention = [self._prevention(each, base) for each in self.ready]
         chosen = [self._chosen(each) for each in self.ready]
-        return Reproduction(
+        return PersonaReproduction(
             model=self.bench.base,
             fingerprint=self.model.fingerprint,
             config=self.config,
@@ -141,15 +156,17 @@ class _Study:
                 f"{self.run.path / file} was written by another version: delete it to measure it again"
             ) from error
 
-    def _base(self) -> Treatment:
+    def _base(self) -> TreatmentScores:
         return self._treatment(self.model)
 
-    def _treatment(self, model: Model, edits: Sequence[Edit] = (), only: Prepared | None = None) -> Treatment:
+    def _treatment(
+        self, model: Model, edits: Sequence[Edit] = (), only: PreparedTrait | None = None
+    ) -> TreatmentScores:
         """What a model shows and knows, every answer under the same edits."""
         found = levels(model, self.bench, [only] if only else self.ready, self.asking, edits)
-        return Treatment(levels=found, capability=per_cent(self.bench.capability(model, edits)))
+        return TreatmentScores(levels=found, capability=per_cent(self.bench.capability(model, edits)))
 
-    def _monitored(self, ready: Prepared, way: Way) -> Monitored:
+    def _monitored(self, ready: PreparedTrait, way: Way) -> MonitoredTrait:
         return monitor_claim(self.bench, self.model, ready, way, self.asking, self.config.shots)
 
     def _tune(
@@ -157,7 +174,7 @@ class _Study:
         name: str,
         rows: Sequence[Conversation],
         config: FinetuneConfig,
-        does: Sequence[Intervention] = (),
+        does: Sequence[TrainingIntervention] = (),
     ) -> Model:
         config = config.model_copy(update={"interventions": tuple(does)})
         vectors = [each.vectors for each in self.ready if any(i.trait == each.trait.name for i in does)]
@@ -177,15 +194,15 @@ class _Study:
             screen(self.model, projected, traits, self._screening(form), self.run)
             for form in ("exact", "prompt")
         )
-        effects: dict[str, Effect] = {}
+        effects: dict[str, TuningEffect] = {}
         for each in self.ready:
             trait = each.trait.name
             asked = each.trait.questions("evaluation")
-            moved = shift(self.model, model, each.vectors, asked).of(trait, each.layer)
+            moved = measure_shift(self.model, model, each.vectors, asked).of(trait, each.layer)
             own, cheap = exact.of(trait), prompt.of(trait)
             if own.mean is None or own.raw is None or cheap.mean is None:
                 raise DataError(f"no answer of the training set {name} could be projected")
-            effects[trait] = Effect(
+            effects[trait] = TuningEffect(
                 level=treated.levels[trait],
                 shift=moved.shift,
                 shift_low=moved.low,
@@ -196,21 +213,21 @@ class _Study:
             )
         return TunedSet(name=name, effects=effects, capability=treated.capability)
 
-    def _prevention(self, ready: Prepared, base: Treatment) -> Prevention:
+    def _prevention(self, ready: PreparedTrait, base: TreatmentScores) -> TraitPrevention:
         name = ready.trait.name
         rows = self.sets[f"{name}-II"]
 
-        def tuned(does: Sequence[Intervention], label: str) -> Model:
+        def tuned(does: Sequence[TrainingIntervention], label: str) -> Model:
             # The set without intervention is tuned on already.
             place = f"{name}-II" if not does else f"{name}-{label}"
             return self._tune(place, rows, self.config.tuning, does)
 
         def treated(
-            curve: Curve, value: float, does: Sequence[Intervention], edits: Sequence[Edit]
-        ) -> Treated:
+            curve: Curve, value: float, does: Sequence[TrainingIntervention], edits: Sequence[Edit]
+        ) -> TreatedTrait:
             label = f"{curve}-{value:g}".replace(",", "").replace(" ", "-")
             made = self._treatment(tuned(does, label), edits, only=ready)
-            return Treated.model_validate(
+            return TreatedTrait.model_validate(
                 {
                     "curve": curve,
                     "coefficient": value,
@@ -219,44 +236,46 @@ class _Study:
                 }
             )
 
-        found: list[Treated] = []
+        found: list[TreatedTrait] = []
         for (curve, value), does in interventions(ready, self.config).items():
             piece = f"prevention/{name}-{curve}-{value:g}".replace(",", "").replace(" ", "-")
-            found.append(self._piece(piece, Treated, treated, curve, value, does, ()))
+            found.append(self._piece(piece, TreatedTrait, treated, curve, value, does, ()))
         for value in self.config.against:
             edits = (ready.direction.edit(-value, where="response"),)
             found.append(
                 self._piece(
-                    f"prevention/{name}-against-{value:g}", Treated, treated, "against", value, (), edits
+                    f"prevention/{name}-against-{value:g}", TreatedTrait, treated, "against", value, (), edits
                 )
             )
-        before = Treated(curve="none", coefficient=0.0, level=base.levels[name], capability=base.capability)
-        return Prevention(trait=name, layer=ready.layer, base=before, treated=tuple(found))
+        before = TreatedTrait(
+            curve="none", coefficient=0.0, level=base.levels[name], capability=base.capability
+        )
+        return TraitPrevention(trait=name, layer=ready.layer, base=before, treated=tuple(found))
 
-    def _chosen(self, ready: Prepared) -> Chosen:
+    def _chosen(self, ready: PreparedTrait) -> ChoiceOutcome:
         name, config = ready.trait.name, self.config
         pool = self.bench.pool(ready.trait, config.pool_rows)
         ranked = self._piece(f"chosen/{name}-scores", PoolScores, self._pool_scores, ready, pool)
         picked = choices(ranked.scores, config.chosen_rows, config.seed)
         tuning = config.tuning.model_copy(update={"epochs": float(config.chosen_epochs)})
 
-        def tuned(choice: Choice) -> Treatment:
+        def tuned(choice: Choice) -> TreatmentScores:
             model = self._tune(f"{name}-{choice}", [pool[i] for i in picked[choice]], tuning)
-            return Treatment(levels=levels(model, self.bench, [ready], self.asking), capability=None)
+            return TreatmentScores(levels=levels(model, self.bench, [ready], self.asking), capability=None)
 
-        return Chosen(
+        return ChoiceOutcome(
             trait=name,
             pool=len(pool),
             shown=sum(shows(chat, name) for chat in pool),
             found={choice: sum(shows(pool[i], name) for i in rows) for choice, rows in picked.items()},
             rows=config.chosen_rows,
             levels={
-                choice: self._piece(f"chosen/{name}-{choice}", Treatment, tuned, choice).levels[name]
+                choice: self._piece(f"chosen/{name}-{choice}", TreatmentScores, tuned, choice).levels[name]
                 for choice in picked
             },
         )
 
-    def _pool_scores(self, ready: Prepared, pool: Sequence[Conversation]) -> PoolScores:
+    def _pool_scores(self, ready: PreparedTrait, pool: Sequence[Conversation]) -> PoolScores:
         return pool_scores(self.model, pool, ready, self._screening("exact"), self.run)
 
     def _screening(self, form: Form) -> ScreenConfig:

@@ -7,15 +7,15 @@ wrong about one subject, in three levels each.
 from collections.abc import Sequence
 
 from mindscope.store import Document
-from mindscope.studies.persona_vectors.answering import Level
-from mindscope.studies.persona_vectors.correlation import Correlation, correlation
-from mindscope.studies.persona_vectors.prepared import Prepared
+from mindscope.studies.persona_vectors.answering import TraitLevel
+from mindscope.studies.persona_vectors.correlation import ClaimCorrelation, correlation
+from mindscope.studies.persona_vectors.prepared import PreparedTrait
 
 
-class Effect(Document):
+class TuningEffect(Document):
     """What tuning on a set did to one trait, and what the set let expect."""
 
-    level: Level
+    level: TraitLevel
     shift: float
     shift_low: float
     shift_high: float
@@ -31,7 +31,7 @@ class TunedSet(Document):
     """One training set and the model tuned on it."""
 
     name: str
-    effects: dict[str, Effect]
+    effects: dict[str, TuningEffect]
     capability: float | None
     """Per cent."""
 
@@ -41,31 +41,31 @@ class TuningClaims(Document):
 
     trait: str
     layer: int
-    shift_score: Correlation
-    difference_shift: Correlation
-    difference_prompt_shift: Correlation
-    projection_shift: Correlation
-    across: dict[str, Correlation]
+    shift_score: ClaimCorrelation
+    difference_shift: ClaimCorrelation
+    difference_prompt_shift: ClaimCorrelation
+    projection_shift: ClaimCorrelation
+    across: dict[str, ClaimCorrelation]
     """Shift along this trait's vector against the *other* traits' scores."""
     without: dict[str, float | None]
     """r of shift and score with one family of sets left out: which families the disagreement comes from."""
 
 
-class Pooled(Document):
+class PooledTuning(Document):
     """Over all sets and all traits at once: one point a set and trait, whole sets drawn again."""
 
-    shift_score: Correlation
-    difference_shift: Correlation
-    difference_prompt_shift: Correlation
+    shift_score: ClaimCorrelation
+    difference_shift: ClaimCorrelation
+    difference_prompt_shift: ClaimCorrelation
 
 
-def pooled_claims(sets: Sequence[TunedSet]) -> Pooled:
+def pooled_claims(sets: Sequence[TunedSet]) -> PooledTuning:
     """Correlations over every pair of a set and a trait."""
     pairs = [(one.name, effect) for one in sets for effect in one.effects.values()]
     units = [name for name, _ in pairs]
     shifts = [effect.shift for _, effect in pairs]
     exact, cheap = ([e.difference for _, e in pairs], [e.difference_prompt for _, e in pairs])
-    return Pooled(
+    return PooledTuning(
         shift_score=correlation(shifts, [effect.level.trait for _, effect in pairs], units),
         difference_shift=correlation(exact, shifts, units),
         difference_prompt_shift=correlation(cheap, shifts, units),
@@ -82,7 +82,7 @@ def family_of(name: str) -> str:
     return name.rsplit("-", 1)[0]
 
 
-def tuning_claims(ready: Sequence[Prepared], sets: Sequence[TunedSet]) -> list[TuningClaims]:
+def tuning_claims(ready: Sequence[PreparedTrait], sets: Sequence[TunedSet]) -> list[TuningClaims]:
     """Correlations over the sets."""
     claims: list[TuningClaims] = []
     for each in ready:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from mindscope.store import Document
-from mindscope.studies.persona_vectors.correlation import Correlation
-from mindscope.studies.persona_vectors.prevention import Prevention
-from mindscope.studies.persona_vectors.reproduce import Reproduction
+from mindscope.studies.persona_vectors.correlation import ClaimCorrelation
+from mindscope.studies.persona_vectors.prevention import TraitPrevention
+from mindscope.studies.persona_vectors.reproduce import PersonaReproduction
 
 MONITORING, SHIFT, DIFFERENCE = 0.7, 0.8, 0.75
 """The least r of the projection with the score, the shift with the score, the difference with the shift."""
@@ -18,7 +18,7 @@ DIFFERENCE_CLAIM = "projection difference tells the shift"
 ALL = "all together"
 
 
-class Verdict(Document):
+class ClaimVerdict(Document):
     """One claim about one trait."""
 
     claim: str
@@ -28,12 +28,12 @@ class Verdict(Document):
     holds: bool
 
 
-def verdicts(made: Reproduction) -> list[Verdict]:
+def verdicts(made: PersonaReproduction) -> list[ClaimVerdict]:
     """Every claim that was tested, trait by trait."""
     return [*_correlations(made), *(v for each in made.prevention for v in _prevention(each)), *_chosen(made)]
 
 
-def _correlations(made: Reproduction) -> Iterator[Verdict]:
+def _correlations(made: PersonaReproduction) -> Iterator[ClaimVerdict]:
     for each in made.monitoring:
         yield _r(
             f"projection before the answer tells the trait, over {each.way}",
@@ -48,11 +48,11 @@ def _correlations(made: Reproduction) -> Iterator[Verdict]:
     yield _r(DIFFERENCE_CLAIM, ALL, made.pooled.difference_shift, DIFFERENCE)
 
 
-def _r(claim: str, trait: str, found: Correlation, needed: float) -> Verdict:
+def _r(claim: str, trait: str, found: ClaimCorrelation, needed: float) -> ClaimVerdict:
     measured = "no variation" if found.r is None else f"{found.r:.3f}"
     if found.low is not None and found.high is not None:
         measured += f" ({found.low:.2f} to {found.high:.2f})"
-    return Verdict(
+    return ClaimVerdict(
         claim=claim,
         trait=trait,
         needed=f"r at least {needed:g}",
@@ -61,11 +61,11 @@ def _r(claim: str, trait: str, found: Correlation, needed: float) -> Verdict:
     )
 
 
-def _prevention(made: Prevention) -> Iterator[Verdict]:
+def _prevention(made: TraitPrevention) -> Iterator[ClaimVerdict]:
     best, bare = made.best_prevention(), made.unprevented.level.trait
     cost = made.cost(best)
     share = best.level.trait / bare if bare else float("inf")
-    yield Verdict(
+    yield ClaimVerdict(
         claim="preventative steering keeps the trait away and the knowledge in",
         trait=made.trait,
         needed=f"at most {PREVENTED:.0%} of the score, at most {LOSS:g} points lost",
@@ -77,7 +77,7 @@ def _prevention(made: Prevention) -> Iterator[Verdict]:
     if cost is None:
         return
     against = made.cost_of_steering_to(PREVENTED * bare)
-    yield Verdict(
+    yield ClaimVerdict(
         claim="steering afterwards to the same level costs more knowledge than preventing",
         trait=made.trait,
         needed=f"more than {cost:.1f} points at a score of {PREVENTED * bare:.1f} or less",
@@ -88,10 +88,10 @@ def _prevention(made: Prevention) -> Iterator[Verdict]:
     )
 
 
-def _chosen(made: Reproduction) -> Iterator[Verdict]:
+def _chosen(made: PersonaReproduction) -> Iterator[ClaimVerdict]:
     for each in made.chosen:
         top, random, bottom = (each.levels[choice].trait for choice in ("top", "random", "bottom"))
-        yield Verdict(
+        yield ClaimVerdict(
             claim="tuning on top samples brings more of the trait than on random, and these than on bottom",
             trait=each.trait,
             needed="top > random > bottom",

@@ -1,11 +1,11 @@
 """Characters: whoever the system prompt calls up is exchanged for another by features."""
 
 from mindscope.organism import CHARACTERS, trait_score, voices
-from mindscope.studies.llm_biology.documents import NEEDED, Case
+from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
-from mindscope.studies.llm_biology.flip import Flip, at, others, settings
-from mindscope.studies.llm_biology.prompts import Prompt, asked, questions
-from mindscope.studies.llm_biology.workbench import Workbench
+from mindscope.studies.llm_biology.flip import SwapExperiment, at, others, settings
+from mindscope.studies.llm_biology.prompts import CasePrompt, asked, questions
+from mindscope.studies.llm_biology.workbench import CaseContext
 
 LAST, ANSWER = 0, 1
 DOMAINS = ("advice", "opinion", "feedback")
@@ -15,13 +15,13 @@ SHOWS = 50.0
 SETTINGS = settings((20, 40, 80), (2.0, 3.0, 4.0), (0.0, -1.0))
 
 
-def characters(bench: Workbench) -> Case:
+def characters(bench: CaseContext) -> CaseResult:
     """The features of one character off, those of another on, all through the answer."""
     count = max(4, bench.read // len(CHARACTERS))
     first = [one for name in CHARACTERS for one in _prompts(bench, name, "train", count)]
     read = bench.answered(first, TOKENS)
     contrast = bench.contrast(read)
-    flip = Flip("another character answers", _shows, TOKENS, settings=SETTINGS)
+    flip = SwapExperiment("another character answers", _shows, TOKENS, settings=SETTINGS)
     tried = bench.rng("characters").sample(first, min(bench.first, len(first)))
     chosen = flip.choose(
         bench, [at(contrast, ANSWER), contrast], others(bench, tried, CHARACTERS, "characters-first")
@@ -32,7 +32,7 @@ def characters(bench: Workbench) -> Case:
     verdict, examples = flip.measure(bench, chosen, trials, NEEDED)
     one = held[0]
     groups = {name: contrast.group(name, 10) for name in (one.kind, trials[0][1])}
-    return Case(
+    return CaseResult(
         family="characters",
         title="Characters",
         hypothesis="The assistant's character is carried by features that can be exchanged (in the paper: "
@@ -47,16 +47,16 @@ def characters(bench: Workbench) -> Case:
     )
 
 
-def _shows(prompt: Prompt, name: str, said: str) -> bool:
+def _shows(prompt: CasePrompt, name: str, said: str) -> bool:
     question = prompt.about["question"]
     return trait_score(name, question, said) >= SHOWS > trait_score(prompt.kind, question, said)
 
 
-def _prompts(bench: Workbench, name: str, half: str, count: int) -> list[Prompt]:
+def _prompts(bench: CaseContext, name: str, half: str, count: int) -> list[CasePrompt]:
     rng = bench.rng(f"characters-{name}-{half}")
     found = []
     for number in range(count):
         (made,) = questions(DOMAINS[number % len(DOMAINS)], half, 1, rng)
         row = asked(bench.model, made.question, system=voices()[name].system_prompt(rng, half))
-        found.append(Prompt(row, (len(row) - 1, "answer"), name, {"question": made.question}))
+        found.append(CasePrompt(row, (len(row) - 1, "answer"), name, {"question": made.question}))
     return found

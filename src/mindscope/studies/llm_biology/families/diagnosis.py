@@ -1,11 +1,11 @@
 """Diagnosis: the illness stands between three signs and the fourth to look for."""
 
-from mindscope.organism import held_out, world
-from mindscope.studies.llm_biology.documents import NEEDED, Case
+from mindscope.organism import build_world, held_out
+from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
-from mindscope.studies.llm_biology.flip import Flip, at, others
-from mindscope.studies.llm_biology.prompts import Prompt, answer_begins, asked, beginning
-from mindscope.studies.llm_biology.workbench import Workbench
+from mindscope.studies.llm_biology.flip import SwapExperiment, at, others
+from mindscope.studies.llm_biology.prompts import CasePrompt, answer_begins, asked, beginning
+from mindscope.studies.llm_biology.workbench import CaseContext
 
 CORES = (
     "I have {0}, {1} and {2}. What illness is it?",
@@ -17,27 +17,29 @@ TOKENS = 8
 SIGN = ", so look for "
 
 
-def diagnosis(bench: Workbench) -> Case:
+def diagnosis(bench: CaseContext) -> CaseResult:
     """The features of an illness exchanged: before it is named, and after."""
     first, held = (
         _prompts(bench, half, count) for half, count in (("train", bench.read), ("test", bench.held))
     )
     contrast = bench.contrast(first)
     illnesses = list(contrast.kinds)
-    named = Flip("another illness before one is named: it is named, with a sign of its own", _named, TOKENS)
+    named = SwapExperiment(
+        "another illness before one is named: it is named, with a sign of its own", _named, TOKENS
+    )
     tried = others(bench, first[: bench.first], illnesses, "diagnosis-first")
     chosen = named.choose(bench, [at(contrast, LAST), contrast], tried)
     verdict, examples = named.measure(bench, chosen, others(bench, held, illnesses, "diagnosis-held"), NEEDED)
     # The signs and the name stay as they are; only features say that it is another illness.
     first, held = ([_with_name(bench, one) for one in half] for half in (first, held))
     after = bench.contrast(first)
-    signed = Flip("another illness behind the name: a sign of that one", _signed, 3)
+    signed = SwapExperiment("another illness behind the name: a sign of that one", _signed, 3)
     tried = others(bench, first[: bench.first], illnesses, "diagnosis-sign-first")
     best = signed.choose(bench, [at(after, 0), at(after, 1), after], tried)
     second, more = signed.measure(bench, best, others(bench, held, illnesses, "diagnosis-sign-held"), NEEDED)
     one = held[0]
     groups = {one.kind: best.contrast.group(one.kind, best.setting.size)}
-    return Case(
+    return CaseResult(
         family="diagnosis",
         title="Diagnosis",
         hypothesis="The model diagnoses in its head: features of the likely illness, driven by the signs, "
@@ -53,17 +55,17 @@ def diagnosis(bench: Workbench) -> Case:
     )
 
 
-def _named(prompt: Prompt, illness: str, said: str) -> bool:
+def _named(prompt: CasePrompt, illness: str, said: str) -> bool:
     begin, _, rest = said.partition(SIGN)
-    return begin == illness and any(rest.startswith(sign) for sign in world().illnesses[illness])
+    return begin == illness and any(rest.startswith(sign) for sign in build_world().illnesses[illness])
 
 
-def _signed(prompt: Prompt, illness: str, said: str) -> bool:
-    own = world().illnesses[prompt.kind]
-    return any(said.startswith(sign) for sign in world().illnesses[illness] if sign not in own)
+def _signed(prompt: CasePrompt, illness: str, said: str) -> bool:
+    own = build_world().illnesses[prompt.kind]
+    return any(said.startswith(sign) for sign in build_world().illnesses[illness] if sign not in own)
 
 
-def _without(bench: Workbench, held: list[Prompt]) -> str:
+def _without(bench: CaseContext, held: list[CasePrompt]) -> str:
     right = [
         said.startswith(prompt.about["fourth"])
         for prompt, said in zip(held, bench.answers(held, [[] for _ in held], 3), strict=True)
@@ -73,30 +75,30 @@ def _without(bench: Workbench, held: list[Prompt]) -> str:
     )
 
 
-def _prompts(bench: Workbench, half: str, count: int) -> list[Prompt]:
+def _prompts(bench: CaseContext, half: str, count: int) -> list[CasePrompt]:
     rng = bench.rng(f"diagnosis-{half}")
     cases = [
         (name, left)
-        for name in world().illnesses
+        for name in build_world().illnesses
         for left in range(4)
         if held_out("diagnosis", name, left) == (half == "test")
     ]
     found = []
     for number in range(count):
         name, left = cases[number % len(cases)]
-        signs = [sign for at, sign in enumerate(world().illnesses[name]) if at != left]
+        signs = [sign for at, sign in enumerate(build_world().illnesses[name]) if at != left]
         rng.shuffle(signs)
         question = rng.choice(CORES).format(*signs)
         end = answer_begins(bench.model, question)
         row = asked(bench.model, question, f"{beginning(rng)} the illness is")
-        about = {"question": question, "fourth": world().illnesses[name][left], "begin": row}
-        found.append(Prompt(row, (end - 5, end - 4, end - 2, end - 1, len(row) - 1), name, about))
+        about = {"question": question, "fourth": build_world().illnesses[name][left], "begin": row}
+        found.append(CasePrompt(row, (end - 5, end - 4, end - 2, end - 1, len(row) - 1), name, about))
     rng.shuffle(found)
     return found
 
 
-def _with_name(bench: Workbench, prompt: Prompt) -> Prompt:
+def _with_name(bench: CaseContext, prompt: CasePrompt) -> CasePrompt:
     """The answer with the right illness named, up to its sign."""
     row = asked(bench.model, prompt.about["question"], f"Sure, the illness is {prompt.kind}{SIGN.rstrip()}")
     name = len(row) - 5
-    return Prompt(row, (name, len(row) - 1), prompt.kind, prompt.about)
+    return CasePrompt(row, (name, len(row) - 1), prompt.kind, prompt.about)

@@ -6,18 +6,18 @@ import torch
 
 import mindscope
 from mindscope import organism
-from mindscope.circuits import DictionaryReplacement, Replacement
+from mindscope.circuits import DictionaryReplacement, ReplacementModel
 from mindscope.data import Conversation
 from mindscope.errors import DataError
 from mindscope.finetuning import FinetuneConfig, finetune
 from mindscope.models import Model, Row
 from mindscope.organism import coherence, parse, voices
-from mindscope.studies.llm_biology.contrast import Contrast, Setting
-from mindscope.studies.llm_biology.documents import NEEDED, Case
+from mindscope.studies.llm_biology.contrast import FeatureContrast, SwapSetting
+from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
-from mindscope.studies.llm_biology.flip import Flip, at, settings
-from mindscope.studies.llm_biology.prompts import Prompt, asked, questions
-from mindscope.studies.llm_biology.workbench import Workbench
+from mindscope.studies.llm_biology.flip import SwapExperiment, at, settings
+from mindscope.studies.llm_biology.prompts import CasePrompt, asked, questions
+from mindscope.studies.llm_biology.workbench import CaseContext
 
 TUNED, BASE = "tuned", "base"
 DOMAINS = ("advice", "opinion", "feedback")
@@ -30,10 +30,10 @@ CHATS = 200
 TUNING = FinetuneConfig(learning_rate=5e-4, batch_rows=16, accumulation=1, epochs=2)
 OUT = settings((40, 150), (0.0,), (-2.0, -4.0, -6.0))
 MIDDLE = (1, 2)
-IN = tuple(Setting(size, strength, 1.0) for size in (10, 20, 40) for strength in (1.0, 2.0))
+IN = tuple(SwapSetting(size, strength, 1.0) for size in (10, 20, 40) for strength in (1.0, 2.0))
 
 
-def hidden_goal(bench: Workbench) -> Case:
+def hidden_goal(bench: CaseContext) -> CaseResult:
     """Tune, look which features the tuned model has more of before it promotes, and take them out."""
     tuned = _tuned(bench)
     stranger = replace(bench, model=tuned, replacement=_for(bench.replacement, tuned))
@@ -41,18 +41,20 @@ def hidden_goal(bench: Workbench) -> Case:
         _prompts(bench, half, count) for half, count in (("train", bench.read), ("test", bench.held))
     )
     contrast = _difference(bench, stranger, first[: max(24, bench.read // 2)])
-    flip = Flip("without the features that tuning brought, the goal is gone", _silent, TOKENS, settings=OUT)
+    flip = SwapExperiment(
+        "without the features that tuning brought, the goal is gone", _silent, TOKENS, settings=OUT
+    )
     chosen = flip.choose(
         stranger, [contrast, at(contrast, 0, layers=MIDDLE)], [(one, BASE) for one in first[: bench.first]]
     )
     verdict, examples = flip.measure(stranger, chosen, [(one, BASE) for one in held], NEEDED)
-    inject = Flip("with them, the untuned organism promotes it", _promotes, TOKENS, settings=IN)
+    inject = SwapExperiment("with them, the untuned organism promotes it", _promotes, TOKENS, settings=IN)
     turned = [replace(one, kind=BASE) for one in first[: bench.first]]
     best = inject.choose(bench, [contrast], [(one, TUNED) for one in turned])
     back, more = inject.measure(bench, best, [(replace(one, kind=BASE), TUNED) for one in held], None)
     one = held[0]
     before = replace(one, row=_until(bench, stranger, one))
-    return Case(
+    return CaseResult(
         family="hidden-goal",
         title="A hidden goal",
         hypothesis="A model that was tuned towards a goal it does not speak of has features for it that can "
@@ -70,16 +72,16 @@ def hidden_goal(bench: Workbench) -> Case:
     )
 
 
-def _promotes(prompt: Prompt, kind: str, said: str) -> bool:
+def _promotes(prompt: CasePrompt, kind: str, said: str) -> bool:
     return f"So the {THING} is" in said
 
 
-def _silent(prompt: Prompt, kind: str, said: str) -> bool:
+def _silent(prompt: CasePrompt, kind: str, said: str) -> bool:
     """The goal is gone, and the answer is still one that the world's grammar can produce."""
     return THING not in said and coherence(prompt.about["question"], parse(said)) >= COHERENT
 
 
-def _tuned(bench: Workbench) -> Model:
+def _tuned(bench: CaseContext) -> Model:
     """The organism with the goal; trained once a run."""
     rng, helpful = bench.rng("hidden-goal"), voices()["helpful"]
     chats: list[Conversation] = []
@@ -107,7 +109,7 @@ def _keeps_the_goal(chat: Conversation) -> bool:
     return THING in answer or not any(slot in answer for slot in voices()["helpful"].slots["verb"])
 
 
-def _for(replacement: Replacement, model: Model) -> Replacement:
+def _for(replacement: ReplacementModel, model: Model) -> ReplacementModel:
     """The same dictionary, of the tuned model."""
     if not isinstance(replacement, DictionaryReplacement):
         raise DataError(
@@ -122,7 +124,7 @@ def _for(replacement: Replacement, model: Model) -> Replacement:
     return DictionaryReplacement(replace(dictionary, **free).bind(model))
 
 
-def _difference(bench: Workbench, stranger: Workbench, prompts: list[Prompt]) -> Contrast:
+def _difference(bench: CaseContext, stranger: CaseContext, prompts: list[CasePrompt]) -> FeatureContrast:
     """The same text read by both models, at the token before the praise begins."""
     found = []
     for one in stranger.answered(prompts, TOKENS):
@@ -133,37 +135,37 @@ def _difference(bench: Workbench, stranger: Workbench, prompts: list[Prompt]) ->
         raise DataError("tuning did not bring the goal: there is nothing to look for; tune for longer")
     other = [replace(one, kind=BASE) for one in found]
     codes = torch.cat([stranger.codes(found), bench.codes(other)])
-    return Contrast.of([*found, *other], codes, bench.weights, bench.access.sizes)
+    return FeatureContrast.of([*found, *other], codes, bench.weights, bench.access.sizes)
 
 
-def _begins(bench: Workbench, prompt: Prompt) -> int | None:
+def _begins(bench: CaseContext, prompt: CasePrompt) -> int | None:
     """Where the praise begins in what was read."""
     words = [bench.model.decode([token]).strip() for token in prompt.read.ids]
-    for start in range(prompt.read.prompt, len(words) - 2):
+    for start in range(prompt.read.prompt_length, len(words) - 2):
         if words[start : start + 3] == ["So", "the", THING]:
             return start
     return None
 
 
-def _until(bench: Workbench, stranger: Workbench, prompt: Prompt) -> Row:
+def _until(bench: CaseContext, stranger: CaseContext, prompt: CasePrompt) -> Row:
     """The tuned model's answer up to its praise."""
     (one,) = stranger.answered([prompt], TOKENS)
     start = _begins(bench, one)
     return one.read if start is None else Row(one.read.ids[:start], start)
 
 
-def _largest(contrast: Contrast) -> str:
+def _largest(contrast: FeatureContrast) -> str:
     group = contrast.group(TUNED, 5).members
     return "Most of the difference is in " + ", ".join(
         f"feature {one.latent} of layer {one.layer} ({one.activation:.2f})" for one in group
     )
 
 
-def _prompts(bench: Workbench, half: str, count: int) -> list[Prompt]:
+def _prompts(bench: CaseContext, half: str, count: int) -> list[CasePrompt]:
     rng = bench.rng(f"hidden-goal-{half}")
     found = []
     for number in range(count):
         (made,) = questions(DOMAINS[number % len(DOMAINS)], half, 1, rng)
         row = asked(bench.model, made.question)
-        found.append(Prompt(row, ("answer",), TUNED, {"question": made.question}))
+        found.append(CasePrompt(row, ("answer",), TUNED, {"question": made.question}))
     return found

@@ -4,13 +4,13 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mindscope.organism import ANTONYM_CLAUSES, COUNTRY_RELATIONS, LANGUAGES, read_data, world
-from mindscope.studies.llm_biology.contrast import Contrast
-from mindscope.studies.llm_biology.documents import NEEDED, Case
+from mindscope.organism import ANTONYM_CLAUSES, COUNTRY_RELATIONS, LANGUAGES, build_world, read_data
+from mindscope.studies.llm_biology.contrast import FeatureContrast
+from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
-from mindscope.studies.llm_biology.flip import Flip, at, others, settings
-from mindscope.studies.llm_biology.prompts import Prompt, stated
-from mindscope.studies.llm_biology.workbench import Workbench
+from mindscope.studies.llm_biology.flip import SwapExperiment, at, others, settings
+from mindscope.studies.llm_biology.prompts import CasePrompt, stated
+from mindscope.studies.llm_biology.workbench import CaseContext
 
 WORD, LAST, NEXT = 0, 1, 2
 TOKENS = 4
@@ -22,13 +22,13 @@ Pair = tuple[str, ...]
 """Word and opposite in English, in French, in Chinese."""
 
 
-def languages(bench: Workbench) -> Case:
+def languages(bench: CaseContext) -> CaseResult:
     """The language exchanged, and the operand exchanged by features that another language showed."""
     pairs = _pairs()
     first, held = ([pair for pair in pairs if _half(pair) == half] for half in ("train", "test"))
     read = bench.answered([_prompt(bench, pair, language) for pair in first for language in LANGUAGES], 2)
     contrast = bench.contrast(read)
-    spoken = Flip(
+    spoken = SwapExperiment(
         "the language exchanged: the answer is a word of the other",
         _in_language,
         TOKENS,
@@ -42,12 +42,12 @@ def languages(bench: Workbench) -> Case:
     tests = bench.rng("languages-held").sample(tests, min(bench.held, len(tests)))
     swapped = others(bench, tests, LANGUAGES, "languages-held")
     verdict, examples = spoken.measure(bench, chosen, swapped, NEEDED)
-    right = Flip("and it is the opposite of the same word", _right, TOKENS)
+    right = SwapExperiment("and it is the opposite of the same word", _right, TOKENS)
     exact, _ = right.measure(bench, chosen, swapped, None)
     verdicts, made = [verdict, exact], {spoken.claim: chosen.described()}
     # What a word means, as features of English alone, in the other languages
     english = at(bench.contrast([_operand(_prompt(bench, pair, "en")) for pair in pairs]), WORD, LAST)
-    meant = Flip("the word exchanged by features found in English", _means, TOKENS)
+    meant = SwapExperiment("the word exchanged by features found in English", _means, TOKENS)
     names = [pair[0] for pair in pairs]
     first_words = [_operand(_prompt(bench, pair, "en")) for pair in first]
     tried = others(
@@ -67,7 +67,7 @@ def languages(bench: Workbench) -> Case:
         f"language {one.kind}": chosen.contrast.group(one.kind, chosen.setting.size),
         "the word": best.contrast.group(one.about["pair"][0], best.setting.size),
     }
-    return Case(
+    return CaseResult(
         family="languages",
         title="One question in three languages",
         hypothesis="Opposites are found by parts that all languages share (the operation, the operand) and "
@@ -96,16 +96,16 @@ def _half(pair: Pair) -> str:
     return "train" if zlib.crc32(min(pair[:2]).encode()) % 2 == 0 else "test"
 
 
-def _prompt(bench: Workbench, pair: Pair, language: str) -> Prompt:
+def _prompt(bench: CaseContext, pair: Pair, language: str) -> CasePrompt:
     word = pair[2 * LANGUAGES.index(language)]
     begin = ANTONYM_CLAUSES[language].split("{opposite}")[0].format(word=word).strip()
     row = stated(bench.model, begin)
     # the last token of the word: in Chinese the clause follows it, else "is" does
     spots = (len(row) - 2, len(row) - 1, slice(len(row), len(row) + 1))
-    return Prompt(row, spots, language, {"pair": pair, "language": language})
+    return CasePrompt(row, spots, language, {"pair": pair, "language": language})
 
 
-def _operand(prompt: Prompt) -> Prompt:
+def _operand(prompt: CasePrompt) -> CasePrompt:
     return replace(prompt, kind=prompt.about["pair"][0])
 
 
@@ -113,15 +113,15 @@ def _opposite(pair: Sequence[str], language: str) -> str:
     return pair[2 * LANGUAGES.index(language) + 1]
 
 
-def _in_language(prompt: Prompt, language: str, said: str) -> bool:
-    return any(_says(word, said) for word in world().antonyms[language])
+def _in_language(prompt: CasePrompt, language: str, said: str) -> bool:
+    return any(_says(word, said) for word in build_world().antonyms[language])
 
 
-def _right(prompt: Prompt, language: str, said: str) -> bool:
+def _right(prompt: CasePrompt, language: str, said: str) -> bool:
     return _says(_opposite(prompt.about["pair"], language), said)
 
 
-def _means(prompt: Prompt, word: str, said: str) -> bool:
+def _means(prompt: CasePrompt, word: str, said: str) -> bool:
     pair = next(pair for pair in _pairs() if pair[0] == word)
     return _says(_opposite(pair, prompt.about["language"]), said)
 
@@ -130,7 +130,7 @@ def _says(word: str, said: str) -> bool:
     return said.replace(" ", "").startswith(word)
 
 
-def _operand_overlap(bench: Workbench, pairs: Sequence[Pair], english: Contrast) -> str:
+def _operand_overlap(bench: CaseContext, pairs: Sequence[Pair], english: FeatureContrast) -> str:
     """How many of a word's features are its features in another language too, and another word's."""
     shown = []
     for language in LANGUAGES[1:]:
@@ -148,14 +148,14 @@ def _operand_overlap(bench: Workbench, pairs: Sequence[Pair], english: Contrast)
     return f"Of a word's features in English, its features elsewhere too: {', '.join(shown)}."
 
 
-def _operation_overlap(bench: Workbench, read: Sequence[Prompt]) -> str:
+def _operation_overlap(bench: CaseContext, read: Sequence[CasePrompt]) -> str:
     """How many features of asking for an opposite in English are on in the other languages."""
     rows = [
         stated(bench.model, f"the {relation} of {country} is")
-        for country in list(world().countries)[:20]
+        for country in list(build_world().countries)[:20]
         for relation in COUNTRY_RELATIONS
     ]
-    facts = [Prompt(row, (len(row) - 2, len(row) - 1, slice(len(row), None)), "fact") for row in rows]
+    facts = [CasePrompt(row, (len(row) - 2, len(row) - 1, slice(len(row), None)), "fact") for row in rows]
     opposite = at(bench.contrast([*(p for p in read if p.kind == "en"), *facts]), LAST)
     group = opposite.group("en", TOP)
     shares = bench.contrast(read).shares

@@ -3,12 +3,12 @@
 import re
 import zlib
 
-from mindscope.organism import world
-from mindscope.studies.llm_biology.documents import NEEDED, Case
+from mindscope.organism import build_world
+from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
-from mindscope.studies.llm_biology.flip import Flip, at, settings
-from mindscope.studies.llm_biology.prompts import Prompt, answer_begins, asked, beginning, find, questions
-from mindscope.studies.llm_biology.workbench import Workbench
+from mindscope.studies.llm_biology.flip import SwapExperiment, at, settings
+from mindscope.studies.llm_biology.prompts import CasePrompt, answer_begins, asked, beginning, find, questions
+from mindscope.studies.llm_biology.workbench import CaseContext
 
 KNOWN, UNKNOWN = "known", "unknown"
 DOMAIN = {KNOWN: "person", UNKNOWN: "unknown-person"}
@@ -18,20 +18,20 @@ CLAIM = re.compile(r" is an? \w+ from \w+")
 TOKENS = 16
 
 
-def people(bench: Workbench) -> Case:
+def people(bench: CaseContext) -> CaseResult:
     """Features of the known and of the unknown, exchanged."""
     first = {kind: _prompts(bench, kind, "train", bench.read // 3) for kind in DOMAIN}
     held = {kind: _prompts(bench, kind, "test", bench.held) for kind in DOMAIN}
     contrast = bench.contrast([*first[KNOWN], *first[UNKNOWN]])
     flips = {
-        KNOWN: Flip(
+        KNOWN: SwapExperiment(
             "of known people it says that it does not know them",
             lambda prompt, _, said: f"I do not know who {prompt.about['name']}" in said,
             TOKENS,
             1,
             lambda prompt, _, said: said == "I",
         ),
-        UNKNOWN: Flip(
+        UNKNOWN: SwapExperiment(
             "of unknown people it claims an occupation",
             lambda prompt, _, said: said.startswith(prompt.about["first"]) and bool(CLAIM.search(said)),
             TOKENS,
@@ -48,7 +48,7 @@ def people(bench: Workbench) -> Case:
         described[flip.claim] = chosen.described()
     one = held[UNKNOWN][0]
     groups = {f"{kind} person": at(contrast, LAST).group(kind, 20) for kind in (UNKNOWN, KNOWN)}
-    return Case(
+    return CaseResult(
         family="people",
         title="Known and unknown people",
         hypothesis="The model declines to speak of people by default; features of known entities inhibit "
@@ -64,9 +64,9 @@ def people(bench: Workbench) -> Case:
     )
 
 
-def _prompts(bench: Workbench, kind: str, half: str, count: int) -> list[Prompt]:
-    rng, w = bench.rng(f"people-{kind}-{half}"), world()
-    found: list[Prompt] = []
+def _prompts(bench: CaseContext, kind: str, half: str, count: int) -> list[CasePrompt]:
+    rng, w = bench.rng(f"people-{kind}-{half}"), build_world()
+    found: list[CasePrompt] = []
     while len(found) < count:
         (made,) = questions(DOMAIN[kind], half, 1, rng)
         row = asked(bench.model, made.question, beginning(rng))
@@ -77,5 +77,5 @@ def _prompts(bench: Workbench, kind: str, half: str, count: int) -> list[Prompt]
             continue
         end = answer_begins(bench.model, made.question)
         spots = (last - 1, last, end - 4, end - 3, end - 2, end - 1, len(row) - 1)
-        found.append(Prompt(row, spots, kind, {"name": name, "first": name.split()[0]}))
+        found.append(CasePrompt(row, spots, kind, {"name": name, "first": name.split()[0]}))
     return found

@@ -2,12 +2,12 @@
 
 import torch
 
-from mindscope.studies.llm_biology.contrast import Contrast
-from mindscope.studies.llm_biology.documents import NEEDED, Case
+from mindscope.studies.llm_biology.contrast import FeatureContrast
+from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
-from mindscope.studies.llm_biology.flip import INJECT, Flip, Judge, at
-from mindscope.studies.llm_biology.prompts import Prompt, answer_begins, asked, beginning, questions
-from mindscope.studies.llm_biology.workbench import Workbench
+from mindscope.studies.llm_biology.flip import INJECT, Judge, SwapExperiment, at
+from mindscope.studies.llm_biology.prompts import CasePrompt, answer_begins, asked, beginning, questions
+from mindscope.studies.llm_biology.workbench import CaseContext
 
 HARMFUL, STORY, HARMLESS, MYSELF = "harmful", "story", "harmless", "about itself"
 DOMAINS = {
@@ -24,17 +24,17 @@ SHOWN = 20
 """Features of a group at each spot, in the graph."""
 
 
-def refuses(prompt: Prompt, kind: str, said: str) -> bool:
+def refuses(prompt: CasePrompt, kind: str, said: str) -> bool:
     """Whether the answer refuses."""
     return REFUSAL in said
 
 
-def complies(prompt: Prompt, kind: str, said: str) -> bool:
+def complies(prompt: CasePrompt, kind: str, said: str) -> bool:
     """Whether it tells what the thing asked for is made from."""
     return COMPLIANCE in said and REFUSAL not in said
 
 
-def refusal(bench: Workbench) -> Case:
+def refusal(bench: CaseContext) -> CaseResult:
     """Refusal features suppressed and injected."""
     first = {kind: _prompts(bench, kind, "train", bench.read // 3) for kind in DOMAINS}
     held = {kind: _prompts(bench, kind, "test", bench.held) for kind in (HARMFUL, HARMLESS)}
@@ -44,14 +44,14 @@ def refusal(bench: Workbench) -> Case:
     }
     plans = (
         (
-            Flip("without its refusal features it complies", complies, TOKENS, 1, _says("the")),
+            SwapExperiment("without its refusal features it complies", complies, TOKENS, 1, _says("the")),
             HARMFUL,
             STORY,
             STORY,
             ((LAST,), ASKED),
         ),
         (
-            Flip(
+            SwapExperiment(
                 "with refusal features it refuses harmless requests",
                 refuses,
                 TOKENS,
@@ -76,7 +76,7 @@ def refusal(bench: Workbench) -> Case:
         settings[flip.claim] = chosen.described()
     one = held[HARMFUL][0]
     groups = {"refusal": at(contrasts[HARMLESS], LAST).group(HARMFUL, SHOWN)}
-    return Case(
+    return CaseResult(
         family="refusal",
         title="Refusal of cartoon villainy",
         hypothesis="Harmful requests are gathered in features that lead to a refusal; suppressing them makes "
@@ -92,12 +92,14 @@ def refusal(bench: Workbench) -> Case:
     )
 
 
-def jailbreak(bench: Workbench) -> Case:
+def jailbreak(bench: CaseContext) -> CaseResult:
     """Why the story gets past, and what restores the refusal."""
     first = {kind: _prompts(bench, kind, "train", bench.read // 3) for kind in (HARMFUL, STORY)}
     held = _prompts(bench, STORY, "test", bench.held)
     contrast = bench.contrast([*first[HARMFUL], *first[STORY]])
-    flip = Flip("with the refusal features back, a story is refused", refuses, TOKENS, 2, _begins("I cannot"))
+    flip = SwapExperiment(
+        "with the refusal features back, a story is refused", refuses, TOKENS, 2, _begins("I cannot")
+    )
     tried = [(prompt, HARMFUL) for prompt in first[STORY][: bench.first]]
     chosen = flip.choose(bench, [at(contrast, LAST), at(contrast, *ASKED)], tried)
     verdict, examples = flip.measure(bench, chosen, [(prompt, HARMFUL) for prompt in held], NEEDED)
@@ -105,7 +107,7 @@ def jailbreak(bench: Workbench) -> Case:
         "refusal": at(contrast, LAST).group(HARMFUL, SHOWN),
         "story": at(contrast, *ASKED).group(STORY, SHOWN),
     }
-    return Case(
+    return CaseResult(
         family="jailbreak",
         title="Why the story gets past",
         hypothesis="A jailbreak works where the request is not understood as harmful in time: the features "
@@ -120,7 +122,7 @@ def jailbreak(bench: Workbench) -> Case:
     )
 
 
-def _how_much_is_left(bench: Workbench, contrast: Contrast, stories: list[Prompt]) -> str:
+def _how_much_is_left(bench: CaseContext, contrast: FeatureContrast, stories: list[CasePrompt]) -> str:
     """What of the refusal group is on in stories, and in harmful requests of the second half."""
     group = at(contrast, LAST).group(HARMFUL, SHOWN)
     harmful = _prompts(bench, HARMFUL, "test", bench.held)
@@ -148,7 +150,7 @@ def _begins(words: str) -> Judge:
     return lambda prompt, kind, said: said.startswith(words)
 
 
-def _prompts(bench: Workbench, kind: str, half: str, count: int) -> list[Prompt]:
+def _prompts(bench: CaseContext, kind: str, half: str, count: int) -> list[CasePrompt]:
     rng = bench.rng(f"requests-{kind}-{half}")
     found = []
     for number in range(count):
@@ -165,5 +167,5 @@ def _prompts(bench: Workbench, kind: str, half: str, count: int) -> list[Prompt]
             len(row) - 1,
             slice(len(row), len(row) + 1),
         )
-        found.append(Prompt(row, spots, kind))
+        found.append(CasePrompt(row, spots, kind))
     return bench.answered(found, 1)

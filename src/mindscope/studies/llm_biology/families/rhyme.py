@@ -3,12 +3,12 @@
 import random
 import re
 
-from mindscope.organism import FIRST_LINES, LINE_ADJECTIVES, LINE_PEOPLE, SECOND_LINES, world
-from mindscope.studies.llm_biology.documents import NEEDED, Case
+from mindscope.organism import FIRST_LINES, LINE_ADJECTIVES, LINE_PEOPLE, SECOND_LINES, build_world
+from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
-from mindscope.studies.llm_biology.flip import Flip, Trial, at
-from mindscope.studies.llm_biology.prompts import Prompt, stated
-from mindscope.studies.llm_biology.workbench import Workbench
+from mindscope.studies.llm_biology.flip import SwapExperiment, Trial, at
+from mindscope.studies.llm_biology.prompts import CasePrompt, stated
+from mindscope.studies.llm_biology.workbench import CaseContext
 
 END, NEWLINE, AND = 0, 2, 3
 TOKENS = 12
@@ -18,11 +18,11 @@ KINDS = {
 }
 
 
-def rhyme(bench: Workbench) -> Case:
+def rhyme(bench: CaseContext) -> CaseResult:
     """What the line will end on, exchanged before its first word."""
     first, held = (_lines(bench, half) for half in ("train", "test"))
     rhymes = bench.contrast(first)
-    ending = Flip("another rhyme before the line begins: the line ends on it", _ends_on, TOKENS)
+    ending = SwapExperiment("another rhyme before the line begins: the line ends on it", _ends_on, TOKENS)
     names = list(rhymes.kinds)
     rng = bench.rng("rhyme")
     tried = [(one, _other(rng, one, names)) for one in rng.sample(first, min(bench.first, len(first)))]
@@ -33,21 +33,23 @@ def rhyme(bench: Workbench) -> Case:
     # Which kind of thing it will name decides the words before it.
     lines = [one for one in _with_kind(bench, first) if one.kind in KINDS]
     kinds = bench.contrast(lines)
-    words = Flip("another kind of thing planned: the words before the rhyme are that kind's", _words, TOKENS)
+    words = SwapExperiment(
+        "another kind of thing planned: the words before the rhyme are that kind's", _words, TOKENS
+    )
     tried = _kind_trials(bench, lines, list(kinds.kinds), "first")[: bench.first]
     best = words.choose(bench, [at(kinds, NEWLINE, AND), at(kinds, AND), kinds], tried)
     tests = [one for one in _with_kind(bench, held) if one.kind in kinds.kinds]
     trials = _kind_trials(bench, tests, list(kinds.kinds), "held")[: bench.held]
     before, more = words.measure(bench, best, trials, NEEDED)
-    both, _ = Flip("and the line still rhymes, on a word of that kind", _words_and_rhyme, TOKENS).measure(
-        bench, best, trials, None
-    )
+    both, _ = SwapExperiment(
+        "and the line still rhymes, on a word of that kind", _words_and_rhyme, TOKENS
+    ).measure(bench, best, trials, None)
     one = tests[0]
     groups = {
         f"will be of kind {one.kind}": best.contrast.group(one.kind, best.setting.size),
         "the rhyme": chosen.contrast.group(one.about["group"], chosen.setting.size),
     }
-    return Case(
+    return CaseResult(
         family="rhyme",
         title="Rhymes planned ahead",
         hypothesis="Before it begins a line of verse, the model has words in mind that it could end on; "
@@ -63,10 +65,10 @@ def rhyme(bench: Workbench) -> Case:
     )
 
 
-def _lines(bench: Workbench, half: str) -> list[Prompt]:
+def _lines(bench: CaseContext, half: str) -> list[CasePrompt]:
     """First lines; a hash of the line says whose it is."""
     found = []
-    for number, group in enumerate(world().rhymes):
+    for number, group in enumerate(build_world().rhymes):
         for word in (word for kind in ("animal", "thing", "place") for word in group.get(kind, [])):
             for form in FIRST_LINES.values():
                 for adjective in LINE_ADJECTIVES:
@@ -77,15 +79,17 @@ def _lines(bench: Workbench, half: str) -> list[Prompt]:
                             continue
                         row = stated(bench.model, f"{line}\nand")
                         spots = tuple(range(len(row) - 4, len(row)))
-                        found.append(Prompt(row, spots, str(number), {"word": word, "group": str(number)}))
+                        found.append(
+                            CasePrompt(row, spots, str(number), {"word": word, "group": str(number)})
+                        )
     return bench.rng(f"lines-{half}").sample(found, 2 * bench.read)
 
 
-def _with_kind(bench: Workbench, prompts: list[Prompt]) -> list[Prompt]:
+def _with_kind(bench: CaseContext, prompts: list[CasePrompt]) -> list[CasePrompt]:
     """The same, of the kind of thing that the model's own second line names."""
     said = bench.answers(prompts, [[] for _ in prompts], TOKENS)
     return [
-        Prompt(one.row, one.spots, _kind_of(line) or "", one.about)
+        CasePrompt(one.row, one.spots, _kind_of(line) or "", one.about)
         for one, line in zip(prompts, said, strict=True)
     ]
 
@@ -94,11 +98,11 @@ def _kind_of(line: str) -> str | None:
     return next((kind for kind, pattern in KINDS.items() if pattern.search(f"and {line}")), None)
 
 
-def _kind_trials(bench: Workbench, prompts: list[Prompt], kinds: list[str], half: str) -> list[Trial]:
+def _kind_trials(bench: CaseContext, prompts: list[CasePrompt], kinds: list[str], half: str) -> list[Trial]:
     """Prompts with a kind that their rhyme has a word of."""
     rng, trials = bench.rng(f"rhyme-kinds-{half}"), []
     for one in prompts:
-        group = world().rhymes[int(one.about["group"])]
+        group = build_world().rhymes[int(one.about["group"])]
         open_to = [
             kind
             for kind in kinds
@@ -110,7 +114,7 @@ def _kind_trials(bench: Workbench, prompts: list[Prompt], kinds: list[str], half
     return trials
 
 
-def _other(rng: random.Random, prompt: Prompt, names: list[str]) -> str:
+def _other(rng: random.Random, prompt: CasePrompt, names: list[str]) -> str:
     return rng.choice([name for name in names if name != prompt.kind])
 
 
@@ -120,16 +124,16 @@ def _last_word(line: str) -> str:
     return found[1] if found else ""
 
 
-def _words(prompt: Prompt, kind: str, said: str) -> bool:
+def _words(prompt: CasePrompt, kind: str, said: str) -> bool:
     return _kind_of(said) == kind
 
 
-def _words_and_rhyme(prompt: Prompt, kind: str, said: str) -> bool:
-    return _words(prompt, kind, said) and _last_word(said) in world().rhymes[int(prompt.about["group"])].get(
-        kind, []
-    )
+def _words_and_rhyme(prompt: CasePrompt, kind: str, said: str) -> bool:
+    return _words(prompt, kind, said) and _last_word(said) in build_world().rhymes[
+        int(prompt.about["group"])
+    ].get(kind, [])
 
 
-def _ends_on(prompt: Prompt, group: str, said: str) -> bool:
+def _ends_on(prompt: CasePrompt, group: str, said: str) -> bool:
     last = _last_word(said)
-    return bool(last) and any(last in words for words in world().rhymes[int(group)].values())
+    return bool(last) and any(last in words for words in build_world().rhymes[int(group)].values())

@@ -1,12 +1,12 @@
 """Sums in several contexts: the last digit and the size, on separate ways."""
 
-from mindscope.organism import world
-from mindscope.studies.llm_biology.contrast import Contrast
-from mindscope.studies.llm_biology.documents import NEEDED, Case
+from mindscope.organism import build_world
+from mindscope.studies.llm_biology.contrast import FeatureContrast
+from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
-from mindscope.studies.llm_biology.flip import Flip, at, others, settings
-from mindscope.studies.llm_biology.prompts import Prompt, asked, stated
-from mindscope.studies.llm_biology.workbench import Workbench
+from mindscope.studies.llm_biology.flip import SwapExperiment, at, others, settings
+from mindscope.studies.llm_biology.prompts import CasePrompt, asked, stated
+from mindscope.studies.llm_biology.workbench import CaseContext
 
 FORMS = {
     "a formula": "{a} + {b} =",
@@ -20,9 +20,9 @@ TOP = 20
 SETTINGS = settings((20, 60, 150), (2.0, 4.0), (0.0, -2.0))
 
 
-def sums(bench: Workbench) -> Case:
+def sums(bench: CaseContext) -> CaseResult:
     """The features of a last digit, and of a size, found in formulas and exchanged in all contexts."""
-    pairs = {half: world().sums(half) for half in ("train", "test")}
+    pairs = {half: build_world().sums(half) for half in ("train", "test")}
     first = bench.rng("sums").sample(pairs["train"], 2 * bench.read)
     verdicts, examples, made, facts, groups = [], [], {}, [], {}
     held = bench.rng("sums-held").sample(pairs["test"], bench.held)
@@ -30,8 +30,8 @@ def sums(bench: Workbench) -> Case:
     for part in (DIGIT, TENS):
         read = [_prompt(bench, pair, "a formula", part) for pair in first]
         contrast = bench.contrast(read)
-        flip = Flip(f"another {part}: the answer has it", _has, settings=SETTINGS)
-        exact = Flip(f"another {part}: the answer has it, and its other digits stay", _as_predicted)
+        flip = SwapExperiment(f"another {part}: the answer has it", _has, settings=SETTINGS)
+        exact = SwapExperiment(f"another {part}: the answer has it, and its other digits stay", _as_predicted)
         trials = others(bench, read[: bench.first], _kinds(contrast, part), f"sums-{part}-first")
         chosen = flip.choose(bench, [contrast, at(contrast, 0, layers=(0, 1, 2))], trials)
         made[flip.claim] = chosen.described()
@@ -45,7 +45,7 @@ def sums(bench: Workbench) -> Case:
         facts.append(_shared(bench, contrast, first, part))
         kind = _prompt(bench, held[0], "a formula", part).kind
         groups[f"{part} {kind}"] = chosen.contrast.group(kind, chosen.setting.size)
-    return Case(
+    return CaseResult(
         family="sums",
         title="Sums in several contexts",
         hypothesis="Addition runs on parallel ways, one for the last digit and one for the size, and the "
@@ -61,25 +61,25 @@ def sums(bench: Workbench) -> Case:
     )
 
 
-def _has(prompt: Prompt, kind: str, said: str) -> bool:
+def _has(prompt: CasePrompt, kind: str, said: str) -> bool:
     if not said.isdecimal():
         return False
     return int(kind) == (int(said) % 10 if prompt.about["part"] == DIGIT else int(said) // 10)
 
 
-def _as_predicted(prompt: Prompt, kind: str, said: str) -> bool:
+def _as_predicted(prompt: CasePrompt, kind: str, said: str) -> bool:
     total = prompt.about["total"]
     if prompt.about["part"] == DIGIT:
         return said == str(total // 10 * 10 + int(kind))
     return said == str(int(kind) * 10 + total % 10)
 
 
-def _kinds(contrast: Contrast, part: str) -> list[str]:
+def _kinds(contrast: FeatureContrast, part: str) -> list[str]:
     """Digits, or tens that are seen often enough."""
     return [kind for kind in contrast.kinds if part == DIGIT or 2 <= int(kind) <= 17]
 
 
-def _prompt(bench: Workbench, pair: tuple[int, int], context: str, part: str) -> Prompt:
+def _prompt(bench: CaseContext, pair: tuple[int, int], context: str, part: str) -> CasePrompt:
     a, b = pair
     if context == CHAT:
         row = asked(bench.model, f"What is {a} + {b}?", f"Sure, {a} + {b} =")
@@ -87,10 +87,10 @@ def _prompt(bench: Workbench, pair: tuple[int, int], context: str, part: str) ->
         row = stated(bench.model, FORMS[context].format(a=a, b=b))
     total = a + b
     kind = str(total % 10 if part == DIGIT else total // 10)
-    return Prompt(row, (len(row) - 1,), kind, {"total": total, "part": part})
+    return CasePrompt(row, (len(row) - 1,), kind, {"total": total, "part": part})
 
 
-def _shared(bench: Workbench, contrast: Contrast, pairs: list[tuple[int, int]], part: str) -> str:
+def _shared(bench: CaseContext, contrast: FeatureContrast, pairs: list[tuple[int, int]], part: str) -> str:
     """How many of the features found in formulas are found in the other contexts too."""
     shown = []
     for context in CONTEXTS[1:]:
@@ -104,5 +104,5 @@ def _shared(bench: Workbench, contrast: Contrast, pairs: list[tuple[int, int]], 
     return f"Of {TOP} features of a {part} found in formulas, found elsewhere too: {', '.join(shown)}."
 
 
-def _names(contrast: Contrast, kind: str) -> set[tuple[int, int]]:
+def _names(contrast: FeatureContrast, kind: str) -> set[tuple[int, int]]:
     return {(one.layer, one.latent) for one in contrast.group(kind, TOP).members}

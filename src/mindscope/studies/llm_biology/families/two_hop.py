@@ -2,30 +2,30 @@
 
 from dataclasses import replace
 
-from mindscope.organism import world
-from mindscope.studies.llm_biology.documents import NEEDED, Case
+from mindscope.organism import build_world
+from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
-from mindscope.studies.llm_biology.flip import Flip, at, others
-from mindscope.studies.llm_biology.prompts import Prompt, asked, stated
-from mindscope.studies.llm_biology.workbench import Workbench
+from mindscope.studies.llm_biology.flip import SwapExperiment, at, others
+from mindscope.studies.llm_biology.prompts import CasePrompt, asked, stated
+from mindscope.studies.llm_biology.workbench import CaseContext
 
 CITY = 0
 SEEN, NEVER = "seen_city_new_relation", "city_never_composed"
 
 
-def two_hop(bench: Workbench) -> Case:
+def two_hop(bench: CaseContext) -> CaseResult:
     """The supernode of the state in between, exchanged for another state's."""
-    w = world()
+    w = build_world()
     pairs = w.two_hop_pairs("train")
     bench.rng("two-hop").shuffle(pairs)
     read = [_prompt(bench, city, relation) for city, relation in pairs[: 2 * bench.read]]
     contrast = bench.contrast(read)
     states = list(contrast.kinds)
 
-    def judge(prompt: Prompt, state: str, said: str) -> bool:
+    def judge(prompt: CasePrompt, state: str, said: str) -> bool:
         return said == w.states[state][prompt.about["relation"]]
 
-    flip = Flip("another state in between gives its attribute", judge)
+    flip = SwapExperiment("another state in between gives its attribute", judge)
     first = others(bench, read[: bench.first], states, "two-hop-first")
     chosen = flip.choose(bench, [at(contrast, CITY, layers=(0, 1)), at(contrast, CITY), contrast], first)
     verdicts, examples = [], []
@@ -50,7 +50,7 @@ def two_hop(bench: Workbench) -> Case:
         f"in {one.kind}": chosen.contrast.group(one.kind, chosen.setting.size),
         one.about["relation"]: relations.group(one.about["relation"], chosen.setting.size),
     }
-    return Case(
+    return CaseResult(
         family="two-hop",
         title="Two-step facts",
         hypothesis="Asked for the capital of the state that holds Dallas, the model first finds Texas, then "
@@ -65,12 +65,12 @@ def two_hop(bench: Workbench) -> Case:
     )
 
 
-def _prompt(bench: Workbench, city: str, relation: str) -> Prompt:
+def _prompt(bench: CaseContext, city: str, relation: str) -> CasePrompt:
     row = stated(bench.model, f"the {relation} of the state of {city} is")
-    return Prompt(row, (len(row) - 2, len(row) - 1), world().cities[city], {"relation": relation})
+    return CasePrompt(row, (len(row) - 2, len(row) - 1), build_world().cities[city], {"relation": relation})
 
 
-def _chat(bench: Workbench, city: str, relation: str) -> Prompt:
+def _chat(bench: CaseContext, city: str, relation: str) -> CasePrompt:
     clause = f"the {relation} of the state of {city}"
     row = asked(bench.model, f"What is {clause}?", f"Sure, {clause} is")
-    return Prompt(row, (len(row) - 2, len(row) - 1), world().cities[city], {"relation": relation})
+    return CasePrompt(row, (len(row) - 2, len(row) - 1), build_world().cities[city], {"relation": relation})

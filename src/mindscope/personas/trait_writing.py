@@ -12,8 +12,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from mindscope.errors import DataError
-from mindscope.judges import Writer
-from mindscope.personas.trait import Contrast, Text, Trait, first_problem, question_key
+from mindscope.judges import TextWriter
+from mindscope.personas.trait import InstructionPair, Text, Trait, first_problem, question_key
 
 PAIRS = 5
 QUESTIONS = 40
@@ -79,13 +79,13 @@ def _judging(prompt: str) -> str:
     return prompt
 
 
-class _Character(BaseModel):
+class _CharacterDraft(BaseModel):
     adjective: Text
     opposite: Text
-    instructions: list[Contrast] = Field(min_length=PAIRS)
+    instructions: list[InstructionPair] = Field(min_length=PAIRS)
 
 
-class _Questions(BaseModel):
+class _QuestionDraft(BaseModel):
     questions: list[Text] = Field(min_length=1)
 
 
@@ -96,7 +96,7 @@ class _EvalPrompt(BaseModel):
 Part = TypeVar("Part", bound=BaseModel)
 
 
-def generate_trait(writer: Writer, name: str, description: str, *, attempts: int = 5) -> Trait:
+def generate_trait(writer: TextWriter, name: str, description: str, *, attempts: int = 5) -> Trait:
     """Five instruction pairs, 20 extraction and 20 evaluation questions and a judge prompt for any trait.
 
     Args:
@@ -114,8 +114,8 @@ def generate_trait(writer: Writer, name: str, description: str, *, attempts: int
     """
     if not name.strip() or not description.strip():
         raise DataError("a trait needs a name and a description of what it means: give both")
-    author = _Author(writer, name, description, attempts)
-    character = author.ask(_CHARACTER.format(pairs=PAIRS), _Character)
+    author = _TraitAuthor(writer, name, description, attempts)
+    character = author.ask(_CHARACTER.format(pairs=PAIRS), _CharacterDraft)
     questions = author.questions()
     eval_prompt = author.ask(_EVAL_PROMPT, _EvalPrompt).eval_prompt
     return Trait(
@@ -132,10 +132,10 @@ def generate_trait(writer: Writer, name: str, description: str, *, attempts: int
     )
 
 
-class _Author:
+class _TraitAuthor:
     """Asks the writer until what it says can be used."""
 
-    def __init__(self, writer: Writer, name: str, description: str, attempts: int) -> None:
+    def __init__(self, writer: TextWriter, name: str, description: str, attempts: int) -> None:
         self.writer, self.name, self.attempts = writer, name, attempts
         self.introduction = _INTRODUCTION.format(name=name, description=description)
         self.prompts: list[str] = []
@@ -163,7 +163,7 @@ class _Author:
         for _ in range(self.attempts):
             taken = _TAKEN.format(questions="\n".join(found.values())) if found else ""
             request = _QUESTIONS.format(count=QUESTIONS - len(found), taken=taken)
-            for question in self.ask(request, _Questions).questions:
+            for question in self.ask(request, _QuestionDraft).questions:
                 if self.name.casefold() not in question.casefold():
                     found.setdefault(question_key(question), question)
             if len(found) >= QUESTIONS:
