@@ -44,7 +44,7 @@ LAYOUT = FileLayout(
 
 
 def read(path: Path, options: ReadOptions) -> Dictionary:
-    """See `DictionaryFormat.read`. Without an address the folder's name is the module's, as sparsify has it."""
+    """See `DictionaryFormat.read`. Without an address the folder is named after the module."""
     file = path / CONFIG
     config = read_config(file)
     if (activation := config.get("activation", "topk")) != "topk" or config.get("signed"):
