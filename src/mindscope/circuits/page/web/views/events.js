@@ -1,0 +1,25 @@
+/** What the views share about clicks, the pointer and what is read out. */
+
+import { getById } from "./dom.js";
+
+/** Choose what was clicked; with Ctrl or ⌘ it is pinned. */
+export function chooseByClick(store, id, event) {
+  store.choose(id, { pins: isPinning(event) });
+}
+
+export function isPinning(event) {
+  return event.ctrlKey || event.metaKey;
+}
+
+/** Listeners of an entry or a box that show its node in the graph while the pointer is on it. */
+export function hoverListeners(store, index) {
+  return {
+    onpointerenter: () => store.update({ hovered: index }),
+    onpointerleave: () => store.update({ hovered: null }),
+  };
+}
+
+/** Have a screen reader say what happened. */
+export function announce(text) {
+  getById("status").textContent = text;
+}
