@@ -1,4 +1,4 @@
-// Built by "make page" from the modules in web/, sources effb0a3557fc9f914a056e0fc7fe5f152de8c610a47290818f3f18c3d422ac29
+// Built by "make page" from the modules in web/, sources 6bc8518a570bff2ac9b0aeb3e24ef5723b0cd7e7b2af9fcceb08b0dcc85ebed4
 
 // model/graph.js
 function readGraph(content2) {
@@ -1098,12 +1098,12 @@ function composeOutline(kind, radius) {
 
 // views/events.js
 function chooseByClick(store2, id, event) {
-  store2.choose(id, { pins: isPinning(event) });
+  store2.choose(id, { pins: holdsCtrl(event) });
 }
-function isPinning(event) {
+function holdsCtrl(event) {
   return event.ctrlKey || event.metaKey;
 }
-function hoverListeners(store2, index) {
+function makeHoverListeners(store2, index) {
   return {
     onpointerenter: () => store2.update({ hovered: index }),
     onpointerleave: () => store2.update({ hovered: null })
@@ -1434,7 +1434,7 @@ function listenToKeys(store2, searchPanel2) {
     Escape: () => store2.state.grouping ? store2.dropGroup() : store2.update({ clickedId: "" })
   };
   addEventListener("keydown", (event) => {
-    if (isWriting(event) || event.altKey || isPinning(event)) return;
+    if (isWriting(event) || event.altKey || holdsCtrl(event)) return;
     if (event.key.toLowerCase() === "g") return store2.startGroup();
     const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;
@@ -1698,7 +1698,7 @@ function makeEntry(store2, { index, weight }, largest) {
     "data-id": node.id,
     "data-key": node.id,
     onclick: (event) => chooseByClick(store2, node.id, event),
-    ...hoverListeners(store2, index)
+    ...makeHoverListeners(store2, index)
   };
   const button = makeButton(
     attributes,
@@ -1760,7 +1760,7 @@ var SearchPanel = class {
       "data-id": node.id,
       title: describePlace(this.store.graph, node),
       onclick: (event) => this.pick(node, event),
-      ...hoverListeners(this.store, node.index)
+      ...makeHoverListeners(this.store, node.index)
     };
     const button = makeButton(
       attributes,
@@ -1771,7 +1771,7 @@ var SearchPanel = class {
   }
   /** Go to a node; while pinning or grouping the list stays open for more. */
   pick(node, event) {
-    if (isPinning(event) || this.store.state.grouping) return chooseByClick(this.store, node.id, event);
+    if (holdsCtrl(event) || this.store.state.grouping) return chooseByClick(this.store, node.id, event);
     this.close();
     this.field.value = "";
     this.store.update({ clickedId: node.id });
@@ -1813,7 +1813,7 @@ function makeBox(store2, panel, box) {
   const isSupernode = box.supernode !== null;
   const node = nodes[box.members[0]];
   const isPicked = grouping && box.members.every((member) => grouping.includes(nodes[member].id));
-  const hover = hoverListeners(store2, node.index);
+  const hover = makeHoverListeners(store2, node.index);
   const classes = ["box", isSupernode ? "supernode" : node.kind];
   if (box.id === clickedId) classes.push("clicked");
   if (isPicked) classes.push("picked");

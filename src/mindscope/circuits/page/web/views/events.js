@@ -4,15 +4,16 @@ import { getById } from "./dom.js";
 
 /** Choose what was clicked; with Ctrl or ⌘ it is pinned. */
 export function chooseByClick(store, id, event) {
-  store.choose(id, { pins: isPinning(event) });
+  store.choose(id, { pins: holdsCtrl(event) });
 }
 
-export function isPinning(event) {
+/** Whether Ctrl is held, or ⌘ where that is its key. */
+export function holdsCtrl(event) {
   return event.ctrlKey || event.metaKey;
 }
 
 /** Listeners of an entry or a box that show its node in the graph while the pointer is on it. */
-export function hoverListeners(store, index) {
+export function makeHoverListeners(store, index) {
   return {
     onpointerenter: () => store.update({ hovered: index }),
     onpointerleave: () => store.update({ hovered: null }),

@@ -2,7 +2,7 @@
 
 import { formatCount } from "../model/text.js";
 import { moveSlider, showHelp } from "./controls.js";
-import { announce, isPinning } from "./events.js";
+import { announce, holdsCtrl } from "./events.js";
 
 const PRUNING_STEPS = 10; // of the slider, to a press
 
@@ -16,7 +16,7 @@ export function listenToKeys(store, searchPanel) {
     Escape: () => (store.state.grouping ? store.dropGroup() : store.update({ clickedId: "" })),
   };
   addEventListener("keydown", (event) => {
-    if (isWriting(event) || event.altKey || isPinning(event)) return;
+    if (isWriting(event) || event.altKey || holdsCtrl(event)) return;
     if (event.key.toLowerCase() === "g") return store.startGroup();
     const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;

@@ -5,7 +5,7 @@ import { abbreviatePlace, describePlace } from "../../model/names.js";
 import { readSupernodeNumber } from "../../model/supernodes.js";
 import { formatCount, formatNumber, formatSigned } from "../../model/text.js";
 import { getById, makeButton, makeElement, refill } from "../dom.js";
-import { chooseByClick, hoverListeners } from "../events.js";
+import { chooseByClick, makeHoverListeners } from "../events.js";
 import { listNodeFacts, makeFactLine } from "../facts.js";
 
 const N_LISTED = 60; // links in a list at first
@@ -115,7 +115,7 @@ function makeEntry(store, { index, weight }, largest) {
     "data-id": node.id,
     "data-key": node.id,
     onclick: (event) => chooseByClick(store, node.id, event),
-    ...hoverListeners(store, index),
+    ...makeHoverListeners(store, index),
   };
   const button = makeButton(
     attributes,

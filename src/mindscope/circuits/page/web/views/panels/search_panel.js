@@ -4,7 +4,7 @@ import { abbreviatePlace, describePlace } from "../../model/names.js";
 import { searchNodes } from "../../model/search.js";
 import { formatCount } from "../../model/text.js";
 import { getById, makeButton, makeElement } from "../dom.js";
-import { chooseByClick, hoverListeners, isPinning } from "../events.js";
+import { chooseByClick, makeHoverListeners, holdsCtrl } from "../events.js";
 
 const N_LISTED = 40;
 
@@ -38,7 +38,7 @@ export class SearchPanel {
       "data-id": node.id,
       title: describePlace(this.store.graph, node),
       onclick: (event) => this.pick(node, event),
-      ...hoverListeners(this.store, node.index),
+      ...makeHoverListeners(this.store, node.index),
     };
     const button = makeButton(
       attributes,
@@ -50,7 +50,7 @@ export class SearchPanel {
 
   /** Go to a node; while pinning or grouping the list stays open for more. */
   pick(node, event) {
-    if (isPinning(event) || this.store.state.grouping) return chooseByClick(this.store, node.id, event);
+    if (holdsCtrl(event) || this.store.state.grouping) return chooseByClick(this.store, node.id, event);
     this.close();
     this.field.value = "";
     this.store.update({ clickedId: node.id });

@@ -4,7 +4,7 @@ import { roundPlace } from "../../layout/box_layout.js";
 import { abbreviatePlace } from "../../model/names.js";
 import { formatCount } from "../../model/text.js";
 import { makeButton, makeElement } from "../dom.js";
-import { announce, chooseByClick, hoverListeners } from "../events.js";
+import { announce, chooseByClick, makeHoverListeners } from "../events.js";
 
 const DRAG_DISTANCE = 4; // pixels; a hand is not steady enough for less
 
@@ -15,7 +15,7 @@ export function makeBox(store, panel, box) {
   const isSupernode = box.supernode !== null;
   const node = nodes[box.members[0]];
   const isPicked = grouping && box.members.every((member) => grouping.includes(nodes[member].id));
-  const hover = hoverListeners(store, node.index);
+  const hover = makeHoverListeners(store, node.index);
   const classes = ["box", isSupernode ? "supernode" : node.kind];
   if (box.id === clickedId) classes.push("clicked");
   if (isPicked) classes.push("picked");
