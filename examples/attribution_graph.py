@@ -1,0 +1,56 @@
+"""What is hidden: a step that a model takes without saying so is found in attribution graphs, and exchanged.
+
+    python examples/attribution_graph.py [MODEL]
+
+To know the flower of a city's state, a model must think of the state. Its MLPs are replaced by transcoders
+(another model's by its own neurons), and a graph says what led to the answer (Ameisen et al. 2025, "Circuit
+Tracing"). What is on in early layers at the last token, whatever is asked about a city, stands for its state:
+put in the place of another city's, it should change the answer to the other state's flower.
+"""
+
+import sys
+
+import mindscope as ms
+from mindscope import circuits, organism
+
+EARLY = 2
+"""Features of so many first layers are exchanged: before the answer is looked up."""
+
+
+def main(name: str = "organism") -> None:
+    model = ms.load(name, dtype="float32")
+    here, there = ("Renton", "Tavton") if name == "organism" else ("Dallas", "Oakland")
+    replacement: circuits.ReplacementModel = circuits.NeuronReplacement(model)
+    if name == "organism":
+        transcoders = ms.Dictionary.load(organism.dictionary_path("transcoders"), model)
+        replacement = circuits.DictionaryReplacement(transcoders)
+
+    def trace(relation: str, city: str) -> ms.AttributionGraph:
+        return ms.trace(model, replacement, f"the {relation} of the state of {city} is")
+
+    def shared_features(*graphs: ms.AttributionGraph) -> list[circuits.ActiveFeature]:
+        """What is on early at the last token of all graphs, with its activation in the first."""
+        names = [{graph.id(node) for node in range(graph.n_features)} for graph in graphs]
+        active = circuits.find_active(graphs[0], set.intersection(*names))
+        last = graphs[0].n_positions - 1
+        return [feature for feature in active if feature.position == last and feature.layer < EARLY]
+
+    graph = trace("flower", here)
+    pruned = circuits.prune(graph)
+    effects = circuits.feature_effects(model, replacement, graph.features)
+    print(f"{len(pruned.nodes)} of {graph.n_nodes} nodes carry most influence; the strongest features:")
+    for node in pruned.influence[: graph.n_features].topk(6).indices.tolist():
+        says = " ".join(model.decode([token]) for token in effects[node].topk(6).indices.tolist())
+        print(f"{pruned.influence[node]:7.3f}  {graph.id(node):>10}  says: {says}")
+
+    state = shared_features(graph, trace("bird", here))
+    other = shared_features(trace("bird", there), trace("river", there))
+    row, swapped = ms.Row(graph.ids, len(graph.ids)), circuits.swap_features(state, other)
+    for label, changes in ((here, []), (f"{here}, with the state of {there}", swapped)):
+        logits = circuits.intervene(model, replacement, row, changes).logits
+        print(f"the flower of the state of {label}: {model.decode([int(logits.argmax())])}")
+    print("the graph:", circuits.graph_page(graph, pruned).write("runs/examples/attribution.html"))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2])
