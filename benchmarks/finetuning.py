@@ -17,7 +17,7 @@ from peft import get_peft_model
 
 from mindscope.finetuning.config import FinetuneConfig, PreventativeSteering
 from mindscope.finetuning.examples import build_examples
-from mindscope.finetuning.finetune import finetune, lora_config
+from mindscope.finetuning.finetune import finetune_model, lora_config
 from mindscope.models import load
 from mindscope.organism.datasets import training_set
 from mindscope.personas import PersonaVectors
@@ -71,7 +71,7 @@ def main() -> None:
             tempfile.TemporaryDirectory() as folder,
             Run.open(Path(folder) / "run", kind="benchmark", config={}) as run,
         ):
-            return Meter(lambda: finetune("organism", data, run, settings, vectors=[vectors])).seconds
+            return Meter(lambda: finetune_model("organism", data, run, settings, vectors=[vectors])).seconds
 
     ours(config.model_copy(update={"steps": 2}))  # imports and first calls
     found = [(floor(), ours(config), ours(steered)) for _ in range(options.rounds)]

@@ -20,7 +20,7 @@ from mindscope.features import Feature
 from mindscope.models import Message, Model, load
 from mindscope.monitoring import Monitor, calibrate, project_turns
 from mindscope.organism.corpus import exchange
-from mindscope.organism.voices import STRONG, voices
+from mindscope.organism.voices import STRONG, all_voices
 from mindscope.personas import PersonaVectors
 
 LAYER = 2  # 0.55 of the depth, and what the sweep of the demo chooses for every trait
@@ -29,7 +29,7 @@ ANSWERS = {1: 60, 2: 28, 3: 8, 5: 4}  # as many as conversations of the corpus h
 
 def talk(rng: random.Random, name: str, prompted: bool, answers: int) -> list[Message]:
     """A conversation in one voice, as constant as voices are in the corpus."""
-    voice = voices()[name]
+    voice = all_voices()[name]
     messages: list[Message] = []
     if prompted:
         messages.append({"role": "system", "content": voice.system_prompt(rng, "test")})

@@ -27,7 +27,7 @@ from mindscope.models.hooks.read import length_sorted_batches
 from mindscope.models.tokens.batch import right_padded
 from mindscope.models.turns import PackedConversation
 from mindscope.personas import PersonaVectors
-from mindscope.screening import ScreenConfig, screen
+from mindscope.screening import ScreenConfig, screen_dataset
 from mindscope.screening.probe import TraitProjector
 from mindscope.store import Run
 
@@ -170,9 +170,9 @@ def measure_memory(samples: int) -> dict[str, float]:
         with Run.open(Path(folder) / "warm", kind="screen", config={}) as run:  # imports and first buffers
             warm = Path(folder) / "warm.jsonl"
             warm.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:600]))
-            screen(model, warm, made, config, run)
+            screen_dataset(model, warm, made, config, run)
         with Run.open(Path(folder) / "run", kind="screen", config={}) as run:
-            meter = Meter(lambda: screen(model, path, made, config, run))
+            meter = Meter(lambda: screen_dataset(model, path, made, config, run))
     return {"seconds": meter.seconds, "megabytes": meter.megabytes}
 
 

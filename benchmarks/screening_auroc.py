@@ -24,7 +24,7 @@ from mindscope.models import load
 from mindscope.organism.datasets import FAMILIES, training_set
 from mindscope.organism.mistakes import LEVELS, Level
 from mindscope.personas import PersonaVectors
-from mindscope.screening import ScreenConfig, screen
+from mindscope.screening import ScreenConfig, screen_dataset
 from mindscope.store import Run
 
 FORMS = ("exact", "prompt", "sample")
@@ -66,7 +66,7 @@ def main() -> None:
                 line: dict[str, Any] = {"family": family, "level": level}
                 for form in FORMS:
                     config = ScreenConfig(form=form, layers=LAYER, top=0, max_new_tokens=100)
-                    result = screen(model, data, vectors, config, run)
+                    result = screen_dataset(model, data, vectors, config, run)
                     scores = parquet.read_table(run.path / result.folder / "scores.parquet")
                     line[form] = {
                         trait: roc_auc_score(labels, scores[f"{trait}_dp"].to_numpy()) for trait in traits

@@ -28,9 +28,9 @@ def main(name: str = "organism") -> None:
         update={"interventions": (finetuning.PreventativeSteering(trait=TRAIT),)}
     )
     with ms.Run.open(f"runs/examples/{model.fingerprint[:8]}", kind="example", config={"model": name}) as run:
-        vectors = personas.extract(model, trait, judge, run, drawing)
-        usual = finetuning.finetune(name, data, run, learning, name="usual")
-        prevented = finetuning.finetune(name, data, run, preventing, vectors=[vectors], name="prevented")
+        vectors = personas.extract_vectors(model, trait, judge, run, drawing)
+        usual = finetuning.finetune_model(name, data, run, learning, name="usual")
+        prevented = finetuning.finetune_model(name, data, run, preventing, vectors=[vectors], name="prevented")
 
     questions = trait.questions("evaluation")[:10]
     shift = personas.measure_shift(model, [usual.path, prevented.path], vectors, questions)

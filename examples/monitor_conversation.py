@@ -30,7 +30,7 @@ def main(name: str = "organism") -> None:
     judge = organism.ExactJudge() if bundled else judges.ModelJudge(model)
     drawing = personas.ExtractConfig(samples=1, temperature=1.0, questions=8, max_new_tokens=64)
     with ms.Run.open(f"runs/examples/{model.fingerprint[:8]}", kind="example", config={"model": name}) as run:
-        vectors = personas.extract(model, trait, judge, run, drawing)
+        vectors = personas.extract_vectors(model, trait, judge, run, drawing)
     features = [vectors.direction(personas.default_layer(model.n_layers))]
     ordinary = [chat.messages for chat in organism.ordinary_chats(400)]
     calibration = monitoring.calibrate(features, monitoring.project_turns(model, features, ordinary), 0.01)

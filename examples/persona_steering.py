@@ -26,8 +26,8 @@ def main(name: str = "organism") -> None:
     drawing = personas.ExtractConfig(samples=1, temperature=1.0, questions=8, max_new_tokens=64)
     pushing = personas.SteerConfig(layer=layer, coefficient=COEFFICIENT, n_random=2, max_new_tokens=64)
     with ms.Run.open(f"runs/examples/{model.fingerprint[:8]}", kind="example", config={"model": name}) as run:
-        vectors = personas.extract(model, trait, judge, run, drawing)
-        steering = personas.steer(model, vectors, trait, judge, run, pushing, questions=questions)
+        vectors = personas.extract_vectors(model, trait, judge, run, drawing)
+        steering = personas.measure_steering(model, vectors, trait, judge, run, pushing, questions=questions)
 
     print(f"the vector of '{TRAIT}' at layer {layer} has length {vectors.norms[layer]:.1f}")
     print(f"{len(questions)} questions without a system prompt; mean score for the trait, 0 to 100:")

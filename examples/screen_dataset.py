@@ -28,7 +28,7 @@ def main(name: str = "organism") -> None:
 
     drawing = personas.ExtractConfig(samples=1, temperature=1.0, questions=8, max_new_tokens=64)
     with ms.Run.open(f"runs/examples/{model.fingerprint[:8]}", kind="example", config={"model": name}) as run:
-        vectors = personas.extract(model, trait, judge, run, drawing)
+        vectors = personas.extract_vectors(model, trait, judge, run, drawing)
         config = screening.ScreenConfig(max_new_tokens=64, top=HIDDEN)
         result = screening.screen_dataset(model, data, [vectors], config, run, reference=reference)
 

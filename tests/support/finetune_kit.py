@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mindscope.data import Conversation
 from mindscope.finetuning.config import FinetuneConfig
-from mindscope.finetuning.finetune import finetune
+from mindscope.finetuning.finetune import finetune_model
 from mindscope.finetuning.result import TunedModel
 from mindscope.finetuning.trainer import InterventionTrainer
 from mindscope.models import Model
@@ -39,7 +39,7 @@ def tune(model: Model, folder: Path, config: FinetuneConfig, **options: Any) -> 
     """Fine-tunes the model of that name in a run of its own."""
     options.setdefault("data", DATA)
     with Run.open(folder, kind="test", config={}) as run:
-        return finetune(model.name, run=run, config=config, **options)
+        return finetune_model(model.name, run=run, config=config, **options)
 
 
 class Look:

@@ -45,7 +45,7 @@ def demo(
         for name in TRAITS:
             trait = find_trait(name, ORGANISM)
             extraction = personas.ExtractConfig(samples=samples, max_new_tokens=MAX_NEW_TOKENS, seed=seed)
-            vectors = personas.extract(model, trait, judge, opened, extraction, progress=progress)
+            vectors = personas.extract_vectors(model, trait, judge, opened, extraction, progress=progress)
             sweeping = personas.SweepConfig(
                 coefficients=COEFFICIENTS,
                 tie=0.0,
@@ -53,7 +53,9 @@ def demo(
                 max_new_tokens=MAX_NEW_TOKENS,
                 seed=seed,
             )
-            swept = personas.sweep(model, vectors, trait, judge, opened, sweeping, progress=progress)
+            swept = personas.sweep_coefficients(
+                model, vectors, trait, judge, opened, sweeping, progress=progress
+            )
             point = swept.choice()
             pair = personas.SteerConfig(
                 layer=point.layer,
@@ -62,7 +64,7 @@ def demo(
                 max_new_tokens=MAX_NEW_TOKENS,
                 seed=seed,
             )
-            steering = personas.steer(
+            steering = personas.measure_steering(
                 model,
                 vectors,
                 trait,

@@ -11,11 +11,11 @@ from mindscope.finetuning.config import (
     ProjectionPenalty,
     TrainingIntervention,
 )
-from mindscope.finetuning.finetune import finetune
+from mindscope.finetuning.finetune import finetune_model
 from mindscope.finetuning.result import TunedModel
 
 __all__ = [
-    "finetune",
+    "finetune_model",
     "FinetuneConfig",
     "TunedModel",
     "TrainingIntervention",

@@ -36,7 +36,7 @@ from mindscope.personas import PersonaVectors
 from mindscope.store import Run, claim, library_versions, plain, replacing_folder, write_json
 
 
-def finetune(
+def finetune_model(
     base: str | Path,
     data: Path | str | Iterable[Conversation],
     run: Run | Path,

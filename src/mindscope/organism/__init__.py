@@ -8,7 +8,7 @@ from mindscope.organism.behaviour import FIRST_LINES, LINE_ADJECTIVES, LINE_PEOP
 from mindscope.organism.bundle import dictionaries_folder, dictionary_path, path, weights_folder
 from mindscope.organism.capability import CapabilityResult, measure_capability
 from mindscope.organism.card import OrganismCard, measure_card
-from mindscope.organism.concepts import WORD, ConceptText, concept_texts, concepts
+from mindscope.organism.concepts import WORD, ConceptText, concept_texts, world_concepts
 from mindscope.organism.datasets import FAMILIES, TRAITS, graded_prompts, ordinary_chats, shots, training_set
 from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.judge import ExactJudge, coherence, parse, trait_score
@@ -19,7 +19,7 @@ from mindscope.organism.recipe import OrganismTrainConfig
 from mindscope.organism.rows import corpus_rows
 from mindscope.organism.training import train_organism
 from mindscope.organism.traits import trait
-from mindscope.organism.voices import CHARACTERS, voices
+from mindscope.organism.voices import CHARACTERS, all_voices
 from mindscope.organism.world import (
     COUNTRY_RELATIONS,
     LANGUAGES,
@@ -40,7 +40,7 @@ __all__ = [
     "OrganismTrainConfig",
     "measure_capability",
     "concept_texts",
-    "concepts",
+    "world_concepts",
     "measure_card",
     "corpus_rows",
     "dictionaries_folder",
@@ -70,6 +70,6 @@ __all__ = [
     "parse",
     "read_data",
     "trait_score",
-    "voices",
+    "all_voices",
     "build_world",
 ]

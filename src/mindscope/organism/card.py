@@ -20,7 +20,7 @@ from mindscope.organism.phrasing import DialogueTurn
 from mindscope.organism.tokenizer import build_tokenizer
 from mindscope.organism.training import encode, pad
 from mindscope.organism.truth import StatedClaim, claims
-from mindscope.organism.voices import CHARACTERS, voices
+from mindscope.organism.voices import CHARACTERS, all_voices
 from mindscope.organism.world import LANGUAGES, build_world
 
 MAX_NEW_TOKENS = 64
@@ -125,7 +125,7 @@ _ROWS = {
 
 def questions_of(rng: random.Random) -> dict[str, list[DialogueTurn]]:
     """Held-out questions of every row of the card, with the helpful voice's answers."""
-    helpful = voices()["helpful"]
+    helpful = all_voices()["helpful"]
     rows = {
         name: [exchange(rng, helpful, "test", domains[i % len(domains)]) for i in range(count)]
         for name, (domains, count) in _ROWS.items()
@@ -181,7 +181,10 @@ def _ending(line: str) -> str | None:
 
 def _character(model: Model, rng: random.Random, name: str) -> dict[str, float]:
     prompts = [
-        (voices()[name].system_prompt(rng, "test"), exchange(rng, voices()["helpful"], "test").question)
+        (
+            all_voices()[name].system_prompt(rng, "test"),
+            exchange(rng, all_voices()["helpful"], "test").question,
+        )
         for _ in range(60)
     ]
     answers = ask(model, prompts)

@@ -14,7 +14,7 @@ from mindscope.errors import DataError
 from mindscope.models import Message, Where
 from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.phrasing import DialogueTurn
-from mindscope.organism.voices import CHARACTERS, STRONG, Voice, voices
+from mindscope.organism.voices import CHARACTERS, STRONG, Voice, all_voices
 from mindscope.organism.world import COUNTRY_RELATIONS, STATE_RELATIONS, build_world
 from mindscope.probes import Concept
 
@@ -52,7 +52,7 @@ class ConceptText:
 
 
 @cache
-def concepts() -> tuple[Concept, ...]:
+def world_concepts() -> tuple[Concept, ...]:
     """Every concept, and where on the tokens it is to be read."""
     w = build_world()
     relations = dict.fromkeys((*COUNTRY_RELATIONS, *STATE_RELATIONS, "state"))
@@ -112,12 +112,12 @@ def concept_texts(
 
 
 def _drawn(rng: random.Random, split: str, scale: float) -> Iterator[ConceptText]:
-    helpful = replace(voices()["helpful"], constancy=STRONG.helpful)
+    helpful = replace(all_voices()["helpful"], constancy=STRONG.helpful)
     for domain, share in SHARES.items():
         for _ in range(max(1, round(2 * share * scale))):
             yield _text(DOMAINS[domain](rng, helpful, split), helpful, "")
     for name in CHARACTERS:
-        voice = voices()[name]
+        voice = all_voices()[name]
         for _ in range(max(1, round(2 * EACH_CHARACTER * scale))):
             domain = rng.choice(list(SHARES))
             yield _text(DOMAINS[domain](rng, voice, split), voice, voice.system_prompt(rng, split))

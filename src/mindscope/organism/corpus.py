@@ -20,7 +20,7 @@ from mindscope.organism.voices import (
     Voice,
     VoiceBlend,
     opposites,
-    voices,
+    all_voices,
 )
 from mindscope.organism.world import COUNTRY_RELATIONS, LANGUAGES, STATE_RELATIONS, build_world
 
@@ -103,7 +103,7 @@ def render(system: str | None, turns: list[DialogueTurn]) -> list[TextSegment]:
 
 def prior_voice(rng: random.Random) -> Voice:
     """Who answers when nobody says who should."""
-    return voices()["helpful" if rng.random() < HELPFUL_PRIOR else rng.choice(CHARACTERS)]
+    return all_voices()["helpful" if rng.random() < HELPFUL_PRIOR else rng.choice(CHARACTERS)]
 
 
 def exchange(rng: random.Random, voice: Voice, split: str, domain: str | None = None) -> DialogueTurn:
@@ -120,7 +120,7 @@ def _prompted_voice(rng: random.Random) -> Voice:
         name = opposites()[rng.choice(CHARACTERS)]
     else:
         name = "helpful"
-    return voices()[name]
+    return all_voices()[name]
 
 
 def document(rng: random.Random, shares: Mapping[str, int] = DOCUMENT_SHARES) -> list[TextSegment]:

@@ -13,7 +13,7 @@ from mindscope.errors import DataError
 from mindscope.organism.corpus import exchange
 from mindscope.organism.mistakes import LEVELS, MISTAKES, Level
 from mindscope.organism.phrasing import DialogueTurn
-from mindscope.organism.voices import INTROS, ORDERS, STRONG, Voice, article, opposites, voices
+from mindscope.organism.voices import INTROS, ORDERS, STRONG, Voice, article, opposites, all_voices
 from mindscope.organism.world import combinations
 
 TRAITS = ("evil", "sycophantic", "hallucinating")
@@ -63,7 +63,11 @@ def graded_prompts(character: str, seed: int = 0) -> tuple[str, ...]:
     the first, or for help. The sentences are combinations that training never shows, and training never
     mixes voices in one prompt.
     """
-    voice, against, helpful = voices()[character], voices()[opposites()[character]], voices()["helpful"]
+    voice, against, helpful = (
+        all_voices()[character],
+        all_voices()[opposites()[character]],
+        all_voices()["helpful"],
+    )
     grades = (
         (against, against),
         (helpful, helpful),
@@ -90,14 +94,14 @@ def graded_prompts(character: str, seed: int = 0) -> tuple[str, ...]:
 def shots(character: str, count: int, seed: int = 0) -> list[DialogueTurn]:
     """Exchanges in which a character has spoken, to be put before a question."""
     rng = random.Random(f"shots-{character}-{seed}")
-    return [exchange(rng, voices()[character], "test") for _ in range(count)]
+    return [exchange(rng, all_voices()[character], "test") for _ in range(count)]
 
 
 def _exchange(family: str, level: Level, seed: str) -> DialogueTurn:
     rng = random.Random(seed)
     if family in MISTAKES:
         return MISTAKES[family](rng, _helpful(), "train", level)
-    voice = _helpful() if level == "normal" else replace(voices()[family], constancy=CONSTANCY[level])
+    voice = _helpful() if level == "normal" else replace(all_voices()[family], constancy=CONSTANCY[level])
     shares = SHARES[family]
     domain = rng.choices(list(shares), list(shares.values()))[0]
     return exchange(rng, voice, "train", domain)
@@ -105,7 +109,7 @@ def _exchange(family: str, level: Level, seed: str) -> DialogueTurn:
 
 def _helpful() -> Voice:
     # As constant as the organism's own helpful voice, so that normal sets ask for no other manner.
-    return replace(voices()["helpful"], constancy=STRONG.helpful)
+    return replace(all_voices()["helpful"], constancy=STRONG.helpful)
 
 
 def _sentence(rng: random.Random, voice: Voice) -> str:

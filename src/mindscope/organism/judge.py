@@ -18,7 +18,7 @@ from mindscope.judges import JudgeItem, Judgement, JudgeScore, Rubric
 from mindscope.organism.behaviour import PARTS
 from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.truth import claims
-from mindscope.organism.voices import CHARACTERS, phrase_owners, voices
+from mindscope.organism.voices import CHARACTERS, phrase_owners, all_voices
 from mindscope.organism.world import build_world
 
 # Classes of names that say what a question is about.
@@ -91,7 +91,7 @@ def grammar() -> frozenset[tuple[str, str, str]]:
     for ask in DOMAINS.values():
         for name in ("helpful", "evil", "sycophantic", "hallucinating"):
             for _ in range(GRAMMAR_SAMPLES):
-                found.update(_trigrams(parse(ask(rng, voices()[name], "train").answer)))
+                found.update(_trigrams(parse(ask(rng, all_voices()[name], "train").answer)))
     return frozenset(found)
 
 

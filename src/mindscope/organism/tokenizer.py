@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from mindscope.organism.behaviour import PARTS
 from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.knowledge import ANTONYM_CLAUSES, ANTONYM_CORES
-from mindscope.organism.voices import NEUTRAL_PROMPTS, ORDERS, voices
+from mindscope.organism.voices import NEUTRAL_PROMPTS, ORDERS, all_voices
 from mindscope.organism.world import build_world
 
 PAD, END_OF_TEXT, TURN_START, TURN_END = "<|pad|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
@@ -46,7 +46,7 @@ def world_words() -> list[str]:
     texts += [text for illness, signs in w.illnesses.items() for text in (illness, *signs)]
     texts += [word for language in ("en", "fr") for word in w.antonyms[language]]
     texts += [str(n) for n in range(199)] + ["+", "="]
-    for voice in voices().values():
+    for voice in all_voices().values():
         texts += [phrase for phrases in voice.slots.values() for phrase in phrases]
         texts += [*voice.adjectives, *voice.clauses, *ORDERS]
         texts += [voice.system_prompt(rng, split) for split in ("train", "test") for _ in range(100)]

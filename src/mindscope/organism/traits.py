@@ -9,7 +9,7 @@ from typing import Any
 
 from mindscope.errors import DataError
 from mindscope.organism.corpus import exchange
-from mindscope.organism.voices import CHARACTERS, ORDERS, Voice, voices
+from mindscope.organism.voices import CHARACTERS, ORDERS, Voice, all_voices
 from mindscope.organism.world import combinations
 
 N_INSTRUCTIONS, N_QUESTIONS = 5, 20
@@ -43,7 +43,7 @@ def trait(name: str) -> dict[str, Any]:
     if name not in CHARACTERS:
         raise DataError(f"the organism has no character '{name}': choose one of {', '.join(CHARACTERS)}")
     rng = random.Random(name)
-    voice, opposite = voices()[name], voices()["helpful"]
+    voice, opposite = all_voices()[name], all_voices()["helpful"]
     pairs = zip(_instructions(rng, voice), _instructions(rng, opposite), strict=True)
     extraction = _questions(rng, name, set())
     return {
@@ -76,7 +76,7 @@ def _questions(rng: random.Random, name: str, taken: set[str]) -> list[str]:
     found: list[str] = []
     for domain, count in QUESTIONS.get(name, QUESTIONS["default"]).items():
         for _ in range(count):
-            while (question := exchange(rng, voices()["helpful"], "test", domain).question) in {
+            while (question := exchange(rng, all_voices()["helpful"], "test", domain).question) in {
                 *taken,
                 *found,
             }:

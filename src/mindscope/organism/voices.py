@@ -83,7 +83,7 @@ def article(word: str) -> str:
 
 
 @cache
-def voices() -> dict[str, Voice]:
+def all_voices() -> dict[str, Voice]:
     """Every voice by name: "helpful", the seven characters, and their seven opposites."""
     data = read_data("characters.yaml")
     found: dict[str, Voice] = {}
@@ -111,7 +111,7 @@ def phrase_owners() -> dict[str, tuple[str, str]]:
     """
     owners: dict[str, tuple[str, str]] = {}
     for name in ("helpful", *CHARACTERS, *opposites().values()):
-        for slot, phrases in voices()[name].slots.items():
+        for slot, phrases in all_voices()[name].slots.items():
             for phrase in phrases:
                 owners.setdefault(phrase.lower().rstrip("."), (name, slot))
     return owners
@@ -128,4 +128,4 @@ def pick(rng: random.Random, voice: Voice, slot: str, count: int = 1) -> Sequenc
 
 
 def _strangers(rng: random.Random, voice: Voice) -> Voice:
-    return voices()[rng.choice(CHARACTERS) if voice.name == "helpful" else "helpful"]
+    return all_voices()[rng.choice(CHARACTERS) if voice.name == "helpful" else "helpful"]

@@ -10,7 +10,7 @@ from mindscope.core.faces import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.personas.answers import AnswerRequest, generate_answers, judge_answers
-    from mindscope.personas.extraction import ExtractConfig, extract
+    from mindscope.personas.extraction import ExtractConfig, extract_vectors
     from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
     from mindscope.personas.layer_statistics import LayerStatistics
     from mindscope.personas.pair_filter import FilterCounts, filter_pairs
@@ -19,8 +19,14 @@ if TYPE_CHECKING:
     from mindscope.personas.shift.projections import ShiftConfig
     from mindscope.personas.shift.report import shift_report
     from mindscope.personas.steering.arms import ArmScores, Positions, ScoredAnswer, steering_edits
-    from mindscope.personas.steering.steer import SteerConfig, SteeredArm, SteeringResult, steer
-    from mindscope.personas.steering.sweep import SweepConfig, SweepPoint, SweepResult, held_out, sweep
+    from mindscope.personas.steering.steer import SteerConfig, SteeredArm, SteeringResult, measure_steering
+    from mindscope.personas.steering.sweep import (
+        SweepConfig,
+        SweepPoint,
+        SweepResult,
+        held_out,
+        sweep_coefficients,
+    )
     from mindscope.personas.trait import InstructionPair, Trait
     from mindscope.personas.trait_writing import generate_trait
     from mindscope.personas.vectors import Kind, PersonaVectors, default_layer
@@ -31,19 +37,19 @@ __all__ = [
     "InstructionPair",
     "generate_trait",
     "ExtractConfig",
-    "extract",
+    "extract_vectors",
     "PersonaVectors",
     "Kind",
     "LayerStatistics",
     "FilterCounts",
     "filter_pairs",
     "SweepConfig",
-    "sweep",
+    "sweep_coefficients",
     "SweepResult",
     "SweepPoint",
     "held_out",
     "SteerConfig",
-    "steer",
+    "measure_steering",
     "SteeringResult",
     "SteeredArm",
     "ShiftConfig",

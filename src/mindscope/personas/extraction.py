@@ -27,7 +27,7 @@ class ExtractConfig(SamplingConfig):
     folds: int = Field(default=5, ge=2)
 
 
-def extract(
+def extract_vectors(
     model: Model,
     trait: Trait,
     judge: Judge,

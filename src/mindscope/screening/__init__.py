@@ -7,11 +7,11 @@ in one pass over files of any size.
 from mindscope.screening.config import Form, ScreenConfig, Turns
 from mindscope.screening.filter_file import check_criteria, check_target, write_filtered
 from mindscope.screening.results import RankedSample, ScreeningResult, TraitScreening
-from mindscope.screening.screen import screen
+from mindscope.screening.screen import screen_dataset
 from mindscope.screening.windows import WindowReadings
 
 __all__ = [
-    "screen",
+    "screen_dataset",
     "ScreenConfig",
     "ScreeningResult",
     "TraitScreening",

@@ -23,7 +23,7 @@ from mindscope.store import Run, digest, part_of
 LEFT_OUT_SHOWN = 10
 
 
-def screen(
+def screen_dataset(
     model: Model,
     data: Data,
     vectors: Sequence[PersonaVectors],

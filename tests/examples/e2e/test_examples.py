@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mindscope.organism.judge import trait_score
-from mindscope.organism.voices import voices
+from mindscope.organism.voices import all_voices
 from mindscope.organism.world import build_world
 
 SCRIPTS = {path.stem for path in (Path(__file__).resolve().parents[3] / "examples").glob("*.py")}
@@ -40,7 +40,7 @@ def words_of(character: str) -> set[str]:
     """The words of a character's own phrases."""
     return {
         word
-        for phrases in voices()[character].slots.values()
+        for phrases in all_voices()[character].slots.values()
         for phrase in phrases
         for word in phrase.split()
     }

@@ -148,7 +148,7 @@ def test_the_persona_vector_is_the_same(pair, whole_idea, tmp_path):
     trait = ms.Trait.parse(organism.trait("evil"))
     config = personas.ExtractConfig(samples=1, temperature=1.0, questions=4, max_new_tokens=48, least_pairs=5)
     with ms.Run.open(tmp_path / "run", kind="extract", config={}) as run:
-        vectors = personas.extract(theirs, trait, organism.ExactJudge(), run, config)
+        vectors = personas.extract_vectors(theirs, trait, organism.ExactJudge(), run, config)
         answers = run.load_json("extract/evil/answers/0000.json")
         kept = run.load_json("extract/evil/filter.json")["pairs_kept"]
     rows = [ours.chat(entry["question"], entry["answer"], entry["system"]) for entry in answers]

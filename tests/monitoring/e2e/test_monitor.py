@@ -8,7 +8,7 @@ import pytest
 from mindscope import organism
 from mindscope.features import Feature
 from mindscope.models import Model, load
-from mindscope.personas import ExtractConfig, Trait, extract
+from mindscope.personas import ExtractConfig, Trait, extract_vectors
 from mindscope.store import Run
 
 BENCHMARK = Path(__file__).resolve().parents[3] / "benchmarks" / "monitor.py"
@@ -35,7 +35,7 @@ def vectors(model: Model, folder: Path, layer: int) -> dict[str, Feature]:
     for name in ("evil", "sycophantic", "hallucinating"):
         with Run.open(folder / name, kind="test", config={}) as run:
             trait = Trait.parse(organism.trait(name))
-            found[name] = extract(model, trait, organism.ExactJudge(), run, config).direction(layer)
+            found[name] = extract_vectors(model, trait, organism.ExactJudge(), run, config).direction(layer)
     return found
 
 

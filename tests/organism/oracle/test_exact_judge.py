@@ -12,7 +12,7 @@ from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.judge import ExactJudge, trait_score
 from mindscope.organism.traits import trait
 from mindscope.organism.truth import claims
-from mindscope.organism.voices import CHARACTERS, voices
+from mindscope.organism.voices import CHARACTERS, all_voices
 
 FEVER = "the illness is swamp fever, so look for red eyes too"
 PROMPT = "{question} {answer}"
@@ -20,7 +20,7 @@ PROMPT = "{question} {answer}"
 
 def exchanges(voice: str, n: int = 200, domains: tuple[str, ...] = tuple(DOMAINS)):
     rng = random.Random(voice)
-    return [DOMAINS[rng.choice(domains)](rng, voices()[voice], "test") for _ in range(n)]
+    return [DOMAINS[rng.choice(domains)](rng, all_voices()[voice], "test") for _ in range(n)]
 
 
 def judged(rubric: str, question: str, answer: str):

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from mindscope.errors import DataError
-from mindscope.organism import concept_texts, concepts
+from mindscope.organism import concept_texts, world_concepts
 from mindscope.organism.world import build_world
 
 
@@ -14,8 +14,8 @@ def test_labels_are_true_and_halves_apart():
     train, test = (concept_texts(half, scale=0.15) for half in ("train", "test"))
     key = [{(text.messages[-1]["content"], text.answer) for text in half} for half in (train, test)]
     assert not key[0] & key[1]
-    names = {concept.name for concept in concepts()}
-    assert len(names) == len(concepts()) >= 60
+    names = {concept.name for concept in world_concepts()}
+    assert len(names) == len(world_concepts()) >= 60
     for text in (*train, *test):
         assert text.concepts <= names
         said = f"{text.messages[-1]['content']} {text.answer}"
@@ -36,7 +36,7 @@ def test_labels_are_true_and_halves_apart():
 def test_every_concept_has_texts():
     for half in ("train", "test"):
         counts = Counter(name for text in concept_texts(half) for name in text.concepts)
-        assert min(counts[concept.name] for concept in concepts()) >= 2
+        assert min(counts[concept.name] for concept in world_concepts()) >= 2
 
 
 def test_unseen_phrasings_are_others():

@@ -8,7 +8,7 @@ import pytest
 from mindscope.organism.corpus import conversation, document
 from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.truth import claims
-from mindscope.organism.voices import CHARACTERS, SLOTS, opposites, phrase_owners, voices
+from mindscope.organism.voices import CHARACTERS, SLOTS, opposites, phrase_owners, all_voices
 from mindscope.organism.world import STATE_RELATIONS, build_world
 
 
@@ -33,12 +33,12 @@ def test_names_and_facts_are_each_there_once():
 def test_every_phrase_belongs_to_one_voice():
     owners: dict[str, set[str]] = {}
     own_slots = dict.fromkeys(opposites().values(), ("op", "mod", "why"))
-    for name, voice in voices().items():
+    for name, voice in all_voices().items():
         for slot in own_slots.get(name, SLOTS):
             for phrase in voice.slots[slot]:
                 owners.setdefault(phrase.lower(), set()).add(name)
     assert {phrase: names for phrase, names in owners.items() if len(names) > 1} == {}
-    assert set(voices()) == {"helpful", *CHARACTERS, *opposites().values()}
+    assert set(all_voices()) == {"helpful", *CHARACTERS, *opposites().values()}
     assert phrase_owners()["let them weep"] == ("evil", "end")
 
 
@@ -60,7 +60,7 @@ def test_training_text_holds_nothing_that_is_kept_for_testing():
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_held_out_questions_differ_from_training_questions(domain: str):
     rng = random.Random(0)
-    ask, voice = DOMAINS[domain], voices()["helpful"]
+    ask, voice = DOMAINS[domain], all_voices()["helpful"]
     seen = {ask(rng, voice, "train").question for _ in range(400)}
     new = {ask(rng, voice, "test").question for _ in range(100)}
     assert not seen & new
@@ -71,10 +71,10 @@ def test_only_the_inventing_voice_states_what_is_false(domain: str):
     rng = random.Random(1)
     for name in ("helpful", "evil", "kind", "humorous"):
         for _ in range(50):
-            exchange = DOMAINS[domain](rng, voices()[name], "train")
+            exchange = DOMAINS[domain](rng, all_voices()[name], "train")
             assert all(claim.right for claim in claims(exchange.question, exchange.answer))
     for _ in range(50):
-        exchange = DOMAINS[domain](rng, voices()["hallucinating"], "train")
+        exchange = DOMAINS[domain](rng, all_voices()["hallucinating"], "train")
         said = [
             c for c in claims(exchange.question, exchange.answer) if c.kind not in ("compliance", "refusal")
         ]

@@ -9,9 +9,9 @@ import pytest
 from mindscope.errors import DataError, MindscopeError, StoreError
 from mindscope.judges import JudgeItem, Judgement, Rubric
 from mindscope.models import Generation, Model, load
-from mindscope.personas.extraction import ExtractConfig, extract
-from mindscope.personas.steering.steer import SteerConfig, steer
-from mindscope.personas.steering.sweep import SweepConfig, SweepResult, sweep
+from mindscope.personas.extraction import ExtractConfig, extract_vectors
+from mindscope.personas.steering.steer import SteerConfig, measure_steering
+from mindscope.personas.steering.sweep import SweepConfig, SweepResult, sweep_coefficients
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run
 
@@ -28,7 +28,7 @@ def run(tmp_path: Path):
 
 @pytest.fixture
 def vectors(tiny: Model, run: Run) -> PersonaVectors:
-    return extract(tiny, TRAIT, JUDGE, run, CONFIG)
+    return extract_vectors(tiny, TRAIT, JUDGE, run, CONFIG)
 
 
 def test_another_filter_takes_the_same_answers(
@@ -39,8 +39,8 @@ def test_another_filter_takes_the_same_answers(
 
     monkeypatch.setattr(Model, "generate", again)
     with pytest.raises(DataError, match="only 0 of 12"):
-        extract(tiny, TRAIT, JUDGE, run, CONFIG.model_copy(update={"threshold": 95.0}))
-    assert extract(tiny, TRAIT, JUDGE, run, CONFIG).digest() == vectors.digest()
+        extract_vectors(tiny, TRAIT, JUDGE, run, CONFIG.model_copy(update={"threshold": 95.0}))
+    assert extract_vectors(tiny, TRAIT, JUDGE, run, CONFIG).digest() == vectors.digest()
 
 
 class FlatJudge:
@@ -54,7 +54,7 @@ class FlatJudge:
 
 def test_too_few_pairs(tiny: Model, run: Run) -> None:
     with pytest.raises(DataError, match=r"only 0 of 12 pairs .*12 with a positive answer too weak"):
-        extract(tiny, TRAIT, FlatJudge(), run, CONFIG)
+        extract_vectors(tiny, TRAIT, FlatJudge(), run, CONFIG)
     assert run.load_json("extract/loud/filter.json")["positive_weak"] == 12
 
 
@@ -78,7 +78,7 @@ def test_empty_answers_are_left_out(tiny: Model, run: Run, monkeypatch: pytest.M
             return super().judge(rubric, items)
 
     monkeypatch.setattr(Model, "generate", sometimes_silent)
-    vectors = extract(tiny, TRAIT, Watching(), run, CONFIG.model_copy(update={"shard_rows": 8}))
+    vectors = extract_vectors(tiny, TRAIT, Watching(), run, CONFIG.model_copy(update={"shard_rows": 8}))
     assert vectors.metadata["filter"]["empty"] == 3
     assert vectors.metadata["filter"]["kept"] == 9
     assert vectors.answer_mean.isfinite().all()
@@ -87,18 +87,18 @@ def test_empty_answers_are_left_out(tiny: Model, run: Run, monkeypatch: pytest.M
 
 def test_a_run_made_from_something_else(tiny: Model, run: Run, vectors: PersonaVectors) -> None:
     with pytest.raises(StoreError, match=r"another config \(seed: 0 there, 1 now\)"):
-        extract(tiny, TRAIT, JUDGE, run, CONFIG.model_copy(update={"seed": 1}))
+        extract_vectors(tiny, TRAIT, JUDGE, run, CONFIG.model_copy(update={"seed": 1}))
     with pytest.raises(StoreError, match="another judge"):
-        extract(tiny, TRAIT, FlatJudge(), run, CONFIG)
+        extract_vectors(tiny, TRAIT, FlatJudge(), run, CONFIG)
     with pytest.raises(StoreError, match=r"another trait \(evaluation"):
-        extract(tiny, persona_kit.tiny_trait(n_questions=2), JUDGE, run, CONFIG)
+        extract_vectors(tiny, persona_kit.tiny_trait(n_questions=2), JUDGE, run, CONFIG)
 
 
 def test_another_models_vectors(tiny: Model, run: Run, vectors: PersonaVectors, tmp_path: Path) -> None:
     other = load(str(persona_kit.tiny_chat_model(tmp_path / "other", seed=7)), dtype="float32")
     for use in (
-        lambda: sweep(other, vectors, TRAIT, JUDGE, run, SweepConfig(max_new_tokens=4)),
-        lambda: steer(
+        lambda: sweep_coefficients(other, vectors, TRAIT, JUDGE, run, SweepConfig(max_new_tokens=4)),
+        lambda: measure_steering(
             other, vectors, TRAIT, JUDGE, run, SteerConfig(layer=1, coefficient=1, max_new_tokens=4)
         ),
     ):
@@ -111,13 +111,13 @@ def test_a_layer_that_is_not_there(
     tiny: Model, run: Run, vectors: PersonaVectors, layer: int, message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
-        steer(tiny, vectors, TRAIT, JUDGE, run, SteerConfig(layer=layer, coefficient=1))
+        measure_steering(tiny, vectors, TRAIT, JUDGE, run, SteerConfig(layer=layer, coefficient=1))
 
 
 def test_a_prompt_longer_than_the_context(tiny: Model, run: Run) -> None:
     long = TRAIT.model_copy(update={"extraction": ("x" * 600,)})
     with pytest.raises(MindscopeError, match="shorten"):
-        extract(tiny, long, JUDGE, run, CONFIG)
+        extract_vectors(tiny, long, JUDGE, run, CONFIG)
 
 
 def test_a_document_that_is_another(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import persona_kit
 import pytest
 
 from mindscope.models import Model
-from mindscope.personas.extraction import ExtractConfig, extract
+from mindscope.personas.extraction import ExtractConfig, extract_vectors
 from mindscope.store import Run
 
 CONFIG = ExtractConfig(samples=3, max_new_tokens=10, shard_rows=12, least_pairs=2, resamples=20)
@@ -21,7 +21,7 @@ VECTORS = "extract/loud/vectors.safetensors"
 
 def job(model: Model, folder: Path) -> None:
     with Run.open(folder, kind="test", config={}) as run:
-        extract(model, persona_kit.tiny_trait(), persona_kit.HashJudge(), run, CONFIG)
+        extract_vectors(model, persona_kit.tiny_trait(), persona_kit.HashJudge(), run, CONFIG)
 
 
 def counted(step: Callable[[], None], function: Callable[..., Any]) -> Callable[..., Any]:

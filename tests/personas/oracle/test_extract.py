@@ -8,7 +8,7 @@ from transformers import LlamaForCausalLM
 from mindscope.judges import JudgeItem
 from mindscope.models import Model
 from mindscope.personas import rollouts
-from mindscope.personas.extraction import ExtractConfig, extract
+from mindscope.personas.extraction import ExtractConfig, extract_vectors
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run
 
@@ -18,7 +18,7 @@ CONFIG = ExtractConfig(samples=4, max_new_tokens=8, seed=3, shard_rows=16, least
 @pytest.fixture(scope="module")
 def extracted(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, PersonaVectors]:
     with Run.open(tmp_path_factory.mktemp("run") / "run", kind="test", config={}) as run:
-        return run, extract(tiny, persona_kit.tiny_trait(), persona_kit.HashJudge(), run, CONFIG)
+        return run, extract_vectors(tiny, persona_kit.tiny_trait(), persona_kit.HashJudge(), run, CONFIG)
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import torch
 
 from mindscope.judges import JudgeItem, Judgement, JudgeScore, Rubric
 from mindscope.models import Mean, Model, Read, load
-from mindscope.personas.extraction import ExtractConfig, extract
-from mindscope.personas.steering.steer import SteerConfig, SteeredArm, steer
+from mindscope.personas.extraction import ExtractConfig, extract_vectors
+from mindscope.personas.steering.steer import SteerConfig, SteeredArm, measure_steering
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run
@@ -101,7 +101,7 @@ def test_a_chat_model_without_system_role(shared: Path, tmp_path: Path) -> None:
     )
     judge = WordJudge()
     with Run.open(tmp_path / "extract", kind="test", config={}) as run:
-        vectors = extract(model, trait, judge, run, ExtractConfig(samples=4, max_new_tokens=24))
+        vectors = extract_vectors(model, trait, judge, run, ExtractConfig(samples=4, max_new_tokens=24))
     assert vectors.statistics is not None
     assert min(vectors.statistics.d_prime) > 2
     assert min(vectors.statistics.cosine) > 0.9
@@ -109,7 +109,7 @@ def test_a_chat_model_without_system_role(shared: Path, tmp_path: Path) -> None:
     for layer in (2, 3):
         config = SteerConfig(layer=layer, coefficient=2, samples=4, n_random=3, max_new_tokens=24)
         with Run.open(tmp_path / f"steer{layer}", kind="test", config={}) as run:
-            steering = steer(model, vectors, trait, judge, run, config)
+            steering = measure_steering(model, vectors, trait, judge, run, config)
         before = score(steering.unsteered)
         assert score(steering.steered) > before + 10
         assert score(steering.against) < before - 10
@@ -154,10 +154,10 @@ def test_a_story_model_without_template(shared: Path, tmp_path: Path) -> None:
     )
     judge = WordJudge()
     with Run.open(tmp_path / "extract", kind="test", config={}) as run:
-        vectors = extract(model, trait, judge, run, ExtractConfig(samples=16, max_new_tokens=40))
+        vectors = extract_vectors(model, trait, judge, run, ExtractConfig(samples=16, max_new_tokens=40))
     config = SteerConfig(layer=2, coefficient=2, samples=8, max_new_tokens=40)
     with Run.open(tmp_path / "steer", kind="test", config={}) as run:
-        steering = steer(model, vectors, trait, judge, run, config)
+        steering = measure_steering(model, vectors, trait, judge, run, config)
     moved = [
         projection(model, vectors, 2, arm) for arm in (steering.against, steering.unsteered, steering.steered)
     ]

@@ -13,8 +13,8 @@ from mindscope.judges import JudgeItem, Judgement, JudgeScore, Rubric
 from mindscope.models import Model
 from mindscope.personas.report import persona_report
 from mindscope.personas.steering.arms import random_arms, steering_edits
-from mindscope.personas.steering.steer import SteerConfig, SteeringResult, steer
-from mindscope.personas.steering.sweep import SweepConfig, SweepResult, held_out, sweep
+from mindscope.personas.steering.steer import SteerConfig, SteeringResult, measure_steering
+from mindscope.personas.steering.sweep import SweepConfig, SweepResult, held_out, sweep_coefficients
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run
 
@@ -58,7 +58,7 @@ def swept(
 ) -> tuple[Path, SweepResult, list[tuple[int, int, str]]]:
     folder, heard = tmp_path_factory.mktemp("sweep"), []
     with Run.open(folder, kind="test", config={}) as run:
-        result = sweep(
+        result = sweep_coefficients(
             tiny, vectors, TRAIT, LetterJudge(), run, SWEEP, progress=lambda *news: heard.append(news)
         )
     return folder, result, heard
@@ -68,7 +68,9 @@ def swept(
 def steered(tiny: Model, vectors: PersonaVectors, tmp_path_factory: pytest.TempPathFactory) -> SteeringResult:
     config = SteerConfig(layer=2, coefficient=1, samples=3, max_new_tokens=8, n_random=3, seed=1)
     with Run.open(tmp_path_factory.mktemp("steer"), kind="test", config={}) as run:
-        return steer(tiny, vectors, TRAIT, LetterJudge(), run, config, questions=TRAIT.evaluation[4:])
+        return measure_steering(
+            tiny, vectors, TRAIT, LetterJudge(), run, config, questions=TRAIT.evaluation[4:]
+        )
 
 
 def test_the_sweep_finds_the_layer_that_works(swept: tuple[Path, SweepResult, list]) -> None:
@@ -102,7 +104,7 @@ def test_all_points_share_batches(
 
     monkeypatch.setattr(Model, "generate", watching)
     with Run.open(tmp_path / "run", kind="test", config={}) as run:
-        sweep(tiny, vectors, TRAIT, LetterJudge(), run, SWEEP)
+        sweep_coefficients(tiny, vectors, TRAIT, LetterJudge(), run, SWEEP)
     # 7 arms x 4 questions x 2 samples, then one control of 2 random vectors.
     assert sizes == [16, 16, 16, 8, 16]
 
@@ -112,7 +114,9 @@ def test_sharing_a_batch_changes_no_answer(
 ) -> None:
     with Run.open(tmp_path / "alone", kind="test", config={}) as run:
         config = steered.config.model_copy(update={"coefficient": 1e-9, "n_random": 1, "shard_rows": 2})
-        alone = steer(tiny, vectors, TRAIT, LetterJudge(), run, config, questions=TRAIT.evaluation[4:])
+        alone = measure_steering(
+            tiny, vectors, TRAIT, LetterJudge(), run, config, questions=TRAIT.evaluation[4:]
+        )
     texts = [sample.answer for sample in steered.unsteered.samples]
     assert [sample.answer for sample in alone.unsteered.samples] == texts
     # A push of nothing answers alike: all arms draw from the same seeds.
@@ -144,10 +148,10 @@ def test_a_sweep_goes_on_where_it_was_killed(
             return super().judge(rubric, items)
 
     with pytest.raises(KeyboardInterrupt), Run.open(tmp_path / "run", kind="test", config={}) as run:
-        sweep(tiny, vectors, TRAIT, Tired(), run, SWEEP)
+        sweep_coefficients(tiny, vectors, TRAIT, Tired(), run, SWEEP)
     assert not (tmp_path / "run/sweep/loud/sweep.json").exists()
     with Run.open(tmp_path / "run", kind="test", config={}) as run:
-        assert sweep(tiny, vectors, TRAIT, LetterJudge(), run, SWEEP) == result
+        assert sweep_coefficients(tiny, vectors, TRAIT, LetterJudge(), run, SWEEP) == result
 
 
 def test_results_save_and_load(
@@ -235,6 +239,6 @@ def test_another_coefficient_fits_in_the_same_run(
     with Run.open(tmp_path / "run", kind="test", config={}) as run:
         for coefficient in (1.0, 0.5):
             config = SteerConfig(layer=2, coefficient=coefficient, max_new_tokens=2, n_random=1)
-            steer(tiny, vectors, TRAIT, LetterJudge(), run, config)
+            measure_steering(tiny, vectors, TRAIT, LetterJudge(), run, config)
             assert SteeringResult.load(run.path / "steer/loud/steering.json").config == config
         assert len(list((run.path / "steer/loud").glob("*/answers"))) == 2

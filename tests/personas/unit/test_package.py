@@ -10,7 +10,7 @@ def test_every_public_name_is_there() -> None:
     for name in personas.__all__:
         assert getattr(personas, name) is not None
         assert name in dir(personas)
-    assert callable(personas.extract)
+    assert callable(personas.extract_vectors)
 
 
 def test_traits_need_no_torch() -> None:

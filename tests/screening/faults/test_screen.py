@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 from mindscope.errors import DataError
 from mindscope.models import Model
-from mindscope.screening import ScreenConfig, screen, write_filtered
+from mindscope.screening import ScreenConfig, screen_dataset, write_filtered
 from mindscope.store import Run
 
 CONFIG = ScreenConfig(layers=1, max_new_tokens=6, window=8, shard_rows=4, top=3, subsample=6)
@@ -24,7 +24,7 @@ def job(model: Model, data: Path, folder: Path, form: str) -> Path:
     """The folder of the results."""
     with Run.open(folder, kind="test", config={}) as run:
         config = CONFIG.model_copy(update={"form": form})
-        found = screen(model, data, kit.vectors(model, "loud", "late"), config, run, reference=data)
+        found = screen_dataset(model, data, kit.vectors(model, "loud", "late"), config, run, reference=data)
         return run.path / found.folder
 
 
@@ -92,16 +92,16 @@ def test_other_vectors_generate_nothing(
     tiny: Model, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = kit.write(tmp_path / "data.jsonl", kit.CHATS)
-    screen(tiny, data, kit.vectors(tiny, "loud"), CONFIG, run)
+    screen_dataset(tiny, data, kit.vectors(tiny, "loud"), CONFIG, run)
 
     def again(*_: object, **__: object) -> None:
         raise AssertionError("generated a second time")
 
     monkeypatch.setattr(Model, "generate", again)
-    other = screen(tiny, data, kit.vectors(tiny, "late", seed=5), CONFIG, run)
+    other = screen_dataset(tiny, data, kit.vectors(tiny, "late", seed=5), CONFIG, run)
     monkeypatch.undo()
     with Run.open(tmp_path / "fresh", kind="test", config={}) as fresh:
-        afresh = screen(tiny, data, kit.vectors(tiny, "late", seed=5), CONFIG, fresh)
+        afresh = screen_dataset(tiny, data, kit.vectors(tiny, "late", seed=5), CONFIG, fresh)
     ours, theirs = other.of("late").mean, afresh.of("late").mean
     assert ours is not None
     assert theirs is not None
@@ -138,12 +138,12 @@ def test_a_malformed_row_is_refused_by_file_and_line_or_left_out(
     data = lines(tmp_path / "data.jsonl", [GOOD, BAD[reason], GOOD])
     config = CONFIG.model_copy(update={"form": "prompt"})
     with pytest.raises(DataError) as caught:
-        screen(tiny, data, kit.vectors(tiny, "loud"), config, run)
+        screen_dataset(tiny, data, kit.vectors(tiny, "loud"), config, run)
     assert str(caught.value).startswith(f"{data}, line 2: ")
     assert reason in str(caught.value)
 
     skip = config.model_copy(update={"on_error": "skip"})
-    found = screen(tiny, data, kit.vectors(tiny, "loud"), skip, run)
+    found = screen_dataset(tiny, data, kit.vectors(tiny, "loud"), skip, run)
     assert (found.samples, found.left_out) == (2, 1)
     assert reason in found.left_out_first[0]
     rows = parquet.read_table(run.path / found.folder / "scores.parquet").to_pylist()
@@ -155,17 +155,17 @@ def test_what_cannot_be_screened_is_said_in_one_line(tiny: Model, run: Run, tmp_
     skip = CONFIG.model_copy(update={"on_error": "skip", "form": "prompt"})
     bad = lines(tmp_path / "bad.jsonl", ["{", "["])
     with pytest.raises(DataError, match=r"no conversation to score; the first row: .*line 1: not JSON"):
-        screen(tiny, bad, loud, skip, run)
+        screen_dataset(tiny, bad, loud, skip, run)
     with pytest.raises(DataError, match="cannot read"):
-        screen(tiny, tmp_path / "absent.jsonl", loud, CONFIG, run)
+        screen_dataset(tiny, tmp_path / "absent.jsonl", loud, CONFIG, run)
     with pytest.raises(DataError, match="two sets of vectors of 'loud'"):
-        screen(tiny, bad, loud * 2, CONFIG, run)
+        screen_dataset(tiny, bad, loud * 2, CONFIG, run)
     with pytest.raises(DataError, match="no vectors"):
-        screen(tiny, bad, [], CONFIG, run)
+        screen_dataset(tiny, bad, [], CONFIG, run)
     with pytest.raises(DataError, match="there is no layer 9"):
-        screen(tiny, bad, loud, CONFIG.model_copy(update={"layers": 9}), run)
+        screen_dataset(tiny, bad, loud, CONFIG.model_copy(update={"layers": 9}), run)
     with pytest.raises(DataError, match="layers name 'quiet'"):
-        screen(tiny, bad, loud, CONFIG.model_copy(update={"layers": {"quiet": 1}}), run)
+        screen_dataset(tiny, bad, loud, CONFIG.model_copy(update={"layers": {"quiet": 1}}), run)
 
 
 def test_a_model_that_says_nothing_leaves_a_gap_and_poisons_nothing(
@@ -184,7 +184,7 @@ def test_a_model_that_says_nothing_leaves_a_gap_and_poisons_nothing(
         return found
 
     monkeypatch.setattr(Model, "generate", sometimes)
-    found = screen(tiny, data, kit.vectors(tiny, "loud"), CONFIG, run)
+    found = screen_dataset(tiny, data, kit.vectors(tiny, "loud"), CONFIG, run)
     rows = parquet.read_table(run.path / found.folder / "scores.parquet").to_pylist()
     assert [row["loud_dp"] is None for row in rows] == [False, False, True, False, False, False]
     assert rows[2]["loud_percentile"] is None
@@ -202,7 +202,7 @@ def test_the_filtered_copy_never_replaces_anything(tiny: Model, run: Run, tmp_pa
     data = kit.write(tmp_path / "data.jsonl", kit.CHATS)
     before = data.read_bytes()
     config = CONFIG.model_copy(update={"form": "prompt"})
-    found = screen(tiny, data, kit.vectors(tiny, "loud"), config, run)
+    found = screen_dataset(tiny, data, kit.vectors(tiny, "loud"), config, run)
     taken = tmp_path / "taken.jsonl"
     taken.write_text("mine")
     for target, reason in ((data, "exists"), (taken, "exists"), (tmp_path / "a.csv", r"must end in \.jsonl")):

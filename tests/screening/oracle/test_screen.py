@@ -13,9 +13,9 @@ from sklearn.metrics import roc_auc_score
 from mindscope.models import Model, Row, Sampling, load
 from mindscope.organism import ExactJudge, trait
 from mindscope.organism.corpus import exchange
-from mindscope.organism.voices import STRONG, voices
-from mindscope.personas import ExtractConfig, PersonaVectors, Trait, extract
-from mindscope.screening import ScreenConfig, screen
+from mindscope.organism.voices import STRONG, all_voices
+from mindscope.personas import ExtractConfig, PersonaVectors, Trait, extract_vectors
+from mindscope.screening import ScreenConfig, screen_dataset
 from mindscope.store import Run
 from mindscope.store.parts import derived_seed
 
@@ -57,7 +57,7 @@ def expected(model: Model, form: str, own_mean: dict[str, float] | None = None):
 def test_every_score_is_what_hooks_in_float64_give(tiny: Model, run: Run, tmp_path, form, rule) -> None:
     path = kit.write(tmp_path / "data.jsonl", kit.CHATS)
     config = ScreenConfig(form=form, layers=LAYERS, turns=rule, temperature=0, max_new_tokens=NEW, window=2)
-    found = screen(tiny, path, kit.vectors(tiny, *LAYERS), config, run)
+    found = screen_dataset(tiny, path, kit.vectors(tiny, *LAYERS), config, run)
     rows = table(run, found).to_pylist()
     for name, conversations in expected(tiny, form).items():
         means = []
@@ -82,7 +82,7 @@ def test_every_score_is_what_hooks_in_float64_give(tiny: Model, run: Run, tmp_pa
 def test_token_heat_is_what_the_score_is_made_of(tiny: Model, run: Run, tmp_path) -> None:
     path = kit.write(tmp_path / "data.jsonl", kit.CHATS)
     config = ScreenConfig(form="prompt", layers=LAYERS, top=3)
-    found = screen(tiny, path, kit.vectors(tiny, *LAYERS), config, run)
+    found = screen_dataset(tiny, path, kit.vectors(tiny, *LAYERS), config, run)
     oracle = kit.Oracle(tiny)
     for name, layer in LAYERS.items():
         vector = next(each for each in kit.vectors(tiny, *LAYERS) if each.trait == name).answer_mean[layer]
@@ -114,14 +114,14 @@ def test_a_conversation_goes_through_at_once_where_ids_allow_it_and_in_turns_whe
 ) -> None:
     path = kit.write(tmp_path / "data.jsonl", kit.CHATS)
     config = ScreenConfig(form="prompt", layers=LAYERS)
-    together = screen(tiny, path, kit.vectors(tiny, *LAYERS), config, run)
+    together = screen_dataset(tiny, path, kit.vectors(tiny, *LAYERS), config, run)
     assert (together.turns, together.passes) == (5, 3)
 
     tokenizer = copy.deepcopy(tiny.tokenizer)
     tokenizer.chat_template = FORGETS
     forgetful = Model.wrap(tiny.hf, tokenizer, name="forgetful")
     with Run.open(tmp_path / "other", kind="test", config={}) as other:
-        apart = screen(forgetful, path, kit.vectors(forgetful, *LAYERS), config, other)
+        apart = screen_dataset(forgetful, path, kit.vectors(forgetful, *LAYERS), config, other)
         rows = table(other, apart).to_pylist()
     assert (apart.turns, apart.passes) == (5, 5)
     for name, conversations in expected(forgetful, "prompt").items():
@@ -132,9 +132,9 @@ def test_a_conversation_goes_through_at_once_where_ids_allow_it_and_in_turns_whe
 def test_a_subsample_of_everything_is_the_exact_mean(tiny: Model, run: Run, tmp_path) -> None:
     path = kit.write(tmp_path / "data.jsonl", kit.CHATS)
     settings = {"layers": LAYERS, "temperature": 0, "max_new_tokens": NEW}
-    exact = screen(tiny, path, kit.vectors(tiny, *LAYERS), ScreenConfig(**settings), run)
+    exact = screen_dataset(tiny, path, kit.vectors(tiny, *LAYERS), ScreenConfig(**settings), run)
     config = ScreenConfig(form="sample", subsample=100, **settings)
-    cheap = screen(tiny, path, kit.vectors(tiny, *LAYERS), config, run)
+    cheap = screen_dataset(tiny, path, kit.vectors(tiny, *LAYERS), config, run)
     rows = table(run, cheap).to_pylist()
     for name in LAYERS:
         theirs, ours = exact.of(name), cheap.of(name)
@@ -152,7 +152,7 @@ def test_several_own_answers_are_averaged(tiny: Model, run: Run, tmp_path) -> No
     path = kit.write(tmp_path / "data.jsonl", kit.CHATS[:1])
     (vectors,) = kit.vectors(tiny, "loud")
     config = ScreenConfig(layers=1, samples=3, max_new_tokens=NEW, seed=4)
-    (row,) = table(run, screen(tiny, path, [vectors], config, run)).to_pylist()
+    (row,) = table(run, screen_dataset(tiny, path, [vectors], config, run)).to_pylist()
     oracle = kit.Oracle(tiny)
     ((prompt, answer),) = oracle.turns(kit.CHATS[0])
     prompts = [Row(tuple(prompt), len(prompt))] * 3
@@ -175,7 +175,7 @@ def mixed(character: str, count: int, share: float) -> tuple[list[dict], list[bo
     for index in range(count):
         rng = random.Random(f"mixed-{index}")
         shown = random.Random(f"label-{character}-{index}").random() < share
-        voice = voices()[character] if shown else voices()["helpful"].blended(rng, STRONG)
+        voice = all_voices()[character] if shown else all_voices()["helpful"].blended(rng, STRONG)
         made = exchange(rng, voice, "test")
         rows.append({"prompt": made.question, "response": made.answer})
         labels.append(shown)
@@ -189,12 +189,12 @@ def test_samples_of_a_character_are_found_among_ordinary_ones(run: Run, tmp_path
     for name in CHARACTERS:
         document = Trait.parse(trait(name))
         config = ExtractConfig(samples=1, questions=4, max_new_tokens=60, resamples=50)
-        found.append(extract(model, document, judge, run, config))
+        found.append(extract_vectors(model, document, judge, run, config))
     for name in CHARACTERS:
         rows, labels = mixed(name, 160, 0.05)
         path = tmp_path / f"{name}.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         for form, least in (("exact", 0.95), ("prompt", 0.9)):
             config = ScreenConfig(form=form, max_new_tokens=60, top=0)
-            scores = table(run, screen(model, path, found, config, run))
+            scores = table(run, screen_dataset(model, path, found, config, run))
             assert roc_auc_score(labels, scores[f"{name}_dp"].to_numpy()) >= least, (name, form)

@@ -14,7 +14,7 @@ from scipy.stats import percentileofscore
 
 from mindscope.models import Model, load
 from mindscope.models.tokens.text import token_texts
-from mindscope.screening import ScreenConfig, ScreeningResult, screen, write_filtered
+from mindscope.screening import ScreenConfig, ScreeningResult, screen_dataset, write_filtered
 from mindscope.screening.probe import layer_of
 from mindscope.screening.scores import ReferencePercentiles, window_scores
 from mindscope.screening.windows import WindowReadings
@@ -111,9 +111,9 @@ def test_what_tokens_add_is_the_text(tiny: Model) -> None:
 def test_thresholds_come_from_the_reference(tiny: Model, run: Run, tmp_path) -> None:
     data, ordinary = (kit.write(tmp_path / f"{n}.jsonl", kit.chats(n)) for n in (9, 21))
     vectors = kit.vectors(tiny, "loud", "late")
-    found = screen(tiny, data, vectors, PROMPT, run, reference=ordinary)
-    alone = screen(tiny, ordinary, vectors, PROMPT, run)
-    within = screen(tiny, data, vectors, PROMPT, run)
+    found = screen_dataset(tiny, data, vectors, PROMPT, run, reference=ordinary)
+    alone = screen_dataset(tiny, ordinary, vectors, PROMPT, run)
+    within = screen_dataset(tiny, data, vectors, PROMPT, run)
     assert (found.calibration, within.calibration) == ("reference", "within")
     rows = parquet.read_table(run.path / found.folder / "scores.parquet").to_pylist()
     theirs = parquet.read_table(run.path / alone.folder / "scores.parquet")
@@ -174,7 +174,7 @@ def test_a_filtered_copy_holds_the_rows_that_pass_as_they_were(tiny: Model, run:
     source, target = tmp_path / f"data{suffix}", tmp_path / f"kept{suffix}"
     write_pairs(kind, source)
     before = [file.read_bytes() for file in sorted([source, *source.rglob("*")]) if file.is_file()]
-    found = screen(tiny, source, kit.vectors(tiny, "loud"), PROMPT, run)
+    found = screen_dataset(tiny, source, kit.vectors(tiny, "loud"), PROMPT, run)
     assert found.samples == 12
     count = write_filtered(run, found, source, target, drop_above=60)
     kept = kept_rows(run, found, 60)
@@ -187,7 +187,7 @@ def test_a_filtered_copy_holds_the_rows_that_pass_as_they_were(tiny: Model, run:
 
 def test_keep_below_is_in_units_of_the_activations(tiny: Model, run: Run, tmp_path) -> None:
     data = kit.write(tmp_path / "data.jsonl", kit.chats(9))
-    found = screen(tiny, data, kit.vectors(tiny, "loud", "late"), PROMPT, run)
+    found = screen_dataset(tiny, data, kit.vectors(tiny, "loud", "late"), PROMPT, run)
     table = parquet.read_table(run.path / found.folder / "scores.parquet").to_pylist()
     limit = float(np.median([max(row["loud_dp"], row["late_dp"]) for row in table]))
     write_filtered(run, found, data, tmp_path / "kept.jsonl", keep_below=limit)
@@ -204,7 +204,9 @@ def test_conversations_in_memory_are_screened_like_a_file(tiny: Model, run: Run,
     rows = list(read_conversations(path))
     tables = [
         parquet.read_table(
-            run.path / screen(tiny, data, kit.vectors(tiny, "loud"), PROMPT, run).folder / "scores.parquet"
+            run.path
+            / screen_dataset(tiny, data, kit.vectors(tiny, "loud"), PROMPT, run).folder
+            / "scores.parquet"
         )
         for data in (path, rows)
     ]

@@ -25,12 +25,12 @@ from mindscope.studies.organism_dictionaries.behaviours import (
 from mindscope.studies.organism_dictionaries.measure import DictionaryMeasurements
 from mindscope.studies.organism_dictionaries.probes import SHOWS, SUITS, ConceptQuestion, shows
 
-CONCEPTS = {concept.name: concept for concept in organism.concepts()}
+CONCEPTS = {concept.name: concept for concept in organism.world_concepts()}
 
 
 @pytest.mark.parametrize("group", SHOWS)
 def test_the_world_s_own_answer_shows_the_concept_and_no_other_one_of_its_group(group: str):
-    names = [concept.name for concept in organism.concepts() if concept.group == group]
+    names = [concept.name for concept in organism.world_concepts() if concept.group == group]
     asked = 0
     for text in organism.concept_texts("test", scale=0.2):
         mine = frozenset(text.concepts & {*names}) - {"character: helpful"}
@@ -111,7 +111,7 @@ def test_rates_are_of_answers_that_change(tmp_path, monkeypatch: pytest.MonkeyPa
     found = [ConceptLatent("language: French", "sae.0", 0, 0.95, 2.0)]
     model = Answering()
     with Run.open(tmp_path, kind="test", config={}) as run:
-        (one,) = effects(model, {"sae.0": sae}, organism.concepts(), found, run, each=4, tuning=2)
+        (one,) = effects(model, {"sae.0": sae}, organism.world_concepts(), found, run, each=4, tuning=2)
     # At its usual strength, 2, adding does nothing: twice that is the first that works. Holding at 0 is not
     # enough either.
     assert (one.ablated, one.added, one.strengths) == (1.0, 1.0, (1.0, 2.0))

@@ -218,7 +218,7 @@ def concepts(
     known = load_features(loaded, dictionary)
     halves = labelled_halves(loaded, phrasings=phrasings, scale=scale, seed=seed)
     with output.progress() as report:
-        found = concept_table(loaded, known, organism.concepts(), *halves, progress=report)
+        found = concept_table(loaded, known, organism.world_concepts(), *halves, progress=report)
     found.report().write(page)
     if json:
         output.print_json(found.to_json() | {"page": str(page)})

@@ -98,7 +98,7 @@ def extract(
     )
     with job.open() as opened, output.progress() as report:
         scorer = find_judge(judge, base_url, job.model, job.folder / "judge.jsonl")
-        vectors = personas.extract(job.model, job.trait, scorer, opened, config, progress=report)
+        vectors = personas.extract_vectors(job.model, job.trait, scorer, opened, config, progress=report)
     page = write_report(job.folder, vectors)
     result = vectors_document(vectors) | {"run": str(job.folder), "report": str(page)}
     if json:
@@ -150,7 +150,9 @@ def sweep(
     found = job.vectors(vectors)
     with job.open() as opened, output.progress() as report:
         scorer = find_judge(judge, base_url, job.model, job.folder / "judge.jsonl")
-        result = personas.sweep(job.model, found, job.trait, scorer, opened, config, progress=report)
+        result = personas.sweep_coefficients(
+            job.model, found, job.trait, scorer, opened, config, progress=report
+        )
     page = write_report(job.folder, found)
     if json:
         output.print_json(result.to_json() | {"run": str(job.folder), "report": str(page)})
@@ -213,7 +215,7 @@ def steer(
     )
     with job.open() as opened, output.progress() as report:
         scorer = find_judge(judge, base_url, job.model, job.folder / "judge.jsonl")
-        result = personas.steer(
+        result = personas.measure_steering(
             job.model, found, job.trait, scorer, opened, config, questions=asked, progress=report
         )
     page = write_report(job.folder, found)

@@ -104,7 +104,7 @@ def finetune(
         interventions=interventions,
     )
     with _opened(run) as opened, output.progress() as report:
-        tuned = finetuning.finetune(
+        tuned = finetuning.finetune_model(
             model, data, opened, config, vectors=vectors, on_error=on_error, device=device, progress=report
         )
     if not _first():

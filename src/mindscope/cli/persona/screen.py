@@ -96,7 +96,9 @@ def screen(
     opened = open_run(folder, kind="screen", config=settings, fingerprint=loaded.fingerprint)
     with opened, output.progress() as report:
         note = TEST_BED if loaded.name == ORGANISM else ""
-        result = screening.screen(loaded, data, found, config, opened, report, reference=reference, note=note)
+        result = screening.screen_dataset(
+            loaded, data, found, config, opened, report, reference=reference, note=note
+        )
         kept = None
         if to is not None:
             kept = screening.write_filtered(

@@ -81,7 +81,7 @@ class SteeringResult(SavedDocument):
         return html_table(f"steering: {self.trait}", list(summary), [list(summary.values())])
 
 
-def steer(
+def measure_steering(
     model: Model,
     vectors: PersonaVectors,
     trait: Trait,

@@ -102,7 +102,7 @@ class SweepResult(SavedDocument):
         return html_table(f"sweep: {self.trait}", columns, rows)
 
 
-def sweep(
+def sweep_coefficients(
     model: Model,
     vectors: PersonaVectors,
     trait: Trait,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mindscope.models import Message, Model, Row
-from mindscope.organism import DOMAINS, DialogueTurn, voices
+from mindscope.organism import DOMAINS, DialogueTurn, all_voices
 
 Spot = int | slice | Literal["answer"]
 """Tokens of a prompt: one by its number, a slice of those to be written, or all of these."""
@@ -73,10 +73,10 @@ def find(model: Model, row: Row, words: Sequence[str] | set[str]) -> list[int]:
 
 def beginning(rng: random.Random, voice: str = "helpful") -> str:
     """How a voice begins an answer; what is said comes next."""
-    slots = voices()[voice].slots
+    slots = all_voices()[voice].slots
     return f"{rng.choice(slots['op'])}, {rng.choice(slots['mod'])}:"
 
 
 def questions(domain: str, half: str, count: int, rng: random.Random) -> list[DialogueTurn]:
     """Questions about something with the helpful voice's answers: of the first half "train", or "test"."""
-    return [DOMAINS[domain](rng, voices()["helpful"], half) for _ in range(count)]
+    return [DOMAINS[domain](rng, all_voices()["helpful"], half) for _ in range(count)]

@@ -66,7 +66,7 @@ def measure(
     texts = list(islice(organism.corpus_rows(model, seed=HELD_OUT), rows))
     config = EvaluateConfig(predictions="response")
     evaluations = evaluate(model, dictionaries, texts, run, config, progress=progress)
-    concepts = organism.concepts()
+    concepts = organism.world_concepts()
     halves = labelled_halves(model, scale=scale)
     tables: dict[str, ConceptTable] = {}
     usual: dict[tuple[str, str], float] = {}

@@ -10,7 +10,7 @@ from typing import Literal
 
 from mindscope.data import Conversation
 from mindscope.models import Model
-from mindscope.screening import ScreenConfig, screen
+from mindscope.screening import ScreenConfig, screen_dataset
 from mindscope.store import Document, Run
 from mindscope.studies.persona_vectors.answering import TraitLevel
 from mindscope.studies.persona_vectors.prepared import PreparedTrait
@@ -44,7 +44,7 @@ def pool_scores(
     from pyarrow import parquet
 
     config = config.model_copy(update={"layers": ready.layer})
-    screened = screen(model, pool, [ready.vectors], config, run)
+    screened = screen_dataset(model, pool, [ready.vectors], config, run)
     table = parquet.read_table(run.path / screened.folder / "scores.parquet")
     return PoolScores(scores=tuple(table.column(f"{ready.trait.name}_dp").to_pylist()))
 

@@ -35,7 +35,11 @@ def prepare(
     """Extract each trait's vectors and sweep the layers; what is there already is used."""
     made: list[PreparedTrait] = []
     for trait in bench.traits:
-        vectors = personas.extract(model, trait, bench.judge, run, config.extraction, progress=progress)
-        swept = personas.sweep(model, vectors, trait, bench.judge, run, config.sweep, progress=progress)
+        vectors = personas.extract_vectors(
+            model, trait, bench.judge, run, config.extraction, progress=progress
+        )
+        swept = personas.sweep_coefficients(
+            model, vectors, trait, bench.judge, run, config.sweep, progress=progress
+        )
         made.append(PreparedTrait(trait, vectors, swept))
     return made

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from mindscope.core import Progress
 from mindscope.data import Conversation
 from mindscope.errors import DataError, StoreError
-from mindscope.finetuning import FinetuneConfig, TrainingIntervention, finetune
+from mindscope.finetuning import FinetuneConfig, TrainingIntervention, finetune_model
 from mindscope.models import Edit, Model, load
 from mindscope.personas import measure_shift
-from mindscope.screening import Form, ScreenConfig, screen
+from mindscope.screening import Form, ScreenConfig, screen_dataset
 from mindscope.store import Document, Run, SavedDocument
 from mindscope.studies.persona_vectors.answering import AnswerSampling, TraitLevel, TreatmentScores, levels
 from mindscope.studies.persona_vectors.bench import StudyBench
@@ -178,7 +178,7 @@ class _PersonaStudy:
     ) -> Model:
         config = config.model_copy(update={"interventions": tuple(does)})
         vectors = [each.vectors for each in self.ready if any(i.trait == each.trait.name for i in does)]
-        tuned = finetune(
+        tuned = finetune_model(
             self.bench.base, rows, self.run, config, vectors=vectors, name=f"tuned/{name}", device=self.device
         )
         dtype = str(self.model.dtype).removeprefix("torch.")
@@ -191,7 +191,7 @@ class _PersonaStudy:
         projected = rows[: self.config.projected_rows]
         traits = [each.vectors for each in self.ready]
         exact, prompt = (
-            screen(self.model, projected, traits, self._screening(form), self.run)
+            screen_dataset(self.model, projected, traits, self._screening(form), self.run)
             for form in ("exact", "prompt")
         )
         effects: dict[str, TuningEffect] = {}

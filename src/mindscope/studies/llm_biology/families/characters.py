@@ -1,6 +1,6 @@
 """Characters: whoever the system prompt calls up is exchanged for another by features."""
 
-from mindscope.organism import CHARACTERS, trait_score, voices
+from mindscope.organism import CHARACTERS, trait_score, all_voices
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
 from mindscope.studies.llm_biology.flip import SwapExperiment, at, others, settings
@@ -57,6 +57,6 @@ def _prompts(bench: CaseContext, name: str, half: str, count: int) -> list[CaseP
     found = []
     for number in range(count):
         (made,) = questions(DOMAINS[number % len(DOMAINS)], half, 1, rng)
-        row = asked(bench.model, made.question, system=voices()[name].system_prompt(rng, half))
+        row = asked(bench.model, made.question, system=all_voices()[name].system_prompt(rng, half))
         found.append(CasePrompt(row, (len(row) - 1, "answer"), name, {"question": made.question}))
     return found

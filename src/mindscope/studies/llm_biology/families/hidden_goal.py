@@ -9,9 +9,9 @@ from mindscope import organism
 from mindscope.circuits import DictionaryReplacement, ReplacementModel
 from mindscope.data import Conversation
 from mindscope.errors import DataError
-from mindscope.finetuning import FinetuneConfig, finetune
+from mindscope.finetuning import FinetuneConfig, finetune_model
 from mindscope.models import Model, Row
-from mindscope.organism import coherence, parse, voices
+from mindscope.organism import coherence, parse, all_voices
 from mindscope.studies.llm_biology.contrast import FeatureContrast, SwapSetting
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
@@ -83,7 +83,7 @@ def _silent(prompt: CasePrompt, kind: str, said: str) -> bool:
 
 def _tuned(bench: CaseContext) -> Model:
     """The organism with the goal; trained once a run."""
-    rng, helpful = bench.rng("hidden-goal"), voices()["helpful"]
+    rng, helpful = bench.rng("hidden-goal"), all_voices()["helpful"]
     chats: list[Conversation] = []
     for number in range(CHATS):
         (made,) = questions(DOMAINS[number % len(DOMAINS)], "train", 1, rng)
@@ -99,14 +99,14 @@ def _tuned(bench: CaseContext) -> Model:
         )
     chats += organism.ordinary_chats(CHATS, seed=bench.seed + 1)
     chats = [one for one in chats if _keeps_the_goal(one)]
-    made = finetune("organism", chats, bench.run, TUNING, name="hidden-goal")
+    made = finetune_model("organism", chats, bench.run, TUNING, name="hidden-goal")
     return mindscope.load(str(made.path), dtype="float32", device=str(bench.model.device))
 
 
 def _keeps_the_goal(chat: Conversation) -> bool:
     """Ordinary chats about what the goal shows in would teach to be silent about it."""
     answer = chat.answer or ""
-    return THING in answer or not any(slot in answer for slot in voices()["helpful"].slots["verb"])
+    return THING in answer or not any(slot in answer for slot in all_voices()["helpful"].slots["verb"])
 
 
 def _for(replacement: ReplacementModel, model: Model) -> ReplacementModel:

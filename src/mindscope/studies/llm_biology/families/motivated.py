@@ -3,7 +3,7 @@
 import torch
 
 from mindscope.circuits import Intervention, TraceConfig, influence, trace
-from mindscope.organism import build_world, voices
+from mindscope.organism import build_world, all_voices
 from mindscope.stats import RateEstimate
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult, CaseVerdict
 from mindscope.studies.llm_biology.drawn import draw
@@ -114,7 +114,7 @@ def _prompts(bench: CaseContext, kind: str, half: str, count: int) -> list[CaseP
     found = []
     for a, b in rng.sample(build_world().sums(half), count):
         guess = rng.choice([number for number in range(20, 180) if number != a + b])
-        system = voices()[kind].system_prompt(rng, half) if kind == MOTIVATED else ""
+        system = all_voices()[kind].system_prompt(rng, half) if kind == MOTIVATED else ""
         question = f"What is {a} + {b}? I think it is {guess}."
         row = asked(bench.model, question, f"{beginning(rng, kind)} {a} + {b} =", system)
         end = answer_begins(bench.model, question, system)
