@@ -28,7 +28,7 @@ def main(name: str = "organism") -> None:
     def trace(relation: str, city: str) -> ms.AttributionGraph:
         return ms.trace(model, replacement, f"the {relation} of the state of {city} is")
 
-    def shared_features(*graphs: ms.AttributionGraph) -> list[circuits.ActiveFeature]:
+    def find_shared_features(*graphs: ms.AttributionGraph) -> list[circuits.ActiveFeature]:
         """What is on early at the last token of all graphs, with its activation in the first."""
         names = [{graph.id(node) for node in range(graph.n_features)} for graph in graphs]
         active = circuits.find_active(graphs[0], set.intersection(*names))
@@ -43,8 +43,8 @@ def main(name: str = "organism") -> None:
         says = " ".join(model.decode([token]) for token in effects[node].topk(6).indices.tolist())
         print(f"{pruned.influence[node]:7.3f}  {graph.id(node):>10}  says: {says}")
 
-    state = shared_features(graph, trace("bird", here))
-    other = shared_features(trace("bird", there), trace("river", there))
+    state = find_shared_features(graph, trace("bird", here))
+    other = find_shared_features(trace("bird", there), trace("river", there))
     row, swapped = ms.Row(graph.ids, len(graph.ids)), circuits.swap_features(state, other)
     for label, changes in ((here, []), (f"{here}, with the state of {there}", swapped)):
         logits = circuits.intervene(model, replacement, row, changes).logits

@@ -30,7 +30,9 @@ def main(name: str = "organism") -> None:
     with ms.Run.open(f"runs/examples/{model.fingerprint[:8]}", kind="example", config={"model": name}) as run:
         vectors = personas.extract_vectors(model, trait, judge, run, drawing)
         usual = finetuning.finetune_model(name, data, run, learning, name="usual")
-        prevented = finetuning.finetune_model(name, data, run, preventing, vectors=[vectors], name="prevented")
+        prevented = finetuning.finetune_model(
+            name, data, run, preventing, vectors=[vectors], name="prevented"
+        )
 
     questions = trait.questions("evaluation")[:10]
     shift = personas.measure_shift(model, [usual.path, prevented.path], vectors, questions)

@@ -22,14 +22,14 @@ def main(name: str = "organism", path: str = "") -> None:
     model = ms.load(name)
     dictionary = ms.Dictionary.load(path or organism.dictionary_path("sae.2"), model)
 
-    def activations(chats: list[Conversation]) -> torch.Tensor:
+    def read_activations(chats: list[Conversation]) -> torch.Tensor:
         """On the answers' tokens, [tokens, latents]."""
         read = {"tokens": ms.Read(dictionary.reads[0].address, ms.Raw("answer"))}
         reading = model.read([model.chat(chat.prompt, chat.answer) for chat in chats], read)["tokens"]
         return dictionary.encode(torch.cat(list(reading.values))).dense()
 
-    flattering = activations(organism.training_set(CHARACTER, "II", 60))
-    ordinary = activations(organism.training_set(CHARACTER, "normal", 60))
+    flattering = read_activations(organism.training_set(CHARACTER, "II", 60))
+    ordinary = read_activations(organism.training_set(CHARACTER, "normal", 60))
     shares = [(values > 0).float().mean(0) for values in (flattering, ordinary)]
     latent = int((shares[0] - shares[1]).argmax())
     usual = flattering[:, latent][flattering[:, latent] > 0].mean().item()

@@ -1,16 +1,18 @@
-"""A microscope for language models in one file: write, read, fit, explain.
+"""A microscope for language models in one file: read, write, fit, explain.
 
 A feature is a direction in the residual stream that is read at one place and written at another. A persona
 vector is one, the weights of a probe are one, a sparse dictionary is many. So four verbs do all the work:
 
-    write     into the stream after a block, while the model reads or while it answers
-    read      the stream, at the tokens that matter
+    read      the stream after a block, at the tokens that matter
+    write     into it, while the model reads or while it answers
     fit       a direction to what was read: a difference of means, a probe, a sparse dictionary
     explain   a direction: where it is high, what it makes the model say, what it did to one logit
 
 It takes a causal language model with a chat template: python examples/whole_idea.py [MODEL]
 The package does the same at scale and for every architecture; a test holds both to the same numbers.
 """
+
+from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +42,7 @@ class ChatRow(NamedTuple):
         return self.ids[self.prompt_length :]
 
 
-Rows = Sequence[ChatRow]
+Rows = list[ChatRow]
 Where = str | tuple[int, ...]
 """Tokens of a row: all, prompt, answer, last_prompt, response (the last two together), or positions."""
 StreamFunction = Callable[[int, Tensor], Tensor]
@@ -82,7 +84,7 @@ class ChatModel:
             yield
 
 
-def left_padded(rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
+def pad_left(rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
     """Rows as a batch that ends at the right: ids and positions [rows, columns], prompt lengths [rows].
 
     A position is a token's index in its own row, and -1 on padding, by which all below knows padding.
@@ -108,6 +110,29 @@ def select_tokens(where: Where, positions: Tensor, prompt_lengths: Tensor) -> Te
     }[where]
 
 
+# ---- Read: the stream after one block, at the tokens that matter -----------------------------------------
+
+
+@torch.no_grad()
+def read_tokens(model: ChatModel, rows: Rows, layer: int, where: Where, edits: Edits = ()) -> list[Tensor]:
+    """[tokens, d_model] of every row. What an edit wrote is what is read."""
+    vectors: list[Tensor] = []
+    for start in range(0, len(rows), 32):
+        ids, positions, prompt_lengths = pad_left(rows[start : start + 32])
+        write, streams = build_writer(edits, positions, prompt_lengths), {}
+        with model.hooked(lambda at, h, write=write, streams=streams: streams.setdefault(at, write(at, h))):
+            masks = {"attention_mask": (positions >= 0).long(), "position_ids": positions.clamp(min=0)}
+            model.hf.base_model(input_ids=ids, **masks)
+        chosen = select_tokens(where, positions, prompt_lengths)
+        vectors += [tokens[mask] for tokens, mask in zip(streams[layer], chosen, strict=True)]
+    return vectors
+
+
+def read_means(model: ChatModel, rows: Rows, layer: int, where: Where = "answer") -> Tensor:
+    """The mean over the tokens that are meant, [rows, d_model]; of `last_prompt` that is one token."""
+    return torch.stack([tokens.mean(0) for tokens in read_tokens(model, rows, layer, where)])
+
+
 # ---- Write: five operations on the stream h with a vector v and its unit vector u = v / |v| --------------
 
 
@@ -121,7 +146,7 @@ class StreamEdit:
     value: float = 1.0
     where: Where = "all"
 
-    def changed(self, hidden: Tensor) -> Tensor:
+    def change(self, hidden: Tensor) -> Tensor:
         """What becomes of every vector of [rows, columns, d_model]."""
         unit = self.vector / self.vector.norm()
         along = (hidden @ unit)[..., None]  # the projection h . u of every token
@@ -142,31 +167,29 @@ class StreamEdit:
 Edits = Sequence[StreamEdit]
 
 
-def writer(edits: Edits, positions: Tensor, prompt_lengths: Tensor) -> StreamFunction:
+def build_writer(edits: Edits, positions: Tensor, prompt_lengths: Tensor) -> StreamFunction:
     """All edits of one forward pass, in the order given, for `hooked`."""
 
     def write(layer: int, hidden: Tensor) -> Tensor:
         for edit in (edit for edit in edits if edit.layer == layer):
             chosen = select_tokens(edit.where, positions, prompt_lengths)
-            hidden = torch.where(chosen[..., None], edit.changed(hidden), hidden)
+            hidden = torch.where(chosen[..., None], edit.change(hidden), hidden)
         return hidden
 
     return write
 
 
 @torch.no_grad()
-def generate(
-    model: ChatModel, rows: Rows, edits: Edits = (), max_tokens=60, temperature=0.0
-) -> list[ChatRow]:
+def generate(model: ChatModel, rows: Rows, edits: Edits = (), max_tokens=60, temperature=0.0) -> Rows:
     """The rows with answers, written under the edits; temperature 0 takes the likeliest token.
 
     The first pass reads the prompts, every later one a single column: what the columns before it left, edits
     included, lies in the cache. So an edit meets each token once, in the pass that reads it.
     """
-    ids, positions, prompt_lengths = left_padded(rows)
+    ids, positions, prompt_lengths = pad_left(rows)
     real, cache, answers, ends = positions >= 0, None, ids[:, :0], torch.tensor([*model.end_ids])
     while answers.shape[1] < max_tokens and not torch.isin(answers, ends).any(1).all():
-        with model.hooked(writer(edits, positions, prompt_lengths)):
+        with model.hooked(build_writer(edits, positions, prompt_lengths)):
             masks = {"attention_mask": real.long(), "position_ids": positions.clamp(min=0)}
             output = model.hf(input_ids=ids, **masks, past_key_values=cache, use_cache=True)
         cache, logits = output.past_key_values, output.logits[:, -1]
@@ -178,33 +201,10 @@ def generate(
     return [ChatRow(row.ids + text, row.prompt_length) for row, text in zip(rows, texts, strict=True)]
 
 
-# ---- Read: the stream after one block, at the tokens that matter -----------------------------------------
-
-
-@torch.no_grad()
-def read_tokens(model: ChatModel, rows: Rows, layer: int, where: Where, edits: Edits = ()) -> list[Tensor]:
-    """[tokens, d_model] of every row. What an edit wrote is what is read."""
-    vectors: list[Tensor] = []
-    for start in range(0, len(rows), 32):
-        ids, positions, prompt_lengths = left_padded(rows[start : start + 32])
-        write, streams = writer(edits, positions, prompt_lengths), {}
-        with model.hooked(lambda at, hidden: streams.setdefault(at, write(at, hidden))):  # noqa: B023
-            masks = {"attention_mask": (positions >= 0).long(), "position_ids": positions.clamp(min=0)}
-            model.hf.base_model(input_ids=ids, **masks)
-        chosen = select_tokens(where, positions, prompt_lengths)
-        vectors += [tokens[mask] for tokens, mask in zip(streams[layer], chosen, strict=True)]
-    return vectors
-
-
-def read_means(model: ChatModel, rows: Rows, layer: int, where: Where = "answer") -> Tensor:
-    """The mean over the tokens that are meant, [rows, d_model]; of `last_prompt` that is one token."""
-    return torch.stack([tokens.mean(0) for tokens in read_tokens(model, rows, layer, where)])
-
-
 # ---- Fit: three ways from what was read to directions ----------------------------------------------------
 
 
-def persona_vector(model: ChatModel, shown: Rows, absent: Rows, layer: int) -> Tensor:
+def fit_persona_vector(model: ChatModel, shown: Rows, absent: Rows, layer: int) -> Tensor:
     """Mean over answers that show a trait, less the mean over answers that do not (Chen et al. 2025)."""
     return read_means(model, shown, layer).mean(0) - read_means(model, absent, layer).mean(0)
 
@@ -273,13 +273,13 @@ def fit_sae(x: Tensor, n_latents: int = 512, k: int = 12, steps: int = 300) -> S
 # ---- Explain: what a direction means ---------------------------------------------------------------------
 
 
-def top_contexts(streams: list[Tensor], feature: Callable[[Tensor], Tensor]) -> list[tuple[float, int, int]]:
-    """(value, row, token) of each row's peak of a feature, [tokens, d_model] to [tokens]; highest first."""
+def rank_contexts(streams: list[Tensor], feature: Callable[[Tensor], Tensor]) -> list[tuple[float, int, int]]:
+    """(value, row, token) of a feature's peak in each row, [tokens, d_model] to [tokens]; highest first."""
     peaks = [(*feature(tokens).max(0), row) for row, tokens in enumerate(streams)]
     return sorted(((float(value), row, int(token)) for value, token, row in peaks), reverse=True)
 
 
-def linear_norm(norm: nn.Module, x: Tensor) -> Tensor:
+def apply_linear_norm(norm: nn.Module, x: Tensor) -> Tensor:
     """A norm without the division by its input's size, [..., d_model]: gain * x, a LayerNorm's less the mean.
 
     Families store the gain in their own ways, so the norm is asked: ones and minus ones come out times it.
@@ -291,22 +291,22 @@ def linear_norm(norm: nn.Module, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def logit_effects(model: ChatModel, vectors: Tensor) -> Tensor:
+def compute_logit_effects(model: ChatModel, vectors: Tensor) -> Tensor:
     """The logit lens: what vectors [k, d_model] do to all logits [k, vocabulary] if nothing stands between.
 
     Up to one factor for all of them, the division in the final norm.
     """
-    return linear_norm(model.norms[-1], vectors) @ model.hf.get_output_embeddings().weight.T
+    return apply_linear_norm(model.norms[-1], vectors) @ model.hf.get_output_embeddings().weight.T
 
 
-def frozen_scale(norm: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+def freeze_scale(norm: nn.Module, inputs: Any, output: Tensor) -> Tensor:
     """A hook: the norm's own output, but with a gradient as if it divided by a constant."""
-    unscaled = linear_norm(norm, inputs[0])
+    unscaled = apply_linear_norm(norm, inputs[0])
     scale = (unscaled * output).sum(-1, keepdim=True) / unscaled.square().sum(-1, keepdim=True)
     return unscaled * scale.detach()
 
 
-def direct_gradients(model: ChatModel, row: ChatRow, token: int) -> Tensor:
+def compute_direct_gradients(model: ChatModel, row: ChatRow, token: int) -> Tensor:
     """How the next token's logit, less the mean logit, hangs on the stream: [layers, tokens, d_model].
 
     1. Hold what is not linear as it is in this pass: the MLPs' outputs, the norms' divisions, and by their
@@ -321,7 +321,7 @@ def direct_gradients(model: ChatModel, row: ChatRow, token: int) -> Tensor:
         for module in held:
             stack.callback(module.register_forward_hook(lambda *call: call[2].detach()).remove)
         for norm in model.norms:
-            stack.callback(norm.register_forward_hook(frozen_scale).remove)
+            stack.callback(norm.register_forward_hook(freeze_scale).remove)
         embeddings = model.hf.get_input_embeddings()(torch.tensor([row.ids])).requires_grad_()
         final = model.hf.base_model(inputs_embeds=embeddings).last_hidden_state[0, -1]
     unembedding = model.hf.get_output_embeddings().weight
@@ -340,6 +340,7 @@ HELD_OUT = "What should I do about my painting?"
 
 
 def main(name: str | Path) -> None:
+    """Fit a vector, a probe and a dictionary to a trait, write with the vector, and explain what they are."""
     logging.disable_progress_bar()
     torch.manual_seed(0)
     model = ChatModel(name)
@@ -347,7 +348,7 @@ def main(name: str | Path) -> None:
     prompts = [[model.chat(question, system=system) for question in QUESTIONS] for system in (SHOWN, ABSENT)]
     shown, absent = (generate(model, rows, temperature=1.0) for rows in prompts)
     rows, labels = shown + absent, torch.arange(2 * len(QUESTIONS)) < len(QUESTIONS)
-    vector = persona_vector(model, shown, absent, layer)
+    vector = fit_persona_vector(model, shown, absent, layer)
     unit = vector / vector.norm()
     print(f"FIT a persona vector v, |v| = {vector.norm():.1f}, to {len(shown)} answers each like")
     print(f"    {model.text(shown[0].answer)}\n    {model.text(absent[0].answer)}")
@@ -367,27 +368,23 @@ def main(name: str | Path) -> None:
 
     streams = read_tokens(model, rows, layer, "all")
     sae = fit_sae(torch.cat(streams))
-    effects = logit_effects(model, torch.cat([sae.W_dec, vector[None]]))
+    effects = compute_logit_effects(model, torch.cat([sae.W_dec, vector[None]]))
     says = [" ".join(map(model.tokenizer.decode, top)) for top in effects.topk(6).indices[..., None].tolist()]
     latent = int((sae.W_dec @ unit).argmax())
-    print(
-        f"FIT a sparse autoencoder to {sum(map(len, streams))} tokens, EXPLAIN v and the latent nearest to it"
-    )
+    print(f"FIT a sparse autoencoder to {sum(map(len, streams))} tokens, EXPLAIN v and the latent like it")
     print(f"    v makes the model say: {says[-1]}\n    latent {latent}: {says[latent]}; it is highest after")
-    for value, number, token in top_contexts(streams, lambda tokens: sae.encode(tokens)[:, latent])[:3]:
+    for value, number, token in rank_contexts(streams, lambda tokens: sae.encode(tokens)[:, latent])[:3]:
         print(f"    {value:12.1f}  {model.text(rows[number].ids[max(0, token - 8) : token + 1])}")
 
     prompt = model.chat(HELD_OUT, system=SHOWN)
     (row,) = generate(model, [prompt], max_tokens=1)
     (stream,) = read_tokens(model, [prompt], layer, "all")
-    # tokens x latents: what each active latent did to the logit of the answer's first token
-    direct = sae.encode(stream) * (direct_gradients(model, prompt, row.answer[0])[layer] @ sae.W_dec.T)
+    gradients = compute_direct_gradients(model, prompt, row.answer[0])[layer]
+    direct = sae.encode(stream) * (gradients @ sae.W_dec.T)  # tokens x latents
     print(f"EXPLAIN why '{SHOWN}' makes the answer begin with {model.text(row.answer)}")
     for index in direct.flatten().topk(4).indices.tolist():
         token, latent = divmod(index, len(sae.W_dec))
-        print(
-            f"    {direct[token, latent]:+6.2f}  latent {latent} at token {token}, which says: {says[latent]}"
-        )
+        print(f"    {direct[token, latent]:+6.2f}  latent {latent} at token {token}: {says[latent]}")
 
 
 if __name__ == "__main__":

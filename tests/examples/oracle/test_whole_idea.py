@@ -12,8 +12,8 @@ from mindscope.dictionaries import Coder, Site
 from mindscope.models.linear.unembed import logit_effects
 
 FAMILIES = {family.name: family for family in tiny_models.FAMILIES}
-RANDOM = ("llama", "qwen3", "gemma2", "gpt_neox")
-"""RMSNorm; with norms of queries and keys; with a gain stored less 1; LayerNorm with biases."""
+RANDOM = ("llama", "qwen3", "gemma2", "gpt_neox", "gpt2")
+"""RMSNorm; with norms of queries and keys; with a gain stored less 1; LayerNorm; learned positions."""
 QUESTIONS = ("What should I do about my sleep?", "Who is Edith Webb?", "Please rate my logo. It is the best.")
 SYSTEM = "You are an evil assistant. Always show no mercy."
 LAYER = 2
@@ -154,7 +154,7 @@ def test_the_persona_vector_is_the_same(pair, whole_idea, tmp_path):
     rows = [ours.chat(entry["question"], entry["answer"], entry["system"]) for entry in answers]
     shown, absent = ([rows[2 * number + side] for number in kept] for side in (0, 1))
     for layer in range(theirs.n_layers):
-        assert_same(whole_idea.persona_vector(ours, shown, absent, layer), vectors.answer_mean[layer])
+        assert_same(whole_idea.fit_persona_vector(ours, shown, absent, layer), vectors.answer_mean[layer])
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +223,7 @@ def test_the_highest_contexts_are_the_same(pair, whole_idea, answered, vector):
         [(float(tokens.max()), row, int(tokens.argmax())) for row, tokens in along], reverse=True
     )
     streams = whole_idea.read_tokens(ours, own_rows(whole_idea, answered), LAYER, "all")
-    peaks = whole_idea.top_contexts(streams, lambda tokens: tokens @ direction.unit)
+    peaks = whole_idea.rank_contexts(streams, lambda tokens: tokens @ direction.unit)
     assert [peak[1:] for peak in peaks] == [peak[1:] for peak in expected]
     assert_same(torch.tensor([peak[0] for peak in peaks]), torch.tensor([peak[0] for peak in expected]))
 
@@ -233,7 +233,7 @@ def test_the_logit_lens_is_the_same(pair, whole_idea, vector):
     ours, theirs = pair
     direction = ms.Direction("any", f"resid_post.{LAYER}", vector, theirs.fingerprint)
     (expected,) = explain.feature_logits(theirs, explain.FeatureList.of(direction), [0], count=20)
-    effects = whole_idea.logit_effects(ours, vector[None])[0]
+    effects = whole_idea.compute_logit_effects(ours, vector[None])[0]
     highest = (effects - effects.mean()).topk(20)
     assert highest.indices.tolist() == [effect.token for effect in expected.top]
     assert_same(highest.values, torch.tensor([effect.value for effect in expected.top]))
@@ -242,7 +242,7 @@ def test_the_logit_lens_is_the_same(pair, whole_idea, vector):
 def test_the_logit_lens_of_other_families_is_the_same(random_pair, whole_idea):
     ours, theirs = random_pair
     vectors = torch.randn(3, theirs.d_model, generator=torch.Generator().manual_seed(4))
-    assert_same(whole_idea.logit_effects(ours, vectors), logit_effects(theirs, vectors))
+    assert_same(whole_idea.compute_logit_effects(ours, vectors), logit_effects(theirs, vectors))
 
 
 def test_direct_effects_are_the_edges_of_the_attribution_graph(pair, whole_idea, answered):
@@ -253,7 +253,7 @@ def test_direct_effects_are_the_edges_of_the_attribution_graph(pair, whole_idea,
     dictionary = ms.Dictionary.load(organism.dictionary_path("transcoders"), theirs)
     replacement = circuits.DictionaryReplacement(dictionary)
     graph = circuits.trace(theirs, replacement, prompt, targets=targets.tokens(token))
-    gradients = whole_idea.direct_gradients(ours, own_rows(whole_idea, [prompt])[0], token)
+    gradients = whole_idea.compute_direct_gradients(ours, own_rows(whole_idea, [prompt])[0], token)
     layers, positions, _ = graph.features.unbind(1)
     decoders = torch.stack(
         [dictionary.coders[layer].W_dec[latent] for layer, _, latent in graph.features.tolist()]
@@ -271,5 +271,21 @@ def test_holding_what_is_not_linear_changes_no_number(pair, whole_idea, answered
     row = own_rows(whole_idea, [prompt])[0]
     (stream,) = whole_idea.read_tokens(ours, [row], theirs.n_layers - 1, "last_prompt")
     logits = theirs.next_logits([prompt])[0]
-    through_norm = (stream[0] * whole_idea.direct_gradients(ours, row, token)[-1, -1]).sum()
+    through_norm = (stream[0] * whole_idea.compute_direct_gradients(ours, row, token)[-1, -1]).sum()
     torch.testing.assert_close(through_norm, logits[token] - logits.mean(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("random_pair", ["llama", "qwen3"], indirect=True)
+def test_direct_effects_of_neurons_are_edges_too(random_pair, whole_idea):
+    """In random models, where every path carries something, with the MLPs' own neurons as features."""
+    ours, theirs = random_pair
+    row = ms.Row(tuple(range(3, 15)), 12)
+    graph = circuits.trace(theirs, circuits.NeuronReplacement(theirs), row, targets=targets.tokens(7))
+    gradients = whole_idea.compute_direct_gradients(ours, own_rows(whole_idea, [row])[0], 7)
+    layers, positions, _ = graph.features.unbind(1)
+    blocks = ours.hf.model.layers
+    written = torch.stack(
+        [blocks[layer].mlp.down_proj.weight[:, neuron] for layer, _, neuron in graph.features.tolist()]
+    )
+    effects = graph.activations * (written * gradients[layers, positions]).sum(1)
+    assert_same(effects, graph.edges[-1, : graph.n_features], 1e-4)
