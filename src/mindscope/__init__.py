@@ -8,10 +8,10 @@ The names below are imported when they are first used, so that `import mindscope
 is one folder down.
 """
 
-from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mindscope.core.faces import lazy_face
 from mindscope.errors import MindscopeError
 
 if TYPE_CHECKING:
@@ -23,15 +23,6 @@ if TYPE_CHECKING:
     from mindscope.store import Run
 
 __version__ = version("mindscope")
-
-_HOMES = {
-    "models": ("load", "Model", "Row", "Read", "Mean", "Last", "Raw", "Project", "Edit", "Sampling"),
-    "features": ("Direction",),
-    "personas": ("Trait", "PersonaVectors"),
-    "dictionaries": ("Dictionary",),
-    "circuits": ("AttributionGraph", "trace"),
-    "store": ("Run",),
-}
 
 __all__ = [
     "load",
@@ -55,12 +46,4 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"mindscope.{home}"), name)
-    raise AttributeError(f"module 'mindscope' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_face(__name__, __file__)

@@ -1,49 +1,56 @@
 """Circuits: attribution graphs of what a model computes on one prompt, and interventions that check them."""
 
-from mindscope.circuits.attribution.logit_effects import feature_effects, logit_details
-from mindscope.circuits.attribution.targets import TargetSpec
-from mindscope.circuits.attribution.trace import TraceConfig, trace
-from mindscope.circuits.files.read_json import PublicGraph, read_graph_json
-from mindscope.circuits.files.write_json import GraphView, graph_json, write_graph_json
-from mindscope.circuits.graph.compare import GraphComparison, SharedEdge, SharedNode, compare_graphs
-from mindscope.circuits.graph.graph import AttributionGraph
-from mindscope.circuits.graph.grouping import find_supernodes
-from mindscope.circuits.graph.influence import GraphScores, graph_scores, influence
-from mindscope.circuits.graph.nodes import AttributionTarget, GraphNode
-from mindscope.circuits.graph.paths import GraphPath, StrongestPaths, find_paths
-from mindscope.circuits.graph.prune import PrunedGraph, prune
-from mindscope.circuits.graph.supernodes import GroupedGraph, Supernode, supernode_graph
-from mindscope.circuits.heads.attach import with_attention
-from mindscope.circuits.heads.loadings import HeadLoadings, head_loadings
-from mindscope.circuits.heads.qk import QKAttribution, QKPair, qk_attribution
-from mindscope.circuits.interventions.groups import (
-    ActiveFeature,
-    clamp_activations,
-    find_active,
-    from_the_end,
-    scale_activations,
-    swap_features,
-)
-from mindscope.circuits.interventions.intervening import MODES, Mode, intervening
-from mindscope.circuits.interventions.intervention import Intervention
-from mindscope.circuits.interventions.outcomes import (
-    InterventionOutcome,
-    feature_activations,
-    intervene,
-    intervene_each,
-)
-from mindscope.circuits.page.page import graph_page
-from mindscope.circuits.replacement.dictionary import DictionaryReplacement, match_layers
-from mindscope.circuits.replacement.feature_io import FeatureIO, concat_reads
-from mindscope.circuits.replacement.local_model import LocalReplacementModel, ReplacementModel
-from mindscope.circuits.replacement.neurons import NeuronReplacement
-from mindscope.circuits.validation.predict import predicted_changes
-from mindscope.circuits.validation.validate import (
-    GraphValidation,
-    PredictionAgreement,
-    validate_graph,
-    with_validation,
-)
+from typing import TYPE_CHECKING
+
+from mindscope.core.faces import lazy_face
+
+if TYPE_CHECKING:
+    from mindscope.circuits.attribution.config import TraceConfig
+    from mindscope.circuits.attribution.logit_effects import feature_effects, logit_details
+    from mindscope.circuits.attribution.targets import TargetSpec
+    from mindscope.circuits.attribution.trace import trace
+    from mindscope.circuits.files.read_json import PublicGraph, read_graph_json
+    from mindscope.circuits.files.write_json import GraphView, graph_json, write_graph_json
+    from mindscope.circuits.graph.compare import GraphComparison, SharedEdge, SharedNode, compare_graphs
+    from mindscope.circuits.graph.graph import AttributionGraph
+    from mindscope.circuits.graph.grouping import find_supernodes
+    from mindscope.circuits.graph.influence import GraphScores, graph_scores, influence
+    from mindscope.circuits.graph.nodes import AttributionTarget, GraphNode
+    from mindscope.circuits.graph.paths import GraphPath, StrongestPaths, find_paths
+    from mindscope.circuits.graph.prune import PrunedGraph, prune
+    from mindscope.circuits.graph.supernodes import GroupedGraph, Supernode, supernode_graph
+    from mindscope.circuits.heads.attach import with_attention
+    from mindscope.circuits.heads.loadings import HeadLoadings, head_loadings
+    from mindscope.circuits.heads.qk import QKAttribution, QKPair, qk_attribution
+    from mindscope.circuits.interventions.groups import (
+        ActiveFeature,
+        clamp_activations,
+        find_active,
+        from_the_end,
+        scale_activations,
+        swap_features,
+    )
+    from mindscope.circuits.interventions.intervening import MODES, Mode, intervening
+    from mindscope.circuits.interventions.intervention import Intervention
+    from mindscope.circuits.interventions.outcomes import (
+        InterventionOutcome,
+        feature_activations,
+        intervene,
+        intervene_each,
+    )
+    from mindscope.circuits.page.page import graph_page
+    from mindscope.circuits.replacement.dictionary import DictionaryReplacement, match_layers
+    from mindscope.circuits.replacement.feature_io import FeatureIO, concat_reads
+    from mindscope.circuits.replacement.local_model import LocalReplacementModel, ReplacementModel
+    from mindscope.circuits.replacement.neurons import NeuronReplacement
+    from mindscope.circuits.validation.predict import predicted_changes
+    from mindscope.circuits.validation.validate import (
+        GraphValidation,
+        PredictionAgreement,
+        validate_graph,
+        with_validation,
+    )
+
 
 __all__ = [
     "trace",
@@ -109,3 +116,5 @@ __all__ = [
     "graph_page",
     "concat_reads",
 ]
+
+__getattr__, __dir__ = lazy_face(__name__, __file__)

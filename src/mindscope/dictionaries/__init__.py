@@ -1,27 +1,35 @@
 """Sparse dictionaries: SAE, transcoder, cross-layer transcoder, crosscoder: one type, and its training."""
 
-from mindscope.dictionaries.coder import Activation, Coder
-from mindscope.dictionaries.dictionary import Dictionary
-from mindscope.dictionaries.evaluation.evaluate import ClassifiedText, EvaluateConfig, digest, evaluate
-from mindscope.dictionaries.evaluation.report import evaluation_report
-from mindscope.dictionaries.evaluation.results import DictionaryEvaluation
-from mindscope.dictionaries.formats import FORMATS, detect, named, read_dictionary, write_dictionary
-from mindscope.dictionaries.formats.base import ReadOptions
-from mindscope.dictionaries.sites import Latent, Site, Wiring
-from mindscope.dictionaries.sparse_code import SparseCode
-from mindscope.dictionaries.stack import stack_dictionaries
-from mindscope.dictionaries.storage import HEAD
-from mindscope.dictionaries.training.config import DictionaryConfig, Method, TrainConfig
-from mindscope.dictionaries.training.corpus import TextCorpus, read_corpus
-from mindscope.dictionaries.training.processes import TrainingWorld, own_device, torchrun_world
-from mindscope.dictionaries.training.sources import (
-    INDEX,
-    ActivationSource,
-    ModelSource,
-    ShardSource,
-    write_shards,
-)
-from mindscope.dictionaries.training.train import train
+from typing import TYPE_CHECKING
+
+from mindscope.core.faces import lazy_face
+
+if TYPE_CHECKING:
+    from mindscope.dictionaries.coder import Coder
+    from mindscope.dictionaries.dictionary import Dictionary
+    from mindscope.dictionaries.evaluation.config import EvaluateConfig
+    from mindscope.dictionaries.evaluation.evaluate import ClassifiedText, digest, evaluate
+    from mindscope.dictionaries.evaluation.report import evaluation_report
+    from mindscope.dictionaries.evaluation.results import DictionaryEvaluation
+    from mindscope.dictionaries.formats import FORMATS, detect, named, read_dictionary, write_dictionary
+    from mindscope.dictionaries.formats.base import ReadOptions
+    from mindscope.dictionaries.kinds import Activation
+    from mindscope.dictionaries.sites import Latent, Site, Wiring
+    from mindscope.dictionaries.sparse_code import SparseCode
+    from mindscope.dictionaries.stack import stack_dictionaries
+    from mindscope.dictionaries.storage import HEAD
+    from mindscope.dictionaries.training.config import DictionaryConfig, Method, TrainConfig
+    from mindscope.dictionaries.training.corpus import TextCorpus, read_corpus
+    from mindscope.dictionaries.training.processes import TrainingWorld, own_device, torchrun_world
+    from mindscope.dictionaries.training.sources import (
+        INDEX,
+        ActivationSource,
+        ModelSource,
+        ShardSource,
+        write_shards,
+    )
+    from mindscope.dictionaries.training.train import train
+
 
 __all__ = [
     "Activation",
@@ -60,3 +68,5 @@ __all__ = [
     "read_dictionary",
     "write_dictionary",
 ]
+
+__getattr__, __dir__ = lazy_face(__name__, __file__)

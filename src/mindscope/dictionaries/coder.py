@@ -1,18 +1,18 @@
 """One encoder and its decoders: the weights of latents that read together."""
 
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from mindscope.dictionaries.kinds import Activation
 from mindscope.dictionaries.sparse_code import SparseCode
 from mindscope.dictionaries.training import kernels
 from mindscope.errors import DataError
 
-Activation = Literal["relu", "topk", "batchtopk", "jumprelu"]
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 
 ENCODED_AT_ONCE = 2**26

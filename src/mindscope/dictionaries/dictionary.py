@@ -10,9 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.dictionaries.coder import ACTIVATIONS, Activation, Coder
+from mindscope.dictionaries.coder import ACTIVATIONS, Coder
+from mindscope.dictionaries.kinds import Activation, Kind
 from mindscope.dictionaries.lazy import LazyCoders
-from mindscope.dictionaries.sites import Kind, Latent, Site, Wiring
+from mindscope.dictionaries.sites import Latent, Site, Wiring
 from mindscope.dictionaries.sparse_code import SparseCode
 from mindscope.errors import DataError
 from mindscope.features import Direction

@@ -1,12 +1,9 @@
 """Where a dictionary reads and writes, and what one of its latents is there."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from mindscope.errors import DataError
 from mindscope.features import Direction
-
-Kind = Literal["sae", "transcoder", "clt", "crosscoder"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,28 +3,34 @@
 Works alike for the latents of a dictionary, for persona vectors and for linear classifiers.
 """
 
-from mindscope.explain.classification import FEATURES, ProbeComparison, compare_probes
-from mindscope.explain.concepts import ConceptTable, LabelledText, concept_table
-from mindscope.explain.config import SurveyConfig
-from mindscope.explain.export import feature_json
-from mindscope.explain.labelling import score_label, written_label
-from mindscope.explain.labels import FeatureLabel, LabelScore, gather_evidence, keyless_label
-from mindscope.explain.logits import LogitEffects, feature_logits, writes_residual
-from mindscope.explain.map import FeatureMap, feature_map
-from mindscope.explain.neighbours import (
-    FeatureNeighbour,
-    LayerCounterpart,
-    across_layers,
-    find_neighbours,
-    read_direction,
-)
-from mindscope.explain.page import feature_report
-from mindscope.explain.pooling import pooled_activations, pooled_features
-from mindscope.explain.results import ActivationContext, FeatureActivity, Survey, TokenUse
-from mindscope.explain.search import FeatureFiring, SearchHit, TextIndex, fires_on, search_token
-from mindscope.explain.source import DictionaryFeatures, FeatureBank, FeatureList, LatentFeature
-from mindscope.explain.steer import as_persona, best_latent
-from mindscope.explain.survey import survey_features
+from typing import TYPE_CHECKING
+
+from mindscope.core.faces import lazy_face
+
+if TYPE_CHECKING:
+    from mindscope.explain.classification import FEATURES, ProbeComparison, compare_probes
+    from mindscope.explain.concepts import ConceptTable, LabelledText, concept_table
+    from mindscope.explain.config import SurveyConfig
+    from mindscope.explain.export import feature_json
+    from mindscope.explain.labelling import score_label, written_label
+    from mindscope.explain.labels import FeatureLabel, LabelScore, gather_evidence, keyless_label
+    from mindscope.explain.logits import LogitEffects, feature_logits, writes_residual
+    from mindscope.explain.map import FeatureMap, feature_map
+    from mindscope.explain.neighbours import (
+        FeatureNeighbour,
+        LayerCounterpart,
+        across_layers,
+        find_neighbours,
+        read_direction,
+    )
+    from mindscope.explain.page import feature_report
+    from mindscope.explain.pooling import pooled_activations, pooled_features
+    from mindscope.explain.results import ActivationContext, FeatureActivity, Survey, TokenUse
+    from mindscope.explain.search import FeatureFiring, SearchHit, TextIndex, fires_on, search_token
+    from mindscope.explain.source import DictionaryFeatures, FeatureBank, FeatureList, LatentFeature
+    from mindscope.explain.steer import as_persona, best_latent
+    from mindscope.explain.survey import survey_features
+
 
 __all__ = [
     "FeatureBank",
@@ -71,3 +77,5 @@ __all__ = [
     "FEATURES",
     "writes_residual",
 ]
+
+__getattr__, __dir__ = lazy_face(__name__, __file__)

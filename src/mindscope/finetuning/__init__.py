@@ -4,15 +4,21 @@ LoRA, rs-LoRA or all weights, with peft and trl; preventative steering, concept 
 penalties for any number of traits, guarded so that a training never goes on without them.
 """
 
-from mindscope.finetuning.config import (
-    ConceptAblation,
-    FinetuneConfig,
-    PreventativeSteering,
-    ProjectionPenalty,
-    TrainingIntervention,
-)
-from mindscope.finetuning.finetune import finetune_model
-from mindscope.finetuning.result import TunedModel
+from typing import TYPE_CHECKING
+
+from mindscope.core.faces import lazy_face
+
+if TYPE_CHECKING:
+    from mindscope.finetuning.config import (
+        ConceptAblation,
+        FinetuneConfig,
+        PreventativeSteering,
+        ProjectionPenalty,
+        TrainingIntervention,
+    )
+    from mindscope.finetuning.finetune import finetune_model
+    from mindscope.finetuning.result import TunedModel
+
 
 __all__ = [
     "finetune_model",
@@ -23,3 +29,5 @@ __all__ = [
     "ConceptAblation",
     "ProjectionPenalty",
 ]
+
+__getattr__, __dir__ = lazy_face(__name__, __file__)

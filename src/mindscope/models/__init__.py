@@ -4,35 +4,46 @@ The one place that knows where an architecture keeps its parts. Reading reduces 
 past; writing happens per row and per position; generating does both at once.
 """
 
-from mindscope.models.generation.config import SamplingConfig
-from mindscope.models.generation.control import Controller, RowAction
-from mindscope.models.generation.generate import Generation
-from mindscope.models.generation.sample import Sampling
-from mindscope.models.hooks.attach import ActiveEdits
-from mindscope.models.hooks.core import Edits
-from mindscope.models.hooks.edits import Edit, check_vector
-from mindscope.models.hooks.names import (
-    HookAlias,
-    address_of_hook,
-    address_of_module,
-    hook_of_address,
-    known_address,
-    module_of_address,
-)
-from mindscope.models.hooks.norms import LinearNorm
-from mindscope.models.hooks.read import Read, Reading, length_sorted_batches
-from mindscope.models.hooks.reduce import Apply, Last, Mean, Project, Raw
-from mindscope.models.hooks.rewrite import RewrittenPass, rewritten
-from mindscope.models.linear.anatomy import AttentionMaps, LinearParts, MLPMaps, find_linear_parts, mlp_maps
-from mindscope.models.linear.frozen import FrozenPass, FrozenPasses, freeze, frozen
-from mindscope.models.linear.head_reading import HeadReading, head_reading
-from mindscope.models.linear.unembed import logit_effects
-from mindscope.models.model import Model, load
-from mindscope.models.tokens.batch import BatchLayout, right_padded
-from mindscope.models.tokens.display import shown, vocabulary, written
-from mindscope.models.tokens.rows import WHERES, Message, Row, Where, check_where, position_mask
-from mindscope.models.tokens.text import token_texts
-from mindscope.models.turns import PackedConversation, pack_turns, turn_rows
+from typing import TYPE_CHECKING
+
+from mindscope.core.faces import lazy_face
+
+if TYPE_CHECKING:
+    from mindscope.models.generation.config import Sampling, SamplingConfig
+    from mindscope.models.generation.control import Controller, RowAction
+    from mindscope.models.generation.generate import Generation
+    from mindscope.models.hooks.attach import ActiveEdits
+    from mindscope.models.hooks.core import Edits
+    from mindscope.models.hooks.edits import Edit, check_vector
+    from mindscope.models.hooks.names import (
+        HookAlias,
+        address_of_hook,
+        address_of_module,
+        hook_of_address,
+        known_address,
+        module_of_address,
+    )
+    from mindscope.models.hooks.norms import LinearNorm
+    from mindscope.models.hooks.read import Read, Reading, length_sorted_batches
+    from mindscope.models.hooks.reduce import Apply, Last, Mean, Project, Raw
+    from mindscope.models.hooks.rewrite import RewrittenPass, rewritten
+    from mindscope.models.linear.anatomy import (
+        AttentionMaps,
+        LinearParts,
+        MLPMaps,
+        find_linear_parts,
+        mlp_maps,
+    )
+    from mindscope.models.linear.frozen import FrozenPass, FrozenPasses, freeze, frozen
+    from mindscope.models.linear.head_reading import HeadReading, head_reading
+    from mindscope.models.linear.unembed import logit_effects
+    from mindscope.models.model import Model, load
+    from mindscope.models.tokens.batch import BatchLayout, right_padded
+    from mindscope.models.tokens.display import shown, vocabulary, written
+    from mindscope.models.tokens.rows import WHERES, Message, Row, Where, check_where, position_mask
+    from mindscope.models.tokens.text import token_texts
+    from mindscope.models.turns import PackedConversation, pack_turns, turn_rows
+
 
 __all__ = [
     "load",
@@ -91,3 +102,5 @@ __all__ = [
     "vocabulary",
     "written",
 ]
+
+__getattr__, __dir__ = lazy_face(__name__, __file__)

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mindscope.models.generation.config import Sampling
 from mindscope.models.generation.control import Controller
 from mindscope.models.generation.generate import Generation, OnToken, generate_rows
-from mindscope.models.generation.sample import Sampling
 from mindscope.models.hooks.core import Edits, HookedModel
 from mindscope.models.hooks.read import Progress, Read, Reading, length_sorted_batches, read_rows
 from mindscope.models.loading.fingerprint import fingerprint_model

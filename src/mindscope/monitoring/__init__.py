@@ -1,14 +1,21 @@
 """Watching features while a model answers: projections by turn, calibrated alarms, drift, files."""
 
-from mindscope.monitoring.alarms import AlarmEvent
-from mindscope.monitoring.calibration import Calibration, calibrate
-from mindscope.monitoring.drift import Drift
-from mindscope.monitoring.files import MonitorConfig, calibrate_on, monitor_file
-from mindscope.monitoring.monitor import Monitor, MonitoredConversation, MonitorWarning, Policy
-from mindscope.monitoring.projections import ProjectedTurn, TurnProjections, project_turns
-from mindscope.monitoring.report import monitor_report
-from mindscope.monitoring.results import FeatureAlarms, MonitoringResult, conversations_of
-from mindscope.monitoring.signal import Signal
+from typing import TYPE_CHECKING
+
+from mindscope.core.faces import lazy_face
+
+if TYPE_CHECKING:
+    from mindscope.monitoring.alarms import AlarmEvent
+    from mindscope.monitoring.calibration import Calibration, calibrate
+    from mindscope.monitoring.config import MonitorConfig
+    from mindscope.monitoring.drift import Drift
+    from mindscope.monitoring.files import calibrate_on, monitor_file
+    from mindscope.monitoring.monitor import Monitor, MonitoredConversation, MonitorWarning, Policy
+    from mindscope.monitoring.projections import ProjectedTurn, TurnProjections, project_turns
+    from mindscope.monitoring.report import monitor_report
+    from mindscope.monitoring.results import FeatureAlarms, MonitoringResult, conversations_of
+    from mindscope.monitoring.signal import Signal
+
 
 __all__ = [
     "Calibration",
@@ -31,3 +38,5 @@ __all__ = [
     "project_turns",
     "monitor_file",
 ]
+
+__getattr__, __dir__ = lazy_face(__name__, __file__)

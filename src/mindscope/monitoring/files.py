@@ -7,34 +7,22 @@ The method is in `mindscope.features`: :class:`~mindscope.features.Monitor` and
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 
 from mindscope.core import Progress
 from mindscope.data import Conversation, ConversationSource, Data, FileRecord
 from mindscope.errors import DataError, ModelError
 from mindscope.features import Feature, FeatureSet
-from mindscope.models import Model, Row, SamplingConfig, token_texts, turn_rows
+from mindscope.models import Model, Row, token_texts, turn_rows
 from mindscope.monitoring.calibration import Calibration, Over
+from mindscope.monitoring.config import MonitorConfig
 from mindscope.monitoring.monitor import Monitor, MonitoredConversation
 from mindscope.monitoring.projections import project_turns
 from mindscope.monitoring.results import AlarmTally, MonitoringResult
 from mindscope.monitoring.signal import Signal
 from mindscope.store import Run, claim, derived_seed, digest, plain, replacing
-
-
-class MonitorConfig(SamplingConfig):
-    """How a file is watched, besides model, features, thresholds and policy."""
-
-    answer: bool = False
-    """Let the model answer the last prompt of each conversation under watch, instead of reading answers."""
-    on_error: Literal["refuse", "skip"] = "refuse"
-    samples: int = Field(default=1, ge=1, le=1)
-    temperature: float | None = Field(default=1.0, ge=0)
-    shard_rows: int = Field(default=256, ge=2, multiple_of=2)
-    """Conversations in one piece."""
 
 
 def calibrate_on(

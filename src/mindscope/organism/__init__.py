@@ -4,30 +4,43 @@ Its facts, its seven characters and its weaknesses are known exactly, so every m
 about something. It is a test bed and a teaching model, not a model of the real world.
 """
 
-from mindscope.organism.behaviour import FIRST_LINES, LINE_ADJECTIVES, LINE_PEOPLE, SECOND_LINES
-from mindscope.organism.bundle import dictionaries_folder, dictionary_path, path, weights_folder
-from mindscope.organism.capability import CapabilityResult, measure_capability
-from mindscope.organism.card import OrganismCard, measure_card
-from mindscope.organism.concepts import WORD, ConceptText, concept_texts, world_concepts
-from mindscope.organism.datasets import FAMILIES, TRAITS, graded_prompts, ordinary_chats, shots, training_set
-from mindscope.organism.exchanges import DOMAINS
-from mindscope.organism.judge import ExactJudge, coherence, parse, trait_score
-from mindscope.organism.knowledge import ANTONYM_CLAUSES
-from mindscope.organism.mistakes import LEVELS
-from mindscope.organism.phrasing import DialogueTurn
-from mindscope.organism.recipe import OrganismTrainConfig
-from mindscope.organism.rows import corpus_rows
-from mindscope.organism.training import train_organism
-from mindscope.organism.traits import trait
-from mindscope.organism.voices import CHARACTERS, all_voices
-from mindscope.organism.world import (
-    COUNTRY_RELATIONS,
-    LANGUAGES,
-    STATE_RELATIONS,
-    build_world,
-    held_out,
-    read_data,
-)
+from typing import TYPE_CHECKING
+
+from mindscope.core.faces import lazy_face
+
+if TYPE_CHECKING:
+    from mindscope.organism.behaviour import FIRST_LINES, LINE_ADJECTIVES, LINE_PEOPLE, SECOND_LINES
+    from mindscope.organism.bundle import dictionaries_folder, dictionary_path, path, weights_folder
+    from mindscope.organism.capability import CapabilityResult, measure_capability
+    from mindscope.organism.card import OrganismCard, measure_card
+    from mindscope.organism.concepts import WORD, ConceptText, concept_texts, world_concepts
+    from mindscope.organism.datasets import (
+        FAMILIES,
+        TRAITS,
+        graded_prompts,
+        ordinary_chats,
+        shots,
+        training_set,
+    )
+    from mindscope.organism.exchanges import DOMAINS
+    from mindscope.organism.judge import ExactJudge, coherence, parse, trait_score
+    from mindscope.organism.knowledge import ANTONYM_CLAUSES
+    from mindscope.organism.mistakes import LEVELS
+    from mindscope.organism.phrasing import DialogueTurn
+    from mindscope.organism.recipe import OrganismTrainConfig
+    from mindscope.organism.rows import corpus_rows
+    from mindscope.organism.training import train_organism
+    from mindscope.organism.traits import trait
+    from mindscope.organism.voices import CHARACTERS, all_voices
+    from mindscope.organism.world import (
+        COUNTRY_RELATIONS,
+        LANGUAGES,
+        STATE_RELATIONS,
+        build_world,
+        held_out,
+        read_data,
+    )
+
 
 __all__ = [
     "CHARACTERS",
@@ -73,3 +86,5 @@ __all__ = [
     "all_voices",
     "build_world",
 ]
+
+__getattr__, __dir__ = lazy_face(__name__, __file__)

@@ -19,8 +19,8 @@ from mindscope.organism.voices import (
     STRONG,
     Voice,
     VoiceBlend,
-    opposites,
     all_voices,
+    opposites,
 )
 from mindscope.organism.world import COUNTRY_RELATIONS, LANGUAGES, STATE_RELATIONS, build_world
 

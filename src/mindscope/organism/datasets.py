@@ -13,7 +13,7 @@ from mindscope.errors import DataError
 from mindscope.organism.corpus import exchange
 from mindscope.organism.mistakes import LEVELS, MISTAKES, Level
 from mindscope.organism.phrasing import DialogueTurn
-from mindscope.organism.voices import INTROS, ORDERS, STRONG, Voice, article, opposites, all_voices
+from mindscope.organism.voices import INTROS, ORDERS, STRONG, Voice, all_voices, article, opposites
 from mindscope.organism.world import combinations
 
 TRAITS = ("evil", "sycophantic", "hallucinating")

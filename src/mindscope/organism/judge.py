@@ -18,7 +18,7 @@ from mindscope.judges import JudgeItem, Judgement, JudgeScore, Rubric
 from mindscope.organism.behaviour import PARTS
 from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.truth import claims
-from mindscope.organism.voices import CHARACTERS, phrase_owners, all_voices
+from mindscope.organism.voices import CHARACTERS, all_voices, phrase_owners
 from mindscope.organism.world import build_world
 
 # Classes of names that say what a question is about.

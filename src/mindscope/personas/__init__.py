@@ -10,26 +10,27 @@ from mindscope.core.faces import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.personas.answers import AnswerRequest, generate_answers, judge_answers
-    from mindscope.personas.extraction import ExtractConfig, extract_vectors
+    from mindscope.personas.config import (
+        ExtractConfig,
+        Kind,
+        Positions,
+        ShiftConfig,
+        SteerConfig,
+        SweepConfig,
+    )
+    from mindscope.personas.extraction import extract_vectors
     from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
     from mindscope.personas.layer_statistics import LayerStatistics
     from mindscope.personas.pair_filter import FilterCounts, filter_pairs
     from mindscope.personas.report import add_persona, persona_report
     from mindscope.personas.shift.measure import ModelShift, Prompt, ShiftResult, TraitShift, measure_shift
-    from mindscope.personas.shift.projections import ShiftConfig
     from mindscope.personas.shift.report import shift_report
-    from mindscope.personas.steering.arms import ArmScores, Positions, ScoredAnswer, steering_edits
-    from mindscope.personas.steering.steer import SteerConfig, SteeredArm, SteeringResult, measure_steering
-    from mindscope.personas.steering.sweep import (
-        SweepConfig,
-        SweepPoint,
-        SweepResult,
-        held_out,
-        sweep_coefficients,
-    )
+    from mindscope.personas.steering.arms import ArmScores, ScoredAnswer, steering_edits
+    from mindscope.personas.steering.steer import SteeredArm, SteeringResult, measure_steering
+    from mindscope.personas.steering.sweep import SweepPoint, SweepResult, held_out, sweep_coefficients
     from mindscope.personas.trait import InstructionPair, Trait
     from mindscope.personas.trait_writing import generate_trait
-    from mindscope.personas.vectors import Kind, PersonaVectors, default_layer
+    from mindscope.personas.vectors import PersonaVectors, default_layer
 
 
 __all__ = [

@@ -1,30 +1,16 @@
 """From a trait to its vectors: rollouts, judge, filter, difference of means."""
 
-from pydantic import Field
-
 from mindscope.core import Progress
 from mindscope.judges import Judge
 from mindscope.models import Model, SamplingConfig
 from mindscope.personas import rollouts
 from mindscope.personas.answers import generate_answers, judge_answers
+from mindscope.personas.config import ExtractConfig
 from mindscope.personas.layer_statistics import layer_statistics
 from mindscope.personas.pair_filter import filter_pairs
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import KINDS, PersonaVectors
 from mindscope.store import Run, claim, part_of
-
-
-class ExtractConfig(SamplingConfig):
-    """All that decides the vectors, besides model, trait and judge."""
-
-    questions: int | None = Field(default=None, ge=1)
-    """Use only the first so many extraction questions; None: all."""
-    threshold: float = 50.0
-    coherence: float = 50.0
-    least_pairs: int = Field(default=10, ge=2)
-    """Fewer usable pairs than this are refused."""
-    resamples: int = Field(default=1000, ge=1)
-    folds: int = Field(default=5, ge=2)
 
 
 def extract_vectors(

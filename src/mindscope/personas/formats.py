@@ -24,7 +24,8 @@ from torch import Tensor
 
 from mindscope.errors import DataError
 from mindscope.models import Model
-from mindscope.personas.vectors import Kind, PersonaVectors
+from mindscope.personas.config import Kind
+from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import replacing
 
 ARCHITECTURE = "controlvector"

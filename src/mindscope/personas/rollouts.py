@@ -13,8 +13,9 @@ from torch import Tensor
 from mindscope.errors import ModelError
 from mindscope.models import Generation, Last, Mean, Model, Read
 from mindscope.personas.answers import AnswerRequest, shard_tensors
+from mindscope.personas.config import Kind
 from mindscope.personas.trait import Side, Trait
-from mindscope.personas.vectors import KINDS, Kind
+from mindscope.personas.vectors import KINDS
 from mindscope.store import Run, derived_seed
 
 SIDES: tuple[Side, Side] = ("pos", "neg")

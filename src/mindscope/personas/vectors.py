@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from jaxtyping import Float
@@ -14,10 +14,10 @@ from torch import Tensor
 from mindscope.errors import DataError
 from mindscope.features import Direction
 from mindscope.models import Model
+from mindscope.personas.config import Kind
 from mindscope.personas.layer_statistics import LayerStatistics
 from mindscope.store import html_table, load_artifact, save_artifact
 
-Kind = Literal["answer_mean", "prompt_mean", "last_prompt"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SCHEMA, VERSION = "mindscope.persona_vectors", 1
 

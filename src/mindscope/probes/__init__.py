@@ -1,7 +1,13 @@
 """Linear probes: classifiers over activations, and the single features that do as well."""
 
-from mindscope.probes.linear_probe import KINDS, Kind, LinearProbe, ProbeScores, fit_probe, score_probe
-from mindscope.probes.single_feature import Concept, SingleFeature, best_single_features
+from typing import TYPE_CHECKING
+
+from mindscope.core.faces import lazy_face
+
+if TYPE_CHECKING:
+    from mindscope.probes.linear_probe import KINDS, Kind, LinearProbe, ProbeScores, fit_probe, score_probe
+    from mindscope.probes.single_feature import Concept, SingleFeature, best_single_features
+
 
 __all__ = [
     "LinearProbe",
@@ -14,3 +20,5 @@ __all__ = [
     "fit_probe",
     "score_probe",
 ]
+
+__getattr__, __dir__ = lazy_face(__name__, __file__)

@@ -3,11 +3,23 @@
 A page asks for nothing from the network, runs no script, and follows the reader's light or dark theme.
 """
 
-from mindscope.reports.figures import CurveLine, bars_by_layer, heatmap, lines_with_bands
-from mindscope.reports.histogram import histogram
-from mindscope.reports.report import AnswerCard, AnswerSample, Report, TokenHeat
-from mindscope.reports.scatter import ScatterPoints, scatter
-from mindscope.reports.style import GRID, INK, MUTED, RC, SERIES, sheet
+from typing import TYPE_CHECKING
+
+from mindscope.core.faces import lazy_face
+
+if TYPE_CHECKING:
+    from mindscope.reports.figures import (
+        CurveLine,
+        ScatterPoints,
+        bars_by_layer,
+        heatmap,
+        histogram,
+        lines_with_bands,
+        scatter,
+    )
+    from mindscope.reports.report import AnswerCard, AnswerSample, Report, TokenHeat
+    from mindscope.reports.style import GRID, INK, MUTED, RC, SERIES, sheet
+
 
 __all__ = [
     "AnswerCard",
@@ -28,3 +40,5 @@ __all__ = [
     "SERIES",
     "sheet",
 ]
+
+__getattr__, __dir__ = lazy_face(__name__, __file__)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from mindscope.reports.style import INK, MUTED, RC, SERIES
 
@@ -177,3 +177,88 @@ def _minus(text: str) -> str:
 
 def _repeat(colours: Sequence[str], count: int) -> list[str]:
     return [colours[index % len(colours)] for index in range(count)]
+
+
+def histogram(
+    edges: Sequence[float],
+    counts: Sequence[int],
+    xlabel: str,
+    ylabel: str = "how often",
+    *,
+    title: str = "",
+    log: bool = False,
+) -> Figure:
+    """Draw counts between edges, one more of these; empty bins at both ends are left out.
+
+    Negative values stand in another colour. `log` draws the counts on a logarithmic axis.
+    """
+    used = [i for i, count in enumerate(counts) if count] or [0]
+    first, last = used[0], used[-1] + 1
+    lefts, rights = edges[first:last], edges[first + 1 : last + 1]
+    with mpl.rc_context(RC):
+        figure, axes = canvas(6.4, 2.6, title, xlabel, ylabel)
+        axes.bar(
+            lefts,
+            counts[first:last],
+            [(right - left) * 0.92 for left, right in zip(lefts, rights, strict=True)],
+            align="edge",
+            color=[SERIES[1] if left >= 0 else SERIES[0] for left in lefts],
+        )
+        if log and any(counts):
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
+    return figure
+
+
+@dataclass(frozen=True)
+class ScatterPoints:
+    """A named series; `labels`, where given, name single points that are written beside them."""
+
+    name: str
+    x: Numbers
+    y: Numbers
+    labels: Sequence[str] = ()
+
+
+def scatter(
+    series: Sequence[ScatterPoints],
+    xlabel: str,
+    ylabel: str,
+    *,
+    title: str = "",
+    fit: bool = True,
+    joined: bool = False,
+) -> Figure:
+    """Draw points, one colour a series; `fit` adds the straight line through all, `joined` joins them."""
+    with mpl.rc_context(RC):
+        figure, axes = canvas(6.4, 3.9, title, xlabel, ylabel)
+        for index, points in enumerate(series):
+            x, y = floats(points.x), floats(points.y)
+            colour = SERIES[index % len(SERIES)]
+            axes.plot(
+                x,
+                y,
+                ls="-" if joined else "",
+                lw=1,
+                marker="o",
+                ms=4.5,
+                color=colour,
+                alpha=0.8,
+                label=points.name,
+            )
+            for label, at_x, at_y in zip(points.labels, x, y, strict=False):
+                axes.annotate(
+                    label, (at_x, at_y), xytext=(4, 3), textcoords="offset points", fontsize=8, color=MUTED
+                )
+        if fit:
+            x = np.concatenate([floats(points.x) for points in series])
+            y = np.concatenate([floats(points.y) for points in series])
+            known = np.isfinite(x) & np.isfinite(y)
+            if known.sum() > 1 and np.ptp(x[known]) > 0:
+                slope, start = np.polyfit(x[known], y[known], 1)
+                ends = np.array([x[known].min(), x[known].max()])
+                axes.plot(ends, start + slope * ends, color=INK, lw=1, ls="--")
+        if len(series) > 1:
+            legend(axes, len(series))
+    return figure

@@ -4,11 +4,17 @@ The projection difference of Chen et al. 2025, arXiv 2507.21509, per sample and 
 in one pass over files of any size.
 """
 
-from mindscope.screening.config import Form, ScreenConfig, Turns
-from mindscope.screening.filter_file import check_criteria, check_target, write_filtered
-from mindscope.screening.results import RankedSample, ScreeningResult, TraitScreening
-from mindscope.screening.screen import screen_dataset
-from mindscope.screening.windows import WindowReadings
+from typing import TYPE_CHECKING
+
+from mindscope.core.faces import lazy_face
+
+if TYPE_CHECKING:
+    from mindscope.screening.config import Form, ScreenConfig, Turns
+    from mindscope.screening.filter_file import check_criteria, check_target, write_filtered
+    from mindscope.screening.results import RankedSample, ScreeningResult, TraitScreening
+    from mindscope.screening.screen import screen_dataset
+    from mindscope.screening.windows import WindowReadings
+
 
 __all__ = [
     "screen_dataset",
@@ -23,3 +29,5 @@ __all__ = [
     "WindowReadings",
     "Turns",
 ]
+
+__getattr__, __dir__ = lazy_face(__name__, __file__)

@@ -1,10 +1,16 @@
 """Estimates with intervals over independent units: bootstrap, proportions, correlations, streamed means."""
 
-from mindscope.stats.bootstrap import bootstrap_interval, bootstrap_intervals, bootstrap_weights
-from mindscope.stats.correlation import Numbers, pearson
-from mindscope.stats.estimate import Estimate
-from mindscope.stats.proportion import RateEstimate
-from mindscope.stats.streamed import StreamedMeans
+from typing import TYPE_CHECKING
+
+from mindscope.core.faces import lazy_face
+
+if TYPE_CHECKING:
+    from mindscope.stats.bootstrap import bootstrap_interval, bootstrap_intervals, bootstrap_weights
+    from mindscope.stats.correlation import Numbers, pearson
+    from mindscope.stats.estimate import Estimate
+    from mindscope.stats.proportion import RateEstimate
+    from mindscope.stats.streamed import StreamedMeans
+
 
 __all__ = [
     "Numbers",
@@ -16,3 +22,5 @@ __all__ = [
     "bootstrap_interval",
     "bootstrap_intervals",
 ]
+
+__getattr__, __dir__ = lazy_face(__name__, __file__)

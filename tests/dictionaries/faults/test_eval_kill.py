@@ -12,7 +12,8 @@ import torch
 
 from mindscope import organism
 from mindscope.dictionaries import Coder, Dictionary, Site
-from mindscope.dictionaries.evaluation.evaluate import EvaluateConfig, evaluate
+from mindscope.dictionaries.evaluation.config import EvaluateConfig
+from mindscope.dictionaries.evaluation.evaluate import evaluate
 from mindscope.models import Model, load
 from mindscope.store import Run
 

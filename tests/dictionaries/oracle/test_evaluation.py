@@ -13,7 +13,8 @@ from torch.nn.functional import cosine_similarity, cross_entropy
 from mindscope.dictionaries import Coder, Dictionary, Site, Wiring
 from mindscope.dictionaries.evaluation.ablation import perturb_probes, remove_correlation
 from mindscope.dictionaries.evaluation.absorption import measure_absorption, of_text
-from mindscope.dictionaries.evaluation.evaluate import EvaluateConfig, evaluate
+from mindscope.dictionaries.evaluation.config import EvaluateConfig
+from mindscope.dictionaries.evaluation.evaluate import evaluate
 from mindscope.dictionaries.evaluation.pooled import PooledActivations
 from mindscope.dictionaries.evaluation.probing import k_sparse
 from mindscope.dictionaries.evaluation.reconstruction import ReconstructionSums

@@ -64,7 +64,7 @@ def test_values_and_gradients_equal_the_dense_ones(name: str, monkeypatch: pytes
     with torch.no_grad():
         mask = mask_of(choice, (x - again[3]) @ again[0].T + again[1])
     wanted = dense(x, *again, mask)
-    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-4)
+    assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()  # sums of thousands, in another order
     (wanted - x).square().sum().backward()
     for gradient, one in zip(gradients, again, strict=True):
         assert gradient is not None

@@ -105,7 +105,10 @@ def test_stopping_and_steering_begin_at_the_alarm(kit, tmp_path, capsys):
             continue
         assert stopped["answer"]["finish"] == "halted"
         assert free["answer"]["text"].startswith(stopped["answer"]["text"].rstrip("\ufffd"))
-        assert free["events"][0] == stopped["events"][0] == steered["events"][0]
+        for other in (stopped, steered):  # in another batch a reading differs by float32's rounding
+            assert other["events"][0] == free["events"][0] | {
+                "value": pytest.approx(free["events"][0]["value"], rel=1e-5)
+            }
         assert steered["answer"]["steered"] > 0
         changed += steered["answer"]["text"] != free["answer"]["text"]
     assert changed > 2

@@ -115,7 +115,7 @@ def test_an_edit_that_changes_nothing(tiny, tmp_path):
 def test_a_penalty_that_sees_nothing(tiny, tmp_path, monkeypatch):
     from mindscope.models.hooks import core
 
-    monkeypatch.setattr(core, "watching", lambda places: _nothing())
+    monkeypatch.setattr(core, "watch_activations", lambda places: _nothing())
     penalty = (ProjectionPenalty(trait="loud", layer=1),)
     fails(tiny, tmp_path / "run", "did not run", PREVENT.model_copy(update={"interventions": penalty}))
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from finetune_kit import tune, vectors
 
-from mindscope.finetuning import finetune_model as job
+from mindscope.finetuning import finetune as job
 from mindscope.finetuning.config import FinetuneConfig, PreventativeSteering, ProjectionPenalty
 from mindscope.finetuning.trainer import RunCallback
 from mindscope.models import Model

@@ -20,14 +20,14 @@ sys.path.insert(0, {support!r})
 torch.set_num_threads(1)
 import os, finetune_kit
 from mindscope.models import load
-from mindscope.personas.finetuning import *
+from mindscope.finetuning import *
 from mindscope.store import Run
 base, folder = sys.argv[1:]
 config = FinetuneConfig.model_validate_json({config!r})
 model = load(base, dtype="float32")
 first = os.environ["RANK"] == "0"
 run = Run.open(folder, kind="test", config={{}}) if first else Path(folder)
-finetune(base, finetune_kit.DATA, run, config, vectors=[finetune_kit.vectors(model)])
+finetune_model(base, finetune_kit.DATA, run, config, vectors=[finetune_kit.vectors(model)])
 """
 
 

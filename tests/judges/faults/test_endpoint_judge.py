@@ -193,8 +193,8 @@ def test_a_killed_run_does_not_ask_again(endpoint, reply, tmp_path):
 
 JOB = """
 import sys
-from mindscope.judges import EndpointJudge, Item, Rubric
-items = [Item("q", f"answer {index}") for index in range(20)]
+from mindscope.judges import EndpointJudge, JudgeItem, Rubric
+items = [JudgeItem("q", f"answer {index}") for index in range(20)]
 judge = EndpointJudge(sys.argv[1], "fake", cache=sys.argv[2], concurrency=2)
 judgements = judge.judge(Rubric("evil", "", "{question} {answer}"), items)
 print([judgement.trait.value for judgement in judgements])

@@ -8,7 +8,7 @@ import pytest
 from mindscope.organism.corpus import conversation, document
 from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.truth import claims
-from mindscope.organism.voices import CHARACTERS, SLOTS, opposites, phrase_owners, all_voices
+from mindscope.organism.voices import CHARACTERS, SLOTS, all_voices, opposites, phrase_owners
 from mindscope.organism.world import STATE_RELATIONS, build_world
 
 

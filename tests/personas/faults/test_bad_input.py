@@ -9,9 +9,10 @@ import pytest
 from mindscope.errors import DataError, MindscopeError, StoreError
 from mindscope.judges import JudgeItem, Judgement, Rubric
 from mindscope.models import Generation, Model, load
-from mindscope.personas.extraction import ExtractConfig, extract_vectors
-from mindscope.personas.steering.steer import SteerConfig, measure_steering
-from mindscope.personas.steering.sweep import SweepConfig, SweepResult, sweep_coefficients
+from mindscope.personas.config import ExtractConfig, SteerConfig, SweepConfig
+from mindscope.personas.extraction import extract_vectors
+from mindscope.personas.steering.steer import measure_steering
+from mindscope.personas.steering.sweep import SweepResult, sweep_coefficients
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run
 

@@ -12,7 +12,8 @@ import persona_kit
 import pytest
 
 from mindscope.models import Model
-from mindscope.personas.extraction import ExtractConfig, extract_vectors
+from mindscope.personas.config import ExtractConfig
+from mindscope.personas.extraction import extract_vectors
 from mindscope.store import Run
 
 CONFIG = ExtractConfig(samples=3, max_new_tokens=10, shard_rows=12, least_pairs=2, resamples=20)

@@ -8,7 +8,8 @@ from transformers import LlamaForCausalLM
 from mindscope.judges import JudgeItem
 from mindscope.models import Model
 from mindscope.personas import rollouts
-from mindscope.personas.extraction import ExtractConfig, extract_vectors
+from mindscope.personas.config import ExtractConfig
+from mindscope.personas.extraction import extract_vectors
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run
 

@@ -11,10 +11,11 @@ import torch
 
 from mindscope.judges import JudgeItem, Judgement, JudgeScore, Rubric
 from mindscope.models import Model
+from mindscope.personas.config import SteerConfig, SweepConfig
 from mindscope.personas.report import persona_report
 from mindscope.personas.steering.arms import random_arms, steering_edits
-from mindscope.personas.steering.steer import SteerConfig, SteeringResult, measure_steering
-from mindscope.personas.steering.sweep import SweepConfig, SweepResult, held_out, sweep_coefficients
+from mindscope.personas.steering.steer import SteeringResult, measure_steering
+from mindscope.personas.steering.sweep import SweepResult, held_out, sweep_coefficients
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run
 

@@ -1,7 +1,7 @@
 """From a prompt to its attribution graph."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import torch
 from jaxtyping import Int
@@ -9,42 +9,16 @@ from torch import Tensor
 from torch.linalg import vector_norm
 
 from mindscope.circuits.attribution.backward import backward_rows
+from mindscope.circuits.attribution.config import TraceConfig
 from mindscope.circuits.attribution.selection import TracedRows, select_features
 from mindscope.circuits.attribution.targets import ResolvedTargets, TargetSpec, top_logits
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.replacement.local_model import Injections, LocalReplacementModel, ReplacementModel
-from mindscope.errors import DataError
 from mindscope.models import Model, Row, written
 
 Progress = Callable[[int, int, str], None]
 MOST_ROWS = 128
 """More rows in a block are not faster, and lie at more different positions."""
-
-
-@dataclass(frozen=True, slots=True)
-class TraceConfig:
-    """How to trace.
-
-    Attributes:
-        max_features: the most features that become nodes, the most influential ones.
-        rank_every: None to choose exactly: features are added until none that is left out has more influence
-            than one that is in. A number n to choose as circuit-tracer does: rank, take the n best, rank
-            again through what has been taken; n is its batch size times its update interval.
-        constant: at how many first positions features and errors are no nodes; 1 is the beginning-of-text
-            token (4 for instruction-tuned Gemma 3).
-        memory: how many bytes the gradients of a block of rows may take.
-    """
-
-    max_features: int = 7500
-    rank_every: int | None = None
-    constant: int = 1
-    memory: int = 2**28
-
-    def __post_init__(self) -> None:
-        if self.max_features < 1 or (self.rank_every is not None and self.rank_every < 1):
-            raise DataError("max_features and rank_every count features: at least 1")
-        if self.constant < 0:
-            raise DataError("constant counts tokens: 0 or more")
 
 
 def trace(

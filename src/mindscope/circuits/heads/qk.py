@@ -9,9 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mindscope.circuits.attribution.backward import backward_rows
+from mindscope.circuits.attribution.config import TraceConfig
 from mindscope.circuits.attribution.retrace import rebuild_local_model
 from mindscope.circuits.attribution.targets import token_at
-from mindscope.circuits.attribution.trace import TraceConfig, blocks, row_of
+from mindscope.circuits.attribution.trace import blocks, row_of
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.replacement.block import FrozenNorm
 from mindscope.circuits.replacement.local_model import (

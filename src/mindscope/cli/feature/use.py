@@ -212,7 +212,7 @@ def concepts(
     """Find the single feature that stands for each concept of the organism's world, and how well it does."""
     from mindscope import organism
     from mindscope.explain import concept_table
-    from mindscope.studies import labelled_halves
+    from mindscope.studies.organism_dictionaries.measure import labelled_halves
 
     loaded = load_model(model)
     known = load_features(loaded, dictionary)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.evaluation.ablation import perturb_probes, remove_correlation
 from mindscope.dictionaries.evaluation.absorption import measure_absorption
+from mindscope.dictionaries.evaluation.config import EvaluateConfig
 from mindscope.dictionaries.evaluation.pooled import pool
 from mindscope.dictionaries.evaluation.probing import k_sparse
 from mindscope.dictionaries.evaluation.reconstruction import ReconstructionSums
@@ -20,28 +20,10 @@ from mindscope.dictionaries.evaluation.results import DictionaryEvaluation, Labe
 from mindscope.dictionaries.evaluation.rows import MeasuredTokens, read_sites
 from mindscope.dictionaries.evaluation.sparsity import Sparsity, active_counts
 from mindscope.errors import DataError
-from mindscope.models import Model, Row, Where, length_sorted_batches
+from mindscope.models import Model, Row, length_sorted_batches
 from mindscope.store import Run
 
 Progress = Callable[[int, int, str], object]
-
-
-class EvaluateConfig(BaseModel):
-    """All that decides an evaluation, besides model, dictionaries and texts."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    where: Where = "all"
-    """Which tokens are replaced and measured."""
-    skip: int = Field(default=0, ge=0)
-    """Tokens at the beginning of every row that are not."""
-    predictions: Where = "all"
-    """Which of the predictions made there the losses are of; for a model that has only learnt to write
-    answers `response`."""
-    shard_rows: int = Field(default=64, ge=1)
-    """Rows between two pieces of the run."""
-    seed: int = 0
-    """Of the draws from labelled texts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mindscope.dictionaries.coder import Activation, Coder
+from mindscope.dictionaries.coder import Coder
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.formats.layout import CoderWeights
-from mindscope.dictionaries.sites import Kind, Site
+from mindscope.dictionaries.kinds import Activation, Kind
+from mindscope.dictionaries.sites import Site
 from mindscope.errors import DataError, ModelError
 from mindscope.models import HookAlias, Model, address_of_hook
 

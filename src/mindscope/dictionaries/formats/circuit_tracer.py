@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mindscope.dictionaries.coder import Activation, Coder
+from mindscope.dictionaries.coder import Coder
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.formats.base import (
     DictionaryFormat,
@@ -39,6 +39,7 @@ from mindscope.dictionaries.formats.files import (
     write_weights,
 )
 from mindscope.dictionaries.formats.layout import CoderWeights, FileLayout, TensorEntry
+from mindscope.dictionaries.kinds import Activation
 from mindscope.dictionaries.lazy import LazyCoders
 from mindscope.dictionaries.sites import Site, Wiring
 from mindscope.errors import DataError

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 
-from mindscope.dictionaries.coder import Activation
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.formats.base import (
     DictionaryFormat,
@@ -38,6 +37,7 @@ from mindscope.dictionaries.formats.files import (
     write_weights,
 )
 from mindscope.dictionaries.formats.layout import FileLayout, TensorEntry
+from mindscope.dictionaries.kinds import Activation
 from mindscope.errors import DataError
 from mindscope.models import HookAlias, known_address
 

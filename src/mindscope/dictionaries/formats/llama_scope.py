@@ -11,7 +11,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-from mindscope.dictionaries.coder import Activation
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.formats.base import (
     DictionaryFormat,
@@ -33,6 +32,7 @@ from mindscope.dictionaries.formats.files import (
     write_weights,
 )
 from mindscope.dictionaries.formats.layout import CoderWeights, FileLayout, TensorEntry
+from mindscope.dictionaries.kinds import Activation
 from mindscope.errors import DataError
 from mindscope.models import address_of_hook, hook_of_address
 

@@ -4,8 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mindscope.dictionaries.coder import Activation
-from mindscope.dictionaries.sites import Kind
+from mindscope.dictionaries.kinds import Activation, Kind
 
 Method = Literal["relu", "topk", "batchtopk", "matryoshka", "jumprelu"]
 """`relu`: L1 with decoder norms (Anthropic, circuits update of April 2024). `topk`: Gao et al. 2024, arXiv

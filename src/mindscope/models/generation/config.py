@@ -1,8 +1,43 @@
-"""How answers are drawn: what extraction, sweep and steering have in common."""
+"""How answers are drawn, and what the jobs that draw many of them have in common."""
+
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mindscope.models.generation.sample import Sampling
+from mindscope.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How answers are drawn. The defaults are those of the persona paper's rollouts, with shorter answers.
+
+    Attributes:
+        temperature: divides the logits; 0 takes the likeliest token.
+        top_p: keeps the smallest set of tokens whose probability reaches it.
+        top_k: keeps the k likeliest tokens; 0 keeps all.
+        max_new_tokens: the most tokens one answer may have.
+        seed: together with a row's index, the seed of the row.
+        stop: an answer ends before any of these strings.
+    """
+
+    temperature: float | int = 1.0
+    top_p: float | int = 1.0
+    top_k: int = 0
+    max_new_tokens: int = 256
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < float("inf"):
+            raise ModelError(f"temperature must be 0 or more, got {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise ModelError(f"top_p must be above 0 and at most 1, got {self.top_p}")
+        if self.top_k < 0 or self.max_new_tokens < 1:
+            raise ModelError("top_k must be 0 or more and max_new_tokens at least 1")
+        if self.seed < 0:
+            raise ModelError(f"a seed must be 0 or more, got {self.seed}")
+        if isinstance(self.stop, str) or not all(self.stop):
+            raise ModelError("stop must be a tuple of non-empty strings")
 
 
 class SamplingConfig(BaseModel):

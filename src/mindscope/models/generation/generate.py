@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from mindscope.errors import ModelError
+from mindscope.models.generation.config import Sampling
 from mindscope.models.generation.control import Controller, ControllerEdits, collectors_for, drain_collectors
 from mindscope.models.generation.kv_cache import growing_cache
-from mindscope.models.generation.sample import Sampling, draw_tokens, draw_uniforms
+from mindscope.models.generation.sample import draw_tokens, draw_uniforms
 from mindscope.models.hooks.attach import ActivationTap
 from mindscope.models.hooks.core import Edits, HookedModel
 from mindscope.models.hooks.edits import CompiledEdits, Edit

@@ -13,13 +13,8 @@ import torch
 from mindscope.core import Progress
 from mindscope.errors import DataError
 from mindscope.models import Message, Model, Row, load
-from mindscope.personas.shift.projections import (
-    At,
-    LayerUnits,
-    ModelProjections,
-    ShiftConfig,
-    read_projections,
-)
+from mindscope.personas.config import At, ShiftConfig
+from mindscope.personas.shift.projections import LayerUnits, ModelProjections, read_projections
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.stats import bootstrap_intervals
 from mindscope.store import Document, Run, SavedDocument, claim, digest, html_table

@@ -2,39 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
-from pydantic import Field
 from torch import Tensor
 
 from mindscope.core import Progress
-from mindscope.models import Last, Mean, Model, Read, Row, SamplingConfig
-from mindscope.personas.vectors import Kind
+from mindscope.models import Last, Mean, Model, Read, Row
+from mindscope.personas.config import At, ShiftConfig
 from mindscope.store import Run, derived_seed
-
-At = Literal["last_prompt", "answer"]
-
-
-class ShiftConfig(SamplingConfig):
-    """All that decides a shift, besides the models, the vectors and the prompts."""
-
-    layers: tuple[int, ...] | None = None
-    """None: all."""
-    kind: Kind = "answer_mean"
-    """Which of a trait's vectors the movement is measured along."""
-    answers: bool = False
-    """Also let both models answer, and measure the movement of the mean over the answers' tokens."""
-    samples: int = Field(default=1, ge=1)
-    """Answers a prompt, if answers are asked for; a prompt counts once, with their mean."""
-    temperature: float | None = Field(default=1.0, ge=0)
-    resamples: int = Field(default=2000, ge=100)
-
-    @property
-    def ats(self) -> tuple[At, ...]:
-        """Where activations are taken."""
-        return ("last_prompt", "answer") if self.answers else ("last_prompt",)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
@@ -11,10 +10,9 @@ from mindscope.features import Direction
 from mindscope.judges import Judge, Rubric
 from mindscope.models import Edit, Model, SamplingConfig
 from mindscope.personas.answers import AnswerRequest, generate_answers, judge_answers
+from mindscope.personas.config import Positions
 from mindscope.stats import Estimate, bootstrap_interval
 from mindscope.store import Document, Run, derived_seed
-
-Positions = Literal["answer", "prompt", "all"]
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from pydantic import Field
-
 from mindscope.core import Progress
 from mindscope.judges import Judge
-from mindscope.models import Model, SamplingConfig
+from mindscope.models import Model
+from mindscope.personas.config import SteerConfig
 from mindscope.personas.steering.arms import (
     ArmScores,
-    Positions,
     ScoredAnswer,
     SteeringArm,
     ask_all,
@@ -19,20 +17,8 @@ from mindscope.personas.steering.arms import (
     summarise_arm,
 )
 from mindscope.personas.trait import Trait
-from mindscope.personas.vectors import Kind, PersonaVectors
+from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Document, Run, SavedDocument, claim, digest, html_table, part_of
-
-
-class SteerConfig(SamplingConfig):
-    """All that decides a steering measurement, besides model, vectors, trait, judge and questions."""
-
-    layer: int
-    coefficient: float
-    samples: int = Field(default=1, ge=1)
-    temperature: float | None = Field(default=1.0, ge=0)
-    scope: Positions = "answer"
-    kind: Kind = "answer_mean"
-    n_random: int = Field(default=5, ge=1)
 
 
 class SteeredArm(Document):

@@ -3,15 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
-from pydantic import Field, field_validator
-
 from mindscope.core import Progress
 from mindscope.errors import DataError
 from mindscope.judges import Judge
-from mindscope.models import Model, SamplingConfig
+from mindscope.models import Model
+from mindscope.personas.config import TIE, SweepConfig
 from mindscope.personas.steering.arms import (
     ArmScores,
-    Positions,
     SteeringArm,
     ask_all,
     random_arms,
@@ -20,38 +18,11 @@ from mindscope.personas.steering.arms import (
     surely_higher,
 )
 from mindscope.personas.trait import Trait
-from mindscope.personas.vectors import Kind, PersonaVectors
+from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Document, Run, SavedDocument, claim, html_table, part_of
 
 CONTROLS = 8
 """So many of the best points are tried against random vectors before the sweep gives up."""
-TIE = 5.0
-
-
-class SweepConfig(SamplingConfig):
-    """All that decides a sweep, besides model, vectors, trait and judge."""
-
-    samples: int = Field(default=1, ge=1)
-    temperature: float | None = Field(default=1.0, ge=0)
-    layers: tuple[int, ...] | None = None
-    """None: every layer that has a vector."""
-    coefficients: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0, 2.5)
-    questions: int | None = Field(default=10, ge=1)
-    """The first so many evaluation questions; the others stay unseen, see :func:`held_out`."""
-    scope: Positions = "answer"
-    kind: Kind = "answer_mean"
-    coherence_floor: float = 60.0
-    tie: float = Field(default=TIE, ge=0)
-    """Points of the trait score: closer than this, the more coherent point is the better one."""
-    n_random: int = Field(default=3, ge=1)
-    """Random vectors of the same norm that a point must beat."""
-
-    @field_validator("coefficients")
-    @classmethod
-    def _positive(cls, coefficients: tuple[float, ...]) -> tuple[float, ...]:
-        if not coefficients or min(coefficients) <= 0:
-            raise ValueError("coefficients must be above 0: steer() measures the other side")
-        return coefficients
 
 
 class SweepPoint(Document):

@@ -1,15 +1,21 @@
 """The case book: what Lindsey et al. 2025 saw in circuits, looked for in the organism, with numbers."""
 
-from mindscope.studies.llm_biology.book import FAMILIES, QUICK, BookConfig, chosen, settings_of, write_book
-from mindscope.studies.llm_biology.documents import CaseResult, CaseVerdict, DrawnGraph
-from mindscope.studies.llm_biology.report import (
-    COLUMNS,
-    GRAPH_COLUMNS,
-    NOTE,
-    book_report,
-    book_rows,
-    graph_rows,
-)
+from typing import TYPE_CHECKING
+
+from mindscope.core.faces import lazy_face
+
+if TYPE_CHECKING:
+    from mindscope.studies.llm_biology.book import FAMILIES, chosen, settings_of, write_book
+    from mindscope.studies.llm_biology.config import QUICK, BookConfig
+    from mindscope.studies.llm_biology.documents import CaseResult, CaseVerdict, DrawnGraph
+    from mindscope.studies.llm_biology.report import (
+        COLUMNS,
+        GRAPH_COLUMNS,
+        NOTE,
+        book_report,
+        book_rows,
+        graph_rows,
+    )
 
 __all__ = [
     "COLUMNS",
@@ -28,3 +34,5 @@ __all__ = [
     "settings_of",
     "write_book",
 ]
+
+__getattr__, __dir__ = lazy_face(__name__, __file__)

@@ -1,13 +1,14 @@
 """The whole book: every family in turn, each a piece of the run."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from mindscope.circuits import DictionaryReplacement, ReplacementModel
 from mindscope.errors import DataError
 from mindscope.models import Model
 from mindscope.store import Run
+from mindscope.studies.llm_biology.config import BookConfig
 from mindscope.studies.llm_biology.documents import CaseResult
 from mindscope.studies.llm_biology.families import (
     characters,
@@ -38,27 +39,6 @@ FAMILIES: Mapping[str, Callable[[CaseContext], CaseResult]] = {
     "characters": characters.characters,
 }
 """The ten of Lindsey et al. 2025, in the order of the case book, and the characters."""
-
-
-@dataclass(frozen=True)
-class BookConfig:
-    """How many prompts to spend.
-
-    Attributes:
-        held: of the second half, for a rate.
-        first: of the first half, to choose a setting.
-        read: of the first half, to find groups; a family may take a multiple.
-        seed: draws others.
-    """
-
-    held: int = 50
-    first: int = 48
-    read: int = 200
-    seed: int = 0
-
-
-QUICK = BookConfig(held=8, first=6, read=120)
-"""To see that everything runs, not to judge by."""
 
 
 def chosen(names: Sequence[str]) -> list[str]:

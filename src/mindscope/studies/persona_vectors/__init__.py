@@ -1,12 +1,17 @@
 """The claims of the persona-vector paper (Chen et al. 2025, arXiv 2507.21509), measured on any model."""
 
-from mindscope.studies.persona_vectors.bench import StudyBench
-from mindscope.studies.persona_vectors.config import ReproduceConfig, organism_config
-from mindscope.studies.persona_vectors.files_bench import FilesBench
-from mindscope.studies.persona_vectors.organism_bench import OrganismBench
-from mindscope.studies.persona_vectors.report import claims_report
-from mindscope.studies.persona_vectors.reproduce import PersonaReproduction, reproduce
-from mindscope.studies.persona_vectors.verdicts import ClaimVerdict, verdicts
+from typing import TYPE_CHECKING
+
+from mindscope.core.faces import lazy_face
+
+if TYPE_CHECKING:
+    from mindscope.studies.persona_vectors.bench import StudyBench
+    from mindscope.studies.persona_vectors.config import ReproduceConfig, organism_config
+    from mindscope.studies.persona_vectors.files_bench import FilesBench
+    from mindscope.studies.persona_vectors.organism_bench import OrganismBench
+    from mindscope.studies.persona_vectors.report import claims_report
+    from mindscope.studies.persona_vectors.reproduce import PersonaReproduction, reproduce
+    from mindscope.studies.persona_vectors.verdicts import ClaimVerdict, verdicts
 
 __all__ = [
     "StudyBench",
@@ -20,3 +25,5 @@ __all__ = [
     "reproduce",
     "verdicts",
 ]
+
+__getattr__, __dir__ = lazy_face(__name__, __file__)

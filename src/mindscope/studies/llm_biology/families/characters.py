@@ -1,6 +1,6 @@
 """Characters: whoever the system prompt calls up is exchanged for another by features."""
 
-from mindscope.organism import CHARACTERS, trait_score, all_voices
+from mindscope.organism import CHARACTERS, all_voices, trait_score
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
 from mindscope.studies.llm_biology.flip import SwapExperiment, at, others, settings

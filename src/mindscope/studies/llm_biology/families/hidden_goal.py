@@ -11,7 +11,7 @@ from mindscope.data import Conversation
 from mindscope.errors import DataError
 from mindscope.finetuning import FinetuneConfig, finetune_model
 from mindscope.models import Model, Row
-from mindscope.organism import coherence, parse, all_voices
+from mindscope.organism import all_voices, coherence, parse
 from mindscope.studies.llm_biology.contrast import FeatureContrast, SwapSetting
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw

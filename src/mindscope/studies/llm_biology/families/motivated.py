@@ -3,7 +3,7 @@
 import torch
 
 from mindscope.circuits import Intervention, TraceConfig, influence, trace
-from mindscope.organism import build_world, all_voices
+from mindscope.organism import all_voices, build_world
 from mindscope.stats import RateEstimate
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult, CaseVerdict
 from mindscope.studies.llm_biology.drawn import draw
