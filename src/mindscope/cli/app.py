@@ -14,8 +14,8 @@ from mindscope.cli.dictionary import app as dictionary
 from mindscope.cli.feature import app as feature
 from mindscope.cli.organism import app as organism
 from mindscope.cli.persona import app as persona
+from mindscope.cli.session import begin_session
 from mindscope.errors import MindscopeError
-from mindscope.jobs import SESSION
 
 app = typer.Typer(
     name="mindscope",
@@ -53,27 +53,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit: 0, 2 for what the user can mend (one line says what), 130 after Ctrl-C."""
     arguments = tuple(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in arguments
-    try:
-        code = run(arguments)
-    except TyperException as error:  # an unknown option, a missing argument; help was shown if it is empty
-        if message := error.format_message():
-            path = getattr(getattr(error, "ctx", None), "command_path", "mindscope")
-            message = f"{message.rstrip('.')} (see `{path} --help`)"
-            output.print_error(message, kind="UsageError", as_json=as_json)
-        code = 2
-    except MindscopeError as error:
-        output.print_error(str(error), kind=type(error).__name__, as_json=as_json)
-        code = 2
+    with begin_session(arguments) as session:
+        try:
+            code = run(arguments)
+        except (
+            TyperException
+        ) as error:  # an unknown option, a missing argument; help was shown if it is empty
+            if message := error.format_message():
+                path = getattr(getattr(error, "ctx", None), "command_path", "mindscope")
+                message = f"{message.rstrip('.')} (see `{path} --help`)"
+                output.print_error(message, kind="UsageError", as_json=as_json)
+            code = 2
+        except MindscopeError as error:
+            output.print_error(str(error), kind=type(error).__name__, as_json=as_json)
+            code = 2
     if code == 130:
-        if SESSION.run is not None:
-            output.say(f"interrupted; go on with: mindscope runs resume {SESSION.run}")
-        else:
-            output.say("interrupted")
+        go_on = "" if session.run is None else f"; go on with: mindscope runs resume {session.run}"
+        output.say(f"interrupted{go_on}")
     sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command line and hand back its exit code. Errors come as exceptions."""
-    SESSION.begin(arguments)
+    """Run a command line in the session that is open, and hand back its exit code."""
     code = app(args=list(arguments), prog_name="mindscope", standalone_mode=False)
     return code if isinstance(code, int) else 0

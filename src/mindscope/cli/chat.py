@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from mindscope.cli import options, output
-from mindscope.cli.persona.tables import chosen, usual_layer
 from mindscope.errors import DataError, MindscopeError
 from mindscope.jobs import find_vectors, load_model
+from mindscope.jobs.persona_run import default_layer, find_choice
 
 if TYPE_CHECKING:
     from mindscope.models import Message, Model, Sampling
@@ -66,13 +66,13 @@ def chat(
     loaded = load_model(model, dtype, device)
     found = [(path, each) for path in vectors or () for each in find_vectors(path, loaded)]
     known = {each.trait: each for _, each in found}
-    choice = chosen(*found[0]) if found else (None, None)
+    choice = find_choice(*found[0]) if found else None
     talk = SteeredChat(
         loaded,
         known,
         Sampling(temperature=temperature, max_new_tokens=max_new_tokens, seed=seed),
-        layer=_first(layer, choice[0], usual_layer(loaded)),
-        coefficient=_first(coefficient, choice[1], 1.0),
+        layer=_first(layer, choice and choice.layer, default_layer(loaded)),
+        coefficient=_first(coefficient, choice and choice.coefficient, 1.0),
         system=system,
         trait=next(iter(known), None),
     )

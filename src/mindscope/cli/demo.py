@@ -10,8 +10,9 @@ import typer
 
 from mindscope.cli import options, output
 from mindscope.cli.output import Json
-from mindscope.cli.persona.tables import TEST_BED
-from mindscope.jobs import ORGANISM, find_judge, find_trait, load_model, open_run
+from mindscope.cli.session import open_run
+from mindscope.jobs import ORGANISM, find_judge, find_trait, load_model
+from mindscope.jobs.persona_run import TEST_BED
 
 TRAITS = ("evil", "sycophantic", "hallucinating")
 MAX_NEW_TOKENS = 64

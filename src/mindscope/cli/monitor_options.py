@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mindscope.cli import output
-from mindscope.cli.persona.tables import TEST_BED
+from mindscope.cli.session import open_run
 from mindscope.errors import DataError
-from mindscope.jobs import ORGANISM, open_run
+from mindscope.jobs import ORGANISM
+from mindscope.jobs.persona_run import TEST_BED
 
 if TYPE_CHECKING:
     from mindscope.features import FeatureSet

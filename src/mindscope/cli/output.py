@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mindscope.jobs import Reporter
 from mindscope.store import plain
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -57,6 +58,26 @@ def print_error(message: str, *, kind: str, as_json: bool) -> None:
     typer.secho(f"error: {headline}", fg="red", err=True)
     for line in details:
         say(line)
+
+
+class _TerminalReporter:
+    """Tells a person at a terminal: a bar for progress, a line on stderr for what is said."""
+
+    def __init__(self, report: Callable[[int, int, str], None]) -> None:
+        self._report = report
+
+    def progress(self, done: int, total: int, label: str) -> None:
+        self._report(done, total, label)
+
+    def say(self, text: str) -> None:
+        say(text)
+
+
+@contextmanager
+def terminal_reporter() -> Iterator[Reporter]:
+    """Who tells the person at this terminal how a job goes."""
+    with progress() as report:
+        yield _TerminalReporter(report)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mindscope.cli.output import Json, print_json, print_table, say
+from mindscope.cli.session import current_session
 from mindscope.errors import StoreError
 from mindscope.store import RunInfo, list_runs, read_run
 
@@ -74,6 +75,7 @@ def resume(run: RunPath) -> None:
             f"{run} was started in {info.folder}, which is gone: give its command again: {_command(info)}"
         ) from None
     say(_command(info))
+    current_session().arguments = info.command
     if code := run_command(info.command):
         raise typer.Exit(code)
 

@@ -1,10 +1,14 @@
-"""What every command does, as functions: the command line, a server and studies call the same ones."""
+"""What every command does, as functions: the command line, a server and studies call the same ones.
+
+A job is `job(spec, *, run, reporter) -> Document`; see `jobs/job.py`.
+"""
 
 from typing import TYPE_CHECKING
 
 from mindscope.core.faces import lazy_face
 
 if TYPE_CHECKING:
+    from mindscope.jobs.job import JobSpec, Reporter, RunFolder, SilentReporter
     from mindscope.jobs.resolve import (
         ORGANISM,
         dictionary_file,
@@ -14,19 +18,24 @@ if TYPE_CHECKING:
         find_writer,
         load_model,
     )
-    from mindscope.jobs.session import SESSION, open_run
+    from mindscope.jobs.specs import JudgeSpec, ModelSpec, TraitSpec
 
 
 __all__ = [
+    "JobSpec",
+    "RunFolder",
+    "Reporter",
+    "SilentReporter",
+    "ModelSpec",
+    "TraitSpec",
+    "JudgeSpec",
     "ORGANISM",
-    "SESSION",
-    "dictionary_file",
-    "find_judge",
-    "find_trait",
-    "find_vectors",
-    "find_writer",
     "load_model",
-    "open_run",
+    "find_vectors",
+    "find_trait",
+    "find_judge",
+    "find_writer",
+    "dictionary_file",
 ]
 
 __getattr__, __dir__ = lazy_face(__name__, __file__)

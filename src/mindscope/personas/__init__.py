@@ -25,9 +25,17 @@ if TYPE_CHECKING:
     from mindscope.personas.report import add_persona, persona_report
     from mindscope.personas.shift.measure import ModelShift, Prompt, ShiftResult, TraitShift, measure_shift
     from mindscope.personas.shift.report import shift_report
-    from mindscope.personas.steering.arms import ArmScores, ScoredAnswer, steering_edits
-    from mindscope.personas.steering.steer import SteeredArm, SteeringResult, measure_steering
-    from mindscope.personas.steering.sweep import SweepPoint, SweepResult, held_out, sweep_coefficients
+    from mindscope.personas.steering.arms import steering_edits
+    from mindscope.personas.steering.results import (
+        ArmScores,
+        ScoredAnswer,
+        SteeredArm,
+        SteeringResult,
+        SweepPoint,
+        SweepResult,
+    )
+    from mindscope.personas.steering.steer import measure_steering
+    from mindscope.personas.steering.sweep import held_out, sweep_coefficients
     from mindscope.personas.trait import InstructionPair, Trait
     from mindscope.personas.trait_writing import generate_trait
     from mindscope.personas.vectors import PersonaVectors, default_layer

@@ -3,9 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from mindscope.personas.pair_filter import FilterCounts
-from mindscope.personas.steering.arms import ArmScores
-from mindscope.personas.steering.steer import SteeredArm, SteeringResult
-from mindscope.personas.steering.sweep import SweepPoint, SweepResult
+from mindscope.personas.steering.results import ArmScores, SteeredArm, SteeringResult, SweepPoint, SweepResult
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.reports import (
     AnswerCard,

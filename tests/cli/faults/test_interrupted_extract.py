@@ -10,7 +10,7 @@ from pathlib import Path
 import persona_kit
 
 from mindscope.cli import main
-from mindscope.cli.persona import app as persona
+from mindscope.jobs import specs
 from mindscope.store import read_run
 
 PROGRAM = f"""
@@ -20,12 +20,13 @@ sys.path.insert(0, {str(Path(persona_kit.__file__).parent)!r})
 import torch
 torch.set_num_threads(1)
 import persona_kit
-from mindscope.cli import main, persona
+from mindscope.cli import main
+from mindscope.jobs import specs
 class Judge(persona_kit.InstructionJudge):
     def judge(self, rubric, items):
         time.sleep(float(os.environ["THINK"]))
         return super().judge(rubric, items)
-persona.find_judge = lambda *_: Judge()
+specs.find_judge = lambda *_: Judge()
 main(sys.argv[1:])
 """
 OPTIONS = ["--samples", "4", "--max-new-tokens", "24", "--shard-rows", "8", "--dtype", "float32"]
@@ -77,7 +78,7 @@ def test_killed_and_interrupted_the_run_ends_with_the_same_bytes(tmp_path, monke
     assert resumed.returncode == 0, errors
     assert read_run(run).status == "done"
 
-    monkeypatch.setattr(persona, "find_judge", lambda *_: persona_kit.InstructionJudge())
+    monkeypatch.setattr(specs, "find_judge", lambda *_: persona_kit.InstructionJudge())
     try:
         main([*EXTRACT, "undisturbed"])
     except SystemExit as end:

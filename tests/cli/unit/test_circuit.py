@@ -12,7 +12,7 @@ from mindscope.circuits import (
     AttributionGraph,
     GraphView,
     Supernode,
-    prune,
+    prune_graph,
     read_graph_json,
     write_graph_json,
 )
@@ -61,7 +61,7 @@ def transcoders(model, tmp_path_factory) -> Path:
 def test_trace_writes_graph_page_and_summary(traced, model):
     graph = AttributionGraph.load(traced / "graph.safetensors", load(str(model)))
     assert graph.n_features == 60
-    assert graph.dictionary == "neurons"
+    assert graph.replacement_digest == "neurons"
     assert (graph.metadata["prompt"], graph.metadata["dictionary"]) == ("<s>ab cd", "neurons")
     total = graph.edges.sum(1) + graph.unselected + graph.biases
     torch.testing.assert_close(total, graph.preactivations, atol=1e-4, rtol=1e-4)
@@ -195,7 +195,7 @@ def test_prune_compare_and_export(cli, model, traced, tmp_path):
     small = tmp_path / "small.safetensors"
     assert cli("circuit", "prune", traced, small, "--nodes", "0.5").code == 0
     graph = AttributionGraph.load(traced / "graph.safetensors")
-    assert AttributionGraph.load(small).n_features == int(prune(graph, 0.5).node_mask[:60].sum())
+    assert AttributionGraph.load(small).n_features == int(prune_graph(graph, 0.5).node_mask[:60].sum())
     compared = json.loads(cli("circuit", "compare", traced, traced, "--json").out)
     assert compared["overlap"] == 1.0
     assert compared["only in the first"] == []
@@ -212,7 +212,7 @@ def test_prune_compare_and_export(cli, model, traced, tmp_path):
 
 def test_interventions_by_feature_group_and_donor(cli, model, traced, tmp_path):
     graph = AttributionGraph.load(traced / "graph.safetensors")
-    pruned = prune(graph)
+    pruned = prune_graph(graph)
     names = [graph.id(node) for node in pruned.nodes if node < graph.n_features][:3]
     view = GraphView(supernodes=(Supernode("the three", tuple(names)),))
     path = write_graph_json(tmp_path, graph, pruned, slug="grouped", view=view)

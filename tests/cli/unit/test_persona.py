@@ -7,8 +7,8 @@ import persona_kit
 import pytest
 import torch
 
-from mindscope.cli.persona import app as persona
 from mindscope.errors import JudgeError
+from mindscope.jobs import specs
 from mindscope.personas import PersonaVectors
 
 FEW = ["--max-new-tokens", "6", "--shard-rows", "8", "--dtype", "float32"]
@@ -28,7 +28,7 @@ def trait(tmp_path) -> Path:
 @pytest.fixture
 def judged(monkeypatch):
     """Answers are scored by what the system prompt asked for."""
-    monkeypatch.setattr(persona, "find_judge", lambda *_: persona_kit.InstructionJudge())
+    monkeypatch.setattr(specs, "find_judge", lambda *_: persona_kit.InstructionJudge())
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_bad_options(cli, judged, model, trait, tmp_path, options, says):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["sweep", "MODEL", "TRAIT", "--layers", "1.5"], "'1.5' is no list of numbers"),
+        (["sweep", "MODEL", "TRAIT", "--layers", "1.5"], "'1.5' is not a list of numbers"),
         (["sweep", "MODEL", "TRAIT", "--coefficients", "-1"], "coefficients must be above 0"),
         (["sweep", "MODEL", "TRAIT"], "run `mindscope persona extract` first"),
         (["extract", "MODEL", "TRAIT"], "choose who scores the answers"),

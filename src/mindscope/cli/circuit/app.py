@@ -25,7 +25,8 @@ from mindscope.cli.circuit.options import (
 )
 from mindscope.cli.circuit.tables import facts, print_rows, target_rows, top_nodes
 from mindscope.cli.output import Json
-from mindscope.jobs import load_model, open_run
+from mindscope.cli.session import open_run
+from mindscope.jobs import load_model
 
 if TYPE_CHECKING:
     from mindscope.circuits import AttributionGraph, ReplacementModel, TargetSpec, TraceConfig
@@ -91,13 +92,13 @@ def trace(
     json: Json = False,
 ) -> None:
     """Trace which features and tokens led to the next token, and write the graph and its page."""
-    from mindscope.circuits import TraceConfig, prune
+    from mindscope.circuits import TraceConfig, prune_graph
 
     loaded = load_model(model, "float32", device)
     replacement, name = find_replacement(dictionary, loaded)
     wanted = find_targets(loaded, target or (), instead_of, direction or (), feature or (), most, probability)
     row = find_row(loaded, prompt, chat, system, answer)
-    config = TraceConfig(max_features=max_features, rank_every=rank_every, constant=constant)
+    config = TraceConfig(max_features=max_features, rank_every=rank_every, skip_tokens=constant)
     settings = {
         "dictionary": replacement.digest,
         "prompt": row if isinstance(row, str) else list(row.ids),
@@ -107,7 +108,7 @@ def trace(
     } | {key: value for key, value in asdict(config).items() if key != "memory"}
     with open_run(run, kind="circuit", config=settings, fingerprint=loaded.fingerprint) as opened:
         graph = _traced(opened, loaded, replacement, row, config, wanted, name)
-        pruned = prune(graph, nodes, edges)
+        pruned = prune_graph(graph, nodes, edges)
         page = circuit_change.write_page(run, graph, pruned, loaded, replacement)
         found: dict[str, Any] = facts(graph, pruned)
         opened.finish(**found)

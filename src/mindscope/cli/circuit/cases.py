@@ -10,7 +10,8 @@ import typer
 from mindscope.cli import options, output
 from mindscope.cli.circuit.options import DictionaryName, find_replacement
 from mindscope.cli.output import Json
-from mindscope.jobs import ORGANISM, load_model, open_run
+from mindscope.cli.session import open_run
+from mindscope.jobs import ORGANISM, load_model
 
 
 def cases(

@@ -69,7 +69,7 @@ def export_(
     json: Json = False,
 ) -> None:
     """Write a graph as one page, or as the JSON that Neuronpedia and the public page open."""
-    from mindscope.circuits import find_supernodes, graph_page, write_graph_json
+    from mindscope.circuits import find_supernodes, build_graph_page, write_graph_json
 
     opened = open_graph(graph, nodes, edges)
     known = KnownFeatures()
@@ -84,7 +84,7 @@ def export_(
     if groups:
         supernodes = find_supernodes(opened.graph, opened.pruned, labels=labels, effects=known.effects)
     if to.suffix == ".html":
-        page = graph_page(opened.graph, opened.pruned, supernodes, labels, known.details, title=title)
+        page = build_graph_page(opened.graph, opened.pruned, supernodes, labels, known.details, title=title)
         written = page.write(to)
     else:
         view = replace(opened.view, supernodes=supernodes, labels=labels)
@@ -101,12 +101,12 @@ def known_features(
     opened: OpenedGraph, model: Model, replacement: ReplacementModel, survey: Path | None
 ) -> KnownFeatures:
     """What the model, and a survey if there is one, say of the features that are shown."""
-    from mindscope.circuits import feature_effects, logit_details
+    from mindscope.circuits import compute_feature_effects, describe_logits
 
     graph = opened.graph
     shown = graph.features[opened.pruned.node_mask[: graph.n_features]]
-    effects = feature_effects(model, replacement, shown)
-    known = KnownFeatures(logit_details(model, shown, effects), effects=effects)
+    effects = compute_feature_effects(model, replacement, shown)
+    known = KnownFeatures(describe_logits(model, shown, effects), effects=effects)
     if survey is not None:
         _add_survey(known, model, replacement, survey, shown)
     return known

@@ -55,7 +55,7 @@ def heads(
     json: Json = False,
 ) -> None:
     """Show which heads carry a graph's strongest edges, or which features made a head look at a token."""
-    from mindscope.circuits import head_loadings, qk_attribution, with_attention
+    from mindscope.circuits import compute_head_loadings, compute_qk_attribution, with_attention
 
     place = head_of(head) if head is not None else None
     if place is None and (key is not None or relative):
@@ -65,13 +65,13 @@ def heads(
     replacement = replacement_of(opened.graph, dictionary, loaded)
     loadings, score = None, None
     if place is not None:
-        score = qk_attribution(loaded, replacement, opened.graph, *place, query, key)
+        score = compute_qk_attribution(loaded, replacement, opened.graph, *place, query, key)
         known = with_attention(opened.graph, scores=[score], top=top, relative=relative)
     else:
         wanted = find_targets(loaded, (), None, direction, (), 1, 1.0) if direction else None
         shown = opened.pruned.graph(opened.graph)
         with output.progress() as report:
-            loadings = head_loadings(
+            loadings = compute_head_loadings(
                 loaded, replacement, shown, top, into=into, targets=wanted, progress=report
             )
         known = with_attention(opened.graph, loadings)

@@ -83,7 +83,7 @@ def intervene(
     json: Json = False,
 ) -> None:
     """Change features of a graph's prompt, and see what becomes of the next token and of the answer."""
-    from mindscope.circuits import intervene_each
+    from mindscope.circuits import intervene_batch
     from mindscope.models import Row
 
     loaded = load_model(model, "float32", device)
@@ -104,7 +104,7 @@ def intervene(
     kind, held = mode_of(mode), layers_of(layers)
     before, after = (
         one.logits.softmax(0)
-        for one in intervene_each(loaded, replacement, row, [[], changes], mode=kind, layers=held)
+        for one in intervene_batch(loaded, replacement, row, [[], changes], mode=kind, layers=held)
     )
     shown = (before + after).topk(min(top, len(before))).indices.tolist()
     rows: list[dict[str, Any]] = [
@@ -196,11 +196,11 @@ def write_page(
     run: Path, graph: AttributionGraph, pruned: PrunedGraph, model: Model, replacement: ReplacementModel
 ) -> Path:
     """A run's page, with what each shown feature makes the model say."""
-    from mindscope.circuits import feature_effects, graph_page, logit_details
+    from mindscope.circuits import compute_feature_effects, build_graph_page, describe_logits
 
     shown = graph.features[pruned.node_mask[: graph.n_features]]
-    details = logit_details(model, shown, feature_effects(model, replacement, shown))
-    return graph_page(graph, pruned, details=details).write(run / REPORT)
+    details = describe_logits(model, shown, compute_feature_effects(model, replacement, shown))
+    return build_graph_page(graph, pruned, details=details).write(run / REPORT)
 
 
 def mode_of(name: str) -> Mode:
@@ -243,7 +243,7 @@ def _changes(opened: OpenedGraph, op: Any, text: str) -> list[Intervention]:
 
 def _donated(opened: OpenedGraph, text: str) -> list[Intervention]:
     """A supernode of another graph, with the activations it has there."""
-    from mindscope.circuits import clamp_activations, find_active, from_the_end
+    from mindscope.circuits import clamp_activations, find_active, align_ends
 
     file, _, label = text.partition(":")
     donor = open_graph(Path(file))
@@ -251,7 +251,7 @@ def _donated(opened: OpenedGraph, text: str) -> list[Intervention]:
     if group is None:
         known = ", ".join(one.label for one in donor.view.supernodes) or "none"
         raise DataError(f"{file} has no supernode {label!r}: it has {known}")
-    places = from_the_end(opened.graph.n_positions, donor.graph.n_positions)
+    places = align_ends(opened.graph.n_positions, donor.graph.n_positions)
     return clamp_activations(find_active(donor.graph, group), positions=places)
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mindscope.cli.dictionary.evaluate import dictionary_files
-from mindscope.cli.persona.tables import usual_layer
 from mindscope.errors import DataError, StoreError
 from mindscope.jobs import ORGANISM, dictionary_file, find_vectors
+from mindscope.jobs.persona_run import default_layer
 
 if TYPE_CHECKING:
     from mindscope.circuits import AttributionGraph, GraphView, PrunedGraph, ReplacementModel, TargetSpec
@@ -54,7 +54,7 @@ class OpenedGraph:
 
 def open_graph(path: Path, nodes: float = 0.8, edges: float = 0.98) -> OpenedGraph:
     """A graph out of a run folder, our file, or public JSON, which is pruned already."""
-    from mindscope.circuits import AttributionGraph, GraphView, prune, read_graph_json
+    from mindscope.circuits import AttributionGraph, GraphView, prune_graph, read_graph_json
 
     if path.suffix == ".json":
         read = read_graph_json(path)
@@ -62,7 +62,7 @@ def open_graph(path: Path, nodes: float = 0.8, edges: float = 0.98) -> OpenedGra
     if path.is_dir() and not (path / GRAPH).exists():
         raise StoreError(f"{path} holds no {GRAPH}: make one with `mindscope circuit trace`")
     graph = AttributionGraph.load(path / GRAPH if path.is_dir() else path)
-    return OpenedGraph(graph, prune(graph, nodes, edges), GraphView())
+    return OpenedGraph(graph, prune_graph(graph, nodes, edges), GraphView())
 
 
 def find_replacement(name: str | None, model: Model) -> tuple[ReplacementModel, str]:
@@ -83,7 +83,7 @@ def replacement_of(graph: AttributionGraph, name: str | None, model: Model) -> R
             f"{model.fingerprint}): give the model that it was traced with"
         )
     found, name = find_replacement(name or graph.metadata.get("dictionary"), model)
-    if graph.dictionary not in ("", found.digest):
+    if graph.replacement_digest not in ("", found.digest):
         raise DataError(f"the graph was traced with another dictionary than {name}: give its --dictionary")
     return found
 
@@ -142,7 +142,7 @@ def _directions(model: Model, text: str) -> list[TargetSpec]:
     from mindscope.circuits.attribution import targets
 
     file, _, layer = text.rpartition("@") if text.rpartition("@")[2].isdigit() else (text, "", "")
-    at = int(layer) if layer else usual_layer(model)
+    at = int(layer) if layer else default_layer(model)
     found = find_vectors(Path(file), model)
     return [targets.direction(vectors.trait, vectors.direction(at)) for vectors in found]
 

@@ -146,7 +146,7 @@ def compare(
 
 def _whole(graph: Any) -> OpenedGraph:
     from mindscope.circuits import GraphView
-    from mindscope.circuits import prune as prune_graph
+    from mindscope.circuits import prune_graph as prune_graph
 
     return OpenedGraph(graph, prune_graph(graph, 1.0, 1.0), GraphView())
 
@@ -163,7 +163,7 @@ def _ways(opened: OpenedGraph, source: str, target: str | None, top: int) -> lis
             "sign": "+" if one.sign > 0 else "-",
             "way": " > ".join(map(graph.id, one.nodes)),
         }
-        for one in found.routes
+        for one in found.paths
     ]
     return [*rows, {"share": found.total, "sign": None, "way": "all ways together"}]
 

@@ -14,10 +14,10 @@ SHOWN = 60
 
 def facts(graph: AttributionGraph, pruned: PrunedGraph) -> dict[str, Any]:
     """What a graph is, in one line."""
-    from mindscope.circuits import graph_scores
+    from mindscope.circuits import score_graph
 
-    whole, shown = graph_scores(graph), graph_scores(graph, kept=pruned.node_mask)
-    lower = graph_scores(graph, unselected=True) if bool(graph.unselected_absolute.any()) else whole
+    whole, shown = score_graph(graph), score_graph(graph, kept=pruned.node_mask)
+    lower = score_graph(graph, unselected=True) if bool(graph.unselected_absolute.any()) else whole
     return {
         "model": graph.metadata.get("model") or graph.metadata.get("scan"),
         "prompt": graph.metadata.get("prompt") or "".join(graph.tokens),

@@ -12,8 +12,9 @@ from mindscope.cli.dictionary import evaluate as dictionary_evaluate
 from mindscope.cli.dictionary import formats as dictionary_formats
 from mindscope.cli.output import Json
 from mindscope.cli.persona.options import configure, numbers
+from mindscope.cli.session import open_run
 from mindscope.errors import DataError
-from mindscope.jobs import ORGANISM, load_model, open_run
+from mindscope.jobs import ORGANISM, load_model
 
 if TYPE_CHECKING:
     from mindscope.dictionaries import ActivationSource, Dictionary, TextCorpus, TrainConfig, TrainingWorld

@@ -12,8 +12,9 @@ import typer
 
 from mindscope.cli import options, output
 from mindscope.cli.output import Json
+from mindscope.cli.session import open_run
 from mindscope.errors import DataError
-from mindscope.jobs import ORGANISM, dictionary_file, load_model, open_run
+from mindscope.jobs import ORGANISM, dictionary_file, load_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

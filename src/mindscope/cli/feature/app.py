@@ -20,8 +20,9 @@ from mindscope.cli.feature.options import (
     table_of_features,
 )
 from mindscope.cli.output import Json
+from mindscope.cli.session import open_run
 from mindscope.errors import DataError
-from mindscope.jobs import load_model, open_run
+from mindscope.jobs import load_model
 
 if TYPE_CHECKING:
     from mindscope.explain import DictionaryFeatures, LogitEffects

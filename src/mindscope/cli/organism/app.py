@@ -12,9 +12,10 @@ from mindscope.cli import chat as terminal
 from mindscope.cli import options, output
 from mindscope.cli.organism.dictionaries import dictionaries
 from mindscope.cli.output import Json
-from mindscope.cli.persona.tables import TEST_BED
+from mindscope.cli.session import open_run
 from mindscope.errors import DataError
-from mindscope.jobs import ORGANISM, load_model, open_run
+from mindscope.jobs import ORGANISM, load_model
+from mindscope.jobs.persona_run import TEST_BED
 
 app = typer.Typer(no_args_is_help=True, help="Train, measure and talk to the bundled model.")
 app.command()(dictionaries)

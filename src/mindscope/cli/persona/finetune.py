@@ -14,8 +14,9 @@ import typer
 from mindscope.cli import options, output
 from mindscope.cli.output import Json
 from mindscope.cli.persona.options import configure
+from mindscope.cli.session import open_run
 from mindscope.errors import DataError
-from mindscope.jobs import find_vectors, load_model, open_run
+from mindscope.jobs import find_vectors, load_model
 
 if TYPE_CHECKING:
     from mindscope.personas import PersonaVectors

@@ -12,8 +12,8 @@ from mindscope.cli import options
 from mindscope.cli.monitor_options import AlarmAction, AlarmOptions, ReadingPosition
 from mindscope.cli.output import Json
 from mindscope.cli.persona.options import configure, numbers
-from mindscope.cli.persona.tables import chosen, usual_layer
 from mindscope.jobs import find_vectors, load_model
+from mindscope.jobs.persona_run import default_layer, find_choice
 
 if TYPE_CHECKING:
     from mindscope.features import FeatureSet
@@ -83,7 +83,7 @@ def _features(paths: list[Path], layer: str | None, model: Model) -> FeatureSet:
     found = []
     for path in paths:
         for each in find_vectors(path, model):
-            own = chosen(path, each)[0]
-            layers = asked or [usual_layer(model) if own is None else own]
+            choice = find_choice(path, each)
+            layers = asked or [default_layer(model) if choice is None else choice.layer]
             found += [each.direction(place) for place in layers]
     return FeatureSet(found)

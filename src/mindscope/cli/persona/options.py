@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mindscope.cli.session import open_run
 from mindscope.errors import DataError
-from mindscope.jobs import find_trait, find_vectors, load_model, open_run
+from mindscope.jobs import find_trait, find_vectors, load_model
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

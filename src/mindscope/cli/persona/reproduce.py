@@ -9,8 +9,9 @@ import typer
 
 from mindscope.cli import options, output
 from mindscope.cli.output import Json
+from mindscope.cli.session import open_run
 from mindscope.errors import DataError
-from mindscope.jobs import ORGANISM, find_judge, find_trait, load_model, open_run
+from mindscope.jobs import ORGANISM, find_judge, find_trait, load_model
 
 
 def reproduce(

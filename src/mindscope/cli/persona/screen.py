@@ -10,9 +10,10 @@ import typer
 from mindscope.cli import options, output
 from mindscope.cli.output import Json
 from mindscope.cli.persona.options import configure
-from mindscope.cli.persona.tables import TEST_BED, chosen
+from mindscope.cli.session import open_run
 from mindscope.errors import DataError
-from mindscope.jobs import ORGANISM, find_vectors, load_model, open_run
+from mindscope.jobs import ORGANISM, find_vectors, load_model
+from mindscope.jobs.persona_run import TEST_BED, find_choice
 
 if TYPE_CHECKING:
     from mindscope.models import Model
@@ -123,8 +124,9 @@ def screen(
 def _vectors(paths: list[Path], model: Model) -> tuple[list[PersonaVectors], dict[str, int]]:
     """Vectors, and the layers that sweeps in the same runs chose."""
     found = [(path, each) for path in paths for each in find_vectors(path, model)]
-    layers = {each.trait: chosen(path, each)[0] for path, each in found}
-    return [each for _, each in found], {trait: at for trait, at in layers.items() if at is not None}
+    choices = {each.trait: find_choice(path, each) for path, each in found}
+    layers = {trait: choice.layer for trait, choice in choices.items() if choice is not None}
+    return [each for _, each in found], layers
 
 
 def _layers(given: list[str] | None, swept: dict[str, int]) -> int | dict[str, int] | None:

@@ -11,9 +11,10 @@ import typer
 from mindscope.cli import options, output
 from mindscope.cli.output import Json
 from mindscope.cli.persona.options import configure, numbers
-from mindscope.cli.persona.tables import TEST_BED, chosen, usual_layer
+from mindscope.cli.session import open_run
 from mindscope.errors import DataError
-from mindscope.jobs import ORGANISM, find_trait, find_vectors, load_model, open_run
+from mindscope.jobs import ORGANISM, find_trait, find_vectors, load_model
+from mindscope.jobs.persona_run import TEST_BED, default_layer, find_choice
 
 if TYPE_CHECKING:
     from mindscope.personas import PersonaVectors, Prompt
@@ -67,8 +68,9 @@ def shift(
     )
     model = load_model(base, dtype, device)
     found = [(path, each) for path in vectors for each in find_vectors(path, model)]
-    shown = layer if layer is not None else chosen(*found[0])[0]
-    shown = usual_layer(model) if shown is None else shown
+    choice = find_choice(*found[0])
+    shown = default_layer(model) if choice is None else choice.layer
+    shown = shown if layer is None else layer
     if config.layers is not None and shown not in config.layers:
         shown = config.layers[0]
     asked = _prompts(prompts, base, [each for _, each in found])

@@ -11,8 +11,9 @@ from mindscope.judges import Judge, Rubric
 from mindscope.models import Edit, Model, SamplingConfig
 from mindscope.personas.answers import AnswerRequest, generate_answers, judge_answers
 from mindscope.personas.config import Positions
+from mindscope.personas.steering.results import ArmScores, ScoredAnswer
 from mindscope.stats import Estimate, bootstrap_interval
-from mindscope.store import Document, Run, derived_seed
+from mindscope.store import Run, derived_seed
 
 
 @dataclass(frozen=True)
@@ -21,27 +22,6 @@ class SteeringArm:
 
     name: str
     edits: tuple[Edit, ...] = ()
-
-
-class ScoredAnswer(Document):
-    """One answer with its scores; None where there is no score."""
-
-    question: str
-    answer: str
-    trait: float | None
-    coherence: float | None
-
-
-class ArmScores(Document):
-    """What one arm's answers scored. An estimate is None when no answer has a score."""
-
-    trait: Estimate | None
-    coherence: Estimate | None
-    answers: int
-    unscored: int
-    """Answers without a trait score: empty, refused or missing. They count in no mean."""
-    by_question: tuple[float | None, ...]
-    """Mean trait score per question, in the order asked."""
 
 
 def steering_edits(direction: Direction, coefficient: float, scope: Positions) -> tuple[Edit, ...]:

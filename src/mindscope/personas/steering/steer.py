@@ -1,70 +1,16 @@
 """What steering does to answers: with the vector, against it, with random vectors, and without any."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
 
 from mindscope.core import Progress
 from mindscope.judges import Judge
 from mindscope.models import Model
 from mindscope.personas.config import SteerConfig
-from mindscope.personas.steering.arms import (
-    ArmScores,
-    ScoredAnswer,
-    SteeringArm,
-    ask_all,
-    random_arms,
-    steering_edits,
-    summarise_arm,
-)
+from mindscope.personas.steering.arms import SteeringArm, ask_all, random_arms, steering_edits, summarise_arm
+from mindscope.personas.steering.results import SteeredArm, SteeringResult
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import PersonaVectors
-from mindscope.store import Document, Run, SavedDocument, claim, digest, html_table, part_of
-
-
-class SteeredArm(Document):
-    scores: ArmScores
-    samples: tuple[ScoredAnswer, ...]
-
-
-class SteeringResult(SavedDocument):
-    """The same questions answered in four ways."""
-
-    SCHEMA: ClassVar[str] = "mindscope.steering/1"
-
-    trait: str
-    fingerprint: str
-    config: SteerConfig
-    questions: tuple[str, ...]
-    unsteered: SteeredArm
-    steered: SteeredArm
-    against: SteeredArm
-    """The coefficient with its sign turned."""
-    random: SteeredArm
-    """Over all random vectors of the same norm."""
-
-    def summary(self) -> dict[str, Any]:
-        """One row of the table: mean trait scores and coherences, None where nothing was scored."""
-
-        def mean(arm: SteeredArm) -> float | None:
-            return arm.scores.trait and round(arm.scores.trait.mean, 2)
-
-        def coherence(arm: SteeredArm) -> float | None:
-            return arm.scores.coherence and round(arm.scores.coherence.mean, 2)
-
-        return {
-            "unsteered": mean(self.unsteered),
-            "steered": mean(self.steered),
-            "against": mean(self.against),
-            "random": mean(self.random),
-            "coherence_unsteered": coherence(self.unsteered),
-            "coherence_steered": coherence(self.steered),
-            "layer": self.config.layer,
-            "coefficient": self.config.coefficient,
-        }
-
-    def _repr_html_(self) -> str:
-        summary = self.summary()
-        return html_table(f"steering: {self.trait}", list(summary), [list(summary.values())])
+from mindscope.store import Run, claim, digest, part_of
 
 
 def measure_steering(

@@ -1,7 +1,6 @@
 """Which layer and which coefficient: every pair of them steers the evaluation questions and is scored."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar
 
 from mindscope.core import Progress
 from mindscope.errors import DataError
@@ -9,7 +8,6 @@ from mindscope.judges import Judge
 from mindscope.models import Model
 from mindscope.personas.config import TIE, SweepConfig
 from mindscope.personas.steering.arms import (
-    ArmScores,
     SteeringArm,
     ask_all,
     random_arms,
@@ -17,60 +15,13 @@ from mindscope.personas.steering.arms import (
     summarise_arm,
     surely_higher,
 )
+from mindscope.personas.steering.results import ArmScores, SweepPoint, SweepResult
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import PersonaVectors
-from mindscope.store import Document, Run, SavedDocument, claim, html_table, part_of
+from mindscope.store import Run, claim, part_of
 
 CONTROLS = 8
 """So many of the best points are tried against random vectors before the sweep gives up."""
-
-
-class SweepPoint(Document):
-    """One layer and coefficient."""
-
-    layer: int
-    coefficient: float
-    scores: ArmScores
-    random: ArmScores | None = None
-    """The same push in random directions; measured for the best points only."""
-
-
-class SweepResult(SavedDocument):
-    """Trait score and coherence over layers and coefficients, and the pair to steer with."""
-
-    SCHEMA: ClassVar[str] = "mindscope.sweep/1"
-
-    trait: str
-    fingerprint: str
-    config: SweepConfig
-    questions: tuple[str, ...]
-    unsteered: ArmScores
-    points: tuple[SweepPoint, ...]
-    chosen: int | None
-    """Index into ``points``; None when no point qualifies."""
-
-    def choice(self) -> SweepPoint:
-        """The pair to steer with; DataError when there is none."""
-        if self.chosen is None:
-            raise DataError(
-                f"no layer and coefficient raises '{self.trait}' above what random vectors do with coherence "
-                f">= {self.config.coherence_floor:g}: sweep other coefficients, or lower the floor"
-            )
-        return self.points[self.chosen]
-
-    def _repr_html_(self) -> str:
-        rows = [
-            [
-                point.layer,
-                point.coefficient,
-                point.scores.trait and point.scores.trait.mean,
-                point.scores.coherence and point.scores.coherence.mean,
-                "chosen" if index == self.chosen else "",
-            ]
-            for index, point in enumerate(self.points)
-        ]
-        columns = ["layer", "coefficient", "trait score", "coherence", ""]
-        return html_table(f"sweep: {self.trait}", columns, rows)
 
 
 def sweep_coefficients(

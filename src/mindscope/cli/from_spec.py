@@ -1,0 +1,190 @@
+"""Commands out of jobs: a specification's fields are a command's options.
+
+Name, type, bounds, help and default of an option are said once, by the field. A job's docstring is the help
+of its command.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import typer
+from annotated_types import Ge, Le
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from mindscope.cli import output
+from mindscope.cli.session import current_session
+from mindscope.errors import DataError
+from mindscope.jobs import JobSpec
+
+PLAIN = (str, int, float, bool, Path)
+"""Types that a command line reads by itself; of others it takes the text, and the specification reads it."""
+
+
+def add_command(
+    app: typer.Typer,
+    name: str,
+    job: Callable[..., Any],
+    *,
+    show: Callable[[Any], None],
+    require: Callable[[Any], object] | None = None,
+) -> None:
+    """Add a job as a command.
+
+    Args:
+        app: the noun that the command belongs to.
+        name: the verb.
+        job: `job(spec, *, reporter)` or `job(spec, *, run, reporter)`; the second has an option `--run`.
+        show: prints the job's document for people; `--json` prints it for a machine.
+        require: raises, once the document is printed, where it is not what was hoped for.
+    """
+    hints = get_type_hints(job)
+    spec_type: type[JobSpec] = hints["spec"]
+    keeps_work = "run" in inspect.signature(job).parameters
+
+    def command(**values: Any) -> None:
+        as_json, folder = values.pop("json"), values.pop("run", None)
+        spec = build_spec(spec_type, values)
+        keywords: dict[str, Any] = {}
+        if keeps_work:
+            keywords["run"] = current_session().run_folder(folder or spec.run_path())
+        with output.terminal_reporter() as reporter:
+            document = job(spec, **keywords, reporter=reporter)
+        if as_json:
+            output.print_json(document.model_dump(mode="json"))
+        else:
+            show(document)
+        if require is not None:
+            require(document)
+
+    parameters = [_parameter(field, info, spec_type) for field, info in _ordered(spec_type)]
+    if keeps_work:
+        run_help = "The folder where everything is kept."
+        parameters.append(_keyword("run", Path | None, None, typer.Option("--run", help=run_help)))
+    parameters.append(_keyword("json", bool, False, typer.Option("--json", help="Print the result as JSON.")))
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__doc__ = _help(job)
+    app.command(name)(command)
+
+
+def build_spec(kind: type[JobSpec], values: dict[str, Any]) -> JobSpec:
+    """A specification out of what was typed; what was left out keeps its default.
+
+    Raises:
+        DataError: a value does not fit; the message names the option.
+    """
+    typed = {
+        field: _read(value, kind.model_fields[field])
+        for field, value in values.items()
+        if value is not None and value != []
+    }
+    try:
+        return kind(**typed)
+    except ValidationError as error:
+        first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise DataError(message) from None
+        field = str(first["loc"][0])
+        shown = field.upper() if field in kind.arguments else spellings(kind, field)[0]
+        raise DataError(f"{shown}: {message}") from None
+
+
+def spellings(kind: type[JobSpec], field: str) -> tuple[str, ...]:
+    """How an option is written."""
+    return kind.options.get(field, (f"--{field.replace('_', '-')}",))
+
+
+def _ordered(kind: type[JobSpec]) -> list[tuple[str, FieldInfo]]:
+    fields = kind.model_fields
+    return [
+        (name, fields[name]) for name in (*kind.arguments, *(f for f in fields if f not in kind.arguments))
+    ]
+
+
+def _parameter(field: str, info: FieldInfo, kind: type[JobSpec]) -> inspect.Parameter:
+    required = info.default is PydanticUndefined and info.default_factory is None
+    type_, repeatable = _option_type(info)
+    default = [] if repeatable and not required else info.get_default(call_default_factory=True)
+    shown = None if required else _text(default) if type_ is str else default
+    bounds: dict[str, Any] = {}
+    if type_ in (int, float):
+        for mark in info.metadata:
+            bounds |= {"min": mark.ge} if isinstance(mark, Ge) else {}
+            bounds |= {"max": mark.le} if isinstance(mark, Le) else {}
+    settings = {
+        "help": " ".join((info.description or "").split()),
+        "show_default": shown is not None and shown != "" and shown != [],
+        "metavar": (info.json_schema_extra or {}).get("metavar")
+        if isinstance(info.json_schema_extra, dict)
+        else None,
+        **bounds,
+    }
+    annotation: Any = list[type_] if repeatable else type_
+    if not required and (shown is None or repeatable):
+        annotation = annotation | None
+        shown = None
+    if field in kind.arguments:
+        mark = typer.Argument(**settings | {"metavar": settings["metavar"] or field.upper()})
+    elif type_ is bool:
+        names = spellings(kind, field)
+        mark = typer.Option(*(names if not shown else (f"{names[0]}/--no-{names[0][2:]}",)), **settings)
+    else:
+        mark = typer.Option(*spellings(kind, field), **settings)
+    return _keyword(field, annotation, inspect.Parameter.empty if required else shown, mark)
+
+
+def _option_type(info: FieldInfo) -> tuple[Any, bool]:
+    """The type that a command line reads, and whether the option may be repeated."""
+    annotation = info.annotation
+    if get_origin(annotation) in (Union, UnionType):
+        choices = [choice for choice in get_args(annotation) if choice is not NoneType]
+        annotation = choices[0] if len(choices) == 1 else str
+    if get_origin(annotation) is tuple and get_args(annotation)[0] in (str, Path):
+        return get_args(annotation)[0], True
+    if get_origin(annotation) is Literal or annotation in PLAIN:
+        return annotation, False
+    return str, False
+
+
+def _read(value: Any, info: FieldInfo) -> Any:
+    """Numbers beside one another, `8,12,16`, where a field is a tuple of numbers."""
+    annotation = info.annotation
+    if get_origin(annotation) in (Union, UnionType):
+        annotation = next((a for a in get_args(annotation) if get_origin(a) is tuple), annotation)
+    if isinstance(value, str) and get_origin(annotation) is tuple:
+        number = get_args(annotation)[0]
+        try:
+            return tuple(number(part) for part in value.split(","))
+        except ValueError:
+            raise DataError(
+                f"{value!r} is not a list of numbers: write for example 0.5,1,2 (layers are whole)"
+            ) from None
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _text(default: Any) -> str | None:
+    if isinstance(default, tuple):
+        return ",".join(f"{part:g}" if isinstance(part, float) else str(part) for part in default)
+    return default
+
+
+def _keyword(name: str, annotation: Any, default: Any, mark: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, mark]
+    )
+
+
+def _help(job: Callable[..., Any]) -> str:
+    """A job's docstring up to its sections."""
+    text = inspect.getdoc(job) or ""
+    for section in ("\n\nArgs:", "\n\nReturns:", "\n\nRaises:"):
+        text = text.split(section)[0]
+    return text

@@ -1,0 +1,90 @@
+"""What a job is: a specification, a place for its work, someone who is told how it goes, and a document.
+
+Every command's work is a function
+
+    def extract(spec: ExtractSpec, *, run: RunFolder, reporter: Reporter) -> PersonaExtraction: ...
+
+which a command line, a server, a gate, an agent's tool and a study call alike. A specification is one value
+that goes to JSON and back; what a job makes is a frozen document with a schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from mindscope.store import Run
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+class JobSpec(BaseModel):
+    """What a job is to do. Each field's docstring is its help on the command line: a full sentence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    arguments: ClassVar[tuple[str, ...]] = ()
+    """Fields that a command line takes by their place, in order; the last may be a tuple."""
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Other spellings of fields, such as `{"coefficient": ("--coefficient", "-c")}`."""
+
+    def run_path(self) -> Path:
+        """Where the work is kept if nobody says."""
+        return Path("runs") / type(self).__name__.removesuffix("Spec").lower()
+
+    def config(self, kind: type[Config], **changes: Any) -> Config:
+        """The configuration whose fields this specification has; `changes` take the place of some."""
+        known = {name: getattr(self, name) for name in kind.model_fields if name in type(self).model_fields}
+        return kind(**known | changes)
+
+
+class Reporter(Protocol):
+    """Who is told how a job goes: a terminal, a browser, a log."""
+
+    def progress(self, done: int, total: int, label: str) -> None:
+        """So many of so many; `label` says what."""
+        ...
+
+    def say(self, text: str) -> None:
+        """One line that is not a result."""
+        ...
+
+
+class SilentReporter:
+    """Tells nobody."""
+
+    def progress(self, done: int, total: int, label: str) -> None:
+        """Nothing."""
+
+    def say(self, text: str) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a job keeps its work, and how the job can be asked for again."""
+
+    path: Path
+    command: tuple[str, ...] = ()
+    """The arguments after `mindscope` that ask for it; empty where a program did."""
+
+    def open(
+        self,
+        *,
+        kind: str,
+        config: Mapping[str, Any],
+        reporter: Reporter,
+        fingerprint: str | None = None,
+        seed: int = 0,
+    ) -> Run:
+        """Open the run, or go on with it: see `store.Run.open`."""
+        run = Run.open(
+            self.path, kind=kind, config=config, fingerprint=fingerprint, seed=seed, command=self.command
+        )
+        if run.resumed:
+            reporter.say(f"going on with {self.path}")
+        return run

@@ -1,0 +1,127 @@
+"""What a sweep and a steering measurement leave: documents, which need no torch."""
+
+from typing import Any, ClassVar
+
+from mindscope.errors import DataError
+from mindscope.personas.config import SteerConfig, SweepConfig
+from mindscope.stats import Estimate
+from mindscope.store import Document, SavedDocument, html_table
+
+
+class ScoredAnswer(Document):
+    """One answer with its scores; None where there is no score."""
+
+    question: str
+    answer: str
+    trait: float | None
+    coherence: float | None
+
+
+class ArmScores(Document):
+    """What one arm's answers scored. An estimate is None when no answer has a score."""
+
+    trait: Estimate | None
+    coherence: Estimate | None
+    answers: int
+    unscored: int
+    """Answers without a trait score: empty, refused or missing. They count in no mean."""
+    by_question: tuple[float | None, ...]
+    """Mean trait score per question, in the order asked."""
+
+
+class SweepPoint(Document):
+    """One layer and coefficient."""
+
+    layer: int
+    coefficient: float
+    scores: ArmScores
+    random: ArmScores | None = None
+    """The same push in random directions; measured for the best points only."""
+
+
+class SweepResult(SavedDocument):
+    """Trait score and coherence over layers and coefficients, and the pair to steer with."""
+
+    SCHEMA: ClassVar[str] = "mindscope.sweep/1"
+
+    trait: str
+    fingerprint: str
+    config: SweepConfig
+    questions: tuple[str, ...]
+    unsteered: ArmScores
+    points: tuple[SweepPoint, ...]
+    chosen: int | None
+    """Index into ``points``; None when no point qualifies."""
+
+    def choice(self) -> SweepPoint:
+        """The pair to steer with; DataError when there is none."""
+        if self.chosen is None:
+            raise DataError(
+                f"no layer and coefficient raises '{self.trait}' above what random vectors do with coherence "
+                f">= {self.config.coherence_floor:g}: sweep other coefficients, or lower the floor"
+            )
+        return self.points[self.chosen]
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [
+                point.layer,
+                point.coefficient,
+                point.scores.trait and point.scores.trait.mean,
+                point.scores.coherence and point.scores.coherence.mean,
+                "chosen" if index == self.chosen else "",
+            ]
+            for index, point in enumerate(self.points)
+        ]
+        columns = ["layer", "coefficient", "trait score", "coherence", ""]
+        return html_table(f"sweep: {self.trait}", columns, rows)
+
+
+class SteeredArm(Document):
+    """The scores of one arm, and its answers."""
+
+    scores: ArmScores
+    samples: tuple[ScoredAnswer, ...]
+
+
+class SteeringResult(SavedDocument):
+    """The same questions answered in four ways."""
+
+    SCHEMA: ClassVar[str] = "mindscope.steering/1"
+
+    trait: str
+    fingerprint: str
+    config: SteerConfig
+    questions: tuple[str, ...]
+    unsteered: SteeredArm
+    steered: SteeredArm
+    against: SteeredArm
+    """The coefficient with its sign turned."""
+    random: SteeredArm
+    """Over all random vectors of the same norm."""
+
+    def summary(self) -> dict[str, Any]:
+        """One row of the table: mean trait scores and coherences, None where nothing was scored."""
+
+        def mean(arm: SteeredArm) -> float | None:
+            return arm.scores.trait and round(arm.scores.trait.mean, 2)
+
+        def coherence(arm: SteeredArm) -> float | None:
+            return arm.scores.coherence and round(arm.scores.coherence.mean, 2)
+
+        return {
+            "unsteered": mean(self.unsteered),
+            "steered": mean(self.steered),
+            "against": mean(self.against),
+            "random": mean(self.random),
+            "coherence_unsteered": coherence(self.unsteered),
+            "coherence_steered": coherence(self.steered),
+            "coherence_against": coherence(self.against),
+            "coherence_random": coherence(self.random),
+            "layer": self.config.layer,
+            "coefficient": self.config.coefficient,
+        }
+
+    def _repr_html_(self) -> str:
+        summary = self.summary()
+        return html_table(f"steering: {self.trait}", list(summary), [list(summary.values())])
