@@ -191,7 +191,7 @@ def operations(frozen: LocalReplacementModel, graph: AttributionGraph) -> float:
     reach = torch.zeros(
         LAYERS + 1, frozen.n_positions + 1
     )  # sources that write below a layer, up to a position
-    for at, written in enumerate(frozen.written):
+    for at, written in enumerate(frozen.feature_writes):
         reach[at + 1 :, 1:] += torch.tensor(written.starts[1:])
     n_targets = len(graph.targets)
     layers = torch.cat([graph.features[:, 0], torch.full((n_targets,), LAYERS - 1)])

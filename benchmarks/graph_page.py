@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from playwright.sync_api import sync_playwright
 
-from mindscope.circuits import AttributionGraph, AttributionTarget, PrunedGraph, influence
-from mindscope.circuits.graph.prune import cumulative
-from mindscope.circuits.page.page import graph_page
+from mindscope.circuits import AttributionGraph, AttributionTarget, PrunedGraph, compute_influence
+from mindscope.circuits.graph.prune import accumulate_influence
+from mindscope.circuits.page.page import build_graph_page
 
 ACTIONS = """async () => {
   const frames = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
@@ -79,7 +79,7 @@ def random_graph(nodes: int, links: int, tokens: int, layers: int) -> tuple[Attr
         unselected=nothing,
         unselected_absolute=nothing,
         fingerprint="none",
-        dictionary="none",
+        replacement_digest="none",
     )
     shown = torch.ones(sources, dtype=torch.bool)
     shown[n_features : n_features + layers * tokens] = (
@@ -90,16 +90,16 @@ def random_graph(nodes: int, links: int, tokens: int, layers: int) -> tuple[Attr
     places = allowed.nonzero()
     chosen = places[torch.randperm(len(places), generator=draw)[:links]].unbind(1)
     graph.edges[chosen] = torch.randn(len(chosen[0]), generator=draw)
-    found = influence(graph)
+    found = compute_influence(graph)
     mask = torch.cat([shown, torch.ones(n_targets, dtype=torch.bool)])
-    return graph, PrunedGraph(mask, graph.edges != 0, cumulative(found), found, 1.0, 1.0)
+    return graph, PrunedGraph(mask, graph.edges != 0, accumulate_influence(found), found, 1.0, 1.0)
 
 
 def measure(browser_path: str, nodes: int, links: int, tokens: int, layers: int) -> dict[str, Any]:
     """Size in megabytes, times in milliseconds."""
     graph, pruned = random_graph(nodes, links, tokens, layers)
     start = time.perf_counter()
-    page = graph_page(graph, pruned)
+    page = build_graph_page(graph, pruned)
     made = 1000 * (time.perf_counter() - start)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         address = page.write(Path(folder) / "page.html").as_uri()

@@ -43,8 +43,8 @@ def main(name: str = "organism") -> None:
         ]
 
     graph = trace("flower", here)
-    pruned = circuits.prune(graph)
-    effects = circuits.feature_effects(model, replacement, graph.features)
+    pruned = circuits.prune_graph(graph)
+    effects = circuits.compute_feature_effects(model, replacement, graph.features)
     print(f"{len(pruned.nodes)} of {graph.n_nodes} nodes carry most influence; the strongest features:")
     for node in pruned.influence[: graph.n_features].topk(6).indices.tolist():
         says = " ".join(model.decode([token]) for token in effects[node].topk(6).indices.tolist())
@@ -54,7 +54,7 @@ def main(name: str = "organism") -> None:
     for label, changes in ((here, []), (f"{here}, with the state of {there}", exchanged)):
         logits = circuits.intervene(model, replacement, ms.Row(graph.ids, len(graph.ids)), changes).logits
         print(f"the flower of the state of {label}: {model.decode([int(logits.argmax())])}")
-    print("the graph:", circuits.graph_page(graph, pruned).write("runs/examples/attribution.html"))
+    print("the graph:", circuits.build_graph_page(graph, pruned).write("runs/examples/attribution.html"))
 
 
 if __name__ == "__main__":

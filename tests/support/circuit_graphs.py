@@ -31,7 +31,7 @@ def random_graph(seed: int = 0, layers: int = 3, positions: int = 4, features: i
         unselected=torch.zeros(rows),
         unselected_absolute=torch.zeros(rows),
         fingerprint="model",
-        dictionary="neurons",
+        replacement_digest="neurons",
         metadata={"model": "a model"},
     )
     before = (empty.layers[: empty.n_sources] < empty.layers[empty.rows][:, None]) & (
@@ -73,7 +73,7 @@ def parity_graph(
             unselected=nothing,
             unselected_absolute=nothing,
             fingerprint=name,
-            dictionary=name,
+            replacement_digest=name,
         ),
         expected,
     )

@@ -6,27 +6,27 @@ from mindscope.core.faces import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.circuits.attribution.config import TraceConfig
-    from mindscope.circuits.attribution.logit_effects import feature_effects, logit_details
+    from mindscope.circuits.attribution.logit_effects import compute_feature_effects, describe_logits
     from mindscope.circuits.attribution.targets import TargetSpec
     from mindscope.circuits.attribution.trace import trace
     from mindscope.circuits.files.read_json import PublicGraph, read_graph_json
-    from mindscope.circuits.files.write_json import GraphView, graph_json, write_graph_json
+    from mindscope.circuits.files.write_json import GraphView, build_graph_json, write_graph_json
     from mindscope.circuits.graph.compare import GraphComparison, SharedEdge, SharedNode, compare_graphs
     from mindscope.circuits.graph.graph import AttributionGraph
     from mindscope.circuits.graph.grouping import find_supernodes
-    from mindscope.circuits.graph.influence import GraphScores, graph_scores, influence
+    from mindscope.circuits.graph.influence import GraphScores, compute_influence, score_graph
     from mindscope.circuits.graph.nodes import AttributionTarget, GraphNode
     from mindscope.circuits.graph.paths import GraphPath, StrongestPaths, find_paths
-    from mindscope.circuits.graph.prune import PrunedGraph, prune
-    from mindscope.circuits.graph.supernodes import GroupedGraph, Supernode, supernode_graph
+    from mindscope.circuits.graph.prune import PrunedGraph, prune_graph
+    from mindscope.circuits.graph.supernodes import GroupedGraph, Supernode, build_supernode_graph
     from mindscope.circuits.heads.attach import with_attention
-    from mindscope.circuits.heads.loadings import HeadLoadings, head_loadings
-    from mindscope.circuits.heads.qk import QKAttribution, QKPair, qk_attribution
+    from mindscope.circuits.heads.loadings import HeadLoadings, compute_head_loadings
+    from mindscope.circuits.heads.qk import QKAttribution, QKPair, compute_qk_attribution
     from mindscope.circuits.interventions.groups import (
         ActiveFeature,
+        align_ends,
         clamp_activations,
         find_active,
-        from_the_end,
         scale_activations,
         swap_features,
     )
@@ -34,16 +34,16 @@ if TYPE_CHECKING:
     from mindscope.circuits.interventions.intervention import Intervention
     from mindscope.circuits.interventions.outcomes import (
         InterventionOutcome,
-        feature_activations,
         intervene,
-        intervene_each,
+        intervene_batch,
+        read_feature_activations,
     )
-    from mindscope.circuits.page.page import graph_page
+    from mindscope.circuits.page.page import build_graph_page
     from mindscope.circuits.replacement.dictionary import DictionaryReplacement, match_layers
     from mindscope.circuits.replacement.feature_io import FeatureIO, concat_reads
     from mindscope.circuits.replacement.local_model import LocalReplacementModel, ReplacementModel
     from mindscope.circuits.replacement.neurons import NeuronReplacement
-    from mindscope.circuits.validation.predict import predicted_changes
+    from mindscope.circuits.validation.predict import predict_changes
     from mindscope.circuits.validation.validate import (
         GraphValidation,
         PredictionAgreement,
@@ -62,23 +62,23 @@ __all__ = [
     "AttributionGraph",
     "GraphNode",
     "AttributionTarget",
-    "head_loadings",
+    "compute_head_loadings",
     "HeadLoadings",
-    "qk_attribution",
+    "compute_qk_attribution",
     "QKAttribution",
     "QKPair",
     "with_attention",
-    "influence",
-    "graph_scores",
+    "compute_influence",
+    "score_graph",
     "GraphScores",
-    "prune",
+    "prune_graph",
     "PrunedGraph",
     "Supernode",
-    "supernode_graph",
+    "build_supernode_graph",
     "GroupedGraph",
     "find_supernodes",
-    "feature_effects",
-    "logit_details",
+    "compute_feature_effects",
+    "describe_logits",
     "find_paths",
     "GraphPath",
     "StrongestPaths",
@@ -86,7 +86,7 @@ __all__ = [
     "GraphComparison",
     "SharedNode",
     "SharedEdge",
-    "graph_json",
+    "build_graph_json",
     "write_graph_json",
     "read_graph_json",
     "PublicGraph",
@@ -95,16 +95,16 @@ __all__ = [
     "Mode",
     "intervening",
     "intervene",
-    "intervene_each",
+    "intervene_batch",
     "InterventionOutcome",
-    "feature_activations",
+    "read_feature_activations",
     "ActiveFeature",
     "find_active",
     "scale_activations",
     "clamp_activations",
     "swap_features",
-    "from_the_end",
-    "predicted_changes",
+    "align_ends",
+    "predict_changes",
     "validate_graph",
     "with_validation",
     "GraphValidation",
@@ -113,7 +113,7 @@ __all__ = [
     "MODES",
     "TargetSpec",
     "match_layers",
-    "graph_page",
+    "build_graph_page",
     "concat_reads",
 ]
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from page_kit import CHROMIUM, HOSTILE, details, known_document, random_document
 
-from mindscope.circuits.page.page import public_page
+from mindscope.circuits.page.page import build_public_page
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 from playwright.sync_api import Browser, Page, expect  # noqa: E402
@@ -36,8 +36,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("pages")
-    known = public_page(known_document(), details=KNOWN, validation=CHECK, qk=HEADS)
-    large = public_page(random_document(2000, 50_000, 64, layers=26))
+    known = build_public_page(known_document(), details=KNOWN, validation=CHECK, qk=HEADS)
+    large = build_public_page(random_document(2000, 50_000, 64, layers=26))
     return {
         "known": known.write(folder / "known.html").as_uri(),
         "large": large.write(folder / "large.html").as_uri(),

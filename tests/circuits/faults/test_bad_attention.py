@@ -10,8 +10,8 @@ from mindscope.circuits import (
     AttributionGraph,
     DictionaryReplacement,
     NeuronReplacement,
-    head_loadings,
-    qk_attribution,
+    compute_head_loadings,
+    compute_qk_attribution,
     trace,
 )
 from mindscope.circuits.attribution import targets
@@ -50,7 +50,7 @@ def graph(mistral: Model) -> AttributionGraph:
 def test_no_such_score(mistral: Model, place: tuple[int, int, int, int], kind: type, words: tuple[str, ...]):
     before = tiny_models.hooks_on(mistral)
     with pytest.raises(kind) as error:
-        qk_attribution(mistral, NeuronReplacement(mistral), circuit_kit.ROW, *place)
+        compute_qk_attribution(mistral, NeuronReplacement(mistral), circuit_kit.ROW, *place)
     _one_line(error, *words)
     assert tiny_models.hooks_on(mistral) == before
     assert mistral.hf.config._attn_implementation != "mindscope_observed"
@@ -64,17 +64,19 @@ def test_a_graph_of_another_model_or_replacement(mistral: Model, graph: Attribut
         (mistral, stand_in, "replac"),
     ):
         for ask in (
-            lambda model=model, replacement=replacement: head_loadings(model, replacement, graph, 3),
-            lambda model=model, replacement=replacement: qk_attribution(model, replacement, graph, 1, 0),
+            lambda model=model, replacement=replacement: compute_head_loadings(model, replacement, graph, 3),
+            lambda model=model, replacement=replacement: compute_qk_attribution(
+                model, replacement, graph, 1, 0
+            ),
         ):
             with pytest.raises(DataError) as error:
                 ask()
             _one_line(error, "another", word)
     with pytest.raises(DataError) as error:  # a public graph tells no fingerprint, but its edges do not fit
-        head_loadings(other, NeuronReplacement(other), replace(graph, fingerprint=""), 3)
+        compute_head_loadings(other, NeuronReplacement(other), replace(graph, fingerprint=""), 3)
     _one_line(error, "trace")
     with pytest.raises(DataError) as error:
-        head_loadings(mistral, same, replace(graph, edges=graph.edges * 1.1), 3)
+        compute_head_loadings(mistral, same, replace(graph, edges=graph.edges * 1.1), 3)
     _one_line(error, "off")
 
 
@@ -89,7 +91,7 @@ def test_edges_that_are_not_there(mistral: Model, graph: AttributionGraph):
         (3, ["E_60_0"], ("nothing leads to E_60_0",)),
     ):
         with pytest.raises(DataError) as error:
-            head_loadings(mistral, replacement, graph, edges, into=into)
+            compute_head_loadings(mistral, replacement, graph, edges, into=into)
         _one_line(error, *words)
 
 

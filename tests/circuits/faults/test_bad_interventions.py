@@ -14,7 +14,7 @@ from mindscope.circuits import (
     validate_graph,
 )
 from mindscope.circuits.attribution import targets
-from mindscope.circuits.interventions.intervening import held_layers
+from mindscope.circuits.interventions.intervening import find_held_layers
 from mindscope.errors import MindscopeError
 from mindscope.features import Direction
 from mindscope.models import Model, Sampling
@@ -74,7 +74,7 @@ def test_what_means_nothing_is_refused_where_it_is_made(said: str):
 
 def test_an_unknown_mode_is_refused():
     with pytest.raises(MindscopeError, match="unknown mode 'closed' of an intervention: use one of open, "):
-        held_layers("closed", None, 3)
+        find_held_layers("closed", None, 3)
 
 
 @pytest.mark.parametrize("said", GIVEN)

@@ -128,7 +128,7 @@ def test_targets_that_are_not_there(llama: Model):
         with pytest.raises(DataError) as error:
             trace(llama, replacement, circuit_kit.ROW, targets=wanted)
         one_line(error, word)
-    for wrong in ({"max_features": 0}, {"rank_every": 0}, {"constant": -1}):
+    for wrong in ({"max_features": 0}, {"rank_every": 0}, {"skip_tokens": -1}):
         with pytest.raises(DataError):
             TraceConfig(**wrong)
     with pytest.raises(DataError):

@@ -12,7 +12,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tiny_models import FAMILIES, build
 
-from mindscope.circuits import AttributionGraph, graph_json, prune, read_graph_json, write_graph_json
+from mindscope.circuits import (
+    AttributionGraph,
+    build_graph_json,
+    prune_graph,
+    read_graph_json,
+    write_graph_json,
+)
 from mindscope.errors import StoreError
 
 
@@ -88,7 +94,7 @@ def test_sparse_edges_that_do_not_fit_together_are_refused(
     path: Path, name: str, value: torch.Tensor | None
 ) -> None:
     graph = random_graph()
-    prune(graph, 0.5, 0.5).graph(graph).save(path)
+    prune_graph(graph, 0.5, 0.5).graph(graph).save(path)
     with safe_open(path, "pt") as file:
         assert name in file.keys()  # noqa: SIM118
     rewritten(path, {name: value})
@@ -138,7 +144,7 @@ def test_a_public_file_that_cannot_be_used_is_refused(
     tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str
 ) -> None:
     graph = random_graph()
-    document = graph_json(graph, prune(graph, 1.0, 1.0), slug="a")
+    document = build_graph_json(graph, prune_graph(graph, 1.0, 1.0), slug="a")
     del document["mindscope"]
     (tmp_path / "good.json").write_text(json.dumps(document))
     read_graph_json(tmp_path / "good.json")

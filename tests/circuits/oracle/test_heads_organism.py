@@ -3,7 +3,13 @@
 import pytest
 
 from mindscope import organism
-from mindscope.circuits import DictionaryReplacement, TraceConfig, head_loadings, qk_attribution, trace
+from mindscope.circuits import (
+    DictionaryReplacement,
+    TraceConfig,
+    compute_head_loadings,
+    compute_qk_attribution,
+    trace,
+)
 from mindscope.circuits.attribution import targets
 from mindscope.dictionaries import Dictionary
 from mindscope.models import Model, load
@@ -36,7 +42,7 @@ def test_two_heads_bring_the_city_to_where_its_state_is_looked_up(
         for i, (layer, position, _) in enumerate(graph.features.tolist())
         if (layer, position) == (0, LAST)
     ]
-    found = head_loadings(model, replacement, graph, [(city, one) for one in looked_up])
+    found = compute_head_loadings(model, replacement, graph, [(city, one) for one in looked_up])
     carried = found.loadings[:, 0].sum(1)
     assert carried.tolist() == pytest.approx(
         found.weights.tolist(), abs=1e-4
@@ -49,7 +55,7 @@ def test_the_head_looks_at_the_city_because_it_is_a_city(model: Model, replaceme
     """Held-out cities all draw it: the city's own token lifts its score above that of the other tokens."""
     for city, relation in build_world().two_hop_pairs("city_never_composed")[::301]:
         row = model.text(f"the {relation} of the state of {city} is")
-        found = qk_attribution(model, replacement, row, 0, 3)
+        found = compute_qk_attribution(model, replacement, row, 0, 3)
         assert (found.query, found.key) == (LAST, CITY)
         assert found.attention > 0.95
         (best, *_), names = found.pairs(1, relative=True), [f"E_{row.ids[at]}_{at}" for at in (LAST, CITY)]

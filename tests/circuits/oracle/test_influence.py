@@ -8,17 +8,17 @@ import pytest
 import torch
 from circuit_graphs import PARITY, parity_graph, random_graph
 
-from mindscope.circuits import graph_scores, influence, prune
+from mindscope.circuits import compute_influence, prune_graph, score_graph
 
 
 @pytest.mark.parametrize("name", PARITY)
 def test_scores_and_pruning_are_those_of_the_parity_case(shared: Path, name: str) -> None:
     graph, expected = parity_graph(shared, name)
     replacement, completeness = expected["scores"]
-    found = graph_scores(graph)
+    found = score_graph(graph)
     assert found.replacement == pytest.approx(replacement, abs=1e-6)
     assert found.completeness == pytest.approx(completeness, abs=1e-6)
-    pruned = prune(graph)
+    pruned = prune_graph(graph)
     assert np.array_equal(pruned.node_mask.numpy(), expected["node_mask"])
     n = graph.n_nodes
     mask = np.unpackbits(expected["edge_mask"])[: n * n].reshape(n, n).astype(bool)
@@ -36,7 +36,7 @@ def dense_influence(graph, unselected: bool = False) -> torch.Tensor:
     share = square / sums.clamp(min=1e-10)[:, None]
     eye = torch.eye(len(share), dtype=torch.float64)
     weights = torch.zeros(len(share), dtype=torch.float64)
-    weights[graph.n_sources :] = graph.weights.double().abs()
+    weights[graph.n_sources :] = graph.target_weights.double().abs()
     return weights @ (torch.linalg.inv(eye - share) - eye)
 
 
@@ -44,7 +44,7 @@ def dense_influence(graph, unselected: bool = False) -> torch.Tensor:
 def test_influence_is_the_closed_form(unselected: bool) -> None:
     graph = random_graph(layers=5, positions=6, features=60)
     graph = replace(graph, unselected_absolute=torch.rand(len(graph.rows)))
-    found = influence(graph, unselected=unselected)
+    found = compute_influence(graph, unselected=unselected)
     torch.testing.assert_close(found.double(), dense_influence(graph, unselected), atol=1e-5, rtol=1e-4)
 
 
@@ -70,10 +70,10 @@ def test_what_a_part_of_a_graph_explains_is_scored_as_if_the_rest_were_errors() 
             for name in ("preactivations", "biases", "unselected", "unselected_absolute")
         },
     )
-    part, alike = graph_scores(replace(graph, edges=graph.edges.abs()), kept=kept), graph_scores(by_hand)
+    part, alike = score_graph(replace(graph, edges=graph.edges.abs()), kept=kept), score_graph(by_hand)
     assert part.replacement == pytest.approx(alike.replacement, abs=1e-6)
     assert part.completeness == pytest.approx(alike.completeness, abs=1e-6)
-    assert part.completeness < graph_scores(graph).completeness
+    assert part.completeness < score_graph(graph).completeness
 
 
 def test_unselected_features_lower_the_scores_as_an_error_of_their_size_would() -> None:
@@ -84,17 +84,17 @@ def test_unselected_features_lower_the_scores_as_an_error_of_their_size_would() 
     column = graph.n_features  # the error of layer 0, position 0
     edges = graph.edges.abs()
     edges[:, column] += extra
-    by_hand = graph_scores(replace(graph, edges=edges))
-    found = graph_scores(replace(lower, edges=graph.edges.abs()), unselected=True)
+    by_hand = score_graph(replace(graph, edges=edges))
+    found = score_graph(replace(lower, edges=graph.edges.abs()), unselected=True)
     assert found.replacement == pytest.approx(by_hand.replacement, abs=1e-6)
     assert found.completeness == pytest.approx(by_hand.completeness, abs=1e-6)
-    assert graph_scores(lower) == graph_scores(graph)
+    assert score_graph(lower) == score_graph(graph)
 
 
 def test_a_pruned_graph_still_sums_to_the_pre_activations() -> None:
     graph = random_graph(seed=2, layers=4, positions=4, features=40)
     graph = replace(graph, preactivations=graph.edges.sum(1) + graph.unselected + graph.biases)
-    pruned = prune(graph, 0.6, 0.8)
+    pruned = prune_graph(graph, 0.6, 0.8)
     small = pruned.graph(graph)
     assert 0 < small.n_features < graph.n_features
     torch.testing.assert_close(
@@ -110,7 +110,7 @@ def test_everything_stays_at_a_share_of_one_but_what_leads_nowhere() -> None:
     edges = graph.edges.clone()
     edges[:, 5] = 0  # leads nowhere
     graph = replace(graph, edges=edges)
-    pruned = prune(graph, 1.0, 1.0)
-    used = (influence(graph) > 0)[: graph.n_features] & graph.edges[: graph.n_features].any(1)
+    pruned = prune_graph(graph, 1.0, 1.0)
+    used = (compute_influence(graph) > 0)[: graph.n_features] & graph.edges[: graph.n_features].any(1)
     assert torch.equal(pruned.node_mask[: graph.n_features], used)
     assert not used[5]

@@ -15,10 +15,10 @@ from mindscope.circuits import (
     Intervention,
     NeuronReplacement,
     ReplacementModel,
-    feature_activations,
     intervene,
-    intervene_each,
+    intervene_batch,
     intervening,
+    read_feature_activations,
     trace,
 )
 from mindscope.dictionaries import Dictionary
@@ -72,7 +72,7 @@ def test_all_mlps_held_leave_the_edges_of_the_graph(family: str, kind: str):
         Intervention(*graph.features[at].tolist(), "scale", float(factor))
         for at, factor in zip(chosen, factors, strict=True)
     ]
-    before, after = intervene_each(
+    before, after = intervene_batch(
         model, replacement, ROW, [[], changes], mode="constrained", features=graph.features
     )
     predicted = graph.edges[:, chosen] @ (factors - 1)
@@ -188,9 +188,9 @@ def test_activations_of_many_prompts_are_those_of_their_graphs():
     replacement: ReplacementModel = DictionaryReplacement(circuit_kit.dictionary(model, activation="topk"))
     latents = [(layer, latent) for layer in (2, 0) for latent in range(0, 40, 3)]
     for row, found in zip(
-        prompts(), feature_activations(model, replacement, prompts(), latents), strict=True
+        prompts(), read_feature_activations(model, replacement, prompts(), latents), strict=True
     ):
-        frozen = replacement.freeze(model, row, constant=0)
+        frozen = replacement.freeze(model, row, skip_tokens=0)
         known = dict(zip(map(tuple, frozen.features.tolist()), frozen.activations.tolist(), strict=True))
         wanted = [
             [known.get((layer, at, latent), 0.0) for layer, latent in latents] for at in range(len(row))

@@ -12,8 +12,8 @@ from mindscope.circuits import (
     AttributionTarget,
     GraphView,
     Supernode,
-    graph_json,
-    prune,
+    build_graph_json,
+    prune_graph,
     read_graph_json,
     write_graph_json,
 )
@@ -44,7 +44,7 @@ def test_the_document_is_the_published_one(shared: Path, name: str) -> None:
     _, document = published(shared, name)
     graph, _ = parity_graph(shared, name)
     graph = replace(graph, metadata={"prompt": " ".join(graph.tokens)})
-    ours = graph_json(graph, slug=name, scan=f"local/{name}")
+    ours = build_graph_json(graph, slug=name, scan=f"local/{name}")
     theirs = with_new_error_ids(document)
     assert {key: ours["metadata"][key] for key in theirs["metadata"]} == theirs["metadata"]
     assert ours["qParams"] == theirs["qParams"]
@@ -60,13 +60,13 @@ def test_a_published_file_is_read_back(shared: Path, name: str) -> None:
     path, _ = published(shared, name)
     full, expected = parity_graph(shared, name)
     read = read_graph_json(path)
-    small = prune(full).graph(full)
+    small = prune_graph(full).graph(full)
     assert torch.equal(read.graph.features, small.features)
     assert torch.equal(read.graph.edges, small.edges)
     assert read.graph.ids == full.ids
     assert read.graph.targets == tuple(replace(one, position=9) for one in full.targets)
     assert [read.graph.id(node) for node in read.pruned.nodes] == [
-        full.id(node) for node in prune(full).nodes
+        full.id(node) for node in prune_graph(full).nodes
     ]
     assert (read.graph.fingerprint, read.graph.metadata["scan"]) == ("", f"local/{name}")
     kept = expected["node_mask"]
@@ -80,7 +80,7 @@ def test_there_and_back_loses_nothing(tmp_path: Path) -> None:
     edges[-1] *= graph.layers[: graph.n_sources] < 2
     targets = (graph.targets[0], AttributionTarget("evil", None, -0.5, layer=2, position=4))
     graph = replace(graph, edges=edges, targets=targets, metadata={"model": "m", "validation": {"r": 0.9}})
-    pruned = prune(graph, 0.7, 0.9)
+    pruned = prune_graph(graph, 0.7, 0.9)
     names = [graph.id(node) for node in pruned.nodes]
     view = GraphView(
         supernodes=(Supernode("Texas", (names[0], names[2]), 0.5), Supernode("by hand", (names[1],))),
@@ -106,7 +106,7 @@ def test_there_and_back_loses_nothing(tmp_path: Path) -> None:
         "unselected_absolute",
     ):
         assert torch.equal(getattr(read.graph, name), getattr(small, name)), name
-    for name in ("ids", "tokens", "targets", "n_layers", "fingerprint", "dictionary", "metadata"):
+    for name in ("ids", "tokens", "targets", "n_layers", "fingerprint", "replacement_digest", "metadata"):
         assert getattr(read.graph, name) == getattr(small, name), name
     assert read.view == view
     assert (read.pruned.node, read.pruned.edge) == (0.7, 0.9)
@@ -138,7 +138,7 @@ def test_an_old_error_name_that_is_a_features_too_is_told_apart(tmp_path: Path) 
     kept[0, graph.n_features + graph.n_errors] = 1.0
     kept[1, graph.n_features + graph.n_errors] = 1.0
     graph = replace(graph, features=features, edges=kept)
-    document = graph_json(graph, prune(graph, 1.0, 1.0), slug="old")
+    document = build_graph_json(graph, prune_graph(graph, 1.0, 1.0), slug="old")
     del document["mindscope"]
     for one in document["nodes"]:
         if one["feature_type"] == ERROR:
@@ -152,5 +152,5 @@ def test_an_old_error_name_that_is_a_features_too_is_told_apart(tmp_path: Path) 
     path = tmp_path / "old.json"
     path.write_text(json.dumps(document))
     read = read_graph_json(path).graph
-    expected = prune(graph, 1.0, 1.0).graph(graph)
+    expected = prune_graph(graph, 1.0, 1.0).graph(graph)
     assert torch.equal(read.edges, expected.edges)

@@ -11,13 +11,13 @@ from mindscope.circuits import (
     DictionaryReplacement,
     LocalReplacementModel,
     NeuronReplacement,
-    head_loadings,
-    prune,
+    compute_head_loadings,
+    prune_graph,
     trace,
 )
 from mindscope.circuits.attribution import targets
 from mindscope.circuits.attribution.backward import backward_rows
-from mindscope.circuits.attribution.retrace import rebuild_local_model, seeds_of
+from mindscope.circuits.attribution.retrace import inject_graph_rows, rebuild_local_model
 from mindscope.circuits.replacement.local_model import Injections
 from mindscope.models import Model
 
@@ -37,7 +37,7 @@ def _edges(frozen: LocalReplacementModel, seeds: Injections) -> torch.Tensor:
     errors[:, :, : found.errors.shape[2]] = found.errors
     tokens = torch.zeros(len(seeds), frozen.n_positions)
     tokens[:, : found.tokens.shape[1]] = found.tokens
-    together = torch.cat([swept[:, frozen.column], errors.flatten(1), tokens], dim=1)
+    together = torch.cat([swept[:, frozen.column_of], errors.flatten(1), tokens], dim=1)
     return together[found.order.argsort()]
 
 
@@ -59,9 +59,9 @@ def test_a_loading_is_what_the_edge_loses_without_the_head(name: str, cross: boo
     low = (graph.features[:, 0] == 1).nonzero().flatten()
     rows = torch.tensor([int(top[0]), int(low[-1]), graph.n_features])
     names = [graph.id(int(graph.rows[row])) for row in rows]
-    found = head_loadings(model, replacement, graph, into=names)
+    found = compute_head_loadings(model, replacement, graph, into=names)
     frozen = rebuild_local_model(model, replacement, graph)
-    seeds = seeds_of(model, frozen, graph, rows, None)
+    seeds = inject_graph_rows(model, frozen, graph, rows, None)
     line = torch.tensor([names.index(target) for _, target in found.edges])
     source = torch.tensor([graph.find(source) for source, _ in found.edges])
     assert len(line) == int((graph.edges[rows] != 0).sum())
@@ -85,7 +85,7 @@ def test_one_layer_of_attention_carries_all_of_an_edge_between_tokens():
     graph = trace(model, replacement, circuit_kit.ROW)
     last = graph.n_positions - 1
     above = [i for i, (at, position, _) in enumerate(graph.features.tolist()) if (at, position) == (1, last)]
-    found = head_loadings(model, replacement, graph, into=[graph.id(i) for i in above[:3]])
+    found = compute_head_loadings(model, replacement, graph, into=[graph.id(i) for i in above[:3]])
     nodes = [(graph.node(graph.find(one)), graph.node(graph.find(other))) for one, other in found.edges]
     apart = [
         i
@@ -105,10 +105,10 @@ def test_blocks_of_little_memory_give_the_same(monkeypatch: pytest.MonkeyPatch):
     model = _family("gpt_neox")
     replacement = DictionaryReplacement(circuit_kit.dictionary(model, cross=True, skip=True))
     graph = trace(model, replacement, circuit_kit.ROW)
-    small = prune(graph, 0.9).graph(graph)
-    whole = head_loadings(model, replacement, small)
+    small = prune_graph(graph, 0.9).graph(graph)
+    whole = compute_head_loadings(model, replacement, small)
     monkeypatch.setattr(attention_loadings, "MEMORY", 2**15)
-    parts = head_loadings(model, replacement, small)
+    parts = compute_head_loadings(model, replacement, small)
     assert parts.edges == whole.edges
     torch.testing.assert_close(parts.loadings, whole.loadings, atol=1e-6, rtol=1e-4)
 
@@ -117,10 +117,10 @@ def test_the_strongest_edges_come_first_and_lead_where_they_should():
     model = _family("llama")
     replacement = NeuronReplacement(model)
     graph = trace(model, replacement, circuit_kit.ROW)
-    found = head_loadings(model, replacement, graph, 10)
+    found = compute_head_loadings(model, replacement, graph, 10)
     assert len(found.edges) == 10
     target = graph.id(graph.n_sources)
-    mine = head_loadings(model, replacement, graph, 3, into=[target])
+    mine = compute_head_loadings(model, replacement, graph, 3, into=[target])
     row = graph.edges[graph.n_features].abs()
     assert [graph.find(source) for source, _ in mine.edges] == row.argsort(descending=True)[:3].tolist()
     carried = next(i for i in range(len(found.edges)) if found.loadings[i].any())

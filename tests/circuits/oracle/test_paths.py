@@ -31,11 +31,11 @@ def test_the_strongest_ways_are_the_strongest_of_all(source: int) -> None:
     target = graph.n_sources
     all_ways = sorted(every_way(graph, source, target).items(), key=lambda one: -one[1])
     found = find_paths(graph, source, target, 7)
-    assert [one.nodes for one in found.routes] == [nodes for nodes, _ in all_ways[:7]]
-    assert [one.share for one in found.routes] == pytest.approx([share for _, share in all_ways[:7]])
+    assert [one.nodes for one in found.paths] == [nodes for nodes, _ in all_ways[:7]]
+    assert [one.share for one in found.paths] == pytest.approx([share for _, share in all_ways[:7]])
     assert found.total == pytest.approx(sum(share for _, share in all_ways), rel=1e-4)
     square = graph.adjacency()
-    for one in found.routes:
+    for one in found.paths:
         signs = [float(square[b, a].sign()) for a, b in zip(one.nodes, one.nodes[1:], strict=False)]
         assert one.sign == int(torch.tensor(signs).prod())
 
@@ -46,9 +46,9 @@ def test_few_ways_none_and_wrong_ends() -> None:
     edges[6, 0] = -2.0
     graph = replace(graph, edges=edges)
     found = find_paths(graph, 0, graph.n_sources)
-    assert [(one.nodes, one.share, one.sign) for one in found.routes] == [((0, graph.n_sources), 1.0, -1)]
+    assert [(one.nodes, one.share, one.sign) for one in found.paths] == [((0, graph.n_sources), 1.0, -1)]
     assert find_paths(graph, 1, graph.n_sources) == find_paths(graph, 2, graph.n_sources)
-    assert find_paths(graph, 1, graph.n_sources).routes == ()
+    assert find_paths(graph, 1, graph.n_sources).paths == ()
     with pytest.raises(DataError, match="a way leads from"):
         find_paths(graph, graph.n_sources, 0)
     with pytest.raises(DataError, match="count"):

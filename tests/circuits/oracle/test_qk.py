@@ -5,7 +5,12 @@ import pytest
 import tiny_models
 import torch
 
-from mindscope.circuits import DictionaryReplacement, LocalReplacementModel, NeuronReplacement, qk_attribution
+from mindscope.circuits import (
+    DictionaryReplacement,
+    LocalReplacementModel,
+    NeuronReplacement,
+    compute_qk_attribution,
+)
 from mindscope.models import Model
 from mindscope.models.hooks.rewrite import rewritten
 from mindscope.models.linear.anatomy import find_linear_parts
@@ -25,7 +30,7 @@ def _model(name: str) -> Model:
 
 def _scores(frozen: LocalReplacementModel, layer: int, head: int = HEAD, query: int = QUERY) -> torch.Tensor:
     """A head's own scores, before any soft cap, from what its attention function was handed."""
-    own = frozen.held.attention[layer]
+    own = frozen.frozen_pass.attention[layer]
     shared = own.query.shape[1] // own.key.shape[1]
     return own.key[0, head // shared] @ own.query[0, head, query] * own.scaling
 
@@ -59,13 +64,13 @@ def test_pairs_and_biases_sum_to_the_score_of_the_model(name: str):
     )
     frozen = replacement.freeze(model, circuit_kit.ROW)
     for layer in (0, 2):
-        found = qk_attribution(model, replacement, circuit_kit.ROW, layer, HEAD, QUERY, KEY)
+        found = compute_qk_attribution(model, replacement, circuit_kit.ROW, layer, HEAD, QUERY, KEY)
         scores = _scores(frozen, layer)
-        visible = frozen.held.patterns[layer][HEAD, QUERY] > 0
+        visible = frozen.frozen_pass.patterns[layer][HEAD, QUERY] > 0
         assert found.score == pytest.approx(float(scores[KEY]), abs=1e-4)
         relative = float(scores[KEY] - scores[visible].mean())
         assert found.total(relative=True) == pytest.approx(relative, abs=1e-4)
-        assert found.attention == pytest.approx(float(frozen.held.patterns[layer][HEAD, QUERY, KEY]))
+        assert found.attention == pytest.approx(float(frozen.frozen_pass.patterns[layer][HEAD, QUERY, KEY]))
         for relatively in (False, True):
             total = found.total(relatively)
             every = found.pairs(10**6, relatively)
@@ -80,7 +85,7 @@ def test_pairs_are_the_largest_of_all_however_they_are_cut_up(monkeypatch: pytes
     from mindscope.circuits.heads import qk as attention_scores
 
     model = _model("llama")
-    found = qk_attribution(model, NeuronReplacement(model), circuit_kit.ROW, 2, HEAD, QUERY, KEY)
+    found = compute_qk_attribution(model, NeuronReplacement(model), circuit_kit.ROW, 2, HEAD, QUERY, KEY)
     every = found.scaling * found.queries.T @ found.keys
     best = every.abs().flatten().topk(12).indices
     names = [(found.names[at // len(found.names)], found.names[at % len(found.names)]) for at in best]
@@ -96,7 +101,7 @@ def test_without_a_feature_of_the_key_the_model_scores_as_the_pairs_say(name: st
     model = _model(name)
     replacement = DictionaryReplacement(circuit_kit.dictionary(model, cross=True))
     layer = 2
-    found = qk_attribution(model, replacement, circuit_kit.ROW, layer, HEAD, QUERY, KEY)
+    found = compute_qk_attribution(model, replacement, circuit_kit.ROW, layer, HEAD, QUERY, KEY)
     frozen = replacement.freeze(model, circuit_kit.ROW)
     column = int(found.by_source("key")[: found.kinds[0]].abs().argmax())
     at, latent, position = map(int, found.names[column].split("_"))
@@ -109,8 +114,8 @@ def test_without_a_feature_of_the_key_the_model_scores_as_the_pairs_say(name: st
 
     # a QK-norm's scale would move with the key, so that a model that has one is asked through its maps
     if name in ("qwen3", "olmo2"):
-        reading = head_reading(model, frozen.held, layer, HEAD, QUERY)
-        query = frozen.held.attention[layer].query[0, HEAD, QUERY]
+        reading = head_reading(model, frozen.frozen_pass, layer, HEAD, QUERY)
+        query = frozen.frozen_pass.attention[layer].query[0, HEAD, QUERY]
         lost = reading.scaling * float((reading.weights[KEY] @ given) @ query)
     else:
         with rewritten(model, [], [f"attn_in.{layer}"], taken), recorded_attention(model) as seen:
@@ -128,7 +133,7 @@ def _given(
 ) -> torch.Tensor:
     """What a feature adds to what attention of a layer takes in at the key, carried up the replacement."""
     wanted = (frozen.features == torch.tensor(feature)).all(1).nonzero().flatten()
-    vectors = [written.of(frozen.column[wanted])[1].sum(0) for written in frozen.written]
+    vectors = [written.vectors_of(frozen.column_of[wanted])[1].sum(0) for written in frozen.feature_writes]
     nothing = torch.zeros_like(frozen.embeddings)
 
     def entering(join: int) -> torch.Tensor | float:
@@ -136,8 +141,8 @@ def _given(
             return nothing
         return nothing.index_put((torch.tensor([feature[1]]),), vectors[join // 2 - 1])
 
-    stream = dict(frozen.streams(entering))[2 * layer][KEY]
+    stream = dict(frozen.walk_stream(entering))[2 * layer][KEY]
     norm = find_linear_parts(model).norms.get(f"attn_in.{layer}")
     if norm is None:
         return stream
-    return norm.linear(stream) * frozen.held.scales[f"attn_in.{layer}"][KEY]
+    return norm.linear(stream) * frozen.frozen_pass.scales[f"attn_in.{layer}"][KEY]

@@ -33,7 +33,7 @@ def test_edges_and_bias_sum_to_what_they_explain(family: tiny_models.Family, kin
     model = tiny_models.build(family)
     replacement: ReplacementModel = KINDS[kind](model)
     frozen = replacement.freeze(model, circuit_kit.ROW)
-    last = frozen.held.activations[f"resid_post.{model.n_layers - 1}"]
+    last = frozen.frozen_pass.activations[f"resid_post.{model.n_layers - 1}"]
     torch.testing.assert_close(frozen.forward(), last, atol=1e-5, rtol=1e-5)
     graph = trace(model, replacement, circuit_kit.ROW)
     assert graph.n_features > 100
@@ -63,7 +63,11 @@ def test_rows_equal_gradients_of_the_frozen_model(family: tiny_models.Family):
     row = int((graph.features[:, 0] == top).nonzero()[-1])
     _, position, latent = graph.features[row].tolist()
     read = f"mlp_in.{top}"
-    with held_as(model, frozen.held), rewritten(model, [], list(outputs), leaf), model.watched(read) as seen:
+    with (
+        held_as(model, frozen.frozen_pass),
+        rewritten(model, [], list(outputs), leaf),
+        model.watched(read) as seen,
+    ):
         model.hf(**model.batch([circuit_kit.ROW]))
         value = seen[read][0, position] @ dictionary.coders[top].W_enc[latent]
         value = value + dictionary.coders[top].b_enc[latent]
@@ -74,7 +78,7 @@ def test_rows_equal_gradients_of_the_frozen_model(family: tiny_models.Family):
             assert graph.edges[row, column] == 0
             continue
         written = graph.activations[column] * dictionary.coders[layer].W_dec[which]
-        passage = frozen.writes[layer]
+        passage = frozen.write_norms[layer]
         written = passage.linear(written) * passage.scale[at]
         gradient = gradients[layer]
         assert gradient is not None
@@ -100,7 +104,7 @@ def test_the_organism_adds_up():
     row = model.chat([{"role": "user", "content": "What is the capital of France?"}])
     replacement = NeuronReplacement(model)
     frozen = replacement.freeze(model, row)
-    last = frozen.held.activations[f"resid_post.{model.n_layers - 1}"]
+    last = frozen.frozen_pass.activations[f"resid_post.{model.n_layers - 1}"]
     torch.testing.assert_close(frozen.forward(), last, atol=1e-5, rtol=1e-5)
     config = TraceConfig(max_features=300, rank_every=300)
     graph = trace(model, replacement, row, config, targets=targets.top_logits(most=2))

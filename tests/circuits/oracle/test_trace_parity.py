@@ -34,7 +34,7 @@ def test_every_feature(case: Case):
     assert graph.features.tolist() == expected["active_features"].tolist()
     np.testing.assert_allclose(graph.activations, expected["activation_values"], atol=1e-5)
     assert [one.token for one in graph.targets] == expected["logit_token_ids"].tolist()
-    np.testing.assert_allclose(graph.weights, expected["logit_probabilities"], atol=1e-6)
+    np.testing.assert_allclose(graph.target_weights, expected["logit_probabilities"], atol=1e-6)
     np.testing.assert_allclose(graph.adjacency(), expected["adjacency"], atol=1e-5)
     frozen = replacement.freeze(model, row)
     np.testing.assert_allclose(frozen.errors, expected["error_vectors"], atol=1e-5)

@@ -17,7 +17,7 @@ from mindscope.circuits import (
     Supernode,
     TraceConfig,
     intervening,
-    predicted_changes,
+    predict_changes,
     trace,
     validate_graph,
     with_validation,
@@ -73,10 +73,8 @@ def test_all_paths_together_are_what_a_model_of_relus_does():
     graph = trace(model, replacement, ROW)
     changed = [at for at in range(0, graph.n_features, 97) if graph.features[at, 0] == 0][:4]
     factor = 1 + 1e-3
-    predicted = predicted_changes(graph, [dict.fromkeys(changed, factor - 1)])[0, graph.n_features :]
-    direct = predicted_changes(graph, [dict.fromkeys(changed, factor - 1)], direct=True)[
-        0, graph.n_features :
-    ]
+    predicted = predict_changes(graph, [dict.fromkeys(changed, factor - 1)])[0, graph.n_features :]
+    direct = predict_changes(graph, [dict.fromkeys(changed, factor - 1)], direct=True)[0, graph.n_features :]
     changes = [Intervention(*graph.features[at].tolist(), "scale", factor) for at in changed]
     before = model.next_logits([ROW])[0].double()
     with intervening(model, replacement, [ROW], changes, mode="frozen_norms"):
@@ -113,7 +111,7 @@ def test_what_leads_to_a_persona_is_what_takes_it_away(organism: Model):
     graph = trace(organism, replacement, row, TraceConfig(max_features=400), targets=wanted)
     end = graph.edges[-1, : graph.n_features]
     early = (graph.features[:, 0] < layer - 1).nonzero().flatten().tolist()  # its effect takes several paths
-    effects = predicted_changes(graph, [{at: -1.0} for at in early])[:, -1]
+    effects = predict_changes(graph, [{at: -1.0} for at in early])[:, -1]
     strongest, predicted = early[int(effects.argmin())], float(effects.min())
     place = graph.features[strongest].tolist()
     reads = {"x": Read(vector.address, Last("prompt"))}

@@ -4,7 +4,7 @@ import pytest
 import torch
 from circuit_graphs import random_graph
 
-from mindscope.circuits import AttributionGraph, compare_graphs, prune
+from mindscope.circuits import AttributionGraph, compare_graphs, prune_graph
 from mindscope.errors import DataError
 
 
@@ -67,7 +67,7 @@ def test_a_replaced_token_stands_at_the_same_place_but_is_another() -> None:
 
 def test_pruned_graphs_compare_by_what_is_left() -> None:
     graph = random_graph(seed=3, layers=4, features=24)
-    small = prune(graph, 0.6, 0.8).graph(graph)
+    small = prune_graph(graph, 0.6, 0.8).graph(graph)
     found = compare_graphs(graph, small)
     assert found.only_second == ()
     assert len(found.shared) < graph.n_nodes
@@ -76,6 +76,6 @@ def test_pruned_graphs_compare_by_what_is_left() -> None:
 
 def test_graphs_of_other_models_or_dictionaries_are_refused() -> None:
     graph = random_graph()
-    for name in ("fingerprint", "dictionary"):
+    for name in ("fingerprint", "replacement_digest"):
         with pytest.raises(DataError, match=f"different {name}"):
             compare_graphs(graph, replace(graph, **{name: "another"}))

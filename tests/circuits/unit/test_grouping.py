@@ -4,8 +4,14 @@ import pytest
 import torch
 from circuit_graphs import random_graph
 
-from mindscope.circuits import AttributionGraph, Supernode, find_supernodes, prune, supernode_graph
-from mindscope.circuits.graph.grouping import same_part
+from mindscope.circuits import (
+    AttributionGraph,
+    Supernode,
+    build_supernode_graph,
+    find_supernodes,
+    prune_graph,
+)
+from mindscope.circuits.graph.grouping import compare_roles
 from mindscope.errors import DataError
 
 
@@ -29,7 +35,7 @@ def planted() -> tuple[AttributionGraph, list[list[int]]]:
 
 def test_planted_groups_are_found_and_scored() -> None:
     graph, groups = planted()
-    found = find_supernodes(graph, prune(graph, 1.0, 1.0))
+    found = find_supernodes(graph, prune_graph(graph, 1.0, 1.0))
     assert sorted(sorted(map(graph.find, one.members)) for one in found) == sorted(groups)
     assert all(one.score is not None and one.score > 0.8 for one in found)
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
@@ -47,16 +53,16 @@ def test_what_is_far_apart_is_not_grouped() -> None:
     edges[:12, 12 + 9 :] = 0
     edges[:12, 12 + 9] = 1.0  # all read the first token
     graph = replace(graph, features=features[order], edges=edges)
-    for one in find_supernodes(graph, prune(graph, 1.0, 1.0)):
+    for one in find_supernodes(graph, prune_graph(graph, 1.0, 1.0)):
         positions = {int(graph.positions[graph.find(name)]) for name in one.members}
         assert positions in ({0}, {2})
-    together = find_supernodes(graph, prune(graph, 1.0, 1.0), distance=2)
+    together = find_supernodes(graph, prune_graph(graph, 1.0, 1.0), distance=2)
     assert any({int(graph.positions[graph.find(name)]) for name in one.members} == {0, 2} for one in together)
 
 
 def test_labels_and_effects_decide_where_the_graph_does_not() -> None:
     graph, groups = planted()
-    pruned = prune(graph, 1.0, 1.0)
+    pruned = prune_graph(graph, 1.0, 1.0)
     labels = {graph.id(node): ("odd" if node % 2 else "even") for members in groups for node in members}
     effects = torch.stack([torch.tensor([1.0, 0.0] if node % 2 else [0.0, 1.0]) for node in range(12)])
     for one in find_supernodes(graph, pruned, labels=labels, effects=effects, alike=0.6):
@@ -73,7 +79,7 @@ def test_features_that_feed_each_other_are_alike() -> None:
     edges[high, low], edges[high, graph.n_features + graph.n_errors] = 0.9, 0.1
     edges[12, high] = 1.0
     graph = replace(graph, edges=edges)
-    likeness = same_part(prune(graph, 1.0, 1.0).graph(graph))
+    likeness = compare_roles(prune_graph(graph, 1.0, 1.0).graph(graph))
     assert likeness.shape == (2, 2)
     assert likeness[0, 1] == pytest.approx(0.9, abs=1e-5)
 
@@ -82,7 +88,7 @@ def test_a_grouped_graph_sums_edges() -> None:
     graph = random_graph(layers=4, features=20)
     names = [graph.id(i) for i in range(20)]
     one, two = Supernode("one", (names[0], names[3])), Supernode("two", (names[15], names[18]))
-    found = supernode_graph(graph, [one, two], [15, 27, graph.n_sources])
+    found = build_supernode_graph(graph, [one, two], [15, 27, graph.n_sources])
     assert found.labels == ("one", "two", graph.id(27), graph.id(graph.n_sources))
     square = graph.adjacency()
     assert found.edges[1, 0] == pytest.approx(float(square[[15, 18]][:, [0, 3]].sum()), abs=1e-5)
@@ -91,6 +97,6 @@ def test_a_grouped_graph_sums_edges() -> None:
     assert float(found.activations[1]) == pytest.approx(float(graph.activations[[15, 18]].sum()))
     assert found.shares[3].sum() == pytest.approx(1.0, abs=1e-5)
     with pytest.raises(DataError, match="more than one supernode"):
-        supernode_graph(graph, [one, Supernode("again", (names[3],))])
+        build_supernode_graph(graph, [one, Supernode("again", (names[3],))])
     with pytest.raises(DataError, match="no node '7_7_7'"):
-        supernode_graph(graph, [Supernode("no", ("7_7_7",))])
+        build_supernode_graph(graph, [Supernode("no", ("7_7_7",))])

@@ -9,13 +9,13 @@ from mindscope.circuits import (
     ActiveFeature,
     Intervention,
     Supernode,
+    align_ends,
     clamp_activations,
     find_active,
-    from_the_end,
-    predicted_changes,
+    predict_changes,
     swap_features,
 )
-from mindscope.circuits.interventions.intervention import ON, InterventionPlan
+from mindscope.circuits.interventions.intervention import OPEN_END, InterventionPlan
 from mindscope.errors import DataError
 from mindscope.models import Row
 from mindscope.models.tokens.batch import BatchLayout
@@ -28,14 +28,14 @@ ROW = Row((1, 2, 3, 4, 5, 6), 4)
     [
         (3, [(3, 4)]),
         ((0, 5), [(0, 1), (5, 6)]),
-        (slice(2, None), [(2, ON)]),
+        (slice(2, None), [(2, OPEN_END)]),
         (slice(None, 3), [(0, 3)]),
         (slice(6, 9), [(6, 9)]),
-        ("all", [(0, ON)]),
+        ("all", [(0, OPEN_END)]),
         ("prompt", [(0, 4)]),
         ("last_prompt", [(3, 4)]),
-        ("answer", [(4, ON)]),
-        ("response", [(3, ON)]),
+        ("answer", [(4, OPEN_END)]),
+        ("response", [(3, OPEN_END)]),
     ],
 )
 def test_the_tokens_meant(position, spans: list):
@@ -45,7 +45,7 @@ def test_the_tokens_meant(position, spans: list):
 def test_what_a_pass_meets():
     """Two of three rows, in another order, with padding on the left, one with a token behind its prompt."""
     rows = [ROW, ROW, ROW]
-    plan = InterventionPlan.of(
+    plan = InterventionPlan.compile(
         rows,
         [
             [Intervention(2, slice(5, None), 7, "set", 1.0)],
@@ -58,7 +58,9 @@ def test_what_a_pass_meets():
     assert plan.latents(2).tolist() == [4, 7]
     hits = plan.hits(now)
     assert list(hits) == [2]
-    met = zip(*(each.tolist() for each in (hits[2].lines, hits[2].columns, hits[2].latents)), strict=True)
+    met = zip(
+        *(each.tolist() for each in (hits[2].batch_rows, hits[2].batch_columns, hits[2].latents)), strict=True
+    )
     assert sorted(met) == [(0, 2, 0), (1, 1, 1), (1, 2, 1)]
     changes = plan.changes(hits[2], torch.tensor([10.0, 20.0, 30.0]))
     wanted = {0: 3.0, 1: 1.0}  # of latent 4 (times 3) and latent 7 (set to 1), by what is there
@@ -69,15 +71,15 @@ def test_what_a_pass_meets():
 def test_a_swap_turns_one_group_off_and_sets_the_other_where_it_belongs():
     off = [ActiveFeature(1, 5, 30, 2.0), ActiveFeature(2, 6, 31, 1.0)]
     on = [ActiveFeature(1, 3, 40, 4.0), ActiveFeature(2, 4, 31, 3.0)]
-    found = swap_features(off, on, factor=-1.0, strength=0.5, positions=from_the_end(9, 7))
+    found = swap_features(off, on, factor=-1.0, strength=0.5, positions=align_ends(9, 7))
     assert found == [
         Intervention(1, 5, 30, "scale", -1.0),  # 31 of layer 2 is in both, and is set
         Intervention(1, 5, 40, "set", 2.0),
         Intervention(2, 6, 31, "set", 1.5),
     ]
-    assert from_the_end(4, 6) == {2: 0, 3: 1, 4: 2, 5: 3}
+    assert align_ends(4, 6) == {2: 0, 3: 1, 4: 2, 5: 3}
     with pytest.raises(DataError, match="token 1 of the other prompt"):
-        clamp_activations([ActiveFeature(0, 1, 2, 3.0)], positions=from_the_end(4, 6))
+        clamp_activations([ActiveFeature(0, 1, 2, 3.0)], positions=align_ends(4, 6))
 
 
 def test_the_features_of_a_supernode():
@@ -101,11 +103,11 @@ def test_predictions_sum_all_paths_around_what_is_held():
     shares[free] = torch.linalg.solve(torch.eye(len(free)).double() - answers[free][:, free], push)
     for at, d in held.items():
         shares[at] = d
-    found = predicted_changes(graph, [held, {}, {0: 1.0}])
+    found = predict_changes(graph, [held, {}, {0: 1.0}])
     torch.testing.assert_close(found[0].double(), edges @ shares, atol=1e-4, rtol=1e-4)
     assert not found[1].any()
-    direct = predicted_changes(graph, [held], direct=True)[0]
+    direct = predict_changes(graph, [held], direct=True)[0]
     torch.testing.assert_close(direct, graph.edges[:, [2, 9]] @ torch.tensor([-1.0, 0.5]))
     assert (direct - found[0]).abs().max() > 0.01
     with pytest.raises(DataError, match="no feature of the graph"):
-        predicted_changes(graph, [{count: 1.0}])
+        predict_changes(graph, [{count: 1.0}])

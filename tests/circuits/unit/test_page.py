@@ -11,9 +11,9 @@ import pytest
 from circuit_graphs import random_graph
 from page_kit import HOSTILE, details, feature, known_document
 
-from mindscope.circuits import prune
+from mindscope.circuits import prune_graph
 from mindscope.circuits.graph.supernodes import Supernode
-from mindscope.circuits.page.page import graph_page, public_page
+from mindscope.circuits.page.page import build_graph_page, build_public_page
 from mindscope.circuits.validation.validate import GraphValidation, PredictionAgreement
 from mindscope.errors import DataError
 
@@ -58,7 +58,7 @@ def policy_of(parts: Parts) -> dict[str, str]:
 
 
 def test_a_browser_may_run_this_script_alone_and_ask_for_nothing():
-    parts = Parts(public_page(known_document()))
+    parts = Parts(build_public_page(known_document()))
     policy = policy_of(parts)
     [script], [style] = parts.texts["script"][1:], parts.texts["style"]
     for directive, text in (("script-src", script), ("style-src", style)):
@@ -72,14 +72,14 @@ def test_a_browser_may_run_this_script_alone_and_ask_for_nothing():
 
 
 def test_tokens_stay_text():
-    parts = Parts(public_page(known_document(), title=HOSTILE))
+    parts = Parts(build_public_page(known_document(), title=HOSTILE))
     assert [tag for tag, _ in parts.elements].count("script") == 2
     assert "img" not in [tag for tag, _ in parts.elements]
     assert parts.content["metadata"]["prompt_tokens"][1] == HOSTILE
 
 
 def test_links_are_numbered_and_places_read_from_ids():
-    content = Parts(public_page(known_document())).content
+    content = Parts(build_public_page(known_document())).content
     names = [node["node_id"] for node in content["nodes"]]
     links = [(names[source], names[target], weight) for source, target, weight in content["links"]]
     given = [tuple(link.values()) for link in known_document()["links"]]
@@ -95,7 +95,9 @@ def test_links_are_numbered_and_places_read_from_ids():
 
 
 def test_details_of_features_that_are_not_shown_stay_out():
-    page = public_page(known_document(), details={(1, 4): details(), (1, 5): details(), (0, 4): details()})
+    page = build_public_page(
+        known_document(), details={(1, 4): details(), (1, 5): details(), (0, 4): details()}
+    )
     assert list(Parts(page).content["details"]) == ["1_4"]
 
 
@@ -114,7 +116,7 @@ def test_a_validation_may_hold_nan_and_its_interval():
         targets=agreement,
         logits=agreement,
     )
-    content = Parts(public_page(known_document(), validation=checked)).content
+    content = Parts(build_public_page(known_document(), validation=checked)).content
     assert content["validation"]["predicted"] == [1.0, None]
     assert content["validation"]["nodes"] == ["1_4_2", "3_50_2"]
     assert content["validation"]["r"] is None
@@ -124,7 +126,7 @@ def test_heads_of_links_that_are_not_shown_stay_out():
     heads = [{"layer": 0, "head": 1, "value": 0.5}]
     ends = [("0_7_1", "1_4_2"), ("0_8_1", "1_4_2")]
     loadings = [{"source": source, "target": target, "heads": heads} for source, target in ends]
-    content = Parts(public_page(known_document(), qk={"loadings": loadings})).content
+    content = Parts(build_public_page(known_document(), qk={"loadings": loadings})).content
     assert content["qk"] == {"scores": [], "loadings": loadings[:1]}
 
 
@@ -146,7 +148,7 @@ def spoiled(**changes):
 )
 def test_what_is_no_graph_is_refused(made, said):
     with pytest.raises(DataError, match=re.escape(said)) as caught:
-        public_page(made)
+        build_public_page(made)
     assert "\n" not in str(caught.value)
 
 
@@ -161,14 +163,14 @@ def test_what_is_no_graph_is_refused(made, said):
 )
 def test_what_does_not_fit_the_graph_is_refused(given, said):
     with pytest.raises(DataError, match=re.escape(said)):
-        public_page(known_document(), **given)
+        build_public_page(known_document(), **given)
 
 
 def test_a_traced_graph_becomes_a_page(tmp_path):
     graph = random_graph()
-    pruned = prune(graph, node=0.6)
+    pruned = prune_graph(graph, node=0.6)
     features = [graph.id(i) for i in pruned.nodes if i < graph.n_features]
-    page = graph_page(
+    page = build_graph_page(
         graph,
         pruned,
         supernodes=[Supernode("a group", tuple(features[:2]))],

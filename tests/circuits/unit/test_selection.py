@@ -24,7 +24,7 @@ def influence(graph: AttributionGraph) -> torch.Tensor:
     share = graph.adjacency() / graph.adjacency().abs().sum(1, keepdim=True).clamp(min=1e-8)
     share = share.abs().double()
     start = torch.zeros(graph.n_nodes, dtype=torch.float64)
-    start[graph.n_sources :] = graph.weights.double()
+    start[graph.n_sources :] = graph.target_weights.double()
     found = start @ torch.linalg.inv(torch.eye(graph.n_nodes) - share) - start
     return found[: graph.n_features]
 

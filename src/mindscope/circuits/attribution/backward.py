@@ -52,15 +52,15 @@ def backward_rows(
             `[rows joined so far, tokens, d_model]`, in the order of `EdgeBlock.order`.
 
     """
-    row = torch.arange(len(injections), device=injections.join.device) if row is None else row
+    row = torch.arange(len(injections), device=injections.point.device) if row is None else row
     n, p = int(row.max()) + 1, int(injections.position.max()) + 1
     order = (
-        injections.join.new_zeros(n).scatter(0, row, injections.join).argsort(descending=True, stable=True)
+        injections.point.new_zeros(n).scatter(0, row, injections.point).argsort(descending=True, stable=True)
     )
     line = order.argsort()[row]
-    by_join = injections.join.argsort(descending=True, stable=True)
+    by_join = injections.point.argsort(descending=True, stable=True)
     injections, line = injections[by_join], line[by_join]
-    joining = torch.bincount(injections.join, minlength=2 * local_model.n_layers + 1).tolist()
+    joining = torch.bincount(injections.point, minlength=2 * local_model.n_layers + 1).tolist()
     like = local_model.embeddings
     r = like.new_zeros(n, p, like.shape[1])
     columns = int((local_model.features[:, 1] < p).sum())
@@ -84,7 +84,7 @@ def backward_rows(
             errors[:m, layer] = _dots(now, local_model.errors[layer])
             bias[:m] += _dot(now, local_model.biases[layer])
             _send(local_model, layer, now, waiting)
-        beside = local_model.reads[layer].back(waiting.pop(layer)) if layer in waiting else None
+        beside = local_model.read_norms[layer].backward(waiting.pop(layer)) if layer in waiting else None
         if beside is not None and not local_model.parallel:
             r[: len(beside)] += beside
         join(2 * layer + 1)
@@ -94,7 +94,7 @@ def backward_rows(
                 watch(layer, now)
             if isinstance(block.bias, Tensor):
                 bias[:m] += _dot(now, block.bias)
-            now += block.attend_back(now)
+            now += block.attend_backward(now)
         if beside is not None and local_model.parallel:
             r[: len(beside)] += beside
         join(2 * layer)
@@ -104,11 +104,11 @@ def backward_rows(
 
 def _contract(local_model: LocalReplacementModel, layer: int, r: Tensor, features: Tensor) -> None:
     """Add what the features that write at a layer give to the rows."""
-    written = local_model.written[layer]
+    written = local_model.feature_writes[layer]
     for position in range(r.shape[1]):
         if written.starts[position] == written.starts[position + 1]:
             continue
-        columns, vectors = written.columns_at(position), written.at(position)
+        columns, vectors = written.columns_at(position), written.vectors_at(position)
         if isinstance(columns, slice):
             here = features[:, columns]
             torch.addmm(here, r[:, position], vectors.T, out=here)
@@ -118,12 +118,12 @@ def _contract(local_model: LocalReplacementModel, layer: int, r: Tensor, feature
 
 def _send(local_model: LocalReplacementModel, layer: int, r: Tensor, waiting: dict[int, Tensor]) -> None:
     """Send gradients at a layer's MLP output down the skips that end there, to the layers they begin at."""
-    sources = [at for at, code in enumerate(local_model.codes) if layer in code.skips]
+    sources = [at for at, code in enumerate(local_model.layer_features) if layer in code.skips]
     if not sources:
         return
-    behind = local_model.writes[layer].back(r)
+    behind = local_model.write_norms[layer].backward(r)
     for at in sources:
-        sent = behind @ local_model.codes[at].skips[layer].T
+        sent = behind @ local_model.layer_features[at].skips[layer].T
         if at in waiting:
             sent[: len(waiting[at])] += waiting[at]
         waiting[at] = sent

@@ -12,7 +12,7 @@ from mindscope.models import Model, logit_effects
 SHOWN = 10
 
 
-def feature_effects(
+def compute_feature_effects(
     model: Model, replacement: ReplacementModel, features: Int[Tensor, "features 3"]
 ) -> Float[Tensor, "features vocabulary"]:
     """The direct effect of each feature on the logits, less its mean, on the CPU.
@@ -35,7 +35,7 @@ def feature_effects(
     return effects - effects.mean(1, keepdim=True)
 
 
-def logit_details(
+def describe_logits(
     model: Model, features: Int[Tensor, "features 3"], effects: Float[Tensor, "features vocabulary"]
 ) -> dict[tuple[int, int], dict[str, Any]]:
     """The tokens that features raise and lower most, as public feature documents by (layer, latent)."""

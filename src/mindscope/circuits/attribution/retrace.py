@@ -25,21 +25,22 @@ def rebuild_local_model(
     Raises:
         DataError: the graph is of another model or replacement.
     """
-    require_same(model, replacement, graph)
-    constant = dict(graph.metadata.get("config", {})).get("constant", 1)
+    require_traced_with(model, replacement, graph)
+    settings = dict(graph.metadata.get("config", {}))
+    skip_tokens = settings.get("skip_tokens", settings.get("constant", 1))
     with torch.no_grad():
-        return replacement.freeze(model, Row(graph.ids, len(graph.ids)), constant=constant)
+        return replacement.freeze(model, Row(graph.ids, len(graph.ids)), skip_tokens=skip_tokens)
 
 
-def require_same(model: Model, replacement: ReplacementModel, graph: AttributionGraph) -> None:
+def require_traced_with(model: Model, replacement: ReplacementModel, graph: AttributionGraph) -> None:
     """Raises DataError if the graph says that it is of another model or replacement."""
     if graph.fingerprint not in ("", model.fingerprint):
         raise DataError(f"this graph is of another model than {model.name}: load the one it was traced on")
-    if graph.dictionary not in ("", replacement.digest):
+    if graph.replacement_digest not in ("", replacement.digest):
         raise DataError("this graph was traced with another replacement: use the same dictionary, or neurons")
 
 
-def features_of(local_model: LocalReplacementModel, graph: AttributionGraph) -> Int[Tensor, "features"]:
+def match_features(local_model: LocalReplacementModel, graph: AttributionGraph) -> Int[Tensor, "features"]:
     """Which of `LocalReplacementModel.features` each feature of a graph is.
 
     Raises:
@@ -63,7 +64,7 @@ def features_of(local_model: LocalReplacementModel, graph: AttributionGraph) -> 
     return at
 
 
-def aims_of(
+def resolve_graph_targets(
     model: Model, local_model: LocalReplacementModel, graph: AttributionGraph, spec: TargetSpec | None
 ) -> ResolvedTargets:
     """The targets of a graph, ready to be traced again.
@@ -85,7 +86,7 @@ def aims_of(
     return resolved
 
 
-def seeds_of(
+def inject_graph_rows(
     model: Model,
     local_model: LocalReplacementModel,
     graph: AttributionGraph,
@@ -98,13 +99,17 @@ def seeds_of(
         DataError: see `aims_of`, where there are targets among them, and `features_of`.
     """
     features = rows < graph.n_features
-    known = features_of(local_model, graph)
-    parts = [local_model.seeds(known[rows[features]])]
+    known = match_features(local_model, graph)
+    parts = [local_model.inject_features(known[rows[features]])]
     if not bool(features.all()):
-        parts.append(aims_of(model, local_model, graph, spec).injections[rows[~features] - graph.n_features])
+        parts.append(
+            resolve_graph_targets(model, local_model, graph, spec).injections[
+                rows[~features] - graph.n_features
+            ]
+        )
     # the parts stand one behind the other; back to the order asked for
     order = torch.cat([features.nonzero().flatten(), (~features).nonzero().flatten()]).argsort()
-    return Injections.joined(parts)[order]
+    return Injections.concatenate(parts)[order]
 
 
 def _described(graph: AttributionGraph) -> TargetSpec:

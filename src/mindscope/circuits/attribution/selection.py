@@ -19,13 +19,13 @@ class TracedRows:
     """
 
     def __init__(self, local_model: LocalReplacementModel) -> None:
-        self.frozen = local_model
+        self.local_model = local_model
         self.blocks: list[tuple[Tensor, EdgeBlock]] = []
         self.traced = torch.zeros(
             local_model.n_features, dtype=torch.bool, device=local_model.embeddings.device
         )
         self._total: list[Tensor] = []
-        self._feature_at = local_model.column.argsort()
+        self._feature_at = local_model.column_of.argsort()
 
     def add(self, which: Int[Tensor, "rows"], edges: EdgeBlock) -> None:
         """Take in a block.
@@ -39,14 +39,14 @@ class TracedRows:
         self._total.append(vector_norm(edges.features, 1, dim=1) + others)
         self.traced[which[which >= 0]] = True
 
-    def influence(self, weights: Float[Tensor, "targets"]) -> Float[Tensor, "features"]:
+    def compute_influence(self, weights: Float[Tensor, "targets"]) -> Float[Tensor, "features"]:
         """Computes w (A + A² + ...), A the absolute edges of the rows traced, each row divided by its sum.
 
         One pass: targets first, then layer by layer from the top, since edges only come from below.
         """
-        layer_of = self.frozen.features[:, 0]
-        found = weights.new_zeros(self.frozen.n_features)
-        by_column = weights.new_zeros(self.frozen.n_features)
+        layer_of = self.local_model.features[:, 0]
+        found = weights.new_zeros(self.local_model.n_features)
+        by_column = weights.new_zeros(self.local_model.n_features)
 
         def push(at: int, rows: slice, mass: Tensor) -> None:
             edges = self.blocks[at][1]
@@ -59,9 +59,9 @@ class TracedRows:
             if len(resolved):  # a block of targets alone
                 push(at, slice(None), weights[-1 - which])
             layers.append([] if len(resolved) else layer_of[which].tolist())
-        for layer in range(self.frozen.n_layers - 1, -1, -1):
+        for layer in range(self.local_model.n_layers - 1, -1, -1):
             mine = layer_of == layer
-            found[mine] = by_column[self.frozen.column[mine]]
+            found[mine] = by_column[self.local_model.column_of[mine]]
             for at, (which, _) in enumerate(self.blocks):
                 if count := layers[at].count(layer):
                     start = layers[at].index(layer)
@@ -96,12 +96,12 @@ def select_features(
     Returns:
         Indices of `LocalReplacementModel.features`, ascending.
     """
-    count = rows.frozen.n_features
+    count = rows.local_model.n_features
     if count <= most:
         add(torch.arange(count, device=weights.device))
         return torch.arange(count, device=weights.device)
     while True:
-        ranking = rows.influence(weights).argsort(descending=True, stable=True)
+        ranking = rows.compute_influence(weights).argsort(descending=True, stable=True)
         if rank_every is None:
             best = ranking[:most]
             new = best[~rows.traced[best]]

@@ -50,7 +50,7 @@ def top_logits(most: int = 10, probability: float = 0.95) -> TargetSpec:
         raise DataError("top logits need at least one token, and a probability above 0 and up to 1")
 
     def find(model: Model, local_model: LocalReplacementModel) -> ResolvedTargets:
-        share = local_model.held.logits.softmax(0)
+        share = local_model.frozen_pass.logits.softmax(0)
         values, ids = share.topk(min(most, len(share)))
         enough = int(torch.searchsorted(values.cumsum(0), probability)) + 1
         return _logits(model, local_model, ids[:enough].tolist())
@@ -88,7 +88,7 @@ def difference(more: int | str, less: int | str) -> TargetSpec:
         target = AttributionTarget(label, None, 1.0)
         last = torch.tensor([local_model.n_positions - 1], device=rows.device)
         vector, shift = before_norm(
-            local_model.final, last, (rows[0] - rows[1])[None], (bias[0] - bias[1])[None]
+            local_model.final_norm, last, (rows[0] - rows[1])[None], (bias[0] - bias[1])[None]
         )
         return ResolvedTargets(
             (target,), Injections(_join(local_model, 2 * local_model.n_layers, 1), last, vector, shift)
@@ -116,7 +116,7 @@ def direction(
     def find(model: Model, local_model: LocalReplacementModel) -> ResolvedTargets:
         if direction.fingerprint != model.fingerprint:
             raise DataError(f"{direction.name} is a direction of another model than {model.name}")
-        at = torch.tensor([token_at(local_model, position)], device=local_model.embeddings.device)
+        at = torch.tensor([resolve_position(local_model, position)], device=local_model.embeddings.device)
         vector = direction.unit.to(local_model.embeddings)[None]
         bias = vector.new_zeros(1)
         point, _, number = direction.address.partition(".")
@@ -131,10 +131,10 @@ def direction(
                 join = middle
             case "mlp_in":
                 join = middle
-                vector, bias = before_norm(local_model.blocks[layer].read, at, vector, bias)
+                vector, bias = before_norm(local_model.blocks[layer].read_norm, at, vector, bias)
             case "final_norm":
                 join = 2 * local_model.n_layers
-                vector, bias = before_norm(local_model.final, at, vector, bias)
+                vector, bias = before_norm(local_model.final_norm, at, vector, bias)
             case _:
                 raise DataError(
                     f"a direction at {direction.address} cannot be traced: use one at resid_post, resid_pre, "
@@ -155,7 +155,7 @@ def feature(layer: int, position: int, latent: int) -> TargetSpec:
     """
 
     def find(model: Model, local_model: LocalReplacementModel) -> ResolvedTargets:
-        at = token_at(local_model, position)
+        at = resolve_position(local_model, position)
         wanted = torch.tensor([layer, at, latent], device=local_model.features.device)
         found = (local_model.features == wanted).all(1).nonzero().flatten()
         if not len(found):
@@ -164,7 +164,7 @@ def feature(layer: int, position: int, latent: int) -> TargetSpec:
                 "graph of the logits"
             )
         target = AttributionTarget(f"Feature {layer}/{latent}", None, 1.0, layer=layer, position=at)
-        return ResolvedTargets((target,), local_model.seeds(found))
+        return ResolvedTargets((target,), local_model.inject_features(found))
 
     return TargetSpec({"kind": "feature", "layer": layer, "position": position, "latent": latent}, find)
 
@@ -175,17 +175,17 @@ def together(*several: TargetSpec) -> TargetSpec:
     def find(model: Model, local_model: LocalReplacementModel) -> ResolvedTargets:
         found = [one.resolve(model, local_model) for one in several]
         targets = tuple(target for one in found for target in one.targets)
-        return ResolvedTargets(targets, Injections.joined([one.injections for one in found]))
+        return ResolvedTargets(targets, Injections.concatenate([one.injections for one in found]))
 
     return TargetSpec({"kind": "together", "targets": [dict(one.description) for one in several]}, find)
 
 
 def _logits(model: Model, local_model: LocalReplacementModel, ids: Sequence[int]) -> ResolvedTargets:
     """Chosen logits of the last token, less the mean of all."""
-    share = local_model.held.logits.softmax(0)
+    share = local_model.frozen_pass.logits.softmax(0)
     rows, bias = _unembedding(model, ids)
     last = torch.full((len(ids),), local_model.n_positions - 1, device=rows.device)
-    vector, shift = before_norm(local_model.final, last, rows, bias)
+    vector, shift = before_norm(local_model.final_norm, last, rows, bias)
     targets = tuple(
         AttributionTarget(f'Output "{_text(model, one)}" (p={float(share[one]):.3f})', one, float(share[one]))
         for one in ids
@@ -209,7 +209,7 @@ def _join(local_model: LocalReplacementModel, at: int, count: int) -> Tensor:
     return torch.full((count,), at, device=local_model.embeddings.device)
 
 
-def token_at(local_model: LocalReplacementModel, position: int | None) -> int:
+def resolve_position(local_model: LocalReplacementModel, position: int | None) -> int:
     """A token's position, counted from the end where negative; DataError without such a token."""
     count = local_model.n_positions
     at = count - 1 if position is None else position + count if position < 0 else position

@@ -49,9 +49,9 @@ def trace(
         DataError: the dictionary or a target does not fit.
     """
     config, targets = config or TraceConfig(), targets or top_logits()
-    row = row_of(model, prompt)
+    row = as_prompt_row(model, prompt)
     with torch.no_grad():
-        frozen = replacement.freeze(model, row, constant=config.constant)
+        frozen = replacement.freeze(model, row, skip_tokens=config.skip_tokens)
         resolved = targets.resolve(model, frozen)
         weights = torch.tensor([one.weight for one in resolved.targets], device=model.device)
         rows, wanted = TracedRows(frozen), min(config.max_features, frozen.n_features)
@@ -61,7 +61,7 @@ def trace(
             nonlocal done
             features = bool((which >= 0).all())
             position = frozen.features[which, 1] if features else seeds_of(which).position
-            for lines in blocks(frozen, position, config.memory):
+            for lines in split_into_blocks(frozen, position, config.memory):
                 block = which[lines]
                 edges = backward_rows(frozen, seeds_of(block))
                 rows.add(block[edges.order], edges)
@@ -72,12 +72,16 @@ def trace(
         numbers = torch.arange(len(resolved.targets), device=model.device)
         add(-1 - numbers, lambda which: resolved.injections[-1 - which])
         chosen = select_features(
-            rows, weights, config.max_features, config.rank_every, lambda which: add(which, frozen.seeds)
+            rows,
+            weights,
+            config.max_features,
+            config.rank_every,
+            lambda which: add(which, frozen.inject_features),
         )
         return _graph(model, replacement, frozen, resolved, rows, chosen, config, targets)
 
 
-def blocks(
+def split_into_blocks(
     local_model: LocalReplacementModel, position: Int[Tensor, "rows"], memory: int
 ) -> Iterator[Int[Tensor, "block"]]:
     """Rows in blocks of neighbouring positions, as many in each as the memory allows.
@@ -113,7 +117,7 @@ def _graph(
     n, count, (layers, tokens) = len(chosen), len(resolved.targets), local_model.errors.shape[:2]
     line = torch.full((local_model.n_features + 1,), -1, device=chosen.device)
     line[chosen] = torch.arange(n, device=chosen.device)
-    columns = local_model.column[chosen]
+    columns = local_model.column_of[chosen]
     edges = torch.zeros(n + count, n + layers * tokens + tokens)
     biases, left, left_absolute = (torch.zeros(n + count) for _ in range(3))
     for which, block in rows.blocks:
@@ -132,7 +136,7 @@ def _graph(
         biases[at] = block.bias[mine].cpu()
         left[at] = (features.sum(1) - kept.sum(1)).cpu()
         left_absolute[at] = (vector_norm(features, 1, dim=1) - vector_norm(kept, 1, dim=1)).clamp(min=0).cpu()
-    ids = local_model.held.row.ids
+    ids = local_model.frozen_pass.row.ids
     return AttributionGraph(
         ids=ids,
         tokens=tuple(written(model.tokenizer, ids)),
@@ -142,13 +146,13 @@ def _graph(
         targets=resolved.targets,
         edges=edges,
         preactivations=torch.cat(
-            [local_model.preactivations[chosen], local_model.values(resolved.injections)]
+            [local_model.preactivations[chosen], local_model.read_values(resolved.injections)]
         ).cpu(),
         biases=biases,
         unselected=left,
         unselected_absolute=left_absolute,
         fingerprint=model.fingerprint,
-        dictionary=replacement.digest,
+        replacement_digest=replacement.digest,
         metadata={
             "model": model.name,
             "replacement": type(replacement).__name__,
@@ -160,7 +164,7 @@ def _graph(
     )
 
 
-def row_of(model: Model, prompt: Row | str) -> Row:
+def as_prompt_row(model: Model, prompt: Row | str) -> Row:
     """Text as a row that begins with the beginning-of-text token, if the tokenizer has one."""
     if isinstance(prompt, Row):
         return prompt

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mindscope.circuits.files.write_json import SCHEMA_VERSION, TYPES, GraphView, label_key
 from mindscope.circuits.graph.graph import AttributionGraph
-from mindscope.circuits.graph.influence import influence
+from mindscope.circuits.graph.influence import compute_influence
 from mindscope.circuits.graph.nodes import AttributionTarget, Kind
 from mindscope.circuits.graph.prune import PrunedGraph
 from mindscope.circuits.graph.supernodes import Supernode
@@ -170,7 +170,7 @@ def _assembled(document: GraphDocument) -> PublicGraph:
         edges=edges,
         **_rows([*features, *logits], edges, beside),
         fingerprint=str(beside.get("fingerprint", "")),
-        dictionary=str(beside.get("dictionary", "")),
+        replacement_digest=str(beside.get("dictionary", "")),
         metadata=beside.get("metadata") or _metadata(document.metadata),
     )
     return PublicGraph(graph, _pruned(graph, document, places), _view(graph, document, names))
@@ -267,7 +267,7 @@ def _pruned(graph: AttributionGraph, document: GraphDocument, places: Mapping[in
     node = settings.get("node_threshold", document.metadata.get("node_threshold"))
     edge = settings.get("edge_threshold")
     shares = [1.0 if share is None else float(share) for share in (node, edge)]
-    return PrunedGraph(mask, graph.edges != 0, cumulative, influence(graph), *shares)
+    return PrunedGraph(mask, graph.edges != 0, cumulative, compute_influence(graph), *shares)
 
 
 def _view(graph: AttributionGraph, document: GraphDocument, names: Mapping[str, list[int]]) -> GraphView:

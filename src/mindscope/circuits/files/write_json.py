@@ -9,7 +9,7 @@ from typing import Any
 
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.nodes import GraphNode, Kind, vocabulary_of
-from mindscope.circuits.graph.prune import PrunedGraph, prune
+from mindscope.circuits.graph.prune import PrunedGraph, prune_graph
 from mindscope.circuits.graph.supernodes import Supernode
 from mindscope.errors import StoreError
 from mindscope.store import plain, read_json, write_json, write_text
@@ -46,7 +46,7 @@ def feature_number(layer: int, latent: int) -> int:
     return (layer + latent) * (layer + latent + 1) // 2 + latent
 
 
-def graph_json(
+def build_graph_json(
     graph: AttributionGraph,
     pruned: PrunedGraph | None = None,
     *,
@@ -67,7 +67,7 @@ def graph_json(
             out.
         view: groups, labels and pinned nodes.
     """
-    pruned, view = pruned or prune(graph), view or GraphView()
+    pruned, view = pruned or prune_graph(graph), view or GraphView()
     names = {index: graph.id(index) for index in pruned.nodes}
     metadata = {
         "slug": slug,
@@ -117,7 +117,7 @@ def write_graph_json(
     folder = Path(folder)
     if not slug or Path(slug).name != slug or slug.startswith("."):
         raise StoreError(f"{slug!r} cannot be a graph's slug: use letters, digits, '-' and '_'")
-    document = graph_json(graph, pruned, slug=slug, scan=scan, view=view)
+    document = build_graph_json(graph, pruned, slug=slug, scan=scan, view=view)
     for (layer, latent), detail in (details or {}).items():
         number = feature_number(layer, latent)
         home = folder / "features" / document["metadata"]["scan"].replace("/", "_")
@@ -227,7 +227,7 @@ def _beside(
         "n_layers": graph.n_layers,
         "ids": list(graph.ids),
         "fingerprint": graph.fingerprint,
-        "dictionary": graph.dictionary,
+        "dictionary": graph.replacement_digest,
         "targets": [
             {"layer": one.layer, "position": one.position, "weight": one.weight, "token": one.token}
             for one in graph.targets

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from mindscope.circuits.graph.graph import AttributionGraph
-from mindscope.circuits.graph.influence import influence
+from mindscope.circuits.graph.influence import compute_influence
 from mindscope.errors import DataError
 
 Align = Literal["tokens", "end"]
@@ -79,7 +79,7 @@ def compare_graphs(
     Raises:
         DataError: they are of different models or dictionaries, so that their latents have nothing in common.
     """
-    for name in ("fingerprint", "dictionary", "n_layers"):
+    for name in ("fingerprint", "replacement_digest", "n_layers"):
         one, other = getattr(first, name), getattr(second, name)
         if one != other:
             raise DataError(
@@ -88,7 +88,7 @@ def compare_graphs(
             )
     positions = _aligned(first, second, align)
     of_second = {_key(second, node, None): node for node in _taking_part(second)}
-    shared_first, shared_second = influence(first), influence(second)
+    shared_first, shared_second = compute_influence(first), compute_influence(second)
     pairs, alone = [], []
     for node in _taking_part(first):
         key = _key(first, node, positions)
@@ -124,7 +124,7 @@ def _aligned(first: AttributionGraph, second: AttributionGraph, align: Align) ->
 
 
 def _taking_part(graph: AttributionGraph) -> list[int]:
-    found = influence(graph) > 0
+    found = compute_influence(graph) > 0
     found[graph.n_sources :] = True
     return found.nonzero()[:, 0].tolist()
 

@@ -61,7 +61,7 @@ class AttributionGraph:
     unselected: Tensor
     unselected_absolute: Tensor
     fingerprint: str
-    dictionary: str
+    replacement_digest: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -113,7 +113,7 @@ class AttributionGraph:
         return torch.cat([features, each.repeat(self.n_layers), each, torch.tensor(targets).long()])
 
     @cached_property
-    def weights(self) -> Float[Tensor, "targets"]:
+    def target_weights(self) -> Float[Tensor, "targets"]:
         """The targets' weights."""
         return torch.tensor([one.weight for one in self.targets], dtype=torch.float32)
 
@@ -278,7 +278,7 @@ class AttributionGraph:
             layer, position = one.layer or 0, one.position or 0
             if not (0 <= layer <= self.n_layers and 0 <= position < self.n_positions):
                 return f"has the target {one.label!r} outside its layers and positions"
-        if not self.weights.isfinite().all():
+        if not self.target_weights.isfinite().all():
             return "has a target whose weight is NaN or infinite"
         return None
 
@@ -300,4 +300,4 @@ class AttributionGraph:
 
 ROWS = ("preactivations", "biases", "unselected", "unselected_absolute")
 TENSORS = ("features", "activations", *ROWS)
-VALUES = ("ids", "tokens", "n_layers", "targets", "fingerprint", "dictionary", "metadata")
+VALUES = ("ids", "tokens", "n_layers", "targets", "fingerprint", "replacement_digest", "metadata")

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from mindscope.circuits.graph.graph import AttributionGraph
-from mindscope.circuits.graph.influence import flow, output_weights
+from mindscope.circuits.graph.influence import output_weights, propagate_influence
 from mindscope.circuits.graph.prune import PrunedGraph
 from mindscope.circuits.graph.supernodes import Supernode
 from mindscope.errors import DataError
@@ -60,7 +60,7 @@ def find_supernodes(
         raise DataError(f"alike must be above 0 and at most 1, not {alike}")
     if graph.n_features < 2:
         return ()
-    likeness, known = same_part(graph), torch.ones(())
+    likeness, known = compare_roles(graph), torch.ones(())
     if effects is not None:
         unit = normalize(effects.float(), dim=1)
         likeness, known = likeness + (unit @ unit.T).clamp(0, 1), known + 1
@@ -85,7 +85,7 @@ def find_supernodes(
     return tuple(_numbered(groups))
 
 
-def same_part(graph: AttributionGraph) -> Float[Tensor, "features features"]:
+def compare_roles(graph: AttributionGraph) -> Float[Tensor, "features features"]:
     """How alike the parts are that two features of a pruned graph play, from 0 to 1.
 
     The larger of two things: the mean of the cosine of their inputs' signed shares and of the cosine of what
@@ -95,7 +95,7 @@ def same_part(graph: AttributionGraph) -> Float[Tensor, "features features"]:
     n = graph.n_features
     sums = graph.magnitudes.clamp(min=1e-10)
     start = output_weights(graph)
-    through = flow(graph.edges, graph.rows, graph.layers[graph.rows], start, sums)
+    through = propagate_influence(graph.edges, graph.rows, graph.layers[graph.rows], start, sums)
     shares = graph.edges / sums[:, None]
     inputs = normalize(shares[:n], dim=1)
     outputs = normalize((shares[:, :n] * through[graph.rows][:, None]).T, dim=1)

@@ -24,7 +24,7 @@ class GraphScores:
     completeness: float
 
 
-def flow(
+def propagate_influence(
     edges: Float[Tensor, "rows sources"],
     nodes: Int[Tensor, "rows"],
     layers: Int[Tensor, "rows"],
@@ -56,7 +56,7 @@ def flow(
     return total
 
 
-def influence(graph: AttributionGraph, *, unselected: bool = False) -> Float[Tensor, "nodes"]:
+def compute_influence(graph: AttributionGraph, *, unselected: bool = False) -> Float[Tensor, "nodes"]:
     """The influence of every node on the targets, weighted by the targets' weights; targets have none.
 
     B = w (Â + Â² + ...), with Â the magnitudes of the edges, a row summing to one (Ameisen et al. 2025,
@@ -68,10 +68,15 @@ def influence(graph: AttributionGraph, *, unselected: bool = False) -> Float[Ten
             dividing it among the sources that are there.
     """
     start = output_weights(graph)
-    return flow(graph.edges, graph.rows, graph.layers[graph.rows], start, _sums(graph, unselected)) - start
+    return (
+        propagate_influence(
+            graph.edges, graph.rows, graph.layers[graph.rows], start, _sums(graph, unselected)
+        )
+        - start
+    )
 
 
-def graph_scores(
+def score_graph(
     graph: AttributionGraph, *, kept: Bool[Tensor, "nodes"] | None = None, unselected: bool = False
 ) -> GraphScores:
     """The replacement and completeness scores (Ameisen et al. 2025, "Circuit Tracing").
@@ -89,7 +94,7 @@ def graph_scores(
         lost[: graph.n_features] = ~kept[: graph.n_features]
     ends = lost[graph.rows]  # nothing passes through a feature that counts as an error
     edges = graph.edges.masked_fill(ends[:, None], 0) if ends.any() else graph.edges
-    through = flow(edges, graph.rows, graph.layers[graph.rows], output_weights(graph), sums)
+    through = propagate_influence(edges, graph.rows, graph.layers[graph.rows], output_weights(graph), sums)
     shares = torch.where(ends, 0.0, through[graph.rows] / sums.clamp(min=1e-10))
     absent = (shares * graph.unselected_absolute).sum() if unselected else torch.zeros(())
     # what goes into errors, over the influence of all nodes; an error's own inputs count as explained
@@ -104,7 +109,7 @@ def graph_scores(
 def output_weights(graph: AttributionGraph) -> Float[Tensor, "nodes"]:
     """The targets' weights at their nodes: one that counts against something counts as much as one for it."""
     start = torch.zeros(graph.n_nodes)
-    start[graph.n_sources :] = graph.weights.abs()
+    start[graph.n_sources :] = graph.target_weights.abs()
     return start
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 
 from mindscope.circuits.graph.graph import AttributionGraph
-from mindscope.circuits.graph.influence import flow
+from mindscope.circuits.graph.influence import propagate_influence
 from mindscope.errors import DataError
 
 
@@ -30,7 +30,7 @@ class GraphPath:
 class StrongestPaths:
     """The strongest ways, and the share of all ways together."""
 
-    routes: tuple[GraphPath, ...]
+    paths: tuple[GraphPath, ...]
     total: float
 
 
@@ -77,7 +77,9 @@ def find_paths(graph: AttributionGraph, source: int, target: int, count: int = 1
     ]
     start = torch.zeros(graph.n_nodes)
     start[target] = 1.0
-    total = flow(graph.edges, graph.rows, graph.layers[graph.rows], start, graph.magnitudes)[source]
+    total = propagate_influence(graph.edges, graph.rows, graph.layers[graph.rows], start, graph.magnitudes)[
+        source
+    ]
     return StrongestPaths(tuple(found), float(total) if source != target else 0.0)
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mindscope.circuits.graph.graph import AttributionGraph
-from mindscope.circuits.graph.influence import flow, influence, output_weights
+from mindscope.circuits.graph.influence import compute_influence, output_weights, propagate_influence
 from mindscope.errors import DataError
 
 
@@ -62,7 +62,7 @@ class PrunedGraph:
         )
 
 
-def prune(
+def prune_graph(
     graph: AttributionGraph, node: float = 0.8, edge: float = 0.98, unselected: bool = False
 ) -> PrunedGraph:
     """Keep the nodes, and then the edges between them, that have most of the influence on the targets.
@@ -84,15 +84,15 @@ def prune(
     for name, share in (("node", node), ("edge", edge)):
         if not 0 < share <= 1:
             raise DataError(f"the share {name} must be above 0 and at most 1, not {share}")
-    found = influence(graph, unselected=unselected)
+    found = compute_influence(graph, unselected=unselected)
     node_mask = found >= _threshold(found, node)
     node_mask[graph.n_features + graph.n_errors :] = True
     edge_mask = _edges(graph, node_mask, edge)
     _drop_dead_ends(graph, node_mask, edge_mask)
-    return PrunedGraph(node_mask, edge_mask, cumulative(found), found, node, edge)
+    return PrunedGraph(node_mask, edge_mask, accumulate_influence(found), found, node, edge)
 
 
-def cumulative(influence: Float[Tensor, "nodes"]) -> Float[Tensor, "nodes"]:
+def accumulate_influence(influence: Float[Tensor, "nodes"]) -> Float[Tensor, "nodes"]:
     """The share of all influence that each node and those with more of it have together."""
     order = influence.argsort(descending=True, stable=True)
     shares = torch.zeros_like(influence)
@@ -113,7 +113,7 @@ def _edges(
     number = torch.cat([columns, torch.arange(graph.n_sources, graph.n_nodes)])
     place = torch.zeros(graph.n_nodes, dtype=torch.long)
     place[number] = torch.arange(len(number))
-    through = flow(inside, place[of], graph.layers[of], output_weights(graph)[number], sums)
+    through = propagate_influence(inside, place[of], graph.layers[of], output_weights(graph)[number], sums)
     score = inside.abs() * (through[place[of]] / sums.clamp(min=1e-10))[:, None]
     stays = (score >= _threshold(score[score > 0], share)) & (score > 0)
     mask = torch.zeros(graph.edges.shape, dtype=torch.bool)

@@ -47,7 +47,7 @@ class GroupedGraph:
     activations: Float[Tensor, "groups"]
 
 
-def supernode_graph(
+def build_supernode_graph(
     graph: AttributionGraph, supernodes: Sequence[Supernode], nodes: Sequence[int] = ()
 ) -> GroupedGraph:
     """Put supernodes in the place of their members, summing their edges (Ameisen et al. 2025).

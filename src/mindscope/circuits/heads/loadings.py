@@ -9,11 +9,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mindscope.circuits.attribution.backward import backward_rows
-from mindscope.circuits.attribution.retrace import features_of, rebuild_local_model, seeds_of
+from mindscope.circuits.attribution.retrace import inject_graph_rows, match_features, rebuild_local_model
 from mindscope.circuits.attribution.targets import TargetSpec
-from mindscope.circuits.attribution.trace import blocks
+from mindscope.circuits.attribution.trace import split_into_blocks
 from mindscope.circuits.graph.graph import AttributionGraph
-from mindscope.circuits.graph.influence import influence, output_weights
+from mindscope.circuits.graph.influence import compute_influence, output_weights
 from mindscope.circuits.replacement.local_model import Injections, LocalReplacementModel, ReplacementModel
 from mindscope.errors import DataError
 from mindscope.models import Model
@@ -80,7 +80,7 @@ class HeadLoadings:
         ]
 
 
-def head_loadings(
+def compute_head_loadings(
     model: Model,
     replacement: ReplacementModel,
     graph: AttributionGraph,
@@ -116,13 +116,13 @@ def head_loadings(
         ends, end = rows.unique(return_inverse=True)
         starts, start = sources.unique(return_inverse=True)
         device = frozen.embeddings.device
-        seeds = seeds_of(model, frozen, graph, ends, targets)
+        seeds = inject_graph_rows(model, frozen, graph, ends, targets)
         begin = _SourceWrites(frozen, graph, starts.to(device))
         heads = max(one.pattern.shape[:2].numel() for one in frozen.blocks)
         found = torch.zeros(len(rows), frozen.n_layers, heads, device=device)
         again = torch.zeros(len(rows), device=device)
         done = 0
-        for block in blocks(frozen, seeds.position, MEMORY // frozen.n_layers):
+        for block in split_into_blocks(frozen, seeds.position, MEMORY // frozen.n_layers):
             _carry(frozen, seeds, block, begin, (end.to(device), start.to(device)), found, again)
             done += len(block)
             if progress is not None:
@@ -166,7 +166,7 @@ def _chosen(
         return rows, sources
     if edges < 1:
         raise DataError(f"{edges} edges are too few: 1 or more")
-    through = influence(graph) + output_weights(graph)
+    through = compute_influence(graph) + output_weights(graph)
     carried = graph.row_normalised()[rows, sources] * through[graph.rows[rows]]
     best = carried.argsort(descending=True, stable=True)[:edges]
     return rows[best], sources[best]
@@ -183,7 +183,7 @@ class _SourceWrites:
         layer = graph.layers.to(which.device)[which]
         feature, error = which < graph.n_features, which < graph.n_features + graph.n_errors
         self._column = torch.full_like(which, -1)
-        self._column[feature] = local_model.column[features_of(local_model, graph)[which[feature]]]
+        self._column[feature] = local_model.column_of[match_features(local_model, graph)[which[feature]]]
         self._error_of = torch.where(error & ~feature, layer, -2)
         self._token = ~error
 
@@ -207,7 +207,7 @@ class _SourceWrites:
                 return 0.0
             layer = join // 2 - 1
             errors = (self._error_of[which] == layer).nonzero().flatten()
-            features, written = frozen.written[layer].of(self._column[which])
+            features, written = frozen.feature_writes[layer].vectors_of(self._column[which])
             if not len(errors) + len(features):
                 return 0.0
             vectors = torch.cat([frozen.errors[layer, position[errors]], written])
@@ -241,26 +241,26 @@ def _carry(
     line = backward_rows(
         local_model,
         mine,
-        watch=lambda layer, r: gradients.update({layer: local_model.blocks[layer].taken(r)}),
+        watch=lambda layer, r: gradients.update({layer: local_model.blocks[layer].backward_to_heads(r)}),
     ).order.argsort()
-    tokens, last = int(mine.position.max()) + 1, int(mine.join.max())
+    tokens, last = int(mine.position.max()) + 1, int(mine.point.max())
     number = torch.full((len(injections),), -1, device=block.device)
     number[block] = torch.arange(len(block), device=block.device)
     in_block = (number[edges[0]] >= 0).nonzero().flatten()
     starts = edges[1][in_block].unique()
-    for some in blocks(local_model, sources.position[starts], MEMORY):
+    for some in split_into_blocks(local_model, sources.position[starts], MEMORY):
         which = starts[some]
         place = torch.full((len(sources.position),), -1, device=block.device)
         place[which] = torch.arange(len(which), device=block.device)
         edge = in_block[place[edges[1][in_block]] >= 0]
         end, start = number[edges[0][edge]], place[edges[1][edge]]
-        for join, x in local_model.streams(sources.writing(which, tokens)):
-            here = (mine.join[end] == join).nonzero().flatten()
+        for join, x in local_model.walk_stream(sources.writing(which, tokens)):
+            here = (mine.point[end] == join).nonzero().flatten()
             at = end[here]
             weights[edge[here]] = (mine.vector[at] * x[start[here], mine.position[at]]).sum(1)
             layer = join // 2
             if join % 2 == 0 and layer in gradients:
-                z, mixed = gradients[layer], local_model.blocks[layer].mixed(x)
+                z, mixed = gradients[layer], local_model.blocks[layer].mix_values(x)
                 joined, heads = len(z), z.shape[2] * z.shape[3]
                 z = z.permute(2, 3, 0, 1, 4).reshape(heads, joined, -1)
                 both = z @ mixed.permute(1, 2, 3, 4, 0).reshape(heads, -1, len(which))

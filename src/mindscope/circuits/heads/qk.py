@@ -11,8 +11,8 @@ from torch import Tensor
 from mindscope.circuits.attribution.backward import backward_rows
 from mindscope.circuits.attribution.config import TraceConfig
 from mindscope.circuits.attribution.retrace import rebuild_local_model
-from mindscope.circuits.attribution.targets import token_at
-from mindscope.circuits.attribution.trace import blocks, row_of
+from mindscope.circuits.attribution.targets import resolve_position
+from mindscope.circuits.attribution.trace import as_prompt_row, split_into_blocks
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.replacement.block import FrozenNorm
 from mindscope.circuits.replacement.local_model import (
@@ -166,7 +166,7 @@ class QKAttribution:
         return self.keys - self.mean_keys if relative else self.keys
 
 
-def qk_attribution(
+def compute_qk_attribution(
     model: Model,
     replacement: ReplacementModel,
     prompt: AttributionGraph | Row | str,
@@ -201,11 +201,11 @@ def qk_attribution(
         frozen = rebuild_local_model(model, replacement, prompt)
     else:
         with torch.no_grad():
-            frozen = replacement.freeze(model, row_of(model, prompt), constant=config.constant)
-    query = token_at(frozen, query)
-    if key is not None and (key := token_at(frozen, key)) > query:
+            frozen = replacement.freeze(model, as_prompt_row(model, prompt), skip_tokens=config.skip_tokens)
+    query = resolve_position(frozen, query)
+    if key is not None and (key := resolve_position(frozen, key)) > query:
         raise DataError(f"token {query} cannot look at token {key}, which comes after it")
-    reading = head_reading(model, frozen.held, layer, head, query)
+    reading = head_reading(model, frozen.frozen_pass, layer, head, query)
     key = int(reading.pattern.argmax()) if key is None else key
     if not bool(reading.visible[key]):
         raise DataError(
@@ -236,7 +236,7 @@ def _seeds(
 ) -> tuple[Injections, Int[Tensor, "seeds"]]:
     """Gradients of the query, the key, and the mean of the keys, in the stream; and the row of each seed."""
     size, device = len(reading.query.bias), local_model.embeddings.device
-    passage = FrozenNorm.of(find_linear_parts(model), local_model.held, f"attn_in.{layer}")
+    passage = FrozenNorm.of(find_linear_parts(model), local_model.frozen_pass, f"attn_in.{layer}")
     seen = reading.visible.nonzero().flatten()
     weights = [
         reading.query.weight,
@@ -266,7 +266,7 @@ def _swept(
         n, local_model.n_features + (local_model.n_layers + 1) * tokens + 1
     )
     furthest = row.new_zeros(n).scatter_reduce(0, row, injections.position, "amax")
-    for block in blocks(local_model, furthest, memory):
+    for block in split_into_blocks(local_model, furthest, memory):
         place = row.new_full((n,), -1)
         place[block] = torch.arange(len(block), device=row.device)
         mine = (place[row] >= 0).nonzero().flatten()
@@ -290,7 +290,7 @@ def _sources(
     errors = [n + at * tokens + positions for at in range(layer)]
     last = n + local_model.n_layers * tokens
     columns = torch.cat(
-        [local_model.column[which], *errors, last + positions, positions.new_tensor([last + tokens])]
+        [local_model.column_of[which], *errors, last + positions, positions.new_tensor([last + tokens])]
     )
 
     def named() -> Iterator[str]:
@@ -298,7 +298,9 @@ def _sources(
             yield f"{at}_{latent}_{position}"
         for at in range(layer):
             yield from (f"{at}_-1_{position}" for position in range(query + 1))
-        yield from (f"E_{token}_{at}" for at, token in enumerate(local_model.held.row.ids[: query + 1]))
+        yield from (
+            f"E_{token}_{at}" for at, token in enumerate(local_model.frozen_pass.row.ids[: query + 1])
+        )
         yield BIAS
 
     return tuple(named()), (len(which), layer * (query + 1), query + 1, 1), columns

@@ -99,6 +99,6 @@ def _place(one: ActiveFeature | Intervention) -> tuple[Hashable, ...]:
     return one.layer, (at.start, at.stop) if isinstance(at, slice) else at, one.latent
 
 
-def from_the_end(length: int, other: int) -> dict[int, int]:
+def align_ends(length: int, other: int) -> dict[int, int]:
     """Where the tokens of a prompt of `other` tokens are in one of `length`, if both end alike."""
     return {at: at + length - other for at in range(max(0, other - length), other)}

@@ -54,12 +54,12 @@ def intervening(
             reaches none of the layers that are not held.
         ModelError: a place of the replacement cannot be written, or attention cannot be held.
     """
-    with intervened(model, replacement.access(model), rows, interventions, mode=mode, layers=layers):
+    with intervening_through(model, replacement.access(model), rows, interventions, mode=mode, layers=layers):
         yield
 
 
 @contextmanager
-def intervened(
+def intervening_through(
     model: Model,
     feature_io: FeatureIO,
     rows: Sequence[Row],
@@ -69,8 +69,8 @@ def intervened(
     layers: range | None,
 ) -> Iterator[None]:
     """`intervening`, for who has the access already."""
-    plan = InterventionPlan.of(rows, per_row(interventions, len(rows)))
-    held = held_layers(mode, layers, len(feature_io.writes))
+    plan = InterventionPlan.compile(rows, split_by_row(interventions, len(rows)))
+    held = find_held_layers(mode, layers, len(feature_io.writes))
     _check(plan, feature_io)
     record = None if mode == "open" else cache_passes(model, feature_io, rows)
     patch = _OutputPatch(feature_io, plan, held, record)
@@ -84,7 +84,7 @@ def intervened(
         yield
 
 
-def per_row(
+def split_by_row(
     interventions: Sequence[Intervention] | Sequence[Sequence[Intervention]], rows: int
 ) -> list[Sequence[Intervention]]:
     """One list of interventions per row; a flat one is every row's."""
@@ -96,7 +96,7 @@ def per_row(
     return [mine for mine in interventions if not isinstance(mine, Intervention)]
 
 
-def held_layers(mode: str, layers: range | None, n_layers: int) -> range:
+def find_held_layers(mode: str, layers: range | None, n_layers: int) -> range:
     """The layers whose MLP outputs are held."""
     if mode not in MODES:
         raise DataError(f"unknown mode {mode!r} of an intervention: use one of {', '.join(MODES)}")
@@ -170,7 +170,7 @@ class _OutputPatch:
         if layer in self.held:
             hidden = self._as_recorded(layer, hidden, now, seen)
         for hits, rows in self._waiting.pop(layer, []):
-            at = (hits.lines.to(hidden.device), hits.columns.to(hidden.device))
+            at = (hits.batch_rows.to(hidden.device), hits.batch_columns.to(hidden.device))
             hidden = hidden.index_put(at, rows.to(hidden), accumulate=True)
         return hidden
 
@@ -181,7 +181,7 @@ class _OutputPatch:
         x = concat_reads(self.access, layer, seen)
         if self.record is not None and self.held:
             x = self.record.held.of(self.record.reads[layer], x, layout)
-        tokens, token_of = (hits.lines * x.shape[1] + hits.columns).unique(return_inverse=True)
+        tokens, token_of = (hits.batch_rows * x.shape[1] + hits.batch_columns).unique(return_inverse=True)
         chosen = x.flatten(0, 1)[tokens.to(x.device)]
         _, activations = self.access.activations(layer, chosen, self.plan.latents(layer))
         change = self.plan.changes(hits, activations[token_of, hits.latents])

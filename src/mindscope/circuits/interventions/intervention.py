@@ -17,7 +17,7 @@ from mindscope.models import WHERES, BatchLayout, Row, Where, position_mask
 Op = Literal["set", "scale", "add"]
 OPS: tuple[Op, ...] = get_args(Op)
 Position = int | slice | tuple[int, ...] | Where
-ON = sys.maxsize
+OPEN_END = sys.maxsize
 """Where a span ends that goes on into every token to come."""
 
 
@@ -69,7 +69,7 @@ class Intervention:
         """
         match self.position:
             case slice(start=start, stop=stop):
-                yield start or 0, ON if stop is None else stop
+                yield start or 0, OPEN_END if stop is None else stop
             case int() | tuple():
                 for position in (self.position,) if isinstance(self.position, int) else self.position:
                     if position >= len(row):
@@ -79,9 +79,9 @@ class Intervention:
                         )
                     yield position, position + 1
             case "all":
-                yield 0, ON
+                yield 0, OPEN_END
             case "answer" | "response":
-                yield max(0, row.prompt_length - (self.position == "response")), ON
+                yield max(0, row.prompt_length - (self.position == "response")), OPEN_END
             case str() as where:
                 found = np.flatnonzero(
                     position_mask(where, np.arange(len(row))[None], np.array([row.prompt_length]))[0]
@@ -112,8 +112,8 @@ class InterventionHits:
         entries: `[hits]`, which entry of the plan each is.
     """
 
-    lines: Tensor
-    columns: Tensor
+    batch_rows: Tensor
+    batch_columns: Tensor
     latents: Tensor
     entries: Tensor
 
@@ -137,7 +137,9 @@ class InterventionPlan:
     _latents: dict[int, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, rows: Sequence[Row], interventions: Sequence[Sequence[Intervention]]) -> "InterventionPlan":
+    def compile(
+        cls, rows: Sequence[Row], interventions: Sequence[Sequence[Intervention]]
+    ) -> "InterventionPlan":
         """Compile one list of interventions a row.
 
         Raises:
@@ -167,7 +169,7 @@ class InterventionPlan:
 
     def latents(self, layer: int) -> Tensor:
         """The features of a layer that are changed anywhere, each once, in order."""
-        return torch.from_numpy(self._of(layer))
+        return torch.from_numpy(self._changed_latents(layer))
 
     def hits(self, layout: BatchLayout) -> dict[int, InterventionHits]:
         """Which entries this pass meets, and where, by layer; layers without any are left out."""
@@ -181,7 +183,7 @@ class InterventionPlan:
         for layer in np.unique(self.layer_of[entry]).tolist():
             mine = self.layer_of[entry] == layer
             here = entry[mine]
-            latents = np.searchsorted(self._of(layer), self.latent_of[here])
+            latents = np.searchsorted(self._changed_latents(layer), self.latent_of[here])
             arrays = (line_of[here], column[mine], latents, here)
             found[layer] = InterventionHits(*(torch.from_numpy(array) for array in arrays))
         return found
@@ -193,7 +195,7 @@ class InterventionPlan:
         scaled, added = (values - 1) * activations, values
         return torch.where(ops == 0, values - activations, torch.where(ops == 1, scaled, added))
 
-    def _of(self, layer: int) -> np.ndarray:
+    def _changed_latents(self, layer: int) -> np.ndarray:
         if layer not in self._latents:
             self._latents[layer] = np.unique(self.latent_of[self.layer_of == layer])
         return self._latents[layer]

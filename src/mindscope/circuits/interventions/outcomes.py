@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mindscope.circuits.interventions.intervening import Mode, intervened
+from mindscope.circuits.interventions.intervening import Mode, intervening_through
 from mindscope.circuits.interventions.intervention import Intervention
 from mindscope.circuits.replacement.feature_io import FeatureIO, concat_reads
 from mindscope.circuits.replacement.local_model import ReplacementModel
@@ -62,13 +62,13 @@ def intervene(
     Raises:
         DataError: see `intervening`; and a change or a feature that lies outside of the prompt.
     """
-    each = intervene_each(
+    each = intervene_batch(
         model, replacement, row, [interventions], mode=mode, layers=layers, features=features
     )
     return each[0]
 
 
-def intervene_each(
+def intervene_batch(
     model: Model,
     replacement: ReplacementModel,
     row: Row,
@@ -81,10 +81,10 @@ def intervene_each(
     """`intervene` for many experiments with one prompt, side by side in batches."""
     access = replacement.access(model)
     wanted = torch.zeros(0, 3, dtype=torch.long) if features is None else features.long()
-    check_features(access, wanted, row)
+    require_features(access, wanted, row)
     outcomes = []
-    for logits, seen in outcomes_of(
-        model, access, row, experiments, addresses_of(access, wanted), mode, layers
+    for logits, seen in run_experiments(
+        model, access, row, experiments, list_addresses(access, wanted), mode, layers
     ):
         before, after = read_features(access, wanted, seen, len(logits))
         each = zip(logits.cpu(), before.cpu(), after.cpu(), strict=True)
@@ -92,7 +92,7 @@ def intervene_each(
     return outcomes
 
 
-def outcomes_of(
+def run_experiments(
     model: Model,
     feature_io: FeatureIO,
     row: Row,
@@ -112,7 +112,7 @@ def outcomes_of(
         rows = [row] * len(lists)
         with (
             torch.inference_mode(),
-            intervened(model, feature_io, rows, lists, mode=mode, layers=layers),
+            intervening_through(model, feature_io, rows, lists, mode=mode, layers=layers),
             rewritten(model, addresses, [], lambda _, hidden, __: hidden) as passing,
         ):
             logits = model.forward_pass(*right_padded(rows), None, [], logits=True)
@@ -120,7 +120,7 @@ def outcomes_of(
         yield logits.float(), passing.seen
 
 
-def check_features(feature_io: FeatureIO, features: Features, row: Row) -> None:
+def require_features(feature_io: FeatureIO, features: Features, row: Row) -> None:
     """Raises DataError unless the model has these features, and the row their positions."""
     for layer, position, latent in features.tolist():
         if not (0 <= layer < len(feature_io.sizes) and 0 <= latent < feature_io.sizes[layer]):
@@ -129,7 +129,7 @@ def check_features(feature_io: FeatureIO, features: Features, row: Row) -> None:
             raise DataError(f"position {position} is outside of a prompt of {len(row)} tokens")
 
 
-def addresses_of(feature_io: FeatureIO, features: Features) -> list[str]:
+def list_addresses(feature_io: FeatureIO, features: Features) -> list[str]:
     """What has to be read to tell these features."""
     return [address for layer in features[:, 0].unique().tolist() for address in feature_io.reads[layer]]
 
@@ -155,7 +155,7 @@ def read_features(
     return before, after
 
 
-def feature_activations(
+def read_feature_activations(
     model: Model, replacement: ReplacementModel, rows: Sequence[Row], latents: Sequence[tuple[int, int]]
 ) -> list[Float[Tensor, "tokens latents"]]:
     """The activations of chosen features, (layer, latent), on every token of many prompts, in one pass.
@@ -165,8 +165,8 @@ def feature_activations(
     """
     access = replacement.access(model)
     wanted = torch.tensor([(layer, 0, latent) for layer, latent in latents]).reshape(-1, 3)
-    check_features(access, wanted, Row((0,), 1))
-    reads = {address: Read(address, Raw("all")) for address in addresses_of(access, wanted)}
+    require_features(access, wanted, Row((0,), 1))
+    reads = {address: Read(address, Raw("all")) for address in list_addresses(access, wanted)}
     found = {name: reading.values for name, reading in model.read(rows, reads).items()}
     values = [torch.zeros(len(row), len(latents)) for row in rows]
     ends = np.cumsum([len(row) for row in rows])[:-1].tolist()

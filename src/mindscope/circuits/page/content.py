@@ -16,7 +16,7 @@ Details = Mapping[tuple[int, int], Mapping[str, Any]]
 """Public feature documents by (layer, latent)."""
 
 
-def page_content(
+def build_page_content(
     document: Mapping[str, Any],
     details: Details | None = None,
     validation: Mapping[str, Any] | None = None,

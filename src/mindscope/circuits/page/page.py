@@ -14,11 +14,11 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 from pydantic_core import to_json
 
-from mindscope.circuits.files.write_json import GraphView, graph_json
+from mindscope.circuits.files.write_json import GraphView, build_graph_json
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.prune import PrunedGraph
 from mindscope.circuits.graph.supernodes import Supernode
-from mindscope.circuits.page.content import Details, page_content
+from mindscope.circuits.page.content import Details, build_page_content
 from mindscope.circuits.validation.validate import GraphValidation
 from mindscope.reports import sheet
 from mindscope.store import write_text
@@ -38,7 +38,7 @@ class GraphPage(str):
         return Path(path)
 
 
-def graph_page(
+def build_graph_page(
     graph: AttributionGraph,
     pruned: PrunedGraph | None = None,
     supernodes: Iterable[Supernode] = (),
@@ -69,13 +69,13 @@ def graph_page(
     """
     slug = re.sub(r"[^\w-]+", "-", title or str(graph.metadata.get("slug") or "graph")).strip("-")
     view = GraphView(tuple(supernodes), dict(labels or {}))
-    document = graph_json(graph, pruned, slug=slug or "graph", view=view)
+    document = build_graph_json(graph, pruned, slug=slug or "graph", view=view)
     validation = validation if validation is not None else graph.metadata.get("validation")
     qk = qk if qk is not None else graph.metadata.get("attention")
-    return public_page(document, details=details, validation=validation, qk=qk, title=title)
+    return build_public_page(document, details=details, validation=validation, qk=qk, title=title)
 
 
-def public_page(
+def build_public_page(
     document: Mapping[str, Any],
     *,
     details: Details | None = None,
@@ -89,7 +89,7 @@ def public_page(
         DataError: the document is no public graph, or what is given beside it does not fit it.
     """
     checked = validation.to_json() if isinstance(validation, GraphValidation) else validation
-    content = page_content(document, details, checked, qk)
+    content = build_page_content(document, details, checked, qk)
     metadata = document["metadata"]
     # Only "<" could end the block of values; JSON has it inside strings alone, where it can be escaped.
     values = to_json(content, inf_nan_mode="null").decode().replace("<", "\\u003c")

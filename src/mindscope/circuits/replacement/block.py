@@ -23,12 +23,12 @@ class FrozenNorm:
         """The norm that makes what is at an address, followed by a constant factor."""
         norm, scale = anatomy.norms.get(address), held.scales.get(address)
         if norm is None or scale is None:
-            return cls.nothing(held, multiplier)
+            return cls.identity(held, multiplier)
         bias = norm.bias * multiplier
         return cls(LinearNorm(norm.weight, bias, norm.centred), scale * multiplier)
 
     @classmethod
-    def nothing(cls, held: FrozenPass, multiplier: float = 1.0) -> "FrozenNorm":
+    def identity(cls, held: FrozenPass, multiplier: float = 1.0) -> "FrozenNorm":
         """The way to a place that no norm stands before."""
         like = held.attention[0].pattern
         return cls(None, torch.full((len(held.row),), multiplier, device=like.device))
@@ -48,7 +48,7 @@ class FrozenNorm:
     def forward(self, x: Float[Tensor, "tokens width"]) -> Float[Tensor, "tokens width"]:
         return self.linear(x) * self.scale[:, None] + self.bias
 
-    def back(self, y: Float[Tensor, "rows tokens width"]) -> Float[Tensor, "rows tokens width"]:
+    def backward(self, y: Float[Tensor, "rows tokens width"]) -> Float[Tensor, "rows tokens width"]:
         """What gradients behind it are before it, for the first tokens of the prompt."""
         return self.transposed(y) * self.scale[: y.shape[1], None]
 
@@ -73,8 +73,8 @@ class FrozenBlock:
     value: Float[Tensor, "values d_model"]
     output: Float[Tensor, "mixed d_model"]
     bias: Float[Tensor, "tokens d_model"] | float
-    read: FrozenNorm
-    write: FrozenNorm
+    read_norm: FrozenNorm
+    write_norm: FrozenNorm
 
     @classmethod
     def of(cls, anatomy: LinearParts, held: FrozenPass, layer: int) -> "FrozenBlock":
@@ -96,7 +96,7 @@ class FrozenBlock:
             FrozenNorm.of(anatomy, held, f"mlp_out_post.{layer}", mlp_by),
         )
 
-    def mixed(
+    def mix_values(
         self, x: Float[Tensor, "*rows tokens d_model"]
     ) -> Float[Tensor, "*rows kv_heads group tokens size"]:
         """The values of the first tokens of the prompt as each head mixes them."""
@@ -106,20 +106,22 @@ class FrozenBlock:
 
     def attend(self, x: Float[Tensor, "*rows tokens d_model"]) -> Float[Tensor, "*rows tokens d_model"]:
         """What attention adds to the stream, but for its bias."""
-        return self.mixed(x).movedim(-2, -4).flatten(-3) @ self.output
+        return self.mix_values(x).movedim(-2, -4).flatten(-3) @ self.output
 
-    def taken(
+    def backward_to_heads(
         self, r: Float[Tensor, "rows tokens d_model"]
     ) -> Float[Tensor, "rows tokens kv_heads group size"]:
         """What gradients behind attention are at its mixed values, for the first tokens of the prompt."""
         n, p, d = r.shape
         return (r.view(-1, d) @ self.output.T).view(n, p, *self.pattern.shape[:2], -1)
 
-    def attend_back(self, r: Float[Tensor, "rows tokens d_model"]) -> Float[Tensor, "rows tokens d_model"]:
+    def attend_backward(
+        self, r: Float[Tensor, "rows tokens d_model"]
+    ) -> Float[Tensor, "rows tokens d_model"]:
         """What gradients behind attention are before it, for the first tokens of the prompt."""
         n, p, d = r.shape
         kv, group = self.pattern.shape[:2]
-        z = self.taken(r).permute(2, 3, 1, 0, 4).reshape(kv, group * p, -1)
+        z = self.backward_to_heads(r).permute(2, 3, 1, 0, 4).reshape(kv, group * p, -1)
         pattern = self.pattern[:, :, :p, :p].reshape(kv, group * p, p)
         values = torch.bmm(pattern.transpose(1, 2), z).view(kv, p, n, -1)
         values = values.permute(2, 1, 0, 3).reshape(n * p, -1)

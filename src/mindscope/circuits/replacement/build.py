@@ -25,7 +25,7 @@ def build_local_model(
     b_dec: Callable[[int], Tensor],
     *,
     more: Sequence[str] = (),
-    constant: int,
+    skip_tokens: int,
 ) -> LocalReplacementModel:
     """Put a local replacement model together.
 
@@ -37,7 +37,7 @@ def build_local_model(
         encode: makes a layer's code of the model's pass.
         b_dec: a layer's decoder bias, at its place.
         more: what else `encode` needs of the pass.
-        constant: see `ReplacementModel.freeze`.
+        skip_tokens: see `ReplacementModel.freeze`.
 
     Raises:
         ModelError: the model is not in float32, or does something that this does not know how to hold.
@@ -53,16 +53,16 @@ def build_local_model(
     held = freeze(model, row, [*dict.fromkeys([*reads, *more, *outs, "resid_pre.0", last])])
     parts = find_linear_parts(model)
     blocks = tuple(FrozenBlock.of(parts, held, layer) for layer in layers)
-    nothing = FrozenNorm.nothing(held)
+    nothing = FrozenNorm.identity(held)
     read_by = tuple(
-        block.read if address.startswith("mlp_in.") else nothing
+        block.read_norm if address.startswith("mlp_in.") else nothing
         for block, address in zip(blocks, reads, strict=True)
     )
     write_by = tuple(
-        block.write if address.startswith("mlp_out.") else nothing
+        block.write_norm if address.startswith("mlp_out.") else nothing
         for block, address in zip(blocks, writes, strict=True)
     )
-    codes = tuple(_without_first(encode(layer, held), constant) for layer in layers)
+    codes = tuple(_without_first(encode(layer, held), skip_tokens) for layer in layers)
     features, column = _in_order(codes)
     written = _written(codes, write_by, features, column, len(row))
     errors, biases = [], []
@@ -77,9 +77,9 @@ def build_local_model(
                 fixed = write.linear(bias @ code.skips[layer]) * write.scale[:, None]
                 skipped, shift = skipped + all_of_it - fixed, shift + fixed
         bias = write.linear(b_dec(layer).to(out)) * write.scale[:, None] + write.bias + shift
-        error = out - written[layer].total() - skipped - bias
-        bias[:constant] = (out - skipped)[:constant]
-        error[:constant] = 0
+        error = out - written[layer].sum_by_position() - skipped - bias
+        bias[:skip_tokens] = (out - skipped)[:skip_tokens]
+        error[:skip_tokens] = 0
         errors.append(error)
         biases.append(bias)
     found = LocalReplacementModel(
@@ -97,7 +97,7 @@ def build_local_model(
         torch.stack(biases),
         held.activations["resid_pre.0"],
         FrozenNorm.of(parts, held, "final_norm"),
-        constant,
+        skip_tokens,
         parts.parallel,
     )
     _require_same(model, found.forward(), held.activations[last])
@@ -113,12 +113,12 @@ def _require_same(model: Model, ours: Tensor, theirs: Tensor) -> None:
         )
 
 
-def _without_first(code: LayerFeatures, constant: int) -> LayerFeatures:
+def _without_first(code: LayerFeatures, skip_tokens: int) -> LayerFeatures:
     """The code without what is active at the first positions."""
-    start = int((code.position < constant).sum())
+    start = int((code.position < skip_tokens).sum())
     if start == 0:
         return code
-    encoders = code.encoders
+    encoders = code.gather_encoders
     return LayerFeatures(
         code.position[start:],
         code.latent[start:],

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -9,8 +10,9 @@ from torch import Tensor
 from mindscope.circuits.replacement.build import build_local_model
 from mindscope.circuits.replacement.feature_io import DictionaryAccess
 from mindscope.circuits.replacement.local_model import LayerFeatures, LocalReplacementModel
-from mindscope.dictionaries import Dictionary, SparseCode
+from mindscope.dictionaries import Dictionary, DictionaryBank
 from mindscope.errors import DataError
+from mindscope.features import SparseCode
 from mindscope.models import FrozenPass, Model, Row
 
 SAMPLED = 65_536
@@ -27,9 +29,9 @@ class DictionaryReplacement:
 
     dictionary: Dictionary
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """A short name for the dictionary: of its wiring, its biases, and a sample of its first weights."""
+        """A short name for the dictionary, computed once: of its wiring, its biases, and a sample of its first weights."""
         digest = hashlib.blake2b(digest_size=16)
         dictionary = self.dictionary
         digest.update(repr((dictionary.wiring, dictionary.activation, dictionary.k)).encode())
@@ -42,9 +44,9 @@ class DictionaryReplacement:
     def access(self, model: Model) -> DictionaryAccess:
         """See `ReplacementModel.access`."""
         dictionary = self.dictionary.bind(model)
-        return DictionaryAccess(dictionary, match_layers(dictionary, model)[0])
+        return DictionaryAccess(DictionaryBank(dictionary), match_layers(dictionary, model)[0])
 
-    def freeze(self, model: Model, row: Row, *, constant: int = 1) -> LocalReplacementModel:
+    def freeze(self, model: Model, row: Row, *, skip_tokens: int = 1) -> LocalReplacementModel:
         """See `ReplacementModel.freeze`."""
         order, reads, writes = match_layers(self.dictionary, model)
         dictionary = self.dictionary.bind(model)
@@ -70,7 +72,7 @@ class DictionaryReplacement:
             by_layer,
             encode,
             lambda layer: biases[by_layer[layer]],
-            constant=constant,
+            skip_tokens=skip_tokens,
         )
 
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mindscope.dictionaries import Dictionary
+from mindscope.dictionaries import DictionaryBank
 from mindscope.models import MLPMaps, Model
 
 
@@ -50,60 +50,41 @@ class DictionaryAccess:
     """Of transcoders or a CLT.
 
     Args:
-        dictionary: bound to the model.
+        bank: the dictionary's latents, bound to the model.
         order: the coder of each layer.
     """
 
-    def __init__(self, dictionary: Dictionary, order: Sequence[int]):
-        self._dictionary, self._order = dictionary, tuple(order)
+    def __init__(self, bank: DictionaryBank, order: Sequence[int]):
+        self._bank, self._order = bank, tuple(order)
+        dictionary = bank.dictionary
         wirings = [dictionary.wiring[index] for index in order]
         self.reads = tuple((dictionary.reads[wiring.reads[0]].address,) for wiring in wirings)
         self._layer_of = [int(site.address.rpartition(".")[2]) for site in dictionary.writes]
         by_layer = dict(zip(self._layer_of, dictionary.writes, strict=True))
         self.writes = tuple(by_layer[layer].address for layer in range(len(by_layer)))
         self.sizes = tuple(wiring.n_latents for wiring in wirings)
-        self._kept: dict[int, tuple[Tensor, tuple[Tensor, Tensor, Tensor]]] = {}
 
     def activations(
         self, layer: int, x: Float[Tensor, "tokens d_in"], latents: Int[Tensor, "k"]
     ) -> tuple[Float[Tensor, "tokens k"], Float[Tensor, "tokens k"]]:
         """See `FeatureIO.activations`."""
-        if self._dictionary.activation == "topk":  # all of a token's features compete
-            coder = self._dictionary.coders[self._order[layer]].to(x.device, torch.float32)
-            all_of_them = coder.preactivations(x)
-            code = coder.activate(all_of_them, "topk", self._dictionary.k)
-            latents = latents.to(x.device)
-            return all_of_them[:, latents], code.dense()[:, latents]
-        weight, bias, floor = (each.to(x.device) for each in self._encoders(layer, latents.cpu()))
-        found = x @ weight.T + bias
-        return found, found * (found > floor)
-
-    def _encoders(self, layer: int, latents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Encoder rows, biases and thresholds. Kept, because a pass asks for the same as the one before."""
-        kept = self._kept.get(layer)
-        if kept is None or not torch.equal(kept[0], latents):
-            coder = self._dictionary.coders[self._order[layer]]
-            floor = None if self._dictionary.activation == "relu" else coder.threshold
-            floor = torch.zeros_like(coder.b_enc) if floor is None else floor
-            at = latents.to(coder.W_enc.device)
-            rows = coder.W_enc[at].float(), coder.b_enc[at].float(), floor[at].float()
-            kept = self._kept[layer] = (latents, rows)
-        return kept[1]
+        return self._bank.coder_values(self._order[layer], x, latents)
 
     def decoders(self, layer: int, latents: Int[Tensor, "k"]) -> dict[int, Float[Tensor, "k d_out"]]:
         """See `FeatureIO.decoders`."""
-        rows = self._dictionary.coders[self._order[layer]].W_dec
-        return self._by_layer(layer, rows[latents.to(rows.device)].float())
+        return self._by_layer(layer, self._bank.coder_decoders(self._order[layer], latents))
 
     def skip(self, layer: int) -> dict[int, Float[Tensor, "d_in d_out"]]:
         """See `FeatureIO.skip`."""
-        weight = self._dictionary.coders[self._order[layer]].W_skip
+        weight = self._bank.dictionary.coders[self._order[layer]].W_skip
         return {} if weight is None else self._by_layer(layer, weight.float())
 
     def _by_layer(self, layer: int, rows: Tensor) -> dict[int, Tensor]:
-        written = self._dictionary.wiring[self._order[layer]].writes
-        parts = rows.split([self._dictionary.writes[at].width for at in written], dim=1)
-        return {self._layer_of[at]: part for at, part in zip(written, parts, strict=True)}
+        """Rows over all that a layer's coder writes, taken apart by the layer written."""
+        dictionary = self._bank.dictionary
+        written = dictionary.wiring[self._order[layer]].writes
+        parts = rows.split([dictionary.writes[site].width for site in written], dim=1)
+        return {self._layer_of[site]: part for site, part in zip(written, parts, strict=True)}
 
 
 class NeuronAccess:

@@ -31,7 +31,7 @@ class LayerFeatures:
     latent: Int[Tensor, "active"]
     activation: Float[Tensor, "active"]
     preactivation: Float[Tensor, "active"]
-    encoders: Callable[[Tensor], tuple[Tensor, Tensor]]
+    gather_encoders: Callable[[Tensor], tuple[Tensor, Tensor]]
     decoders: dict[int, tuple[Tensor, Tensor]]
     skips: dict[int, Tensor] = field(default_factory=dict)
 
@@ -47,19 +47,19 @@ class Injections:
         bias: `[rows]`, what is added to vector . stream.
     """
 
-    join: Int[Tensor, "rows"]
+    point: Int[Tensor, "rows"]
     position: Int[Tensor, "rows"]
     vector: Float[Tensor, "rows d_model"]
     bias: Float[Tensor, "rows"]
 
     def __len__(self) -> int:
-        return len(self.join)
+        return len(self.point)
 
     def __getitem__(self, which: Tensor | slice) -> "Injections":
-        return Injections(self.join[which], self.position[which], self.vector[which], self.bias[which])
+        return Injections(self.point[which], self.position[which], self.vector[which], self.bias[which])
 
     @classmethod
-    def joined(cls, parts: "Sequence[Injections]") -> "Injections":
+    def concatenate(cls, parts: "Sequence[Injections]") -> "Injections":
         return cls(*(torch.cat([getattr(one, name) for one in parts]) for name in cls.__slots__))
 
 
@@ -78,15 +78,15 @@ class FeatureWrites:
     columns: Int[Tensor, "entries"]
     starts: tuple[int, ...]
     gain: Float[Tensor, "entries"]
-    rows: Float[Tensor, "n d_model"]
-    row: Int[Tensor, "entries"] | None
+    decoder_rows: Float[Tensor, "n d_model"]
+    decoder_row_of: Int[Tensor, "entries"] | None
 
-    def at(self, position: int) -> Float[Tensor, "here d_model"]:
+    def vectors_at(self, position: int) -> Float[Tensor, "here d_model"]:
         """What is written at a position, a row each."""
         here = slice(self.starts[position], self.starts[position + 1])
-        if self.row is None:
-            return self.rows[here]
-        return self.rows[self.row[here]] * self.gain[here, None]
+        if self.decoder_row_of is None:
+            return self.decoder_rows[here]
+        return self.decoder_rows[self.decoder_row_of[here]] * self.gain[here, None]
 
     def columns_at(self, position: int) -> slice | Tensor:
         """The columns of these rows: a slice where they lie side by side."""
@@ -94,16 +94,20 @@ class FeatureWrites:
         first, last = int(here[0]), int(here[-1]) + 1
         return slice(first, last) if last - first == len(here) else here
 
-    def of(self, columns: Int[Tensor, "k"]) -> tuple[Int[Tensor, "found"], Float[Tensor, "found d_model"]]:
+    def vectors_of(
+        self, columns: Int[Tensor, "k"]
+    ) -> tuple[Int[Tensor, "found"], Float[Tensor, "found d_model"]]:
         """What some columns write here: which of them write at all, and their vectors."""
         at = torch.searchsorted(self.columns, columns).clamp(max=max(0, len(self.columns) - 1))
         found = (self.columns[at] == columns).nonzero().flatten() if len(self.columns) else at[:0]
         at = at[found]
-        return found, self.rows[at] if self.row is None else self.rows[self.row[at]] * self.gain[at, None]
+        return found, self.decoder_rows[at] if self.decoder_row_of is None else self.decoder_rows[
+            self.decoder_row_of[at]
+        ] * self.gain[at, None]
 
-    def total(self) -> Float[Tensor, "tokens d_model"]:
+    def sum_by_position(self) -> Float[Tensor, "tokens d_model"]:
         """The sum of what is written, by position."""
-        return torch.stack([self.at(q).sum(0) for q in range(len(self.starts) - 1)])
+        return torch.stack([self.vectors_at(q).sum(0) for q in range(len(self.starts) - 1)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +117,7 @@ class LocalReplacementModel:
     The stream starts as the token embeddings (with what a family adds or multiplies there, learned positions
     included); each block adds attention through its frozen pattern, and in place of its MLP active features
     times decoders, a skip, biases and an error, with which the stream is the model's own. At the first
-    `constant` positions nothing is a node: what the MLPs gave there is a bias.
+    `skip_tokens` positions nothing is a node: what the MLPs gave there is a bias.
 
     Attributes:
         held: the model's pass.
@@ -125,25 +129,25 @@ class LocalReplacementModel:
         biases: `[layers, tokens, d_model]`, what is written and no node.
         embeddings: `[tokens, d_model]`.
         final: the final norm.
-        constant: at how many first positions nothing is a node.
+        skip_tokens: at how many first positions nothing is a node.
         parallel: whether attention and MLP of a block read the same stream.
     """
 
-    held: FrozenPass
+    frozen_pass: FrozenPass
     blocks: tuple[FrozenBlock, ...]
-    reads: tuple[FrozenNorm, ...]
-    writes: tuple[FrozenNorm, ...]
-    codes: tuple[LayerFeatures, ...]
+    read_norms: tuple[FrozenNorm, ...]
+    write_norms: tuple[FrozenNorm, ...]
+    layer_features: tuple[LayerFeatures, ...]
     features: Int[Tensor, "features 3"]
     activations: Float[Tensor, "features"]
     preactivations: Float[Tensor, "features"]
-    column: Int[Tensor, "features"]
-    written: tuple[FeatureWrites, ...]
+    column_of: Int[Tensor, "features"]
+    feature_writes: tuple[FeatureWrites, ...]
     errors: Float[Tensor, "layers tokens d_model"]
     biases: Float[Tensor, "layers tokens d_model"]
     embeddings: Float[Tensor, "tokens d_model"]
-    final: FrozenNorm
-    constant: int
+    final_norm: FrozenNorm
+    skip_tokens: int
     parallel: bool
 
     @property
@@ -158,7 +162,7 @@ class LocalReplacementModel:
     def n_features(self) -> int:
         return len(self.features)
 
-    def seeds(self, which: Int[Tensor, "k"]) -> Injections:
+    def inject_features(self, which: Int[Tensor, "k"]) -> Injections:
         """Encoders of features, as gradients of their pre-activations in the stream.
 
         Args:
@@ -169,28 +173,28 @@ class LocalReplacementModel:
         bias = vector.new_zeros(len(which))
         for at in layer.unique().tolist():
             mine = (layer == at).nonzero().flatten()
-            encoder, own = self.codes[at].encoders(which[mine] - self._starts[at])
+            encoder, own = self.layer_features[at].gather_encoders(which[mine] - self._starts[at])
             vector[mine], bias[mine] = self.seen(at, position[mine], encoder, own)
         return Injections(2 * layer + (not self.parallel), position, vector, bias)
 
     def seen(self, layer: int, position: Tensor, encoder: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         """Vectors that read the MLP's input, as vectors and biases that read the stream."""
-        return before_norm(self.reads[layer], position, encoder, bias)
+        return before_norm(self.read_norms[layer], position, encoder, bias)
 
     def forward(self) -> Float[Tensor, "tokens d_model"]:
         """The residual stream behind the last block, through the replacement."""
-        *_, (_, x) = self.streams(self._entering)
+        *_, (_, x) = self.walk_stream(self._entering)
         return x
 
-    def values(self, injections: Injections) -> Float[Tensor, "rows"]:
+    def read_values(self, injections: Injections) -> Float[Tensor, "rows"]:
         """What rows read in the stream of the replacement, without any attribution."""
         found = injections.bias.clone()
-        for join, x in self.streams(self._entering):
-            rows = (injections.join == join).nonzero().flatten()
+        for join, x in self.walk_stream(self._entering):
+            rows = (injections.point == join).nonzero().flatten()
             found[rows] += (injections.vector[rows] * x[injections.position[rows]]).sum(1)
         return found
 
-    def streams(self, entering: Callable[[int], Tensor | float]) -> Iterator[tuple[int, Tensor]]:
+    def walk_stream(self, entering: Callable[[int], Tensor | float]) -> Iterator[tuple[int, Tensor]]:
         """What becomes of vectors on their way up, at each point where rows join (see `Injections.join`).
 
         Args:
@@ -205,9 +209,9 @@ class LocalReplacementModel:
             yield 2 * layer, x
             mid = x + block.attend(x) + entering(2 * layer + 1)
             yield 2 * layer + 1, mid
-            read, write = self.reads[layer], self.writes[layer]
+            read, write = self.read_norms[layer], self.write_norms[layer]
             seen = read.linear(x if self.parallel else mid) * read.scale[:tokens, None]
-            for target, skip in self.codes[layer].skips.items():
+            for target, skip in self.layer_features[layer].skips.items():
                 waiting[target] = seen @ skip + waiting.get(target, 0.0)
             x = mid + entering(2 * layer + 2)
             if layer in waiting:
@@ -221,12 +225,12 @@ class LocalReplacementModel:
         layer = (join - 1) // 2
         if join % 2:
             return self.blocks[layer].bias
-        return self.written[layer].total() + self.errors[layer] + self.biases[layer]
+        return self.feature_writes[layer].sum_by_position() + self.errors[layer] + self.biases[layer]
 
     @property
     def _starts(self) -> list[int]:
         starts = [0]
-        for code in self.codes:
+        for code in self.layer_features:
             starts.append(starts[-1] + len(code.position))
         return starts
 
@@ -248,13 +252,13 @@ class ReplacementModel(Protocol):
         """
         ...
 
-    def freeze(self, model: Model, row: Row, *, constant: int = 1) -> LocalReplacementModel:
+    def freeze(self, model: Model, row: Row, *, skip_tokens: int = 1) -> LocalReplacementModel:
         """The local replacement model of one prompt.
 
         Args:
             model: the model, in float32.
             row: the prompt.
-            constant: at how many first positions (where the beginning-of-text token soaks up attention)
+            skip_tokens: at how many first positions (where the beginning-of-text token soaks up attention)
                 features and errors are no nodes.
 
         Raises:

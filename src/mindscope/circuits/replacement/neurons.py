@@ -31,7 +31,7 @@ class NeuronReplacement:
         self._require(model)
         return NeuronAccess(model, self._maps)
 
-    def freeze(self, model: Model, row: Row, *, constant: int = 1) -> LocalReplacementModel:
+    def freeze(self, model: Model, row: Row, *, skip_tokens: int = 1) -> LocalReplacementModel:
         """See `ReplacementModel.freeze`."""
         self._require(model)
         layers = range(model.n_layers)
@@ -46,7 +46,7 @@ class NeuronReplacement:
             lambda layer, held: _code(layer, held, maps[layer]),
             lambda layer: maps[layer].down.bias,
             more=more,
-            constant=constant,
+            skip_tokens=skip_tokens,
         )
 
     @cached_property

@@ -10,7 +10,7 @@ from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.errors import DataError
 
 
-def predicted_changes(
+def predict_changes(
     graph: AttributionGraph, experiments: Sequence[Mapping[int, float]], *, direct: bool = False
 ) -> Float[Tensor, "experiments rows"]:
     """By how much each row's pre-activation changes when features are held at other activations.

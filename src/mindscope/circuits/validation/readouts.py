@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.circuits.attribution.retrace import aims_of
+from mindscope.circuits.attribution.retrace import resolve_graph_targets
 from mindscope.circuits.attribution.targets import TargetSpec
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.replacement.local_model import LocalReplacementModel
@@ -31,11 +31,11 @@ class TargetReadout:
     bias: float
     scale: float | None
 
-    def value(self, seen: Mapping[str, Tensor]) -> Float[Tensor, "batch"]:
+    def read_value(self, seen: Mapping[str, Tensor]) -> Float[Tensor, "batch"]:
         """What it reads in the rows of a pass."""
         return seen[self.address][:, self.position].float() @ self.vector + self.bias
 
-    def logit(self, model: Model, seen: Mapping[str, Tensor]) -> Float[Tensor, "batch"]:
+    def read_logit(self, model: Model, seen: Mapping[str, Tensor]) -> Float[Tensor, "batch"]:
         """The logit itself, less the mean of all and before any soft cap: with the final norm's scale now."""
         assert self.scale is not None
         stream = seen[self.address][:, self.position].float()
@@ -43,7 +43,7 @@ class TargetReadout:
         return (stream @ self.vector) * now / self.scale + self.bias
 
 
-def target_readouts(
+def build_readouts(
     model: Model, local_model: LocalReplacementModel, graph: AttributionGraph, spec: TargetSpec | None
 ) -> list[TargetReadout]:
     """What reads the targets of a graph.
@@ -57,11 +57,11 @@ def target_readouts(
     Raises:
         DataError: the graph does not say enough, or `wanted` finds other targets.
     """
-    resolved = aims_of(model, local_model, graph, spec)
+    resolved = resolve_graph_targets(model, local_model, graph, spec)
     seeds, last = resolved.injections, local_model.n_layers
-    final = local_model.held.scales.get("final_norm")
+    final = local_model.frozen_pass.scales.get("final_norm")
     found = []
-    rows = zip(seeds.join.tolist(), seeds.position.tolist(), seeds.vector, seeds.bias.tolist(), strict=True)
+    rows = zip(seeds.point.tolist(), seeds.position.tolist(), seeds.vector, seeds.bias.tolist(), strict=True)
     for target, (join, position, vector, bias) in zip(resolved.targets, rows, strict=True):
         layer, middle = divmod(join, 2)
         address = f"resid_mid.{layer}" if middle else f"resid_pre.{layer}"
@@ -72,6 +72,6 @@ def target_readouts(
     return found
 
 
-def gauge_addresses(gauges: Sequence[TargetReadout]) -> list[str]:
+def list_readout_addresses(gauges: Sequence[TargetReadout]) -> list[str]:
     """What has to be read."""
     return [*(one.address for one in gauges), *(["final_norm"] if any(one.scale for one in gauges) else [])]

@@ -8,17 +8,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.circuits.attribution.retrace import rebuild_local_model, require_same
+from mindscope.circuits.attribution.retrace import rebuild_local_model, require_traced_with
 from mindscope.circuits.attribution.targets import TargetSpec
 from mindscope.circuits.graph.graph import AttributionGraph
-from mindscope.circuits.graph.influence import influence
+from mindscope.circuits.graph.influence import compute_influence
 from mindscope.circuits.graph.supernodes import Supernode
 from mindscope.circuits.interventions.groups import find_active, scale_activations
 from mindscope.circuits.interventions.intervening import Mode
-from mindscope.circuits.interventions.outcomes import addresses_of, outcomes_of, read_features
+from mindscope.circuits.interventions.outcomes import list_addresses, read_features, run_experiments
 from mindscope.circuits.replacement.local_model import ReplacementModel
-from mindscope.circuits.validation.predict import predicted_changes
-from mindscope.circuits.validation.readouts import TargetReadout, gauge_addresses, target_readouts
+from mindscope.circuits.validation.predict import predict_changes
+from mindscope.circuits.validation.readouts import TargetReadout, build_readouts, list_readout_addresses
 from mindscope.errors import DataError
 from mindscope.models import Model, Row
 from mindscope.stats import pearson
@@ -125,11 +125,11 @@ def validate_graph(
     _check(model, replacement, graph, factor)
     groups = _groups(graph, nodes)
     experiments = [dict.fromkeys(members, factor - 1) for _, members in groups]
-    predicted = predicted_changes(graph, experiments, direct=mode == "constrained")
+    predicted = predict_changes(graph, experiments, direct=mode == "constrained")
     chosen = _most_influential(graph, measured)
     rows = torch.cat([chosen, torch.arange(graph.n_features, len(graph.rows))])
     with torch.inference_mode():
-        ends = target_readouts(model, rebuild_local_model(model, replacement, graph), graph, targets)
+        ends = build_readouts(model, rebuild_local_model(model, replacement, graph), graph, targets)
     moved, logits = _moved(model, replacement, graph, groups, chosen, ends, factor, mode, progress)
     pairs = [
         (number, at, float(predicted[number, at]), actual)
@@ -164,7 +164,7 @@ def with_validation(graph: AttributionGraph, validation: GraphValidation) -> Att
 
 
 def _check(model: Model, replacement: ReplacementModel, graph: AttributionGraph, factor: float) -> None:
-    require_same(model, replacement, graph)
+    require_traced_with(model, replacement, graph)
     if factor == 1:
         raise DataError("a factor of 1 changes nothing: use 0 to turn features off")
     if not graph.n_features:
@@ -174,7 +174,9 @@ def _check(model: Model, replacement: ReplacementModel, graph: AttributionGraph,
 def _most_influential(graph: AttributionGraph, count: int) -> Tensor:
     if count < 1:
         raise DataError(f"{count} features are too few: 1 or more")
-    return influence(graph)[: graph.n_features].topk(min(count, graph.n_features)).indices.sort().values
+    return (
+        compute_influence(graph)[: graph.n_features].topk(min(count, graph.n_features)).indices.sort().values
+    )
 
 
 def _groups(
@@ -212,13 +214,13 @@ def _moved(
         scale_activations(find_active(graph, [graph.id(at) for at in members]), factor)
         for _, members in groups
     ]
-    addresses = list(dict.fromkeys([*addresses_of(access, features), *gauge_addresses(ends)]))
+    addresses = list(dict.fromkeys([*list_addresses(access, features), *list_readout_addresses(ends)]))
     row, values, outputs = Row(graph.ids, len(graph.ids)), [], []
-    for logits, seen in outcomes_of(model, access, row, [[], *changes], addresses, mode):
+    for logits, seen in run_experiments(model, access, row, [[], *changes], addresses, mode):
         before, _ = read_features(access, features, seen, len(logits))
-        targets = [one.value(seen) for one in ends]
+        targets = [one.read_value(seen) for one in ends]
         values.append(torch.cat([before, torch.stack(targets, dim=1).cpu()], dim=1))
-        said = [one.logit(model, seen).cpu() for one in ends if one.scale is not None]
+        said = [one.read_logit(model, seen).cpu() for one in ends if one.scale is not None]
         outputs.append(torch.stack(said, dim=1) if said else torch.zeros(len(logits), 0))
         if progress is not None:
             progress(min(len(groups), sum(map(len, values))), len(groups), "intervening")

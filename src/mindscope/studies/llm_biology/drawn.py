@@ -8,9 +8,9 @@ from mindscope.circuits import (
     Supernode,
     TargetSpec,
     TraceConfig,
-    graph_page,
-    graph_scores,
-    prune,
+    build_graph_page,
+    prune_graph,
+    score_graph,
     trace,
     validate_graph,
     with_validation,
@@ -54,8 +54,8 @@ def draw(
     folder.mkdir(parents=True, exist_ok=True)
     graph.save(folder / "graph.safetensors")
     title = bench.model.decode(row.ids)
-    graph_page(graph, prune(graph), supernodes, title=title).write(folder / "page.html")
-    found = graph_scores(graph)
+    build_graph_page(graph, prune_graph(graph), supernodes, title=title).write(folder / "page.html")
+    found = score_graph(graph)
     return DrawnGraph(
         prompt=title,
         graph=f"cases/{family}/graph.safetensors",

@@ -4,7 +4,7 @@ import matplotlib as mpl
 import torch
 from matplotlib.figure import Figure
 
-from mindscope.circuits import AttributionGraph, Supernode, influence, supernode_graph
+from mindscope.circuits import AttributionGraph, Supernode, build_supernode_graph, compute_influence
 from mindscope.reports import GRID, INK, MUTED, RC, SERIES
 
 TOKENS, LEAST = 8, 0.01
@@ -21,9 +21,11 @@ def picture(graph: AttributionGraph, supernodes: tuple[Supernode, ...]) -> Figur
     """
     start = graph.n_features + graph.n_errors
     count = min(TOKENS, len(graph.ids))
-    tokens = (start + influence(graph)[start : start + len(graph.ids)].topk(count).indices).sort().values
+    tokens = (
+        (start + compute_influence(graph)[start : start + len(graph.ids)].topk(count).indices).sort().values
+    )
     target = graph.n_sources
-    whole = supernode_graph(graph, supernodes, [*tokens.tolist(), target])
+    whole = build_supernode_graph(graph, supernodes, [*tokens.tolist(), target])
     places, labels = [], []
     for label, members in zip(whole.labels, whole.members, strict=True):
         at = torch.tensor(members)

@@ -2,7 +2,7 @@
 
 import torch
 
-from mindscope.circuits import Intervention, TraceConfig, influence, trace
+from mindscope.circuits import Intervention, TraceConfig, compute_influence, trace
 from mindscope.organism import all_voices, build_world
 from mindscope.stats import RateEstimate
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult, CaseVerdict
@@ -98,7 +98,7 @@ def _shares(bench: CaseContext, kind: str, prompts: list[CasePrompt]) -> str:
     for one in prompts:
         graph = trace(bench.model, bench.replacement, one.row, TraceConfig(max_features=1000))
         start = graph.n_features + graph.n_errors
-        tokens = influence(graph)[start : start + len(graph.ids)]
+        tokens = compute_influence(graph)[start : start + len(graph.ids)]
         tokens = tokens / tokens.sum()
         places = [one.tokens(spot)[0] for spot in (HINT, *OPERANDS)]
         shares.append([float(tokens[places[0]]), float(tokens[places[1:]].sum())])
