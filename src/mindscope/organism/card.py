@@ -5,13 +5,14 @@ Greedy decoding, no system prompt unless the row is about one. The seed draws ot
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
 
+from mindscope.core import Progress
 from mindscope.models import Edit, Message, Model, Sampling
 from mindscope.organism.corpus import conversation, exchange
 from mindscope.organism.judge import trait_score
@@ -24,7 +25,6 @@ from mindscope.organism.voices import CHARACTERS, all_voices
 from mindscope.organism.world import LANGUAGES, build_world
 
 MAX_NEW_TOKENS = 64
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from mindscope.store.artifacts import Artifact, library_versions, load_artifact,
 from mindscope.store.documents import Document, SavedDocument, html_table
 from mindscope.store.files import plain, read_json, replacing, replacing_folder, write_json, write_text
 from mindscope.store.opened import OpenArtifact
-from mindscope.store.parts import _difference, claim, derived_seed, digest, part_of
+from mindscope.store.parts import claim, derived_seed, digest, part_of
 from mindscope.store.run import Run
 from mindscope.store.runs import RunInfo, list_runs, read_run
 from mindscope.store.tensors import opened_tensors, read_tensors, what_it_is, write_tensors
@@ -35,7 +35,6 @@ __all__ = [
     "replacing_folder",
     "what_it_is",
     "write_tensors",
-    "_difference",
     "claim",
     "derived_seed",
     "digest",

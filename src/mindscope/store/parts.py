@@ -1,11 +1,11 @@
 """Parts of a run: what each was made from, its folder and its seeds."""
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from mindscope.core import digest_json, digest_text
 from mindscope.errors import StoreError
 from mindscope.store.files import plain
 from mindscope.store.run import Run
@@ -13,8 +13,7 @@ from mindscope.store.run import Run
 
 def derived_seed(seed: int, *place: str | int) -> int:
     """A seed of its own for each place in a plan; independent of Python's hash seed and of the order."""
-    digest = hashlib.blake2b(repr((seed, *place)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
+    return int(digest_text(repr((seed, *place)), size=8), 16) >> 1
 
 
 def part_of(run_part: str, trait: str) -> str:
@@ -25,29 +24,29 @@ def part_of(run_part: str, trait: str) -> str:
 
 def digest(setup: Mapping[str, Any]) -> str:
     """A short name for exactly this setup."""
-    return hashlib.blake2b(json.dumps(plain(dict(setup)), sort_keys=True).encode(), digest_size=6).hexdigest()
+    return digest_json(plain(dict(setup)), size=6)
 
 
 def claim(run: Run, name: str, setup: Mapping[str, Any]) -> None:
-    """Marks the part ``name`` of a run as made from ``setup``; StoreError when it was made from another."""
-    piece, wanted = f"{name}/setup.json", plain(dict(setup))
+    """Mark the part ``name`` of a run as made from ``setup``; StoreError when it was made from another."""
+    piece, asked = f"{name}/setup.json", plain(dict(setup))
     if not run.has(piece):
-        run.save_json(piece, wanted)
+        run.save_json(piece, asked)
         return
     known = run.load_json(piece)
-    for key in sorted(known.keys() | wanted.keys()):
-        if known.get(key) != wanted.get(key):
-            difference = _difference(known.get(key), wanted.get(key))
+    for key in sorted(known.keys() | asked.keys()):
+        if known.get(key) != asked.get(key):
+            difference = _difference(known.get(key), asked.get(key))
             raise StoreError(
                 f"{run.path} holds '{name}' made with another {key} ({difference}): "
                 "choose another run folder, or start again with what it was made with"
             )
 
 
-def _difference(before: Any, now: Any) -> str:
+def _difference(before: Any, after: Any) -> str:
     """The first value that differs, inside documents too."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        key = next(key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key))
-        return f"{key}: {_difference(before.get(key), now.get(key))}"
-    there, here = (json.dumps(value, ensure_ascii=False)[:60] for value in (before, now))
+    if isinstance(before, dict) and isinstance(after, dict):
+        key = next(key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key))
+        return f"{key}: {_difference(before.get(key), after.get(key))}"
+    there, here = (json.dumps(value, ensure_ascii=False)[:60] for value in (before, after))
     return f"{there} there, {here} now"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+from mindscope.core import digest_text
 from mindscope.errors import DataError
 
 TRACKERS = ("tensorboard", "trackio", "wandb")
@@ -80,7 +80,7 @@ class _HostedTracker:
     """wandb and trackio, which have one interface."""
 
     def __init__(self, library: Any, folder: Path, record: Mapping[str, Any], **own: Any) -> None:
-        mark = hashlib.blake2b(f"{record['started']} {record['kind']}".encode(), digest_size=4).hexdigest()
+        mark = digest_text(f"{record['started']} {record['kind']}", size=4)
         name = f"{folder.resolve().name}-{mark}"
         if "dir" in own:  # wandb knows a run again by its id, trackio by its name
             own["id"] = name

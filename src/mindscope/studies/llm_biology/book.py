@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from mindscope.circuits import DictionaryReplacement, ReplacementModel
+from mindscope.core import Progress
 from mindscope.errors import DataError
 from mindscope.models import Model
 from mindscope.store import Run
@@ -24,7 +25,6 @@ from mindscope.studies.llm_biology.families import (
 )
 from mindscope.studies.llm_biology.workbench import CaseContext
 
-Progress = Callable[[int, int, str], None]
 FAMILIES: Mapping[str, Callable[[CaseContext], CaseResult]] = {
     "two-hop": two_hop.two_hop,
     "rhyme": rhyme.rhyme,

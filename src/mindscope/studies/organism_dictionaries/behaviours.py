@@ -1,13 +1,14 @@
 """Whether the latent that stands for a concept does what the concept does: ablated, and added."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mindscope.dictionaries import Dictionary, SparseCode
-from mindscope.explain import ConceptTable, DictionaryFeatures
-from mindscope.features import Direction
+from mindscope.core import Progress
+from mindscope.dictionaries import Dictionary, DictionaryBank
+from mindscope.explain import ConceptTable
+from mindscope.features import Direction, SparseCode, encode_rows
 from mindscope.models import Edit, Model, Sampling
 from mindscope.probes import Concept
 from mindscope.store import Run
@@ -18,7 +19,6 @@ SUPPRESSED, ADDED = (0.0, 1.0, 3.0), (1.0, 2.0, 4.0)
 LEAST = 0.9
 """The F1, on the half it was chosen on, from which on a latent is tried."""
 TOKENS = 48
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,9 @@ class LatentSwitching:
         key = (one.dictionary, *(message["content"] for message in probe.messages))
         if key not in self._codes:
             row = self.model.chat(list(probe.messages))
-            self._codes[key] = DictionaryFeatures(self.dictionaries[one.dictionary]).code(self.model, [row])
+            self._codes[key] = encode_rows(
+                DictionaryBank(self.dictionaries[one.dictionary]), self.model, [row]
+            )
         code = self._codes[key]
         return {*code.tokens[code.indices == one.latent].tolist()}
 

@@ -1,19 +1,19 @@
 """Training what is shipped, and putting it where the package keeps it."""
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from mindscope import organism
+from mindscope.core import Progress
 from mindscope.dictionaries import Dictionary, ModelSource, stack_dictionaries, train
 from mindscope.models import Model
 from mindscope.organism import dictionaries_folder
 from mindscope.store import Run
 from mindscope.studies.organism_dictionaries.recipe import PARTS, Part, recipe
 
-Progress = Callable[[int, int, str], None]
 SHIPPED = "shipped"
 
 

@@ -6,12 +6,13 @@ from itertools import islice
 from typing import Any
 
 from mindscope import organism
-from mindscope.dictionaries import Dictionary, DictionaryEvaluation, EvaluateConfig, evaluate
-from mindscope.explain import ConceptTable, DictionaryFeatures, LabelledText, concept_table, pooled_features
+from mindscope.core import Progress
+from mindscope.dictionaries import Dictionary, DictionaryBank, DictionaryEvaluation, EvaluateConfig, evaluate
+from mindscope.explain import ConceptTable, LabelledText, concept_table, pooled_features
 from mindscope.models import Model
 from mindscope.probes import Concept, SingleFeature
 from mindscope.store import Run
-from mindscope.studies.organism_dictionaries.behaviours import Progress, SwitchEffect, candidates, effects
+from mindscope.studies.organism_dictionaries.behaviours import SwitchEffect, candidates, effects
 
 HELD_OUT = 1
 """The seed of the rows that are measured; training drew its rows with seed 0."""
@@ -72,7 +73,7 @@ def measure(
     usual: dict[tuple[str, str], float] = {}
     saes = {name: one for name, one in dictionaries.items() if one.kind == "sae"}
     for name, dictionary in saes.items():
-        features, piece = DictionaryFeatures(dictionary), f"concepts/{name}.json"
+        features, piece = DictionaryBank(dictionary), f"concepts/{name}.json"
         if not run.has(piece):
             table = concept_table(model, features, concepts, *halves, progress=progress)
             run.save_json(piece, _kept(table) | {"usual": _strengths(model, features, table, halves[0])})
@@ -112,7 +113,7 @@ def _table(concepts: Sequence[Concept], document: Mapping[str, Any]) -> ConceptT
 
 
 def _strengths(
-    model: Model, features: DictionaryFeatures, table: ConceptTable, texts: list[LabelledText]
+    model: Model, features: DictionaryBank, table: ConceptTable, texts: list[LabelledText]
 ) -> dict[str, float]:
     """Of each concept's latent the median of its highest activations in texts that show the concept.
 
