@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import typer
 from annotated_types import Ge, Le
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -23,8 +23,13 @@ from mindscope.cli.session import current_session
 from mindscope.errors import DataError
 from mindscope.jobs import JobSpec
 
+LAST = ("model", "dtype", "device", "seed")
+"""Options that most commands have; they stand behind all others."""
 PLAIN = (str, int, float, bool, Path)
 """Types that a command line reads by itself; of others it takes the text, and the specification reads it."""
+
+LAST = ("judge", "base_url", "model", "dtype", "device", "seed")
+"""Options that many commands have stand behind those of the command, in this order."""
 
 
 def add_command(
@@ -56,6 +61,8 @@ def add_command(
             keywords["run"] = current_session().run_folder(folder or spec.run_path())
         with output.terminal_reporter() as reporter:
             document = job(spec, **keywords, reporter=reporter)
+        if document is None:  # another process of the same job has it, and prints it
+            return
         if as_json:
             output.print_json(document.model_dump(mode="json"))
         else:
@@ -103,10 +110,11 @@ def spellings(kind: type[JobSpec], field: str) -> tuple[str, ...]:
 
 
 def _ordered(kind: type[JobSpec]) -> list[tuple[str, FieldInfo]]:
+    """Arguments first, then what is the command's own, then what most commands have."""
     fields = kind.model_fields
-    return [
-        (name, fields[name]) for name in (*kind.arguments, *(f for f in fields if f not in kind.arguments))
-    ]
+    own = [name for name in fields if name not in kind.arguments and name not in LAST]
+    last = [name for name in LAST if name in fields and name not in kind.arguments]
+    return [(name, fields[name]) for name in (*kind.arguments, *own, *last)]
 
 
 def _parameter(field: str, info: FieldInfo, kind: type[JobSpec]) -> inspect.Parameter:
@@ -119,7 +127,7 @@ def _parameter(field: str, info: FieldInfo, kind: type[JobSpec]) -> inspect.Para
         for mark in info.metadata:
             bounds |= {"min": mark.ge} if isinstance(mark, Ge) else {}
             bounds |= {"max": mark.le} if isinstance(mark, Le) else {}
-    settings = {
+    settings: dict[str, Any] = {
         "help": " ".join((info.description or "").split()),
         "show_default": shown is not None and shown != "" and shown != [],
         "metavar": (info.json_schema_extra or {}).get("metavar")
@@ -155,14 +163,21 @@ def _option_type(info: FieldInfo) -> tuple[Any, bool]:
 
 
 def _read(value: Any, info: FieldInfo) -> Any:
-    """Numbers beside one another, `8,12,16`, where a field is a tuple of numbers."""
+    """Values beside one another, `8,12,16` or `sae,clt`, where a field is a tuple; else as it was typed.
+
+    A field with a `BeforeValidator` reads its text itself.
+    """
+    if any(isinstance(mark, BeforeValidator) for mark in info.metadata):
+        return tuple(value) if isinstance(value, list) else value
     annotation = info.annotation
     if get_origin(annotation) in (Union, UnionType):
         annotation = next((a for a in get_args(annotation) if get_origin(a) is tuple), annotation)
     if isinstance(value, str) and get_origin(annotation) is tuple:
-        number = get_args(annotation)[0]
+        kind = get_args(annotation)[0]
+        if kind not in (int, float):
+            return tuple(part.strip() for part in value.split(","))
         try:
-            return tuple(number(part) for part in value.split(","))
+            return tuple(kind(part) for part in value.split(","))
         except ValueError:
             raise DataError(
                 f"{value!r} is not a list of numbers: write for example 0.5,1,2 (layers are whole)"
