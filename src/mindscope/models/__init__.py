@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     )
     from mindscope.models.linear.frozen import FrozenPass, FrozenPasses, freeze, frozen
     from mindscope.models.linear.head_reading import HeadReading, head_reading
-    from mindscope.models.linear.unembed import logit_effects
+    from mindscope.models.linear.unembed import centred_unembedding, logit_effects
     from mindscope.models.model import Model, load
     from mindscope.models.tokens.batch import BatchLayout, right_padded
     from mindscope.models.tokens.display import shown, vocabulary, written
@@ -81,6 +81,7 @@ __all__ = [
     "address_of_hook",
     "address_of_module",
     "find_linear_parts",
+    "centred_unembedding",
     "length_sorted_batches",
     "check_vector",
     "check_where",

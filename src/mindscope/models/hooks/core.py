@@ -63,6 +63,16 @@ class HookedModel:
         return self.engine.dtype
 
     @property
+    def vocab_size(self) -> int:
+        """How many tokens the vocabulary has."""
+        return self.engine.vocab_size
+
+    @property
+    def architecture(self) -> str:
+        """The name of the architecture, as messages give it."""
+        return self.engine.arch.architecture
+
+    @property
     def context_length(self) -> int | None:
         """The most tokens a row may have; None where the architecture sets no limit."""
         return getattr(self.hf.config.get_text_config(), "max_position_embeddings", None)

@@ -1,5 +1,6 @@
-"""What a direction in the residual stream does to the logits when nothing stands between it and them."""
+"""What reads and moves logits: rows of the unembedding, and direct effects of the residual stream on them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -37,3 +38,19 @@ def logit_effects(model: HookedModel, vectors: Float[Tensor, "k d_model"]) -> Fl
     multiplier = model.engine.logit_multiplier or 1.0
     parts = [through @ rows.detach().float().cpu().T for rows in head.weight.split(VOCABULARY_AT_ONCE)]
     return torch.cat(parts, dim=1) * multiplier
+
+
+def centred_unembedding(
+    model: HookedModel, tokens: Sequence[int]
+) -> tuple[Float[Tensor, "tokens d_model"], Float[Tensor, "tokens"]]:
+    """Rows of the unembedding and its bias, less their means over the vocabulary, float32.
+
+    A row times what the final norm gives out, plus the bias, is the token's logit less the mean of all
+    logits, before any soft cap.
+    """
+    head: Any = model.engine.arch.lm_head
+    multiplier = model.engine.logit_multiplier or 1.0
+    weight = head.weight.detach().float()
+    bias = weight.new_zeros(len(weight)) if head.bias is None else head.bias.detach().float()
+    rows, biases = weight[list(tokens)] - weight.mean(0), bias[list(tokens)] - bias.mean()
+    return rows * multiplier, biases * multiplier
