@@ -23,13 +23,10 @@ from mindscope.cli.session import current_session
 from mindscope.errors import DataError
 from mindscope.jobs import JobSpec
 
-LAST = ("model", "dtype", "device", "seed")
+LAST = ("judge", "base_url", "model", "dtype", "device", "seed")
 """Options that most commands have; they stand behind all others."""
 PLAIN = (str, int, float, bool, Path)
 """Types that a command line reads by itself; of others it takes the text, and the specification reads it."""
-
-LAST = ("judge", "base_url", "model", "dtype", "device", "seed")
-"""Options that many commands have stand behind those of the command, in this order."""
 
 
 def add_command(
@@ -110,10 +107,19 @@ def spellings(kind: type[JobSpec], field: str) -> tuple[str, ...]:
 
 
 def _ordered(kind: type[JobSpec]) -> list[tuple[str, FieldInfo]]:
-    """Arguments first, then what is the command's own, then what most commands have."""
+    """Arguments first, then what is the command's own, then what most commands have.
+
+    Of the command's own what is required comes first, then what the most particular class says.
+    """
     fields = kind.model_fields
-    own = [name for name in fields if name not in kind.arguments and name not in LAST]
-    last = [name for name in LAST if name in fields and name not in kind.arguments]
+    offered = [name for name in fields if name not in (*kind.arguments, *kind.hidden)]
+
+    def rank(name: str) -> tuple[bool, int]:
+        home = next(i for i, base in enumerate(kind.__mro__) if name in inspect.get_annotations(base))
+        return not fields[name].is_required(), home
+
+    own = sorted((name for name in offered if name not in LAST), key=rank)
+    last = [name for name in LAST if name in offered]
     return [(name, fields[name]) for name in (*kind.arguments, *own, *last)]
 
 
@@ -198,8 +204,8 @@ def _keyword(name: str, annotation: Any, default: Any, mark: Any) -> inspect.Par
 
 
 def _help(job: Callable[..., Any]) -> str:
-    """A job's docstring up to its sections."""
+    """A job's docstring up to its sections, a line per paragraph."""
     text = inspect.getdoc(job) or ""
     for section in ("\n\nArgs:", "\n\nReturns:", "\n\nRaises:"):
         text = text.split(section)[0]
-    return text
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))

@@ -32,6 +32,9 @@ class JobSpec(BaseModel):
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Other spellings of fields, such as `{"coefficient": ("--coefficient", "-c")}`."""
 
+    hidden: ClassVar[tuple[str, ...]] = ()
+    """Fields that a command line does not offer, because the job leaves them no choice."""
+
     def run_path(self) -> Path:
         """Where the work is kept if nobody says."""
         return Path("runs") / type(self).__name__.removesuffix("Spec").lower()

@@ -22,6 +22,11 @@ TEST_BED = (
 VECTORS = "vectors.safetensors"
 
 
+def test_bed_note(model: Model) -> str:
+    """What a page says of the model it is about; nothing, unless that is the organism."""
+    return TEST_BED if model.name == ORGANISM else ""
+
+
 class LayerSummary(Document):
     """One layer's vector; None where a measure was not taken."""
 

@@ -7,7 +7,7 @@ from mindscope.core.faces import lazy_face
 if TYPE_CHECKING:
     from mindscope.monitoring.alarms import AlarmEvent
     from mindscope.monitoring.calibration import Calibration, calibrate
-    from mindscope.monitoring.config import MonitorConfig
+    from mindscope.monitoring.config import AlarmAction, MonitorConfig, ReadingPosition
     from mindscope.monitoring.drift import Drift
     from mindscope.monitoring.files import calibrate_on, monitor_file
     from mindscope.monitoring.monitor import Monitor, MonitoredConversation, MonitorWarning, Policy
@@ -30,6 +30,8 @@ __all__ = [
     "TurnProjections",
     "ProjectedTurn",
     "MonitorConfig",
+    "AlarmAction",
+    "ReadingPosition",
     "MonitoredConversation",
     "calibrate",
     "calibrate_on",

@@ -1,19 +1,33 @@
-"""How a file of conversations is monitored."""
+"""How a file of conversations is monitored, and where the deciding reading is taken; needs no torch."""
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from mindscope.models import SamplingConfig
 
+AlarmAction = Literal["log", "warn", "stop", "steer"]
+"""What an alarm does."""
+ReadingPosition = Literal["answer", "last_prompt"]
+"""Where a reading is taken: over the tokens of an answer, or at the prompt's last token, before it begins."""
+
+WINDOW = 16
+"""Tokens: a dozen words. On the organism 8 to 32 tell characters apart alike, single tokens less well."""
+
 
 class MonitorConfig(SamplingConfig):
-    """How a file is watched, besides model, features, thresholds and policy."""
+    """How a file is monitored, besides model, features, thresholds and policy."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     answer: bool = False
-    """Let the model answer the last prompt of each conversation under watch, instead of reading answers."""
+    """Let the model answer the last prompt of each conversation under watch, instead of reading the recorded
+    answers."""
     on_error: Literal["refuse", "skip"] = "refuse"
+    """What becomes of a malformed row: the job stops and names it, or the row is skipped and counted."""
     samples: int = Field(default=1, ge=1, le=1)
+    """Answers per prompt, which is always 1."""
     temperature: float | None = Field(default=1.0, ge=0)
+    """The sampling temperature of the answers; 0 takes the likeliest token."""
     shard_rows: int = Field(default=256, ge=2, multiple_of=2)
-    """Conversations in one piece."""
+    """Conversations that are read together and saved as one piece; an even number."""

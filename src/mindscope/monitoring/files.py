@@ -20,8 +20,9 @@ from mindscope.monitoring.calibration import Calibration, Over
 from mindscope.monitoring.config import MonitorConfig
 from mindscope.monitoring.monitor import Monitor, MonitoredConversation
 from mindscope.monitoring.projections import project_turns
-from mindscope.monitoring.results import AlarmTally, MonitoringResult
+from mindscope.monitoring.results import MonitoringResult
 from mindscope.monitoring.signal import Signal
+from mindscope.monitoring.tally import AlarmTally
 from mindscope.store import Run, claim, derived_seed, digest, plain, replacing
 
 

@@ -9,10 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.errors import DataError
-from mindscope.monitoring.projections import At, ProjectedTurn, TurnProjections
-
-WINDOW = 16
-"""Tokens: a dozen words. On the organism 8 to 32 tell characters apart alike, single tokens less well."""
+from mindscope.monitoring.config import WINDOW, ReadingPosition
+from mindscope.monitoring.projections import ProjectedTurn, TurnProjections
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,7 @@ class Signal:
     - `last_prompt`: the reading at the prompt's last token, before the answer begins: one value an answer.
     """
 
-    at: At = "answer"
+    at: ReadingPosition = "answer"
     window: int = WINDOW
 
     def __post_init__(self) -> None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import typer
 
 from mindscope.cli.from_spec import add_command
+from mindscope.cli.monitoring import print_monitoring
 from mindscope.cli.persona import files as persona_files
 from mindscope.cli.persona import finetune as persona_finetune
-from mindscope.cli.persona import monitor as persona_monitor
 from mindscope.cli.persona import reproduce as persona_reproduce
 from mindscope.cli.persona import screen as persona_screen
 from mindscope.cli.persona import shift as persona_shift
 from mindscope.cli.persona.tables import print_listing, print_steering, print_sweep, print_vectors
-from mindscope.jobs import persona
+from mindscope.jobs import monitor, persona
 
 app = typer.Typer(no_args_is_help=True, help="Extract, choose, steer and show persona vectors.")
 add_command(app, "extract", persona.extract, show=print_vectors)
 add_command(app, "sweep", persona.sweep, show=print_sweep, require=lambda report: report.sweep.choice())
 add_command(app, "steer", persona.steer, show=print_steering)
-app.command("monitor")(persona_monitor.monitor)
+add_command(app, "monitor", monitor.monitor_vectors, show=print_monitoring)
 app.command("screen")(persona_screen.screen)
 app.command("finetune")(persona_finetune.finetune)
 app.command("shift")(persona_shift.shift)

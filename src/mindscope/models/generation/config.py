@@ -43,16 +43,21 @@ class Sampling:
 class SamplingConfig(BaseModel):
     """The defaults are those of Chen et al. 2025, arXiv 2507.21509."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
     samples: int = Field(default=10, ge=1)
     """Answers per prompt."""
     temperature: float | None = Field(default=None, ge=0)
-    """None: 1, or 0 when there is one sample per prompt."""
+    """The sampling temperature; without one it is 1, or 0 when there is one sample per prompt."""
     top_p: float = Field(default=1.0, gt=0, le=1)
+    """Draw from the smallest set of tokens whose probability reaches this."""
     max_new_tokens: int = Field(default=1000, ge=1)
+    """The most tokens that one answer may have."""
     seed: int = 0
+    """The seed of everything that is drawn at random."""
     shard_rows: int = Field(default=64, ge=2, multiple_of=2)
-    """Answers generated in one batch and saved as one piece; part of what fixes the result to the bit."""
+    """Answers that are generated in one batch and saved as one piece; an even number. It is part of what
+    fixes the result to the bit."""
 
     def sampling(self) -> Sampling:
         temperature = self.temperature if self.temperature is not None else float(self.samples > 1)

@@ -1,0 +1,26 @@
+"""What `persona monitor` and `feature alarm` print of a file under watch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from mindscope.cli.output import print_table, say
+
+if TYPE_CHECKING:
+    from mindscope.jobs.monitor import MonitoringReport
+
+
+def print_monitoring(result: MonitoringReport) -> None:
+    """The alarms of every feature, what was left out, and where everything is."""
+    from mindscope.monitoring import FeatureAlarms
+
+    columns = [name.replace("_", " ") for name in FeatureAlarms.model_fields]
+    rows = [list(feature.model_dump().values()) for feature in result.features]
+    print_table(columns, rows, f"{result.conversations} conversations, {result.alarmed} in alarm")
+    if result.left_out:
+        say(f"left out {result.left_out} rows; the first: {result.left_out_first}")
+    if result.thresholds:
+        typer.echo(f"thresholds: {result.thresholds}")
+    typer.echo(f"conversations: {result.table}\nreport: {result.report}")

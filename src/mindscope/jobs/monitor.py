@@ -1,0 +1,186 @@
+"""Monitoring: watch features over a file of conversations, with alarms that hold a false-alarm rate."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from mindscope.jobs.job import JobSpec, Reporter, RunFolder
+from mindscope.jobs.persona_run import default_layer, find_choice, test_bed_note
+from mindscope.jobs.resolve import find_vectors
+from mindscope.jobs.specs import ModelSpec
+from mindscope.monitoring import AlarmAction, MonitorConfig, MonitoringResult, ReadingPosition
+from mindscope.monitoring.config import WINDOW
+
+if TYPE_CHECKING:
+    from mindscope.features import FeatureSet
+    from mindscope.models import Model
+    from mindscope.monitoring import Calibration
+    from mindscope.store import Run
+
+THRESHOLDS = "thresholds.safetensors"
+DEFAULT_RATE = 0.01
+"""The share of false alarms, where nothing else is said."""
+
+
+class AlarmSpec(JobSpec, MonitorConfig):
+    """Conversations to watch, when an alarm is raised, and what it does; for features of any kind."""
+
+    options: ClassVar = {"position": ("--at",), "coefficient": ("--coefficient", "-c")}
+    hidden: ClassVar[tuple[str, ...]] = ("samples",)
+
+    data: Path
+    """A .jsonl, .csv or .parquet file of conversations, or the folder of a saved dataset."""
+    calibrate: Path | None = None
+    """Ordinary conversations that set the thresholds."""
+    thresholds: Path | None = None
+    """A file of thresholds that --calibrate made before."""
+    false_alarms: float | None = Field(default=None, gt=0, lt=1)
+    """The share of ordinary conversations that may raise an alarm; without one it is the rate of the
+    --thresholds, or 0.01."""
+    jointly: bool = False
+    """Let the rate of false alarms hold for all features together, not for every feature."""
+    position: ReadingPosition = "answer"
+    """Hold the answer's tokens against the thresholds, or the prompt's last token."""
+    window: int = Field(default=WINDOW, ge=1)
+    """Tokens of the trailing mean that is held against a threshold."""
+    policy: AlarmAction = "log"
+    """What an alarm does; stop and steer need --answer."""
+    coefficient: float = 1.0
+    """How hard `steer` pushes against a feature: h - c * v."""
+
+    @model_validator(mode="after")
+    def _check_thresholds(self) -> Self:
+        if self.calibrate is not None and self.thresholds is not None:
+            raise ValueError("give --calibrate or --thresholds: one of them sets the thresholds")
+        if self.policy in ("stop", "steer") and not self.answer:
+            raise ValueError(f"--policy {self.policy} acts on answers while they are written: add --answer")
+        return self
+
+    def run_path(self) -> Path:
+        """`runs/monitor-FILE`."""
+        return Path("runs") / f"monitor-{self.data.stem}"
+
+
+class MonitorVectorsSpec(ModelSpec, AlarmSpec):
+    """What `persona monitor` is to do."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("data",)
+    options: ClassVar = {**AlarmSpec.options, "model": ("--model", "-m"), "layers": ("--layer",)}
+
+    vectors: tuple[Path, ...]
+    """Persona vectors to watch: a file or a run. May be repeated."""
+    layers: tuple[int, ...] | None = None
+    """Where the vectors are read, such as 12 or 8,12; by default the choice of the run's sweep, or 0.55 of
+    the depth."""
+
+    def find_features(self, model: Model) -> FeatureSet:
+        """The vectors at the layers that are asked for; by default at the choice of each one's sweep."""
+        from mindscope.features import FeatureSet
+
+        directions = []
+        for path in self.vectors:
+            for vectors in find_vectors(path, model):
+                choice = find_choice(path, vectors)
+                chosen = default_layer(model) if choice is None else choice.layer
+                directions += [vectors.direction(layer) for layer in self.layers or (chosen,)]
+        return FeatureSet(directions)
+
+
+class MonitoringReport(MonitoringResult):
+    """The alarms, and where the conversations, the page and the thresholds are."""
+
+    run: str
+    table: str
+    """A line of JSON per conversation."""
+    report: str
+    thresholds: str | None
+    """The file of thresholds that this job calibrated."""
+
+
+def monitor_vectors(spec: MonitorVectorsSpec, *, run: RunFolder, reporter: Reporter) -> MonitoringReport:
+    """Watch persona vectors over every answer of conversations: readings, drift, alarms and their end.
+
+    The thresholds let ordinary conversations through but for the share of --false-alarms. With --answer the
+    model writes the answers under watch, and an alarm may stop or steer them.
+    """
+    model = spec.load()
+    return watch_file(spec, model, spec.find_features(model), run=run, reporter=reporter)
+
+
+def watch_file(
+    spec: AlarmSpec, model: Model, features: FeatureSet, *, run: RunFolder, reporter: Reporter
+) -> MonitoringReport:
+    """Calibrate or load thresholds, watch the file, and write the page; `features` may be of any kind.
+
+    Raises:
+        DataError: a malformed row (file and line), unless they are skipped; too few ordinary conversations;
+            thresholds of other features.
+        StoreError: the run holds something else.
+    """
+    from mindscope import monitoring
+    from mindscope.monitoring import Monitor, MonitorWarning, Policy
+
+    policy = Policy(spec.policy, spec.coefficient)
+    config = {"dtype": str(model.dtype).removeprefix("torch.")}
+    opened = run.open(kind="monitor", config=config, fingerprint=model.fingerprint, reporter=reporter)
+    with opened, warnings.catch_warnings():
+        warnings.simplefilter("ignore", MonitorWarning)  # they are said below, with file and line
+        monitor = Monitor(features, _find_thresholds(spec, model, features, opened, reporter), policy)
+        result = monitoring.monitor_file(
+            model, monitor, spec.data, opened, spec.config(MonitorConfig), progress=reporter.progress
+        )
+        folder = run.path / result.folder
+        page = monitoring.monitor_report(result, run.path, test_bed_note(model)).write(folder / "report.html")
+        opened.finish(**result.to_json())
+    if spec.policy == "warn":
+        _say_alarms(spec, run.path, result, reporter)
+    return MonitoringReport(
+        **dict(result),
+        run=str(run.path),
+        table=str(folder / "conversations.jsonl"),
+        report=str(page),
+        thresholds=None if spec.calibrate is None else str(run.path / THRESHOLDS),
+    )
+
+
+def _find_thresholds(
+    spec: AlarmSpec, model: Model, features: FeatureSet, run: Run, reporter: Reporter
+) -> Calibration | None:
+    """Calibrated on ordinary conversations, or out of a file, for another rate if one is given."""
+    from mindscope.monitoring import Calibration, Signal, calibrate_on
+
+    over = "any" if spec.jointly else "each"
+    if spec.calibrate is not None:
+        calibration = calibrate_on(
+            model,
+            features,
+            spec.calibrate,
+            run,
+            spec.false_alarms or DEFAULT_RATE,
+            signal=Signal(spec.position, spec.window),
+            over=over,
+            config=spec.config(MonitorConfig),
+            progress=reporter.progress,
+        )
+        calibration.save(run.path / THRESHOLDS)
+        return calibration
+    if spec.thresholds is None:
+        return None
+    calibration = Calibration.load(spec.thresholds, features)
+    if spec.false_alarms is None and not spec.jointly:
+        return calibration
+    return calibration.at(spec.false_alarms or calibration.rate, over)
+
+
+def _say_alarms(spec: AlarmSpec, run: Path, result: MonitoringResult, reporter: Reporter) -> None:
+    from mindscope.monitoring import conversations_of
+
+    for conversation in conversations_of(run, result):
+        for event in conversation["events"]:
+            if event["kind"] == "crossed":
+                place = f"{spec.data}, {conversation['place']}, turn {event['turn']}"
+                reporter.say(f"{place}: {event['feature']} is at {event['value']:.4g}")
