@@ -1,11 +1,14 @@
 """What every floor needs and none owns: progress, digests, identities of models, lazy faces."""
 
+from mindscope.core.capabilities import EngineCapabilities, Need
 from mindscope.core.digest import digest_json, digest_text
 from mindscope.core.faces import lazy_face
 from mindscope.core.identity import NamedModel, require_same_model
 from mindscope.core.progress import Progress
 
 __all__ = [
+    "EngineCapabilities",
+    "Need",
     "NamedModel",
     "Progress",
     "digest_json",

@@ -1,0 +1,12 @@
+"""Where a model runs. The engine in process is `models.Model`; a method takes whatever speaks the protocol."""
+
+from typing import TYPE_CHECKING
+
+from mindscope.core.faces import lazy_face
+
+if TYPE_CHECKING:
+    from mindscope.engines.protocol import Engine
+
+__all__ = ["Engine"]
+
+__getattr__, __dir__ = lazy_face(__name__, __file__)

@@ -1,0 +1,83 @@
+"""Where a model runs: one protocol, and what a method may ask of it.
+
+A method that only reads and generates takes an `Engine`: it works in process, and where another engine stands
+in. A method that needs more (gradients, attention patterns, edits) says so before it begins, and an engine
+that cannot refuses in one line: see `core.EngineCapabilities.require`.
+
+`models.Model` is the engine in process; it is the only one today. An engine elsewhere gives the same numbers:
+it changes where the work runs, never the result. It implements this protocol and nothing else of `Model`
+(`tests/engines` runs the methods on a stand-in that has nothing else).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+
+from mindscope.core import EngineCapabilities
+from mindscope.models import Controller, Edits, Generation, Message, Read, Reading, Row, Sampling
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """A loaded model, wherever it runs; `models.Model` says what each method does."""
+
+    name: str
+    n_layers: int
+    d_model: int
+    tokenizer: Any
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are stored as."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """The digest of the weights."""
+        ...
+
+    @property
+    def capabilities(self) -> EngineCapabilities:
+        """What it can do."""
+        ...
+
+    def chat(self, messages: Sequence[Message], answer: str | None = None) -> Row:
+        """A conversation as a row."""
+        ...
+
+    def text(self, text: str, answer: str | None = None) -> Row:
+        """Plain text as a row."""
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Ids as text."""
+        ...
+
+    def read(
+        self,
+        rows: Sequence[Row],
+        reads: Mapping[str, Read],
+        *,
+        edits: Edits | None = None,
+        batch_tokens: int | None = None,
+        progress: Any = None,
+    ) -> dict[str, Reading]:
+        """Read activations of rows."""
+        ...
+
+    def generate(
+        self,
+        rows: Sequence[Row],
+        sampling: Sampling,
+        *,
+        edits: Edits | None = None,
+        reads: Mapping[str, Read] | None = None,
+        seeds: Sequence[int] | None = None,
+        batch_rows: int = 64,
+        progress: Any = None,
+        on_token: Any = None,
+        controller: Controller | None = None,
+    ) -> list[Generation]:
+        """Write answers."""
+        ...
