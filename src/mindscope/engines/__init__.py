@@ -1,4 +1,4 @@
-"""Where a model runs. The engine in process is `models.Model`; a method takes whatever speaks the protocol."""
+"""Where a model runs. In process it is `models.Model`; a method takes whatever speaks the protocol."""
 
 from typing import TYPE_CHECKING
 

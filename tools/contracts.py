@@ -1,0 +1,122 @@
+"""Write docs/contracts.md: every public name of every folder, with its signature and its first sentence.
+
+The contracts are the docstrings; this page only gathers them. `make contracts` writes it, and a test says
+when it is behind. Nothing is imported: faces and modules are read as text.
+"""
+
+import ast
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "mindscope"
+PAGE = ROOT / "docs" / "contracts.md"
+HEAD = """# Contracts
+
+Every public name, folder by folder from the lowest floor up, made from the docstrings by `make contracts`. How
+the folders stand on one another is in [architecture.md](architecture.md), what the words mean in
+[glossary.md](glossary.md).
+"""
+FLOORS = tuple(
+    (
+        "core store data models engines stats features reports judges probes monitoring personas dictionaries "
+        "organism screening finetuning explain circuits diffing jobs studies"
+    ).split()
+)
+
+
+def write_page() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for folder in FLOORS:
+        init = PACKAGE / folder / "__init__.py"
+        if not init.exists():
+            continue
+        tree = _parse(init)
+        names = public_names(tree)
+        parts.append(f"## {folder}/\n\n{ast.get_docstring(tree)}\n")
+        if names:
+            homes = find_homes(tree)
+            parts.append("```python\n" + "\n".join(describe(name, homes) for name in names) + "\n```\n")
+    return "\n".join(parts)
+
+
+def public_names(tree: ast.Module) -> list[str]:
+    """What stands in `__all__`."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+            return list(ast.literal_eval(node.value))
+    return []
+
+
+def find_homes(tree: ast.Module) -> dict[str, str]:
+    """The module that each name of a face is imported from."""
+    return {
+        alias.asname or alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+
+
+def describe(name: str, homes: dict[str, str]) -> str:
+    """Signature and first sentence of one name."""
+    module = homes.get(name)
+    if module is None:
+        return f"{name}"
+    path = ROOT / "src" / Path(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    for node in _parse(path).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return f"{_signature(node)}\n{_sentence(node, '    ')}".rstrip()
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return _class(node)
+        if isinstance(node, ast.ImportFrom) and any(alias.name == name for alias in node.names):
+            return describe(name, {name: node.module or ""})
+        if _assigned(node) == name:
+            return ast.unparse(node).split("\n")[0][:110]
+    return name
+
+
+def _class(node: ast.ClassDef) -> str:
+    bases = ", ".join(ast.unparse(base) for base in node.bases)
+    lines = [f"class {node.name}" + (f"({bases})" if bases else "") + ":", _sentence(node, "    ")]
+    for member in node.body:
+        if isinstance(member, ast.FunctionDef) and not member.name.startswith("_"):
+            is_property = any("property" in ast.unparse(decorator) for decorator in member.decorator_list)
+            returns = ast.unparse(member.returns) if member.returns else ""
+            lines.append(f"    {member.name}: {returns}" if is_property else f"    {_signature(member)}")
+    return "\n".join(line for line in lines if line.strip())
+
+
+def _signature(node: ast.FunctionDef) -> str:
+    arguments = ast.unparse(node.args).removeprefix("self, ").removeprefix("cls, ")
+    arguments = "" if arguments in ("self", "cls") else arguments
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    return f"{node.name}({arguments}){returns}"
+
+
+def _sentence(node: ast.FunctionDef | ast.ClassDef, indent: str) -> str:
+    text = (ast.get_docstring(node) or "").split("\n\n")[0]
+    return f"{indent}# {' '.join(text.split())}" if text else ""
+
+
+def _assigned(node: ast.stmt) -> str | None:
+    if isinstance(node, ast.Assign):
+        return getattr(node.targets[0], "id", None)
+    return getattr(node.target, "id", None) if isinstance(node, ast.AnnAssign) else None
+
+
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    page = write_page()
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(
+            0
+            if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page
+            else f"{PAGE} is behind: make contracts"
+        )
+    PAGE.write_text(page, encoding="utf-8")
