@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from mindscope.personas.answers import AnswerRequest, generate_answers, judge_answers
     from mindscope.personas.config import (
         ExtractConfig,
-        Kind,
-        Positions,
         ShiftConfig,
+        ShiftPosition,
         SteerConfig,
         SweepConfig,
+        VectorKind,
     )
     from mindscope.personas.extraction import extract_vectors
     from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
@@ -48,7 +48,7 @@ __all__ = [
     "ExtractConfig",
     "extract_vectors",
     "PersonaVectors",
-    "Kind",
+    "VectorKind",
     "LayerStatistics",
     "FilterCounts",
     "filter_pairs",
@@ -68,7 +68,7 @@ __all__ = [
     "TraitShift",
     "shift_report",
     "steering_edits",
-    "Positions",
+    "ShiftPosition",
     "ArmScores",
     "ScoredAnswer",
     "save_pt",

@@ -1,80 +1,104 @@
 """What decides an extraction, a sweep, a steering measurement and a shift; no torch is needed to read it."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
-from mindscope.models import SamplingConfig
+from mindscope.models import SamplingConfig, Where
 
-Kind = Literal["answer_mean", "prompt_mean", "last_prompt"]
+VectorKind = Literal["answer_mean", "prompt_mean", "last_prompt"]
 """Where a vector's activations are taken: means over the answer or the prompt, or the prompt's last token."""
-At = Literal["last_prompt", "answer"]
-Positions = Literal["answer", "prompt", "all"]
+ShiftPosition = Literal["last_prompt", "answer"]
+"""Where a shift is measured: at the prompt's last token, or over the tokens of the answer."""
+
+TIE = 5.0
 
 
 class ExtractConfig(SamplingConfig):
     """All that decides the vectors, besides model, trait and judge."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     questions: int | None = Field(default=None, ge=1)
-    """Use only the first so many extraction questions; None: all."""
+    """Use only this many extraction questions, from the first on; all of them by default."""
     threshold: float = 50.0
+    """The trait score, 0 to 100, that a positive answer must reach and a negative one must not."""
     coherence: float = 50.0
+    """The least coherence, 0 to 100, of an answer that is used."""
     least_pairs: int = Field(default=10, ge=2)
-    """Fewer usable pairs than this are refused."""
+    """Refuse to make vectors from fewer usable pairs of answers than this."""
     resamples: int = Field(default=1000, ge=1)
+    """Resamples of the bootstrap intervals."""
     folds: int = Field(default=5, ge=2)
+    """Folds of questions that are held out to measure the separation."""
 
 
 class ShiftConfig(SamplingConfig):
     """All that decides a shift, besides the models, the vectors and the prompts."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     layers: tuple[int, ...] | None = None
-    """None: all."""
-    kind: Kind = "answer_mean"
+    """The layers to measure at, such as 8,12,16; all by default."""
+    kind: VectorKind = "answer_mean"
     """Which of a trait's vectors the movement is measured along."""
     answers: bool = False
-    """Also let both models answer, and measure the movement of the mean over the answers' tokens."""
+    """Also let the models answer, and measure the movement of the mean over the answers' tokens."""
     samples: int = Field(default=1, ge=1)
-    """Answers a prompt, if answers are asked for; a prompt counts once, with their mean."""
+    """Answers per prompt, if answers are asked for; a prompt counts once, with their mean."""
     temperature: float | None = Field(default=1.0, ge=0)
+    """The sampling temperature of the answers; 0 takes the likeliest token."""
     resamples: int = Field(default=2000, ge=100)
+    """Resamples of the bootstrap intervals."""
 
     @property
-    def ats(self) -> tuple[At, ...]:
+    def positions(self) -> tuple[ShiftPosition, ...]:
         """Where activations are taken."""
         return ("last_prompt", "answer") if self.answers else ("last_prompt",)
 
 
-class SteerConfig(SamplingConfig):
+class _SteeredAnswers(SamplingConfig):
+    """How answers are drawn under steering."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    samples: int = Field(default=1, ge=1)
+    """Answers per question."""
+    temperature: float | None = Field(default=1.0, ge=0)
+    """The sampling temperature of the answers; 0 takes the likeliest token."""
+    positions: Where = "response"
+    """The tokens that are steered: `response` are those from which the answer is predicted, the prompt's last
+    token and the answer, as in the published code; `answer` are the answer's tokens alone."""
+    kind: VectorKind = "answer_mean"
+    """Which of the trait's vectors steers."""
+
+
+class SteerConfig(_SteeredAnswers):
     """All that decides a steering measurement, besides model, vectors, trait, judge and questions."""
 
     layer: int
+    """The layer whose output is steered."""
     coefficient: float
-    samples: int = Field(default=1, ge=1)
-    temperature: float | None = Field(default=1.0, ge=0)
-    scope: Positions = "answer"
-    kind: Kind = "answer_mean"
+    """How many times the vector is added."""
     n_random: int = Field(default=5, ge=1)
+    """Random vectors of the same norm to compare with."""
 
 
-TIE = 5.0
-
-
-class SweepConfig(SamplingConfig):
+class SweepConfig(_SteeredAnswers):
     """All that decides a sweep, besides model, vectors, trait and judge."""
 
-    samples: int = Field(default=1, ge=1)
-    temperature: float | None = Field(default=1.0, ge=0)
     layers: tuple[int, ...] | None = None
-    """None: every layer that has a vector."""
+    """The layers to try, such as 8,12,16; every layer that has a vector by default."""
     coefficients: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0, 2.5)
+    """How many times the vector is added: all of these are tried at every layer."""
     questions: int | None = Field(default=10, ge=1)
-    """The first so many evaluation questions; the others stay unseen, see :func:`held_out`."""
-    scope: Positions = "answer"
-    kind: Kind = "answer_mean"
+    """Ask this many evaluation questions, from the first on; the others stay unseen, for `steer`."""
     coherence_floor: float = 60.0
+    """The least mean coherence, 0 to 100, of a point that may be chosen."""
     tie: float = Field(default=TIE, ge=0)
-    """Points of the trait score: closer than this, the more coherent point is the better one."""
+    """Points of the trait score: closer than this to the highest, the more coherent point is the better
+    one."""
     n_random: int = Field(default=3, ge=1)
     """Random vectors of the same norm that a point must beat."""
 
@@ -84,3 +108,15 @@ class SweepConfig(SamplingConfig):
         if not coefficients or min(coefficients) <= 0:
             raise ValueError("coefficients must be above 0: steer() measures the other side")
         return coefficients
+
+
+def read_config_with_scope(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document of schema 1: its `config.scope` becomes `config.positions`.
+
+    What was called the scope "answer" steered the positions `response`; the other words mean the same.
+    """
+    config = dict(document.get("config") or {})
+    if "scope" in config:
+        scope = config.pop("scope")
+        config["positions"] = "response" if scope == "answer" else scope
+    return {**document, "config": config}

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from mindscope.errors import DataError
 from mindscope.models import Model
-from mindscope.personas.config import Kind
+from mindscope.personas.config import VectorKind
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import replacing
 
@@ -32,7 +32,7 @@ ARCHITECTURE = "controlvector"
 INCREMENTS = "mindscope.increments"
 
 
-def save_pt(vectors: PersonaVectors, path: Path | str, kind: Kind = "answer_mean") -> None:
+def save_pt(vectors: PersonaVectors, path: Path | str, kind: VectorKind = "answer_mean") -> None:
     """Writes one kind in the published layout.
 
     Raises DataError when the embedding or the final-norm row is unknown (vectors read from a GGUF file).
@@ -48,7 +48,9 @@ def save_pt(vectors: PersonaVectors, path: Path | str, kind: Kind = "answer_mean
         torch.save(rows.clone(), temporary)
 
 
-def load_pt(path: Path | str, model: Model, *, trait: str, kind: Kind = "answer_mean") -> PersonaVectors:
+def load_pt(
+    path: Path | str, model: Model, *, trait: str, kind: VectorKind = "answer_mean"
+) -> PersonaVectors:
     """Reads a published tensor as the vectors of ``model``; the file itself does not say whose they are.
 
     Raises DataError for anything but one floating-point tensor of ``model``'s depth and width.
@@ -96,7 +98,7 @@ def _what(loaded: object) -> str:
 
 
 def save_gguf(
-    vectors: PersonaVectors, path: Path | str, *, layer: int | None = None, kind: Kind = "answer_mean"
+    vectors: PersonaVectors, path: Path | str, *, layer: int | None = None, kind: VectorKind = "answer_mean"
 ) -> None:
     """Writes a llama.cpp control vector: the vector of one layer or, with ``None``, the increments of all.
 
@@ -128,7 +130,7 @@ def save_gguf(
 
 
 def load_gguf(
-    path: Path | str, model: Model, *, trait: str | None = None, kind: Kind = "answer_mean"
+    path: Path | str, model: Model, *, trait: str | None = None, kind: VectorKind = "answer_mean"
 ) -> PersonaVectors:
     """Reads a control vector as vectors of ``model``; layers without a direction stay without one.
 

@@ -82,7 +82,7 @@ def _add_vectors(report: Report, vectors: PersonaVectors, sweep: SweepResult | N
 def _add_sweep(report: Report, sweep: SweepResult) -> None:
     report.section(
         f"{sweep.trait}: layer and coefficient",
-        f"{len(sweep.questions)} questions without a system prompt, {sweep.config.scope} tokens steered. "
+        f"{len(sweep.questions)} questions without a system prompt, {sweep.config.positions} tokens steered. "
         "Bands are 95 % intervals over the questions.",
     )
     layers = list(dict.fromkeys(point.layer for point in sweep.points))
@@ -136,7 +136,7 @@ def _add_steering(report: Report, steering: SteeringResult) -> None:
     config = steering.config
     report.section(
         f"{steering.trait}: steered answers",
-        f"Layer {config.layer}, coefficient {config.coefficient:g}, {config.scope} tokens, "
+        f"Layer {config.layer}, coefficient {config.coefficient:g}, {config.positions} tokens, "
         f"{len(steering.questions)} questions.",
     )
     arms = {

@@ -13,7 +13,7 @@ from torch import Tensor
 from mindscope.errors import ModelError
 from mindscope.models import Generation, Last, Mean, Model, Read
 from mindscope.personas.answers import AnswerRequest, shard_tensors
-from mindscope.personas.config import Kind
+from mindscope.personas.config import VectorKind
 from mindscope.personas.trait import Side, Trait
 from mindscope.personas.vectors import KINDS
 from mindscope.store import Run, derived_seed
@@ -83,7 +83,7 @@ def stack_reads(generations: Sequence[Generation]) -> dict[str, Float[Tensor, "r
 class PairActivations:
     """What a vector is made of, over the kept pairs only."""
 
-    differences: dict[Kind, Float[Tensor, "places d_model"]]
+    differences: dict[VectorKind, Float[Tensor, "places d_model"]]
     """Mean of the positive minus mean of the negative side, summed in float64."""
     answers: dict[Side, Float[Tensor, "pairs n_layers d_model"]]
     """The answer means at every block, for the statistics."""
@@ -96,7 +96,7 @@ def collect_activations(
     wanted = torch.zeros(n_requests, dtype=torch.bool)
     wanted[[2 * pair for pair in kept]] = True
     wanted[[2 * pair + 1 for pair in kept]] = True
-    sums: dict[Kind, Tensor] = {}
+    sums: dict[VectorKind, Tensor] = {}
     answers: list[Tensor] = []
     for tensors, mask in zip(
         shard_tensors(run, name, n_requests, shard_rows), wanted.split(shard_rows), strict=True

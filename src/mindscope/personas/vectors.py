@@ -14,11 +14,11 @@ from torch import Tensor
 from mindscope.errors import DataError
 from mindscope.features import Direction
 from mindscope.models import Model
-from mindscope.personas.config import Kind
+from mindscope.personas.config import VectorKind
 from mindscope.personas.layer_statistics import LayerStatistics
 from mindscope.store import html_table, load_artifact, save_artifact
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[VectorKind, ...] = get_args(VectorKind)
 SCHEMA, VERSION = "mindscope.persona_vectors", 1
 
 
@@ -39,13 +39,13 @@ class PersonaVectors:
     trait: str
     fingerprint: str
     """Of the model whose activations these are."""
-    matrices: Mapping[Kind, Tensor]
+    matrices: Mapping[VectorKind, Tensor]
     """``[n_layers, d_model]`` each: of the answer's tokens, the prompt's tokens, the last prompt token."""
     layers: tuple[int, ...]
     """The layers that have a vector: all of them, unless they were read from a file that lacks some."""
-    embeddings: Mapping[Kind, Tensor] = field(default_factory=dict)
+    embeddings: Mapping[VectorKind, Tensor] = field(default_factory=dict)
     """``[d_model]``, the same difference at the first block's input; kept for the published file format."""
-    final_norm: Mapping[Kind, Tensor] = field(default_factory=dict)
+    final_norm: Mapping[VectorKind, Tensor] = field(default_factory=dict)
     """``[d_model]``, the same difference after the final norm; kept for the published file format."""
     statistics: LayerStatistics | None = None
     """Of ``answer_mean``; None for imported vectors."""
@@ -66,7 +66,7 @@ class PersonaVectors:
                     f"an embedding or final-norm row of '{self.trait}' is not {self.d_model} numbers"
                 )
 
-    def _refuse_bad_rows(self, kind: Kind, matrix: Tensor) -> None:
+    def _refuse_bad_rows(self, kind: VectorKind, matrix: Tensor) -> None:
         if matrix.dtype != torch.float32:
             raise DataError(f"the {kind} vectors of '{self.trait}' must be float32, not {matrix.dtype}")
         for layer in self.layers:
@@ -105,12 +105,12 @@ class PersonaVectors:
         matrix = self.matrices.get("answer_mean", next(iter(self.matrices.values())))
         return matrix.double().norm(dim=1).float()
 
-    def matrix(self, kind: Kind) -> Float[Tensor, "n_layers d_model"]:
+    def matrix(self, kind: VectorKind) -> Float[Tensor, "n_layers d_model"]:
         if kind not in self.matrices:
             raise DataError(f"these vectors of '{self.trait}' hold {', '.join(self.matrices)}, not {kind}")
         return self.matrices[kind]
 
-    def incremental(self, kind: Kind = "answer_mean") -> Float[Tensor, "n_layers d_model"]:
+    def incremental(self, kind: VectorKind = "answer_mean") -> Float[Tensor, "n_layers d_model"]:
         """Row ``l`` is ``v_l - v_{l-1}``; row 0 is ``v_0`` as it is.
 
         Added at every layer at once they sum to ``v_l`` at layer ``l``, so that steering everywhere
@@ -122,7 +122,9 @@ class PersonaVectors:
         increments = matrix.double().diff(dim=0, prepend=torch.zeros(1, self.d_model, dtype=torch.float64))
         return increments.float()
 
-    def direction(self, layer: int, kind: Kind = "answer_mean", *, post_norm: bool = False) -> Direction:
+    def direction(
+        self, layer: int, kind: VectorKind = "answer_mean", *, post_norm: bool = False
+    ) -> Direction:
         """The vector at one layer as a direction at ``resid_post.{layer}``, with its raw norm.
 
         A published ``.pt`` file holds the last layer only after the final norm, which is another space
@@ -218,5 +220,5 @@ class PersonaVectors:
         return vectors
 
 
-def _rows(tensors: Mapping[str, Tensor], place: str) -> dict[Kind, Tensor]:
+def _rows(tensors: Mapping[str, Tensor], place: str) -> dict[VectorKind, Tensor]:
     return {kind: tensors[f"{place}/{kind}"] for kind in KINDS if f"{place}/{kind}" in tensors}

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from mindscope.models import SamplingConfig
-from mindscope.personas import Kind
+from mindscope.personas import VectorKind
 
 Form = Literal["exact", "prompt", "sample"]
 """What an answer is compared with: the model's own answer to the same prompt; the prompt's last token, which
@@ -20,7 +20,7 @@ class ScreenConfig(SamplingConfig):
     form: Form = "exact"
     layers: int | Mapping[str, int] | None = None
     """One for all traits, or one a trait; None: 0.55 of the depth, where the paper's choices lie."""
-    kind: Kind = "answer_mean"
+    kind: VectorKind = "answer_mean"
     turns: Turns = "max"
     """A conversation's score from those of its assistant turns."""
     percentile: float = Field(default=95.0, gt=0, lt=100)

@@ -1,6 +1,6 @@
 """Results as documents: frozen, checked, and saved as one JSON file that names its schema."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -38,6 +38,8 @@ class SavedDocument(Document):
     """A result with a file of its own."""
 
     SCHEMA: ClassVar[str]
+    READERS: ClassVar[Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {}
+    """How the fields of an older schema become today's."""
 
     def save(self, path: Path | str) -> None:
         """Written atomically."""
@@ -47,10 +49,11 @@ class SavedDocument(Document):
     def load(cls: type[Saved], path: Path | str) -> Saved:
         """Raises StoreError when the file is missing or no JSON, DataError when it is another document."""
         document = read_json(path)
-        if not isinstance(document, dict) or document.pop("schema", None) != cls.SCHEMA:
+        schema = document.pop("schema", None) if isinstance(document, dict) else None
+        if schema != cls.SCHEMA and schema not in cls.READERS:
             raise DataError(f"{path} is not a {cls.SCHEMA} document: give the file that was saved as one")
         try:
-            return cls.model_validate(document)
+            return cls.model_validate(cls.READERS[schema](document) if schema in cls.READERS else document)
         except ValidationError as error:
             where = ".".join(map(str, error.errors()[0]["loc"]))
             raise DataError(f"{path} is damaged at '{where}': make it again") from error

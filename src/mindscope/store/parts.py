@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mindscope.core import digest_json, digest_text
@@ -27,13 +27,22 @@ def digest(setup: Mapping[str, Any]) -> str:
     return digest_json(plain(dict(setup)), size=6)
 
 
-def claim(run: Run, name: str, setup: Mapping[str, Any]) -> None:
-    """Mark the part ``name`` of a run as made from ``setup``; StoreError when it was made from another."""
+def claim(
+    run: Run,
+    name: str,
+    setup: Mapping[str, Any],
+    *,
+    read: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> None:
+    """Mark the part ``name`` of a run as made from ``setup``; StoreError when it was made from another.
+
+    ``read`` turns the setup that an older version wrote into today's, so that its run is gone on with.
+    """
     piece, asked = f"{name}/setup.json", plain(dict(setup))
     if not run.has(piece):
         run.save_json(piece, asked)
         return
-    known = run.load_json(piece)
+    known = run.load_json(piece) if read is None else read(run.load_json(piece))
     for key in sorted(known.keys() | asked.keys()):
         if known.get(key) != asked.get(key):
             difference = _difference(known.get(key), asked.get(key))

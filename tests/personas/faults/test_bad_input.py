@@ -11,8 +11,9 @@ from mindscope.judges import JudgeItem, Judgement, Rubric
 from mindscope.models import Generation, Model, load
 from mindscope.personas.config import ExtractConfig, SteerConfig, SweepConfig
 from mindscope.personas.extraction import extract_vectors
+from mindscope.personas.steering.results import SweepResult
 from mindscope.personas.steering.steer import measure_steering
-from mindscope.personas.steering.sweep import SweepResult, sweep_coefficients
+from mindscope.personas.steering.sweep import sweep_coefficients
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run
 

@@ -10,7 +10,8 @@ from mindscope.judges import JudgeItem, Judgement, JudgeScore, Rubric
 from mindscope.models import Mean, Model, Read, load
 from mindscope.personas.config import ExtractConfig, SteerConfig
 from mindscope.personas.extraction import extract_vectors
-from mindscope.personas.steering.steer import SteeredArm, measure_steering
+from mindscope.personas.steering.results import SteeredArm
+from mindscope.personas.steering.steer import measure_steering
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run

@@ -1,7 +1,9 @@
 """Sweep and steering on a model whose answer to a push is known: towards one letter's logit."""
 
 import dataclasses
+import json
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,13 +11,15 @@ import persona_kit
 import pytest
 import torch
 
+from mindscope.errors import StoreError
 from mindscope.judges import JudgeItem, Judgement, JudgeScore, Rubric
 from mindscope.models import Model
 from mindscope.personas.config import SteerConfig, SweepConfig
 from mindscope.personas.report import persona_report
 from mindscope.personas.steering.arms import random_arms, steering_edits
-from mindscope.personas.steering.steer import SteeringResult, measure_steering
-from mindscope.personas.steering.sweep import SweepResult, held_out, sweep_coefficients
+from mindscope.personas.steering.results import SteeringResult, SweepResult
+from mindscope.personas.steering.steer import measure_steering
+from mindscope.personas.steering.sweep import held_out, sweep_coefficients
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run
 
@@ -188,6 +192,44 @@ def test_results_show_themselves(
     assert "<script>" not in hostile._repr_html_()
 
 
+def with_scope(file: Path, schema: str | None) -> None:
+    """Rewrites a file as version 1 wrote it: the positions `response` were called the scope "answer"."""
+    document = json.loads(file.read_text())
+    assert document["config"].pop("positions") == "response"
+    document["config"]["scope"] = "answer"
+    if schema is not None:
+        document["schema"] = schema
+    file.write_text(json.dumps(document))
+
+
+def test_documents_of_schema_1_are_read(
+    swept: tuple[Path, SweepResult, list], steered: SteeringResult, tmp_path: Path
+) -> None:
+    file = tmp_path / "result.json"
+    for result, schema in ((swept[1], "mindscope.sweep/1"), (steered, "mindscope.steering/1")):
+        result.save(file)
+        with_scope(file, schema)
+        assert type(result).load(file) == result
+
+
+def test_a_run_of_version_1_is_gone_on_with(
+    tiny: Model,
+    vectors: PersonaVectors,
+    swept: tuple[Path, SweepResult, list],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(swept[0], folder)
+    with_scope(folder / "sweep/loud/setup.json", None)
+    with Run.open(folder, kind="test", config={}) as run:
+        monkeypatch.setattr(Model, "generate", lambda *_, **__: pytest.fail("its answers are there"))
+        assert sweep_coefficients(tiny, vectors, TRAIT, LetterJudge(), run, SWEEP) == swept[1]
+        other = SWEEP.model_copy(update={"positions": "all"})
+        with pytest.raises(StoreError, match="choose another run folder"):
+            sweep_coefficients(tiny, vectors, TRAIT, LetterJudge(), run, other)
+
+
 def test_random_vectors_have_the_norm_and_fixed_seeds(vectors: PersonaVectors) -> None:
     direction = vectors.direction(2)
     arms = random_arms(direction, 1.5, "all", 4, seed=0)
@@ -204,13 +246,22 @@ def test_random_vectors_have_the_norm_and_fixed_seeds(vectors: PersonaVectors) -
 
 
 @pytest.mark.parametrize(
-    ("scope", "touched"), [("answer", [4, 5, 6]), ("prompt", [0, 1, 2, 3, 4]), ("all", None)]
+    ("positions", "touched"),
+    [
+        ("response", [4, 5, 6]),
+        ("answer", [5, 6]),
+        ("last_prompt", [4]),
+        ("prompt", [0, 1, 2, 3, 4]),
+        ("all", None),
+    ],
 )
-def test_scopes_touch_their_tokens(tiny: Model, vectors: PersonaVectors, scope, touched) -> None:
+def test_positions_are_those_that_are_steered(
+    tiny: Model, vectors: PersonaVectors, positions, touched
+) -> None:
     row = tiny.text("hello", "ab")
     assert row.prompt_length == 5
     read = {"h": persona_kit.everything("resid_post.2")}
-    edits = steering_edits(vectors.direction(2), 2.0, scope)
+    edits = steering_edits(vectors.direction(2), 2.0, positions)
     plain, edited = tiny.read([row], read)["h"].values[0], tiny.read([row], read, edits=edits)["h"].values[0]
     change = edited - plain
     expected = torch.zeros(7, 32)

@@ -4,8 +4,9 @@ import pytest
 
 from mindscope.errors import DataError
 from mindscope.personas.config import SweepConfig
-from mindscope.personas.steering.arms import ArmScores, ScoredAnswer, summarise_arm, surely_higher
-from mindscope.personas.steering.sweep import CONTROLS, SweepPoint, SweepResult, choose_point
+from mindscope.personas.steering.arms import summarise_arm, surely_higher
+from mindscope.personas.steering.results import ArmScores, ScoredAnswer, SweepPoint, SweepResult
+from mindscope.personas.steering.sweep import CONTROLS, choose_point
 
 
 def scores(traits: list[float | None], coherence: float | None = 80.0) -> ArmScores:

@@ -13,7 +13,7 @@ import torch
 from mindscope.core import Progress
 from mindscope.errors import DataError
 from mindscope.models import Message, Model, Row, load
-from mindscope.personas.config import At, ShiftConfig
+from mindscope.personas.config import ShiftConfig, ShiftPosition
 from mindscope.personas.shift.projections import LayerUnits, ModelProjections, read_projections
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.stats import bootstrap_intervals
@@ -29,7 +29,7 @@ class TraitShift(Document):
 
     trait: str
     layer: int
-    at: At
+    at: ShiftPosition
     base: float
     """Mean projection of the base model's activations on ``v / |v|``."""
     tuned: float
@@ -64,7 +64,9 @@ class ShiftResult(SavedDocument):
     tuned: tuple[ModelShift, ...]
     """In the order given: a training run's checkpoints, first to last."""
 
-    def of(self, trait: str, layer: int, *, at: At = "last_prompt", checkpoint: int = -1) -> TraitShift:
+    def of(
+        self, trait: str, layer: int, *, at: ShiftPosition = "last_prompt", checkpoint: int = -1
+    ) -> TraitShift:
         """One movement; of the last checkpoint unless told. DataError where it was not measured."""
         for one in self.tuned[checkpoint].movements:
             if (one.trait, one.layer, one.at) == (trait, layer, at):
@@ -210,13 +212,13 @@ def _require_alike(base: Model, tuned: Model, rows: Sequence[Row], prompts: Sequ
 
 
 def _movements(
-    before: Mapping[At, ModelProjections],
-    after: Mapping[At, ModelProjections],
+    before: Mapping[ShiftPosition, ModelProjections],
+    after: Mapping[ShiftPosition, ModelProjections],
     places: Sequence[LayerUnits],
     config: ShiftConfig,
 ) -> tuple[TraitShift, ...]:
     found: list[TraitShift] = []
-    for at in config.ats:
+    for at in config.positions:
         both = before[at].valid & after[at].valid
         if int(both.sum()) < 2:
             raise DataError("fewer than two prompts got an answer from both models: give more prompts")

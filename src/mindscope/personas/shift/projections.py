@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mindscope.core import Progress
 from mindscope.models import Last, Mean, Model, Read, Row
-from mindscope.personas.config import At, ShiftConfig
+from mindscope.personas.config import ShiftConfig, ShiftPosition
 from mindscope.store import Run, derived_seed
 
 
@@ -44,7 +44,7 @@ def read_projections(
     run: Run | None,
     part: str,
     progress: Progress | None,
-) -> dict[At, ModelProjections]:
+) -> dict[ShiftPosition, ModelProjections]:
     """Reads a model's activations shard by shard, or takes what the run has of these very weights.
 
     Only projections and one sum a place are kept, so memory does not grow with the width.
@@ -61,7 +61,7 @@ def read_projections(
                 run.save_tensors(piece, found[-1])
         if progress is not None:
             progress(min((index + 1) * config.shard_rows, len(rows)), len(rows), f"reading {model.name}")
-    return {at: _joined(at, found) for at in config.ats}
+    return {at: _joined(at, found) for at in config.positions}
 
 
 def _shard(
@@ -76,7 +76,7 @@ def _shard(
         values = {name: reading.values for name, reading in model.read(rows, reads).items()}
         read = {name: value.double() for name, value in values.items() if isinstance(value, Tensor)}
     found: dict[str, Tensor] = {}
-    for at in config.ats:
+    for at in config.positions:
         layers = [read[f"{at}/{p.layer}"] for p in places]
         valid = layers[0].isfinite().all(1)
         found[at] = torch.cat([each @ p.units.T for each, p in zip(layers, places, strict=True)], 1)
@@ -105,7 +105,7 @@ def _answered(
     }
 
 
-def _joined(at: At, shards: Sequence[Mapping[str, Tensor]]) -> ModelProjections:
+def _joined(at: ShiftPosition, shards: Sequence[Mapping[str, Tensor]]) -> ModelProjections:
     total = torch.stack([shard[f"{at}/sum"] for shard in shards]).sum(0)
     count = torch.stack([shard[f"{at}/count"] for shard in shards]).sum()
     return ModelProjections(torch.cat([shard[at] for shard in shards]), total / count)

@@ -16,7 +16,7 @@ def shift_report(shift: ShiftResult, layer: int, note: str = "") -> Report:
         f"The mean activation of {last} minus that of {shift.base} over {shift.prompts} prompts, projected "
         "on each unit vector (Chen et al. 2025, arXiv 2507.21509). Intervals are 95 %, over the prompts."
     )
-    for at in shift.config.ats:
+    for at in shift.config.positions:
         report.section(f"At {WORDS[at]}")
 
         layers = {trait: [shift.of(trait, each, at=at) for each in shift.layers] for trait in shift.traits}

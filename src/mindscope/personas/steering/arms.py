@@ -8,12 +8,14 @@ import torch
 from mindscope.core import Progress
 from mindscope.features import Direction
 from mindscope.judges import Judge, Rubric
-from mindscope.models import Edit, Model, SamplingConfig
+from mindscope.models import Edit, Model, SamplingConfig, Where
 from mindscope.personas.answers import AnswerRequest, generate_answers, judge_answers
-from mindscope.personas.config import Positions
 from mindscope.personas.steering.results import ArmScores, ScoredAnswer
 from mindscope.stats import Estimate, bootstrap_interval
 from mindscope.store import Run, derived_seed
+
+UNSTEERED, STEERED, AGAINST, RANDOM = "unsteered", "steered", "against", "random"
+"""The arms of a steering measurement; `against` has the coefficient's sign turned."""
 
 
 @dataclass(frozen=True)
@@ -24,26 +26,26 @@ class SteeringArm:
     edits: tuple[Edit, ...] = ()
 
 
-def steering_edits(direction: Direction, coefficient: float, scope: Positions) -> tuple[Edit, ...]:
-    """``h + coefficient * v`` at the tokens of the scope.
+def steering_edits(direction: Direction, coefficient: float, positions: Where) -> tuple[Edit, ...]:
+    """``h + coefficient * v`` at the tokens of ``positions``.
 
-    The answer scope is ``response``, every position an answer token is predicted from: as in the
-    published code it begins at the prompt's last token, whose output predicts the answer's first.
+    The published code steers ``response``, every position that an answer token is predicted from: it begins
+    at the prompt's last token, whose output predicts the answer's first.
     """
-    return (direction.edit(coefficient, where="response" if scope == "answer" else scope),)
+    return (direction.edit(coefficient, where=positions),)
 
 
 def random_arms(
-    direction: Direction, coefficient: float, scope: Positions, n: int, seed: int
+    direction: Direction, coefficient: float, positions: Where, n: int, seed: int
 ) -> list[SteeringArm]:
-    """Arms named "random": the same push in ``n`` random directions of the same norm at the same address."""
+    """Arms named `RANDOM`: the same push in ``n`` random directions of the same norm at the same address."""
     arms: list[SteeringArm] = []
     for index in range(n):
         generator = torch.Generator().manual_seed(derived_seed(seed, "random", direction.address, index))
         noise = torch.randn(direction.vector.shape, generator=generator, dtype=torch.float64)
         vector = (noise * (direction.vector.double().norm().cpu() / noise.norm())).float()
         random = Direction(f"random {index}", direction.address, vector, direction.fingerprint)
-        arms.append(SteeringArm("random", steering_edits(random, coefficient, scope)))
+        arms.append(SteeringArm(RANDOM, steering_edits(random, coefficient, positions)))
     return arms
 
 

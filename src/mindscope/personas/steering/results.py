@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from mindscope.errors import DataError
-from mindscope.personas.config import SteerConfig, SweepConfig
+from mindscope.personas.config import SteerConfig, SweepConfig, read_config_with_scope
 from mindscope.stats import Estimate
 from mindscope.store import Document, SavedDocument, html_table
 
@@ -42,7 +42,8 @@ class SweepPoint(Document):
 class SweepResult(SavedDocument):
     """Trait score and coherence over layers and coefficients, and the pair to steer with."""
 
-    SCHEMA: ClassVar[str] = "mindscope.sweep/1"
+    SCHEMA: ClassVar[str] = "mindscope.sweep/2"
+    READERS: ClassVar = {"mindscope.sweep/1": read_config_with_scope}
 
     trait: str
     fingerprint: str
@@ -87,7 +88,8 @@ class SteeredArm(Document):
 class SteeringResult(SavedDocument):
     """The same questions answered in four ways."""
 
-    SCHEMA: ClassVar[str] = "mindscope.steering/1"
+    SCHEMA: ClassVar[str] = "mindscope.steering/2"
+    READERS: ClassVar = {"mindscope.steering/1": read_config_with_scope}
 
     trait: str
     fingerprint: str

@@ -6,7 +6,17 @@ from mindscope.core import Progress
 from mindscope.judges import Judge
 from mindscope.models import Model
 from mindscope.personas.config import SteerConfig
-from mindscope.personas.steering.arms import SteeringArm, ask_all, random_arms, steering_edits, summarise_arm
+from mindscope.personas.steering.arms import (
+    AGAINST,
+    RANDOM,
+    STEERED,
+    UNSTEERED,
+    SteeringArm,
+    ask_all,
+    random_arms,
+    steering_edits,
+    summarise_arm,
+)
 from mindscope.personas.steering.results import SteeredArm, SteeringResult
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import PersonaVectors
@@ -47,18 +57,25 @@ def measure_steering(
     claim(run, place, setup)
     direction = vectors.direction(config.layer, config.kind)
     arms = [
-        SteeringArm("unsteered"),
-        SteeringArm("steered", steering_edits(direction, config.coefficient, config.scope)),
-        SteeringArm("against", steering_edits(direction, -config.coefficient, config.scope)),
-        *random_arms(direction, config.coefficient, config.scope, config.n_random, config.seed),
+        SteeringArm(UNSTEERED),
+        SteeringArm(STEERED, steering_edits(direction, config.coefficient, config.positions)),
+        SteeringArm(AGAINST, steering_edits(direction, -config.coefficient, config.positions)),
+        *random_arms(direction, config.coefficient, config.positions, config.n_random, config.seed),
     ]
     samples = ask_all(model, arms, asked, trait.rubric(), judge, run, place, config, progress)
-    measured = {
-        arm: SteeredArm(scores=summarise_arm(each, len(asked)), samples=tuple(each))
-        for arm, each in samples.items()
-    }
+
+    def scored(arm: str) -> SteeredArm:
+        return SteeredArm(scores=summarise_arm(samples[arm], len(asked)), samples=tuple(samples[arm]))
+
     result = SteeringResult(
-        trait=trait.name, fingerprint=model.fingerprint, config=config, questions=asked, **measured
+        trait=trait.name,
+        fingerprint=model.fingerprint,
+        config=config,
+        questions=asked,
+        unsteered=scored(UNSTEERED),
+        steered=scored(STEERED),
+        against=scored(AGAINST),
+        random=scored(RANDOM),
     )
     result.save(run.path / name / "steering.json")
     return result

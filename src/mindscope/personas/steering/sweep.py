@@ -6,8 +6,10 @@ from mindscope.core import Progress
 from mindscope.errors import DataError
 from mindscope.judges import Judge
 from mindscope.models import Model
-from mindscope.personas.config import TIE, SweepConfig
+from mindscope.personas.config import TIE, SweepConfig, read_config_with_scope
 from mindscope.personas.steering.arms import (
+    RANDOM,
+    UNSTEERED,
     SteeringArm,
     ask_all,
     random_arms,
@@ -21,7 +23,7 @@ from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run, claim, part_of
 
 CONTROLS = 8
-"""So many of the best points are tried against random vectors before the sweep gives up."""
+"""How many of the best points are tried against random vectors before the sweep gives up."""
 
 
 def sweep_coefficients(
@@ -59,6 +61,7 @@ def sweep_coefficients(
             "judge": judge.name,
             "config": config.model_dump(mode="json"),
         },
+        read=read_config_with_scope,
     )
     questions = trait.questions("evaluation")[: config.questions]
     layers = config.layers if config.layers is not None else vectors.layers
@@ -68,27 +71,27 @@ def sweep_coefficients(
         samples = ask_all(
             model, arms, questions, trait.rubric(), judge, run, f"{name}/{part}", config, progress
         )
-        return {arm: summarise_arm(each, len(questions)) for arm, each in samples.items()}
+        return {arm: summarise_arm(answers, len(questions)) for arm, answers in samples.items()}
 
     def control(point: SweepPoint) -> ArmScores:
         direction = directions[point.layer]
-        arms = random_arms(direction, point.coefficient, config.scope, config.n_random, config.seed)
-        return measure(arms, f"random/{point.layer}x{point.coefficient:g}")["random"]
+        arms = random_arms(direction, point.coefficient, config.positions, config.n_random, config.seed)
+        return measure(arms, f"random/{point.layer}x{point.coefficient:g}")[RANDOM]
 
     grid = {f"{layer}x{c:g}": (layer, c) for layer in layers for c in config.coefficients}
     steered = [
-        SteeringArm(arm, steering_edits(directions[layer], c, config.scope))
+        SteeringArm(arm, steering_edits(directions[layer], c, config.positions))
         for arm, (layer, c) in grid.items()
     ]
-    scores = measure([SteeringArm("unsteered"), *steered], "grid")
+    scores = measure([SteeringArm(UNSTEERED), *steered], "grid")
     points = [SweepPoint(layer=layer, coefficient=c, scores=scores[arm]) for arm, (layer, c) in grid.items()]
-    points, chosen = choose_point(points, scores["unsteered"], config.coherence_floor, control, config.tie)
+    points, chosen = choose_point(points, scores[UNSTEERED], config.coherence_floor, control, config.tie)
     result = SweepResult(
         trait=trait.name,
         fingerprint=model.fingerprint,
         config=config,
         questions=questions,
-        unsteered=scores["unsteered"],
+        unsteered=scores[UNSTEERED],
         points=tuple(points),
         chosen=chosen,
     )
@@ -103,9 +106,9 @@ def choose_point(
     control: Callable[[SweepPoint], ArmScores],
     tie: float = TIE,
 ) -> tuple[list[SweepPoint], int | None]:
-    """The points, those tried now with their random scores, and the index of the one to steer with.
+    """The points, those that were tried with their random scores, and the index of the one to steer with.
 
-    ``control`` measures random vectors in a point's place; it is called for one candidate after
+    ``control`` measures random vectors at a point; it is called for one candidate after
     another, best first, until one beats its own, at most ``CONTROLS`` times.
     """
     tried = list(points)
@@ -139,7 +142,7 @@ def _qualifies(point: SweepPoint, unsteered: ArmScores, coherence_floor: float) 
 
 
 def _best(points: Sequence[SweepPoint], candidates: set[int], tie: float) -> int:
-    traits = {i: each.mean for i in candidates if (each := points[i].scores.trait)}
-    coherences = {i: each.mean for i in candidates if (each := points[i].scores.coherence)}
+    traits = {i: trait.mean for i in candidates if (trait := points[i].scores.trait)}
+    coherences = {i: coherence.mean for i in candidates if (coherence := points[i].scores.coherence)}
     near = [i for i in sorted(candidates) if traits[i] >= max(traits.values()) - tie]
     return max(near, key=lambda i: coherences[i])
