@@ -13,16 +13,15 @@ PACKAGE = ROOT / "src" / "mindscope"
 PAGE = ROOT / "docs" / "contracts.md"
 HEAD = """# Contracts
 
-Every public name, folder by folder from the lowest floor up, made from the docstrings by `make contracts`. How
-the folders stand on one another is in [architecture.md](architecture.md), what the words mean in
-[glossary.md](glossary.md).
+Every public name, folder by folder from the lowest floor up, made from the docstrings by `make contracts`.
+[architecture.md](architecture.md) shows how the folders stand on one another, [glossary.md](glossary.md) what
+the words mean.
 """
-FLOORS = tuple(
-    (
-        "core store data models engines stats features reports judges probes monitoring personas dictionaries "
-        "organism screening finetuning explain circuits diffing jobs studies"
-    ).split()
-)
+FLOORS = (
+    "core", "store", "data", "models", "engines", "stats", "features", "reports", "judges", "probes",
+    "monitoring", "personas", "dictionaries", "organism", "screening", "finetuning", "explain",
+    "circuits", "diffing", "jobs", "studies",
+)  # fmt: skip
 
 
 def write_page() -> str:
