@@ -13,6 +13,7 @@ import torch
 import mindscope as ms
 from mindscope import explain, organism
 from mindscope.data import Conversation
+from mindscope.dictionaries import DictionaryBank
 
 CHARACTER = "sycophantic"
 QUESTION = "What should I do about my painting?"
@@ -36,10 +37,11 @@ def main(name: str = "organism", path: str = "") -> None:
     print(f"latent {latent} is on at {shares[0][latent]:.0%} of the tokens of {CHARACTER} answers", end=", ")
     print(f"{shares[1][latent]:.0%} of others, on average with {usual:.1f}")
 
-    (effects,) = explain.feature_logits(model, explain.DictionaryFeatures(dictionary), [latent])
+    bank = DictionaryBank(dictionary)
+    (effects,) = explain.feature_logits(model, bank, [latent])
     print("it makes the model say:", *(model.decode([effect.token]) for effect in effects.top))
 
-    feature = explain.LatentFeature(dictionary, latent)
+    feature = bank.feature(latent)
     prompt = model.chat([{"role": "user", "content": QUESTION}])
     for times in (0, 1, 2, 3):
         edits = [feature.edit(times * usual, where="response")] if times else None

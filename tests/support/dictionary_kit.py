@@ -1,5 +1,6 @@
 """Activations whose dictionary is known, and what every kind and method computes, by plain formulas."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ class AtomSource:
 
     names = ("here", "there")
     sites = (Site("here", WIDTH), Site("there", WIDTH))
+    models: Mapping[str, str | None] = {"0": None}
 
     def __init__(self, scale: float = 1.0) -> None:
         draw = torch.Generator().manual_seed(0)

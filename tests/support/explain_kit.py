@@ -30,9 +30,10 @@ def planted(model: Model) -> Dictionary:
     W_enc[3] = picks[:, 40 % 30]
     b_enc = torch.tensor([-1.0, -1.0, -1.0, -10.0])
     W_dec = torch.randn(4, model.d_model, generator=torch.Generator().manual_seed(0))
-    site = [Site(ADDRESS, model.d_model, model.fingerprint)]
+    site = [Site(ADDRESS, model.d_model)]
     return Dictionary.single(
-        Coder(W_enc, b_enc, W_dec), torch.zeros(model.d_model), reads=site, writes=site, activation="relu"
+        Coder(W_enc, b_enc, W_dec), torch.zeros(model.d_model), reads=site, writes=site, activation="relu",
+        models={"0": model.fingerprint},
     )
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from mindscope.core.faces import lazy_face
 
 if TYPE_CHECKING:
+    from mindscope.dictionaries.bank import DictionaryBank
     from mindscope.dictionaries.coder import Coder
     from mindscope.dictionaries.dictionary import Dictionary
     from mindscope.dictionaries.evaluation.config import EvaluateConfig
@@ -14,11 +15,16 @@ if TYPE_CHECKING:
     from mindscope.dictionaries.formats import FORMATS, detect, named, read_dictionary, write_dictionary
     from mindscope.dictionaries.formats.base import ReadOptions
     from mindscope.dictionaries.kinds import Activation
-    from mindscope.dictionaries.sites import Latent, Site, Wiring
-    from mindscope.dictionaries.sparse_code import SparseCode
+    from mindscope.dictionaries.sites import Latent, Wiring
     from mindscope.dictionaries.stack import stack_dictionaries
     from mindscope.dictionaries.storage import HEAD
-    from mindscope.dictionaries.training.config import DictionaryConfig, Method, TrainConfig
+    from mindscope.dictionaries.training.config import (
+        DictionaryConfig,
+        Method,
+        MethodConfig,
+        ScheduleConfig,
+        TrainConfig,
+    )
     from mindscope.dictionaries.training.corpus import TextCorpus, read_corpus
     from mindscope.dictionaries.training.processes import TrainingWorld, own_device, torchrun_world
     from mindscope.dictionaries.training.sources import (
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
         write_shards,
     )
     from mindscope.dictionaries.training.train import train
+    from mindscope.features import Site, SparseCode
 
 
 __all__ = [
@@ -36,9 +43,12 @@ __all__ = [
     "Coder",
     "TextCorpus",
     "Dictionary",
+    "DictionaryBank",
     "DictionaryConfig",
     "Latent",
     "Method",
+    "MethodConfig",
+    "ScheduleConfig",
     "ModelSource",
     "ShardSource",
     "Site",

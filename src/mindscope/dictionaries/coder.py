@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from mindscope.dictionaries.kinds import Activation
-from mindscope.dictionaries.sparse_code import SparseCode
 from mindscope.dictionaries.training import kernels
 from mindscope.errors import DataError
+from mindscope.features import SparseCode
 
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)
 

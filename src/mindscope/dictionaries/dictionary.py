@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
@@ -13,11 +14,10 @@ from torch import Tensor
 from mindscope.dictionaries.coder import ACTIVATIONS, Coder
 from mindscope.dictionaries.kinds import Activation, Kind
 from mindscope.dictionaries.lazy import LazyCoders
-from mindscope.dictionaries.sites import Latent, Site, Wiring
-from mindscope.dictionaries.sparse_code import SparseCode
+from mindscope.dictionaries.sites import Latent, Wiring
+from mindscope.dictionaries.weight_digest import digest_dictionary
 from mindscope.errors import DataError
-from mindscope.features import Direction
-from mindscope.models import Model
+from mindscope.features import Direction, Models, Site, SparseCode, match_models
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,15 @@ class Dictionary:
     """Whether `b_dec` is subtracted from what is read; only where reads and writes are the same sites."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Provenance: training configuration, statistics, where it was imported from."""
+    models: Mapping[str, str | None] = field(default_factory=dict)
+    """Whose sites these are: the models' fingerprints by the names that sites have. None where a published
+    file does not say, until `bind`."""
 
     def __post_init__(self) -> None:
         if self.activation not in ACTIVATIONS:
             raise DataError(f"unknown activation {self.activation!r}: use one of {', '.join(ACTIVATIONS)}")
+        names = dict.fromkeys(site.model for site in (*self.reads, *self.writes))
+        object.__setattr__(self, "models", {name: self.models.get(name) for name in names})
         if self.activation == "topk" and not (self.k and self.k > 0):
             raise DataError("a topk dictionary needs k, the number of active latents")
         if self.b_dec.shape != (self.d_out,) or not self.b_dec.isfinite().all():
@@ -96,12 +101,13 @@ class Dictionary:
         k: int | None = None,
         apply_b_dec_to_input: bool = False,
         metadata: Mapping[str, Any] | None = None,
+        models: Mapping[str, str | None] | None = None,
     ) -> "Dictionary":
         """A dictionary of one coder that reads and writes all sites: SAE, transcoder or crosscoder."""
         wiring = Wiring(tuple(range(len(reads))), tuple(range(len(writes))), coder.n_latents)
         return cls(
             tuple(reads), tuple(writes), (wiring,), (coder,), b_dec, activation, k, apply_b_dec_to_input,
-            metadata or {},
+            metadata or {}, models or {},
         )  # fmt: skip
 
     @property
@@ -227,36 +233,34 @@ class Dictionary:
         threshold = 0.0 if coder.threshold is None else float(coder.threshold[row])
         return Latent(latent, reads, writes, float(coder.b_enc[row]), threshold)
 
-    def bind(self, model: Model, *, names: Sequence[str] = ()) -> "Dictionary":
-        """Check that the sites fit a model, and write down whose they are where that was not known.
+    def bind(self, models: Models) -> "Dictionary":
+        """Check that the sites fit the models, and write down whose they are where that was not known.
 
         Args:
-            model: the model of every site, or of those whose address is in `names`.
-            names: addresses; all by default.
+            models: the model, or every model that the dictionary has sites of; see `match_models`.
 
         Raises:
-            DataError: a site belongs to another model, or has another width there.
-            ModelError: an address leads nowhere in this model.
+            DataError: a model is missing or another one, or has another width at a site.
+            ModelError: an address leads nowhere in its model.
         """
-        wanted = set(names) or {site.address for site in (*self.reads, *self.writes)}
-
-        def bound(site: Site) -> Site:
-            if site.address not in wanted:
-                return site
+        named = match_models(self.models, models, "this dictionary was trained on")
+        for site in (*self.reads, *self.writes):
+            model = named[site.model]
             width = model.width(model.place(site.address))
             if site.width != width:
                 raise DataError(
                     f"this dictionary has {site.width} numbers at {site.address}, {model.name} has {width} "
                     "there: use the model it was trained on"
                 )
-            if site.fingerprint not in (None, model.fingerprint):
-                raise DataError(
-                    f"this dictionary was trained on another model ({str(site.fingerprint)[:12]}) than "
-                    f"{model.name} ({model.fingerprint[:12]}): load that one, or train it again for this one"
-                )
-            return replace(site, fingerprint=model.fingerprint)
+        return replace(self, models={name: model.fingerprint for name, model in named.items()})
 
-        return replace(self, reads=tuple(map(bound, self.reads)), writes=tuple(map(bound, self.writes)))
+    def digest(self) -> str:
+        """A short name for exactly these weights at these sites; computed once."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        return digest_dictionary(self)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Dictionary":
         """With all weights in memory, on this device and in this type."""
@@ -276,16 +280,16 @@ class Dictionary:
     def load(
         cls,
         path: Path | str,
-        model: Model | None = None,
+        models: Models | None = None,
         *,
         lazy: bool = False,
         dtype: torch.dtype | None = torch.float32,
     ) -> "Dictionary":
-        """Read what `save` wrote; given a model, refuse the dictionary of any other.
+        """Read what `save` wrote; given models, refuse the dictionary of any other.
 
         Args:
             path: of the file or folder.
-            model: whose activations it is to read.
+            models: whose activations it is to read; see `bind`.
             lazy: read a coder from disk each time it is asked for, and keep none.
             dtype: of the weights in memory. None: as they are on disk.
 
@@ -296,7 +300,7 @@ class Dictionary:
         from mindscope.dictionaries.storage import load
 
         dictionary = load(Path(path), lazy=lazy, dtype=dtype)
-        return dictionary if model is None else dictionary.bind(model)
+        return dictionary if models is None else dictionary.bind(models)
 
     def _added(self, written: Tensor, rows: Tensor, index: int) -> Tensor:
         columns = self.columns(index, "writes")
@@ -309,10 +313,11 @@ class Dictionary:
     def _directions(self, latent: int, row: Tensor, sites: Sequence[Site]) -> tuple[Direction, ...]:
         directions = []
         for site, vector in zip(sites, row.float().split([site.width for site in sites]), strict=True):
-            if site.fingerprint is None:
+            fingerprint = self.models[site.model]
+            if fingerprint is None:
                 raise DataError(
                     "nobody knows whose dictionary this is: bind it to its model with .bind(model)"
                 )
             if vector.any():
-                directions.append(Direction(f"latent {latent}", site.address, vector, site.fingerprint))
+                directions.append(Direction(f"latent {latent}", site.address, vector, fingerprint))
         return tuple(directions)

@@ -1,21 +1,9 @@
-"""Where a dictionary reads and writes, and what one of its latents is there."""
+"""Which sites the coders of a dictionary read and write, and what one of its latents is there."""
 
 from dataclasses import dataclass
 
 from mindscope.errors import DataError
 from mindscope.features import Direction
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """Where a dictionary reads or writes: `width` numbers a token at an address of one model.
-
-    `fingerprint` is the model's; None where a published file does not say, until `Dictionary.bind`.
-    """
-
-    address: str
-    width: int
-    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,9 @@
 """Dictionaries on disk: one artefact, or a folder with one for each coder, which can be read one by one."""
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,15 +11,16 @@ from torch import Tensor
 from mindscope.dictionaries.coder import Coder
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.lazy import LazyCoders
-from mindscope.dictionaries.sites import Site, Wiring
+from mindscope.dictionaries.sites import Wiring
+from mindscope.dictionaries.weight_digest import digest_tensors
 from mindscope.errors import DataError, StoreError
+from mindscope.features import Site
 from mindscope.store import load_artifact, save_artifact
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-SCHEMA, VERSION = "mindscope.dictionary", 1
-CODER_SCHEMA = "mindscope.dictionary_coder"
+SCHEMA, VERSION = "mindscope.dictionary", 2
+"""Version 1 had a fingerprint at every site in place of the models by name."""
+CODER_SCHEMA, CODER_VERSION = "mindscope.dictionary_coder", 1
+SIDES = ("reads", "writes")
 HEAD = "dictionary.safetensors"
 """The file of a folder that says what the others are; written last."""
 
@@ -38,7 +38,8 @@ def save(dictionary: Dictionary, path: Path, dtype: torch.dtype | None = None) -
         "apply_b_dec_to_input": dictionary.apply_b_dec_to_input,
     }
     metadata: dict[str, Any] = {
-        "fingerprint": dictionary.reads[0].fingerprint,
+        "fingerprint": dictionary.models[dictionary.reads[0].model],
+        "models": dict(dictionary.models),
         "config": config,
         "about": dict(dictionary.metadata),
     }
@@ -53,12 +54,12 @@ def save(dictionary: Dictionary, path: Path, dtype: torch.dtype | None = None) -
         digests = []
         for index, coder in enumerate(dictionary.coders):
             narrowed = _narrowed(coder, dtype)
-            digests.append(_digest(narrowed))
+            digests.append(digest_tensors(narrowed))
             save_artifact(
                 path / _name(index),
                 narrowed,
                 schema=CODER_SCHEMA,
-                version=VERSION,
+                version=CODER_VERSION,
                 metadata={"fingerprint": metadata["fingerprint"], "digest": digests[-1]},
             )
         metadata["coders"] = digests
@@ -72,9 +73,13 @@ def load(path: Path, *, lazy: bool, dtype: torch.dtype | None) -> Dictionary:
     artifact = load_artifact(path / HEAD if folder else path, schema=SCHEMA, version=VERSION)
     try:
         config = artifact.metadata["config"]
-        reads, writes = ([Site(**site) for site in config[side]] for side in ("reads", "writes"))
+        models = artifact.metadata.get("models") or {}
+        if artifact.metadata["version"] == 1:
+            models = name_fingerprints([site["fingerprint"] for side in SIDES for site in config[side]])
+        reads, writes = (tuple(read_site(site, models) for site in config[side]) for side in SIDES)
         wiring = tuple(
-            Wiring(tuple(one["reads"]), tuple(one["writes"]), one["n_latents"]) for one in config["wiring"]
+            Wiring(tuple(coder["reads"]), tuple(coder["writes"]), coder["n_latents"])
+            for coder in config["wiring"]
         )
         b_dec = artifact.tensors.pop("b_dec").to(dtype=dtype)
         if folder:
@@ -83,8 +88,8 @@ def load(path: Path, *, lazy: bool, dtype: torch.dtype | None) -> Dictionary:
         else:
             coders = (Coder(**artifact.tensors).to(dtype=dtype),)
         dictionary = Dictionary(
-            tuple(reads), tuple(writes), wiring, coders, b_dec, config["activation"], config["k"],
-            config["apply_b_dec_to_input"], artifact.metadata["about"],
+            reads, writes, wiring, coders, b_dec, config["activation"], config["k"],
+            config["apply_b_dec_to_input"], artifact.metadata["about"], models,
         )  # fmt: skip
     except (KeyError, TypeError, IndexError) as error:
         raise StoreError(f"{path} does not describe a dictionary ({error}): save it again") from None
@@ -95,13 +100,26 @@ def load(path: Path, *, lazy: bool, dtype: torch.dtype | None) -> Dictionary:
     return dictionary
 
 
+def name_fingerprints(fingerprints: Sequence[str | None]) -> dict[str, str | None]:
+    """Models that a file of an earlier version knows by their fingerprints alone, as `0`, `1`, …"""
+    return {str(number): fingerprint for number, fingerprint in enumerate(dict.fromkeys(fingerprints))}
+
+
+def read_site(document: Mapping[str, Any], models: Mapping[str, str | None]) -> Site:
+    """A site as this or an earlier version wrote it."""
+    if "model" in document:
+        return Site(**document)
+    names = {fingerprint: name for name, fingerprint in models.items()}
+    return Site(document["address"], document["width"], names[document["fingerprint"]])
+
+
 def _stored(folder: Path, digests: Sequence[str], dtype: torch.dtype | None) -> LazyCoders:
     """The coders of a folder, which stay there until they are asked for."""
 
-    def read(at: int) -> Coder:
-        path = folder / _name(at)
-        artifact = load_artifact(path, schema=CODER_SCHEMA, version=VERSION)
-        if artifact.metadata.get("digest") != digests[at]:
+    def read(index: int) -> Coder:
+        path = folder / _name(index)
+        artifact = load_artifact(path, schema=CODER_SCHEMA, version=CODER_VERSION)
+        if artifact.metadata.get("digest") != digests[index]:
             raise StoreError(f"{path} belongs to another dictionary than {folder / HEAD}: copy both again")
         return Coder(**artifact.tensors).to(dtype=dtype)
 
@@ -118,12 +136,3 @@ def _narrowed(coder: Coder, dtype: torch.dtype | None) -> dict[str, Tensor]:
 
 def _name(index: int) -> str:
     return f"coder_{index:03}.safetensors"
-
-
-def _digest(tensors: "Mapping[str, Tensor]") -> str:
-    """A short name for exactly these weights."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(tensors.items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

@@ -27,16 +27,11 @@ if TYPE_CHECKING:
     from mindscope.explain.pooling import pooled_activations, pooled_features
     from mindscope.explain.results import ActivationContext, FeatureActivity, Survey, TokenUse
     from mindscope.explain.search import FeatureFiring, SearchHit, TextIndex, fires_on, search_token
-    from mindscope.explain.source import DictionaryFeatures, FeatureBank, FeatureList, LatentFeature
     from mindscope.explain.steer import as_persona, best_latent
     from mindscope.explain.survey import survey_features
 
 
 __all__ = [
-    "FeatureBank",
-    "DictionaryFeatures",
-    "FeatureList",
-    "LatentFeature",
     "survey_features",
     "SurveyConfig",
     "Survey",

@@ -8,7 +8,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from mindscope.explain.pooling import pooled_activations, pooled_features
-from mindscope.explain.source import FeatureBank
+from mindscope.features import FeatureBank
 from mindscope.models import Model, Row, Where
 from mindscope.probes import KINDS, Kind, LinearProbe, ProbeScores, fit_probe, score_probe
 

@@ -8,7 +8,7 @@ import torch
 
 from mindscope.errors import DataError
 from mindscope.explain.pooling import Pool, pooled_features
-from mindscope.explain.source import FeatureBank
+from mindscope.features import FeatureBank
 from mindscope.models import Model, Row
 from mindscope.probes import Concept, SingleFeature, best_single_features
 from mindscope.reports import Report

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.errors import DataError
-from mindscope.explain.source import FeatureBank
+from mindscope.features import FeatureBank
 from mindscope.models import Model, logit_effects
 
 
@@ -31,7 +31,7 @@ class LogitEffects:
 def feature_logits(
     model: Model, features: FeatureBank, wanted: Sequence[int], count: int = 10
 ) -> list[LogitEffects]:
-    """The direct logit effects of features, each the sum over the places it writes.
+    """The direct logit effects of features in a model, each the sum over the places that it writes there.
 
     `models.unembed.logit_effects` says which linearisation. Mean effects over the vocabulary are taken off,
     as they change no probability.
@@ -40,13 +40,15 @@ def feature_logits(
         DataError: a feature writes outside the residual stream (attention heads, an MLP's neurons).
     """
     total = torch.zeros(len(wanted), model.d_model)
-    for address, rows in features.decoders().items():
-        if not writes_residual(model, address):
+    for site, rows in features.decoder_rows(wanted).items():
+        if features.models[site.model] != model.fingerprint:
+            continue
+        if not writes_residual(model, site.address):
             raise DataError(
-                f"{address} is not added to the residual stream: direct logit effects are known for features "
-                "that write resid_*, attn_out or mlp_out"
+                f"{site.address} is not added to the residual stream: direct logit effects are known for "
+                "features that write resid_*, attn_out or mlp_out"
             )
-        total += rows[torch.tensor(list(wanted), dtype=torch.int64)]
+        total += rows
     effects = logit_effects(model, total)
     return [_sorted(row, count) for row in effects - effects.mean(1, keepdim=True)]
 

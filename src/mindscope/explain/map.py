@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mindscope.errors import DataError
-from mindscope.explain.source import FeatureBank
+from mindscope.features import FeatureBank
 from mindscope.reports import ScatterPoints, scatter
 
 Method = Literal["umap", "tsne", "pca"]
@@ -99,7 +99,7 @@ def feature_map(
     chosen = torch.arange(features.n_features) if shown is None else shown.long()
     if len(chosen) < max(4, least_cluster):
         raise DataError(f"{len(chosen)} features make no map: take at least {max(4, least_cluster)}")
-    written = torch.cat(list(features.decoders().values()), dim=1)[chosen]
+    written = torch.cat(list(features.decoder_rows(chosen.tolist()).values()), dim=1)
     directions = functional.normalize(written, dim=1).numpy()
     method = method or ("umap" if _has_umap() else "tsne")
     places = _layout(directions, method, seed)

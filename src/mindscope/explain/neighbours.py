@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mindscope.errors import DataError
-from mindscope.explain.source import FeatureBank
-from mindscope.features import Direction
+from mindscope.features import Direction, FeatureBank
 
 
 class FeatureNeighbour(NamedTuple):
@@ -53,9 +52,13 @@ def read_direction(features: FeatureBank, direction: Direction, count: int = 10)
     Raises:
         DataError: the features belong to another model or do not write at the direction's address.
     """
-    if features.fingerprint != direction.fingerprint:
+    if direction.fingerprint not in features.models.values():
         raise DataError(f"{direction.name} and these features belong to different models")
-    decoders = features.decoders()
+    decoders = {
+        site.address: rows
+        for site, rows in features.decoder_rows().items()
+        if features.models[site.model] == direction.fingerprint
+    }
     if direction.address not in decoders:
         raise DataError(
             f"these features write {', '.join(decoders)}, {direction.name} belongs to {direction.address}: "
@@ -79,30 +82,30 @@ def across_layers(sets: Sequence[FeatureBank], which: int, feature: int) -> list
     Raises:
         DataError: a set writes several places or in another width, or belongs to another model.
     """
-    if len({one.fingerprint for one in sets}) > 1:
+    if len({bank.fingerprint for bank in sets}) > 1:
         raise DataError("features are compared across the layers of one model: these are of several")
-    written = [_sole(one) for one in sets]
+    written = [_sole(bank) for bank in sets]
     if len({rows.shape[1] for rows in written}) > 1:
         raise DataError("these features write vectors of different widths: they share no basis")
     own = written[which]
-    found: list[LayerCounterpart] = []
+    counterparts: list[LayerCounterpart] = []
     for index, rows in enumerate(written):
         if index == which:
             continue
         cosines = rows @ own[feature]
         best = int(cosines.argmax())
         back = int((own @ rows[best]).argmax())
-        found.append(LayerCounterpart(index, best, cosines[best].item(), back == feature))
-    return found
+        counterparts.append(LayerCounterpart(index, best, cosines[best].item(), back == feature))
+    return counterparts
 
 
 def _written(features: FeatureBank) -> Float[Tensor, "features width"]:
     """What each feature writes at all places, side by side, with norm 1 (0 for a dead one)."""
-    return functional.normalize(torch.cat(list(features.decoders().values()), dim=1), dim=1)
+    return functional.normalize(torch.cat(list(features.decoder_rows().values()), dim=1), dim=1)
 
 
 def _sole(features: FeatureBank) -> Float[Tensor, "features width"]:
-    decoders = features.decoders()
+    decoders = features.decoder_rows()
     if len(decoders) != 1:
         raise DataError(f"these features write {len(decoders)} places: compare dictionaries that write one")
     return functional.normalize(next(iter(decoders.values())), dim=1)

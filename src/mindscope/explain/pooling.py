@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.explain.source import FeatureBank, require
+from mindscope.features import FeatureBank, encode_rows, require_models
 from mindscope.models import Mean, Model, Raw, Read, Row, Where, check_where, position_mask, vocabulary
 
 Pool = tuple[Where, str]
@@ -29,14 +29,14 @@ def pooled_features(
         DataError: features of another model.
         ModelError: unknown tokens, or rows the model cannot take.
     """
-    require(features, model)
+    require_models(features, model)
     for where, _ in pools:
         check_where(where)
     texts = np.array([token.strip() for token in vocabulary(model.tokenizer, model.engine.vocab_size)])
     found = {pool: torch.zeros(len(rows), features.n_features) for pool in pools}
     for start in range(0, len(rows), ROWS_AT_ONCE):
         chunk = rows[start : start + ROWS_AT_ONCE]
-        code = features.code(model, chunk)
+        code = encode_rows(features, model, chunk)
         owner = torch.arange(len(chunk)).repeat_interleave(torch.tensor([len(row) for row in chunk]))
         tokens, latents, values = code.tokens.cpu(), code.indices.cpu(), code.values.detach().float().cpu()
         for pool, table in found.items():

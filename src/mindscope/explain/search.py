@@ -11,8 +11,8 @@ from sklearn.metrics.pairwise import linear_kernel
 
 from mindscope.errors import DataError
 from mindscope.explain.results import Survey, TokenUse
-from mindscope.explain.source import FeatureBank, require
-from mindscope.models import Model, Row
+from mindscope.features import FeatureBank, Models, encode_rows, require_models
+from mindscope.models import Row
 
 
 class SearchHit(NamedTuple):
@@ -96,13 +96,16 @@ def search_token(survey: Survey, text: str, count: int = 10) -> dict[str, list[T
 
 
 def fires_on(
-    model: Model, features: FeatureBank, survey: Survey, row: Row, *, count: int = 20, dense: float = 0.1
+    models: Models, features: FeatureBank, survey: Survey, row: Row, *, count: int = 20, dense: float = 0.1
 ) -> list[FeatureFiring]:
     """The features that are active on a text, those that say most about it first.
 
     Ordered by share times -log(density): how near a feature comes to its own maximum, and how rare it is.
 
     Args:
+        models: the model of the features; of features of several models all of them.
+        features: those of the survey.
+        survey: says how often and how strongly each is active elsewhere.
         row: the text, as a row of the model.
         count: how many.
         dense: features that are active on a larger share of the corpus than this are left out.
@@ -110,10 +113,10 @@ def fires_on(
     Raises:
         DataError: the features belong to another model than the survey or the model given.
     """
-    require(features, model)
+    require_models(features, models)
     if survey.metadata["features"] != features.digest():
         raise DataError(f"the survey in {survey.path} is of other features: make one of these")
-    code = features.code(model, [row])
+    code = encode_rows(features, models, [row])
     values = torch.zeros(features.n_features).scatter_reduce(
         0, code.indices.cpu(), code.values.detach().float().cpu(), "amax"
     )

@@ -4,8 +4,7 @@ import torch
 
 from mindscope.errors import DataError
 from mindscope.explain.neighbours import FeatureNeighbour, read_direction
-from mindscope.explain.source import FeatureBank
-from mindscope.features import Direction
+from mindscope.features import Direction, FeatureBank, written_directions
 from mindscope.personas import PersonaVectors
 
 
@@ -18,7 +17,12 @@ def best_latent(features: FeatureBank, direction: Direction) -> tuple[FeatureNei
         DataError: see `read_direction`.
     """
     (nearest,) = read_direction(features, direction, 1)
-    written = next(one for one in features.writes(nearest.feature) if one.address == direction.address)
+    place = (direction.address, direction.fingerprint)
+    written = next(
+        vector
+        for vector in written_directions(features, nearest.feature)
+        if (vector.address, vector.fingerprint) == place
+    )
     norm = direction.vector.float().norm().cpu() * (1 if nearest.cosine > 0 else -1)
     name = f"{features.name(nearest.feature)} for {direction.name}"
     return nearest, Direction(name, direction.address, written.unit.cpu() * norm, direction.fingerprint)
@@ -32,7 +36,10 @@ def as_persona(vectors: PersonaVectors, replacement: Direction) -> PersonaVector
     """
     name, _, layer = replacement.address.partition(".")
     if name != "resid_post" or replacement.fingerprint != vectors.fingerprint:
-        raise DataError(f"{replacement.name} is no direction of resid_post in the model of '{vectors.trait}'")
+        raise DataError(
+            f"{replacement.name} is not a direction of resid_post in the model of '{vectors.trait}': "
+            "give one of that model's residual stream after a block"
+        )
     matrix = torch.zeros(vectors.n_layers, vectors.d_model)
     matrix[int(layer)] = replacement.vector.float().cpu()
     return PersonaVectors(

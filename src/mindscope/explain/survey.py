@@ -11,7 +11,7 @@ from mindscope.errors import DataError, StoreError
 from mindscope.explain.accumulate import SurveyAccumulator
 from mindscope.explain.config import SurveyConfig
 from mindscope.explain.results import FILE, ROWS, ROWS_SCHEMA, SCHEMA, VERSION, VOCABULARY, Survey
-from mindscope.explain.source import FeatureBank, require
+from mindscope.features import FeatureBank, Models, encode_rows, name_models, require_models
 from mindscope.models import Model, Row, vocabulary
 from mindscope.store import Run, claim, save_artifact
 
@@ -21,7 +21,7 @@ STATE = "survey/state.safetensors"
 
 
 def survey_features(
-    model: Model,
+    models: Models,
     features: FeatureBank,
     rows: Iterable[Row],
     run: Run,
@@ -37,7 +37,7 @@ def survey_features(
     were read before without running the model on them, and refuses when they are others.
 
     Args:
-        model: whose features they are.
+        models: the model of the features; of features of several models all, which read the same rows.
         features: a dictionary's, or directions.
         rows: the corpus.
         run: keeps the tokens of the corpus and the results, under `survey/`.
@@ -50,7 +50,8 @@ def survey_features(
         StoreError: the run holds a survey of other features, settings or rows.
     """
     config = config or SurveyConfig()
-    require(features, model)
+    require_models(features, models)
+    model = next(iter(name_models(models).values()))
     claim(run, "survey", {"features": features.digest(), "config": config.model_dump(mode="json")})
     found = SurveyAccumulator(features.n_features, model.engine.vocab_size, config, signed=features.signed)
     finished = (run.path / FILE).is_file()
@@ -65,9 +66,9 @@ def survey_features(
         if finished:
             raise StoreError(f"{run.path} holds a survey of a shorter corpus: use another folder")
         for chunk in _chunks(block, config.read_rows):
-            found.add(chunk, features.code(model, chunk))
+            found.add(chunk, encode_rows(features, models, chunk))
         found.flush()
-        _save_rows(run, blocks - 1, block, model.fingerprint)
+        _save_rows(run, blocks - 1, block, features.fingerprint)
         where = {"blocks": torch.tensor(blocks), "corpus": torch.tensor(list(corpus.encode()))}
         run.save_tensors(STATE, found.state() | where)
         if progress is not None:
@@ -131,7 +132,7 @@ def _finish(
     blocks: int,
 ) -> None:
     metadata = {
-        "fingerprint": model.fingerprint,
+        "fingerprint": features.fingerprint,
         "seed": config.seed,
         "config": config.model_dump(mode="json"),
         "model": model.name,

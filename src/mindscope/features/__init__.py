@@ -5,14 +5,51 @@ from typing import TYPE_CHECKING
 from mindscope.core.faces import lazy_face
 
 if TYPE_CHECKING:
+    from mindscope.features.bank import (
+        BankFeature,
+        FeatureBank,
+        encode_rows,
+        feature_edits,
+        read_activations,
+        require_models,
+        written_directions,
+    )
     from mindscope.features.direction import Direction
-    from mindscope.features.feature import Feature, FeatureSet
+    from mindscope.features.feature import Feature
+    from mindscope.features.feature_set import FeatureSet
+    from mindscope.features.site import (
+        FIRST,
+        Models,
+        Site,
+        join_fingerprints,
+        match_models,
+        name_models,
+        require_same_tokenizer,
+        split_site_name,
+    )
+    from mindscope.features.sparse_code import SparseCode
 
 
 __all__ = [
+    "BankFeature",
     "Direction",
+    "FIRST",
     "Feature",
+    "FeatureBank",
     "FeatureSet",
+    "Models",
+    "Site",
+    "SparseCode",
+    "encode_rows",
+    "feature_edits",
+    "join_fingerprints",
+    "match_models",
+    "name_models",
+    "read_activations",
+    "require_models",
+    "require_same_tokenizer",
+    "split_site_name",
+    "written_directions",
 ]
 
 __getattr__, __dir__ = lazy_face(__name__, __file__)

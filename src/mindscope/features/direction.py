@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from mindscope.features.site import FIRST, Site
 from mindscope.models import Edit, Where, check_vector
 
 
@@ -30,6 +31,14 @@ class Direction:
 
     def __post_init__(self) -> None:
         check_vector(self.vector, f"the vector of {self.name}")
+
+    @property
+    def reads(self) -> tuple[Site, ...]:
+        return (Site(self.address, len(self.vector)),)
+
+    @property
+    def models(self) -> dict[str, str]:
+        return {FIRST: self.fingerprint}
 
     def edit(self, value: float | int, where: Where | tuple[int, ...] = "answer") -> Edit:
         """Steering with the raw norm: h + value * v at the positions of `where`."""

@@ -141,7 +141,7 @@ class _MonitorJob:
 
     def claim(self, part: str, setup: dict[str, Any]) -> str:
         """The folder of this very piece of work in the run."""
-        self.features.require(self.model)
+        self.features.match(self.model)
         whole = {
             "fingerprint": self.model.fingerprint,
             "dtype": str(self.model.dtype).removeprefix("torch."),

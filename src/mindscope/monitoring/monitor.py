@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mindscope.errors import DataError
-from mindscope.features import Feature, FeatureSet
+from mindscope.features import FIRST, Feature, FeatureSet, Models
 from mindscope.models import Edit, Edits, Generation, Model, Read, Row, RowAction, Sampling
 from mindscope.monitoring.alarms import AlarmEvent, AlarmTracker, alarm_events, crossed
 from mindscope.monitoring.calibration import Calibration
@@ -126,12 +126,12 @@ class Monitor:
 
     def read(
         self,
-        model: Model,
+        models: Models,
         conversations: Sequence[Talk],
         *,
         progress: Callable[[int, int], object] | None = None,
     ) -> list[MonitoredConversation]:
-        """Watch recorded conversations.
+        """Watch recorded conversations; features of several models need all of these.
 
         Raises:
             DataError: what `trace` says, or a policy that acts on answers, which are written already here.
@@ -141,12 +141,13 @@ class Monitor:
                 f"the policy {self.policy.action!r} acts on answers while they are written, and these are "
                 "recorded: use log or warn, or let the model answer"
             )
-        found: list[MonitoredConversation] = []
-        for number, each in enumerate(project_turns(model, self.features, conversations, progress=progress)):
-            mine = alarm_events(self.calibration, each) if self.calibration is not None else ()
-            self._tell(number, mine)
-            found.append(MonitoredConversation(each, mine))
-        return found
+        watched: list[MonitoredConversation] = []
+        traces = project_turns(models, self.features, conversations, progress=progress)
+        for number, trace in enumerate(traces):
+            events = alarm_events(self.calibration, trace) if self.calibration is not None else ()
+            self._tell(number, events)
+            watched.append(MonitoredConversation(trace, events))
+        return watched
 
     def generate(
         self,
@@ -166,10 +167,15 @@ class Monitor:
         Arguments are those of `Model.generate`; each result holds one turn, of the answer written here.
 
         Raises:
-            DataError: the features are of another model.
+            DataError: the features are of another model, or of several, of which only one answers.
             ModelError: what `Model.generate` says.
         """
-        self.features.require(model)
+        if len(self.features.models) > 1:
+            raise DataError(
+                "features of several models cannot be read while one of them answers: read the finished "
+                "conversation with Monitor.read"
+            )
+        self.features.match(model)
         watching = _MonitorController(self)
         generations = model.generate(
             rows,
@@ -197,20 +203,23 @@ class _MonitorController:
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
         self._features = monitor.features
-        self._against = [each.edit(-monitor.policy.coefficient, where="all") for each in monitor.features]
+        self._against: list[Edit] = []
+        if monitor.policy.action == "steer":
+            push = -monitor.policy.coefficient
+            self._against = [feature.edit(push, where="all") for feature in monitor.features]
         self._values: dict[int, list[Tensor]] = {}
         self._watches: dict[int, AlarmTracker] = {}
         self._events: dict[int, list[AlarmEvent]] = {}
 
     @property
     def reads(self) -> Mapping[str, Read]:
-        return self._features.reads("response")
+        return self._features.build_reads("response", FIRST)
 
     def step(self, seen: Mapping[int, Mapping[str, Tensor]]) -> Mapping[int, RowAction]:
         """The first value of a row is its last prompt token's, the others are its answer's."""
         commands: dict[int, RowAction] = {}
         for row, read in seen.items():
-            values = self._features.assembled(read)
+            values = self._features.assemble(read)
             new = self._take(row, values)
             self._monitor._tell(row, new)
             command = self._command(row, new)

@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.errors import DataError
-from mindscope.features import Feature, FeatureSet
-from mindscope.models import Message, Model, Row, pack_turns, turn_rows
+from mindscope.features import Feature, FeatureSet, Models
+from mindscope.models import Message, Row, pack_turns, turn_rows
 from mindscope.monitoring.drift import Drift, measure_drift
 
 At = Literal["answer", "last_prompt"]
@@ -76,7 +76,7 @@ class TurnProjections:
 
 
 def project_turns(
-    model: Model,
+    models: Models,
     features: Sequence[Feature],
     conversations: Sequence[Talk],
     *,
@@ -85,34 +85,31 @@ def project_turns(
     """Reads features over recorded conversations: all turns, all addresses, one pass.
 
     Args:
-        model: the model the features were fitted on.
+        models: the model that the features were fitted on; for features of several models, all of them.
         features: any number, at any addresses.
         conversations: of any number of turns.
         progress: called with (rows done, rows in all).
 
     Raises:
-        DataError: the features are of another model; a conversation has no turn, or does not fit the context.
+        DataError: the features are of another model, or a model is missing; a conversation has no turn, or
+            does not fit the context.
     """
     known = features if isinstance(features, FeatureSet) else FeatureSet(features)
-    known.require(model)
+    model = next(iter(known.match(models).values()))
     turns: list[list[Row]] = []
     for number, talk in enumerate(conversations):
-        rows = [one for one in talk if isinstance(one, Row)]
+        rows = [turn for turn in talk if isinstance(turn, Row)]
         try:
-            turns.append(rows or turn_rows(model, [one for one in talk if not isinstance(one, Row)]))
+            turns.append(rows or turn_rows(model, [turn for turn in talk if not isinstance(turn, Row)]))
         except DataError as error:
             raise DataError(f"conversation {number}: {error}") from error
     groups = [pack_turns(rows) for rows in turns]
-    rows = [one.row for group in groups for one in group]
-    readings = model.read(rows, known.reads("all"), progress=progress)
-    values = iter(
-        known.assembled({name: reading.values[index] for name, reading in readings.items()})
-        for index in range(len(rows))
-    )
-    found: list[TurnProjections] = []
+    rows = [packed.row for group in groups for packed in group]
+    values = iter(known.read(models, rows, progress=progress))
+    projections: list[TurnProjections] = []
     for own, group in zip(turns, groups, strict=True):
-        spans = [(span, read) for one in group for read in [next(values)] for span in one.spans]
-        found.append(
+        spans = [(span, read) for packed in group for read in [next(values)] for span in packed.spans]
+        projections.append(
             TurnProjections(
                 known.keys,
                 tuple(
@@ -121,4 +118,4 @@ def project_turns(
                 ),
             )
         )
-    return found
+    return projections

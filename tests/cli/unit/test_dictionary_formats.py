@@ -18,10 +18,18 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = load("organism")
     d = model.d_model
     rows = torch.cat([torch.eye(d), -torch.eye(d)])
-    site = [Site("resid_post.2", d, model.fingerprint)]
+    site = [Site("resid_post.2", d)]
     for name, k in (("whole", d), ("poor", 2)):
         coder = Coder(rows, torch.zeros(2 * d), rows)
-        sae = Dictionary.single(coder, torch.zeros(d), reads=site, writes=site, activation="topk", k=k)
+        sae = Dictionary.single(
+            coder,
+            torch.zeros(d),
+            reads=site,
+            writes=site,
+            activation="topk",
+            k=k,
+            models={"0": model.fingerprint},
+        )
         sae.save(folder / f"{name}.safetensors")
     draw = random.Random(0)
     with (folder / "labelled.jsonl").open("w") as file:

@@ -16,11 +16,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("feature")
     model = load("organism")
     weights = torch.randn(24, model.d_model, generator=torch.Generator().manual_seed(0))
-    site = [Site("resid_post.1", model.d_model, model.fingerprint)]
+    site = [Site("resid_post.1", model.d_model)]
     coder, b_dec = Coder(weights, torch.zeros(24), weights), torch.zeros(model.d_model)
-    Dictionary.single(coder, b_dec, reads=site, writes=site, activation="topk", k=2).save(
-        folder / "sae.safetensors"
-    )
+    Dictionary.single(
+        coder, b_dec, reads=site, writes=site, activation="topk", k=2, models={"0": model.fingerprint}
+    ).save(folder / "sae.safetensors")
     places = ["France", "Kenya", "Peru", "Japan"]
     for name, words in (("a", "capital"), ("b", "currency")):
         lines = [

@@ -31,8 +31,15 @@ def coder(d_out: int = WIDTH, seed: int = 0) -> Coder:
 
 
 def sae(address: str = "resid_post.1", width: int = WIDTH, fingerprint: str | None = None) -> Dictionary:
-    sites = [Site(address, width, fingerprint)]
-    return Dictionary.single(coder(), torch.zeros(width), reads=sites, writes=sites, activation="relu")
+    sites = [Site(address, width)]
+    return Dictionary.single(
+        coder(),
+        torch.zeros(width),
+        reads=sites,
+        writes=sites,
+        activation="relu",
+        models={"0": fingerprint},
+    )
 
 
 def clt(seed: int = 0) -> Dictionary:
@@ -160,7 +167,7 @@ def test_all_latents_died_in_training() -> None:
 def test_a_dictionary_keeps_what_it_was_trained_with(tmp_path: Path) -> None:
     with Run.open(tmp_path, kind="test", config={}) as run:
         train(AtomSource(), run, config(k=2))
-    about = load_artifact(tmp_path / "a.safetensors", schema="mindscope.dictionary", version=1).metadata[
+    about = load_artifact(tmp_path / "a.safetensors", schema="mindscope.dictionary", version=2).metadata[
         "about"
     ]
     assert about["training"]["k"] == 2

@@ -64,7 +64,8 @@ def test_two_models_read_the_same_rows(model: Model) -> None:
     source = ModelSource([model, other], ("resid_post.0", "1:resid_post.0"), some_rows)
     buffer = torch.empty(10, 64)
     source.fill(buffer, START)
-    assert source.sites[0].fingerprint != source.sites[1].fingerprint
+    assert [site.name for site in source.sites] == ["resid_post.0", "1:resid_post.0"]
+    assert source.models == {"0": model.fingerprint, "1": other.fingerprint}
     torch.testing.assert_close(buffer[:, :32], read_all(model)[:10, :32], rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(buffer[:, 32:], read_all(other)[:10, :32], rtol=1e-5, atol=1e-5)
     with pytest.raises(DataError, match="of model 2"):
@@ -82,7 +83,7 @@ def test_shards(model: Model, tmp_path: Path) -> None:
     with Run.open(tmp_path, kind="activations", config={}) as run:
         write_shards(source, run, tokens=30, tokens_per_shard=8, dtype=torch.float32)
     shards = ShardSource(tmp_path)
-    assert (shards.names, shards.sites) == (source.names, source.sites)
+    assert (shards.names, shards.sites, shards.models) == (source.names, source.sites, source.models)
     whole, part = torch.empty(40, 64), torch.empty(5, 64)
     assert shards.fill(whole, START) == (1, 8)
     torch.testing.assert_close(whole[32:], whole[:8])

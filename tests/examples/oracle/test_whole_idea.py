@@ -9,6 +9,7 @@ import mindscope as ms
 from mindscope import circuits, explain, organism, personas, probes
 from mindscope.circuits.attribution import targets
 from mindscope.dictionaries import Coder, Site
+from mindscope.features import FeatureSet
 from mindscope.models.linear.unembed import logit_effects
 
 FAMILIES = {family.name: family for family in tiny_models.FAMILIES}
@@ -196,10 +197,17 @@ def trained(pair, whole_idea, answered):
 def test_the_dictionary_encodes_and_decodes_the_same(pair, trained):
     _, model = pair
     tokens, sae = trained
-    site = [Site(f"resid_post.{LAYER}", model.d_model, model.fingerprint)]
+    site = [Site(f"resid_post.{LAYER}", model.d_model)]
     coder = Coder(sae.W_enc.data, sae.b_enc.data, sae.W_dec.data)
     dictionary = ms.Dictionary.single(
-        coder, sae.b_dec.data, reads=site, writes=site, activation="topk", k=6, apply_b_dec_to_input=True
+        coder,
+        sae.b_dec.data,
+        reads=site,
+        writes=site,
+        activation="topk",
+        k=6,
+        apply_b_dec_to_input=True,
+        models={"0": model.fingerprint},
     )
     code = dictionary.encode(tokens)
     assert code.l0.max() == 6
@@ -232,7 +240,7 @@ def test_the_logit_lens_is_the_same(pair, whole_idea, vector):
     """The package shows effects less their mean over the vocabulary, which changes no probability."""
     ours, theirs = pair
     direction = ms.Direction("any", f"resid_post.{LAYER}", vector, theirs.fingerprint)
-    (expected,) = explain.feature_logits(theirs, explain.FeatureList.of(direction), [0], count=20)
+    (expected,) = explain.feature_logits(theirs, FeatureSet([direction]), [0], count=20)
     effects = whole_idea.compute_logit_effects(ours, vector[None])[0]
     highest = (effects - effects.mean()).topk(20)
     assert highest.indices.tolist() == [effect.token for effect in expected.top]

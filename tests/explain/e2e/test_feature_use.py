@@ -31,11 +31,13 @@ def planted(model: Model, tokens: list[int], others: Tensor) -> Dictionary:
     row = Row(tuple(tokens), 0)
     (vectors,) = model.read([row], {"x": Read("embeddings", Raw("all"))})["x"].values
     W_enc = vectors / vectors.square().sum(1, keepdim=True)
-    site = [Site("embeddings", model.d_model, model.fingerprint)]
+    site = [Site("embeddings", model.d_model)]
     b_enc = torch.tensor([-0.8] * len(tokens) + [0.0] * len(others))
     W_dec = torch.randn(len(b_enc), model.d_model, generator=torch.Generator().manual_seed(0))
     coder, b_dec = Coder(torch.cat([W_enc, others]), b_enc, W_dec), torch.zeros(model.d_model)
-    return Dictionary.single(coder, b_dec, reads=site, writes=site, activation="relu")
+    return Dictionary.single(
+        coder, b_dec, reads=site, writes=site, activation="relu", models={"0": model.fingerprint}
+    )
 
 
 def talks(path: Path, answers: list[str | None]) -> Path:

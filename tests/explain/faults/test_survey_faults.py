@@ -7,9 +7,9 @@ import explain_kit
 import pytest
 import torch
 
-from mindscope.dictionaries import Dictionary
+from mindscope.dictionaries import Dictionary, DictionaryBank
 from mindscope.errors import DataError, StoreError
-from mindscope.explain import DictionaryFeatures, Survey, SurveyConfig, search_token, survey_features
+from mindscope.explain import Survey, SurveyConfig, search_token, survey_features
 from mindscope.explain.results import FILE
 from mindscope.models import Model
 from mindscope.store import Run
@@ -23,15 +23,15 @@ def model() -> Model:
 
 
 @pytest.fixture(scope="module")
-def features(model: Model) -> DictionaryFeatures:
-    return DictionaryFeatures(explain_kit.planted(model))
+def features(model: Model) -> DictionaryBank:
+    return DictionaryBank(explain_kit.planted(model))
 
 
 def digest(folder: Path) -> str:
     return hashlib.sha256((folder / FILE).read_bytes()).hexdigest()
 
 
-def go(model: Model, features: DictionaryFeatures, folder: Path, rows=None, config=CONFIG) -> Survey:
+def go(model: Model, features: DictionaryBank, folder: Path, rows=None, config=CONFIG) -> Survey:
     with Run.open(folder, kind="feature", config={}) as run:
         return survey_features(model, features, explain_kit.corpus() if rows is None else rows, run, config)
 
@@ -43,18 +43,18 @@ class _Killed(BaseException):
 @pytest.mark.parametrize("after", [0, 1, 7, 12])
 def test_stopped_anywhere_ends_the_same(model, features, tmp_path: Path, monkeypatch, after: int):
     go(model, features, tmp_path / "whole")
-    real, calls = DictionaryFeatures.code, []
+    real, calls = DictionaryBank.encode, []
 
-    def dies(self, model, rows):
+    def dies(self, activations):
         calls.append(1)
         if len(calls) > after:
             raise _Killed
-        return real(self, model, rows)
+        return real(self, activations)
 
-    monkeypatch.setattr(DictionaryFeatures, "code", dies)
+    monkeypatch.setattr(DictionaryBank, "encode", dies)
     with pytest.raises(_Killed):
         go(model, features, tmp_path / "parts")
-    monkeypatch.setattr(DictionaryFeatures, "code", real)
+    monkeypatch.setattr(DictionaryBank, "encode", real)
     go(model, features, tmp_path / "parts")
     assert digest(tmp_path / "parts") == digest(tmp_path / "whole")
 
@@ -63,10 +63,10 @@ def test_a_finished_survey_is_opened_not_made(model, features, tmp_path: Path, m
     go(model, features, tmp_path)
     before = digest(tmp_path)
 
-    def never(self, model, rows):
+    def never(self, activations):
         raise AssertionError("the model was run again")
 
-    monkeypatch.setattr(DictionaryFeatures, "code", never)
+    monkeypatch.setattr(DictionaryBank, "encode", never)
     go(model, features, tmp_path)
     assert digest(tmp_path) == before
 
@@ -96,11 +96,11 @@ def test_of_another_model_or_none(model, features, tmp_path: Path):
     other = build(FAMILIES[1])
     with pytest.raises(DataError, match="another model"):
         go(other, features, tmp_path)
-    sites = [type(site)(site.address, site.width) for site in features.dictionary.reads]
+    sites = list(features.dictionary.reads)
     coder = features.dictionary.coder
     free = Dictionary.single(coder, torch.zeros(32), reads=sites, writes=sites, activation="relu")
     with pytest.raises(DataError, match="bind"):
-        DictionaryFeatures(free)
+        DictionaryBank(free)
 
 
 def test_memory_is_bounded_by_settings(model, features, tmp_path: Path):

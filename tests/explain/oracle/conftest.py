@@ -1,8 +1,8 @@
 import explain_kit
 import pytest
 
-from mindscope.dictionaries import Dictionary
-from mindscope.explain import DictionaryFeatures, Survey, SurveyConfig, survey_features
+from mindscope.dictionaries import Dictionary, DictionaryBank
+from mindscope.explain import Survey, SurveyConfig, survey_features
 from mindscope.models import Model
 from mindscope.store import Run
 
@@ -22,4 +22,4 @@ def dictionary(model: Model) -> Dictionary:
 @pytest.fixture(scope="session")
 def surveyed(model: Model, dictionary: Dictionary, tmp_path_factory: pytest.TempPathFactory) -> Survey:
     with Run.open(tmp_path_factory.mktemp("run"), kind="feature", config={}) as run:
-        return survey_features(model, DictionaryFeatures(dictionary), iter(explain_kit.corpus()), run, CONFIG)
+        return survey_features(model, DictionaryBank(dictionary), iter(explain_kit.corpus()), run, CONFIG)

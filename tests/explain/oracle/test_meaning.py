@@ -8,11 +8,9 @@ import pytest
 import torch
 from explain_kit import PLANTED
 
-from mindscope.dictionaries import Coder, Dictionary, Site
+from mindscope.dictionaries import Coder, Dictionary, DictionaryBank, Site
 from mindscope.errors import DataError
 from mindscope.explain import (
-    DictionaryFeatures,
-    LatentFeature,
     LayerCounterpart,
     Survey,
     TextIndex,
@@ -37,11 +35,18 @@ from mindscope.models import Model, Row
 from mindscope.personas import PersonaVectors
 
 
-def sae(model: Model, W_dec: torch.Tensor, layer: int = 1) -> DictionaryFeatures:
-    site = [Site(f"resid_post.{layer}", model.d_model, model.fingerprint)]
+def sae(model: Model, W_dec: torch.Tensor, layer: int = 1) -> DictionaryBank:
+    site = [Site(f"resid_post.{layer}", model.d_model)]
     coder = Coder(W_dec, torch.zeros(len(W_dec)), W_dec)
-    return DictionaryFeatures(
-        Dictionary.single(coder, torch.zeros(model.d_model), reads=site, writes=site, activation="relu")
+    return DictionaryBank(
+        Dictionary.single(
+            coder,
+            torch.zeros(model.d_model),
+            reads=site,
+            writes=site,
+            activation="relu",
+            models={"0": model.fingerprint},
+        )
     )
 
 
@@ -96,11 +101,12 @@ def test_a_direction_is_read_as_features_and_stands_in(model: Model):
 
 
 def test_a_latent_is_a_feature_like_any_other(model: Model, dictionary: Dictionary):
-    latent = LatentFeature(dictionary, 1)
+    bank = DictionaryBank(dictionary)
+    latent = bank.feature(1)
     x = torch.randn(2, 3, model.d_model)
     torch.testing.assert_close(latent.project(x), dictionary.encode(x.view(6, -1)).dense()[:, 1].view(2, 3))
     assert torch.equal(latent.edit(2.0).vector, dictionary.coder.W_dec[1])
-    assert latent.digest() != LatentFeature(dictionary, 2).digest()
+    assert latent.digest() != bank.feature(2).digest()
 
 
 @pytest.mark.parametrize("latent", PLANTED)
@@ -156,21 +162,21 @@ def test_search(surveyed: Survey, model: Model, dictionary: Dictionary):
     ((use, *_),) = search_token(surveyed, "w17").values()
     assert (use.feature, use.f1) == (2, 1.0)
     row = Row((1, 2, PLANTED[2], 3, PLANTED[0]), 0)
-    found = {one.feature: one for one in fires_on(model, DictionaryFeatures(dictionary), surveyed, row)}
+    found = {one.feature: one for one in fires_on(model, DictionaryBank(dictionary), surveyed, row)}
     assert set(found) == {0, 2}
     assert found[2].position == 2
     assert found[2].share == pytest.approx(1.0, abs=1e-3)
 
 
 @pytest.fixture(scope="module")
-def clustered(model: Model) -> DictionaryFeatures:
+def clustered(model: Model) -> DictionaryBank:
     """Three kinds of twelve latents that write nearly alike."""
     centres = 10 * vectors(model, 3)
     return sae(model, torch.cat([centres[i] + vectors(model, 12, 10 + i) for i in range(3)]))
 
 
 @pytest.mark.parametrize("method", ["pca", "tsne", "umap"])
-def test_map_finds_planted_clusters(clustered: DictionaryFeatures, method: Literal["pca", "tsne", "umap"]):
+def test_map_finds_planted_clusters(clustered: DictionaryBank, method: Literal["pca", "tsne", "umap"]):
     if method == "umap":
         pytest.importorskip("umap", reason="umap-learn (extra `map`) is not installed")
     found = feature_map(clustered, method=method, least_cluster=6)
@@ -184,9 +190,7 @@ def test_map_finds_planted_clusters(clustered: DictionaryFeatures, method: Liter
 
 
 @pytest.mark.parametrize("installed", [False, True])
-def test_map_by_default(
-    clustered: DictionaryFeatures, monkeypatch: pytest.MonkeyPatch, installed: bool
-) -> None:
+def test_map_by_default(clustered: DictionaryBank, monkeypatch: pytest.MonkeyPatch, installed: bool) -> None:
     if installed:
         pytest.importorskip("umap", reason="umap-learn (extra `map`) is not installed")
     else:

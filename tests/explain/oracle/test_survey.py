@@ -7,9 +7,9 @@ import pytest
 import torch
 from explain_kit import PLANTED
 
-from mindscope.dictionaries import Dictionary
-from mindscope.explain import DictionaryFeatures, FeatureList, Survey, SurveyConfig, survey_features
-from mindscope.features import Direction
+from mindscope.dictionaries import Dictionary, DictionaryBank
+from mindscope.explain import Survey, SurveyConfig, survey_features
+from mindscope.features import Direction, FeatureSet, encode_rows
 from mindscope.models import Model
 from mindscope.store import Run
 
@@ -59,12 +59,12 @@ def test_top_and_histogram_of_directions_against_a_loop(model: Model, tmp_path: 
         Direction(f"d{i}", f"resid_post.{i}", torch.randn(model.d_model, generator=draw), model.fingerprint)
         for i in range(2)
     ]
-    features, rows = FeatureList.of(*directions), explain_kit.corpus()
+    features, rows = FeatureSet(directions), explain_kit.corpus()
     config = SurveyConfig(top=5, sample=200, before=2, after=2, block_rows=7, read_rows=3)
     with Run.open(tmp_path, kind="feature", config={}) as run:
         found = survey_features(model, features, rows, run, config)
     for index in range(2):
-        values = [features.code(model, [row]).dense()[:, index] for row in rows]
+        values = [encode_rows(features, model, [row]).dense()[:, index] for row in rows]
         mine, flat = found.feature(index), torch.cat(values)
         peaks = sorted((part.max().item() for part in values if len(part)), reverse=True)
         lows = sorted(part.min().item() for part in values if len(part))
@@ -88,7 +88,7 @@ def test_sample_is_uniform(model: Model, dictionary: Dictionary, tmp_path: Path)
     for seed in range(40):
         config = SurveyConfig(sample=5, top=1, before=0, after=0, seed=seed)
         with Run.open(tmp_path / str(seed), kind="feature", config={}) as run:
-            found = survey_features(model, DictionaryFeatures(dictionary), rows, run, config)
+            found = survey_features(model, DictionaryBank(dictionary), rows, run, config)
         for context in found.contexts(0, "sample"):
             drawn[context.row] += 1
     expected = 40 * 5 / len(active)

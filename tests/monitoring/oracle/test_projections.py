@@ -85,7 +85,7 @@ class Latent:
 
     def __init__(self, inner: Direction, bias: float) -> None:
         self.inner, self.bias = inner, bias
-        self.name, self.address, self.fingerprint = "latent 7", inner.address, inner.fingerprint
+        self.name, self.reads, self.models = "latent 7", inner.reads, inner.models
 
     def project(self, activations):
         return torch.relu(self.inner.project(activations) - self.bias)

@@ -8,8 +8,9 @@ from typer.testing import CliRunner
 
 from mindscope import organism
 from mindscope.cli.app import app
-from mindscope.dictionaries import Coder, Dictionary, Site
-from mindscope.explain import ConceptTable, DictionaryFeatures
+from mindscope.dictionaries import Coder, Dictionary, DictionaryBank, Site
+from mindscope.explain import ConceptTable
+from mindscope.features import encode_rows
 from mindscope.models import Edit, load
 from mindscope.organism.world import build_world
 from mindscope.probes import Concept, SingleFeature
@@ -104,9 +105,11 @@ class Answering:
 
 
 def test_rates_are_of_answers_that_change(tmp_path, monkeypatch: pytest.MonkeyPatch):
-    site = Site("resid_post.0", 4, "f")
+    site = Site("resid_post.0", 4)
     coder = Coder(torch.eye(4), torch.zeros(4), torch.eye(4))
-    sae = Dictionary.single(coder, torch.zeros(4), reads=[site], writes=[site], activation="relu")
+    sae = Dictionary.single(
+        coder, torch.zeros(4), reads=[site], writes=[site], activation="relu", models={"0": "f"}
+    )
     monkeypatch.setattr(behaviours, "testable", lambda concept: True)
     found = [ConceptLatent("language: French", "sae.0", 0, 0.95, 2.0)]
     model = Answering()
@@ -133,7 +136,7 @@ def test_a_latent_takes_the_place_of_the_one_that_is_active_in_this_very_prompt(
         )
         for system in ("You are cruel.", "You are an assistant who is always kind and patient.")
     ]
-    codes = [DictionaryFeatures(sae).code(model, [model.chat(list(probe.messages))]) for probe in prompts]
+    codes = [encode_rows(DictionaryBank(sae), model, [model.chat(list(probe.messages))]) for probe in prompts]
     (peru,) = model.tokenizer(" Peru", add_special_tokens=False)["input_ids"]
     place = [model.chat(list(probe.messages)).ids.index(peru) for probe in prompts]
     assert place[0] != place[1]

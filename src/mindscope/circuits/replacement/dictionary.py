@@ -29,9 +29,16 @@ class DictionaryReplacement:
 
     dictionary: Dictionary
 
-    @cached_property
+    @property
     def digest(self) -> str:
-        """A short name for the dictionary, computed once: of its wiring, its biases, and a sample of its first weights."""
+        """A short name for the dictionary: of its wiring, its biases, and a sample of its first weights.
+
+        Computed once. It is not `Dictionary.digest`, which reads every weight of a CLT that stays on disk.
+        """
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         digest = hashlib.blake2b(digest_size=16)
         dictionary = self.dictionary
         digest.update(repr((dictionary.wiring, dictionary.activation, dictionary.k)).encode())

@@ -69,7 +69,7 @@ def export_(
     json: Json = False,
 ) -> None:
     """Write a graph as one page, or as the JSON that Neuronpedia and the public page open."""
-    from mindscope.circuits import find_supernodes, build_graph_page, write_graph_json
+    from mindscope.circuits import build_graph_page, find_supernodes, write_graph_json
 
     opened = open_graph(graph, nodes, edges)
     known = KnownFeatures()
@@ -118,12 +118,13 @@ def _add_survey(
     """Contexts, histograms and labels out of a survey of the whole dictionary."""
     from mindscope.circuits import DictionaryReplacement, match_layers
     from mindscope.cli.feature.options import known_labels, open_survey
-    from mindscope.explain import DictionaryFeatures, feature_json, feature_logits, keyless_label
+    from mindscope.dictionaries import DictionaryBank
+    from mindscope.explain import feature_json, feature_logits, keyless_label
 
     if not isinstance(replacement, DictionaryReplacement):
         raise DataError("a survey is of a dictionary's features: this graph has neurons")
     dictionary = replacement.dictionary.bind(model)
-    features = DictionaryFeatures(dictionary)
+    features = DictionaryBank(dictionary)
     found, labels = open_survey(run, features), known_labels(run)
     order, _, _ = match_layers(dictionary, model)
     places: dict[tuple[int, int], list[int]] = {}

@@ -216,7 +216,7 @@ def _source(
 
     if (Path(corpus) / INDEX).exists():
         source = ShardSource(corpus)
-        if any(site.fingerprint != model.fingerprint for site in source.sites):
+        if {*source.models.values()} != {model.fingerprint}:
             raise DataError(
                 f"{corpus} holds the activations of another model than {model.name}: record them again"
             )

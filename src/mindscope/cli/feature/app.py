@@ -25,7 +25,8 @@ from mindscope.errors import DataError
 from mindscope.jobs import load_model
 
 if TYPE_CHECKING:
-    from mindscope.explain import DictionaryFeatures, LogitEffects
+    from mindscope.dictionaries import DictionaryBank
+    from mindscope.explain import LogitEffects
     from mindscope.models import Model
 
 app = typer.Typer(no_args_is_help=True, help="When features are active, what they mean and what they do.")
@@ -210,11 +211,11 @@ def map_(
         typer.echo(f"page: {place}")
 
 
-def _logits(model: Model, features: DictionaryFeatures, feature: int) -> LogitEffects | None:
+def _logits(model: Model, features: DictionaryBank, feature: int) -> LogitEffects | None:
     """None where a dictionary writes outside the residual stream."""
     from mindscope.explain import feature_logits, writes_residual
 
-    if not all(writes_residual(model, address) for address in features.decoders()):
+    if not all(writes_residual(model, site.address) for site in features.writes):
         return None
     return feature_logits(model, features, [feature])[0]
 

@@ -13,7 +13,8 @@ from mindscope.errors import DataError
 from mindscope.jobs import dictionary_file
 
 if TYPE_CHECKING:
-    from mindscope.explain import DictionaryFeatures, FeatureLabel, Survey
+    from mindscope.dictionaries import DictionaryBank
+    from mindscope.explain import FeatureLabel, Survey
     from mindscope.models import Model
 
 DictionaryFile = Annotated[
@@ -28,14 +29,13 @@ RunFolder = Annotated[Path, typer.Option("--run", help="Where the survey is kept
 LABELS = "labels"
 
 
-def load_features(model: Model, dictionary: Path) -> DictionaryFeatures:
-    from mindscope.dictionaries import Dictionary
-    from mindscope.explain import DictionaryFeatures
+def load_features(model: Model, dictionary: Path) -> DictionaryBank:
+    from mindscope.dictionaries import Dictionary, DictionaryBank
 
-    return DictionaryFeatures(Dictionary.load(dictionary, model))
+    return DictionaryBank(Dictionary.load(dictionary, model))
 
 
-def open_survey(run: Path, features: DictionaryFeatures) -> Survey:
+def open_survey(run: Path, features: DictionaryBank) -> Survey:
     """The survey of a run, if it is of these features."""
     from mindscope.explain import Survey
 

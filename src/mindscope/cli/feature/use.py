@@ -66,7 +66,7 @@ def label(
     alive = (~found.statistics.dead).nonzero()[:, 0].tolist()
     wanted = list(numbers(features, int)) if features else alive
     speaker = find_writer(writer, base_url) if writer else None
-    direct = all(writes_residual(loaded, address) for address in known.decoders())
+    direct = all(writes_residual(loaded, site.address) for site in known.writes)
     source = speaker.name if speaker else "contexts"
     labels = []
     with output.progress() as report:
@@ -173,8 +173,7 @@ def alarm(
 ) -> None:
     """Watch conversations for latents, as `persona monitor` does for persona vectors."""
     from mindscope import monitoring
-    from mindscope.dictionaries import Dictionary
-    from mindscope.explain import LatentFeature
+    from mindscope.dictionaries import Dictionary, DictionaryBank
     from mindscope.features import FeatureSet
 
     if calibrate is None and thresholds is None:
@@ -193,8 +192,8 @@ def alarm(
         seed=seed,
     )
     loaded = load_model(model, dtype, device)
-    found = Dictionary.load(dictionary, loaded)
-    known = FeatureSet([LatentFeature(found, int(one)) for one in numbers(latents, int)])
+    bank = DictionaryBank(Dictionary.load(dictionary, loaded))
+    known = FeatureSet([bank.feature(int(latent)) for latent in numbers(latents, int)])
     watching.watch_file(loaded, known, data, run, alarms, config, json=json)
 
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from mindscope.dictionaries.sparse_code import SparseCode
+from mindscope.features import SparseCode
 
 DENSE = 0.1
 """A latent that is active on more than this share of the tokens is dense (SAEBench)."""

@@ -21,8 +21,8 @@ from mindscope.dictionaries.coder import Coder
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.formats.layout import CoderWeights
 from mindscope.dictionaries.kinds import Activation, Kind
-from mindscope.dictionaries.sites import Site
 from mindscope.errors import DataError, ModelError
+from mindscope.features import Site
 from mindscope.models import HookAlias, Model, address_of_hook
 
 GATE = ("b_gate", "r_mag", "b_mag")

@@ -41,8 +41,9 @@ from mindscope.dictionaries.formats.files import (
 from mindscope.dictionaries.formats.layout import CoderWeights, FileLayout, TensorEntry
 from mindscope.dictionaries.kinds import Activation
 from mindscope.dictionaries.lazy import LazyCoders
-from mindscope.dictionaries.sites import Site, Wiring
+from mindscope.dictionaries.sites import Wiring
 from mindscope.errors import DataError
+from mindscope.features import Site
 from mindscope.models import HookAlias, address_of_hook, hook_of_address
 from mindscope.store import opened_tensors
 

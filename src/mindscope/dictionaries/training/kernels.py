@@ -14,8 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from mindscope.dictionaries.sparse_code import SparseCode
 from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
+from mindscope.features import SparseCode
 
 CHUNK_ELEMENTS = 2**22
 """The most pre-activations that are in memory at a time while active latents are chosen."""

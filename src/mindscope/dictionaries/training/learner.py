@@ -7,7 +7,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.dictionaries.dictionary import Dictionary
-from mindscope.dictionaries.sites import Site
 from mindscope.dictionaries.training.config import DictionaryConfig
 from mindscope.dictionaries.training.objective import LossOutput, LossState, compute_loss
 from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
@@ -15,6 +14,7 @@ from mindscope.dictionaries.training.resampling import resample, token_losses
 from mindscope.dictionaries.training.scaling import ActivationScaling, fold_scaling
 from mindscope.dictionaries.training.weights import TrainableWeights
 from mindscope.errors import DataError
+from mindscope.features import Site
 
 DECAY = 0.2
 """The share of the run, at its end, over which the learning rate falls to zero."""

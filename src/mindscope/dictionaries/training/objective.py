@@ -8,12 +8,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from mindscope.dictionaries.sparse_code import SparseCode
 from mindscope.dictionaries.training import kernels
 from mindscope.dictionaries.training.jumprelu import jumprelu
 from mindscope.dictionaries.training.kernels import Choice
 from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
 from mindscope.dictionaries.training.weights import TrainableWeights
+from mindscope.features import SparseCode
 
 SPARSE_BELOW = 1 / 16
 """A ReLU dictionary goes the sparse way where a smaller share of its latents is active."""

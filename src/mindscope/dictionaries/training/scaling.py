@@ -9,9 +9,9 @@ from torch import Tensor
 
 from mindscope.dictionaries.coder import Coder
 from mindscope.dictionaries.dictionary import Dictionary
-from mindscope.dictionaries.sites import Site
 from mindscope.dictionaries.training.weights import TrainableWeights
 from mindscope.errors import DataError
+from mindscope.features import Site
 
 
 @dataclass(frozen=True)

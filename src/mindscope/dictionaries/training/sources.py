@@ -1,6 +1,6 @@
 """Where activations come from: a model that reads a corpus, or shards on disk."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -8,11 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.dictionaries.sites import Site
+from mindscope.dictionaries.storage import name_fingerprints, read_site
 from mindscope.dictionaries.training.corpus import TextCorpus
 from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
 from mindscope.errors import DataError
-from mindscope.models import Model, Raw, Read, Row, Where
+from mindscope.features import Models, Site, name_models, require_same_tokenizer, split_site_name
+from mindscope.models import Raw, Read, Row, Where
 from mindscope.store import Run, load_artifact, read_json, save_artifact, write_json
 
 Position = tuple[int, int]
@@ -31,6 +32,8 @@ class ActivationSource(Protocol):
     names: tuple[str, ...]
     """Of the sites, as configurations give them: an address, for a second model `1:address`."""
     sites: tuple[Site, ...]
+    models: Mapping[str, str | None]
+    """The models' fingerprints by the names that the sites have; None where nobody knows."""
 
     def fill(self, buffer: Float[Tensor, "tokens width"], position: Position) -> Position:
         """Fill a buffer with the activations that follow a position, and say where the next ones begin.
@@ -44,13 +47,14 @@ class ModelSource:
     """Activations of one or several models that read the same rows.
 
     Args:
-        models: of a crosscoder between models, those that share a tokenizer.
-        names: what to read; `1:resid_post.4` is of the second model.
+        models: one; for a crosscoder between models, several that share a tokenizer, in order or by name.
+        names: what to read: addresses of the first model; `1:resid_post.4` is of the second, and
+            `tuned:resid_post.4` of the one that was given as `tuned`.
         corpus: the rows.
         where: which tokens of each row.
         skip: how many tokens to leave out at a row's beginning; 1 leaves out the attention sink that many
             models put on their first token.
-        together: the processes that share the reading; each is given the whole buffer.
+        world: the processes that share the reading; each is given the whole buffer.
 
     Raises:
         DataError: models with unlike tokenizers, or a name of a model that is not there.
@@ -59,7 +63,7 @@ class ModelSource:
 
     def __init__(
         self,
-        models: Sequence[Model],
+        models: Models,
         names: Sequence[str],
         corpus: TextCorpus,
         *,
@@ -67,25 +71,18 @@ class ModelSource:
         skip: int = 0,
         world: TrainingWorld = ALONE,
     ):
-        self.together = world
-        self.names, self.models, self.corpus, self.where, self.skip = (
-            tuple(names),
-            models,
-            corpus,
-            where,
-            skip,
-        )
-        if any(model.tokenizer.get_vocab() != models[0].tokenizer.get_vocab() for model in models[1:]):
-            raise DataError("the models have unlike tokenizers: a crosscoder needs models of one family")
-        self._reads: list[dict[str, Read]] = [{} for _ in models]
-        sites = []
+        self.names, self.corpus, self.where, self.skip, self.world = tuple(names), corpus, where, skip, world
+        named = name_models(models)
+        require_same_tokenizer(named)
+        self.models: Mapping[str, str | None] = {name: model.fingerprint for name, model in named.items()}
+        self._reads: dict[str, dict[str, Read]] = {name: {} for name in named}
+        self._models, sites = named, []
         for name in self.names:
-            which, address = parse_name(name)
-            if which >= len(models):
-                raise DataError(f"{name} is of model {which}, there are {len(models)} (they count from 0)")
-            model = models[which]
-            sites.append(Site(address, model.width(model.place(address)), model.fingerprint))
-            self._reads[which][name] = Read(address, Raw(where))
+            of, address = split_site_name(name, next(iter(named)))
+            if of not in named:
+                raise DataError(f"{name} is of model {of}, the models are {', '.join(named)}")
+            sites.append(Site(address, named[of].width(named[of].place(address)), of))
+            self._reads[of][name] = Read(address, Raw(where))
         self.sites = tuple(sites)
         self._rows: Iterator[Row] = iter(())
         self._at: Position | None = None
@@ -125,26 +122,26 @@ class ModelSource:
 
     def _shared(self, rows: Sequence[Row], buffer: Tensor) -> int:
         """As `_copy`, each process reading its share of the rows."""
-        if self.together.count == 1:
+        if self.world.count == 1:
             return self._copy(rows, buffer)
-        mine = rows[self.together.share(len(rows))]
-        own = buffer.new_empty(sum(map(len, mine)), buffer.shape[1])
-        every, _ = self.together.joined(own[: self._copy(mine, own) if mine else 0])
-        count = min(len(every), len(buffer))
-        buffer[:count] = every[:count]
+        share = rows[self.world.share(len(rows))]
+        own = buffer.new_empty(sum(map(len, share)), buffer.shape[1])
+        gathered, _ = self.world.joined(own[: self._copy(share, own) if share else 0])
+        count = min(len(gathered), len(buffer))
+        buffer[:count] = gathered[:count]
         return count
 
     def _copy(self, rows: Sequence[Row], buffer: Tensor) -> int:
         """Put the activations of rows into a buffer, as many as fit, and say how many."""
-        found: dict[str, list[Tensor]] = {}
-        for model, reads in zip(self.models, self._reads, strict=True):
-            for name, reading in (model.read(rows, reads) if reads else {}).items():
+        read: dict[str, list[Tensor]] = {}
+        for of, reads in self._reads.items():
+            for name, reading in (self._models[of].read(rows, reads) if reads else {}).items():
                 assert isinstance(reading.values, list)
-                found[name] = reading.values
+                read[name] = reading.values
         start = filled = 0
         for name, site in zip(self.names, self.sites, strict=True):
             filled = 0
-            for tokens in found[name]:
+            for tokens in read[name]:
                 part = tokens[self.skip : self.skip + len(buffer) - filled]
                 buffer[filled : filled + len(part), start : start + site.width] = part
                 filled += len(part)
@@ -164,7 +161,10 @@ class ShardSource:
         index = read_json(self.folder / INDEX)
         try:
             self.names = tuple(index["names"])
-            self.sites = tuple(Site(**site) for site in index["sites"])
+            self.models: Mapping[str, str | None] = index.get("models") or name_fingerprints(
+                [site["fingerprint"] for site in index["sites"]]
+            )
+            self.sites = tuple(read_site(site, self.models) for site in index["sites"])
             self.shards, self.tokens = list(index["shards"]), int(index["tokens_per_shard"])
         except (KeyError, TypeError, ValueError):
             raise DataError(f"{self.folder / INDEX} does not describe shards: write them again") from None
@@ -219,14 +219,9 @@ def write_shards(
     index = {
         "names": source.names,
         "sites": source.sites,
+        "models": dict(source.models),
         "shards": names,
         "tokens_per_shard": tokens_per_shard,
     }
     write_json(run.path / INDEX, index)
     return run.path
-
-
-def parse_name(name: str) -> tuple[int, str]:
-    """The model and the address that a configuration's name means."""
-    which, found, address = name.partition(":")
-    return (int(which), address) if found and which.isdecimal() else (0, name)

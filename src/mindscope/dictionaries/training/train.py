@@ -1,6 +1,7 @@
 """Training several dictionaries on one pass over the activations, resumable at every checkpoint."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -115,7 +116,7 @@ class _TrainingRun:
                 self.run.save_tensors(CHECKPOINT, self._tensors())
         for trainer, one in zip(self.learners, self.config.dictionaries, strict=True):
             about = {"training": one.model_dump(mode="json"), "run": _shared(self.config)}
-            finished = trainer.finish(about)
+            finished = replace(trainer.finish(about), models=self.source.models)
             if self.run is not None:
                 finished.save(_place(self.folder, self.config, one.name))
         if self.run is not None:

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from mindscope.dictionaries.sites import Site, Wiring
+from mindscope.dictionaries.sites import Wiring
 from mindscope.dictionaries.training.config import DictionaryConfig
+from mindscope.features import Site
 
 FIRING = 10_000
 """JumpReLU begins with about so many active latents a token, but with at most half of all."""

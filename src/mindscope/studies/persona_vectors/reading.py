@@ -1,6 +1,7 @@
 """What a persona vector is made of: its nearest dictionary features, and steering by the best of them."""
 
-from mindscope.explain import DictionaryFeatures, best_latent, feature_logits, read_direction
+from mindscope.dictionaries import DictionaryBank
+from mindscope.explain import best_latent, feature_logits, read_direction
 from mindscope.models import Model
 from mindscope.store import Document
 from mindscope.studies.persona_vectors.answering import AnswerSampling, TraitLevel, levels
@@ -44,7 +45,7 @@ def read_vector(
     found: list[NearFeature] = []
     shown: dict[str, TraitLevel] = {}
     if dictionary is not None:
-        features, direction = DictionaryFeatures(dictionary), ready.direction
+        features, direction = DictionaryBank(dictionary), ready.direction
         near = read_direction(features, direction, SHOWN)
         effects = feature_logits(model, features, [one.feature for one in near], SHOWN)
         found = [

@@ -116,12 +116,7 @@ def _for(replacement: ReplacementModel, model: Model) -> ReplacementModel:
             "the hidden goal needs a dictionary: neurons of the tuned model and of the untuned one are "
             "not the same features"
         )
-    dictionary = replacement.dictionary
-    free = {
-        side: tuple(replace(site, fingerprint=None) for site in getattr(dictionary, side))
-        for side in ("reads", "writes")
-    }
-    return DictionaryReplacement(replace(dictionary, **free).bind(model))
+    return DictionaryReplacement(replace(replacement.dictionary, models={}).bind(model))
 
 
 def _difference(bench: CaseContext, stranger: CaseContext, prompts: list[CasePrompt]) -> FeatureContrast:

@@ -99,6 +99,15 @@ class SparseCode:
         dense = self.values.new_zeros(len(self), self.n_latents)
         return dense.index_put((self.tokens, self.indices), self.values)
 
+    def columns(self, latents: Int[Tensor, "k"]) -> Float[Tensor, "tokens k"]:
+        """Activations of some latents, with their zeros."""
+        column = latents.new_full((self.n_latents,), -1).to(self.indices.device)
+        column[latents.to(column.device)] = torch.arange(len(latents), device=column.device)
+        chosen = column[self.indices]
+        inside = chosen >= 0
+        table = self.values.new_zeros(len(self), len(latents))
+        return table.index_put((self.tokens[inside], chosen[inside]), self.values[inside])
+
     def of_latents(self, start: int, stop: int) -> "SparseCode":
         """The part that latents `start` to `stop` have in it, counted from `start`."""
         if not 0 <= start <= stop <= self.n_latents:

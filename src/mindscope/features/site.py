@@ -1,0 +1,113 @@
+"""Where features are read and written: an address of one of the models that they belong to."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mindscope.errors import DataError
+from mindscope.models import Model
+
+FIRST = "0"
+"""The name of the only model, or of the first of several that were given without names."""
+
+Models = Model | Sequence[Model] | Mapping[str, Model]
+"""One model, several in the order of their names, or several by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """`width` numbers a token at an address of one model.
+
+    Attributes:
+        address: such as `resid_post.12`.
+        width: how many numbers are read or written there.
+        model: the model's name among those that a dictionary or a feature set belongs to. Whose weights it
+            stands for is written down there once, as a fingerprint: see `Dictionary.models`.
+    """
+
+    address: str
+    width: int
+    model: str = FIRST
+
+    @property
+    def name(self) -> str:
+        """As configurations and reports call it: the address, for other models than the first `1:address`."""
+        return self.address if self.model == FIRST else f"{self.model}:{self.address}"
+
+
+def split_site_name(name: str, first: str = FIRST) -> tuple[str, str]:
+    """The model and the address that a name such as `resid_post.4` or `1:resid_post.4` means.
+
+    Args:
+        name: of a site.
+        first: the model of a name that does not say one.
+    """
+    model, separator, address = name.partition(":")
+    return (model, address) if separator else (first, name)
+
+
+def name_models(models: Models) -> dict[str, Model]:
+    """Models by name: their own, or `0`, `1`, … in the order given."""
+    if isinstance(models, Mapping):
+        return dict(models)
+    given = [models] if isinstance(models, Model) else models
+    return {str(number): model for number, model in enumerate(given)}
+
+
+def match_models(expected: Mapping[str, str | None], models: Models, subject: str) -> dict[str, Model]:
+    """The models that features belong to, by name.
+
+    Models given by name are taken by name. Of others, each goes to the name with its fingerprint, and what
+    is left over to the names whose fingerprint is not known, in order.
+
+    Args:
+        expected: name to fingerprint; None where nobody has written down whose it is.
+        models: what the caller has.
+        subject: what belongs to the models, for the error: "this dictionary was trained on".
+
+    Raises:
+        DataError: a model is missing, or is another one than the features belong to.
+    """
+    given = name_models(models)
+    if not isinstance(models, Mapping):
+        given = _name_by_fingerprint(expected, list(given.values()))
+    missing = [name for name in expected if name not in given]
+    if missing:
+        raise DataError(
+            f"{subject} {len(expected)} models ({', '.join(expected)}), and {', '.join(missing)} is missing: "
+            "give every one of them, as {name: model}"
+        )
+    for name, fingerprint in expected.items():
+        model = given[name]
+        if fingerprint not in (None, model.fingerprint):
+            raise DataError(
+                f"{subject} another model ({str(fingerprint)[:12]}) than {model.name} "
+                f"({model.fingerprint[:12]}): load the model it belongs to, or fit it again on this one"
+            )
+    return {name: given[name] for name in expected}
+
+
+def require_same_tokenizer(models: Mapping[str, Model]) -> None:
+    """Raises DataError unless the models split texts into the same tokens and so can read the same rows."""
+    (first, *others) = models.values()
+    if others and any(model.tokenizer.get_vocab() != first.tokenizer.get_vocab() for model in others):
+        raise DataError(
+            "the models have unlike tokenizers: models that read the same rows must be of one family"
+        )
+
+
+def join_fingerprints(fingerprints: Iterable[str]) -> str:
+    """The fingerprint of one model; of several, all of theirs as one text."""
+    return "+".join(dict.fromkeys(fingerprints))
+
+
+def _name_by_fingerprint(expected: Mapping[str, str | None], models: list[Model]) -> dict[str, Model]:
+    named: dict[str, Model] = {}
+    for name, fingerprint in expected.items():
+        known = [model for model in models if model.fingerprint == fingerprint]
+        if known:
+            named[name] = known[0]
+    rest = [model for model in models if all(model is not taken for taken in named.values())]
+    for name in expected:
+        if name not in named and rest:
+            named[name] = rest.pop(0)  # a model of another fingerprint is refused by the caller
+    return named
