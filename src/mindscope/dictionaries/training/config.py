@@ -12,48 +12,58 @@ Method = Literal["relu", "topk", "batchtopk", "matryoshka", "jumprelu"]
 reconstructions, Bussmann et al. 2025, arXiv 2503.17547. `jumprelu`: circuits update of January 2025."""
 
 
-class DictionaryConfig(BaseModel):
-    """One dictionary. What is None takes its method's default, which `resolved` fills in."""
+class MethodConfig(BaseModel):
+    """How a dictionary learns. What is None takes its method's default, which `resolved` fills in."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    name: str = Field(pattern=r"^[\w][\w.-]*$")
-    """Of its file in the run."""
-    kind: Kind = "sae"
-    reads: tuple[str, ...] = Field(min_length=1)
-    """Addresses; `1:resid_post.4` is one of the second model of a crosscoder between models."""
-    writes: tuple[str, ...] = ()
-    """Those of `reads` if left out. For a `clt`, one for each of `reads`."""
-    n_latents: int = Field(ge=2)
-    """In each coder: of a `clt` there are so many per layer."""
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     method: Method = "batchtopk"
+    """How sparsity is reached: by the number of active latents (topk, batchtopk, matryoshka) or by a penalty
+    (relu, jumprelu)."""
     k: int = Field(default=32, ge=1)
     """Active latents per token and coder, for the TopK methods."""
     skip: bool = False
-    """A skip transcoder (Paulo et al. 2025, arXiv 2501.18823): a linear path beside the latents."""
+    """Train a skip transcoder (Paulo et al. 2025, arXiv 2501.18823): a linear path beside the latents."""
     learning_rate: float | None = Field(default=None, gt=0)
-    """None: 2e-4 / sqrt(n_latents / 2^14) for the TopK methods, 5e-5 for relu, 2e-4 for jumprelu."""
+    """The peak learning rate; by default 2e-4 / sqrt(n_latents / 2^14) for the TopK methods, 5e-5 for relu
+    and 2e-4 for jumprelu."""
     warmup_steps: int | None = Field(default=None, ge=0)
-    """Of the learning rate. None: 1000 but at most a tenth of the run; 0 for relu."""
+    """Steps in which the learning rate rises; by default 1000 but at most a tenth of the run, and 0 for
+    relu."""
     sparsity: float | None = Field(default=None, ge=0)
-    """The coefficient of the sparsity penalty. None: 5 for relu, 10 for jumprelu."""
+    """The coefficient of the sparsity penalty; by default 5 for relu and 10 for jumprelu."""
     dead_tokens: int = Field(default=10_000_000, ge=1)
-    """A latent that was silent for so many tokens is dead."""
+    """A latent that was silent for this many tokens is dead."""
     resample: tuple[int, ...] = ()
-    """Steps of `relu` after which dead latents are drawn anew (Bricken et al. 2023, "Towards
-    Monosemanticity"; theirs: 25, 50, 75 and 100 thousand, dead after 12,500 batches of 8192 tokens). The
-    update of April 2024 does without. Tokens are drawn from the buffer."""
+    """Steps of relu after which dead latents are drawn again, such as 25000,50000 (Bricken et al. 2023,
+    "Towards Monosemanticity"; theirs: 25, 50, 75 and 100 thousand, dead after 12,500 batches of 8192 tokens).
+    The update of April 2024 does without. Tokens are drawn from the buffer."""
     auxk: float = Field(default=1 / 32, ge=0)
     """The coefficient of AuxK, the loss that revives dead latents of the TopK methods."""
     groups: tuple[float, ...] = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 17 / 32)
-    """The shares of the latents that the nested reconstructions of `matryoshka` add one after another."""
+    """The shares of the latents that the nested reconstructions of matryoshka add one after another."""
     log_threshold: float = 0.1
     """Where the log-thresholds of jumprelu begin."""
     bandwidth: float = Field(default=2.0, gt=0)
-    """Of jumprelu's straight-through gradient."""
+    """The width of jumprelu's straight-through gradient, in units of the pre-activation."""
     tanh_scale: float = Field(default=4.0, gt=0)
     """The c of jumprelu's sparsity penalty."""
     preact: float = Field(default=3e-6, ge=0)
     """The coefficient of jumprelu's penalty on pre-activations below the threshold."""
+
+
+class DictionaryConfig(MethodConfig):
+    """One dictionary: what it reads and writes, how large it is, and how it learns."""
+
+    name: str = Field(pattern=r"^[\w][\w.-]*$")
+    """The name of its file in the run."""
+    kind: Kind = "sae"
+    """What it is: a sparse autoencoder, a transcoder, a cross-layer transcoder (clt) or a crosscoder."""
+    reads: tuple[str, ...] = Field(min_length=1)
+    """Addresses that it reads; `1:resid_post.4` is one of the second model of a crosscoder between models."""
+    writes: tuple[str, ...] = ()
+    """Addresses that it writes; those of `reads` if left out. For a `clt`, one for each of `reads`."""
+    n_latents: int = Field(ge=2)
+    """Latents in each coder: a `clt` has this many per layer."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "DictionaryConfig":
@@ -106,34 +116,51 @@ class DictionaryConfig(BaseModel):
 
     @property
     def group_ends(self) -> tuple[int, ...]:
-        """How many latents each nested reconstruction has; one, with all, except for `matryoshka`."""
+        """How many latents every nested reconstruction has; only all of them, except for `matryoshka`."""
         if self.method != "matryoshka":
             return (self.n_latents,)
         ends = [round(sum(self.groups[: i + 1]) * self.n_latents) for i in range(len(self.groups))]
         return (*ends[:-1], self.n_latents)
 
 
-class TrainConfig(BaseModel):
+class ScheduleConfig(BaseModel):
+    """How long is trained, in which portions, and how often is written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    steps: int = Field(default=10_000, ge=1)
+    """Batches to train on."""
+    batch_tokens: int = Field(default=4096, ge=2)
+    """Tokens of a batch."""
+    buffer_batches: int = Field(default=32, ge=1)
+    """Batches whose tokens are shuffled together, which are all that is in memory."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """The precision of the matrix products. TopK methods only choose by bfloat16 and compute the chosen
+    latents in float32."""
+    log_every: int = Field(default=50, ge=1)
+    """Steps between two lines of metrics."""
+    checkpoint_every: int = Field(default=500, ge=1)
+    """Steps between two checkpoints."""
+    seed: int = 0
+    """The seed of the weights and of the order of the tokens."""
+
+
+class TrainConfig(ScheduleConfig):
     """Several dictionaries on one pass over the activations."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     dictionaries: tuple[DictionaryConfig, ...] = Field(min_length=1)
-    steps: int = Field(ge=1)
-    batch_tokens: int = Field(default=4096, ge=2)
-    buffer_batches: int = Field(default=32, ge=1)
-    """Tokens are shuffled within so many batches, which are all that is in memory."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the matrix products. TopK methods only choose by bfloat16 and compute the chosen in float32."""
-    log_every: int = Field(default=50, ge=1)
-    checkpoint_every: int = Field(default=500, ge=1)
-    seed: int = 0
+    """The dictionaries, each with a name of its own."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> "TrainConfig":
         names = [dictionary.name for dictionary in self.dictionaries]
         if len({*names}) != len(names):
-            raise ValueError("dictionaries: each needs a name of its own")
-        late = [step for one in self.dictionaries for step in one.resample if not 0 < step < self.steps]
+            raise ValueError("dictionaries: two have the same name")
+        late = [
+            step
+            for dictionary in self.dictionaries
+            for step in dictionary.resample
+            if not 0 < step < self.steps
+        ]
         if late:
             raise ValueError(f"resample: step {late[0]} does not lie within a run of {self.steps} steps")
         return self
