@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from mindscope.personas.layer_statistics import LayerStatistics
     from mindscope.personas.pair_filter import FilterCounts, filter_pairs
     from mindscope.personas.report import add_persona, persona_report
-    from mindscope.personas.shift.measure import ModelShift, Prompt, ShiftResult, TraitShift, measure_shift
+    from mindscope.personas.shift.measure import Prompt, measure_shift
     from mindscope.personas.shift.report import shift_report
+    from mindscope.personas.shift.results import ModelShift, ShiftResult, TraitShift
     from mindscope.personas.steering.arms import steering_edits
     from mindscope.personas.steering.results import (
         ArmScores,

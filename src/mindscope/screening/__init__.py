@@ -11,7 +11,16 @@ from mindscope.core.faces import lazy_face
 if TYPE_CHECKING:
     from mindscope.screening.config import Form, ScreenConfig, Turns
     from mindscope.screening.filter_file import check_criteria, check_target, write_filtered
-    from mindscope.screening.results import RankedSample, ScreeningResult, TraitScreening
+    from mindscope.screening.results import (
+        COLUMNS,
+        RankedSample,
+        SampleScore,
+        ScreenedData,
+        ScreeningResult,
+        TraitScores,
+        TraitScreening,
+        trait_rows,
+    )
     from mindscope.screening.screen import screen_dataset
     from mindscope.screening.windows import WindowReadings
 
@@ -22,6 +31,11 @@ __all__ = [
     "ScreeningResult",
     "TraitScreening",
     "RankedSample",
+    "SampleScore",
+    "ScreenedData",
+    "TraitScores",
+    "COLUMNS",
+    "trait_rows",
     "Form",
     "write_filtered",
     "check_criteria",

@@ -1,9 +1,9 @@
-"""What decides a screening, besides model, data and vectors."""
+"""What decides a screening, besides model, data and vectors; needs no torch."""
 
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from mindscope.models import SamplingConfig
 from mindscope.personas import VectorKind
@@ -12,22 +12,30 @@ Form = Literal["exact", "prompt", "sample"]
 """What an answer is compared with: the model's own answer to the same prompt; the prompt's last token, which
 needs no generation; or the mean of the model's own answers to a random subsample of the prompts."""
 Turns = Literal["max", "mean"]
+"""A conversation's score: the highest of its assistant turns' scores, or their mean."""
 
 
 class ScreenConfig(SamplingConfig):
-    """Own answers are drawn as in Chen et al. 2025, arXiv 2507.21509: one a prompt, at temperature 1."""
+    """Own answers are drawn as in Chen et al. 2025, arXiv 2507.21509: one per prompt, at temperature 1."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     form: Form = "exact"
+    """Compare an answer with the model's own answer to the same prompt (exact), with the prompt's last token
+    (prompt), or with the model's own answers to a random subsample of the prompts (sample)."""
     layers: int | Mapping[str, int] | None = None
-    """One for all traits, or one a trait; None: 0.55 of the depth, where the paper's choices lie."""
+    """The layer for all traits, or the layer of each trait; by default 0.55 of the depth, where the paper's
+    choices lie."""
     kind: VectorKind = "answer_mean"
+    """Which of a trait's vectors the data is projected on."""
     turns: Turns = "max"
-    """A conversation's score from those of its assistant turns."""
+    """Score a conversation by the highest score of its assistant turns, or by their mean."""
     percentile: float = Field(default=95.0, gt=0, lt=100)
-    """Of the reference's samples; those of the data that lie above it are flagged."""
+    """The percentile of the reference's samples above which a sample of the data is flagged."""
     samples: int = Field(default=1, ge=1)
-    """Own answers per prompt; their mean is compared with."""
+    """Own answers per prompt; a sample is compared with their mean."""
     temperature: float | None = Field(default=1.0, ge=0)
+    """The sampling temperature of the own answers; 0 takes the likeliest token."""
     subsample: int = Field(default=200, ge=2)
     """Conversations whose prompts the model answers in the form "sample"."""
     on_error: Literal["refuse", "skip"] = "refuse"
@@ -37,4 +45,4 @@ class ScreenConfig(SamplingConfig):
     top: int = Field(default=20, ge=0)
     """Samples per trait that are shown with the text that drives their score."""
     resamples: int = Field(default=1000, ge=100)
-    """Of the bootstrap intervals."""
+    """Resamples of the bootstrap intervals."""

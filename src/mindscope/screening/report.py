@@ -3,7 +3,7 @@
 import numpy as np
 
 from mindscope.reports import CurveLine, Report, TokenHeat, lines_with_bands
-from mindscope.screening.results import RankedSample, ScreeningResult, TraitScreening
+from mindscope.screening.results import COLUMNS, RankedSample, ScreeningResult, TraitScreening, trait_rows
 
 FORMS = {
     "exact": "the base model's own answer to the same prompt",
@@ -35,7 +35,7 @@ def screening_report(
         f"than {FORMS[screening.config.form]}, in units of the activations. Intervals are 95 % bootstrap "
         "intervals over the samples.",
     )
-    report.table(screening.COLUMNS, screening.rows())
+    report.table(COLUMNS, trait_rows(screening.traits))
     if screening.reference is None:
         report.note(
             f"No ordinary data set was given, so the threshold is the {screening.config.percentile:g}th "
@@ -70,14 +70,22 @@ def _add_trait(
             "How the samples' dP is distributed. The dotted line is the threshold.",
         )
     rows = [
-        [each.row, each.line, each.id, each.dp, each.raw, each.percentile, f"{each.turn} of {each.turns}"]
-        for each in trait.ranked[:SHOWN_IN_TABLE]
+        [
+            sample.row,
+            sample.line,
+            sample.id,
+            sample.dp,
+            sample.raw,
+            sample.percentile,
+            f"{sample.turn} of {sample.turns}",
+        ]
+        for sample in trait.ranked[:SHOWN_IN_TABLE]
     ]
     if rows:
         columns = ["row", "line", "id", "dP", "raw", "percentile", "turn"]
         report.table(columns, rows, "The samples that score highest, with the turn that decides.")
         report.heats(
-            [_heat(each, trait.ordinary or 0.0) for each in trait.ranked],
+            [_heat(sample, trait.ordinary or 0.0) for sample in trait.ranked],
             "Their text. A token's share in the score is its projection minus the baseline, and the score is "
             "the mean of them; the shade says how far a token lies above or below the score of an ordinary "
             "sample.",

@@ -1,6 +1,7 @@
-"""What a screening found, as one document."""
+"""The results of a screening, as documents."""
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 from mindscope.errors import DataError
 from mindscope.screening.config import ScreenConfig
@@ -8,8 +9,8 @@ from mindscope.stats import Estimate
 from mindscope.store import Document, SavedDocument, html_table
 
 
-class RankedSample(Document):
-    """One of the samples that score highest on a trait, with the text that drives its score."""
+class SampleScore(Document):
+    """One of the samples that score highest on a trait."""
 
     row: int
     """Number of the row, from 1."""
@@ -22,6 +23,11 @@ class RankedSample(Document):
     dp: float
     raw: float
     percentile: float
+
+
+class RankedSample(SampleScore):
+    """A sample with the text that drives its score."""
+
     question: str
     own: str | None
     """The base model's own answer, where it was drawn."""
@@ -31,7 +37,7 @@ class RankedSample(Document):
     """Each token's projection minus the baseline: their mean is the turn's dP."""
 
 
-class TraitScreening(Document):
+class TraitScores(Document):
     """One trait over the whole data set, in units of the activations."""
 
     trait: str
@@ -47,13 +53,16 @@ class TraitScreening(Document):
     flagged: int
     unscored: int
     """Samples without a score, because the base model said nothing."""
+
+
+class TraitScreening(TraitScores):
+    """One trait, with the samples that score highest on it."""
+
     ranked: tuple[RankedSample, ...]
 
 
-class ScreeningResult(SavedDocument):
-    """A data set measured along persona vectors; every sample's scores are in the table."""
-
-    SCHEMA: ClassVar[str] = "mindscope.screening/1"
+class ScreenedData(Document):
+    """What was screened, and how."""
 
     data: str
     data_digest: str
@@ -68,9 +77,16 @@ class ScreeningResult(SavedDocument):
     left_out: int
     left_out_first: tuple[str, ...]
     """File, line and reason of the first malformed rows."""
-    traits: tuple[TraitScreening, ...]
     folder: str
     """Inside the run: `scores.parquet`, `screening.json`, `report.html`."""
+
+
+class ScreeningResult(ScreenedData, SavedDocument):
+    """A data set measured along persona vectors; every sample's scores are in the table."""
+
+    SCHEMA: ClassVar[str] = "mindscope.screening/1"
+
+    traits: tuple[TraitScreening, ...]
 
     @property
     def calibration(self) -> Literal["reference", "within"]:
@@ -79,34 +95,30 @@ class ScreeningResult(SavedDocument):
 
     def of(self, trait: str) -> TraitScreening:
         """One trait's part; DataError where it was not screened."""
-        for each in self.traits:
-            if each.trait == trait:
-                return each
-        known = ", ".join(each.trait for each in self.traits)
+        for screened in self.traits:
+            if screened.trait == trait:
+                return screened
+        known = ", ".join(screened.trait for screened in self.traits)
         raise DataError(f"'{trait}' was not screened, only {known}")
 
-    def summary(self) -> dict[str, Any]:
-        """Everything but the texts of the ranked samples."""
-        texts = {"question", "own", "tokens", "heat"}
-        without = {"traits": {"__all__": {"ranked": {"__all__": texts}}}}
-        return self.model_dump(mode="json", exclude=without) | {"calibration": self.calibration}
-
-    def rows(self) -> list[list[object]]:
-        """One line a trait, under :attr:`COLUMNS`."""
-        return [
-            [
-                each.trait,
-                each.layer,
-                each.mean and each.mean.mean,
-                each.mean and f"{each.mean.low:.3g} to {each.mean.high:.3g}",
-                each.raw and each.raw.mean,
-                each.threshold,
-                each.flagged,
-            ]
-            for each in self.traits
-        ]
-
-    COLUMNS: ClassVar[list[str]] = ["trait", "layer", "dP", "95 % interval", "raw", "threshold", "flagged"]
-
     def _repr_html_(self) -> str:
-        return html_table(f"screening: {self.data}", self.COLUMNS, self.rows())
+        return html_table(f"screening: {self.data}", COLUMNS, trait_rows(self.traits))
+
+
+COLUMNS = ("trait", "layer", "dP", "95 % interval", "raw", "threshold", "flagged")
+
+
+def trait_rows(traits: Sequence[TraitScores]) -> list[list[object]]:
+    """One line per trait, under `COLUMNS`."""
+    return [
+        [
+            scores.trait,
+            scores.layer,
+            scores.mean and scores.mean.mean,
+            scores.mean and f"{scores.mean.low:.3g} to {scores.mean.high:.3g}",
+            scores.raw and scores.raw.mean,
+            scores.threshold,
+            scores.flagged,
+        ]
+        for scores in traits
+    ]

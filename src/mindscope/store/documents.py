@@ -50,10 +50,11 @@ class SavedDocument(Document):
         """Raises StoreError when the file is missing or no JSON, DataError when it is another document."""
         document = read_json(path)
         schema = document.pop("schema", None) if isinstance(document, dict) else None
-        if schema != cls.SCHEMA and schema not in cls.READERS:
+        reader = cls.READERS.get(str(schema))
+        if schema != cls.SCHEMA and reader is None:
             raise DataError(f"{path} is not a {cls.SCHEMA} document: give the file that was saved as one")
         try:
-            return cls.model_validate(cls.READERS[schema](document) if schema in cls.READERS else document)
+            return cls.model_validate(document if reader is None else reader(document))
         except ValidationError as error:
             where = ".".join(map(str, error.errors()[0]["loc"]))
             raise DataError(f"{path} is damaged at '{where}': make it again") from error

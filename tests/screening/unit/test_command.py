@@ -74,7 +74,7 @@ def test_scores_flags_and_a_filtered_copy(command, tmp_path) -> None:
         (["data.jsonl", "--drop-above", "90"], "say where the filtered copy goes"),
         (["data.jsonl", "--to", "copy.jsonl"], "say what to leave out"),
         (["data.jsonl", "--to", "data.jsonl", "--drop-above", "9"], "data.jsonl exists"),
-        (["data.jsonl", "--form", "quick"], "--form: Input should be 'exact', 'prompt' or 'sample'"),
+        (["data.jsonl", "--form", "quick"], "'quick' is not one of 'exact', 'prompt', 'sample'"),
         (["data.jsonl", "--layer", "loud"], "write a layer such as 12"),
         (["data.jsonl", "--layer", "7"], "there is no layer 7"),
         (["data.jsonl", "--layer", "quiet=1"], "layers name 'quiet'"),

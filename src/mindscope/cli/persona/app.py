@@ -9,19 +9,24 @@ from mindscope.cli.monitoring import print_monitoring
 from mindscope.cli.persona import files as persona_files
 from mindscope.cli.persona import finetune as persona_finetune
 from mindscope.cli.persona import reproduce as persona_reproduce
-from mindscope.cli.persona import screen as persona_screen
-from mindscope.cli.persona import shift as persona_shift
-from mindscope.cli.persona.tables import print_listing, print_steering, print_sweep, print_vectors
-from mindscope.jobs import monitor, persona
+from mindscope.cli.persona.tables import (
+    print_listing,
+    print_screening,
+    print_shift,
+    print_steering,
+    print_sweep,
+    print_vectors,
+)
+from mindscope.jobs import monitor, persona, screen, shift
 
 app = typer.Typer(no_args_is_help=True, help="Extract, choose, steer and show persona vectors.")
 add_command(app, "extract", persona.extract, show=print_vectors)
 add_command(app, "sweep", persona.sweep, show=print_sweep, require=lambda report: report.sweep.choice())
 add_command(app, "steer", persona.steer, show=print_steering)
 add_command(app, "monitor", monitor.monitor_vectors, show=print_monitoring)
-app.command("screen")(persona_screen.screen)
+add_command(app, "screen", screen.screen, show=print_screening)
 app.command("finetune")(persona_finetune.finetune)
-app.command("shift")(persona_shift.shift)
+add_command(app, "shift", shift.shift, show=print_shift)
 add_command(app, "show", persona.show, show=print_listing)
 app.command("reproduce")(persona_reproduce.reproduce)
 app.command("traits")(persona_files.traits)

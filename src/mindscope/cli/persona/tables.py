@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mindscope.cli.output import print_table
+from mindscope.cli.output import print_table, say
 
 if TYPE_CHECKING:
     from mindscope.jobs.persona import ExtractReport, SteeringSummary, SweepReport, VectorsListing
     from mindscope.jobs.persona_run import VectorsSummary
+    from mindscope.jobs.screen import ScreeningReport
+    from mindscope.jobs.shift import ShiftReport
 
+SAMPLES_SHOWN = 5
+SHIFT_COLUMNS = ("trait", "at", "base", "tuned", "shift", "low", "high", "cosine")
 COLUMNS = ("layer", "norm", "d_prime", "auroc", "cosine")
 
 
@@ -61,6 +65,41 @@ def print_steering(result: SteeringSummary) -> None:
     ]
     title = f"{result.trait}: layer {result.layer}, coefficient {result.coefficient:g}"
     print_table(["", "trait", "coherence"], rows, title)
+    typer.echo(f"report: {result.report}")
+
+
+def print_screening(result: ScreeningReport) -> None:
+    """The data set by trait, the samples that score highest, and where everything is."""
+    from mindscope.screening import COLUMNS as TRAIT_COLUMNS
+    from mindscope.screening import trait_rows
+
+    print_table(TRAIT_COLUMNS, trait_rows(result.traits), f"{result.data}: {result.samples} samples")
+    for trait in result.traits:
+        rows = [
+            [sample.line, sample.dp, sample.percentile, sample.excerpt]
+            for sample in trait.ranked[:SAMPLES_SHOWN]
+        ]
+        if rows:
+            print_table(["line", "dP", "percentile", "answer"], rows, f"highest on {trait.trait}")
+    if result.reference is None:
+        say("no --reference was given: the threshold is this data's own percentile")
+    if result.left_out:
+        say(f"left out {result.left_out} rows; the first: {result.left_out_first[0]}")
+    if result.filtered is not None:
+        typer.echo(f"{result.filtered.rows} of {result.filtered.of} samples: {result.filtered.file}")
+    typer.echo(f"table: {result.table}\nreport: {result.report}")
+
+
+def print_shift(result: ShiftReport) -> None:
+    """Every model's movement along every vector at the layer that is shown."""
+    columns = ["model", *SHIFT_COLUMNS]
+    rows = [
+        [tuned.model, *(getattr(movement, name) for name in SHIFT_COLUMNS)]
+        for tuned in result.tuned
+        for movement in tuned.movements
+        if movement.layer == result.layer
+    ]
+    print_table(columns, rows, f"layer {result.layer}, {result.prompts} prompts")
     typer.echo(f"report: {result.report}")
 
 

@@ -6,7 +6,6 @@ over evaluation prompts, of the tuned model minus that of the base model, projec
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 
@@ -15,83 +14,14 @@ from mindscope.errors import DataError
 from mindscope.models import Message, Model, Row, load
 from mindscope.personas.config import ShiftConfig, ShiftPosition
 from mindscope.personas.shift.projections import LayerUnits, ModelProjections, read_projections
+from mindscope.personas.shift.results import ModelShift, ShiftResult, TraitShift
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.stats import bootstrap_intervals
-from mindscope.store import Document, Run, SavedDocument, claim, digest, html_table
+from mindscope.store import Run, claim, digest
 
 Prompt = str | Sequence[Message]
 """A question without a system prompt, or the turns before an answer."""
 Tuned = Model | str | Path
-
-
-class TraitShift(Document):
-    """Along one vector, in the activations' own units."""
-
-    trait: str
-    layer: int
-    at: ShiftPosition
-    base: float
-    """Mean projection of the base model's activations on ``v / |v|``."""
-    tuned: float
-    shift: float
-    low: float
-    """Ends of the 95 % interval of the shift over the prompts."""
-    high: float
-    cosine: float | None
-    """Of the whole movement of the mean activation with v: the share of it that goes along v, -1 to 1.
-    None where nothing moved."""
-    prompts: int
-    """How many prompts it is measured on: for answers, those to which both models gave one."""
-
-
-class ModelShift(Document):
-    """One tuned model."""
-
-    model: str
-    fingerprint: str
-    movements: tuple[TraitShift, ...]
-
-
-class ShiftResult(SavedDocument):
-    """How far one tuned model, or each checkpoint of a training run, moved away from the base model."""
-
-    SCHEMA: ClassVar[str] = "mindscope.shift/1"
-
-    base: str
-    fingerprint: str
-    config: ShiftConfig
-    prompts: int
-    tuned: tuple[ModelShift, ...]
-    """In the order given: a training run's checkpoints, first to last."""
-
-    def of(
-        self, trait: str, layer: int, *, at: ShiftPosition = "last_prompt", checkpoint: int = -1
-    ) -> TraitShift:
-        """One movement; of the last checkpoint unless told. DataError where it was not measured."""
-        for one in self.tuned[checkpoint].movements:
-            if (one.trait, one.layer, one.at) == (trait, layer, at):
-                return one
-        raise DataError(f"no shift of {trait} at layer {layer} ({at}) here: measured were {self._has()}")
-
-    @property
-    def traits(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(one.trait for one in self.tuned[0].movements))
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        return tuple(sorted({one.layer for one in self.tuned[0].movements}))
-
-    def _has(self) -> str:
-        return f"{', '.join(self.traits)} at layers {', '.join(map(str, self.layers))}"
-
-    def _repr_html_(self) -> str:
-        columns = ["model", *(name for name in TraitShift.model_fields if name != "prompts")]
-        rows = [
-            [moved.model, *one.model_dump(exclude={"prompts"}).values()]
-            for moved in self.tuned
-            for one in moved.movements
-        ]
-        return html_table(f"shift from {self.base}, {self.prompts} prompts", columns, rows)
 
 
 def measure_shift(

@@ -1,6 +1,6 @@
 """A shift as a page: bars by layer, lines over the checkpoints, the numbers."""
 
-from mindscope.personas.shift.measure import ShiftResult
+from mindscope.personas.shift.results import ShiftResult
 from mindscope.reports import CurveLine, Report, bars_by_layer, lines_with_bands
 
 WORDS = {"last_prompt": "the last prompt token", "answer": "the answers' tokens"}

@@ -1,0 +1,187 @@
+"""Screening: which samples of a data set would move a model along persona vectors, and a filtered copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from mindscope.errors import DataError
+from mindscope.jobs.job import Reporter, RunFolder
+from mindscope.jobs.persona_run import find_choice, test_bed_note
+from mindscope.jobs.resolve import find_vectors
+from mindscope.jobs.specs import ModelSpec
+from mindscope.screening import SampleScore, ScreenConfig, ScreenedData, TraitScores
+from mindscope.store import Document
+
+if TYPE_CHECKING:
+    from mindscope.models import Model
+    from mindscope.personas import PersonaVectors
+    from mindscope.screening import RankedSample, ScreeningResult
+    from mindscope.store import Run
+
+EXCERPT = 60
+"""Characters of an answer that a summary shows."""
+
+
+class ScreenSpec(ModelSpec, ScreenConfig):
+    """What `persona screen` is to do."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("data",)
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {"model": ("--model", "-m"), "layers": ("--layer",)}
+
+    data: Path
+    """A .jsonl, .csv or .parquet file of conversations, or the folder of a saved dataset."""
+    vectors: tuple[Path, ...]
+    """Persona vectors to screen with: a run folder or a file. May be repeated."""
+    layers: tuple[str, ...] = ()  # type: ignore[assignment]
+    """The layer of the vectors, such as 12, or of one trait's, such as evil=12; by default the choice of the
+    run's sweep, or 0.55 of the depth. May be repeated."""
+    reference: Path | None = None
+    """Ordinary conversations that calibrate the thresholds; without them the data is ranked by itself."""
+    to: Path | None = None
+    """Write a copy of the data without the rows that --drop-above or --keep-below leave out; it must not
+    exist."""
+    drop_above: float | None = Field(default=None, ge=0, le=100)
+    """Leave out samples above this percentile on any trait."""
+    keep_below: float | None = None
+    """Keep only samples with a dP below this on all traits, in the units of the activations."""
+
+    @field_validator("layers")
+    @classmethod
+    def _check_layers(cls, layers: tuple[str, ...]) -> tuple[str, ...]:
+        for text in layers:
+            trait, equals, number = text.rpartition("=")
+            if not number.isdecimal() or bool(equals) != bool(trait):
+                raise ValueError(f"{text}: write a layer such as 12, or the layer of a trait such as evil=12")
+        return layers
+
+    def run_path(self) -> Path:
+        """`runs/screen-DATA`."""
+        return Path("runs") / f"screen-{self.data.stem}"
+
+    def choose_layers(self, swept: Mapping[str, int]) -> int | dict[str, int] | None:
+        """The layer of all traits or of each; where nothing is asked for it is the choice of a sweep."""
+        layers = dict(swept)
+        for text in self.layers:
+            trait, _, number = text.rpartition("=")
+            if not trait:
+                return int(number)
+            layers[trait] = int(number)
+        return layers or None
+
+
+class SampleExcerpt(SampleScore):
+    """A sample with the beginning of its answer."""
+
+    excerpt: str
+
+
+class TraitReport(TraitScores):
+    """A trait, with the samples that score highest on it."""
+
+    ranked: tuple[SampleExcerpt, ...]
+
+
+class FilteredCopy(Document):
+    """A copy of the data without some of its rows."""
+
+    file: str
+    rows: int
+    of: int
+    """Samples of the data."""
+
+
+class ScreeningReport(ScreenedData):
+    """The scores by trait, and where everything is."""
+
+    traits: tuple[TraitReport, ...]
+    calibration: Literal["reference", "within"]
+    """Whether the thresholds come from ordinary samples, or from the data itself."""
+    run: str
+    table: str
+    """Every sample's scores, as Parquet."""
+    report: str
+    filtered: FilteredCopy | None
+
+
+def screen(spec: ScreenSpec, *, run: RunFolder, reporter: Reporter) -> ScreeningReport:
+    """Score every sample by how far it lies from the model's own answers along persona vectors."""
+    from mindscope.screening import screen_dataset
+
+    _check_copy(spec)
+    model = spec.load()
+    vectors, swept = _find_vectors(spec, model)
+    config = spec.config(ScreenConfig, layers=spec.choose_layers(swept))
+    opened = run.open(
+        kind="screen",
+        config={"dtype": str(model.dtype).removeprefix("torch.")},
+        fingerprint=model.fingerprint,
+        reporter=reporter,
+    )
+    with opened:
+        result = screen_dataset(
+            model,
+            spec.data,
+            vectors,
+            config,
+            opened,
+            reporter.progress,
+            reference=spec.reference,
+            note=test_bed_note(model),
+        )
+        folder = run.path / result.folder
+        report = ScreeningReport(
+            **{name: getattr(result, name) for name in ScreenedData.model_fields},
+            traits=tuple(
+                TraitReport(
+                    **{name: getattr(trait, name) for name in TraitScores.model_fields},
+                    ranked=tuple(_excerpt(sample) for sample in trait.ranked),
+                )
+                for trait in result.traits
+            ),
+            calibration=result.calibration,
+            run=str(run.path),
+            table=str(folder / "scores.parquet"),
+            report=str(folder / "report.html"),
+            filtered=_write_copy(spec, opened, result),
+        )
+        opened.finish(**report.to_json())
+    return report
+
+
+def _check_copy(spec: ScreenSpec) -> None:
+    """Refuse a filtered copy that cannot be written, before anything is read."""
+    from mindscope.screening import check_criteria, check_target
+
+    if spec.to is not None:
+        check_target(spec.data, spec.to)
+        check_criteria(spec.drop_above, spec.keep_below)
+    elif spec.drop_above is not None or spec.keep_below is not None:
+        raise DataError("say where the filtered copy goes: --to FILE")
+
+
+def _find_vectors(spec: ScreenSpec, model: Model) -> tuple[list[PersonaVectors], dict[str, int]]:
+    """Vectors, and the layers that sweeps in the same runs chose."""
+    by_path = [(path, vectors) for path in spec.vectors for vectors in find_vectors(path, model)]
+    choices = {vectors.trait: find_choice(path, vectors) for path, vectors in by_path}
+    layers = {trait: choice.layer for trait, choice in choices.items() if choice is not None}
+    return [vectors for _, vectors in by_path], layers
+
+
+def _write_copy(spec: ScreenSpec, run: Run, result: ScreeningResult) -> FilteredCopy | None:
+    from mindscope.screening import write_filtered
+
+    if spec.to is None:
+        return None
+    rows = write_filtered(
+        run, result, spec.data, spec.to, drop_above=spec.drop_above, keep_below=spec.keep_below
+    )
+    return FilteredCopy(file=str(spec.to), rows=rows, of=result.samples)
+
+
+def _excerpt(sample: RankedSample) -> SampleExcerpt:
+    scores = {name: getattr(sample, name) for name in SampleScore.model_fields}
+    return SampleExcerpt(**scores, excerpt=" ".join("".join(sample.tokens).split())[:EXCERPT])
