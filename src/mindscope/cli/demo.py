@@ -12,7 +12,7 @@ from mindscope.cli import options, output
 from mindscope.cli.output import Json
 from mindscope.cli.session import open_run
 from mindscope.jobs import ORGANISM, find_judge, find_trait, load_model
-from mindscope.jobs.persona_run import TEST_BED
+from mindscope.jobs.resolve import TEST_BED
 
 TRAITS = ("evil", "sycophantic", "hallucinating")
 MAX_NEW_TOKENS = 64

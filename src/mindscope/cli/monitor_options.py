@@ -14,7 +14,7 @@ from mindscope.cli import output
 from mindscope.cli.session import open_run
 from mindscope.errors import DataError
 from mindscope.jobs import ORGANISM
-from mindscope.jobs.persona_run import TEST_BED
+from mindscope.jobs.resolve import TEST_BED
 
 if TYPE_CHECKING:
     from mindscope.features import FeatureSet

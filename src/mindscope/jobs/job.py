@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mindscope.errors import DataError
 from mindscope.store import Run
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -42,7 +43,22 @@ class JobSpec(BaseModel):
     def config(self, kind: type[Config], **changes: Any) -> Config:
         """The configuration whose fields this specification has; `changes` take the place of some."""
         known = {name: getattr(self, name) for name in kind.model_fields if name in type(self).model_fields}
-        return kind(**known | changes)
+        return build_config(kind, known | changes)
+
+
+def build_config(kind: type[Config], values: Mapping[str, Any]) -> Config:
+    """A configuration out of its fields.
+
+    Raises:
+        DataError: one line that names the field and what is wrong with it.
+    """
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        raise DataError(f"{place}: {message}" if place else message) from None
 
 
 class Reporter(Protocol):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from pydantic import Field, model_validator
 
 from mindscope.jobs.job import JobSpec, Reporter, RunFolder
-from mindscope.jobs.persona_run import default_layer, find_choice, test_bed_note
-from mindscope.jobs.resolve import find_vectors
+from mindscope.jobs.persona_run import default_layer, find_choice
+from mindscope.jobs.resolve import find_vectors, test_bed_note
 from mindscope.jobs.specs import ModelSpec
 from mindscope.monitoring import AlarmAction, MonitorConfig, MonitoringResult, ReadingPosition
 from mindscope.monitoring.config import WINDOW

@@ -8,23 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mindscope.errors import DataError
-from mindscope.jobs.resolve import ORGANISM, find_vectors
+from mindscope.jobs.resolve import TEST_BED, find_vectors, is_organism
 from mindscope.store import Document, part_of
 
 if TYPE_CHECKING:
     from mindscope.models import Model
     from mindscope.personas import PersonaVectors, SteeringResult, SweepPoint, SweepResult
 
-TEST_BED = (
-    "The organism is a small model of a world that a program made up. It is a test bed: what holds in it "
-    "is a question to ask of other models, not a finding about them."
-)
 VECTORS = "vectors.safetensors"
-
-
-def test_bed_note(model: Model) -> str:
-    """What a page says of the model it is about; nothing, unless that is the organism."""
-    return TEST_BED if model.name == ORGANISM else ""
 
 
 class LayerSummary(Document):
@@ -150,7 +141,7 @@ class PersonaRun:
 
         model = str(vectors.metadata.get("model", "an unnamed model"))
         report = Report(f"Persona: {vectors.trait}", f"persona vectors of {model}")
-        if model == ORGANISM:
+        if is_organism(model):
             report.note(TEST_BED)
         sweep, steering = self.sweep(vectors.trait), self.steering(vectors.trait)
         return add_persona(report, vectors, sweep, steering).write(self.path / "report.html")

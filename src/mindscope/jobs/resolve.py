@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from mindscope.personas import PersonaVectors, Trait
 
 ORGANISM = "organism"
+TEST_BED = (
+    "The organism is a small model of a world that a program made up. It is a test bed: what holds in it "
+    "is a question to ask of other models, not a finding about them."
+)
+
+
+def is_organism(model_name: str) -> bool:
+    """Whether this is the bundled model, by the name it is loaded under."""
+    return model_name == ORGANISM
+
+
+def test_bed_note(model: Model) -> str:
+    """What a page says of the model it is about; nothing, unless that is the organism."""
+    return TEST_BED if is_organism(model.name) else ""
 
 
 def load_model(name: str, dtype: str = "auto", device: str = "auto") -> Model:
@@ -31,12 +45,12 @@ def find_vectors(path: Path, model: Model) -> Sequence[PersonaVectors]:
     from mindscope.personas import PersonaVectors, load_gguf, load_pt
 
     if path.is_dir():
-        found = sorted(path.rglob("vectors.safetensors"))
-        if not found:
+        files = sorted(path.rglob("vectors.safetensors"))
+        if not files:
             raise StoreError(
                 f"{path} holds no vectors.safetensors: make one with `mindscope persona extract`"
             )
-        return [PersonaVectors.load(file, model) for file in found]
+        return [PersonaVectors.load(file, model) for file in files]
     if path.suffix == ".pt":
         return [load_pt(path, model, trait=path.stem)]
     if path.suffix == ".gguf":
@@ -46,12 +60,11 @@ def find_vectors(path: Path, model: Model) -> Sequence[PersonaVectors]:
 
 def dictionary_file(name: str) -> Path:
     """A dictionary's path. `organism:sae.2` and the like mean those that are shipped for the organism."""
-    kind, given, which = name.partition(":")
-    if kind != ORGANISM or not given:
+    if not name.startswith(f"{ORGANISM}:"):
         return Path(name)
     from mindscope import organism
 
-    return organism.dictionary_path(which)
+    return organism.dictionary_path(name.removeprefix(f"{ORGANISM}:"))
 
 
 def find_trait(name: str, model_name: str) -> Trait:
@@ -59,7 +72,7 @@ def find_trait(name: str, model_name: str) -> Trait:
     from mindscope.personas import Trait
 
     plain = Path(name).name == name and not Path(name).suffix
-    if not name.startswith(f"{ORGANISM}:") and not (plain and model_name == ORGANISM):
+    if not name.startswith(f"{ORGANISM}:") and not (plain and is_organism(model_name)):
         return Trait.load(name)
     from mindscope import organism
 
@@ -71,7 +84,7 @@ def find_judge(spec: str | None, base_url: str | None, model: Model, cache: Path
     from mindscope import organism
     from mindscope.judges import EndpointJudge, ModelJudge
 
-    if spec is None and model.name == ORGANISM:
+    if spec is None and is_organism(model.name):
         spec = "exact"
     kind, _, name = (spec or "").partition(":")
     if spec == "exact":
@@ -84,7 +97,7 @@ def find_judge(spec: str | None, base_url: str | None, model: Model, cache: Path
         raise JudgeError(
             "choose who scores the answers: --judge model:NAME or --judge endpoint:NAME --base-url URL"
         )
-    raise DataError(f"no judge {spec!r}: use exact (the organism's), model:NAME or endpoint:NAME")
+    raise DataError(f"there is no judge {spec!r}: use exact (the organism's), model:NAME or endpoint:NAME")
 
 
 def find_writer(spec: str, base_url: str | None) -> TextWriter:
@@ -96,7 +109,7 @@ def find_writer(spec: str, base_url: str | None) -> TextWriter:
         return ModelWriter(load_model(name))
     if kind == "endpoint" and name:
         return EndpointWriter(_address(base_url), name)
-    raise DataError(f"no writer {spec!r}: use model:NAME or endpoint:NAME")
+    raise DataError(f"there is no writer {spec!r}: use model:NAME or endpoint:NAME")
 
 
 def _address(base_url: str | None) -> str:

@@ -29,6 +29,19 @@ class ModelSpec(JobSpec):
         return load_model(self.model, self.dtype, self.device)
 
 
+class Float32ModelSpec(JobSpec):
+    """A model in float32: what is computed from it must add up to what it computed."""
+
+    model: str
+    """A Hugging Face name or folder, or `organism`, the bundled model."""
+    device: str = "auto"
+    """Where the model runs: cpu, cuda, or auto."""
+
+    def load(self) -> Model:
+        """Load it."""
+        return load_model(self.model, "float32", self.device)
+
+
 class JudgeSpec(JobSpec):
     """Who scores the answers."""
 
