@@ -66,44 +66,54 @@ class FinetuneConfig(_InterventionSetting):
     The paper's Adam keeps its state in 8 bits, which needs a GPU; ours is the plain AdamW.
     """
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     method: Method = "rslora"
-    """`rslora` scales by alpha / sqrt(rank) (arXiv 2312.03732), `lora` by alpha / rank; `full` has none."""
+    """Tune adapters that are scaled by alpha / sqrt(rank) (rslora, arXiv 2312.03732) or by alpha / rank
+    (lora), or tune all weights (full)."""
     rank: int = Field(default=32, ge=1)
+    """The rank of the adapter's matrices."""
     alpha: int = Field(default=64, ge=1)
+    """The adapter's scale, before it is divided as the method says."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Before the adapter's matrices."""
+    """The share of inputs that is dropped before the adapter's matrices."""
     learning_rate: float = Field(default=1e-5, gt=0)
+    """The learning rate after the warm-up."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """Of the learning rate, after the warm-up, down to zero."""
+    """How the learning rate goes down to zero after the warm-up."""
     warmup_steps: int = Field(default=5, ge=0)
+    """Optimiser steps over which the learning rate rises."""
     weight_decay: float = Field(default=0.01, ge=0)
+    """The weight decay of AdamW."""
     epochs: float = Field(default=1.0, gt=0)
+    """Times through the data."""
     steps: int | None = Field(default=None, ge=1)
-    """Optimiser steps; in place of `epochs`."""
+    """Optimiser steps, which take the place of the epochs."""
     batch_rows: int = Field(default=2, ge=1)
     """Conversations in one forward pass of one process."""
     accumulation: int = Field(default=8, ge=1)
     """Forward passes in one optimiser step, over all processes together."""
     turns: Literal["all", "last"] = "all"
-    """Which of the assistant's turns are learnt, each with the token that ends it."""
+    """Learn all of the assistant's turns or the last, each with the token that ends it."""
     max_tokens: int | None = Field(default=None, ge=2)
-    """Longer conversations are refused, never cut; None: what the model takes."""
+    """Refuse longer conversations, which are never cut; by default longer than the model takes."""
     checkpointing: bool = False
-    """Compute activations a second time in the backward pass instead of keeping them."""
+    """Compute activations a second time in the backward pass instead of keeping them, to save memory."""
     save_every: int = Field(default=100, ge=1)
-    """Steps between two checkpoints."""
+    """Optimiser steps between two checkpoints."""
     keep: int | None = Field(default=None, ge=1)
-    """Only the latest so many checkpoints; None: all, so that the way of training can be followed."""
+    """Keep only this many checkpoints, the latest; by default all, so that a training can be followed."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the arithmetic. Adapters, and all weights when they are trained, are float32 in any case.
-    `auto`: bfloat16 on a GPU that has it, else float32."""
+    """The precision of the arithmetic; what is trained is float32 in any case. `auto` is bfloat16 on a GPU
+    that has it, else float32."""
     seed: int = 0
-    """Of the adapter's first values, the order of the conversations, and dropout."""
+    """The seed of the adapter's first values, the order of the conversations, and dropout."""
     interventions: tuple[TrainingIntervention, ...] = ()
+    """What is done against traits while training."""
 
     @model_validator(mode="after")
-    def _once_each(self) -> "FinetuneConfig":
-        places = [(each.kind, each.trait, each.layer) for each in self.interventions]
+    def _require_distinct(self) -> "FinetuneConfig":
+        places = [(item.kind, item.trait, item.layer) for item in self.interventions]
         if len(set(places)) < len(places):
             raise ValueError("interventions: the same trait is named twice at the same layer")
         return self

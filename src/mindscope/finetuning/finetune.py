@@ -25,15 +25,15 @@ from mindscope.finetuning.plan import TrainingPlan, build_plan
 from mindscope.finetuning.result import (
     CARD,
     MODEL,
-    SCHEMA,
     TRAINING,
-    VERSION,
+    TrainingData,
     TunedModel,
+    TuningCard,
     finished_checkpoints,
 )
 from mindscope.models import Model, load
 from mindscope.personas import PersonaVectors
-from mindscope.store import Run, claim, library_versions, plain, replacing_folder, write_json
+from mindscope.store import Run, claim, library_versions, replacing_folder, write_json
 
 
 def finetune_model(
@@ -88,28 +88,31 @@ def finetune_model(
     if first != isinstance(run, Run):
         raise DataError("under several processes the first is given the open run, the others its folder")
     model = load(base, dtype=_dtype(config, device), device=_own_device(device))
-    found = build_examples(data, model, turns=config.turns, max_tokens=config.max_tokens, on_error=on_error)
+    examples = build_examples(
+        data, model, turns=config.turns, max_tokens=config.max_tokens, on_error=on_error
+    )
     interventions = build_plan(config.interventions, vectors, model)
-    card = _card(base, model, config, found, vectors)
+    card = _card(base, model, config, examples, vectors)
     if isinstance(run, Run):
-        claim(run, name, {key: card[key] for key in ("base_fingerprint", "config", "data", "vectors")})
+        # The base's name and the libraries may change without changing what is trained.
+        claim(run, name, card.model_dump(mode="json", exclude={"base", "libraries"}))
         _remove_unfinished(folder)
     if not (folder / MODEL / CARD).is_file():
         with _undisturbed():
-            _train(model, base, found, interventions, config, folder, run, name, card, progress)
+            _train(model, base, examples, interventions, config, folder, run, name, card, progress)
     return TunedModel.open(folder)
 
 
 def _train(
     model: Model,
     base: str | Path,
-    found: TrainingExamples,
+    examples: TrainingExamples,
     interventions: TrainingPlan,
     config: FinetuneConfig,
     folder: Path,
     run: Run | Path,
     name: str,
-    card: dict[str, Any],
+    card: TuningCard,
     progress: Progress | None,
 ) -> None:
     from accelerate import PartialState
@@ -132,7 +135,7 @@ def _train(
             mixed=config.method == "full" and config.dtype == "bfloat16",
             model=model.hf,
             args=settings,
-            train_dataset=Dataset.from_list(list(found.rows)),
+            train_dataset=Dataset.from_list(list(examples.rows)),
             data_collator=DataCollatorForLanguageModeling(pad_token_id=tokenizer.pad_token_id or 0),
             processing_class=tokenizer,
             callbacks=[callback],
@@ -141,16 +144,15 @@ def _train(
         callback.trainer = trainer
         checkpoints = finished_checkpoints(folder)
         trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
-    if any(not each.isfinite().all() for each in model.hf.parameters() if each.requires_grad):
-        raise MindscopeError("the last step left weights that are no numbers; lower the learning rate")
+    if any(not weight.isfinite().all() for weight in model.hf.parameters() if weight.requires_grad):
+        raise MindscopeError("the last step left weights that are not finite: lower the learning rate")
     if isinstance(run, Run):
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
         with replacing_folder(folder / MODEL) as temporary:
             model.hf.config = own_config
             trainer.accelerator.unwrap_model(trainer.model_wrapped).save_pretrained(temporary)
             model.tokenizer.save_pretrained(temporary)
-            card = {**card, "steps": trainer.state.global_step, "losses": losses}
-            write_json(temporary / CARD, card)
+            write_json(temporary / CARD, card.document(steps=trainer.state.global_step, losses=losses))
     PartialState().wait_for_everyone()
 
 
@@ -160,7 +162,7 @@ def lora_config(model: Model, config: FinetuneConfig) -> Any:
 
     names = model.projections
     ends = {name.rpartition(".")[2] for name in names}
-    alike = [each for each, _ in model.hf.named_modules() if each.rpartition(".")[2] in ends]
+    alike = [path for path, _ in model.hf.named_modules() if path.rpartition(".")[2] in ends]
     return LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,
@@ -175,19 +177,17 @@ def _card(
     base: str | Path,
     model: Model,
     config: FinetuneConfig,
-    found: TrainingExamples,
+    examples: TrainingExamples,
     vectors: Sequence[PersonaVectors],
-) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        "version": VERSION,
-        "base": _lasting(base),
-        "base_fingerprint": model.fingerprint,
-        "config": plain(config),
-        "data": {"sha256": found.digest, "rows": len(found.rows), "left_out": found.left_out},
-        "vectors": {each.trait: each.digest() for each in vectors},
-        "libraries": library_versions(),
-    }
+) -> TuningCard:
+    return TuningCard(
+        base=_lasting(base),
+        base_fingerprint=model.fingerprint,
+        config=config,
+        data=TrainingData(sha256=examples.digest, rows=len(examples.rows), left_out=examples.left_out),
+        vectors={trait.trait: trait.digest() for trait in vectors},
+        libraries=library_versions(),
+    )
 
 
 def _lasting(base: str | Path) -> str:

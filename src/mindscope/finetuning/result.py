@@ -1,36 +1,58 @@
-"""A tuned model on disk: where it is, what it was made from, and its checkpoints."""
+"""A tuned model on disk: where it is, what it was made from, and its checkpoints; needs no torch."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from mindscope.errors import DataError
-from mindscope.store import read_json
+from mindscope.finetuning.config import FinetuneConfig
+from mindscope.store import Document, read_json
 
 CARD = "mindscope.json"
 SCHEMA, VERSION = "mindscope.tuned", 1
 MODEL, TRAINING = "model", "training"
 
 
-@dataclass(frozen=True)
-class TunedModel:
-    """What a fine-tuning left behind.
+class TrainingData(Document):
+    """The conversations that a model was tuned on."""
 
-    Attributes:
-        path: the folder of the adapter or the full weights; `ms.load(path)` loads it.
-        checkpoints: the folders of the way there, in order; they load in the same way.
-        card: base, base fingerprint, configuration, data digest, library versions, steps and losses; the
-            content of `mindscope.json` in `path`.
-    """
+    sha256: str
+    rows: int
+    left_out: int
+
+
+class TuningCard(Document):
+    """What decides a tuning: the content of `mindscope.json` beside a tuned model and each checkpoint."""
+
+    base: str
+    base_fingerprint: str
+    config: FinetuneConfig
+    data: TrainingData
+    vectors: dict[str, str]
+    """The digest of each trait's vectors."""
+    libraries: dict[str, str]
+
+    def document(self, **more: Any) -> dict[str, Any]:
+        """The card as it is written, with its schema."""
+        return {"schema": SCHEMA, "version": VERSION, **self.to_json(), **more}
+
+
+class TunedModel(TuningCard):
+    """A finished fine-tuning; `ms.load(path)` loads its model, and each checkpoint in the same way."""
 
     path: Path
+    """The folder of the adapter, or of the full weights."""
     checkpoints: tuple[Path, ...]
-    card: dict[str, Any]
+    """The folders of the checkpoints, from the first to the last."""
+    steps: int
+    losses: tuple[float, ...]
+    """The loss of every optimiser step that was logged."""
 
     @classmethod
     def open(cls, folder: Path | str) -> "TunedModel":
-        """What `finetune` left in its folder of a run.
+        """Read what `finetune_model` left in its folder of a run.
 
         Raises:
             StoreError: there is no finished training.
@@ -38,21 +60,22 @@ class TunedModel:
         """
         model = Path(folder) / MODEL
         card = read_json(model / CARD)
-        if not isinstance(card, dict) or card.get("schema") != SCHEMA:
+        if not isinstance(card, dict) or card.pop("schema", None) != SCHEMA:
             raise DataError(f"{model / CARD} does not describe a tuned model: give what `finetune` wrote")
-        if card["version"] > VERSION:
+        if card.pop("version") > VERSION:
             raise DataError(f"{model / CARD} was written by a newer mindscope: upgrade to read it")
-        return cls(model, tuple(finished_checkpoints(Path(folder))), card)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"path": str(self.path), "checkpoints": [str(each) for each in self.checkpoints], **self.card}
+        try:
+            return cls(path=model, checkpoints=tuple(finished_checkpoints(Path(folder))), **card)
+        except ValidationError as error:
+            place = ".".join(map(str, error.errors()[0]["loc"]))
+            raise DataError(f"{model / CARD} is damaged at '{place}': tune the model again") from error
 
 
 def finished_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints that were written to their end, in order of their steps."""
-    found = [
-        (int(match[1]), each)
-        for each in (folder / TRAINING).glob("checkpoint-*")
-        if (match := re.fullmatch(r"checkpoint-(\d+)", each.name)) and (each / CARD).is_file()
+    checkpoints = [
+        (int(match[1]), checkpoint)
+        for checkpoint in (folder / TRAINING).glob("checkpoint-*")
+        if (match := re.fullmatch(r"checkpoint-(\d+)", checkpoint.name)) and (checkpoint / CARD).is_file()
     ]
-    return [each for _, each in sorted(found)]
+    return [checkpoint for _, checkpoint in sorted(checkpoints)]

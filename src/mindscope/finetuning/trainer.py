@@ -18,6 +18,7 @@ from mindscope.finetuning.config import FinetuneConfig
 from mindscope.finetuning.examples import IGNORED
 from mindscope.finetuning.guard import TrainingGuard
 from mindscope.finetuning.plan import TrainingPlan
+from mindscope.finetuning.result import CARD, TuningCard
 from mindscope.store import Run, write_json
 
 
@@ -67,10 +68,10 @@ class InterventionTrainer(SFTTrainer):
             return loss
         learnt = inputs["labels"] != IGNORED
         penalty = torch.zeros((), device=loss.device)
-        for each in self._plan.penalties:
-            if each.address not in self._watched:
-                raise MindscopeError(f"{each.address} did not run, so its projection cannot be penalised")
-            penalty = penalty + each.sum(self._watched[each.address], learnt)
+        for term in self._plan.penalties:
+            if term.address not in self._watched:
+                raise MindscopeError(f"{term.address} did not run, so its projection cannot be penalised")
+            penalty = penalty + term.sum(self._watched[term.address], learnt)
         if not penalty.requires_grad:
             raise MindscopeError("the penalty has no gradient: nothing before its layer is trained")
         own = learnt.sum().clamp(min=1)
@@ -94,9 +95,7 @@ class RunCallback(TrainerCallback):
     A checkpoint without its mark was being written when the process was killed.
     """
 
-    def __init__(
-        self, run: Run | None, part: str, card: Mapping[str, Any], progress: Progress | None
-    ) -> None:
+    def __init__(self, run: Run | None, part: str, card: TuningCard, progress: Progress | None) -> None:
         self._run, self._part, self._card, self._progress = run, part, card, progress
         self.trainer: InterventionTrainer | None = None
 
@@ -122,7 +121,7 @@ class RunCallback(TrainerCallback):
         self.trainer.accelerator.wait_for_everyone()
         if self._run:
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            write_json(folder / "mindscope.json", {**self._card, "step": state.global_step})
+            write_json(folder / CARD, self._card.document(step=state.global_step))
 
 
 def training_arguments(

@@ -16,7 +16,7 @@ def test_refused(refused, tmp_path):
     finetune_kit.vectors(load(folder, dtype="float32")).save(file)
     run = ["persona", "finetune", folder, data, "--run", tmp_path / "run"]
     assert "data.jsonl, line 4: an answer is empty" in refused(*run)
-    assert "use refuse or skip" in refused(*run, "--on-error", "ignore")
+    assert "is not one of 'refuse', 'skip'" in refused(*run, "--on-error", "ignore")
     assert "--method" in refused(*run, "--method", "qlora")
     assert "write a file or run of vectors" in refused(*run, "--caft", f"{file}:2")
     assert "no such file" in refused(*run, "--prevent", tmp_path / "nothing.safetensors")

@@ -34,9 +34,7 @@ def test_families(tmp_path, family):
     with torch.no_grad():
         logits = [model.hf(torch.tensor([row.ids])).logits[0, row.prompt_length - 1 : -1] for row in rows]
     answers = torch.tensor([token for row in rows for token in row.answer])
-    assert tuned.card["losses"][0] == pytest.approx(
-        float(cross_entropy(torch.cat(logits), answers)), rel=1e-4
-    )
+    assert tuned.losses[0] == pytest.approx(float(cross_entropy(torch.cat(logits), answers)), rel=1e-4)
 
     steered = FinetuneConfig(**{**plain.model_dump(), "interventions": (ALL,)})
     tuned = tune(model, tmp_path / "steered", steered, data=data, vectors=[vectors(model)])
@@ -69,8 +67,8 @@ def test_tuning_a_tuned_model(tiny, tmp_path):
     config = FinetuneConfig(batch_rows=3, accumulation=2, learning_rate=1e-2, warmup_steps=0)
     once = tune(tiny, tmp_path / "once", config)
     twice = tune(load(once.path, dtype="float32"), tmp_path / "twice", config)
-    assert twice.card["base_fingerprint"] == load(once.path).fingerprint
-    assert twice.card["losses"][0] < once.card["losses"][0]
+    assert twice.base_fingerprint == load(once.path).fingerprint
+    assert twice.losses[0] < once.losses[0]
     assert load(twice.path).fingerprint != load(once.path).fingerprint
 
 
@@ -82,7 +80,7 @@ def test_a_step_is_the_same_however_it_is_cut(tiny, tmp_path):
             batch_rows=rows, accumulation=passes, learning_rate=1e-3, warmup_steps=0, interventions=(ALL,)
         )
         tuned = tune(tiny, tmp_path / str(rows), config, vectors=[vectors(tiny)])
-        found.append((tuned.card["losses"], load_file(tuned.path / "adapter_model.safetensors")))
+        found.append((tuned.losses, load_file(tuned.path / "adapter_model.safetensors")))
     (losses, one), (others, two) = found
     assert losses == pytest.approx(others, rel=1e-4)
     for name in one:

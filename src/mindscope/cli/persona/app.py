@@ -7,7 +7,6 @@ import typer
 from mindscope.cli.from_spec import add_command
 from mindscope.cli.monitoring import print_monitoring
 from mindscope.cli.persona import files as persona_files
-from mindscope.cli.persona import finetune as persona_finetune
 from mindscope.cli.persona import reproduce as persona_reproduce
 from mindscope.cli.persona.tables import (
     print_listing,
@@ -15,9 +14,10 @@ from mindscope.cli.persona.tables import (
     print_shift,
     print_steering,
     print_sweep,
+    print_tuned,
     print_vectors,
 )
-from mindscope.jobs import monitor, persona, screen, shift
+from mindscope.jobs import finetune, monitor, persona, screen, shift
 
 app = typer.Typer(no_args_is_help=True, help="Extract, choose, steer and show persona vectors.")
 add_command(app, "extract", persona.extract, show=print_vectors)
@@ -25,7 +25,7 @@ add_command(app, "sweep", persona.sweep, show=print_sweep, require=lambda report
 add_command(app, "steer", persona.steer, show=print_steering)
 add_command(app, "monitor", monitor.monitor_vectors, show=print_monitoring)
 add_command(app, "screen", screen.screen, show=print_screening)
-app.command("finetune")(persona_finetune.finetune)
+add_command(app, "finetune", finetune.finetune, show=print_tuned)
 add_command(app, "shift", shift.shift, show=print_shift)
 add_command(app, "show", persona.show, show=print_listing)
 app.command("reproduce")(persona_reproduce.reproduce)

@@ -9,6 +9,7 @@ import typer
 from mindscope.cli.output import print_table, say
 
 if TYPE_CHECKING:
+    from mindscope.finetuning import TunedModel
     from mindscope.jobs.persona import ExtractReport, SteeringSummary, SweepReport, VectorsListing
     from mindscope.jobs.persona_run import VectorsSummary
     from mindscope.jobs.screen import ScreeningReport
@@ -101,6 +102,14 @@ def print_shift(result: ShiftReport) -> None:
     ]
     print_table(columns, rows, f"layer {result.layer}, {result.prompts} prompts")
     typer.echo(f"report: {result.report}")
+
+
+def print_tuned(tuned: TunedModel) -> None:
+    """How the training went, and where the model is."""
+    columns = ["rows", "left out", "steps", "first loss", "last loss", "checkpoints"]
+    row = [tuned.data.rows, tuned.data.left_out, tuned.steps, tuned.losses[0], tuned.losses[-1]]
+    print_table(columns, [[*row, len(tuned.checkpoints)]])
+    typer.echo(f"model: {tuned.path}")
 
 
 def _print_layers(vectors: VectorsSummary) -> None:
