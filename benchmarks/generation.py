@@ -3,12 +3,14 @@
 Steering adds a vector of its own to every row at one layer; reading takes the answer mean at every layer.
 Overheads are medians over interleaved rounds of the ratio to a plain generation of the same answers. The last
 lines compare with `hf.generate` in its batches, and with the second pass that reading would otherwise cost.
+What follows is `decoding.py`: refilled slots against closed batches, and host time in a step.
 
-    python benchmarks/generation.py [--dtype bfloat16] [--model PATH] [--json]
+    python benchmarks/generation.py [--dtype bfloat16] [--model PATH] [--requests 500] [--json]
 """
 
 from capture import our_reads, published_generation, published_reading
 from common import Meter, arguments, median, open_model, prompts, show
+from decoding import host_time, refilling
 
 from mindscope.models import Edit, Mean, Read, Sampling
 
@@ -16,6 +18,8 @@ from mindscope.models import Edit, Mean, Read, Sampling
 def main() -> None:
     parser = arguments(__doc__ or "")
     parser.set_defaults(answers=64, rounds=9)
+    parser.add_argument("--requests", type=int, default=500, help="requests of unlike lengths")
+    parser.add_argument("--slots", type=int, default=64)
     options = parser.parse_args()
     import torch
 
@@ -59,6 +63,8 @@ def main() -> None:
     result["times_faster_than_transformers"] = median(speed)
     share = [second / plain for second, plain in zip(seconds["second_pass"], seconds["plain"], strict=True)]
     result["second_pass_percent_of_generation"] = 100 * median(share)
+    options.model = None
+    result |= {**refilling(options), **host_time(options)}
     show(f"{options.answers} answers of {options.tokens} tokens, side by side", result, as_json=options.json)
 
 

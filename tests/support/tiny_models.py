@@ -81,6 +81,60 @@ FAMILIES = [
     ),
     Family("bloom", "transformer.h", "transformer.word_embeddings", {"n_head": 4}),
 ]
+MAMBA = {
+    "mamba_d_state": 8,
+    "mamba_d_conv": 3,
+    "mamba_expand": 2,
+    "mamba_n_heads": 4,
+    "mamba_d_head": 16,
+    "mamba_n_groups": 1,
+    "mamba_chunk_size": 4,
+}
+HYBRIDS = [
+    Family(
+        "qwen3_next",
+        *LLAMA,
+        {
+            "layer_types": ["linear_attention", "full_attention", "linear_attention"],
+            "linear_conv_kernel_dim": 3,
+            "linear_key_head_dim": 8,
+            "linear_value_head_dim": 8,
+            "linear_num_key_heads": 2,
+            "linear_num_value_heads": 4,
+            "num_experts": 4,
+            "num_experts_per_tok": 2,
+            "moe_intermediate_size": 16,
+            "shared_expert_intermediate_size": 16,
+        },
+    ),
+    Family("falcon_h1", *LLAMA, {**MAMBA, "mamba_d_ssm": 64}),
+    Family("lfm2", *LLAMA, {"layer_types": ["conv", "full_attention", "conv"], "conv_L_cache": 3}),
+    Family(
+        "granitemoehybrid",
+        *LLAMA,
+        {
+            **MAMBA,
+            "layer_types": ["mamba", "attention", "mamba"],
+            "num_local_experts": 4,
+            "num_experts_per_tok": 2,
+            "shared_intermediate_size": 32,
+        },
+    ),
+    Family(
+        "jamba",
+        *LLAMA,
+        {
+            "attn_layer_period": 3,
+            "attn_layer_offset": 1,
+            "expert_layer_period": 2,
+            "expert_layer_offset": 1,
+            "num_experts": 4,
+            "mamba_d_state": 8,
+            "mamba_d_conv": 3,
+            "mamba_dt_rank": 4,
+        },
+    ),
+]
 
 
 def build(family: Family, **extra) -> Model:

@@ -6,28 +6,27 @@ is k where the model says such a sequence and then no further digit:
     P(k) = Σ_x Π_i p(xᵢ | prompt, x₁…xᵢ₋₁) · (1 − Σ_{t begins with a digit} p(t | prompt, x))
 
 so "8" and then "5" counts for 85 and not for 8, and "85" and then "0" for neither. P(REFUSAL) is the sum of
-the products alone. The sequences form a tree; nodes of one depth pass through the model side by side, over
-one cached prompt, and prompts that begin alike share the cache of their beginning.
+the products alone. The sequences form a tree. The trees of many prompts are walked side by side: their nodes
+of one depth pass through the model together, on the prompts' caches (`models/branches.py`).
 """
 
-import copy
 import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from transformers import DynamicCache
 
 from mindscope.judges.prompts import REFUSAL
 from mindscope.judges.spelling import NUMBERS, AnswerSpellings
-from mindscope.models import BatchLayout, Model
+from mindscope.models import AnswerBranch, Model, PromptBranches, cache_beginning, length_sorted_batches
 
-_LINES = 64  # most nodes side by side, which bounds the memory of their caches
+_PASSES_A_GROUP = 4
+"""Prompts that are walked together hold as many tokens as so many forward passes take well: the nodes of a
+few prompts alone would make small passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,8 @@ class AnswerProbabilities:
 
 
 class _TreeNode(NamedTuple):
-    line: int  # of the parent in its batch
-    token: int
+    prompt: int
+    branch: AnswerBranch | None  # None at the root
     text: str  # spelled so far
     p: float
 
@@ -53,8 +52,7 @@ class AnswerTree:
         model: the judge.
         beginning: ids that most prompts begin with; they pass through the model once.
         least: a branch less probable than this is not followed; a number that it has spelled counts as ended.
-        At
-            1e-6 all such branches together move a score by less than 0.05. 0 follows every branch.
+            At 1e-6 all such branches together move a score by less than 0.05. 0 follows every branch.
     """
 
     def __init__(
@@ -62,68 +60,70 @@ class AnswerTree:
     ) -> None:
         self._model, self._spellings, self._least = model, spellings, least
         self._beginning = tuple(beginning)
-        self._start = self._cache()
-        if beginning:
-            self._forward([self._beginning], 0, self._start)
+        self._start = cache_beginning(model, self._beginning)
 
     def __call__(self, ids: Sequence[int]) -> AnswerProbabilities:
         """The probabilities behind the prompt ``ids``."""
-        ids = tuple(ids)
-        shared = len(self._beginning)
-        if shared < len(ids) and ids[:shared] == self._beginning:
-            cache = copy.deepcopy(self._start)
-        else:
-            shared, cache = 0, self._cache()
-        logits = self._forward([ids[shared:]], shared, cache)
-        found: dict[str, float] = defaultdict(float)
-        self._walk([_TreeNode(0, ids[-1], "", 1.0)], logits, len(ids), cache, found)
-        likeliest = self._model.decode([int(logits[0].argmax())])
-        return AnswerProbabilities(
-            {number: found[text] for text, number in NUMBERS.items()}, found[REFUSAL], likeliest
-        )
+        return self.of_many([ids])[0]
+
+    def of_many(self, prompts: Sequence[Sequence[int]]) -> list[AnswerProbabilities]:
+        """The probabilities behind each prompt, as if it were alone."""
+        answers: dict[int, AnswerProbabilities] = {}
+        n_shared = len(self._beginning)
+        begun = [tuple(ids[:n_shared]) == self._beginning and len(ids) > n_shared for ids in prompts]
+        for is_begun in (True, False):
+            own = [i for i, value in enumerate(begun) if value is is_begun]
+            size = _PASSES_A_GROUP * self._model.pass_tokens
+            for group in length_sorted_batches([len(prompts[i]) for i in own], size):
+                chosen = [own[i] for i in group]
+                found = self._group([prompts[i] for i in chosen], shared=is_begun)
+                answers.update(zip(chosen, found, strict=True))
+        return [answers[i] for i in range(len(prompts))]
+
+    def _group(self, prompts: Sequence[Sequence[int]], *, shared: bool) -> list[AnswerProbabilities]:
+        branches = PromptBranches(self._model, prompts, self._start if shared else None)
+        found: list[dict[str, float]] = [defaultdict(float) for _ in prompts]
+        roots = [_TreeNode(i, None, "", 1.0) for i in range(len(prompts))]
+        self._walk(branches, roots, branches.logits, found)
+        likeliest = branches.logits.argmax(-1).tolist()
+        return [
+            AnswerProbabilities(
+                {number: own[text] for text, number in NUMBERS.items()},
+                own[REFUSAL],
+                self._model.decode([token]),
+            )
+            for own, token in zip(found, likeliest, strict=True)
+        ]
 
     def _walk(
         self,
+        branches: PromptBranches,
         nodes: Sequence[_TreeNode],
         logits: Float[Tensor, "nodes vocabulary"],
-        length: int,
-        cache: DynamicCache,
-        found: dict[str, float],
+        found: Sequence[dict[str, float]],
     ) -> None:
-        """Adds to ``found`` what ends at the nodes or below them; ``logits`` and ``cache`` are the nodes'."""
-        logprobs = logits.float().log_softmax(-1).cpu()
-        followed = logprobs[:, self._spellings.digits].double().exp().sum(-1).tolist()
+        """Adds to ``found`` what ends at the nodes or below them; ``logits`` are those behind the nodes."""
+        logprobs = logits.float().log_softmax(-1)
+        digits = self._spellings.digits.to(logprobs.device)
+        followed = logprobs[:, digits].double().exp().sum(-1).tolist()
         below: list[_TreeNode] = []
-        for line, node in enumerate(nodes):
-            if node.text in NUMBERS:
-                found[node.text] += node.p * (1 - followed[line])
-            tokens, texts = self._spellings.next(node.text)
-            for token, text, logprob in zip(
-                tokens, texts, logprobs[line, tokens].double().tolist(), strict=True
-            ):
-                p = node.p * math.exp(logprob)
-                if text == REFUSAL or (text in NUMBERS and p < self._least):
-                    found[text] += p
-                elif p >= self._least:
-                    below.append(_TreeNode(line, token, text, p))
-        for start in range(0, len(below), _LINES):
-            batch = below[start : start + _LINES]
-            own = copy.deepcopy(cache)
-            own.batch_select_indices(torch.tensor([node.line for node in batch], device=logits.device))
-            logits = self._forward([[node.token] for node in batch], length, own)
-            self._walk(batch, logits, length + 1, own, found)
-
-    def _forward(
-        self, ids: Sequence[Sequence[int]], before: int, cache: DynamicCache
-    ) -> Float[Tensor, "lines vocabulary"]:
-        """The logits behind lines of equal length that stand behind ``before`` cached tokens."""
-        new = np.array(ids, dtype=np.int64)
-        positions = np.broadcast_to(np.arange(before, before + new.shape[1]), new.shape)
-        layout = BatchLayout(positions, np.full(len(new), before + new.shape[1]))
-        with torch.inference_mode():
-            logits = self._model.forward_pass(new, layout, None, [], logits=True, cache=cache)
-        assert logits is not None
-        return logits
-
-    def _cache(self) -> DynamicCache:
-        return DynamicCache(config=self._model.hf.config)
+        for text in dict.fromkeys(node.text for node in nodes):
+            lines = [line for line, node in enumerate(nodes) if node.text == text]
+            tokens, texts = self._spellings.next(text)
+            columns = torch.tensor(tokens, dtype=torch.long, device=logprobs.device)
+            own = logprobs[torch.tensor(lines, device=logprobs.device)][:, columns].double().tolist()
+            for line, values in zip(lines, own, strict=True):
+                node = nodes[line]
+                if text in NUMBERS:
+                    found[node.prompt][text] += node.p * (1 - followed[line])
+                for token, longer, logprob in zip(tokens, texts, values, strict=True):
+                    p = node.p * math.exp(logprob)
+                    if longer == REFUSAL or (longer in NUMBERS and p < self._least):
+                        found[node.prompt][longer] += p
+                    elif p >= self._least:
+                        branch = AnswerBranch(node.prompt, node.branch, token)
+                        below.append(_TreeNode(node.prompt, branch, longer, p))
+        of_branch = {node.branch: node for node in below}
+        for batch in branches.batches([node.branch for node in below if node.branch is not None]):
+            with branches.grown(batch) as grown:
+                self._walk(branches, [of_branch[branch] for branch in batch], grown, found)

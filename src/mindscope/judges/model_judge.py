@@ -47,17 +47,19 @@ class ModelJudge:
         # What two different items have in common is the rubric itself: it passes through the model only once.
         pair = [self._ids(rubric, JudgeItem(text, text)) for text in ("yes", "no")]
         beginning = [a for a, _ in takewhile(lambda ids: ids[0] == ids[1], zip(*pair, strict=False))]
-        tree = AnswerTree(self._model, self._spellings, beginning)
-        return [self._score_one(tree, self._ids(rubric, item)) for item in items]
-
-    def _score_one(self, tree: AnswerTree, ids: tuple[int, ...]) -> JudgeScore:
+        prompts = [self._ids(rubric, item) for item in items]
         room = self._model.context_length
-        if room is not None and len(ids) + len("100") > room:
-            return JudgeScore.missing(
-                f"the prompt has {len(ids)} tokens, the judge takes {room - len('100')}"
-            )
-        answer = tree(ids)
-        return weighted_score(answer.numbers, answer.refusal, instead=answer.likeliest)
+        fitting = [ids for ids in prompts if room is None or len(ids) + len("100") <= room]
+        answers = iter(AnswerTree(self._model, self._spellings, beginning).of_many(fitting))
+        scores: list[JudgeScore] = []
+        for ids in prompts:
+            if room is not None and len(ids) + len("100") > room:
+                detail = f"the prompt has {len(ids)} tokens, the judge takes {room - len('100')}"
+                scores.append(JudgeScore.missing(detail))
+                continue
+            answer = next(answers)
+            scores.append(weighted_score(answer.numbers, answer.refusal, instead=answer.likeliest))
+        return scores
 
     def _ids(self, rubric: Rubric, item: JudgeItem) -> tuple[int, ...]:
         prompt = judge_prompt(rubric, item)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from mindscope.core.faces import lazy_face
 
 if TYPE_CHECKING:
+    from mindscope.models.generation.batch import DecodingBatch
+    from mindscope.models.generation.branches import AnswerBranch, PromptBranches, cache_beginning
     from mindscope.models.generation.config import Sampling, SamplingConfig
     from mindscope.models.generation.control import Controller, RowAction
-    from mindscope.models.generation.generate import Generation
+    from mindscope.models.generation.request import Generation, GenerationHandle, GenerationRequest
     from mindscope.models.hooks.attach import ActiveEdits
     from mindscope.models.hooks.core import Edits
     from mindscope.models.hooks.edits import Edit, check_vector
@@ -59,6 +61,12 @@ __all__ = [
     "Edit",
     "Sampling",
     "Generation",
+    "GenerationRequest",
+    "GenerationHandle",
+    "DecodingBatch",
+    "AnswerBranch",
+    "PromptBranches",
+    "cache_beginning",
     "Controller",
     "RowAction",
     "Reading",

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from mindscope.models.generation.config import Sampling
 from mindscope.models.generation.control import Controller
-from mindscope.models.generation.generate import Generation, OnToken, generate_rows
+from mindscope.models.generation.generate import OnToken, generate_rows
+from mindscope.models.generation.request import Generation
 from mindscope.models.hooks.core import Edits, HookedModel
 from mindscope.models.hooks.read import Progress, Read, Reading, length_sorted_batches, read_rows
 from mindscope.models.loading.fingerprint import fingerprint_model
@@ -184,7 +185,7 @@ class Model(HookedModel):
             ids, layout = left_padded([rows[i] for i in batch], batch)
             program = self.program([own[i] for i in batch]) if own else None
             with torch.inference_mode():
-                logits = self.forward_pass(ids, layout, program, [], logits=True)
+                logits = self.forward_pass(ids, layout, [program] if program else [], logits=True)
             assert logits is not None
             found.update(zip(batch, logits.float().cpu().clone(), strict=True))
         return (

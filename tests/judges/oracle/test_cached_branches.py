@@ -69,3 +69,56 @@ def test_cached_branches_equal_whole_passes(architecture, shared):
     }
     found = AnswerTree(model, AnswerSpellings(tokenizer), prompt[:shared], least=0.0)(prompt)
     assert found.numbers == pytest.approx(expected, rel=1e-4, abs=0)
+
+
+HYBRID = {
+    "mamba_d_state": 8,
+    "mamba_d_conv": 3,
+    "mamba_d_ssm": 32,
+    "mamba_n_heads": 2,
+    "mamba_d_head": 16,
+    "mamba_n_groups": 1,
+    "mamba_chunk_size": 4,
+}
+MORE = {
+    "qwen3": SMALL,
+    "gpt_oss": {
+        **SMALL,
+        "sliding_window": 6,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "num_local_experts": 2,
+        "num_experts_per_tok": 1,
+    },
+    "falcon": {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "alibi": True},
+    "lfm2": {**SMALL, "layer_types": ["conv", "full_attention"], "conv_L_cache": 3},
+    "falcon_h1": {**SMALL, **HYBRID},
+}
+
+
+@pytest.mark.parametrize("architecture", [*CONFIGS, *MORE])
+@pytest.mark.parametrize("n_shared", [0, 9])
+def test_prompts_side_by_side_equal_prompts_alone(architecture, n_shared, monkeypatch):
+    torch.manual_seed(2)
+    tokenizer = byte_tokenizer()
+    options = {**CONFIGS, **MORE}[architecture]
+    hf = AutoModelForCausalLM.from_config(AutoConfig.for_model(architecture, vocab_size=256, **options))
+    with torch.no_grad():
+        hf.get_output_embeddings().weight.normal_(std=0.5)
+    model = Model.wrap(hf.eval(), tokenizer, name=architecture)
+    texts = [
+        "How evil? ",
+        "How evil? A",
+        "How evil? A longer answer",
+        "How evil? No, not at all:",
+        "Not begun",
+    ]
+    prompts = [model.text(text).ids for text in texts]
+    spellings = AnswerSpellings(tokenizer)
+    alone = [AnswerTree(model, spellings, least=1e-4)(ids) for ids in prompts]
+    monkeypatch.setattr(Model, "pass_tokens", 30)  # groups of unlike sizes
+    monkeypatch.setattr("mindscope.models.generation.branches._LOGITS", 256 * 8)  # several passes a depth
+    together = AnswerTree(model, spellings, prompts[0][:n_shared], least=1e-4).of_many(prompts)
+    for ours, theirs in zip(together, alone, strict=True):
+        assert ours.numbers == pytest.approx(theirs.numbers, rel=1e-4, abs=1e-7)
+        assert ours.refusal == pytest.approx(theirs.refusal, rel=1e-4, abs=1e-9)
+        assert ours.likeliest == theirs.likeliest

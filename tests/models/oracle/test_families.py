@@ -2,9 +2,13 @@
 
 import pytest
 import torch
-from tiny_models import hooks_on
+from tiny_models import FAMILIES, HYBRIDS, hooks_on
 
 from mindscope.models import Edit, Last, Mean, Model, Project, Raw, Read, Sampling
+
+pytestmark = pytest.mark.parametrize(
+    "family", [*FAMILIES, *HYBRIDS], ids=lambda family: family.name, indirect=True
+)
 
 SAMPLING = Sampling(max_new_tokens=9, seed=5)
 

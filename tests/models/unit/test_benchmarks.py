@@ -14,13 +14,16 @@ def run(script: str, *options: str) -> dict:
 
 
 def test_generation_prints_overheads():
-    result = run("generation.py", "--rounds", "1", "--json")
+    result = run("generation.py", "--rounds", "1", "--json", "--requests", "12", "--slots", "4")
     assert {
         "steered_overhead_percent",
         "read_overhead_percent",
         "times_faster_than_transformers",
     } <= result.keys()
     assert result["tokens_per_second"] > 0
+    assert result["times_fewer_steps"] > 1
+    assert result["times_the_steps_of_an_ideal_refill"] < 1.3
+    assert result["milliseconds_to_compile_the_edits"] > 0
 
 
 def test_capture_measures_time_and_memory():

@@ -55,7 +55,7 @@ def test_the_ending_token_is_no_part_of_the_answer(ending, many):
         assert 61 not in generation.row.ids
         assert generation.finish == ("length" if len(generation.row.answer) == 12 else "stop")
         assert generation.text == ending.decode(generation.row.answer)
-        assert generation.row.roles == ("user",) * generation.row.prompt + ("assistant",) * len(
+        assert generation.row.roles == ("user",) * generation.row.prompt_length + ("assistant",) * len(
             generation.row.answer
         )
 

@@ -5,7 +5,7 @@ from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWa
 
 from mindscope.errors import ModelError
 from mindscope.models import Sampling
-from mindscope.models.generation.sample import draw_tokens, draw_uniforms
+from mindscope.models.generation.sample import NOT_FINITE, UniformTable, draw_tokens
 
 LOGITS = torch.tensor([2.0, 1.0, 0.5, -1.0, 0.0, 3.0, -float("inf"), 1.5])
 
@@ -52,21 +52,36 @@ def test_temperature_zero_takes_the_likeliest():
 
 @pytest.mark.parametrize("temperature", [0, 1])
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_logits_that_are_not_finite_are_refused(temperature, bad):
-    logits = torch.tensor([[1.0, bad, 0.0]])
-    with pytest.raises(ModelError, match="not finite"):
-        draw_tokens(logits, Sampling(temperature=temperature), torch.tensor([0.5]))
+@pytest.mark.parametrize("narrowed", [{}, {"top_p": 0.9}, {"top_k": 2}])
+def test_logits_that_are_not_finite_are_marked_and_their_neighbours_are_drawn(temperature, bad, narrowed):
+    logits = torch.tensor([[1.0, bad, 0.0], [0.0, 0.0, 90.0], [-float("inf")] * 3])
+    sampling = Sampling(temperature=temperature, **narrowed)
+    assert draw_tokens(logits, sampling, torch.full((3,), 0.5)).tolist() == [NOT_FINITE, 2, NOT_FINITE]
 
 
-def test_rows_have_random_numbers_of_their_own():
-    sampling = Sampling(max_new_tokens=5, seed=3)
-    together = draw_uniforms(sampling, [0, 1, 2], None)
-    assert np.array_equal(draw_uniforms(sampling, [2, 0], None), together[[2, 0]])
-    assert len(np.unique(together)) == together.size
-    assert not np.isin(draw_uniforms(Sampling(max_new_tokens=5, seed=4), [0, 1, 2], None), together).any()
-    assert np.array_equal(draw_uniforms(sampling, [1, 0], [7, 8]), draw_uniforms(sampling, [0, 1], [8, 7]))
-    longer = draw_uniforms(Sampling(max_new_tokens=9, seed=3), [0, 1, 2], None)
-    assert np.array_equal(longer[:, :5], together)  # a longer limit goes on where the shorter one ended
+def stream(key, n: int) -> list[float]:
+    return np.random.default_rng(key).random(n, np.float32).tolist()
+
+
+def columns(table: UniformTable, n: int) -> list[list[float]]:
+    return torch.stack([table.next() for _ in range(n)], 1).tolist()
+
+
+def test_rows_have_random_numbers_of_their_own_whenever_they_join():
+    table = UniformTable(3, torch.device("cpu"))
+    table.put(np.array([0, 2]), [(3, 0), 7])
+    first = columns(table, 50)
+    assert first[0] == stream((3, 0), 50)
+    assert first[1] == [0.0] * 50
+    assert first[2] == stream(7, 50)
+    table.rearrange(np.array([2, 0]), 1)
+    table.put(np.array([2]), [(3, 1)])
+    table.put(np.array([1]), [None])
+    second = columns(table, 90)
+    assert second[0] == stream(7, 140)[50:]
+    assert second[1][-32:] == [0.0] * 32
+    assert second[2] == stream((3, 1), 90)
+    assert len({*stream((3, 0), 9), *stream((3, 1), 9), *stream((4, 0), 9), *stream(7, 9)}) == 36
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mindscope.circuits.interventions.intervening import Mode, intervening_through
+from mindscope.circuits.graph.findings import Mode
+from mindscope.circuits.interventions.intervening import intervening_through
 from mindscope.circuits.interventions.intervention import Intervention
 from mindscope.circuits.replacement.feature_io import FeatureIO, concat_reads
 from mindscope.circuits.replacement.local_model import ReplacementModel
@@ -62,10 +63,10 @@ def intervene(
     Raises:
         DataError: see `intervening`; and a change or a feature that lies outside of the prompt.
     """
-    each = intervene_batch(
+    outcomes = intervene_batch(
         model, replacement, row, [interventions], mode=mode, layers=layers, features=features
     )
-    return each[0]
+    return outcomes[0]
 
 
 def intervene_batch(
@@ -79,16 +80,18 @@ def intervene_batch(
     features: Features | None = None,
 ) -> list[InterventionOutcome]:
     """`intervene` for many experiments with one prompt, side by side in batches."""
-    access = replacement.access(model)
-    wanted = torch.zeros(0, 3, dtype=torch.long) if features is None else features.long()
-    require_features(access, wanted, row)
+    feature_io = replacement.access(model)
+    watched = torch.zeros(0, 3, dtype=torch.long) if features is None else features.long()
+    require_features(feature_io, watched, row)
+    addresses = list_addresses(feature_io, watched)
     outcomes = []
-    for logits, seen in run_experiments(
-        model, access, row, experiments, list_addresses(access, wanted), mode, layers
+    for logits, activations in run_experiments(
+        model, feature_io, row, experiments, addresses=addresses, mode=mode, layers=layers
     ):
-        before, after = read_features(access, wanted, seen, len(logits))
-        each = zip(logits.cpu(), before.cpu(), after.cpu(), strict=True)
-        outcomes += [InterventionOutcome(*(part.clone() for part in one)) for one in each]
+        before, after = read_features(feature_io, watched, activations, len(logits))
+        # Copies, so that an outcome that is kept does not keep its whole batch.
+        rows = zip(logits.cpu(), before.cpu(), after.cpu(), strict=True)
+        outcomes += [InterventionOutcome(*(part.clone() for part in parts)) for parts in rows]
     return outcomes
 
 
@@ -97,15 +100,20 @@ def run_experiments(
     feature_io: FeatureIO,
     row: Row,
     experiments: Sequence[Sequence[Intervention]],
+    *,
     addresses: Sequence[str],
     mode: Mode,
     layers: range | None = None,
 ) -> Iterator[tuple[Float[Tensor, "batch vocabulary"], Mapping[str, Tensor]]]:
     """Experiments with one prompt in batches: logits, and `[batch, tokens, width]` by address."""
     model.check_rows([row], filled=True)
-    for one in (one for mine in experiments for one in mine):
-        if all(start >= len(row) for start, _ in one.spans(row)):
-            raise DataError(f"{one.name} is to be changed behind the end of a prompt of {len(row)} tokens")
+    for change in (change for changes in experiments for change in changes):
+        if all(start >= len(row) for start, _ in change.spans(row)):
+            raise DataError(
+                f"{change.name} is to be changed behind the end of a prompt of {len(row)} tokens: give an "
+                "earlier position"
+            )
+    # Experiments are rows of one batch: the same prompt, each with its own changes.
     size = max(1, model.pass_tokens // len(row))
     for start in range(0, len(experiments), size):
         lists = experiments[start : start + size]
@@ -115,7 +123,7 @@ def run_experiments(
             intervening_through(model, feature_io, rows, lists, mode=mode, layers=layers),
             rewritten(model, addresses, [], lambda _, hidden, __: hidden) as passing,
         ):
-            logits = model.forward_pass(*right_padded(rows), None, [], logits=True)
+            logits = model.forward_pass(*right_padded(rows), logits=True)
         assert logits is not None
         yield logits.float(), passing.seen
 
@@ -135,23 +143,24 @@ def list_addresses(feature_io: FeatureIO, features: Features) -> list[str]:
 
 
 def read_features(
-    feature_io: FeatureIO, features: Features, seen: Mapping[str, Tensor], rows: int
+    feature_io: FeatureIO, features: Features, activations: Mapping[str, Tensor], rows: int
 ) -> tuple[Float[Tensor, "rows features"], Float[Tensor, "rows features"]]:
-    """Pre-activations and activations of features, out of what was read in a pass."""
+    """Pre-activations and activations of features, out of what was read in a pass, by address."""
     before, after = torch.zeros(2, rows, len(features)).unbind()
     for layer in features[:, 0].unique().tolist():
-        mine = (features[:, 0] == layer).nonzero().flatten()
-        positions, position_of = features[mine, 1].unique(return_inverse=True)
-        latents, latent_of = features[mine, 2].unique(return_inverse=True)
-        x = concat_reads(feature_io, layer, {name: seen[name] for name in feature_io.reads[layer]})
+        in_layer = (features[:, 0] == layer).nonzero().flatten()
+        # All of the layer's latents are encoded at all of its positions, and the pairs asked for picked out.
+        positions, position_of = features[in_layer, 1].unique(return_inverse=True)
+        latents, latent_of = features[in_layer, 2].unique(return_inverse=True)
+        x = concat_reads(feature_io, layer, activations)
         x = x[:, positions.to(x.device)]
         size = max(1, AT_ONCE // (len(positions) * len(latents)))
         for start in range(0, rows, size):
             part = x[start : start + size]
-            found = feature_io.activations(layer, part.flatten(0, 1), latents)
-            for values, into in zip(found, (before, after), strict=True):
-                each = values.view(len(part), len(positions), len(latents))
-                into[start : start + size, mine] = each[:, position_of, latent_of].float().cpu()
+            encoded = feature_io.activations(layer, part.flatten(0, 1), latents)
+            for values, into in zip(encoded, (before, after), strict=True):
+                grid = values.view(len(part), len(positions), len(latents))
+                into[start : start + size, in_layer] = grid[:, position_of, latent_of].float().cpu()
     return before, after
 
 
@@ -163,19 +172,19 @@ def read_feature_activations(
     Raises:
         DataError: a feature that does not exist.
     """
-    access = replacement.access(model)
-    wanted = torch.tensor([(layer, 0, latent) for layer, latent in latents]).reshape(-1, 3)
-    require_features(access, wanted, Row((0,), 1))
-    reads = {address: Read(address, Raw("all")) for address in list_addresses(access, wanted)}
-    found = {name: reading.values for name, reading in model.read(rows, reads).items()}
+    feature_io = replacement.access(model)
+    places = torch.tensor([(layer, 0, latent) for layer, latent in latents]).reshape(-1, 3)
+    require_features(feature_io, places, Row((0,), 1))
+    reads = {address: Read(address, Raw("all")) for address in list_addresses(feature_io, places)}
+    activations = {name: reading.values for name, reading in model.read(rows, reads).items()}
     values = [torch.zeros(len(row), len(latents)) for row in rows]
     ends = np.cumsum([len(row) for row in rows])[:-1].tolist()
-    for layer in wanted[:, 0].unique().tolist():
-        mine = (wanted[:, 0] == layer).nonzero().flatten()
-        seen = {name: torch.cat(list(found[name])) for name in access.reads[layer]}
-        _, active = access.activations(
-            layer, concat_reads(access, layer, seen).to(model.device), wanted[mine, 2]
-        )
+    for layer in places[:, 0].unique().tolist():
+        in_layer = (places[:, 0] == layer).nonzero().flatten()
+        # All rows' tokens behind each other, encoded at once and taken apart again.
+        read = {name: torch.cat(list(activations[name])) for name in feature_io.reads[layer]}
+        x = concat_reads(feature_io, layer, read).to(model.device)
+        _, active = feature_io.activations(layer, x, places[in_layer, 2])
         for value, part in zip(values, active.cpu().tensor_split(ends), strict=True):
-            value[:, mine] = part.float()
+            value[:, in_layer] = part.float()
     return values

@@ -7,11 +7,11 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 
 from mindscope.errors import ModelError
-from mindscope.models.hooks.attach import ActivationTap
 from mindscope.models.hooks.core import HookedModel
 from mindscope.models.hooks.edits import Edit
-from mindscope.models.hooks.read import Read, build_collector, find_place
-from mindscope.models.hooks.reduce import TokenCollector
+from mindscope.models.hooks.read import Read, find_place
+from mindscope.models.hooks.read_group import ReadGroup
+from mindscope.models.hooks.reduce import Last, Mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,12 @@ class ControllerEdits:
     """The pushes on one row: those that hold now, and where the earlier ones did."""
 
     def __init__(self) -> None:
-        self.now: tuple[Edit, ...] = ()
+        self.current: tuple[Edit, ...] = ()
         self._places: dict[int, tuple[Edit, list[int]]] = {}
 
     def passed(self, position: int) -> None:
         """The token at this position of the row went through the model under the pushes that hold now."""
-        for edit in self.now:
+        for edit in self.current:
             self._places.setdefault(id(edit), (edit, []))[1].append(position)
 
     def record(self) -> tuple[Edit, ...]:
@@ -76,26 +76,21 @@ class ControllerEdits:
         return tuple(replace(edit, where=tuple(at)) for edit, at in self._places.values())
 
 
-def collectors_for(
-    core: HookedModel, controller: Controller | None, rows: int
-) -> tuple[dict[str, TokenCollector], list[ActivationTap]]:
-    """What gathers a controller's reads for a batch of rows, and where it hangs."""
-    sinks: dict[str, TokenCollector] = {}
-    taps: list[ActivationTap] = []
-    for name, read in controller.reads.items() if controller is not None else ():
-        place = find_place(core, read)
-        sink = build_collector(core, read, place, rows)
-        if not isinstance(sink, TokenCollector):
+@dataclass(slots=True)
+class ControllerReads:
+    """A controller and what it sees of the rows of a batch."""
+
+    controller: Controller
+    group: ReadGroup
+
+
+def require_watchable(core: HookedModel, controller: Controller) -> None:
+    """Refuse a controller whose reads do not fit.
+
+    Raises:
+        ModelError: an address or width is not the model's, or what it wants is known at the end alone.
+    """
+    for name, read in controller.reads.items():
+        find_place(core, read)
+        if isinstance(read.reduce, Mean | Last):
             raise ModelError(f"a controller cannot watch {name}: read it with Project, Apply or Raw")
-        sinks[name] = sink
-        taps.append(ActivationTap(place, read.reduce.where, sink))
-    return sinks, taps
-
-
-def drain_collectors(sinks: Mapping[str, TokenCollector]) -> dict[int, dict[str, Tensor]]:
-    """What every sink has new, by slot and read."""
-    found: dict[int, dict[str, Tensor]] = {}
-    for name, sink in sinks.items():
-        for slot, values in sink.drain().items():
-            found.setdefault(slot, {})[name] = values
-    return found

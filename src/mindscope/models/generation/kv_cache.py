@@ -1,19 +1,33 @@
 """Keys and values of a batch that grows by a column a step, without copying them at every step."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from torch import Tensor
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DynamicLayer, LinearAttentionAndFullAttentionLayer
 
 BLOCK = 32
 """Columns that are made room for at once. `decode_attention` works on whole blocks, because oneDNN compiles a
 kernel of half a megabyte for every shape it meets, and would meet a new one at every step."""
 
 
-class _BlockLayer(DynamicLayer):
-    """Keys and values at the beginning of buffers with room for more; the room is zeros."""
+class LineSpan(NamedTuple):
+    """Some lines of a batch, and the first column that any of them uses."""
 
+    first: int
+    end: int
+    column: int
+
+
+class BlockLayer(DynamicLayer):
+    """Keys and values at the beginning of buffers with room for more; the room is zeros.
+
+    Attributes:
+        spans: which columns the lines use, for `decode_attention` alone; None for all.
+    """
+
+    spans: Sequence[LineSpan] | None = None
     _buffers: tuple[Tensor, ...] = ()
 
     def update(
@@ -34,25 +48,51 @@ class _BlockLayer(DynamicLayer):
         if self._buffers:
             self._show(tuple(buffer[indices] for buffer in self._buffers), self.get_seq_length())
 
+    def refill(self, keys: Tensor, values: Tensor) -> None:
+        """Hold these columns, `[rows, heads, columns, size]`, in place of all before, with room for more."""
+        columns = keys.shape[-2]
+        self._show((_with_room(keys, columns + 1), _with_room(values, columns + 1)), columns)
+
     def _show(self, buffers: tuple[Tensor, ...], length: int) -> tuple[Tensor, Tensor]:
         self._buffers = buffers
         keys, values = (buffer[..., :length, :] for buffer in buffers)
         for view, buffer in zip((keys, values), buffers, strict=True):
             view.roomy = buffer  # pyright: ignore[reportAttributeAccessIssue] - for decode_attention alone
+            view.spans = self.spans  # pyright: ignore[reportAttributeAccessIssue]
         self.keys, self.values = keys, values
         return keys, values
 
 
+class StatefulBlockLayer(BlockLayer, LinearAttentionAndFullAttentionLayer):
+    """The same in a layer that attends and keeps a recurrent state side by side (Falcon-H1)."""
+
+
+def columns_of_room(columns: int) -> int:
+    """The columns of a buffer that holds so many: whole blocks, and an eighth more than are needed."""
+    return -(-(columns + columns // 8) // BLOCK) * BLOCK
+
+
 def _with_room(buffer: Tensor, columns: int) -> Tensor:
-    """The same columns at the beginning of whole blocks for at least `columns` columns."""
+    """The same columns at the beginning of a buffer with room for at least `columns` columns."""
     rows, heads, length, size = buffer.shape
-    grown = buffer.new_zeros(rows, heads, -(-columns // BLOCK) * BLOCK, size)
+    grown = buffer.new_empty(rows, heads, columns_of_room(columns), size)
     grown[..., :length, :] = buffer
+    grown[..., length:, :] = 0
     return grown
 
 
 def growing_cache(config: Any) -> DynamicCache:
     """The cache transformers would use, with full-attention layers that grow in blocks."""
     cache = DynamicCache(config=config)
-    cache.layers = [_BlockLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
+    if cache.layer_class_to_replicate is not None:
+        cache.layer_class_to_replicate = BlockLayer
+    cache.layers = [_growing(layer) for layer in cache.layers]
     return cache
+
+
+def _growing(layer: Any) -> Any:
+    if type(layer) is DynamicLayer:
+        return BlockLayer()
+    if type(layer) is LinearAttentionAndFullAttentionLayer:
+        return StatefulBlockLayer(number_of_states=layer.number_of_states)
+    return layer

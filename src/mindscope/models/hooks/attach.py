@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from interp_engine import EagerModel
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from mindscope.errors import ModelError
 from mindscope.models.hooks.edits import CompiledEdits
 from mindscope.models.hooks.hook_points import HookPoint
-from mindscope.models.tokens.batch import BatchLayout, PositionIndex, pass_of_call
+from mindscope.models.tokens.batch import BatchLayout, PositionIndex, layout_of_call
 from mindscope.models.tokens.rows import Where
 
 
@@ -22,31 +21,21 @@ class ReadsServed(Exception):  # noqa: N818 - not an error: ends a pass whose re
     """Raised from the last hook that something waits for, so that the rest of the model does not run."""
 
 
-@runtime_checkable
-class Collector(Protocol):
-    """Takes what is read of the rows of a batch."""
-
-    def take(self, chosen: PositionIndex, hidden: Tensor) -> None:
-        """Take in the chosen columns of activations `[rows, columns, width]`."""
-        ...
-
-
 @dataclass(slots=True)
 class ActivationTap:
-    """One read of one batch: where, which tokens, and what gathers them."""
+    """One read of one batch: where, which tokens, and what takes them in.
+
+    `take` is called with the chosen columns and the activations, `[rows, columns, width]`.
+    """
 
     place: HookPoint
     where: Where | tuple[int, ...]
-    sink: Collector
+    take: Callable[[PositionIndex, Tensor], object]
 
 
 @contextmanager
 def attached(
-    layout: BatchLayout,
-    slots: np.ndarray,
-    steps: Sequence[CompiledEdits | Sequence[ActivationTap]],
-    *,
-    stop_when_served: bool,
+    layout: BatchLayout, steps: Sequence[CompiledEdits | Sequence[ActivationTap]], *, stop_when_served: bool
 ) -> Iterator[None]:
     """Hang writes (a program) and reads (taps) on the model for one forward pass.
 
@@ -64,11 +53,12 @@ def attached(
         return program.apply(place, hidden, layout)
 
     def read(taps: Sequence[ActivationTap], key: tuple[int, str], hidden: Tensor) -> None:
-        tokens = taps[0].place.tokens(hidden, *layout.positions.shape)
+        tokens = None
         for tap in taps:
-            chosen = layout.chosen(tap.where, slots, hidden.device)
-            if len(chosen.rows):
-                tap.sink.take(chosen, tokens)
+            chosen = layout.chosen(tap.where)
+            if chosen.n_chosen:
+                tokens = tap.place.tokens(hidden, *layout.positions.shape) if tokens is None else tokens
+                tap.take(chosen, tokens)
         waiting.discard(key)
         if stop_when_served and not waiting:
             raise ReadsServed
@@ -81,10 +71,13 @@ def attached(
                     unwritten.add(key)
                     hooks.write(place.module, partial(write, step, place, key), point=place.side)
                 continue
-            for address in dict.fromkeys(tap.place.address for tap in step):
-                mine, key = [tap for tap in step if tap.place.address == address], (number, address)
+            taps_at: dict[str, list[ActivationTap]] = {}
+            for tap in step:
+                taps_at.setdefault(tap.place.address, []).append(tap)
+            for address, taps in taps_at.items():
+                key = (number, address)
                 waiting.add(key)
-                hooks.read(mine[0].place.module, partial(read, mine, key), point=mine[0].place.side)
+                hooks.read(taps[0].place.module, partial(read, taps, key), point=taps[0].place.side)
         try:
             yield
         except ReadsServed:
@@ -194,7 +187,7 @@ def ambient_edits(
         inputs = kwargs.get("inputs_embeds") if inputs is None else inputs
         if not isinstance(inputs, Tensor):
             raise ModelError("inside edited() the model must be called with input_ids or inputs_embeds")
-        seen[:] = [pass_of_call(inputs, kwargs.get("attention_mask"), prompts)]
+        seen[:] = [layout_of_call(inputs, kwargs.get("attention_mask"), prompts)]
 
     def write(place: HookPoint, hidden: Tensor) -> Tensor:
         layout = own_pass()

@@ -1,12 +1,12 @@
 """The model's moving parts, shared by reading and generating: places, checks and the forward pass."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from threading import RLock
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -116,8 +116,7 @@ class HookedModel:
                 self.forward_pass(
                     np.array([[0]]),
                     BatchLayout(np.array([[0]]), np.array([1])),
-                    None,
-                    [ActivationTap(place, "all", seen)],
+                    [[ActivationTap(place, "all", seen.take)]],
                     logits=False,
                     early=True,
                 )
@@ -137,19 +136,22 @@ class HookedModel:
 
     def program(self, edits: Sequence[Sequence[Edit]]) -> CompiledEdits:
         """Compile checked edits, one list per row of a batch."""
-        for edit in {id(edit): edit for row in edits for edit in row}.values():
-            place = self.place(edit.address)
-            width = self.width(place)
-            if edit.vector.shape[0] != width:
+        self.check_edits(edit for row in edits for edit in row)
+        return CompiledEdits(edits, self.place, self.device)
+
+    def check_edits(self, edits: Iterable[Edit]) -> None:
+        """Refuse edits that do not fit the model: a wrong width, or a place that cannot be written."""
+        for address, width in {(edit.address, edit.vector.shape[0]) for edit in edits}:
+            place = self.place(address)
+            if width != self.width(place):
                 raise ModelError(
-                    f"a vector of width {edit.vector.shape[0]} cannot be written at {edit.address}, which is "
-                    f"{width} wide; use a vector made for this model"
+                    f"a vector of width {width} cannot be written at {address}, which is "
+                    f"{self.width(place)} wide; use a vector made for this model"
                 )
             if place.part is not None or ":" in place.side:
                 raise ModelError(
-                    f"{edit.address} can be read but not written in this model; edit resid_post instead"
+                    f"{address} can be read but not written in this model; edit resid_post instead"
                 )
-        return CompiledEdits(edits, self.place, self.device)
 
     def check_rows(self, rows: Sequence[Row], *, filled: bool = False, new: int = 0) -> None:
         """Refuse rows the model cannot take: foreign ids, too long with `new` more tokens, or empty."""
@@ -168,7 +170,7 @@ class HookedModel:
         """Right-padded arguments for a forward pass of one's own: `model.hf(**model.batch(rows))`."""
         self.check_rows(rows)
         ids, layout = right_padded(rows)
-        return self._arguments(ids, layout, layout.positions >= 0)
+        return self.arguments(ids, layout, layout.positions >= 0)
 
     @contextmanager
     def edited(self, edits: Edits, rows: Sequence[Row] | None = None) -> Iterator[ActiveEdits]:
@@ -234,42 +236,31 @@ class HookedModel:
 
     def forward_pass(
         self,
-        ids: np.ndarray,
+        ids: np.ndarray | Mapping[str, Any],
         layout: BatchLayout,
-        program: CompiledEdits | None,
-        taps: Sequence[ActivationTap],
+        steps: Sequence[CompiledEdits | Sequence[ActivationTap]] = (),
         *,
-        logits: bool,
+        logits: bool | Literal["all"],
         early: bool = False,
-        slots: np.ndarray | None = None,
         cache: Any = None,
-        real: np.ndarray | None = None,
-        watched: Sequence[ActivationTap] = (),
-        pushed: CompiledEdits | None = None,
-    ) -> Float[Tensor, "rows vocabulary"] | None:
+    ) -> Float[Tensor, "rows *columns vocabulary"] | None:
         """One forward pass with its hooks, which are gone when it returns.
 
         Args:
-            ids: `[rows, columns]` token ids.
+            ids: `[rows, columns]` token ids, or all arguments where they are on the device already.
             now: which token stands in each column.
-            program: the writes.
-            taps: the reads.
-            logits: whether to go on to the last column's logits, or skip the head.
+            steps: writes and reads, in the order in which they happen at one place.
+            logits: whether to go on to the last column's logits (or those of all), or skip the head.
             early: end the pass where the last read is served.
-            slots: `[rows]`, the slot of each row in the taps' sinks; in order where left out.
-            cache: keys and values of the columns before.
-            real: `[rows, all columns so far]`, False on padding; taken from `now` where left out.
-            watched: reads that see the writes of `program` and not those of `pushed`.
-            pushed: writes that happen after these, and before `taps` read.
+            cache: keys, values and states of the columns before.
         """
-        arguments = self._arguments(ids, layout, layout.positions >= 0 if real is None else real)
-        slots = np.arange(len(ids)) if slots is None else slots
-        steps = [step for step in (program, watched, pushed, taps) if step]
-        head = any(tap.place.module is self.engine.arch.lm_head for tap in (*watched, *taps))
-        step = decoding(self.hf) if cache is not None and ids.shape[1] == 1 else nullcontext()
+        arguments = self.arguments(ids, layout, layout.positions >= 0) if isinstance(ids, np.ndarray) else ids
+        taps = [tap for step in steps if not isinstance(step, CompiledEdits) for tap in step]
+        head = any(tap.place.module is self.engine.arch.lm_head for tap in taps)
+        decode = cache is not None and layout.positions.shape[1] == 1
+        step = decoding(self.hf) if decode else nullcontext()
         mode = _in_eval(self.hf) if self.hf.training else nullcontext()
-        hooks = attached(layout, slots, steps, stop_when_served=early)
-        with self._lock, mode, step, hooks:
+        with self._lock, mode, step, attached(layout, steps, stop_when_served=early):
             self._now = layout
             try:
                 if not logits and not head:
@@ -279,24 +270,32 @@ class HookedModel:
                     **arguments,
                     past_key_values=cache,
                     use_cache=cache is not None,
-                    logits_to_keep=0 if head else 1,
+                    logits_to_keep=0 if head or logits == "all" else 1,
                 )
-                return output.logits[:, -1]
+                return output.logits if logits == "all" else output.logits[:, -1]
             finally:
                 self._now = None
         return None  # the pass ended early, served
 
-    def _arguments(self, ids: np.ndarray, layout: BatchLayout, real: np.ndarray) -> dict[str, Tensor]:
+    def arguments(self, ids: np.ndarray, layout: BatchLayout, real: np.ndarray) -> dict[str, Tensor]:
+        """A forward pass's arguments on the device.
+
+        Args:
+            ids: `[rows, columns]` token ids.
+            now: which token stands in each column.
+            real: `[rows, all columns so far]`, False on padding.
+        """
         # Without a mask the attention kernels take their fast causal path, so none is given for nothing.
         arguments = {"input_ids": torch.from_numpy(ids).to(self.device)}
         if not real.all():
             arguments["attention_mask"] = torch.from_numpy(real).to(self.device, torch.long)
-        if self._takes_positions:
+        if self.takes_positions:
             arguments["position_ids"] = torch.from_numpy(np.maximum(layout.positions, 0)).to(self.device)
         return arguments
 
     @cached_property
-    def _takes_positions(self) -> bool:
+    def takes_positions(self) -> bool:
+        """Whether the model is told at which position of its row each token stands."""
         return "position_ids" in inspect.signature(self.engine.arch.trunk.forward).parameters
 
 

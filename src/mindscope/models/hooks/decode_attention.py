@@ -3,6 +3,9 @@
 Measured on an AVX512-BF16 CPU, one thread, 64 rows, 4 heads of 64, 150 keys: the fused kernel takes 4 to 8 ms
 in bfloat16 and 0.7 ms in float32, the two matrix products below 0.5 ms in either. Generating 64 answers of
 100 tokens with a model of 8 layers becomes 1.7 times faster in bfloat16.
+
+Rows are right-aligned and of unlike lengths, and this product is bound by memory: lines of short rows leave
+out the columns to their left.
 """
 
 from collections.abc import Iterator
@@ -14,6 +17,8 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+from mindscope.models.generation.kv_cache import BLOCK, LineSpan
 
 _NAME = "mindscope_decode"
 
@@ -32,7 +37,7 @@ def decode_attention(
         module: the attention module.
         query: `[rows, heads, 1, head_dim]`.
         key: `[rows, key_value_heads, columns, head_dim]`; heads share keys in groups.
-        value: like `key`; either may carry a `roomy` buffer that it begins, see `cache.py`.
+        value: like `key`; either may carry a `roomy` buffer that it begins, and `spans`, see `cache.py`.
         attention_mask: `[rows, 1, 1, columns]`, True where the query may look; None for everywhere.
         options: `scaling` and what else transformers hands on.
 
@@ -46,14 +51,21 @@ def decode_attention(
     scaling = options.get("scaling")
     grouped = query.reshape(rows, key.shape[1], -1, size) * (size**-0.5 if scaling is None else scaling)
     length = key.shape[-2]
+    spans = getattr(key, "spans", None) or [LineSpan(0, rows, 0)]
     key, value = getattr(key, "roomy", key), getattr(value, "roomy", value)
-    scores = grouped @ key.transpose(-1, -2)
-    lowest = torch.finfo(scores.dtype).min
-    scores[..., length:] = lowest
-    if attention_mask is not None:
-        scores[..., :length].masked_fill_(~attention_mask, lowest)
-    weights = scores.softmax(-1, dtype=torch.float32).to(value.dtype)
-    return (weights @ value).view(rows, 1, heads, -1), None
+    end = min(key.shape[-2], -(-length // BLOCK) * BLOCK)
+    attended = []
+    for span in spans:
+        lines, columns = slice(span.first, span.end), slice(span.column, end)
+        scores = grouped[lines] @ key[lines, :, columns].transpose(-1, -2)
+        lowest = torch.finfo(scores.dtype).min
+        scores[..., length - span.column :] = lowest
+        if attention_mask is not None:
+            hidden = ~attention_mask[lines, ..., span.column :]
+            scores[..., : length - span.column].masked_fill_(hidden, lowest)
+        weights = scores.softmax(-1, dtype=torch.float32).to(value.dtype)
+        attended.append(weights @ value[lines, :, columns])
+    return torch.cat(attended).view(rows, 1, heads, -1), None
 
 
 AttentionInterface.register(_NAME, decode_attention)

@@ -58,24 +58,36 @@ def check_vector(vector: object, what: str) -> None:
         raise ModelError(f"{what} is zero and has no direction; leave the edit out instead")
 
 
+Members = dict[Where | tuple[int, ...], np.ndarray]
+"""By positions, which rows of a batch mean them: `[rows, 1]`."""
+
+
 @dataclass(slots=True)
 class _EditStage:
-    """One operation at one place for all rows of a batch: one fused operation per forward pass."""
+    """One operation at one place for all rows of a batch: one fused operation per forward pass.
 
+    A table with a line for every row of the batch, so that a row that joins writes its line and no other.
+    """
+
+    step: int  # among the edits of a row at one place, the how manieth these are
     op: Op
     vectors: Float[Tensor, "rows 1 width"]  # add, replace: value * v; else v^; zero for rows without the edit
     values: Float[Tensor, "rows 1"]
-    members: Mapping[Where | tuple[int, ...], np.ndarray]  # positions -> which rows, [rows, 1]
+    members: Members
+    key: object = None  # of the members, so that stages with the same ones share a mask
     _cast: dict[tuple[torch.dtype, torch.device, bool], Tensor] = field(default_factory=dict)
 
+    def settle(self) -> None:
+        """Note that the table has changed."""
+        self.members = {where: rows for where, rows in self.members.items() if rows.any()}
+        self.key = tuple((where, rows.tobytes()) for where, rows in self.members.items())
+        self._cast.clear()
+
     def apply(self, hidden: Tensor, layout: BatchLayout) -> Tensor:
-        chosen = np.zeros(layout.positions.shape, bool)
-        for where, rows in self.members.items():
-            chosen |= layout.mask(where) & rows
-        if not chosen.any():
+        chosen = layout.members(self.key, self.members)
+        if not chosen.n_chosen:
             return hidden
-        everywhere = bool(chosen.all())
-        where = None if everywhere else torch.from_numpy(chosen).to(hidden.device).unsqueeze(-1)
+        where = None if chosen.whole else chosen.flags(hidden.device).unsqueeze(-1)
         if self.op == "add":
             delta = self._vectors(hidden)
             return hidden + delta if where is None else torch.addcmul(hidden, where.to(hidden.dtype), delta)
@@ -105,19 +117,34 @@ class _EditStage:
 
 
 class CompiledEdits:
-    """The edits of a batch's rows, grouped by place and stacked over the rows."""
+    """The edits of a batch's rows, grouped by place and stacked over the rows.
+
+    1. Each row's k-th edit at a place happens in step k; rows that do the same operation there share a stage.
+    2. The vectors of all stages of one width are stacked, scaled and normalized together: 64 rows with 32
+       edits each are a handful of operations and not 2,048.
+    3. A stage takes its rows' lines out of that stack.
+    """
 
     def __init__(
         self, edits: Sequence[Sequence[Edit]], place: Callable[[str], HookPoint], device: torch.device
     ):
         """Compile one list of edits per row; a single list stands for every row."""
+        self.n_rows = len(edits)
         self.stages: dict[str, list[_EditStage]] = {}
         self.places: dict[str, HookPoint] = {}
         self.learned = any(edit.vector.requires_grad for row in edits for edit in row)
-        for address in dict.fromkeys(edit.address for row in edits for edit in row):
+        rows_of: dict[tuple[str, int, Op], list[tuple[int, Edit]]] = {}
+        for index, row in enumerate(edits):
+            steps: dict[str, int] = {}
+            for edit in row:
+                step = steps[edit.address] = steps.get(edit.address, -1) + 1
+                rows_of.setdefault((edit.address, step, edit.op), []).append((index, edit))
+        for (address, step, op), members, vectors, values in _stacked(rows_of, device):
             self.places[address] = place(address)
-            mine = [[edit for edit in row if edit.address == address] for row in edits]
-            self.stages[address] = list(_stages(mine, device))
+            stage = _stage(step, op, members, vectors, values, self.n_rows)
+            self.stages.setdefault(address, []).append(stage)
+        for stages in self.stages.values():
+            stages.sort(key=lambda stage: stage.step)
 
     def apply(self, place: HookPoint, hidden: Tensor, layout: BatchLayout) -> Tensor:
         """The activations of one place, edited."""
@@ -126,30 +153,110 @@ class CompiledEdits:
             tokens = stage.apply(tokens, layout)
         return place.laid_out(tokens, hidden)
 
+    def rearrange(self, kept: np.ndarray, n_blank: int) -> None:
+        """Keep some rows in a new order, and append rows without edits."""
+        self.n_rows = len(kept) + n_blank
+        for stage in self._all():
+            lines = torch.from_numpy(kept).to(stage.vectors.device)
+            stage.vectors = _extended(stage.vectors[lines], n_blank)
+            stage.values = _extended(stage.values[lines], n_blank)
+            for where, rows in stage.members.items():
+                stage.members[where] = np.concatenate([rows[kept], np.zeros((n_blank, 1), bool)])
+        self._settle()
 
-def _stages(edits: Sequence[Sequence[Edit]], device: torch.device) -> Iterator[_EditStage]:
-    """Each row's k-th edit happens in step k; rows doing the same operation there share a stage."""
-    for step in range(max(map(len, edits), default=0)):
-        here = [row[step] if step < len(row) else None for row in edits]
-        ops: list[Op] = [edit.op for edit in here if edit is not None]
-        for op in dict.fromkeys(ops):
-            yield _stage(op, [edit if edit is not None and edit.op == op else None for edit in here], device)
+    def clear(self, rows: np.ndarray) -> None:
+        """Take away the edits of these rows."""
+        for stage in self._all():
+            for members in stage.members.values():
+                members[rows] = False
+        self._settle()
+
+    def put(self, rows: np.ndarray, other: "CompiledEdits") -> None:
+        """Let the rows of another program take the places of these."""
+        for stage in self._all():
+            for members in stage.members.values():
+                members[rows] = False
+        for address, stages in other.stages.items():
+            self.places[address] = other.places[address]
+            own = self.stages.setdefault(address, [])
+            for new in stages:
+                table = next((old for old in own if (old.step, old.op) == (new.step, new.op)), None)
+                if table is None:
+                    vectors = new.vectors.new_zeros(self.n_rows, *new.vectors.shape[1:])
+                    table = _EditStage(new.step, new.op, vectors, new.values.new_zeros(self.n_rows, 1), {})
+                    own.append(table)
+                lines = torch.from_numpy(rows).to(new.vectors.device)
+                table.vectors[lines], table.values[lines] = new.vectors, new.values
+                for where, members in new.members.items():
+                    table.members.setdefault(where, np.zeros((self.n_rows, 1), bool))[rows] = members
+            own.sort(key=lambda stage: stage.step)
+        self._settle()
+
+    def _all(self) -> list[_EditStage]:
+        return [stage for stages in self.stages.values() for stage in stages]
+
+    def _settle(self) -> None:
+        """Drop stages and places that no row uses any more."""
+        for stage in self._all():
+            stage.settle()
+        self.stages = {
+            address: kept
+            for address, stages in self.stages.items()
+            if (kept := [stage for stage in stages if stage.members])
+        }
+        self.places = {address: self.places[address] for address in self.stages}
 
 
-def _stage(op: Op, edits: Sequence[Edit | None], device: torch.device) -> _EditStage:
-    width = next(edit.vector.shape[0] for edit in edits if edit is not None)
-    nothing = torch.zeros(width, device=device)
-    vectors, values = [], []
-    members: dict[Where | tuple[int, ...], np.ndarray] = {}
-    for index, edit in enumerate(edits):
-        if edit is None:
-            vectors.append(nothing)
-            values.append(0.0)
-            continue
-        vector = edit.vector.to(device, torch.float32)
-        vectors.append(vector * edit.value if op in ("add", "replace") else vector / vector.norm())
-        values.append(edit.value)
-        members.setdefault(edit.where, np.zeros((len(edits), 1), bool))[index] = True
-    return _EditStage(
-        op, torch.stack(vectors)[:, None], torch.tensor(values, device=device)[:, None], members
-    )
+StageKey = tuple[str, int, Op]
+"""Which address, the how manieth edits of their rows there, and which operation."""
+
+
+def _stacked(
+    rows_of: Mapping[StageKey, Sequence[tuple[int, Edit]]], device: torch.device
+) -> Iterator[tuple[StageKey, Sequence[tuple[int, Edit]], Tensor, Tensor]]:
+    """For each stage its edits, their vectors as they are written `[edits, width]`, and values `[edits, 1]`.
+
+    Vectors are scaled by their values, or of unit length.
+    """
+    alike: dict[tuple[int, torch.device, bool], list[StageKey]] = {}
+    for key, members in rows_of.items():
+        vector = members[0][1].vector
+        alike.setdefault((vector.shape[0], vector.device, key[2] in ("add", "replace")), []).append(key)
+    for (_, source, scaled), keys in alike.items():
+        edits = [edit for key in keys for _, edit in rows_of[key]]
+        # Stacked where they lie, so that they come to the device in one transfer.
+        vectors = torch.stack([edit.vector.to(source) for edit in edits]).to(device, torch.float32)
+        values = torch.from_numpy(np.array([edit.value for edit in edits], np.float32)).to(device)[:, None]
+        vectors = vectors * values if scaled else vectors / vectors.norm(dim=1, keepdim=True)
+        sizes = [len(rows_of[key]) for key in keys]
+        for key, own_vectors, own_values in zip(keys, vectors.split(sizes), values.split(sizes), strict=True):
+            yield key, rows_of[key], own_vectors, own_values
+
+
+def _stage(
+    step: int,
+    op: Op,
+    edits: Sequence[tuple[int, Edit]],
+    vectors: Float[Tensor, "edits width"],
+    values: Float[Tensor, "edits 1"],
+    n_rows: int,
+) -> _EditStage:
+    rows = np.array([index for index, _ in edits])
+    wheres: list[Where | tuple[int, ...]] = [edit.where for _, edit in edits]
+    members: Members = {where: np.zeros((n_rows, 1), bool) for where in dict.fromkeys(wheres)}
+    if len(members) == 1:
+        members[wheres[0]][rows] = True
+    else:
+        for row, where in zip(rows.tolist(), wheres, strict=True):
+            members[where][row] = True
+    if len(edits) < n_rows:
+        lines = torch.from_numpy(rows).to(vectors.device)
+        vectors = vectors.new_zeros(n_rows, vectors.shape[1]).index_copy(0, lines, vectors)
+        values = values.new_zeros(n_rows, 1).index_copy(0, lines, values)
+    stage = _EditStage(step, op, vectors[:, None], values, members)
+    stage.settle()
+    return stage
+
+
+def _extended(table: Tensor, n_blank: int) -> Tensor:
+    return torch.cat([table, table.new_zeros(n_blank, *table.shape[1:])])

@@ -9,10 +9,10 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from mindscope.errors import ModelError
-from mindscope.models.hooks.attach import ActivationTap
 from mindscope.models.hooks.core import Edits, HookedModel
 from mindscope.models.hooks.hook_points import HookPoint
-from mindscope.models.hooks.reduce import Last, Mean, Project, ReadCollector, Reduction, collector_of
+from mindscope.models.hooks.read_group import ReadGroup
+from mindscope.models.hooks.reduce import Last, Mean, Project, Reduction
 from mindscope.models.tokens.batch import right_padded
 from mindscope.models.tokens.rows import Row, position_mask
 
@@ -55,25 +55,25 @@ def read_rows(
     """See `Model.read`. `callers` says which of the caller's rows these are, where they are only some."""
     core.check_rows(rows)
     own = core.edits_of(edits, len(rows))
-    places = {name: find_place(core, one) for name, one in reads.items()}
     found: dict[str, list[tuple[list[int], Tensor | list[Tensor]]]] = {name: [] for name in reads}
     done = 0
     for batch in length_sorted_batches([len(row) for row in rows], batch_tokens or core.pass_tokens):
-        reducers = {name: build_collector(core, one, places[name], len(batch)) for name, one in reads.items()}
-        taps = [ActivationTap(places[name], one.reduce.where, reducers[name]) for name, one in reads.items()]
+        group = build_read_group(core, reads, len(batch))
         whose = batch if callers is None else [callers[i] for i in batch]
         ids, layout = right_padded([rows[i] for i in batch], whose)
-        if ids.size and taps:
-            program = core.program([own[i] for i in batch]) if own else None
+        if ids.size and reads:
+            steps = [core.program([own[i] for i in batch])] if own else []
             with torch.inference_mode():
-                core.forward_pass(ids, layout, program, taps, logits=False, early=True)
-        for name, one in reducers.items():
-            found[name].append((batch, one.results()))
+                core.forward_pass(ids, layout, [*steps, group.taps], logits=False, early=True)
+        for name in reads:
+            found[name].append((batch, group.of_rows(name)))
         done += len(batch)
         if progress is not None:
             progress(done, len(rows))
     return {
-        name: Reading(_in_order(one, found[name], len(rows), core.width(places[name])), _valid(one, rows))
+        name: Reading(
+            _in_order(one, found[name], len(rows), core.width(core.place(one.address))), _valid(one, rows)
+        )
         for name, one in reads.items()
     }
 
@@ -90,9 +90,9 @@ def find_place(core: HookedModel, read: Read) -> HookPoint:
     return place
 
 
-def build_collector(core: HookedModel, read: Read, place: HookPoint, rows: int) -> ReadCollector:
-    """What carries out a read for a batch of rows."""
-    return collector_of(read.reduce, rows, core.width(place), core.device)
+def build_read_group(core: HookedModel, reads: Mapping[str, Read], n_rows: int) -> ReadGroup:
+    """What carries out the reads of a batch of rows."""
+    return ReadGroup(core, {name: (find_place(core, one), one.reduce) for name, one in reads.items()}, n_rows)
 
 
 def length_sorted_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,97 +81,156 @@ class Apply:
 Reduction = Mean | Last | Raw | Project | Apply
 
 
-class _MeanCollector:
-    """Running sums and counts per row."""
+class MeanCollector:
+    """Running sums and counts per row, of several addresses that share `where`: one buffer for all."""
 
-    def __init__(self, rows: int, width: int, device: torch.device):
-        self.sums = torch.zeros(rows, width, device=device)
-        self.counts = np.zeros(rows, np.int64)
+    def __init__(self, n_addresses: int, n_rows: int, width: int, device: torch.device):
+        self.sums = torch.zeros(n_addresses, n_rows, width, device=device)
+        self.counts = np.zeros(n_rows, np.int64)
 
-    def take(self, chosen: PositionIndex, hidden: Tensor) -> None:
-        self.counts[chosen.slots] += chosen.counts[chosen.rows]
-        picked = hidden if len(chosen.rows) == len(hidden) else hidden[chosen.rows]
-        if hidden.shape[1] == 1:
-            values = picked[:, 0]
+    def take(self, address: int, chosen: PositionIndex, hidden: Tensor) -> None:
+        if address == 0:  # all addresses see the same tokens
+            self.counts += chosen.counts
+        if not chosen.whole:  # in place of a product with 0, which would let an infinite padding through
+            hidden = hidden.masked_fill(~chosen.flags(hidden.device)[..., None], 0)
+        values = hidden[:, 0] if hidden.shape[1] == 1 else hidden.sum(1, dtype=torch.float32)
+        self.sums[address] += values.to(self.sums.device)
+
+    def of_row(self, row: int) -> Float[Tensor, "addresses width"]:
+        return self.sums[:, row].cpu() / _divisor(self.counts[row])
+
+    def of_rows(self, address: int) -> Float[Tensor, "rows width"]:
+        return self.sums[address].cpu() / torch.from_numpy(_divisor(self.counts))[:, None]
+
+    def rearrange(self, kept: np.ndarray, n_blank: int) -> None:
+        self.sums = _with_blank(self.sums, kept, n_blank, 0.0)
+        self.counts = np.concatenate([self.counts[kept], np.zeros(n_blank, np.int64)])
+
+    def put(self, rows: np.ndarray, other: "MeanCollector") -> None:
+        self.sums[:, rows] = other.sums
+        self.counts[rows] = other.counts
+
+
+class LastCollector:
+    """The latest token seen per row, of several addresses that share `where`."""
+
+    def __init__(self, n_addresses: int, n_rows: int, width: int, device: torch.device):
+        self.values = torch.full((n_addresses, n_rows, width), float("nan"), device=device)
+
+    def take(self, address: int, chosen: PositionIndex, hidden: Tensor) -> None:
+        values = self.values[address]
+        if hidden.shape[1] > 1:
+            newest = hidden[torch.arange(len(hidden), device=hidden.device), chosen.newest(hidden.device)]
         else:
-            weights = torch.from_numpy(chosen.mask[chosen.rows]).to(hidden.device, torch.float32)
-            values = (weights[:, None] @ picked.float())[:, 0]
-        if chosen.in_place and len(values) == len(self.sums):
-            self.sums += values.to(self.sums.device)
-        else:
-            self.sums.index_add_(0, chosen.index.to(self.sums.device), values.to(self.sums))
+            newest = hidden[:, 0]
+        newest = newest.to(values)
+        if not chosen.mask.any(1).all():
+            newest = torch.where(chosen.flags(values.device).any(1, keepdim=True), newest, values)
+        values.copy_(newest)
 
-    def result(self, slot: int) -> Float[Tensor, "width"]:
-        return (self.sums[slot] / int(self.counts[slot])).cpu()
+    def of_row(self, row: int) -> Float[Tensor, "addresses width"]:
+        return self.values[:, row].cpu().clone()
 
-    def results(self) -> Float[Tensor, "rows width"]:
-        return self.sums.cpu() / torch.from_numpy(self.counts)[:, None]
+    def of_rows(self, address: int) -> Float[Tensor, "rows width"]:
+        return self.values[address].cpu()
 
+    def rearrange(self, kept: np.ndarray, n_blank: int) -> None:
+        self.values = _with_blank(self.values, kept, n_blank, float("nan"))
 
-class _LastCollector:
-    """The latest token seen per row."""
-
-    def __init__(self, rows: int, width: int, device: torch.device):
-        self.values = torch.full((rows, width), float("nan"), device=device)
-
-    def take(self, chosen: PositionIndex, hidden: Tensor) -> None:
-        columns = chosen.mask.shape[1] - 1 - chosen.mask[chosen.rows, ::-1].argmax(1)
-        self.values[chosen.index.to(self.values.device)] = hidden[chosen.rows, columns].to(self.values)
-
-    def result(self, slot: int) -> Float[Tensor, "width"]:
-        return self.values[slot].cpu().clone()
-
-    def results(self) -> Float[Tensor, "rows width"]:
-        return self.values.cpu()
+    def put(self, rows: np.ndarray, other: "LastCollector") -> None:
+        self.values[:, rows] = other.values
 
 
 class TokenCollector:
-    """Every chosen token per row, or what a function makes of it."""
+    """Every chosen token per row, or what a function makes of it.
 
-    def __init__(self, rows: int, width: int, function: Callable[[Tensor], Tensor] | None = None):
+    What passes by stays on the device and is fetched in one transfer for many passes.
+    """
+
+    def __init__(self, n_rows: int, width: int, function: Callable[[Tensor], Tensor] | None = None):
         self.function, self.width = function, width
-        self.parts: list[list[Tensor]] = [[] for _ in range(rows)]
+        self.members = np.ones(n_rows, bool)  # the rows of which anything is taken
+        self._parts: list[list[Tensor]] = [[] for _ in range(n_rows)]
+        self._fresh: list[tuple[Tensor, np.ndarray]] = []
 
     def take(self, chosen: PositionIndex, hidden: Tensor) -> None:
-        tokens = hidden[torch.from_numpy(chosen.mask).to(hidden.device)].float()
+        chosen = chosen.among(self.members)
+        if not chosen.n_chosen:
+            return
+        tokens = hidden.flatten(0, 1)[chosen.index(hidden.device)].float()
         if self.function is not None:
             tokens = self.function(tokens)
             if tokens.shape[1:] != (self.width,):
                 raise ModelError(f"a function of {self.width} values gave shape {tuple(tokens.shape)}")
-        parts = tokens.cpu().split(chosen.counts[chosen.rows].tolist())
-        for slot, part in zip(chosen.slots.tolist(), parts, strict=True):
-            self.parts[slot].append(part)
+        self._fresh.append((tokens, chosen.counts))
+        if len(self._fresh) == _PASSES_A_TRANSFER:
+            self._fetch()
 
-    def result(self, slot: int) -> Float[Tensor, "tokens width"]:
-        return torch.cat([torch.zeros(0, self.width), *self.parts[slot]])
+    def of_row(self, row: int) -> Float[Tensor, "tokens width"]:
+        self._fetch()
+        return torch.cat([torch.zeros(0, self.width), *self._parts[row]])
 
-    def results(self) -> list[Tensor]:
-        return [self.result(slot) for slot in range(len(self.parts))]
+    def of_rows(self) -> list[Tensor]:
+        return [self.of_row(row) for row in range(len(self._parts))]
 
     def drain(self) -> dict[int, Float[Tensor, "tokens width"]]:
-        """What came since the last call, by slot, and forget it."""
-        found = {slot: torch.cat(parts) for slot, parts in enumerate(self.parts) if parts}
-        for slot in found:
-            self.parts[slot] = []
-        return found
+        """What came since the last call, by row, and forget it."""
+        self._fetch()
+        drained = {row: torch.cat(parts) for row, parts in enumerate(self._parts) if parts}
+        self._parts = [[] for _ in self._parts]
+        return drained
+
+    def rearrange(self, kept: np.ndarray, n_blank: int) -> None:
+        self._fetch()
+        self._parts = [*(self._parts[row] for row in kept.tolist()), *([] for _ in range(n_blank))]
+        self.members = np.concatenate([self.members[kept], np.zeros(n_blank, bool)])
+
+    def put(self, rows: np.ndarray, other: "TokenCollector") -> None:
+        self._fetch()
+        other._fetch()
+        for row, parts in zip(rows.tolist(), other._parts, strict=True):
+            self._parts[row] = parts
+        self.members[rows] = other.members
+
+    def _fetch(self) -> None:
+        if not self._fresh:
+            return
+        counts = np.concatenate([count for _, count in self._fresh])
+        rows = np.tile(np.arange(len(self._parts)), len(self._fresh))
+        parts = torch.cat([tokens for tokens, _ in self._fresh]).cpu().split(counts.tolist())
+        self._fresh = []
+        for row, part in zip(rows.tolist(), parts, strict=True):
+            if len(part):
+                self._parts[row].append(part)
 
 
-ReadCollector = _MeanCollector | _LastCollector | TokenCollector
+_PASSES_A_TRANSFER = 32
+"""Passes whose tokens wait on the device: they are few, one a row and pass, and a transfer waits for all that
+runs."""
 
 
-def collector_of(reduction: Reduction, rows: int, width: int, device: torch.device) -> ReadCollector:
-    """What carries out one reduction for a batch of rows; a row without tokens has a mean of NaN."""
+def _with_blank(values: Tensor, kept: np.ndarray, n_blank: int, blank: float) -> Tensor:
+    """Rows of `[addresses, rows, width]`, then blank ones."""
+    picked = values[:, torch.from_numpy(kept).to(values.device)]
+    return torch.cat([picked, picked.new_full((len(values), n_blank, values.shape[2]), blank)], 1)
+
+
+def _divisor(counts: np.ndarray | np.integer) -> Any:
+    """Counts by which a sum is divided: NaN in place of 0, so that a mean of nothing is NaN."""
+    return np.where(counts == 0, np.nan, counts).astype(np.float32)
+
+
+def build_token_collector(
+    reduction: Raw | Project | Apply, n_rows: int, width: int, device: torch.device
+) -> TokenCollector:
+    """What gathers tokens for a batch of rows."""
     match reduction:
-        case Mean():
-            return _MeanCollector(rows, width, device)
-        case Last():
-            return _LastCollector(rows, width, device)
         case Raw():
-            return TokenCollector(rows, width)
+            return TokenCollector(n_rows, width)
         case Project():
             directions = reduction.directions.to(device, torch.float32)
             return TokenCollector(
-                rows, len(directions), lambda tokens: tokens @ directions.to(tokens.device).T
+                n_rows, len(directions), lambda tokens: tokens @ directions.to(tokens.device).T
             )
         case Apply():
-            return TokenCollector(rows, reduction.size, reduction.function)
+            return TokenCollector(n_rows, reduction.size, reduction.function)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mindscope.errors import ModelError
 from mindscope.models.hooks.core import HookedModel
 from mindscope.models.hooks.hook_points import HookPoint
-from mindscope.models.tokens.batch import BatchLayout, pass_of_call
+from mindscope.models.tokens.batch import BatchLayout, layout_of_call
 
 Rewrite = Callable[[str, Tensor, Mapping[str, Tensor]], Tensor]
 """Called with an address, what is there `[rows, columns, width]`, and what was read so far in this pass, by
@@ -60,7 +60,9 @@ def rewritten(
             raise ModelError("inside rewritten() the model must be called with input_ids or inputs_embeds")
         shape[:] = inputs.shape[:2]
         own = model.current_pass
-        passing.layout = own if own is not None else pass_of_call(inputs, kwargs.get("attention_mask"), None)
+        passing.layout = (
+            own if own is not None else layout_of_call(inputs, kwargs.get("attention_mask"), None)
+        )
         seen = passing.seen = {}
         ran.clear()
 

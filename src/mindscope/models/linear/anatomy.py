@@ -235,7 +235,7 @@ def _pass(model: HookedModel, rows: int) -> None:
     """A forward pass of rows of one token."""
     ids = np.zeros((rows, 1), np.int64)
     with torch.no_grad():
-        model.forward_pass(ids, BatchLayout(ids, np.ones(rows, np.int64)), None, [], logits=False)
+        model.forward_pass(ids, BatchLayout(ids, np.ones(rows, np.int64)), logits=False)
 
 
 def _units(like: Tensor, start: int, width: int) -> Tensor:

@@ -78,7 +78,7 @@ def freeze(model: HookedModel, row: Row, reads: Sequence[str] = ()) -> FrozenPas
             for address, module in parts.modules.items()
         ]
         try:
-            logits = model.forward_pass(ids, layout, None, [], logits=True)
+            logits = model.forward_pass(ids, layout, logits=True)
         finally:
             for handle in handles:
                 handle.remove()

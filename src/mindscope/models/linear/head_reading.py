@@ -140,7 +140,7 @@ def _run(
 
     ids, layout = right_padded([row])
     with rewritten(model, [], [f"attn_in.{layer}"], rewrite), attending(model, stop):
-        model.forward_pass(ids, layout, None, [], logits=False)
+        model.forward_pass(ids, layout, logits=False)
     return found[0]
 
 

@@ -1,10 +1,11 @@
 """One forward pass: which token of which row stands in each column of the batch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from mindscope.errors import ModelError
@@ -25,7 +26,7 @@ class BatchLayout:
     prompts: np.ndarray | None
     callers: np.ndarray | None = None
     _masks: dict[Where | tuple[int, ...], np.ndarray] = field(default_factory=dict)
-    _chosen: dict[Where | tuple[int, ...], "PositionIndex"] = field(default_factory=dict)
+    _chosen: dict[object, "PositionIndex"] = field(default_factory=dict)
 
     def mask(self, where: Where | tuple[int, ...]) -> np.ndarray:
         """Booleans `[rows, columns]`: the columns that `where` means."""
@@ -55,40 +56,75 @@ class BatchLayout:
             )
         return found
 
-    def chosen(
-        self, where: Where | tuple[int, ...], slots: np.ndarray, device: torch.device
-    ) -> "PositionIndex":
+    def chosen(self, where: Where | tuple[int, ...]) -> "PositionIndex":
         """The same columns as a sink needs them, worked out once for all layers."""
-        found = self._chosen.get(where)
-        if found is None:
-            mask = self.mask(where)
-            counts = mask.sum(1)
-            rows = np.flatnonzero(counts)
-            in_place = len(rows) == len(slots) and bool((slots == np.arange(len(slots))).all())
-            index = torch.from_numpy(slots[rows]).to(device)
-            found = self._chosen[where] = PositionIndex(mask, counts, rows, slots[rows], index, in_place)
-        return found
+        chosen = self._chosen.get(where)
+        if chosen is None:
+            chosen = self._chosen[where] = PositionIndex(self.mask(where), self.positions >= 0)
+        return chosen
+
+    def members(self, key: object, members: Mapping[Where | tuple[int, ...], np.ndarray]) -> "PositionIndex":
+        """The columns that each row means by a `where` of its own.
+
+        Args:
+            key: names the members; the same key in the same pass must be the same members.
+            members: by `where`, which rows mean it, `[rows, 1]`.
+        """
+        chosen = self._chosen.get(key)
+        if chosen is None:
+            mask = np.zeros(self.positions.shape, bool)
+            for where, rows in members.items():
+                mask |= self.mask(where) & rows
+            chosen = self._chosen[key] = PositionIndex(mask, self.positions >= 0)
+        return chosen
 
 
-@dataclass(frozen=True, slots=True)
 class PositionIndex:
-    """Some columns of a pass.
+    """Some columns of a pass, on the host and, once a sink needs them there, on devices.
 
     Attributes:
         mask: `[rows, columns]`.
         counts: `[rows]`, how many columns of each row are meant.
-        rows: the rows that have any.
-        slots: the slots of these rows in the sinks of the batch.
-        index: `slots` on the device.
-        in_place: whether these are all rows, and slot i is row i.
+        n_chosen: how many columns are meant in all.
+        whole: whether nothing has to be masked: all columns are meant, but for rows that are not in this pass
+            with any token, whose activations nobody reads.
     """
 
-    mask: np.ndarray
-    counts: np.ndarray
-    rows: np.ndarray
-    slots: np.ndarray
-    index: Tensor
-    in_place: bool
+    def __init__(self, mask: np.ndarray, real: np.ndarray):
+        self.mask = mask
+        self.counts = mask.sum(1)
+        self.n_chosen = int(self.counts.sum())
+        self.whole = bool((mask | ~real.any(1, keepdims=True)).all())
+        self._real = real
+        self._on_device: dict[tuple[str, torch.device], Tensor] = {}
+        self._among: dict[bytes, PositionIndex] = {}
+
+    def among(self, rows: np.ndarray) -> "PositionIndex":
+        """The same columns of some rows alone, which booleans `[rows]` name."""
+        if rows.all():
+            return self
+        key = rows.tobytes()
+        if key not in self._among:
+            self._among[key] = PositionIndex(self.mask & rows[:, None], self._real)
+        return self._among[key]
+
+    def flags(self, device: torch.device) -> Bool[Tensor, "rows columns"]:
+        """`mask` on a device."""
+        return self._cached("flags", device, lambda: self.mask)
+
+    def index(self, device: torch.device) -> Int[Tensor, "chosen"]:
+        """The chosen columns, row by row, as indices into all columns of all rows."""
+        return self._cached("index", device, lambda: np.flatnonzero(self.mask))
+
+    def newest(self, device: torch.device) -> Int[Tensor, "rows"]:
+        """The last chosen column of each row; the last of all where none is chosen."""
+        return self._cached("newest", device, lambda: self.mask.shape[1] - 1 - self.mask[:, ::-1].argmax(1))
+
+    def _cached(self, name: str, device: torch.device, make: Callable[[], np.ndarray]) -> Tensor:
+        key = (name, device)
+        if key not in self._on_device:
+            self._on_device[key] = torch.from_numpy(make()).to(device)
+        return self._on_device[key]
 
 
 def right_padded(rows: Sequence[Row], callers: Sequence[int] | None = None) -> tuple[np.ndarray, BatchLayout]:
@@ -96,7 +132,7 @@ def right_padded(rows: Sequence[Row], callers: Sequence[int] | None = None) -> t
     lengths = np.array([len(row) for row in rows])
     columns = np.arange(lengths.max(initial=0))
     positions = np.where(columns < lengths[:, None], columns, -1)
-    return _filled(rows, positions), _pass(rows, positions, callers)
+    return _filled(rows, positions), _layout(rows, positions, callers)
 
 
 def left_padded(rows: Sequence[Row], callers: Sequence[int] | None = None) -> tuple[np.ndarray, BatchLayout]:
@@ -104,10 +140,10 @@ def left_padded(rows: Sequence[Row], callers: Sequence[int] | None = None) -> tu
     lengths = np.array([len(row) for row in rows])
     width = lengths.max(initial=0)
     positions = np.maximum(np.arange(width) - (width - lengths[:, None]), -1)
-    return _filled(rows, positions), _pass(rows, positions, callers)
+    return _filled(rows, positions), _layout(rows, positions, callers)
 
 
-def _pass(rows: Sequence[Row], positions: np.ndarray, callers: Sequence[int] | None) -> BatchLayout:
+def _layout(rows: Sequence[Row], positions: np.ndarray, callers: Sequence[int] | None) -> BatchLayout:
     prompts = np.array([row.prompt_length for row in rows])
     return BatchLayout(positions, prompts, None if callers is None else np.array(callers))
 
@@ -119,7 +155,7 @@ def _filled(rows: Sequence[Row], positions: np.ndarray) -> np.ndarray:
     return ids
 
 
-def pass_of_call(inputs: Tensor, attention_mask: object, prompts: np.ndarray | None) -> BatchLayout:
+def layout_of_call(inputs: Tensor, attention_mask: object, prompts: np.ndarray | None) -> BatchLayout:
     """The pass of a call made from outside, whose positions its attention mask tells."""
     rows, columns = inputs.shape[:2]
     if prompts is not None and len(prompts) != rows:

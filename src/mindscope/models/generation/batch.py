@@ -1,0 +1,288 @@
+"""The decoding loop, open: requests join a running batch, leave it, and never touch one another.
+
+A step is:
+
+1. Requests that were cancelled leave.
+2. Requests that wait take free slots: their prompts pass through the model in a batch of their own, whose
+   tables are put into the free lines (`slots.py`). A few slots are let run free before that, because prompts
+   that pass side by side cost little more than one.
+3. Every row draws its next token, by its own sampling and random numbers. Tokens and whether the logits were
+   finite come to the host in one transfer.
+4. Rows that have ended leave; where nobody waits, the tensors shrink to the rows that go on.
+5. The tokens pass through the model, with each row's edits and reads; controllers see it, and may end or push
+   their rows.
+
+The batch belongs to one thread. A request's callback or controller that raises ends that request alone.
+"""
+
+from collections import deque
+from collections.abc import Set
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from mindscope.errors import ModelError
+from mindscope.models.generation.answer_writer import AnswerWriter
+from mindscope.models.generation.cache_select import require_known
+from mindscope.models.generation.control import RowAction, require_watchable
+from mindscope.models.generation.prefill import prefill_groups
+from mindscope.models.generation.request import GenerationHandle, GenerationRequest
+from mindscope.models.generation.sample import draw_tokens
+from mindscope.models.generation.slots import SlotTables
+from mindscope.models.hooks.core import HookedModel
+from mindscope.models.hooks.read import find_place
+
+_WORTH_COMPACTING = 0.9
+"""Share of the lines that is in use below which the others are left out. Copying the cache costs about as
+much as one step, so it pays soon."""
+
+_SLOTS_A_PREFILL = 16
+"""One of so many slots is let run free before waiting rows are prefilled: half of that, 3 % of the slots, is
+idle on average, and prompts pass four at a time at 64 slots."""
+
+
+class DecodingBatch:
+    """Answers that are written side by side.
+
+        batch = DecodingBatch(model, slots=64, eos_ids=model.eos_ids)
+        handle = batch.admit(GenerationRequest(row, Sampling(seed=3), edits=(edit,)))
+        while batch.busy:
+            batch.step()
+            for ended in batch.retire():
+                print(ended.result().text)
+
+    A row's answer depends on its request alone (beyond rounding): not on its neighbours, on when it joined,
+    or on who left.
+
+    Attributes:
+        n_steps: how many steps it has made.
+    """
+
+    def __init__(self, core: HookedModel, *, slots: int = 64, eos_ids: Set[int]):
+        if slots < 1:
+            raise ModelError(f"a batch needs at least one slot, got {slots}")
+        self.core, self.n_slots = core, slots
+        self.n_steps = 0
+        self._waiting: deque[GenerationHandle] = deque()
+        self._tables: SlotTables | None = None
+        self._retired: list[GenerationHandle] = []
+        self._writer = AnswerWriter(core, eos_ids)
+
+    @property
+    def n_live(self) -> int:
+        """How many rows are being written."""
+        return 0 if self._tables is None else len(self._tables.lines)
+
+    @property
+    def n_waiting(self) -> int:
+        """How many requests have no slot yet."""
+        return len(self._waiting)
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` has anything to do or `retire` anything to hand out."""
+        return bool(self._waiting or self._retired or self._tables is not None)
+
+    def admit(self, request: GenerationRequest) -> GenerationHandle:
+        """Take a request in; it gets a slot at the next step that has one free.
+
+        Raises:
+            ModelError: the prompt is empty or fills the context, or an edit, address or width does not fit.
+        """
+        self.core.check_rows([request.row], filled=True, new=1)
+        self.core.check_edits(request.edits)
+        for wanted in request.reads.values():
+            find_place(self.core, wanted)
+        if request.controller is not None:
+            require_watchable(self.core, request.controller)
+        room = self.core.context_length
+        limit = request.sampling.max_new_tokens
+        handle = GenerationHandle(request, limit if room is None else min(limit, room - len(request.row)))
+        self._waiting.append(handle)
+        return handle
+
+    def cancel(self, handle: GenerationHandle) -> None:
+        """Let a request go: at the next step it leaves with what it has written."""
+        handle.cancelled = True
+
+    def retire(self) -> list[GenerationHandle]:
+        """The requests that have ended since the last call."""
+        retired, self._retired = self._retired, []
+        return retired
+
+    def step(self) -> None:
+        """Write one token of every row."""
+        self._cancel()
+        self._fill()
+        if self._tables is None:
+            return
+        self.n_steps += 1
+        tokens = self._draw(self._tables)
+        for line, token in zip(self._tables.lines, tokens[self._tables.lines].tolist(), strict=True):
+            self._writer.accept(self._handle(line), token)
+        self._release(feed_cut=True)
+        tokens = self._tidy(tokens)
+        if self._tables is not None:
+            self._feed(self._tables, tokens.clamp(min=0))
+            self._consult(self._tables)
+            self._release()
+
+    def _cancel(self) -> None:
+        for handle in [handle for handle in self._waiting if handle.cancelled]:
+            self._waiting.remove(handle)
+            self._end(handle, None)
+        if self._tables is not None:
+            self._release()
+
+    def _fill(self) -> None:
+        """Let waiting requests take free slots."""
+        n_free = self.n_slots - self.n_live
+        n_joining = min(n_free, len(self._waiting))
+        if n_joining < min(len(self._waiting), max(1, self.n_slots // _SLOTS_A_PREFILL)) and self.n_live:
+            return
+        if not n_joining:
+            return
+        joining = [self._waiting.popleft() for _ in range(n_joining)]
+        for tables in prefill_groups(self.core, joining):
+            self._join(tables, n_joining)
+            n_joining -= len(tables.handles)
+        assert self._tables is not None
+        self._consult(self._tables)
+        self._release()
+
+    def _join(self, new: SlotTables, n_joining: int) -> None:
+        """Put rows into free lines, and make room for all that are about to join."""
+        tables = self._tables
+        if tables is None:
+            tables = self._tables = new
+            lines = list(range(len(new.handles)))
+            if n_joining > len(lines):
+                tables.rearrange(lines, n_joining - len(lines), tables.columns)
+        else:
+            require_known(tables.cache)
+            free = [line for line, handle in enumerate(tables.handles) if handle is None]
+            if n_joining > len(free):
+                columns = max(new.columns, int(tables.lengths.max()))
+                tables.rearrange(range(len(tables.handles)), n_joining - len(free), columns)
+                free = [line for line, handle in enumerate(tables.handles) if handle is None]
+            lines = free[: len(new.handles)]
+            tables.put(lines, new)
+        tables.draw_numbers(lines)
+
+    def _handle(self, line: int) -> GenerationHandle:
+        assert self._tables is not None
+        handle = self._tables.handles[line]
+        assert handle is not None
+        return handle
+
+    def _draw(self, tables: SlotTables) -> Int[Tensor, "lines"]:
+        """The next token of every row, on the host; rows that sample alike draw together."""
+        alike: dict[tuple[float, int, float], list[int]] = {}
+        for line in tables.lines:
+            sampling = self._handle(line).request.sampling
+            alike.setdefault((sampling.temperature, sampling.top_k, sampling.top_p), []).append(line)
+        logits, numbers = tables.logits, tables.randoms.next()
+        assert logits is not None
+        with torch.inference_mode():
+            if len(alike) == 1 and len(tables.lines) == len(logits):
+                return draw_tokens(logits, self._handle(0).request.sampling, numbers)
+            tokens = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
+            for lines in alike.values():
+                index = torch.tensor(lines, device=logits.device)
+                sampling = self._handle(lines[0]).request.sampling
+                tokens[index] = draw_tokens(logits[index], sampling, numbers[index])
+            return tokens
+
+    def _release(self, *, feed_cut: bool = False) -> None:
+        """Let rows that have ended leave their slots.
+
+        With `feed_cut` those stay that were cut and whose reads want their newest token, which no pass saw.
+        """
+        tables = self._tables
+        assert tables is not None
+        gone = []
+        for line in tables.lines:
+            handle = self._handle(line)
+            stays = feed_cut and handle.finish == "length" and handle.reads_answer and handle.error is None
+            if (handle.ended or handle.cancelled) and not stays:
+                self._end(handle, line)
+                gone.append(line)
+        if gone:
+            tables.free(gone)
+        if not tables.lines:
+            self._tables = None
+
+    def _end(self, handle: GenerationHandle, line: int | None) -> None:
+        reads: dict[str, Tensor] = {}
+        if line is not None and self._tables is not None and handle.finish is not None:
+            reads = self._tables.read_of(line)
+        self._writer.end(handle, reads)
+        self._retired.append(handle)
+
+    def _tidy(self, tokens: Int[Tensor, "lines"]) -> Int[Tensor, "kept"]:
+        """Leave out free lines nobody waits for, and columns nobody uses once the room is used up."""
+        tables = self._tables
+        if tables is None:
+            return tokens
+        lines, n_lines = tables.lines, len(tables.handles)
+        columns = int(tables.lengths.max())
+        if len(lines) + len(self._waiting) < _WORTH_COMPACTING * n_lines:
+            tables.rearrange(lines, 0, columns)
+            return tokens[torch.tensor(lines, device=tokens.device)]
+        if tables.full:
+            # The cache moves anyway: rows of like lengths come to lie side by side, see `attention.py`.
+            order = np.argsort(-tables.lengths, kind="stable").tolist()
+            tables.rearrange(order, 0, columns)
+            return tokens[torch.tensor(order, device=tokens.device)]
+        return tokens
+
+    @torch.inference_mode()
+    def _feed(self, tables: SlotTables, tokens: Int[Tensor, "lines"]) -> None:
+        """Pass each row's newest token through the model."""
+        arguments, layout = tables.feed(tokens)
+        handles = [self._handle(line) for line in tables.lines]
+        for handle, position in zip(handles, tables.lengths[tables.live].tolist(), strict=True):
+            handle.controller_edits.passed(position)
+        going = any(handle.finish is None for handle in handles)
+        logits = self.core.forward_pass(
+            arguments, layout, tables.steps, logits=going, early=not going, cache=tables.cache
+        )
+        tables.logits = logits
+        tables.fed()
+
+    def _consult(self, tables: SlotTables) -> None:
+        """Show the controllers what passed by, and do as they say to the rows that go on."""
+        pushed: list[int] = []
+        for watch in tables.controllers.values():
+            seen = watch.group.drain()
+            lines = {self._handle(line).request.index: line for line in seen}
+            if not lines:
+                continue
+            try:
+                commands = watch.controller.step({index: seen[line] for index, line in lines.items()})
+                self.core.check_edits(edit for command in commands.values() for edit in command.edits or ())
+            except Exception as error:  # noqa: BLE001 - whose controller it was gets it back
+                for line in lines.values():
+                    self._handle(line).error = error
+                continue
+            pushed += [
+                lines[i] for i, command in commands.items() if i in lines and self._obey(lines[i], command)
+            ]
+        if pushed:
+            program = self.core.program([self._handle(line).controller_edits.current for line in pushed])
+            tables.pushed.put(np.array(pushed, np.int64), program)
+
+    def _obey(self, line: int, command: RowAction) -> bool:
+        """Do to a row what its controller says; whether its pushes change."""
+        handle = self._handle(line)
+        if handle.finish is not None:
+            return False
+        if command.stop:
+            handle.finish = "halted"
+            return False
+        if command.edits is None:
+            return False
+        handle.controller_edits.current = command.edits
+        return True

@@ -1,0 +1,122 @@
+"""One request for an answer, the handle on it while it is written, and the answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor
+
+from mindscope.errors import ModelError
+from mindscope.models.generation.config import Sampling
+from mindscope.models.generation.control import Controller, ControllerEdits
+from mindscope.models.generation.sample import Key
+from mindscope.models.hooks.edits import Edit
+from mindscope.models.hooks.read import Read
+from mindscope.models.tokens.rows import Row, reaches_answer
+
+Finish = Literal["stop", "length", "halted", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One answer.
+
+    Attributes:
+        row: the prompt and the answer's ids, without the token or stop string that ended it.
+        text: the answer, special tokens left out. Where a stop string begins inside a token, the token's
+            first characters are here while the token is not in `row`.
+        finish: `stop` where the model ended or a stop string came, `length` where it was cut, `halted` where
+            a controller ended it, `cancelled` where whoever asked for it did.
+        reads: what was read of `row`, float32 on the CPU: `[width]` for Mean and Last (NaN where the row has
+            no such token), `[tokens, width or k]` for Raw and Project. A cancelled answer has none.
+        pushed: what a controller pushed, at which positions of `row`.
+    """
+
+    row: Row
+    text: str
+    finish: Finish
+    reads: dict[str, Tensor] = field(default_factory=dict)
+    controller_edits: tuple[Edit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GenerationRequest:
+    """What one answer is asked with. Nothing in it touches another request of the same batch.
+
+    Attributes:
+        row: the prompt, and the beginning of the answer if there is one.
+        sampling: how to draw.
+        index: which of the caller's rows this is: what a controller, and a rewrite around the batch, know it
+            by. Requests that share a controller have different ones.
+        seed: the seed of the row's random numbers; None for `sampling.seed` together with `index`.
+        edits: the writes.
+        reads: what to read of prompt and answer, by name.
+        controller: looks on while the answer is written. One may look on at many requests.
+        on_token: called with (token id, text that became certain); raising ends this request alone.
+    """
+
+    row: Row
+    sampling: Sampling = Sampling()  # noqa: RUF009 - frozen
+    index: int = 0
+    seed: Key | None = None
+    edits: tuple[Edit, ...] = ()
+    reads: Mapping[str, Read] = field(default_factory=dict)
+    controller: Controller | None = None
+    on_token: Callable[[int, str], object] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.seed, int) and self.seed < 0:
+            raise ModelError(f"a seed must be 0 or more, got {self.seed}")
+
+    @property
+    def key(self) -> Key | None:
+        """What seeds the random numbers; None where none are drawn."""
+        if self.sampling.temperature == 0:
+            return None
+        return (self.sampling.seed, self.index) if self.seed is None else self.seed
+
+    @property
+    def reads_answer(self) -> bool:
+        """Whether a read looks at tokens behind the prompt: then the newest token must pass through too."""
+        watched = self.controller.reads.values() if self.controller is not None else ()
+        return any(reaches_answer(read.reduce.where) for read in (*self.reads.values(), *watched))
+
+
+class GenerationHandle:
+    """A request in a batch: what has been written so far, and the answer once it has ended.
+
+    Attributes:
+        request: what was asked.
+        answer: the ids written so far.
+        finish: how the answer ended; None while it is being written.
+    """
+
+    def __init__(self, request: GenerationRequest, limit: int):
+        self.request = request
+        self.answer: list[int] = []
+        self.finish: Finish | None = None
+        self.cut_text: str | None = None  # before a stop string
+        self.limit = limit  # of tokens
+        self.reads_answer = request.reads_answer
+        self.controller_edits = ControllerEdits()
+        self.cancelled = False
+        self.error: Exception | None = None
+        self.generation: Generation | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to be written."""
+        return self.finish is not None or self.error is not None
+
+    def result(self) -> Generation:
+        """The answer.
+
+        Raises:
+            ModelError: it is still being written, or the model's logits were not finite.
+            Exception: whatever the request's controller or callback raised.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.generation is None:
+            raise ModelError("this answer is still being written; call step() until it is retired")
+        return self.generation

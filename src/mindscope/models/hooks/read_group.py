@@ -1,0 +1,97 @@
+"""The reads that rows of a batch share: the means of all addresses in one buffer, fetched in one transfer."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+from torch import Tensor
+
+from mindscope.models.hooks.attach import ActivationTap
+from mindscope.models.hooks.core import HookedModel
+from mindscope.models.hooks.hook_points import HookPoint
+from mindscope.models.hooks.reduce import (
+    Last,
+    LastCollector,
+    Mean,
+    MeanCollector,
+    Reduction,
+    TokenCollector,
+    build_token_collector,
+)
+
+Collector = MeanCollector | LastCollector | TokenCollector
+
+
+class ReadGroup:
+    """What is read of the rows of a batch, by name.
+
+    Reads that differ in their address alone are one sink: `[addresses, rows, width]`.
+
+    Attributes:
+        taps: where it hangs.
+    """
+
+    def __init__(self, core: HookedModel, wanted: Mapping[str, tuple[HookPoint, Reduction]], n_rows: int):
+        self._core, self._wanted = core, wanted
+        self._at: dict[str, tuple[Collector, int]] = {}
+        self.taps: list[ActivationTap] = []
+        alike: dict[tuple[type, object, int], list[str]] = {}
+        for name, (place, reduction) in wanted.items():
+            width = core.width(place)
+            if isinstance(reduction, Mean | Last):
+                alike.setdefault((type(reduction), reduction.where, width), []).append(name)
+            else:
+                sink = build_token_collector(reduction, n_rows, width, core.device)
+                self._at[name] = (sink, 0)
+                self.taps.append(ActivationTap(place, reduction.where, sink.take))
+        for (kind, _, width), names in alike.items():
+            sink = (MeanCollector if kind is Mean else LastCollector)(len(names), n_rows, width, core.device)
+            for address, name in enumerate(names):
+                place, reduction = wanted[name]
+                self._at[name] = (sink, address)
+                self.taps.append(ActivationTap(place, reduction.where, partial(sink.take, address)))
+        self._sinks = list({id(sink): sink for sink, _ in self._at.values()}.values())
+
+    def of_row(self, row: int) -> dict[str, Tensor]:
+        """All that was read of one row, float32 on the CPU."""
+        fetched = {id(sink): sink.of_row(row) for sink in self._sinks}
+        return {
+            name: fetched[id(sink)] if isinstance(sink, TokenCollector) else fetched[id(sink)][address]
+            for name, (sink, address) in ((name, self._at[name]) for name in self._wanted)
+        }
+
+    def of_rows(self, name: str) -> Tensor | list[Tensor]:
+        """What one read found, by row."""
+        sink, address = self._at[name]
+        return sink.of_rows() if isinstance(sink, TokenCollector) else sink.of_rows(address)
+
+    def drain(self) -> dict[int, dict[str, Tensor]]:
+        """The tokens that came since the last call, by row and name, which are then forgotten."""
+        drained: dict[int, dict[str, Tensor]] = {}
+        for name, (sink, _) in self._at.items():
+            if isinstance(sink, TokenCollector):
+                for row, tokens in sink.drain().items():
+                    drained.setdefault(row, {})[name] = tokens
+        return drained
+
+    def blank(self, n_rows: int) -> "ReadGroup":
+        """The same reads of other rows, none of which takes part yet."""
+        group = ReadGroup(self._core, self._wanted, n_rows)
+        group.restrict(np.zeros(n_rows, bool))
+        return group
+
+    def restrict(self, members: np.ndarray) -> None:
+        """Take tokens of these rows alone, `[rows]`. Means of the others are kept up and not looked at."""
+        for sink in self._sinks:
+            if isinstance(sink, TokenCollector):
+                sink.members = sink.members & members
+
+    def rearrange(self, kept: np.ndarray, n_blank: int) -> None:
+        """Keep some rows in a new order, and append blank ones."""
+        for sink in self._sinks:
+            sink.rearrange(kept, n_blank)
+
+    def put(self, rows: np.ndarray, other: "ReadGroup") -> None:
+        """Let rows of another batch, with the same reads, take the places of these."""
+        for sink, new in zip(self._sinks, other._sinks, strict=True):
+            sink.put(rows, new)  # pyright: ignore[reportArgumentType] - the same reads make the same sinks
