@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mindscope.core import EngineCapabilities
 from mindscope.models.generation.config import Sampling
 from mindscope.models.generation.control import Controller
 from mindscope.models.generation.generate import OnToken, generate_rows
@@ -63,6 +64,11 @@ class Model(HookedModel):
         Computed once; after training the weights, wrap the model anew.
         """
         return fingerprint_model(self.hf)
+
+    @property
+    def capabilities(self) -> EngineCapabilities:
+        """What can be asked of it: everything, for it runs in process."""
+        return EngineCapabilities("eager")
 
     @cached_property
     def _chat(self) -> ChatTokenizer:
