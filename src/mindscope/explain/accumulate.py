@@ -100,7 +100,7 @@ class SurveyAccumulator:
         self.pairs.flush()
 
     def results(self) -> dict[str, Tensor]:
-        """All that a `WindowSummary` reads."""
+        """All that a `Survey` reads."""
         found = dict(self.moments) | {"seen": self.seen}
         found |= {f"pairs/{name}": part for name, part in self.pairs.table(self.n_features).items()}
         return found | self._shared()

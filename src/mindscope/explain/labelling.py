@@ -70,7 +70,7 @@ def written_label(
     Args:
         survey: what is known of the feature.
         feature: its index.
-        writer: the model that writes and is tested; a `personas.writers.TextWriter`.
+        writer: the model that writes and is tested; a `judges.TextWriter`.
         logits: what the feature makes the model say, to be told to the writer.
         contexts: how many contexts the writer sees, strongest first and over all strengths.
         tested: the most contexts of each kind in a test.

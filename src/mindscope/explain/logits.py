@@ -33,7 +33,7 @@ def feature_logits(
 ) -> list[LogitEffects]:
     """The direct logit effects of features in a model, each the sum over the places that it writes there.
 
-    `models.unembed.logit_effects` says which linearisation. Mean effects over the vocabulary are taken off,
+    `models.logit_effects` says which linearisation. Mean effects over the vocabulary are taken off,
     as they change no probability.
 
     Raises:

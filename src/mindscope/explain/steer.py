@@ -29,7 +29,7 @@ def best_latent(features: FeatureBank, direction: Direction) -> tuple[FeatureNei
 
 
 def as_persona(vectors: PersonaVectors, replacement: Direction) -> PersonaVectors:
-    """Persona vectors of one layer that hold another direction, for `personas.steer` and `personas.sweep`.
+    """Persona vectors of one layer that hold another direction, for `personas.measure_steering`.
 
     Raises:
         DataError: the direction is not of the residual stream after a block, or of another model.

@@ -1,4 +1,4 @@
-"""What a feature is: read and written at one place, calibrated, and watched while a model answers."""
+"""What a feature is: read at one place and written at another, alone or many together."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,6 @@
 """Watching features over files of conversations: streamed, resumable, whatever the features are.
 
-The method is in `mindscope.features`: :class:`~mindscope.features.Monitor` and
-:func:`~mindscope.features.calibrate`. Here are the jobs over files.
+The method is in `monitor.py` and `calibration.py`; here it is run over files.
 """
 
 import json
@@ -38,7 +37,7 @@ def calibrate_on(
     config: MonitorConfig | None = None,
     progress: Progress | None = None,
 ) -> Calibration:
-    """Thresholds from a file of ordinary conversations, read piece by piece; see `features.calibrate`.
+    """Thresholds from a file of ordinary conversations, read piece by piece; see `calibrate`.
 
     Scores are kept in the run, so another rate costs no reading. Raises DataError for too few
     conversations, with the number that is needed, and for malformed rows, with file and line.

@@ -47,7 +47,7 @@ class LossState:
         dead: per coder which latents AuxK is to revive.
         density: the share of active latents in the batch before.
         bfloat16: whether matrix products are made in bfloat16.
-        together: the processes that share the batch. The mean of their losses is that of the batch.
+        world: the processes that share the batch. The mean of their losses is that of the batch.
     """
 
     ramp: float

@@ -42,7 +42,7 @@ def train(
         config: what to train.
         device: where the dictionaries are trained; the buffer stays in the host's memory.
         progress: called with (steps done, steps, label).
-        together: the processes that share every batch, each in a call of its own: `processes.launched()`.
+        world: the processes that share every batch, each in a call of its own: see `torchrun_world`.
             They end with what one process would end with, but for the order of sums.
 
     Raises:

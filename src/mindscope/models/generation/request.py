@@ -29,7 +29,8 @@ class Generation:
             a controller ended it, `cancelled` where whoever asked for it did.
         reads: what was read of `row`, float32 on the CPU: `[width]` for Mean and Last (NaN where the row has
             no such token), `[tokens, width or k]` for Raw and Project. A cancelled answer has none.
-        pushed: what a controller pushed, at which positions of `row`.
+        controller_edits: what a controller edited, at explicit positions of `row`, so that reading the row
+            again under them gives the same.
     """
 
     row: Row

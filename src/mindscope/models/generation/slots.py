@@ -54,7 +54,7 @@ class SlotTables:
         lengths: `[lines]`, how many tokens of each row are in the cache; 0 for a free line.
         logits: `[lines, vocabulary]`, of the token after each row.
         groups: what is read, by what is asked for.
-        watches: the controllers that look on.
+        controllers: the controllers that look on, and what they read.
         randoms: what the rows draw with.
     """
 

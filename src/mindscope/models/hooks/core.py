@@ -248,7 +248,7 @@ class HookedModel:
 
         Args:
             ids: `[rows, columns]` token ids, or all arguments where they are on the device already.
-            now: which token stands in each column.
+            layout: which token stands in each column.
             steps: writes and reads, in the order in which they happen at one place.
             logits: whether to go on to the last column's logits (or those of all), or skip the head.
             early: end the pass where the last read is served.
@@ -282,7 +282,7 @@ class HookedModel:
 
         Args:
             ids: `[rows, columns]` token ids.
-            now: which token stands in each column.
+            layout: which token stands in each column.
             real: `[rows, all columns so far]`, False on padding.
         """
         # Without a mask the attention kernels take their fast causal path, so none is given for nothing.

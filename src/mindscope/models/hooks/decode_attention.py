@@ -37,7 +37,7 @@ def decode_attention(
         module: the attention module.
         query: `[rows, heads, 1, head_dim]`.
         key: `[rows, key_value_heads, columns, head_dim]`; heads share keys in groups.
-        value: like `key`; either may carry a `roomy` buffer that it begins, and `spans`, see `cache.py`.
+        value: like `key`; either may carry a `roomy` buffer that it begins, and `spans`, see `kv_cache.py`.
         attention_mask: `[rows, 1, 1, columns]`, True where the query may look; None for everywhere.
         options: `scaling` and what else transformers hands on.
 

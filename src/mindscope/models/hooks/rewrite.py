@@ -23,7 +23,7 @@ class RewrittenPass:
     """The forward pass that is going on, or was last.
 
     Attributes:
-        now: which token stands in each column.
+        layout: which token stands in each column.
         seen: what was read in it so far, `[rows, columns, width]` by address.
     """
 
