@@ -41,8 +41,8 @@ class Model(HookedModel):
         """Load a model by hub name, from a folder, or the bundled one (`organism`).
 
         Args:
-            name: a Hugging Face name or folder, or `organism`. The folder of a LoRA adapter gives its base with the
-                adapter merged in.
+            name: a Hugging Face name or folder, or `organism`. The folder of a LoRA adapter gives its base
+                with the adapter merged in.
             dtype: `float32`, `bfloat16`, `float16`, or `auto`: what runs fastest here without overflow.
             device: `cpu`, `cuda`, ..., or `auto`.
             revision: a branch, tag or commit of the hub's repository.

@@ -35,7 +35,7 @@ class DictionaryTrainer:
         seed: of the initial weights.
         bfloat16: whether matrix products are made in bfloat16.
         device: where it is trained.
-        together: the processes that train it; each steps with an equal share of every batch.
+        world: the processes that train it; each steps with an equal share of every batch.
     """
 
     def __init__(
