@@ -7,6 +7,7 @@ from mindscope.core.faces import lazy_face
 if TYPE_CHECKING:
     from mindscope.dictionaries.bank import DictionaryBank
     from mindscope.dictionaries.coder import Coder
+    from mindscope.dictionaries.crosscoder import decoder_norms, relative_decoder_norms
     from mindscope.dictionaries.dictionary import Dictionary
     from mindscope.dictionaries.evaluation.config import EvaluateConfig
     from mindscope.dictionaries.evaluation.evaluate import ClassifiedText, digest, evaluate
@@ -68,6 +69,7 @@ __all__ = [
     "ClassifiedText",
     "ReadOptions",
     "TrainingWorld",
+    "decoder_norms",
     "detect",
     "digest",
     "evaluate",
@@ -76,6 +78,7 @@ __all__ = [
     "named",
     "own_device",
     "read_dictionary",
+    "relative_decoder_norms",
     "write_dictionary",
 ]
 

@@ -17,9 +17,10 @@ from mindscope.dictionaries.evaluation.probing import k_sparse
 from mindscope.dictionaries.evaluation.reconstruction import ReconstructionSums
 from mindscope.dictionaries.evaluation.recovered import LossRecovered, loss_sums
 from mindscope.dictionaries.evaluation.results import DictionaryEvaluation, LabelledMeasures
-from mindscope.dictionaries.evaluation.rows import MeasuredTokens, read_sites
+from mindscope.dictionaries.evaluation.rows import MeasuredTokens, read_other_models, read_sites
 from mindscope.dictionaries.evaluation.sparsity import Sparsity, active_counts
 from mindscope.errors import DataError
+from mindscope.features import Models, match_models, require_same_tokenizer
 from mindscope.models import Model, Row, length_sorted_batches
 from mindscope.store import Run
 
@@ -36,7 +37,7 @@ class ClassifiedText:
 
 
 def evaluate(
-    model: Model,
+    models: Models,
     dictionaries: Mapping[str, Dictionary],
     rows: Sequence[Row],
     run: Run,
@@ -47,28 +48,43 @@ def evaluate(
 ) -> list[DictionaryEvaluation]:
     """Measure dictionaries on the same rows: sparsity, reconstruction, loss recovered, and on labelled texts.
 
-    Under `evaluate/NAME/` the run holds the pieces, the latents' densities and `evaluation.json`.
+    Under `evaluate/NAME/` the run holds the pieces, the latents' densities and `evaluation.json`. A
+    crosscoder between models is spliced into each of them, the others reading the same rows.
+
+    Args:
+        models: the model that the dictionaries were trained on, or all models of crosscoders; see
+            `Dictionary.bind`.
+        dictionaries: by name.
+        rows: what is read.
+        run: keeps the pieces.
+        config: how it is measured.
+        labelled: texts with classes, for probes.
+        progress: called with (pieces done, pieces, label).
 
     Raises:
-        DataError: a dictionary is of another model, no token counts, or too few labelled texts.
+        DataError: a dictionary is of another model or of one that is missing, no token counts, or there are
+            too few labelled texts.
     """
     config = config or EvaluateConfig()
-    found = []
+    results = []
     for name, dictionary in dictionaries.items():
-        dictionary = dictionary.bind(model)
-        if dictionary.b_dec.device != model.device:
-            dictionary = dictionary.to(model.device)
-        job = _EvaluationJob(model, dictionary, name, rows, run, config, progress or _silent)
-        found.append(job.run_all(labelled))
-    return found
+        dictionary = dictionary.bind(models)
+        named = match_models(dictionary.models, models, f"{name} was trained on")
+        require_same_tokenizer(named)
+        device = next(iter(named.values())).device
+        if dictionary.b_dec.device != device:
+            dictionary = dictionary.to(device)
+        job = _EvaluationJob(named, dictionary, name, rows, run, config, progress or _silent)
+        results.append(job.run_all(labelled))
+    return results
 
 
 def digest(rows: Sequence[Row]) -> str:
     """A short name for exactly these rows: what a run's configuration says of its texts."""
-    found = hashlib.blake2b(digest_size=16)
+    state = hashlib.blake2b(digest_size=16)
     for row in rows:
-        found.update(f"{row.prompt_length}:{','.join(map(str, row.ids))};".encode())
-    return found.hexdigest()
+        state.update(f"{row.prompt_length}:{','.join(map(str, row.ids))};".encode())
+    return state.hexdigest()
 
 
 class _EvaluationJob:
@@ -76,7 +92,7 @@ class _EvaluationJob:
 
     def __init__(
         self,
-        model: Model,
+        models: Mapping[str, Model],
         dictionary: Dictionary,
         name: str,
         rows: Sequence[Row],
@@ -84,7 +100,7 @@ class _EvaluationJob:
         config: EvaluateConfig,
         progress: Progress,
     ) -> None:
-        self.model, self.dictionary, self.name, self.run = model, dictionary, name, run
+        self.models, self.dictionary, self.name, self.run = models, dictionary, name, run
         self.rows, self.config, self.progress = rows, config, progress
         self.tokens = MeasuredTokens(config.where, config.skip)
         self.folder = f"evaluate/{name}"
@@ -101,12 +117,7 @@ class _EvaluationJob:
         for at, shard in enumerate(self.shards):
             self._piece(f"splicing/{at:04}.json", lambda shard=shard: self._splicing(shard, means.float()))
             self.progress(at + 1, len(self.shards), f"{self.name}: splicing")
-        losses: dict[str, float] = {}
-        for at in range(len(self.shards)):
-            for key, value in self.run.load_json(f"{self.folder}/splicing/{at:04}.json").items():
-                losses[key] = losses.get(key, 0.0) + value
-        if not losses.get("predictions"):
-            raise DataError("no prediction on these texts is scored: choose others")
+        recovered = self._recovered()
         self.run.save_tensors(f"{self.folder}/density.safetensors", {"density": counts.double() / tokens})
         result = DictionaryEvaluation(
             name=self.name,
@@ -117,9 +128,11 @@ class _EvaluationJob:
             sparsity=Sparsity.of(counts, tokens),
             reconstruction=whole.result(),
             sites={
-                site.address: one.result() for site, one in zip(self.dictionary.writes, sums, strict=True)
+                site.name: site_sums.result()
+                for site, site_sums in zip(self.dictionary.writes, sums, strict=True)
             },
-            recovered=LossRecovered.of(losses),
+            recovered=next(iter(recovered.values())),
+            by_model=recovered if len(recovered) > 1 else {},
             labelled=self._labelled(labelled) if labelled else None,
         )
         self.run.save_json(f"{self.folder}/evaluation.json", result.to_json())
@@ -135,7 +148,7 @@ class _EvaluationJob:
                 self.run.save_tensors(name, make())
 
     def _reading(self, rows: Sequence[Row]) -> dict[str, Tensor]:
-        sides = read_sites(self.model, self.dictionary, rows, self.tokens)
+        sides = read_sites(self.models, self.dictionary, rows, self.tokens)
         read, target = map(torch.cat, sides)
         read = read.to(self.dictionary.b_dec)
         code = self.dictionary.encode(read)
@@ -169,18 +182,37 @@ class _EvaluationJob:
             raise DataError("no token of these texts counts: give longer ones, or leave out fewer tokens")
         return counts, sums, whole
 
-    def _splicing(self, rows: Sequence[Row], means: Tensor) -> dict[str, float]:
-        sums: dict[str, float] = {}
-        for batch in length_sorted_batches([len(row) for row in rows], self.model.pass_tokens):
-            part = [rows[at] for at in batch]
-            found = loss_sums(self.model, self.dictionary, part, self.tokens, means, self.config.predictions)
-            sums = {key: sums.get(key, 0.0) + value for key, value in found.items()}
-        return sums
+    def _splicing(self, rows: Sequence[Row], means: Tensor) -> dict[str, dict[str, float]]:
+        """The sums of `loss_sums` for each model."""
+        totals: dict[str, dict[str, float]] = {}
+        for name, model in self.models.items():
+            sums = totals[name] = {}
+            for batch in length_sorted_batches([len(row) for row in rows], model.pass_tokens):
+                part = [rows[number] for number in batch]
+                given = read_other_models(self.models, self.dictionary, name, part)
+                losses = loss_sums(
+                    model, self.dictionary, part, self.tokens, means, self.config.predictions, given
+                )
+                for key, value in losses.items():
+                    sums[key] = sums.get(key, 0.0) + value
+        return totals
+
+    def _recovered(self) -> dict[str, LossRecovered]:
+        """What all shards say together, by model."""
+        totals: dict[str, dict[str, float]] = {name: {} for name in self.models}
+        for number in range(len(self.shards)):
+            piece = self.run.load_json(f"{self.folder}/splicing/{number:04}.json")
+            for name, sums in totals.items():
+                for key, value in piece[name].items():
+                    sums[key] = sums.get(key, 0.0) + value
+        if not all(sums.get("predictions") for sums in totals.values()):
+            raise DataError("no prediction on these texts is scored: choose others")
+        return {name: LossRecovered.of(sums) for name, sums in totals.items()}
 
     def _labelled(self, texts: Sequence[ClassifiedText]) -> LabelledMeasures:
         labels = [text.label for text in texts]
         mean, last = pool(
-            self.model,
+            self.models,
             self.dictionary,
             [text.row for text in texts],
             self.tokens,

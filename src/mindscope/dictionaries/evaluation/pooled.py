@@ -1,6 +1,6 @@
 """Labelled texts as one vector each: the mean, or the last token, of activations and of latents."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +36,7 @@ class PooledActivations:
 
 
 def pool(
-    model: Model,
+    models: Mapping[str, Model],
     dictionary: Dictionary,
     rows: Sequence[Row],
     tokens: MeasuredTokens,
@@ -52,7 +52,7 @@ def pool(
     found: list[list[PooledActivations]] = [[], []]
     for start in range(0, len(rows), at_once):
         batch = rows[start : start + at_once]
-        read, target = read_sites(model, dictionary, batch, tokens)
+        read, target = read_sites(models, dictionary, batch, tokens)
         lengths = np.array([len(one) for one in read])
         if not lengths.all():
             raise DataError(f"text {start + int(lengths.argmin())} has no token that counts")

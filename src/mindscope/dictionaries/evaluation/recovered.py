@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy, log_softmax
 
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.evaluation.rows import MeasuredTokens
-from mindscope.dictionaries.evaluation.splice import ablated, spliced
+from mindscope.dictionaries.evaluation.splice import Given, ablated, spliced
 from mindscope.models import Model, Row, Where
 
 ARMS = ("clean", "spliced", "zero", "mean")
@@ -71,6 +71,7 @@ def loss_sums(
     tokens: MeasuredTokens,
     means: Float[Tensor, "d_out"],
     predictions: Where = "all",
+    given: Given | None = None,
 ) -> dict[str, float]:
     """Sums over the predictions of one batch of rows: `predictions`, `ce_ARM` and `kl_ARM`.
 
@@ -81,6 +82,7 @@ def loss_sums(
         tokens: where they are replaced.
         means: what mean ablation writes.
         predictions: those that are scored, of the ones made where something is replaced.
+        given: what other models that the dictionary reads have on these rows.
     """
     keep = tokens.mask(rows)
     lengths = torch.tensor([len(row) for row in rows])
@@ -91,23 +93,23 @@ def loss_sums(
     sums: dict[str, float] = {"predictions": float(made.sum())}
     clean = torch.zeros(0)
     for arm in ARMS:
-        with torch.inference_mode(), _arm(arm, model, dictionary, keep, means):
+        with torch.inference_mode(), _arm(arm, model, dictionary, keep, means, given):
             logits = model.hf(**batch, use_cache=False).logits[made.to(model.device)].float()
         sums[f"ce_{arm}"] = float(cross_entropy(logits, targets, reduction="none").double().sum())
-        found = log_softmax(logits, dim=-1)
+        log_p = log_softmax(logits, dim=-1)
         if arm == "clean":
-            clean = found
+            clean = log_p
         else:
-            sums[f"kl_{arm}"] = float((clean.exp() * (clean - found)).sum(-1).double().sum())
+            sums[f"kl_{arm}"] = float((clean.exp() * (clean - log_p)).sum(-1).double().sum())
     return sums
 
 
 def _arm(
-    arm: str, model: Model, dictionary: Dictionary, keep: Tensor, means: Tensor
+    arm: str, model: Model, dictionary: Dictionary, keep: Tensor, means: Tensor, given: Given | None
 ) -> AbstractContextManager[None]:
     match arm:
         case "spliced":
-            return spliced(model, dictionary, keep)
+            return spliced(model, dictionary, keep, given)
         case "zero":
             return ablated(model, dictionary, keep)
         case "mean":

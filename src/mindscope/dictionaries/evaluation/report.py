@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mindscope.dictionaries.evaluation.recovered import LossRecovered
 from mindscope.dictionaries.evaluation.results import DictionaryEvaluation
 from mindscope.reports import Report, ScatterPoints, scatter
 
@@ -47,9 +48,9 @@ def evaluation_report(
     report.table(
         ["dictionary", "clean", "spliced", "zeros", "means", "KL spliced", "KL zeros", "KL means"],
         [
-            [one.name, r.ce_clean, r.ce_spliced, r.ce_zero, r.ce_mean, r.kl_spliced, r.kl_zero, r.kl_mean]
-            for one in found
-            for r in (one.recovered,)
+            [name, r.ce_clean, r.ce_spliced, r.ce_zero, r.ce_mean, r.kl_spliced, r.kl_zero, r.kl_mean]
+            for result in found
+            for name, r in _losses(result).items()
         ],
     )
     for one in found:
@@ -57,6 +58,13 @@ def evaluation_report(
             _labelled(report, one)
     report.section("Where this comes from").facts(facts)
     return report
+
+
+def _losses(result: DictionaryEvaluation) -> dict[str, LossRecovered]:
+    """By what a line of the table is called."""
+    return {f"{result.name} in {model}": losses for model, losses in result.by_model.items()} or {
+        result.name: result.recovered
+    }
 
 
 def _sweeps(found: Sequence[DictionaryEvaluation]) -> dict[str, list[DictionaryEvaluation]]:

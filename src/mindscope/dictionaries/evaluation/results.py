@@ -44,6 +44,8 @@ class DictionaryEvaluation:
         name: of the dictionary.
         tokens: how many were measured.
         sites: reconstruction by the address that is written; `reconstruction` is of all of them together.
+        recovered: losses of the model, or of the first of several.
+        by_model: losses of each model, where there are several.
         labels: mean detection and fuzzing scores of its latents' labels, by the kind of score.
     """
 
@@ -56,6 +58,7 @@ class DictionaryEvaluation:
     reconstruction: Reconstruction
     sites: Mapping[str, Reconstruction]
     recovered: LossRecovered
+    by_model: Mapping[str, LossRecovered] = field(default_factory=dict)
     labelled: LabelledMeasures | None = None
     labels: Mapping[str, float | None] = field(default_factory=dict)
 
@@ -63,6 +66,7 @@ class DictionaryEvaluation:
         """One line of the table."""
         found: dict[str, Any] = {"dictionary": self.name, "latents": self.latents}
         found |= {name: getattr(getattr(self, part), value) for name, (part, value) in COLUMNS.items()}
+        found |= {f"CE recovered in {name}": losses.ce_recovered for name, losses in self.by_model.items()}
         if self.labelled is not None:
             of = self.labelled
             found |= {f"probe k={k}": value for k, value in of.probing.latents.items()}
