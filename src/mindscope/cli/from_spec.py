@@ -46,16 +46,10 @@ def add_command(
         show: prints the job's document for people; `--json` prints it for a machine.
         require: raises, once the document is printed, where it is not what was hoped for.
     """
-    hints = get_type_hints(job)
-    spec_type: type[JobSpec] = hints["spec"]
     keeps_work = "run" in inspect.signature(job).parameters
 
-    def command(**values: Any) -> None:
-        as_json, folder = values.pop("json"), values.pop("run", None)
-        spec = build_spec(spec_type, values)
-        keywords: dict[str, Any] = {}
-        if keeps_work:
-            keywords["run"] = current_session().run_folder(folder or spec.run_path())
+    def act(spec: JobSpec, as_json: bool, folder: Path | None) -> None:
+        keywords = {"run": current_session().run_folder(folder or spec.run_path())} if keeps_work else {}
         with output.terminal_reporter() as reporter:
             document = job(spec, **keywords, reporter=reporter)
         if document is None:  # another process of the same job has it, and prints it
@@ -67,14 +61,42 @@ def add_command(
         if require is not None:
             require(document)
 
-    parameters = [_parameter(field, info, spec_type) for field, info in _ordered(spec_type)]
+    kind: type[JobSpec] = get_type_hints(job)["spec"]
+    add_spec_command(app, name, kind, act, about=_help(job), keeps_work=keeps_work)
+
+
+def add_spec_command(
+    app: typer.Typer,
+    name: str,
+    kind: type[JobSpec],
+    act: Callable[[Any, bool, Path | None], object],
+    *,
+    about: str,
+    keeps_work: bool = False,
+) -> None:
+    """Add a command whose options are a specification's fields.
+
+    Args:
+        app: the noun that the command belongs to.
+        name: the verb.
+        kind: the specification.
+        act: called with the specification, whether JSON is asked for, and the folder of `--run`, if any.
+        about: the help of the command.
+        keeps_work: adds the option `--run`.
+    """
+
+    def command(**values: Any) -> None:
+        as_json, folder = values.pop("json"), values.pop("run", None)
+        act(build_spec(kind, values), as_json, folder)
+
+    parameters = [_parameter(field, info, kind) for field, info in _ordered(kind)]
     if keeps_work:
         run_help = "The folder where everything is kept."
         parameters.append(_keyword("run", Path | None, None, typer.Option("--run", help=run_help)))
     parameters.append(_keyword("json", bool, False, typer.Option("--json", help="Print the result as JSON.")))
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    command.__doc__ = _help(job)
+    command.__doc__ = about
     app.command(name)(command)
 
 
@@ -179,6 +201,8 @@ def _read(value: Any, info: FieldInfo) -> Any:
     if get_origin(annotation) in (Union, UnionType):
         annotation = next((a for a in get_args(annotation) if get_origin(a) is tuple), annotation)
     if isinstance(value, str) and get_origin(annotation) is tuple:
+        if not value:  # how the default of a tuple that may be empty is typed
+            return ()
         kind = get_args(annotation)[0]
         if kind not in (int, float):
             return tuple(part.strip() for part in value.split(","))

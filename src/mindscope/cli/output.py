@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -44,8 +44,14 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: st
     console.print(table)
 
 
+def print_records(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
+    """Print rows that have the same keys as a table; nothing where there are none."""
+    if rows:
+        print_table(list(rows[0]), [list(row.values()) for row in rows], title)
+
+
 def say(text: str) -> None:
-    """Tell a person something that is no result."""
+    """Tell a person something that is not a result."""
     typer.echo(text, err=True)
 
 

@@ -1,7 +1,7 @@
 """Whose vectors, graphs and activations these are: they belong to exactly the weights they were made with."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from mindscope.errors import DataError, MindscopeError
 
@@ -16,7 +16,9 @@ class NamedModel(Protocol):
     def name(self) -> str: ...
 
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> Any:
+        """A text; it may be computed when it is first asked for."""
+        ...
 
 
 def require_same_model(

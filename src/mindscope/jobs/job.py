@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -61,6 +61,7 @@ def build_config(kind: type[Config], values: Mapping[str, Any]) -> Config:
         raise DataError(f"{place}: {message}" if place else message) from None
 
 
+@runtime_checkable
 class Reporter(Protocol):
     """Who is told how a job goes: a terminal, a browser, a log."""
 

@@ -22,13 +22,14 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_heads_of_edges_and_of_a_score_are_told_and_kept(traced: Path, capsys: pytest.CaptureFixture[str]):
     capsys.readouterr()
     assert run(["circuit", "heads", "organism", str(traced), "--top", "5", "--json"]) == 0
-    edges = json.loads(capsys.readouterr().out)
+    edges = json.loads(capsys.readouterr().out)["edges"]
     assert len(edges) == 5
     assert run(["circuit", "heads", "organism", str(traced), "--head", "0.3", "--relative", "--json"]) == 0
-    score = json.loads(capsys.readouterr().out)
+    score = json.loads(capsys.readouterr().out)["score"]
     assert (score["query"], score["key"]) == (7, 6)
     graph = AttributionGraph.load(traced / "graph.safetensors")
-    assert graph.metadata["attention"] == {"loadings": edges, "scores": [score]}
+    assert graph.attention is not None
+    assert graph.attention.to_json() == {"loadings": edges, "scores": [score]}
     for edge in edges:
         row, column = graph.find(edge["target"]), graph.find(edge["source"])
         row = row if row < graph.n_features else row - graph.n_sources + graph.n_features

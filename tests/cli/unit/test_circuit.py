@@ -62,7 +62,7 @@ def test_trace_writes_graph_page_and_summary(traced, model):
     graph = AttributionGraph.load(traced / "graph.safetensors", load(str(model)))
     assert graph.n_features == 60
     assert graph.replacement_digest == "neurons"
-    assert (graph.metadata["prompt"], graph.metadata["dictionary"]) == ("<s>ab cd", "neurons")
+    assert (graph.metadata["prompt"], graph.replacement_name) == ("<s>ab cd", "neurons")
     total = graph.edges.sum(1) + graph.unselected + graph.biases
     torch.testing.assert_close(total, graph.preactivations, atol=1e-4, rtol=1e-4)
     page = (traced / "report.html").read_text()
@@ -176,14 +176,17 @@ def test_show_says_what_leads_where(cli, traced):
     shown = cli("circuit", "show", traced, "--top", "3", "--json")
     assert len(json.loads(shown.out)["nodes"]) == 3
     name = graph.id(graph.n_sources)
-    tables = json.loads(cli("circuit", "show", traced, "--node", name, "--top", "4", "--json").out)
+    (near,) = json.loads(cli("circuit", "show", traced, "--node", name, "--top", "4", "--json").out)[
+        "neighbours"
+    ]
     strongest = graph.edges[graph.n_features].abs().topk(4).indices.tolist()
-    assert [one["node"] for one in tables[f"inputs of {name}"]] == [graph.id(node) for node in strongest]
-    assert tables[f"outputs of {name}"] == []
+    assert near["node"] == name
+    assert [row["node"] for row in near["inputs"]] == [graph.id(node) for node in strongest]
+    assert near["outputs"] == []
     source = graph.id(strongest[0])
-    ways = json.loads(cli("circuit", "show", traced, "--from", source, "--json").out)["ways"]
-    assert ways[-1]["share"] >= ways[0]["share"] > 0
-    assert ways[0]["way"].startswith(source)
+    ways = json.loads(cli("circuit", "show", traced, "--from", source, "--json").out)["paths"]
+    assert ways["total"] >= ways["paths"][0]["share"] > 0
+    assert ways["paths"][0]["nodes"][0] == source
     plain = cli("circuit", "show", traced)
     assert "completeness_score" in plain.out
     missing = cli("circuit", "show", traced, "--node", "9_9_9")
@@ -198,7 +201,7 @@ def test_prune_compare_and_export(cli, model, traced, tmp_path):
     assert AttributionGraph.load(small).n_features == int(prune_graph(graph, 0.5).node_mask[:60].sum())
     compared = json.loads(cli("circuit", "compare", traced, traced, "--json").out)
     assert compared["overlap"] == 1.0
-    assert compared["only in the first"] == []
+    assert compared["only_first"] == []
     page = tmp_path / "page.html"
     exported = cli("circuit", "export", traced, page, "--groups", "--model", model)
     assert exported.code == 0, exported.err
@@ -214,7 +217,7 @@ def test_interventions_by_feature_group_and_donor(cli, model, traced, tmp_path):
     graph = AttributionGraph.load(traced / "graph.safetensors")
     pruned = prune_graph(graph)
     names = [graph.id(node) for node in pruned.nodes if node < graph.n_features][:3]
-    view = GraphView(supernodes=(Supernode("the three", tuple(names)),))
+    view = GraphView(supernodes=(Supernode(label="the three", members=tuple(names)),))
     path = write_graph_json(tmp_path, graph, pruned, slug="grouped", view=view)
     one_by_one = [option for name in names for option in ("--scale", f"{name}=0")]
     single = cli("circuit", "intervene", model, traced, *one_by_one, "--json")
@@ -232,9 +235,9 @@ def test_interventions_by_feature_group_and_donor(cli, model, traced, tmp_path):
     assert set(json.loads(written.out)["texts"]) == {"before", "after"}
     for options, message in [
         ([], "nothing is changed"),
-        (["--set", "3_4=1"], "is no feature"),
-        (["--set", f"{names[0]}=x"], "is no change"),
-        (["--set", f"{names[0]}=1", "--mode", "closed"], "use one of"),
+        (["--set", "3_4=1"], "is not a feature"),
+        (["--set", f"{names[0]}=x"], "is not a change"),
+        (["--set", f"{names[0]}=1", "--mode", "closed"], "'closed' is not one of"),
         (["--set", f"{names[0]}=1", "--layers", "1-2"], "FIRST:END"),
         (["--on", f"{path}:nothing"], "no supernode 'nothing'"),
     ]:
@@ -254,12 +257,13 @@ def test_validate_keeps_the_agreement_with_the_graph_and_shows_it(cli, model, tm
     )  # a logit's direct effects are the graph's edges; a gate is not linear
     assert found["targets"]["sign_agreement"] == 1.0
     graph = AttributionGraph.load(run / "graph.safetensors")
-    assert graph.metadata["validation"] == found
+    assert graph.validation is not None
+    assert graph.validation.to_json() == found
     assert '"predicted"' in (run / "report.html").read_text()
     plain = cli("circuit", "validate", model, run, "--groups", "--factor", "-1")
     assert plain.code == 0, plain.err
     assert "overall" in plain.out
-    assert AttributionGraph.load(run / "graph.safetensors").metadata["validation"]["factor"] == -1.0
+    assert AttributionGraph.load(run / "graph.safetensors").validation.factor == -1.0
     assert cli("circuit", "export", run, tmp_path, "--slug", "one").code == 0
     refused = cli("circuit", "validate", model, tmp_path / "one.json")
     assert refused.code == 2
@@ -277,10 +281,10 @@ def test_what_does_not_belong_together_is_refused(cli, model, traced, tmp_path):
         (["trace", model, PROMPT, "--dictionary", "nowhere"], "no dictionary 'nowhere'"),
         (["trace", model, PROMPT, "--system", "Be."], "needs --chat"),
         (["trace", model, PROMPT, "--instead-of", "a"], "needs one --target"),
-        (["trace", model, PROMPT, "--feature", "one"], "is no feature"),
+        (["trace", model, PROMPT, "--feature", "one"], "is not a feature"),
         (["trace", model, "", "--chat", "--target", "abc"], "is 3 tokens"),
         (["export", traced, tmp_path / "x.html", "--survey", tmp_path], "--survey needs --model"),
-        (["compare", traced, traced, "--align", "start"], "use tokens or end"),
+        (["compare", traced, traced, "--align", "start"], "'start' is not one of"),
         (["show", traced, "--to", "4_1_1"], "--to needs --from"),
     ]:
         run = ["--run", tmp_path / "run"] if arguments[0] == "trace" else []

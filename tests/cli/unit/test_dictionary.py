@@ -101,7 +101,7 @@ def test_a_configuration_file(cli, model, texts, tmp_path):
         (["--k", "99"], "99 of 40 latents"),
         (["--layers", "9"], "layers 0 to 1"),
         (["--method", "magic"], "method"),
-        (["--layers", "one"], "no list of numbers"),
+        (["--layers", "one"], "not a list of numbers"),
     ],
 )
 def test_bad_options_end_in_one_line(cli, model, texts, tmp_path, options, reason):

@@ -66,7 +66,7 @@ def test_refusals(folder: Path, capsys: pytest.CaptureFixture[str]):
     for arguments, said in (
         (["search", "organism", folder / "sae.safetensors"], "one of them"),
         (["show", "organism", folder / "sae.safetensors", 1, "--run", folder / "none"], "no finished survey"),
-        (["map", "organism", folder / "sae.safetensors", "--method", "ball"], "no layout"),
+        (["map", "organism", folder / "sae.safetensors", "--method", "ball"], "ball"),
     ):
         with pytest.raises(SystemExit) as stopped:
             main(["feature", *map(str, arguments)])

@@ -16,8 +16,7 @@ from mindscope.errors import DataError
 from mindscope.models import Raw, Read, Row
 from mindscope.stats.proportion import RateEstimate
 from mindscope.store import Run
-from mindscope.studies.llm_biology import book
-from mindscope.studies.llm_biology.book import chosen
+from mindscope.studies.llm_biology import book, order_families
 from mindscope.studies.llm_biology.contrast import FeatureContrast, SwapSetting
 from mindscope.studies.llm_biology.documents import CaseResult, CaseVerdict
 from mindscope.studies.llm_biology.families import languages, refusal, rhyme, sums
@@ -123,9 +122,9 @@ def test_answers_are_judged_by_what_is_true() -> None:
 
 
 def test_unknown_families_are_refused() -> None:
-    assert chosen(["refusal", "two-hop"]) == ["two-hop", "refusal"]
+    assert order_families(["refusal", "two-hop"]) == ["two-hop", "refusal"]
     with pytest.raises(DataError, match="no family 'poems'"):
-        chosen(["poems"])
+        order_families(["poems"])
 
 
 def test_a_family_without_a_verdict_says_why_and_stops_nothing(
@@ -139,7 +138,7 @@ def test_a_family_without_a_verdict_says_why_and_stops_nothing(
     monkeypatch.setattr(book, "FAMILIES", {"sums": lambda bench: made, "hidden-goal": fails})
     with Run.open(tmp_path / "book", kind="case-book", config={}) as run:
         model = ms.load("organism", dtype="float32")
-        found = book.write_book(model, NeuronReplacement(model), run)
+        found = book.write_book(model, NeuronReplacement(model), run, ["sums", "hidden-goal"])
     assert [one.failure for one in found] == ["", "there is nothing to look for"]
     assert found[0] == made
     page = book_report(found, tmp_path / "book", {}).html()

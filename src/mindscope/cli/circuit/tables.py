@@ -1,100 +1,192 @@
-"""Graphs as tables for people and as JSON: nodes, inputs and outputs, ways, groups."""
+"""What `mindscope circuit` prints of graphs, of changes, and of heads."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import typer
+
+from mindscope.cli.output import print_records
 
 if TYPE_CHECKING:
-    from mindscope.circuits import AttributionGraph, PrunedGraph
+    from mindscope.circuits import GraphValidation, QKScore
+    from mindscope.jobs.circuit import (
+        ExportReport,
+        GraphComparisonReport,
+        GraphListing,
+        GraphSummary,
+        HeadsReport,
+        InterventionReport,
+        PruneReport,
+        TraceReport,
+    )
 
 SHOWN = 60
-"""Characters of a node's text in a table."""
+"""Characters of a text in a table."""
 
 
-def facts(graph: AttributionGraph, pruned: PrunedGraph) -> dict[str, Any]:
-    """What a graph is, in one line."""
-    from mindscope.circuits import score_graph
-
-    whole, shown = score_graph(graph), score_graph(graph, kept=pruned.node_mask)
-    lower = score_graph(graph, unselected=True) if bool(graph.unselected_absolute.any()) else whole
-    return {
-        "model": graph.metadata.get("model") or graph.metadata.get("scan"),
-        "prompt": graph.metadata.get("prompt") or "".join(graph.tokens),
-        "tokens": graph.n_positions,
-        "features": graph.n_features,
-        "active_features": graph.metadata.get("active_features"),
-        "shown_nodes": int(pruned.node_mask.sum()),
-        "shown_edges": int(pruned.edge_mask.sum()),
-        "replacement_score": whole.replacement,
-        "completeness_score": whole.completeness,
-        "least_replacement_score": lower.replacement,
-        "least_completeness_score": lower.completeness,
-        "shown_replacement_score": shown.replacement,
-        "shown_completeness_score": shown.completeness,
-    }
+def print_trace(result: TraceReport) -> None:
+    """The graph, and where it and its page are."""
+    _print_summary(result)
+    typer.echo(f"graph: {result.graph}")
+    typer.echo(f"page: {result.report}")
 
 
-def target_rows(graph: AttributionGraph) -> list[dict[str, Any]]:
-    """The targets, with their weight and value."""
-    values = graph.preactivations[graph.n_features :].tolist()
-    return [
-        {"target": graph.id(graph.n_sources + i), "label": one.label, "weight": one.weight, "value": value}
-        for i, (one, value) in enumerate(zip(graph.targets, values, strict=True))
-    ]
-
-
-def node_row(
-    graph: AttributionGraph, pruned: PrunedGraph, index: int, labels: Mapping[str, str]
-) -> dict[str, Any]:
-    node, name = graph.node(index), graph.id(index)
-    feature = node.kind == "feature"
-    text = labels.get(name, "")
-    if node.kind == "target":
-        text = graph.targets[index - graph.n_sources].label
-    return {
-        "node": name,
-        "kind": node.kind,
-        "layer": node.layer if node.layer >= 0 else None,
-        "token": f"{node.position} {graph.tokens[node.position]!r}",
-        "activation": float(graph.activations[index]) if feature else None,
-        "influence": float(pruned.influence[index]),
-        "text": text[:SHOWN],
-    }
-
-
-def top_nodes(
-    graph: AttributionGraph, pruned: PrunedGraph, labels: Mapping[str, str], count: int
-) -> list[dict[str, Any]]:
-    """The nodes that stay, the most influential first; targets apart."""
-    found = [index for index in pruned.nodes if index < graph.n_sources]
-    found.sort(key=lambda index: -float(pruned.influence[index]))
-    return [node_row(graph, pruned, index, labels) for index in found[:count]]
-
-
-def neighbours(
-    graph: AttributionGraph, pruned: PrunedGraph, index: int, labels: Mapping[str, str], count: int
-) -> dict[str, list[dict[str, Any]]]:
-    """The strongest edges into a node and out of it, in the whole graph, with their share of their target."""
-    row_of = graph.row_of
-
-    def listed(pairs: Sequence[tuple[int, int, int]]) -> list[dict[str, Any]]:
-        strongest = sorted(pairs, key=lambda one: -abs(float(graph.edges[one[1], one[2]])))[:count]
-        return [
-            {"weight": weight, "share": abs(weight) / float(graph.magnitudes[row])}
-            | node_row(graph, pruned, other, labels)
-            for other, row, source in strongest
-            if (weight := float(graph.edges[row, source])) != 0
+def print_graph(result: GraphListing) -> None:
+    """What was asked for of a graph; the graph itself if nothing was."""
+    for node in result.neighbours:
+        print_records([row.to_json() for row in node.inputs], f"inputs of {node.node}")
+        print_records([row.to_json() for row in node.outputs], f"outputs of {node.node}")
+    if result.paths is not None:
+        rows = [
+            {"share": path.share, "sign": "+" if path.sign > 0 else "-", "way": " > ".join(path.nodes)}
+            for path in result.paths.paths
         ]
+        print_records(
+            [*rows, {"share": result.paths.total, "sign": None, "way": "all ways together"}], "ways"
+        )
+    if result.supernodes is not None:
+        rows = [
+            {
+                "label": group.label,
+                "score": group.score,
+                "size": len(group.members),
+                "members": " ".join(group.members),
+            }
+            for group in result.supernodes
+        ]
+        print_records(rows, "supernodes")
+    if not result.neighbours and result.paths is None and result.supernodes is None:
+        _print_summary(result)
 
-    ins = [(s, row_of[index], s) for s in range(graph.n_sources)] if index in row_of else []
-    outs = [(node, row, index) for node, row in row_of.items()] if index < graph.n_sources else []
-    return {"inputs": listed(ins), "outputs": listed(outs)}
+
+def print_pruned(result: PruneReport) -> None:
+    """How much stays of how much."""
+    print_records(
+        [
+            {
+                "features": f"{result.features} of {result.features_before}",
+                "edges": f"{result.edges} of {result.edges_before}",
+                "bytes": result.bytes,
+                "graph": result.graph,
+            }
+        ]
+    )
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
-    """A table of rows that have the same keys; nothing where there are none."""
-    from mindscope.cli.output import print_table
+def print_comparison(result: GraphComparisonReport) -> None:
+    """What both graphs have, and what only one has."""
+    print_records(
+        [
+            {
+                "shared": result.n_shared,
+                "only in the first": result.n_only_first,
+                "only in the second": result.n_only_second,
+                "overlap": result.overlap,
+            }
+        ]
+    )
+    print_records([row.to_json() for row in result.changed], "changed")
+    print_records([row.to_json() for row in result.only_first], "only in the first")
+    print_records([row.to_json() for row in result.only_second], "only in the second")
+    print_records([row.to_json() for row in result.edges], "edges")
 
-    if rows:
-        print_table(list(rows[0]), [list(row.values()) for row in rows], title)
+
+def print_intervention(result: InterventionReport) -> None:
+    """The next token without and with the change, and what is written."""
+    rows = [token.to_json() for token in result.tokens]
+    print_records(rows, f"next token, {result.changes} features changed, {result.mode}")
+    if result.texts is not None:
+        typer.echo(f"before: {result.texts.before}")
+        typer.echo(f"after: {result.texts.after}")
+
+
+def print_validation(result: GraphValidation) -> None:
+    """How predicted and actual changes agree."""
+    agreements = {
+        "overall": result.overall,
+        "features": result.features,
+        "targets": result.targets,
+        "logits": result.logits,
+    }
+    rows = [
+        {
+            "of": name,
+            "pairs": agreement.pairs,
+            "r": agreement.r,
+            "low": agreement.low,
+            "high": agreement.high,
+            "same sign": agreement.sign_agreement,
+        }
+        for name, agreement in agreements.items()
+    ]
+    title = f"predicted against actual changes of {len(result.changed)} interventions, {result.mode}"
+    print_records(rows, title)
+
+
+def print_heads(result: HeadsReport) -> None:
+    """The heads of each edge, or the score of a head."""
+    if result.edges is not None:
+        rows = [
+            {
+                "source": edge.source,
+                "target": edge.target,
+                "weight": edge.weight,
+                "heads": ", ".join(f"{head.layer}.{head.head} {head.value:+.3g}" for head in edge.heads),
+                "text": _join(result.texts, edge.source, ">", edge.target),
+            }
+            for edge in result.edges
+        ]
+        print_records(rows, f"heads of the {len(result.edges)} strongest edges")
+    if result.score is not None:
+        _print_score(result, result.score)
+
+
+def print_export(result: ExportReport) -> None:
+    """Where the graph was written to."""
+    typer.echo(f"written: {result.written}")
+
+
+def _print_summary(result: GraphSummary) -> None:
+    facts = result.model_dump(exclude={"targets", "nodes", "run", "graph", "report"})
+    lists = ("neighbours", "paths", "supernodes")
+    rows = [
+        {"": name, "value": value} for name, value in facts.items() if value is not None and name not in lists
+    ]
+    print_records(rows)
+    print_records([target.to_json() for target in result.targets], "targets")
+    print_records([node.to_json() for node in result.nodes], "most influential")
+
+
+def _print_score(result: HeadsReport, score: QKScore) -> None:
+    tokens = result.tokens
+    measure = "less the mean of all keys" if score.relative else "score"
+    print_records(
+        [
+            {
+                "head": f"{score.layer}.{score.head}",
+                "query": f"{score.query} {tokens[score.query]!r}",
+                "key": f"{score.key} {tokens[score.key]!r}",
+                "attention": score.attention,
+                "score": score.score,
+                "less the mean": score.relative_score,
+            }
+        ]
+    )
+    kinds = [{"query side": kind, **row} for kind, row in score.kinds.items()]
+    print_records(kinds, f"{measure}: kinds of the query side (rows) with kinds of the key side")
+    pairs = [
+        {
+            "query side": pair.query,
+            "key side": pair.key,
+            "adds": pair.value,
+            "text": _join(result.texts, pair.query, "x", pair.key),
+        }
+        for pair in score.pairs
+    ]
+    print_records(pairs, f"largest pairs, {measure}")
+
+
+def _join(texts: dict[str, str], first: str, sign: str, second: str) -> str:
+    """What people call two nodes, as far as they call them anything."""
+    return f"{texts.get(first, '')} {sign} {texts.get(second, '')}"[:SHOWN].strip(f" {sign}")

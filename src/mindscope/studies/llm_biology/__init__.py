@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from mindscope.core.faces import lazy_face
 
 if TYPE_CHECKING:
-    from mindscope.studies.llm_biology.book import FAMILIES, chosen, settings_of, write_book
-    from mindscope.studies.llm_biology.config import QUICK, BookConfig
+    from mindscope.studies.llm_biology.book import FAMILIES, settings_of, write_book
+    from mindscope.studies.llm_biology.config import FAMILY_NAMES, QUICK, BookConfig, order_families
     from mindscope.studies.llm_biology.documents import CaseResult, CaseVerdict, DrawnGraph
+    from mindscope.studies.llm_biology.job import CaseBookReport, CaseBookSpec, work_through
     from mindscope.studies.llm_biology.report import (
         COLUMNS,
         GRAPH_COLUMNS,
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = [
     "COLUMNS",
     "FAMILIES",
+    "FAMILY_NAMES",
+    "CaseBookReport",
+    "CaseBookSpec",
+    "work_through",
     "GRAPH_COLUMNS",
     "NOTE",
     "QUICK",
@@ -29,7 +34,7 @@ __all__ = [
     "CaseVerdict",
     "book_report",
     "book_rows",
-    "chosen",
+    "order_families",
     "graph_rows",
     "settings_of",
     "write_book",

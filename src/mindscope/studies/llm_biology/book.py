@@ -9,7 +9,7 @@ from mindscope.core import Progress
 from mindscope.errors import DataError
 from mindscope.models import Model
 from mindscope.store import Run
-from mindscope.studies.llm_biology.config import BookConfig
+from mindscope.studies.llm_biology.config import BookConfig, order_families
 from mindscope.studies.llm_biology.documents import CaseResult
 from mindscope.studies.llm_biology.families import (
     characters,
@@ -38,14 +38,7 @@ FAMILIES: Mapping[str, Callable[[CaseContext], CaseResult]] = {
     "hidden-goal": hidden_goal.hidden_goal,
     "characters": characters.characters,
 }
-"""The ten of Lindsey et al. 2025, in the order of the case book, and the characters."""
-
-
-def chosen(names: Sequence[str]) -> list[str]:
-    """Families in the order of the book; all if none is named. DataError for one that there is not."""
-    if unknown := {*names} - {*FAMILIES}:
-        raise DataError(f"there is no family '{min(unknown)}': use {', '.join(FAMILIES)}")
-    return [name for name in FAMILIES if name in names or not names]
+"""What works through each family of `FAMILY_NAMES`."""
 
 
 def write_book(
@@ -71,7 +64,7 @@ def write_book(
     Raises:
         DataError: an unknown family.
     """
-    names = chosen(families)
+    names = order_families(families)
     bench = CaseContext(model, _in_memory(replacement), run, **asdict(config or BookConfig()))
     cases = []
     for number, name in enumerate(names):
@@ -104,4 +97,4 @@ def _in_memory(replacement: ReplacementModel) -> ReplacementModel:
 
 def settings_of(families: Sequence[str], config: BookConfig, dictionary: str) -> dict[str, Any]:
     """What decides about a book, for its run."""
-    return {"families": chosen(families), "dictionary": dictionary, **asdict(replace(config, seed=0))}
+    return {"families": order_families(families), "dictionary": dictionary, **asdict(replace(config, seed=0))}

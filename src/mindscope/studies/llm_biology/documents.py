@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
+from mindscope.circuits import PredictionAgreement
 from mindscope.stats import RateEstimate
 from mindscope.store import Document
 
@@ -44,16 +45,6 @@ class SwapExample(Document):
     note: str = ""
 
 
-class PredictionCheck(Document):
-    """Pearson's r of predicted and actual changes, its interval, and the share that go the same way."""
-
-    r: float | None
-    low: float | None
-    high: float | None
-    sign_agreement: float | None
-    pairs: int
-
-
 class DrawnGraph(Document):
     """The graph of one prompt.
 
@@ -72,7 +63,7 @@ class DrawnGraph(Document):
     completeness: float
     replacement: float
     supernodes: tuple[tuple[str, tuple[str, ...]], ...]
-    checks: Mapping[str, PredictionCheck] = Field(default_factory=dict)
+    checks: Mapping[str, PredictionAgreement] = Field(default_factory=dict)
 
 
 class CaseResult(Document):

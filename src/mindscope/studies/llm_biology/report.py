@@ -97,7 +97,7 @@ def _case(report: Report, case: CaseResult, folder: Path) -> None:
         report.text(fact)
     if (drawn := case.drawn) is not None:
         graph = AttributionGraph.load(folder / drawn.graph)
-        groups = tuple(Supernode(label, members) for label, members in drawn.supernodes)
+        groups = tuple(Supernode(label=label, members=members) for label, members in drawn.supernodes)
         report.figure(
             picture(graph, groups),
             f"“{drawn.prompt}”: direct edges between groups (with how many nodes), the tokens with the most "

@@ -7,11 +7,7 @@ from mindscope.core.faces import lazy_face
 if TYPE_CHECKING:
     from mindscope.studies.organism_dictionaries.behaviours import SwitchEffect
     from mindscope.studies.organism_dictionaries.build import build, install, load
-    from mindscope.studies.organism_dictionaries.measure import (
-        DictionaryMeasurements,
-        labelled_halves,
-        measure,
-    )
+    from mindscope.studies.organism_dictionaries.measure import DictionaryMeasurements, measure
     from mindscope.studies.organism_dictionaries.recipe import PARTS, Part, chosen, recipe
     from mindscope.studies.organism_dictionaries.report import (
         SUMMARY_COLUMNS,
@@ -33,7 +29,6 @@ __all__ = [
     "dictionaries_report",
     "group_rows",
     "install",
-    "labelled_halves",
     "load",
     "measure",
     "recipe",

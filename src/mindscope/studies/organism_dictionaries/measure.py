@@ -9,6 +9,7 @@ from mindscope import organism
 from mindscope.core import Progress
 from mindscope.dictionaries import Dictionary, DictionaryBank, DictionaryEvaluation, EvaluateConfig, evaluate
 from mindscope.explain import ConceptTable, LabelledText, concept_table, pooled_features
+from mindscope.jobs.feature import split_concept_texts
 from mindscope.models import Model
 from mindscope.probes import Concept, SingleFeature
 from mindscope.store import Run
@@ -68,7 +69,7 @@ def measure(
     config = EvaluateConfig(predictions="response")
     evaluations = evaluate(model, dictionaries, texts, run, config, progress=progress)
     concepts = organism.world_concepts()
-    halves = labelled_halves(model, scale=scale)
+    halves = split_concept_texts(model, scale=scale)
     tables: dict[str, ConceptTable] = {}
     usual: dict[tuple[str, str], float] = {}
     saes = {name: one for name, one in dictionaries.items() if one.kind == "sae"}
@@ -82,20 +83,6 @@ def measure(
         usual |= {(name, concept): value for concept, value in document["usual"].items()}
     done = effects(model, saes, concepts, candidates(tables, usual), run, progress=progress)
     return DictionaryMeasurements(evaluations, tables, done)
-
-
-def labelled_halves(
-    model: Model, *, phrasings: str = "train", scale: float = 1.0, seed: int = 0
-) -> tuple[list[LabelledText], list[LabelledText]]:
-    """Texts of the world to choose features on, and others to test them on, put as `phrasings` says."""
-
-    def half(name: str, put: str) -> list[LabelledText]:
-        return [
-            LabelledText(model.chat(list(text.messages), text.answer), text.concepts)
-            for text in organism.concept_texts(name, phrasings=put, scale=scale, seed=seed)
-        ]
-
-    return half("train", "train"), half("test", phrasings)
 
 
 def _kept(table: ConceptTable) -> dict[str, Any]:

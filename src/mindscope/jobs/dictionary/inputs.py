@@ -1,0 +1,92 @@
+"""What the jobs of dictionaries work with: files by the names that people give, and the rows of a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from mindscope.errors import DataError
+from mindscope.jobs.job import JobSpec
+from mindscope.jobs.resolve import is_organism
+from mindscope.store import Document
+
+if TYPE_CHECKING:
+    from mindscope.dictionaries import Dictionary, TextCorpus
+    from mindscope.models import Model
+
+
+class CorpusSpec(JobSpec):
+    """Texts that a model reads."""
+
+    corpus: str
+    """Texts or conversations (.txt, .jsonl, .csv, .parquet), or `organism`, the organism's own corpus."""
+    context: int = Field(default=256, ge=2)
+    """Longer rows are cut into rows of this many tokens."""
+
+
+class DictionaryFacts(Document):
+    """What a dictionary is."""
+
+    dictionary: str
+    kind: str
+    reads: str
+    activation: str
+    latents: int
+
+
+def describe_dictionary(name: str, dictionary: Dictionary) -> dict[str, object]:
+    """The fields of `DictionaryFacts`."""
+    return {
+        "dictionary": name,
+        "kind": dictionary.kind,
+        "reads": " ".join(site.address for site in dictionary.reads),
+        "activation": dictionary.activation,
+        "latents": dictionary.n_latents,
+    }
+
+
+def read_rows_of(model: Model, corpus: str, context: int, seed: int = 0) -> TextCorpus:
+    """The rows of a corpus that is given as in `CorpusSpec`; `seed` draws other rows of the organism's."""
+    if not is_organism(corpus):
+        from mindscope.dictionaries import read_corpus
+
+        return read_corpus(model, corpus, context=context)
+    from mindscope import organism
+
+    return lambda start: organism.corpus_rows(model, start, seed)
+
+
+def find_dictionaries(paths: Sequence[Path]) -> dict[str, Path]:
+    """Dictionaries by name: single ones, or all that a training left in its folder.
+
+    Raises:
+        DataError: a folder without a dictionary, or two dictionaries of one name.
+    """
+    from mindscope.dictionaries import HEAD
+
+    files: dict[str, Path] = {}
+    for path in paths:
+        inside = [path]
+        if path.is_dir() and not (path / HEAD).exists():
+            folder = path / "dictionaries"
+            entries = (folder if folder.is_dir() else path).iterdir()
+            inside = sorted(entry for entry in entries if _is_dictionary(entry))
+            if not inside:
+                raise DataError(f"{path} holds no dictionary: train one with `mindscope dictionary train`")
+        for file in inside:
+            name = file.stem if file.suffix == ".safetensors" else file.name
+            if name in files:
+                name = f"{file.parent.name}-{name}"
+            if name in files:
+                raise DataError(f"two dictionaries are called {name}: rename one")
+            files[name] = file
+    return files
+
+
+def _is_dictionary(path: Path) -> bool:
+    from mindscope.dictionaries import HEAD
+
+    return path.suffix == ".safetensors" if path.is_file() else (path / HEAD).exists()

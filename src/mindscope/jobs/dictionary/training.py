@@ -1,0 +1,230 @@
+"""Training dictionaries: the plan of one per layer or one over all, and the activations they learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from mindscope.core import require_same_model
+from mindscope.dictionaries import MethodConfig, ScheduleConfig
+from mindscope.errors import DataError
+from mindscope.jobs.dictionary.inputs import (
+    CorpusSpec,
+    DictionaryFacts,
+    describe_dictionary,
+    read_rows_of,
+)
+from mindscope.jobs.job import Reporter, RunFolder, build_config
+from mindscope.jobs.resolve import load_model
+from mindscope.jobs.specs import ModelSpec
+from mindscope.store import Document
+
+if TYPE_CHECKING:
+    from mindscope.dictionaries import ActivationSource, Dictionary, TrainConfig, TrainingWorld
+    from mindscope.models import Model
+
+LATENTS_PER_DIMENSION = 16
+"""Latents per dimension of the model, where no number is given: a common size of published SAEs."""
+
+
+class TrainDictionariesSpec(ModelSpec, MethodConfig, ScheduleConfig, CorpusSpec):
+    """What `train` is to do."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("model", "corpus")
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "n_latents": ("--latents",),
+        "skip": ("--skip-connection",),
+        "configuration": ("--config",),
+    }
+
+    corpus: str
+    """Texts or conversations (.txt, .jsonl, .csv, .parquet), a folder of recorded activations, or `organism`,
+    the organism's own corpus."""
+    kind: Literal["sae", "transcoder", "clt", "crosscoder"] = "sae"
+    """What is trained: a sparse autoencoder or a transcoder at every layer, or a cross-layer transcoder (clt)
+    or crosscoder over all of them."""
+    layers: tuple[int, ...] | None = None
+    """The layers, such as 0,2,5; all by default."""
+    site: str = "resid_post"
+    """The hook point that an sae or crosscoder reads at every layer."""
+    n_latents: int | None = Field(default=None, ge=2)
+    """Latents per coder; 16 times the model's width by default."""
+    configuration: Path | None = None
+    """A JSON file with the whole configuration, in place of the options above."""
+    skip_tokens: int = Field(default=0, ge=0)
+    """Tokens at the beginning of every row that are left out."""
+    track: Literal["tensorboard", "trackio", "wandb"] | None = None
+    """Show the metrics there too."""
+
+    @model_validator(mode="after")
+    def _require_active_latents(self) -> Self:
+        if self.n_latents is not None and self.k > self.n_latents:
+            raise DataError(f"--k: {self.k} of {self.n_latents} latents cannot be active")
+        return self
+
+    def run_path(self) -> Path:
+        """`runs/dictionaries`."""
+        return Path("runs/dictionaries")
+
+    def read_configuration(self) -> dict[str, Any] | None:
+        """What the file of `configuration` holds; None without one."""
+        from mindscope.store import read_json
+
+        if self.configuration is None:
+            return None
+        content = read_json(self.configuration)
+        if not isinstance(content, dict):
+            raise DataError(
+                f"{self.configuration} must hold one JSON object, the fields of a training configuration"
+            )
+        return content
+
+    def plan(self, model: Model) -> list[dict[str, Any]]:
+        """The dictionaries' configurations: one for each layer; a CLT or crosscoder over all of them."""
+        layers = range(model.n_layers) if self.layers is None else self.layers
+        shared: dict[str, Any] = {name: getattr(self, name) for name in MethodConfig.model_fields}
+        shared |= {"kind": self.kind, "n_latents": self.n_latents or LATENTS_PER_DIMENSION * model.d_model}
+        if self.kind in ("transcoder", "clt"):
+            addresses = [(f"mlp_in.{layer}", f"mlp_out.{layer}") for layer in layers]
+        else:
+            addresses = [(f"{self.site}.{layer}", f"{self.site}.{layer}") for layer in layers]
+        if self.kind in ("clt", "crosscoder"):
+            reads, writes = zip(*addresses, strict=True)
+            return [shared | {"name": self.kind, "reads": reads, "writes": writes}]
+        return [
+            shared
+            | {
+                "name": read if self.kind == "sae" else f"{self.kind}.{layer}",
+                "reads": (read,),
+                "writes": (write,),
+            }
+            for layer, (read, write) in zip(layers, addresses, strict=True)
+        ]
+
+
+class TrainedDictionary(DictionaryFacts):
+    """A dictionary, and the last that was measured of it in training; None where nothing was."""
+
+    l0: float | None
+    explained_variance: float | None
+    dead: float | None
+
+
+class TrainingReport(Document):
+    """The dictionaries that were trained, and the folder that holds them."""
+
+    run: str
+    dictionaries: tuple[TrainedDictionary, ...]
+
+
+class RecordSpec(ModelSpec, CorpusSpec):
+    """What `record` is to do."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("model", "corpus")
+
+    sites: str
+    """The addresses to record, such as resid_post.2,mlp_in.3."""
+    tokens: int = Field(default=1_000_000, ge=1)
+    """How many tokens to write, at least."""
+    skip_tokens: int = Field(default=0, ge=0)
+    """Tokens at the beginning of every row that are left out."""
+
+    def run_path(self) -> Path:
+        """`runs/activations`."""
+        return Path("runs/activations")
+
+
+class RecordingReport(Document):
+    """The folder that holds the activations."""
+
+    activations: str
+
+
+def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) -> TrainingReport | None:
+    """Train dictionaries, one per layer, on one pass over the model; stopped, the same command goes on.
+
+    Returns:
+        What was trained; None in all but the first of several processes that train together.
+    """
+    from mindscope.dictionaries import TrainConfig, own_device, torchrun_world
+    from mindscope.dictionaries import train as train_dictionaries
+
+    content = spec.read_configuration()
+    model = load_model(spec.model, spec.dtype, own_device(spec.device))
+    if content is None:
+        schedule = {name: getattr(spec, name) for name in ScheduleConfig.model_fields}
+        content = {"dictionaries": spec.plan(model), **schedule}
+    config = build_config(TrainConfig, content)
+    settings = config.model_dump(mode="json") | {
+        "corpus": spec.corpus,
+        "context": spec.context,
+        "skip": spec.skip_tokens,
+    }
+    with torchrun_world() as world:
+        source = _open_source(spec, model, config, world)
+        if not world.first:
+            train_dictionaries(source, run.path, config, model.device, world=world)
+            return None
+        with run.open(
+            kind="dictionary-train",
+            config=settings,
+            reporter=reporter,
+            fingerprint=model.fingerprint,
+            seed=config.seed,
+        ) as opened:
+            if spec.track is not None:
+                opened.track(spec.track)
+            trained = train_dictionaries(source, opened, config, model.device, reporter.progress, world)
+            last = {line["dictionary"]: line for line in opened.metrics()}
+            rows = [_describe_trained(name, trained[name], last.get(name, {})) for name in trained]
+            opened.finish(dictionaries=[row.to_json() for row in rows])
+    return TrainingReport(run=str(run.path), dictionaries=tuple(rows))
+
+
+def record(spec: RecordSpec, *, run: RunFolder, reporter: Reporter) -> RecordingReport:
+    """Write a model's activations to disk, to train on without the model."""
+    from mindscope.dictionaries import ModelSource, write_shards
+
+    model = spec.load()
+    addresses = tuple(spec.sites.split(","))
+    corpus = read_rows_of(model, spec.corpus, spec.context)
+    source = ModelSource([model], addresses, corpus, skip=spec.skip_tokens)
+    settings = {
+        "corpus": spec.corpus,
+        "sites": addresses,
+        "tokens": spec.tokens,
+        "context": spec.context,
+        "skip": spec.skip_tokens,
+    }
+    with run.open(
+        kind="activations", config=settings, reporter=reporter, fingerprint=model.fingerprint
+    ) as opened:
+        write_shards(source, opened, tokens=spec.tokens)
+    return RecordingReport(activations=str(run.path))
+
+
+def _open_source(
+    spec: TrainDictionariesSpec, model: Model, config: TrainConfig, world: TrainingWorld
+) -> ActivationSource:
+    """Recorded activations, or the model as it reads the corpus."""
+    from mindscope.dictionaries import INDEX, ModelSource, ShardSource
+
+    if (Path(spec.corpus) / INDEX).exists():
+        shards = ShardSource(spec.corpus)
+        for fingerprint in shards.models.values():
+            subject = f"{spec.corpus} holds the activations of"
+            require_same_model(subject, fingerprint, model, "record them again")
+        return shards
+    addresses = dict.fromkeys(
+        address for dictionary in config.dictionaries for address in (*dictionary.reads, *dictionary.targets)
+    )
+    corpus = read_rows_of(model, spec.corpus, spec.context)
+    return ModelSource([model], tuple(addresses), corpus, skip=spec.skip_tokens, world=world)
+
+
+def _describe_trained(name: str, dictionary: Dictionary, line: Mapping[str, Any]) -> TrainedDictionary:
+    measured = {key: line.get(key) for key in ("l0", "explained_variance", "dead")}
+    return TrainedDictionary.model_validate(describe_dictionary(name, dictionary) | measured)

@@ -1,0 +1,69 @@
+"""Labelling: what features are called, and how well each name holds on contexts it was not made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import RootModel
+
+from mindscope.jobs.feature.inputs import (
+    LABELS,
+    FeatureSpec,
+    LabelRow,
+    describe_label,
+    logit_effects,
+    open_survey,
+)
+from mindscope.jobs.job import Reporter, RunFolder
+from mindscope.jobs.resolve import find_writer
+
+
+class LabelSpec(FeatureSpec):
+    """What `label` is to do."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("model", "dictionary")
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {"numbers": ("--features",)}
+
+    numbers: tuple[int, ...] | None = None
+    """The features' numbers, such as 3,17; all that are ever active by default."""
+    writer: str | None = None
+    """Who writes the labels, model:NAME or endpoint:NAME; by default they come from the contexts, without a
+    language model."""
+    base_url: str | None = None
+    """The address of an OpenAI-compatible endpoint."""
+    seed: int = 0
+    """The seed of the contexts that a label is tested on."""
+
+
+class LabelsReport(RootModel[tuple[LabelRow, ...]]):
+    """The labels, in the order of the features."""
+
+
+def label(spec: LabelSpec, *, run: RunFolder, reporter: Reporter) -> LabelsReport:
+    """Name features, and test each name on contexts it was not made from."""
+    from mindscope.explain import keyless_label, written_label
+    from mindscope.store import read_json, write_json
+
+    model = spec.load()
+    bank = spec.load_bank(model)
+    survey = open_survey(run.path, bank)
+    alive = (~survey.statistics.dead).nonzero()[:, 0].tolist()
+    features = alive if spec.numbers is None else list(spec.numbers)
+    writer = find_writer(spec.writer, spec.base_url) if spec.writer else None
+    source = writer.name if writer else "contexts"
+    rows = []
+    for done, feature in enumerate(features, 1):
+        file = run.path / LABELS / f"{feature:06}.json"
+        saved = read_json(file) if file.exists() else {}
+        if saved.get("source") != source:
+            logits = logit_effects(model, bank, feature)
+            made = (
+                written_label(survey, feature, writer, logits=logits, seed=spec.seed)
+                if writer
+                else keyless_label(survey, feature, logits)
+            )
+            write_json(file, saved := made.to_json())
+        rows.append(describe_label(saved))
+        reporter.progress(done, len(features), "labels")
+    return LabelsReport(tuple(rows))

@@ -1,0 +1,73 @@
+"""Surveying: a corpus is read once, and it is kept when each feature is active."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import ClassVar
+
+from pydantic import Field
+
+from mindscope.explain import SurveyConfig
+from mindscope.jobs.dictionary import CorpusSpec, read_rows_of
+from mindscope.jobs.feature.inputs import FeatureSpec
+from mindscope.jobs.job import Reporter, RunFolder
+from mindscope.store import Document
+
+DENSE = 0.1
+"""Features that are active on a larger share of the tokens are called dense, as in the literature."""
+
+
+class SurveySpec(FeatureSpec, SurveyConfig, CorpusSpec):
+    """What `survey` is to do."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("model", "dictionary", "corpus")
+
+    rows: int = Field(default=10_000, ge=1)
+    """The most rows of the corpus that are read."""
+
+
+class SurveyReport(Document):
+    """How many features there are, and how many of them are never or very often active."""
+
+    features: int
+    rows: int
+    tokens: int
+    dead: int
+    dense: int
+    run: str
+
+
+def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyReport:
+    """Read a corpus once, and keep when each feature is active; all other commands look at this."""
+    from mindscope.explain import survey_features
+
+    model = spec.load()
+    bank = spec.load_bank(model)
+    settings = {
+        "dictionary": str(spec.dictionary_path()),
+        "corpus": spec.corpus,
+        "rows": spec.rows,
+        "context": spec.context,
+    }
+    with run.open(
+        kind="survey", config=settings, reporter=reporter, fingerprint=model.fingerprint, seed=spec.seed
+    ) as opened:
+        result = survey_features(
+            model,
+            bank,
+            islice(read_rows_of(model, spec.corpus, spec.context)(0), spec.rows),
+            opened,
+            spec.config(SurveyConfig),
+            total=spec.rows,
+            progress=reporter.progress,
+        )
+        report = SurveyReport(
+            features=result.n_features,
+            rows=result.metadata["rows"],
+            tokens=result.metadata["tokens"],
+            dead=int(result.statistics.dead.sum()),
+            dense=int((result.statistics.density > DENSE).sum()),
+            run=str(run.path),
+        )
+        opened.finish(**report.model_dump(exclude={"run"}))
+    return report

@@ -1,0 +1,74 @@
+"""The case book as a job."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from mindscope.jobs import ORGANISM, Reporter, RunFolder, load_model
+from mindscope.jobs.circuit import ReplacementSpec, find_replacement
+from mindscope.store import Document
+from mindscope.studies.llm_biology.config import QUICK, BookConfig, order_families
+from mindscope.studies.llm_biology.documents import CaseResult
+
+
+class CaseBookSpec(ReplacementSpec):
+    """What `cases` is to do."""
+
+    options: ClassVar = {"families": ("--family",)}
+
+    families: tuple[str, ...] = Field(default=(), json_schema_extra={"metavar": "FAMILY"})
+    """Work through this family of cases; all by default. May be repeated."""
+    quick: bool = False
+    """Spend few prompts: to see that it runs, not to judge by."""
+    device: str = "auto"
+    """Where the model runs: cpu, cuda, or auto."""
+    seed: int = 0
+    """The seed of the prompts that are drawn."""
+
+    @field_validator("families")
+    @classmethod
+    def _require_families(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        order_families(names)
+        return names
+
+    def run_path(self) -> Path:
+        """`runs/cases`."""
+        return Path("runs/cases")
+
+    def book_config(self) -> BookConfig:
+        """How many prompts to spend."""
+        return replace(QUICK if self.quick else BookConfig(), seed=self.seed)
+
+
+class CaseBookReport(Document):
+    """The families, and where the page is."""
+
+    report: str
+    cases: tuple[CaseResult, ...]
+
+
+def work_through(spec: CaseBookSpec, *, run: RunFolder, reporter: Reporter) -> CaseBookReport:
+    """Work through the case book: hypothesis, graph, groups, intervention and verdict, family by family."""
+    from mindscope.studies.llm_biology.book import settings_of, write_book
+    from mindscope.studies.llm_biology.report import book_report, book_rows
+
+    config = spec.book_config()
+    model = load_model(ORGANISM, "float32", spec.device)
+    replacement, name = find_replacement(spec.dictionary, model)
+    settings = settings_of(spec.families, config, replacement.digest)
+    with run.open(
+        kind="case-book",
+        config=settings,
+        reporter=reporter,
+        fingerprint=model.fingerprint,
+        seed=spec.seed,
+    ) as opened:
+        cases = write_book(model, replacement, opened, spec.families, config, reporter.progress)
+        facts = {"model": model.name, "fingerprint": model.fingerprint, "replacement": name, **settings}
+        page = book_report(cases, run.path, facts).write(run.path / "report.html")
+        opened.finish(report=str(page), verdicts=book_rows(cases))
+    return CaseBookReport(report=str(page), cases=tuple(cases))
