@@ -24,8 +24,13 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mindscope.circuits import AttributionGraph, DictionaryReplacement, TraceConfig, trace
-from mindscope.circuits.replacement.local_model import LocalReplacementModel
+from mindscope.circuits import (
+    AttributionGraph,
+    DictionaryReplacement,
+    LocalReplacementModel,
+    TraceConfig,
+    trace,
+)
 from mindscope.dictionaries import Coder, Dictionary, Site, Wiring
 from mindscope.models import Model, Row
 
@@ -46,7 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     model, peak = random_llama(max(options.lengths)), gemm_peak()
-    config = TraceConfig(options.nodes, options.rank_every or None)
+    config = TraceConfig(max_features=options.nodes, rank_every=options.rank_every or None)
     for kind in options.kinds:
         dictionary = random_dictionary(model, options.latents, cross=kind == "clt")
         for length in options.lengths:
@@ -123,7 +128,7 @@ def measured(
 ) -> dict[str, float | str]:
     replacement = DictionaryReplacement(dictionary)
     graphs: list[AttributionGraph] = []
-    trace(model, replacement, Row(row.ids[:4], 4), TraceConfig(8))  # what is found once a model
+    trace(model, replacement, Row(row.ids[:4], 4), TraceConfig(max_features=8))  # what is found once a model
     meters = []
     for _ in range(rounds):
         graphs.clear()
@@ -169,7 +174,7 @@ def against(
         command = [options.peer, str(script), json.dumps(settings)]
         said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         told, found = json.loads(said.splitlines()[-1]), load_file(folder / "peer.safetensors")
-    interval = TraceConfig(config.max_features, rank_every=4 * batch)  # its own schedule
+    interval = TraceConfig(max_features=config.max_features, rank_every=4 * batch)  # its own schedule
     graph = trace(model, DictionaryReplacement(dictionary), row, interval)
     theirs = {tuple(one): at for at, one in enumerate(found["features"].tolist())}
     both = [

@@ -5,10 +5,48 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mindscope.circuits import AttributionGraph, AttributionTarget
+from mindscope.circuits import (
+    AttentionFindings,
+    AttributionGraph,
+    AttributionTarget,
+    EdgeHeads,
+    GraphValidation,
+    HeadLoading,
+    PredictionAgreement,
+)
 
 PARITY = ("llama_plt", "gemma2_clt")
 N_LAYERS = 4
+AGREEMENT = PredictionAgreement(r=0.9, low=None, high=0.95, sign_agreement=1.0, pairs=2)
+FINDINGS = {
+    "replacement_name": "some/transcoders",
+    "skip_tokens": 2,
+    "target_spec": {"kind": "tokens", "tokens": [5, "b"]},
+    "attention": AttentionFindings(
+        loadings=(
+            EdgeHeads(
+                source="E_11_0",
+                target="5_5_3",
+                weight=0.5,
+                heads=(HeadLoading(layer=1, head=2, value=-0.25),),
+            ),
+        )
+    ),
+    "validation": GraphValidation(
+        mode="open",
+        factor=0.0,
+        changed=("a group",),
+        intervention=(0, 0),
+        nodes=("5_5_3", "5_7_3"),
+        predicted=(1.0, -2.0),
+        actual=(0.5, -1.5),
+        overall=AGREEMENT,
+        features=AGREEMENT,
+        targets=AGREEMENT,
+        logits=AGREEMENT,
+    ),
+}
+"""What a graph can know besides its tensors."""
 
 
 def random_graph(seed: int = 0, layers: int = 3, positions: int = 4, features: int = 12) -> AttributionGraph:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from mindscope.core.faces import lazy_face
 
 if TYPE_CHECKING:
+    from mindscope.circuits.attribution import targets
     from mindscope.circuits.attribution.config import TraceConfig
     from mindscope.circuits.attribution.logit_effects import compute_feature_effects, describe_logits
     from mindscope.circuits.attribution.targets import TargetSpec
@@ -12,6 +13,16 @@ if TYPE_CHECKING:
     from mindscope.circuits.files.read_json import PublicGraph, read_graph_json
     from mindscope.circuits.files.write_json import GraphView, build_graph_json, write_graph_json
     from mindscope.circuits.graph.compare import GraphComparison, SharedEdge, SharedNode, compare_graphs
+    from mindscope.circuits.graph.findings import (
+        AttentionFindings,
+        EdgeHeads,
+        GraphValidation,
+        HeadLoading,
+        Mode,
+        PredictionAgreement,
+        QKPair,
+        QKScore,
+    )
     from mindscope.circuits.graph.graph import AttributionGraph
     from mindscope.circuits.graph.grouping import find_supernodes
     from mindscope.circuits.graph.influence import GraphScores, compute_influence, score_graph
@@ -19,9 +30,9 @@ if TYPE_CHECKING:
     from mindscope.circuits.graph.paths import GraphPath, StrongestPaths, find_paths
     from mindscope.circuits.graph.prune import PrunedGraph, prune_graph
     from mindscope.circuits.graph.supernodes import GroupedGraph, Supernode, build_supernode_graph
-    from mindscope.circuits.heads.attach import with_attention
-    from mindscope.circuits.heads.loadings import HeadLoadings, compute_head_loadings
-    from mindscope.circuits.heads.qk import QKAttribution, QKPair, compute_qk_attribution
+    from mindscope.circuits.heads.loadings import HeadLoadings, compute_head_loadings, with_attention
+    from mindscope.circuits.heads.qk import AttentionScore, compute_qk_attribution
+    from mindscope.circuits.heads.qk_attribution import QKAttribution
     from mindscope.circuits.interventions.groups import (
         ActiveFeature,
         align_ends,
@@ -30,7 +41,7 @@ if TYPE_CHECKING:
         scale_activations,
         swap_features,
     )
-    from mindscope.circuits.interventions.intervening import MODES, Mode, intervening
+    from mindscope.circuits.interventions.intervening import MODES, intervening
     from mindscope.circuits.interventions.intervention import Intervention
     from mindscope.circuits.interventions.outcomes import (
         InterventionOutcome,
@@ -43,13 +54,9 @@ if TYPE_CHECKING:
     from mindscope.circuits.replacement.feature_io import FeatureIO, concat_reads
     from mindscope.circuits.replacement.local_model import LocalReplacementModel, ReplacementModel
     from mindscope.circuits.replacement.neurons import NeuronReplacement
+    from mindscope.circuits.validation.config import ValidationConfig
     from mindscope.circuits.validation.predict import predict_changes
-    from mindscope.circuits.validation.validate import (
-        GraphValidation,
-        PredictionAgreement,
-        validate_graph,
-        with_validation,
-    )
+    from mindscope.circuits.validation.validate import validate_graph, with_validation
 
 
 __all__ = [
@@ -112,6 +119,13 @@ __all__ = [
     "FeatureIO",
     "MODES",
     "TargetSpec",
+    "targets",
+    "ValidationConfig",
+    "AttentionScore",
+    "QKScore",
+    "AttentionFindings",
+    "EdgeHeads",
+    "HeadLoading",
     "match_layers",
     "build_graph_page",
     "concat_reads",

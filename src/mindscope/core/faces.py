@@ -22,7 +22,9 @@ def lazy_face(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[
     def get_attribute(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(homes[name]), name)
+        home = import_module(homes[name])
+        # A face may hand on a module, which is an attribute of its folder only once it is imported.
+        return getattr(home, name) if hasattr(home, name) else import_module(f"{homes[name]}.{name}")
 
     def list_names() -> list[str]:
         return sorted({*vars(import_module(package)), *homes})

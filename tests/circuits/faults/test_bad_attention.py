@@ -7,14 +7,15 @@ import pytest
 import tiny_models
 
 from mindscope.circuits import (
+    AttentionScore,
     AttributionGraph,
     DictionaryReplacement,
     NeuronReplacement,
     compute_head_loadings,
     compute_qk_attribution,
+    targets,
     trace,
 )
-from mindscope.circuits.attribution import targets
 from mindscope.errors import DataError, MindscopeError, ModelError
 from mindscope.models import Model
 
@@ -50,7 +51,7 @@ def graph(mistral: Model) -> AttributionGraph:
 def test_no_such_score(mistral: Model, place: tuple[int, int, int, int], kind: type, words: tuple[str, ...]):
     before = tiny_models.hooks_on(mistral)
     with pytest.raises(kind) as error:
-        compute_qk_attribution(mistral, NeuronReplacement(mistral), circuit_kit.ROW, *place)
+        compute_qk_attribution(mistral, NeuronReplacement(mistral), circuit_kit.ROW, AttentionScore(*place))
     _one_line(error, *words)
     assert tiny_models.hooks_on(mistral) == before
     assert mistral.hf.config._attn_implementation != "mindscope_observed"
@@ -58,15 +59,15 @@ def test_no_such_score(mistral: Model, place: tuple[int, int, int, int], kind: t
 
 def test_a_graph_of_another_model_or_replacement(mistral: Model, graph: AttributionGraph):
     other, same = _family("llama"), NeuronReplacement(mistral)
-    stand_in = DictionaryReplacement(circuit_kit.dictionary(mistral))
+    transcoders = DictionaryReplacement(circuit_kit.dictionary(mistral))
     for model, replacement, word in (
         (other, NeuronReplacement(other), "model"),
-        (mistral, stand_in, "replac"),
+        (mistral, transcoders, "replac"),
     ):
         for ask in (
             lambda model=model, replacement=replacement: compute_head_loadings(model, replacement, graph, 3),
             lambda model=model, replacement=replacement: compute_qk_attribution(
-                model, replacement, graph, 1, 0
+                model, replacement, graph, AttentionScore(1, 0)
             ),
         ):
             with pytest.raises(DataError) as error:

@@ -8,12 +8,13 @@ from mindscope.circuits import (
     DictionaryReplacement,
     Intervention,
     NeuronReplacement,
+    ValidationConfig,
     intervene,
     intervening,
+    targets,
     trace,
     validate_graph,
 )
-from mindscope.circuits.attribution import targets
 from mindscope.circuits.interventions.intervening import find_held_layers
 from mindscope.errors import MindscopeError
 from mindscope.features import Direction
@@ -37,12 +38,12 @@ MADE = {
     "unknown operation 'multiply' on a feature: use one of set, ": (0, 1, 2, "multiply", 1.0),
     "changed by nan: give a finite number": (0, 1, 2, "set", float("nan")),
     "layers and features count from 0": (-1, 1, 2),
-    "-3 is no position of feature 2 of layer 0: give numbers from 0": (0, -3, 2),
-    "True is no position": (0, True, 2),
-    "() is no position": (0, (), 2),
-    "'everywhere' is no position": (0, "everywhere", 2),
-    "slice(4, 2, None) is no position": (0, slice(4, 2), 2),
-    "slice(0, 4, 2) is no position": (0, slice(0, 4, 2), 2),
+    "-3 is not a position of feature 2 of layer 0: give numbers from 0": (0, -3, 2),
+    "True is not a position": (0, True, 2),
+    "() is not a position": (0, (), 2),
+    "'everywhere' is not a position": (0, "everywhere", 2),
+    "slice(4, 2, None) is not a position": (0, slice(4, 2), 2),
+    "slice(0, 4, 2) is not a position": (0, slice(0, 4, 2), 2),
 }
 GIVEN = {
     "no feature 40 in layer 1: it has 0 to 39": ([Intervention(1, 2, 40)], {}),
@@ -124,7 +125,7 @@ def test_graphs_that_cannot_be_checked(model: Model, replacement):
     for said, call in {
         "of another model": lambda: validate_graph(other, replacement, graph),
         "another replacement": lambda: validate_graph(model, NeuronReplacement(model), graph),
-        "changes nothing": lambda: validate_graph(model, replacement, graph, factor=1.0),
+        "changes nothing": lambda: validate_graph(model, replacement, graph, ValidationConfig(factor=1.0)),
         "too few": lambda: validate_graph(model, replacement, graph, nodes=0),
         "no node 'x'": lambda: validate_graph(model, replacement, graph, nodes=["x"]),
         "only features can be changed": lambda: validate_graph(model, replacement, graph, nodes=["E_60_0"]),

@@ -9,8 +9,7 @@ import pytest
 import tiny_models
 import torch
 
-from mindscope.circuits import DictionaryReplacement, NeuronReplacement, TraceConfig, trace
-from mindscope.circuits.attribution import targets
+from mindscope.circuits import DictionaryReplacement, NeuronReplacement, TraceConfig, targets, trace
 from mindscope.dictionaries.formats import read_dictionary
 from mindscope.dictionaries.formats.base import ReadOptions
 from mindscope.errors import DataError, MindscopeError, ModelError

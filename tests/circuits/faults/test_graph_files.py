@@ -57,7 +57,7 @@ def cyclic() -> torch.Tensor:
 @pytest.mark.parametrize(
     ("tensors", "header", "message"),
     [
-        ({}, {"version": 2}, "written by a newer mindscope"),
+        ({}, {"version": 3}, "written by a newer mindscope"),
         ({}, {"schema": "mindscope.dictionary"}, "'mindscope.attribution_graph' is needed"),
         ({"edges": cyclic()}, {}, "has a cycle: 0_.* cannot depend on 2_.*; trace it again"),
         ({"edges": torch.full((14, 28), torch.nan)}, {}, "NaN or infinity"),
@@ -130,14 +130,14 @@ def test_a_cut_file_and_another_models_graph_are_refused(path: Path) -> None:
             "nodes that are not there",
         ),
         (lambda d: d["links"][0].update(weight=float("nan")), "NaN or infinity among its edges"),
-        (lambda d: d["links"][0].pop("weight"), r"no attribution graph: links\.0\.weight"),
-        (lambda d: d.pop("nodes"), "no attribution graph: nodes"),
+        (lambda d: d["links"][0].pop("weight"), r"not an attribution graph: links\.0\.weight"),
+        (lambda d: d.pop("nodes"), "not an attribution graph: nodes"),
         (lambda d: d["nodes"].append(d["nodes"][0]), "the same"),
         (lambda d: d["nodes"][0].update(ctx_idx=44), "cannot be used"),
         (lambda d: d["nodes"][0].update(layer="top"), "cannot be used"),
         (lambda d: d["nodes"][0].update(node_id="nonsense"), "cannot be used"),
         (lambda d: d.update(nodes=[n for n in d["nodes"] if n["feature_type"] != "logit"]), "no logit nodes"),
-        (lambda d: d["qParams"].update(supernodes="x"), r"no attribution graph: qParams\.supernodes"),
+        (lambda d: d["qParams"].update(supernodes="x"), r"not an attribution graph: qParams\.supernodes"),
     ],
 )
 def test_a_public_file_that_cannot_be_used_is_refused(
@@ -161,4 +161,4 @@ def test_a_cut_public_file_a_bad_slug_and_a_damaged_index_are_refused(tmp_path: 
     for slug in ("../out", "", ".hidden", "a/b"):
         refused(lambda slug=slug: write_graph_json(tmp_path, graph, slug=slug), "cannot be a graph's slug")
     (tmp_path / "graph-metadata.json").write_text('{"graphs": 3}')
-    refused(lambda: write_graph_json(tmp_path, graph, slug="one"), "no index of graphs")
+    refused(lambda: write_graph_json(tmp_path, graph, slug="one"), "not an index of graphs")

@@ -4,13 +4,14 @@ import pytest
 
 from mindscope import organism
 from mindscope.circuits import (
+    AttentionScore,
     DictionaryReplacement,
     TraceConfig,
     compute_head_loadings,
     compute_qk_attribution,
+    targets,
     trace,
 )
-from mindscope.circuits.attribution import targets
 from mindscope.dictionaries import Dictionary
 from mindscope.models import Model, load
 from mindscope.organism.world import build_world
@@ -55,7 +56,7 @@ def test_the_head_looks_at_the_city_because_it_is_a_city(model: Model, replaceme
     """Held-out cities all draw it: the city's own token lifts its score above that of the other tokens."""
     for city, relation in build_world().two_hop_pairs("city_never_composed")[::301]:
         row = model.text(f"the {relation} of the state of {city} is")
-        found = compute_qk_attribution(model, replacement, row, 0, 3)
+        found = compute_qk_attribution(model, replacement, row, AttentionScore(0, 3))
         assert (found.query, found.key) == (LAST, CITY)
         assert found.attention > 0.95
         (best, *_), names = found.pairs(1, relative=True), [f"E_{row.ids[at]}_{at}" for at in (LAST, CITY)]

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from circuit_graphs import PARITY, parity_graph, random_graph
+from circuit_graphs import FINDINGS, PARITY, parity_graph, random_graph
 
 from mindscope.circuits import (
+    AttributionGraph,
     AttributionTarget,
     GraphView,
     Supernode,
@@ -17,6 +18,7 @@ from mindscope.circuits import (
     read_graph_json,
     write_graph_json,
 )
+from mindscope.circuits.graph.graph import TENSORS
 
 ERROR = "mlp reconstruction error"
 
@@ -79,11 +81,14 @@ def test_there_and_back_loses_nothing(tmp_path: Path) -> None:
     edges = graph.edges.clone()
     edges[-1] *= graph.layers[: graph.n_sources] < 2
     targets = (graph.targets[0], AttributionTarget("evil", None, -0.5, layer=2, position=4))
-    graph = replace(graph, edges=edges, targets=targets, metadata={"model": "m", "validation": {"r": 0.9}})
+    graph = replace(graph, edges=edges, targets=targets, metadata={"model": "m"}, **FINDINGS)
     pruned = prune_graph(graph, 0.7, 0.9)
     names = [graph.id(node) for node in pruned.nodes]
     view = GraphView(
-        supernodes=(Supernode("Texas", (names[0], names[2]), 0.5), Supernode("by hand", (names[1],))),
+        supernodes=(
+            Supernode(label="Texas", members=(names[0], names[2]), score=0.5),
+            Supernode(label="by hand", members=(names[1],)),
+        ),
         labels={names[0]: "a <b> label"},
         pinned=(names[1],),
         others={"linkType": "output", "clickedId": names[0], "sg_pos": "1"},
@@ -106,7 +111,7 @@ def test_there_and_back_loses_nothing(tmp_path: Path) -> None:
         "unselected_absolute",
     ):
         assert torch.equal(getattr(read.graph, name), getattr(small, name)), name
-    for name in ("ids", "tokens", "targets", "n_layers", "fingerprint", "replacement_digest", "metadata"):
+    for name in set(AttributionGraph.__dataclass_fields__) - {*TENSORS, "edges"}:
         assert getattr(read.graph, name) == getattr(small, name), name
     assert read.view == view
     assert (read.pruned.node, read.pruned.edge) == (0.7, 0.9)

@@ -13,12 +13,12 @@ from mindscope.circuits import (
     NeuronReplacement,
     compute_head_loadings,
     prune_graph,
+    targets,
     trace,
 )
-from mindscope.circuits.attribution import targets
 from mindscope.circuits.attribution.backward import backward_rows
 from mindscope.circuits.attribution.retrace import inject_graph_rows, rebuild_local_model
-from mindscope.circuits.replacement.local_model import Injections
+from mindscope.circuits.replacement.injections import Injections
 from mindscope.models import Model
 
 CASES = [("llama", True), ("gemma2", False), ("gpt2", False), ("gpt_neox", True), ("olmo2", True)]
@@ -100,14 +100,14 @@ def test_one_layer_of_attention_carries_all_of_an_edge_between_tokens():
 
 
 def test_blocks_of_little_memory_give_the_same(monkeypatch: pytest.MonkeyPatch):
-    from mindscope.circuits.heads import loadings as attention_loadings
+    from mindscope.circuits.heads import meeting
 
     model = _family("gpt_neox")
     replacement = DictionaryReplacement(circuit_kit.dictionary(model, cross=True, skip=True))
     graph = trace(model, replacement, circuit_kit.ROW)
     small = prune_graph(graph, 0.9).graph(graph)
     whole = compute_head_loadings(model, replacement, small)
-    monkeypatch.setattr(attention_loadings, "MEMORY", 2**15)
+    monkeypatch.setattr(meeting, "MEMORY", 2**15)
     parts = compute_head_loadings(model, replacement, small)
     assert parts.edges == whole.edges
     torch.testing.assert_close(parts.loadings, whole.loadings, atol=1e-6, rtol=1e-4)
@@ -124,8 +124,9 @@ def test_the_strongest_edges_come_first_and_lead_where_they_should():
     row = graph.edges[graph.n_features].abs()
     assert [graph.find(source) for source, _ in mine.edges] == row.argsort(descending=True)[:3].tolist()
     carried = next(i for i in range(len(found.edges)) if found.loadings[i].any())
-    (first, *_), shown = found.strongest(carried), found.to_json(2)[carried]
-    assert abs(first[2]) == float(found.loadings[carried].abs().max())
-    assert shown["heads"][0] == {"layer": first[0], "head": first[1], "value": first[2]}
-    assert len(shown["heads"]) <= 2
-    assert (shown["source"], shown["target"]) == found.edges[carried]
+    (first, *_), shown = found.strongest(carried), found.summarise(2)[carried]
+    assert abs(first.value) == float(found.loadings[carried].abs().max())
+    assert float(found.loadings[carried, first.layer, first.head]) == first.value
+    assert shown.heads[0] == first
+    assert len(shown.heads) <= 2
+    assert (shown.source, shown.target) == found.edges[carried]

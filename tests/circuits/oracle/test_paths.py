@@ -49,7 +49,7 @@ def test_few_ways_none_and_wrong_ends() -> None:
     assert [(one.nodes, one.share, one.sign) for one in found.paths] == [((0, graph.n_sources), 1.0, -1)]
     assert find_paths(graph, 1, graph.n_sources) == find_paths(graph, 2, graph.n_sources)
     assert find_paths(graph, 1, graph.n_sources).paths == ()
-    with pytest.raises(DataError, match="a way leads from"):
+    with pytest.raises(DataError, match="a path leads from"):
         find_paths(graph, graph.n_sources, 0)
     with pytest.raises(DataError, match="count"):
         find_paths(graph, 0, graph.n_sources, 0)

@@ -6,11 +6,13 @@ import tiny_models
 import torch
 
 from mindscope.circuits import (
+    AttentionScore,
     DictionaryReplacement,
     LocalReplacementModel,
     NeuronReplacement,
     compute_qk_attribution,
 )
+from mindscope.circuits.index_spaces import StreamPoint
 from mindscope.models import Model
 from mindscope.models.hooks.rewrite import rewritten
 from mindscope.models.linear.anatomy import find_linear_parts
@@ -64,7 +66,9 @@ def test_pairs_and_biases_sum_to_the_score_of_the_model(name: str):
     )
     frozen = replacement.freeze(model, circuit_kit.ROW)
     for layer in (0, 2):
-        found = compute_qk_attribution(model, replacement, circuit_kit.ROW, layer, HEAD, QUERY, KEY)
+        found = compute_qk_attribution(
+            model, replacement, circuit_kit.ROW, AttentionScore(layer, HEAD, QUERY, KEY)
+        )
         scores = _scores(frozen, layer)
         visible = frozen.frozen_pass.patterns[layer][HEAD, QUERY] > 0
         assert found.score == pytest.approx(float(scores[KEY]), abs=1e-4)
@@ -82,17 +86,20 @@ def test_pairs_and_biases_sum_to_the_score_of_the_model(name: str):
 
 
 def test_pairs_are_the_largest_of_all_however_they_are_cut_up(monkeypatch: pytest.MonkeyPatch):
-    from mindscope.circuits.heads import qk as attention_scores
+    from mindscope.circuits.heads import qk_attribution
 
     model = _model("llama")
-    found = compute_qk_attribution(model, NeuronReplacement(model), circuit_kit.ROW, 2, HEAD, QUERY, KEY)
+    found = compute_qk_attribution(
+        model, NeuronReplacement(model), circuit_kit.ROW, AttentionScore(2, HEAD, QUERY, KEY)
+    )
     every = found.scaling * found.queries.T @ found.keys
     best = every.abs().flatten().topk(12).indices
     names = [(found.names[at // len(found.names)], found.names[at % len(found.names)]) for at in best]
     assert [(one.query, one.key) for one in found.pairs(12)] == names
-    monkeypatch.setattr(attention_scores, "PAIRS_AT_ONCE", 1000)
+    monkeypatch.setattr(qk_attribution, "PAIRS_AT_ONCE", 1000)
     assert [(one.query, one.key) for one in found.pairs(12)] == names
-    assert all("bias" not in pair for pair in found.pairs(500, biases=False))
+    without = found.pairs(500, biases=False)
+    assert all("bias" not in (pair.query, pair.key) for pair in without)
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -101,7 +108,9 @@ def test_without_a_feature_of_the_key_the_model_scores_as_the_pairs_say(name: st
     model = _model(name)
     replacement = DictionaryReplacement(circuit_kit.dictionary(model, cross=True))
     layer = 2
-    found = compute_qk_attribution(model, replacement, circuit_kit.ROW, layer, HEAD, QUERY, KEY)
+    found = compute_qk_attribution(
+        model, replacement, circuit_kit.ROW, AttentionScore(layer, HEAD, QUERY, KEY)
+    )
     frozen = replacement.freeze(model, circuit_kit.ROW)
     column = int(found.by_source("key")[: found.kinds[0]].abs().argmax())
     at, latent, position = map(int, found.names[column].split("_"))
@@ -136,12 +145,12 @@ def _given(
     vectors = [written.vectors_of(frozen.column_of[wanted])[1].sum(0) for written in frozen.feature_writes]
     nothing = torch.zeros_like(frozen.embeddings)
 
-    def entering(join: int) -> torch.Tensor | float:
-        if join == 0 or join % 2:
+    def write(point: StreamPoint) -> torch.Tensor | float:
+        if point == StreamPoint(0) or point.after_attention:
             return nothing
-        return nothing.index_put((torch.tensor([feature[1]]),), vectors[join // 2 - 1])
+        return nothing.index_put((torch.tensor([feature[1]]),), vectors[point.layer - 1])
 
-    stream = dict(frozen.walk_stream(entering))[2 * layer][KEY]
+    stream = dict(frozen.walk_stream(write))[StreamPoint(layer)][KEY]
     norm = find_linear_parts(model).norms.get(f"attn_in.{layer}")
     if norm is None:
         return stream

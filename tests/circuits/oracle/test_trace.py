@@ -8,8 +8,14 @@ import tiny_models
 import torch
 from torch import Tensor
 
-from mindscope.circuits import DictionaryReplacement, NeuronReplacement, ReplacementModel, TraceConfig, trace
-from mindscope.circuits.attribution import targets
+from mindscope.circuits import (
+    DictionaryReplacement,
+    NeuronReplacement,
+    ReplacementModel,
+    TraceConfig,
+    targets,
+    trace,
+)
 from mindscope.features import Direction
 from mindscope.models import load
 from mindscope.models.hooks.rewrite import rewritten

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mindscope.circuits import DictionaryReplacement, TraceConfig, trace
-from mindscope.circuits.attribution import targets
+from mindscope.circuits import DictionaryReplacement, TraceConfig, targets, trace
 from mindscope.dictionaries.formats import read_dictionary
 from mindscope.dictionaries.formats.base import ReadOptions
 from mindscope.models import Model, Row, load

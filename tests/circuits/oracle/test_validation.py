@@ -16,13 +16,14 @@ from mindscope.circuits import (
     NeuronReplacement,
     Supernode,
     TraceConfig,
+    ValidationConfig,
     intervening,
     predict_changes,
+    targets,
     trace,
     validate_graph,
     with_validation,
 )
-from mindscope.circuits.attribution import targets
 from mindscope.features import Direction
 from mindscope.models import Last, Model, Read, Row
 
@@ -35,9 +36,9 @@ def test_a_graph_says_all_where_the_mlps_are_held(name: str, tmp_path: Path):
     model = tiny_models.build(NAMED[name])
     replacement = DictionaryReplacement(circuit_kit.dictionary(model, cross=True))
     graph = trace(model, replacement, ROW)
-    several = Supernode("several", tuple(graph.id(at) for at in (3, 30, graph.n_features + 2)))
-    options = {"factor": -1.5, "mode": "constrained", "measured": 40}
-    found = validate_graph(model, replacement, graph, nodes=[several, graph.id(11)], **options)
+    several = Supernode(label="several", members=tuple(graph.id(at) for at in (3, 30, graph.n_features + 2)))
+    config = ValidationConfig(factor=-1.5, mode="constrained", measured=40)
+    found = validate_graph(model, replacement, graph, config, nodes=[several, graph.id(11)])
     assert found.changed == ("several", graph.id(11))
     assert set(found.intervention) == {0, 1}
     assert found.targets.pairs == found.logits.pairs == 2 * len(graph.targets)
@@ -51,19 +52,13 @@ def test_a_graph_says_all_where_the_mlps_are_held(name: str, tmp_path: Path):
     # A graph that does not know its model is found out.
     shuffled = graph.edges.clone()
     shuffled[:, : graph.n_features] = -shuffled[:, : graph.n_features]
-    wrong = validate_graph(
-        model, replacement, replace(graph, edges=shuffled), nodes=[graph.id(11)], **options
-    )
+    wrong = validate_graph(model, replacement, replace(graph, edges=shuffled), config, nodes=[graph.id(11)])
     assert wrong.overall.r == pytest.approx(-1, abs=1e-6)
     assert wrong.overall.sign_agreement == 0
     with_validation(graph, found).save(tmp_path / "graph.safetensors")
-    kept = AttributionGraph.load(tmp_path / "graph.safetensors", model).metadata["validation"]
-    assert kept == {
-        **found.to_json(),
-        **{key: list(kept[key]) for key in kept if isinstance(kept[key], list)},
-    }
-    assert kept["r"] == found.overall.r
-    assert list(found.predicted) == kept["predicted"]
+    kept = AttributionGraph.load(tmp_path / "graph.safetensors", model).validation
+    assert kept == found
+    assert kept.labels[0] == f"several → {found.nodes[0]}"
 
 
 def test_all_paths_together_are_what_a_model_of_relus_does():

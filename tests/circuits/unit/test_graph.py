@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from circuit_graphs import random_graph
+from circuit_graphs import FINDINGS, random_graph
 
 from mindscope.circuits import AttributionGraph, AttributionTarget
 from mindscope.errors import DataError
@@ -60,7 +60,7 @@ def test_unselected_features_take_their_share_of_a_row() -> None:
 def test_a_saved_graph_is_read_back_alike(tmp_path, kept: float) -> None:
     graph = random_graph()
     sparse = graph.edges * (torch.rand(graph.edges.shape, generator=torch.Generator().manual_seed(1)) < kept)
-    graph = replace(graph, edges=sparse)
+    graph = replace(graph, edges=sparse, **FINDINGS)
     graph.save(tmp_path / "a.safetensors")
     again = AttributionGraph.load(tmp_path / "a.safetensors")
     for name in AttributionGraph.__dataclass_fields__:

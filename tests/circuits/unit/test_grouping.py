@@ -87,7 +87,8 @@ def test_features_that_feed_each_other_are_alike() -> None:
 def test_a_grouped_graph_sums_edges() -> None:
     graph = random_graph(layers=4, features=20)
     names = [graph.id(i) for i in range(20)]
-    one, two = Supernode("one", (names[0], names[3])), Supernode("two", (names[15], names[18]))
+    one = Supernode(label="one", members=(names[0], names[3]))
+    two = Supernode(label="two", members=(names[15], names[18]))
     found = build_supernode_graph(graph, [one, two], [15, 27, graph.n_sources])
     assert found.labels == ("one", "two", graph.id(27), graph.id(graph.n_sources))
     square = graph.adjacency()
@@ -97,6 +98,6 @@ def test_a_grouped_graph_sums_edges() -> None:
     assert float(found.activations[1]) == pytest.approx(float(graph.activations[[15, 18]].sum()))
     assert found.shares[3].sum() == pytest.approx(1.0, abs=1e-5)
     with pytest.raises(DataError, match="more than one supernode"):
-        build_supernode_graph(graph, [one, Supernode("again", (names[3],))])
+        build_supernode_graph(graph, [one, Supernode(label="again", members=(names[3],))])
     with pytest.raises(DataError, match="no node '7_7_7'"):
-        build_supernode_graph(graph, [Supernode("no", ("7_7_7",))])
+        build_supernode_graph(graph, [Supernode(label="no", members=("7_7_7",))])

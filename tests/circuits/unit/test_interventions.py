@@ -85,10 +85,10 @@ def test_a_swap_turns_one_group_off_and_sets_the_other_where_it_belongs():
 def test_the_features_of_a_supernode():
     graph = circuit_graphs.random_graph()
     layer, position, latent = graph.features[4].tolist()
-    group = Supernode("x", (graph.id(graph.n_features), graph.id(4)))
+    group = Supernode(label="x", members=(graph.id(graph.n_features), graph.id(4)))
     assert find_active(graph, group) == [ActiveFeature(layer, position, latent, float(graph.activations[4]))]
     with pytest.raises(DataError, match="no feature in 'x'"):
-        find_active(graph, Supernode("x", (graph.id(graph.n_features),)))
+        find_active(graph, Supernode(label="x", members=(graph.id(graph.n_features),)))
 
 
 def test_predictions_sum_all_paths_around_what_is_held():
@@ -109,5 +109,5 @@ def test_predictions_sum_all_paths_around_what_is_held():
     direct = predict_changes(graph, [held], direct=True)[0]
     torch.testing.assert_close(direct, graph.edges[:, [2, 9]] @ torch.tensor([-1.0, 0.5]))
     assert (direct - found[0]).abs().max() > 0.01
-    with pytest.raises(DataError, match="no feature of the graph"):
+    with pytest.raises(DataError, match="not a feature of the graph"):
         predict_changes(graph, [{count: 1.0}])

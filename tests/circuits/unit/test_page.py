@@ -11,10 +11,9 @@ import pytest
 from circuit_graphs import random_graph
 from page_kit import HOSTILE, details, feature, known_document
 
-from mindscope.circuits import prune_graph
+from mindscope.circuits import GraphValidation, PredictionAgreement, prune_graph
 from mindscope.circuits.graph.supernodes import Supernode
 from mindscope.circuits.page.page import build_graph_page, build_public_page
-from mindscope.circuits.validation.validate import GraphValidation, PredictionAgreement
 from mindscope.errors import DataError
 
 
@@ -102,7 +101,7 @@ def test_details_of_features_that_are_not_shown_stay_out():
 
 
 def test_a_validation_may_hold_nan_and_its_interval():
-    agreement = PredictionAgreement(nan, None, None, 0.5, 2)
+    agreement = PredictionAgreement(r=nan, low=None, high=None, sign_agreement=0.5, pairs=2)
     checked = GraphValidation(
         mode="open",
         factor=0.0,
@@ -173,7 +172,7 @@ def test_a_traced_graph_becomes_a_page(tmp_path):
     page = build_graph_page(
         graph,
         pruned,
-        supernodes=[Supernode("a group", tuple(features[:2]))],
+        supernodes=[Supernode(label="a group", members=tuple(features[:2]))],
         labels={features[2]: "a name"},
         title="Why?",
     )

@@ -48,7 +48,12 @@ def test_the_most_influential_features_are_kept(llama: Model, replacement: Dicti
 @pytest.mark.parametrize("rank_every", [None, 20])
 def test_blocks_do_not_matter(llama: Model, replacement: DictionaryReplacement, rank_every: int | None):
     found = [
-        trace(llama, replacement, circuit_kit.ROW, TraceConfig(60, rank_every=rank_every, memory=memory))
+        trace(
+            llama,
+            replacement,
+            circuit_kit.ROW,
+            TraceConfig(max_features=60, rank_every=rank_every, memory=memory),
+        )
         for memory in (1, 2**17, 2**28)
     ]
     assert all(torch.equal(one.features, found[0].features) for one in found)
@@ -58,7 +63,7 @@ def test_blocks_do_not_matter(llama: Model, replacement: DictionaryReplacement, 
 
 def test_progress_ends_where_it_says(llama: Model, replacement: DictionaryReplacement):
     seen: list[tuple[int, int]] = []
-    config = TraceConfig(60, memory=2**17)
+    config = TraceConfig(max_features=60, memory=2**17)
     trace(
         llama,
         replacement,

@@ -1,31 +1,37 @@
 """How a graph is traced."""
 
-from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from mindscope.errors import DataError
 
 
-@dataclass(frozen=True, slots=True)
-class TraceConfig:
-    """How to trace.
+class TraceConfig(BaseModel):
+    """How to trace a graph: which features become nodes, and how much memory tracing may take."""
 
-    Attributes:
-        max_features: the most features that become nodes, the most influential ones.
-        rank_every: None to choose exactly: features are added until none that is left out has more influence
-            than one that is in. A number n to choose as circuit-tracer does: rank, take the n best, rank
-            again through what has been taken; n is its batch size times its update interval.
-        skip_tokens: at how many first positions features and errors are no nodes; 1 is the beginning-of-text
-            token (4 for instruction-tuned Gemma 3).
-        memory: how many bytes the gradients of a block of rows may take.
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    max_features: int = 7500
-    rank_every: int | None = None
-    skip_tokens: int = 1
-    memory: int = 2**28
+    max_features: int = Field(default=7500, ge=1)
+    """At most this many features become nodes, the most influential ones."""
+    rank_every: int | None = Field(default=None, ge=1)
+    """Features are chosen in steps of this size, as circuit-tracer does (its batch size times its update
+    interval), and ranked again after each; None chooses exactly: no feature that is left out has more
+    influence than one that is in."""
+    skip_tokens: int = Field(default=1, ge=0)
+    """At this many first tokens features and errors are not nodes; 1 is the beginning-of-text token, and 4 is
+    right for instruction-tuned Gemma 3."""
+    memory: int = Field(default=2**28, ge=1)
+    """The gradients of a block of rows may take this many bytes."""
 
-    def __post_init__(self) -> None:
-        if self.max_features < 1 or (self.rank_every is not None and self.rank_every < 1):
-            raise DataError("max_features and rank_every count features: at least 1")
-        if self.skip_tokens < 0:
-            raise DataError("skip_tokens counts tokens: 0 or more")
+    @model_validator(mode="wrap")
+    @classmethod
+    def _refuse_in_one_line(
+        cls, settings: Any, validate: ModelWrapValidatorHandler["TraceConfig"]
+    ) -> "TraceConfig":
+        try:
+            return validate(settings)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"]))
+            raise DataError(f"{field} of a trace cannot be {first['input']!r}: {first['msg']}") from None

@@ -25,12 +25,13 @@ def compute_feature_effects(
         replacement: whose features they are.
         features: as a graph has them: (layer, position, latent); positions are not looked at.
     """
-    access = replacement.access(model)
+    feature_io = replacement.access(model)
+    # features x d_model: what a unit of each feature's activation writes, all layers that it writes to summed
     total = torch.zeros(len(features), model.d_model)
     for layer in features[:, 0].unique().tolist():
-        mine = (features[:, 0] == layer).nonzero()[:, 0]
-        for rows in access.decoders(layer, features[mine, 2]).values():
-            total[mine] += rows.detach().float().cpu()
+        in_layer = (features[:, 0] == layer).nonzero()[:, 0]
+        for rows in feature_io.decoders(layer, features[in_layer, 2]).values():
+            total[in_layer] += rows.detach().float().cpu()
     effects = logit_effects(model, total)
     return effects - effects.mean(1, keepdim=True)
 
@@ -41,11 +42,11 @@ def describe_logits(
     """The tokens that features raise and lower most, as public feature documents by (layer, latent)."""
     count = min(SHOWN, effects.shape[1])
     top, bottom = effects.topk(count).indices.tolist(), effects.topk(count, largest=False).indices.tolist()
-    read = model.tokenizer.decode
+    decode = model.tokenizer.decode
     return {
         (layer, latent): {
-            "top_logits": [read([token]) for token in top[i]],
-            "bottom_logits": [read([token]) for token in bottom[i]],
+            "top_logits": [decode([token]) for token in top[i]],
+            "bottom_logits": [decode([token]) for token in bottom[i]],
         }
         for i, (layer, _, latent) in enumerate(features.tolist())
     }

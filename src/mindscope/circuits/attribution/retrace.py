@@ -1,16 +1,21 @@
-"""A graph's prompt held once more, to ask about what the graph itself does not keep."""
+"""A graph's prompt held once more, to ask about what the graph itself does not keep.
+
+A graph keeps numbers, not weights. To ask which heads carry an edge or what a target is in another pass, the
+local replacement model is built again from the graph's tokens and settings, and the graph's features and
+targets are matched with it. Whatever does not match was traced otherwise, and is refused.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
 
 from mindscope.circuits.attribution import targets
 from mindscope.circuits.attribution.targets import ResolvedTargets, TargetSpec
 from mindscope.circuits.graph.graph import AttributionGraph
-from mindscope.circuits.replacement.local_model import Injections, LocalReplacementModel, ReplacementModel
+from mindscope.circuits.index_spaces import FeatureIndex, GraphRow
+from mindscope.circuits.replacement.injections import Injections
+from mindscope.circuits.replacement.local_model import LocalReplacementModel, ReplacementModel
 from mindscope.errors import DataError
 from mindscope.models import Model, Row
 
@@ -26,10 +31,8 @@ def rebuild_local_model(
         DataError: the graph is of another model or replacement.
     """
     require_traced_with(model, replacement, graph)
-    settings = dict(graph.metadata.get("config", {}))
-    skip_tokens = settings.get("skip_tokens", settings.get("constant", 1))
     with torch.no_grad():
-        return replacement.freeze(model, Row(graph.ids, len(graph.ids)), skip_tokens=skip_tokens)
+        return replacement.freeze(model, Row(graph.ids, len(graph.ids)), skip_tokens=graph.skip_tokens)
 
 
 def require_traced_with(model: Model, replacement: ReplacementModel, graph: AttributionGraph) -> None:
@@ -40,28 +43,29 @@ def require_traced_with(model: Model, replacement: ReplacementModel, graph: Attr
         raise DataError("this graph was traced with another replacement: use the same dictionary, or neurons")
 
 
-def match_features(local_model: LocalReplacementModel, graph: AttributionGraph) -> Int[Tensor, "features"]:
-    """Which of `LocalReplacementModel.features` each feature of a graph is.
+def match_features(local_model: LocalReplacementModel, graph: AttributionGraph) -> FeatureIndex:
+    """Which feature of the local model each feature of a graph is.
 
     Raises:
         DataError: one is not active.
     """
-    wanted = graph.features.to(local_model.features.device)
-    if not len(wanted):
-        return wanted.new_zeros(0)
-    sizes = torch.stack([wanted.amax(0), local_model.features.amax(0)]).amax(0) + 1
-    number, known = (
-        (some[:, 0] * sizes[1] + some[:, 1]) * sizes[2] + some[:, 2]
-        for some in (wanted, local_model.features)
+    in_graph = graph.features.to(local_model.features.device)
+    if not len(in_graph):
+        return in_graph.new_zeros(0)
+    # (layer, position, latent) as one number, in the same order; both lists are sorted by it.
+    sizes = torch.stack([in_graph.amax(0), local_model.features.amax(0)]).amax(0) + 1
+    keys, active_keys = (
+        (features[:, 0] * sizes[1] + features[:, 1]) * sizes[2] + features[:, 2]
+        for features in (in_graph, local_model.features)
     )
-    at = torch.searchsorted(known, number).clamp(max=len(known) - 1)
-    if not bool((known[at] == number).all()):
-        missing = int((known[at] != number).nonzero()[0, 0])
+    index = torch.searchsorted(active_keys, keys).clamp(max=len(active_keys) - 1)
+    if not bool((active_keys[index] == keys).all()):
+        missing = int((active_keys[index] != keys).nonzero()[0, 0])
         raise DataError(
             f"feature {graph.id(missing)} of the graph is not active in this model: it was traced with "
             "another replacement or other settings"
         )
-    return at
+    return index
 
 
 def resolve_graph_targets(
@@ -71,16 +75,16 @@ def resolve_graph_targets(
 
     Args:
         model: the model.
-        frozen: the graph's prompt.
+        local_model: of the graph's prompt.
         graph: whose targets.
-        wanted: what they were found with; None where the graph says all about them.
+        spec: what they were traced with; None where the graph says all about them.
 
     Raises:
-        DataError: the graph does not say enough, or `wanted` finds other targets.
+        DataError: the graph does not say enough, or `spec` resolves to other targets.
     """
-    resolved = (spec or _described(graph)).resolve(model, local_model)
-    if [(one.label, one.token) for one in resolved.targets] != [
-        (one.label, one.token) for one in graph.targets
+    resolved = (spec or _spec_of_graph(graph)).resolve(model, local_model)
+    if [(target.label, target.token) for target in resolved.targets] != [
+        (target.label, target.token) for target in graph.targets
     ]:
         raise DataError("the graph explains other targets: give targets= as the graph was traced with")
     return resolved
@@ -90,46 +94,43 @@ def inject_graph_rows(
     model: Model,
     local_model: LocalReplacementModel,
     graph: AttributionGraph,
-    rows: Int[Tensor, "k"],
+    rows: GraphRow,
     spec: TargetSpec | None,
 ) -> Injections:
     """Where some rows of a graph begin, features and targets.
 
     Raises:
-        DataError: see `aims_of`, where there are targets among them, and `features_of`.
+        DataError: see `resolve_graph_targets`, where there are targets among them, and `match_features`.
     """
-    features = rows < graph.n_features
-    known = match_features(local_model, graph)
-    parts = [local_model.inject_features(known[rows[features]])]
-    if not bool(features.all()):
-        parts.append(
-            resolve_graph_targets(model, local_model, graph, spec).injections[
-                rows[~features] - graph.n_features
-            ]
-        )
-    # the parts stand one behind the other; back to the order asked for
-    order = torch.cat([features.nonzero().flatten(), (~features).nonzero().flatten()]).argsort()
+    is_feature = rows < graph.n_features
+    matched = match_features(local_model, graph)
+    parts = [local_model.inject_features(matched[rows[is_feature]])]
+    if not bool(is_feature.all()):
+        resolved = resolve_graph_targets(model, local_model, graph, spec)
+        parts.append(resolved.injections[rows[~is_feature] - graph.n_features])
+    # The parts stand one behind the other; back to the order that was asked for.
+    order = torch.cat([is_feature.nonzero().flatten(), (~is_feature).nonzero().flatten()]).argsort()
     return Injections.concatenate(parts)[order]
 
 
-def _described(graph: AttributionGraph) -> TargetSpec:
+def _spec_of_graph(graph: AttributionGraph) -> TargetSpec:
     """The targets that a graph says it has."""
-    tokens = [one.token for one in graph.targets if one.token is not None]
-    if len(tokens) == len(graph.targets):
-        return targets.tokens(*tokens)
-    return _of(graph.metadata.get("targets", {}))
+    ids = [target.token for target in graph.targets if target.token is not None]
+    if len(ids) == len(graph.targets):
+        return targets.tokens(*ids)
+    return _spec_of(graph.target_spec)
 
 
-def _of(about: Mapping[str, Any]) -> TargetSpec:
-    match about.get("kind"):
+def _spec_of(description: Mapping[str, Any]) -> TargetSpec:
+    match description.get("kind"):
         case "difference":
-            return targets.difference(about["more"], about["less"])
+            return targets.difference(description["more"], description["less"])
         case "feature":
-            return targets.feature(about["layer"], about["position"], about["latent"])
+            return targets.feature(description["layer"], description["position"], description["latent"])
         case "together":
-            return targets.together(*map(_of, about["targets"]))
+            return targets.together(*map(_spec_of, description["targets"]))
         case "tokens":
-            return targets.tokens(*about["tokens"])
+            return targets.tokens(*description["tokens"])
         case kind:
             raise DataError(
                 f"the graph does not hold all of its targets ({kind}): give targets= as it was traced with"

@@ -1,4 +1,15 @@
-"""What a graph explains: logits, differences of logits, any direction, or one feature."""
+"""What a graph explains: logits, differences of logits, any direction, or one feature.
+
+A target is a linear reading of the residual stream, `vector . stream + bias`, at one token (Ameisen et al.
+2025, "Circuit Tracing", section "Attribution graphs"; any other direction works alike):
+
+1. A `TargetSpec` says what is meant before there is a prompt, and describes itself in JSON.
+2. Resolved on a prompt, it becomes a vector that reads behind some norm, or in the stream itself.
+3. A norm's scale is held, so the vector is moved before it (`before_norm`): for a logit, the final norm's.
+4. What comes out is where gradients begin: a vector, a position and a point of the stream (`Injections`).
+
+A logit is read less the mean of all logits, which softmax does not see, and before any soft cap.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +19,12 @@ import torch
 from torch import Tensor
 
 from mindscope.circuits.graph.nodes import AttributionTarget
-from mindscope.circuits.replacement.local_model import Injections, LocalReplacementModel, before_norm
+from mindscope.circuits.index_spaces import StreamPoint
+from mindscope.circuits.replacement.injections import Injections, before_norm
+from mindscope.circuits.replacement.local_model import LocalReplacementModel
 from mindscope.errors import DataError
 from mindscope.features import Direction
-from mindscope.models import Model, written
+from mindscope.models import Model, centred_unembedding, written
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,8 +32,8 @@ class ResolvedTargets:
     """Targets of one prompt, ready to be traced.
 
     Attributes:
-        targets: for the graph.
-        seeds: a row each.
+        targets: as the graph has them.
+        injections: a row per target.
     """
 
     targets: tuple[AttributionTarget, ...]
@@ -33,7 +46,7 @@ class TargetSpec:
 
     Attributes:
         description: JSON, kept with the graph.
-        find: gives the aims of a prompt.
+        resolve: finds the targets of a prompt.
     """
 
     description: Mapping[str, Any]
@@ -49,52 +62,46 @@ def top_logits(most: int = 10, probability: float = 0.95) -> TargetSpec:
     if most < 1 or not 0 < probability <= 1:
         raise DataError("top logits need at least one token, and a probability above 0 and up to 1")
 
-    def find(model: Model, local_model: LocalReplacementModel) -> ResolvedTargets:
-        share = local_model.frozen_pass.logits.softmax(0)
-        values, ids = share.topk(min(most, len(share)))
+    def resolve(model: Model, local_model: LocalReplacementModel) -> ResolvedTargets:
+        probabilities = local_model.frozen_pass.logits.softmax(0)
+        values, ids = probabilities.topk(min(most, len(probabilities)))
         enough = int(torch.searchsorted(values.cumsum(0), probability)) + 1
-        return _logits(model, local_model, ids[:enough].tolist())
+        return _read_logits(model, local_model, ids[:enough].tolist())
 
-    return TargetSpec({"kind": "top_logits", "most": most, "probability": probability}, find)
+    return TargetSpec({"kind": "top_logits", "most": most, "probability": probability}, resolve)
 
 
-def tokens(*wanted: int | str) -> TargetSpec:
+def tokens(*names: int | str) -> TargetSpec:
     """Chosen next tokens, as ids or as texts of one token each; explained and weighted like `top_logits`.
 
     Raises:
         DataError: when traced, for a text that is not one token, an id outside the vocabulary, or one twice.
     """
-    if not wanted:
+    if not names:
         raise DataError("name at least one token to explain")
 
-    def find(model: Model, local_model: LocalReplacementModel) -> ResolvedTargets:
-        ids = [_id(model, one) for one in wanted]
+    def resolve(model: Model, local_model: LocalReplacementModel) -> ResolvedTargets:
+        ids = [_token_id(model, name) for name in names]
         if len(set(ids)) < len(ids):
             raise DataError("a token is among the targets twice: name each once")
-        return _logits(model, local_model, ids)
+        return _read_logits(model, local_model, ids)
 
-    return TargetSpec({"kind": "tokens", "tokens": list(wanted)}, find)
+    return TargetSpec({"kind": "tokens", "tokens": list(names)}, resolve)
 
 
 def difference(more: int | str, less: int | str) -> TargetSpec:
     """The logit of one next token less that of another, with weight 1: why this and not that?"""
 
-    def find(model: Model, local_model: LocalReplacementModel) -> ResolvedTargets:
-        one, other = _id(model, more), _id(model, less)
-        if one == other:
+    def resolve(model: Model, local_model: LocalReplacementModel) -> ResolvedTargets:
+        ids = [_token_id(model, more), _token_id(model, less)]
+        if ids[0] == ids[1]:
             raise DataError(f"a token's difference from itself is 0: {more!r} and {less!r} are one token")
-        rows, bias = _unembedding(model, [one, other])
-        label = f'Output "{_text(model, one)}" less "{_text(model, other)}"'
-        target = AttributionTarget(label, None, 1.0)
-        last = torch.tensor([local_model.n_positions - 1], device=rows.device)
-        vector, shift = before_norm(
-            local_model.final_norm, last, (rows[0] - rows[1])[None], (bias[0] - bias[1])[None]
-        )
-        return ResolvedTargets(
-            (target,), Injections(_join(local_model, 2 * local_model.n_layers, 1), last, vector, shift)
-        )
+        rows, bias = centred_unembedding(model, ids)
+        label = f'Output "{_text(model, ids[0])}" less "{_text(model, ids[1])}"'
+        injections = _inject_last(local_model, (rows[0] - rows[1])[None], (bias[0] - bias[1])[None])
+        return ResolvedTargets((AttributionTarget(label, None, 1.0),), injections)
 
-    return TargetSpec({"kind": "difference", "more": more, "less": less}, find)
+    return TargetSpec({"kind": "difference", "more": more, "less": less}, resolve)
 
 
 def direction(
@@ -113,38 +120,40 @@ def direction(
         DataError: when traced, for a direction of another model or another place, or no such token.
     """
 
-    def find(model: Model, local_model: LocalReplacementModel) -> ResolvedTargets:
+    def resolve(model: Model, local_model: LocalReplacementModel) -> ResolvedTargets:
         if direction.fingerprint != model.fingerprint:
             raise DataError(f"{direction.name} is a direction of another model than {model.name}")
-        at = torch.tensor([resolve_position(local_model, position)], device=local_model.embeddings.device)
+        token = resolve_position(local_model, position)
+        positions = torch.tensor([token], device=local_model.embeddings.device)
         vector = direction.unit.to(local_model.embeddings)[None]
         bias = vector.new_zeros(1)
-        point, _, number = direction.address.partition(".")
+        kind, _, number = direction.address.partition(".")
         layer = int(number) if number else local_model.n_layers
-        middle = 2 * layer + (not local_model.parallel)
-        match point:
+        match kind:
             case "resid_post":
-                layer, join = layer + 1, 2 * layer + 2
+                layer += 1
+                point = StreamPoint(layer)
             case "resid_pre":
-                join = 2 * layer
+                point = StreamPoint(layer)
             case "resid_mid" if not local_model.parallel:
-                join = middle
+                point = StreamPoint(layer, after_attention=True)
             case "mlp_in":
-                join = middle
-                vector, bias = before_norm(local_model.blocks[layer].read_norm, at, vector, bias)
+                point = StreamPoint.mlp_input(layer, parallel=local_model.parallel)
+                vector, bias = before_norm(local_model.blocks[layer].read_norm, positions, vector, bias)
             case "final_norm":
-                join = 2 * local_model.n_layers
-                vector, bias = before_norm(local_model.final_norm, at, vector, bias)
+                point = StreamPoint(local_model.n_layers)
+                vector, bias = before_norm(local_model.final_norm, positions, vector, bias)
             case _:
                 raise DataError(
                     f"a direction at {direction.address} cannot be traced: use one at resid_post, resid_pre, "
                     "resid_mid, mlp_in or final_norm"
                 )
-        target = AttributionTarget(label, None, weight, layer=layer, position=int(at))
-        return ResolvedTargets((target,), Injections(_join(local_model, join, 1), at, vector, bias))
+        target = AttributionTarget(label, None, weight, layer=layer, position=token)
+        numbers = torch.full_like(positions, point.number)
+        return ResolvedTargets((target,), Injections(numbers, positions, vector, bias))
 
     about = {"kind": "direction", "label": label, "address": direction.address, "digest": direction.digest()}
-    return TargetSpec({**about, "position": position, "weight": weight}, find)
+    return TargetSpec({**about, "position": position, "weight": weight}, resolve)
 
 
 def feature(layer: int, position: int, latent: int) -> TargetSpec:
@@ -154,74 +163,66 @@ def feature(layer: int, position: int, latent: int) -> TargetSpec:
         DataError: when traced, if it is not active at that token.
     """
 
-    def find(model: Model, local_model: LocalReplacementModel) -> ResolvedTargets:
-        at = resolve_position(local_model, position)
-        wanted = torch.tensor([layer, at, latent], device=local_model.features.device)
-        found = (local_model.features == wanted).all(1).nonzero().flatten()
-        if not len(found):
+    def resolve(model: Model, local_model: LocalReplacementModel) -> ResolvedTargets:
+        token = resolve_position(local_model, position)
+        place = torch.tensor([layer, token, latent], device=local_model.features.device)
+        active = (local_model.features == place).all(1).nonzero().flatten()
+        if not len(active):
             raise DataError(
-                f"feature {latent} of layer {layer} is not active at token {at}: choose one that is, from a "
-                "graph of the logits"
+                f"feature {latent} of layer {layer} is not active at token {token}: choose one that is, from "
+                "a graph of the logits"
             )
-        target = AttributionTarget(f"Feature {layer}/{latent}", None, 1.0, layer=layer, position=at)
-        return ResolvedTargets((target,), local_model.inject_features(found))
+        target = AttributionTarget(f"Feature {layer}/{latent}", None, 1.0, layer=layer, position=token)
+        return ResolvedTargets((target,), local_model.inject_features(active))
 
-    return TargetSpec({"kind": "feature", "layer": layer, "position": position, "latent": latent}, find)
+    return TargetSpec({"kind": "feature", "layer": layer, "position": position, "latent": latent}, resolve)
 
 
-def together(*several: TargetSpec) -> TargetSpec:
+def together(*specs: TargetSpec) -> TargetSpec:
     """Several targets in one graph, each with its weight."""
 
-    def find(model: Model, local_model: LocalReplacementModel) -> ResolvedTargets:
-        found = [one.resolve(model, local_model) for one in several]
-        targets = tuple(target for one in found for target in one.targets)
-        return ResolvedTargets(targets, Injections.concatenate([one.injections for one in found]))
+    def resolve(model: Model, local_model: LocalReplacementModel) -> ResolvedTargets:
+        resolved = [spec.resolve(model, local_model) for spec in specs]
+        targets = tuple(target for part in resolved for target in part.targets)
+        return ResolvedTargets(targets, Injections.concatenate([part.injections for part in resolved]))
 
-    return TargetSpec({"kind": "together", "targets": [dict(one.description) for one in several]}, find)
-
-
-def _logits(model: Model, local_model: LocalReplacementModel, ids: Sequence[int]) -> ResolvedTargets:
-    """Chosen logits of the last token, less the mean of all."""
-    share = local_model.frozen_pass.logits.softmax(0)
-    rows, bias = _unembedding(model, ids)
-    last = torch.full((len(ids),), local_model.n_positions - 1, device=rows.device)
-    vector, shift = before_norm(local_model.final_norm, last, rows, bias)
-    targets = tuple(
-        AttributionTarget(f'Output "{_text(model, one)}" (p={float(share[one]):.3f})', one, float(share[one]))
-        for one in ids
-    )
-    return ResolvedTargets(
-        targets, Injections(_join(local_model, 2 * local_model.n_layers, len(ids)), last, vector, shift)
-    )
-
-
-def _unembedding(model: Model, ids: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Rows of the unembedding and its bias, less their means over the vocabulary."""
-    head: Any = model.engine.arch.lm_head
-    multiplier = model.engine.logit_multiplier or 1.0
-    weight = head.weight.detach().float()
-    bias = weight.new_zeros(len(weight)) if head.bias is None else head.bias.detach().float()
-    rows, own = weight[list(ids)] - weight.mean(0), bias[list(ids)] - bias.mean()
-    return rows * multiplier, own * multiplier
-
-
-def _join(local_model: LocalReplacementModel, at: int, count: int) -> Tensor:
-    return torch.full((count,), at, device=local_model.embeddings.device)
+    return TargetSpec({"kind": "together", "targets": [dict(spec.description) for spec in specs]}, resolve)
 
 
 def resolve_position(local_model: LocalReplacementModel, position: int | None) -> int:
     """A token's position, counted from the end where negative; DataError without such a token."""
     count = local_model.n_positions
-    at = count - 1 if position is None else position + count if position < 0 else position
-    if not 0 <= at < count:
+    token = count - 1 if position is None else position + count if position < 0 else position
+    if not 0 <= token < count:
         raise DataError(f"there is no token {position}: the prompt has tokens 0 to {count - 1}")
-    return at
+    return token
 
 
-def _id(model: Model, token: int | str) -> int:
+def _read_logits(model: Model, local_model: LocalReplacementModel, ids: Sequence[int]) -> ResolvedTargets:
+    """Chosen logits of the last token, less the mean of all; weighted by their probabilities."""
+    probabilities = local_model.frozen_pass.logits.softmax(0)
+    targets = tuple(
+        AttributionTarget(
+            f'Output "{_text(model, token)}" (p={float(probabilities[token]):.3f})',
+            token,
+            float(probabilities[token]),
+        )
+        for token in ids
+    )
+    return ResolvedTargets(targets, _inject_last(local_model, *centred_unembedding(model, ids)))
+
+
+def _inject_last(local_model: LocalReplacementModel, vectors: Tensor, biases: Tensor) -> Injections:
+    """Vectors that read behind the final norm at the last token, as readings of the stream before it."""
+    last = torch.full((len(vectors),), local_model.n_positions - 1, device=vectors.device)
+    vector, bias = before_norm(local_model.final_norm, last, vectors, biases)
+    return Injections(torch.full_like(last, StreamPoint(local_model.n_layers).number), last, vector, bias)
+
+
+def _token_id(model: Model, token: int | str) -> int:
     if isinstance(token, int):
-        if not 0 <= token < model.engine.vocab_size:
-            raise DataError(f"there is no token {token}: the vocabulary has {model.engine.vocab_size}")
+        if not 0 <= token < model.vocab_size:
+            raise DataError(f"there is no token {token}: the vocabulary has {model.vocab_size}")
         return token
     ids = model.tokenizer(token, add_special_tokens=False)["input_ids"]
     if len(ids) != 1:

@@ -1,7 +1,19 @@
-"""From a prompt to its attribution graph."""
+"""From a prompt to its attribution graph.
+
+Ameisen et al. 2025, "Circuit Tracing", section "Attribution graphs":
+
+1. Hold the prompt: build its local replacement model, in which everything between MLPs is linear.
+2. Resolve what is to be explained into readings of the stream: a vector, a position, a point.
+3. Trace the targets' rows: direct effects of every active feature, error and token on them.
+4. Choose features by their influence on the targets, and trace theirs (`selection`).
+5. Assemble: of all rows and columns traced, keep those of the chosen features. What the left-out columns gave
+   to a row is kept as one number, so that a row still sums to what it explains.
+
+Rows are traced in blocks (`backward`). The order of rows in a block is none of the graph's: `index_spaces`
+says which index counts what.
+"""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 
 import torch
 from jaxtyping import Int
@@ -10,10 +22,13 @@ from torch.linalg import vector_norm
 
 from mindscope.circuits.attribution.backward import backward_rows
 from mindscope.circuits.attribution.config import TraceConfig
-from mindscope.circuits.attribution.selection import TracedRows, select_features
+from mindscope.circuits.attribution.selection import select_features
 from mindscope.circuits.attribution.targets import ResolvedTargets, TargetSpec, top_logits
+from mindscope.circuits.attribution.traced_rows import TracedRows
 from mindscope.circuits.graph.graph import AttributionGraph
-from mindscope.circuits.replacement.local_model import Injections, LocalReplacementModel, ReplacementModel
+from mindscope.circuits.index_spaces import BlockRow, FeatureIndex, TraceRow
+from mindscope.circuits.replacement.injections import Injections
+from mindscope.circuits.replacement.local_model import LocalReplacementModel, ReplacementModel
 from mindscope.models import Model, Row, written
 
 Progress = Callable[[int, int, str], None]
@@ -34,7 +49,7 @@ def trace(
 
     Args:
         model: the model, in float32.
-        replacement: what stands in for its MLPs.
+        replacement: what replaces its MLPs.
         prompt: a row as it is, or text, which gets a beginning-of-text token if the tokenizer has one.
         config: how.
         targets: what to explain (see `targets`); by default the most probable next tokens, at most ten that
@@ -48,52 +63,105 @@ def trace(
         ModelError: the prompt is empty or too long, or the model cannot be held linear.
         DataError: the dictionary or a target does not fit.
     """
-    config, targets = config or TraceConfig(), targets or top_logits()
-    row = as_prompt_row(model, prompt)
+    config, spec = config or TraceConfig(), targets or top_logits()
     with torch.no_grad():
-        frozen = replacement.freeze(model, row, skip_tokens=config.skip_tokens)
-        resolved = targets.resolve(model, frozen)
-        weights = torch.tensor([one.weight for one in resolved.targets], device=model.device)
-        rows, wanted = TracedRows(frozen), min(config.max_features, frozen.n_features)
-        done = 0
+        # 1 and 2: the prompt held, and what is read in it
+        local_model = replacement.freeze(model, as_prompt_row(model, prompt), skip_tokens=config.skip_tokens)
+        resolved = spec.resolve(model, local_model)
+        weights = torch.tensor([target.weight for target in resolved.targets], device=model.device)
+        # 3 and 4: the targets' rows, then those of the features that matter to them
+        tracer = _RowTracer(local_model, resolved, config, progress)
+        tracer.trace_targets()
+        chosen = select_features(tracer.rows, weights, config, tracer.trace_features)
+        # 5: the graph
+        edges = _GraphEdges(tracer.rows, chosen)
+    ids = local_model.frozen_pass.row.ids
+    preactivations = torch.cat(
+        [local_model.preactivations[chosen], local_model.read_values(resolved.injections)]
+    )
+    return AttributionGraph(
+        ids=ids,
+        tokens=tuple(written(model.tokenizer, ids)),
+        n_layers=local_model.n_layers,
+        features=local_model.features[chosen].cpu(),
+        activations=local_model.activations[chosen].cpu(),
+        targets=resolved.targets,
+        edges=edges.edges,
+        preactivations=preactivations.cpu(),
+        biases=edges.biases,
+        unselected=edges.unselected,
+        unselected_absolute=edges.unselected_absolute,
+        fingerprint=model.fingerprint,
+        replacement_digest=replacement.digest,
+        skip_tokens=config.skip_tokens,
+        target_spec=spec.description,
+        metadata={
+            "model": model.name,
+            "replacement": type(replacement).__name__,
+            "active_features": local_model.n_features,
+            "traced_features": int(tracer.rows.traced.sum()),
+            "config": config.model_dump(),
+        },
+    )
 
-        def add(which: Tensor, seeds_of: Callable[[Tensor], Injections]) -> None:
-            nonlocal done
-            features = bool((which >= 0).all())
-            position = frozen.features[which, 1] if features else seeds_of(which).position
-            for lines in split_into_blocks(frozen, position, config.memory):
-                block = which[lines]
-                edges = backward_rows(frozen, seeds_of(block))
-                rows.add(block[edges.order], edges)
-                done += len(block)
-                if progress is not None:
-                    progress(done, max(done, wanted + len(resolved.targets)), "tracing features")
 
-        numbers = torch.arange(len(resolved.targets), device=model.device)
-        add(-1 - numbers, lambda which: resolved.injections[-1 - which])
-        chosen = select_features(
-            rows,
-            weights,
-            config.max_features,
-            config.rank_every,
-            lambda which: add(which, frozen.inject_features),
-        )
-        return _graph(model, replacement, frozen, resolved, rows, chosen, config, targets)
+class _RowTracer:
+    """Traces rows in blocks, keeps them, and says how far it is."""
+
+    def __init__(
+        self,
+        local_model: LocalReplacementModel,
+        resolved: ResolvedTargets,
+        config: TraceConfig,
+        progress: Progress | None,
+    ):
+        self.rows = TracedRows(local_model, len(resolved.targets))
+        self._local_model, self._resolved, self._progress = local_model, resolved, progress
+        self._memory = config.memory
+        self._n_done = 0
+        self._n_expected = min(config.max_features, local_model.n_features) + len(resolved.targets)
+
+    def trace_targets(self) -> None:
+        """Trace the row of every target."""
+        injections, first = self._resolved.injections, self.rows.n_features
+        self._trace(self.rows.target_rows, injections.position, lambda rows: injections[rows - first])
+
+    def trace_features(self, features: FeatureIndex) -> None:
+        """Trace the rows of features, which are their own `TraceRow`s."""
+        positions = self._local_model.features[features, 1]
+        self._trace(features, positions, self._local_model.inject_features)
+
+    def _trace(
+        self,
+        rows: TraceRow,
+        positions: Int[Tensor, "rows"],
+        inject: Callable[[TraceRow], Injections],
+    ) -> None:
+        for block in split_into_blocks(self._local_model, positions, self._memory):
+            # Encoders are gathered block by block: those of all features at once might not fit.
+            edges = backward_rows(self._local_model, inject(rows[block]))
+            self.rows.add(rows[block][edges.order], edges)
+            self._n_done += len(block)
+            if self._progress is not None:
+                # Selecting exactly can trace more features than are chosen in the end.
+                self._progress(self._n_done, max(self._n_done, self._n_expected), "tracing features")
 
 
 def split_into_blocks(
     local_model: LocalReplacementModel, position: Int[Tensor, "rows"], memory: int
-) -> Iterator[Int[Tensor, "block"]]:
+) -> Iterator[BlockRow]:
     """Rows in blocks of neighbouring positions, as many in each as the memory allows.
 
     Args:
-        frozen: the local replacement model.
+        local_model: the local replacement model.
         position: of each row.
         memory: bytes for the gradients of a block.
     """
+    # Falling, so that the first row of a block says at how many tokens all of its rows are carried.
     order = position.argsort(descending=True, stable=True)
     tokens = (position[order] + 1).tolist()
     block = local_model.blocks[0]
+    # Numbers per row and token: the gradient and a copy, the mixed values and the values, each twice.
     numbers = 2 * local_model.embeddings.shape[1] + 2 * len(block.output) + 2 * len(block.value)
     start = 0
     while start < len(order):
@@ -103,65 +171,49 @@ def split_into_blocks(
         start = stop
 
 
-def _graph(
-    model: Model,
-    replacement: ReplacementModel,
-    local_model: LocalReplacementModel,
-    resolved: ResolvedTargets,
-    rows: TracedRows,
-    chosen: Tensor,
-    config: TraceConfig,
-    targets: TargetSpec,
-) -> AttributionGraph:
-    """The graph of the chosen features: their rows and columns of all that was traced."""
-    n, count, (layers, tokens) = len(chosen), len(resolved.targets), local_model.errors.shape[:2]
-    line = torch.full((local_model.n_features + 1,), -1, device=chosen.device)
-    line[chosen] = torch.arange(n, device=chosen.device)
-    columns = local_model.column_of[chosen]
-    edges = torch.zeros(n + count, n + layers * tokens + tokens)
-    biases, left, left_absolute = (torch.zeros(n + count) for _ in range(3))
-    for which, block in rows.blocks:
-        at = torch.where(which < 0, n - 1 - which, line[which.clamp(min=0)])
-        mine = (at >= 0).nonzero().flatten()
-        at, features = at[mine].cpu(), block.features[mine]
-        there = columns < features.shape[1]
-        kept = features[:, columns[there]]
-        edges[at[:, None], there.nonzero().flatten().cpu()] = kept.cpu()
-        errors = torch.zeros(len(mine), layers, tokens)
-        errors[:, :, : block.errors.shape[2]] = block.errors[mine].cpu()
-        edges[at, n : n + layers * tokens] = errors.flatten(1)
-        edges[at, n + layers * tokens : n + layers * tokens + block.tokens.shape[1]] = block.tokens[
-            mine
-        ].cpu()
-        biases[at] = block.bias[mine].cpu()
-        left[at] = (features.sum(1) - kept.sum(1)).cpu()
-        left_absolute[at] = (vector_norm(features, 1, dim=1) - vector_norm(kept, 1, dim=1)).clamp(min=0).cpu()
-    ids = local_model.frozen_pass.row.ids
-    return AttributionGraph(
-        ids=ids,
-        tokens=tuple(written(model.tokenizer, ids)),
-        n_layers=layers,
-        features=local_model.features[chosen].cpu(),
-        activations=local_model.activations[chosen].cpu(),
-        targets=resolved.targets,
-        edges=edges,
-        preactivations=torch.cat(
-            [local_model.preactivations[chosen], local_model.read_values(resolved.injections)]
-        ).cpu(),
-        biases=biases,
-        unselected=left,
-        unselected_absolute=left_absolute,
-        fingerprint=model.fingerprint,
-        replacement_digest=replacement.digest,
-        metadata={
-            "model": model.name,
-            "replacement": type(replacement).__name__,
-            "active_features": local_model.n_features,
-            "traced_features": int(rows.traced.sum()),
-            "config": asdict(config),
-            "targets": dict(targets.description),
-        },
-    )
+class _GraphEdges:
+    """The chosen features' and the targets' rows, and the columns of a graph, out of all that was traced.
+
+    Rows are the chosen features, then the targets; columns are the chosen features, then errors by (layer,
+    position), then tokens.
+    """
+
+    def __init__(self, rows: TracedRows, chosen: FeatureIndex):
+        local_model = rows.local_model
+        n_chosen, n_rows = len(chosen), len(chosen) + rows.n_targets
+        n_layers, n_tokens = local_model.errors.shape[:2]
+        self._first_error, self._first_token = n_chosen, n_chosen + n_layers * n_tokens
+        self._error_shape = n_layers, n_tokens
+        self.edges = torch.zeros(n_rows, n_chosen + (n_layers + 1) * n_tokens)
+        self.biases, self.unselected, self.unselected_absolute = (torch.zeros(n_rows) for _ in range(3))
+        # The row of the graph that each TraceRow becomes; -1 for features that were traced and not chosen.
+        graph_row_of = torch.full((rows.n_features + rows.n_targets,), -1, device=chosen.device)
+        graph_row_of[chosen] = torch.arange(n_chosen, device=chosen.device)
+        graph_row_of[rows.target_rows] = torch.arange(n_chosen, n_rows, device=chosen.device)
+        columns = local_model.column_of[chosen]
+        for trace_rows, block in rows.blocks:
+            graph_rows = graph_row_of[trace_rows]
+            kept = (graph_rows >= 0).nonzero().flatten()
+            graph_rows, features = graph_rows[kept].cpu(), block.features[kept]
+            # A block has the columns of the tokens that its rows can reach; the others stay zero.
+            reached = columns < features.shape[1]
+            selected = features[:, columns[reached]]
+            self.edges[graph_rows[:, None], reached.nonzero().flatten().cpu()] = selected.cpu()
+            self._take_errors(graph_rows, block.errors[kept].cpu())
+            self._take_tokens(graph_rows, block.tokens[kept].cpu())
+            self.biases[graph_rows] = block.bias[kept].cpu()
+            # What active features that are not nodes give to these rows, as a sum and in magnitude.
+            self.unselected[graph_rows] = (features.sum(1) - selected.sum(1)).cpu()
+            magnitudes = vector_norm(features, 1, dim=1) - vector_norm(selected, 1, dim=1)
+            self.unselected_absolute[graph_rows] = magnitudes.clamp(min=0).cpu()
+
+    def _take_errors(self, graph_rows: Tensor, errors: Tensor) -> None:
+        padded = torch.zeros(len(graph_rows), *self._error_shape)
+        padded[:, :, : errors.shape[2]] = errors
+        self.edges[graph_rows, self._first_error : self._first_token] = padded.flatten(1)
+
+    def _take_tokens(self, graph_rows: Tensor, tokens: Tensor) -> None:
+        self.edges[graph_rows, self._first_token : self._first_token + tokens.shape[1]] = tokens
 
 
 def as_prompt_row(model: Model, prompt: Row | str) -> Row:

@@ -1,4 +1,12 @@
-"""Public graph JSON read back into a graph, whoever wrote it."""
+"""Public graph JSON read back into a graph, whoever wrote it.
+
+1. Check the document's form, and that every kind of node is known.
+2. Give every node of the file its index in the graph: features sorted, errors and tokens by layer and
+   position, targets in the file's order.
+3. Resolve names: an old name of an error can be a feature's too.
+4. Fill edges, and what our own files say beside the public fields; of other files, rows sum to what they
+   have.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from mindscope.circuits.files.write_json import SCHEMA_VERSION, TYPES, GraphView, label_key
+from mindscope.circuits.graph.artifact import from_version_1, parse_findings
+from mindscope.circuits.graph.findings import AttentionFindings, GraphValidation
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.influence import compute_influence
 from mindscope.circuits.graph.nodes import AttributionTarget, Kind
@@ -30,7 +40,7 @@ class PublicGraph:
 
     Attributes:
         graph: its features and edges alone. A file that was not written by mindscope holds no fingerprint and
-            dictionary (both ""), and no pre-activations: these are the sums of the edges that are there.
+            replacement (both ""), and no pre-activations: these are the sums of the edges that are there.
         pruned: what the file has of `graph`: all features, the errors it names, every edge that is not 0.
         view: groups, labels, pinned nodes.
     """
@@ -100,7 +110,7 @@ def read_graph_json(path: Path | str) -> PublicGraph:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise StoreError(f"{path} is no attribution graph: {place}: {first['msg']}") from None
+        raise StoreError(f"{path} is not an attribution graph: {place}: {first['msg']}") from None
     version = document.metadata.get("schema_version", SCHEMA_VERSION)
     if not isinstance(version, int) or version > SCHEMA_VERSION:
         raise StoreError(
@@ -120,33 +130,37 @@ def read_graph_json(path: Path | str) -> PublicGraph:
 
 
 def _assembled(document: GraphDocument) -> PublicGraph:
-    beside = document.mindscope
-    by_kind = {kind: [one for one in document.nodes if one.kind == kind] for kind in TYPES}
-    features = sorted(by_kind["feature"], key=lambda one: (one.level, one.ctx_idx, one.middle))
-    logits, tokens = by_kind["target"], [str(one) for one in document.metadata.get("prompt_tokens", [])]
+    beside = _todays(document)
+    by_kind = {kind: [node for node in document.nodes if node.kind == kind] for kind in TYPES}
+    features = sorted(by_kind["feature"], key=lambda node: (node.level, node.ctx_idx, node.middle))
+    logits, tokens = by_kind["target"], [str(token) for token in document.metadata.get("prompt_tokens", [])]
     if not logits or not tokens:
         raise DataError("it has no logit nodes or no prompt_tokens")
     n_layers = int(beside.get("n_layers", logits[0].level - 1))
     n_errors, n_sources = n_layers * len(tokens), len(features) + (n_layers + 1) * len(tokens)
+    # 2: of a node in the file (by identity, as names can repeat), its index in the graph
     ids = [UNKNOWN] * len(tokens)
-    places: dict[int, int] = {}  # of a node in the file, in the graph
+    places: dict[int, int] = {}
     starts = {"error": len(features), "token": len(features) + n_errors}
-    for number, one in enumerate(features):
-        places[id(one)] = number
-    for number, one in enumerate(logits):
-        places[id(one)] = n_sources + number
-    for one in (*by_kind["error"], *by_kind["token"]):
-        if one.ctx_idx >= len(tokens) or not -1 <= one.level < n_layers:
-            raise DataError(f"node {one.node_id} lies outside the prompt or the model")
-        places[id(one)] = starts[one.kind] + max(one.level, 0) * len(tokens) + one.ctx_idx
-        if one.kind == "token":
-            ids[one.ctx_idx] = one.middle
-    same = {(one.kind, one.level, one.ctx_idx, one.middle * (one.kind != "error")) for one in document.nodes}
-    if len(same) < len(document.nodes):
+    for number, node in enumerate(features):
+        places[id(node)] = number
+    for number, node in enumerate(logits):
+        places[id(node)] = n_sources + number
+    for node in (*by_kind["error"], *by_kind["token"]):
+        if node.ctx_idx >= len(tokens) or not -1 <= node.level < n_layers:
+            raise DataError(f"node {node.node_id} lies outside the prompt or the model")
+        places[id(node)] = starts[node.kind] + max(node.level, 0) * len(tokens) + node.ctx_idx
+        if node.kind == "token":
+            ids[node.ctx_idx] = node.middle
+    distinct = {
+        (node.kind, node.level, node.ctx_idx, node.middle * (node.kind != "error")) for node in document.nodes
+    }
+    if len(distinct) < len(document.nodes):
         raise DataError("two of its nodes are the same")
+    # 3 and 4
     n_rows = len(features) + len(logits)
     edges = torch.zeros(n_rows, n_sources)
-    levels = {places[id(one)]: one.level for one in document.nodes}
+    levels = {places[id(node)]: node.level for node in document.nodes}
     names = _named(document.nodes, places)
     for target, source, weight in _resolved(document.links, names, levels):
         if target >= n_sources:
@@ -162,30 +176,41 @@ def _assembled(document: GraphDocument) -> PublicGraph:
         ids=tuple(beside.get("ids", ids)),
         tokens=tuple(tokens),
         n_layers=n_layers,
-        features=torch.tensor([(one.level, one.ctx_idx, one.middle) for one in features])
+        features=torch.tensor([(node.level, node.ctx_idx, node.middle) for node in features])
         .long()
         .reshape(-1, 3),
-        activations=torch.tensor([one.activation or 0.0 for one in features]),
+        activations=torch.tensor([node.activation or 0.0 for node in features]),
         targets=_targets(logits, beside),
         edges=edges,
         **_rows([*features, *logits], edges, beside),
         fingerprint=str(beside.get("fingerprint", "")),
-        replacement_digest=str(beside.get("dictionary", "")),
-        metadata=beside.get("metadata") or _metadata(document.metadata),
+        replacement_digest=str(beside["replacement_digest"]),
+        replacement_name=beside["replacement_name"],
+        skip_tokens=int(beside["skip_tokens"]),
+        target_spec=beside["target_spec"],
+        attention=parse_findings(AttentionFindings, beside["attention"]),
+        validation=parse_findings(GraphValidation, beside["validation"]),
+        metadata=beside["metadata"] or _metadata(document.metadata),
     )
     return PublicGraph(graph, _pruned(graph, document, places), _view(graph, document, names))
+
+
+def _todays(document: GraphDocument) -> dict[str, Any]:
+    """What our own files hold beside the public fields, in today's form; defaults for other files."""
+    beside = document.mindscope
+    return dict(beside) if "replacement_digest" in beside else from_version_1(beside)
 
 
 def _named(nodes: Iterable[_NodeRecord], places: Mapping[int, int]) -> dict[str, list[int]]:
     """Places by name; an error's old name can be a feature's too, so that one name can have two."""
     names: dict[str, list[int]] = {}
-    for one in nodes:
-        names.setdefault(one.node_id, []).append(places[id(one)])
-    return {name: sorted(found) for name, found in names.items()}
+    for node in nodes:
+        names.setdefault(node.node_id, []).append(places[id(node)])
+    return {name: sorted(meant) for name, meant in names.items()}
 
 
 def _name(place: int, names: Mapping[str, list[int]]) -> str:
-    return next(name for name, found in names.items() if place in found)
+    return next(name for name, meant in names.items() if place in meant)
 
 
 def _resolved(
@@ -197,47 +222,51 @@ def _resolved(
     nodes, features before errors: only one of the two stands in order, or the other would be a cycle.
     """
     for name, group in groupby(links, key=lambda link: link.target):
-        some = list(group)
-        for link in some:
+        links_in = list(group)
+        for link in links_in:
             if link.target not in names or link.source not in names:
                 raise DataError(
                     f"an edge runs between nodes that are not there ({link.source}, {link.target})"
                 )
         target = names[name][0]
-        sources = [names[link.source] for link in some]
-        known = [found[0] for found in sources if len(found) == 1]
+        sources = [names[link.source] for link in links_in]
+        known = [meant[0] for meant in sources if len(meant) == 1]
         in_order = known == sorted(known)
-        for i, (link, found) in enumerate(zip(some, sources, strict=True)):
-            if len(found) > 1:
-                before = max((one[0] for one in sources[:i] if len(one) == 1), default=-1) if in_order else -1
-                after = [one[0] for one in sources[i + 1 :] if len(one) == 1] if in_order else []
-                found = [
-                    one
-                    for one in found
-                    if levels[one] < levels[target]
-                    and before < one
-                    and not any(other < one for other in after)
+        for i, (link, meant) in enumerate(zip(links_in, sources, strict=True)):
+            if len(meant) > 1:
+                # Between the sources that are certain before and behind it, and below the target.
+                before = (
+                    max((node[0] for node in sources[:i] if len(node) == 1), default=-1) if in_order else -1
+                )
+                after = [node[0] for node in sources[i + 1 :] if len(node) == 1] if in_order else []
+                meant = [
+                    node
+                    for node in meant
+                    if levels[node] < levels[target]
+                    and before < node
+                    and not any(later < node for later in after)
                 ]
-                same = [n for n, other in enumerate(some) if other.source == link.source]
-                if len(found) > 1 and len(same) == len(found):
-                    found = [found[same.index(i)]]
-                if len(found) != 1:
+                # Both are linked, under one name: the feature stands first.
+                namesakes = [n for n, other in enumerate(links_in) if other.source == link.source]
+                if len(meant) > 1 and len(namesakes) == len(meant):
+                    meant = [meant[namesakes.index(i)]]
+                if len(meant) != 1:
                     raise DataError(
                         f"its name {link.source} means a feature and an error, and it cannot be told which: "
                         "write it again with a tool that names errors LAYER_-1_POSITION"
                     )
-            yield target, found[0], link.weight
+            yield target, meant[0], link.weight
 
 
 def _targets(logits: Sequence[_NodeRecord], beside: Mapping[str, Any]) -> tuple[AttributionTarget, ...]:
     if "targets" in beside:
         return tuple(
-            AttributionTarget(label=node.clerp or "", **one)
-            for node, one in zip(logits, beside["targets"], strict=True)
+            AttributionTarget(label=node.clerp or "", **target)
+            for node, target in zip(logits, beside["targets"], strict=True)
         )
     return tuple(
-        AttributionTarget(one.clerp or "", one.middle, one.token_prob or 0.0, None, one.ctx_idx)
-        for one in logits
+        AttributionTarget(node.clerp or "", node.middle, node.token_prob or 0.0, None, node.ctx_idx)
+        for node in logits
     )
 
 
@@ -246,7 +275,7 @@ def _rows(nodes: Sequence[_NodeRecord], edges: Tensor, beside: Mapping[str, Any]
     if "rows" not in beside:
         nothing = torch.zeros(len(edges))
         return dict(zip(names, (edges.sum(1), nothing, nothing, nothing), strict=True))
-    columns = torch.tensor([beside["rows"][one.node_id] for one in nodes]).float().reshape(-1, len(names))
+    columns = torch.tensor([beside["rows"][node.node_id] for node in nodes]).float().reshape(-1, len(names))
     return dict(zip(names, columns.unbind(1), strict=True))
 
 
@@ -260,9 +289,9 @@ def _pruned(graph: AttributionGraph, document: GraphDocument, places: Mapping[in
     mask = torch.zeros(graph.n_nodes, dtype=torch.bool)
     mask[list(places.values())] = True
     cumulative = torch.ones(graph.n_nodes)
-    for one in document.nodes:
-        if one.influence is not None:
-            cumulative[places[id(one)]] = one.influence
+    for record in document.nodes:
+        if record.influence is not None:
+            cumulative[places[id(record)]] = record.influence
     settings = document.metadata.get("pruning_settings") or {}
     node = settings.get("node_threshold", document.metadata.get("node_threshold"))
     edge = settings.get("edge_threshold")
@@ -274,23 +303,23 @@ def _view(graph: AttributionGraph, document: GraphDocument, names: Mapping[str, 
     """The page's state, with today's names of nodes. Groups keep the members that the file has."""
     state = document.qParams
 
-    def today(some: Iterable[str]) -> tuple[str, ...]:
-        return tuple(graph.id(names[name][0]) for name in some if name in names)
+    def rename(old: Iterable[str]) -> tuple[str, ...]:
+        return tuple(graph.id(names[name][0]) for name in old if name in names)
 
-    groups = [one for one in state.supernodes or [] if one]
+    groups = [group for group in state.supernodes or [] if group]
     scores = document.mindscope.get("supernode_scores") or [None] * len(groups)
     edited = dict(state.clerps or [])
     labels = {
-        one.node_id: edited.get(label_key(one.layer, one.feature, one.ctx_idx), one.clerp)
-        for one in document.nodes
-        if one.kind != "target"
+        node.node_id: edited.get(label_key(node.layer, node.feature, node.ctx_idx), node.clerp)
+        for node in document.nodes
+        if node.kind != "target"
     }
     return GraphView(
         supernodes=tuple(
-            Supernode(label, today(members), score)
+            Supernode(label=label, members=rename(members), score=score)
             for (label, *members), score in zip(groups, scores, strict=True)
         ),
-        labels={new: label for name, label in labels.items() if label for new in today([name])},
-        pinned=today(state.pinnedIds or []),
+        labels={new: label for name, label in labels.items() if label for new in rename([name])},
+        pinned=rename(state.pinnedIds or []),
         others=state.model_extra or {},
     )

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from pydantic import Field
 
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.nodes import GraphNode, Kind, vocabulary_of
@@ -13,6 +14,7 @@ from mindscope.circuits.graph.prune import PrunedGraph, prune_graph
 from mindscope.circuits.graph.supernodes import Supernode
 from mindscope.errors import StoreError
 from mindscope.store import plain, read_json, write_json, write_text
+from mindscope.store.documents import Document
 
 SCHEMA_VERSION = 1
 TYPES: dict[Kind, str] = {
@@ -24,21 +26,17 @@ TYPES: dict[Kind, str] = {
 INDEX = "graph-metadata.json"
 
 
-@dataclass(frozen=True)
-class GraphView:
-    """What a person made of a graph: groups, names, pinned nodes. Nodes by their names.
-
-    Attributes:
-        supernodes: the groups.
-        labels: names of nodes.
-        pinned: nodes in the subgraph's panel.
-        others: the rest of a page's state, handed through as it is.
-    """
+class GraphView(Document):
+    """What a person made of a graph: groups, names, pinned nodes. Nodes by their names."""
 
     supernodes: tuple[Supernode, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
+    """The groups."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Names of nodes."""
     pinned: tuple[str, ...] = ()
-    others: Mapping[str, Any] = field(default_factory=dict)
+    """Nodes in the subgraph's panel."""
+    others: dict[str, Any] = Field(default_factory=dict)
+    """The rest of a page's state, handed through as it is."""
 
 
 def feature_number(layer: int, latent: int) -> int:
@@ -112,7 +110,7 @@ def write_graph_json(
             `features/SCAN/NUMBER.json`.
 
     Raises:
-        StoreError: the slug is no file name, the index is damaged, or the disk refuses.
+        StoreError: the slug is not a file name, the index is damaged, or the disk refuses.
     """
     folder = Path(folder)
     if not slug or Path(slug).name != slug or slug.startswith("."):
@@ -129,12 +127,12 @@ def write_graph_json(
 
 
 def _enter(path: Path, metadata: Mapping[str, Any]) -> None:
-    """Put a graph into the folder's index, in the place of an older one of that name."""
+    """Put a graph into the folder's index, replacing an older one of that name."""
     index = read_json(path) if path.exists() else {"graphs": []}
     graphs = index.get("graphs") if isinstance(index, dict) else None
-    if not isinstance(graphs, list) or not all(isinstance(one, dict) for one in graphs):
-        raise StoreError(f"{path} is no index of graphs: move it away")
-    others = [one for one in graphs if one.get("slug") != metadata["slug"]]
+    if not isinstance(graphs, list) or not all(isinstance(entry, dict) for entry in graphs):
+        raise StoreError(f"{path} is not an index of graphs: move it away")
+    others = [entry for entry in graphs if entry.get("slug") != metadata["slug"]]
     write_json(path, {**index, "graphs": [*others, metadata]})
 
 
@@ -146,7 +144,7 @@ def label_key(layer: str | int, feature: int | None, position: int) -> str:
 def _page_state(graph: AttributionGraph, view: GraphView, names: Mapping[int, str]) -> dict[str, Any]:
     state = {
         "pinnedIds": list(view.pinned),
-        "supernodes": [[one.label, *one.members] for one in view.supernodes],
+        "supernodes": [[group.label, *group.members] for group in view.supernodes],
         "linkType": "both",
         "clickedId": "",
         "sg_pos": "",
@@ -220,6 +218,7 @@ def _beside(
     graph: AttributionGraph, pruned: PrunedGraph, names: Mapping[int, str], view: GraphView
 ) -> dict[str, Any]:
     """What the public fields have no place for."""
+    # What pruning cut is in the rows' sums, so that a graph that is read back still adds up.
     small = pruned.graph(graph)
     rows = [index for index in names if index < graph.n_features or index >= graph.n_sources]
     columns = (small.preactivations, small.biases, small.unselected, small.unselected_absolute)
@@ -227,12 +226,23 @@ def _beside(
         "n_layers": graph.n_layers,
         "ids": list(graph.ids),
         "fingerprint": graph.fingerprint,
-        "dictionary": graph.replacement_digest,
+        "replacement_digest": graph.replacement_digest,
+        "replacement_name": graph.replacement_name,
+        "skip_tokens": graph.skip_tokens,
+        "target_spec": dict(graph.target_spec),
+        "attention": None if graph.attention is None else graph.attention.to_json(),
+        "validation": None if graph.validation is None else graph.validation.to_json(),
+        # A target's label is in its public node.
         "targets": [
-            {"layer": one.layer, "position": one.position, "weight": one.weight, "token": one.token}
-            for one in graph.targets
+            {
+                "layer": target.layer,
+                "position": target.position,
+                "weight": target.weight,
+                "token": target.token,
+            }
+            for target in graph.targets
         ],
         "rows": {names[index]: [float(column[i]) for column in columns] for i, index in enumerate(rows)},
-        "supernode_scores": [one.score for one in view.supernodes],
+        "supernode_scores": [group.score for group in view.supernodes],
         "metadata": dict(graph.metadata),
     }

@@ -1,20 +1,28 @@
-"""Graphs on disk: an artefact whose edges are kept sparsely if most of them are zero."""
+"""Graphs on disk: an artefact whose edges are kept sparsely if most of them are zero.
+
+Version 2 has fields of its own for what version 1 kept in `metadata`; `from_version_1` reads the old form.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
+from pydantic import ValidationError
 from torch import Tensor
 
+from mindscope.circuits.graph.findings import AttentionFindings, GraphValidation
+from mindscope.circuits.graph.nodes import AttributionTarget
 from mindscope.errors import StoreError
 from mindscope.store import load_artifact, save_artifact
 
 SCHEMA = "mindscope.attribution_graph"
-VERSION = 1
+VERSION = 2
 
 EDGES, STARTS, SOURCES, SIZE = "edges", "edges.starts", "edges.sources", "edges.size"
+
+Findings = TypeVar("Findings", AttentionFindings, GraphValidation)
 
 
 def write_graph(
@@ -52,6 +60,8 @@ def read_graph(
     for name, held in ((name, artifact.tensors) for name in tensors):
         if name not in held:
             raise StoreError(f"{path} lacks {name!r}: trace it again")
+    if artifact.metadata["version"] == 1:
+        plain = from_version_1(plain)
     for name in values:
         if name not in plain:
             raise StoreError(f"{path} lacks {name!r}: trace it again")
@@ -59,8 +69,57 @@ def read_graph(
     return {name: artifact.tensors[name] for name in tensors}, edges, {name: plain[name] for name in values}
 
 
+def from_version_1(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain values of a graph in today's form.
+
+    Version 1 called the replacement's digest `dictionary`, and kept its name (under the same word), the
+    tokens that are skipped (`config.constant`), targets, heads and validation in `metadata`.
+    """
+    metadata = dict(values.get("metadata") or {})
+    config = dict(metadata.pop("config", {}))
+    if "constant" in config:
+        config["skip_tokens"] = config.pop("constant")
+    if config:
+        metadata["config"] = config
+    rest = {name: value for name, value in values.items() if name not in ("dictionary", "metadata")}
+    return {
+        **rest,
+        "replacement_digest": values.get("dictionary", ""),
+        "replacement_name": metadata.pop("dictionary", None),
+        "skip_tokens": config.get("skip_tokens", 1),
+        "target_spec": metadata.pop("targets", {}),
+        "attention": metadata.pop("attention", None),
+        "validation": metadata.pop("validation", None),
+        "metadata": metadata,
+    }
+
+
+def parse_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values as the fields of a graph; raises TypeError or ValueError, in one line, for what is not."""
+    return {
+        **values,
+        "ids": tuple(map(int, values["ids"])),
+        "tokens": tuple(map(str, values["tokens"])),
+        "n_layers": int(values["n_layers"]),
+        "targets": tuple(AttributionTarget(**target) for target in values["targets"]),
+        "skip_tokens": int(values["skip_tokens"]),
+        "attention": parse_findings(AttentionFindings, values["attention"]),
+        "validation": parse_findings(GraphValidation, values["validation"]),
+    }
+
+
+def parse_findings(kind: type[Findings], value: Any) -> Findings | None:
+    """Findings that are kept with a graph; raises ValueError, in one line, for another document."""
+    try:
+        return None if value is None else kind.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
 def _packed(edges: Float[Tensor, "rows sources"]) -> dict[str, Tensor]:
     """Compressed rows (starts, columns, values) where they take less room than all values."""
+    # Kept sparsely, an edge takes its value and its column.
     row, column = edges.nonzero(as_tuple=True)
     if 2 * len(row) >= edges.numel():
         return {EDGES: edges}
@@ -81,6 +140,7 @@ def _unpacked(path: Path | str, tensors: Mapping[str, Tensor]) -> Float[Tensor, 
     if not all(part is not None and part.ndim == 1 for part in parts):
         raise StoreError(f"{path} holds no edges: trace it again")
     values, starts, sources, size = (part for part in parts if part is not None)
+    # Whoever wrote the file: nothing is indexed with before it is known to lie inside.
     counts = starts.diff()
     fits = (
         len(size) == 2

@@ -1,6 +1,5 @@
-"""Two graphs side by side: what both have, what one has alone, what changed."""
+"""Two graphs side by side: what both have, what only one of them has, what changed."""
 
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal
 
@@ -9,18 +8,22 @@ import torch
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.influence import compute_influence
 from mindscope.errors import DataError
+from mindscope.store.documents import Document
 
 Align = Literal["tokens", "end"]
 
 
-@dataclass(frozen=True, slots=True)
-class SharedNode:
-    """A node of both graphs, with its activation (None for what has none) and its influence in each."""
+class SharedNode(Document):
+    """A node of both graphs."""
 
     first: int
+    """Its index in the first graph."""
     second: int
+    """Its index in the second graph."""
     activations: tuple[float, float] | None
+    """In each graph; None for what has no activation."""
     influences: tuple[float, float]
+    """In each graph."""
 
     @property
     def change(self) -> float:
@@ -28,32 +31,30 @@ class SharedNode:
         return self.influences[1] - self.influences[0]
 
 
-@dataclass(frozen=True, slots=True)
-class SharedEdge:
-    """An edge between nodes that both graphs have: names in the first graph, the weight in each."""
+class SharedEdge(Document):
+    """An edge between nodes that both graphs have."""
 
     source: int
+    """Index in the first graph."""
     target: int
+    """Index in the first graph."""
     weights: tuple[float, float]
+    """In each graph; 0 where it has no such edge."""
 
 
-@dataclass(frozen=True)
-class GraphComparison:
-    """What two graphs share; nodes as indices of their own graph.
-
-    Attributes:
-        positions: pairs of positions that stand for each other.
-        shared: nodes of both, the largest change of influence first.
-        only_first: nodes of the first alone, the most influential first.
-        only_second: nodes of the second alone.
-        edges: edges of either between shared nodes, the largest change first; 0 where one has none.
-    """
+class GraphComparison(Document):
+    """What two graphs share; nodes as indices of their own graph."""
 
     positions: tuple[tuple[int, int], ...]
+    """Pairs of positions that stand for each other."""
     shared: tuple[SharedNode, ...]
+    """Nodes of both, the largest change of influence first."""
     only_first: tuple[int, ...]
+    """Nodes of the first alone, the most influential first."""
     only_second: tuple[int, ...]
+    """Nodes of the second alone, likewise."""
     edges: tuple[SharedEdge, ...]
+    """Edges of either between shared nodes, the largest change first."""
 
     @property
     def overlap(self) -> float:
@@ -80,38 +81,41 @@ def compare_graphs(
         DataError: they are of different models or dictionaries, so that their latents have nothing in common.
     """
     for name in ("fingerprint", "replacement_digest", "n_layers"):
-        one, other = getattr(first, name), getattr(second, name)
-        if one != other:
+        ours, theirs = getattr(first, name), getattr(second, name)
+        if ours != theirs:
             raise DataError(
-                f"the graphs have different {name} ({one!r} and {other!r}): trace both with the same "
+                f"the graphs have different {name} ({ours!r} and {theirs!r}): trace both with the same "
                 "model and dictionary"
             )
-    positions = _aligned(first, second, align)
+    positions = _align_positions(first, second, align)
+    # Nodes of the second by what they are matched by; those that are matched are taken out.
     of_second = {_key(second, node, None): node for node in _taking_part(second)}
-    shared_first, shared_second = compute_influence(first), compute_influence(second)
+    first_influence, second_influence = compute_influence(first), compute_influence(second)
     pairs, alone = [], []
     for node in _taking_part(first):
         key = _key(first, node, positions)
         (pairs.append((node, of_second.pop(key))) if key in of_second else alone.append(node))
     shared = [
         SharedNode(
-            a,
-            b,
-            (float(first.activations[a]), float(second.activations[b])) if a < first.n_features else None,
-            (float(shared_first[a]), float(shared_second[b])),
+            first=a,
+            second=b,
+            activations=(float(first.activations[a]), float(second.activations[b]))
+            if a < first.n_features
+            else None,
+            influences=(float(first_influence[a]), float(second_influence[b])),
         )
         for a, b in pairs
     ]
     return GraphComparison(
         positions=tuple(positions.items()),
-        shared=tuple(sorted(shared, key=lambda one: -abs(one.change))),
-        only_first=tuple(sorted(alone, key=lambda node: -float(shared_first[node]))),
-        only_second=tuple(sorted(of_second.values(), key=lambda node: -float(shared_second[node]))),
-        edges=_edges(first, second, pairs),
+        shared=tuple(sorted(shared, key=lambda node: -abs(node.change))),
+        only_first=tuple(sorted(alone, key=lambda node: -float(first_influence[node]))),
+        only_second=tuple(sorted(of_second.values(), key=lambda node: -float(second_influence[node]))),
+        edges=_compare_edges(first, second, pairs),
     )
 
 
-def _aligned(first: AttributionGraph, second: AttributionGraph, align: Align) -> dict[int, int]:
+def _align_positions(first: AttributionGraph, second: AttributionGraph, align: Align) -> dict[int, int]:
     if align == "end":
         n, m = first.n_positions, second.n_positions
         return {n - back: m - back for back in range(min(n, m), 0, -1)}
@@ -124,9 +128,9 @@ def _aligned(first: AttributionGraph, second: AttributionGraph, align: Align) ->
 
 
 def _taking_part(graph: AttributionGraph) -> list[int]:
-    found = compute_influence(graph) > 0
-    found[graph.n_sources :] = True
-    return found.nonzero()[:, 0].tolist()
+    taking_part = compute_influence(graph) > 0
+    taking_part[graph.n_sources :] = True
+    return taking_part.nonzero()[:, 0].tolist()
 
 
 def _key(graph: AttributionGraph, index: int, positions: dict[int, int] | None) -> tuple[object, ...] | None:
@@ -146,16 +150,17 @@ def _key(graph: AttributionGraph, index: int, positions: dict[int, int] | None) 
     )
 
 
-def _edges(
+def _compare_edges(
     first: AttributionGraph, second: AttributionGraph, pairs: list[tuple[int, int]]
 ) -> tuple[SharedEdge, ...]:
     a, b = (torch.tensor(side).long() for side in ([x for x, _ in pairs], [y for _, y in pairs]))
-    one, other = first.adjacency(a), second.adjacency(b)
-    target, source = ((one != 0) | (other != 0)).nonzero(as_tuple=True)
-    before, after = one[target, source], other[target, source]
+    # shared x shared, as [target, source], in the same order on both sides
+    ours, theirs = first.adjacency(a), second.adjacency(b)
+    target, source = ((ours != 0) | (theirs != 0)).nonzero(as_tuple=True)
+    before, after = ours[target, source], theirs[target, source]
     order = (before - after).abs().argsort(descending=True)
     columns = (a[source][order], a[target][order], before[order], after[order])
     return tuple(
-        SharedEdge(start, end, (weight, there))
-        for start, end, weight, there in zip(*(column.tolist() for column in columns), strict=True)
+        SharedEdge(source=start, target=end, weights=(old, new))
+        for start, end, old, new in zip(*(column.tolist() for column in columns), strict=True)
     )

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from mindscope.circuits.graph.artifact import read_graph, write_graph
+from mindscope.circuits.graph.artifact import parse_values, read_graph, write_graph
+from mindscope.circuits.graph.checks import ROWS, find_fault
+from mindscope.circuits.graph.findings import AttentionFindings, GraphValidation
 from mindscope.circuits.graph.nodes import AttributionTarget, GraphNode, Kind, key_of, name_of
 from mindscope.errors import DataError, StoreError
 from mindscope.models import Model
@@ -21,10 +23,10 @@ class AttributionGraph:
     """Nodes and signed direct effects between them, for one prompt and one replacement of the model's MLPs.
 
     Nodes come in the order: features by (layer, position, latent), errors (layer * positions + position),
-    tokens by position, targets. Sources are the first three groups; features and targets are explained, and
-    have a row each. In the replacement model everything between nodes is linear, so that a row's edges (from
-    all sources, selected or not) and its bias sum to its pre-activation (Ameisen et al. 2025, "Circuit
-    Tracing", section 3). Tensors are float32 on the CPU, `features` int64.
+    tokens by position, targets. Sources are the first three groups, and a column each; features and targets
+    are explained, and have a row each. In the replacement model everything between nodes is linear, so that a
+    row's edges (from all sources, selected or not) and its bias sum to its pre-activation (Ameisen et al.
+    2025, "Circuit Tracing", section 3). Tensors are float32 on the CPU, `features` int64.
 
     Attributes:
         ids: the prompt's tokens.
@@ -41,8 +43,13 @@ class AttributionGraph:
         unselected: `[rows]`, the sum of the edges from active features that the graph leaves out.
         unselected_absolute: `[rows]`, the sum of their magnitudes.
         fingerprint: of the model.
-        dictionary: digest of the dictionary, or "neurons".
-        metadata: how it was made: model, settings, versions, validation. JSON values.
+        replacement_digest: of the dictionary, or "neurons".
+        replacement_name: by which the replacement can be loaded again; None if nobody said.
+        skip_tokens: at how many first positions features and errors are not nodes.
+        target_spec: what the targets were resolved from, as `TargetSpec.description` has it.
+        attention: what is known of the heads that carry its edges, once it has been asked.
+        validation: how far its predictions hold in the model, once it has been checked.
+        metadata: how it was made: model, settings, versions. JSON values.
 
     Raises:
         DataError: shapes do not fit together, features are out of order, a number is NaN or infinite, or an
@@ -62,12 +69,16 @@ class AttributionGraph:
     unselected_absolute: Tensor
     fingerprint: str
     replacement_digest: str
+    replacement_name: str | None = None
+    skip_tokens: int = 1
+    target_spec: Mapping[str, Any] = field(default_factory=dict)
+    attention: AttentionFindings | None = None
+    validation: GraphValidation | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for problem in (self._wrong_shape, self._wrong_features, self._wrong_targets, self._wrong_edges):
-            if (said := problem()) is not None:
-                raise DataError(f"the graph {said}")
+        if (fault := find_fault(self)) is not None:
+            raise DataError(f"the graph {fault}")
 
     # Sizes and nodes
 
@@ -101,21 +112,22 @@ class AttributionGraph:
         """Every node's layer, as :class:`GraphNode` has it."""
         errors = torch.arange(self.n_layers).repeat_interleave(self.n_positions)
         tokens = torch.full((self.n_positions,), -1)
-        targets = [self.n_layers if one.layer is None else one.layer for one in self.targets]
+        targets = [self.n_layers if target.layer is None else target.layer for target in self.targets]
         return torch.cat([self.features[:, 0].long(), errors, tokens, torch.tensor(targets).long()])
 
     @cached_property
     def positions(self) -> Int[Tensor, "nodes"]:
         """Every node's position."""
-        each = torch.arange(self.n_positions)
-        targets = [self.n_positions - 1 if one.position is None else one.position for one in self.targets]
+        tokens = torch.arange(self.n_positions)
+        last = self.n_positions - 1
+        targets = [last if target.position is None else target.position for target in self.targets]
         features = self.features[:, 1].long()
-        return torch.cat([features, each.repeat(self.n_layers), each, torch.tensor(targets).long()])
+        return torch.cat([features, tokens.repeat(self.n_layers), tokens, torch.tensor(targets).long()])
 
     @cached_property
     def target_weights(self) -> Float[Tensor, "targets"]:
         """The targets' weights."""
-        return torch.tensor([one.weight for one in self.targets], dtype=torch.float32)
+        return torch.tensor([target.weight for target in self.targets], dtype=torch.float32)
 
     def node(self, index: int) -> GraphNode:
         """The node of an index.
@@ -141,9 +153,9 @@ class AttributionGraph:
         Raises:
             DataError: it is not in the graph.
         """
-        if (found := self._indices.get(key_of(node))) is None:
+        if (index := self._indices.get(key_of(node))) is None:
             raise DataError(f"the graph has no {node.kind} of layer {node.layer} at position {node.position}")
-        return found
+        return index
 
     def id(self, index: int) -> str:
         """The name of a node, by which :meth:`find` finds it (`nodes.name_of`)."""
@@ -155,12 +167,12 @@ class AttributionGraph:
         Raises:
             DataError: there is none.
         """
-        if (found := self._names.get(name)) is None:
+        if (index := self._names.get(name)) is None:
             raise DataError(
                 f"the graph has no node {name!r}: a feature is LAYER_LATENT_POSITION, an error "
                 "LAYER_-1_POSITION, a token E_ID_POSITION"
             )
-        return found
+        return index
 
     # Edges
 
@@ -191,6 +203,7 @@ class AttributionGraph:
             nodes: among which; all of them if left out.
         """
         nodes = torch.arange(self.n_nodes) if nodes is None else nodes
+        # Only some of the nodes have a row, and only some a column: the rest of the square stays zero.
         square = self.edges.new_zeros(len(nodes), len(nodes))
         targets = [i for i, node in enumerate(nodes.tolist()) if node in self.row_of]
         sources = (nodes < self.n_sources).nonzero()[:, 0]
@@ -223,15 +236,11 @@ class AttributionGraph:
         """
         tensors, edges, values = read_graph(path, TENSORS, VALUES, model.fingerprint if model else None)
         try:
-            values["targets"] = tuple(AttributionTarget(**one) for one in values["targets"])
-            values["ids"] = tuple(map(int, values["ids"]))
-            values["tokens"] = tuple(map(str, values["tokens"]))
-            values["n_layers"] = int(values["n_layers"])
-            return cls(edges=edges, **tensors, **values)
+            return cls(edges=edges, **tensors, **parse_values(values))
         except (TypeError, ValueError, DataError) as error:
             raise StoreError(f"{path} cannot be used: {error}; trace it again") from None
 
-    # Checks
+    # Names
 
     @cached_property
     def _indices(self) -> dict[tuple[Kind, int, int, int | None], int]:
@@ -241,63 +250,19 @@ class AttributionGraph:
     def _names(self) -> dict[str, int]:
         return {self.id(i): i for i in range(self.n_nodes)}
 
-    def _wrong_shape(self) -> str | None:
-        if not self.ids or not self.targets or self.n_layers < 1:
-            return "needs a token, a layer and a target at least"
-        if len(self.tokens) != len(self.ids):
-            return f"has {len(self.ids)} token ids but {len(self.tokens)} texts"
-        if self.features.ndim != 2 or self.features.shape[1] != 3:
-            return f"has features of shape {tuple(self.features.shape)}, [features, 3] is needed"
-        n_rows = self.n_features + len(self.targets)
-        sizes = {
-            "activations": (self.n_features,),
-            "edges": (n_rows, self.n_sources),
-            **dict.fromkeys(ROWS, (n_rows,)),
-        }
-        for name, size in sizes.items():
-            tensor: Tensor = getattr(self, name)
-            if tuple(tensor.shape) != size:
-                return f"has {name} of shape {tuple(tensor.shape)}, {size} is needed"
-            if not tensor.isfinite().all():
-                return f"has NaN or infinity among its {name}"
-        return None
 
-    def _wrong_features(self) -> str | None:
-        layer, position, latent = self.features.long().unbind(1)
-        inside = (layer >= 0) & (layer < self.n_layers) & (position >= 0) & (position < self.n_positions)
-        if not (inside & (latent >= 0)).all():
-            return "has a feature outside its layers and positions"
-        width = int(latent.max()) + 1 if len(latent) else 1
-        order = (layer * self.n_positions + position) * width + latent
-        if not (order.diff() > 0).all():
-            return "has features that repeat or are not sorted by (layer, position, latent)"
-        return None
-
-    def _wrong_targets(self) -> str | None:
-        for one in self.targets:
-            layer, position = one.layer or 0, one.position or 0
-            if not (0 <= layer <= self.n_layers and 0 <= position < self.n_positions):
-                return f"has the target {one.label!r} outside its layers and positions"
-        if not self.target_weights.isfinite().all():
-            return "has a target whose weight is NaN or infinite"
-        return None
-
-    def _wrong_edges(self) -> str | None:
-        """An edge can only come from a lower layer (or a token), and from the same position or one before."""
-        layers, positions = self.layers[: self.n_sources], self.positions[: self.n_sources]
-        # in parts, as the mask of all rows would be as large as the edges
-        for at in torch.arange(len(self.rows)).split(256):
-            node = self.rows[at]
-            wrong: Bool[Tensor, "some sources"] = (layers >= self.layers[node][:, None]) | (
-                positions > self.positions[node][:, None]
-            )
-            found = (wrong & (self.edges[at].cpu() != 0)).nonzero()
-            if len(found):
-                row, source = found[0].tolist()
-                return f"has a cycle: {self.id(int(node[row]))} cannot depend on {self.id(source)}"
-        return None
-
-
-ROWS = ("preactivations", "biases", "unselected", "unselected_absolute")
 TENSORS = ("features", "activations", *ROWS)
-VALUES = ("ids", "tokens", "n_layers", "targets", "fingerprint", "replacement_digest", "metadata")
+VALUES = (
+    "ids",
+    "tokens",
+    "n_layers",
+    "targets",
+    "fingerprint",
+    "replacement_digest",
+    "replacement_name",
+    "skip_tokens",
+    "target_spec",
+    "attention",
+    "validation",
+    "metadata",
+)

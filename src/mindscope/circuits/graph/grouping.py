@@ -1,8 +1,16 @@
-"""Supernodes without a person: features that mean the same and do the same, side by side in the text."""
+"""Supernodes without a person: features that mean the same and do the same, side by side in the text.
+
+1. Compare features pairwise by what is known of them, each from 0 to 1: the part they play in the graph
+   (inputs and outputs alike, or one feeding the other), what they make the model say, and their labels.
+2. A pair's likeness is the mean of what is known, and 0 for features that lie too far apart in the text.
+3. Merge groups bottom-up, the closest two first, while the mean likeness between their members is high enough
+   (average linkage).
+4. Score each group by the silhouette of its members (Rousseeuw 1987), and name it by the commonest label, or
+   by its tokens and layers.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -32,10 +40,9 @@ def find_supernodes(
     """Group the features of a pruned graph; those that belong nowhere are left out.
 
     Two features are alike, from 0 to 1, by the mean of what is known: the same part in the graph
-    (:func:`same_part`); the same effect on the logits (cosine of `effects`); and 1 where they have the same
-    label. That labels differ says nothing, as words can. Features more than `distance` tokens apart are not
-    alike at all. Groups are merged from single features, closest first, while their members' mean likeness is
-    at least `alike` (average linkage).
+    (:func:`compare_roles`); the same effect on the logits (cosine of `effects`); and 1 where they have the
+    same label. That labels differ says nothing, as words can. Features more than `distance` tokens apart are
+    not alike at all. Groups are merged while their members' mean likeness is at least `alike`.
 
     A group's score is the mean silhouette of its members (Rousseeuw 1987) over the distance 1 - likeness:
     near 1 where they are alike and the next group is not, 0 where another group would do as well, negative
@@ -60,6 +67,7 @@ def find_supernodes(
         raise DataError(f"alike must be above 0 and at most 1, not {alike}")
     if graph.n_features < 2:
         return ()
+    # features x features; `known` counts what a pair is compared by
     likeness, known = compare_roles(graph), torch.ones(())
     if effects is not None:
         unit = normalize(effects.float(), dim=1)
@@ -71,6 +79,7 @@ def find_supernodes(
     positions = graph.features[:, 1]
     near = (positions[:, None] - positions).abs() <= distance
     likeness = likeness / known * near
+    # From here on distances, in float64 as scipy has them.
     apart = (1 - likeness).clamp(0, 1).fill_diagonal_(0).double().numpy()
     merges = linkage(squareform(apart, checks=False), method="average")
     clusters = fcluster(merges, t=1 - alike, criterion="distance")
@@ -79,10 +88,10 @@ def find_supernodes(
     for number in np.unique(clusters):
         members = np.flatnonzero(clusters == number).tolist()
         if len(members) > 1:
-            name, score = _name(graph, members, labels or {}), round(float(fits[members].mean()), 4)
-            groups.append(Supernode(name, tuple(map(graph.id, members)), score))
-    groups.sort(key=lambda one: -(one.score or 0.0))
-    return tuple(_numbered(groups))
+            label, score = _name_group(graph, members, labels or {}), round(float(fits[members].mean()), 4)
+            groups.append(Supernode(label=label, members=tuple(map(graph.id, members)), score=score))
+    groups.sort(key=lambda group: -(group.score or 0.0))
+    return tuple(_number_namesakes(groups))
 
 
 def compare_roles(graph: AttributionGraph) -> Float[Tensor, "features features"]:
@@ -96,11 +105,13 @@ def compare_roles(graph: AttributionGraph) -> Float[Tensor, "features features"]
     sums = graph.magnitudes.clamp(min=1e-10)
     start = output_weights(graph)
     through = propagate_influence(graph.edges, graph.rows, graph.layers[graph.rows], start, sums)
+    # rows x sources, signed: a row is what goes into a feature, a column what it gives, times what gets
+    # through
     shares = graph.edges / sums[:, None]
     inputs = normalize(shares[:n], dim=1)
     outputs = normalize((shares[:, :n] * through[graph.rows][:, None]).T, dim=1)
     alike = ((inputs @ inputs.T).clamp(0, 1) + (outputs @ outputs.T).clamp(0, 1)) / 2
-    # features only read lower layers, so that Â is strictly triangular and (1 - Â)^-1 sums all ways
+    # Features only read lower layers, so that Â is strictly triangular and (1 - Â)^-1 sums all paths.
     eye = torch.eye(n, dtype=torch.float64)
     between = eye - shares[:n, :n].abs().double()
     mutual = torch.linalg.solve_triangular(between, eye, upper=False, unitriangular=True) - eye
@@ -108,22 +119,23 @@ def compare_roles(graph: AttributionGraph) -> Float[Tensor, "features features"]
 
 
 def _silhouettes(apart: np.ndarray, clusters: np.ndarray) -> np.ndarray:
-    """Each member's silhouette; where there is one group alone, against a stranger that is nothing alike."""
-    found = len(np.unique(clusters))
-    if 1 < found < len(clusters):
+    """Each feature's silhouette; where there is a single group, against a stranger that is nothing alike."""
+    n_clusters = len(np.unique(clusters))
+    if 1 < n_clusters < len(clusters):
         return np.asarray(silhouette_samples(apart, clusters, metric="precomputed"))
     return 1 - apart.sum(1) / (len(apart) - 1)
 
 
-def _numbered(groups: Sequence[Supernode]) -> Iterator[Supernode]:
+def _number_namesakes(groups: Sequence[Supernode]) -> Iterator[Supernode]:
     """The same groups, those of one name told apart by a number."""
-    seen = Counter[str]()
-    for one in groups:
-        seen[one.label] += 1
-        yield one if seen[one.label] == 1 else replace(one, label=f"{one.label} {seen[one.label]}")
+    count = Counter[str]()
+    for group in groups:
+        count[group.label] += 1
+        number = count[group.label]
+        yield group if number == 1 else group.model_copy(update={"label": f"{group.label} {number}"})
 
 
-def _name(graph: AttributionGraph, nodes: Sequence[int], labels: Mapping[str, str]) -> str:
+def _name_group(graph: AttributionGraph, nodes: Sequence[int], labels: Mapping[str, str]) -> str:
     """The commonest label, or the tokens and layers it lies at."""
     named = Counter(label for node in nodes if (label := labels.get(graph.id(node))))
     if named:

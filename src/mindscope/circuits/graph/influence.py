@@ -1,27 +1,35 @@
-"""How much each node of a graph has to do with the targets, and how much of the model the graph explains."""
+"""How much each node of a graph has to do with the targets, and how much of the model the graph explains.
 
-from dataclasses import dataclass
+Ameisen et al. 2025, "Circuit Tracing", appendix on pruning and section on scores:
+
+1. Forget signs, and divide every row by its sum: Â[target, source] is the share that the source has in what
+   goes into the target.
+2. Start with the targets' weights w. The influence of a node is what arrives at it along all paths, w (Â + Â²
+   + ...).
+3. Edges only come from lower layers: a walk from the top layer to the bottom uses every row once, after all
+   that arrives at its node has arrived, and sums the whole series.
+4. Influence ends in tokens and errors. The replacement score is the share that ends in tokens; the
+   completeness score the share of what goes into nodes that is not an error, nodes weighted by their
+   influence.
+"""
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mindscope.circuits.graph.graph import AttributionGraph
+from mindscope.store.documents import Document
 
 
-@dataclass(frozen=True, slots=True)
-class GraphScores:
-    """How much of what leads to the targets runs through features rather than errors, both from 0 to 1.
-
-    Attributes:
-        replacement: of the influence that ends in tokens or errors, the share that ends in tokens (every path
-            from end to end must avoid the errors).
-        completeness: the share of a node's inputs that are not errors, averaged over all nodes with their
-            influence as weights (an error counts for the one node it leads to).
-    """
+class GraphScores(Document):
+    """How much of what leads to the targets runs through features rather than errors, both from 0 to 1."""
 
     replacement: float
+    """Of the influence that ends in tokens or errors, the share that ends in tokens: every path from end to
+    end must avoid the errors."""
     completeness: float
+    """The share of a node's inputs that are not errors, averaged over all nodes with their influence as
+    weights; an error counts for the one node it leads to."""
 
 
 def propagate_influence(
@@ -48,7 +56,8 @@ def propagate_influence(
     """
     total = start.clone()
     shares = torch.zeros_like(sums)
-    # targets are never a source, so that they may come in any order: a layer's rows are complete in time
+    # From the top. Targets are never a source, so that they may come in any order: a layer's rows are
+    # complete in time. The edges are not divided as a whole, which would take as much memory again.
     for layer in layers.unique().flip(0):
         rows = (layers == layer).nonzero()[:, 0]
         shares[rows] = total[nodes[rows]] / sums[rows].clamp(min=1e-10)
@@ -88,16 +97,18 @@ def score_graph(
             lower bounds; the public tools do not.
     """
     sums = _sums(graph, unselected)
+    # Nodes that explain nothing: influence that arrives there is lost.
     lost = torch.zeros(graph.n_nodes, dtype=torch.bool)
     lost[graph.n_features : graph.n_features + graph.n_errors] = True
     if kept is not None:
         lost[: graph.n_features] = ~kept[: graph.n_features]
     ends = lost[graph.rows]  # nothing passes through a feature that counts as an error
     edges = graph.edges.masked_fill(ends[:, None], 0) if ends.any() else graph.edges
+    # nodes: what has passed through each, all paths from the targets taken together
     through = propagate_influence(edges, graph.rows, graph.layers[graph.rows], output_weights(graph), sums)
     shares = torch.where(ends, 0.0, through[graph.rows] / sums.clamp(min=1e-10))
     absent = (shares * graph.unselected_absolute).sum() if unselected else torch.zeros(())
-    # what goes into errors, over the influence of all nodes; an error's own inputs count as explained
+    # What goes into errors, over the influence of all nodes; an error's own inputs count as explained.
     errors = through[lost].sum() + absent
     tokens = through[graph.n_features + graph.n_errors : graph.n_sources].sum()
     return GraphScores(

@@ -1,4 +1,14 @@
-"""What of a graph is worth looking at: the nodes and edges that carry most of the influence."""
+"""What of a graph is worth looking at: the nodes and edges that carry most of the influence.
+
+Ameisen et al. 2025, "Circuit Tracing", appendix on pruning:
+
+1. Rank nodes by influence on the targets. Keep the most influential until they have the share `node` of all
+   of it; keep all tokens and targets.
+2. Among the nodes that stay, divide each row by what is left of it, and propagate the targets' weights again.
+3. An edge's score is its share of its row, times what passes through the row's node. Keep the highest scores
+   until they have the share `edge` of all scores.
+4. Take away features without an edge in or out, and errors without one out, until nothing more falls away.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -21,8 +31,8 @@ class PrunedGraph:
         cumulative: `[nodes]`, the share of all influence that a node and those with more of it have together:
             what a threshold on nodes is compared with.
         influence: `[nodes]`.
-        node: the share of the influence that was asked for.
-        edge: the share of the edges' scores.
+        node: the share of the influence that nodes keep.
+        edge: the share of the scores that edges keep.
     """
 
     node_mask: Bool[Tensor, "nodes"]
@@ -49,6 +59,7 @@ class PrunedGraph:
         columns = torch.ones(graph.n_sources, dtype=torch.bool)
         columns[:n] = self.node_mask[:n]
         edges = torch.where(self.edge_mask, graph.edges, 0.0)[rows]
+        # What goes is moved to `unselected`, so that every row still sums to its pre-activation.
         gone = graph.edges[rows] - edges
         return replace(
             graph,
@@ -84,12 +95,12 @@ def prune_graph(
     for name, share in (("node", node), ("edge", edge)):
         if not 0 < share <= 1:
             raise DataError(f"the share {name} must be above 0 and at most 1, not {share}")
-    found = compute_influence(graph, unselected=unselected)
-    node_mask = found >= _threshold(found, node)
+    influence = compute_influence(graph, unselected=unselected)
+    node_mask = influence >= _threshold(influence, node)
     node_mask[graph.n_features + graph.n_errors :] = True
-    edge_mask = _edges(graph, node_mask, edge)
+    edge_mask = _keep_edges(graph, node_mask, edge)
     _drop_dead_ends(graph, node_mask, edge_mask)
-    return PrunedGraph(node_mask, edge_mask, accumulate_influence(found), found, node, edge)
+    return PrunedGraph(node_mask, edge_mask, accumulate_influence(influence), influence, node, edge)
 
 
 def accumulate_influence(influence: Float[Tensor, "nodes"]) -> Float[Tensor, "nodes"]:
@@ -100,7 +111,7 @@ def accumulate_influence(influence: Float[Tensor, "nodes"]) -> Float[Tensor, "no
     return shares
 
 
-def _edges(
+def _keep_edges(
     graph: AttributionGraph, nodes: Bool[Tensor, "nodes"], share: float
 ) -> Bool[Tensor, "rows sources"]:
     """The edges among `nodes` that together have `share` of the scores."""
@@ -108,13 +119,15 @@ def _edges(
     columns = nodes[: graph.n_sources].nonzero()[:, 0]
     inside = graph.edges[rows][:, columns]
     sums = inside.abs().sum(1)
-    of = graph.rows[rows]
-    # nodes count through among those that stayed, sources first
-    number = torch.cat([columns, torch.arange(graph.n_sources, graph.n_nodes)])
-    place = torch.zeros(graph.n_nodes, dtype=torch.long)
-    place[number] = torch.arange(len(number))
-    through = propagate_influence(inside, place[of], graph.layers[of], output_weights(graph)[number], sums)
-    score = inside.abs() * (through[place[of]] / sums.clamp(min=1e-10))[:, None]
+    explained = graph.rows[rows]  # the node of each row that stays
+    # Nodes that stay are numbered afresh for propagation, sources first, so that a source is a column.
+    staying = torch.cat([columns, torch.arange(graph.n_sources, graph.n_nodes)])
+    number_of = torch.zeros(graph.n_nodes, dtype=torch.long)
+    number_of[staying] = torch.arange(len(staying))
+    through = propagate_influence(
+        inside, number_of[explained], graph.layers[explained], output_weights(graph)[staying], sums
+    )
+    score = inside.abs() * (through[number_of[explained]] / sums.clamp(min=1e-10))[:, None]
     stays = (score >= _threshold(score[score > 0], share)) & (score > 0)
     mask = torch.zeros(graph.edges.shape, dtype=torch.bool)
     mask[rows[:, None], columns] = stays
@@ -126,9 +139,10 @@ def _threshold(values: Float[Tensor, "values"], share: float) -> float:
     if not len(values):
         return 0.0
     ordered = values.sort(descending=True).values
+    # In float64: millions of small scores are summed.
     cumulative = ordered.double().cumsum(0)
-    at = int(torch.searchsorted(cumulative, share * cumulative[-1]))
-    return float(ordered[min(at, len(ordered) - 1)])
+    enough = int(torch.searchsorted(cumulative, share * cumulative[-1]))
+    return float(ordered[min(enough, len(ordered) - 1)])
 
 
 def _drop_dead_ends(
@@ -138,6 +152,7 @@ def _drop_dead_ends(
     n, movable = graph.n_features, graph.n_features + graph.n_errors
     while True:
         before = int(nodes.sum())
+        # A feature or an error needs a way out; a feature needs a way in too; edges go with their nodes.
         nodes[:movable] &= edges[:, :movable].any(0)
         nodes[:n] &= edges[:n].any(1)
         edges &= nodes[graph.rows][:, None] & nodes[: graph.n_sources]

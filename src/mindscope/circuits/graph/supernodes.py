@@ -9,22 +9,19 @@ from torch import Tensor
 
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.errors import DataError
+from mindscope.store.documents import Document
 
 
-@dataclass(frozen=True, slots=True)
-class Supernode:
-    """Nodes that do the same thing, drawn as one.
-
-    Attributes:
-        label: what they stand for.
-        members: names of nodes, as `AttributionGraph.id` gives them.
-        score: of an automatic group, how much closer its members are to each other than to the next group,
-            from -1 to 1 (see :func:`~mindscope.circuits.find_supernodes`); None for one made by hand.
-    """
+class Supernode(Document):
+    """Nodes that do the same thing, drawn as one."""
 
     label: str
+    """What they stand for."""
     members: tuple[str, ...]
+    """Names of nodes, as `AttributionGraph.id` gives them."""
     score: float | None = None
+    """Of an automatic group, how much closer its members are to each other than to the next group, from -1 to
+    1 (see :func:`~mindscope.circuits.find_supernodes`); None for one made by hand."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +47,7 @@ class GroupedGraph:
 def build_supernode_graph(
     graph: AttributionGraph, supernodes: Sequence[Supernode], nodes: Sequence[int] = ()
 ) -> GroupedGraph:
-    """Put supernodes in the place of their members, summing their edges (Ameisen et al. 2025).
+    """Replace the members of supernodes by these, summing their edges (Ameisen et al. 2025).
 
     Args:
         graph: pruned or not; `PrunedGraph.graph` leaves out edges.
@@ -60,19 +57,20 @@ def build_supernode_graph(
     Raises:
         DataError: a member is not in the graph, or belongs to two.
     """
-    found = [tuple(graph.find(name) for name in one.members) for one in supernodes]
-    taken = [node for members in found for node in members]
+    groups = [tuple(graph.find(name) for name in supernode.members) for supernode in supernodes]
+    taken = [node for members in groups for node in members]
     if (twice := next((node for node in taken if taken.count(node) > 1), None)) is not None:
         raise DataError(f"node {graph.id(twice)} belongs to more than one supernode: keep it in one")
     alone = [(node,) for node in nodes if node not in set(taken)]
-    members = (*found, *alone)
+    members = (*groups, *alone)
+    # groups x nodes; an edge between groups is the sum of the edges between their members
     belongs = torch.zeros(len(members), graph.n_nodes)
     for number, group in enumerate(members):
         belongs[number, list(group)] = 1
     edges = belongs[:, graph.rows] @ graph.edges @ belongs[:, : graph.n_sources].T
     edges.fill_diagonal_(0)
     return GroupedGraph(
-        labels=(*(one.label for one in supernodes), *(graph.id(node) for (node,) in alone)),
+        labels=(*(supernode.label for supernode in supernodes), *(graph.id(node) for (node,) in alone)),
         members=members,
         edges=edges,
         shares=edges.abs() / edges.abs().sum(1, keepdim=True).clamp(min=1e-10),

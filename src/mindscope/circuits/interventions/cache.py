@@ -33,17 +33,19 @@ def cache_passes(model: Model, feature_io: FeatureIO, rows: Sequence[Row]) -> Pa
         ModelError: a row does not fit the model, or attention cannot be held in its architecture.
     """
     addresses = [*(address for layer in feature_io.reads for address in layer), *feature_io.writes]
-    number: dict[tuple[int, ...], int] = {}
+    # Experiments repeat a prompt: rows of the same tokens share a pass.
+    pass_of: dict[tuple[int, ...], int] = {}
     for row in rows:
-        number.setdefault(row.ids, len(number))
-    passes = [freeze(model, Row(ids, len(ids)), list(dict.fromkeys(addresses))) for ids in number]
+        pass_of.setdefault(row.ids, len(pass_of))
+    passes = [freeze(model, Row(ids, len(ids)), list(dict.fromkeys(addresses))) for ids in pass_of]
+    activations = [frozen_pass.activations for frozen_pass in passes]
     layers = range(len(feature_io.writes))
     return PassCache(
-        FrozenPasses(passes, [number[row.ids] for row in rows]),
-        [_padded([concat_reads(feature_io, layer, one.activations) for one in passes]) for layer in layers],
-        [_padded([one.activations[feature_io.writes[layer]] for one in passes]) for layer in layers],
+        FrozenPasses(passes, [pass_of[row.ids] for row in rows]),
+        [_pad([concat_reads(feature_io, layer, seen) for seen in activations]) for layer in layers],
+        [_pad([seen[feature_io.writes[layer]] for seen in activations]) for layer in layers],
     )
 
 
-def _padded(activations: Sequence[Float[Tensor, "_ width"]]) -> Float[Tensor, "passes tokens width"]:
+def _pad(activations: Sequence[Float[Tensor, "_ width"]]) -> Float[Tensor, "passes tokens width"]:
     return pad_sequence(list(activations), batch_first=True)

@@ -19,7 +19,7 @@ class ActiveFeature(NamedTuple):
 
 
 def find_active(graph: AttributionGraph, group: Supernode | Iterable[str]) -> list[ActiveFeature]:
-    """The features of a supernode, or of names of nodes; members that are no features are left out.
+    """The features of a supernode, or of names of nodes; members that are not features are left out.
 
     Raises:
         DataError: a name that is not in the graph, or a group without any feature.
@@ -29,17 +29,13 @@ def find_active(graph: AttributionGraph, group: Supernode | Iterable[str]) -> li
     if not indices:
         label = group.label if isinstance(group, Supernode) else ", ".join(names)
         raise DataError(f"there is no feature in {label!r}: only features can be changed")
-    found = graph.features[indices].tolist()
-    values = graph.activations[indices].tolist()
-    return [
-        ActiveFeature(layer, position, latent, value)
-        for (layer, position, latent), value in zip(found, values, strict=True)
-    ]
+    rows = zip(graph.features[indices].tolist(), graph.activations[indices].tolist(), strict=True)
+    return [ActiveFeature(layer, position, latent, value) for (layer, position, latent), value in rows]
 
 
 def scale_activations(group: Iterable[ActiveFeature], factor: float = 0.0) -> list[Intervention]:
     """Multiply the activations of a group, each where it is on; 0 turns it off."""
-    return [Intervention(one.layer, one.position, one.latent, "scale", factor) for one in group]
+    return [Intervention(active.layer, active.position, active.latent, "scale", factor) for active in group]
 
 
 def clamp_activations(
@@ -55,13 +51,20 @@ def clamp_activations(
     Raises:
         DataError: a position that `positions` does not have.
     """
-    found = []
-    for one in group:
-        if positions is not None and not (isinstance(one.position, int) and one.position in positions):
-            raise DataError(f"nothing says where token {one.position} of the other prompt is to be")
-        at = positions[one.position] if positions and isinstance(one.position, int) else one.position
-        found.append(Intervention(one.layer, at, one.latent, "set", strength * one.activation))
-    return found
+    changes = []
+    for active in group:
+        position = active.position
+        if positions is not None:
+            if not (isinstance(position, int) and position in positions):
+                raise DataError(
+                    f"positions does not say where token {position} of the other prompt is: add it, or leave "
+                    "the feature out"
+                )
+            position = positions[position]
+        changes.append(
+            Intervention(active.layer, position, active.latent, "set", strength * active.activation)
+        )
+    return changes
 
 
 def swap_features(
@@ -89,16 +92,20 @@ def swap_features(
         DataError: a token of the other prompt that `positions` does not have.
     """
     setting = clamp_activations(on, strength, positions=positions)
-    taken = {_place(one) for one in setting}
-    return [*scale_activations((one for one in off if _place(one) not in taken), factor), *setting]
+    # A feature cannot be changed twice at one token: setting goes before turning off.
+    both = {_place(change) for change in setting}
+    return [*scale_activations((active for active in off if _place(active) not in both), factor), *setting]
 
 
-def _place(one: ActiveFeature | Intervention) -> tuple[Hashable, ...]:
-    """A feature and its token; slices cannot be told apart by hash."""
-    at = one.position
-    return one.layer, (at.start, at.stop) if isinstance(at, slice) else at, one.latent
+def _place(feature: ActiveFeature | Intervention) -> tuple[Hashable, ...]:
+    """A feature and its token; slices have no hash before Python 3.12."""
+    position = feature.position
+    if isinstance(position, slice):
+        return feature.layer, (position.start, position.stop), feature.latent
+    return feature.layer, position, feature.latent
 
 
 def align_ends(length: int, other: int) -> dict[int, int]:
     """Where the tokens of a prompt of `other` tokens are in one of `length`, if both end alike."""
-    return {at: at + length - other for at in range(max(0, other - length), other)}
+    shift = length - other
+    return {position: position + shift for position in range(max(0, -shift), other)}

@@ -1,11 +1,26 @@
-"""Interventions on features in the model's own forward passes: open, with attention held, or constrained."""
+"""Interventions on features in the model's own forward passes: open, with attention held, or constrained.
+
+Ameisen et al. 2025, "Circuit Tracing", section on validating graphs by intervention:
+
+1. Compile the interventions of all rows into arrays: features by layer, on spans of tokens
+   (`InterventionPlan`).
+2. In every mode but `open`, pass each distinct row through the model once, and keep what is held: attention
+   patterns, norms' scales, and for `constrained` what features read and MLPs wrote.
+3. In each forward pass inside the block, what a layer's features read passes by first. Of it follow their
+   activations a, and by how much each is to change, d.
+4. At the output of every MLP that they write to, d times their decoder row is added, at their token. All else
+   of the output stays, so that the replacement's error stays as well.
+5. In `constrained`, outputs of the held layers are first put back to what they were in step 2. A dictionary's
+   skip is linear and no feature: what it carries of a change goes along.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Literal, get_args
+from typing import get_args
 
 from torch import Tensor
 
+from mindscope.circuits.graph.findings import Mode
 from mindscope.circuits.interventions.cache import PassCache, cache_passes
 from mindscope.circuits.interventions.intervention import Intervention, InterventionHits, InterventionPlan
 from mindscope.circuits.replacement.feature_io import FeatureIO, concat_reads
@@ -13,7 +28,6 @@ from mindscope.circuits.replacement.local_model import ReplacementModel
 from mindscope.errors import DataError
 from mindscope.models import BatchLayout, Model, RewrittenPass, Row, frozen, rewritten
 
-Mode = Literal["open", "frozen", "frozen_norms", "constrained"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 
@@ -30,7 +44,7 @@ def intervening(
     """Change features in every forward pass of these rows inside the block.
 
     Of `model.next_logits(rows)`, `model.generate(rows)` (where what is open to the end goes on into generated
-    tokens), `model.read(rows, ...)` and `model.hf(**model.batch(rows))`. A change of an activation a by d
+    tokens), `model.read(rows, ...)` and other forward passes of them. A change of an activation a by d
     adds d times the feature's decoder rows to the outputs of the MLPs it writes; all else of the MLP stays,
     the replacement's error included. No hook stays behind, whatever is raised inside.
 
@@ -68,18 +82,20 @@ def intervening_through(
     mode: Mode,
     layers: range | None,
 ) -> Iterator[None]:
-    """`intervening`, for who has the access already."""
+    """`intervening`, where features are read and written through a given access."""
+    # 1 and 2: fail before the first forward pass
     plan = InterventionPlan.compile(rows, split_by_row(interventions, len(rows)))
     held = find_held_layers(mode, layers, len(feature_io.writes))
-    _check(plan, feature_io)
-    record = None if mode == "open" else cache_passes(model, feature_io, rows)
-    patch = _OutputPatch(feature_io, plan, held, record)
-    patch.check()
+    _require_features(plan, feature_io)
+    cache = None if mode == "open" else cache_passes(model, feature_io, rows)
+    patch = _OutputPatch(feature_io, plan, held, cache)
+    patch.require_effects()
     writes = [feature_io.writes[layer] for layer in patch.writing]
     with ExitStack() as stack:
-        if record is not None:
+        if cache is not None:
+            # With every MLP held, what is left is direct effects; they are linear only with scales held too.
             norms = mode == "frozen_norms" or len(held) == len(feature_io.writes)
-            stack.enter_context(frozen(model, record.held, norms=norms))
+            stack.enter_context(frozen(model, cache.held, norms=norms))
         patch.passing = stack.enter_context(rewritten(model, patch.reading, writes, patch.rewrite))
         yield
 
@@ -88,12 +104,12 @@ def split_by_row(
     interventions: Sequence[Intervention] | Sequence[Sequence[Intervention]], rows: int
 ) -> list[Sequence[Intervention]]:
     """One list of interventions per row; a flat one is every row's."""
-    flat = [one for one in interventions if isinstance(one, Intervention)]
+    flat = [entry for entry in interventions if isinstance(entry, Intervention)]
     if flat or not interventions:
         return [flat] * rows
     if len(interventions) != rows:
         raise DataError(f"{len(interventions)} lists of interventions for {rows} rows: give one per row")
-    return [mine for mine in interventions if not isinstance(mine, Intervention)]
+    return [entry for entry in interventions if not isinstance(entry, Intervention)]
 
 
 def find_held_layers(mode: str, layers: range | None, n_layers: int) -> range:
@@ -113,7 +129,7 @@ def find_held_layers(mode: str, layers: range | None, n_layers: int) -> range:
     return layers
 
 
-def _check(plan: InterventionPlan, feature_io: FeatureIO) -> None:
+def _require_features(plan: InterventionPlan, feature_io: FeatureIO) -> None:
     for layer in plan.layers:
         if layer >= len(feature_io.sizes):
             raise DataError(
@@ -125,23 +141,26 @@ def _check(plan: InterventionPlan, feature_io: FeatureIO) -> None:
 
 
 class _OutputPatch:
-    """What is done at the outputs of MLPs, pass by pass."""
+    """What is done at the outputs of MLPs, pass by pass: steps 3 to 5."""
 
-    def __init__(self, feature_io: FeatureIO, plan: InterventionPlan, held: range, record: PassCache | None):
-        self.access, self.plan, self.held, self.record = feature_io, plan, held, record
+    def __init__(self, feature_io: FeatureIO, plan: InterventionPlan, held: range, cache: PassCache | None):
+        self.feature_io, self.plan, self.held, self.cache = feature_io, plan, held, cache
         self.passing = RewrittenPass()
-        self.layer_at = {address: layer for layer, address in enumerate(feature_io.writes)}
+        self.layer_of = {address: layer for layer, address in enumerate(feature_io.writes)}
         self.decoders = {layer: feature_io.decoders(layer, plan.latents(layer)) for layer in plan.layers}
         self.skips = {
-            source: {at: weight for at, weight in feature_io.skip(source).items() if at in held}
+            source: {target: weight for target, weight in feature_io.skip(source).items() if target in held}
             for source in (range(held.stop) if held else ())
         }
-        self.writing = list(held) or sorted({at for targets in self.decoders.values() for at in targets})
-        self._pass: BatchLayout | None = None
+        written = {target for targets in self.decoders.values() for target in targets}
+        self.writing = list(held) or sorted(written)
+        # Of the forward pass that is running: what it meets that is not worked out yet, and what is to be
+        # added.
+        self._layout: BatchLayout | None = None
         self._hits: dict[int, InterventionHits] = {}
         self._waiting: dict[int, list[tuple[InterventionHits, Tensor]]] = {}
 
-    def check(self) -> None:
+    def require_effects(self) -> None:
         """Refuse a change that would be left out whole."""
         for layer, targets in self.decoders.items():
             if not set(targets) & set(self.writing):
@@ -155,49 +174,53 @@ class _OutputPatch:
         """The addresses that tell of features, and what goes through skips, in every pass."""
         skipping = [source for source, targets in self.skips.items() if targets]
         layers = sorted({*self.plan.layers, *skipping})
-        return [address for layer in layers for address in self.access.reads[layer]]
+        return [address for layer in layers for address in self.feature_io.reads[layer]]
 
     def rewrite(self, address: str, hidden: Tensor, seen: Mapping[str, Tensor]) -> Tensor:
         """What takes the place of an MLP's output."""
-        now = self.passing.layout
-        assert now is not None
-        if now is not self._pass:
-            self._pass, self._hits, self._waiting = now, self.plan.hits(now), {}
-        layer = self.layer_at[address]
+        layout = self.passing.layout
+        assert layout is not None
+        if layout is not self._layout:  # a new forward pass
+            self._layout, self._hits, self._waiting = layout, self.plan.hits(layout), {}
+        layer = self.layer_of[address]
         # What tells a layer's features passes by before any output that they write to.
-        for source in [at for at in self._hits if at <= layer]:
-            self._change(source, self._hits.pop(source), now, seen)
+        for source in [source for source in self._hits if source <= layer]:
+            self._change(source, self._hits.pop(source), layout, seen)
+        # Held outputs are put back before anything is added to them.
         if layer in self.held:
-            hidden = self._as_recorded(layer, hidden, now, seen)
+            hidden = self._as_cached(layer, hidden, layout, seen)
         for hits, rows in self._waiting.pop(layer, []):
-            at = (hits.batch_rows.to(hidden.device), hits.batch_columns.to(hidden.device))
-            hidden = hidden.index_put(at, rows.to(hidden), accumulate=True)
+            tokens = hits.batch_rows.to(hidden.device), hits.batch_columns.to(hidden.device)
+            hidden = hidden.index_put(tokens, rows.to(hidden), accumulate=True)
         return hidden
 
     def _change(
         self, layer: int, hits: InterventionHits, layout: BatchLayout, seen: Mapping[str, Tensor]
     ) -> None:
         """Work out what the changed features of a layer write more or less than they did."""
-        x = concat_reads(self.access, layer, seen)
-        if self.record is not None and self.held:
-            x = self.record.held.of(self.record.reads[layer], x, layout)
+        x = concat_reads(self.feature_io, layer, seen)
+        # Where MLPs are held, an activation is what it was, whatever other changes have reached it.
+        if self.cache is not None and self.held:
+            x = self.cache.held.of(self.cache.reads[layer], x, layout)
+        # Several features change at one token: each token is encoded once, for all features changed in the
+        # layer.
         tokens, token_of = (hits.batch_rows * x.shape[1] + hits.batch_columns).unique(return_inverse=True)
         chosen = x.flatten(0, 1)[tokens.to(x.device)]
-        _, activations = self.access.activations(layer, chosen, self.plan.latents(layer))
+        _, activations = self.feature_io.activations(layer, chosen, self.plan.latents(layer))
         change = self.plan.changes(hits, activations[token_of, hits.latents])
         for target, decoder in self.decoders[layer].items():
             rows = change[:, None] * decoder[hits.latents.to(decoder.device)].to(change)
             self._waiting.setdefault(target, []).append((hits, rows))
 
-    def _as_recorded(
+    def _as_cached(
         self, layer: int, hidden: Tensor, layout: BatchLayout, seen: Mapping[str, Tensor]
     ) -> Tensor:
         """An MLP's output as it was; a skip is part of what is linear, and goes along with its input."""
-        assert self.record is not None
-        found = self.record.held.of(self.record.writes[layer], hidden, layout)
+        assert self.cache is not None
+        output = self.cache.held.of(self.cache.writes[layer], hidden, layout)
         for source, targets in self.skips.items():
             if layer in targets:
-                x = concat_reads(self.access, source, seen)
-                moved = x - self.record.held.of(self.record.reads[source], x, layout)
-                found = found + (moved @ targets[layer].to(moved)).to(found)
-        return found
+                x = concat_reads(self.feature_io, source, seen)
+                moved = x - self.cache.held.of(self.cache.reads[source], x, layout)
+                output = output + (moved @ targets[layer].to(moved)).to(output)
+        return output

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -34,7 +34,8 @@ class Intervention:
         value: 0 with `set` or `scale` is an ablation.
 
     Raises:
-        DataError: an unknown operation, a value that is no finite number, or positions that name no tokens.
+        DataError: an unknown operation, a value that is not a finite number, or positions that name no
+            tokens.
     """
 
     layer: int
@@ -52,8 +53,8 @@ class Intervention:
             raise DataError(f"{self.name} does not exist: layers and features count from 0")
         if not self._names_tokens():
             raise DataError(
-                f"{self.position!r} is no position of {self.name}: give numbers from 0, slice(start, stop) "
-                f"or one of {', '.join(WHERES)}"
+                f"{self.position!r} is not a position of {self.name}: give numbers from 0, slice(start, "
+                f"stop) or one of {', '.join(WHERES)}"
             )
 
     @property
@@ -81,13 +82,13 @@ class Intervention:
             case "all":
                 yield 0, OPEN_END
             case "answer" | "response":
+                # Generated tokens belong to the answer: the span is open.
                 yield max(0, row.prompt_length - (self.position == "response")), OPEN_END
             case str() as where:
-                found = np.flatnonzero(
-                    position_mask(where, np.arange(len(row))[None], np.array([row.prompt_length]))[0]
-                )
-                if len(found):
-                    yield int(found[0]), int(found[-1]) + 1
+                mask = position_mask(where, np.arange(len(row))[None], np.array([row.prompt_length]))[0]
+                positions = np.flatnonzero(mask)
+                if len(positions):
+                    yield int(positions[0]), int(positions[-1]) + 1
 
     def _names_tokens(self) -> bool:
         match self.position:
@@ -95,7 +96,9 @@ class Intervention:
                 low = 0 if start is None else start
                 return step in (None, 1) and low >= 0 and (stop is None or stop > low)
             case tuple():
-                return bool(self.position) and all(type(at) is int and at >= 0 for at in self.position)
+                return bool(self.position) and all(
+                    type(position) is int and position >= 0 for position in self.position
+                )
             case str():
                 return self.position in WHERES
             case _:
@@ -107,7 +110,7 @@ class InterventionHits:
     """The entries of a forward pass that one layer's features are changed at.
 
     Attributes:
-        lines, columns: `[hits]`, where in the batch.
+        batch_rows, batch_columns: `[hits]`, where in the batch.
         latents: `[hits]`, the place of each one's feature in `InterventionPlan.latents(layer)`.
         entries: `[hits]`, which entry of the plan each is.
     """
@@ -118,9 +121,19 @@ class InterventionHits:
     entries: Tensor
 
 
+class _PlanEntry(NamedTuple):
+    layer: int
+    row: int
+    latent: int
+    start: int
+    stop: int
+    op: int
+    value: float
+
+
 @dataclass(slots=True, eq=False)
 class InterventionPlan:
-    """The interventions of all rows, told apart by layer, as arrays: every pass asks which of them it meets.
+    """The interventions of all rows as arrays, an entry each: every pass asks which of them it meets.
 
     An entry is one feature on one span of tokens of one row.
     """
@@ -146,21 +159,32 @@ class InterventionPlan:
             DataError: a position outside its row, or a feature that is changed twice on one token.
         """
         entries = [
-            (one.layer, number, start, stop, one.latent, OPS.index(one.op), float(one.value))
-            for number, (row, mine) in enumerate(zip(rows, interventions, strict=True))
-            for one in mine
-            for start, stop in one.spans(row)
+            _PlanEntry(
+                change.layer, number, change.latent, start, stop, OPS.index(change.op), float(change.value)
+            )
+            for number, (row, changes) in enumerate(zip(rows, interventions, strict=True))
+            for change in changes
+            for start, stop in change.spans(row)
         ]
-        entries.sort(key=lambda entry: (entry[0], entry[1], entry[4], entry[2]))
-        for one, after in pairwise(entries):
-            if (one[0], one[1], one[4]) == (after[0], after[1], after[4]) and after[2] < one[3]:
+        # Sorted so that spans of one feature in one row are neighbours, by their start.
+        entries.sort(key=lambda entry: entry[:4])
+        for entry, following in pairwise(entries):
+            if entry[:3] == following[:3] and following.start < entry.stop:
                 raise DataError(
-                    f"feature {one[4]} of layer {one[0]} is changed twice at position {after[2]}: once is "
-                    "enough"
+                    f"feature {entry.latent} of layer {entry.layer} is changed twice at position "
+                    f"{following.start}: once is enough"
                 )
-        layer, row, start, stop, latent, op, value = list(zip(*entries, strict=True)) or [()] * 7
-        numbers = (np.array(column, np.int64) for column in (layer, row, start, stop, latent))
-        return cls(len(rows), *numbers, ops=torch.tensor(op).long(), values=torch.tensor(value).float())
+        layer, row, latent, start, stop, op, value = list(zip(*entries, strict=True)) or [()] * 7
+        return cls(
+            n_rows=len(rows),
+            layer_of=np.array(layer, np.int64),
+            row_of=np.array(row, np.int64),
+            start=np.array(start, np.int64),
+            stop=np.array(stop, np.int64),
+            latent_of=np.array(latent, np.int64),
+            ops=torch.tensor(op).long(),
+            values=torch.tensor(value).float(),
+        )
 
     @property
     def layers(self) -> list[int]:
@@ -173,25 +197,28 @@ class InterventionPlan:
 
     def hits(self, layout: BatchLayout) -> dict[int, InterventionHits]:
         """Which entries this pass meets, and where, by layer; layers without any are left out."""
-        lines = np.full(self.n_rows, -1)
-        lines[layout.whose(self.n_rows)] = np.arange(len(layout.positions))
-        line_of = lines[self.row_of]
-        positions = layout.positions[line_of]
-        met = (positions >= self.start[:, None]) & (positions < self.stop[:, None]) & (line_of >= 0)[:, None]
-        entry, column = met.nonzero()
-        found = {}
+        # Rows may have left the batch, and stand in another order: -1 for those that are gone.
+        batch_rows = np.full(self.n_rows, -1)
+        batch_rows[layout.whose(self.n_rows)] = np.arange(len(layout.positions))
+        batch_row_of = batch_rows[self.row_of]
+        # entries x columns of the batch: does the column's token lie in the entry's span?
+        positions = layout.positions[batch_row_of]
+        met = (positions >= self.start[:, None]) & (positions < self.stop[:, None])
+        entry, column = (met & (batch_row_of >= 0)[:, None]).nonzero()
+        hits = {}
         for layer in np.unique(self.layer_of[entry]).tolist():
-            mine = self.layer_of[entry] == layer
-            here = entry[mine]
-            latents = np.searchsorted(self._changed_latents(layer), self.latent_of[here])
-            arrays = (line_of[here], column[mine], latents, here)
-            found[layer] = InterventionHits(*(torch.from_numpy(array) for array in arrays))
-        return found
+            in_layer = self.layer_of[entry] == layer
+            entries = entry[in_layer]
+            latents = np.searchsorted(self._changed_latents(layer), self.latent_of[entries])
+            arrays = (batch_row_of[entries], column[in_layer], latents, entries)
+            hits[layer] = InterventionHits(*(torch.from_numpy(array) for array in arrays))
+        return hits
 
     def changes(self, hits: InterventionHits, activations: Float[Tensor, "hits"]) -> Float[Tensor, "hits"]:
         """By how much each activation is to change."""
         ops, values = self.ops[hits.entries], self.values[hits.entries].to(activations)
         ops = ops.to(activations.device)
+        # By the place in OPS: 0 sets, 1 scales, 2 adds.
         scaled, added = (values - 1) * activations, values
         return torch.where(ops == 0, values - activations, torch.where(ops == 1, scaled, added))
 

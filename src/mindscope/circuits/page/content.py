@@ -1,9 +1,10 @@
-"""What a graph's page is told: the public graph JSON made small, and what is known of its nodes."""
+"""What a graph's page reads: the public graph JSON made small, and what is known of its nodes."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mindscope.circuits.files.write_json import TYPES
+from mindscope.circuits.graph.findings import AttentionFindings, GraphValidation
 from mindscope.errors import DataError
 
 KINDS = {name: kind for kind, name in TYPES.items()}
@@ -19,13 +20,13 @@ Details = Mapping[tuple[int, int], Mapping[str, Any]]
 def build_page_content(
     document: Mapping[str, Any],
     details: Details | None = None,
-    validation: Mapping[str, Any] | None = None,
-    qk: Mapping[str, Any] | None = None,
+    validation: GraphValidation | Mapping[str, Any] | None = None,
+    qk: AttentionFindings | Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The values that the page's script reads; links refer to nodes by number instead of by name.
 
     Raises:
-        DataError: the document is no public graph, or something given beside it does not fit.
+        DataError: the document is not a public graph, or something given beside it does not fit.
     """
     try:
         nodes, tokens = list(document["nodes"]), list(document["metadata"]["prompt_tokens"])
@@ -37,7 +38,7 @@ def build_page_content(
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"the page needs a public graph document: {type(error).__name__} {error}") from None
     if len(numbers) != len(nodes):
-        raise DataError("two nodes of the graph have the same node_id: write the file anew with mindscope")
+        raise DataError("two nodes of the graph have the same node_id: write the file again with mindscope")
     return {
         "metadata": document["metadata"],
         "qParams": document.get("qParams", {}),
@@ -73,15 +74,21 @@ def _layers(shown: Iterable[Mapping[str, Any]]) -> int:
 
 def _details(details: Details, shown: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     used = {(node["layer"], node["latent"]) for node in shown if node["kind"] == "feature"}
-    for place, one in details.items():
-        if not isinstance(one, Mapping) or not isinstance(one.get("examples_quantiles", []), list):
-            raise DataError(f"the details of feature {place} are no public feature document")
+    for place, detail in details.items():
+        if not isinstance(detail, Mapping) or not isinstance(detail.get("examples_quantiles", []), list):
+            raise DataError(
+                f"the details of feature {place} are not a public feature document: see feature_json"
+            )
     return {f"{layer}_{latent}": details[layer, latent] for layer, latent in used & details.keys()}
 
 
-def _validation(validation: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def _validation(validation: GraphValidation | Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Pairs of predicted and actual changes; the page reads the overall agreement at the top."""
     if not validation:
         return None
+    if isinstance(validation, GraphValidation):
+        values = validation.to_json()
+        validation = {**values.pop("overall"), **values, "labels": list(validation.labels)}
     predicted, actual = validation.get("predicted"), validation.get("actual")
     if not isinstance(predicted, list | tuple) or not isinstance(actual, list | tuple):
         raise DataError("a validation needs lists `predicted` and `actual`")
@@ -90,11 +97,14 @@ def _validation(validation: Mapping[str, Any] | None) -> Mapping[str, Any] | Non
     return validation
 
 
-def _attention(qk: Mapping[str, Any] | None, numbers: Mapping[str, int]) -> Mapping[str, Any] | None:
+def _attention(
+    qk: AttentionFindings | Mapping[str, Any] | None, numbers: Mapping[str, int]
+) -> Mapping[str, Any] | None:
     if not qk:
         return None
+    qk = qk.to_json() if isinstance(qk, AttentionFindings) else qk
     unknown = set(qk) - {"scores", "loadings"}
     if unknown:
         raise DataError(f"the page shows `scores` and `loadings` of heads, not {sorted(unknown)}")
-    loadings = [one for one in qk.get("loadings", ()) if {one["source"], one["target"]} <= numbers.keys()]
+    loadings = [edge for edge in qk.get("loadings", ()) if {edge["source"], edge["target"]} <= numbers.keys()]
     return {"scores": list(qk.get("scores", ())), "loadings": loadings}

@@ -15,11 +15,11 @@ from markupsafe import Markup
 from pydantic_core import to_json
 
 from mindscope.circuits.files.write_json import GraphView, build_graph_json
+from mindscope.circuits.graph.findings import AttentionFindings, GraphValidation
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.prune import PrunedGraph
 from mindscope.circuits.graph.supernodes import Supernode
 from mindscope.circuits.page.content import Details, build_page_content
-from mindscope.circuits.validation.validate import GraphValidation
 from mindscope.reports import sheet
 from mindscope.store import write_text
 
@@ -44,11 +44,11 @@ def build_graph_page(
     supernodes: Iterable[Supernode] = (),
     labels: Mapping[str, str] | None = None,
     details: Details | None = None,
-    validation: GraphValidation | Mapping[str, Any] | None = None,
-    qk: Mapping[str, Any] | None = None,
     title: str = "",
 ) -> GraphPage:
     """The page of a graph, which works from one file and without a network.
+
+    What the graph knows of its validation and of attention heads is on it.
 
     Args:
         graph: the whole graph.
@@ -57,22 +57,17 @@ def build_graph_page(
         labels: names of nodes, by the nodes' ids.
         details: what is known of features by (layer, latent), as `explain.feature_json` writes it; that of
             features which are not shown is left out.
-        validation: predicted and actual changes of interventions, as they are or as
-            `GraphValidation.to_json` has
-            them; by default what the graph's metadata has.
-        qk: what is known of attention heads: `scores`, a list of what `QKAttribution.to_json` has, and
-            `loadings`, what `HeadLoadings.to_json` has; loadings of links that are not shown are left out.
         title: at its head; the graph's prompt if left out.
 
     Raises:
         DataError: what is given beside the graph does not fit it.
     """
     slug = re.sub(r"[^\w-]+", "-", title or str(graph.metadata.get("slug") or "graph")).strip("-")
-    view = GraphView(tuple(supernodes), dict(labels or {}))
+    view = GraphView(supernodes=tuple(supernodes), labels=dict(labels or {}))
     document = build_graph_json(graph, pruned, slug=slug or "graph", view=view)
-    validation = validation if validation is not None else graph.metadata.get("validation")
-    qk = qk if qk is not None else graph.metadata.get("attention")
-    return build_public_page(document, details=details, validation=validation, qk=qk, title=title)
+    return build_public_page(
+        document, details=details, validation=graph.validation, qk=graph.attention, title=title
+    )
 
 
 def build_public_page(
@@ -80,16 +75,23 @@ def build_public_page(
     *,
     details: Details | None = None,
     validation: GraphValidation | Mapping[str, Any] | None = None,
-    qk: Mapping[str, Any] | None = None,
+    qk: AttentionFindings | Mapping[str, Any] | None = None,
     title: str = "",
 ) -> GraphPage:
-    """The page of a public graph document, ours or another tool's. :func:`graph_page` has the arguments.
+    """The page of a public graph document, ours or another tool's.
+
+    Args:
+        document: the public JSON.
+        details: as for :func:`build_graph_page`.
+        validation: predicted and actual changes of interventions.
+        qk: what is known of attention heads: `scores` and `loadings`; loadings of links that are not shown
+            are left out.
+        title: at its head; the graph's prompt if left out.
 
     Raises:
-        DataError: the document is no public graph, or what is given beside it does not fit it.
+        DataError: the document is not a public graph, or what is given beside it does not fit it.
     """
-    checked = validation.to_json() if isinstance(validation, GraphValidation) else validation
-    content = build_page_content(document, details, checked, qk)
+    content = build_page_content(document, details, validation, qk)
     metadata = document["metadata"]
     # Only "<" could end the block of values; JSON has it inside strings alone, where it can be escaped.
     values = to_json(content, inf_nan_mode="null").decode().replace("<", "\\u003c")

@@ -1,4 +1,10 @@
-"""A block of one prompt with everything held but its MLP: attention, and the ways in and out of the MLP."""
+"""A block of one prompt with everything held but its MLP: attention, and the ways in and out of the MLP.
+
+With the attention pattern and norms' scales held, attention is a linear map of the stream: values are read,
+mixed over tokens by the pattern, and written by the output map (Elhage et al. 2021, "A Mathematical Framework
+for Transformer Circuits"). Its transpose carries gradients down. Value and output maps are kept apart: their
+product, d_model x d_model for each head, would cost more than its factors.
+"""
 
 from dataclasses import dataclass
 
@@ -84,6 +90,7 @@ class FrozenBlock:
         before = FrozenNorm.of(anatomy, held, f"attn_in.{layer}")
         behind = FrozenNorm.of(anatomy, held, f"attn_out_post.{layer}", attention_by)
         attention = held.attention[layer].pattern[0].float()
+        # Fold norms in: weights into the maps, scales into the pattern (behind: at q, before: at k).
         output = behind.linear(maps.output.weight.T).contiguous()
         mixed = _mixed_bias(maps, before, attention) @ output + behind.linear(maps.output.bias)
         bias = mixed * behind.scale[:, None] + behind.bias
@@ -100,6 +107,7 @@ class FrozenBlock:
         self, x: Float[Tensor, "*rows tokens d_model"]
     ) -> Float[Tensor, "*rows kv_heads group tokens size"]:
         """The values of the first tokens of the prompt as each head mixes them."""
+        # Values are [*rows, tokens, kv_heads, 1, size]; heads that share them (grouped queries) broadcast.
         tokens, kv = x.shape[-2], len(self.pattern)
         values = (x @ self.value.T).unflatten(-1, (kv, 1, -1)).movedim(-4, -2)
         return self.pattern[:, :, :tokens, :tokens] @ values
@@ -121,6 +129,8 @@ class FrozenBlock:
         """What gradients behind attention are before it, for the first tokens of the prompt."""
         n, p, d = r.shape
         kv, group = self.pattern.shape[:2]
+        # Heads that share a value map add their gradients: one product sums over heads and queries,
+        # [kv_heads, keys, group * queries] @ [kv_heads, group * queries, rows * size].
         z = self.backward_to_heads(r).permute(2, 3, 1, 0, 4).reshape(kv, group * p, -1)
         pattern = self.pattern[:, :, :p, :p].reshape(kv, group * p, p)
         values = torch.bmm(pattern.transpose(1, 2), z).view(kv, p, n, -1)

@@ -1,12 +1,29 @@
-"""Putting a local replacement model together: the model's pass, a code for each layer, errors and biases."""
+"""Putting a local replacement model together from one pass of the model.
+
+Ameisen et al. 2025, "Circuit Tracing", section "Building a local replacement model":
+
+1. Run the model once on the prompt. Keep attention patterns, norms' scales, what each layer's features read,
+   what each MLP wrote, and the stream behind the last block.
+2. Make every block linear: fold norms' weights into the value and output maps, their scales into the pattern.
+3. Encode: the active features of each layer. Leave out those at the first tokens, which soak up attention.
+4. Number the features twice: by (layer, position, latent), as graphs list them, and by (position, layer,
+   latent), as the sweep backwards meets them.
+5. Collect what features write at each layer, as vectors in the stream, times activation and norm scale.
+6. Split what is left of each MLP's output: biases are not nodes, the rest is the error node's.
+7. Run the result forwards. If it is not the model to a thousandth, something was not linear: refuse.
+"""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from mindscope.circuits.index_spaces import ColumnIndex
 from mindscope.circuits.replacement.block import FrozenBlock, FrozenNorm
-from mindscope.circuits.replacement.local_model import FeatureWrites, LayerFeatures, LocalReplacementModel
+from mindscope.circuits.replacement.layer_features import FeatureWrites, LayerFeatures
+from mindscope.circuits.replacement.local_model import LocalReplacementModel
 from mindscope.errors import ModelError
 from mindscope.models import FrozenPass, Model, Row, find_linear_parts, freeze
 
@@ -16,162 +33,209 @@ MATERIALISED = 2**29
 """Up to how many bytes active decoder rows are copied side by side; beyond they are gathered when used."""
 
 
+@dataclass(frozen=True, eq=False)
+class ReplacementCoders:
+    """What a replacement puts into the MLPs' places, layer by layer.
+
+    Attributes:
+        reads: the address that each layer's features read.
+        writes: the address that each layer's features write.
+        encode: makes a layer's features of the model's pass.
+        decoder_bias: a layer's decoder bias, at the address written.
+        extra_reads: what else `encode` needs of the pass.
+    """
+
+    reads: Sequence[str]
+    writes: Sequence[str]
+    encode: Callable[[int, FrozenPass], LayerFeatures]
+    decoder_bias: Callable[[int], Tensor]
+    extra_reads: Sequence[str] = ()
+
+
 def build_local_model(
-    model: Model,
-    row: Row,
-    reads: Sequence[str],
-    writes: Sequence[str],
-    encode: Callable[[int, FrozenPass], LayerFeatures],
-    b_dec: Callable[[int], Tensor],
-    *,
-    more: Sequence[str] = (),
-    skip_tokens: int,
+    model: Model, row: Row, coders: ReplacementCoders, *, skip_tokens: int
 ) -> LocalReplacementModel:
     """Put a local replacement model together.
 
     Args:
         model: the model.
         row: the prompt.
-        reads: the address that each layer's features read.
-        writes: the address that each layer's features write.
-        encode: makes a layer's code of the model's pass.
-        b_dec: a layer's decoder bias, at its place.
-        more: what else `encode` needs of the pass.
+        coders: what replaces its MLPs.
         skip_tokens: see `ReplacementModel.freeze`.
 
     Raises:
-        ModelError: the model is not in float32, or does something that this does not know how to hold.
+        ModelError: the model is not in float32, or does something that cannot be held linear.
     """
     if model.dtype != torch.float32:
         raise ModelError(
             f"{model.name} is in {str(model.dtype).removeprefix('torch.')}, and a graph has to add up: load "
             "the model with dtype='float32'"
         )
+    # 1: one pass of the model
     layers = range(model.n_layers)
-    outs = [f"mlp_out_post.{layer}" for layer in layers]
+    outputs = [f"mlp_out_post.{layer}" for layer in layers]
     last = f"resid_post.{model.n_layers - 1}"
-    held = freeze(model, row, [*dict.fromkeys([*reads, *more, *outs, "resid_pre.0", last])])
+    addresses = [*coders.reads, *coders.extra_reads, *outputs, "resid_pre.0", last]
+    frozen_pass = freeze(model, row, list(dict.fromkeys(addresses)))
+    # 2: attention, and the ways into and out of each MLP
     parts = find_linear_parts(model)
-    blocks = tuple(FrozenBlock.of(parts, held, layer) for layer in layers)
-    nothing = FrozenNorm.identity(held)
-    read_by = tuple(
-        block.read_norm if address.startswith("mlp_in.") else nothing
-        for block, address in zip(blocks, reads, strict=True)
+    blocks = tuple(FrozenBlock.of(parts, frozen_pass, layer) for layer in layers)
+    identity = FrozenNorm.identity(frozen_pass)
+    read_norms = tuple(
+        block.read_norm if address.startswith("mlp_in.") else identity
+        for block, address in zip(blocks, coders.reads, strict=True)
     )
-    write_by = tuple(
-        block.write_norm if address.startswith("mlp_out.") else nothing
-        for block, address in zip(blocks, writes, strict=True)
+    write_norms = tuple(
+        block.write_norm if address.startswith("mlp_out.") else identity
+        for block, address in zip(blocks, coders.writes, strict=True)
     )
-    codes = tuple(_without_first(encode(layer, held), skip_tokens) for layer in layers)
-    features, column = _in_order(codes)
-    written = _written(codes, write_by, features, column, len(row))
+    # 3 to 5: features, their two orders, and what they write
+    layer_features = tuple(_skip_first(coders.encode(layer, frozen_pass), skip_tokens) for layer in layers)
+    features, column_of = _order_features(layer_features)
+    feature_writes = _collect_writes(layer_features, write_norms, features, column_of, len(row))
+    # 6: what is left of each MLP's output
     errors, biases = [], []
-    for layer, write in enumerate(write_by):
-        out = held.activations[outs[layer]]
-        skipped, shift = torch.zeros_like(out), torch.zeros_like(out)
-        for source, code in enumerate(codes):
-            if layer in code.skips:
-                seen = held.activations[reads[source]]
-                all_of_it = write.linear(seen @ code.skips[layer]) * write.scale[:, None]
-                bias = torch.zeros_like(seen) + read_by[source].bias
-                fixed = write.linear(bias @ code.skips[layer]) * write.scale[:, None]
-                skipped, shift = skipped + all_of_it - fixed, shift + fixed
-        bias = write.linear(b_dec(layer).to(out)) * write.scale[:, None] + write.bias + shift
-        error = out - written[layer].sum_by_position() - skipped - bias
-        bias[:skip_tokens] = (out - skipped)[:skip_tokens]
+    for layer, write_norm in enumerate(write_norms):
+        output = frozen_pass.activations[outputs[layer]]
+        skipped, shift = _skip_output(
+            layer, layer_features, coders.reads, frozen_pass, read_norms, write_norm
+        )
+        decoder_bias = coders.decoder_bias(layer).to(output)
+        bias = write_norm.linear(decoder_bias) * write_norm.scale[:, None] + write_norm.bias + shift
+        error = output - feature_writes[layer].sum_by_position() - skipped - bias
+        # Nothing is a node at the first tokens: all of the MLP's output there counts as bias.
+        bias[:skip_tokens] = (output - skipped)[:skip_tokens]
         error[:skip_tokens] = 0
         errors.append(error)
         biases.append(bias)
-    found = LocalReplacementModel(
-        held,
-        blocks,
-        read_by,
-        write_by,
-        codes,
-        features,
-        torch.cat([code.activation for code in codes]),
-        torch.cat([code.preactivation for code in codes]),
-        column,
-        written,
-        torch.stack(errors),
-        torch.stack(biases),
-        held.activations["resid_pre.0"],
-        FrozenNorm.of(parts, held, "final_norm"),
-        skip_tokens,
-        parts.parallel,
+    local_model = LocalReplacementModel(
+        frozen_pass=frozen_pass,
+        blocks=blocks,
+        read_norms=read_norms,
+        write_norms=write_norms,
+        layer_features=layer_features,
+        features=features,
+        activations=torch.cat([active.activation for active in layer_features]),
+        preactivations=torch.cat([active.preactivation for active in layer_features]),
+        column_of=column_of,
+        feature_writes=feature_writes,
+        errors=torch.stack(errors),
+        biases=torch.stack(biases),
+        embeddings=frozen_pass.activations["resid_pre.0"],
+        final_norm=FrozenNorm.of(parts, frozen_pass, "final_norm"),
+        skip_tokens=skip_tokens,
+        parallel=parts.parallel,
     )
-    _require_same(model, found.forward(), held.activations[last])
-    return found
+    # 7: the same stream as the model's
+    _require_same_output(model, local_model.forward(), frozen_pass.activations[last])
+    return local_model
 
 
-def _require_same(model: Model, ours: Tensor, theirs: Tensor) -> None:
-    off = float((ours - theirs).abs().max() / theirs.abs().max())
+def _require_same_output(
+    model: Model, replaced: Float[Tensor, "tokens d_model"], original: Float[Tensor, "tokens d_model"]
+) -> None:
+    off = float((replaced - original).abs().max() / original.abs().max())
     if not off < SAME:
         raise ModelError(
             f"the replacement of {model.name} is {off:.1e} off the model itself: its blocks do something "
-            f"between MLPs that cannot be held ({model.engine.arch.architecture}); choose another model"
+            f"between MLPs that cannot be held ({model.architecture}); choose another model"
         )
 
 
-def _without_first(code: LayerFeatures, skip_tokens: int) -> LayerFeatures:
-    """The code without what is active at the first positions."""
-    start = int((code.position < skip_tokens).sum())
+def _skip_first(active: LayerFeatures, skip_tokens: int) -> LayerFeatures:
+    """The features without those at the first positions, which come first."""
+    start = int((active.position < skip_tokens).sum())
     if start == 0:
-        return code
-    encoders = code.gather_encoders
+        return active
+    gather_encoders = active.gather_encoders
     return LayerFeatures(
-        code.position[start:],
-        code.latent[start:],
-        code.activation[start:],
-        code.preactivation[start:],
-        lambda which: encoders(which + start),
-        {target: (rows, row[start:]) for target, (rows, row) in code.decoders.items()},
-        code.skips,
+        active.position[start:],
+        active.latent[start:],
+        active.activation[start:],
+        active.preactivation[start:],
+        lambda entries: gather_encoders(entries + start),
+        {target: (rows, row_of[start:]) for target, (rows, row_of) in active.decoders.items()},
+        active.skips,
     )
 
 
-def _in_order(codes: Sequence[LayerFeatures]) -> tuple[Tensor, Tensor]:
-    """All features as (layer, position, latent), and their columns."""
+def _order_features(
+    layer_features: Sequence[LayerFeatures],
+) -> tuple[Int[Tensor, "features 3"], ColumnIndex]:
+    """All features as (layer, position, latent), sorted so; and the column of each."""
     features = torch.cat(
         [
-            torch.stack([torch.full_like(code.position, layer), code.position, code.latent], dim=1)
-            for layer, code in enumerate(codes)
+            torch.stack([torch.full_like(active.position, layer), active.position, active.latent], dim=1)
+            for layer, active in enumerate(layer_features)
         ]
     )
+    # Sorting stably by position keeps layer and latent in order within a position.
     by_position = features[:, 1].argsort(stable=True)
-    column = torch.empty_like(by_position)
-    column[by_position] = torch.arange(len(by_position), device=column.device)
-    return features, column
+    column_of = torch.empty_like(by_position)
+    column_of[by_position] = torch.arange(len(by_position), device=column_of.device)
+    return features, column_of
 
 
-def _written(
-    codes: Sequence[LayerFeatures],
-    writes: Sequence[FrozenNorm],
-    features: Tensor,
-    column: Tensor,
+def _collect_writes(
+    layer_features: Sequence[LayerFeatures],
+    write_norms: Sequence[FrozenNorm],
+    features: Int[Tensor, "features 3"],
+    column_of: ColumnIndex,
     tokens: int,
 ) -> tuple[FeatureWrites, ...]:
+    """What features of all layers write at each layer, sorted by column."""
     starts = [0]
-    for code in codes:
-        starts.append(starts[-1] + len(code.position))
-    entries = sum(len(row) * rows.shape[1] for code in codes for rows, row in code.decoders.values())
+    for active in layer_features:
+        starts.append(starts[-1] + len(active.position))
+    # One vector per entry is faster to multiply with; many entries share decoder rows where memory is short.
+    entries = sum(
+        len(row_of) * rows.shape[1] for active in layer_features for rows, row_of in active.decoders.values()
+    )
     copied = entries * 4 <= MATERIALISED
-    found = []
-    for layer, write in enumerate(writes):
-        parts = [(at, *code.decoders[layer]) for at, code in enumerate(codes) if layer in code.decoders]
-        where = torch.cat(
-            [torch.arange(starts[at], starts[at + 1], device=column.device) for at, _, _ in parts]
+    writes = []
+    for target, write_norm in enumerate(write_norms):
+        # Of a per-layer dictionary this is one layer; of a CLT every layer up to this one.
+        parts = [
+            (layer, *active.decoders[target])
+            for layer, active in enumerate(layer_features)
+            if target in active.decoders
+        ]
+        feature = torch.cat(
+            [torch.arange(starts[layer], starts[layer + 1], device=column_of.device) for layer, _, _ in parts]
         )
-        rows = torch.cat([write.linear(rows) for _, rows, _ in parts])
+        rows = torch.cat([write_norm.linear(rows) for _, rows, _ in parts])
         offsets = torch.tensor([0, *(len(rows) for _, rows, _ in parts)]).cumsum(0).tolist()
-        row = torch.cat([row + offset for (_, _, row), offset in zip(parts, offsets, strict=False)])
-        order = column[where].argsort()
-        where, row = where[order], row[order]
-        position = features[where, 1]
-        activation = torch.cat([codes[at].activation for at, _, _ in parts])[order]
-        gain = activation * write.scale[position]
+        row_of = torch.cat([row_of + offset for (_, _, row_of), offset in zip(parts, offsets, strict=False)])
+        # By column, so that the entries of a position lie side by side.
+        order = column_of[feature].argsort()
+        feature, row_of = feature[order], row_of[order]
+        position = features[feature, 1]
+        activation = torch.cat([layer_features[layer].activation for layer, _, _ in parts])[order]
+        gain = activation * write_norm.scale[position]
         ends = torch.searchsorted(position.contiguous(), torch.arange(tokens + 1, device=position.device))
         if copied:
-            rows, row = rows[row] * gain[:, None], None
-        found.append(FeatureWrites(column[where], tuple(ends.tolist()), gain, rows, row))
-    return tuple(found)
+            rows, row_of = rows[row_of] * gain[:, None], None
+        writes.append(FeatureWrites(column_of[feature], tuple(ends.tolist()), gain, rows, row_of))
+    return tuple(writes)
+
+
+def _skip_output(
+    layer: int,
+    layer_features: Sequence[LayerFeatures],
+    reads: Sequence[str],
+    frozen_pass: FrozenPass,
+    read_norms: Sequence[FrozenNorm],
+    write_norm: FrozenNorm,
+) -> tuple[Float[Tensor, "tokens d_model"], Float[Tensor, "tokens d_model"]]:
+    """What skips give at a layer's output: the part that is linear in the stream, and a bias."""
+    output = frozen_pass.activations[f"mlp_out_post.{layer}"]
+    linear, shift = torch.zeros_like(output), torch.zeros_like(output)
+    for source, active in enumerate(layer_features):
+        if layer in active.skips:
+            read = frozen_pass.activations[reads[source]]
+            total = write_norm.linear(read @ active.skips[layer]) * write_norm.scale[:, None]
+            # The bias of the norm before the MLP goes through the skip too, and is not linear in the stream.
+            read_bias = torch.zeros_like(read) + read_norms[source].bias
+            fixed = write_norm.linear(read_bias @ active.skips[layer]) * write_norm.scale[:, None]
+            linear, shift = linear + total - fixed, shift + fixed
+    return linear, shift

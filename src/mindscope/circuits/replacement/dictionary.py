@@ -7,9 +7,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from mindscope.circuits.replacement.build import build_local_model
+from mindscope.circuits.replacement.build import ReplacementCoders, build_local_model
 from mindscope.circuits.replacement.feature_io import DictionaryAccess
-from mindscope.circuits.replacement.local_model import LayerFeatures, LocalReplacementModel
+from mindscope.circuits.replacement.layer_features import LayerFeatures
+from mindscope.circuits.replacement.local_model import LocalReplacementModel
 from mindscope.dictionaries import Dictionary, DictionaryBank
 from mindscope.errors import DataError
 from mindscope.features import SparseCode
@@ -72,15 +73,13 @@ class DictionaryReplacement:
             )
 
         by_layer = sorted(writes, key=layer_of.__getitem__)
-        return build_local_model(
-            model,
-            row,
-            [reads[order[layer]] for layer in range(model.n_layers)],
-            by_layer,
-            encode,
-            lambda layer: biases[by_layer[layer]],
-            skip_tokens=skip_tokens,
+        coders = ReplacementCoders(
+            reads=[reads[order[layer]] for layer in range(model.n_layers)],
+            writes=by_layer,
+            encode=encode,
+            decoder_bias=lambda layer: biases[by_layer[layer]],
         )
+        return build_local_model(model, row, coders, skip_tokens=skip_tokens)
 
 
 def match_layers(dictionary: Dictionary, model: Model) -> tuple[list[int], list[str], list[str]]:

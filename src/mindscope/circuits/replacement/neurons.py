@@ -5,9 +5,10 @@ from functools import cached_property
 
 from torch import Tensor
 
-from mindscope.circuits.replacement.build import build_local_model
+from mindscope.circuits.replacement.build import ReplacementCoders, build_local_model
 from mindscope.circuits.replacement.feature_io import NeuronAccess
-from mindscope.circuits.replacement.local_model import LayerFeatures, LocalReplacementModel
+from mindscope.circuits.replacement.layer_features import LayerFeatures
+from mindscope.circuits.replacement.local_model import LocalReplacementModel
 from mindscope.errors import ModelError
 from mindscope.models import FrozenPass, MLPMaps, Model, Row, mlp_maps
 
@@ -36,18 +37,16 @@ class NeuronReplacement:
         self._require(model)
         layers = range(model.n_layers)
         maps = self._maps
-        more = [f"{name}.{layer}" for layer in layers for name in ("mlp_pre", "mlp_act")]
-        more += [f"mlp_pre_linear.{layer}" for layer in layers if maps[layer].linear is not None]
-        return build_local_model(
-            model,
-            row,
-            [f"mlp_in.{layer}" for layer in layers],
-            [f"mlp_out.{layer}" for layer in layers],
-            lambda layer, held: _code(layer, held, maps[layer]),
-            lambda layer: maps[layer].down.bias,
-            more=more,
-            skip_tokens=skip_tokens,
+        extra_reads = [f"{name}.{layer}" for layer in layers for name in ("mlp_pre", "mlp_act")]
+        extra_reads += [f"mlp_pre_linear.{layer}" for layer in layers if maps[layer].linear is not None]
+        coders = ReplacementCoders(
+            reads=[f"mlp_in.{layer}" for layer in layers],
+            writes=[f"mlp_out.{layer}" for layer in layers],
+            encode=lambda layer, frozen_pass: _encode_neurons(layer, frozen_pass, maps[layer]),
+            decoder_bias=lambda layer: maps[layer].down.bias,
+            extra_reads=extra_reads,
         )
+        return build_local_model(model, row, coders, skip_tokens=skip_tokens)
 
     @cached_property
     def _maps(self) -> tuple[MLPMaps, ...]:
@@ -56,30 +55,33 @@ class NeuronReplacement:
     def _require(self, model: Model) -> None:
         if model is not self.model:
             raise ModelError(
-                f"these are the neurons of {self.model.name}, not of {model.name}: make them anew"
+                f"these are the neurons of {self.model.name}, not of {model.name}: build its own "
+                "NeuronReplacement"
             )
 
 
-def _code(layer: int, held: FrozenPass, maps: MLPMaps) -> LayerFeatures:
-    acts, pre = held.activations[f"mlp_act.{layer}"], held.activations[f"mlp_pre.{layer}"]
+def _encode_neurons(layer: int, frozen_pass: FrozenPass, maps: MLPMaps) -> LayerFeatures:
+    """The neurons of a layer that are not at zero, as features."""
+    acts, pre = frozen_pass.activations[f"mlp_act.{layer}"], frozen_pass.activations[f"mlp_pre.{layer}"]
     position, latent = (acts != 0).nonzero(as_tuple=True)
     activation, gate = acts[position, latent], pre[position, latent]
     rows = maps.down.weight.T.contiguous()
     if maps.linear is None:
 
-        def plain(which: Tensor) -> tuple[Tensor, Tensor]:
-            return maps.pre.weight[latent[which]], maps.pre.bias[latent[which]]
+        def gather_plain(entries: Tensor) -> tuple[Tensor, Tensor]:
+            return maps.pre.weight[latent[entries]], maps.pre.bias[latent[entries]]
 
-        return LayerFeatures(position, latent, activation, gate, plain, {layer: (rows, latent)})
+        return LayerFeatures(position, latent, activation, gate, gather_plain, {layer: (rows, latent)})
     linear = maps.linear
+    # a = act(g) u: half of a is explained through g, half through u, the other factor held.
     by_gate = activation / gate / 2
-    by_linear = activation / held.activations[f"mlp_pre_linear.{layer}"][position, latent] / 2
+    by_linear = activation / frozen_pass.activations[f"mlp_pre_linear.{layer}"][position, latent] / 2
     if not bool(by_gate.isfinite().all() & by_linear.isfinite().all()):
         raise ModelError(f"layer {layer} has a neuron that is on while its gate is 0: it cannot be traced")
 
-    def gated(which: Tensor) -> tuple[Tensor, Tensor]:
-        at, gates, linears = latent[which], by_gate[which], by_linear[which]
-        weight = gates[:, None] * maps.pre.weight[at] + linears[:, None] * linear.weight[at]
-        return weight, gates * maps.pre.bias[at] + linears * linear.bias[at]
+    def gather_gated(entries: Tensor) -> tuple[Tensor, Tensor]:
+        neuron, gates, linears = latent[entries], by_gate[entries], by_linear[entries]
+        weight = gates[:, None] * maps.pre.weight[neuron] + linears[:, None] * linear.weight[neuron]
+        return weight, gates * maps.pre.bias[neuron] + linears * linear.bias[neuron]
 
-    return LayerFeatures(position, latent, activation, activation, gated, {layer: (rows, latent)})
+    return LayerFeatures(position, latent, activation, activation, gather_gated, {layer: (rows, latent)})

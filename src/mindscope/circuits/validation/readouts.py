@@ -9,8 +9,11 @@ from torch import Tensor
 from mindscope.circuits.attribution.retrace import resolve_graph_targets
 from mindscope.circuits.attribution.targets import TargetSpec
 from mindscope.circuits.graph.graph import AttributionGraph
+from mindscope.circuits.index_spaces import StreamPoint
 from mindscope.circuits.replacement.local_model import LocalReplacementModel
 from mindscope.models import Model, find_linear_parts
+
+FINAL_NORM = "final_norm"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,16 +34,18 @@ class TargetReadout:
     bias: float
     scale: float | None
 
-    def read_value(self, seen: Mapping[str, Tensor]) -> Float[Tensor, "batch"]:
-        """What it reads in the rows of a pass."""
-        return seen[self.address][:, self.position].float() @ self.vector + self.bias
+    def read_value(self, activations: Mapping[str, Tensor]) -> Float[Tensor, "batch"]:
+        """What it reads in the rows of a pass, activations by address."""
+        return activations[self.address][:, self.position].float() @ self.vector + self.bias
 
-    def read_logit(self, model: Model, seen: Mapping[str, Tensor]) -> Float[Tensor, "batch"]:
-        """The logit itself, less the mean of all and before any soft cap: with the final norm's scale now."""
+    def read_logit(self, model: Model, activations: Mapping[str, Tensor]) -> Float[Tensor, "batch"]:
+        """The logit less the mean of all, before any soft cap, with the final norm's scale of this pass."""
         assert self.scale is not None
-        stream = seen[self.address][:, self.position].float()
-        now = find_linear_parts(model).norms["final_norm"].scale(stream, seen["final_norm"][:, self.position])
-        return (stream @ self.vector) * now / self.scale + self.bias
+        stream = activations[self.address][:, self.position].float()
+        normed = activations[FINAL_NORM][:, self.position]
+        scale = find_linear_parts(model).norms[FINAL_NORM].scale(stream, normed)
+        # The vector has the prompt's own scale in it, which makes way for the one of this pass.
+        return (stream @ self.vector) * scale / self.scale + self.bias
 
 
 def build_readouts(
@@ -50,28 +55,37 @@ def build_readouts(
 
     Args:
         model: the model.
-        frozen: the graph's prompt.
+        local_model: of the graph's prompt.
         graph: whose targets.
-        wanted: what they were found with; None where the graph says all about them.
+        spec: what they were traced with; None where the graph says all about them.
 
     Raises:
-        DataError: the graph does not say enough, or `wanted` finds other targets.
+        DataError: the graph does not say enough, or `spec` resolves to other targets.
     """
     resolved = resolve_graph_targets(model, local_model, graph, spec)
-    seeds, last = resolved.injections, local_model.n_layers
-    final = local_model.frozen_pass.scales.get("final_norm")
-    found = []
-    rows = zip(seeds.point.tolist(), seeds.position.tolist(), seeds.vector, seeds.bias.tolist(), strict=True)
-    for target, (join, position, vector, bias) in zip(resolved.targets, rows, strict=True):
-        layer, middle = divmod(join, 2)
-        address = f"resid_mid.{layer}" if middle else f"resid_pre.{layer}"
-        if layer == last:
-            address = f"resid_post.{last - 1}"
-        scale = None if final is None or target.layer is not None else float(final[position])
-        found.append(TargetReadout(address, position, vector, bias, scale))
-    return found
+    injections = resolved.injections
+    final_scale = local_model.frozen_pass.scales.get(FINAL_NORM)
+    rows = zip(
+        resolved.targets,
+        injections.point.tolist(),
+        injections.position.tolist(),
+        injections.vector,
+        injections.bias.tolist(),
+        strict=True,
+    )
+    return [
+        TargetReadout(
+            StreamPoint.from_number(number).address(local_model.n_layers),
+            position,
+            vector,
+            bias,
+            None if final_scale is None or target.layer is not None else float(final_scale[position]),
+        )
+        for target, number, position, vector, bias in rows
+    ]
 
 
-def list_readout_addresses(gauges: Sequence[TargetReadout]) -> list[str]:
-    """What has to be read."""
-    return [*(one.address for one in gauges), *(["final_norm"] if any(one.scale for one in gauges) else [])]
+def list_readout_addresses(readouts: Sequence[TargetReadout]) -> list[str]:
+    """What has to be read for the readouts."""
+    norms = [FINAL_NORM] if any(readout.scale for readout in readouts) else []
+    return [*(readout.address for readout in readouts), *norms]
