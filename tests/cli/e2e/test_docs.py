@@ -1,7 +1,10 @@
-"""What the README and the guide show can be run."""
+"""What the pages show can be run, and what they name is there."""
 
+import ast
+import importlib
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import persona_kit
@@ -13,11 +16,43 @@ import mindscope as ms
 from mindscope.cli.app import app
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PACKAGE = ROOT / "src" / "mindscope"
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "AGENTS.md", "examples/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+NAMING = [
+    ROOT / name for name in ("docs/architecture.md", "docs/glossary.md", "CONTRIBUTING.md", "AGENTS.md")
+]
+"""Pages whose names are the code's own."""
+PATH = r"[a-z0-9_./]*(/|\.py|\.yaml)|tests(/[a-z0-9_]+)+"
+OTHERS = {"TYPE_CHECKING", "hidden_states", "weights_only"}
+"""Names of Python and of other libraries that these pages use."""
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return [block for said, block in fenced if said == language]
+
+
+def named_code(page: Path) -> list[str]:
+    """What stands between backticks inside the text."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"`([^`\n]+)`", text)
+
+
+@cache
+def names_of_the_code() -> frozenset[str]:
+    """Every identifier of the package and the tests' kits, and every string that is one word."""
+    names: set[str] = set()
+    for file in (*PACKAGE.rglob("*.py"), *(ROOT / "tests" / "support").glob("*.py")):
+        names |= set(file.with_suffix("").parts)
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            for field in ("name", "id", "attr", "arg"):
+                names.add(str(getattr(node, field, "")))
+            if isinstance(node, ast.Constant) and re.fullmatch(r"\w+", str(node.value)):
+                names.add(str(node.value))
+    return frozenset(names)
 
 
 def test_the_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
@@ -33,6 +68,31 @@ def test_the_example_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert len(capsys.readouterr().out.splitlines()) >= 3
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_python_shown_uses_names_that_exist(page):
+    known: dict[str, object] = {}
+    for block in blocks(page, "python"):
+        tree = ast.parse(block)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                known |= {
+                    alias.asname or alias.name: importlib.import_module(alias.name) for alias in node.names
+                }
+            elif isinstance(node, ast.ImportFrom):
+                assert node.module is not None
+                module = importlib.import_module(node.module)
+                for alias in node.names:
+                    assert hasattr(module, alias.name), f"{node.module}.{alias.name} in {page.name}"
+                    known[alias.asname or alias.name] = getattr(module, alias.name)
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id in known
+            ):
+                assert hasattr(known[node.value.id], node.attr), f"{node.value.id}.{node.attr} in {page.name}"
+
+
 def shown_commands() -> list[str]:
     lines = [
         line.partition("#")[0].strip()
@@ -40,8 +100,9 @@ def shown_commands() -> list[str]:
         for block in blocks(page, "")
         for line in block.replace("\\\n", " ").splitlines()
     ]
-    inline = [code for page in PAGES for code in re.findall(r"`(mindscope [^`]+)`", page.read_text("utf-8"))]
-    return [line for line in (*lines, *inline) if line.startswith("mindscope ")]
+    inline = [code for page in PAGES for code in named_code(page)]
+    shown = (line.removeprefix(".venv/bin/") for line in (*lines, *inline))
+    return [line for line in shown if line.startswith("mindscope ")]
 
 
 @pytest.mark.parametrize("line", sorted(set(shown_commands())))
@@ -56,7 +117,7 @@ def test_the_commands_shown_exist_with_their_options(line):
     assert command is not root, f"there is no such command: {line}"
     assert not rest or not hasattr(command, "commands"), f"there is no such verb: {line}"
     known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
-    used = {word.partition("=")[0] for word in rest if word.startswith("-")}
+    used = {word.partition("=")[0] for word in rest if re.match("--?[a-z]", word)}
     assert used <= known, f"{used - known} in: {line}"
 
 
@@ -64,3 +125,22 @@ def test_the_pages_link_to_what_is_there():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text("utf-8")):
             assert target.startswith("http") or (page.parent / target).exists(), f"{target} in {page.name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_files_named_are_there(page):
+    """A path begins at the package or the repository; a file's name alone may be anywhere in the package."""
+    for code in named_code(page):
+        if not re.fullmatch(PATH, code) or code.startswith("runs/"):
+            continue
+        places = [base / code for base in (PACKAGE, ROOT, ROOT / "src")]
+        assert any(place.exists() for place in places) or any(PACKAGE.rglob(code)), f"{code} in {page.name}"
+
+
+@pytest.mark.parametrize("page", NAMING, ids=lambda page: page.name)
+def test_the_names_of_the_map_are_names_of_the_code(page):
+    for code in named_code(page):
+        for word in (
+            () if re.fullmatch(PATH, code) else re.findall(r"\b(?:[A-Z][a-z]+[A-Z]\w*|[a-z]+(?:_[a-z0-9]+)+)\b", code)
+        ):
+            assert word in names_of_the_code() | OTHERS, f"{word} in {page.name}"
