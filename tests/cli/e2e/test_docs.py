@@ -26,6 +26,7 @@ NAMING = [
 ]
 """Pages whose names are the code's own."""
 PATH = r"[a-z0-9_./]*(/|\.py|\.yaml)|tests(/[a-z0-9_]+)+"
+NAME = r"\b(?:[A-Z][a-z]+[A-Z]\w*|[a-z]+(?:_[a-z0-9]+)+)\b"
 OTHERS = {"TYPE_CHECKING", "hidden_states", "weights_only"}
 """Names of Python and of other libraries that these pages use."""
 
@@ -140,7 +141,6 @@ def test_the_files_named_are_there(page):
 @pytest.mark.parametrize("page", NAMING, ids=lambda page: page.name)
 def test_the_names_of_the_map_are_names_of_the_code(page):
     for code in named_code(page):
-        for word in (
-            () if re.fullmatch(PATH, code) else re.findall(r"\b(?:[A-Z][a-z]+[A-Z]\w*|[a-z]+(?:_[a-z0-9]+)+)\b", code)
-        ):
+        words = [] if re.fullmatch(PATH, code) else re.findall(NAME, code)
+        for word in words:
             assert word in names_of_the_code() | OTHERS, f"{word} in {page.name}"
