@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from mindscope.models.linear.frozen import FrozenPass, FrozenPasses, freeze, frozen
     from mindscope.models.linear.head_reading import HeadReading, head_reading
+    from mindscope.models.linear.stream import map_to_stream, writes_residual
     from mindscope.models.linear.unembed import centred_unembedding, logit_effects
     from mindscope.models.model import Model, load
     from mindscope.models.tokens.batch import BatchLayout, right_padded
@@ -89,6 +90,8 @@ __all__ = [
     "address_of_hook",
     "address_of_module",
     "find_linear_parts",
+    "map_to_stream",
+    "writes_residual",
     "centred_unembedding",
     "length_sorted_batches",
     "check_vector",
@@ -99,6 +102,8 @@ __all__ = [
     "hook_of_address",
     "known_address",
     "logit_effects",
+    "map_to_stream",
+    "writes_residual",
     "position_mask",
     "mlp_maps",
     "module_of_address",

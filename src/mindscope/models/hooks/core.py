@@ -50,7 +50,8 @@ class HookedModel:
         self._lock = RLock()
         self._places: dict[str, HookPoint] = {}
         self._widths: dict[str, int] = {}
-        self._now: BatchLayout | None = None
+        self.derived: dict[str, object] = {}  # what other files found out about the weights, once
+        self._layout: BatchLayout | None = None
 
     @property
     def device(self) -> torch.device:
@@ -98,7 +99,7 @@ class HookedModel:
     @property
     def current_pass(self) -> BatchLayout | None:
         """The forward pass that one of our own methods is making just now; None outside of them."""
-        return self._now
+        return self._layout
 
     def place(self, address: str) -> HookPoint:
         """The place an address names; ModelError where there is none."""
@@ -201,7 +202,7 @@ class HookedModel:
             ambient_edits(
                 self.engine,
                 lambda: self.program(lists or []),
-                lambda: self._now,
+                lambda: self._layout,
                 prompts,
                 own_passes=not per_row,
             ) as editing,
@@ -261,7 +262,7 @@ class HookedModel:
         step = decoding(self.hf) if decode else nullcontext()
         mode = _in_eval(self.hf) if self.hf.training else nullcontext()
         with self._lock, mode, step, attached(layout, steps, stop_when_served=early):
-            self._now = layout
+            self._layout = layout
             try:
                 if not logits and not head:
                     self.engine.arch.trunk(**arguments, past_key_values=cache, use_cache=cache is not None)
@@ -274,7 +275,7 @@ class HookedModel:
                 )
                 return output.logits if logits == "all" else output.logits[:, -1]
             finally:
-                self._now = None
+                self._layout = None
         return None  # the pass ended early, served
 
     def arguments(self, ids: np.ndarray, layout: BatchLayout, real: np.ndarray) -> dict[str, Tensor]:

@@ -1,14 +1,24 @@
 """What is linear inside a model, as matrices: found by running the model on the identity.
 
-The attention module is given unit vectors and its values are recorded: that is its value map. Its attention
-function then returns unit vectors: what the module gives out is its output map. The same is done to the MLP.
-Nothing needs to know how a family names, fuses or transposes its projections.
+Attribution needs the value and output maps of every head, and the matrices of every MLP, of any architecture
+(Ameisen et al. 2025, "Circuit Tracing", section on the local replacement model). Instead of a table of names,
+fusions and transpositions for each family, the model is asked:
+
+1. One pass finds how many heads, value groups and numbers a head each layer has, by looking at what its
+   attention function is called with.
+2. Rows of one token each go through the model. Row i has the i-th unit vector written where attention takes
+   its input (`attn_in.l`): the values it makes of that are column i of the value map, plus a bias.
+3. In the same pass the attention function does not attend: it returns the i-th unit vector of its output.
+   What the module then gives out is column i of the output map, plus a bias.
+4. One more row holds zeros at both places. Its answers are the biases, which are taken off the others.
+5. MLPs are asked likewise at `mlp_in` (what the activation function takes in) and `mlp_act` (the down map).
+6. A norm is known by what it does: it is the module whose output is the very tensor that stands at `attn_in`,
+   `mlp_in` or behind the last block.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -23,6 +33,8 @@ from mindscope.models.linear.patterns import AttentionCall, attending
 from mindscope.models.tokens.batch import BatchLayout
 
 ROWS_AT_ONCE = 1024
+"""Unit vectors in one pass: more make the pass's own activations the larger part of the memory."""
+_KEPT_AS = "linear_parts"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,31 +93,29 @@ class LinearParts:
     multipliers: tuple[float, float]
 
 
-_FOUND: "WeakKeyDictionary[HookedModel, LinearParts]" = WeakKeyDictionary()
-"""Like the fingerprint, found once: after training the weights, wrap the model anew."""
-
-
 def find_linear_parts(model: HookedModel) -> LinearParts:
     """The linear parts of a model, in float32 on its device.
+
+    Found once and kept with the model, like its fingerprint: after training the weights, wrap it again.
 
     Raises:
         ModelError: an architecture that does not attend through transformers' attention interface.
     """
-    if model not in _FOUND:
-        modules = _norm_modules(model)
-        with torch.no_grad():
-            norms = {
-                name: _on_device(linear_norm(each, model.d_model), model) for name, each in modules.items()
-            }
-        arch = model.engine.arch
-        _FOUND[model] = LinearParts(
-            arch.quirks.parallel_attn_mlp,
-            _attention_maps(model),
-            norms,
-            modules,
-            arch.quirks.residual_multipliers,
-        )
-    return _FOUND[model]
+    parts = model.derived.get(_KEPT_AS)
+    if isinstance(parts, LinearParts):
+        return parts
+    modules = _norm_modules(model)
+    with torch.no_grad():
+        norms = {
+            address: _on_device(linear_norm(module, model.d_model), model)
+            for address, module in modules.items()
+        }
+    quirks = model.engine.arch.quirks
+    parts = LinearParts(
+        quirks.parallel_attn_mlp, _attention_maps(model), norms, modules, quirks.residual_multipliers
+    )
+    model.derived[_KEPT_AS] = parts
+    return parts
 
 
 def mlp_maps(model: HookedModel) -> tuple[MLPMaps, ...]:
@@ -131,12 +141,13 @@ def mlp_maps(model: HookedModel) -> tuple[MLPMaps, ...]:
             gated.append(True)
         except ModelError:  # a plain MLP
             gated.append(False)
-    found = _on_identity(model, writes, reads)
+    # All layers at once: each layer's write takes the place of what the layers below would have given it.
+    maps = _on_identity(model, writes, reads)
     return tuple(
         MLPMaps(
-            found[f"mlp_pre.{layer}"],
-            found[f"mlp_pre_linear.{layer}"] if gated[layer] else None,
-            found[f"mlp_out.{layer}"],
+            maps[f"mlp_pre.{layer}"],
+            maps[f"mlp_pre_linear.{layer}"] if gated[layer] else None,
+            maps[f"mlp_out.{layer}"],
         )
         for layer in range(model.n_layers)
     )
@@ -150,11 +161,13 @@ def _attention_maps(model: HookedModel) -> tuple[AttentionMaps, ...]:
         shapes[call.layer] = heads, kv_heads, size
         return call.value.new_zeros(*call.query.shape[:1], call.query.shape[2], heads, size), None
 
+    # Step 1: the shapes, which differ between layers in some families.
     with attending(model, look):
         _pass(model, 1)
     values = {layer: _BasisAnswers(model.d_model) for layer in shapes}
     start = [0]
 
+    # Steps 2 and 3: rows x (kv_heads * size) of values come in, unit vectors of rows x heads x size go out.
     def unit_vectors(call: AttentionCall) -> tuple[Tensor, None]:
         heads, _, size = shapes[call.layer]
         values[call.layer].take(call.value[:, :, 0].flatten(1), start[0])
@@ -190,6 +203,7 @@ class _BasisAnswers:
 
     def linear(self) -> LinearMap:
         assert self._last is not None
+        # Rows are inputs: a matrix has them as columns. The answer to zeros is the bias of every row.
         return LinearMap((torch.cat(self._rows) - self._last).T.contiguous(), self._last.clone())
 
 
@@ -207,7 +221,7 @@ def _on_identity(
         reads: by address, how wide the input of its map is.
         started: told the first row of each pass.
     """
-    rows = max(*writes.values(), *reads.values()) + 1
+    rows = max(*writes.values(), *reads.values()) + 1  # the last row is zeros at every address
     seen = {address: _BasisAnswers(width) for address, width in reads.items()}
 
     def replace(address: str, start: int, hidden: Tensor) -> Tensor:
@@ -247,14 +261,14 @@ def _units(like: Tensor, start: int, width: int) -> Tensor:
 def _norm_modules(model: HookedModel) -> dict[str, nn.Module]:
     """By address, the norm that makes what is there: told by its output being that very tensor."""
     arch = model.engine.arch
-    found: dict[str, nn.Module] = {}
+    modules: dict[str, nn.Module] = {}
     for layer in range(model.n_layers):
         for name, norm in (
             ("attn_out_post", arch.post_attn_norm(layer)),
             ("mlp_out_post", arch.post_mlp_norm(layer)),
         ):
             if norm is not None:
-                found[f"{name}.{layer}"] = norm
+                modules[f"{name}.{layer}"] = norm
     calls: list[tuple[nn.Module, Tensor, Tensor]] = []  # kept, so that no memory is used twice in the pass
     read: dict[str, Tensor] = {}
 
@@ -263,16 +277,18 @@ def _norm_modules(model: HookedModel) -> dict[str, nn.Module]:
         if taken is not None and isinstance(given, Tensor):
             calls.append((module, taken, given))
 
+    # Every module inside every block says what it took in and gave out; memory addresses then tell which of
+    # them made the tensor that attention, or the MLP, takes in.
     handles = [
         module.register_forward_hook(note, with_kwargs=True)
         for layer in range(model.n_layers)
         for module in arch.block(layer).modules()
         if module is not arch.block(layer)
     ]
-    wanted = [f"{name}.{layer}" for layer in range(model.n_layers) for name in ("attn_in", "mlp_in")]
+    addresses = [f"{name}.{layer}" for layer in range(model.n_layers) for name in ("attn_in", "mlp_in")]
     try:
         with model.edited([]), HookManager() as hooks:
-            for address in wanted:
+            for address in addresses:
                 place = model.place(address)
                 hooks.read(place.module, partial(read.__setitem__, address), point=place.side)
             _pass(model, 1)
@@ -281,12 +297,13 @@ def _norm_modules(model: HookedModel) -> dict[str, nn.Module]:
             handle.remove()
     for address, tensor in read.items():
         for module, taken, given in calls:
+            # A module that hands its input on (an identity, dropout in eval mode) did not make it.
             if given.data_ptr() == tensor.data_ptr() and taken.data_ptr() != given.data_ptr():
-                found[address] = module
+                modules[address] = module
                 break
     if arch.final_norm is not None:
-        found["final_norm"] = arch.final_norm
-    return found
+        modules["final_norm"] = arch.final_norm
+    return modules
 
 
 def _on_device(norm: LinearNorm, model: HookedModel) -> LinearNorm:

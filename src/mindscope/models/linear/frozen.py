@@ -1,4 +1,14 @@
-"""One prompt with what makes a model nonlinear between its MLPs held: attention patterns, norms' scales."""
+"""One prompt with what makes a model nonlinear between its MLPs held: attention patterns, norms' scales.
+
+With patterns and scales as they were on a prompt, everything between the MLPs is linear in what the MLPs
+wrote (Ameisen et al. 2025, "Circuit Tracing"; Elhage et al. 2021 for the patterns). Two steps:
+
+1. `freeze` runs the prompt once and keeps every layer's pattern and every norm's scale: by how much it
+   multiplied each token, once its weight and bias are left aside.
+2. `frozen` holds them in any later pass: the attention function mixes values by the kept pattern instead of
+   looking, and a norm multiplies by its kept scale instead of measuring. In a batch each row has those of its
+   own pass, wherever padding put it; tokens that were generated since attend and are normed as ever.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,7 +55,7 @@ class FrozenPass:
     @property
     def patterns(self) -> tuple[Float[Tensor, "heads tokens tokens"], ...]:
         """The attention patterns, one a layer."""
-        return tuple(one.pattern[0] for one in self.attention)
+        return tuple(record.pattern[0] for record in self.attention)
 
 
 @torch.no_grad()
@@ -105,7 +115,7 @@ class FrozenPasses:
 
     def __init__(self, passes: Sequence[FrozenPass], pass_of: Sequence[int]):
         self.passes, self.pass_of = tuple(passes), np.array(pass_of)
-        self.lengths = np.array([len(one.row) for one in passes])
+        self.lengths = np.array([len(frozen_pass.row) for frozen_pass in passes])
 
     def where(self, layout: BatchLayout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Where the tokens of a forward pass are in the passes.
@@ -126,16 +136,16 @@ class FrozenPasses:
     ) -> Float[Tensor, "lines columns _"]:
         """What was recorded of each token of a forward pass; of a token not known, what passes by."""
         which, positions, known = self.where(layout)
-        found = (which[:, None], positions, known[..., None])
-        passes, positions, known = (torch.from_numpy(array).to(passing.device) for array in found)
+        index = (which[:, None], positions, known[..., None])
+        passes, positions, known = (torch.from_numpy(array).to(passing.device) for array in index)
         return torch.where(known, recorded[passes, positions].to(passing), passing)
 
 
 class _SinglePass(FrozenPasses):
     """One pass that all rows are of."""
 
-    def __init__(self, one: FrozenPass):
-        super().__init__([one], [0])
+    def __init__(self, frozen_pass: FrozenPass):
+        super().__init__([frozen_pass], [0])
 
     def where(self, layout: BatchLayout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """See `FrozenPasses.where`."""
@@ -166,14 +176,18 @@ def frozen(model: HookedModel, held: FrozenPass | FrozenPasses, *, norms: bool =
         held = _SinglePass(held)
     parts = find_linear_parts(model)
     size = int(held.lengths.max())
+    # By layer, passes x heads x queries x keys, padded to the longest row; below, passes x tokens of scales.
     patterns = [
         torch.cat(
-            [pad(one.attention[layer].pattern, (0, size - n, 0, size - n)) for one, n in _lengths(held)]
+            [
+                pad(frozen_pass.attention[layer].pattern, (0, size - n, 0, size - n))
+                for frozen_pass, n in _lengths(held)
+            ]
         )
         for layer in range(model.n_layers)
     ]
     scales = {
-        name: pad_sequence([one.scales[name] for one in held.passes], batch_first=True)
+        name: pad_sequence([frozen_pass.scales[name] for frozen_pass in held.passes], batch_first=True)
         for name in (parts.modules if norms else ())
     }
 
@@ -182,16 +196,21 @@ def frozen(model: HookedModel, held: FrozenPass | FrozenPasses, *, norms: bool =
         which, queries, known = held.where(passing.layout)
         if not known.any():
             return call.computed()
+        # A line of the batch is a row's tokens in columns of its own; the kept pattern is by position. So
+        # queries and keys are looked up by position, and padding looks at position 0 with weight 0.
         keys = _positions_of_keys(passing.layout, call.value.shape[2])
         seen = (keys >= 0) & (keys < held.lengths[which][:, None])
-        at = (which[:, None, None], queries[:, :, None], np.where(seen, keys, 0)[:, None])
-        lines, rows, columns, there = (torch.from_numpy(each).to(call.value.device) for each in (*at, seen))
-        found = patterns[call.layer][lines, :, rows, columns].movedim(-1, 1)  # [lines, heads, columns, keys]
-        pattern = (found * there[:, None, None]).to(call.value)
+        index = (which[:, None, None], queries[:, :, None], np.where(seen, keys, 0)[:, None])
+        passes, rows, columns, there = (
+            torch.from_numpy(array).to(call.value.device) for array in (*index, seen)
+        )
+        kept = patterns[call.layer][passes, :, rows, columns].movedim(-1, 1)  # lines x heads x columns x keys
+        pattern = (kept * there[:, None, None]).to(call.value)
         output = _mixed(pattern, call.value)
         if (known | (passing.layout.positions < 0)).all():
             return output, pattern
-        ours = torch.from_numpy(known).to(found.device)[..., None, None]
+        # Some tokens were generated since: they look for themselves, and only the known ones are held.
+        ours = torch.from_numpy(known).to(kept.device)[..., None, None]
         return torch.where(ours, output, call.computed()[0]), None
 
     def hold(
@@ -201,9 +220,10 @@ def frozen(model: HookedModel, held: FrozenPass | FrozenPasses, *, norms: bool =
         assert taken is not None
         assert passing.layout is not None
         which, positions, known = held.where(passing.layout)
-        found, ours = scale[which[:, None], positions], torch.from_numpy(known).to(scale.device)
-        ours, found = (each[..., None].expand(*known.shape, output.shape[-1]) for each in (ours, found))
-        linear = norm.linear(taken.float()) * found.reshape(output.shape) + norm.bias
+        kept, ours = scale[which[:, None], positions], torch.from_numpy(known).to(scale.device)
+        # Some modules hand norms `[tokens, width]` without rows: both are brought to the output's shape.
+        ours, kept = (array[..., None].expand(*known.shape, output.shape[-1]) for array in (ours, kept))
+        linear = norm.linear(taken.float()) * kept.reshape(output.shape) + norm.bias
         return torch.where(ours.reshape(output.shape), linear.to(output.dtype), output)
 
     with rewritten(model, [], [], lambda _, hidden, __: hidden) as passing, attending(model, attend):

@@ -1,8 +1,16 @@
 """How one head reads its queries and keys: linear maps of what attention takes in, found by gradients.
 
-The attention module runs on its own input while the norms inside it (QK-norms) have their scales held. Then
-rotary positions, fused projections and shared keys are all in the gradients of what it hands to its attention
-function, and nothing needs to know how a family does them.
+A head's score of a key is a product of two vectors that are linear in what attention takes in, once QK-norms
+have their scales held (transformer-circuits.pub, July 2025, "Tracing Attention Computation Through Feature
+Interactions"). Which linear maps these are is in the gradients:
+
+1. The layer's attention runs on the row's own input, as far as its attention function, which is stopped. The
+   norms inside the module, known by what they do, give their scales, and are held at them.
+2. The gradient of each number of the query at the asked token gives that row of the query map. A key depends
+   on its own token alone, so the gradient of the sum of all keys gives every key's map at once. Rotary
+   positions, fused projections and shared keys are all in there.
+3. The same run on zeros gives the biases.
+4. The maps must give the model's own queries and keys again; where they do not, the architecture is refused.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -71,6 +79,7 @@ def head_reading(model: HookedModel, held: FrozenPass, layer: int, head: int, qu
     scales: dict[nn.Module, list[Tensor]] = {module: [] for module in norms}
     leaf: list[Tensor] = []
 
+    # Steps 1 and 2.
     def grown(_address: str, hidden: Tensor, _seen: object) -> Tensor:
         torch.set_grad_enabled(True)  # from here on; what lies before needs no gradients
         leaf.append(hidden.detach().clone().requires_grad_(True))
@@ -82,9 +91,10 @@ def head_reading(model: HookedModel, held: FrozenPass, layer: int, head: int, qu
             rows = [queries[0, head, query].unbind(), keys[0, kv_head].sum(0).unbind()]
         # A key depends on its own token alone, so one gradient of their sum tells all of them apart.
         weight, weights = (
-            torch.stack([torch.autograd.grad(one, leaf, retain_graph=True)[0][0] for one in each])
-            for each in rows
-        )
+            torch.stack([torch.autograd.grad(number, leaf, retain_graph=True)[0][0] for number in numbers])
+            for numbers in rows
+        )  # each `[size, tokens, d_model]`
+    # Step 3: zeros in, with the scales of the row's own pass.
     with torch.no_grad(), _held(norms, scales, known=True):
         no_queries, no_keys = _run(model, held.row, layer, lambda _, hidden, __: torch.zeros_like(hidden))
     map_ = LinearMap(weight[:, query].contiguous(), no_queries[0, head, query])
@@ -92,12 +102,14 @@ def head_reading(model: HookedModel, held: FrozenPass, layer: int, head: int, qu
     x = leaf[0].detach()[0]
     own = attended.query[0, head, query], attended.key[0, kv_head, : query + 1]
     ours = map_(x[query]), torch.einsum("ksd,kd->ks", weights, x[: query + 1]) + biases
-    for one, other in zip(ours, own, strict=True):
-        if not float((one - other).abs().max()) <= SAME * float(other.abs().max().clamp(min=1e-6)):
+    # Step 4: `not <=` refuses NaN too.
+    for made, expected in zip(ours, own, strict=True):
+        if not float((made - expected).abs().max()) <= SAME * float(expected.abs().max().clamp(min=1e-6)):
             raise ModelError(
                 f"queries and keys of layer {layer} of {model.name} are not linear once the norms' scales "
                 f"are held ({model.engine.arch.architecture}): their scores cannot be taken apart"
             )
+    # A mask is a very low number that is added to scores, one for all heads or one a head.
     visible = torch.ones(query + 1, dtype=torch.bool, device=x.device)
     if attended.mask is not None:
         mask = attended.mask[0, head if attended.mask.shape[1] > 1 else 0, query, : query + 1]
@@ -130,18 +142,18 @@ def _run(
     model: HookedModel, row: Row, layer: int, rewrite: Callable[[str, Tensor, Mapping[str, Tensor]], Tensor]
 ) -> tuple[Tensor, Tensor]:
     """The queries and keys of a layer, with what its attention takes in rewritten; no further than there."""
-    found: list[tuple[Tensor, Tensor]] = []
+    handed_over: list[tuple[Tensor, Tensor]] = []
 
     def stop(call: AttentionCall) -> tuple[Tensor, Tensor | None]:
         if call.layer != layer:
             return call.computed()
-        found.append((call.query, call.key))
-        raise ReadsServed
+        handed_over.append((call.query, call.key))
+        raise ReadsServed  # the layers above are not asked
 
     ids, layout = right_padded([row])
     with rewritten(model, [], [f"attn_in.{layer}"], rewrite), attending(model, stop):
         model.forward_pass(ids, layout, logits=False)
-    return found[0]
+    return handed_over[0]
 
 
 def _norms(model: HookedModel, row: Row, layer: int) -> dict[nn.Module, LinearNorm]:

@@ -1,7 +1,8 @@
 """Attention as transformers' attention interface sees it: recorded, held, or replaced by a function.
 
-Every architecture that goes through the interface hands its queries, keys and values to one function. Here
-that function is ours for the length of a `with` block, so nothing needs to know what the modules are called.
+Every architecture that goes through the interface hands its queries, keys and values to one function, whose
+name is in its config. For the length of a `with` block that name is ours, so nothing needs to know what the
+modules are called: a table says which module is which layer of which model, and whose handler is asked.
 """
 
 import sys
@@ -108,11 +109,12 @@ def attending(model: HookedModel, handler: Handler) -> Iterator[None]:
     except (AttributeError, ValueError) as error:
         raise ModelError(f"{model.name} has layers without attention: {error}") from error
     configs: dict[int, Any] = {
-        id(each.config): each.config for each in (arch.trunk, *modules) if hasattr(each, "config")
+        id(module.config): module.config for module in (arch.trunk, *modules) if hasattr(module, "config")
     }
     with model.edited([]):  # holds the model for this thread
         if any(module in _HANDLERS for module in modules):
             raise ModelError("attention is observed already: do not nest these blocks")
+        # Modules may share one config or have copies; each distinct one is changed once, and put back.
         before = {key: config._attn_implementation for key, config in configs.items()}
         _HANDLERS.update({module: (layer, handler) for layer, module in enumerate(modules)})
         try:
