@@ -17,7 +17,7 @@ def compute_feature_effects(
 ) -> Float[Tensor, "features vocabulary"]:
     """The direct effect of each feature on the logits, less its mean, on the CPU.
 
-    That of all it writes, in every layer, as `models.unembed.logit_effects` takes it: no later block is
+    That of all it writes, in every layer, as `models.logit_effects` takes it: no later block is
     passed through.
 
     Args:

@@ -101,7 +101,7 @@ def write_graph_json(
 
     Args:
         folder: where graphs lie; other graphs' entries in its index stay.
-        graph: as :func:`graph_json`, like pruned, slug, scan and view.
+        graph: as :func:`build_graph_json`, like pruned, slug, scan and view.
         pruned: see there.
         slug: see there.
         scan: see there.

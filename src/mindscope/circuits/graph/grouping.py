@@ -53,7 +53,7 @@ def find_supernodes(
         pruned: what of it is grouped.
         labels: of features, by node name.
         effects: `[kept, width]`, what each feature that stays makes the model say, in the order of nodes
-            (:func:`~mindscope.circuits.feature_effects`).
+            (:func:`~mindscope.circuits.compute_feature_effects`).
         distance: in tokens.
         alike: from 0 to 1; higher makes smaller groups.
 

@@ -85,7 +85,7 @@ def swap_features(
         on: features of another prompt, with their activations there.
         factor: what `off` is multiplied by; below 0 pushes the other way.
         strength: what activations of `on` are multiplied by.
-        positions: where each token of the other prompt is in the one that is changed (`from_the_end` for
+        positions: where each token of the other prompt is in the one that is changed (`align_ends` for
             prompts that end alike); the same place by default.
 
     Raises:

@@ -63,7 +63,7 @@ class Intervention:
         return f"feature {self.latent} of layer {self.layer}"
 
     def spans(self, row: Row) -> Iterator[tuple[int, int]]:
-        """The tokens meant in a row, as [start, stop) in its positions; `ON` is no end.
+        """The tokens meant in a row, as [start, stop) in its positions; `OPEN_END` stands for no end.
 
         Raises:
             DataError: a token that the row does not have.

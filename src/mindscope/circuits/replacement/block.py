@@ -71,8 +71,8 @@ class FrozenBlock:
         value: `[kv_heads * size, d_model]`.
         output: `[heads * size, d_model]`.
         bias: what attention adds to a stream of zeros, for each token; zero where nothing has a bias.
-        read: the way from the stream into the MLP.
-        write: the way from the MLP into the stream.
+        read_norm: the way from the stream into the MLP.
+        write_norm: the way from the MLP into the stream.
     """
 
     pattern: Float[Tensor, "kv_heads group tokens tokens"]

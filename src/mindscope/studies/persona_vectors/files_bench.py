@@ -18,7 +18,7 @@ SUFFIXES = (".jsonl", ".csv", ".parquet")
 
 
 class FilesBench:
-    """See :class:`mindscope.studies.persona_claims.bench.StudyBench`.
+    """See :class:`mindscope.studies.persona_vectors.bench.StudyBench`.
 
     The folder of sets holds FAMILY-LEVEL.jsonl (or .csv, .parquet); each trait has TRAIT-II and TRAIT-I.
     Graded prompts mix the trait's own positive and negative instructions; shots are rows of TRAIT-II. A test

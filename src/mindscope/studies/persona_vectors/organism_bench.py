@@ -15,12 +15,12 @@ IN_POOL = 0.1  # the share of a pool that shows the trait, half of it mildly
 
 
 class OrganismBench:
-    """See :class:`mindscope.studies.persona_claims.bench.StudyBench`."""
+    """See :class:`mindscope.studies.persona_vectors.bench.StudyBench`."""
 
     base = "organism"
     note = (
         "The organism is a small model of a world that a program made up. It is a test bed: what holds in it "
-        "is a question to ask of other models, and no finding about them."
+        "is a question to ask of other models, not a finding about them."
     )
 
     def __init__(self, seed: int = 0):
