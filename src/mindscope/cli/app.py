@@ -8,14 +8,17 @@ import typer
 from typer.exceptions import TyperException
 
 from mindscope import __version__
-from mindscope.cli import chat, demo, doctor, output, runs
+from mindscope.cli import chat, doctor, output, runs
 from mindscope.cli.circuit import app as circuit
+from mindscope.cli.demo import print_demo
 from mindscope.cli.dictionary import app as dictionary
 from mindscope.cli.feature import app as feature
+from mindscope.cli.from_spec import add_command
 from mindscope.cli.organism import app as organism
 from mindscope.cli.persona import app as persona
 from mindscope.cli.session import begin_session
 from mindscope.errors import MindscopeError
+from mindscope.jobs import demo as demo_job
 
 app = typer.Typer(
     name="mindscope",
@@ -23,9 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo")(demo.demo)
+add_command(app, "demo", demo_job.demo, show=print_demo)
 app.command("doctor")(doctor.doctor)
-app.command("chat")(chat.chat)
+chat.add_chat(app)
 app.add_typer(persona.app, name="persona")
 app.add_typer(dictionary.app, name="dictionary")
 app.add_typer(feature.app, name="feature")

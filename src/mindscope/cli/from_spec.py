@@ -168,7 +168,8 @@ def _parameter(field: str, info: FieldInfo, kind: type[JobSpec]) -> inspect.Para
         annotation = annotation | None
         shown = None
     if field in kind.arguments:
-        mark = typer.Argument(**settings | {"metavar": settings["metavar"] or field.upper()})
+        settings["metavar"] = settings["metavar"] or field.upper()
+        mark = typer.Argument(**settings)
     elif type_ is bool:
         names = spellings(kind, field)
         mark = typer.Option(*(names if not shown else (f"{names[0]}/--no-{names[0][2:]}",)), **settings)

@@ -13,7 +13,7 @@ from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec, Reporter, RunFolder
 from mindscope.jobs.persona_run import PersonaRun, VectorsSummary, find_vector_files, summarise_vectors
 from mindscope.jobs.specs import JudgeSpec, TraitSpec
-from mindscope.personas import ExtractConfig, SteerConfig, SweepConfig, SweepResult
+from mindscope.personas import ExtractConfig, SteerConfig, SteeringScores, SweepConfig, SweepResult
 from mindscope.store import Document
 
 if TYPE_CHECKING:
@@ -84,19 +84,9 @@ class SweepReport(Document):
     report: str
 
 
-class SteeringSummary(Document):
-    """Mean trait scores and coherences of the four arms, 0 to 100; None where nothing was scored."""
+class SteeringSummary(SteeringScores):
+    """What steering did, and where its page is."""
 
-    unsteered: float | None
-    steered: float | None
-    against: float | None
-    random: float | None
-    coherence_unsteered: float | None
-    coherence_steered: float | None
-    coherence_against: float | None
-    coherence_random: float | None
-    layer: int
-    coefficient: float
     trait: str
     run: str
     report: str
@@ -168,10 +158,7 @@ def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSum
         )
     page = kept.write_report(vectors)
     return SteeringSummary(
-        **result.summary(),
-        trait=trait.name,
-        run=str(run.path),
-        report=str(page),
+        **result.summary().to_json(), trait=trait.name, run=str(run.path), report=str(page)
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from mindscope.errors import DataError
 from mindscope.jobs.resolve import TEST_BED, find_vectors, is_organism
+from mindscope.personas import SteeringScores
 from mindscope.store import Document, part_of
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class VectorsSummary(Document):
     layers: tuple[LayerSummary, ...]
     file: str
     sweep: SweepChoice | None = None
-    steering: dict[str, float | None] | None = None
+    steering: SteeringScores | None = None
 
     @classmethod
     def of(cls, vectors: PersonaVectors, file: Path, **results: object) -> Self:

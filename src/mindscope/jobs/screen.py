@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 
 from mindscope.errors import DataError
 from mindscope.jobs.job import Reporter, RunFolder
-from mindscope.jobs.persona_run import find_choice, test_bed_note
-from mindscope.jobs.resolve import find_vectors
+from mindscope.jobs.persona_run import find_choice
+from mindscope.jobs.resolve import find_vectors, test_bed_note
 from mindscope.jobs.specs import ModelSpec
 from mindscope.screening import SampleScore, ScreenConfig, ScreenedData, TraitScores
 from mindscope.store import Document

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec, Reporter, RunFolder
-from mindscope.jobs.persona_run import default_layer, find_choice, test_bed_note
-from mindscope.jobs.resolve import find_trait, find_vectors, load_model
+from mindscope.jobs.persona_run import default_layer, find_choice
+from mindscope.jobs.resolve import find_trait, find_vectors, load_model, test_bed_note
 from mindscope.personas import ShiftConfig, ShiftResult
 
 if TYPE_CHECKING:

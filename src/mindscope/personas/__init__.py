@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         SteerConfig,
         SweepConfig,
         VectorKind,
+        read_config_with_scope,
     )
     from mindscope.personas.extraction import extract_vectors
     from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         ScoredAnswer,
         SteeredArm,
         SteeringResult,
+        SteeringScores,
         SweepPoint,
         SweepResult,
     )
@@ -50,6 +52,7 @@ __all__ = [
     "extract_vectors",
     "PersonaVectors",
     "VectorKind",
+    "read_config_with_scope",
     "LayerStatistics",
     "FilterCounts",
     "filter_pairs",
@@ -61,6 +64,7 @@ __all__ = [
     "SteerConfig",
     "measure_steering",
     "SteeringResult",
+    "SteeringScores",
     "SteeredArm",
     "ShiftConfig",
     "measure_shift",

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from mindscope.cli import chat
-from mindscope.cli.chat import SteeredChat
 from mindscope.errors import DataError
+from mindscope.jobs.chat import SteeredChat
 from mindscope.models import Mean, Model, Read, Sampling, load
 from mindscope.personas import ArmScores, PersonaVectors, SweepConfig, SweepPoint, SweepResult
 
@@ -83,9 +83,9 @@ def test_slash_commands(talk):
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("/dial much", "'much' is no number"),
-        ("/dial", "'' is no number"),
-        ("/layer 1.5", "'1.5' is no number"),
+        ("/dial much", "'much' is not a number"),
+        ("/dial", "'' is not a number"),
+        ("/layer 1.5", "'1.5' is not a number"),
         ("/layer 9", "there is no layer 9"),
         ("/trait kind", "no vectors of 'kind' here; loaded: evil, loud"),
         ("/nonsense", "unknown command /nonsense"),
@@ -196,6 +196,6 @@ def test_typed_at_a_terminal(talk, monkeypatch, capsys):
     typed = iter(["Hello ", "", "/quit"])
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
-    lines = chat._lines(talk)
+    lines = chat._read_lines(talk)
     assert [next(lines), next(lines)] == ["Hello", "/quit"]
     assert "evil, coefficient 0, layer 1" in capsys.readouterr().err

@@ -102,7 +102,7 @@ def test_export_and_import(cli, extracted, model, tmp_path):
     for name, layers in (("v.pt", (0, 1)), ("v.gguf", (1, 2))):
         assert cli("persona", "export", source, tmp_path / name).code == 0
         back = tmp_path / f"{name}.safetensors"
-        assert cli("persona", "import", tmp_path / name, model, back).code == 0
+        assert cli("persona", "import", model, tmp_path / name, back).code == 0
         ours, theirs = PersonaVectors.load(source), PersonaVectors.load(back)
         assert theirs.layers == layers
         for layer in layers:

@@ -170,23 +170,23 @@ def test_results_save_and_load(
 
 def test_steering_in_four_ways(steered: SteeringResult) -> None:
     summary = steered.summary()
-    assert summary["steered"] > 80
-    assert summary["unsteered"] < 20
-    assert summary["against"] < 20
-    assert summary["random"] < 20
-    assert (summary["layer"], summary["coefficient"]) == (2, 1.0)
-    assert summary["coherence_steered"] < summary["coherence_unsteered"]
+    assert summary.steered > 80
+    assert summary.unsteered < 20
+    assert summary.against < 20
+    assert summary.random < 20
+    assert (summary.layer, summary.coefficient) == (2, 1.0)
+    assert summary.coherence_steered < summary.coherence_unsteered
     assert len(steered.steered.samples) == 2 * 3
     assert len(steered.random.samples) == 2 * 3 * 3
     mine = [100 * sample.answer.count("a") / len(sample.answer) for sample in steered.steered.samples]
-    assert summary["steered"] == pytest.approx(sum(mine) / len(mine), abs=0.01)
+    assert summary.steered == pytest.approx(sum(mine) / len(mine), abs=0.01)
 
 
 def test_results_show_themselves(
     vectors: PersonaVectors, swept: tuple[Path, SweepResult, list], steered: SteeringResult
 ) -> None:
     assert "<td>2</td><td>1.00</td>" in swept[1]._repr_html_()
-    assert f"<td>{steered.summary()['steered']:.2f}</td>" in steered._repr_html_()
+    assert f"<td>{steered.summary().steered:.2f}</td>" in steered._repr_html_()
     assert f"<td>{vectors.norms[1]:.2f}</td>" in vectors._repr_html_()
     hostile = dataclasses.replace(vectors, trait="<script>")
     assert "<script>" not in hostile._repr_html_()

@@ -6,18 +6,20 @@ import typer
 
 from mindscope.cli.from_spec import add_command
 from mindscope.cli.monitoring import print_monitoring
-from mindscope.cli.persona import files as persona_files
-from mindscope.cli.persona import reproduce as persona_reproduce
 from mindscope.cli.persona.tables import (
+    print_file,
     print_listing,
+    print_reproduction,
     print_screening,
     print_shift,
     print_steering,
     print_sweep,
+    print_traits,
     print_tuned,
     print_vectors,
 )
-from mindscope.jobs import finetune, monitor, persona, screen, shift
+from mindscope.jobs import finetune, monitor, persona, screen, shift, trait, vector_files
+from mindscope.studies.persona_vectors import reproduce_claims
 
 app = typer.Typer(no_args_is_help=True, help="Extract, choose, steer and show persona vectors.")
 add_command(app, "extract", persona.extract, show=print_vectors)
@@ -28,8 +30,8 @@ add_command(app, "screen", screen.screen, show=print_screening)
 add_command(app, "finetune", finetune.finetune, show=print_tuned)
 add_command(app, "shift", shift.shift, show=print_shift)
 add_command(app, "show", persona.show, show=print_listing)
-app.command("reproduce")(persona_reproduce.reproduce)
-app.command("traits")(persona_files.traits)
-app.command("artifacts")(persona_files.artifacts)
-app.command("export")(persona_files.export_)
-app.command("import")(persona_files.import_)
+add_command(app, "reproduce", reproduce_claims, show=print_reproduction)
+add_command(app, "traits", trait.show_traits, show=print_traits)
+add_command(app, "artifacts", trait.write_trait, show=print_file)
+add_command(app, "export", vector_files.export_vectors, show=print_file)
+add_command(app, "import", vector_files.import_vectors, show=print_file)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mindscope.jobs.persona_run import VectorsSummary
     from mindscope.jobs.screen import ScreeningReport
     from mindscope.jobs.shift import ShiftReport
+    from mindscope.jobs.trait import TraitsReport, WrittenFile
+    from mindscope.studies.persona_vectors import ReproductionReport
 
 SAMPLES_SHOWN = 5
 SHIFT_COLUMNS = ("trait", "at", "base", "tuned", "shift", "low", "high", "cosine")
@@ -110,6 +112,34 @@ def print_tuned(tuned: TunedModel) -> None:
     row = [tuned.data.rows, tuned.data.left_out, tuned.steps, tuned.losses[0], tuned.losses[-1]]
     print_table(columns, [[*row, len(tuned.checkpoints)]])
     typer.echo(f"model: {tuned.path}")
+
+
+def print_reproduction(result: ReproductionReport) -> None:
+    """Every claim, and whether it holds."""
+    columns = ["claim", "trait", "needed", "measured", "holds"]
+    rows = [
+        [verdict.claim, verdict.trait, verdict.needed, verdict.measured, "yes" if verdict.holds else "NO"]
+        for verdict in result.verdicts
+    ]
+    print_table(columns, rows)
+    if result.note:
+        typer.echo(result.note)
+    typer.echo(f"report: {result.report}")
+
+
+def print_traits(result: TraitsReport) -> None:
+    """All traits as a table, or a trait as YAML."""
+    import yaml
+
+    if isinstance(result.root, tuple):
+        print_table(["trait", "description"], [[trait.name, trait.description] for trait in result.root])
+    else:
+        typer.echo(yaml.safe_dump(result.root.document(), sort_keys=False, allow_unicode=True, width=100))
+
+
+def print_file(result: WrittenFile) -> None:
+    """The file that was written."""
+    typer.echo(result.file)
 
 
 def _print_layers(vectors: VectorsSummary) -> None:

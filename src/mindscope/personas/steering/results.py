@@ -1,6 +1,6 @@
 """What a sweep and a steering measurement leave: documents, which need no torch."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mindscope.errors import DataError
 from mindscope.personas.config import SteerConfig, SweepConfig, read_config_with_scope
@@ -85,6 +85,21 @@ class SteeredArm(Document):
     samples: tuple[ScoredAnswer, ...]
 
 
+class SteeringScores(Document):
+    """Mean trait scores and coherences of the four arms, 0 to 100; None where nothing was scored."""
+
+    unsteered: float | None
+    steered: float | None
+    against: float | None
+    random: float | None
+    coherence_unsteered: float | None
+    coherence_steered: float | None
+    coherence_against: float | None
+    coherence_random: float | None
+    layer: int
+    coefficient: float
+
+
 class SteeringResult(SavedDocument):
     """The same questions answered in four ways."""
 
@@ -102,28 +117,25 @@ class SteeringResult(SavedDocument):
     random: SteeredArm
     """Over all random vectors of the same norm."""
 
-    def summary(self) -> dict[str, Any]:
-        """One row of the table: mean trait scores and coherences, None where nothing was scored."""
+    def summary(self) -> SteeringScores:
+        """The means of the four arms."""
 
-        def mean(arm: SteeredArm) -> float | None:
-            return arm.scores.trait and round(arm.scores.trait.mean, 2)
+        def rounded(estimate: Estimate | None) -> float | None:
+            return None if estimate is None else round(estimate.mean, 2)
 
-        def coherence(arm: SteeredArm) -> float | None:
-            return arm.scores.coherence and round(arm.scores.coherence.mean, 2)
-
-        return {
-            "unsteered": mean(self.unsteered),
-            "steered": mean(self.steered),
-            "against": mean(self.against),
-            "random": mean(self.random),
-            "coherence_unsteered": coherence(self.unsteered),
-            "coherence_steered": coherence(self.steered),
-            "coherence_against": coherence(self.against),
-            "coherence_random": coherence(self.random),
-            "layer": self.config.layer,
-            "coefficient": self.config.coefficient,
-        }
+        return SteeringScores(
+            unsteered=rounded(self.unsteered.scores.trait),
+            steered=rounded(self.steered.scores.trait),
+            against=rounded(self.against.scores.trait),
+            random=rounded(self.random.scores.trait),
+            coherence_unsteered=rounded(self.unsteered.scores.coherence),
+            coherence_steered=rounded(self.steered.scores.coherence),
+            coherence_against=rounded(self.against.scores.coherence),
+            coherence_random=rounded(self.random.scores.coherence),
+            layer=self.config.layer,
+            coefficient=self.config.coefficient,
+        )
 
     def _repr_html_(self) -> str:
-        summary = self.summary()
+        summary = self.summary().to_json()
         return html_table(f"steering: {self.trait}", list(summary), [list(summary.values())])

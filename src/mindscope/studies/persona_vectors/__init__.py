@@ -6,12 +6,14 @@ from mindscope.core.faces import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.studies.persona_vectors.bench import StudyBench
+    from mindscope.studies.persona_vectors.claim import ClaimVerdict
     from mindscope.studies.persona_vectors.config import ReproduceConfig, organism_config
     from mindscope.studies.persona_vectors.files_bench import FilesBench
+    from mindscope.studies.persona_vectors.job import ReproduceSpec, ReproductionReport, reproduce_claims
     from mindscope.studies.persona_vectors.organism_bench import OrganismBench
     from mindscope.studies.persona_vectors.report import claims_report
     from mindscope.studies.persona_vectors.reproduce import PersonaReproduction, reproduce
-    from mindscope.studies.persona_vectors.verdicts import ClaimVerdict, verdicts
+    from mindscope.studies.persona_vectors.verdicts import verdicts
 
 __all__ = [
     "StudyBench",
@@ -24,6 +26,9 @@ __all__ = [
     "organism_config",
     "reproduce",
     "verdicts",
+    "ReproduceSpec",
+    "ReproductionReport",
+    "reproduce_claims",
 ]
 
 __getattr__, __dir__ = lazy_face(__name__, __file__)

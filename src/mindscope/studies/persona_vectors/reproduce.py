@@ -1,7 +1,7 @@
 """The rerun: everything measured piece by piece, each piece a file of the run, then the claims."""
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import ValidationError
 
@@ -10,7 +10,7 @@ from mindscope.data import Conversation
 from mindscope.errors import DataError, StoreError
 from mindscope.finetuning import FinetuneConfig, TrainingIntervention, finetune_model
 from mindscope.models import Edit, Model, load
-from mindscope.personas import measure_shift
+from mindscope.personas import measure_shift, read_config_with_scope
 from mindscope.screening import Form, ScreenConfig, screen_dataset
 from mindscope.store import Document, Run, SavedDocument
 from mindscope.studies.persona_vectors.answering import AnswerSampling, TraitLevel, TreatmentScores, levels
@@ -42,10 +42,18 @@ WAYS: tuple[Way, ...] = ("system prompts", "shots")
 Piece = TypeVar("Piece", bound=Document)
 
 
+def _read_version_2(document: dict[str, Any]) -> dict[str, Any]:
+    """The sweep's positions were called its scope."""
+    config = document["config"]
+    sweep = read_config_with_scope({"config": config["sweep"]})["config"]
+    return {**document, "config": {**config, "sweep": sweep}}
+
+
 class PersonaReproduction(SavedDocument):
     """Everything measured, and the claims drawn from it."""
 
-    SCHEMA: ClassVar[str] = "mindscope.persona-claims/2"
+    SCHEMA: ClassVar[str] = "mindscope.persona-claims/3"
+    READERS: ClassVar = {"mindscope.persona-claims/2": _read_version_2}
 
     model: str
     fingerprint: str

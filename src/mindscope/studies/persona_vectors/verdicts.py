@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from mindscope.store import Document
+from mindscope.studies.persona_vectors.claim import ClaimVerdict
 from mindscope.studies.persona_vectors.correlation import ClaimCorrelation
 from mindscope.studies.persona_vectors.prevention import TraitPrevention
 from mindscope.studies.persona_vectors.reproduce import PersonaReproduction
@@ -16,16 +16,6 @@ PREVENTED, LOSS = 0.3, 2.0
 SHIFT_CLAIM = "shift tells the trait after tuning"
 DIFFERENCE_CLAIM = "projection difference tells the shift"
 ALL = "all together"
-
-
-class ClaimVerdict(Document):
-    """One claim about one trait."""
-
-    claim: str
-    trait: str
-    needed: str
-    measured: str
-    holds: bool
 
 
 def verdicts(made: PersonaReproduction) -> list[ClaimVerdict]:

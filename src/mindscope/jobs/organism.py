@@ -1,0 +1,140 @@
+"""The organism: train it, measure it, and write the sets that tune it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from json import dumps
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from mindscope.errors import DataError
+from mindscope.jobs.chat import ChatSpec
+from mindscope.jobs.job import JobSpec, Reporter, RunFolder
+from mindscope.jobs.resolve import ORGANISM, is_organism, load_model
+from mindscope.organism import OrganismCard
+from mindscope.store import Document
+
+
+class TrainOrganismSpec(JobSpec):
+    """What `train` is to do."""
+
+    steps: int | None = Field(default=None, ge=1)
+    """Steps to train; the recipe's number by default, fewer make a first, weaker organism."""
+    install: bool = False
+    """Put the weights in place of the bundled ones."""
+    device: str = "auto"
+    """Where the model is trained: cpu, cuda, or auto."""
+    seed: int = 0
+    """The seed of the weights and of the corpus."""
+
+    def run_path(self) -> Path:
+        """`runs/organism`."""
+        return Path("runs/organism")
+
+
+class TrainedOrganism(Document):
+    """The folder of the trained model."""
+
+    model: str
+
+
+class MeasureOrganismSpec(JobSpec):
+    """What `card` is to do."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("model",)
+
+    model: str = ORGANISM
+    """The bundled organism, or the folder of one that was trained."""
+    device: str = "auto"
+    """Where the model runs: cpu, cuda, or auto."""
+    seed: int = 0
+    """The seed of the prompts; another one draws others."""
+
+
+class TrainingSetsSpec(JobSpec):
+    """What `datasets` is to do."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("folder",)
+
+    folder: Path
+    """The folder to write FAMILY-LEVEL.jsonl and ordinary.jsonl to."""
+    size: int = Field(default=400, ge=1)
+    """How many conversations each file has."""
+    seed: int = 0
+    """The seed of the conversations."""
+
+
+class TrainingSets(Document):
+    """The files that were written, and how many conversations each has."""
+
+    files: tuple[str, ...]
+    size: int
+
+
+class OrganismChatSpec(ChatSpec):
+    """A conversation with the organism."""
+
+    arguments: ClassVar[tuple[str, ...]] = ()
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = ChatSpec.options
+    hidden: ClassVar[tuple[str, ...]] = ("model",)
+
+    model: str = ORGANISM
+    """The bundled organism."""
+
+
+def train(spec: TrainOrganismSpec, *, run: RunFolder, reporter: Reporter) -> TrainedOrganism:
+    """Train the organism from scratch; stopped at any moment, the same command goes on."""
+    from mindscope import organism
+
+    config = organism.OrganismTrainConfig(seed=spec.seed)
+    if spec.steps is not None:
+        config = config.model_copy(update={"steps": spec.steps})
+    settings = config.model_dump(mode="json")
+    with run.open(kind="organism-train", config=settings, reporter=reporter, seed=spec.seed) as opened:
+        folder = organism.train_organism(opened, config, spec.device, reporter.progress)
+        opened.finish(model=str(folder))
+    if spec.install:
+        bundled = organism.weights_folder()
+        bundled.mkdir(exist_ok=True)
+        for file in folder.iterdir():
+            shutil.copy(file, bundled / file.name)
+        folder = bundled
+    return TrainedOrganism(model=str(folder))
+
+
+def measure(spec: MeasureOrganismSpec, *, reporter: Reporter) -> OrganismCard:
+    """Measure how well the organism knows its world, on prompts that training never showed."""
+    from mindscope import organism
+
+    model = load_model(spec.model, device=spec.device)
+    folder = organism.path() if is_organism(spec.model) else Path(spec.model)
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return organism.measure_card(model, spec.seed, size, reporter.progress)
+
+
+def write_training_sets(spec: TrainingSetsSpec, *, reporter: Reporter) -> TrainingSets:
+    """Write the training sets: three traits and four narrow mistakes, in three levels each."""
+    from mindscope import organism
+    from mindscope.store import write_text
+
+    del reporter  # a few seconds
+    sets = {
+        f"{family}-{level}": organism.training_set(family, level, spec.size, spec.seed)
+        for family in organism.FAMILIES
+        for level in organism.LEVELS
+    }
+    sets["ordinary"] = list(organism.ordinary_chats(spec.size, spec.seed))
+    files = [spec.folder / f"{name}.jsonl" for name in sets]
+    if existing := [path for path in files if path.exists()]:
+        raise DataError(f"{existing[0]} exists: choose another folder")
+    spec.folder.mkdir(parents=True, exist_ok=True)
+    for path, conversations in zip(files, sets.values(), strict=True):
+        lines = [
+            dumps({"messages": conversation.messages, **conversation.meta}, ensure_ascii=False)
+            for conversation in conversations
+        ]
+        write_text(path, "\n".join(lines) + "\n")
+    return TrainingSets(files=tuple(map(str, files)), size=spec.size)
