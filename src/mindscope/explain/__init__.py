@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mindscope.explain.export import feature_json
     from mindscope.explain.labelling import score_label, written_label
     from mindscope.explain.labels import FeatureLabel, LabelScore, gather_evidence, keyless_label
-    from mindscope.explain.logits import LogitEffects, feature_logits, writes_residual
+    from mindscope.explain.logits import LogitEffects, feature_logits
     from mindscope.explain.map import FeatureMap, feature_map
     from mindscope.explain.neighbours import (
         FeatureNeighbour,
@@ -70,7 +70,6 @@ __all__ = [
     "compare_probes",
     "ProbeComparison",
     "FEATURES",
-    "writes_residual",
 ]
 
 __getattr__, __dir__ = lazy_face(__name__, __file__)

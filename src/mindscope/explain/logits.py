@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mindscope.errors import DataError
 from mindscope.features import FeatureBank
-from mindscope.models import Model, logit_effects
+from mindscope.models import Model, logit_effects, map_to_stream, writes_residual
 
 
 class LogitEffect(NamedTuple):
@@ -37,8 +37,12 @@ def feature_logits(
     as they change no probability.
 
     Raises:
-        DataError: a feature writes outside the residual stream (attention heads, an MLP's neurons).
+        DataError: features of another model, or a feature writes outside the residual stream (attention
+            heads, an MLP's neurons).
     """
+    if model.fingerprint not in features.models.values():
+        raise DataError(f"these features belong to other models than {model.name}: give one of theirs")
+    # features x d_model: what each adds to the stream of this model, all the sites that it writes summed
     total = torch.zeros(len(wanted), model.d_model)
     for site, rows in features.decoder_rows(wanted).items():
         if features.models[site.model] != model.fingerprint:
@@ -48,29 +52,9 @@ def feature_logits(
                 f"{site.address} is not added to the residual stream: direct logit effects are known for "
                 "features that write resid_*, attn_out or mlp_out"
             )
-        total += rows
+        total += map_to_stream(model, site.address, rows)
     effects = logit_effects(model, total)
     return [_sorted(row, count) for row in effects - effects.mean(1, keepdim=True)]
-
-
-def writes_residual(model: Model, address: str) -> bool:
-    """Whether what is written at an address is added to the residual stream as it is."""
-    name = address.partition(".")[0]
-    return name in RESIDUAL and model.width(model.place(address)) == model.d_model
-
-
-RESIDUAL = frozenset(
-    (
-        "embeddings",
-        "resid_pre",
-        "resid_mid",
-        "resid_post",
-        "attn_out",
-        "mlp_out",
-        "attn_out_post",
-        "mlp_out_post",
-    )
-)
 
 
 def _sorted(effects: Float[Tensor, "vocabulary"], count: int) -> LogitEffects:

@@ -90,8 +90,6 @@ __all__ = [
     "address_of_hook",
     "address_of_module",
     "find_linear_parts",
-    "map_to_stream",
-    "writes_residual",
     "centred_unembedding",
     "length_sorted_batches",
     "check_vector",

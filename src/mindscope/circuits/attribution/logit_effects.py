@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mindscope.circuits.replacement.local_model import ReplacementModel
-from mindscope.models import Model, logit_effects
+from mindscope.models import Model, logit_effects, map_to_stream
 
 SHOWN = 10
 
@@ -17,8 +17,8 @@ def compute_feature_effects(
 ) -> Float[Tensor, "features vocabulary"]:
     """The direct effect of each feature on the logits, less its mean, on the CPU.
 
-    That of all it writes, in every layer, as `models.logit_effects` takes it: no later block is
-    passed through.
+    That of all it writes, in every layer, as `map_to_stream` and `logit_effects` take it: through the norm
+    behind the MLP, where there is one, and the final norm, but through no later block.
 
     Args:
         model: the model.
@@ -30,8 +30,8 @@ def compute_feature_effects(
     total = torch.zeros(len(features), model.d_model)
     for layer in features[:, 0].unique().tolist():
         in_layer = (features[:, 0] == layer).nonzero()[:, 0]
-        for rows in feature_io.decoders(layer, features[in_layer, 2]).values():
-            total[in_layer] += rows.detach().float().cpu()
+        for target, rows in feature_io.decoders(layer, features[in_layer, 2]).items():
+            total[in_layer] += map_to_stream(model, feature_io.writes[target], rows).cpu()
     effects = logit_effects(model, total)
     return effects - effects.mean(1, keepdim=True)
 

@@ -104,7 +104,8 @@ def describe_label(label: FeatureLabel | dict[str, Any]) -> LabelRow:
 
 def logit_effects(model: Model, bank: DictionaryBank, feature: int) -> LogitEffects | None:
     """What a feature makes the model say; None where its dictionary writes outside the residual stream."""
-    from mindscope.explain import feature_logits, writes_residual
+    from mindscope.explain import feature_logits
+    from mindscope.models import writes_residual
 
     if not all(writes_residual(model, site.address) for site in bank.writes):
         return None

@@ -16,9 +16,14 @@ BEHIND_NORM = ("attn_out", "mlp_out")
 
 
 def writes_residual(model: HookedModel, address: str) -> bool:
-    """Whether what is written at an address goes to the residual stream without any nonlinear step but a norm."""
+    """Whether what is written at an address is added to the residual stream, if behind a block's post-norm.
+
+    Token embeddings are, but not where the family norms them before the first block (BLOOM).
+    """
     name = address.partition(".")[0]
-    known = name in IN_STREAM or name in BEHIND_NORM or name == "embeddings"
+    if name == "embeddings":
+        return not _embeddings_are_normed(model)
+    known = name in IN_STREAM or name in BEHIND_NORM
     return known and model.width(model.place(address)) == model.d_model
 
 
@@ -33,9 +38,9 @@ def map_to_stream(
     """Vectors that are added at an address, as what is added to the residual stream; float32.
 
     At `resid_*`, `attn_out_post` and `mlp_out_post` that is the vector itself. What is added at `attn_out` or
-    `mlp_out` of layer l becomes multiplier * scale * weight * (v - mean v): through the norm behind the module
-    (Gemma 2 and 3, OLMo 2), with the mean only of a LayerNorm, and through the multiplier of a family that
-    has one (Granite). Families with neither add the vector as it is.
+    `mlp_out` of layer l becomes multiplier * scale * weight * (v - mean v): through the norm behind the
+    module (Gemma 2 and 3, OLMo 2), with the mean only of a LayerNorm, and through the multiplier of a family
+    that has one (Granite). Families with neither add the vector as it is.
 
     Args:
         model: the model.
@@ -69,3 +74,11 @@ def map_to_stream(
         return written
     scales = frozen_pass.scales[f"{name}_post.{layer}"].to(vectors.device)
     return written * scales[positions.to(vectors.device), None]
+
+
+def _embeddings_are_normed(model: HookedModel) -> bool:
+    """A norm beside the blocks that is not the final one stands between the embeddings and the stream."""
+    arch = model.engine.arch
+    return any(
+        "Norm" in type(module).__name__ and module is not arch.final_norm for module in arch.trunk.children()
+    )
