@@ -31,7 +31,8 @@ class Dictionary:
 
     Activations are `[tokens, d_in]`: the reads side by side, in the order of `reads` (`join` makes them of
     single ones); reconstructions are `[tokens, d_out]` in the order of `writes` (`split` takes them apart).
-    The latents of all coders count through.
+    The latents of all coders count through. Activations are taken as the model has them: whatever training
+    normalised by is in the weights.
 
     Raises:
         DataError: sites, wiring and weights that do not fit each other, NaN, or nothing but dead latents.

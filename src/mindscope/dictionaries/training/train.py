@@ -43,7 +43,8 @@ def train(
         device: where the dictionaries are trained; the buffer stays in the host's memory.
         progress: called with (steps done, steps, label).
         world: the processes that share every batch, each in a call of its own: see `torchrun_world`.
-            They end with what one process would end with, but for the order of sums.
+            They end with what one process would end with, but for the order of sums; a checkpoint does not
+            know how many there were.
 
     Raises:
         DataError: the processes cannot share a batch equally, an address is not in the source, the source is
