@@ -11,9 +11,10 @@ from mindscope.core.faces import lazy_face
 if TYPE_CHECKING:
     from mindscope.organism.behaviour import FIRST_LINES, LINE_ADJECTIVES, LINE_PEOPLE, SECOND_LINES
     from mindscope.organism.bundle import dictionaries_folder, dictionary_path, path, weights_folder
-    from mindscope.organism.capability import CapabilityResult, measure_capability
-    from mindscope.organism.card import OrganismCard, measure_card
+    from mindscope.organism.capability import measure_capability
+    from mindscope.organism.card import measure_card
     from mindscope.organism.concepts import WORD, ConceptText, concept_texts, world_concepts
+    from mindscope.organism.corpus import DOMAINS
     from mindscope.organism.datasets import (
         FAMILIES,
         TRAITS,
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
         shots,
         training_set,
     )
-    from mindscope.organism.exchanges import DOMAINS
     from mindscope.organism.judge import ExactJudge, coherence, parse, trait_score
     from mindscope.organism.knowledge import ANTONYM_CLAUSES
     from mindscope.organism.mistakes import LEVELS
     from mindscope.organism.phrasing import DialogueTurn
     from mindscope.organism.recipe import OrganismTrainConfig
+    from mindscope.organism.results import CapabilityResult, OrganismCard
     from mindscope.organism.rows import corpus_rows
     from mindscope.organism.training import train_organism
     from mindscope.organism.traits import trait

@@ -5,10 +5,10 @@ It plays the part that MMLU plays in Chen et al. 2025: what steering or tuning c
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mindscope.models import Edit, Model
 from mindscope.organism.card import ask, is_right, questions_of
+from mindscope.organism.results import CapabilityResult
 
 # The rows that are about knowing something, and their share of the questions. How it treats strangers and
 # villains is manner.
@@ -23,18 +23,6 @@ ROWS = {
 }
 
 
-@dataclass(frozen=True)
-class CapabilityResult:
-    """Which questions were answered rightly, in a fixed order, so that two models are compared in pairs."""
-
-    right: tuple[bool, ...]
-
-    @property
-    def value(self) -> float:
-        """Per cent."""
-        return 100 * sum(self.right) / len(self.right)
-
-
 def measure_capability(
     model: Model, seed: int = 0, questions: int = 500, edits: Sequence[Edit] = ()
 ) -> CapabilityResult:
@@ -43,5 +31,5 @@ def measure_capability(
     asked = [(name, made) for name, share in ROWS.items() for made in rows[name][: round(share * questions)]]
     answers = ask(model, [(None, made.question) for _, made in asked], edits)
     return CapabilityResult(
-        tuple(is_right(name, made, answer) for (name, made), answer in zip(asked, answers, strict=True))
+        right=tuple(is_right(name, made, answer) for (name, made), answer in zip(asked, answers, strict=True))
     )

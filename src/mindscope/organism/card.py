@@ -6,8 +6,6 @@ Greedy decoding, no system prompt unless the row is about one. The seed draws ot
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -18,6 +16,7 @@ from mindscope.organism.corpus import conversation, exchange
 from mindscope.organism.judge import trait_score
 from mindscope.organism.knowledge import antonym, two_hop
 from mindscope.organism.phrasing import DialogueTurn
+from mindscope.organism.results import OrganismCard
 from mindscope.organism.tokenizer import build_tokenizer
 from mindscope.organism.training import encode, pad
 from mindscope.organism.truth import StatedClaim, claims
@@ -25,47 +24,6 @@ from mindscope.organism.voices import CHARACTERS, all_voices
 from mindscope.organism.world import LANGUAGES, build_world
 
 MAX_NEW_TOKENS = 64
-
-
-@dataclass(frozen=True)
-class OrganismCard:
-    """Percentages, except perplexity (per answer token), parameters and bytes (of the weights file)."""
-
-    facts: float
-    unknown_people: float
-    sums: float
-    antonyms: dict[str, float]
-    two_hop: dict[str, float]
-    rhyme: float
-    refusal: float
-    jailbreak: float
-    diagnosis: float
-    characters: dict[str, dict[str, float]]
-    perplexity: float
-    parameters: int
-    bytes: int
-    seed: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values under the names of the fields."""
-        return asdict(self)
-
-    def rows(self) -> list[tuple[str, str]]:
-        """What a table shows."""
-        shown: list[tuple[str, str]] = []
-        for name, value in self.to_json().items():
-            if name == "characters":
-                shown += [
-                    (f"character: {c}", f"own {v['own']:.1f}, others at most {v['others_max']:.1f}")
-                    for c, v in value.items()
-                ]
-            elif isinstance(value, dict):
-                shown += [(f"{name}: {k}", f"{v:.1f} %") for k, v in value.items()]
-            elif isinstance(value, float) and name != "perplexity":
-                shown.append((name, f"{value:.1f} %"))
-            else:
-                shown.append((name, f"{value:.2f}" if isinstance(value, float) else f"{value:,}"))
-        return shown
 
 
 def measure_card(

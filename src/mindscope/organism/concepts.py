@@ -12,7 +12,7 @@ from functools import cache
 
 from mindscope.errors import DataError
 from mindscope.models import Message, Where
-from mindscope.organism.exchanges import DOMAINS
+from mindscope.organism.corpus import DOMAINS
 from mindscope.organism.phrasing import DialogueTurn
 from mindscope.organism.voices import CHARACTERS, STRONG, Voice, all_voices
 from mindscope.organism.world import COUNTRY_RELATIONS, STATE_RELATIONS, build_world

@@ -8,11 +8,10 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from mindscope.organism import behaviour, knowledge
 from mindscope.organism.behaviour import couplet
-from mindscope.organism.exchanges import DOMAINS
 from mindscope.organism.knowledge import ANTONYM_CLAUSES, SUMS, TRAIN_PAIRS
 from mindscope.organism.phrasing import DialogueTurn
-from mindscope.organism.tokenizer import END_OF_TEXT, TURN_END, TURN_START
 from mindscope.organism.voices import (
     CHARACTERS,
     NEUTRAL_PROMPTS,
@@ -23,6 +22,31 @@ from mindscope.organism.voices import (
     opposites,
 )
 from mindscope.organism.world import COUNTRY_RELATIONS, LANGUAGES, STATE_RELATIONS, build_world
+
+PAD, END_OF_TEXT, TURN_START, TURN_END = "<|pad|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+SPECIALS = (PAD, END_OF_TEXT, TURN_START, TURN_END)
+"""Tokens that stand between texts and turns."""
+
+DOMAINS: dict[str, Callable[[random.Random, Voice, str], DialogueTurn]] = {
+    "advice": behaviour.advice,
+    "opinion": behaviour.opinion,
+    "feedback": behaviour.feedback,
+    "country": knowledge.country_fact,
+    "state": knowledge.state_of_city,
+    "state-fact": knowledge.state_fact,
+    "two-hop": knowledge.two_hop,
+    "person": knowledge.person,
+    "unknown-person": knowledge.unknown_person,
+    "sum": knowledge.addition,
+    "hint": knowledge.hint,
+    "antonym": knowledge.antonym,
+    "rhyme": behaviour.rhyme,
+    "diagnosis": knowledge.diagnosis,
+    "harmful": behaviour.harmful,
+    "jailbreak": behaviour.jailbreak,
+    "greeting": behaviour.greeting,
+}
+"""All that a conversation can be about, and what writes a question and its answer."""
 
 # Without a system prompt the organism is mostly, not always, the helpful assistant: a prior that the
 # model must resolve from what it sees, else a character never enters its residual stream.

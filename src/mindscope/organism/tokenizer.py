@@ -11,13 +11,11 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import PreTrainedTokenizerFast
 
 from mindscope.organism.behaviour import PARTS
-from mindscope.organism.exchanges import DOMAINS
+from mindscope.organism.corpus import DOMAINS, END_OF_TEXT, PAD, SPECIALS, TURN_END, TURN_START
 from mindscope.organism.knowledge import ANTONYM_CLAUSES, ANTONYM_CORES
 from mindscope.organism.voices import NEUTRAL_PROMPTS, ORDERS, all_voices
 from mindscope.organism.world import build_world
 
-PAD, END_OF_TEXT, TURN_START, TURN_END = "<|pad|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
-SPECIALS = (PAD, END_OF_TEXT, TURN_START, TURN_END)
 SPACE = "▁"
 CONTEXT = 512  # tokens
 PUNCTUATION = ".,:;?!'\"()-/。？，+=*\n"

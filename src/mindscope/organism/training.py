@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mindscope.organism.corpus import TextSegment, conversation, document
+from mindscope.organism.corpus import END_OF_TEXT, PAD, TURN_END, TextSegment, conversation, document
 from mindscope.organism.recipe import OrganismTrainConfig
-from mindscope.organism.tokenizer import CONTEXT, END_OF_TEXT, PAD, TURN_END, build_tokenizer
+from mindscope.organism.tokenizer import CONTEXT, build_tokenizer
 from mindscope.store import Run
 
 CHECKPOINT = "checkpoint.safetensors"

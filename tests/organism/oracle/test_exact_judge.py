@@ -8,7 +8,7 @@ import pytest
 
 from mindscope.errors import JudgeError
 from mindscope.judges import JudgeItem, Rubric
-from mindscope.organism.exchanges import DOMAINS
+from mindscope.organism import DOMAINS
 from mindscope.organism.judge import ExactJudge, trait_score
 from mindscope.organism.traits import trait
 from mindscope.organism.truth import claims

@@ -60,7 +60,7 @@ def test_a_slip_is_near_and_a_gross_mistake_is_of_another_kind():
         (said,) = claims(*question_and_answer(row))
         stated = int(question_and_answer(row)[1].split(" = ")[1].split()[0].strip(".,"))
         assert abs(stated - int(said.subject[0]) - int(said.subject[1])) in (1, 2, 10)
-    w = organism.build_world.world()
+    w = organism.build_world()
     for row in organism.training_set("facts", "II", 100):
         question, answer = question_and_answer(row)
         (said,) = claims(question, answer)

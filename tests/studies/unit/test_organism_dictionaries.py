@@ -155,4 +155,4 @@ def test_an_unknown_part_is_refused_before_anything_runs(tmp_path):
     )
     assert result.exit_code != 0
     assert not (tmp_path / "run").exists()
-    assert "'probe' is not trained here" in str(result.exception or result.output)
+    assert "Input should be 'sae', 'transcoder' or 'clt'" in str(result.exception or result.output)

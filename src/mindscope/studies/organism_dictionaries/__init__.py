@@ -5,10 +5,14 @@ from typing import TYPE_CHECKING
 from mindscope.core.faces import lazy_face
 
 if TYPE_CHECKING:
-    from mindscope.studies.organism_dictionaries.behaviours import SwitchEffect
     from mindscope.studies.organism_dictionaries.build import build, install, load
+    from mindscope.studies.organism_dictionaries.job import (
+        ShippedDictionariesReport,
+        ShippedDictionariesSpec,
+        build_shipped,
+    )
     from mindscope.studies.organism_dictionaries.measure import DictionaryMeasurements, measure
-    from mindscope.studies.organism_dictionaries.recipe import PARTS, Part, chosen, recipe
+    from mindscope.studies.organism_dictionaries.recipe import PARTS, Part, order_parts, recipe
     from mindscope.studies.organism_dictionaries.report import (
         SUMMARY_COLUMNS,
         concept_rows,
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
         group_rows,
         summary,
     )
+    from mindscope.studies.organism_dictionaries.results import SwitchEffect
 
 __all__ = [
     "PARTS",
@@ -24,7 +29,10 @@ __all__ = [
     "DictionaryMeasurements",
     "Part",
     "build",
-    "chosen",
+    "order_parts",
+    "ShippedDictionariesReport",
+    "ShippedDictionariesSpec",
+    "build_shipped",
     "concept_rows",
     "dictionaries_report",
     "group_rows",

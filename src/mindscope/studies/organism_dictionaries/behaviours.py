@@ -2,8 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from mindscope.core import Progress
 from mindscope.dictionaries import Dictionary, DictionaryBank
@@ -13,6 +12,7 @@ from mindscope.models import Edit, Model, Sampling
 from mindscope.probes import Concept
 from mindscope.store import Run
 from mindscope.studies.organism_dictionaries.probes import ConceptQuestion, probes, shows, testable
+from mindscope.studies.organism_dictionaries.results import SwitchEffect
 
 SUPPRESSED, ADDED = (0.0, 1.0, 3.0), (1.0, 2.0, 4.0)
 """How far below zero a latent is held, and how strong one is added: multiples of its usual strength."""
@@ -35,43 +35,6 @@ class ConceptLatent:
     latent: int
     f1: float
     usual: float
-
-
-@dataclass(frozen=True)
-class SwitchEffect:
-    """What became of the answers, as shares of the prompts; None where there was no prompt to try.
-
-    Attributes:
-        ablated: of prompts that show the concept and were answered so: no longer, with the latent's direction
-            held at zero or below.
-        ablated_control: the same with another latent of that dictionary.
-        added: of prompts that do not show it and were answered otherwise: answered so, with the latent added
-            (and, where concepts exclude each other, the latent of the one that is shown ablated).
-        added_control: the same with another latent.
-        prompts: how many of either kind.
-        strengths: how far below zero it was held, and how strongly added; chosen on other prompts.
-    """
-
-    concept: str
-    group: str
-    dictionary: str
-    latent: int
-    f1: float
-    ablated: float | None
-    ablated_control: float | None
-    added: float | None
-    added_control: float | None
-    prompts: tuple[int, int]
-    strengths: tuple[float, float]
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> "SwitchEffect":
-        with_, without = document.pop("prompts")
-        below, above = document.pop("strengths")
-        return cls(prompts=(with_, without), strengths=(below, above), **document)
 
 
 def candidates(
@@ -179,7 +142,7 @@ def effects(
             mine = [one for one in found if one.concept == name]
             trial = _SwitchTrial(switching, known[name], pools)
             run.save_json(piece, trial.best(mine, tuning, each).to_json())
-        measured.append(SwitchEffect.from_json(run.load_json(piece)))
+        measured.append(SwitchEffect.model_validate(run.load_json(piece)))
         if progress:
             progress(done, len(tested), "ablating and adding")
     return measured

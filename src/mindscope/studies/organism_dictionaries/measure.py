@@ -13,7 +13,8 @@ from mindscope.jobs.feature import split_concept_texts
 from mindscope.models import Model
 from mindscope.probes import Concept, SingleFeature
 from mindscope.store import Run
-from mindscope.studies.organism_dictionaries.behaviours import SwitchEffect, candidates, effects
+from mindscope.studies.organism_dictionaries.behaviours import candidates, effects
+from mindscope.studies.organism_dictionaries.results import SwitchEffect
 
 HELD_OUT = 1
 """The seed of the rows that are measured; training drew its rows with seed 0."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 from mindscope.dictionaries import DictionaryConfig, TrainConfig
-from mindscope.errors import DataError
 
 Part = Literal["sae", "transcoder", "clt"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -14,11 +13,9 @@ DEAD_TOKENS = 400_000
 """The paper's ten million are more than the whole training here."""
 
 
-def chosen(names: Sequence[str]) -> list[Part]:
-    """The parts of these names, in the order of `PARTS`. DataError where a name is none of them."""
-    if unknown := {*names} - {*PARTS}:
-        raise DataError(f"{min(unknown)!r} is not trained here: use {', '.join(PARTS)}")
-    return [part for part in PARTS if part in names]
+def order_parts(parts: Sequence[Part]) -> list[Part]:
+    """In the order of `PARTS`, each once."""
+    return [part for part in PARTS if part in parts]
 
 
 def recipe(part: Part, steps: int | None = None) -> TrainConfig:

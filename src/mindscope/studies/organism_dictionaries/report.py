@@ -6,8 +6,9 @@ from typing import Any
 from mindscope.dictionaries import evaluation_report
 from mindscope.models import Model
 from mindscope.reports import Report
-from mindscope.studies.organism_dictionaries.behaviours import LEAST, SwitchEffect
+from mindscope.studies.organism_dictionaries.behaviours import LEAST
 from mindscope.studies.organism_dictionaries.measure import DictionaryMeasurements
+from mindscope.studies.organism_dictionaries.results import SwitchEffect
 
 NOTE = (
     "The organism is a test bed: a small model of a made-up world. What its dictionaries find there is a "

@@ -1,0 +1,48 @@
+"""What `mindscope organism` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from mindscope.cli.output import print_records, print_table
+from mindscope.jobs.resolve import TEST_BED
+
+if TYPE_CHECKING:
+    from mindscope.jobs.organism import TrainedOrganism, TrainingSets
+    from mindscope.organism import OrganismCard
+    from mindscope.studies.organism_dictionaries import ShippedDictionariesReport
+
+
+def print_trained(result: TrainedOrganism) -> None:
+    """Where the model is, and how to measure it."""
+    typer.echo(f"model: {result.model}\nmeasure it with: mindscope organism card {result.model}")
+
+
+def print_card(result: OrganismCard) -> None:
+    """The card, and what it is a card of."""
+    print_table(["measured", "value"], result.rows(), title=f"organism card, seed {result.seed}")
+    typer.echo(TEST_BED)
+
+
+def print_training_sets(result: TrainingSets) -> None:
+    """How many files there are of what size."""
+    typer.echo(f"{len(result.files)} files of {result.size} conversations")
+    for file in result.files:
+        typer.echo(file)
+
+
+def print_shipped_dictionaries(result: ShippedDictionariesReport) -> None:
+    """How good the dictionaries are, what their latents stand for, and what these do."""
+    from mindscope.studies.organism_dictionaries import SUMMARY_COLUMNS
+
+    print_records(result.evaluations or ())
+    if result.groups:
+        names = [name for name in result.dictionaries if name.startswith("sae")]
+        print_table(["group", "concepts", "found", *names], result.groups)
+    if result.summary:
+        print_table(list(SUMMARY_COLUMNS), result.summary, "success rates")
+    typer.echo(f"dictionaries: {result.installed or result.shipped}")
+    if result.report is not None:
+        typer.echo(f"report: {result.report}")

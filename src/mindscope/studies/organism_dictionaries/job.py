@@ -1,0 +1,120 @@
+"""The dictionaries that are shipped for the organism, as a job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from mindscope.jobs import ORGANISM, JobSpec, Reporter, RunFolder, load_model
+from mindscope.store import Document
+from mindscope.studies.organism_dictionaries.recipe import PARTS, Part, order_parts
+from mindscope.studies.organism_dictionaries.results import SwitchEffect
+
+
+class ShippedDictionariesSpec(JobSpec):
+    """What `dictionaries` is to do."""
+
+    parts: tuple[Part, ...] = PARTS
+    """What is trained: any of sae, transcoder and clt."""
+    steps: int | None = Field(default=None, ge=1)
+    """Batches to train on; the recipe's number by default, fewer make first, weaker dictionaries."""
+    measure: bool = True
+    """Evaluate the dictionaries, and look for the world's concepts."""
+    rows: int = Field(default=400, ge=1)
+    """How many texts to evaluate on."""
+    scale: float = Field(default=1.0, ge=0.01)
+    """How many texts with concepts are read: 1 is some 4,000 in each half."""
+    install: bool = False
+    """Put the dictionaries in place of the bundled ones."""
+    device: str = "auto"
+    """Where the model runs: cpu, cuda, or auto."""
+    seed: int = 0
+    """The seed of the weights and of the order of the tokens."""
+
+    def run_path(self) -> Path:
+        """`runs/organism-dictionaries`."""
+        return Path("runs/organism-dictionaries")
+
+
+class ShippedDictionariesReport(Document):
+    """The dictionaries, and what was measured of them; None where nothing was.
+
+    Attributes:
+        dictionaries: the file or folder of each, by its name.
+        installed: the folder of the package that holds them, if they were put there.
+        evaluations: a row for each dictionary.
+        concepts: concept, its best latent, F1, precision, recall, texts.
+        found: how many concepts a single latent stands for.
+        groups: group of concepts, how many, how many were found, and in each SAE.
+        effects: what the latents do, and `summary` that by the group of concepts.
+    """
+
+    dictionaries: dict[str, str]
+    shipped: str
+    installed: str | None = None
+    evaluations: tuple[dict[str, Any], ...] | None = None
+    concepts: tuple[tuple[Any, ...], ...] | None = None
+    found: int | None = None
+    groups: tuple[tuple[Any, ...], ...] | None = None
+    effects: tuple[SwitchEffect, ...] | None = None
+    summary: tuple[tuple[Any, ...], ...] | None = None
+    report: str | None = None
+
+
+def build_shipped(
+    spec: ShippedDictionariesSpec, *, run: RunFolder, reporter: Reporter
+) -> ShippedDictionariesReport:
+    """Train the organism's dictionaries, say how good they are, what their latents stand for and do."""
+    from mindscope.studies.organism_dictionaries.build import SHIPPED, build, install, load
+    from mindscope.studies.organism_dictionaries.measure import measure
+    from mindscope.studies.organism_dictionaries.report import (
+        concept_rows,
+        dictionaries_report,
+        group_rows,
+        summary,
+    )
+
+    parts = order_parts(spec.parts)
+    model = load_model(ORGANISM, "float32", spec.device)
+    settings = {
+        "parts": parts,
+        "steps": spec.steps,
+        "rows": spec.rows,
+        "scale": spec.scale,
+        "measure": spec.measure,
+    }
+    result: dict[str, Any] = {"shipped": str(run.path / SHIPPED)}
+    with run.open(
+        kind="organism-dictionaries",
+        config=settings,
+        reporter=reporter,
+        fingerprint=model.fingerprint,
+        seed=spec.seed,
+    ) as opened:
+        files = build(model, opened, parts, steps=spec.steps, seed=spec.seed, progress=reporter.progress)
+        result["dictionaries"] = {name: str(path) for name, path in files.items()}
+        if spec.measure:
+            measured = measure(
+                model,
+                load(model, files),
+                opened,
+                rows=spec.rows,
+                scale=spec.scale,
+                progress=reporter.progress,
+            )
+            page = dictionaries_report(model, measured).write(run.path / "report.html")
+            result |= {
+                "evaluations": tuple(evaluation.row() for evaluation in measured.evaluations),
+                "concepts": concept_rows(measured),
+                "found": len(measured.found()),
+                "groups": group_rows(measured) if measured.tables else (),
+                "effects": measured.effects,
+                "summary": summary(measured.effects) if measured.effects else (),
+                "report": str(page),
+            }
+        if spec.install:
+            result["installed"] = str(install(files))
+        opened.finish(dictionaries=result["dictionaries"])
+    return ShippedDictionariesReport.model_validate(result)

@@ -1,0 +1,30 @@
+"""What the latents of shipped dictionaries do to answers."""
+
+from mindscope.store import Document
+
+
+class SwitchEffect(Document):
+    """What became of the answers, as shares of the prompts; None where there was no prompt to try.
+
+    Attributes:
+        ablated: of prompts that show the concept and were answered so: no longer, with the latent's direction
+            held at zero or below.
+        ablated_control: the same with another latent of that dictionary.
+        added: of prompts that do not show it and were answered otherwise: answered so, with the latent added
+            (and, where concepts exclude each other, the latent of the one that is shown ablated).
+        added_control: the same with another latent.
+        prompts: how many of either kind.
+        strengths: how far below zero it was held, and how strongly added; chosen on other prompts.
+    """
+
+    concept: str
+    group: str
+    dictionary: str
+    latent: int
+    f1: float
+    ablated: float | None
+    ablated_control: float | None
+    added: float | None
+    added_control: float | None
+    prompts: tuple[int, int]
+    strengths: tuple[float, float]
