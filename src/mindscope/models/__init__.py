@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         hook_of_address,
         known_address,
         module_of_address,
+        split_address,
     )
     from mindscope.models.hooks.norms import LinearNorm
     from mindscope.models.hooks.read import Read, Reading, length_sorted_batches
@@ -105,6 +106,7 @@ __all__ = [
     "position_mask",
     "mlp_maps",
     "module_of_address",
+    "split_address",
     "pack_turns",
     "rewritten",
     "right_padded",

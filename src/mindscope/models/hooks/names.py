@@ -118,6 +118,12 @@ def module_of_address(address: str, model: HookedModel) -> tuple[str, str]:
     return names[0], place.side
 
 
+def split_address(address: str) -> tuple[str, int | None]:
+    """The point and the layer of an address: ("resid_post", 12), or ("final_norm", None)."""
+    point, _, layer = address.partition(".")
+    return point, int(layer) if layer else None
+
+
 def known_address(address: str) -> bool:
     """Whether this is written as an address is."""
     try:
