@@ -53,7 +53,7 @@ class StreamPoint(NamedTuple):
         return cls(layer, not parallel)
 
     def address(self, n_layers: int) -> str:
-        """The point's address in a model of so many layers."""
+        """The point's address in a model of `n_layers` layers."""
         if self.layer == n_layers:
             return f"resid_post.{n_layers - 1}"
         return f"resid_mid.{self.layer}" if self.after_attention else f"resid_pre.{self.layer}"

@@ -36,7 +36,7 @@ from mindscope.circuits.replacement.local_model import LocalReplacementModel
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EdgeBlock:
-    """Direct effects on some rows, of all sources at the first `tokens` positions: there are no others.
+    """Direct effects on some rows, of all sources at the first `tokens` positions: none lie behind.
 
     Rows come by falling point of the stream, which is by falling layer.
 
@@ -71,14 +71,14 @@ def backward_rows(
         on_layer: called at each layer, from the top, with the gradients behind its attention
             `[rows begun so far, tokens, d_model]`, in the order of `EdgeBlock.order`.
     """
-    sweep = _Sweep(local_model, injections, row_of, on_layer)
+    sweep = _BackwardSweep(local_model, injections, row_of, on_layer)
     sweep.begin_rows(StreamPoint(local_model.n_layers))
     for layer in range(local_model.n_layers - 1, -1, -1):
         sweep.pass_layer(layer)
     return sweep.finish()
 
 
-class _Sweep:
+class _BackwardSweep:
     """The state of one sweep: gradients on their way down, and the edges so far."""
 
     def __init__(

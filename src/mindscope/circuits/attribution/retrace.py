@@ -115,6 +115,7 @@ def inject_graph_rows(
 
 def _spec_of_graph(graph: AttributionGraph) -> TargetSpec:
     """The targets that a graph says it has."""
+    # Tokens say all: their weights are probabilities, which the prompt gives again.
     ids = [target.token for target in graph.targets if target.token is not None]
     if len(ids) == len(graph.targets):
         return targets.tokens(*ids)

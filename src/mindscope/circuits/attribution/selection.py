@@ -52,11 +52,14 @@ def select_features(
     while True:
         ranking = rows.compute_influence(weights).argsort(descending=True, stable=True)
         if config.rank_every is None:
+            # A feature can lose its place to one that gained through new rows; its row stays traced, unused.
             best = ranking[: config.max_features]
             new = best[~rows.traced[best]]
             if not len(new):
                 return best.sort().values
         else:
+            # What has a row is chosen for good: the next features are those with the most influence without
+            # one.
             left = config.max_features - int(rows.traced.sum())
             if left <= 0:
                 return rows.traced.nonzero().flatten()

@@ -24,7 +24,7 @@ from mindscope.circuits.replacement.injections import Injections, before_norm
 from mindscope.circuits.replacement.local_model import LocalReplacementModel
 from mindscope.errors import DataError
 from mindscope.features import Direction
-from mindscope.models import Model, centred_unembedding, written
+from mindscope.models import Model, centred_unembedding, split_address, written
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,10 +127,11 @@ def direction(
         positions = torch.tensor([token], device=local_model.embeddings.device)
         vector = direction.unit.to(local_model.embeddings)[None]
         bias = vector.new_zeros(1)
-        kind, _, number = direction.address.partition(".")
-        layer = int(number) if number else local_model.n_layers
+        kind, layer = split_address(direction.address)
+        layer = local_model.n_layers if layer is None else layer
         match kind:
             case "resid_post":
+                # The stream behind a block is the stream before the next.
                 layer += 1
                 point = StreamPoint(layer)
             case "resid_pre":
@@ -138,6 +139,7 @@ def direction(
             case "resid_mid" if not local_model.parallel:
                 point = StreamPoint(layer, after_attention=True)
             case "mlp_in":
+                # Behind a norm: moved before it, with the scale that the norm has at this token.
                 point = StreamPoint.mlp_input(layer, parallel=local_model.parallel)
                 vector, bias = before_norm(local_model.blocks[layer].read_norm, positions, vector, bias)
             case "final_norm":

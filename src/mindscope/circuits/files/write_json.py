@@ -159,7 +159,7 @@ def _page_state(graph: AttributionGraph, view: GraphView, names: Mapping[int, st
 
 
 def _layer(graph: AttributionGraph, node: GraphNode) -> str:
-    """What stands in the field `layer`."""
+    """The public field `layer`."""
     return {"token": "E", "target": str(graph.n_layers + 1)}.get(node.kind, str(node.layer))
 
 
@@ -185,7 +185,7 @@ def _node(graph: AttributionGraph, pruned: PrunedGraph, index: int, view: GraphV
 
 
 def _number(node: GraphNode) -> int:
-    """What stands in the field `feature`."""
+    """The public field `feature`."""
     if node.kind == "feature":
         return feature_number(node.layer, node.latent or 0)
     if node.kind == "error":

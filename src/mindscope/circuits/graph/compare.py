@@ -119,6 +119,7 @@ def _align_positions(first: AttributionGraph, second: AttributionGraph, align: A
     if align == "end":
         n, m = first.n_positions, second.n_positions
         return {n - back: m - back for back in range(min(n, m), 0, -1)}
+    # A run of tokens that another of equal length replaces is matched one to one ("Dallas" and "Oakland").
     pairs: dict[int, int] = {}
     blocks = SequenceMatcher(None, first.ids, second.ids, autojunk=False).get_opcodes()
     for kind, a, a_end, b, b_end in blocks:

@@ -232,7 +232,7 @@ class AttributionGraph:
 
         Raises:
             StoreError: one line, for a file that is absent, damaged, of a newer version, of another model
-                (where one is given), or holds something that is no graph.
+                (where one is given), or holds something that is not a graph.
         """
         tensors, edges, values = read_graph(path, TENSORS, VALUES, model.fingerprint if model else None)
         try:

@@ -74,6 +74,7 @@ def find_supernodes(
         likeness, known = likeness + (unit @ unit.T).clamp(0, 1), known + 1
     if labels:
         texts = [labels.get(graph.id(node), "") for node in range(graph.n_features)]
+        # A shared label is evidence for a pair; different labels are none against it: they do not count.
         same = torch.tensor([[float(a == b != "") for b in texts] for a in texts])
         likeness, known = likeness + same, known + same
     positions = graph.features[:, 1]
@@ -127,7 +128,7 @@ def _silhouettes(apart: np.ndarray, clusters: np.ndarray) -> np.ndarray:
 
 
 def _number_namesakes(groups: Sequence[Supernode]) -> Iterator[Supernode]:
-    """The same groups, those of one name told apart by a number."""
+    """The same groups, those of one name numbered."""
     count = Counter[str]()
     for group in groups:
         count[group.label] += 1

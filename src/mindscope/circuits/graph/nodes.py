@@ -44,7 +44,7 @@ def name_of(node: GraphNode, n_layers: int) -> str:
     """The name of a node in public graph files.
 
     `L_latent_position`, `L_-1_position` (an error), `E_token_position`, `{n_layers + 1}_token_position` (a
-    target; one that is no token has minus its number, counted from 1, in the token's place).
+    target; one that is not a token has minus its number, counted from 1, in the token's place).
     """
     if node.kind == "feature":
         return f"{node.layer}_{node.latent}_{node.position}"

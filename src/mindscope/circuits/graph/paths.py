@@ -67,6 +67,7 @@ def find_paths(graph: AttributionGraph, source: int, target: int, count: int = 1
     reached[source, 0] = 1.0
     # Of each node's paths, input * count + which of the input's paths it goes on from.
     came_from: dict[int, torch.Tensor] = {}
+    # Only what lies strictly between the two layers can be on the way; errors and tokens have no inputs.
     between = graph.layers[: graph.n_features]
     above = (between > graph.layers[source]) & (between < graph.layers[target])
 

@@ -44,6 +44,7 @@ class SourceWrites:
         self.position = graph.positions.to(sources.device)[sources]
         layer = graph.layers.to(sources.device)[sources]
         is_feature, is_node = sources < graph.n_features, sources < graph.n_features + graph.n_errors
+        # Each source is one of three kinds; what the other kinds would need is marked as absent.
         self._column = torch.full_like(sources, -1)
         matched = match_features(local_model, graph)
         self._column[is_feature] = local_model.column_of[matched[sources[is_feature]]]

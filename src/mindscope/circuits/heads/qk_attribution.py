@@ -35,7 +35,7 @@ class QKAttribution:
         layer, head: of the score.
         query, key: positions.
         names: `[sources]`, as graphs name their nodes, and `bias` as the last.
-        kinds: `[4]` how many of them are features, errors, tokens and bias; they stand in this order.
+        kinds: `[4]` how many of them are features, errors, tokens and bias; sources come in this order.
         queries: `[size, sources]`, what each adds to the query.
         keys: `[size, sources]`, what each adds to the key.
         mean_keys: `[size, sources]`, what each adds to the mean of the keys.
@@ -74,6 +74,7 @@ class QKAttribution:
 
     def by_source(self, side: Literal["query", "key"], relative: bool = False) -> Float[Tensor, "sources"]:
         """What each source of one side adds, with all of the other side."""
+        # The sum over the other side's sources is that side's whole vector: [size] @ [size, sources].
         keys = self._keys(relative)
         if side == "query":
             return self.scaling * (keys.sum(1) @ self.queries)

@@ -14,7 +14,7 @@ from mindscope.circuits.replacement.local_model import LocalReplacementModel
 from mindscope.dictionaries import Dictionary, DictionaryBank
 from mindscope.errors import DataError
 from mindscope.features import SparseCode
-from mindscope.models import FrozenPass, Model, Row
+from mindscope.models import FrozenPass, Model, Row, split_address
 
 SAMPLED = 65_536
 """Numbers of a tensor that count in a digest."""
@@ -61,18 +61,14 @@ class DictionaryReplacement:
         biases = dict(
             zip(writes, dictionary.b_dec.split([site.width for site in dictionary.writes]), strict=True)
         )
-        layer_of = {address: int(address.partition(".")[2]) for address in writes}
 
-        def encode(layer: int, held: FrozenPass) -> LayerFeatures:
+        def encode(layer: int, frozen_pass: FrozenPass) -> LayerFeatures:
             index = order[layer]
-            return _code(
-                dictionary,
-                index,
-                held.activations[reads[index]],
-                [layer_of[writes[at]] for at in dictionary.wiring[index].writes],
-            )
+            targets = [_layer_of(writes[site]) for site in dictionary.wiring[index].writes]
+            return _encode(dictionary, index, frozen_pass.activations[reads[index]], targets)
 
-        by_layer = sorted(writes, key=layer_of.__getitem__)
+        # A file may list its sites in any order.
+        by_layer = sorted(writes, key=_layer_of)
         coders = ReplacementCoders(
             reads=[reads[order[layer]] for layer in range(model.n_layers)],
             writes=by_layer,
@@ -86,43 +82,53 @@ def match_layers(dictionary: Dictionary, model: Model) -> tuple[list[int], list[
     """The coder of each layer, the addresses read (by coder) and written; DataError if it does not fit."""
     if dictionary.kind not in ("transcoder", "clt"):
         raise DataError(
-            f"a dictionary of kind {dictionary.kind!r} cannot stand in for MLPs: use transcoders or a CLT"
+            f"a dictionary of kind {dictionary.kind!r} cannot replace MLPs: use transcoders or a CLT"
         )
     reads, writes = ([site.address for site in sites] for sites in (dictionary.reads, dictionary.writes))
     for names, known in ((reads, READS), (writes, WRITES)):
         for name in names:
-            if name.partition(".")[0] not in known:
+            if split_address(name)[0] not in known:
                 raise DataError(
-                    f"this dictionary has {name}; what stands in for MLPs reads {' or '.join(READS)} and "
-                    f"writes {' or '.join(WRITES)}"
+                    f"this dictionary has {name}; what replaces MLPs reads {' or '.join(READS)} and writes "
+                    f"{' or '.join(WRITES)}"
                 )
-    layers = [int(reads[wiring.reads[0]].partition(".")[2]) for wiring in dictionary.wiring]
-    wanted = list(range(model.n_layers))
-    if any(len(wiring.reads) != 1 for wiring in dictionary.wiring) or sorted(layers) != wanted:
+    # Each layer is read by exactly one coder, and its MLP output written by at least one of those up to it.
+    layers = [_layer_of(reads[wiring.reads[0]]) for wiring in dictionary.wiring]
+    of_model = list(range(model.n_layers))
+    if any(len(wiring.reads) != 1 for wiring in dictionary.wiring) or sorted(layers) != of_model:
         raise DataError(
             f"this dictionary has {len(layers)} layers ({min(layers)} to {max(layers)}), {model.name} has "
             f"{model.n_layers}: a coder for each is needed"
         )
-    if sorted(int(name.partition(".")[2]) for name in writes) != wanted:
+    if sorted(map(_layer_of, writes)) != of_model:
         raise DataError(f"this dictionary does not write the MLP output of each layer of {model.name} once")
     for layer, wiring in zip(layers, dictionary.wiring, strict=True):
-        if early := [writes[at] for at in wiring.writes if int(writes[at].partition(".")[2]) < layer]:
+        if early := [writes[site] for site in wiring.writes if _layer_of(writes[site]) < layer]:
             raise DataError(f"this dictionary reads layer {layer} to write {early[0]}, which comes before it")
-    return [layers.index(layer) for layer in wanted], [reads[w.reads[0]] for w in dictionary.wiring], writes
+    by_coder = [reads[wiring.reads[0]] for wiring in dictionary.wiring]
+    return [layers.index(layer) for layer in of_model], by_coder, writes
 
 
-def _code(dictionary: Dictionary, index: int, x: Tensor, targets: list[int]) -> LayerFeatures:
+def _layer_of(address: str) -> int:
+    layer = split_address(address)[1]
+    assert layer is not None  # all points that are read or written have a layer
+    return layer
+
+
+def _encode(dictionary: Dictionary, index: int, x: Tensor, targets: list[int]) -> LayerFeatures:
     """What coder `index` makes of the tokens it reads; keeps only the rows of active latents."""
     coder = dictionary.coders[index]
     if coder.W_enc.dtype != torch.float32 or coder.W_enc.device != x.device:
-        coder = coder.to(x.device, torch.float32)  # which checks all weights anew
+        coder = coder.to(x.device, torch.float32)  # checks all weights again: only where it must be
     code: SparseCode = coder.encode(x, dictionary.activation, dictionary.k)
     tokens, latents, values = code.tokens, code.indices, code.values
+    # By token, then by latent; and of each latent that is on anywhere, its rows once.
     order = (tokens * coder.n_latents + latents).argsort()
     tokens, latents, values = tokens[order], latents[order], values[order]
-    active, row = latents.unique(return_inverse=True)
+    active, row_of = latents.unique(return_inverse=True)
     W_enc, b_enc = coder.W_enc[active], coder.b_enc[active]
-    widths = [dictionary.writes[at].width for at in dictionary.wiring[index].writes]
+    widths = [dictionary.writes[site].width for site in dictionary.wiring[index].writes]
+    # Of a CLT, W_dec holds one block of columns per layer written: latents x (layers * d_model).
     decoders = coder.W_dec[active].split(widths, dim=1)
     skips = {} if coder.W_skip is None else dict(zip(targets, coder.W_skip.split(widths, dim=1), strict=True))
     return LayerFeatures(
@@ -130,7 +136,7 @@ def _code(dictionary: Dictionary, index: int, x: Tensor, targets: list[int]) -> 
         latents,
         values,
         values,
-        lambda which: (W_enc[row[which]], b_enc[row[which]]),
-        {target: (rows, row) for target, rows in zip(targets, decoders, strict=True)},
+        lambda entries: (W_enc[row_of[entries]], b_enc[row_of[entries]]),
+        {target: (rows, row_of) for target, rows in zip(targets, decoders, strict=True)},
         skips,
     )

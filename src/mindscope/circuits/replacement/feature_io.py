@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mindscope.dictionaries import DictionaryBank
-from mindscope.models import MLPMaps, Model
+from mindscope.models import MLPMaps, Model, split_address
 
 
 @runtime_checkable
@@ -59,7 +59,7 @@ class DictionaryAccess:
         dictionary = bank.dictionary
         wirings = [dictionary.wiring[index] for index in order]
         self.reads = tuple((dictionary.reads[wiring.reads[0]].address,) for wiring in wirings)
-        self._layer_of = [int(site.address.rpartition(".")[2]) for site in dictionary.writes]
+        self._layer_of = [split_address(site.address)[1] or 0 for site in dictionary.writes]
         by_layer = dict(zip(self._layer_of, dictionary.writes, strict=True))
         self.writes = tuple(by_layer[layer].address for layer in range(len(by_layer)))
         self.sizes = tuple(wiring.n_latents for wiring in wirings)
@@ -95,10 +95,10 @@ class NeuronAccess:
     """
 
     def __init__(self, model: Model, maps: Sequence[MLPMaps]):
-        self._down = [one.down.weight.T for one in maps]
+        self._down = [mlp.down.weight.T for mlp in maps]
         self.reads = tuple(
-            (f"mlp_pre.{layer}", f"mlp_act.{layer}") if one.linear is None else (f"mlp_act.{layer}",)
-            for layer, one in enumerate(maps)
+            (f"mlp_pre.{layer}", f"mlp_act.{layer}") if mlp.linear is None else (f"mlp_act.{layer}",)
+            for layer, mlp in enumerate(maps)
         )
         self.writes = tuple(f"mlp_out.{layer}" for layer in range(model.n_layers))
         self.sizes = tuple(len(rows) for rows in self._down)

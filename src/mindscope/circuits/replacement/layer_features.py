@@ -72,6 +72,7 @@ class FeatureWrites:
         self, columns: ColumnIndex
     ) -> tuple[Int[Tensor, "written"], Float[Tensor, "written d_model"]]:
         """What some columns write here: which of them write at all, and their vectors."""
+        # Columns are sorted, and a column has one entry at most: bisected for, then compared.
         entry = torch.searchsorted(self.columns, columns).clamp(max=max(0, len(self.columns) - 1))
         writing = (self.columns[entry] == columns).nonzero().flatten() if len(self.columns) else entry[:0]
         entry = entry[writing]

@@ -128,9 +128,12 @@ class LocalReplacementModel:
             mid = x + block.attend(x) + write(middle)
             yield middle, mid
             read_norm, write_norm = self.read_norms[layer], self.write_norms[layer]
+            # In a parallel block attention and MLP read the same stream.
             mlp_input = read_norm.linear(x if self.parallel else mid) * read_norm.scale[:n_tokens, None]
             for target, skip in self.layer_features[layer].skips.items():
                 skipped[target] = mlp_input @ skip + skipped.get(target, 0.0)
+            # The MLP's output: constants that write here, and what skips bring from this layer and earlier
+            # ones.
             x = mid + write(behind)
             if layer in skipped:
                 x = x + write_norm.linear(skipped.pop(layer)) * write_norm.scale[:n_tokens, None]

@@ -97,7 +97,7 @@ def validate_graph(
     with torch.inference_mode():
         readouts = build_readouts(model, rebuild_local_model(model, replacement, graph), graph, targets)
     # 4: experiments x measured, and experiments x logits
-    experiments = _Experiments(model, replacement, graph, groups, measured, readouts)
+    experiments = _ExperimentBatches(model, replacement, graph, groups, measured, readouts)
     changed, changed_logits = experiments.run(config, progress)
     # 5: what is held, and what should not move at all, is not evidence
     pairs = [
@@ -171,7 +171,7 @@ def _choose_groups(graph: AttributionGraph, nodes: int | Sequence[Supernode | st
 
 
 @dataclass(frozen=True, eq=False)
-class _Experiments:
+class _ExperimentBatches:
     """Interventions in the model, one per group, and what is measured in each."""
 
     model: Model
