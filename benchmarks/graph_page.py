@@ -17,9 +17,14 @@ from typing import Any
 import torch
 from playwright.sync_api import sync_playwright
 
-from mindscope.circuits import AttributionGraph, AttributionTarget, PrunedGraph, compute_influence
-from mindscope.circuits.graph.prune import accumulate_influence
-from mindscope.circuits.page.page import build_graph_page
+from mindscope.circuits import (
+    AttributionGraph,
+    AttributionTarget,
+    PrunedGraph,
+    accumulate_influence,
+    build_graph_page,
+    compute_influence,
+)
 
 ACTIONS = """async () => {
   const frames = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));

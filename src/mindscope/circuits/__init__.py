@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mindscope.circuits.graph.influence import GraphScores, compute_influence, score_graph
     from mindscope.circuits.graph.nodes import AttributionTarget, GraphNode
     from mindscope.circuits.graph.paths import GraphPath, StrongestPaths, find_paths
-    from mindscope.circuits.graph.prune import PrunedGraph, prune_graph
+    from mindscope.circuits.graph.prune import PrunedGraph, accumulate_influence, prune_graph
     from mindscope.circuits.graph.supernodes import GroupedGraph, Supernode, build_supernode_graph
     from mindscope.circuits.heads.loadings import HeadLoadings, compute_head_loadings, with_attention
     from mindscope.circuits.heads.qk import AttentionScore, compute_qk_attribution
@@ -79,6 +79,7 @@ __all__ = [
     "score_graph",
     "GraphScores",
     "prune_graph",
+    "accumulate_influence",
     "PrunedGraph",
     "Supernode",
     "build_supernode_graph",

@@ -63,7 +63,8 @@ def test_a_graph_is_checked_grouped_shared_and_changed(tmp_path, capsys):
     trace = ["circuit", "trace", "organism", QUESTION, *CHAT, "--run", folder]
     traced = told(capsys, *trace, "--most", "2", "--max-features", "1500")
     direct = told(capsys, "circuit", "validate", "organism", folder, "--top", "10", "--mode", "constrained")
-    assert direct["overall"]["r"] > 0.999  # a CLT's pre-activations are linear in what the graph's edges come from
+    # A CLT's pre-activations are linear in what the graph's edges come from.
+    assert direct["overall"]["r"] > 0.999
     told(capsys, "circuit", "export", folder, tmp_path, "--groups", "--model", "organism", "--slug", "dallas")
     read = read_graph_json(tmp_path / "dallas.json")
     assert read.view.supernodes

@@ -7,7 +7,6 @@ from sklearn.linear_model import LogisticRegression
 
 import mindscope as ms
 from mindscope import circuits, explain, organism, personas, probes
-from mindscope.circuits.attribution import targets
 from mindscope.dictionaries import Coder, Site
 from mindscope.features import FeatureSet
 from mindscope.models.linear.unembed import logit_effects
@@ -260,7 +259,7 @@ def test_direct_effects_are_the_edges_of_the_attribution_graph(pair, whole_idea,
     token = answered[0].answer[0]
     dictionary = ms.Dictionary.load(organism.dictionary_path("transcoders"), theirs)
     replacement = circuits.DictionaryReplacement(dictionary)
-    graph = circuits.trace(theirs, replacement, prompt, targets=targets.tokens(token))
+    graph = circuits.trace(theirs, replacement, prompt, targets=circuits.targets.tokens(token))
     gradients = whole_idea.compute_direct_gradients(ours, own_rows(whole_idea, [prompt])[0], token)
     layers, positions, _ = graph.features.unbind(1)
     decoders = torch.stack(
@@ -288,7 +287,7 @@ def test_direct_effects_of_neurons_are_edges_too(random_pair, whole_idea):
     """In random models, where every path carries something, with the MLPs' own neurons as features."""
     ours, theirs = random_pair
     row = ms.Row(tuple(range(3, 15)), 12)
-    graph = circuits.trace(theirs, circuits.NeuronReplacement(theirs), row, targets=targets.tokens(7))
+    graph = circuits.trace(theirs, circuits.NeuronReplacement(theirs), row, targets=circuits.targets.tokens(7))
     gradients = whole_idea.compute_direct_gradients(ours, own_rows(whole_idea, [row])[0], 7)
     layers, positions, _ = graph.features.unbind(1)
     blocks = ours.hf.model.layers
