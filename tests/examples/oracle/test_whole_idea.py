@@ -287,7 +287,9 @@ def test_direct_effects_of_neurons_are_edges_too(random_pair, whole_idea):
     """In random models, where every path carries something, with the MLPs' own neurons as features."""
     ours, theirs = random_pair
     row = ms.Row(tuple(range(3, 15)), 12)
-    graph = circuits.trace(theirs, circuits.NeuronReplacement(theirs), row, targets=circuits.targets.tokens(7))
+    graph = circuits.trace(
+        theirs, circuits.NeuronReplacement(theirs), row, targets=circuits.targets.tokens(7)
+    )
     gradients = whole_idea.compute_direct_gradients(ours, own_rows(whole_idea, [row])[0], 7)
     layers, positions, _ = graph.features.unbind(1)
     blocks = ours.hf.model.layers
