@@ -79,7 +79,7 @@ def data(kind: str) -> tuple[Tensor, Tensor]:
 
 
 def parts(found: TrainableWeights, index: int) -> dict[str, Tensor]:
-    return {name: value.detach() for name, value in list(found.coders())[index][0].items()}
+    return {name: value.detach() for name, value in list(found.coders())[index].named_parameters()}
 
 
 def activations(found: TrainableWeights, x: Tensor) -> list[Tensor]:

@@ -12,7 +12,7 @@ from mindscope.dictionaries.training.scaling import ActivationScaling, fold_scal
 def test_folded_equals_trained(kind: str, method: str) -> None:
     trained = weights(kind, method, **({"skip": True} if kind == "transcoder" else {}))
     if trained.unit_rows:
-        rows = trained.parts[0]["W_dec"]
+        rows = next(trained.coders()).W_dec
         rows.data /= rows.data.norm(dim=1, keepdim=True)
     x, y = data(kind)
     x, y = 30 * x + 5, 0.2 * y - 1

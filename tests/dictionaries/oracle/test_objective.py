@@ -88,6 +88,6 @@ def test_auxk_reconstructs_the_residual_without_the_bias(dead: int) -> None:
     wanted = (result.residual - guess).square().sum() / spread / 32
     assert result.terms["auxk"].item() == pytest.approx(float(wanted), rel=1e-4)
     # Only the dead latents learn from it, and none of it changes the decoder's bias.
-    gradient = torch.autograd.grad(result.terms["auxk"], found.parts[0]["W_dec"], retain_graph=True)[0]
+    gradient = torch.autograd.grad(result.terms["auxk"], next(found.coders()).W_dec, retain_graph=True)[0]
     assert gradient[:dead].any()
     assert not gradient[dead:].any()

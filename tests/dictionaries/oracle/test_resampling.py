@@ -47,21 +47,21 @@ def test_a_dead_latent_becomes_a_token(kind: str) -> None:
     losses[chosen] = 2.0
     count = resample(found, optimizer, [dead] * len(found.wiring), x, y, losses, 0)
     assert count == DEAD * len(found.wiring)
-    for old, (part, inputs, outputs) in zip(before, found.coders(), strict=True):
-        b_dec = found.b_dec.detach()[outputs]
-        target = y[chosen, outputs] - b_dec
-        read = target if found.tied else x[chosen, inputs]
+    for old, coder in zip(before, found.coders(), strict=True):
+        b_dec = found.b_dec.detach()[coder.outputs]
+        target = y[chosen, coder.outputs] - b_dec
+        read = target if found.tied else x[chosen, coder.inputs]
         for row in range(DEAD):
             norm = 0.2 * old["W_enc"][DEAD:].norm(dim=1).mean()
-            torch.testing.assert_close(part["W_enc"][row].detach(), norm * normalize(read, dim=0))
+            torch.testing.assert_close(coder.W_enc[row].detach(), norm * normalize(read, dim=0))
             norm = old["W_dec"][DEAD:].norm(dim=1).mean()
-            torch.testing.assert_close(part["W_dec"][row].detach(), norm * normalize(target, dim=0))
+            torch.testing.assert_close(coder.W_dec[row].detach(), norm * normalize(target, dim=0))
             # A bias of 0 where the input is x - b_dec.
-            offset = part["W_enc"][row] @ b_dec if found.tied else torch.zeros(())
-            torch.testing.assert_close(part["b_enc"][row] + offset, torch.zeros(()), atol=1e-5, rtol=0)
+            offset = coder.W_enc[row] @ b_dec if found.tied else torch.zeros(())
+            torch.testing.assert_close(coder.b_enc[row] + offset, torch.zeros(()), atol=1e-5, rtol=0)
         for name in ("W_enc", "b_enc", "W_dec"):
-            torch.testing.assert_close(part[name][DEAD:].detach(), old[name][DEAD:], rtol=0, atol=0)
-            state = optimizer.state[part[name]]
+            torch.testing.assert_close(getattr(coder, name)[DEAD:].detach(), old[name][DEAD:], rtol=0, atol=0)
+            state = optimizer.state[getattr(coder, name)]
             for moment in ("exp_avg", "exp_avg_sq"):
                 assert not state[moment][:DEAD].any()
                 assert state[moment][DEAD:].any()
@@ -112,7 +112,7 @@ def test_dead_latents_come_back() -> None:
 
         learner.begin(tokens(0), tokens(0))
         with torch.no_grad():
-            learner.weights.parts[0]["b_enc"][:64] = -100.0
+            next(learner.weights.coders()).b_enc[:64] = -100.0
         for step in range(steps):
             x = tokens(step)
             result = learner.step(x)

@@ -67,5 +67,5 @@ def test_dead_latents_are_drawn_anew_within_the_run() -> None:
 
 
 def test_names_must_differ() -> None:
-    with pytest.raises(ValidationError, match="name of its own"):
+    with pytest.raises(ValidationError, match="two have the same name"):
         TrainConfig(dictionaries=(config(), config()), steps=1)

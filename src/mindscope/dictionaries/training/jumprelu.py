@@ -32,6 +32,8 @@ class _JumpReLU(torch.autograd.Function):
         (gradient,) = gradients
         preactivations, log_threshold = ctx.saved_tensors
         threshold = log_threshold.exp()
+        # The step itself has no gradient. A rectangle of this width around it stands for the density of
+        # pre-activations there: raising the threshold loses about exp(t) for each of these.
         near = (preactivations - threshold).abs() < ctx.bandwidth / 2
         to_threshold = -(threshold / ctx.bandwidth) * (gradient * near).sum(0)
         return gradient * (preactivations > threshold), to_threshold, None

@@ -2,7 +2,19 @@
 
 A token has k active latents of many thousands, so decoding, the gradients of both weight matrices and the
 gradient of the activations touch k rows a token. `embedding_bag` and its backward kernels do that on every
-device. Gradients equal those of the dense formulas (tests/oracle/dictionaries/test_kernels.py).
+device. Gradients equal those of the dense formulas (tests/dictionaries/oracle/test_kernels.py).
+
+One step of training goes through five steps here:
+
+1. Pre-activations of all latents, a piece of tokens at a time, without gradients: `encode` makes them only
+   to choose, and each piece overwrites the one before.
+2. A `Choice` picks the active ones: k of a token (TopK), k a token over the whole batch (BatchTopK), or all
+   positive ones (ReLU). What it picks is a list of (token, latent).
+3. The values of the chosen are attached to the graph by `_SparseEncode`; where the choice was made in
+   bfloat16, they are computed again in float32 as inner products of the chosen rows alone.
+4. `decode` sums decoder rows times values for each token.
+5. Backward, the gradient of a row of W_enc or W_dec is a sum over the entries of its latent (`_outer`), that
+   of a value an inner product of two rows (`_dots`). No dense tokens x latents gradient ever exists.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,6 +49,9 @@ def top_of_rows(
     if latents % size or k * 4 > groups or values.device.type != "cpu":
         top = values.topk(k, dim=1, sorted=False)
         return top.values, top.indices
+    # Group g holds the latents g, g + groups, g + 2 * groups, …: the maximum then runs along memory.
+    # A latent among the k largest lies in one of the k groups with the largest maxima: were it in another,
+    # k groups would each hold a value at least as large.
     best = values.view(tokens, size, groups).amax(1).topk(k, dim=1, sorted=False).indices
     members = torch.arange(0, latents, groups).view(1, size, 1)
     candidates = (best.unsqueeze(1) + members).view(tokens, size * k)
@@ -58,7 +73,7 @@ class TopOfTokens:
             values, indices = top_of_rows(scores, self.k)
             row = torch.arange(start, start + len(indices), device=indices.device)
             row, indices, values = row.repeat_interleave(self.k), indices.flatten(), values.flatten()
-            if not (values > 0).all():
+            if not (values > 0).all():  # a token may have fewer than k positive ones
                 active = values > 0
                 row, indices, values = row[active], indices[active], values[active]
             latents.append(indices)
@@ -70,10 +85,17 @@ class TopOfTokens:
 
 @dataclass(frozen=True, slots=True)
 class TopOfBatch:
-    """BatchTopK: the k * tokens largest of the batch, of them the positive ones.
+    """BatchTopK: the k * tokens largest of the batch, of them the positive ones (arXiv 2412.06410, eq. 3).
 
-    `expected` is about what the smallest of them was so far; 0 where nothing is known. The batch is that of
-    all processes.
+    To sort tokens x latents scores for the sake of k a token would cost more than the product itself:
+
+    1. What the smallest chosen score was in the batch before (`expected`) is a good guess for this one.
+       Scores above 0.97 of it are listed; they are a little more than are needed.
+    2. Where they are too few, or nothing is known yet (`expected` 0), all positive scores are listed instead.
+    3. Among the listed, the smallest that is to be kept is found by selection (linear in their number).
+    4. All above it are kept, and of its equals as many as there is room for, so that the count is exact.
+
+    With several processes each lists its own tokens, and the smallest is that of all of them together.
     """
 
     k: int
@@ -82,17 +104,18 @@ class TopOfBatch:
     world: TrainingWorld = ALONE
 
     def choose(self, pieces: "Pieces", count: int) -> "Chosen":
-        wanted = self.k * count * self.world.count
-        scores, latents, tokens = self._above(pieces, NEAR * self.expected)
-        every, own = self.world.joined(scores)
-        if len(every) < wanted and self.expected > 0:
+        n_chosen = self.k * count * self.world.count
+        scores, latents, tokens = self._above(pieces, NEAR * self.expected)  # step 1
+        # `listed` are the scores of all processes, `own` the places of this one's among them
+        listed, own = self.world.joined(scores)
+        if len(listed) < n_chosen and self.expected > 0:  # step 2
             scores, latents, tokens = self._above(pieces, 0.0)
-            every, own = self.world.joined(scores)
-        if len(every) > wanted:
-            smallest = every.kthvalue(len(every) - wanted + 1).values
-            kept = every > smallest
-            ties = (every == smallest).nonzero().flatten()
-            kept[ties[: wanted - int(kept.sum())]] = True
+            listed, own = self.world.joined(scores)
+        if len(listed) > n_chosen:  # steps 3 and 4
+            smallest = listed.kthvalue(len(listed) - n_chosen + 1).values
+            kept = listed > smallest
+            ties = (listed == smallest).nonzero().flatten()
+            kept[ties[: n_chosen - int(kept.sum())]] = True
             kept = kept[own]
             scores, latents, tokens = scores[kept], latents[kept], tokens[kept]
         return latents, tokens, scores if self.weights is None else None
@@ -101,6 +124,7 @@ class TopOfBatch:
         scores, latents, tokens = [], [], []
         for start, preactivations in pieces():
             piece = preactivations if self.weights is None else preactivations * self.weights
+            # one flat search is faster than a search for pairs; a flat index is token * latents + latent
             flat = (piece > floor).flatten().nonzero().flatten()
             scores.append(piece.flatten()[flat])
             latents.append(flat % piece.shape[1])
@@ -113,8 +137,9 @@ class PositivePart:
     """ReLU: every positive pre-activation."""
 
     def choose(self, pieces: "Pieces", count: int) -> "Chosen":
-        found = [((part > 0).nonzero(), start) for start, part in pieces()]
-        places = torch.cat([at + at.new_tensor([start, 0]) for at, start in found])
+        # active x (token, latent); tokens are counted within a piece until its start is added
+        pairs = [((part > 0).nonzero(), start) for start, part in pieces()]
+        places = torch.cat([pair + pair.new_tensor([start, 0]) for pair, start in pairs])
         return places[:, 1].contiguous(), places[:, 0].contiguous(), None
 
 
@@ -154,6 +179,7 @@ def encode(
         bias = b_enc.to(weight.dtype)
         rows = max(1, CHUNK_ELEMENTS // len(W_enc))
 
+        # tokens x latents, one buffer for all pieces: a batch of 8192 x 65k would take 2 GB
         def pieces() -> Iterator[tuple[int, Tensor]]:
             out = low.new_empty(min(rows, len(x)), len(W_enc))
             for start in range(0, len(x), rows):
@@ -161,6 +187,7 @@ def encode(
                 yield start, torch.addmm(bias, part, weight.T, out=out[: len(part)])
 
         latents, tokens, known = choice.choose(pieces, len(x))
+        # What bfloat16 chose it did not measure: those values are computed again with the gradient's rows.
         exact = known is not None and not bfloat16
         known = known if known is not None and exact else centred.new_empty(len(latents))
         code = SparseCode.by_token(latents, known, tokens, len(x), len(W_enc))
@@ -192,6 +219,8 @@ class _SparseEncode(torch.autograd.Function):
         (gradient,) = gradients
         x, W_enc = ctx.saved_tensors
         code: SparseCode = ctx.code
+        # dL/dW_enc[i] = sum over the tokens where i is active of g * x; the bias the same with x = 1;
+        # b_in enters as -W_enc b_in, so it gets -(dL/db) W_enc.
         weight = _outer(x, code, gradient)
         bias = gradient.new_zeros(len(W_enc)).index_add_(0, code.indices, gradient)
         return None, weight, bias, -(bias @ W_enc) if ctx.centred else None, None, None

@@ -50,7 +50,7 @@ class DictionaryTrainer:
         device: torch.device | str = "cpu",
         world: TrainingWorld = ALONE,
     ):
-        self.together = world
+        self.world = world
         self.config, self.steps, self.seed, self.bfloat16 = config.resolved(steps), steps, seed, bfloat16
         self.device = torch.device(device)
         self.weights = TrainableWeights(self.config, reads, writes).to(self.device)
@@ -90,9 +90,9 @@ class DictionaryTrainer:
         self.optimizer.zero_grad()
         torch.stack([*result.terms.values()]).sum().backward()
         for active in result.active:
-            self.together.sum(active)
+            self.world.sum(active)
         self._update()
-        self._count(result, len(x) * self.together.count)
+        self._count(result, len(x) * self.world.count)
         self.step_number += 1
         return result
 
@@ -114,7 +114,7 @@ class DictionaryTrainer:
     def _agree(self) -> None:
         """All processes have the weights of the first, also where machines round differently."""
         for parameter in self.weights.parameters():
-            self.together.same(parameter.data)
+            self.world.same(parameter.data)
 
     def metrics(self, result: LossOutput, x: Tensor, y: Tensor | None = None) -> dict[str, float]:
         """What a batch showed: loss terms, L0, explained variance, dead share."""
@@ -122,7 +122,7 @@ class DictionaryTrainer:
         target = (
             self.scaling.inputs(x.to(self.device)) if y is None else self.scaling.targets(y.to(self.device))
         )
-        together, tokens = self.together, len(x) * self.together.count
+        together, tokens = self.world, len(x) * self.world.count
         spread = together.sum((target - together.sum(target.sum(0)) / tokens).square().sum())
         dead = torch.cat([silent >= self.config.dead_tokens for silent in self.silent])
         found = {
@@ -179,30 +179,35 @@ class DictionaryTrainer:
                 self.optimizer.state[parameter] = {key: tensors[f"adam.{key}.{name}"] for key in keys}
 
     def _state(self) -> LossState:
+        # The penalty rises slowly: latents that are pushed to zero before they mean anything stay dead.
         done = self.step_number / self.steps
         ramp = min(1.0, done / RELU_RAMP) if self.config.method == "relu" else done
         dead = [silent >= self.config.dead_tokens for silent in self.silent]
-        return LossState(ramp, self.variance, self.expected, dead, self.density, self.bfloat16, self.together)
+        return LossState(ramp, self.variance, self.expected, dead, self.density, self.bfloat16, self.world)
 
     @torch.no_grad()
     def _update(self) -> None:
-        if self.together.count > 1:
+        if self.world.count > 1:
             for parameter in self.weights.parameters():
                 if parameter.grad is not None:
-                    self.together.sum(parameter.grad).div_(self.together.count)
-        parts = [part for part, _, _ in self.weights.coders()] if self.weights.unit_rows else []
-        for part in parts:  # what would change a norm that is held anyway must not drive Adam
-            rows, gradient = part["W_dec"], part["W_dec"].grad
+                    self.world.sum(parameter.grad).div_(self.world.count)
+        unit = [*self.weights.coders()] if self.weights.unit_rows else []
+        # What would change a norm that is held anyway must not drive Adam: the gradient's part along each row
+        # is taken off.
+        for coder in unit:
+            rows, gradient = coder.W_dec, coder.W_dec.grad
+            assert gradient is not None
             gradient.addcmul_((gradient * rows).sum(1, keepdim=True), rows, value=-1)
         torch.nn.utils.clip_grad_norm_(self.weights.parameters(), CLIP)
         for group in self.optimizer.param_groups:
             group["lr"] = (self.config.learning_rate or 0.0) * self._rate()
         self.optimizer.step()
-        for part in parts:
-            part["W_dec"].div_(part["W_dec"].norm(dim=1, keepdim=True))
+        for coder in unit:
+            coder.W_dec.div_(coder.W_dec.norm(dim=1, keepdim=True))
 
     def _rate(self) -> float:
         warm = min(1.0, (self.step_number + 1) / max(1, self.config.warmup_steps or 0))
+        # up over the first steps, then flat, and down to zero over the last fifth
         left = (self.steps - self.step_number) / (DECAY * self.steps)
         return warm * min(1.0, left)
 
@@ -214,6 +219,7 @@ class DictionaryTrainer:
         self.density = sum(int(active.sum()) for active in result.active) / (tokens * latents)
         # The running mean of the smallest chosen score (arXiv 2412.06410) reaches back over the last tenth
         # of the run, at most 1000 batches.
+        # The first value is taken as it is: a mean that began at 0 would let everything through.
         weight = 1 / min(1000, max(1, self.steps // 10))
         for index, smallest in enumerate(result.smallest):
             self.expected[index] = smallest

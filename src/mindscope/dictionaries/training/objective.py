@@ -1,4 +1,16 @@
-"""What each method minimises: named terms whose sum is the loss, each of which reaches a gradient."""
+"""What each method minimises: named terms whose sum is the loss, each of which reaches a gradient.
+
+1. What is written before any latent is laid down: the decoder bias, and the linear path of a skip transcoder.
+2. Each coder encodes the columns that it reads. The TopK methods choose by kernels that cost what is active;
+   ReLU goes the same way once few enough of its latents are active, and until then, as JumpReLU always, by
+   dense products.
+3. Each coder's decoder rows are added to the columns that it writes; `matryoshka` does so for nested prefixes
+   of its latents, which gives several reconstructions of one batch.
+4. The error of every reconstruction is a term. The TopK methods add AuxK for dead latents, the others a
+   penalty on activations times decoder norms.
+
+Tensors are tokens x columns throughout; the columns are those of all sites side by side.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -80,27 +92,31 @@ def _top(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) -> L
     nested = [before_latents(weights, x) for _ in config.group_ends]
     active: list[Tensor] = []
     smallest: list[float] = []
-    for index, (part, inputs, outputs) in enumerate(weights.coders()):
+    for index, coder in enumerate(weights.coders()):
+        # A crosscoder chooses by activation times the sum of its norms: what a latent writes in all, however
+        # its scale is shared out between encoder and decoder.
         scores = None
         if config.kind == "crosscoder":
-            scores = weights.norms(part["W_dec"].detach(), index)
+            scores = weights.norms(coder.W_dec.detach(), index)
         choice: Choice = (
             kernels.TopOfTokens(config.k, scores)
             if config.method == "topk"
             else kernels.TopOfBatch(config.k, state.expected[index], scores, state.world)
         )
         code = kernels.encode(
-            x[:, inputs], part["W_enc"], part["b_enc"], choice, b_in=b_in, bfloat16=state.bfloat16
+            x[:, coder.inputs], coder.W_enc, coder.b_enc, choice, b_in=b_in, bfloat16=state.bfloat16
         )
         active.append(_counts(code))
         chosen = code.values.detach()
         chosen = chosen if scores is None else chosen * scores[code.indices]
         smallest.append(_smallest(chosen, state.world))
+        # Prefix n writes what prefix n - 1 writes and its own latents: each row is decoded once.
         total = x.new_zeros(())
-        for place, (added, rows) in enumerate(_grouped(code, part["W_dec"], config.group_ends)):
+        for place, (added, rows) in enumerate(_grouped(code, coder.W_dec, config.group_ends)):
             total = total + kernels.decode(added, rows)
-            nested[place] = nested[place] + placed(total, outputs, weights.d_out)
+            nested[place] = nested[place] + placed(total, coder.outputs, weights.d_out)
     errors = [(written - y).square().sum() / len(x) / state.variance for written in nested]
+    # The last prefix has all latents: its error is what is left for the dead ones to explain.
     residual = (y - nested[-1]).detach()
     terms = {"reconstruction": torch.stack(errors).sum() if len(errors) > 1 else errors[0]}
     if config.auxk > 0 and any(bool(dead.any()) for dead in state.dead):
@@ -117,15 +133,17 @@ def _auxk(
     """
     x = x if b_in is None else x - b_in
     guess = torch.zeros_like(residual)
-    for (part, inputs, outputs), silent in zip(weights.coders(), state.dead, strict=True):
+    for coder, silent in zip(weights.coders(), state.dead, strict=True):
         rows = silent.nonzero().flatten()
         if not len(rows):
             continue
-        preactivations = functional.linear(x[:, inputs], part["W_enc"][rows], part["b_enc"][rows])
-        k = min(max(1, part["W_enc"].shape[1] // 2), len(rows))
+        # tokens x dead: the k_aux largest of each token, which costs little while few are dead
+        preactivations = functional.linear(x[:, coder.inputs], coder.W_enc[rows], coder.b_enc[rows])
+        k = min(max(1, coder.W_enc.shape[1] // 2), len(rows))
         best = preactivations.topk(k, dim=1, sorted=False)
         activations = torch.zeros_like(preactivations).scatter(1, best.indices, best.values.relu())
-        guess = guess + placed(activations @ part["W_dec"][rows], outputs, weights.d_out)
+        guess = guess + placed(activations @ coder.W_dec[rows], coder.outputs, weights.d_out)
+    # In units of the residual's own variance, so that the coefficient means the same all through training.
     mean = state.world.sum(residual.mean(0)) / state.world.count
     spread = state.world.sum((residual - mean).square().sum()) / state.world.count
     return (residual - guess).square().sum() / spread
@@ -141,13 +159,14 @@ def _sparse_relu(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossSta
     """As `_dense` for ReLU, through the active latents alone."""
     written, active = before_latents(weights, x), []
     penalty = x.new_zeros(())
-    for index, (part, inputs, outputs) in enumerate(weights.coders()):
+    for index, coder in enumerate(weights.coders()):
         code = kernels.encode(
-            x[:, inputs], part["W_enc"], part["b_enc"], kernels.PositivePart(), bfloat16=state.bfloat16
+            x[:, coder.inputs], coder.W_enc, coder.b_enc, kernels.PositivePart(), bfloat16=state.bfloat16
         )
-        rows = kernels.decode(code, part["W_dec"])
-        written = written + placed(rows, outputs, weights.d_out)
-        penalty = penalty + (code.values * weights.norms(part["W_dec"], index)[code.indices]).sum() / len(x)
+        rows = kernels.decode(code, coder.W_dec)
+        written = written + placed(rows, coder.outputs, weights.d_out)
+        # entries x 1: each activation with its latent's norm, which shrinking the decoder would lower
+        penalty = penalty + (code.values * weights.norms(coder.W_dec, index)[code.indices]).sum() / len(x)
         active.append(_counts(code))
     return _penalised(weights, y, written, penalty, None, active, state)
 
@@ -162,19 +181,20 @@ def _dense(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) ->
     written, active = before_latents(weights, x), []
     penalty, below = x.new_zeros(()), x.new_zeros(())
     with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=state.bfloat16):
-        for index, (part, inputs, outputs) in enumerate(weights.coders()):
-            z = functional.linear(x[:, inputs], part["W_enc"], part["b_enc"])
-            norms = weights.norms(part["W_dec"], index)
+        for index, coder in enumerate(weights.coders()):
+            z = functional.linear(x[:, coder.inputs], coder.W_enc, coder.b_enc)
+            norms = weights.norms(coder.W_dec, index)
             if config.method == "relu":
                 activations = z.relu()
                 penalty = penalty + (activations.sum(0) @ norms) / len(x)
             else:
-                z = z.float()
-                activations = jumprelu(z, part["log_threshold"], config.bandwidth)
+                z = z.float()  # thresholds are compared in full precision
+                assert coder.log_threshold is not None
+                activations = jumprelu(z, coder.log_threshold, config.bandwidth)
                 penalty = penalty + torch.tanh(config.tanh_scale * activations * norms).sum() / len(x)
-                gaps = (part["log_threshold"].exp() - z).relu()
+                gaps = (coder.log_threshold.exp() - z).relu()
                 below = below + (gaps.sum(0) @ norms) / len(x)
-            written = written + placed((activations @ part["W_dec"]).float(), outputs, weights.d_out)
+            written = written + placed((activations @ coder.W_dec).float(), coder.outputs, weights.d_out)
             active.append((activations.detach() > 0).sum(0))
     return _penalised(weights, y, written, penalty, below, active, state)
 
@@ -200,9 +220,9 @@ def _penalised(
 def before_latents(weights: TrainableWeights, x: Tensor) -> Tensor:
     """What is written before any latent: the bias, and the linear path."""
     start = weights.b_dec.expand(len(x), -1)
-    for part, inputs, outputs in weights.coders():
-        if "W_skip" in part:
-            start = start + placed(x[:, inputs] @ part["W_skip"], outputs, weights.d_out)
+    for coder in weights.coders():
+        if coder.W_skip is not None:
+            start = start + placed(x[:, coder.inputs] @ coder.W_skip, coder.outputs, weights.d_out)
     return start
 
 

@@ -36,7 +36,7 @@ class TrainingWorld:
 
     def least(self, value: float) -> float:
         """The smallest of all processes' values."""
-        return min(self._each(value))
+        return min(self._gather(value))
 
     def same(self, tensor: Tensor) -> Tensor:
         """The first process's tensor, which also replaces this one's."""
@@ -48,7 +48,8 @@ class TrainingWorld:
         """What all processes have, `[entries, ...]`, in their order, and which part is this one's."""
         if self.count == 1:
             return tensor, slice(0, len(tensor))
-        sizes = [int(size) for size in self._each(len(tensor))]
+        # all_gather takes equal sizes only: shorter parts are padded, and cut again behind it.
+        sizes = [int(size) for size in self._gather(len(tensor))]
         padded = tensor.new_zeros(max(sizes), *tensor.shape[1:])
         padded[: len(tensor)] = tensor
         parts = [torch.empty_like(padded) for _ in sizes]
@@ -62,12 +63,13 @@ class TrainingWorld:
         if self.count > 1:
             distributed.barrier()
 
-    def _each(self, value: float) -> list[float]:
+    def _gather(self, value: float) -> list[float]:
+        """The value that every process has, in their order."""
         if self.count == 1:
             return [value]
-        found: list[float] = [0.0] * self.count
-        distributed.all_gather_object(found, value)
-        return found
+        values: list[float] = [0.0] * self.count
+        distributed.all_gather_object(values, value)
+        return values
 
 
 ALONE = TrainingWorld()

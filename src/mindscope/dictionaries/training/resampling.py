@@ -33,10 +33,10 @@ def token_losses(
     losses: list[Tensor] = []
     for read, target in zip(x.split(TOKENS_AT_ONCE), y.split(TOKENS_AT_ONCE), strict=True):
         written, penalty = before_latents(weights, read), read.new_zeros(len(read))
-        for index, (part, inputs, outputs) in enumerate(weights.coders()):
-            active = functional.linear(read[:, inputs], part["W_enc"], part["b_enc"]).relu()
-            written = written + placed(active @ part["W_dec"], outputs, weights.d_out)
-            penalty = penalty + active @ weights.norms(part["W_dec"], index)
+        for index, coder in enumerate(weights.coders()):
+            active = functional.linear(read[:, coder.inputs], coder.W_enc, coder.b_enc).relu()
+            written = written + placed(active @ coder.W_dec, coder.outputs, weights.d_out)
+            penalty = penalty + active @ weights.norms(coder.W_dec, index)
         losses.append((written - target).square().sum(1) + coefficient * penalty)
     return torch.cat(losses)
 
@@ -72,19 +72,24 @@ def resample(
     draw = torch.Generator().manual_seed(seed)
     odds = losses.double().square().cpu()
     total = 0
-    for (part, inputs, outputs), silent in zip(weights.coders(), dead, strict=True):
+    for coder, silent in zip(weights.coders(), dead, strict=True):
         rows = silent.nonzero().flatten()
         if not len(rows) or len(rows) == len(silent):
             continue  # without a living latent there is no norm to go by
+        # rows x tokens: a token may be drawn for several latents
         drawn = torch.multinomial(odds, len(rows), replacement=True, generator=draw).to(x.device)
-        wanted = y[drawn][:, outputs] - weights.b_dec[outputs]
-        read = wanted if weights.tied else x[drawn][:, inputs]
-        norms = {name: part[name][~silent].norm(dim=1).mean() for name in ("W_enc", "W_dec")}
-        part["W_enc"][rows] = SHARE * norms["W_enc"] * functional.normalize(read)
-        part["W_dec"][rows] = norms["W_dec"] * functional.normalize(wanted)
-        part["b_enc"][rows] = -(part["W_enc"][rows] @ weights.b_dec[outputs]) if weights.tied else 0.0
-        for name in ("W_enc", "b_enc", "W_dec"):
-            for moment in ("exp_avg", "exp_avg_sq"):
-                optimizer.state[part[name]][moment][rows] = 0
+        target = y[drawn][:, coder.outputs] - weights.b_dec[coder.outputs]
+        read = target if weights.tied else x[drawn][:, coder.inputs]
+        # New rows are measured by those of living latents; the encoder's are shorter, so that a new latent
+        # does not take over at once.
+        encoder_norm, decoder_norm = (
+            matrix[~silent].norm(dim=1).mean() for matrix in (coder.W_enc, coder.W_dec)
+        )
+        coder.W_enc[rows] = SHARE * encoder_norm * functional.normalize(read)
+        coder.W_dec[rows] = decoder_norm * functional.normalize(target)
+        coder.b_enc[rows] = -(coder.W_enc[rows] @ weights.b_dec[coder.outputs]) if weights.tied else 0.0
+        for parameter in (coder.W_enc, coder.b_enc, coder.W_dec):
+            for moment in ("exp_avg", "exp_avg_sq"):  # what Adam knew was of the dead latent
+                optimizer.state[parameter][moment][rows] = 0
         total += len(rows)
     return total

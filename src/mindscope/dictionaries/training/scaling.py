@@ -69,21 +69,30 @@ def fold_scaling(
     config = weights.config
     b_dec = weights.b_dec / scaling.write
     coders: list[Coder] = []
-    for index, (part, inputs, outputs) in enumerate(weights.coders()):
-        read, write, mean = scaling.read[inputs], scaling.write[outputs], scaling.mean[inputs]
-        W_enc, W_dec = part["W_enc"] * read, part["W_dec"] / write
-        b_enc = part["b_enc"] - W_enc @ mean
+    # In training, z = W_enc ((x - mean) * read) + b_enc and y * write = z W_dec + b_dec. Both scalings go
+    # into the matrices, the mean into the bias; what is left takes x and gives y.
+    for index, coder in enumerate(weights.coders()):
+        read, write, mean = (
+            scaling.read[coder.inputs],
+            scaling.write[coder.outputs],
+            scaling.mean[coder.inputs],
+        )
+        W_enc, W_dec = coder.W_enc * read, coder.W_dec / write
+        b_enc = coder.b_enc - W_enc @ mean
         threshold = None
-        scores = _positive(weights.norms(part["W_dec"], index))
+        scores = _positive(weights.norms(coder.W_dec, index))
         if config.method == "jumprelu":
-            threshold = part["log_threshold"].exp()
+            assert coder.log_threshold is not None
+            threshold = coder.log_threshold.exp()
         elif config.activation == "batchtopk":
             scored = scores if config.kind == "crosscoder" else torch.ones_like(scores)
             threshold = thresholds[index] / scored
         skip = None
-        if "W_skip" in part:
-            skip = read[:, None] * part["W_skip"] / write
-            b_dec[outputs] -= mean @ skip
+        if coder.W_skip is not None:
+            skip = read[:, None] * coder.W_skip / write
+            b_dec[coder.outputs] -= mean @ skip
+        # ReLU and thresholds commute with a positive factor: it may move from the decoder to the encoder.
+        # Which latents are the top k does not survive that, unless the factor was in the score already.
         if config.method != "topk" or weights.tied:
             crossed = config.method == "topk" and config.kind == "crosscoder"
             scale = scores if crossed else _positive(weights.norms(W_dec, index))

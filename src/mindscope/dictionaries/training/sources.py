@@ -101,6 +101,8 @@ class ModelSource:
                 self._go_to((epoch + 1, 0))
                 empty = True
                 continue
+            # Rows are whole: what does not fit the buffer any more is not read again, the next buffer begins
+            # with the next row. So a position is a row, and a checkpoint holds two numbers.
             count = self._shared(rows, buffer[filled:])
             empty = empty and not count
             filled += count
@@ -138,6 +140,7 @@ class ModelSource:
             for name, reading in (self._models[of].read(rows, reads) if reads else {}).items():
                 assert isinstance(reading.values, list)
                 read[name] = reading.values
+        # tokens x sites side by side; the columns of one site are filled row by row
         start = filled = 0
         for name, site in zip(self.names, self.sites, strict=True):
             filled = 0

@@ -70,7 +70,7 @@ class _TrainingRun:
         device: torch.device | str,
         world: TrainingWorld,
     ):
-        self.source, self.config, self.together = source, config, world
+        self.source, self.config, self.world = source, config, world
         self.folder = run.path if isinstance(run, Run) else run
         self.run = run if isinstance(run, Run) else None
         """The first process's; the others write nothing."""
@@ -98,28 +98,28 @@ class _TrainingRun:
         checkpoint = self.folder / CHECKPOINT
         if checkpoint.exists():
             self._restore(read_tensors(checkpoint)[0])
-        self.together.wait()  # before the first writes another
+        self.world.wait()  # before the first writes another
         for batch in self._batches():
-            for trainer, columns, one in zip(
-                self.learners, self.columns, self.config.dictionaries, strict=True
-            ):
+            # All dictionaries step on the same tokens: the model, or the disk, is read once for all of them.
+            for trainer, columns, config in self._trainers():
                 x, y = columns.of(batch)
                 result = trainer.step(x, y)
                 if (self.step + 1) % self.config.log_every == 0 or self.step + 1 == self.config.steps:
                     measured = trainer.metrics(result, x, y)
-                    _refuse_diverged(one, measured)
-                    self._log(step=self.step + 1, dictionary=one.name, **measured)
+                    _refuse_diverged(config, measured)
+                    self._log(step=self.step + 1, dictionary=config.name, **measured)
             self.step += 1
+            # A checkpoint comes behind resampling: a run that goes on from it must not resample again.
             self._resample()
             progress(self.step, self.config.steps, "training")
             due = self.step % self.config.checkpoint_every == 0 and self.step < self.config.steps
             if due and self.run is not None:
                 self.run.save_tensors(CHECKPOINT, self._tensors())
-        for trainer, one in zip(self.learners, self.config.dictionaries, strict=True):
-            about = {"training": one.model_dump(mode="json"), "run": _shared(self.config)}
+        for trainer, _, config in self._trainers():
+            about = {"training": config.model_dump(mode="json"), "run": _shared(self.config)}
             finished = replace(trainer.finish(about), models=self.source.models)
             if self.run is not None:
-                finished.save(_place(self.folder, self.config, one.name))
+                finished.save(_place(self.folder, self.config, config.name))
         if self.run is not None:
             checkpoint.unlink(missing_ok=True)  # three times the weights, and of no more use
 
@@ -129,22 +129,27 @@ class _TrainingRun:
 
     def _resample(self) -> None:
         """Dead latents of the dictionaries whose turn it is, out of the buffer that is in memory."""
-        for trainer, columns, one in zip(self.learners, self.columns, self.config.dictionaries, strict=True):
-            if self.step in one.resample:
+        for trainer, columns, config in self._trainers():
+            if self.step in config.resample:
                 drawn = trainer.resample(*columns.of(self.buffer))
-                self._log(step=self.step, dictionary=one.name, resampled=drawn)
+                self._log(step=self.step, dictionary=config.name, resampled=drawn)
+
+    def _trainers(self) -> Iterator[tuple[DictionaryTrainer, "_SiteColumns", DictionaryConfig]]:
+        yield from zip(self.learners, self.columns, self.config.dictionaries, strict=True)
 
     def _batches(self) -> Iterator[Tensor]:
         """Batches from the present step on."""
-        size, each = self.config.batch_tokens, self.config.buffer_batches
+        size, per_block = self.config.batch_tokens, self.config.buffer_batches
         while self.step < self.config.steps:
-            block, at = divmod(self.step, each)
+            block, first = divmod(self.step, per_block)
             if block != self.block:
                 self._fill(block)
+            # The order depends on the seed and the block alone, so that a resumed run draws it again; it is
+            # the same in all processes, each of which takes its share of every batch.
             draw = torch.Generator().manual_seed(_seed(self.config.seed, block))
             order = torch.randperm(len(self.buffer), generator=draw)
-            for number in range(at, min(each, self.config.steps - block * each)):
-                yield self.buffer[order[number * size : (number + 1) * size][self.together.share(size)]]
+            for number in range(first, min(per_block, self.config.steps - block * per_block)):
+                yield self.buffer[order[number * size : (number + 1) * size][self.world.share(size)]]
 
     def _fill(self, block: int) -> None:
         self.begins = self.ends

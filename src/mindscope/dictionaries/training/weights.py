@@ -16,33 +16,52 @@ FIRING = 10_000
 """JumpReLU begins with about so many active latents a token, but with at most half of all."""
 
 
-class TrainableWeights(nn.Module):
-    """Parameters by coder, in the units of normalised activations.
+class TrainableCoder(nn.Module):
+    """The parameters of one coder, in the units of normalised activations, and its columns.
 
-    `parts[i]` holds `W_enc`, `b_enc` and `W_dec` of coder i as in `Coder`, for jumprelu `log_threshold`, with
-    a linear path `W_skip`; `b_dec` is that of all writes.
+    Attributes:
+        W_enc, b_enc, W_dec: as in `Coder`.
+        log_threshold: `[latents]`, of jumprelu.
+        W_skip: `[d_in, d_out]`, the linear path of a skip transcoder.
+        inputs: the columns of what is read that it sees.
+        outputs: the columns of what is written that it adds to.
     """
+
+    W_enc: nn.Parameter
+    b_enc: nn.Parameter
+    W_dec: nn.Parameter
+    log_threshold: nn.Parameter | None
+    W_skip: nn.Parameter | None
+
+    def __init__(self, config: DictionaryConfig, n_latents: int, inputs: slice, outputs: slice) -> None:
+        super().__init__()
+        self.inputs, self.outputs = inputs, outputs
+        d_in, d_out = inputs.stop - inputs.start, outputs.stop - outputs.start
+        self.W_enc = nn.Parameter(torch.zeros(n_latents, d_in))
+        self.b_enc = nn.Parameter(torch.zeros(n_latents))
+        self.W_dec = nn.Parameter(torch.zeros(n_latents, d_out))
+        thresholded = config.method == "jumprelu"
+        self.log_threshold = nn.Parameter(torch.zeros(n_latents)) if thresholded else None
+        self.W_skip = nn.Parameter(torch.zeros(d_in, d_out)) if config.skip else None
+
+
+class TrainableWeights(nn.Module):
+    """All parameters: those of each coder, and `b_dec`, that of all writes side by side."""
 
     def __init__(self, config: DictionaryConfig, reads: Sequence[Site], writes: Sequence[Site]):
         super().__init__()
         self.config, self.reads, self.writes = config, tuple(reads), tuple(writes)
         self.wiring = wiring(config)
-        self.read_columns = [_columns(self.reads, one.reads) for one in self.wiring]
-        self.write_columns = [_columns(self.writes, one.writes) for one in self.wiring]
         self.d_out = sum(site.width for site in writes)
-        self.parts = nn.ModuleList()
-        for one, inputs, outputs in zip(self.wiring, self.read_columns, self.write_columns, strict=True):
-            d_in, d_out = inputs.stop - inputs.start, outputs.stop - outputs.start
-            shapes = {
-                "W_enc": (one.n_latents, d_in),
-                "b_enc": (one.n_latents,),
-                "W_dec": (one.n_latents, d_out),
-            }
-            if config.method == "jumprelu":
-                shapes["log_threshold"] = (one.n_latents,)
-            if config.skip:
-                shapes["W_skip"] = (d_in, d_out)
-            self.parts.append(nn.ParameterDict({name: torch.zeros(shape) for name, shape in shapes.items()}))
+        self.parts = nn.ModuleList(
+            TrainableCoder(
+                config,
+                coder.n_latents,
+                _columns(self.reads, coder.reads),
+                _columns(self.writes, coder.writes),
+            )
+            for coder in self.wiring
+        )
         self.b_dec = nn.Parameter(torch.zeros(self.d_out))
 
     @property
@@ -63,11 +82,11 @@ class TrainableWeights(nn.Module):
         """
         return self.config.top and self.config.kind == "sae"
 
-    def coders(self) -> Iterator[tuple[nn.ParameterDict, slice, slice]]:
-        """Each coder with the columns that it reads and those that it writes."""
-        for part, inputs, outputs in zip(self.parts, self.read_columns, self.write_columns, strict=True):
-            assert isinstance(part, nn.ParameterDict)
-            yield part, inputs, outputs
+    def coders(self) -> Iterator[TrainableCoder]:
+        """The coders in the order of the wiring."""
+        for coder in self.parts:
+            assert isinstance(coder, TrainableCoder)
+            yield coder
 
     def norms(self, W_dec: Float[Tensor, "latents d"], index: int) -> Float[Tensor, "latents"]:
         """What a latent's activation is weighed by: the norm of its decoder row over all that it writes.
@@ -77,7 +96,7 @@ class TrainableWeights(nn.Module):
         if self.config.kind != "crosscoder":
             return W_dec.norm(dim=1)
         widths = [self.writes[i].width for i in self.wiring[index].writes]
-        return torch.stack([one.norm(dim=1) for one in W_dec.split(widths, dim=1)]).sum(0)
+        return torch.stack([rows.norm(dim=1) for rows in W_dec.split(widths, dim=1)]).sum(0)
 
     @torch.no_grad()
     def initialise(
@@ -85,44 +104,47 @@ class TrainableWeights(nn.Module):
     ) -> None:
         """Begin as the method's paper does, given the first activations (normalised)."""
         draw = torch.Generator().manual_seed(seed)
-        for part, inputs, _ in self.coders():
+        for coder in self.coders():
             match self.config.method:
                 case "relu":
-                    self._relu(part, draw)
+                    self._relu(coder, draw)
                 case "jumprelu":
-                    self._jumprelu(part, x[:, inputs], draw)
+                    self._jumprelu(coder, x[:, coder.inputs], draw)
                 case _:
-                    self._top(part, draw)
+                    self._top(coder, draw)
         if self.config.top:
             self.b_dec.copy_(geometric_median(y) if self.tied else y.mean(0))
 
-    def _relu(self, part: nn.ParameterDict, draw: torch.Generator) -> None:
+    def _relu(self, coder: TrainableCoder, draw: torch.Generator) -> None:
         """Random directions of norm 0.1, the encoder the decoder's transpose, biases 0."""
-        for name in ("W_dec", "W_enc"):
-            part[name].copy_(0.1 * normalize(torch.randn(part[name].shape, generator=draw)))
+        for rows in (coder.W_dec, coder.W_enc):
+            rows.copy_(0.1 * normalize(torch.randn(rows.shape, generator=draw)))
         if self.tied:
-            part["W_enc"].copy_(part["W_dec"])
+            coder.W_enc.copy_(coder.W_dec)
 
-    def _top(self, part: nn.ParameterDict, draw: torch.Generator) -> None:
+    def _top(self, coder: TrainableCoder, draw: torch.Generator) -> None:
         """Unit directions, the decoder tied to the encoder; that of a transcoder 0 (arXiv 2501.18823)."""
-        part["W_enc"].copy_(normalize(torch.randn(part["W_enc"].shape, generator=draw)))
+        coder.W_enc.copy_(normalize(torch.randn(coder.W_enc.shape, generator=draw)))
         if self.tied:
-            part["W_dec"].copy_(part["W_enc"])
+            coder.W_dec.copy_(coder.W_enc)
 
-    def _jumprelu(self, part: nn.ParameterDict, x: Tensor, draw: torch.Generator) -> None:
+    def _jumprelu(self, coder: TrainableCoder, x: Tensor, draw: torch.Generator) -> None:
         """W_dec ~ U(±1/sqrt(n)), W_enc = n/m of its transpose, b_enc such that m latents fire 10,000 at once.
 
         Where encoder and decoder have no common shape, W_enc ~ U(±1/sqrt(m)) of its own.
         """
-        m, n = part["W_enc"].shape
-        part["W_dec"].copy_(_uniform(part["W_dec"].shape, part["W_dec"].shape[1], draw))
-        part["W_enc"].copy_(part["W_dec"] * (n / m) if self.tied else _uniform(part["W_enc"].shape, m, draw))
-        part["log_threshold"].fill_(self.config.log_threshold)
+        m, n = coder.W_enc.shape
+        coder.W_dec.copy_(_uniform(coder.W_dec.shape, coder.W_dec.shape[1], draw))
+        coder.W_enc.copy_(coder.W_dec * (n / m) if self.tied else _uniform(coder.W_enc.shape, m, draw))
+        assert coder.log_threshold is not None
+        coder.log_threshold.fill_(self.config.log_threshold)
+        # The bias that puts the threshold at a quantile of the latent's pre-activations makes it fire on the
+        # rest of the tokens, whatever its direction.
         silent = 1 - min(FIRING / m, 0.5)
         place = min(int(silent * len(x)), len(x) - 1) + 1
         for rows in torch.arange(m).split(512):
-            quantile = (x @ part["W_enc"][rows].T).kthvalue(place, dim=0).values
-            part["b_enc"][rows] = part["log_threshold"][rows].exp() - quantile
+            quantile = (x @ coder.W_enc[rows].T).kthvalue(place, dim=0).values
+            coder.b_enc[rows] = coder.log_threshold[rows].exp() - quantile
 
 
 def wiring(config: DictionaryConfig) -> tuple[Wiring, ...]:
@@ -138,6 +160,7 @@ def geometric_median(
     points: Float[Tensor, "points d"], steps: int = 100, tolerance: float = 1e-5
 ) -> Float[Tensor, "d"]:
     """The point with the least sum of distances to all points, by Weiszfeld's iteration from the mean."""
+    # Each step is a mean weighted by 1 / distance, which far points move less than they move the mean.
     guess = points.mean(0)
     for _ in range(steps):
         weights = 1 / (points - guess).norm(dim=1).clamp_min(1e-12)
