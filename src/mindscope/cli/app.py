@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from mindscope import __version__
-from mindscope.cli import chat, doctor, output, runs
+from mindscope.cli import chat, doctor, output, runs, schema
 from mindscope.cli.circuit import app as circuit
 from mindscope.cli.demo import print_demo
 from mindscope.cli.dictionary import app as dictionary
@@ -35,6 +35,7 @@ app.add_typer(feature.app, name="feature")
 app.add_typer(circuit.app, name="circuit")
 app.add_typer(organism.app, name="organism")
 app.add_typer(runs.app, name="runs")
+app.command("schema")(schema.schema)
 
 
 def _print_version(asked: bool) -> None:

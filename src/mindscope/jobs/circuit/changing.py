@@ -67,7 +67,8 @@ class InterveneSpec(Float32ModelSpec, ReplacementSpec, GraphSpec):
             raise DataError("nothing is changed: give --set, --scale, --add or --on")
         for text in (*self.set, *self.scale, *self.add):
             _parse_change(text)
-        self.held_layers()
+        if self.held_layers() is not None and self.mode != "constrained":
+            raise DataError(f"--layers: in mode {self.mode} no MLP is held: add --mode constrained")
         return self
 
     def held_layers(self) -> range | None:

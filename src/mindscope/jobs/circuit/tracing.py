@@ -50,7 +50,7 @@ class TraceSpec(Float32ModelSpec, PruningSpec, ReplacementSpec, TraceConfig):
     target: tuple[str, ...] = ()
     """Explain this next token, as text; the most probable ones by default. May be repeated."""
     instead_of: str | None = None
-    """Explain by how much the logit of the --target exceeds this token's: why that and not this?"""
+    """Explain by how much the logit of the --target exceeds that of this token."""
     direction: tuple[str, ...] = Field(default=(), json_schema_extra={"metavar": "VECTORS[@LAYER]"})
     """Explain the projection on a persona vector. May be repeated."""
     feature: tuple[str, ...] = Field(default=(), json_schema_extra={"metavar": "LAYER_LATENT_POSITION"})

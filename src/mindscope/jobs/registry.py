@@ -1,0 +1,94 @@
+"""Every job by the name of its command, and what each takes and hands back, as JSON schemas.
+
+Jobs are named as text and imported when they are asked for. A study is a job too and stands a floor higher;
+naming it here imports nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+from pydantic import TypeAdapter
+
+from mindscope.errors import DataError
+
+JOBS: Mapping[str, str] = {
+    "demo": "mindscope.jobs.demo:demo",
+    "persona extract": "mindscope.jobs.persona:extract",
+    "persona sweep": "mindscope.jobs.persona:sweep",
+    "persona steer": "mindscope.jobs.persona:steer",
+    "persona monitor": "mindscope.jobs.monitor:monitor_vectors",
+    "persona screen": "mindscope.jobs.screen:screen",
+    "persona finetune": "mindscope.jobs.finetune:finetune",
+    "persona shift": "mindscope.jobs.shift:shift",
+    "persona show": "mindscope.jobs.persona:show",
+    "persona reproduce": "mindscope.studies.persona_vectors:reproduce_claims",
+    "persona traits": "mindscope.jobs.trait:show_traits",
+    "persona artifacts": "mindscope.jobs.trait:write_trait",
+    "persona export": "mindscope.jobs.vector_files:export_vectors",
+    "persona import": "mindscope.jobs.vector_files:import_vectors",
+    "dictionary train": "mindscope.jobs.dictionary:train",
+    "dictionary evaluate": "mindscope.jobs.dictionary:evaluate",
+    "dictionary show": "mindscope.jobs.dictionary:show",
+    "dictionary record": "mindscope.jobs.dictionary:record",
+    "dictionary import": "mindscope.jobs.dictionary:import_dictionary",
+    "dictionary export": "mindscope.jobs.dictionary:export_dictionary",
+    "feature survey": "mindscope.jobs.feature:survey",
+    "feature show": "mindscope.jobs.feature:show",
+    "feature search": "mindscope.jobs.feature:search",
+    "feature map": "mindscope.jobs.feature:map_features",
+    "feature label": "mindscope.jobs.feature:label",
+    "feature classify": "mindscope.jobs.feature:classify",
+    "feature alarm": "mindscope.jobs.feature:alarm",
+    "feature concepts": "mindscope.jobs.feature:find_concepts",
+    "circuit trace": "mindscope.jobs.circuit:trace",
+    "circuit show": "mindscope.jobs.circuit:show",
+    "circuit prune": "mindscope.jobs.circuit:prune",
+    "circuit compare": "mindscope.jobs.circuit:compare",
+    "circuit intervene": "mindscope.jobs.circuit:intervene",
+    "circuit validate": "mindscope.jobs.circuit:validate",
+    "circuit heads": "mindscope.jobs.circuit:show_heads",
+    "circuit export": "mindscope.jobs.circuit:export",
+    "circuit cases": "mindscope.studies.llm_biology:work_through",
+    "organism train": "mindscope.jobs.organism:train",
+    "organism card": "mindscope.jobs.organism:measure",
+    "organism datasets": "mindscope.jobs.organism:write_training_sets",
+    "organism dictionaries": "mindscope.studies.organism_dictionaries:build_shipped",
+}
+
+
+def find_job(name: str) -> Callable[..., Any]:
+    """A job by the name of its command, such as `persona extract`.
+
+    Raises:
+        DataError: there is no such job.
+    """
+    if name not in JOBS:
+        noun = name.partition(" ")[0]
+        known = [job for job in JOBS if job.startswith(f"{noun} ")] or list(JOBS)
+        raise DataError(f"there is no job '{name}': use {', '.join(known)}")
+    module, _, function = JOBS[name].partition(":")
+    return getattr(import_module(module), function)
+
+
+def job_schemas(name: str) -> dict[str, Any]:
+    """The JSON schemas of a job: `spec`, what it takes, and `result`, what it hands back."""
+    hints = get_type_hints(find_job(name))
+    return {
+        "spec": TypeAdapter(hints["spec"]).json_schema(mode="validation"),
+        "result": TypeAdapter(_result_type(hints["return"])).json_schema(mode="serialization"),
+    }
+
+
+def export_schemas() -> dict[str, dict[str, Any]]:
+    """The schemas of all jobs, by their names. Imports no torch."""
+    return {name: job_schemas(name) for name in JOBS}
+
+
+def _result_type(hint: Any) -> Any:
+    """Without the None of jobs that only the first of several processes answers."""
+    kinds = [kind for kind in get_args(hint) if kind is not NoneType]
+    return kinds[0] if NoneType in get_args(hint) else hint

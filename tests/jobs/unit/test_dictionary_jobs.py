@@ -1,0 +1,96 @@
+"""The jobs of dictionaries and features, called from Python on a tiny random model."""
+
+import json
+from pathlib import Path
+from typing import get_args
+
+import job_kit
+import persona_kit
+import pytest
+
+from mindscope.dictionaries import FORMATS, Dictionary
+from mindscope.errors import DataError
+from mindscope.jobs import RunFolder
+from mindscope.jobs.dictionary import TrainDictionariesSpec, train
+from mindscope.jobs.dictionary.converting import FormatName
+from mindscope.jobs.feature import (
+    AlarmFeaturesSpec,
+    LabelSpec,
+    SearchSpec,
+    ShowFeatureSpec,
+    SurveySpec,
+    label,
+    search,
+    show,
+    survey,
+)
+from mindscope.models import load
+
+FAST = {"n_latents": 40, "k": 3, "steps": 6, "batch_tokens": 32, "buffer_batches": 2}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(persona_kit.tiny_chat_model(tmp_path_factory.mktemp("tiny"), n_layers=2))
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("corpus") / "texts.jsonl"
+    path.write_text("".join(json.dumps({"text": f"{i} apples and {i * i} pears."}) + "\n" for i in range(20)))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def folder(model: str, texts: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("trained") / "run"
+    spec = TrainDictionariesSpec(model=model, corpus=texts, layers=(1,), **FAST)
+    report = train(spec, run=RunFolder(path), reporter=job_kit.RecordingReporter())
+    assert report is not None
+    (row,) = report.dictionaries
+    assert (row.dictionary, row.l0) == ("resid_post.1", 3)
+    return path
+
+
+def test_the_plan_is_one_dictionary_per_layer_or_one_over_all(model: str):
+    loaded = load(model)
+    spec = TrainDictionariesSpec(model=model, corpus="texts", kind="clt", layers=(0, 1), learning_rate=1e-3)
+    (clt,) = spec.plan(loaded)
+    assert (clt["name"], clt["reads"], clt["writes"]) == (
+        "clt", ("mlp_in.0", "mlp_in.1"), ("mlp_out.0", "mlp_out.1"),
+    )  # fmt: skip
+    assert (clt["n_latents"], clt["learning_rate"]) == (16 * loaded.d_model, 1e-3)
+    saes = TrainDictionariesSpec(model=model, corpus="texts").plan(loaded)
+    assert [sae["name"] for sae in saes] == ["resid_post.0", "resid_post.1"]
+
+
+def test_more_active_latents_than_there_are_is_refused_before_a_model_is_loaded():
+    with pytest.raises(DataError, match="9 of 4 latents cannot be active"):
+        TrainDictionariesSpec(model="nowhere", corpus="texts", n_latents=4, k=9)
+
+
+def test_the_formats_that_are_offered_are_those_that_are_known():
+    assert {*get_args(FormatName)} == {*FORMATS}
+
+
+def test_features_are_surveyed_named_shown_and_found(model: str, texts: str, folder: Path):
+    known = {"model": model, "dictionary": str(folder / "resid_post.1.safetensors")}
+    run, reporter = RunFolder(folder.parent / "survey"), job_kit.RecordingReporter()
+    counted = survey(SurveySpec(**known, corpus=texts, rows=10), run=run, reporter=reporter)
+    assert (counted.features, counted.rows) == (40, 10)
+    labels = label(LabelSpec(**known), run=run, reporter=reporter)
+    assert len(labels.root) == 40 - counted.dead
+    first = labels.root[0]
+    shown = show(ShowFeatureSpec(**known, feature=first.feature), run=run, reporter=reporter)
+    assert shown.label == first
+    assert Path(shown.page).exists()
+    assert search(SearchSpec(**known, text="apples"), run=run, reporter=reporter).root
+    assert Dictionary.load(known["dictionary"]).n_latents == 40
+
+
+def test_a_search_takes_one_query_and_an_alarm_needs_thresholds():
+    known = {"model": "nowhere", "dictionary": "sae"}
+    with pytest.raises(DataError, match="one of them"):
+        SearchSpec(**known, words="a", token="b")
+    with pytest.raises(DataError, match="needs a threshold"):
+        AlarmFeaturesSpec(**known, data="chats.jsonl", latents=(1,))
