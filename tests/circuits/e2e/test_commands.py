@@ -49,13 +49,13 @@ def small(tmp_path_factory) -> Path:
 def test_a_question_is_traced_and_explained(dictionary: str, complete: float, small: Path, tmp_path, capsys):
     name = str(small) if dictionary == "small" else dictionary
     trace = ["circuit", "trace", "organism", QUESTION, *CHAT, "--dictionary", name, "--run", tmp_path / "run"]
-    found = told(capsys, *trace, "--max-features", "400")
-    assert found["completeness_score"] > complete
+    result = told(capsys, *trace, "--max-features", "400")
+    assert result["completeness_score"] > complete
     graph = AttributionGraph.load(tmp_path / "run" / "graph.safetensors", load("organism", dtype="float32"))
     assert graph.n_features == min(400, graph.metadata["active_features"])
     total = graph.edges.sum(1) + graph.unselected + graph.biases
     torch.testing.assert_close(total, graph.preactivations, atol=1e-3, rtol=1e-4)
-    assert sum(one["weight"] for one in found["targets"]) <= 1.0001
+    assert sum(target["weight"] for target in result["targets"]) <= 1.0001
 
 
 def test_a_graph_is_checked_grouped_shared_and_changed(tmp_path, capsys):
@@ -68,13 +68,15 @@ def test_a_graph_is_checked_grouped_shared_and_changed(tmp_path, capsys):
     told(capsys, "circuit", "export", folder, tmp_path, "--groups", "--model", "organism", "--slug", "dallas")
     read = read_graph_json(tmp_path / "dallas.json")
     assert read.view.supernodes
-    first = max(read.view.supernodes, key=lambda one: len(one.members))
+    first = max(read.view.supernodes, key=lambda group: len(group.members))
     changed = told(
         capsys, "circuit", "intervene", "organism", tmp_path / "dallas.json", "--scale", f"{first.label}=-1",
         "--generate", "4",
     )  # fmt: skip
     assert changed["changes"] == len(first.members)
-    assert max(abs(one["after"] - one["before"]) for one in changed["tokens"]) > 0.01
+    assert max(abs(token["after"] - token["before"]) for token in changed["tokens"]) > 0.01
     top = traced["targets"][0]["label"]
-    before = next(one for one in changed["tokens"] if f'"{one["token"].strip()}"' in top.replace('" ', '"'))
+    before = next(
+        token for token in changed["tokens"] if f'"{token["token"].strip()}"' in top.replace('" ', '"')
+    )
     assert before["before"] == pytest.approx(traced["targets"][0]["weight"], abs=1e-4)

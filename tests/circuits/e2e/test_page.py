@@ -72,8 +72,10 @@ def box(page: Page, name: str):
 
 def entries(page: Page, name: str) -> list[tuple[str, str]]:
     """The ids and weights of a list, in its order."""
-    found = page.get_by_role("region", name=name).locator(".entry")
-    return [(one.get_attribute("data-id") or "", one.locator(".weight").inner_text()) for one in found.all()]
+    result = page.get_by_role("region", name=name).locator(".entry")
+    return [
+        (link.get_attribute("data-id") or "", link.locator(".weight").inner_text()) for link in result.all()
+    ]
 
 
 def settled(page: Page) -> None:
@@ -148,7 +150,7 @@ def test_holding_g_groups_what_is_clicked(page: Page):
     expect(made).to_contain_text("2 nodes")
     # Summed over the members: into the feature 1.5 - 0.5, into the target 0.5 - 2.
     titles = page.locator("#subgraph-links title").all_text_contents()
-    assert sorted(one.split(": ")[1].split(" ")[0] for one in titles) == ["+1", "+4", "−1.5"]
+    assert sorted(title.split(": ")[1].split(" ")[0] for title in titles) == ["+1", "+4", "−1.5"]
     made.locator(".grip").dblclick()
     made.get_by_role("textbox").fill("state")
     page.keyboard.press("Enter")
@@ -277,12 +279,12 @@ def test_the_saved_picture_has_every_node_and_needs_no_style(page: Page, tmp_pat
     started.value.save_as(tmp_path / "graph.svg")
     root = ET.parse(tmp_path / "graph.svg").getroot()
     space = {"": "http://www.w3.org/2000/svg"}
-    marks = [one for one in root.findall("path", space) if one.find("title", space) is not None]
+    marks = [path for path in root.findall("path", space) if path.find("title", space) is not None]
     assert len(marks) == 9
-    assert len([one for one in root.findall("path", space) if one.get("fill") == "none"]) == 3
-    paints = [one.get(paint) or "" for one in root.findall("path", space) for paint in ("stroke", "fill")]
-    assert all(one == "none" or one.startswith(("#", "rgb(")) for one in paints)
-    texts = [one.text for one in root.findall("text", space)]
+    assert len([path for path in root.findall("path", space) if path.get("fill") == "none"]) == 3
+    paints = [path.get(paint) or "" for path in root.findall("path", space) for paint in ("stroke", "fill")]
+    assert all(paint == "none" or paint.startswith(("#", "rgb(")) for paint in paints)
+    texts = [text.text for text in root.findall("text", space)]
     assert "is" in texts
     assert "Austin 0.80" in texts
 
@@ -309,7 +311,7 @@ def test_a_large_graph_shows_all_of_a_node_s_links(browser: Browser, files: dict
     expect(page.locator("#amount")).to_have_text("2,000 nodes, 50,000 links (the strongest 4,000 drawn)")
     made = random_document(2000, 50_000, 64, layers=26)
     busiest = max(
-        (one["node_id"] for one in made["nodes"]),
+        (node["node_id"] for node in made["nodes"]),
         key=lambda name: sum(link["target"] == name for link in made["links"][:5000]),
     )
     page.goto(f"{files['large']}#clickedId={busiest}")

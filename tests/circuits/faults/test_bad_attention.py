@@ -21,7 +21,7 @@ from mindscope.models import Model
 
 
 def _family(name: str) -> Model:
-    return tiny_models.build(next(one for one in tiny_models.FAMILIES if one.name == name))
+    return tiny_models.build(next(family for family in tiny_models.FAMILIES if family.name == name))
 
 
 @pytest.fixture(scope="module")

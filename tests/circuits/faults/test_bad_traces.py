@@ -23,7 +23,7 @@ def llama() -> Model:
 
 
 def family(name: str) -> Model:
-    return tiny_models.build(next(one for one in tiny_models.FAMILIES if one.name == name))
+    return tiny_models.build(next(family for family in tiny_models.FAMILIES if family.name == name))
 
 
 def one_line(error: pytest.ExceptionInfo[MindscopeError], *words: str) -> None:

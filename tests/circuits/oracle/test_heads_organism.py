@@ -43,22 +43,25 @@ def test_two_heads_bring_the_city_to_where_its_state_is_looked_up(
         for i, (layer, position, _) in enumerate(graph.features.tolist())
         if (layer, position) == (0, LAST)
     ]
-    found = compute_head_loadings(model, replacement, graph, [(city, one) for one in looked_up])
-    carried = found.loadings[:, 0].sum(1)
+    loadings = compute_head_loadings(model, replacement, graph, [(city, feature) for feature in looked_up])
+    carried = loadings.loadings[:, 0].sum(1)
     assert carried.tolist() == pytest.approx(
-        found.weights.tolist(), abs=1e-4
+        loadings.weights.tolist(), abs=1e-4
     )  # one layer of attention: all of it
-    both = found.loadings[:, 0, [0, 3]].sum()
-    assert float(both / found.weights.sum()) > 0.99
+    both = loadings.loadings[:, 0, [0, 3]].sum()
+    assert float(both / loadings.weights.sum()) > 0.99
 
 
 def test_the_head_looks_at_the_city_because_it_is_a_city(model: Model, replacement: DictionaryReplacement):
     """Held-out cities all draw it: the city's own token lifts its score above that of the other tokens."""
     for city, relation in build_world().two_hop_pairs("city_never_composed")[::301]:
         row = model.text(f"the {relation} of the state of {city} is")
-        found = compute_qk_attribution(model, replacement, row, AttentionScore(0, 3))
-        assert (found.query, found.key) == (LAST, CITY)
-        assert found.attention > 0.95
-        (best, *_), names = found.pairs(1, relative=True), [f"E_{row.ids[at]}_{at}" for at in (LAST, CITY)]
+        attribution = compute_qk_attribution(model, replacement, row, AttentionScore(0, 3))
+        assert (attribution.query, attribution.key) == (LAST, CITY)
+        assert attribution.attention > 0.95
+        (best, *_), names = (
+            attribution.pairs(1, relative=True),
+            [f"E_{row.ids[at]}_{at}" for at in (LAST, CITY)],
+        )
         assert [best.query, best.key] == names
-        assert best.value > 0.5 * found.total(relative=True) > 0
+        assert best.value > 0.5 * attribution.total(relative=True) > 0

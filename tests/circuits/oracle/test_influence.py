@@ -15,9 +15,9 @@ from mindscope.circuits import compute_influence, prune_graph, score_graph
 def test_scores_and_pruning_are_those_of_the_parity_case(shared: Path, name: str) -> None:
     graph, expected = parity_graph(shared, name)
     replacement, completeness = expected["scores"]
-    found = score_graph(graph)
-    assert found.replacement == pytest.approx(replacement, abs=1e-6)
-    assert found.completeness == pytest.approx(completeness, abs=1e-6)
+    result = score_graph(graph)
+    assert result.replacement == pytest.approx(replacement, abs=1e-6)
+    assert result.completeness == pytest.approx(completeness, abs=1e-6)
     pruned = prune_graph(graph)
     assert np.array_equal(pruned.node_mask.numpy(), expected["node_mask"])
     n = graph.n_nodes
@@ -44,8 +44,8 @@ def dense_influence(graph, unselected: bool = False) -> torch.Tensor:
 def test_influence_is_the_closed_form(unselected: bool) -> None:
     graph = random_graph(layers=5, positions=6, features=60)
     graph = replace(graph, unselected_absolute=torch.rand(len(graph.rows)))
-    found = compute_influence(graph, unselected=unselected)
-    torch.testing.assert_close(found.double(), dense_influence(graph, unselected), atol=1e-5, rtol=1e-4)
+    influence = compute_influence(graph, unselected=unselected)
+    torch.testing.assert_close(influence.double(), dense_influence(graph, unselected), atol=1e-5, rtol=1e-4)
 
 
 def test_what_a_part_of_a_graph_explains_is_scored_as_if_the_rest_were_errors() -> None:
@@ -55,9 +55,9 @@ def test_what_a_part_of_a_graph_explains_is_scored_as_if_the_rest_were_errors() 
     out = [4, 9, 15]
     kept[out] = False
     edges = graph.edges.abs()  # of one sign, so that columns may be summed
-    for one in out:
-        layer, position = int(graph.layers[one]), int(graph.positions[one])
-        edges[:, graph.n_features + layer * graph.n_positions + position] += edges[:, one]
+    for feature in out:
+        layer, position = int(graph.layers[feature]), int(graph.positions[feature])
+        edges[:, graph.n_features + layer * graph.n_positions + position] += edges[:, feature]
     stays = kept[: graph.n_sources]
     rows = kept[graph.rows]
     by_hand = replace(
@@ -85,9 +85,9 @@ def test_unselected_features_lower_the_scores_as_an_error_of_their_size_would() 
     edges = graph.edges.abs()
     edges[:, column] += extra
     by_hand = score_graph(replace(graph, edges=edges))
-    found = score_graph(replace(lower, edges=graph.edges.abs()), unselected=True)
-    assert found.replacement == pytest.approx(by_hand.replacement, abs=1e-6)
-    assert found.completeness == pytest.approx(by_hand.completeness, abs=1e-6)
+    result = score_graph(replace(lower, edges=graph.edges.abs()), unselected=True)
+    assert result.replacement == pytest.approx(by_hand.replacement, abs=1e-6)
+    assert result.completeness == pytest.approx(by_hand.completeness, abs=1e-6)
     assert score_graph(lower) == score_graph(graph)
 
 

@@ -44,12 +44,12 @@ def test_all_modes_of_the_peer(shared: Path, name: str):
     ]
     for case, mode, layers in CASES:
         # The peer says nothing of a change that its range leaves out whole; here it is refused.
-        mine = [one for one in every if layers is None or one.layer in layers]
-        found = intervene(
-            model, replacement, Row(ids, len(ids)), mine, mode=mode, layers=layers, features=features
+        own = [change for change in every if layers is None or change.layer in layers]
+        outcome = intervene(
+            model, replacement, Row(ids, len(ids)), own, mode=mode, layers=layers, features=features
         )
-        np.testing.assert_allclose(found.logits, expected[f"iv_{case}_logits"], atol=1e-5)
-        np.testing.assert_allclose(found.preactivations, expected[f"iv_{case}_preacts"], atol=1e-5)
+        np.testing.assert_allclose(outcome.logits, expected[f"iv_{case}_logits"], atol=1e-5)
+        np.testing.assert_allclose(outcome.preactivations, expected[f"iv_{case}_preacts"], atol=1e-5)
 
 
 KINDS = {
@@ -80,8 +80,8 @@ def test_all_mlps_held_leave_the_edges_of_the_graph(family: str, kind: str):
     scale = float(predicted.abs().max())
     torch.testing.assert_close(moved, predicted[: graph.n_features], atol=2e-5 * scale, rtol=1e-4)
     if model.hf.config.to_dict().get("final_logit_softcapping") is None:
-        logits = [one - one.mean() for one in (before.logits, after.logits)]
-        tokens = [one.token for one in graph.targets]
+        logits = [logits - logits.mean() for logits in (before.logits, after.logits)]
+        tokens = [target.token for target in graph.targets]
         torch.testing.assert_close(
             (logits[1] - logits[0])[tokens], predicted[graph.n_features :], atol=2e-5 * scale, rtol=1e-4
         )
@@ -94,13 +94,13 @@ def by_hand(
 
     def hook(layer: int, _module: object, args: tuple, output: Tensor) -> Tensor:
         coder, output = dictionary.coders[layer], output.clone()
-        for one in changes:
+        for change in changes:
             everywhere = range(len(ids))
-            here = everywhere[one.position] if isinstance(one.position, slice) else [one.position]
-            for at in here if one.layer == layer else ():
-                a = torch.relu(coder.W_enc[one.latent] @ args[0][0, at] + coder.b_enc[one.latent])
-                new = {"set": one.value, "scale": one.value * a, "add": a + one.value}[one.op]
-                output[0, at] += (new - a) * coder.W_dec[one.latent]
+            here = everywhere[change.position] if isinstance(change.position, slice) else [change.position]
+            for at in here if change.layer == layer else ():
+                a = torch.relu(coder.W_enc[change.latent] @ args[0][0, at] + coder.b_enc[change.latent])
+                new = {"set": change.value, "scale": change.value * a, "add": a + change.value}[change.op]
+                output[0, at] += (new - a) * coder.W_dec[change.latent]
         return output
 
     blocks = [model.hf.get_submodule(f"model.layers.{layer}.mlp") for layer in range(model.n_layers)]
@@ -134,15 +134,19 @@ def test_many_rows_while_they_are_written():
     sampling = Sampling(temperature=0, max_new_tokens=8)
     reads = {"x": Read("lm_head", Raw("all"))}
     with intervening(model, replacement, prompts(), EACH):
-        found = model.generate(prompts(), sampling, reads=reads, batch_rows=3)
+        generated = model.generate(prompts(), sampling, reads=reads, batch_rows=3)
         following = model.next_logits(prompts())
     untouched = model.generate(prompts(), sampling)
-    assert sum(one.row.ids != other.row.ids for one, other in zip(found, untouched, strict=True)) >= 2
-    for number, one in enumerate(found):
-        wanted = by_hand(model, dictionary, one.row.ids, EACH[number])
-        torch.testing.assert_close(one.reads["x"], wanted, atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(following[number], wanted[one.row.prompt_length - 1], atol=1e-4, rtol=1e-4)
-        assert one.row.answer == tuple(wanted[one.row.prompt_length - 1 : -1].argmax(1).tolist())
+    assert (
+        sum(result.row.ids != other.row.ids for result, other in zip(generated, untouched, strict=True)) >= 2
+    )
+    for number, result in enumerate(generated):
+        expected = by_hand(model, dictionary, result.row.ids, EACH[number])
+        torch.testing.assert_close(result.reads["x"], expected, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            following[number], expected[result.row.prompt_length - 1], atol=1e-4, rtol=1e-4
+        )
+        assert result.row.answer == tuple(expected[result.row.prompt_length - 1 : -1].argmax(1).tolist())
     assert tiny_models.hooks_on(model) == 0
 
 
@@ -159,7 +163,7 @@ def test_constrained_prompts_are_held_alone_and_together():
         torch.testing.assert_close(together[number], alone.logits, atol=1e-4, rtol=1e-4)
         with intervening(model, replacement, [row], EACH[number], **options):
             assert model.generate([row], sampling)[0].row.ids == answers[number].row.ids
-    open_ = [intervene(model, replacement, *each).logits for each in zip(prompts(), EACH, strict=True)]
+    open_ = [intervene(model, replacement, *pair).logits for pair in zip(prompts(), EACH, strict=True)]
     assert (torch.stack(open_) - together).abs().max() > 0.01
 
 
@@ -176,11 +180,11 @@ def test_a_neuron_is_what_the_down_projection_takes_in(family: str):
 
     handle = model.hf.get_submodule(path).register_forward_pre_hook(change)
     with torch.no_grad():
-        wanted = model.hf(torch.tensor([ROW.ids]), use_cache=False).logits[0, -1]
+        expected = model.hf(torch.tensor([ROW.ids]), use_cache=False).logits[0, -1]
     handle.remove()
     changes = [Intervention(1, 4, 11, "scale", -3.0), Intervention(1, 6, 12, "set", 2.5)]
-    found = intervene(model, replacement, ROW, changes)
-    torch.testing.assert_close(found.logits, wanted, atol=1e-4, rtol=1e-4)
+    outcome = intervene(model, replacement, ROW, changes)
+    torch.testing.assert_close(outcome.logits, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_activations_of_many_prompts_are_those_of_their_graphs():
@@ -192,7 +196,7 @@ def test_activations_of_many_prompts_are_those_of_their_graphs():
     ):
         frozen = replacement.freeze(model, row, skip_tokens=0)
         known = dict(zip(map(tuple, frozen.features.tolist()), frozen.activations.tolist(), strict=True))
-        wanted = [
+        expected = [
             [known.get((layer, at, latent), 0.0) for layer, latent in latents] for at in range(len(row))
         ]
-        torch.testing.assert_close(found, torch.tensor(wanted), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(found, torch.tensor(expected), atol=1e-5, rtol=1e-5)

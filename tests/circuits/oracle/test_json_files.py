@@ -31,13 +31,13 @@ def published(shared: Path, name: str) -> tuple[Path, dict]:
 def with_new_error_ids(document: dict) -> dict:
     """The same document with errors called LAYER_-1_POSITION. No error shares a feature's id here."""
     new = {
-        one["node_id"]: f"{one['layer']}_-1_{one['ctx_idx']}"
-        for one in document["nodes"]
-        if one["feature_type"] == ERROR
+        node["node_id"]: f"{node['layer']}_-1_{node['ctx_idx']}"
+        for node in document["nodes"]
+        if node["feature_type"] == ERROR
     }
-    assert not set(new) & {one["node_id"] for one in document["nodes"] if one["feature_type"] != ERROR}
-    nodes = [{**one, "node_id": new.get(one["node_id"], one["node_id"])} for one in document["nodes"]]
-    links = [{**one, "source": new.get(one["source"], one["source"])} for one in document["links"]]
+    assert not set(new) & {node["node_id"] for node in document["nodes"] if node["feature_type"] != ERROR}
+    nodes = [{**node, "node_id": new.get(node["node_id"], node["node_id"])} for node in document["nodes"]]
+    links = [{**link, "source": new.get(link["source"], link["source"])} for link in document["links"]]
     return {**document, "nodes": nodes, "links": links}
 
 
@@ -51,10 +51,10 @@ def test_the_document_is_the_published_one(shared: Path, name: str) -> None:
     assert {key: ours["metadata"][key] for key in theirs["metadata"]} == theirs["metadata"]
     assert ours["qParams"] == theirs["qParams"]
     assert len(ours["nodes"]) == len(theirs["nodes"])
-    for one, other in zip(ours["nodes"], theirs["nodes"], strict=True):
-        assert one | {"influence": 0} == other | {"influence": 0}
-        assert one["influence"] == pytest.approx(other["influence"], abs=1e-5)
-    assert [{**one} for one in ours["links"]] == theirs["links"]
+    for node, other in zip(ours["nodes"], theirs["nodes"], strict=True):
+        assert node | {"influence": 0} == other | {"influence": 0}
+        assert node["influence"] == pytest.approx(other["influence"], abs=1e-5)
+    assert [{**link} for link in ours["links"]] == theirs["links"]
 
 
 @pytest.mark.parametrize("name", PARITY)
@@ -66,7 +66,7 @@ def test_a_published_file_is_read_back(shared: Path, name: str) -> None:
     assert torch.equal(read.graph.features, small.features)
     assert torch.equal(read.graph.edges, small.edges)
     assert read.graph.ids == full.ids
-    assert read.graph.targets == tuple(replace(one, position=9) for one in full.targets)
+    assert read.graph.targets == tuple(replace(target, position=9) for target in full.targets)
     assert [read.graph.id(node) for node in read.pruned.nodes] == [
         full.id(node) for node in prune_graph(full).nodes
     ]
@@ -123,7 +123,7 @@ def test_there_and_back_loses_nothing(tmp_path: Path) -> None:
     write_graph_json(tmp_path, graph, slug="two")
     write_graph_json(tmp_path, graph, slug="one")
     index = json.loads((tmp_path / "graph-metadata.json").read_text())
-    assert [one["slug"] for one in index["graphs"]] == ["two", "one"]
+    assert [entry["slug"] for entry in index["graphs"]] == ["two", "one"]
 
 
 def test_an_old_error_name_that_is_a_features_too_is_told_apart(tmp_path: Path) -> None:
@@ -145,14 +145,14 @@ def test_an_old_error_name_that_is_a_features_too_is_told_apart(tmp_path: Path) 
     graph = replace(graph, features=features, edges=kept)
     document = build_graph_json(graph, prune_graph(graph, 1.0, 1.0), slug="old")
     del document["mindscope"]
-    for one in document["nodes"]:
-        if one["feature_type"] == ERROR:
-            one["node_id"] = f"0_{one['layer']}_{one['ctx_idx']}"
-    for one in document["links"]:
-        layer, latent, position = one["source"].split("_")
+    for node in document["nodes"]:
+        if node["feature_type"] == ERROR:
+            node["node_id"] = f"0_{node['layer']}_{node['ctx_idx']}"
+    for link in document["links"]:
+        layer, latent, position = link["source"].split("_")
         if latent == "-1":
-            one["source"] = f"0_{layer}_{position}"
-    twice = [one["node_id"] for one in document["nodes"]]
+            link["source"] = f"0_{layer}_{position}"
+    twice = [node["node_id"] for node in document["nodes"]]
     assert twice.count("0_1_2") == 2
     path = tmp_path / "old.json"
     path.write_text(json.dumps(document))

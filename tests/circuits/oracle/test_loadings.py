@@ -25,20 +25,20 @@ CASES = [("llama", True), ("gemma2", False), ("gpt2", False), ("gpt_neox", True)
 
 
 def _family(name: str) -> Model:
-    return tiny_models.build(next(one for one in tiny_models.FAMILIES if one.name == name))
+    return tiny_models.build(next(family for family in tiny_models.FAMILIES if family.name == name))
 
 
 def _edges(frozen: LocalReplacementModel, seeds: Injections) -> torch.Tensor:
     """Rows of a graph of all features, swept anew, in the graph's columns."""
-    found = backward_rows(frozen, seeds)
+    result = backward_rows(frozen, seeds)
     swept = torch.zeros(len(seeds), frozen.n_features)
-    swept[:, : found.features.shape[1]] = found.features
+    swept[:, : result.features.shape[1]] = result.features
     errors = torch.zeros(len(seeds), frozen.n_layers, frozen.n_positions)
-    errors[:, :, : found.errors.shape[2]] = found.errors
+    errors[:, :, : result.errors.shape[2]] = result.errors
     tokens = torch.zeros(len(seeds), frozen.n_positions)
-    tokens[:, : found.tokens.shape[1]] = found.tokens
+    tokens[:, : result.tokens.shape[1]] = result.tokens
     together = torch.cat([swept[:, frozen.column_of], errors.flatten(1), tokens], dim=1)
-    return together[found.order.argsort()]
+    return together[result.order.argsort()]
 
 
 def _without(frozen: LocalReplacementModel, layer: int, head: int | None) -> LocalReplacementModel:
@@ -59,23 +59,23 @@ def test_a_loading_is_what_the_edge_loses_without_the_head(name: str, cross: boo
     low = (graph.features[:, 0] == 1).nonzero().flatten()
     rows = torch.tensor([int(top[0]), int(low[-1]), graph.n_features])
     names = [graph.id(int(graph.rows[row])) for row in rows]
-    found = compute_head_loadings(model, replacement, graph, into=names)
+    loadings = compute_head_loadings(model, replacement, graph, into=names)
     frozen = rebuild_local_model(model, replacement, graph)
     seeds = inject_graph_rows(model, frozen, graph, rows, None)
-    line = torch.tensor([names.index(target) for _, target in found.edges])
-    source = torch.tensor([graph.find(source) for source, _ in found.edges])
+    line = torch.tensor([names.index(target) for _, target in loadings.edges])
+    source = torch.tensor([graph.find(source) for source, _ in loadings.edges])
     assert len(line) == int((graph.edges[rows] != 0).sum())
     whole = _edges(frozen, seeds)
-    torch.testing.assert_close(found.weights, whole[line, source], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(loadings.weights, whole[line, source], atol=1e-5, rtol=1e-4)
     for layer in range(model.n_layers):
         for head in (0, 3):
             lost = whole - _edges(_without(frozen, layer, head), seeds)
             torch.testing.assert_close(
-                found.loadings[:, layer, head], lost[line, source], atol=1e-5, rtol=1e-4
+                loadings.loadings[:, layer, head], lost[line, source], atol=1e-5, rtol=1e-4
             )
         beside = _edges(_without(frozen, layer, None), seeds)
-        torch.testing.assert_close(found.beside()[:, layer], beside[line, source], atol=1e-5, rtol=1e-4)
-    assert float(found.loadings.abs().max()) > 0.01
+        torch.testing.assert_close(loadings.beside()[:, layer], beside[line, source], atol=1e-5, rtol=1e-4)
+    assert float(loadings.loadings.abs().max()) > 0.01
 
 
 def test_one_layer_of_attention_carries_all_of_an_edge_between_tokens():
@@ -85,17 +85,17 @@ def test_one_layer_of_attention_carries_all_of_an_edge_between_tokens():
     graph = trace(model, replacement, circuit_kit.ROW)
     last = graph.n_positions - 1
     above = [i for i, (at, position, _) in enumerate(graph.features.tolist()) if (at, position) == (1, last)]
-    found = compute_head_loadings(model, replacement, graph, into=[graph.id(i) for i in above[:3]])
-    nodes = [(graph.node(graph.find(one)), graph.node(graph.find(other))) for one, other in found.edges]
+    loadings = compute_head_loadings(model, replacement, graph, into=[graph.id(i) for i in above[:3]])
+    nodes = [(graph.node(graph.find(start)), graph.node(graph.find(end))) for start, end in loadings.edges]
     apart = [
         i
-        for i, (one, other) in enumerate(nodes)
-        if (one.kind, one.layer, other.kind, other.layer) == ("feature", 0, "feature", 1)
-        and one.position != other.position
+        for i, (node, other) in enumerate(nodes)
+        if (node.kind, node.layer, other.kind, other.layer) == ("feature", 0, "feature", 1)
+        and node.position != other.position
     ]
     assert len(apart) > 100
-    carried = found.loadings[apart]
-    torch.testing.assert_close(carried[:, 1].sum(1), found.weights[apart], atol=1e-6, rtol=1e-4)
+    carried = loadings.loadings[apart]
+    torch.testing.assert_close(carried[:, 1].sum(1), loadings.weights[apart], atol=1e-6, rtol=1e-4)
     assert not carried[:, [0, 2]].any()
 
 
@@ -117,16 +117,16 @@ def test_the_strongest_edges_come_first_and_lead_where_they_should():
     model = _family("llama")
     replacement = NeuronReplacement(model)
     graph = trace(model, replacement, circuit_kit.ROW)
-    found = compute_head_loadings(model, replacement, graph, 10)
-    assert len(found.edges) == 10
+    loadings = compute_head_loadings(model, replacement, graph, 10)
+    assert len(loadings.edges) == 10
     target = graph.id(graph.n_sources)
-    mine = compute_head_loadings(model, replacement, graph, 3, into=[target])
+    own = compute_head_loadings(model, replacement, graph, 3, into=[target])
     row = graph.edges[graph.n_features].abs()
-    assert [graph.find(source) for source, _ in mine.edges] == row.argsort(descending=True)[:3].tolist()
-    carried = next(i for i in range(len(found.edges)) if found.loadings[i].any())
-    (first, *_), shown = found.strongest(carried), found.summarise(2)[carried]
-    assert abs(first.value) == float(found.loadings[carried].abs().max())
-    assert float(found.loadings[carried, first.layer, first.head]) == first.value
+    assert [graph.find(source) for source, _ in own.edges] == row.argsort(descending=True)[:3].tolist()
+    carried = next(i for i in range(len(loadings.edges)) if loadings.loadings[i].any())
+    (first, *_), shown = loadings.strongest(carried), loadings.summarise(2)[carried]
+    assert abs(first.value) == float(loadings.loadings[carried].abs().max())
+    assert float(loadings.loadings[carried, first.layer, first.head]) == first.value
     assert shown.heads[0] == first
     assert len(shown.heads) <= 2
-    assert (shown.source, shown.target) == found.edges[carried]
+    assert (shown.source, shown.target) == loadings.edges[carried]

@@ -21,8 +21,12 @@ from mindscope.models import load
 from mindscope.models.hooks.rewrite import rewritten
 from mindscope.models.linear.frozen import frozen as held_as
 
-DENSE = [one for one in tiny_models.FAMILIES if one.name not in ("falcon", "bloom", "qwen3_moe", "gpt_oss")]
-MIXTURES = [one for one in tiny_models.FAMILIES if one.name in ("qwen3_moe", "gpt_oss")]
+DENSE = [
+    family
+    for family in tiny_models.FAMILIES
+    if family.name not in ("falcon", "bloom", "qwen3_moe", "gpt_oss")
+]
+MIXTURES = [family for family in tiny_models.FAMILIES if family.name in ("qwen3_moe", "gpt_oss")]
 KINDS = {
     "neurons": NeuronReplacement,
     "transcoders": lambda model: DictionaryReplacement(circuit_kit.dictionary(model, skip=True)),
@@ -31,10 +35,10 @@ KINDS = {
         circuit_kit.dictionary(model, cross=True, activation="jumprelu", skip=True, write="mlp_out_post")
     ),
 }
-CASES = [(family, kind) for family in DENSE for kind in KINDS] + [(one, "clt") for one in MIXTURES]
+CASES = [(family, kind) for family in DENSE for kind in KINDS] + [(family, "clt") for family in MIXTURES]
 
 
-@pytest.mark.parametrize(("family", "kind"), CASES, ids=[f"{one.name}-{kind}" for one, kind in CASES])
+@pytest.mark.parametrize(("family", "kind"), CASES, ids=[f"{family.name}-{kind}" for family, kind in CASES])
 def test_edges_and_bias_sum_to_what_they_explain(family: tiny_models.Family, kind: str):
     model = tiny_models.build(family)
     replacement: ReplacementModel = KINDS[kind](model)
@@ -46,11 +50,13 @@ def test_edges_and_bias_sum_to_what_they_explain(family: tiny_models.Family, kin
     torch.testing.assert_close(graph.edges.sum(1) + graph.biases, graph.preactivations, atol=2e-5, rtol=1e-5)
     logits = model.next_logits([circuit_kit.ROW])[0]
     if getattr(model.hf.config, "final_logit_softcapping", None) is None:
-        wanted = torch.stack([logits[one.token] for one in graph.targets]) - logits.mean()
-        torch.testing.assert_close(graph.preactivations[graph.n_features :], wanted, atol=1e-5, rtol=1e-5)
+        expected = torch.stack([logits[target.token] for target in graph.targets]) - logits.mean()
+        torch.testing.assert_close(graph.preactivations[graph.n_features :], expected, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("family", [one for one in DENSE if one.name != "opt"], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "family", [family for family in DENSE if family.name != "opt"], ids=lambda family: family.name
+)
 def test_rows_equal_gradients_of_the_frozen_model(family: tiny_models.Family):
     """Patterns and scales are held in the model itself, its MLP outputs made leaves, and autograd asked."""
     model = tiny_models.build(family)
@@ -99,7 +105,7 @@ def test_rows_equal_gradients_of_the_frozen_model(family: tiny_models.Family):
 
 def test_the_embedding_of_gemma_counts_as_it_enters_the_first_block():
     """Its scale of sqrt(d_model) is part of the token's node."""
-    model = tiny_models.build(next(one for one in tiny_models.FAMILIES if one.name == "gemma3_text"))
+    model = tiny_models.build(next(family for family in tiny_models.FAMILIES if family.name == "gemma3_text"))
     frozen = NeuronReplacement(model).freeze(model, circuit_kit.ROW)
     plain = model.hf.get_input_embeddings().weight[list(circuit_kit.ROW.ids)]
     torch.testing.assert_close(frozen.embeddings, plain * model.d_model**0.5, atol=1e-5, rtol=1e-5)
@@ -126,9 +132,9 @@ def test_a_direction_is_explained_where_it_is_read(address: str):
     graph = trace(model, NeuronReplacement(model), circuit_kit.ROW, targets=read(position=-2))
     with model.watched(address) as seen, torch.no_grad():
         model.hf(**model.batch([circuit_kit.ROW]))
-    wanted = direction.project(seen[address][0, -2])
-    torch.testing.assert_close(graph.preactivations[-1], wanted, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(graph.edges[-1].sum() + graph.biases[-1], wanted, atol=1e-5, rtol=1e-5)
+    expected = direction.project(seen[address][0, -2])
+    torch.testing.assert_close(graph.preactivations[-1], expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(graph.edges[-1].sum() + graph.biases[-1], expected, atol=1e-5, rtol=1e-5)
 
 
 def test_a_difference_and_a_feature_are_explained_like_their_parts():

@@ -32,7 +32,7 @@ def test_every_feature(case: Case):
     graph = trace(model, replacement, row, targets=LOGITS)
     assert graph.features.tolist() == expected["active_features"].tolist()
     np.testing.assert_allclose(graph.activations, expected["activation_values"], atol=1e-5)
-    assert [one.token for one in graph.targets] == expected["logit_token_ids"].tolist()
+    assert [target.token for target in graph.targets] == expected["logit_token_ids"].tolist()
     np.testing.assert_allclose(graph.target_weights, expected["logit_probabilities"], atol=1e-6)
     np.testing.assert_allclose(graph.adjacency(), expected["adjacency"], atol=1e-5)
     frozen = replacement.freeze(model, row)
@@ -43,13 +43,13 @@ def test_every_feature(case: Case):
 def test_its_selection(case: Case):
     model, replacement, row, folder = case
     expected = dict(np.load(folder / "expected_top.npz"))
-    wanted = expected["active_features"][expected["selected_features"]]
-    config = TraceConfig(max_features=len(wanted), rank_every=PEER_INTERVAL)
+    result = expected["active_features"][expected["selected_features"]]
+    config = TraceConfig(max_features=len(result), rank_every=PEER_INTERVAL)
     graph = trace(model, replacement, row, config, targets=LOGITS)
-    assert graph.features.tolist() == wanted.tolist()
+    assert graph.features.tolist() == result.tolist()
     np.testing.assert_allclose(graph.adjacency(), expected["adjacency"], atol=1e-5)
     whole = trace(model, replacement, row, targets=LOGITS)
-    kept = [whole.features.tolist().index(one) for one in graph.features.tolist()]
+    kept = [whole.features.tolist().index(feature) for feature in graph.features.tolist()]
     out = torch.ones(whole.n_features, dtype=torch.bool)
     out[kept] = False
     rows = [*kept, *range(whole.n_features, len(whole.edges))]

@@ -38,15 +38,15 @@ def test_a_graph_says_all_where_the_mlps_are_held(name: str, tmp_path: Path):
     graph = trace(model, replacement, ROW)
     several = Supernode(label="several", members=tuple(graph.id(at) for at in (3, 30, graph.n_features + 2)))
     config = ValidationConfig(factor=-1.5, mode="constrained", measured=40)
-    found = validate_graph(model, replacement, graph, config, nodes=[several, graph.id(11)])
-    assert found.changed == ("several", graph.id(11))
-    assert set(found.intervention) == {0, 1}
-    assert found.targets.pairs == found.logits.pairs == 2 * len(graph.targets)
-    scale = max(map(abs, found.predicted))
+    validation = validate_graph(model, replacement, graph, config, nodes=[several, graph.id(11)])
+    assert validation.changed == ("several", graph.id(11))
+    assert set(validation.intervention) == {0, 1}
+    assert validation.targets.pairs == validation.logits.pairs == 2 * len(graph.targets)
+    scale = max(map(abs, validation.predicted))
     torch.testing.assert_close(
-        torch.tensor(found.actual), torch.tensor(found.predicted), atol=2e-5 * scale, rtol=1e-4
+        torch.tensor(validation.actual), torch.tensor(validation.predicted), atol=2e-5 * scale, rtol=1e-4
     )
-    for agreement in (found.overall, found.features, found.targets, found.logits):
+    for agreement in (validation.overall, validation.features, validation.targets, validation.logits):
         assert agreement.r == pytest.approx(1, abs=1e-6)
         assert agreement.sign_agreement == 1
     # A graph that does not know its model is found out.
@@ -55,10 +55,10 @@ def test_a_graph_says_all_where_the_mlps_are_held(name: str, tmp_path: Path):
     wrong = validate_graph(model, replacement, replace(graph, edges=shuffled), config, nodes=[graph.id(11)])
     assert wrong.overall.r == pytest.approx(-1, abs=1e-6)
     assert wrong.overall.sign_agreement == 0
-    with_validation(graph, found).save(tmp_path / "graph.safetensors")
+    with_validation(graph, validation).save(tmp_path / "graph.safetensors")
     kept = AttributionGraph.load(tmp_path / "graph.safetensors", model).validation
-    assert kept == found
-    assert kept.labels[0] == f"several → {found.nodes[0]}"
+    assert kept == validation
+    assert kept.labels[0] == f"several → {validation.nodes[0]}"
 
 
 def test_all_paths_together_are_what_a_model_of_relus_does():
@@ -74,7 +74,7 @@ def test_all_paths_together_are_what_a_model_of_relus_does():
     before = model.next_logits([ROW])[0].double()
     with intervening(model, replacement, [ROW], changes, mode="frozen_norms"):
         moved = model.next_logits([ROW])[0].double() - before
-    moved = (moved - moved.mean())[[one.token for one in graph.targets]].float()
+    moved = (moved - moved.mean())[[target.token for target in graph.targets]].float()
     scale = float(predicted.abs().max())
     torch.testing.assert_close(moved, predicted, atol=0.01 * scale, rtol=0.01)
     assert (direct - predicted).abs().max() > 0.1 * scale
@@ -102,8 +102,8 @@ def test_what_leads_to_a_persona_is_what_takes_it_away(organism: Model):
     """A graph of the projection on a persona vector foretells it without its strongest feature."""
     layer = organism.n_layers // 2
     vector, row = persona(organism, layer)
-    replacement, wanted = NeuronReplacement(organism), targets.direction("impolite", vector)
-    graph = trace(organism, replacement, row, TraceConfig(max_features=400), targets=wanted)
+    replacement, expected = NeuronReplacement(organism), targets.direction("impolite", vector)
+    graph = trace(organism, replacement, row, TraceConfig(max_features=400), targets=expected)
     end = graph.edges[-1, : graph.n_features]
     early = (graph.features[:, 0] < layer - 1).nonzero().flatten().tolist()  # its effect takes several paths
     effects = predict_changes(graph, [{at: -1.0} for at in early])[:, -1]
@@ -122,6 +122,6 @@ def test_what_leads_to_a_persona_is_what_takes_it_away(organism: Model):
     assert moved["constrained"] == pytest.approx(-float(end[strongest]), rel=1e-3)
     assert moved["open"] < 0
     assert moved["open"] == pytest.approx(predicted, rel=0.5)
-    checked = validate_graph(organism, replacement, graph, targets=wanted, nodes=20)
+    checked = validate_graph(organism, replacement, graph, targets=expected, nodes=20)
     assert checked.logits.pairs == 0
     assert checked.targets.r > 0.8

@@ -24,13 +24,13 @@ def longer(graph: AttributionGraph, at: int) -> AttributionGraph:
 def test_a_graph_shares_everything_with_itself_and_with_itself_one_token_longer() -> None:
     graph = random_graph(seed=3)
     for other in (graph, longer(graph, 2)):
-        found = compare_graphs(graph, other)
-        assert found.only_first == ()
-        assert found.only_second == ()
-        assert found.overlap == 1.0
-        assert max(abs(one.change) for one in found.shared) < 1e-6
-        assert all(one.weights[0] == one.weights[1] for one in found.edges)
-        assert len(found.edges) == int((graph.edges != 0).sum())
+        comparison = compare_graphs(graph, other)
+        assert comparison.only_first == ()
+        assert comparison.only_second == ()
+        assert comparison.overlap == 1.0
+        assert max(abs(node.change) for node in comparison.shared) < 1e-6
+        assert all(edge.weights[0] == edge.weights[1] for edge in comparison.edges)
+        assert len(comparison.edges) == int((graph.edges != 0).sum())
     by_end = compare_graphs(graph, longer(graph, 2), align="end")
     assert dict(by_end.positions) == {3: 4, 2: 3, 1: 2, 0: 1}
     assert by_end.only_first
@@ -44,34 +44,34 @@ def test_what_is_alone_and_what_changed_is_named() -> None:
     edges = graph.edges.clone()
     edges[-2, 0] += 5.0
     other = replace(graph, edges=edges, activations=graph.activations * 2, features=features)
-    found = compare_graphs(graph, other)
-    gone = {graph.id(node) for node in found.only_first}
-    new = {other.id(node) for node in found.only_second}
+    comparison = compare_graphs(graph, other)
+    gone = {graph.id(node) for node in comparison.only_first}
+    new = {other.id(node) for node in comparison.only_second}
     assert gone == {f"{a}_{c}_{b}" for a, b, c in graph.features.tolist()} - {
         f"{a}_{c}_{b}" for a, b, c in features.tolist()
     }
     assert len(new) == len(gone) == 1
-    assert (found.edges[0].source, found.edges[0].target) == (0, graph.n_sources)
-    assert found.edges[0].weights[1] - found.edges[0].weights[0] == pytest.approx(5.0)
-    assert found.shared[0].first == 0
-    one = next(one for one in found.shared if one.first == 1)
+    assert (comparison.edges[0].source, comparison.edges[0].target) == (0, graph.n_sources)
+    assert comparison.edges[0].weights[1] - comparison.edges[0].weights[0] == pytest.approx(5.0)
+    assert comparison.shared[0].first == 0
+    one = next(node for node in comparison.shared if node.first == 1)
     assert one.activations == pytest.approx((float(graph.activations[1]), 2 * float(graph.activations[1])))
 
 
 def test_a_replaced_token_stands_at_the_same_place_but_is_another() -> None:
     graph = random_graph(seed=3)
-    found = compare_graphs(graph, replace(graph, ids=(11, 55, 13, 14)))
-    assert dict(found.positions) == {0: 0, 1: 1, 2: 2, 3: 3}
-    assert [graph.id(node) for node in found.only_first] == ["E_12_1"]
+    comparison = compare_graphs(graph, replace(graph, ids=(11, 55, 13, 14)))
+    assert dict(comparison.positions) == {0: 0, 1: 1, 2: 2, 3: 3}
+    assert [graph.id(node) for node in comparison.only_first] == ["E_12_1"]
 
 
 def test_pruned_graphs_compare_by_what_is_left() -> None:
     graph = random_graph(seed=3, layers=4, features=24)
     small = prune_graph(graph, 0.6, 0.8).graph(graph)
-    found = compare_graphs(graph, small)
-    assert found.only_second == ()
-    assert len(found.shared) < graph.n_nodes
-    assert len(found.edges) >= int((small.edges != 0).sum())
+    comparison = compare_graphs(graph, small)
+    assert comparison.only_second == ()
+    assert len(comparison.shared) < graph.n_nodes
+    assert len(comparison.edges) >= int((small.edges != 0).sum())
 
 
 def test_graphs_of_other_models_or_dictionaries_are_refused() -> None:

@@ -11,8 +11,10 @@ from mindscope.errors import DataError
 def test_nodes_come_in_their_order_and_are_found_again() -> None:
     graph = random_graph()
     nodes = [graph.node(i) for i in range(graph.n_nodes)]
-    assert [one.kind for one in nodes] == (["feature"] * 12 + ["error"] * 12 + ["token"] * 4 + ["target"] * 2)
-    assert [graph.index(one) for one in nodes] == list(range(graph.n_nodes))
+    assert [node.kind for node in nodes] == (
+        ["feature"] * 12 + ["error"] * 12 + ["token"] * 4 + ["target"] * 2
+    )
+    assert [graph.index(node) for node in nodes] == list(range(graph.n_nodes))
     assert [graph.find(graph.id(i)) for i in range(graph.n_nodes)] == list(range(graph.n_nodes))
     assert (nodes[12 + 5].layer, nodes[12 + 5].position) == (1, 1)
     assert graph.id(12 + 5) == "1_-1_1"

@@ -35,12 +35,12 @@ def planted() -> tuple[AttributionGraph, list[list[int]]]:
 
 def test_planted_groups_are_found_and_scored() -> None:
     graph, groups = planted()
-    found = find_supernodes(graph, prune_graph(graph, 1.0, 1.0))
-    assert sorted(sorted(map(graph.find, one.members)) for one in found) == sorted(groups)
-    assert all(one.score is not None and one.score > 0.8 for one in found)
-    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
-    assert found[0].label.startswith("t")
-    assert len({one.label for one in found}) == 3
+    results = find_supernodes(graph, prune_graph(graph, 1.0, 1.0))
+    assert sorted(sorted(map(graph.find, result.members)) for result in results) == sorted(groups)
+    assert all(result.score is not None and result.score > 0.8 for result in results)
+    assert [result.score for result in results] == sorted((result.score for result in results), reverse=True)
+    assert results[0].label.startswith("t")
+    assert len({result.label for result in results}) == 3
 
 
 def test_what_is_far_apart_is_not_grouped() -> None:
@@ -53,11 +53,13 @@ def test_what_is_far_apart_is_not_grouped() -> None:
     edges[:12, 12 + 9 :] = 0
     edges[:12, 12 + 9] = 1.0  # all read the first token
     graph = replace(graph, features=features[order], edges=edges)
-    for one in find_supernodes(graph, prune_graph(graph, 1.0, 1.0)):
-        positions = {int(graph.positions[graph.find(name)]) for name in one.members}
+    for group in find_supernodes(graph, prune_graph(graph, 1.0, 1.0)):
+        positions = {int(graph.positions[graph.find(name)]) for name in group.members}
         assert positions in ({0}, {2})
     together = find_supernodes(graph, prune_graph(graph, 1.0, 1.0), distance=2)
-    assert any({int(graph.positions[graph.find(name)]) for name in one.members} == {0, 2} for one in together)
+    assert any(
+        {int(graph.positions[graph.find(name)]) for name in group.members} == {0, 2} for group in together
+    )
 
 
 def test_labels_and_effects_decide_where_the_graph_does_not() -> None:
@@ -65,10 +67,10 @@ def test_labels_and_effects_decide_where_the_graph_does_not() -> None:
     pruned = prune_graph(graph, 1.0, 1.0)
     labels = {graph.id(node): ("odd" if node % 2 else "even") for members in groups for node in members}
     effects = torch.stack([torch.tensor([1.0, 0.0] if node % 2 else [0.0, 1.0]) for node in range(12)])
-    for one in find_supernodes(graph, pruned, labels=labels, effects=effects, alike=0.6):
-        nodes = [graph.find(name) for name in one.members]
+    for group in find_supernodes(graph, pruned, labels=labels, effects=effects, alike=0.6):
+        nodes = [graph.find(name) for name in group.members]
         assert len({node % 2 for node in nodes}) == 1
-        assert one.label.startswith("odd" if nodes[0] % 2 else "even")
+        assert group.label.startswith("odd" if nodes[0] % 2 else "even")
 
 
 def test_features_that_feed_each_other_are_alike() -> None:
@@ -89,14 +91,14 @@ def test_a_grouped_graph_sums_edges() -> None:
     names = [graph.id(i) for i in range(20)]
     one = Supernode(label="one", members=(names[0], names[3]))
     two = Supernode(label="two", members=(names[15], names[18]))
-    found = build_supernode_graph(graph, [one, two], [15, 27, graph.n_sources])
-    assert found.labels == ("one", "two", graph.id(27), graph.id(graph.n_sources))
+    grouped = build_supernode_graph(graph, [one, two], [15, 27, graph.n_sources])
+    assert grouped.labels == ("one", "two", graph.id(27), graph.id(graph.n_sources))
     square = graph.adjacency()
-    assert found.edges[1, 0] == pytest.approx(float(square[[15, 18]][:, [0, 3]].sum()), abs=1e-5)
-    assert found.edges[3, 1] == pytest.approx(float(square[graph.n_sources, [15, 18]].sum()), abs=1e-5)
-    assert not found.edges.diagonal().any()
-    assert float(found.activations[1]) == pytest.approx(float(graph.activations[[15, 18]].sum()))
-    assert found.shares[3].sum() == pytest.approx(1.0, abs=1e-5)
+    assert grouped.edges[1, 0] == pytest.approx(float(square[[15, 18]][:, [0, 3]].sum()), abs=1e-5)
+    assert grouped.edges[3, 1] == pytest.approx(float(square[graph.n_sources, [15, 18]].sum()), abs=1e-5)
+    assert not grouped.edges.diagonal().any()
+    assert float(grouped.activations[1]) == pytest.approx(float(graph.activations[[15, 18]].sum()))
+    assert grouped.shares[3].sum() == pytest.approx(1.0, abs=1e-5)
     with pytest.raises(DataError, match="more than one supernode"):
         build_supernode_graph(graph, [one, Supernode(label="again", members=(names[3],))])
     with pytest.raises(DataError, match="no node '7_7_7'"):

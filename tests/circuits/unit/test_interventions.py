@@ -59,20 +59,20 @@ def test_what_a_pass_meets():
     hits = plan.hits(now)
     assert list(hits) == [2]
     met = zip(
-        *(each.tolist() for each in (hits[2].batch_rows, hits[2].batch_columns, hits[2].latents)), strict=True
+        *(item.tolist() for item in (hits[2].batch_rows, hits[2].batch_columns, hits[2].latents)), strict=True
     )
     assert sorted(met) == [(0, 2, 0), (1, 1, 1), (1, 2, 1)]
     changes = plan.changes(hits[2], torch.tensor([10.0, 20.0, 30.0]))
-    wanted = {0: 3.0, 1: 1.0}  # of latent 4 (times 3) and latent 7 (set to 1), by what is there
+    expected = {0: 3.0, 1: 1.0}  # of latent 4 (times 3) and latent 7 (set to 1), by what is there
     for latent, before, change in zip(hits[2].latents.tolist(), (10.0, 20.0, 30.0), changes, strict=True):
-        assert before + float(change) == pytest.approx(wanted[latent] * (before if latent == 0 else 1))
+        assert before + float(change) == pytest.approx(expected[latent] * (before if latent == 0 else 1))
 
 
 def test_a_swap_turns_one_group_off_and_sets_the_other_where_it_belongs():
     off = [ActiveFeature(1, 5, 30, 2.0), ActiveFeature(2, 6, 31, 1.0)]
     on = [ActiveFeature(1, 3, 40, 4.0), ActiveFeature(2, 4, 31, 3.0)]
-    found = swap_features(off, on, factor=-1.0, strength=0.5, positions=align_ends(9, 7))
-    assert found == [
+    result = swap_features(off, on, factor=-1.0, strength=0.5, positions=align_ends(9, 7))
+    assert result == [
         Intervention(1, 5, 30, "scale", -1.0),  # 31 of layer 2 is in both, and is set
         Intervention(1, 5, 40, "set", 2.0),
         Intervention(2, 6, 31, "set", 1.5),
@@ -96,18 +96,18 @@ def test_predictions_sum_all_paths_around_what_is_held():
     graph = circuit_graphs.random_graph(features=20)
     count, held = graph.n_features, {2: -1.0, 9: 0.5}
     edges, values = graph.edges[:, :count].double(), graph.preactivations[:count].double()
-    free = torch.tensor([at for at in range(count) if at not in held])
+    free = torch.tensor([index for index in range(count) if index not in held])
     answers = edges[:count] / values[:, None]  # relative change of each feature by relative change of another
-    push = sum(d * answers[free, at] for at, d in held.items())
+    push = sum(d * answers[free, index] for index, d in held.items())
     shares = torch.zeros(count, dtype=torch.float64)
     shares[free] = torch.linalg.solve(torch.eye(len(free)).double() - answers[free][:, free], push)
-    for at, d in held.items():
-        shares[at] = d
-    found = predict_changes(graph, [held, {}, {0: 1.0}])
-    torch.testing.assert_close(found[0].double(), edges @ shares, atol=1e-4, rtol=1e-4)
-    assert not found[1].any()
+    for index, d in held.items():
+        shares[index] = d
+    predicted = predict_changes(graph, [held, {}, {0: 1.0}])
+    torch.testing.assert_close(predicted[0].double(), edges @ shares, atol=1e-4, rtol=1e-4)
+    assert not predicted[1].any()
     direct = predict_changes(graph, [held], direct=True)[0]
     torch.testing.assert_close(direct, graph.edges[:, [2, 9]] @ torch.tensor([-1.0, 0.5]))
-    assert (direct - found[0]).abs().max() > 0.01
+    assert (direct - predicted[0]).abs().max() > 0.01
     with pytest.raises(DataError, match="not a feature of the graph"):
         predict_changes(graph, [{count: 1.0}])

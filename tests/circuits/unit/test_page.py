@@ -53,7 +53,7 @@ def policy_of(parts: Parts) -> dict[str, str]:
         for tag, attributes in parts.elements
         if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
     ]
-    return dict(one.strip().split(" ", 1) for one in text.split(";"))
+    return dict(directive.strip().split(" ", 1) for directive in text.split(";"))
 
 
 def test_a_browser_may_run_this_script_alone_and_ask_for_nothing():

@@ -25,8 +25,8 @@ def influence(graph: AttributionGraph) -> torch.Tensor:
     share = share.abs().double()
     start = torch.zeros(graph.n_nodes, dtype=torch.float64)
     start[graph.n_sources :] = graph.target_weights.double()
-    found = start @ torch.linalg.inv(torch.eye(graph.n_nodes) - share) - start
-    return found[: graph.n_features]
+    computed = start @ torch.linalg.inv(torch.eye(graph.n_nodes) - share) - start
+    return computed[: graph.n_features]
 
 
 def test_the_most_influential_features_are_kept(llama: Model, replacement: DictionaryReplacement):
@@ -37,9 +37,9 @@ def test_the_most_influential_features_are_kept(llama: Model, replacement: Dicti
     assert graph.metadata["traced_features"] < whole.n_features
     rank = influence(whole).argsort(descending=True)
     best = {tuple(whole.features[i].tolist()) for i in rank[:most].tolist()}
-    kept = {tuple(one) for one in graph.features.tolist()}
+    kept = {tuple(feature) for feature in graph.features.tolist()}
     assert len(best & kept) >= 0.97 * most  # influence through features that were not traced is not known
-    kept_rows = [whole.features.tolist().index(list(one)) for one in graph.features.tolist()]
+    kept_rows = [whole.features.tolist().index(list(feature)) for feature in graph.features.tolist()]
     torch.testing.assert_close(graph.edges[:most, :most], whole.edges[kept_rows][:, kept_rows])
     total = graph.edges.sum(1) + graph.unselected + graph.biases
     torch.testing.assert_close(total, graph.preactivations, atol=1e-5, rtol=1e-5)
@@ -47,7 +47,7 @@ def test_the_most_influential_features_are_kept(llama: Model, replacement: Dicti
 
 @pytest.mark.parametrize("rank_every", [None, 20])
 def test_blocks_do_not_matter(llama: Model, replacement: DictionaryReplacement, rank_every: int | None):
-    found = [
+    graph = [
         trace(
             llama,
             replacement,
@@ -56,9 +56,9 @@ def test_blocks_do_not_matter(llama: Model, replacement: DictionaryReplacement, 
         )
         for memory in (1, 2**17, 2**28)
     ]
-    assert all(torch.equal(one.features, found[0].features) for one in found)
-    for one in found:
-        torch.testing.assert_close(one.edges, found[0].edges, atol=1e-6, rtol=1e-5)
+    assert all(torch.equal(result.features, graph[0].features) for result in graph)
+    for result in graph:
+        torch.testing.assert_close(result.edges, graph[0].edges, atol=1e-6, rtol=1e-5)
 
 
 def test_progress_ends_where_it_says(llama: Model, replacement: DictionaryReplacement):
