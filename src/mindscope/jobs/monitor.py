@@ -180,7 +180,7 @@ def _say_alarms(spec: AlarmSpec, run: Path, result: MonitoringResult, reporter: 
     from mindscope.monitoring import conversations_of
 
     for conversation in conversations_of(run, result):
-        for event in conversation["events"]:
-            if event["kind"] == "crossed":
-                place = f"{spec.data}, {conversation['place']}, turn {event['turn']}"
-                reporter.say(f"{place}: {event['feature']} is at {event['value']:.4g}")
+        for event in conversation.events:
+            if event.kind == "crossed":
+                place = f"{spec.data}, {conversation.place}, turn {event.turn}"
+                reporter.say(f"{place}: {event.feature} is at {event.value:.4g}")

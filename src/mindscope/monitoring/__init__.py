@@ -5,16 +5,23 @@ from typing import TYPE_CHECKING
 from mindscope.core.faces import lazy_face
 
 if TYPE_CHECKING:
-    from mindscope.monitoring.alarms import AlarmEvent
     from mindscope.monitoring.calibration import Calibration, calibrate
-    from mindscope.monitoring.config import AlarmAction, MonitorConfig, ReadingPosition
-    from mindscope.monitoring.drift import Drift
+    from mindscope.monitoring.config import AlarmAction, MonitorConfig, ReadingPosition, Signal
     from mindscope.monitoring.files import calibrate_on, monitor_file
     from mindscope.monitoring.monitor import Monitor, MonitoredConversation, MonitorWarning, Policy
     from mindscope.monitoring.projections import ProjectedTurn, TurnProjections, project_turns
     from mindscope.monitoring.report import monitor_report
-    from mindscope.monitoring.results import FeatureAlarms, MonitoringResult, conversations_of
-    from mindscope.monitoring.signal import Signal
+    from mindscope.monitoring.results import (
+        AlarmEvent,
+        CalibrationSummary,
+        ConversationRecord,
+        Drift,
+        FeatureAlarms,
+        FeatureSeries,
+        MonitoringResult,
+        conversations_of,
+    )
+    from mindscope.monitoring.signal import signal_score, signal_values
 
 
 __all__ = [
@@ -22,6 +29,11 @@ __all__ = [
     "Drift",
     "AlarmEvent",
     "FeatureAlarms",
+    "FeatureSeries",
+    "CalibrationSummary",
+    "ConversationRecord",
+    "signal_score",
+    "signal_values",
     "Monitor",
     "MonitorWarning",
     "MonitoringResult",

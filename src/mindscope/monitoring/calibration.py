@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -13,12 +12,13 @@ from torch import Tensor
 
 from mindscope.errors import DataError
 from mindscope.features import Feature, FeatureSet
+from mindscope.monitoring.config import Signal, ThresholdScope
 from mindscope.monitoring.projections import TurnProjections
-from mindscope.monitoring.signal import Signal
+from mindscope.monitoring.results import CalibrationSummary, ThresholdLevels
+from mindscope.monitoring.signal import signal_score
 from mindscope.store import load_artifact, save_artifact
 
 SCHEMA, VERSION = "mindscope.calibration", 1
-Over = Literal["each", "any"]
 HYSTERESIS = 10
 """A feature recovers below the threshold of this many times the false-alarm rate (of 1/2 at most)."""
 
@@ -50,7 +50,7 @@ class Calibration:
     fingerprint: str
     signal: Signal
     rate: float
-    over: Over
+    over: ThresholdScope
     scores: Float[Tensor, "conversations features"]
 
     def __post_init__(self) -> None:
@@ -99,7 +99,7 @@ class Calibration:
         """The share of the calibrating conversations themselves with an alarm of any feature."""
         return (self.scores > self.thresholds).any(1).double().mean().item()
 
-    def at(self, rate: float, over: Over | None = None) -> "Calibration":
+    def at(self, rate: float, over: ThresholdScope | None = None) -> "Calibration":
         """The same conversations with another rate."""
         return replace(self, rate=rate, over=over or self.over)
 
@@ -111,21 +111,20 @@ class Calibration:
                 "calibrate again with these"
             )
 
-    def to_json(self) -> dict[str, Any]:
+    def summary(self) -> CalibrationSummary:
         """Everything but the scores."""
-        low, high = self.interval
         rows = zip(self.features, self.thresholds.tolist(), self.recovery.tolist(), strict=True)
-        return {
-            "features": {name: {"threshold": up, "recovery": down} for name, up, down in rows},
-            "signal": self.signal.to_json(),
-            "false_alarms": self.rate,
-            "over": self.over,
-            "rate_a_feature": self.share,
-            "interval": [low, high],
-            "conversations": len(self),
-            "fingerprint": self.fingerprint,
-            "digest": self.digest,
-        }
+        return CalibrationSummary(
+            features={name: ThresholdLevels(threshold=up, recovery=down) for name, up, down in rows},
+            signal=self.signal,
+            false_alarms=self.rate,
+            over=self.over,
+            rate_a_feature=self.share,
+            interval=self.interval,
+            conversations=len(self),
+            fingerprint=self.fingerprint,
+            digest=self.digest,
+        )
 
     def save(self, path: Path | str) -> None:
         """One `.safetensors` file, written atomically."""
@@ -148,19 +147,19 @@ class Calibration:
     def load(cls, path: Path | str, features: Sequence[Feature] | None = None) -> "Calibration":
         """What :meth:`save` wrote; given features, refuses the thresholds of any others."""
         artifact = load_artifact(path, schema=SCHEMA, version=VERSION)
-        made, scores = artifact.metadata, artifact.tensors["scores"]
-        found = cls(
-            features=tuple(made["features"]),
-            digest=made["digest"],
-            fingerprint=made["fingerprint"],
-            signal=Signal(**made["signal"]),
-            rate=made["rate"],
-            over=made["over"],
+        metadata, scores = artifact.metadata, artifact.tensors["scores"]
+        calibration = cls(
+            features=tuple(metadata["features"]),
+            digest=metadata["digest"],
+            fingerprint=metadata["fingerprint"],
+            signal=Signal(**metadata["signal"]),
+            rate=metadata["rate"],
+            over=metadata["over"],
             scores=scores.double(),
         )
         if features is not None:
-            found.require(features if isinstance(features, FeatureSet) else FeatureSet(features))
-        return found
+            calibration.require(features if isinstance(features, FeatureSet) else FeatureSet(features))
+        return calibration
 
     def _quantile(self, rate: float) -> Float[Tensor, "features"]:
         return self.scores.sort(0).values[_rank(len(self), rate) - 1]
@@ -172,7 +171,7 @@ def calibrate(
     rate: float = 0.01,
     *,
     signal: Signal | None = None,
-    over: Over = "each",
+    over: ThresholdScope = "each",
 ) -> Calibration:
     """Thresholds from traces of ordinary conversations, which may stream past.
 
@@ -184,7 +183,7 @@ def calibrate(
     """
     known = features if isinstance(features, FeatureSet) else FeatureSet(features)
     signal = signal or Signal()
-    scores = [score for each in traces if (score := signal.score(each)) is not None]
+    scores = [score for trace in traces if (score := signal_score(signal, trace)) is not None]
     stacked = torch.stack(scores) if scores else torch.zeros(0, len(known), dtype=torch.float64)
     return Calibration(known.keys, known.digest(), known.fingerprint, signal, rate, over, stacked)
 

@@ -1,18 +1,43 @@
 """How a file of conversations is monitored, and where the deciding reading is taken; needs no torch."""
 
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from mindscope.errors import DataError
 from mindscope.models import SamplingConfig
 
 AlarmAction = Literal["log", "warn", "stop", "steer"]
 """What an alarm does."""
 ReadingPosition = Literal["answer", "last_prompt"]
 """Where a reading is taken: over the tokens of an answer, or at the prompt's last token, before it begins."""
+ThresholdScope = Literal["each", "any"]
+"""Whether a false-alarm rate holds for every feature, or for all of them together."""
 
 WINDOW = 16
 """Tokens: a dozen words. On the organism 8 to 32 tell characters apart alike, single tokens less well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Which reading decides about an alarm.
+
+    - `answer`: the mean over the latest `window` tokens of the answer, at every token from the `window`-th
+      on; an answer that ends before has one value, the mean of what it has. A single token says little about
+      how an answer goes on; a mean over a whole answer comes too late to act on.
+    - `last_prompt`: the reading at the prompt's last token, before the answer begins: one value per answer.
+    """
+
+    at: ReadingPosition = "answer"
+    window: int = WINDOW
+
+    def __post_init__(self) -> None:
+        if self.at not in ("answer", "last_prompt") or self.window < 1:
+            raise DataError(f"a signal is of 'answer' or 'last_prompt' and a window of 1 or more, not {self}")
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 class MonitorConfig(SamplingConfig):

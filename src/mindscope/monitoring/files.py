@@ -15,14 +15,14 @@ from mindscope.data import Conversation, ConversationSource, Data, FileRecord
 from mindscope.errors import DataError, ModelError
 from mindscope.features import Feature, FeatureSet
 from mindscope.models import Model, Row, token_texts, turn_rows
-from mindscope.monitoring.calibration import Calibration, Over
-from mindscope.monitoring.config import MonitorConfig
+from mindscope.monitoring.calibration import Calibration
+from mindscope.monitoring.config import MonitorConfig, Signal, ThresholdScope
 from mindscope.monitoring.monitor import Monitor, MonitoredConversation
 from mindscope.monitoring.projections import project_turns
-from mindscope.monitoring.results import MonitoringResult
-from mindscope.monitoring.signal import Signal
+from mindscope.monitoring.results import AlarmTokens, ConversationRecord, MonitoringResult
+from mindscope.monitoring.signal import signal_score
 from mindscope.monitoring.tally import AlarmTally
-from mindscope.store import Run, claim, derived_seed, digest, plain, replacing
+from mindscope.store import Document, Run, claim, derived_seed, digest, replacing
 
 
 def calibrate_on(
@@ -33,7 +33,7 @@ def calibrate_on(
     rate: float = 0.01,
     *,
     signal: Signal | None = None,
-    over: Over = "each",
+    over: ThresholdScope = "each",
     config: MonitorConfig | None = None,
     progress: Progress | None = None,
 ) -> Calibration:
@@ -51,8 +51,8 @@ def calibrate_on(
         piece = f"{name}/{index:04d}.safetensors"
         if not run.has(piece):
             traces = project_turns(model, known, [rows for _, _, rows in job.readable(window)[0]])
-            found = [score for each in traces if (score := signal.score(each)) is not None]
-            stacked = torch.stack(found) if found else torch.zeros(0, len(known), dtype=torch.float64)
+            peaks = [peak for trace in traces if (peak := signal_score(signal, trace)) is not None]
+            stacked = torch.stack(peaks) if peaks else torch.zeros(0, len(known), dtype=torch.float64)
             run.save_tensors(piece, {"scores": stacked})
         scores.append(run.load_tensors(piece)["scores"])
     return Calibration(
@@ -82,8 +82,9 @@ def monitor_file(
     """
     config = config or MonitorConfig()
     job = _MonitorJob(model, monitor.features, ConversationSource.of(data), run, config)
-    thresholds = monitor.calibration.to_json() if monitor.calibration is not None else None
+    calibration = monitor.calibration.summary() if monitor.calibration is not None else None
     policy = monitor.policy.action
+    thresholds = None if calibration is None else calibration.to_json()
     setup = {"calibration": thresholds, "policy": [policy, monitor.policy.coefficient]}
     name = job.claim("watch", setup)
     tally, left_out = AlarmTally(monitor), 0
@@ -94,17 +95,19 @@ def monitor_file(
             if not run.has(piece):
                 good, bad = job.readable(window)
                 seen = job.seen(monitor, good)
-                documents = [
-                    job.document(monitor, record, talk, each)
-                    for (record, talk, _), each in zip(good, seen, strict=True)
+                records = [
+                    job.record(monitor, record, talk, watched)
+                    for (record, talk, _), watched in zip(good, seen, strict=True)
                 ]
-                run.save_json(piece, {"conversations": documents, "left_out": bad})
-            found = run.load_json(piece)
-            for document in found["conversations"]:
-                lines.write(json.dumps(document, ensure_ascii=False) + "\n")
-                tally.take(document)
-            left_out += len(found["left_out"])
-            first = first or next(iter(found["left_out"]), None)
+                run.save_json(
+                    piece, WindowResult(conversations=tuple(records), left_out=tuple(bad)).to_json()
+                )
+            window_result = WindowResult.model_validate(run.load_json(piece))
+            for conversation in window_result.conversations:
+                lines.write(json.dumps(conversation.to_json(), ensure_ascii=False) + "\n")
+                tally.take(conversation)
+            left_out += len(window_result.left_out)
+            first = first or next(iter(window_result.left_out), None)
     if not tally.conversations:
         raise DataError(
             f"{job.source.label} holds no conversation to watch" + (f": {first}" if first else "")
@@ -120,11 +123,18 @@ def monitor_file(
         steered=tally.counts["steered"],
         features=tally.features(),
         policy=policy,
-        calibration=thresholds,
+        calibration=calibration,
         folder=name,
     )
     result.save(run.path / name / "monitoring.json")
     return result
+
+
+class WindowResult(Document):
+    """The conversations of one piece of the file, and the rows that could not be read."""
+
+    conversations: tuple[ConversationRecord, ...]
+    left_out: tuple[str, ...]
 
 
 Readable = tuple[FileRecord, Conversation, list[Row]]
@@ -162,7 +172,7 @@ class _MonitorJob:
                 progress(done, max(done, self.source.size), label)
 
     def readable(self, window: Sequence[FileRecord]) -> tuple[list[Readable], list[str]]:
-        """The conversations with their rows, and what is wrong with each row of the file that is none."""
+        """The conversations with their rows, and what is wrong with each row of the file that holds none."""
         good: list[Readable] = []
         bad: list[str] = []
         for record in window:
@@ -190,26 +200,35 @@ class _MonitorJob:
         prompts = [rows[0] for _, _, rows in good]
         return monitor.generate(self.model, prompts, self.config.sampling(), seeds=seeds)
 
-    def document(
+    def record(
         self, monitor: Monitor, record: FileRecord, talk: Conversation, watched: MonitoredConversation
-    ) -> dict[str, Any]:
+    ) -> ConversationRecord:
         """What is kept of a conversation; tokens and their values only of turns where an alarm began."""
-        places = [i for i, one in enumerate(talk.messages) if i and one["role"] == "assistant"]
-        heat: list[dict[str, Any]] = []
+        # A turn's question stands right before its answer, which may not be in the file.
+        answers = [i for i, message in enumerate(talk.messages) if i and message["role"] == "assistant"]
+        heat: list[AlarmTokens] = []
         for feature, event in watched.alarms.items():
             turn = watched.trace.turns[event.turn]
-            asked = len(talk.prompt) if self.config.answer else [*places, len(talk.messages)][event.turn]
+            answer = len(talk.prompt) if self.config.answer else [*answers, len(talk.messages)][event.turn]
             heat.append(
-                {
-                    "feature": feature,
-                    "turn": event.turn,
-                    "question": talk.messages[asked - 1]["content"],
-                    "tokens": token_texts(self.model.tokenizer, turn.row.answer),
-                    "values": turn.tokens[:, watched.trace.column(feature)].tolist(),
-                }
+                AlarmTokens(
+                    feature=feature,
+                    turn=event.turn,
+                    question=talk.messages[answer - 1]["content"],
+                    tokens=tuple(token_texts(self.model.tokenizer, turn.row.answer)),
+                    values=tuple(turn.tokens[:, watched.trace.column(feature)].tolist()),
+                )
             )
-        made = monitor.calibration
-        score = None if made is None else made.signal.score(watched.trace)
-        peaks = {} if score is None else dict(zip(self.features.keys, score.tolist(), strict=True))
-        found = {"number": record.number, "place": record.place, "peaks": peaks, **watched.to_json()}
-        return plain({**found, "heat": heat})
+        calibration = monitor.calibration
+        score = None if calibration is None else signal_score(calibration.signal, watched.trace)
+        return ConversationRecord(
+            number=record.number,
+            place=record.place,
+            peaks={} if score is None else dict(zip(self.features.keys, score.tolist(), strict=True)),
+            turns=len(watched.trace.turns),
+            features=watched.trace.summary(),
+            events=watched.events,
+            alarms=tuple(watched.alarms),
+            answer=watched.answer,
+            heat=tuple(heat),
+        )

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Literal
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -12,12 +12,13 @@ from torch import Tensor
 from mindscope.errors import DataError
 from mindscope.features import FIRST, Feature, FeatureSet, Models
 from mindscope.models import Edit, Edits, Generation, Model, Read, Row, RowAction, Sampling
-from mindscope.monitoring.alarms import AlarmEvent, AlarmTracker, alarm_events, crossed
+from mindscope.monitoring.alarms import AlarmTracker, alarm_events, crossed
 from mindscope.monitoring.calibration import Calibration
+from mindscope.monitoring.config import AlarmAction
 from mindscope.monitoring.projections import ProjectedTurn, Talk, TurnProjections, project_turns
+from mindscope.monitoring.results import AlarmEvent, MonitoredAnswer
 
-Action = Literal["log", "warn", "stop", "steer"]
-ACTIONS: tuple[Action, ...] = ("log", "warn", "stop", "steer")
+ACTIONS: tuple[AlarmAction, ...] = get_args(AlarmAction)
 
 
 class MonitorWarning(UserWarning):
@@ -37,7 +38,7 @@ class Policy:
       something else, and not because the push hides it.
     """
 
-    action: Action = "log"
+    action: AlarmAction = "log"
     coefficient: float | int = 1.0
 
     def __post_init__(self) -> None:
@@ -54,7 +55,7 @@ class Policy:
 
 @dataclass(frozen=True, eq=False)
 class MonitoredConversation:
-    """What a monitor saw of one conversation.
+    """What a monitor saw of a conversation.
 
     Attributes:
         trace: every reading. Under steering these are of the activations before the monitor's own push.
@@ -77,17 +78,12 @@ class MonitoredConversation:
         pushed = self.generation.controller_edits if self.generation is not None else ()
         return len({position for edit in pushed if isinstance(edit.where, tuple) for position in edit.where})
 
-    def to_json(self, *, tokens: bool = False) -> dict[str, Any]:
-        found: dict[str, Any] = {
-            "turns": len(self.trace.turns),
-            "features": self.trace.to_json(tokens=tokens),
-            "events": [event.to_json() for event in self.events],
-            "alarms": list(self.alarms),
-        }
-        if self.generation is not None:
-            answer = {"text": self.generation.text, "finish": self.generation.finish, "steered": self.steered}
-            found["answer"] = answer
-        return found
+    @property
+    def answer(self) -> MonitoredAnswer | None:
+        """The answer that was written under watch, if it was."""
+        if self.generation is None:
+            return None
+        return MonitoredAnswer(text=self.generation.text, finish=self.generation.finish, steered=self.steered)
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<li>{escape(str(event))}</li>" for event in self.events)
@@ -176,7 +172,7 @@ class Monitor:
                 "conversation with Monitor.read"
             )
         self.features.match(model)
-        watching = _MonitorController(self)
+        controller = _MonitorController(self)
         generations = model.generate(
             rows,
             sampling,
@@ -185,9 +181,9 @@ class Monitor:
             batch_rows=batch_rows,
             progress=progress,
             on_token=on_token,
-            controller=watching,
+            controller=controller,
         )
-        return [watching.watched(index, each) for index, each in enumerate(generations)]
+        return [controller.watched(index, generation) for index, generation in enumerate(generations)]
 
     def _tell(self, number: int, new: Sequence[AlarmEvent]) -> None:
         for event in new:
@@ -198,7 +194,7 @@ class Monitor:
 
 
 class _MonitorController:
-    """A monitor's hand in one call of `generate`: the controller of its rows."""
+    """A monitor's part in a call of `generate`: the controller of its rows."""
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -10,16 +9,17 @@ from torch import Tensor
 from mindscope.errors import DataError
 from mindscope.features import Feature, FeatureSet, Models
 from mindscope.models import Message, Row, pack_turns, turn_rows
-from mindscope.monitoring.drift import Drift, measure_drift
+from mindscope.monitoring.config import ReadingPosition
+from mindscope.monitoring.drift import measure_drift
+from mindscope.monitoring.results import Drift, FeatureSeries
 
-At = Literal["answer", "last_prompt"]
 Talk = Sequence[Message] | Sequence[Row]
 """A conversation: its messages, or the rows that `turn_rows` made of them."""
 
 
 @dataclass(frozen=True, eq=False)
 class ProjectedTurn:
-    """One answer of the assistant, or the prompt of one to come.
+    """An answer of the assistant, or the prompt of an answer to come.
 
     Attributes:
         row: prompt and answer as the model saw them.
@@ -50,29 +50,26 @@ class TurnProjections:
             raise DataError(f"{feature} was not read here: these were: {', '.join(self.features)}")
         return self.features.index(feature)
 
-    def series(self, feature: str, at: At = "answer") -> list[float | None]:
-        """One value a turn: the mean over the answer, or the last prompt token's; None without an answer."""
+    def series(self, feature: str, position: ReadingPosition = "answer") -> list[float | None]:
+        """A value per turn: the mean over the answer, or the last prompt token's; None without an answer."""
         column = self.column(feature)
-        read = [turn.last_prompt if at == "last_prompt" else turn.mean for turn in self.turns]
+        read = [turn.last_prompt if position == "last_prompt" else turn.mean for turn in self.turns]
         return [None if values is None else values[column].item() for values in read]
 
-    def drift(self, feature: str, at: At = "answer") -> Drift | None:
+    def drift(self, feature: str, position: ReadingPosition = "answer") -> Drift | None:
         """The trend of the series over the turns; None where fewer than three turns have a value."""
-        return measure_drift(self.series(feature, at))
+        return measure_drift(self.series(feature, position))
 
-    def to_json(self, *, tokens: bool = False) -> dict[str, Any]:
-        """Series and drift of every feature; with `tokens`, every value of every answer too."""
-        found: dict[str, Any] = {}
-        for feature in self.features:
-            column, trend = self.column(feature), self.drift(feature)
-            found[feature] = {
-                "last_prompt": self.series(feature, "last_prompt"),
-                "answer": self.series(feature),
-                "drift": trend and trend.to_json(),
-            }
-            if tokens:
-                found[feature]["tokens"] = [turn.tokens[:, column].tolist() for turn in self.turns]
-        return found
+    def summary(self) -> dict[str, FeatureSeries]:
+        """Series and drift of every feature."""
+        return {
+            feature: FeatureSeries(
+                last_prompt=tuple(self.series(feature, "last_prompt")),
+                answer=tuple(self.series(feature)),
+                drift=self.drift(feature),
+            )
+            for feature in self.features
+        }
 
 
 def project_turns(

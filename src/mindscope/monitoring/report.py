@@ -3,11 +3,10 @@
 import heapq
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
-from mindscope.monitoring.results import FeatureAlarms, MonitoringResult, conversations_of
+from mindscope.monitoring.results import ConversationRecord, FeatureAlarms, MonitoringResult, conversations_of
 from mindscope.reports import CurveLine, Report, TokenHeat, lines_with_bands
 
 SHOWN = 12
@@ -16,7 +15,7 @@ EVENTS = 100
 
 
 def monitor_report(result: MonitoringResult, run: Path, note: str = "") -> Report:
-    """The page of a result whose conversations are in ``run``; reads them one by one."""
+    """The page of a result whose conversations are in ``run``; reads them row by row."""
     report = Report(f"Monitor: {result.data}", f"{result.conversations} conversations, {result.model}")
     if note:
         report.note(note)
@@ -31,90 +30,110 @@ def monitor_report(result: MonitoringResult, run: Path, note: str = "") -> Repor
         "rising",
         "falling",
     ]
-    report.table(columns, [_row(each) for each in result.features], align="lrrrrrrr")
+    report.table(columns, [_row(feature) for feature in result.features], align="lrrrrrrr")
     if result.left_out:
         report.note(f"{result.left_out} rows were left out; the first: {result.left_out_first}")
     strongest = _strongest(result, run)
-    charts = [
-        (each, talks)
-        for each in result.features
-        if (talks := [one for one in strongest if one["turns"] > 1 and each.feature in one["alarms"]][:LINES])
-    ]
-    if charts:
-        report.section("Over the turns", "The mean over each answer, of the conversations with most of it.")
-    for each, talks in charts:
-        report.figure(_chart(each, talks), f"{each.feature}, by the line of the file.")
+    _add_turns(report, result, strongest)
     if strongest:
-        report.section("Answers that raised alarms", "Each token is shaded by its own reading.")
-        heats = [
-            TokenHeat(
-                heat["question"],
-                list(zip(heat["tokens"], heat["values"], strict=True)),
-                f"{document['place']}, turn {heat['turn']}",
-                heat["feature"],
-            )
-            for document in strongest
-            for heat in document["heat"]
-            if heat["tokens"]
-        ]
-        report.heats(heats)
-        report.section("Events", f"Of these conversations; at most {EVENTS}.")
-        rows = [
-            [
-                document["place"],
-                *(event[name] for name in ("kind", "feature", "turn", "token", "value", "level")),
-            ]
-            for document in strongest
-            for event in document["events"]
-        ]
-        columns = ["conversation", "event", "feature", "turn", "token", "signal", "level"]
-        report.table(columns, rows[:EVENTS])
+        _add_answers(report, strongest)
     report.section("Where this comes from")
-    facts = {key: value for key, value in (result.calibration or {}).items() if key != "features"}
+    facts = {} if result.calibration is None else result.calibration.to_json()
+    facts.pop("features", None)
     return report.facts({"policy": result.policy, **facts})
 
 
 def _intro(result: MonitoringResult) -> str:
-    made = result.calibration
-    if made is None:
+    calibration = result.calibration
+    if calibration is None:
         return "No thresholds were given, so there are no alarms: readings and drift alone."
-    low, high = made["interval"]
+    low, high = calibration.interval
     return (
-        f"Thresholds were calibrated on {made['conversations']} ordinary conversations to a false-alarm "
-        f"rate of {made['rate_a_feature']:.2%} a conversation and feature; the true rate lies between "
+        f"Thresholds were calibrated on {calibration.conversations} ordinary conversations to a false-alarm "
+        f"rate of {calibration.rate_a_feature:.2%} per conversation and feature; the true rate lies between "
         f"{low:.2%} and {high:.2%} (95 %). Policy: {result.policy}."
     )
 
 
-def _strongest(result: MonitoringResult, run: Path) -> list[dict[str, Any]]:
+def _add_turns(report: Report, result: MonitoringResult, strongest: Sequence[ConversationRecord]) -> None:
+    """A chart per feature, of the conversations of several turns in which it raised an alarm."""
+    charts = [
+        (feature, conversations)
+        for feature in result.features
+        if (
+            conversations := [
+                record for record in strongest if record.turns > 1 and feature.feature in record.alarms
+            ][:LINES]
+        )
+    ]
+    if charts:
+        report.section("Over the turns", "The mean over each answer, of the conversations with most of it.")
+    for feature, conversations in charts:
+        report.figure(_chart(feature, conversations), f"{feature.feature}, by the line of the file.")
+
+
+def _add_answers(report: Report, strongest: Sequence[ConversationRecord]) -> None:
+    report.section("Answers that raised alarms", "Each token is shaded by its own reading.")
+    heats = [
+        TokenHeat(
+            heat.question,
+            list(zip(heat.tokens, heat.values, strict=True)),
+            f"{record.place}, turn {heat.turn}",
+            heat.feature,
+        )
+        for record in strongest
+        for heat in record.heat
+        if heat.tokens
+    ]
+    report.heats(heats)
+    report.section("Events", f"Of these conversations; at most {EVENTS}.")
+    rows = [
+        [record.place, event.kind, event.feature, event.turn, event.token, event.value, event.level]
+        for record in strongest
+        for event in record.events
+    ]
+    columns = ["conversation", "event", "feature", "turn", "token", "signal", "level"]
+    report.table(columns, rows[:EVENTS])
+
+
+def _strongest(result: MonitoringResult, run: Path) -> list[ConversationRecord]:
     """The conversations with the highest signals, in units of the distance from recovery to threshold."""
     levels = {
-        each.feature: (each.threshold, max(each.threshold - each.recovery, 1e-9))
-        for each in result.features
-        if each.threshold is not None and each.recovery is not None
+        feature.feature: (feature.threshold, max(feature.threshold - feature.recovery, 1e-9))
+        for feature in result.features
+        if feature.threshold is not None and feature.recovery is not None
     }
 
-    def strength(document: dict[str, Any]) -> float:
-        return max((document["peaks"][key] - levels[key][0]) / levels[key][1] for key in document["alarms"])
+    def strength(record: ConversationRecord) -> float:
+        return max((record.peaks[key] - levels[key][0]) / levels[key][1] for key in record.alarms)
 
-    alarmed = (document for document in conversations_of(run, result) if document["alarms"])
+    alarmed = (record for record in conversations_of(run, result) if record.alarms)
     return heapq.nlargest(SHOWN, alarmed, key=strength)
 
 
-def _chart(feature: FeatureAlarms, talks: Sequence[dict[str, Any]]) -> Figure:
-    turns = range(max(document["turns"] for document in talks))
+def _chart(feature: FeatureAlarms, conversations: Sequence[ConversationRecord]) -> Figure:
+    turns = range(max(record.turns for record in conversations))
     lines = [
-        CurveLine(document["place"], _padded(document["features"][feature.feature]["answer"], len(turns)))
-        for document in talks
+        CurveLine(record.place, _padded(record.features[feature.feature].answer, len(turns)))
+        for record in conversations
     ]
     level = CurveLine("threshold", [feature.threshold] * len(turns), baseline=True)
     return lines_with_bands([*lines, level], list(turns), "turn", "projection")
 
 
-def _padded(series: list[float | None], length: int) -> list[float | None]:
+def _padded(series: Sequence[float | None], length: int) -> list[float | None]:
     return [*series, *[None] * (length - len(series))]
 
 
-def _row(one: FeatureAlarms) -> list[object]:
-    share = f"{one.share:.2%} ({one.low:.2%} to {one.high:.2%})"
-    return [one.feature, one.threshold, one.alarms, share, one.soon, one.recovered, one.rising, one.falling]
+def _row(feature: FeatureAlarms) -> list[object]:
+    share = f"{feature.share:.2%} ({feature.low:.2%} to {feature.high:.2%})"
+    return [
+        feature.feature,
+        feature.threshold,
+        feature.alarms,
+        share,
+        feature.soon,
+        feature.recovered,
+        feature.rising,
+        feature.falling,
+    ]

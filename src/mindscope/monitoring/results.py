@@ -1,11 +1,118 @@
-"""The result of monitoring a file: alarms counted by feature, and where the conversations are kept."""
+"""The results of monitoring: thresholds, alarms, conversations and a whole file, as documents."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, Literal
 
+from mindscope.monitoring.config import Signal, ThresholdScope
 from mindscope.store import Document, SavedDocument, html_table
+
+
+class AlarmEvent(Document):
+    """A reading that crossed a level."""
+
+    kind: Literal["crossed", "recovered"]
+    """`crossed`: the signal rose above the threshold. `recovered`: after that, it fell below the
+    calibration's recovery level."""
+    feature: str
+    """Its key, `NAME@ADDRESS`."""
+    turn: int
+    """Of the conversation's turns, from 0."""
+    token: int | None
+    """Of the answer, from 0; None for the prompt's last token."""
+    value: float
+    """The signal there."""
+    level: float
+    """What it crossed."""
+
+    def __str__(self) -> str:
+        place = "before the answer" if self.token is None else f"at token {self.token}"
+        side = "above" if self.kind == "crossed" else "below"
+        level = f"{self.value:.4g} is {side} {self.level:.4g}"
+        return f"{self.feature} {self.kind} in turn {self.turn} {place}: {level}"
+
+
+class Drift(Document):
+    """The least-squares slope over the turns, in the reading's units per turn."""
+
+    slope: float
+    low: float
+    """Lower end of the 95 % interval of the slope, by Student's t with turns - 2 degrees of freedom."""
+    high: float
+    turns: int
+    """How many turns have a value."""
+
+    @property
+    def certain(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.low > 0 or self.high < 0
+
+
+class FeatureSeries(Document):
+    """A feature over the turns of a conversation; None where a turn has no answer."""
+
+    last_prompt: tuple[float | None, ...]
+    answer: tuple[float | None, ...]
+    """The mean over the tokens of each answer."""
+    drift: Drift | None
+
+
+class MonitoredAnswer(Document):
+    """An answer that was written under watch."""
+
+    text: str
+    finish: str
+    steered: int
+    """Tokens that went through the model under a push."""
+
+
+class AlarmTokens(Document):
+    """The answer in which a feature's alarm began, token by token."""
+
+    feature: str
+    turn: int
+    question: str
+    tokens: tuple[str, ...]
+    values: tuple[float, ...]
+
+
+class ConversationRecord(Document):
+    """A conversation of a file: its series, its events, and the answers where alarms began."""
+
+    number: int
+    place: str
+    peaks: dict[str, float]
+    """The highest signal of each feature; empty without thresholds, or without an answer."""
+    turns: int
+    features: dict[str, FeatureSeries]
+    events: tuple[AlarmEvent, ...]
+    alarms: tuple[str, ...]
+    """The features that raised an alarm."""
+    answer: MonitoredAnswer | None = None
+    heat: tuple[AlarmTokens, ...]
+
+
+class ThresholdLevels(Document):
+    """Where an alarm of a feature begins, and below which level it ends."""
+
+    threshold: float
+    recovery: float
+
+
+class CalibrationSummary(Document):
+    """Thresholds and what they rest on; everything but the scores."""
+
+    features: dict[str, ThresholdLevels]
+    signal: Signal
+    false_alarms: float
+    over: ThresholdScope
+    rate_a_feature: float
+    interval: tuple[float, float]
+    """The 95 % interval of a feature's true rate of false alarms."""
+    conversations: int
+    fingerprint: str
+    digest: str
 
 
 class FeatureAlarms(Document):
@@ -42,21 +149,22 @@ class MonitoringResult(SavedDocument):
     left_out: int
     left_out_first: str | None
     halted: int
+    """Answers that the policy ended."""
     steered: int
-    """Answers that were ended, and answers that were pushed, by the policy."""
+    """Answers that the policy pushed."""
     features: tuple[FeatureAlarms, ...]
     policy: str
-    calibration: dict[str, Any] | None
+    calibration: CalibrationSummary | None
     folder: str
 
     def _repr_html_(self) -> str:
-        rows = [list(each.model_dump().values()) for each in self.features]
+        rows = [list(feature.model_dump().values()) for feature in self.features]
         return html_table(
             f"{self.data}: {self.conversations} conversations", list(FeatureAlarms.model_fields), rows
         )
 
 
-def conversations_of(run: Path, result: MonitoringResult) -> Iterator[dict[str, Any]]:
-    """The conversations of a result, one by one, out of its run's folder."""
+def conversations_of(run: Path, result: MonitoringResult) -> Iterator[ConversationRecord]:
+    """The conversations of a result, each when it is asked for, out of its run's folder."""
     with (run / result.folder / "conversations.jsonl").open(encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
+        yield from (ConversationRecord.model_validate(json.loads(line)) for line in lines)

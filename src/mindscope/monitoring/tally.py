@@ -1,17 +1,16 @@
 """Counting alarms over the conversations of a file, one conversation at a time."""
 
 from collections import Counter
-from typing import Any
 
 from mindscope.monitoring.monitor import Monitor
-from mindscope.monitoring.results import FeatureAlarms
+from mindscope.monitoring.results import ConversationRecord, FeatureAlarms
 
 SOON = 2
 """An alarm within this many answers came soon."""
 
 
 class AlarmTally:
-    """Counts over the documents of all conversations."""
+    """Counts over all conversations."""
 
     def __init__(self, monitor: Monitor) -> None:
         self.conversations = 0
@@ -19,23 +18,22 @@ class AlarmTally:
         self._monitor = monitor
         self._by = {key: Counter[str]() for key in monitor.features.keys}
 
-    def take(self, document: dict[str, Any]) -> None:
-        """Count one conversation."""
+    def take(self, record: ConversationRecord) -> None:
+        """Count a conversation."""
         self.conversations += 1
-        self.counts["alarmed"] += bool(document["alarms"])
-        answer = document.get("answer")
-        if answer is not None:
-            self.counts["halted"] += answer["finish"] == "halted"
-            self.counts["steered"] += answer["steered"] > 0
+        self.counts["alarmed"] += bool(record.alarms)
+        if record.answer is not None:
+            self.counts["halted"] += record.answer.finish == "halted"
+            self.counts["steered"] += record.answer.steered > 0
         for key, counts in self._by.items():
-            events = [event for event in document["events"] if event["feature"] == key]
-            raised = [event["turn"] for event in events if event["kind"] == "crossed"]
+            events = [event for event in record.events if event.feature == key]
+            raised = [event.turn for event in events if event.kind == "crossed"]
             counts["alarms"] += bool(raised)
             counts["soon"] += bool(raised) and raised[0] < SOON
             counts["recovered"] += len(events) - len(raised)
-            slope = document["features"][key]["drift"]
-            counts["rising"] += slope is not None and slope["low"] > 0
-            counts["falling"] += slope is not None and slope["high"] < 0
+            drift = record.features[key].drift
+            counts["rising"] += drift is not None and drift.low > 0
+            counts["falling"] += drift is not None and drift.high < 0
 
     def features(self) -> tuple[FeatureAlarms, ...]:
         """The counts of every feature, with the interval of its share of alarms."""

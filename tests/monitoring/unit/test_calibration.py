@@ -13,6 +13,7 @@ from mindscope.monitoring import Calibration, ProjectedTurn, Signal, TurnProject
 from mindscope.monitoring.alarms import AlarmState, alarm_events
 from mindscope.monitoring.calibration import needed
 from mindscope.monitoring.drift import measure_drift
+from mindscope.monitoring.signal import signal_score, signal_values
 
 
 def feature(name: str = "evil", seed: int = 0) -> Direction:
@@ -73,11 +74,11 @@ def test_all_features_together_share_the_rate() -> None:
 def test_a_signal_is_a_trailing_mean_over_the_answer() -> None:
     signal = Signal(window=2)
     trace = trace_of([1.0, 3.0, 8.0], [4.0], [], before=9.0)
-    values = [[(token, value.item()) for token, value in signal.of(turn)] for turn in trace.turns]
+    values = [[(token, value.item()) for token, value in signal_values(signal, turn)] for turn in trace.turns]
     assert values == [[(1, 2.0), (2, 5.5)], [(0, 4.0)], []]
-    assert signal.score(trace).tolist() == [5.5]
-    assert Signal("last_prompt").of(trace.turns[2]) == [(None, torch.tensor([9.0]))]
-    assert signal.score(trace_of([])) is None
+    assert signal_score(signal, trace).tolist() == [5.5]
+    assert signal_values(Signal("last_prompt"), trace.turns[2]) == [(None, torch.tensor([9.0]))]
+    assert signal_score(signal, trace_of([])) is None
 
 
 def test_calibrating_from_traces_skips_those_without_an_answer() -> None:
@@ -87,7 +88,7 @@ def test_calibrating_from_traces_skips_those_without_an_answer() -> None:
     assert made.thresholds.tolist() == [18.0]
     assert made.recovery.tolist() == [9.0]
     assert [event.value for event in alarm_events(made, trace_of([17.0, 18.0, 18.5, 10.0, 19.0]))] == [18.5]
-    assert made.to_json()["features"]["evil@resid_post.1"] == {"threshold": 18.0, "recovery": 9.0}
+    assert made.summary().to_json()["features"]["evil@resid_post.1"] == {"threshold": 18.0, "recovery": 9.0}
 
 
 def test_an_alarm_does_not_flicker() -> None:
@@ -106,7 +107,7 @@ def test_kept_with_the_model_and_the_vectors(tmp_path: Path) -> None:
     made = calibrate(known, [trace_of([float(i)]) for i in range(40)], 0.05, signal=Signal(window=3))
     made.save(tmp_path / "c.safetensors")
     again = Calibration.load(tmp_path / "c.safetensors", known)
-    assert again.to_json() == made.to_json()
+    assert again.summary() == made.summary()
     assert torch.equal(again.scores, made.scores)
     for other in (feature(seed=1), feature("kind")):
         with pytest.raises(DataError, match="calibrate again"):
