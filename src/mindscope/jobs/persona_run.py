@@ -61,14 +61,14 @@ class VectorsSummary(Document):
     @classmethod
     def of(cls, vectors: PersonaVectors, file: Path, **results: object) -> Self:
         """What is known of vectors that lie in a file."""
-        statistics, norms, kept = vectors.statistics, vectors.norms.tolist(), vectors.metadata.get("filter")
+        statistics, norms, kept = vectors.statistics, vectors.norms.tolist(), vectors.filter
         return cls.model_validate(
             {
                 "trait": vectors.trait,
                 "fingerprint": vectors.fingerprint,
-                "model": vectors.metadata.get("model"),
+                "model": vectors.model,
                 "d_model": vectors.d_model,
-                "filter": kept and {"pairs": kept["pairs"], "kept": kept["kept"]},
+                "filter": kept and {"pairs": kept.pairs, "kept": kept.kept},
                 "layers": [
                     {
                         "layer": layer,
@@ -140,7 +140,7 @@ class PersonaRun:
         from mindscope.personas import add_persona
         from mindscope.reports import Report
 
-        model = str(vectors.metadata.get("model", "an unnamed model"))
+        model = vectors.model or "an unnamed model"
         report = Report(f"Persona: {vectors.trait}", f"persona vectors of {model}")
         if is_organism(model):
             report.note(TEST_BED)

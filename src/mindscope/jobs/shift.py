@@ -101,7 +101,7 @@ def _find_prompts(spec: ShiftSpec, vectors: Sequence[PersonaVectors]) -> Sequenc
         return find_trait(spec.prompts, spec.base).questions("evaluation")
     questions: list[str] = []
     for item in vectors:
-        document = item.metadata.get("trait_document")
+        document = item.trait_document
         if document is None:
             raise DataError(f"the vectors of {item.trait} name no questions: give --prompts FILE or a trait")
         questions += Trait.parse(document).questions("evaluation")

@@ -27,7 +27,7 @@ def extract_vectors(
     Under ``extract/{trait}/`` the run holds the answers with their activations, the scores, what the
     filter kept and ``vectors.safetensors``. Killed at any moment and called again, it goes on and ends
     with the same vectors to the last bit. Called again with other settings of the filter or the
-    statistics, it makes the vectors anew from the same answers.
+    statistics, it makes new vectors from the same answers.
 
     Raises DataError when too few pairs pass the filter, and StoreError when the run holds this part made
     from another model, trait, judge or sampling.
@@ -59,13 +59,13 @@ def extract_vectors(
     judgements = judge_answers(
         judge, trait.rubric(), requests, answers, run, name, shard_rows=config.shard_rows, progress=progress
     )
-    filtered = filter_pairs(
-        judgements[0::2], judgements[1::2], threshold=config.threshold, coherence=config.coherence
-    )
+    positive, negative = rollouts.split_sides(judgements)
+    filtered = filter_pairs(positive, negative, threshold=config.threshold, coherence=config.coherence)
     run.save_json(f"{name}/filter.json", {**filtered.counts.to_json(), "pairs_kept": filtered.kept})
     filtered.require(config.least_pairs, trait.name)
     activations = rollouts.collect_activations(run, name, len(requests), config.shard_rows, filtered.kept)
     rows = activations.differences
+    asked, _ = rollouts.split_sides(requests)
     vectors = PersonaVectors(
         trait=trait.name,
         fingerprint=model.fingerprint,
@@ -74,22 +74,22 @@ def extract_vectors(
         embeddings={kind: rows[kind][0].float() for kind in KINDS},
         final_norm={kind: rows[kind][-1].float() for kind in KINDS},
         statistics=layer_statistics(
-            activations.answers["pos"],
-            activations.answers["neg"],
-            [int(requests[2 * pair].labels["question_index"]) for pair in filtered.kept],
+            activations.positive,
+            activations.negative,
+            [int(asked[pair].labels["question_index"]) for pair in filtered.kept],
             resamples=config.resamples,
             folds=config.folds,
             seed=config.seed,
         ),
+        model=model.name,
+        model_type=model.hf.config.model_type,
+        filter=filtered.counts,
+        trait_document=trait.document(),
         metadata={
-            "model": model.name,
-            "model_type": model.hf.config.model_type,
             "dtype": setup["dtype"],
             "judge": judge.name,
             "seed": config.seed,
             "config": config.model_dump(mode="json"),
-            "filter": filtered.counts.to_json(),
-            "trait_document": trait.document(),
         },
     )
     vectors.save(run.path / name / "vectors.safetensors")

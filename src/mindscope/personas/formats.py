@@ -116,7 +116,7 @@ def save_gguf(
         directions = {layer: vectors.direction(layer, kind).vector}
     with replacing(path) as temporary:
         writer = gguf.GGUFWriter(temporary, ARCHITECTURE)
-        writer.add_string(f"{ARCHITECTURE}.model_hint", str(vectors.metadata.get("model_type", "")))
+        writer.add_string(f"{ARCHITECTURE}.model_hint", vectors.model_type or "")
         writer.add_uint32(f"{ARCHITECTURE}.layer_count", vectors.n_layers)
         writer.add_string("mindscope.trait", vectors.trait)
         writer.add_string("mindscope.fingerprint", vectors.fingerprint)

@@ -1,21 +1,19 @@
 """How sure a difference of means is, and how well it separates the two sides, layer by layer."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from mindscope.stats import bootstrap_weights
+from mindscope.store import Document
 
 TINY = 1e-12
 
 
-@dataclass(frozen=True)
-class LayerStatistics:
-    """One value per layer for each measure; made by :func:`layer_statistics`."""
+class LayerStatistics(Document):
+    """A value per layer for each measure; made by :func:`layer_statistics`."""
 
     norm_low: tuple[float, ...]
     """Lower end of the 95 % interval of the vector's norm."""
@@ -28,13 +26,6 @@ class LayerStatistics:
     """Held-out separation in standard deviations."""
     auroc: tuple[float, ...]
     """Held-out probability that a positive answer projects higher than a negative one."""
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> "LayerStatistics":
-        return cls(**{field.name: tuple(document[field.name]) for field in fields(cls)})
 
 
 def layer_statistics(
@@ -71,7 +62,8 @@ def layer_statistics(
     for layer in range(n_layers):
         pos, neg = positive[:, layer].double(), negative[:, layer].double()
         rows.append((*_bootstrap(pos - neg, weights), *_separation(pos, neg, folded)))
-    return LayerStatistics(*zip(*rows, strict=True))
+    columns = zip(*rows, strict=True)  # rows are layers, columns are measures in the order of the fields
+    return LayerStatistics(**dict(zip(LayerStatistics.model_fields, columns, strict=True)))
 
 
 def _bootstrap(

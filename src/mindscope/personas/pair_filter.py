@@ -6,14 +6,14 @@ at least 50 for the trait, the negative one less than 50, and both are coherent 
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from mindscope.errors import DataError
 from mindscope.judges import Judgement
+from mindscope.store import Document
 
 
-@dataclass(frozen=True)
-class FilterCounts:
+class FilterCounts(Document):
     """How many pairs there were, how many are kept, and how many failed on each criterion.
 
     A pair may fail on several criteria, so the failures do not add up to ``pairs - kept``.
@@ -33,9 +33,6 @@ class FilterCounts:
     """A score of one of the answers is missing."""
     empty: int
     """One of the answers has no text."""
-
-    def to_json(self) -> dict[str, int]:
-        return asdict(self)
 
     def failures(self) -> str:
         """One phrase naming every criterion that pairs failed on."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from mindscope.personas.pair_filter import FilterCounts
 from mindscope.personas.steering.results import ArmScores, SteeredArm, SteeringResult, SweepPoint, SweepResult
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.reports import (
@@ -23,7 +22,7 @@ def persona_report(
     vectors: PersonaVectors, sweep: SweepResult | None = None, steering: SteeringResult | None = None
 ) -> Report:
     """A page of its own for one trait."""
-    model = str(vectors.metadata.get("model", "an unnamed model"))
+    model = vectors.model or "an unnamed model"
     report = Report(f"Persona: {vectors.trait}", f"persona vectors of {model}")
     return add_persona(report, vectors, sweep, steering)
 
@@ -71,11 +70,11 @@ def _add_vectors(report: Report, vectors: PersonaVectors, sweep: SweepResult | N
     report.table(
         columns, [list(row) for row in rows], "Separation is measured on questions held out of the vector."
     )
-    if "filter" in vectors.metadata:
-        counts = vectors.metadata["filter"]
+    if vectors.filter is not None:
+        counts = vectors.filter
         report.text(
-            f"{counts['kept']} of {counts['pairs']} pairs of answers passed the filter. The others failed "
-            f"on one criterion or several: {FilterCounts(**counts).failures()}."
+            f"{counts.kept} of {counts.pairs} pairs of answers passed the filter. The others failed "
+            f"on one criterion or several: {counts.failures()}."
         )
 
 
@@ -175,14 +174,15 @@ def _card(name: str, arm: SteeredArm, question: int, n_questions: int) -> Answer
 
 def _add_provenance(report: Report, vectors: PersonaVectors) -> Report:
     report.section(f"{vectors.trait}: where this comes from")
-    kept = {"model", "dtype", "judge", "config", "libraries", "source", "format"}
-    facts = {key: value for key, value in vectors.metadata.items() if key in kept and value is not None}
-    return report.facts({"fingerprint of the model": vectors.fingerprint, **facts})
+    model = {} if vectors.model is None else {"model": vectors.model}
+    shown = {"dtype", "judge", "config", "libraries", "source", "format"}
+    facts = {key: value for key, value in vectors.metadata.items() if key in shown and value is not None}
+    return report.facts({"fingerprint of the model": vectors.fingerprint, **model, **facts})
 
 
 def _curves(scores: Sequence[ArmScores], x: Sequence[int | float], xlabel: str, mark: int | float):
     lines = [
-        _line(name, [pick(each) for each in scores])
+        _line(name, [pick(arm) for arm in scores])
         for name, pick in (("trait", _trait), ("coherence", _coherence))
     ]
     return lines_with_bands(lines, x, xlabel, "score", ylim=(0, 100), mark=mark)
@@ -190,7 +190,7 @@ def _curves(scores: Sequence[ArmScores], x: Sequence[int | float], xlabel: str, 
 
 def _line(name: str, estimates: Sequence[Estimate | None]) -> CurveLine:
     def column(part: Callable[[Estimate], float]) -> list[float | None]:
-        return [part(each) if each else None for each in estimates]
+        return [part(estimate) if estimate else None for estimate in estimates]
 
     return CurveLine(name, column(lambda e: e.mean), column(lambda e: e.low), column(lambda e: e.high))
 

@@ -5,6 +5,7 @@ Source: Chen et al. 2025, arXiv 2507.21509, section 2: 5 instruction pairs x 20 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import torch
 from jaxtyping import Float
@@ -19,6 +20,8 @@ from mindscope.personas.vectors import KINDS
 from mindscope.store import Run, derived_seed
 
 SIDES: tuple[Side, Side] = ("pos", "neg")
+"""In the order of a plan; `split_sides` takes them apart."""
+Items = TypeVar("Items", bound=Sequence[Any] | Tensor)
 
 
 def plan_rollouts(
@@ -26,7 +29,8 @@ def plan_rollouts(
 ) -> list[AnswerRequest]:
     """Every request of both sides, the two of a pair next to each other: requests ``2i`` and ``2i + 1``.
 
-    A pair shares its instruction index, question and sample. ``questions`` takes only the first so many.
+    A pair shares its instruction index, question and sample. ``questions`` takes only this many questions,
+    from the first on.
     """
     chosen = trait.questions("extraction")[:questions]
     return [
@@ -43,32 +47,51 @@ def plan_rollouts(
     ]
 
 
-def rollout_reads(model: Model) -> dict[str, Read]:
-    """Answer mean, prompt mean and last prompt token, where ``hidden_states`` has them and at every block.
+def split_sides(items: Items) -> tuple[Items, Items]:
+    """What belongs to a plan's requests, in their order, as the positive items and the negative ones."""
+    return cast("tuple[Items, Items]", (items[0::2], items[1::2]))
+
+
+@dataclass(frozen=True)
+class RolloutRead:
+    """A read of every rollout: which tokens, at which place of the stream.
 
     Places are numbered 0 (input of the first block), ``l + 1`` (output of block ``l``), ``n_layers + 1``
     (after the final norm).
     """
+
+    kind: VectorKind
+    place: int
+
+    @property
+    def name(self) -> str:
+        """What it is called among the reads of a generation."""
+        return f"{self.kind}/{self.place}"
+
+
+def rollout_reads(model: Model) -> dict[str, Read]:
+    """Answer mean, prompt mean and last prompt token, where ``hidden_states`` has them and at every block."""
     addresses = ["resid_pre.0", *(f"resid_post.{layer}" for layer in range(model.n_layers)), "final_norm"]
     reductions = {"answer_mean": Mean("answer"), "prompt_mean": Mean("prompt"), "last_prompt": Last("prompt")}
     return {
-        f"{kind}/{place}": Read(address, reduction)
-        for kind, reduction in reductions.items()
+        RolloutRead(kind, place).name: Read(address, reductions[kind])
+        for kind in KINDS
         for place, address in enumerate(addresses)
     }
 
 
 def stack_reads(generations: Sequence[Generation]) -> dict[str, Float[Tensor, "rows places d_model"]]:
-    """The reads of a shard, one float32 tensor per kind; an answer without tokens has zeros.
+    """The reads of a shard, a float32 tensor per kind; an answer without tokens has zeros.
 
     Raises ModelError when anything else is not finite.
     """
+    n_places = len(generations[0].reads) // len(KINDS)
+    answered = torch.tensor([len(item.row.ids) > item.row.prompt_length for item in generations])
     stacked: dict[str, Tensor] = {}
     for kind in KINDS:
-        n_places = sum(name.startswith(f"{kind}/") for name in generations[0].reads)
-        places = [[each.reads[f"{kind}/{place}"] for place in range(n_places)] for each in generations]
-        values = torch.stack([torch.stack(row) for row in places]).float().cpu()
-        answered = torch.tensor([len(each.row.ids) > each.row.prompt_length for each in generations])
+        names = [RolloutRead(kind, place).name for place in range(n_places)]
+        rows = [torch.stack([item.reads[name] for name in names]) for item in generations]
+        values = torch.stack(rows).float().cpu()
         if kind == "answer_mean":
             values[~answered] = 0.0
         if not values.isfinite().all():
@@ -85,29 +108,32 @@ class PairActivations:
 
     differences: dict[VectorKind, Float[Tensor, "places d_model"]]
     """Mean of the positive minus mean of the negative side, summed in float64."""
-    answers: dict[Side, Float[Tensor, "pairs n_layers d_model"]]
-    """The answer means at every block, for the statistics."""
+    positive: Float[Tensor, "pairs n_layers d_model"]
+    """The positive answers' means at every block, for the statistics."""
+    negative: Float[Tensor, "pairs n_layers d_model"]
 
 
 def collect_activations(
     run: Run, name: str, n_requests: int, shard_rows: int, kept: Sequence[int]
 ) -> PairActivations:
-    """Reads the shards once; ``kept`` are the indices of pairs (requests ``2i`` and ``2i + 1``)."""
-    wanted = torch.zeros(n_requests, dtype=torch.bool)
-    wanted[[2 * pair for pair in kept]] = True
-    wanted[[2 * pair + 1 for pair in kept]] = True
+    """Reads the shards once; ``kept`` are the indices of pairs. A shard holds whole pairs."""
+    pairs = torch.zeros(n_requests // 2, dtype=torch.bool)
+    pairs[list(kept)] = True
+    requests = pairs.repeat_interleave(2)
     sums: dict[VectorKind, Tensor] = {}
     answers: list[Tensor] = []
     for tensors, mask in zip(
-        shard_tensors(run, name, n_requests, shard_rows), wanted.split(shard_rows), strict=True
+        shard_tensors(run, name, n_requests, shard_rows), requests.split(shard_rows), strict=True
     ):
         for kind in KINDS:
-            values = tensors[kind][mask]
-            signed = (values[0::2].double() - values[1::2].double()).sum(0)
-            sums[kind] = sums[kind] + signed if kind in sums else signed
+            positive, negative = split_sides(tensors[kind][mask])
+            difference = (positive.double() - negative.double()).sum(0)
+            sums[kind] = sums[kind] + difference if kind in sums else difference
+        # The first place is the embeddings, the last is behind the final norm: between them are the blocks.
         answers.append(tensors["answer_mean"][mask][:, 1:-1])
-    together = torch.cat(answers)
+    positive, negative = split_sides(torch.cat(answers))
     return PairActivations(
         differences={kind: total / len(kept) for kind, total in sums.items()},
-        answers={"pos": together[0::2], "neg": together[1::2]},
+        positive=positive,
+        negative=negative,
     )

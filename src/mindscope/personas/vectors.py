@@ -16,6 +16,7 @@ from mindscope.features import Direction
 from mindscope.models import Model
 from mindscope.personas.config import VectorKind
 from mindscope.personas.layer_statistics import LayerStatistics
+from mindscope.personas.pair_filter import FilterCounts
 from mindscope.store import html_table, load_artifact, save_artifact
 
 KINDS: tuple[VectorKind, ...] = get_args(VectorKind)
@@ -49,8 +50,16 @@ class PersonaVectors:
     """``[d_model]``, the same difference after the final norm; kept for the published file format."""
     statistics: LayerStatistics | None = None
     """Of ``answer_mean``; None for imported vectors."""
+    model: str | None = None
+    """The name of the model whose activations these are; None for imported vectors."""
+    model_type: str | None = None
+    """The architecture's name, such as ``llama``; None where it is not known."""
+    filter: FilterCounts | None = None
+    """How many pairs of answers were kept, and why the others were not; None for imported vectors."""
+    trait_document: Mapping[str, Any] | None = None
+    """The trait with its instructions and questions; None for imported vectors."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    """Provenance: model, trait document, judge, configuration, how many pairs were kept and why."""
+    """Further provenance: judge, configuration, seed, precision, or the file that they were imported from."""
 
     def __post_init__(self) -> None:
         shapes = {tuple(matrix.shape) for matrix in self.matrices.values()}
@@ -149,10 +158,14 @@ class PersonaVectors:
             "d_model": self.d_model,
             "kinds": list(self.matrices),
             "layers": [
-                {"layer": at, "norm": norms[at], **{name: each[at] for name, each in statistics.items()}}
-                for at in self.layers
+                {
+                    "layer": layer,
+                    "norm": norms[layer],
+                    **{name: values[layer] for name, values in statistics.items()},
+                }
+                for layer in self.layers
             ],
-            **self.metadata,
+            **self._provenance(),
         }
 
     def _repr_html_(self) -> str:
@@ -160,6 +173,16 @@ class PersonaVectors:
         columns = ["layer", "norm", "d_prime", "auroc", "cosine"]
         rows = [[row.get(column) for column in columns] for row in document["layers"]]
         return html_table(f"persona vectors: {self.trait}", columns, rows)
+
+    def _provenance(self) -> dict[str, Any]:
+        """What is known of where the vectors come from, as JSON values."""
+        known = {
+            "model": self.model,
+            "model_type": self.model_type,
+            "filter": self.filter and self.filter.to_json(),
+            "trait_document": self.trait_document,
+        }
+        return {name: value for name, value in known.items() if value is not None} | dict(self.metadata)
 
     def _has(self) -> str:
         return ", ".join(map(str, self.layers))
@@ -190,7 +213,7 @@ class PersonaVectors:
         tensors |= {f"embeddings/{kind}": row for kind, row in self.embeddings.items()}
         tensors |= {f"final_norm/{kind}": row for kind, row in self.final_norm.items()}
         metadata = {
-            **self.metadata,
+            **self._provenance(),
             "trait": self.trait,
             "fingerprint": self.fingerprint,
             "layers": list(self.layers),
@@ -203,7 +226,7 @@ class PersonaVectors:
         """Reads what :meth:`save` wrote; given a model, refuses the vectors of any other."""
         artifact = load_artifact(path, schema=SCHEMA, version=VERSION)
         tensors, metadata = artifact.tensors, dict(artifact.metadata)
-        statistics = metadata.pop("statistics")
+        statistics, counts = metadata.pop("statistics"), metadata.pop("filter", None)
         del metadata["schema"], metadata["version"]
         vectors = cls(
             trait=metadata.pop("trait"),
@@ -212,7 +235,11 @@ class PersonaVectors:
             layers=tuple(metadata.pop("layers")),
             embeddings=_rows(tensors, "embeddings"),
             final_norm=_rows(tensors, "final_norm"),
-            statistics=LayerStatistics.from_json(statistics) if statistics else None,
+            statistics=LayerStatistics.model_validate(statistics) if statistics else None,
+            model=metadata.pop("model", None),
+            model_type=metadata.pop("model_type", None),
+            filter=FilterCounts.model_validate(counts) if counts else None,
+            trait_document=metadata.pop("trait_document", None),
             metadata=metadata,
         )
         if model is not None:

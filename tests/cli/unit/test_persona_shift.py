@@ -25,13 +25,10 @@ def kit(tmp_path_factory) -> dict[str, Path]:
         tuned.hf.save_pretrained(folder / f"step{step}")
         base.tokenizer.save_pretrained(folder / f"step{step}")
     matrix = torch.randn(3, 32, generator=torch.Generator().manual_seed(0))
-    for name, metadata in (
-        ("vectors", {"trait_document": persona_kit.tiny_trait().document()}),
-        ("bare", {}),
-    ):
-        PersonaVectors("loud", base.fingerprint, {"answer_mean": matrix}, (0, 1, 2), metadata=metadata).save(
-            folder / f"{name}.safetensors"
-        )
+    for name, document in (("vectors", persona_kit.tiny_trait().document()), ("bare", None)):
+        PersonaVectors(
+            "loud", base.fingerprint, {"answer_mean": matrix}, (0, 1, 2), trait_document=document
+        ).save(folder / f"{name}.safetensors")
     lines = [{"messages": [{"role": "user", "content": text}]} for text in ("one", "two", "three")]
     (folder / "prompts.jsonl").write_text("\n".join(map(json.dumps, lines)))
     return {file.stem: file for file in folder.iterdir()}

@@ -18,10 +18,10 @@ def test_a_program_measures_a_shift(tmp_path):
     folder = persona_kit.tiny_chat_model(tmp_path / "base")
     model = load(str(folder), dtype="float32")
     matrix = torch.randn(3, 32, generator=torch.Generator().manual_seed(0))
-    metadata = {"trait_document": persona_kit.tiny_trait().document()}
-    PersonaVectors("loud", model.fingerprint, {"answer_mean": matrix}, (0, 1, 2), metadata=metadata).save(
-        tmp_path / "vectors.safetensors"
-    )
+    document = persona_kit.tiny_trait().document()
+    PersonaVectors(
+        "loud", model.fingerprint, {"answer_mean": matrix}, (0, 1, 2), trait_document=document
+    ).save(tmp_path / "vectors.safetensors")
     spec = ShiftSpec(
         base=str(folder),
         tuned=(str(folder),),

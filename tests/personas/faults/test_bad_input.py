@@ -81,8 +81,8 @@ def test_empty_answers_are_left_out(tiny: Model, run: Run, monkeypatch: pytest.M
 
     monkeypatch.setattr(Model, "generate", sometimes_silent)
     vectors = extract_vectors(tiny, TRAIT, Watching(), run, CONFIG.model_copy(update={"shard_rows": 8}))
-    assert vectors.metadata["filter"]["empty"] == 3
-    assert vectors.metadata["filter"]["kept"] == 9
+    assert vectors.filter is not None
+    assert (vectors.filter.empty, vectors.filter.kept) == (3, 9)
     assert vectors.answer_mean.isfinite().all()
     assert all(answer.strip() for answer in asked)
 

@@ -67,7 +67,8 @@ def test_vectors_equal_an_independent_computation(
     extracted: tuple[Run, PersonaVectors], independent: dict[str, torch.Tensor]
 ) -> None:
     _, vectors = extracted
-    assert vectors.metadata["filter"]["kept"] == len(independent["pos/answer_mean"])
+    assert vectors.filter is not None
+    assert vectors.filter.kept == len(independent["pos/answer_mean"])
     assert 5 <= len(independent["pos/answer_mean"]) < 32
     for kind in ("answer_mean", "prompt_mean", "last_prompt"):
         expected = independent[f"pos/{kind}"].mean(0) - independent[f"neg/{kind}"].mean(0)
@@ -98,4 +99,5 @@ def test_the_filter_counts_add_up(extracted: tuple[Run, PersonaVectors]) -> None
     assert counts["kept"] == len(counts["pairs_kept"])
     for criterion in ("positive_weak", "negative_strong", "incoherent", "refused", "missing"):
         assert counts[criterion] > 0, criterion
-    assert {key: counts[key] for key in vectors.metadata["filter"]} == vectors.metadata["filter"]
+    assert vectors.filter is not None
+    assert counts == {**vectors.filter.to_json(), "pairs_kept": counts["pairs_kept"]}

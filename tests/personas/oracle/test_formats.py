@@ -25,7 +25,7 @@ def vectors(tiny: Model) -> PersonaVectors:
         layers=(0, 1, 2),
         embeddings={"answer_mean": torch.randn(32, generator=generator)},
         final_norm={"answer_mean": torch.randn(32, generator=generator)},
-        metadata={"model_type": "llama"},
+        model_type="llama",
     )
 
 

@@ -25,7 +25,7 @@ def random_vectors(model: Model, seed: int = 0) -> PersonaVectors:
         layers=(0, 1, 2),
         embeddings={"answer_mean": draw(32)},
         final_norm={"answer_mean": draw(32)},
-        metadata={"model_type": "llama"},
+        model_type="llama",
     )
 
 
@@ -54,7 +54,7 @@ def test_save_and_load(tiny: Model, tmp_path: Path) -> None:
         assert torch.equal(again.matrix(kind), vectors.matrix(kind))
     assert torch.equal(again.final_norm["answer_mean"], vectors.final_norm["answer_mean"])
     assert again.digest() == vectors.digest()
-    assert (again.trait, again.layers, again.metadata["model_type"]) == ("loud", (0, 1, 2), "llama")
+    assert (again.trait, again.layers, again.model_type) == ("loud", (0, 1, 2), "llama")
     assert random_vectors(tiny, seed=1).digest() != vectors.digest()
 
 

@@ -75,7 +75,7 @@ def test_layers_are_independent_and_seeds_decide() -> None:
     assert both.d_prime[1] == alone.d_prime[0]
     assert both.norm_low[1] == alone.norm_low[0]
     assert layer_statistics(*other, list(range(30)), seed=4).norm_low != alone.norm_low
-    assert LayerStatistics.from_json(both.to_json()) == both
+    assert LayerStatistics.model_validate(both.to_json()) == both
 
 
 def test_interval_of_a_mean() -> None:
