@@ -25,10 +25,9 @@ from common import Meter, arguments, median, open_model, prompts, show
 from mindscope.models import Model, Row
 from mindscope.models.hooks.read import length_sorted_batches
 from mindscope.models.tokens.batch import right_padded
-from mindscope.models.turns import PackedConversation
 from mindscope.personas import PersonaVectors
 from mindscope.screening import ScreenConfig, screen_dataset
-from mindscope.screening.probe import TraitProjector
+from mindscope.screening.traits import ScreenedTraits
 from mindscope.store import Run
 
 # The layers of the paper's three traits in a model of 28: blocks 20, 20 and 16.
@@ -52,11 +51,11 @@ def vectors(model: Model) -> tuple[list[PersonaVectors], dict[str, int]]:
 
 
 def published(
-    model: Model, rows: list[Row], probe: TraitProjector, statistics: list[str]
+    model: Model, rows: list[Row], traits: ScreenedTraits, statistics: list[str]
 ) -> list[list[float]]:
     """One full pass per conversation, vector and statistic."""
     found: list[list[float]] = []
-    for layer, direction in zip(probe.layers, probe.directions, strict=True):
+    for layer, direction in zip(traits.layers, traits.directions, strict=True):
         for statistic in statistics:
             column: list[float] = []
             for row in rows:
@@ -73,14 +72,14 @@ def published(
     return found
 
 
-def published_in_one_pass(model: Model, rows: list[Row], probe: TraitProjector) -> list[list[float]]:
+def published_in_one_pass(model: Model, rows: list[Row], traits: ScreenedTraits) -> list[list[float]]:
     """The same, spared the repetitions: every vector and statistic of a conversation from one full pass."""
     found: list[list[float]] = []
     for row in rows:
         with torch.no_grad():
             states = model.hf(torch.tensor([row.ids]), output_hidden_states=True).hidden_states
         line: list[float] = []
-        for layer, direction in zip(probe.layers, probe.directions, strict=True):
+        for layer, direction in zip(traits.layers, traits.directions, strict=True):
             hidden = states[layer + 1][0].float()
             unit = direction.vector / direction.vector.norm()
             line += [
@@ -91,9 +90,9 @@ def published_in_one_pass(model: Model, rows: list[Row], probe: TraitProjector) 
     return found
 
 
-def ours(model: Model, rows: list[Row], probe: TraitProjector) -> list[list[float]]:
+def ours(model: Model, rows: list[Row], traits: ScreenedTraits) -> list[list[float]]:
     """What screening does with a window: answer means and last prompt tokens on all vectors at once."""
-    tokens = probe.tokens(model, [PackedConversation(row, ((row.prompt_length, len(row)),)) for row in rows])
+    tokens = traits.features.read(model, rows)
     return [
         [*found[row.prompt_length :].double().mean(0).tolist(), *found[row.prompt_length - 1].tolist()]
         for found, row in zip(tokens, rows, strict=True)
@@ -104,9 +103,9 @@ class Enough(Exception):  # noqa: N818 - ends a forward pass
     pass
 
 
-def floor(model: Model, rows: list[Row], probe: TraitProjector) -> None:
+def floor(model: Model, rows: list[Row], traits: ScreenedTraits) -> None:
     """The same batches through the same blocks, with nothing read."""
-    block = model.place(probe.directions[0].address).module
+    block = model.place(traits.directions[0].address).module
 
     def stop(*_: object) -> None:
         raise Enough
@@ -126,11 +125,11 @@ def floor(model: Model, rows: list[Row], probe: TraitProjector) -> None:
         handle.remove()
 
 
-def check(model: Model, rows: list[Row], probe: TraitProjector) -> None:
+def check(model: Model, rows: list[Row], traits: ScreenedTraits) -> None:
     """The paths must agree before their times are compared."""
-    theirs = torch.tensor(published(model, rows, probe, ["answer", "last"])).T
+    theirs = torch.tensor(published(model, rows, traits, ["answer", "last"])).T
     answer_then_last = torch.cat([theirs[:, 0::2], theirs[:, 1::2]], 1)
-    found = torch.tensor(ours(model, rows, probe))
+    found = torch.tensor(ours(model, rows, traits))
     assert torch.allclose(found, answer_then_last, rtol=1e-2, atol=1e-2), (found, answer_then_last)
 
 
@@ -139,15 +138,15 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
         return measure_memory(int(options.only.split()[1]))
     model = open_model(options)
     made, layers = vectors(model)
-    probe = TraitProjector.of(model, made, ScreenConfig(layers=layers))
+    traits = ScreenedTraits.of(model, made, ScreenConfig(layers=layers))
     rows = [row.answered(row.ids[:1] * options.tokens) for row in prompts(model, options.answers)]
-    check(model, rows[:3], probe)
+    check(model, rows[:3], traits)
     work: dict[str, Callable[[], object]] = {
-        "published projection": lambda: published(model, rows, probe, ["answer"]),
-        "published difference": lambda: published(model, rows, probe, ["answer", "last"]),
-        "published in one pass": lambda: published_in_one_pass(model, rows, probe),
-        "ours": lambda: ours(model, rows, probe),
-        "floor": lambda: floor(model, rows, probe),
+        "published projection": lambda: published(model, rows, traits, ["answer"]),
+        "published difference": lambda: published(model, rows, traits, ["answer", "last"]),
+        "published in one pass": lambda: published_in_one_pass(model, rows, traits),
+        "ours": lambda: ours(model, rows, traits),
+        "floor": lambda: floor(model, rows, traits),
     }
     meter = Meter(work[options.only])
     return {"seconds": meter.seconds, "megabytes": meter.megabytes}

@@ -15,7 +15,7 @@ from torch import Tensor
 from mindscope.errors import ModelError
 from mindscope.models import Model, Row
 from mindscope.screening.config import ScreenConfig
-from mindscope.screening.probe import TraitProjector
+from mindscope.screening.traits import ScreenedTraits
 from mindscope.store import Run, digest
 
 NOT_FINITE = "the model's activations hold NaN or infinity: load it in float32 (dtype='float32')"
@@ -26,7 +26,7 @@ Origin = tuple[str, int]
 
 @dataclass(frozen=True)
 class BaselineAnswers:
-    """Own answers to prompts, in the caller's order."""
+    """The model's own answers to prompts, in the caller's order."""
 
     means: Float[Tensor, "prompts traits"]
     """Answer-token means of the projections; NaN where the model said nothing."""
@@ -34,10 +34,10 @@ class BaselineAnswers:
 
 
 class BaselineSampler:
-    """The base model's answers in one run, projected on one probe."""
+    """The base model's answers in one run, projected on the vectors of all traits."""
 
-    def __init__(self, model: Model, probe: TraitProjector, run: Run, config: ScreenConfig) -> None:
-        self.model, self.probe, self.run, self.config = model, probe, run, config
+    def __init__(self, model: Model, traits: ScreenedTraits, run: Run, config: ScreenConfig) -> None:
+        self.model, self.traits, self.run, self.config = model, traits, run, config
 
     def own(
         self,
@@ -45,14 +45,14 @@ class BaselineSampler:
         seeds: Sequence[int],
         progress: Callable[[int, int], object] | None = None,
     ) -> BaselineAnswers:
-        """One answer per prompt and seed, longest prompts first, each slice one batch and one piece."""
+        """An answer per prompt and seed, longest prompts first; each slice is a batch and a piece."""
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
-        means = torch.empty(len(prompts), len(self.probe.traits))
+        means = torch.empty(len(prompts), len(self.traits.names))
         origins: list[Origin] = [("", 0)] * len(prompts)
         for start in range(0, len(order), self.config.shard_rows):
             batch = order[start : start + self.config.shard_rows]
-            name, found = self._batch([prompts[i] for i in batch], [seeds[i] for i in batch])
-            means[batch] = found
+            name, projected = self._batch([prompts[i] for i in batch], [seeds[i] for i in batch])
+            means[batch] = projected
             for slot, i in enumerate(batch):
                 origins[i] = (name, slot)
             if progress is not None:
@@ -76,21 +76,26 @@ class BaselineSampler:
             "seeds": seeds,
         }
         name = f"base/{digest(setup)}"
-        ids, projected = f"{name}/ids.safetensors", f"{name}/{self.probe.digest()}.safetensors"
+        ids, projected = f"{name}/ids.safetensors", f"{name}/{self.traits.features.digest()}.safetensors"
         if not self.run.has(ids):
             generations = self.model.generate(
-                prompts, sampling, reads=self.probe.reads("answer"), seeds=seeds, batch_rows=len(prompts)
+                prompts,
+                sampling,
+                reads=self.traits.build_reads("answer"),
+                seeds=seeds,
+                batch_rows=len(prompts),
             )
-            means = torch.stack([self._mean(self.probe.joined(each.reads)) for each in generations])
+            means = torch.stack(
+                [self._mean(self.traits.features.assemble(item.reads)) for item in generations]
+            )
             # The projections first: ids without them would be read again, and differ in the last bit.
             self.run.save_tensors(projected, {"means": means})
-            self.run.save_tensors(ids, _flat([each.row.answer for each in generations]))
+            self.run.save_tensors(ids, _flat([item.row.answer for item in generations]))
         elif not self.run.has(projected):
             answers = _split(self.run.load_tensors(ids))
             rows = [prompt.answered(answer) for prompt, answer in zip(prompts, answers, strict=True)]
-            found = self.model.read(rows, self.probe.reads("answer"))
-            tokens = [{name: one.values[i] for name, one in found.items()} for i in range(len(rows))]
-            means = torch.stack([self._mean(self.probe.joined(each)) for each in tokens])
+            tokens = self.traits.features.read(self.model, rows, where="answer")
+            means = torch.stack([self._mean(values) for values in tokens])
             self.run.save_tensors(projected, {"means": means})
         return name, self.run.load_tensors(projected)["means"]
 

@@ -13,8 +13,8 @@ from mindscope.errors import DataError
 from mindscope.models import Model
 from mindscope.screening.base_answers import BaselineSampler, Origin
 from mindscope.screening.config import ScreenConfig
-from mindscope.screening.probe import TraitProjector
 from mindscope.screening.scores import WindowScores, window_scores
+from mindscope.screening.traits import ScreenedTraits
 from mindscope.screening.windows import ReadingWindows
 from mindscope.stats import Estimate, bootstrap_interval
 from mindscope.store import Run, derived_seed
@@ -44,18 +44,23 @@ class DataSet:
         cls,
         model: Model,
         data: Data,
-        probe: TraitProjector,
+        traits: ScreenedTraits,
         run: Run,
         config: ScreenConfig,
         progress: Progress | None,
     ) -> "DataSet":
         """Read whatever the run does not hold yet."""
         windows = ReadingWindows(
-            model, ConversationSource.of(data), probe, BaselineSampler(model, probe, run, config), run, config
+            model,
+            ConversationSource.of(data),
+            traits,
+            BaselineSampler(model, traits, run, config),
+            run,
+            config,
         )
         windows.read(own=config.form == "exact", report=progress)
-        if not any(len(each.numbers) for each in windows.readings()):
-            reasons = [reason for each in windows.readings() for reason in each.left_out]
+        if not any(len(readings.numbers) for readings in windows.readings()):
+            reasons = [reason for readings in windows.readings() for reason in readings.left_out]
             why = f"; the first row: {reasons[0]}" if reasons else ""
             raise DataError(f"{windows.source.label} has no conversation to score{why}")
         return cls(
@@ -80,7 +85,7 @@ class DataSet:
 
 def _subsample(windows: ReadingWindows, config: ScreenConfig, progress: Progress | None) -> AnswerSubsample:
     """Draw conversations, have the model answer their prompts, and compare."""
-    sizes = [len(each.numbers) for each in windows.readings()]
+    sizes = [len(readings.numbers) for readings in windows.readings()]
     random = np.random.default_rng(derived_seed(config.seed, "subsample"))
     total = sum(sizes)
     chosen = np.sort(random.choice(total, min(config.subsample, total), replace=False))
@@ -97,7 +102,7 @@ def _subsample(windows: ReadingWindows, config: ScreenConfig, progress: Progress
     differences = torch.stack(
         [(ours.double() - theirs).nanmean(0) for ours, theirs in zip(answers, own, strict=True)]
     )
-    levels = torch.stack([each.double().nanmean(0) for each in own])
+    levels = torch.stack([turns.double().nanmean(0) for turns in own])
     baselines = _estimates(levels, config)
     if None in baselines:
         raise DataError("the model said nothing to any prompt of the subsample: use another form")
@@ -105,13 +110,13 @@ def _subsample(windows: ReadingWindows, config: ScreenConfig, progress: Progress
 
 
 def _estimates(values: torch.Tensor, config: ScreenConfig) -> list[Estimate | None]:
-    """One per column, over the rows that have a value there."""
-    found: list[Estimate | None] = []
+    """An estimate per column, over the rows that have a value there."""
+    estimates: list[Estimate | None] = []
     for column in values.T:
         known = column[column.isfinite()]
         if not len(known):
-            found.append(None)
+            estimates.append(None)
             continue
         low, high = bootstrap_interval(known, resamples=config.resamples, seed=config.seed)
-        found.append(Estimate(mean=known.mean().item(), low=low, high=high))
-    return found
+        estimates.append(Estimate(mean=known.mean().item(), low=low, high=high))
+    return estimates

@@ -9,11 +9,10 @@ import numpy as np
 from mindscope.data import FileRecord
 from mindscope.models import Model, pack_turns, token_texts
 from mindscope.screening.base_answers import Origin
-from mindscope.screening.probe import TraitProjector
 from mindscope.screening.results import RankedSample
 from mindscope.screening.scores import ReferencePercentiles, WindowScores
-from mindscope.screening.turns import answer_rows, answers_in
-from mindscope.screening.windows import ReadingWindows
+from mindscope.screening.traits import ScreenedTraits
+from mindscope.screening.windows import ReadingWindows, answer_rows, answers_in
 
 
 @dataclass(frozen=True, order=True)
@@ -51,7 +50,7 @@ class TopSamples:
             best = known[np.argsort(-scores.dp[known, trait], kind="stable")[: self.top]]
             for i in best.tolist():
                 turn = int(scores.turn[i, trait])
-                at = int(begins[i]) + turn
+                place = int(begins[i]) + turn
                 candidate = RankedCandidate(
                     dp=float(scores.dp[i, trait]),
                     order=-int(readings.numbers[i]),
@@ -60,8 +59,8 @@ class TopSamples:
                     turn=turn,
                     turns=int(counts[i]),
                     raw=float(scores.raw[i, trait]),
-                    baseline=float(scores.baseline[at, trait]),
-                    origin=None if origins is None else origins[at],
+                    baseline=float(scores.baseline[place, trait]),
+                    origin=None if origins is None else origins[place],
                 )
                 if len(heap) < self.top:
                     heapq.heappush(heap, candidate)
@@ -69,27 +68,27 @@ class TopSamples:
                     heapq.heapreplace(heap, candidate)
 
     def ranked(
-        self, model: Model, probe: TraitProjector, windows: ReadingWindows, calibration: ReferencePercentiles
+        self, model: Model, traits: ScreenedTraits, windows: ReadingWindows, calibration: ReferencePercentiles
     ) -> list[tuple[RankedSample, ...]]:
         """The samples of every trait, highest first, with the tokens of the turn that decides."""
-        records = windows.records([each.row for heap in self.heaps for each in heap])
-        found: list[tuple[RankedSample, ...]] = []
+        records = windows.records([candidate.row for heap in self.heaps for candidate in heap])
+        samples: list[tuple[RankedSample, ...]] = []
         for trait, heap in enumerate(self.heaps):
             best = sorted(heap, reverse=True)
-            values = np.array([[each.dp] * len(self.heaps) for each in best], np.float32)
+            values = np.array([[candidate.dp] * len(self.heaps) for candidate in best], np.float32)
             percentiles = calibration.percentiles(values.reshape(-1, len(self.heaps)))[:, trait].tolist()
-            found.append(
+            samples.append(
                 tuple(
-                    _with_text(model, probe, windows, records[each.row], each, trait, percentile)
-                    for each, percentile in zip(best, percentiles, strict=True)
+                    _with_text(model, traits, windows, records[candidate.row], candidate, trait, percentile)
+                    for candidate, percentile in zip(best, percentiles, strict=True)
                 )
             )
-        return found
+        return samples
 
 
 def _with_text(
     model: Model,
-    probe: TraitProjector,
+    traits: ScreenedTraits,
     windows: ReadingWindows,
     record: FileRecord,
     candidate: RankedCandidate,
@@ -98,7 +97,8 @@ def _with_text(
 ) -> RankedSample:
     conversation = record.conversation()
     row = answer_rows(model, conversation)[candidate.turn]
-    (tokens,) = probe.tokens(model, pack_turns([row]))
+    (packed,) = pack_turns([row])
+    (tokens,) = traits.features.read(model, [packed.row])
     heat = tokens[row.prompt_length :, trait].double() - candidate.baseline
     question = conversation.messages[answers_in(conversation)[candidate.turn] - 1]["content"]
     return RankedSample(

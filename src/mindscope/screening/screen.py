@@ -11,12 +11,12 @@ from mindscope.models import Model
 from mindscope.personas import PersonaVectors
 from mindscope.screening.config import ScreenConfig
 from mindscope.screening.dataset import DataSet
-from mindscope.screening.probe import TraitProjector
 from mindscope.screening.ranking import TopSamples
 from mindscope.screening.report import screening_report
 from mindscope.screening.results import RankedSample, ScreeningResult, TraitScreening
 from mindscope.screening.scores import ReferencePercentiles
 from mindscope.screening.table import write_table
+from mindscope.screening.traits import ScreenedTraits
 from mindscope.stats import StreamedMeans
 from mindscope.store import Run, digest, part_of
 
@@ -64,22 +64,22 @@ def screen_dataset(
         DataError: vectors of another model, data without a conversation, or, unless `on_error` is "skip", the
             file, line and reason of a malformed row.
     """
-    probe = TraitProjector.of(model, vectors, config)
-    main = DataSet.read(model, data, probe, run, config, progress)
-    other = None if reference is None else DataSet.read(model, reference, probe, run, config, progress)
+    traits = ScreenedTraits.of(model, vectors, config)
+    main = DataSet.read(model, data, traits, run, config, progress)
+    other = None if reference is None else DataSet.read(model, reference, traits, run, config, progress)
     setup = {
         "model": model.fingerprint,
         "data": main.windows.source.digest,
         "reference": other and other.windows.source.digest,
-        "probe": probe.digest(),
+        "probe": traits.features.digest(),
         "config": config,
     }
     folder = f"{part_of('screen', main.windows.source.name)}-{digest(setup)}"
-    survey = _survey(main, len(probe.traits), config)
+    survey = _survey(main, len(traits.names), config)
     ordinary = survey.dp if other is None else np.concatenate([each.dp for each in other.scores()])
     calibration = ReferencePercentiles.of(ordinary)
     thresholds = calibration.at(config.percentile)
-    ranked = survey.highest.ranked(model, probe, main.windows, calibration)
+    ranked = survey.highest.ranked(model, traits, main.windows, calibration)
     result = ScreeningResult(
         data=main.windows.source.label,
         data_digest=main.windows.source.digest,
@@ -91,11 +91,11 @@ def screen_dataset(
         passes=survey.passes,
         left_out=survey.left_out,
         left_out_first=tuple(survey.left_out_first),
-        traits=_traits(main, probe, survey, calibration, ranked),
+        traits=_traits(main, traits, survey, calibration, ranked),
         folder=folder,
     )
     path = run.path / folder
-    write_table(path / "scores.parquet", main.scores(), probe.traits, calibration, thresholds)
+    write_table(path / "scores.parquet", main.scores(), traits.names, calibration, thresholds)
     result.save(path / "screening.json")
     report = screening_report(result, survey.dp, None if other is None else ordinary, model.name, note)
     report.write(path / "report.html")
@@ -135,12 +135,12 @@ def _survey(data: DataSet, traits: int, config: ScreenConfig) -> _WindowSummary:
 
 def _traits(
     data: DataSet,
-    probe: TraitProjector,
+    traits: ScreenedTraits,
     survey: _WindowSummary,
     calibration: ReferencePercentiles,
     ranked: Sequence[tuple[RankedSample, ...]],
 ) -> tuple[TraitScreening, ...]:
-    k = len(probe.traits)
+    k = len(traits.names)
     estimates = survey.means.estimates()
     means, raws, baselines = estimates[:k], estimates[k : 2 * k], estimates[2 * k :]
     if data.subsample is not None:
@@ -149,7 +149,7 @@ def _traits(
     return tuple(
         TraitScreening(
             trait=trait,
-            layer=probe.layers[i],
+            layer=traits.layers[i],
             mean=means[i],
             raw=raws[i],
             baseline=baselines[i],
@@ -159,5 +159,5 @@ def _traits(
             unscored=int(np.isnan(survey.dp[:, i]).sum()),
             ranked=ranked[i],
         )
-        for i, (trait, threshold) in enumerate(zip(probe.traits, thresholds, strict=True))
+        for i, (trait, threshold) in enumerate(zip(traits.names, thresholds, strict=True))
     )

@@ -9,13 +9,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mindscope.core import Progress
-from mindscope.data import ConversationSource, FileRecord
+from mindscope.data import Conversation, ConversationSource, FileRecord
 from mindscope.errors import DataError, ModelError
-from mindscope.models import Model, Row, pack_turns
+from mindscope.models import Message, Model, Row, pack_turns, turn_rows
 from mindscope.screening.base_answers import NOT_FINITE, BaselineAnswers, BaselineSampler
 from mindscope.screening.config import ScreenConfig
-from mindscope.screening.probe import TraitProjector
-from mindscope.screening.turns import answer_rows, answers_in
+from mindscope.screening.traits import ScreenedTraits
 from mindscope.store import Run, derived_seed, digest
 
 Sample = tuple[FileRecord, str | None, list[Row]]
@@ -48,18 +47,18 @@ class ReadingWindows:
         self,
         model: Model,
         source: ConversationSource,
-        probe: TraitProjector,
+        traits: ScreenedTraits,
         base: BaselineSampler,
         run: Run,
         config: ScreenConfig,
     ) -> None:
-        self.model, self.source, self.probe, self.base = model, source, probe, base
+        self.model, self.source, self.traits, self.base = model, source, traits, base
         self.run, self.config = run, config
         setup = {
             "model": model.fingerprint,
             "dtype": str(model.dtype),
             "data": source.digest,
-            "probe": probe.digest(),
+            "probe": traits.features.digest(),
             "window": config.window,
             "on_error": config.on_error,
         }
@@ -100,7 +99,7 @@ class ReadingWindows:
         return map(self.reading, range(self.count))
 
     def reading(self, index: int) -> WindowReadings:
-        """One finished window."""
+        """A finished window."""
         tensors = self.run.load_tensors(f"{self.name}/{index:06d}.safetensors")
         return WindowReadings(**tensors, **self.run.load_json(f"{self.name}/{index:06d}.json"))
 
@@ -117,17 +116,18 @@ class ReadingWindows:
 
     def records(self, numbers: Sequence[int]) -> Mapping[int, FileRecord]:
         """Some rows, by number, in the order of the file."""
-        wanted = set(numbers)
-        found: dict[int, FileRecord] = {}
-        for record in self.source.records() if wanted else ():
-            if record.number in wanted:
-                found[record.number] = record
-                if len(found) == len(wanted):
+        missing = set(numbers)
+        records: dict[int, FileRecord] = {}
+        for record in self.source.records() if missing else ():
+            if record.number in missing:
+                records[record.number] = record
+                missing.remove(record.number)
+                if not missing:
                     break
-        return found
+        return records
 
     def _check(self) -> None:
-        """What takes no model to see is refused at the door, not hours later."""
+        """Refuse what can be seen without a model before anything is read, not hours later."""
         for record in self.source.records():
             try:
                 answers_in(record.conversation())
@@ -135,7 +135,7 @@ class ReadingWindows:
                 raise self.source.located(record, error) from None
 
     def _rows_of(self, window: Sequence[FileRecord]) -> tuple[list[Sample], list[str]]:
-        """The rows of every sample, and what is wrong with each row that is none."""
+        """The rows of every sample, and what is wrong with each row that is not a sample."""
         samples: list[Sample] = []
         left_out: list[str] = []
         for record in window:
@@ -150,12 +150,14 @@ class ReadingWindows:
         return samples, left_out
 
     def _save_readings(self, index: int, samples: Sequence[Sample], left_out: Sequence[str]) -> None:
-        passes = [each for _, _, rows in samples for each in pack_turns(rows)]
-        tokens = self.probe.tokens(self.model, passes)
-        spans = [(found, span) for found, each in zip(tokens, passes, strict=True) for span in each.spans]
-        width = len(self.probe.traits)
-        answer = [found[begin:end].double().mean(0).float() for found, (begin, end) in spans]
-        last = [found[begin - 1] for found, (begin, _) in spans]
+        passes = [packed for _, _, rows in samples for packed in pack_turns(rows)]
+        tokens = self.traits.features.read(self.model, [packed.row for packed in passes])
+        spans = [
+            (values, span) for values, packed in zip(tokens, passes, strict=True) for span in packed.spans
+        ]
+        width = len(self.traits.names)
+        answer = [values[begin:end].double().mean(0).float() for values, (begin, end) in spans]
+        last = [values[begin - 1] for values, (begin, _) in spans]
         whole = {
             "numbers": torch.tensor([record.number for record, _, _ in samples], dtype=torch.int64),
             "lines": torch.tensor([record.line for record, _, _ in samples], dtype=torch.int64),
@@ -186,7 +188,7 @@ class ReadingWindows:
         self, samples: Sequence[Sample], progress: Callable[[int, int], object] | None
     ) -> BaselineAnswers:
         """Own answers to every turn's prompt, the mean of them where several are drawn."""
-        each = range(self.config.samples)
+        draws = range(self.config.samples)
         prompts = [
             Row(row.ids[: row.prompt_length], row.prompt_length, row.roles[: row.prompt_length])
             for row in _turns(samples)
@@ -195,11 +197,48 @@ class ReadingWindows:
             derived_seed(self.config.seed, "own", record.number, turn, draw)
             for record, _, rows in samples
             for turn in range(len(rows))
-            for draw in each
+            for draw in draws
         ]
-        own = self.base.own([prompt for prompt in prompts for _ in each], seeds, progress)
-        by_draw = own.means.view(len(prompts), len(each), -1)
-        return BaselineAnswers(by_draw.nanmean(1), own.origins[:: len(each)])
+        own = self.base.own([prompt for prompt in prompts for _ in draws], seeds, progress)
+        by_draw = own.means.view(len(prompts), len(draws), -1)
+        return BaselineAnswers(by_draw.nanmean(1), own.origins[:: len(draws)])
+
+
+def answers_in(conversation: Conversation) -> list[int]:
+    """The places of the assistant's turns; DataError where there is none, or one that cannot be scored."""
+    places: list[int] = []
+    for index, message in enumerate(conversation.messages):
+        if message["role"] != "assistant":
+            continue
+        if not index:
+            raise DataError("messages[0] is the assistant's: there is no prompt that it answers")
+        if conversation.messages[index - 1]["role"] == "assistant":
+            raise DataError(f"messages[{index}] is the assistant's again: a user's turn is needed between")
+        if not message["content"].strip():
+            raise DataError(f"messages[{index}] is an empty answer")
+        places.append(index)
+    if not places:
+        raise DataError("there is no answer of an assistant to score")
+    return places
+
+
+def answer_rows(model: Model, conversation: Conversation) -> list[Row]:
+    """A row per assistant turn: all that was said before as the prompt, the turn as the answer.
+
+    Raises:
+        DataError: what :func:`answers_in` says, or the conversation does not fit the model.
+        ModelError: the chat template refuses the conversation.
+    """
+    answers = answers_in(conversation)
+    messages: list[Message] = [
+        {"role": turn["role"], "content": turn["content"]}
+        for turn in conversation.messages[: answers[-1] + 1]
+    ]
+    rows = turn_rows(model, messages)
+    for index, row in zip(answers, rows, strict=True):
+        if len(row) == row.prompt_length:
+            raise DataError(f"messages[{index}] has no tokens in this model")
+    return rows
 
 
 def _turns(samples: Sequence[Sample]) -> list[Row]:
@@ -207,5 +246,5 @@ def _turns(samples: Sequence[Sample]) -> list[Row]:
 
 
 def _id(meta: Mapping[str, Any]) -> str | None:
-    found = meta.get("id", meta.get("conversation_id"))
-    return None if found is None else str(found)
+    name = meta.get("id", meta.get("conversation_id"))
+    return None if name is None else str(name)

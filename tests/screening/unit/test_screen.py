@@ -15,8 +15,8 @@ from scipy.stats import percentileofscore
 from mindscope.models import Model, load
 from mindscope.models.tokens.text import token_texts
 from mindscope.screening import ScreenConfig, ScreeningResult, screen_dataset, write_filtered
-from mindscope.screening.probe import layer_of
 from mindscope.screening.scores import ReferencePercentiles, window_scores
+from mindscope.screening.traits import layer_of
 from mindscope.screening.windows import WindowReadings
 from mindscope.stats.bootstrap import bootstrap_interval
 from mindscope.stats.streamed import StreamedMeans
