@@ -158,9 +158,7 @@ def _parameter(field: str, info: FieldInfo, kind: type[JobSpec]) -> inspect.Para
     settings: dict[str, Any] = {
         "help": " ".join((info.description or "").split()),
         "show_default": shown is not None and shown != "" and shown != [],
-        "metavar": (info.json_schema_extra or {}).get("metavar")
-        if isinstance(info.json_schema_extra, dict)
-        else None,
+        "metavar": _metavar(info, field if field in kind.arguments else "value" if repeatable else ""),
         **bounds,
     }
     annotation: Any = list[type_] if repeatable else type_
@@ -168,7 +166,6 @@ def _parameter(field: str, info: FieldInfo, kind: type[JobSpec]) -> inspect.Para
         annotation = annotation | None
         shown = None
     if field in kind.arguments:
-        settings["metavar"] = settings["metavar"] or field.upper()
         mark = typer.Argument(**settings)
     elif type_ is bool:
         names = spellings(kind, field)
@@ -176,6 +173,13 @@ def _parameter(field: str, info: FieldInfo, kind: type[JobSpec]) -> inspect.Para
     else:
         mark = typer.Option(*spellings(kind, field), **settings)
     return _keyword(field, annotation, inspect.Parameter.empty if required else shown, mark)
+
+
+def _metavar(info: FieldInfo, otherwise: str) -> str | None:
+    """What stands for a value in the help; None lets typer name the type."""
+    extra = info.json_schema_extra
+    named = extra.get("metavar") if isinstance(extra, dict) else None
+    return str(named) if named else otherwise.upper() or None
 
 
 def _option_type(info: FieldInfo) -> tuple[Any, bool]:

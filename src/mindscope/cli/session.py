@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from mindscope.cli import output
 from mindscope.jobs import RunFolder
-from mindscope.store import Run
 
 
 @dataclass
@@ -45,15 +42,3 @@ def begin_session(arguments: Sequence[str]) -> Iterator[CommandSession]:
 def current_session() -> CommandSession:
     """The command line that is being run; an empty one where a function is called from a program."""
     return _SESSION.get(CommandSession())
-
-
-def open_run(
-    path: Path, *, kind: str, config: Mapping[str, Any], fingerprint: str | None = None, seed: int = 0
-) -> Run:
-    """Open a run that remembers this command line, so that `mindscope runs resume` can give it again."""
-    with output.terminal_reporter() as reporter:
-        return (
-            current_session()
-            .run_folder(path)
-            .open(kind=kind, config=config, reporter=reporter, fingerprint=fingerprint, seed=seed)
-        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -97,7 +96,7 @@ def evaluate(spec: EvaluateDictionariesSpec, *, run: RunFolder, reporter: Report
         seed=spec.seed,
     ) as opened:
         evaluations = [
-            replace(evaluation, labels=label_scores.get(evaluation.name, {}))
+            evaluation.model_copy(update={"labels": label_scores.get(evaluation.name, {})})
             for evaluation in evaluate_dictionaries(
                 model, dictionaries, rows, opened, config, labelled=texts, progress=reporter.progress
             )

@@ -53,7 +53,7 @@ class TrainDictionariesSpec(ModelSpec, MethodConfig, ScheduleConfig, CorpusSpec)
     n_latents: int | None = Field(default=None, ge=2)
     """Latents per coder; 16 times the model's width by default."""
     configuration: Path | None = None
-    """A JSON file with the whole configuration, in place of the options above."""
+    """A JSON file with the whole training configuration, in place of the options that say it."""
     skip_tokens: int = Field(default=0, ge=0)
     """Tokens at the beginning of every row that are left out."""
     track: Literal["tensorboard", "trackio", "wandb"] | None = None
