@@ -90,6 +90,8 @@ class _PageState(BaseModel):
 
 
 class GraphDocument(BaseModel):
+    """The public JSON, as far as it is read; what other tools add is ignored."""
+
     metadata: dict[str, Any]
     qParams: _PageState = _PageState()  # noqa: N815
     nodes: list[_NodeRecord]
@@ -124,13 +126,13 @@ def read_graph_json(path: Path | str) -> PublicGraph:
                 f"known are {', '.join(KINDS)}"
             )
     try:
-        return _assembled(document)
+        return _assemble(document)
     except (DataError, ValueError, IndexError, TypeError, KeyError) as error:
         raise StoreError(f"{path} cannot be used: {error}") from None
 
 
-def _assembled(document: GraphDocument) -> PublicGraph:
-    beside = _todays(document)
+def _assemble(document: GraphDocument) -> PublicGraph:
+    beside = _private_values(document)
     by_kind = {kind: [node for node in document.nodes if node.kind == kind] for kind in TYPES}
     features = sorted(by_kind["feature"], key=lambda node: (node.level, node.ctx_idx, node.middle))
     logits, tokens = by_kind["target"], [str(token) for token in document.metadata.get("prompt_tokens", [])]
@@ -161,8 +163,8 @@ def _assembled(document: GraphDocument) -> PublicGraph:
     n_rows = len(features) + len(logits)
     edges = torch.zeros(n_rows, n_sources)
     levels = {places[id(node)]: node.level for node in document.nodes}
-    names = _named(document.nodes, places)
-    for target, source, weight in _resolved(document.links, names, levels):
+    names = _index_names(document.nodes, places)
+    for target, source, weight in _resolve_links(document.links, names, levels):
         if target >= n_sources:
             row = target - n_sources + len(features)
         elif target < len(features):
@@ -195,13 +197,13 @@ def _assembled(document: GraphDocument) -> PublicGraph:
     return PublicGraph(graph, _pruned(graph, document, places), _view(graph, document, names))
 
 
-def _todays(document: GraphDocument) -> dict[str, Any]:
+def _private_values(document: GraphDocument) -> dict[str, Any]:
     """What our own files hold beside the public fields, in today's form; defaults for other files."""
     beside = document.mindscope
     return dict(beside) if "replacement_digest" in beside else from_version_1(beside)
 
 
-def _named(nodes: Iterable[_NodeRecord], places: Mapping[int, int]) -> dict[str, list[int]]:
+def _index_names(nodes: Iterable[_NodeRecord], places: Mapping[int, int]) -> dict[str, list[int]]:
     """Places by name; an error's old name can be a feature's too, so that one name can have two."""
     names: dict[str, list[int]] = {}
     for node in nodes:
@@ -213,7 +215,7 @@ def _name(place: int, names: Mapping[str, list[int]]) -> str:
     return next(name for name, meant in names.items() if place in meant)
 
 
-def _resolved(
+def _resolve_links(
     links: Iterable[_LinkRecord], names: Mapping[str, list[int]], levels: Mapping[int, int]
 ) -> Iterable[tuple[int, int, float]]:
     """(target, source, weight) of every link. Of a name that means two nodes, the one that is meant.

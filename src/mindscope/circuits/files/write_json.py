@@ -83,7 +83,7 @@ def build_graph_json(
         "qParams": _page_state(graph, view, names),
         "nodes": [_node(graph, pruned, index, view) for index in names],
         "links": _links(graph, pruned, names),
-        "mindscope": _beside(graph, pruned, names, view),
+        "mindscope": _private_values(graph, pruned, names, view),
     }
 
 
@@ -122,11 +122,11 @@ def write_graph_json(
         write_json(home / f"{number}.json", {**detail, "index": number})
     path = folder / f"{slug}.json"
     write_text(path, json.dumps(plain(document), ensure_ascii=False))
-    _enter(folder / INDEX, document["metadata"])
+    _enter_in_index(folder / INDEX, document["metadata"])
     return path
 
 
-def _enter(path: Path, metadata: Mapping[str, Any]) -> None:
+def _enter_in_index(path: Path, metadata: Mapping[str, Any]) -> None:
     """Put a graph into the folder's index, replacing an older one of that name."""
     index = read_json(path) if path.exists() else {"graphs": []}
     graphs = index.get("graphs") if isinstance(index, dict) else None
@@ -214,7 +214,7 @@ def _links(graph: AttributionGraph, pruned: PrunedGraph, names: Mapping[int, str
     ]
 
 
-def _beside(
+def _private_values(
     graph: AttributionGraph, pruned: PrunedGraph, names: Mapping[int, str], view: GraphView
 ) -> dict[str, Any]:
     """What the public fields have no place for."""
