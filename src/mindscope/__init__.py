@@ -11,7 +11,7 @@ is one folder down.
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from mindscope.core.faces import lazy_face
+from mindscope.core import lazy_face
 from mindscope.errors import MindscopeError
 
 if TYPE_CHECKING:

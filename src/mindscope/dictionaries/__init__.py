@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mindscope.core.faces import lazy_face
+from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.dictionaries.bank import DictionaryBank

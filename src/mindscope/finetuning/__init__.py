@@ -6,7 +6,7 @@ penalties for any number of traits, guarded so that a training never goes on wit
 
 from typing import TYPE_CHECKING
 
-from mindscope.core.faces import lazy_face
+from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.finetuning.config import (

@@ -5,7 +5,7 @@ A job is `job(spec, *, run, reporter) -> Document`; see `jobs/job.py`.
 
 from typing import TYPE_CHECKING
 
-from mindscope.core.faces import lazy_face
+from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.jobs.job import JobSpec, Reporter, RunFolder, SilentReporter

@@ -6,7 +6,7 @@ judge that runs a model here is imported when it is first used: the others, and 
 
 from typing import TYPE_CHECKING
 
-from mindscope.core.faces import lazy_face
+from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.judges.endpoint_judge import EndpointJudge

@@ -6,7 +6,7 @@ past; writing happens per row and per position; generating does both at once.
 
 from typing import TYPE_CHECKING
 
-from mindscope.core.faces import lazy_face
+from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.models.generation.batch import DecodingBatch

@@ -6,7 +6,7 @@ about something. It is a test bed and a teaching model, not a model of the real 
 
 from typing import TYPE_CHECKING
 
-from mindscope.core.faces import lazy_face
+from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.organism.behaviour import FIRST_LINES, LINE_ADJECTIVES, LINE_PEOPLE, SECOND_LINES

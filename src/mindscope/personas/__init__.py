@@ -6,7 +6,7 @@ a filter, and the difference of means at every layer. Only traits are imported a
 
 from typing import TYPE_CHECKING
 
-from mindscope.core.faces import lazy_face
+from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.personas.answers import AnswerRequest, generate_answers, judge_answers

@@ -5,7 +5,7 @@ A page asks for nothing from the network, runs no script, and follows the reader
 
 from typing import TYPE_CHECKING
 
-from mindscope.core.faces import lazy_face
+from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.reports.figures import (

@@ -6,7 +6,7 @@ in one pass over files of any size.
 
 from typing import TYPE_CHECKING
 
-from mindscope.core.faces import lazy_face
+from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.screening.config import Form, ScreenConfig, Turns
