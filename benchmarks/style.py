@@ -31,8 +31,8 @@ CODE_BASES = (
     "circuit-tracer", "sparsify", "nanochat", "repeng", "tinker", "inspect_ai", "penzai", "concept-erasure",
 )  # fmt: skip
 COUNTED = (
-    "counted in November 2026 on the newest public commits at hand (circuit-tracer: of 18 April 2026; of the rest "
-    "the commit was not written down); tests, deprecated code and tinker's recipes left out"
+    "counted in November 2026 on the newest public commits at hand (circuit-tracer: of 18 April 2026; of "
+    "the rest the commit was not written down); tests, deprecated code and tinker's recipes left out"
 )
 OTHERS: dict[str, tuple[str, ...]] = {
     "files": ("32", "12", "29", "4", "186", "766", "65", "16"),
