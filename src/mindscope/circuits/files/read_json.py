@@ -15,21 +15,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 from torch import Tensor
 
+from mindscope.circuits.files.public_form import KINDS, GraphDocument, LinkRecord, NodeRecord
 from mindscope.circuits.files.write_json import SCHEMA_VERSION, TYPES, GraphView, label_key
 from mindscope.circuits.graph.artifact import from_version_1, parse_findings
 from mindscope.circuits.graph.findings import AttentionFindings, GraphValidation
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.influence import compute_influence
-from mindscope.circuits.graph.nodes import AttributionTarget, Kind
+from mindscope.circuits.graph.nodes import AttributionTarget
 from mindscope.circuits.graph.prune import PrunedGraph
 from mindscope.circuits.graph.supernodes import Supernode
 from mindscope.errors import DataError, StoreError
 from mindscope.store import read_json
 
-KINDS: dict[str, Kind] = {public: kind for kind, public in TYPES.items()}
 UNKNOWN = -1
 """The id of a token whose node a file leaves out."""
 
@@ -48,55 +48,6 @@ class PublicGraph:
     graph: AttributionGraph
     pruned: PrunedGraph
     view: GraphView
-
-
-class _NodeRecord(BaseModel):
-    node_id: str
-    layer: str | int
-    ctx_idx: int = Field(ge=0)
-    feature_type: str
-    feature: int | None = None
-    token_prob: float | None = 0.0
-    clerp: str | None = ""
-    influence: float | None = None
-    activation: float | None = None
-
-    @property
-    def kind(self) -> Kind:
-        return KINDS[self.feature_type]
-
-    @property
-    def level(self) -> int:
-        return -1 if self.kind == "token" else int(self.layer)
-
-    @property
-    def middle(self) -> int:
-        """The second part of LAYER_LATENT_POSITION or E_TOKEN_POSITION."""
-        return int(self.node_id.split("_")[1])
-
-
-class _LinkRecord(BaseModel):
-    source: str
-    target: str
-    weight: float
-
-
-class _PageState(BaseModel):
-    model_config = ConfigDict(extra="allow")
-
-    pinnedIds: list[str] | None = None  # noqa: N815
-    supernodes: list[list[str]] | None = None
-    clerps: list[tuple[str, str]] | None = None
-
-
-class GraphDocument(BaseModel):
-    """The public JSON, as far as it is read; what other tools add is ignored."""
-
-    metadata: dict[str, Any]
-    qParams: _PageState = _PageState()  # noqa: N815
-    nodes: list[_NodeRecord]
-    links: list[_LinkRecord]
-    mindscope: dict[str, Any] = {}
 
 
 def read_graph_json(path: Path | str) -> PublicGraph:
@@ -203,7 +154,7 @@ def _private_values(document: GraphDocument) -> dict[str, Any]:
     return dict(beside) if "replacement_digest" in beside else from_version_1(beside)
 
 
-def _index_names(nodes: Iterable[_NodeRecord], places: Mapping[int, int]) -> dict[str, list[int]]:
+def _index_names(nodes: Iterable[NodeRecord], places: Mapping[int, int]) -> dict[str, list[int]]:
     """Places by name; an error's old name can be a feature's too, so that one name can have two."""
     names: dict[str, list[int]] = {}
     for node in nodes:
@@ -216,7 +167,7 @@ def _name(place: int, names: Mapping[str, list[int]]) -> str:
 
 
 def _resolve_links(
-    links: Iterable[_LinkRecord], names: Mapping[str, list[int]], levels: Mapping[int, int]
+    links: Iterable[LinkRecord], names: Mapping[str, list[int]], levels: Mapping[int, int]
 ) -> Iterable[tuple[int, int, float]]:
     """(target, source, weight) of every link. Of a name that means two nodes, the one that is meant.
 
@@ -260,7 +211,7 @@ def _resolve_links(
             yield target, meant[0], link.weight
 
 
-def _targets(logits: Sequence[_NodeRecord], beside: Mapping[str, Any]) -> tuple[AttributionTarget, ...]:
+def _targets(logits: Sequence[NodeRecord], beside: Mapping[str, Any]) -> tuple[AttributionTarget, ...]:
     if "targets" in beside:
         return tuple(
             AttributionTarget(label=node.clerp or "", **target)
@@ -272,7 +223,7 @@ def _targets(logits: Sequence[_NodeRecord], beside: Mapping[str, Any]) -> tuple[
     )
 
 
-def _rows(nodes: Sequence[_NodeRecord], edges: Tensor, beside: Mapping[str, Any]) -> dict[str, Tensor]:
+def _rows(nodes: Sequence[NodeRecord], edges: Tensor, beside: Mapping[str, Any]) -> dict[str, Tensor]:
     names = ("preactivations", "biases", "unselected", "unselected_absolute")
     if "rows" not in beside:
         nothing = torch.zeros(len(edges))

@@ -3,12 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mindscope.circuits.files.write_json import TYPES
+from mindscope.circuits.files.public_form import KINDS
 from mindscope.circuits.graph.findings import AttentionFindings, GraphValidation
 from mindscope.errors import DataError
-
-KINDS = {name: kind for kind, name in TYPES.items()}
-"""Our word for what public graph files call a kind of node."""
 
 PUBLIC = ("metadata", "qParams", "nodes", "links")
 """The parts of a public graph document; what else a tool wrote goes through the page untouched."""

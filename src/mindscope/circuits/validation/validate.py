@@ -37,7 +37,7 @@ SMALL = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class _FeatureGroup:
+class _ChangedGroup:
     """What one intervention changes: features of the graph, by their index."""
 
     name: str
@@ -152,11 +152,11 @@ def _most_influential(graph: AttributionGraph, count: int) -> GraphRow:
     return influence.topk(min(count, graph.n_features)).indices.sort().values
 
 
-def _choose_groups(graph: AttributionGraph, nodes: int | Sequence[Supernode | str]) -> list[_FeatureGroup]:
+def _choose_groups(graph: AttributionGraph, nodes: int | Sequence[Supernode | str]) -> list[_ChangedGroup]:
     """What each intervention changes."""
     if isinstance(nodes, int):
         return [
-            _FeatureGroup(graph.id(index), (index,)) for index in _most_influential(graph, nodes).tolist()
+            _ChangedGroup(graph.id(index), (index,)) for index in _most_influential(graph, nodes).tolist()
         ]
     groups = []
     for node in nodes:
@@ -164,7 +164,7 @@ def _choose_groups(graph: AttributionGraph, nodes: int | Sequence[Supernode | st
         members = tuple(index for index in map(graph.find, names) if index < graph.n_features)
         if not members:
             raise DataError(f"there is no feature in {label!r}: only features can be changed")
-        groups.append(_FeatureGroup(label, members))
+        groups.append(_ChangedGroup(label, members))
     if not groups:
         raise DataError("name at least one node to change")
     return groups
@@ -177,7 +177,7 @@ class _ExperimentBatches:
     model: Model
     replacement: ReplacementModel
     graph: AttributionGraph
-    groups: Sequence[_FeatureGroup]
+    groups: Sequence[_ChangedGroup]
     measured: Int[Tensor, "measured"]
     readouts: Sequence[TargetReadout]
 
