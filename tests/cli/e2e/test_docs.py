@@ -160,3 +160,11 @@ def test_the_names_of_the_map_are_names_of_the_code(page):
         words = [] if re.fullmatch(PATH, code) else re.findall(NAME, code)
         for word in words:
             assert word in names_of_the_code() | OTHERS, f"{word} in {page.name}"
+
+
+def test_the_map_has_every_folder_and_every_floor():
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    floors, folders = text.split("| folder | what it is |")
+    for folder in (init.parent.name for init in PACKAGE.glob("*/__init__.py")):
+        assert f"`{folder}`" in floors, f"{folder} is on no floor"
+        assert f"`{folder}/`" in folders, f"{folder} is not in the list"
