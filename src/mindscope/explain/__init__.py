@@ -5,11 +5,11 @@ Works alike for the latents of a dictionary, for persona vectors and for linear 
 
 from typing import TYPE_CHECKING
 
-from mindscope.core.faces import lazy_face
+from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.explain.classification import FEATURES, ProbeComparison, compare_probes
-    from mindscope.explain.concepts import ConceptTable, LabelledText, concept_table
+    from mindscope.explain.concepts import ConceptSummary, ConceptTable, LabelledText, concept_table
     from mindscope.explain.config import SurveyConfig
     from mindscope.explain.export import feature_json
     from mindscope.explain.labelling import score_label, written_label
@@ -65,6 +65,7 @@ __all__ = [
     "pooled_features",
     "pooled_activations",
     "concept_table",
+    "ConceptSummary",
     "ConceptTable",
     "LabelledText",
     "compare_probes",

@@ -34,15 +34,15 @@ class ProbeComparison:
 
     def rows(self) -> list[list[Any]]:
         """One row a classifier: input, kind, AUROC and F1 with their intervals."""
-        return [[name, kind, *one.auroc, *one.f1] for (name, kind), one in self.scores.items()]
+        return [
+            [name, kind, *scores.auroc.to_json().values(), *scores.f1.to_json().values()]
+            for (name, kind), scores in self.scores.items()
+        ]
 
     def without(self, spurious: Sequence[int], kind: Kind = "l2") -> ProbeScores:
         """The held-out scores of the features' classifier once some features are ablated (SHIFT)."""
         classifier = self.classifiers[FEATURES, kind].without(spurious)
         return score_probe(classifier, self.held_out[FEATURES], self.truth)
-
-    def to_json(self) -> dict[str, Any]:
-        return {f"{name}/{kind}": one.to_json() for (name, kind), one in self.scores.items()}
 
 
 def compare_probes(

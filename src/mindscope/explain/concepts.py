@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -12,6 +12,7 @@ from mindscope.features import FeatureBank
 from mindscope.models import Model, Row
 from mindscope.probes import Concept, SingleFeature, best_single_features
 from mindscope.reports import Report
+from mindscope.store import Document
 
 FOUND = 0.9
 """The held-out F1 from which on a feature is said to stand for a concept."""
@@ -25,8 +26,27 @@ class LabelledText:
     concepts: Collection[str]
 
 
-@dataclass(frozen=True)
-class ConceptTable:
+class ConceptSummary(Document):
+    """How many concepts stand on a single feature.
+
+    Attributes:
+        found: concepts whose best feature has an F1 of at least `FOUND` on held-out texts.
+        of: concepts that were looked for in both halves.
+        rows: how many texts there were to choose on and to test on.
+        groups: for each group of concepts how many were found, and of how many.
+        concepts: the best single feature by the concept's name.
+        skipped: concepts of which a half has no example.
+    """
+
+    found: int
+    of: int
+    rows: tuple[int, int]
+    groups: dict[str, tuple[int, int]]
+    concepts: dict[str, SingleFeature]
+    skipped: tuple[str, ...]
+
+
+class ConceptTable(Document):
     """The best single feature of every concept.
 
     Attributes:
@@ -37,7 +57,7 @@ class ConceptTable:
     """
 
     concepts: tuple[Concept, ...]
-    best: Mapping[str, SingleFeature]
+    best: dict[str, SingleFeature]
     skipped: tuple[str, ...]
     rows: tuple[int, int]
 
@@ -47,12 +67,12 @@ class ConceptTable:
 
     def by_group(self, least: float = FOUND) -> dict[str, tuple[int, int]]:
         """For each group of concepts: how many were found, of how many."""
-        found: dict[str, tuple[int, int]] = {}
+        counts: dict[str, tuple[int, int]] = {}
         for concept in self.concepts:
             if concept.name in self.best:
-                right, every = found.get(concept.group, (0, 0))
-                found[concept.group] = (right + (self.best[concept.name].f1 >= least), every + 1)
-        return found
+                right, total = counts.get(concept.group, (0, 0))
+                counts[concept.group] = (right + (self.best[concept.name].f1 >= least), total + 1)
+        return counts
 
     def rows_of_table(self, labels: Mapping[int, str] | None = None) -> list[list[Any]]:
         """One row a concept, the best first: concept, feature, label, F1, precision, recall, positives."""
@@ -60,17 +80,17 @@ class ConceptTable:
         return [
             [
                 name,
-                one.feature,
-                (labels or {}).get(one.feature),
-                one.f1,
-                one.precision,
-                one.recall,
-                one.positive,
+                single.feature,
+                (labels or {}).get(single.feature),
+                single.f1,
+                single.precision,
+                single.recall,
+                single.positive,
             ]
-            for name, one in ranked
+            for name, single in ranked
         ]
 
-    COLUMNS = ("concept", "feature", "label", "F1", "precision", "recall", "texts")
+    COLUMNS: ClassVar = ("concept", "feature", "label", "F1", "precision", "recall", "texts")
 
     def report(self, labels: Mapping[int, str] | None = None) -> Report:
         """The table as a page."""
@@ -87,15 +107,16 @@ class ConceptTable:
         report.table(["group", "found", "of"], groups)
         return report.section("All concepts").table(self.COLUMNS, self.rows_of_table(labels))
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "found": len(self.found()),
-            "of": len(self.best),
-            "rows": list(self.rows),
-            "groups": {group: list(counts) for group, counts in self.by_group().items()},
-            "concepts": {name: single.to_json() for name, single in self.best.items()},
-            "skipped": list(self.skipped),
-        }
+    def summary(self) -> ConceptSummary:
+        """Counts of what was found, and every concept's best feature."""
+        return ConceptSummary(
+            found=len(self.found()),
+            of=len(self.best),
+            rows=self.rows,
+            groups=self.by_group(),
+            concepts=self.best,
+            skipped=self.skipped,
+        )
 
 
 Progress = Callable[[int, int, str], object]
@@ -145,4 +166,6 @@ def concept_table(
         )
         names = [name for name, there in zip(mine, known.tolist(), strict=True) if there]
         best |= dict(zip(names, singles, strict=True))
-    return ConceptTable(tuple(concepts), best, tuple(skipped), (len(train), len(test)))
+    return ConceptTable(
+        concepts=tuple(concepts), best=best, skipped=tuple(skipped), rows=(len(train), len(test))
+    )

@@ -86,7 +86,7 @@ def written_label(
     known = gather_evidence(survey, activity)
     text = _ask(writer, survey, known.learning[:: max(1, len(known.learning) // contexts)][:contexts], logits)
     scores = score_label(text, known, writer, tested=tested, seed=seed)
-    return FeatureLabel(feature, text, writer.name, scores)
+    return FeatureLabel(feature=feature, text=text, source=writer.name, scores=scores)
 
 
 def score_label(

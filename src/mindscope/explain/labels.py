@@ -7,18 +7,23 @@ many stretches where the feature is silent.
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
+from pydantic import Field, ValidationError
+
+from mindscope.errors import DataError
 from mindscope.explain.logits import LogitEffects
 from mindscope.explain.results import ActivationContext, FeatureActivity, Survey
 from mindscope.models import shown
+from mindscope.store import Document, SavedDocument, read_json
 
 REACH = 8
 """Tokens before the peak that a keyless label looks at."""
 
 
-class LabelScore(NamedTuple):
+class LabelScore(Document):
     """How often a label was right about contexts of the feature, and about others.
 
     Attributes:
@@ -48,11 +53,11 @@ class LabelScore(NamedTuple):
         shares = {truth: sum(right) / len(right) if right else None for truth, right in known.items()}
         hits, rejections = shares[True], shares[False]
         both = None if hits is None or rejections is None else (hits + rejections) / 2
-        return cls(both, hits, rejections, sum(map(len, known.values())), missing)
+        answered = sum(map(len, known.values()))
+        return cls(accuracy=both, hits=hits, rejections=rejections, answered=answered, missing=missing)
 
 
-@dataclass(frozen=True)
-class FeatureLabel:
+class FeatureLabel(SavedDocument):
     """What a feature means, in a few words.
 
     Attributes:
@@ -62,19 +67,23 @@ class FeatureLabel:
         scores: by kind of test, such as "detection".
     """
 
+    SCHEMA = "mindscope.feature_label"
+
     feature: int
     text: str
     source: str
-    scores: dict[str, LabelScore] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        scores = {name: score._asdict() for name, score in self.scores.items()}
-        return {"feature": self.feature, "text": self.text, "source": self.source, "scores": scores}
+    scores: dict[str, LabelScore] = Field(default_factory=dict)
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> "FeatureLabel":
-        scores = {name: LabelScore(**score) for name, score in document["scores"].items()}
-        return cls(document["feature"], document["text"], document["source"], scores)
+    def load(cls, path: Path | str) -> "FeatureLabel":
+        """As `SavedDocument.load`; a label that was saved before labels named a schema is read too."""
+        document = read_json(path)
+        if not isinstance(document, dict) or "schema" in document:
+            return super().load(path)
+        try:
+            return cls.model_validate(document)
+        except ValidationError:
+            raise DataError(f"{path} is not a {cls.SCHEMA} document: label the feature again") from None
 
 
 class LabelEvidence(NamedTuple):
@@ -127,13 +136,16 @@ def keyless_label(survey: Survey, feature: int, logits: LogitEffects | None = No
     """
     activity = survey.feature(feature)
     if not activity.top:
-        return FeatureLabel(feature, "never active in this corpus", "contexts")
+        return FeatureLabel(feature=feature, text="never active in this corpus", source="contexts")
     known = gather_evidence(survey, activity)
     rule = _rule(survey, feature, known.learning)
-    verdicts: list[tuple[bool, bool | None]] = [(True, rule.fits(one.ids)) for one in known.held_out]
-    verdicts += [(False, rule.fits(one.ids)) for one in known.silent]
+    verdicts: list[tuple[bool, bool | None]] = [(True, rule.fits(text.ids)) for text in known.held_out]
+    verdicts += [(False, rule.fits(text.ids)) for text in known.silent]
     return FeatureLabel(
-        feature, _text(survey, rule, logits), "contexts", {"detection": LabelScore.of(verdicts)}
+        feature=feature,
+        text=_text(survey, rule, logits),
+        source="contexts",
+        scores={"detection": LabelScore.of(verdicts)},
     )
 
 
@@ -157,7 +169,7 @@ def _rule(survey: Survey, feature: int, contexts: Sequence[ActivationContext]) -
 
 def _near(survey: Survey, contexts: Sequence[ActivationContext], tokens: Sequence[int]) -> tuple[int, ...]:
     """The tokens that stand before most peaks and seldom elsewhere, at most three."""
-    windows = [set(one.ids[max(0, one.peak - REACH) : one.peak]) for one in contexts]
+    windows = [set(text.ids[max(0, text.peak - REACH) : text.peak]) for text in contexts]
     held = Counter(token for window in windows for token in window)
     length = sum(map(len, windows)) / len(windows)
     lifts: list[tuple[float, int]] = []

@@ -81,7 +81,7 @@ def world_concepts() -> tuple[Concept, ...]:
     )
     for groups, where, at in places:
         for group, names in groups.items():
-            found += [Concept(f"{group}: {name}", group, where, at) for name in names]
+            found += [Concept(name=f"{group}: {name}", group=group, where=where, at=at) for name in names]
     return tuple(found)
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from mindscope.errors import DataError
 from mindscope.features import Direction
+from mindscope.store import Document
 
 Kind = Literal["l2", "l1", "tree"]
 """Logistic regression with either penalty, its strength chosen by cross-validation, or a shallow tree."""
@@ -30,7 +31,7 @@ FOLDS = 3
 RESAMPLES = 1000
 
 
-class ScoreInterval(NamedTuple):
+class ScoreInterval(Document):
     """A measured value with its 95 % bootstrap interval over held-out rows."""
 
     value: float
@@ -45,8 +46,7 @@ class ProbeWeight(NamedTuple):
     weight: float
 
 
-@dataclass(frozen=True)
-class ProbeScores:
+class ProbeScores(Document):
     """How well a classifier tells held-out rows apart.
 
     Attributes:
@@ -59,11 +59,6 @@ class ProbeScores:
     f1: ScoreInterval
     rows: int
     positive: int
-
-    def to_json(self) -> dict[str, Any]:
-        return {"auroc": self.auroc._asdict(), "f1": self.f1._asdict()} | {
-            "rows": self.rows, "positive": self.positive,
-        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -194,13 +189,13 @@ def score_probe(
     auroc, f1 = (
         _interval(values) for values in (_aurocs(truth, said, counts), _f1s(truth, said > 0.5, counts))
     )
-    return ProbeScores(auroc, f1, len(truth), int(truth.sum()))
+    return ProbeScores(auroc=auroc, f1=f1, rows=len(truth), positive=int(truth.sum()))
 
 
 def _interval(values: np.ndarray) -> ScoreInterval:
     """The first value, with what 95 % of the others lie between."""
     low, high = np.quantile(values[1:], (0.025, 0.975)).tolist()
-    return ScoreInterval(float(values[0]), low, high)
+    return ScoreInterval(value=float(values[0]), low=low, high=high)
 
 
 def _aurocs(truth: np.ndarray, said: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -1,20 +1,17 @@
 """How well one single feature stands for a concept."""
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mindscope.errors import DataError
 from mindscope.models import Where
+from mindscope.store import Document
 
 COLUMNS_AT_ONCE = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Concept:
+class Concept(Document):
     """Something that texts show or do not show.
 
     Attributes:
@@ -30,7 +27,7 @@ class Concept:
     at: str = ""
 
 
-class SingleFeature(NamedTuple):
+class SingleFeature(Document):
     """The feature that stands for a concept best, chosen on training rows and tested on others.
 
     Attributes:
@@ -48,9 +45,6 @@ class SingleFeature(NamedTuple):
     recall: float
     train_f1: float
     positive: int
-
-    def to_json(self) -> dict[str, Any]:
-        return self._asdict()
 
 
 def best_thresholds(

@@ -12,6 +12,7 @@ from tiny_models import FAMILIES, build
 from mindscope.dictionaries import (
     Dictionary,
     DictionaryBank,
+    DictionaryEvaluation,
     ModelSource,
     TrainConfig,
     evaluate,
@@ -133,6 +134,7 @@ def test_it_is_evaluated_in_both_models(models, crosscoder: Dictionary, tmp_path
     rows = list(corpus(380))
     with Run.open(tmp_path / "run", kind="dictionary-evaluate", config={}) as run:
         (result,) = evaluate(models, {"both": crosscoder}, rows, run)
+    assert DictionaryEvaluation.load(run.path / "evaluate/both/evaluation.json") == result
     code = encode_rows(DictionaryBank(crosscoder), models, rows)
     assert result.sparsity.l0 == pytest.approx(code.l0.double().mean().item())
     assert list(result.sites) == [f"base:{ADDRESS}", f"tuned:{ADDRESS}"]

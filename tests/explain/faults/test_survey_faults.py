@@ -9,10 +9,10 @@ import torch
 
 from mindscope.dictionaries import Dictionary, DictionaryBank
 from mindscope.errors import DataError, StoreError
-from mindscope.explain import Survey, SurveyConfig, search_token, survey_features
+from mindscope.explain import FeatureLabel, LabelScore, Survey, SurveyConfig, search_token, survey_features
 from mindscope.explain.results import FILE
 from mindscope.models import Model
-from mindscope.store import Run
+from mindscope.store import Run, write_json
 
 CONFIG = SurveyConfig(top=4, sample=10, before=3, after=2, controls=8, block_rows=16, read_rows=5)
 
@@ -108,3 +108,20 @@ def test_memory_is_bounded_by_settings(model, features, tmp_path: Path):
     found = go(model, features, tmp_path, config=CONFIG.model_copy(update={"most_pairs": 2}))
     assert found.metadata["dropped_pairs"] > 0
     assert sum(len(found.tokens_of(i)) for i in range(4)) == 2
+
+
+def test_a_label_is_a_document(tmp_path: Path):
+    score = LabelScore.of([(True, True), (False, True), (True, None)])
+    label = FeatureLabel(feature=3, text="a word", source="contexts", scores={"detection": score})
+    file = tmp_path / "000003.json"
+    label.save(file)
+    assert FeatureLabel.load(file) == label
+    write_json(file, label.to_json())  # as labels were saved before they named a schema
+    assert FeatureLabel.load(file) == label
+    for document, error in (
+        ({"schema": "mindscope.trait"}, "is not a mindscope.feature_label document"),
+        ({"text": "a word"}, "label the feature again"),
+    ):
+        write_json(file, document)
+        with pytest.raises(DataError, match=error):
+            FeatureLabel.load(file)

@@ -60,13 +60,15 @@ def test_an_answer_about_another_state_shows_that_state():
 
 
 def single(feature: int, f1: float, train_f1: float) -> SingleFeature:
-    return SingleFeature(feature, 0.5, f1, 1.0, 1.0, train_f1, 9)
+    return SingleFeature(
+        feature=feature, threshold=0.5, f1=f1, precision=1.0, recall=1.0, train_f1=train_f1, positive=9
+    )
 
 
 def test_a_concept_belongs_to_the_sae_that_was_best_on_the_other_half():
-    concept = Concept("state: A", "state")
+    concept = Concept(name="state: A", group="state")
     tables = {
-        name: ConceptTable((concept,), {"state: A": one}, (), (1, 1))
+        name: ConceptTable(concepts=(concept,), best={"state: A": one}, skipped=(), rows=(1, 1))
         for name, one in (("sae.0", single(1, 0.99, 0.91)), ("sae.1", single(2, 0.8, 0.95)))
     }
     measured = DictionaryMeasurements([], tables, [])

@@ -135,7 +135,8 @@ class _EvaluationJob:
             by_model=recovered if len(recovered) > 1 else {},
             labelled=self._labelled(labelled) if labelled else None,
         )
-        self.run.save_json(f"{self.folder}/evaluation.json", result.to_json())
+        document = {"schema": result.SCHEMA, **result.to_json()}
+        self.run.save_json(f"{self.folder}/evaluation.json", document)
         return result
 
     def _piece(self, name: str, make: Callable[[], Mapping[str, Any]]) -> None:

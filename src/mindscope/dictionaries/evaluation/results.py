@@ -1,8 +1,10 @@
 """What an evaluation of one dictionary found."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
+
+from pydantic import Field
 
 from mindscope.dictionaries.evaluation.ablation import CorrelationRemoval, ProbePerturbation
 from mindscope.dictionaries.evaluation.absorption import FeatureAbsorption
@@ -10,6 +12,7 @@ from mindscope.dictionaries.evaluation.probing import ProbingScores
 from mindscope.dictionaries.evaluation.reconstruction import Reconstruction
 from mindscope.dictionaries.evaluation.recovered import LossRecovered
 from mindscope.dictionaries.evaluation.sparsity import Sparsity
+from mindscope.store import SavedDocument
 
 COLUMNS = {
     "L0": ("sparsity", "l0"),
@@ -36,8 +39,7 @@ class LabelledMeasures:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class DictionaryEvaluation:
+class DictionaryEvaluation(SavedDocument):
     """All measures of one dictionary.
 
     Attributes:
@@ -49,6 +51,8 @@ class DictionaryEvaluation:
         labels: mean detection and fuzzing scores of its latents' labels, by the kind of score.
     """
 
+    SCHEMA = "mindscope.dictionary_evaluation"
+
     name: str
     kind: str
     activation: str
@@ -56,11 +60,11 @@ class DictionaryEvaluation:
     tokens: int
     sparsity: Sparsity
     reconstruction: Reconstruction
-    sites: Mapping[str, Reconstruction]
+    sites: dict[str, Reconstruction]
     recovered: LossRecovered
-    by_model: Mapping[str, LossRecovered] = field(default_factory=dict)
+    by_model: dict[str, LossRecovered] = Field(default_factory=dict)
     labelled: LabelledMeasures | None = None
-    labels: Mapping[str, float | None] = field(default_factory=dict)
+    labels: dict[str, float | None] = Field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
         """One line of the table."""
@@ -75,7 +79,3 @@ class DictionaryEvaluation:
             if of.removal is not None:
                 found["SCR n=10"] = of.removal.score.get(10)
         return found | dict(self.labels)
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it as plain values."""
-        return asdict(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec
@@ -84,9 +84,8 @@ def open_survey(run: Path, bank: DictionaryBank) -> Survey:
 def read_labels(run: Path) -> dict[int, FeatureLabel]:
     """What `feature label` left in a run, by feature."""
     from mindscope.explain import FeatureLabel
-    from mindscope.store import read_json
 
-    labels = (FeatureLabel.from_json(read_json(file)) for file in sorted((run / LABELS).glob("*.json")))
+    labels = (FeatureLabel.load(file) for file in sorted((run / LABELS).glob("*.json")))
     return {label.feature: label for label in labels}
 
 
@@ -97,9 +96,9 @@ def label_text(survey: Survey, labels: Mapping[int, FeatureLabel], feature: int)
     return labels[feature].text if feature in labels else keyless_label(survey, feature).text
 
 
-def describe_label(label: FeatureLabel | dict[str, Any]) -> LabelRow:
-    """A label, or the document that it was saved as."""
-    return LabelRow.model_validate(label if isinstance(label, dict) else label.to_json())
+def describe_label(label: FeatureLabel) -> LabelRow:
+    """A label as a row of a report."""
+    return LabelRow.model_validate(label.to_json())
 
 
 def logit_effects(model: Model, bank: DictionaryBank, feature: int) -> LogitEffects | None:

@@ -42,8 +42,7 @@ class LabelsReport(RootModel[tuple[LabelRow, ...]]):
 
 def label(spec: LabelSpec, *, run: RunFolder, reporter: Reporter) -> LabelsReport:
     """Name features, and test each name on contexts it was not made from."""
-    from mindscope.explain import keyless_label, written_label
-    from mindscope.store import read_json, write_json
+    from mindscope.explain import FeatureLabel, keyless_label, written_label
 
     model = spec.load()
     bank = spec.load_bank(model)
@@ -55,15 +54,15 @@ def label(spec: LabelSpec, *, run: RunFolder, reporter: Reporter) -> LabelsRepor
     rows = []
     for done, feature in enumerate(features, 1):
         file = run.path / LABELS / f"{feature:06}.json"
-        saved = read_json(file) if file.exists() else {}
-        if saved.get("source") != source:
+        named = FeatureLabel.load(file) if file.exists() else None
+        if named is None or named.source != source:
             logits = logit_effects(model, bank, feature)
-            made = (
+            named = (
                 written_label(survey, feature, writer, logits=logits, seed=spec.seed)
                 if writer
                 else keyless_label(survey, feature, logits)
             )
-            write_json(file, saved := made.to_json())
-        rows.append(describe_label(saved))
+            named.save(file)
+        rows.append(describe_label(named))
         reporter.progress(done, len(features), "labels")
     return LabelsReport(tuple(rows))

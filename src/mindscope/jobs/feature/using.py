@@ -219,7 +219,7 @@ def find_concepts(spec: FindConceptsSpec, *, reporter: Reporter) -> ConceptsRepo
     halves = split_concept_texts(model, phrasings=spec.phrasings, scale=spec.scale, seed=spec.seed)
     table = concept_table(model, bank, organism.world_concepts(), *halves, progress=reporter.progress)
     page = table.report().write(spec.page)
-    return ConceptsReport.model_validate(table.to_json() | {"page": str(page)})
+    return ConceptsReport.model_validate(table.summary().to_json() | {"page": str(page)})
 
 
 def split_concept_texts(

@@ -97,7 +97,9 @@ def _kept(table: ConceptTable) -> dict[str, Any]:
 def _table(concepts: Sequence[Concept], document: Mapping[str, Any]) -> ConceptTable:
     best = {name: SingleFeature(**single) for name, single in document["best"].items()}
     chosen, tested = document["rows"]
-    return ConceptTable(tuple(concepts), best, tuple(document["skipped"]), (chosen, tested))
+    return ConceptTable(
+        concepts=tuple(concepts), best=best, skipped=tuple(document["skipped"]), rows=(chosen, tested)
+    )
 
 
 def _strengths(
