@@ -28,6 +28,11 @@ class Engine(Protocol):
     tokenizer: Any
 
     @property
+    def model_type(self) -> str:
+        """The family, as transformers' configurations call it."""
+        ...
+
+    @property
     def dtype(self) -> torch.dtype:
         """What the weights are stored as."""
         ...

@@ -58,13 +58,16 @@ class Model(HookedModel):
         """A Hugging Face causal LM that is in memory already; nothing about it is changed."""
         return cls(hf, tokenizer, name)
 
-    @cached_property
+    @property
     def fingerprint(self) -> str:
         """A sha256 that tells these weights from others, the same in float32 and bfloat16.
 
-        Computed once; after training the weights, wrap the model anew.
+        Computed once; after training the weights, wrap the model again.
         """
-        return fingerprint_model(self.hf)
+        known = self.derived.get("fingerprint")
+        if not isinstance(known, str):
+            known = self.derived["fingerprint"] = fingerprint_model(self.hf)
+        return known
 
     @property
     def capabilities(self) -> EngineCapabilities:

@@ -12,8 +12,9 @@ from typing import Any
 from torch import Tensor
 
 from mindscope.core import Progress
+from mindscope.engines import Engine
 from mindscope.judges import Judge, JudgeItem, Judgement, Rubric
-from mindscope.models import Edit, Generation, Message, Model, Read, Row, Sampling
+from mindscope.models import Edit, Generation, Message, Read, Row, Sampling
 from mindscope.store import Run
 
 
@@ -42,7 +43,7 @@ class GeneratedAnswer:
 
 
 def generate_answers(
-    model: Model,
+    model: Engine,
     requests: Sequence[AnswerRequest],
     sampling: Sampling,
     run: Run,
@@ -125,7 +126,7 @@ def shard_tensors(run: Run, name: str, n_requests: int, shard_rows: int) -> Iter
         yield run.load_tensors(f"{name}/answers/{index:04d}.safetensors")
 
 
-def _row(model: Model, request: AnswerRequest) -> Row:
+def _row(model: Engine, request: AnswerRequest) -> Row:
     messages: list[Message] = [{"role": "user", "content": request.question}]
     if request.system:
         messages.insert(0, {"role": "system", "content": request.system})

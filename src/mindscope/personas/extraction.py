@@ -1,8 +1,9 @@
 """From a trait to its vectors: rollouts, judge, filter, difference of means."""
 
 from mindscope.core import Progress
+from mindscope.engines import Engine
 from mindscope.judges import Judge
-from mindscope.models import Model, SamplingConfig
+from mindscope.models import SamplingConfig
 from mindscope.personas import rollouts
 from mindscope.personas.answers import generate_answers, judge_answers
 from mindscope.personas.config import ExtractConfig
@@ -14,7 +15,7 @@ from mindscope.store import Run, claim, part_of
 
 
 def extract_vectors(
-    model: Model,
+    model: Engine,
     trait: Trait,
     judge: Judge,
     run: Run,
@@ -33,6 +34,7 @@ def extract_vectors(
     from another model, trait, judge or sampling.
     """
     config = config or ExtractConfig()
+    model.capabilities.require("extracting persona vectors", "reads", addresses=("resid_post",))
     name = part_of("extract", trait.name)
     setup = {
         "fingerprint": model.fingerprint,
@@ -82,7 +84,7 @@ def extract_vectors(
             seed=config.seed,
         ),
         model=model.name,
-        model_type=model.hf.config.model_type,
+        model_type=model.model_type,
         filter=filtered.counts,
         trait_document=trait.document(),
         metadata={

@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mindscope.engines import Engine
 from mindscope.errors import ModelError
-from mindscope.models import Generation, Last, Mean, Model, Read
+from mindscope.models import Generation, Last, Mean, Read
 from mindscope.personas.answers import AnswerRequest, shard_tensors
 from mindscope.personas.config import VectorKind
 from mindscope.personas.trait import Side, Trait
@@ -69,7 +70,7 @@ class RolloutRead:
         return f"{self.kind}/{self.place}"
 
 
-def rollout_reads(model: Model) -> dict[str, Read]:
+def rollout_reads(model: Engine) -> dict[str, Read]:
     """Answer mean, prompt mean and last prompt token, where ``hidden_states`` has them and at every block."""
     addresses = ["resid_pre.0", *(f"resid_post.{layer}" for layer in range(model.n_layers)), "final_norm"]
     reductions = {"answer_mean": Mean("answer"), "prompt_mean": Mean("prompt"), "last_prompt": Last("prompt")}

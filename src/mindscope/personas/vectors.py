@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mindscope.engines import Engine
 from mindscope.errors import DataError
 from mindscope.features import Direction
 from mindscope.models import Model
@@ -187,7 +188,7 @@ class PersonaVectors:
     def _has(self) -> str:
         return ", ".join(map(str, self.layers))
 
-    def require(self, model: Model) -> None:
+    def require(self, model: Engine) -> None:
         """Raises DataError unless these vectors were made from this very model."""
         if (self.n_layers, self.d_model) != (model.n_layers, model.d_model):
             raise DataError(

@@ -63,6 +63,7 @@ def trace(
         ModelError: the prompt is empty or too long, or the model cannot be held linear.
         DataError: the dictionary or a target does not fit.
     """
+    model.capabilities.require("an attribution graph", "gradients", "attention_patterns")
     config, spec = config or TraceConfig(), targets or top_logits()
     with torch.no_grad():
         # 1 and 2: the prompt held, and what is read in it

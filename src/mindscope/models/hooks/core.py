@@ -69,6 +69,11 @@ class HookedModel:
         return self.engine.vocab_size
 
     @property
+    def model_type(self) -> str:
+        """The family, as transformers' configurations call it: `llama`, `qwen2`, …"""
+        return self.hf.config.model_type
+
+    @property
     def architecture(self) -> str:
         """The name of the architecture, as messages give it."""
         return self.engine.arch.architecture

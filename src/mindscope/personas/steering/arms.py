@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import torch
 
 from mindscope.core import Progress
+from mindscope.engines import Engine
 from mindscope.features import Direction
 from mindscope.judges import Judge, Rubric
-from mindscope.models import Edit, Model, SamplingConfig, Where
+from mindscope.models import Edit, SamplingConfig, Where
 from mindscope.personas.answers import AnswerRequest, generate_answers, judge_answers
 from mindscope.personas.steering.results import ArmScores, ScoredAnswer
 from mindscope.stats import Estimate, bootstrap_interval
@@ -50,7 +51,7 @@ def random_arms(
 
 
 def ask_all(
-    model: Model,
+    model: Engine,
     arms: Sequence[SteeringArm],
     questions: Sequence[str],
     rubric: Rubric,
@@ -65,6 +66,8 @@ def ask_all(
     Rows of all arms share the batches, each with its own edits. All arms draw from the same seeds, so
     that they differ by the edit and not by luck.
     """
+    addresses = sorted({edit.address for arm in arms for edit in arm.edits})
+    model.capabilities.require("steering", "edits", addresses=addresses)
     requests = [
         AnswerRequest(
             question=question,

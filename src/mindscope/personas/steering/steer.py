@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from mindscope.core import Progress
+from mindscope.engines import Engine
 from mindscope.judges import Judge
-from mindscope.models import Model
 from mindscope.personas.config import SteerConfig
 from mindscope.personas.steering.arms import (
     AGAINST,
@@ -24,7 +24,7 @@ from mindscope.store import Run, claim, digest, part_of
 
 
 def measure_steering(
-    model: Model,
+    model: Engine,
     vectors: PersonaVectors,
     trait: Trait,
     judge: Judge,

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from mindscope.core import Progress
+from mindscope.engines import Engine
 from mindscope.errors import DataError
 from mindscope.judges import Judge
-from mindscope.models import Model
 from mindscope.personas.config import TIE, SweepConfig, read_config_with_scope
 from mindscope.personas.steering.arms import (
     RANDOM,
@@ -27,7 +27,7 @@ CONTROLS = 8
 
 
 def sweep_coefficients(
-    model: Model,
+    model: Engine,
     vectors: PersonaVectors,
     trait: Trait,
     judge: Judge,
