@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from mindscope.jobs.job import JobSpec, Reporter, RunFolder, SilentReporter
     from mindscope.jobs.resolve import (
         ORGANISM,
+        TEST_BED,
         dictionary_file,
         find_judge,
         find_trait,
         find_vectors,
         find_writer,
+        is_organism,
         load_model,
+        test_bed_note,
     )
     from mindscope.jobs.specs import JudgeSpec, ModelSpec, TraitSpec
 
@@ -30,6 +33,9 @@ __all__ = [
     "TraitSpec",
     "JudgeSpec",
     "ORGANISM",
+    "TEST_BED",
+    "is_organism",
+    "test_bed_note",
     "load_model",
     "find_vectors",
     "find_trait",

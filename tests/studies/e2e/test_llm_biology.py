@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mindscope.cli.app import app
-from mindscope.studies.llm_biology import book
+from mindscope.studies.llm_biology import QUICK, book
 from mindscope.studies.llm_biology.workbench import CaseContext
 
 
@@ -20,7 +20,7 @@ def test_a_family_from_the_command_to_the_page(tmp_path: Path, monkeypatch: pyte
     made = _run(folder, "--family", "two-hop", "--json")
     assert made.exit_code == 0, made.output
     (case,) = json.loads(made.stdout)["cases"]
-    assert [one["rate"]["n"] for one in case["verdicts"]] == [book.QUICK.held] * 3
+    assert [one["rate"]["n"] for one in case["verdicts"]] == [QUICK.held] * 3
     for verdict in case["verdicts"]:
         # the organism's states are exchanged in nearly every prompt, and never by random features
         assert verdict["rate"]["hits"] >= 0.8 * verdict["rate"]["n"]

@@ -7,11 +7,11 @@ from mindscope import organism
 from mindscope.finetuning.config import FinetuneConfig
 from mindscope.personas import ExtractConfig, SweepConfig
 from mindscope.store import Run
+from mindscope.studies.persona_vectors.claims import list_claims
 from mindscope.studies.persona_vectors.config import ReproduceConfig
 from mindscope.studies.persona_vectors.organism_bench import OrganismBench
 from mindscope.studies.persona_vectors.report import claims_report
 from mindscope.studies.persona_vectors.reproduce import PersonaReproduction, reproduce
-from mindscope.studies.persona_vectors.verdicts import verdicts
 
 SETS = ("evil-normal", "evil-II", "sums-II")
 CONFIG = ReproduceConfig(
@@ -91,4 +91,4 @@ def test_a_study_goes_on_where_it_was_stopped_and_finds_what_was_planted(tmp_pat
     assert reading.levels["the nearest feature"].trait > reading.levels["nothing"].trait + 20
     page = (tmp_path / "run" / "report.html").read_text()
     assert "the nearest feature" in page
-    assert any(v.claim.startswith("preventative steering") for v in verdicts(made))
+    assert any(claim.statement.startswith("preventative steering") for claim in list_claims(made))

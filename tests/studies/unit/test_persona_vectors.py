@@ -14,8 +14,9 @@ from mindscope.organism import ExactJudge, trait
 from mindscope.personas import Trait
 from mindscope.studies.persona_vectors.answering import TraitLevel
 from mindscope.studies.persona_vectors.chosen import ChoiceOutcome, choices
+from mindscope.studies.persona_vectors.claims import list_claims
 from mindscope.studies.persona_vectors.config import organism_config
-from mindscope.studies.persona_vectors.correlation import correlation
+from mindscope.studies.persona_vectors.correlations import correlate
 from mindscope.studies.persona_vectors.files_bench import FilesBench, _holds
 from mindscope.studies.persona_vectors.monitoring import MonitoredGroup, _fits, summarised
 from mindscope.studies.persona_vectors.prevention import TraitPrevention, TreatedTrait
@@ -23,7 +24,6 @@ from mindscope.studies.persona_vectors.reading import DictionaryReading
 from mindscope.studies.persona_vectors.report import claims_report
 from mindscope.studies.persona_vectors.reproduce import PersonaReproduction
 from mindscope.studies.persona_vectors.tuning import TunedSet, TuningClaims, TuningEffect, pooled_claims
-from mindscope.studies.persona_vectors.verdicts import verdicts
 
 
 def level(score: float) -> TraitLevel:
@@ -60,9 +60,9 @@ def reproduction(prevented: float, cost: float) -> PersonaReproduction:
         TunedSet(name=f"evil-{i}", effects={"evil": effect}, capability=98.0)
         for i, effect in enumerate(effects)
     ]
-    found = correlation(shifts, [e.level.trait for e in effects])
-    against = correlation([e.difference for e in effects], shifts)
-    flat = correlation([e.projection for e in effects], shifts)
+    found = correlate(shifts, [e.level.trait for e in effects])
+    against = correlate([e.difference for e in effects], shifts)
+    flat = correlate([e.projection for e in effects], shifts)
     groups = [MonitoredGroup(label="a", projections=(1.0, 2.0, 3.0), scores=(1.0, None, 2.5))]
     return PersonaReproduction(
         model="made up",
@@ -121,7 +121,7 @@ def test_r_is_pearsons_and_its_interval_holds_the_truth():
     for trial in range(60):
         x = generator.normal(size=80)
         y = 0.6 * x + 0.8 * generator.normal(size=80)  # true r = 0.6
-        found = correlation(x, y, seed=trial)
+        found = correlate(x, y, seed=trial)
         assert found.r == pytest.approx(pearsonr(x, y).statistic, abs=1e-12)
         assert found.low is not None
         assert found.high is not None
@@ -132,9 +132,9 @@ def test_r_is_pearsons_and_its_interval_holds_the_truth():
 def test_points_of_a_unit_are_drawn_together():
     generator = np.random.default_rng(2)
     x, y = generator.normal(size=30), generator.normal(size=30)
-    alone = correlation(x, y)
-    repeated = correlation(np.tile(x, 4), np.tile(y, 4), units=list(range(30)) * 4)
-    naive = correlation(np.tile(x, 4), np.tile(y, 4))
+    alone = correlate(x, y)
+    repeated = correlate(np.tile(x, 4), np.tile(y, 4), units=list(range(30)) * 4)
+    naive = correlate(np.tile(x, 4), np.tile(y, 4))
 
     def width(found):
         return found.high - found.low
@@ -145,21 +145,21 @@ def test_points_of_a_unit_are_drawn_together():
 
 
 def test_what_does_not_vary_has_no_correlation():
-    found = correlation([1.0, 1.0, 1.0], [1.0, 2.0, 3.0])
+    found = correlate([1.0, 1.0, 1.0], [1.0, 2.0, 3.0])
     assert (found.r, found.low, found.high) == (None, None, None)
 
 
 def test_verdicts_follow_the_numbers():
-    good = {v.claim: v for v in verdicts(reproduction(prevented=5.0, cost=1.0))}
+    good = {v.statement: v for v in list_claims(reproduction(prevented=5.0, cost=1.0))}
     assert good["shift tells the trait after tuning"].holds
     assert not good["projection difference tells the shift"].holds  # r = -1
     assert good["preventative steering keeps the trait away and the knowledge in"].holds
     assert good["steering afterwards to the same level costs more knowledge than preventing"].holds
-    assert not next(v for v in good.values() if v.claim.startswith("tuning on top")).holds  # random = bottom
-    leaky = {v.claim: v for v in verdicts(reproduction(prevented=40.0, cost=1.0))}
+    assert not next(v for v in good.values() if v.statement.startswith("tuning on top")).holds
+    leaky = {v.statement: v for v in list_claims(reproduction(prevented=40.0, cost=1.0))}
     assert not leaky["preventative steering keeps the trait away and the knowledge in"].holds
     # The one with 2.0 costs too much, the one with 3.0 too: the lowest of all is judged, and fails.
-    dear = {v.claim: v for v in verdicts(reproduction(prevented=5.0, cost=8.0))}
+    dear = {v.statement: v for v in list_claims(reproduction(prevented=5.0, cost=8.0))}
     assert not dear["preventative steering keeps the trait away and the knowledge in"].holds
     assert not dear["steering afterwards to the same level costs more knowledge than preventing"].holds
 

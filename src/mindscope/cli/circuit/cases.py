@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mindscope.cli.output import print_table
+from mindscope.jobs import TEST_BED
 
 if TYPE_CHECKING:
     from mindscope.studies.llm_biology import CaseBookReport
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
 
 def print_cases(result: CaseBookReport) -> None:
     """A row for every claim, and one for every graph."""
-    from mindscope.studies.llm_biology import COLUMNS, GRAPH_COLUMNS, NOTE, book_rows, graph_rows
+    from mindscope.studies.llm_biology import COLUMNS, GRAPH_COLUMNS, book_rows, graph_rows
 
     print_table(list(COLUMNS), book_rows(result.cases))
     print_table(list(GRAPH_COLUMNS), graph_rows(result.cases), "graphs")
-    typer.echo(NOTE)
+    typer.echo(TEST_BED)
     typer.echo(f"report: {result.report}")

@@ -116,12 +116,11 @@ def print_tuned(tuned: TunedModel) -> None:
 
 def print_reproduction(result: ReproductionReport) -> None:
     """Every claim, and whether it holds."""
-    columns = ["claim", "trait", "needed", "measured", "holds"]
     rows = [
-        [verdict.claim, verdict.trait, verdict.needed, verdict.measured, "yes" if verdict.holds else "NO"]
-        for verdict in result.verdicts
+        [claim.statement, claim.subject, claim.needed, claim.measured, claim.verdict]
+        for claim in result.verdicts
     ]
-    print_table(columns, rows)
+    print_table(["claim", "trait", "needed", "measured", "holds"], rows)
     if result.note:
         typer.echo(result.note)
     typer.echo(f"report: {result.report}")

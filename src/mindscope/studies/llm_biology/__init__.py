@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from mindscope.studies.llm_biology.report import (
         COLUMNS,
         GRAPH_COLUMNS,
-        NOTE,
         book_report,
         book_rows,
         graph_rows,
@@ -26,7 +25,6 @@ __all__ = [
     "CaseBookSpec",
     "work_through",
     "GRAPH_COLUMNS",
-    "NOTE",
     "QUICK",
     "BookConfig",
     "CaseResult",

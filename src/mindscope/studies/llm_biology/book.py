@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from mindscope.circuits import DictionaryReplacement, ReplacementModel
@@ -9,6 +10,7 @@ from mindscope.core import Progress
 from mindscope.errors import DataError
 from mindscope.models import Model
 from mindscope.store import Run
+from mindscope.studies.common import measure_once
 from mindscope.studies.llm_biology.config import BookConfig, order_families
 from mindscope.studies.llm_biology.documents import CaseResult
 from mindscope.studies.llm_biology.families import (
@@ -70,10 +72,7 @@ def write_book(
     for number, name in enumerate(names):
         if progress is not None:
             progress(number, len(names), name)
-        piece = f"cases/{name}.json"
-        if not run.has(piece):
-            run.save_json(piece, _case(name, bench).to_json())
-        cases.append(CaseResult.model_validate(run.load_json(piece)))
+        cases.append(measure_once(run, f"cases/{name}.json", CaseResult, partial(_case, name, bench)))
     if progress is not None:
         progress(len(names), len(names), "done")
     return cases

@@ -8,6 +8,7 @@ from pydantic import Field
 from mindscope.circuits import PredictionAgreement
 from mindscope.stats import RateEstimate
 from mindscope.store import Document
+from mindscope.studies.common import Claim
 
 NEEDED = 0.8
 """The share of held-out prompts from which on a behaviour counts as flipped."""
@@ -34,6 +35,18 @@ class CaseVerdict(Document):
     def shown(self) -> bool | None:
         """Whether it is as the paper saw it; None where nothing was set beforehand."""
         return None if self.needed is None else self.rate.n > 0 and self.rate.share >= self.needed
+
+    def as_claim(self, family: str) -> Claim:
+        """As a claim of the book, with its rates in words."""
+        beside = {"random groups": self.control, "no change": self.before}
+        return Claim(
+            statement=self.claim,
+            subject=family,
+            needed=None if self.needed is None else f"{self.needed:.0%} of held-out prompts",
+            measured=str(self.rate),
+            beside={name: str(rate) for name, rate in beside.items() if rate is not None},
+            holds=self.shown,
+        )
 
 
 class SwapExample(Document):
@@ -89,3 +102,7 @@ class CaseResult(Document):
     examples: tuple[SwapExample, ...] = ()
     drawn: DrawnGraph | None = None
     failure: str = ""
+
+    def claims(self) -> list[Claim]:
+        """What the family shows, claim by claim."""
+        return [verdict.as_claim(self.family) for verdict in self.verdicts]

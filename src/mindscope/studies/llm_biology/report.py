@@ -5,17 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from mindscope.circuits import AttributionGraph, Supernode
+from mindscope.jobs import TEST_BED
 from mindscope.reports import AnswerCard, AnswerSample, Report
-from mindscope.stats import RateEstimate
-from mindscope.studies.llm_biology.documents import CaseResult, CaseVerdict
+from mindscope.studies.common import add_settings, begin_page, claim_rows
+from mindscope.studies.llm_biology.documents import CaseResult
 from mindscope.studies.llm_biology.picture import picture
 
-NOTE = (
-    "The organism is a test bed: a small model of a made-up world. What its circuits show is a question to "
-    "ask of other models, not a finding about them."
-)
 PAPER = "Lindsey et al. 2025, “On the Biology of a Large Language Model”"
 COLUMNS = ("family", "claim", "held-out prompts", "random groups", "no change", "shown")
+CLAIM_FIELDS = ("statement", "measured", "random groups", "no change", "verdict")
+"""What the columns behind the family show of a claim."""
 GRAPH_COLUMNS = (
     "family", "features", "completeness", "replacement", "r, all free", "same sign", "r, norms held",
 )  # fmt: skip
@@ -27,7 +26,7 @@ def book_rows(cases: Sequence[CaseResult]) -> list[list[Any]]:
     for case in cases:
         if case.failure:
             rows.append([case.family, case.failure, None, None, None, "no verdict"])
-        rows += [[case.family, *_verdict(one)] for one in case.verdicts]
+        rows += claim_rows(case.claims(), "subject", *CLAIM_FIELDS)
     return rows
 
 
@@ -59,8 +58,8 @@ def book_report(cases: Sequence[CaseResult], folder: Path, facts: dict[str, Any]
         folder: of the run, where their graphs are.
         facts: named values, such as the model and the dictionary.
     """
-    report = Report("The case book", f"ten families of {PAPER}, and characters, on the organism")
-    report.note(NOTE)
+    subtitle = f"ten families of {PAPER}, and characters, on the organism"
+    report = begin_page("The case book", subtitle, TEST_BED)
     report.section(
         "Verdicts",
         "The share of held-out prompts in which the intervention did what is claimed, of those where it was "
@@ -79,8 +78,7 @@ def book_report(cases: Sequence[CaseResult], folder: Path, facts: dict[str, Any]
     )
     for case in cases:
         _case(report, case, folder)
-    report.section("Settings").facts(facts)
-    return report
+    return add_settings(report, facts)
 
 
 def _case(report: Report, case: CaseResult, folder: Path) -> None:
@@ -92,7 +90,7 @@ def _case(report: Report, case: CaseResult, folder: Path) -> None:
     if case.found:
         report.text(f"How the groups were found. {case.found}")
     if case.verdicts:
-        report.table(COLUMNS[1:], [_verdict(one) for one in case.verdicts])
+        report.table(COLUMNS[1:], claim_rows(case.claims(), *CLAIM_FIELDS))
     for fact in case.facts:
         report.text(fact)
     if (drawn := case.drawn) is not None:
@@ -117,12 +115,3 @@ def _case(report: Report, case: CaseResult, folder: Path) -> None:
         )
     if case.settings:
         report.facts(dict(case.settings))
-
-
-def _verdict(one: CaseVerdict) -> list[Any]:
-    shown = "reported" if one.shown is None else "yes" if one.shown else "NO"
-    return [one.claim, str(one.rate), _text(one.control), _text(one.before), shown]
-
-
-def _text(rate: RateEstimate | None) -> str | None:
-    return None if rate is None else str(rate)

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from mindscope.core import Progress
 from mindscope.dictionaries import Dictionary, DictionaryBank
@@ -11,6 +12,7 @@ from mindscope.features import Direction, SparseCode, encode_rows
 from mindscope.models import Edit, Model, Sampling
 from mindscope.probes import Concept
 from mindscope.store import Run
+from mindscope.studies.common import measure_once
 from mindscope.studies.organism_dictionaries.probes import ConceptQuestion, probes, shows, testable
 from mindscope.studies.organism_dictionaries.results import SwitchEffect
 
@@ -137,12 +139,10 @@ def effects(
     }
     measured = []
     for done, name in enumerate(tested, 1):
-        piece = f"effects/{done:04}.json"
-        if not run.has(piece):
-            mine = [one for one in found if one.concept == name]
-            trial = _SwitchTrial(switching, known[name], pools)
-            run.save_json(piece, trial.best(mine, tuning, each).to_json())
-        measured.append(SwitchEffect.model_validate(run.load_json(piece)))
+        latents = [latent for latent in found if latent.concept == name]
+        trial = _SwitchTrial(switching, known[name], pools)
+        measure = partial(trial.best, latents, tuning, each)
+        measured.append(measure_once(run, f"effects/{done:04}.json", SwitchEffect, measure))
         if progress:
             progress(done, len(tested), "ablating and adding")
     return measured

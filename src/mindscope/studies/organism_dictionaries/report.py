@@ -4,16 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from mindscope.dictionaries import evaluation_report
+from mindscope.jobs import TEST_BED
 from mindscope.models import Model
 from mindscope.reports import Report
 from mindscope.studies.organism_dictionaries.behaviours import LEAST
 from mindscope.studies.organism_dictionaries.measure import DictionaryMeasurements
 from mindscope.studies.organism_dictionaries.results import SwitchEffect
 
-NOTE = (
-    "The organism is a test bed: a small model of a made-up world. What its dictionaries find there is a "
-    "question to ask of other models, not a finding about them."
-)
 EFFECT_COLUMNS = (
     "concept", "latent", "F1", "ablated", "control", "added", "control", "strengths", "prompts with, without",
 )  # fmt: skip
@@ -22,7 +19,7 @@ EFFECT_COLUMNS = (
 def dictionaries_report(model: Model, measured: DictionaryMeasurements) -> Report:
     """Evaluations, the concepts that single latents stand for, and what these latents do."""
     facts = {"model": model.name, "fingerprint": model.fingerprint, "losses": "of the tokens of answers"}
-    report = evaluation_report(measured.evaluations, facts, NOTE)
+    report = evaluation_report(measured.evaluations, facts, TEST_BED)
     if measured.tables:
         _concepts(report, measured)
     if measured.effects:

@@ -6,14 +6,13 @@ from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.studies.persona_vectors.bench import StudyBench
-    from mindscope.studies.persona_vectors.claim import ClaimVerdict
+    from mindscope.studies.persona_vectors.claims import list_claims
     from mindscope.studies.persona_vectors.config import ReproduceConfig, organism_config
     from mindscope.studies.persona_vectors.files_bench import FilesBench
     from mindscope.studies.persona_vectors.job import ReproduceSpec, ReproductionReport, reproduce_claims
     from mindscope.studies.persona_vectors.organism_bench import OrganismBench
     from mindscope.studies.persona_vectors.report import claims_report
     from mindscope.studies.persona_vectors.reproduce import PersonaReproduction, reproduce
-    from mindscope.studies.persona_vectors.verdicts import verdicts
 
 __all__ = [
     "StudyBench",
@@ -21,11 +20,10 @@ __all__ = [
     "OrganismBench",
     "ReproduceConfig",
     "PersonaReproduction",
-    "ClaimVerdict",
     "claims_report",
     "organism_config",
     "reproduce",
-    "verdicts",
+    "list_claims",
     "ReproduceSpec",
     "ReproductionReport",
     "reproduce_claims",

@@ -1,13 +1,19 @@
-"""What the persona study needs of a model's surroundings: traits, a judge, prompts, training sets, a test."""
+"""What the claims are tested on: a model's surroundings, and its traits with vectors and layers."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from mindscope import personas
+from mindscope.core import Progress
 from mindscope.data import Conversation
 from mindscope.dictionaries import Dictionary
+from mindscope.features import Direction
 from mindscope.judges import Judge
 from mindscope.models import Edit, Message, Model
-from mindscope.personas import Trait
+from mindscope.personas import PersonaVectors, SweepResult, Trait
+from mindscope.store import Run
+from mindscope.studies.persona_vectors.config import ReproduceConfig
 
 Right = tuple[bool, ...]
 """Which questions of a capability test were answered rightly, in a fixed order."""
@@ -51,3 +57,36 @@ class StudyBench(Protocol):
     def dictionary(self, model: Model, layer: int) -> Dictionary | None:
         """A dictionary of the residual stream behind a layer; None where there is none."""
         ...
+
+
+@dataclass(frozen=True)
+class PreparedTrait:
+    """A trait with its vectors and the layer that steering chose."""
+
+    trait: Trait
+    vectors: PersonaVectors
+    sweep: SweepResult
+
+    @property
+    def layer(self) -> int:
+        return self.sweep.choice().layer
+
+    @property
+    def direction(self) -> Direction:
+        return self.vectors.direction(self.layer)
+
+
+def prepare_traits(
+    bench: StudyBench, model: Model, run: Run, config: ReproduceConfig, progress: Progress | None
+) -> list[PreparedTrait]:
+    """Extract each trait's vectors and sweep the layers; what is there already is used."""
+    prepared: list[PreparedTrait] = []
+    for trait in bench.traits:
+        vectors = personas.extract_vectors(
+            model, trait, bench.judge, run, config.extraction, progress=progress
+        )
+        swept = personas.sweep_coefficients(
+            model, vectors, trait, bench.judge, run, config.sweep, progress=progress
+        )
+        prepared.append(PreparedTrait(trait, vectors, swept))
+    return prepared

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from mindscope.jobs import JudgeSpec, Reporter, RunFolder, find_trait, load_model
-from mindscope.jobs.resolve import ORGANISM
+from mindscope.jobs import ORGANISM, JudgeSpec, Reporter, RunFolder, find_trait, load_model
 from mindscope.store import Document
-from mindscope.studies.persona_vectors.claim import ClaimVerdict
+from mindscope.studies.common import Claim
 
 if TYPE_CHECKING:
     from mindscope.models import Model
@@ -104,16 +103,16 @@ class ReproductionReport(Document):
 
     report: str
     claims: str
-    verdicts: tuple[ClaimVerdict, ...]
+    verdicts: tuple[Claim, ...]
     note: str
     """What the report says at its head, such as that the model is a test bed."""
 
 
 def reproduce_claims(spec: ReproduceSpec, *, run: RunFolder, reporter: Reporter) -> ReproductionReport:
     """Measure the claims of the persona-vector paper: monitor, shift, predict, prevent, screen."""
+    from mindscope.studies.persona_vectors.claims import list_claims
     from mindscope.studies.persona_vectors.report import claims_report
     from mindscope.studies.persona_vectors.reproduce import reproduce
-    from mindscope.studies.persona_vectors.verdicts import verdicts
 
     model = load_model(spec.model, device=spec.device)
     bench, config = spec.find_bench(model, run.path / "judge.jsonl"), spec.study_config()
@@ -131,7 +130,7 @@ def reproduce_claims(spec: ReproduceSpec, *, run: RunFolder, reporter: Reporter)
         report = ReproductionReport(
             report=str(page),
             claims=str(run.path / "claims.json"),
-            verdicts=tuple(verdicts(reproduction)),
+            verdicts=tuple(list_claims(reproduction)),
             note=bench.note,
         )
         opened.finish(**report.to_json())

@@ -12,9 +12,8 @@ from mindscope.models import Last, Message, Model, Read
 from mindscope.personas import Trait
 from mindscope.store import Document
 from mindscope.studies.persona_vectors.answering import AnswerSampling, answer
-from mindscope.studies.persona_vectors.bench import StudyBench
-from mindscope.studies.persona_vectors.correlation import ClaimCorrelation, correlation
-from mindscope.studies.persona_vectors.prepared import PreparedTrait
+from mindscope.studies.persona_vectors.bench import PreparedTrait, StudyBench
+from mindscope.studies.persona_vectors.correlations import ClaimCorrelation, correlate
 
 Way = Literal["system prompts", "shots"]
 ROOM = 64
@@ -101,14 +100,14 @@ def summarised(
         way=way,
         groups=tuple(groups),
         left_out=tuple(left_out),
-        overall=correlation(*([p[i] for p in points] for i in (0, 1)), units=[p[2] for p in points]),
+        overall=correlate(*([p[i] for p in points] for i in (0, 1)), units=[p[2] for p in points]),
         within=sum(found) / len(found) if found else None,
     )
 
 
 def _within(group: MonitoredGroup) -> float | None:
     pairs = [(p, s) for p, s in zip(group.projections, group.scores, strict=True) if s is not None]
-    return correlation([p for p, _ in pairs], [s for _, s in pairs]).r
+    return correlate([p for p, _ in pairs], [s for _, s in pairs]).r
 
 
 def _prompts(bench: StudyBench, trait: Trait) -> list[tuple[str, list[Message]]]:

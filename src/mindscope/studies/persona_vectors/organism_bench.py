@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from mindscope import organism
 from mindscope.data import Conversation
 from mindscope.dictionaries import Dictionary
+from mindscope.jobs import TEST_BED
 from mindscope.judges import Judge
 from mindscope.models import Edit, Message, Model
 from mindscope.organism import TRAITS
@@ -18,10 +19,7 @@ class OrganismBench:
     """See :class:`mindscope.studies.persona_vectors.bench.StudyBench`."""
 
     base = "organism"
-    note = (
-        "The organism is a small model of a world that a program made up. It is a test bed: what holds in it "
-        "is a question to ask of other models, not a finding about them."
-    )
+    note = TEST_BED
 
     def __init__(self, seed: int = 0):
         self.seed = seed

@@ -16,8 +16,8 @@ from mindscope.finetuning import (
 )
 from mindscope.store import Document
 from mindscope.studies.persona_vectors.answering import TraitLevel
+from mindscope.studies.persona_vectors.bench import PreparedTrait
 from mindscope.studies.persona_vectors.config import ReproduceConfig
-from mindscope.studies.persona_vectors.prepared import PreparedTrait
 
 Curve = Literal[
     "none", "prevent, one layer", "prevent, all layers", "CAFT", "CAFT, all layers", "penalty", "against"

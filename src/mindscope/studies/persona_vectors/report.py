@@ -3,47 +3,62 @@
 from collections.abc import Sequence
 
 from mindscope.reports import Report, ScatterPoints, scatter
-from mindscope.studies.persona_vectors import paper
+from mindscope.studies.common import Claim, add_settings, begin_page, claim_rows
 from mindscope.studies.persona_vectors.chosen import ChoiceOutcome
-from mindscope.studies.persona_vectors.correlation import ClaimCorrelation
+from mindscope.studies.persona_vectors.claims import ALL, SHIFT_CLAIM, list_claims
+from mindscope.studies.persona_vectors.correlations import (
+    ClaimCorrelation,
+    published_difference,
+    published_monitoring,
+    published_shift,
+)
 from mindscope.studies.persona_vectors.monitoring import MonitoredTrait
 from mindscope.studies.persona_vectors.prevention import TraitPrevention
 from mindscope.studies.persona_vectors.reading import DictionaryReading
 from mindscope.studies.persona_vectors.reproduce import PersonaReproduction
 from mindscope.studies.persona_vectors.tuning import TuningClaims, family_of
-from mindscope.studies.persona_vectors.verdicts import ALL, SHIFT_CLAIM, ClaimVerdict, verdicts
+
+CLAIM_COLUMNS = {
+    "claim": "statement",
+    "trait": "subject",
+    "needed": "needed",
+    "measured": "measured",
+    "holds": "verdict",
+}
+"""What a table calls a claim's fields."""
+CAFT = "removes evil and sycophancy and leaves much of hallucination"
+"""What the paper says of ablation while training."""
+PENALTY = "prevents little"
+"""What it says of a penalty on the projection."""
 
 
 def claims_report(made: PersonaReproduction, note: str = "") -> Report:
     """The page of one rerun; ``note`` stands at its head."""
-    report = Report("Persona vectors: the published claims, measured again", f"on {made.model}")
-    if note:
-        report.note(note)
-    found = verdicts(made)
+    report = begin_page("Persona vectors: the published claims, measured again", f"on {made.model}", note)
+    claims = list_claims(made)
     report.section("Verdicts", "Each claim, what it needs, and what was measured here.")
-    report.table(
-        ["claim", "trait", "needed", "measured", "holds"],
-        [[v.claim, v.trait, v.needed, v.measured, "yes" if v.holds else "NO"] for v in found],
-    )
-    _disagreements(report, made, found)
+    report.table([*CLAIM_COLUMNS], claim_rows(claims, *CLAIM_COLUMNS.values()))
+    _disagreements(report, made, claims)
     _monitoring(report, made.monitoring)
     _tuning(report, made)
-    for each in made.prevention:
-        _prevention(report, each)
+    for prevention in made.prevention:
+        _prevention(report, prevention)
     _chosen(report, made.chosen)
     _readings(report, made.readings)
-    report.section("Settings").facts(_settings(made))
-    return report
+    return add_settings(report, _settings(made))
 
 
-def _disagreements(report: Report, made: PersonaReproduction, found: Sequence[ClaimVerdict]) -> None:
-    failed = [v for v in found if not v.holds]
+def _disagreements(report: Report, made: PersonaReproduction, claims: Sequence[Claim]) -> None:
+    failed = [claim for claim in claims if claim.holds is False]
     if not failed:
         report.text("Every claim that was tested holds on this model.")
-    for v in failed:
-        text = f"Does not hold here: {v.claim}, {v.trait}: needed {v.needed}, measured {v.measured}."
-        if v.claim == SHIFT_CLAIM and v.trait != ALL:
-            text += " " + _blame(next(each for each in made.tuning if each.trait == v.trait))
+    for claim in failed:
+        text = (
+            f"Does not hold here: {claim.statement}, {claim.subject}: needed {claim.needed}, "
+            f"measured {claim.measured}."
+        )
+        if claim.statement == SHIFT_CLAIM and claim.subject != ALL:
+            text += " " + _blame(next(tuning for tuning in made.tuning if tuning.trait == claim.subject))
         report.text(text)
 
 
@@ -66,8 +81,7 @@ def _monitoring(report: Report, monitored: Sequence[MonitoredTrait]) -> None:
     )
     rows: list[list[object]] = []
     for each in monitored:
-        table = paper.MONITORING if each.way == "system prompts" else paper.SHOTS
-        published, within = paper.published(table, each.trait)
+        published, within = published_monitoring(each.way, each.trait)
         rows.append([each.trait, each.way, each.layer, *_shown(each.overall), each.within, published, within])
         points = [
             ScatterPoints(group.label if each.way == "shots" else f"{index}", group.projections, group.scores)
@@ -136,9 +150,9 @@ def _tuning(report: Report, made: PersonaReproduction) -> None:
             ),
             f"{each.trait}: projection difference and shift.",
         )
-        exact, cheap = paper.published(paper.DIFFERENCE, each.trait)
+        exact, cheap = published_difference(each.trait)
         rows += [
-            [each.trait, "shift, score", *_shown(each.shift_score), paper.SHIFT.get(each.trait)],
+            [each.trait, "shift, score", *_shown(each.shift_score), published_shift(each.trait)],
             [each.trait, "difference, shift", *_shown(each.difference_shift), exact],
             [
                 each.trait,
@@ -212,8 +226,8 @@ def _prevention(report: Report, made: TraitPrevention) -> None:
     bare = made.unprevented.level.trait
     left = {curve: min(each.level.trait for each in made.of(curve)) for curve in ("CAFT", "penalty")}
     report.text(
-        f"Published: ablation while training (CAFT) {paper.CAFT}; a penalty on the projection "
-        f"{paper.PENALTY}. Here, of a score of {bare:.1f}, CAFT leaves {left['CAFT']:.1f} and the penalty "
+        f"Published: ablation while training (CAFT) {CAFT}; a penalty on the projection "
+        f"{PENALTY}. Here, of a score of {bare:.1f}, CAFT leaves {left['CAFT']:.1f} and the penalty "
         f"{left['penalty']:.1f}."
     )
     rows = [("before tuning", made.base), ("tuned, no treatment", made.unprevented)]

@@ -3,18 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import ValidationError
-
 from mindscope.core import Progress
 from mindscope.data import Conversation
-from mindscope.errors import DataError, StoreError
+from mindscope.errors import DataError
 from mindscope.finetuning import FinetuneConfig, TrainingIntervention, finetune_model
 from mindscope.models import Edit, Model, load
 from mindscope.personas import measure_shift, read_config_with_scope
 from mindscope.screening import Form, ScreenConfig, screen_dataset
 from mindscope.store import Document, Run, SavedDocument
+from mindscope.studies.common import measure_once
 from mindscope.studies.persona_vectors.answering import AnswerSampling, TraitLevel, TreatmentScores, levels
-from mindscope.studies.persona_vectors.bench import StudyBench
+from mindscope.studies.persona_vectors.bench import PreparedTrait, StudyBench, prepare_traits
 from mindscope.studies.persona_vectors.chosen import (
     Choice,
     ChoiceOutcome,
@@ -25,7 +24,6 @@ from mindscope.studies.persona_vectors.chosen import (
 )
 from mindscope.studies.persona_vectors.config import ReproduceConfig
 from mindscope.studies.persona_vectors.monitoring import MonitoredTrait, Way, monitor_claim
-from mindscope.studies.persona_vectors.prepared import PreparedTrait, prepare
 from mindscope.studies.persona_vectors.prevention import Curve, TraitPrevention, TreatedTrait, interventions
 from mindscope.studies.persona_vectors.reading import DictionaryReading, read_vector
 from mindscope.studies.persona_vectors.tuning import (
@@ -105,7 +103,7 @@ class _PersonaStudy:
         self.done = 0
 
     def result(self) -> PersonaReproduction:
-        self.ready = prepare(self.bench, self.model, self.run, self.config, self.progress)
+        self.ready = prepare_traits(self.bench, self.model, self.run, self.config, self.progress)
         # First, since a dictionary of another model should stop the study before it has cost anything.
         readings = [
             self._piece(
@@ -150,19 +148,12 @@ class _PersonaStudy:
         )
 
     def _piece(self, name: str, kind: type[Piece], make: Callable[..., Piece], *given: object) -> Piece:
-        """A finished piece as it stands, or made now."""
+        """A finished piece as it stands, or measured now."""
         if self.progress:
             self.progress(self.done, self.total, name)
-        file = f"measured/{name}.json"
-        if not self.run.has(file):
-            self.run.save_json(file, make(*given).to_json())
+        piece = measure_once(self.run, f"measured/{name}.json", kind, lambda: make(*given))
         self.done += 1
-        try:
-            return kind.model_validate(self.run.load_json(file))
-        except ValidationError as error:
-            raise StoreError(
-                f"{self.run.path / file} was written by another version: delete it to measure it again"
-            ) from error
+        return piece
 
     def _base(self) -> TreatmentScores:
         return self._treatment(self.model)

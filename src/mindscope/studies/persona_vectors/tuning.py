@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from mindscope.store import Document
 from mindscope.studies.persona_vectors.answering import TraitLevel
-from mindscope.studies.persona_vectors.correlation import ClaimCorrelation, correlation
-from mindscope.studies.persona_vectors.prepared import PreparedTrait
+from mindscope.studies.persona_vectors.bench import PreparedTrait
+from mindscope.studies.persona_vectors.correlations import ClaimCorrelation, correlate
 
 
 class TuningEffect(Document):
@@ -66,9 +66,9 @@ def pooled_claims(sets: Sequence[TunedSet]) -> PooledTuning:
     shifts = [effect.shift for _, effect in pairs]
     exact, cheap = ([e.difference for _, e in pairs], [e.difference_prompt for _, e in pairs])
     return PooledTuning(
-        shift_score=correlation(shifts, [effect.level.trait for _, effect in pairs], units),
-        difference_shift=correlation(exact, shifts, units),
-        difference_prompt_shift=correlation(cheap, shifts, units),
+        shift_score=correlate(shifts, [effect.level.trait for _, effect in pairs], units),
+        difference_shift=correlate(exact, shifts, units),
+        difference_prompt_shift=correlate(cheap, shifts, units),
     )
 
 
@@ -93,12 +93,12 @@ def tuning_claims(ready: Sequence[PreparedTrait], sets: Sequence[TunedSet]) -> l
             TuningClaims(
                 trait=name,
                 layer=each.layer,
-                shift_score=correlation(shifts, [effect.level.trait for effect in mine]),
-                difference_shift=correlation([effect.difference for effect in mine], shifts),
-                difference_prompt_shift=correlation([effect.difference_prompt for effect in mine], shifts),
-                projection_shift=correlation([effect.projection for effect in mine], shifts),
+                shift_score=correlate(shifts, [effect.level.trait for effect in mine]),
+                difference_shift=correlate([effect.difference for effect in mine], shifts),
+                difference_prompt_shift=correlate([effect.difference_prompt for effect in mine], shifts),
+                projection_shift=correlate([effect.projection for effect in mine], shifts),
                 across={
-                    other.trait.name: correlation(
+                    other.trait.name: correlate(
                         shifts, [one.effects[other.trait.name].level.trait for one in sets]
                     )
                     for other in ready
@@ -117,4 +117,4 @@ def _without(family: str, trait: str, sets: Sequence[TunedSet]) -> float | None:
     kept = [one.effects[trait] for one in sets if family_of(one.name) != family]
     if not kept:
         return None
-    return correlation([effect.shift for effect in kept], [effect.level.trait for effect in kept]).r
+    return correlate([effect.shift for effect in kept], [effect.level.trait for effect in kept]).r
