@@ -45,7 +45,7 @@ class Coder:
                     f"{name} holds NaN or infinity: the dictionary is damaged, or never converged"
                 )
         latents, d_in, d_out = len(self.W_enc), self.W_enc.shape[-1], self.W_dec.shape[-1]
-        wanted = {
+        shapes = {
             "W_enc": (latents, d_in),
             "b_enc": (latents,),
             "W_dec": (latents, d_out),
@@ -53,9 +53,9 @@ class Coder:
             "W_skip": (d_in, d_out),
         }
         for name, tensor in self.tensors().items():
-            if tuple(tensor.shape) != wanted[name]:
+            if tuple(tensor.shape) != shapes[name]:
                 raise DataError(
-                    f"{name} has shape {tuple(tensor.shape)}, the others want {wanted[name]}: "
+                    f"{name} has shape {tuple(tensor.shape)}, the others want {shapes[name]}: "
                     "W_enc is [latents, d_in], W_dec is [latents, d_out]"
                 )
         if not ((self.W_enc != 0).any(1) & (self.W_dec != 0).any(1)).any():
@@ -67,8 +67,8 @@ class Coder:
 
     def tensors(self) -> dict[str, Tensor]:
         """The weights by name."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: tensor for name, tensor in found.items() if tensor is not None}
+        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Coder":
         return Coder(**{name: tensor.to(device, dtype) for name, tensor in self.tensors().items()})

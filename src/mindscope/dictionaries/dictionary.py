@@ -81,10 +81,10 @@ class Dictionary:
             ("W_enc", self.reads, wiring.reads, coder.W_enc.shape[1]),
             ("W_dec", self.writes, wiring.writes, coder.W_dec.shape[1]),
         ):
-            wanted = sum(sites[i].width for i in used)
-            if width != wanted:
+            expected = sum(sites[i].width for i in used)
+            if width != expected:
                 where = ", ".join(sites[i].address for i in used)
-                raise DataError(f"{name} is {width} wide, {where} is {wanted} wide: it is of another model")
+                raise DataError(f"{name} is {width} wide, {where} is {expected} wide: it is of another model")
         if coder.n_latents != wiring.n_latents:
             raise DataError(f"coder {index} has {coder.n_latents} latents, {wiring.n_latents} are announced")
         if self.activation in ("jumprelu", "batchtopk") and coder.threshold is None:
@@ -183,7 +183,7 @@ class Dictionary:
         if self.apply_b_dec_to_input:
             x = x - self.b_dec.to(x)
         columns = self.columns(index, "reads")
-        return x if len(columns) == len(self.reads) else torch.cat([x[:, at] for at in columns], dim=1)
+        return x if len(columns) == len(self.reads) else torch.cat([x[:, part] for part in columns], dim=1)
 
     def preactivations(
         self, x: Float[Tensor, "tokens d_in"], index: int = 0
@@ -204,8 +204,8 @@ class Dictionary:
         """What a code writes: decoder rows times activations, and b_dec. `skip` is not in it."""
         written = self.b_dec.repeat(len(code), 1)
         for index, coder in enumerate(self.coders):
-            mine = self.latents(index)
-            rows = coder.decode(code.of_latents(mine.start, mine.stop))
+            latents = self.latents(index)
+            rows = coder.decode(code.of_latents(latents.start, latents.stop))
             written = self._added(written, rows, index)
         return written
 
@@ -214,7 +214,7 @@ class Dictionary:
         written = x.new_zeros(len(x), self.d_out)
         for index, coder in enumerate(self.coders):
             if coder.W_skip is not None:
-                read = torch.cat([x[:, at] for at in self.columns(index, "reads")], dim=1)
+                read = torch.cat([x[:, part] for part in self.columns(index, "reads")], dim=1)
                 written = self._added(written, read.to(coder.W_skip.dtype) @ coder.W_skip, index)
         return written
 
@@ -307,8 +307,9 @@ class Dictionary:
         columns = self.columns(index, "writes")
         if len(columns) == len(self.writes):
             return written + rows
-        for at, part in zip(columns, rows.split([at.stop - at.start for at in columns], dim=1), strict=True):
-            written[:, at] += part
+        widths = [place.stop - place.start for place in columns]
+        for place, part in zip(columns, rows.split(widths, dim=1), strict=True):
+            written[:, place] += part
         return written
 
     def _directions(self, latent: int, row: Tensor, sites: Sequence[Site]) -> tuple[Direction, ...]:

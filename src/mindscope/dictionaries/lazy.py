@@ -33,9 +33,9 @@ class LazyCoders(Coders):
     def __getitem__(self, index: slice) -> tuple[Coder, ...]: ...
     def __getitem__(self, index: int | slice) -> Coder | tuple[Coder, ...]:
         if isinstance(index, slice):
-            return tuple(self[at] for at in range(*index.indices(len(self))))
-        at = range(len(self))[index]  # IndexError ends an iteration
-        coder = self._read(at)
+            return tuple(self[number] for number in range(*index.indices(len(self))))
+        number = range(len(self))[index]  # IndexError ends an iteration
+        coder = self._read(number)
         if self.owner is not None:
-            self.owner.check(at, coder)
+            self.owner.check(number, coder)
         return coder

@@ -1,4 +1,17 @@
-"""What a survey keeps of the activations that stream past."""
+"""What a survey keeps of the activations that stream past.
+
+A chunk of rows arrives as a sparse code: entries (token, feature, activation). In one go for all features:
+
+1. Every entry is counted: active tokens, sums and squares, the extremes, the histogram, and its pair of
+   feature and token id.
+2. Entries are sorted by (token, feature), so that the activation of any feature at any token of the chunk can
+   be looked up by search (`_ActivationWindows`).
+3. Entries are reduced to peaks: for each pair of a row and a feature, the token where it is strongest. Only
+   peaks are kept of the corpus, one a row, so that a long row cannot fill a feature's contexts.
+4. Peaks are offered to tables of fixed size: the strongest, the lowest of signed features, and those with the
+   largest pseudo-random key, which is a uniform sample of the rows in which the feature is active.
+5. A few rows are kept with all that is active in them: contrast for features that are silent there.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -48,6 +61,7 @@ class SurveyAccumulator:
         """Take in rows and the activations on their tokens, one row after the other."""
         lengths = torch.tensor([len(row) for row in rows])
         ids = torch.from_numpy(np.concatenate([np.array(row.ids, np.int64) for row in rows]))
+        # entries x 1, in the order of tokens; tokens are counted over all rows of the chunk
         features, values, tokens = code.indices.cpu(), code.values.detach().float().cpu(), code.tokens.cpu()
         self.seen.index_add_(0, ids, torch.ones_like(ids))
         self._count(features, values, ids[tokens])
@@ -59,10 +73,13 @@ class SurveyAccumulator:
         self.moments["active_rows"].index_add_(0, peaks.features, torch.ones_like(peaks.features))
         self.best["top"].offer(peaks, peaks.values, windows)
         if "bottom" in self.best:
+            # The lowest are found as the strongest of the negated; in the table they keep their sign.
             lows = windows.peaks(features[~on], -values[~on], tokens[~on])
             depths = lows.values
             turned = PeakActivations(lows.features, lows.rows, lows.positions, -depths)
             self.best["bottom"].offer(turned, depths, windows)
+        # The key depends on the row's number in the corpus and the feature alone: another chunking, or a
+        # resumed run, draws the same rows.
         draw = mixed(peaks.rows * self.n_features + peaks.features, self.config.seed)
         self.best["sample"].offer(peaks, draw, windows)
         self._draw_controls(len(rows), peaks)
@@ -88,10 +105,10 @@ class SurveyAccumulator:
         numbers = torch.arange(self.rows, self.rows + rows)
         order = peaks.rows.argsort(stable=True)
         active = peaks.features[order].split(torch.bincount(peaks.rows - self.rows, minlength=rows).tolist())
-        for row, draw, mine in zip(
+        for row, draw, features in zip(
             numbers.tolist(), mixed(numbers, ~self.config.seed).tolist(), active, strict=True
         ):
-            self.controls[row] = (draw, mine)
+            self.controls[row] = (draw, features)
         kept = sorted(self.controls, key=lambda row: self.controls[row][0])[: self.config.controls]
         self.controls = {row: self.controls[row] for row in kept}
 
@@ -101,25 +118,25 @@ class SurveyAccumulator:
 
     def results(self) -> dict[str, Tensor]:
         """All that a `Survey` reads."""
-        found = dict(self.moments) | {"seen": self.seen}
-        found |= {f"pairs/{name}": part for name, part in self.pairs.table(self.n_features).items()}
-        return found | self._shared()
+        tensors = dict(self.moments) | {"seen": self.seen}
+        tensors |= {f"pairs/{name}": part for name, part in self.pairs.table(self.n_features).items()}
+        return tensors | self._shared()
 
     def state(self) -> dict[str, Tensor]:
         """All that `restore` needs."""
-        found = {f"moments/{name}": part for name, part in self.moments.items()} | {"seen": self.seen}
-        found |= {f"pairs/{name}": part for name, part in self.pairs.state().items()}
-        return found | self._shared() | {"size": torch.tensor([self.rows, self.tokens])}
+        tensors = {f"moments/{name}": part for name, part in self.moments.items()} | {"seen": self.seen}
+        tensors |= {f"pairs/{name}": part for name, part in self.pairs.state().items()}
+        return tensors | self._shared() | {"size": torch.tensor([self.rows, self.tokens])}
 
     def _shared(self) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = {}
+        tensors: dict[str, Tensor] = {}
         for kept in (self.histograms, self.best):
-            for name, one in kept.items():
-                found |= {f"{name}/{key}": part for key, part in one.state().items()}
+            for name, table in kept.items():
+                tensors |= {f"{name}/{key}": part for key, part in table.state().items()}
         rows = sorted(self.controls)
         active = [self.controls[row][1] for row in rows]
-        sizes = torch.tensor([0] + [len(one) for one in active])
-        return found | {
+        sizes = torch.tensor([0] + [len(features) for features in active])
+        return tensors | {
             "controls/rows": torch.tensor(rows, dtype=torch.int64),
             "controls/draws": torch.tensor([self.controls[row][0] for row in rows], dtype=torch.float64),
             "controls/offsets": sizes.cumsum(0),
@@ -131,19 +148,21 @@ class SurveyAccumulator:
 
         def part(prefix: str) -> dict[str, Tensor]:
             start = f"{prefix}/"
-            return {name.removeprefix(start): each for name, each in state.items() if name.startswith(start)}
+            return {
+                name.removeprefix(start): tensor for name, tensor in state.items() if name.startswith(start)
+            }
 
         self.moments, self.seen = part("moments"), state["seen"]
         self.rows, self.tokens = state["size"].tolist()
         self.pairs.restore(part("pairs"))
         for kept in (self.histograms, self.best):
-            for name, one in kept.items():
-                one.restore(part(name))
+            for name, table in kept.items():
+                table.restore(part(name))
         controls = part("controls")
         active = controls["features"].split(controls["offsets"].diff().tolist())
         self.controls = {
-            row: (draw, mine)
-            for row, draw, mine in zip(
+            row: (draw, features)
+            for row, draw, features in zip(
                 controls["rows"].tolist(), controls["draws"].tolist(), active, strict=True
             )
         }
@@ -172,6 +191,7 @@ class _ActivationWindows:
         row = torch.searchsorted(self.starts, tokens, right=True) - 1
         # Rows without tokens start where the next one does; the search finds the last, which has some.
         pair = row * self.n_features + features
+        # By (row, feature), then by falling value, then by token: the first of each pair is its peak.
         order = tokens.argsort(stable=True)
         for by, falling in ((values, True), (pair, False)):
             order = order[by[order].argsort(stable=True, descending=falling)]
@@ -186,11 +206,13 @@ class _ActivationWindows:
 
     def __call__(self, peaks: PeakActivations) -> Tensor:
         row = peaks.rows - self.first
-        at = peaks.positions[:, None] + torch.arange(-self.config.before, self.config.after + 1)
-        inside = (at >= 0) & (at < self.lengths[row][:, None])
-        wanted = (self.starts[row][:, None] + at) * self.n_features + peaks.features[:, None]
+        # peaks x window: positions in the row, some of which lie before its beginning or behind its end
+        position = peaks.positions[:, None] + torch.arange(-self.config.before, self.config.after + 1)
+        inside = (position >= 0) & (position < self.lengths[row][:, None])
+        key = (self.starts[row][:, None] + position) * self.n_features + peaks.features[:, None]
         if not len(self.keys):
-            return torch.zeros(wanted.shape)
-        place = torch.searchsorted(self.keys, wanted).clamp(max=len(self.keys) - 1)
-        there = inside & (self.keys[place] == wanted)
-        return torch.where(there, self.values[place], 0.0)
+            return torch.zeros(key.shape)
+        # A key that is not in the list is found where it would stand: there the feature is silent.
+        place = torch.searchsorted(self.keys, key).clamp(max=len(self.keys) - 1)
+        active = inside & (self.keys[place] == key)
+        return torch.where(active, self.values[place], 0.0)

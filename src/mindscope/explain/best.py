@@ -1,4 +1,16 @@
-"""The best few of what streams past, for many features at once, in memory that is fixed beforehand."""
+"""The best few of what streams past, for many features at once, in memory that is fixed beforehand.
+
+Every feature has a table of `size` places, sorted by a key. A block of peaks is merged for all
+features in one go:
+
+1. Peaks whose key does not beat the last place of their feature's table are dropped: soon, most are.
+2. The rest are sorted by feature, within a feature by falling key, within a key by row; so the earlier row
+   wins, and the result does not depend on how the corpus was cut into blocks.
+3. A peak's rank within its feature is its distance from the feature's first; ranks from `size` on are
+   dropped.
+4. The peaks are laid out as a second table beside the kept one, both are sorted by key, and the first `size`
+   places stay. Only features that had a peak are touched.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -58,21 +70,24 @@ class TopContexts:
 
     def offer(self, peaks: PeakActivations, keys: Float[Tensor, "pairs"], windows: Windows) -> None:
         """Take in peaks of new rows."""
-        good = keys > self.tables["keys"][peaks.features, -1]
-        peaks, keys = peaks[good], keys[good].double()
-        # In the order of features, then of falling keys, then of rows.
+        better = keys > self.tables["keys"][peaks.features, -1]  # step 1
+        peaks, keys = peaks[better], keys[better].double()
+        # Step 2: stable sorts by the least important criterion first, so that each keeps the order before it
+        # among its equals.
         order = torch.arange(len(keys))
         for by, falling in ((peaks.rows, False), (keys, True), (peaks.features, False)):
             order = order[by[order].argsort(stable=True, descending=falling)]
         peaks, keys = peaks[order], keys[order]
-        found, counts = peaks.features.unique_consecutive(return_counts=True)
+        # Step 3: `offered` are the features of this block, each a run of `counts` peaks
+        offered, counts = peaks.features.unique_consecutive(return_counts=True)
         starts = counts.cumsum(0) - counts
         rank = torch.arange(len(keys)) - starts.repeat_interleave(counts)
-        group = torch.arange(len(found)).repeat_interleave(counts)
-        few = rank < self.size
-        peaks, keys, rank, group = peaks[few], keys[few], rank[few], group[few]
+        group = torch.arange(len(offered)).repeat_interleave(counts)
+        ranked = rank < self.size
+        peaks, keys, rank, group = peaks[ranked], keys[ranked], rank[ranked], group[ranked]
         if not len(keys):
             return
+        # Windows are looked up only for the peaks that will stay: they are most of the work.
         new = {
             "keys": keys,
             "values": peaks.values.float(),
@@ -81,16 +96,16 @@ class TopContexts:
             "windows": windows(peaks).half(),
         }
         wide = int(rank.max()) + 1
-        merged: dict[str, Tensor] = {}
+        merged: dict[str, Tensor] = {}  # step 4: offered features x (size + wide) places
         for name, table in self.tables.items():
             fill = -torch.inf if name == "keys" else 0
-            added = torch.full((len(found), wide, *table.shape[2:]), fill, dtype=table.dtype)
+            added = torch.full((len(offered), wide, *table.shape[2:]), fill, dtype=table.dtype)
             added[group, rank] = new[name].to(table.dtype)
-            merged[name] = torch.cat([table[found], added], dim=1)
+            merged[name] = torch.cat([table[offered], added], dim=1)
         kept = merged["keys"].argsort(dim=1, stable=True, descending=True)[:, : self.size]
         for name, table in self.tables.items():
             index = kept if table.ndim == 2 else kept[..., None].expand(-1, -1, table.shape[2])
-            table[found] = merged[name].gather(1, index)
+            table[offered] = merged[name].gather(1, index)
 
     def state(self) -> dict[str, Tensor]:
         # An empty place has the key -inf, which an artefact may not hold.

@@ -143,28 +143,29 @@ def concept_table(
     Raises:
         DataError: features of another model, or a row in both halves.
     """
-    if {one.row.ids for one in train} & {one.row.ids for one in test}:
+    if {text.row.ids for text in train} & {text.row.ids for text in test}:
         raise DataError("a text is in both halves: it would be tested on what it was chosen by")
     pools: list[Pool] = list(dict.fromkeys((concept.where, concept.at) for concept in concepts))
     halves = [
         pooled_features(
-            model, features, [one.row for one in part], pools, progress=with_label(progress, name)
+            model, features, [text.row for text in part], pools, progress=with_label(progress, name)
         )
         for part, name in ((train, "choosing"), (test, "testing"))
     ]
     best: dict[str, SingleFeature] = {}
     skipped: list[str] = []
     for pool in pools:
-        mine = [concept.name for concept in concepts if (concept.where, concept.at) == pool]
+        asked = [concept.name for concept in concepts if (concept.where, concept.at) == pool]
         shown = [
-            torch.tensor([[name in one.concepts for name in mine] for one in part]) for part in (train, test)
+            torch.tensor([[name in text.concepts for name in asked] for text in part])
+            for part in (train, test)
         ]
         known = shown[0].any(0) & shown[1].any(0)
-        skipped += [name for name, there in zip(mine, known.tolist(), strict=True) if not there]
+        skipped += [name for name, there in zip(asked, known.tolist(), strict=True) if not there]
         singles = best_single_features(
             halves[0][pool], shown[0][:, known], halves[1][pool], shown[1][:, known]
         )
-        names = [name for name, there in zip(mine, known.tolist(), strict=True) if there]
+        names = [name for name, there in zip(asked, known.tolist(), strict=True) if there]
         best |= dict(zip(names, singles, strict=True))
     return ConceptTable(
         concepts=tuple(concepts), best=best, skipped=tuple(skipped), rows=(len(train), len(test))

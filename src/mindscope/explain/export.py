@@ -31,8 +31,8 @@ def feature_json(
         "examples_quantiles": [
             {"quantile_name": name, "examples": _examples(contexts)} for name, contexts in groups
         ],
-        "top_logits": [survey.vocabulary[one.token] for one in logits.top] if logits else [],
-        "bottom_logits": [survey.vocabulary[one.token] for one in logits.bottom] if logits else [],
+        "top_logits": [survey.vocabulary[effect.token] for effect in logits.top] if logits else [],
+        "bottom_logits": [survey.vocabulary[effect.token] for effect in logits.bottom] if logits else [],
         "act_min": activity.lowest,
         "act_max": activity.highest,
         "quantile_values": np.quantile(values, np.linspace(0, 1, QUANTILES + 1)).tolist() if values else [],
@@ -43,9 +43,9 @@ def feature_json(
 
 def _examples(contexts: Sequence[ActivationContext]) -> list[dict[str, Any]]:
     seen: set[tuple[str, ...]] = set()
-    found: list[dict[str, Any]] = []
+    examples: list[dict[str, Any]] = []
     for context in contexts:
-        found.append(
+        examples.append(
             {
                 "tokens": list(context.tokens),
                 "tokens_acts_list": list(context.activations),
@@ -54,7 +54,7 @@ def _examples(contexts: Sequence[ActivationContext]) -> list[dict[str, Any]]:
             }
         )
         seen.add(context.tokens)
-    return found
+    return examples
 
 
 def _histogram(activity: FeatureActivity) -> list[int]:

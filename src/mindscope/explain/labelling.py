@@ -71,7 +71,7 @@ def written_label(
         survey: what is known of the feature.
         feature: its index.
         writer: the model that writes and is tested; a `judges.TextWriter`.
-        logits: what the feature makes the model say, to be told to the writer.
+        logits: what the feature makes the model say, which the writer is shown.
         contexts: how many contexts the writer sees, strongest first and over all strengths.
         tested: the most contexts of each kind in a test.
         seed: of the order in which contexts are shown and of the wrong marks.
@@ -94,15 +94,15 @@ def score_label(
 ) -> dict[str, LabelScore]:
     """How well a model that is told a label recognises contexts ("detection") and marks ("fuzzing")."""
     rng = random.Random(seed)
-    active = [one for one in known.held_out if one.value > 0][:tested]
-    detection = [(True, _plain(one)) for one in active]
-    detection += [(False, _plain(one)) for one in known.silent[: len(active)]]
+    active = [context for context in known.held_out if context.value > 0][:tested]
+    detection = [(True, _plain(context)) for context in active]
+    detection += [(False, _plain(context)) for context in known.silent[: len(active)]]
     fuzzing: list[tuple[bool, str]] = []
-    for index, one in enumerate(active):
+    for index, context in enumerate(active):
         right = index % 2 == 0
-        marks = _marks(one) if right else _wrong_marks(one, rng)
+        marks = _marks(context) if right else _wrong_marks(context, rng)
         if marks:
-            fuzzing.append((right, _marked(one, marks)))
+            fuzzing.append((right, _marked(context, marks)))
     return {
         "detection": _test(DETECTION_PROMPT, text, detection, writer, rng),
         "fuzzing": _test(FUZZING_PROMPT, text, fuzzing, writer, rng),
@@ -112,17 +112,19 @@ def score_label(
 def _ask(
     writer: TextWriter, survey: Survey, contexts: Sequence[ActivationContext], logits: LogitEffects | None
 ) -> str:
-    highest = max(one.value for one in contexts)
-    lines = [f"{_marked(one, _marks(one))} ({10 * one.value / highest:.0f})" for one in contexts]
+    highest = max(context.value for context in contexts)
+    lines = [
+        f"{_marked(context, _marks(context))} ({10 * context.value / highest:.0f})" for context in contexts
+    ]
     says = ""
     if logits is not None:
         tokens = ", ".join(shown(survey.vocabulary[effect.token]) for effect in logits.top)
         says = f"\nWhen it is active, these tokens become more likely to come next: {tokens}\n"
     reply = writer.write(LABEL_PROMPT.format(open=OPEN, close=CLOSE, contexts=_numbered(lines), logits=says))
-    found = re.findall(r"LABEL:\s*(.+)", reply)
-    if not found:
+    answers = re.findall(r"LABEL:\s*(.+)", reply)
+    if not answers:
         raise DataError(f"{writer.name} gave no label; its reply begins {reply[:80]!r}")
-    return found[-1].strip().strip("*\"'").strip()
+    return answers[-1].strip().strip("*\"'").strip()
 
 
 def _test(
@@ -160,10 +162,10 @@ def _marks(context: ActivationContext) -> set[int]:
 
 
 def _wrong_marks(context: ActivationContext, rng: random.Random) -> set[int]:
-    """As many tokens as are active, none of which is; none where there are not so many."""
+    """As many silent tokens as there are active ones; none where there are too few."""
     silent = [i for i, value in enumerate(context.activations) if value <= 0]
-    wanted = len(_marks(context))
-    return set(rng.sample(silent, wanted)) if len(silent) >= wanted else set()
+    n_marks = len(_marks(context))
+    return set(rng.sample(silent, n_marks)) if len(silent) >= n_marks else set()
 
 
 def _marked(context: ActivationContext, marks: set[int]) -> str:

@@ -116,8 +116,8 @@ class LabelRule:
         """Whether one of the tokens stands in a text, with one of `near` at most `REACH` tokens before it."""
         return any(
             token in self.tokens
-            and (not self.near or not set(self.near).isdisjoint(ids[max(0, at - REACH) : at]))
-            for at, token in enumerate(ids)
+            and (not self.near or not set(self.near).isdisjoint(ids[max(0, position - REACH) : position]))
+            for position, token in enumerate(ids)
         )
 
 

@@ -29,7 +29,7 @@ class LogitEffects:
 
 
 def feature_logits(
-    model: Model, features: FeatureBank, wanted: Sequence[int], count: int = 10
+    model: Model, features: FeatureBank, chosen: Sequence[int], count: int = 10
 ) -> list[LogitEffects]:
     """The direct logit effects of features in a model, each the sum over the places that it writes there.
 
@@ -43,8 +43,8 @@ def feature_logits(
     if model.fingerprint not in features.models.values():
         raise DataError(f"these features belong to other models than {model.name}: give one of theirs")
     # features x d_model: what each adds to the stream of this model, all the sites that it writes summed
-    total = torch.zeros(len(wanted), model.d_model)
-    for site, rows in features.decoder_rows(wanted).items():
+    total = torch.zeros(len(chosen), model.d_model)
+    for site, rows in features.decoder_rows(chosen).items():
         if features.models[site.model] != model.fingerprint:
             continue
         if not writes_residual(model, site.address):

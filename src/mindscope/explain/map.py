@@ -53,7 +53,7 @@ class FeatureMap:
             feature: set(re.findall(r"\w+", label.lower())) - {"says", "after"}
             for feature, label in labels.items()
         }
-        everywhere = Counter(word for mine in words.values() for word in mine)
+        everywhere = Counter(word for own in words.values() for word in own)
         named: list[str] = []
         for cluster in range(self.n_clusters):
             members = [feature for feature in self.members(cluster) if feature in words]
@@ -68,8 +68,8 @@ class FeatureMap:
         names = self.names(labels or {})
         series: list[ScatterPoints] = []
         for cluster in range(min(shown, self.n_clusters)):
-            mine = self.places[self.clusters == cluster].numpy()
-            series.append(ScatterPoints(names[cluster], mine[:, 0], mine[:, 1]))
+            own = self.places[self.clusters == cluster].numpy()
+            series.append(ScatterPoints(names[cluster], own[:, 0], own[:, 1]))
         rest = self.places[(self.clusters < 0) | (self.clusters >= shown)].numpy()
         series.append(ScatterPoints("others", rest[:, 0], rest[:, 1]))
         return scatter(series, f"{self.method} 1", f"{self.method} 2", fit=False)
@@ -105,10 +105,10 @@ def feature_map(
     places = _layout(directions, method, seed)
     # Leaves of the tree: the whole cloud would be one cluster, as most features write nearly at right angles.
     settings: dict[str, Any] = {"cluster_selection_method": "leaf", "copy": True}
-    found = HDBSCAN(min_cluster_size=least_cluster, **settings).fit_predict(places)
-    sizes = Counter(int(cluster) for cluster in found if cluster >= 0)
+    clusters = HDBSCAN(min_cluster_size=least_cluster, **settings).fit_predict(places)
+    sizes = Counter(int(cluster) for cluster in clusters if cluster >= 0)
     order = {cluster: rank for rank, (cluster, _) in enumerate(sizes.most_common())} | {-1: -1}
-    clusters = torch.tensor([order[int(cluster)] for cluster in found])
+    clusters = torch.tensor([order[int(cluster)] for cluster in clusters])
     return FeatureMap(chosen, torch.from_numpy(np.asarray(places, np.float32)), clusters, method)
 
 

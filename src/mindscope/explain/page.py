@@ -42,18 +42,18 @@ def feature_report(
     report.heats([_heat(context) for context in activity.top], shown=8, limit=activity.highest)
     if activity.bottom:
         report.section("Lowest contexts")
-        report.heats([_heat(one) for one in activity.bottom], shown=8, limit=-activity.lowest)
+        report.heats([_heat(item) for item in activity.bottom], shown=8, limit=-activity.lowest)
     report.section(
         "Contexts of all strengths",
         "Drawn from all rows in which it is active, in five equal groups by strength.",
     )
     for name, contexts in activity.quantiles():
-        report.heats([_heat(one) for one in contexts], name, shown=3, limit=activity.highest)
+        report.heats([_heat(item) for item in contexts], name, shown=3, limit=activity.highest)
     _tables(report, survey, feature, logits)
     if near:
         rows = [
-            [one.feature, survey.name(one.feature), (labels or {}).get(one.feature), one.cosine]
-            for one in near
+            [item.feature, survey.name(item.feature), (labels or {}).get(item.feature), item.cosine]
+            for item in near
         ]
         report.section("Nearest features", "By the cosine between what they write.")
         report.table(["feature", "place", "label", "cosine"], rows)

@@ -33,13 +33,13 @@ def pooled_features(
     for where, _ in pools:
         check_where(where)
     texts = np.array([token.strip() for token in vocabulary(model.tokenizer, model.engine.vocab_size)])
-    found = {pool: torch.zeros(len(rows), features.n_features) for pool in pools}
+    tables = {pool: torch.zeros(len(rows), features.n_features) for pool in pools}
     for start in range(0, len(rows), ROWS_AT_ONCE):
         chunk = rows[start : start + ROWS_AT_ONCE]
         code = encode_rows(features, model, chunk)
         owner = torch.arange(len(chunk)).repeat_interleave(torch.tensor([len(row) for row in chunk]))
         tokens, latents, values = code.tokens.cpu(), code.indices.cpu(), code.values.detach().float().cpu()
-        for pool, table in found.items():
+        for pool, table in tables.items():
             meant = torch.from_numpy(np.concatenate([_meant(row, pool, texts) for row in chunk]))
             inside = meant[tokens]
             place = (owner[tokens] * features.n_features + latents)[inside]
@@ -47,7 +47,7 @@ def pooled_features(
             flat.scatter_reduce_(0, place, values[inside], "amax", include_self=not features.signed)
         if progress is not None:
             progress(start + len(chunk), len(rows))
-    return found
+    return tables
 
 
 def pooled_activations(
@@ -66,10 +66,10 @@ def pooled_activations(
 
 
 def _meant(row: Row, pool: Pool, texts: np.ndarray) -> np.ndarray:
-    where, at = pool
+    where, text = pool
     meant = position_mask(where, np.arange(len(row))[None], np.array([row.prompt_length]))[0]
-    if at:
-        places = np.flatnonzero(meant & (texts[np.array(row.ids, np.int64)] == at))
+    if text:
+        places = np.flatnonzero(meant & (texts[np.array(row.ids, np.int64)] == text))
         meant = np.zeros_like(meant)
         meant[places[-1:]] = True
     return meant

@@ -101,17 +101,19 @@ class FeatureActivity:
     bottom: tuple[ActivationContext, ...]
     sample: tuple[ActivationContext, ...]
 
-    def quantiles(self, groups: int = 5, each: int = 5) -> list[tuple[str, tuple[ActivationContext, ...]]]:
-        """The sample in equal groups by rank, strongest first, with `each` contexts of each group."""
-        found: list[tuple[str, tuple[ActivationContext, ...]]] = []
+    def quantiles(
+        self, groups: int = 5, per_group: int = 5
+    ) -> list[tuple[str, tuple[ActivationContext, ...]]]:
+        """The sample in equal groups by rank, strongest first, with `per_group` contexts of each."""
+        labelled: list[tuple[str, tuple[ActivationContext, ...]]] = []
         for index in range(groups):
-            first, last = (len(self.sample) * at // groups for at in (index, index + 1))
-            mine = self.sample[first:last]
-            step = max(1, len(mine) // each)
-            high, low = (100 - 100 * at // groups for at in (index, index + 1))
-            if mine:
-                found.append((f"{low}–{high} %", mine[::step][:each]))
-        return found
+            first, last = (len(self.sample) * edge // groups for edge in (index, index + 1))
+            members = self.sample[first:last]
+            step = max(1, len(members) // per_group)
+            high, low = (100 - 100 * edge // groups for edge in (index, index + 1))
+            if members:
+                labelled.append((f"{low}–{high} %", members[::step][:per_group]))
+        return labelled
 
 
 @dataclass(frozen=True)
@@ -186,19 +188,19 @@ class Survey:
 
     def feature(self, feature: int) -> FeatureActivity:
         """When one feature is active."""
-        name, found = self.name(feature), self.statistics
+        name, statistics = self.name(feature), self.statistics
         return FeatureActivity(
             feature=feature,
             name=name,
-            density=found.density[feature].item(),
-            row_density=found.row_density[feature].item(),
-            mean=found.mean[feature].item(),
-            highest=found.highest[feature].item(),
-            lowest=found.lowest[feature].item(),
+            density=statistics.density[feature].item(),
+            row_density=statistics.row_density[feature].item(),
+            mean=statistics.mean[feature].item(),
+            highest=statistics.highest[feature].item(),
+            lowest=statistics.lowest[feature].item(),
             histogram=self._histogram(feature),
             top=self.contexts(feature),
             bottom=self.contexts(feature, "bottom") if self.metadata["signed"] else (),
-            sample=tuple(sorted(self.contexts(feature, "sample"), key=lambda one: -one.value)),
+            sample=tuple(sorted(self.contexts(feature, "sample"), key=lambda context: -context.value)),
         )
 
     def contexts(
@@ -209,39 +211,39 @@ class Survey:
             self._file.rows(f"{kind}/{name}", feature, feature + 1)[0, :count]
             for name in ("rows", "positions", "windows")
         )
-        found: list[ActivationContext] = []
+        contexts: list[ActivationContext] = []
         for row, position, window in zip(rows.tolist(), positions.tolist(), windows.tolist(), strict=True):
             if row < 0:
                 continue
             ids = self.ids(row)
             start = max(0, position - self.before)
             values = window[start - position + self.before :][: len(ids) - start]
-            found.append(
+            contexts.append(
                 self._context(row, start, position - start, ids[start : start + len(values)], values)
             )
-        return tuple(found)
+        return tuple(contexts)
 
     def tokens_of(self, feature: int, count: int = 10) -> list[TokenUse]:
         """The tokens on which a feature is most active in all, by the sum of its activations."""
         self.name(feature)
         first, last = self._file.rows("pairs/offsets", feature, feature + 2).tolist()
-        found = self._pairs(torch.arange(first, last))
-        return sorted(found, key=lambda use: -use.sum)[:count]
+        uses = self._pairs(torch.arange(first, last))
+        return sorted(uses, key=lambda use: -use.sum)[:count]
 
     def uses(self, feature: int, tokens: Collection[int]) -> list[TokenUse]:
         """A feature on each of these tokens; those on which it is never active are left out."""
         first, last = self._file.rows("pairs/offsets", feature, feature + 2).tolist()
-        mine = self._file.rows("pairs/tokens", first, last)
-        wanted = torch.isin(mine, torch.tensor(list(tokens), dtype=mine.dtype))
-        return self._pairs(first + wanted.nonzero()[:, 0])
+        own_tokens = self._file.rows("pairs/tokens", first, last)
+        asked = torch.isin(own_tokens, torch.tensor(list(tokens), dtype=own_tokens.dtype))
+        return self._pairs(first + asked.nonzero()[:, 0])
 
     def features_of(self, token: int, count: int = 10) -> list[TokenUse]:
         """The features that mean a token best: by the F1 of being active where, and only where, it stands."""
         if not 0 <= token < len(self.vocabulary):
             raise DataError(f"there is no token {token}: the vocabulary has {len(self.vocabulary)}")
         first, last = self._file.rows("pairs/token_offsets", token, token + 2).tolist()
-        found = self._pairs(self._file.rows("pairs/by_token", first, last))
-        return sorted(found, key=lambda use: -use.f1)[:count]
+        uses = self._pairs(self._file.rows("pairs/by_token", first, last))
+        return sorted(uses, key=lambda use: -use.f1)[:count]
 
     def silent(self, feature: int, count: int = 10) -> list[ActivationContext]:
         """Stretches of rows in which a feature is nowhere active, drawn at random; its activations are 0."""
@@ -253,21 +255,21 @@ class Survey:
         draws = self._file.rows("controls/draws")
         order = [i for i in draws.argsort().tolist() if not firing[i]][:count]
         after: int = self.metadata["config"]["after"]
-        found: list[ActivationContext] = []
+        contexts: list[ActivationContext] = []
         for i in order:
             ids = self.ids(int(rows[i]))
             if ids:
                 middle = int(draws[i] * 1e6) % len(ids)  # anywhere in the row, always the same
                 start = max(0, middle - self.before)
                 shown = ids[start : middle + after + 1]
-                found.append(self._context(int(rows[i]), start, middle - start, shown, [0.0] * len(shown)))
-        return found
+                contexts.append(self._context(int(rows[i]), start, middle - start, shown, [0.0] * len(shown)))
+        return contexts
 
     def ids(self, row: int) -> tuple[int, ...]:
         """The tokens of a row of the corpus."""
-        block, at = divmod(row, self.metadata["config"]["block_rows"])
+        block, place = divmod(row, self.metadata["config"]["block_rows"])
         file = self._block(block)
-        first, last = file.rows("offsets", at, at + 2).tolist()
+        first, last = file.rows("offsets", place, place + 2).tolist()
         return tuple(file.rows("ids", first, last).tolist())
 
     def _block(self, block: int) -> OpenArtifact:
@@ -299,11 +301,11 @@ class Survey:
             name: self._file.rows(f"pairs/{name}", first, last)[places - first].tolist()
             for name in ("tokens", "features", "counts", "sums", "highest")
         }
-        found: list[TokenUse] = []
+        uses: list[TokenUse] = []
         for token, feature, count, total, highest in zip(*part.values(), strict=True):
             precision, recall = count / int(self._active[feature]), count / int(self._seen[token])
-            found.append(TokenUse(token, feature, count, total, highest, precision, recall))
-        return found
+            uses.append(TokenUse(token, feature, count, total, highest, precision, recall))
+        return uses
 
     def _histogram(self, feature: int) -> MagnitudeHistogram:
         def side(name: str) -> tuple[list[float], list[int]]:

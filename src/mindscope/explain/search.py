@@ -88,11 +88,11 @@ def search_token(survey: Survey, text: str, count: int = 10) -> dict[str, list[T
     Raises:
         DataError: no token reads so, with or without a space before it.
     """
-    wanted = {text, f" {text}", text.strip()}
-    found = [i for i, token in enumerate(survey.vocabulary) if token in wanted and token.strip()]
-    if not found:
+    readings = {text, f" {text}", text.strip()}
+    ids = [i for i, token in enumerate(survey.vocabulary) if token in readings and token.strip()]
+    if not ids:
         raise DataError(f"no single token reads {text!r}: search by text, or by what fires on it")
-    return {survey.vocabulary[i]: uses for i in found if (uses := survey.features_of(i, count))}
+    return {survey.vocabulary[i]: uses for i in ids if (uses := survey.features_of(i, count))}
 
 
 def fires_on(
@@ -120,25 +120,25 @@ def fires_on(
     values = torch.zeros(features.n_features).scatter_reduce(
         0, code.indices.cpu(), code.values.detach().float().cpu(), "amax"
     )
-    found = survey.statistics
+    statistics = survey.statistics
     # A feature that the corpus never set off is as rare as once in it.
-    rare = found.density.clamp(min=1 / survey.metadata["tokens"])
-    share = values / found.highest.clamp(min=1e-6)
-    share = torch.where(found.highest > 0, share, 1.0)
-    score = torch.where((values > 0) & (found.density <= dense), share * -rare.log(), 0.0)
+    rare = statistics.density.clamp(min=1 / survey.metadata["tokens"])
+    share = values / statistics.highest.clamp(min=1e-6)
+    share = torch.where(statistics.highest > 0, share, 1.0)
+    score = torch.where((values > 0) & (statistics.density <= dense), share * -rare.log(), 0.0)
     firing: list[FeatureFiring] = []
     for feature in score.topk(min(count, len(score))).indices.tolist():
         if score[feature] <= 0:
             break
-        mine = code.indices.cpu() == feature
-        peak = code.tokens.cpu()[mine][code.values.cpu()[mine].argmax()]
+        own = code.indices.cpu() == feature
+        peak = code.tokens.cpu()[own][code.values.cpu()[own].argmax()]
         firing.append(
             FeatureFiring(
                 feature,
                 values[feature].item(),
                 share[feature].item(),
                 int(peak),
-                found.density[feature].item(),
+                statistics.density[feature].item(),
             )
         )
     return firing

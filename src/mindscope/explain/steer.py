@@ -1,4 +1,4 @@
-"""Steering by features: a latent in the place of a persona vector."""
+"""Steering by features: a latent stands in for a persona vector."""
 
 import torch
 

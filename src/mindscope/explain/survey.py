@@ -53,9 +53,11 @@ def survey_features(
     require_models(features, models)
     model = next(iter(name_models(models).values()))
     claim(run, "survey", {"features": features.digest(), "config": config.model_dump(mode="json")})
-    found = SurveyAccumulator(features.n_features, model.engine.vocab_size, config, signed=features.signed)
+    accumulator = SurveyAccumulator(
+        features.n_features, model.engine.vocab_size, config, signed=features.signed
+    )
     finished = (run.path / FILE).is_file()
-    done, known = _progress_of(run, finished, found)
+    done, known = _progress_of(run, finished, accumulator)
     corpus, blocks = "", 0
     for block in _chunks(rows, config.block_rows):
         corpus, blocks = _chained(corpus, block), blocks + 1
@@ -66,23 +68,23 @@ def survey_features(
         if finished:
             raise StoreError(f"{run.path} holds a survey of a shorter corpus: use another folder")
         for chunk in _chunks(block, config.read_rows):
-            found.add(chunk, encode_rows(features, models, chunk))
-        found.flush()
+            accumulator.add(chunk, encode_rows(features, models, chunk))
+        accumulator.flush()
         _save_rows(run, blocks - 1, block, features.fingerprint)
         where = {"blocks": torch.tensor(blocks), "corpus": torch.tensor(list(corpus.encode()))}
-        run.save_tensors(STATE, found.state() | where)
+        run.save_tensors(STATE, accumulator.state() | where)
         if progress is not None:
-            progress(found.rows, max(total, found.rows), "survey")
+            progress(accumulator.rows, max(total, accumulator.rows), "survey")
     if blocks < done:
         raise StoreError(f"{run.path} holds a survey of another corpus: use another folder")
     if not finished:
-        if not found.tokens:
+        if not accumulator.tokens:
             raise DataError("the corpus holds no tokens: there is nothing to survey")
-        _finish(run, model, features, found, config, corpus, blocks)
+        _finish(run, model, features, accumulator, config, corpus, blocks)
     return Survey.open(run.path)
 
 
-def _progress_of(run: Run, finished: bool, found: SurveyAccumulator) -> tuple[int, str]:
+def _progress_of(run: Run, finished: bool, accumulator: SurveyAccumulator) -> tuple[int, str]:
     """How many blocks were read before, and the digest of their rows."""
     if finished:
         metadata = Survey.open(run.path).metadata
@@ -91,7 +93,7 @@ def _progress_of(run: Run, finished: bool, found: SurveyAccumulator) -> tuple[in
         return 0, ""
     state = run.load_tensors(STATE)
     blocks, corpus = int(state.pop("blocks")), bytes(state.pop("corpus").tolist()).decode()
-    found.restore(state)
+    accumulator.restore(state)
     return blocks, corpus
 
 
@@ -126,7 +128,7 @@ def _finish(
     run: Run,
     model: Model,
     features: FeatureBank,
-    found: SurveyAccumulator,
+    accumulator: SurveyAccumulator,
     config: SurveyConfig,
     corpus: str,
     blocks: int,
@@ -141,10 +143,10 @@ def _finish(
         "signed": features.signed,
         "corpus": corpus,
         "blocks": blocks,
-        "rows": found.rows,
-        "tokens": found.tokens,
-        "dropped_pairs": found.pairs.dropped,
+        "rows": accumulator.rows,
+        "tokens": accumulator.tokens,
+        "dropped_pairs": accumulator.pairs.dropped,
     }
     run.save_json(VOCABULARY, vocabulary(model.tokenizer, model.engine.vocab_size))
-    save_artifact(run.path / FILE, found.results(), schema=SCHEMA, version=VERSION, metadata=metadata)
+    save_artifact(run.path / FILE, accumulator.results(), schema=SCHEMA, version=VERSION, metadata=metadata)
     (run.path / STATE).unlink(missing_ok=True)

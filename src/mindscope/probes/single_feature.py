@@ -92,12 +92,12 @@ def best_single_features(
         raise DataError(f"{x.shape[1]} features to choose from, {held_x.shape[1]} in the held-out rows")
     parts = [best_thresholds(part, shown) for part in x.split(COLUMNS_AT_ONCE, dim=1)]
     f1s, thresholds = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
-    found: list[SingleFeature] = []
+    singles: list[SingleFeature] = []
     for concept, feature in enumerate(f1s.argmax(1).tolist()):
         threshold, truth = thresholds[concept, feature].item(), held_shown[:, concept]
         said = held_x[:, feature] > threshold
         right, positive = int((said & truth).sum()), int(truth.sum())
-        found.append(
+        singles.append(
             SingleFeature(
                 feature=feature,
                 threshold=threshold,
@@ -108,4 +108,4 @@ def best_single_features(
                 positive=positive,
             )
         )
-    return found
+    return singles

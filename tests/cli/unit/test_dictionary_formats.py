@@ -60,7 +60,7 @@ def test_bad_imports_and_exports(cli, files: Path, tmp_path: Path):
         (("export", whole, tmp_path / "out"), "name the format"),
         (("export", whole, tmp_path / "out", "--format", "gemma_scope"), "cannot hold the activation topk"),
         (("export", whole, files, "--format", "saelens"), "exists"),
-        (("import", files, tmp_path / "new.safetensors"), "no known format"),
+        (("import", files, tmp_path / "new.safetensors"), "not of a known format"),
         (("import", tmp_path / "none", tmp_path / "new.safetensors"), "no such file"),
         (("import", files, whole), "exists"),
     ):

@@ -94,7 +94,7 @@ def test_files_that_are_something_else(folder: Path, tmp_path: Path):
     file.write_bytes(whole[:-40])
     refused(folder, "cut short")
     file.unlink()
-    refused(folder, "no known format")
+    refused(folder, "not of a known format")
     refused(folder, "no such file", format_="saelens")
     refused(tmp_path / "nowhere", "no such file or folder")
     refused(folder, "no format 'sae_lens'", format_="sae_lens")

@@ -49,7 +49,7 @@ def test_a_transcoder_that_reads_inside_a_norm(name: str, tmp_path: Path):
     before = before - before.mean(1, keepdim=True) if name == "gpt2" else before
     inside = before / (before.pow(2).mean(1, keepdim=True) + 1e-6).sqrt()
     torch.testing.assert_close(placed(found["mlp_in.1"]), raw(inside), rtol=1e-3, atol=2e-3)
-    assert placed.writes[0].fingerprint == model.fingerprint
+    assert placed.models == {"0": model.fingerprint}
 
 
 def test_modules_named_by_gemma_scope_2(model: Model, tmp_path: Path):

@@ -59,23 +59,23 @@ def perturb_probes(
     ns: Sequence[int] = NS,
 ) -> ProbePerturbation:
     """TPP: ablate the latents of one class, and see which probes lose. `decoder` is `[latents, d_out]`."""
-    found = build_tasks(labels, seed)
+    tasks = build_tasks(labels, seed)
     probes, before, effects = [], [], []
-    for task in found:
-        one = probe_latents(pooled.activations[task.train], task.train_labels)
-        probes.append(one)
-        before.append(one.score(pooled.activations[task.test], task.test_labels))
+    for task in tasks:
+        probe = probe_latents(pooled.activations[task.train], task.train_labels)
+        probes.append(probe)
+        before.append(probe.score(pooled.activations[task.test], task.test_labels))
         difference = mean_differences(pooled.latents[task.train], task.train_labels)
-        effects.append(difference.clip(min=0) * (decoder @ one.coef_[0]))
+        effects.append(difference.clip(min=0) * (decoder @ probe.coef_[0]))
     targeted, others = {}, {}
     for n in ns:
-        lost = np.zeros((len(found), len(found)))
+        lost = np.zeros((len(tasks), len(tasks)))
         for i, effect in enumerate(effects):
             gone = strongest(effect, n)
-            for j, task in enumerate(found):
+            for j, task in enumerate(tasks):
                 x = pooled.take(task.test).without(gone, decoder)
                 lost[i, j] = before[j] - probes[j].score(x, task.test_labels)
-        own = np.eye(len(found), dtype=bool)
+        own = np.eye(len(tasks), dtype=bool)
         targeted[n], others[n] = float(lost[own].mean()), float(lost[~own].mean())
     return ProbePerturbation({n: targeted[n] - others[n] for n in ns}, targeted, others)
 
@@ -83,7 +83,7 @@ def perturb_probes(
 def remove_correlation(
     pooled: PooledActivations,
     decoder: np.ndarray,
-    wanted: Sequence[bool],
+    shown: Sequence[bool],
     spurious: Sequence[bool],
     *,
     seed: int = 0,
@@ -97,7 +97,7 @@ def remove_correlation(
     Raises:
         DataError: one of the four combinations has too few texts.
     """
-    want, other = np.asarray(wanted, bool), np.asarray(spurious, bool)
+    want, other = np.asarray(shown, bool), np.asarray(spurious, bool)
     draw = np.random.default_rng(seed)
     cells = [draw.permutation(np.flatnonzero((want == a) & (other == b))) for a in (1, 0) for b in (1, 0)]
     size = min(map(len, cells))

@@ -47,7 +47,7 @@ def measure_absorption(
 ) -> FeatureAbsorption:
     """See `FeatureAbsorption`. `decoder` is `[latents, d_out]`."""
     norms = np.linalg.norm(decoder, axis=1)
-    found: dict[str, tuple[float, float, tuple[int, ...]]] = {}
+    measured: dict[str, tuple[float, float, tuple[int, ...]]] = {}
     for task in build_tasks(labels, seed):
         x = pooled.activations
         truth = probe_latents(x[task.train], task.train_labels)
@@ -61,14 +61,15 @@ def measure_absorption(
         cosines = decoder @ direction / np.where(norms > 0, norms, 1)
         acts = np.asarray(pooled.latents[seen].todense())
         scored = [
-            of_text(one, float(x[at] @ direction), cosines, own) for one, at in zip(acts, seen, strict=True)
+            of_text(active, float(x[text] @ direction), cosines, own)
+            for active, text in zip(acts, seen, strict=True)
         ]
         fraction, full = np.mean(scored, axis=0)
-        found[task.name] = (float(fraction), float(full), tuple(map(int, own)))
-    if not found:
+        measured[task.name] = (float(fraction), float(full), tuple(map(int, own)))
+    if not measured:
         return FeatureAbsorption(None, None, {})
-    fractions, fulls = zip(*[(one[0], one[1]) for one in found.values()], strict=True)
-    return FeatureAbsorption(float(np.mean(fractions)), float(np.mean(fulls)), found)
+    fractions, fulls = zip(*[(shares[0], shares[1]) for shares in measured.values()], strict=True)
+    return FeatureAbsorption(float(np.mean(fractions)), float(np.mean(fulls)), measured)
 
 
 def own_latents(
@@ -105,17 +106,17 @@ def of_text(acts: np.ndarray, projection: float, cosines: np.ndarray, own: np.nd
         own: the concept's own latents.
     """
     shares = acts * cosines
-    mine = float(shares[own].sum())
+    own_share = float(shares[own].sum())
     others = (cosines >= FRACTION_COSINE) & (shares > 0)
     others[own] = False
     replacement = float(np.sort(shares[others])[::-1][:MOST_ABSORBING].sum())
-    if mine >= projection or projection <= 0 or replacement / projection < SHARE:
+    if own_share >= projection or projection <= 0 or replacement / projection < SHARE:
         fraction = 0.0
-    elif mine <= 0:
+    elif own_share <= 0:
         fraction = 1.0
     else:
-        absorbed = min(replacement, projection - mine)
-        fraction = absorbed / (absorbed + mine)
+        absorbed = min(replacement, projection - own_share)
+        fraction = absorbed / (absorbed + own_share)
     top = int(shares.argmax())
     full = (
         projection > 0

@@ -108,15 +108,17 @@ class _EvaluationJob:
         self.shards = [list(rows[start : start + size]) for start in range(0, len(rows), size)]
 
     def run_all(self, labelled: Sequence[ClassifiedText]) -> DictionaryEvaluation:
-        for at, shard in enumerate(self.shards):
-            self._piece(f"reading/{at:04}.safetensors", lambda shard=shard: self._reading(shard))
-            self.progress(at + 1, len(self.shards), f"{self.name}: reading")
+        for number, shard in enumerate(self.shards):
+            self._piece(f"reading/{number:04}.safetensors", lambda shard=shard: self._reading(shard))
+            self.progress(number + 1, len(self.shards), f"{self.name}: reading")
         counts, sums, whole = self._added()
         tokens = int(whole.total[0])
         means = whole.mean / tokens
-        for at, shard in enumerate(self.shards):
-            self._piece(f"splicing/{at:04}.json", lambda shard=shard: self._splicing(shard, means.float()))
-            self.progress(at + 1, len(self.shards), f"{self.name}: splicing")
+        for number, shard in enumerate(self.shards):
+            self._piece(
+                f"splicing/{number:04}.json", lambda shard=shard: self._splicing(shard, means.float())
+            )
+            self.progress(number + 1, len(self.shards), f"{self.name}: splicing")
         recovered = self._recovered()
         self.run.save_tensors(f"{self.folder}/density.safetensors", {"density": counts.double() / tokens})
         result = DictionaryEvaluation(
@@ -156,7 +158,7 @@ class _EvaluationJob:
         written = self.dictionary.decode(code) + self.dictionary.skip(read)
         whole = ReconstructionSums(self.dictionary.d_out)
         whole.add(target, written)
-        found = {"counts": active_counts(code), "all.total": whole.total, "all.mean": whole.mean}
+        tensors = {"counts": active_counts(code), "all.total": whole.total, "all.mean": whole.mean}
         parts = zip(
             self.dictionary.writes,
             self.dictionary.split(target),
@@ -166,19 +168,19 @@ class _EvaluationJob:
         for index, (site, x, out) in enumerate(parts):
             sums = ReconstructionSums(site.width)
             sums.add(x, out)
-            found |= {f"{index}.total": sums.total, f"{index}.mean": sums.mean}
-        return found
+            tensors |= {f"{index}.total": sums.total, f"{index}.mean": sums.mean}
+        return tensors
 
     def _added(self) -> tuple[Tensor, list[ReconstructionSums], ReconstructionSums]:
         counts = torch.zeros(self.dictionary.n_latents, dtype=torch.int64)
         sums = [ReconstructionSums(site.width) for site in self.dictionary.writes]
         whole = ReconstructionSums(self.dictionary.d_out)
-        for at in range(len(self.shards)):
-            piece = self.run.load_tensors(f"{self.folder}/reading/{at:04}.safetensors")
+        for number in range(len(self.shards)):
+            piece = self.run.load_tensors(f"{self.folder}/reading/{number:04}.safetensors")
             counts += piece["counts"]
             whole.merge(piece["all.total"], piece["all.mean"])
-            for index, one in enumerate(sums):
-                one.merge(piece[f"{index}.total"], piece[f"{index}.mean"])
+            for index, site_sums in enumerate(sums):
+                site_sums.merge(piece[f"{index}.total"], piece[f"{index}.mean"])
         if not whole.total[0]:
             raise DataError("no token of these texts counts: give longer ones, or leave out fewer tokens")
         return counts, sums, whole
@@ -234,9 +236,9 @@ class _EvaluationJob:
         elif len(names) != 2:
             left_out["SCR"] = f"it needs two labels, there are {len(names)}"
         else:
-            wanted = [label == names[1] for label in labels]
+            shown = [label == names[1] for label in labels]
             try:
-                removal = remove_correlation(mean, decoder, wanted, [bool(flag) for flag in flags], seed=seed)
+                removal = remove_correlation(mean, decoder, shown, [bool(flag) for flag in flags], seed=seed)
             except DataError as error:
                 left_out["SCR"] = str(error)
         return LabelledMeasures(

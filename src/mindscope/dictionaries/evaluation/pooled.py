@@ -49,11 +49,11 @@ def pool(
     Raises:
         DataError: a text has no token that counts.
     """
-    found: list[list[PooledActivations]] = [[], []]
+    halves: list[list[PooledActivations]] = [[], []]
     for start in range(0, len(rows), at_once):
         batch = rows[start : start + at_once]
         read, target = read_sites(models, dictionary, batch, tokens)
-        lengths = np.array([len(one) for one in read])
+        lengths = np.array([len(tokens_of) for tokens_of in read])
         if not lengths.all():
             raise DataError(f"text {start + int(lengths.argmin())} has no token that counts")
         code = dictionary.encode(torch.cat(read).to(dictionary.b_dec))
@@ -64,15 +64,16 @@ def pool(
         shape = (len(batch), code.n_latents)
         mean = csr_matrix((values / lengths[rows_of[token]], (rows_of[token], latent)), shape)
         whole = csr_matrix((values, (token, latent)), (len(rows_of), code.n_latents))
-        found[0].append(PooledActivations(_stack([one.mean(0) for one in target]), mean))
-        found[1].append(PooledActivations(_stack([one[-1] for one in target]), whole[last]))
+        halves[0].append(PooledActivations(_stack([tokens_of.mean(0) for tokens_of in target]), mean))
+        halves[1].append(PooledActivations(_stack([tokens_of[-1] for tokens_of in target]), whole[last]))
         if progress is not None:
             progress(start + len(batch), len(rows))
     mean, last = (
         PooledActivations(
-            np.concatenate([one.activations for one in parts]), csr_matrix(vstack([p.latents for p in parts]))
+            np.concatenate([part.activations for part in parts]),
+            csr_matrix(vstack([part.latents for part in parts])),
         )
-        for parts in found
+        for parts in halves
     )
     return mean, last
 

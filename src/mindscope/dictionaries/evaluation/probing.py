@@ -50,16 +50,16 @@ def build_tasks(labels: Sequence[str], seed: int, held_out: float = 0.3) -> list
         DataError: there are not two classes of `LEAST` texts.
     """
     given = np.asarray(labels)
-    names, found = np.unique(given, return_counts=True)
-    names = [str(name) for name, count in zip(names, found, strict=True) if count >= LEAST]
+    names, counts = np.unique(given, return_counts=True)
+    names = [str(name) for name, count in zip(names, counts, strict=True) if count >= LEAST]
     if len(names) < 2:
         raise DataError(f"probing needs two classes with {LEAST} texts each, {len(names)} have so many")
     draw = np.random.default_rng(seed)
     order = draw.permutation(len(given))
     testing = np.zeros(len(given), bool)
     for name in names:
-        mine = order[given[order] == name]
-        testing[mine[: max(1, round(held_out * len(mine)))]] = True
+        members = order[given[order] == name]
+        testing[members[: max(1, round(held_out * len(members)))]] = True
     result = []
     for name in names:
         parts = []
@@ -92,9 +92,9 @@ def k_sparse(
     neurons: dict[str, dict[int, float]] = {}
     whole = []
     for task in build_tasks(labels, seed):
-        for x, found in ((pooled.latents, latents), (pooled.activations, neurons)):
+        for x, scores in ((pooled.latents, latents), (pooled.activations, neurons)):
             best = np.argsort(-np.abs(mean_differences(x[task.train], task.train_labels)), kind="stable")
-            found[task.name] = {k: _accuracy(_columns(x, best[:k]), task) for k in ks}
+            scores[task.name] = {k: _accuracy(_columns(x, best[:k]), task) for k in ks}
         whole.append(_accuracy(pooled.activations, task))
     return ProbingScores(_mean(latents, ks), _mean(neurons, ks), float(np.mean(whole)), latents)
 
@@ -107,5 +107,5 @@ def _accuracy(x: np.ndarray, task: ProbingTask) -> float:
     return float(probe_latents(x[task.train], task.train_labels).score(x[task.test], task.test_labels))
 
 
-def _mean(found: dict[str, dict[int, float]], ks: Sequence[int]) -> dict[int, float]:
-    return {k: float(np.mean([one[k] for one in found.values()])) for k in ks}
+def _mean(by_class: dict[str, dict[int, float]], ks: Sequence[int]) -> dict[int, float]:
+    return {k: float(np.mean([scores[k] for scores in by_class.values()])) for k in ks}

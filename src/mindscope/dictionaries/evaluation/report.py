@@ -17,45 +17,45 @@ FORMULAS = (
 
 
 def evaluation_report(
-    found: Sequence[DictionaryEvaluation], facts: Mapping[str, Any], note: str = ""
+    results: Sequence[DictionaryEvaluation], facts: Mapping[str, Any], note: str = ""
 ) -> Report:
     """A report on dictionaries that were measured on the same texts."""
-    report = Report("Dictionaries", f"{len(found)} measured on {found[0].tokens:,} tokens")
+    report = Report("Dictionaries", f"{len(results)} measured on {results[0].tokens:,} tokens")
     if note:
         report.note(note)
-    rows = [one.row() for one in found]
+    rows = [result.row() for result in results]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     report.section("How good they are", FORMULAS)
     report.table(columns, [[row.get(name) for name in columns] for row in rows])
-    groups = _sweeps(found)
+    groups = _sweeps(results)
     if groups:
         report.section(
             "Over sparsities", "Each line is one site; its points differ in how many latents fire."
         )
         for name, value in (
-            ("explained variance", lambda one: one.reconstruction.explained_variance),
-            ("CE recovered", lambda one: one.recovered.ce_recovered),
+            ("explained variance", lambda result: result.reconstruction.explained_variance),
+            ("CE recovered", lambda result: result.recovered.ce_recovered),
         ):
             report.figure(_figure(groups, name, value), f"{name} by L0: {', '.join(groups)}")
-    several = [one for one in found if len(one.sites) > 1]
-    for one in several:
-        report.section(f"{one.name} by site")
+    several = [result for result in results if len(result.sites) > 1]
+    for result in several:
+        report.section(f"{result.name} by site")
         report.table(
             ["site", "explained variance", "MSE", "cosine", "norm ratio"],
-            [[site, r.explained_variance, r.mse, r.cosine, r.norm_ratio] for site, r in one.sites.items()],
+            [[site, r.explained_variance, r.mse, r.cosine, r.norm_ratio] for site, r in result.sites.items()],
         )
     report.section("Losses", "In nats a token.")
     report.table(
         ["dictionary", "clean", "spliced", "zeros", "means", "KL spliced", "KL zeros", "KL means"],
         [
             [name, r.ce_clean, r.ce_spliced, r.ce_zero, r.ce_mean, r.kl_spliced, r.kl_zero, r.kl_mean]
-            for result in found
+            for result in results
             for name, r in _losses(result).items()
         ],
     )
-    for one in found:
-        if one.labelled is not None:
-            _labelled(report, one)
+    for result in results:
+        if result.labelled is not None:
+            _labelled(report, result)
     report.section("Where this comes from").facts(facts)
     return report
 
@@ -67,28 +67,28 @@ def _losses(result: DictionaryEvaluation) -> dict[str, LossRecovered]:
     }
 
 
-def _sweeps(found: Sequence[DictionaryEvaluation]) -> dict[str, list[DictionaryEvaluation]]:
+def _sweeps(results: Sequence[DictionaryEvaluation]) -> dict[str, list[DictionaryEvaluation]]:
     """Dictionaries of the same site in order of L0, where there are several of a site."""
     groups: dict[str, list[DictionaryEvaluation]] = {}
-    for one in sorted(found, key=lambda each: each.sparsity.l0):
-        groups.setdefault(f"{one.kind} {' '.join(one.sites)}", []).append(one)
+    for result in sorted(results, key=lambda result: result.sparsity.l0):
+        groups.setdefault(f"{result.kind} {' '.join(result.sites)}", []).append(result)
     return {name: group for name, group in groups.items() if len(group) > 1}
 
 
 def _figure(groups: Mapping[str, Sequence[DictionaryEvaluation]], ylabel: str, value: Any) -> Any:
     """One line a group, of its dictionaries' points over L0."""
     points = [
-        ScatterPoints(name, [one.sparsity.l0 for one in group], [value(one) for one in group])
+        ScatterPoints(name, [result.sparsity.l0 for result in group], [value(result) for result in group])
         for name, group in groups.items()
     ]
     return scatter(points, "L0", ylabel, fit=False, joined=True)
 
 
-def _labelled(report: Report, one: DictionaryEvaluation) -> None:
-    of = one.labelled
+def _labelled(report: Report, result: DictionaryEvaluation) -> None:
+    of = result.labelled
     assert of is not None
     report.section(
-        f"{one.name} on labelled texts",
+        f"{result.name} on labelled texts",
         "Accuracy of probes that tell one class from the others (chance 0.5) on the k latents, or single "
         "dimensions of the activations, whose means differ most.",
     )

@@ -68,14 +68,14 @@ class DictionaryEvaluation(SavedDocument):
 
     def row(self) -> dict[str, Any]:
         """One line of the table."""
-        found: dict[str, Any] = {"dictionary": self.name, "latents": self.latents}
-        found |= {name: getattr(getattr(self, part), value) for name, (part, value) in COLUMNS.items()}
-        found |= {f"CE recovered in {name}": losses.ce_recovered for name, losses in self.by_model.items()}
+        cells: dict[str, Any] = {"dictionary": self.name, "latents": self.latents}
+        cells |= {name: getattr(getattr(self, part), value) for name, (part, value) in COLUMNS.items()}
+        cells |= {f"CE recovered in {name}": losses.ce_recovered for name, losses in self.by_model.items()}
         if self.labelled is not None:
             of = self.labelled
-            found |= {f"probe k={k}": value for k, value in of.probing.latents.items()}
-            found["TPP n=10"] = of.perturbation and of.perturbation.score.get(10)
-            found["absorption"] = of.absorption and of.absorption.fraction
+            cells |= {f"probe k={k}": value for k, value in of.probing.latents.items()}
+            cells["TPP n=10"] = of.perturbation and of.perturbation.score.get(10)
+            cells["absorption"] = of.absorption and of.absorption.fraction
             if of.removal is not None:
-                found["SCR n=10"] = of.removal.score.get(10)
-        return found | dict(self.labels)
+                cells["SCR n=10"] = of.removal.score.get(10)
+        return cells | dict(self.labels)

@@ -28,7 +28,7 @@ class Sparsity:
 
     @classmethod
     def of(cls, counts: Int[Tensor, "latents"], tokens: int) -> "Sparsity":
-        """From how often each latent was active on so many tokens."""
+        """From how often each latent was active, and how many tokens there were."""
         return cls(
             int(counts.sum()) / tokens,
             float((counts == 0).double().mean()),

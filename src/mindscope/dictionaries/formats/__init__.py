@@ -43,11 +43,12 @@ def detect(path: Path | str) -> DictionaryFormat:
     path = Path(path)
     if not path.exists():
         raise DataError(f"no such file or folder: {path}")
-    found = [one for one in FORMATS.values() if _is(path, one.files)]
-    if len(found) == 1:
-        return found[0]
-    known = "; ".join(f"{one.name}: {', '.join(one.files)}" for one in FORMATS.values())
-    what = f"could be {' or '.join(one.name for one in found)}" if found else "is of no known format"
+    candidates = [entry for entry in FORMATS.values() if _is(path, entry.files)]
+    if len(candidates) == 1:
+        return candidates[0]
+    known = "; ".join(f"{entry.name}: {', '.join(entry.files)}" for entry in FORMATS.values())
+    names = " or ".join(entry.name for entry in candidates)
+    what = f"could be {names}" if candidates else "is not of a known format"
     raise DataError(f"{path} {what}: name the format ({known})")
 
 
@@ -64,7 +65,7 @@ def read_dictionary(
     Raises:
         DataError, StoreError: no such format, or a file that is absent, damaged or not of it: a missing or
             unknown tensor, a wrong or transposed shape, NaN, a pickle, a Git LFS pointer.
-        ModelError: its place is no place in the model, or the model is needed to tell.
+        ModelError: its place does not exist in the model, or the model is needed to say which it is.
     """
     path = Path(path)
     known = detect(path) if format_ is None else named(format_)

@@ -1,4 +1,4 @@
-"""What all formats share: what a reader is told, and the identities between one tool's weights and ours.
+"""What all formats share: what a reader is given, and the identities between one tool's weights and ours.
 
 Each of them leaves the forward pass as it was:
 
@@ -108,7 +108,7 @@ def assemble(
     """A dictionary of one coder. `subtract`: its b_dec is subtracted from the input."""
     if write.gain is not None:
         raise DataError(
-            f"it writes inside the norm at {write.address}, which is no place to write: not supported"
+            f"it writes inside the norm at {write.address}, where nothing can be added: not supported"
         )
     same = read.address == write.address and read.gain is None
     if subtract and not same:

@@ -85,39 +85,39 @@ def read(path: Path, options: ReadOptions) -> Dictionary:
     if kind not in (SET, CROSS):
         raise DataError(f"{file}: model_kind {kind!r} is not supported, only {SET} and {CROSS}")
     files = _files(path, config, kind)
-    heads = [_head(one, "" if kind == SET else f"_{at}") for at, one in enumerate(files)]
+    heads = [_head(alias, "" if kind == SET else f"_{layer}") for layer, alias in enumerate(files)]
     reads, writes = _places(config, file, len(files), options)
     activation, k = _activation(config, file, [head.threshold for head in heads])
 
-    def parts(at: int) -> CoderWeights:
+    def parts(layer: int) -> CoderWeights:
         if kind == SET:
-            found = TRANSCODER.take(read_weights(files[at]), files[at])
+            weights = TRANSCODER.take(read_weights(files[layer]), files[layer])
         else:
-            decoder = path / f"W_dec_{at}.safetensors"
-            found = ENCODER.of_layer(at).take(read_weights(files[at]), files[at])
-            found |= DECODER.of_layer(at).take(
+            decoder = path / f"W_dec_{layer}.safetensors"
+            weights = ENCODER.of_layer(layer).take(read_weights(files[layer]), files[layer])
+            weights |= DECODER.of_layer(layer).take(
                 read_weights(decoder),
                 decoder,
-                latents=len(found["b_enc"]),
-                targets=len(files) - at,
-                width=len(found["b_dec"]),
+                latents=len(weights["b_enc"]),
+                targets=len(files) - layer,
+                width=len(weights["b_dec"]),
             )
         if activation != "jumprelu":
-            found.pop("threshold", None)
-        return unfold_norm(found, reads[at])
+            weights.pop("threshold", None)
+        return unfold_norm(weights, reads[layer])
 
-    def coder(at: int) -> Coder:
-        return coder_of(parts(at))
+    def coder(layer: int) -> Coder:
+        return coder_of(parts(layer))
 
-    shifted = [one.shift is not None and head.skip for one, head in zip(reads, heads, strict=True)]
-    b_dec = [parts(at)["b_dec"] if shifted[at] else head.b_dec for at, head in enumerate(heads)]
+    shifted = [alias.shift is not None and head.skip for alias, head in zip(reads, heads, strict=True)]
+    b_dec = [parts(layer)["b_dec"] if shifted[layer] else head.b_dec for layer, head in enumerate(heads)]
     coders = LazyCoders(len(files), coder) if options.lazy else tuple(map(coder, range(len(files))))
     dictionary = Dictionary(
-        tuple(Site(one.address, head.width) for one, head in zip(reads, heads, strict=True)),
-        tuple(Site(one.address, len(bias)) for one, bias in zip(writes, b_dec, strict=True)),
+        tuple(Site(alias.address, head.width) for alias, head in zip(reads, heads, strict=True)),
+        tuple(Site(alias.address, len(bias)) for alias, bias in zip(writes, b_dec, strict=True)),
         tuple(
-            Wiring((at,), (at,) if kind == SET else tuple(range(at, len(files))), head.latents)
-            for at, head in enumerate(heads)
+            Wiring((layer,), (layer,) if kind == SET else tuple(range(layer, len(files))), head.latents)
+            for layer, head in enumerate(heads)
         ),
         coders,
         torch.cat(b_dec),
@@ -139,9 +139,9 @@ def write(dictionary: Dictionary, path: Path, options: ReadOptions) -> None:
     if cross and dictionary.activation == "topk":
         raise DataError(f"{NAME} has no top-k in a cross-layer transcoder")
     count = len(dictionary.wiring)
-    for at, wiring in enumerate(dictionary.wiring):
-        if wiring.reads != (at,) or wiring.writes != (tuple(range(at, count)) if cross else (at,)):
-            raise DataError(f"{NAME} wants one coder for each layer, reading it: coder {at} is another")
+    for layer, wiring in enumerate(dictionary.wiring):
+        if wiring.reads != (layer,) or wiring.writes != (tuple(range(layer, count)) if cross else (layer,)):
+            raise DataError(f"{NAME} wants one coder for each layer, reading it: coder {layer} is another")
     config = original_config(dictionary, NAME) | {
         "model_kind": CROSS if cross else SET,
         "feature_input_hook": _hook([site.address for site in dictionary.reads]),
@@ -157,16 +157,18 @@ def write(dictionary: Dictionary, path: Path, options: ReadOptions) -> None:
     if dictionary.activation == "topk":
         config["k"] = dictionary.k
     widths = [site.width for site in dictionary.writes]
-    for at, (coder, b_dec) in enumerate(zip(dictionary.coders, dictionary.b_dec.split(widths), strict=True)):
+    for layer, (coder, b_dec) in enumerate(
+        zip(dictionary.coders, dictionary.b_dec.split(widths), strict=True)
+    ):
         parts = drop_unused_threshold(dictionary, coder.tensors() | {"b_dec": b_dec})
         if not cross:
-            write_weights(path / f"layer_{at}.safetensors", TRANSCODER.give(parts, NAME))
+            write_weights(path / f"layer_{layer}.safetensors", TRANSCODER.give(parts, NAME))
             continue
         if len(set(widths)) > 1:
             raise DataError(f"{NAME} writes as wide in every layer")
-        decoder = DECODER.of_layer(at).give({"W_dec": parts.pop("W_dec")}, NAME, targets=count - at)
-        write_weights(path / f"W_dec_{at}.safetensors", decoder)
-        write_weights(path / f"W_enc_{at}.safetensors", ENCODER.of_layer(at).give(parts, NAME))
+        decoder = DECODER.of_layer(layer).give({"W_dec": parts.pop("W_dec")}, NAME, targets=count - layer)
+        write_weights(path / f"W_dec_{layer}.safetensors", decoder)
+        write_weights(path / f"W_enc_{layer}.safetensors", ENCODER.of_layer(layer).give(parts, NAME))
     write_config(path / CONFIG, config)
 
 
@@ -200,23 +202,23 @@ def _head(path: Path, suffix: str) -> _LayerHeader:
 
 
 def _files(path: Path, config: Mapping[str, Any], kind: str) -> list[Path]:
-    """One file for each layer, of which the first axis of everything can be told."""
+    """One file for each layer, from which the first axis of everything is known."""
     pattern = "layer_{}.safetensors" if kind == SET else "W_enc_{}.safetensors"
     listed = config.get("transcoders")
     if listed is None:
         count = len(list(path.glob(pattern.format("*"))))
-        files = [path / pattern.format(at) for at in range(count)]
+        files = [path / pattern.format(layer) for layer in range(count)]
     else:
-        if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
             raise DataError(f"{path / CONFIG}: transcoders must be a list of files")
-        if remote := [one for one in listed if "://" in one]:
+        if remote := [name for name in listed if "://" in name]:
             raise DataError(
                 f"{path / CONFIG} names files of the hub ({remote[0]}): download and list local ones"
             )
-        files = [path / one for one in listed]
-    for one in files or [path / pattern.format(0)]:
-        if not one.is_file():
-            raise DataError(f"{path} lacks {one.name}, the weights of a layer")
+        files = [path / name for name in listed]
+    for weights in files or [path / pattern.format(0)]:
+        if not weights.is_file():
+            raise DataError(f"{path} lacks {weights.name}, the weights of a layer")
     return files
 
 
@@ -224,16 +226,16 @@ def _places(
     config: Mapping[str, Any], file: Path, count: int, options: ReadOptions
 ) -> tuple[list[HookAlias], list[HookAlias]]:
     places: list[list[HookAlias]] = []
-    for told, key in ((options.reads, "feature_input_hook"), (options.writes, "feature_output_hook")):
-        if told and len(told) != count:
+    for given, key in ((options.reads, "feature_input_hook"), (options.writes, "feature_output_hook")):
+        if given and len(given) != count:
             raise DataError(f"{file.parent} has {count} layers: give as many addresses, or none")
-        hook = None if told else setting(dict(config), file, key, str)
+        hook = None if given else setting(dict(config), file, key, str)
         places.append(
-            [parse_address(address, options) for address in told]
-            or [address_of_hook(f"blocks.{at}.{hook}", options.model) for at in range(count)]
+            [parse_address(address, options) for address in given]
+            or [address_of_hook(f"blocks.{layer}.{hook}", options.model) for layer in range(count)]
         )
-    if any(one.gain is not None for one in places[1]):
-        raise DataError(f"{file}: it writes inside a norm, which is no place to write: not supported")
+    if any(alias.gain is not None for alias in places[1]):
+        raise DataError(f"{file}: it writes inside a norm, where nothing can be added: not supported")
     return places[0], places[1]
 
 
@@ -256,7 +258,7 @@ def _activation(
 def _hook(addresses: list[str]) -> str:
     """The name that the addresses of layers 0, 1, ... have without the layer."""
     names = [hook_of_address(address).split(".", 2) for address in addresses]
-    if [name[:2] for name in names] != [["blocks", str(at)] for at in range(len(names))]:
+    if [name[:2] for name in names] != [["blocks", str(layer)] for layer in range(len(names))]:
         raise DataError(f"{NAME} wants layers 0 to {len(names) - 1} in order, not {', '.join(addresses)}")
     if len({name[2] for name in names}) > 1:
         raise DataError(f"{NAME} reads and writes the same point of every layer, not {', '.join(addresses)}")

@@ -98,9 +98,9 @@ def write(dictionary: Dictionary, path: Path, options: ReadOptions) -> None:
             ("hf_hook_point_in", dictionary.reads[0]),
             ("hf_hook_point_out", dictionary.writes[0]),
         ):
-            found = named_or_none(lambda site=site: ".".join(module_of_address(site.address, model)))
-            if found is not None:
-                config[key] = found
+            module = named_or_none(lambda site=site: ".".join(module_of_address(site.address, model)))
+            if module is not None:
+                config[key] = module
     write_weights(path / WEIGHTS, tensors)
     write_config(path / CONFIG, config)
 

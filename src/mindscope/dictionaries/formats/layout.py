@@ -63,7 +63,7 @@ class FileLayout:
     def of_layer(self, layer: int) -> "FileLayout":
         """With the layer filled in."""
         return replace(
-            self, entries=tuple(replace(one, key=one.key.format(layer=layer)) for one in self.entries)
+            self, entries=tuple(replace(entry, key=entry.key.format(layer=layer)) for entry in self.entries)
         )
 
     def take(self, tensors: Mapping[str, Tensor], file: object, **sizes: int) -> CoderWeights:
@@ -90,7 +90,7 @@ class FileLayout:
             )
         known = dict(sizes)
         here = [entry for entry in self.entries if entry.key in tensors]
-        for entry in sorted(here, key=lambda one: len(one.axes.split())):
+        for entry in sorted(here, key=lambda entry: len(entry.axes.split())):
             self._bind(known, entry, tuple(tensors[entry.key].shape), file)
         parts: CoderWeights = {}
         for entry in here:
@@ -113,11 +113,11 @@ class FileLayout:
         Raises:
             DataError: the format has no place for a part, or needs one that is not there.
         """
-        wanted = {entry.part: entry for entry in self.entries}
-        if homeless := sorted(parts.keys() - wanted.keys()):
+        by_part = {entry.part: entry for entry in self.entries}
+        if homeless := sorted(parts.keys() - by_part.keys()):
             raise DataError(f"{format_} cannot hold {', '.join(homeless)} of such a dictionary")
         tensors: dict[str, Tensor] = {}
-        for part, entry in wanted.items():
+        for part, entry in by_part.items():
             if part not in parts:
                 if entry.needed:
                     raise DataError(f"{format_} needs {part}, which this dictionary has not")
@@ -136,19 +136,19 @@ class FileLayout:
         axes = entry.axes.split()
         expected = [known.get(axis) for axis in axes]
         if len(shape) != len(axes) or any(
-            size not in (None, found) for size, found in zip(expected, shape, strict=False)
+            size not in (None, actual) for size, actual in zip(expected, shape, strict=False)
         ):
             sizes = [size for size in expected if size is not None]
             turned = len(sizes) == len(shape) == len(axes) and sorted(shape) == sorted(sizes)
-            wanted = ", ".join(str(size or axis) for axis, size in zip(axes, expected, strict=True))
+            described = ", ".join(str(size or axis) for axis, size in zip(axes, expected, strict=True))
             raise DataError(
-                f"{file}: {entry.key} is {list(shape)}, [{wanted}] is needed ({entry.axes or 'one number'})"
-                + (": it is transposed" if turned else "")
+                f"{file}: {entry.key} is {list(shape)}, [{described}] is needed "
+                f"({entry.axes or 'one number'})" + (": it is transposed" if turned else "")
             )
         known.update(zip(axes, shape, strict=True))
         if self.square:
-            for one, other in (("d_in", "d_out"), ("d_out", "d_in")):
-                if one in known and known.setdefault(other, known[one]) != known[one]:
+            for first, other in (("d_in", "d_out"), ("d_out", "d_in")):
+                if first in known and known.setdefault(other, known[first]) != known[first]:
                     raise DataError(
                         f"{file}: {entry.key} is {list(shape)}, but it reads {known['d_in']} "
                         f"and writes {known['d_out']} numbers"

@@ -99,7 +99,7 @@ class DictionaryTrainer:
     def resample(
         self, x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"] | None = None
     ) -> int:
-        """Draw dead latents anew out of these activations, and say how many; see `resampling.resample`."""
+        """Draw dead latents again out of these activations, and say how many; see `resampling.resample`."""
         assert self.scaling is not None, "begin() comes first"
         x = self.scaling.inputs(x.to(self.device))
         target = x if y is None else self.scaling.targets(y.to(self.device))
@@ -125,17 +125,17 @@ class DictionaryTrainer:
         together, tokens = self.world, len(x) * self.world.count
         spread = together.sum((target - together.sum(target.sum(0)) / tokens).square().sum())
         dead = torch.cat([silent >= self.config.dead_tokens for silent in self.silent])
-        found = {
+        measures = {
             "explained_variance": 1 - float(together.sum(result.residual.square().sum()) / spread),
             "l0": sum(int(active.sum()) for active in result.active) / tokens,
             "dead": float(dead.float().mean()),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
         }
         terms = {name: together.sum(term.detach().clone()) for name, term in result.terms.items()}
-        found |= {f"loss_{name}": float(term) / together.count for name, term in terms.items()}
+        measures |= {f"loss_{name}": float(term) / together.count for name, term in terms.items()}
         if self.config.activation == "batchtopk":
-            found["threshold"] = sum(self.thresholds) / len(self.thresholds)
-        return found
+            measures["threshold"] = sum(self.thresholds) / len(self.thresholds)
+        return measures
 
     def finish(self, metadata: Mapping[str, object]) -> Dictionary:
         """The finished dictionary, in the units of the activations.
@@ -155,14 +155,14 @@ class DictionaryTrainer:
         """All that the rest of the training depends on."""
         assert self.scaling is not None
         numbers = [self.step_number, self.variance, self.density, *self.thresholds, *self.expected]
-        found = {f"scaling.{name}": tensor for name, tensor in self.scaling.tensors().items()}
-        found["numbers"] = torch.tensor(numbers, dtype=torch.float64)
-        found |= {f"silent.{index}": silent for index, silent in enumerate(self.silent)}
+        tensors = {f"scaling.{name}": tensor for name, tensor in self.scaling.tensors().items()}
+        tensors["numbers"] = torch.tensor(numbers, dtype=torch.float64)
+        tensors |= {f"silent.{index}": silent for index, silent in enumerate(self.silent)}
         for name, parameter in self.weights.named_parameters():
-            found[f"weight.{name}"] = parameter.detach()
+            tensors[f"weight.{name}"] = parameter.detach()
             state = self.optimizer.state.get(parameter, {})
-            found |= {f"adam.{key}.{name}": value for key, value in state.items()}
-        return found
+            tensors |= {f"adam.{key}.{name}": value for key, value in state.items()}
+        return tensors
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on where `tensors` was called."""

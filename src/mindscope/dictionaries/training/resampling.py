@@ -63,7 +63,7 @@ def resample(
     Args:
         weights: changed in place.
         optimizer: Adam, over these weights.
-        dead: per coder, which latents are drawn anew.
+        dead: per coder, which latents are drawn again.
         x: normalised activations to draw from.
         y: what is to be written for them.
         losses: of each token.

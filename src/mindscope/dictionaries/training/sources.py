@@ -22,7 +22,7 @@ START: Position = (0, 0)
 
 INDEX, SCHEMA = "activations.json", "mindscope.activations"
 TOKENS_AT_ONCE = 8192
-"""About so many are on their way from the model into the buffer at a time."""
+"""About how many tokens are on their way from the model into the buffer at a time."""
 
 
 @runtime_checkable
@@ -118,8 +118,8 @@ class ModelSource:
         while tokens > 0 and (row := next(self._rows, None)) is not None:
             rows.append(row)
             tokens -= len(row)
-        epoch, at = self._at or START
-        self._at = (epoch, at + len(rows))
+        epoch, row_number = self._at or START
+        self._at = (epoch, row_number + len(rows))
         return rows
 
     def _shared(self, rows: Sequence[Row], buffer: Tensor) -> int:
@@ -174,15 +174,17 @@ class ShardSource:
         self._loaded: tuple[str, Tensor] | None = None
 
     def fill(self, buffer: Float[Tensor, "tokens width"], position: Position) -> Position:
-        epoch, at = position
+        epoch, token = position
         filled = 0
         while filled < len(buffer):
-            if at == len(self.shards) * self.tokens:
-                epoch, at = epoch + 1, 0
-            rows = self._shard(self.shards[at // self.tokens])[at % self.tokens :][: len(buffer) - filled]
+            if token == len(self.shards) * self.tokens:
+                epoch, token = epoch + 1, 0
+            rows = self._shard(self.shards[token // self.tokens])[token % self.tokens :][
+                : len(buffer) - filled
+            ]
             buffer[filled : filled + len(rows)] = rows
-            filled, at = filled + len(rows), at + len(rows)
-        return epoch, at
+            filled, token = filled + len(rows), token + len(rows)
+        return epoch, token
 
     def _shard(self, name: str) -> Tensor:
         if self._loaded is None or self._loaded[0] != name:

@@ -17,7 +17,7 @@ from mindscope.store import Run, read_tensors
 
 CHECKPOINT = "checkpoint.safetensors"
 FIRST_LOOK = 2**15
-"""About so many activations of the first buffer set the scale and the initial weights."""
+"""About how many activations of the first buffer set the scale and the initial weights."""
 Progress = Callable[[int, int, str], None]
 
 
@@ -50,7 +50,7 @@ def train(
         DataError: the processes cannot share a batch equally, an address is not in the source, the source is
             empty, activations or weights are no longer finite, or every latent of a dictionary died.
     """
-    names = [one.name for one in config.dictionaries]
+    names = [dictionary.name for dictionary in config.dictionaries]
     if config.batch_tokens % world.count:
         raise DataError(f"{world.count} processes cannot share {config.batch_tokens} tokens equally")
     folder = run.path if isinstance(run, Run) else run
@@ -74,10 +74,10 @@ class _TrainingRun:
         self.folder = run.path if isinstance(run, Run) else run
         self.run = run if isinstance(run, Run) else None
         """The first process's; the others write nothing."""
-        self.columns = [_SiteColumns(source, one) for one in config.dictionaries]
+        self.columns = [_SiteColumns(source, dictionary) for dictionary in config.dictionaries]
         self.learners = [
             DictionaryTrainer(
-                one,
+                dictionary,
                 columns.reads,
                 columns.writes,
                 steps=config.steps,
@@ -86,7 +86,7 @@ class _TrainingRun:
                 device=device,
                 world=world,
             )
-            for index, (one, columns) in enumerate(zip(config.dictionaries, self.columns, strict=True))
+            for index, (dictionary, columns) in enumerate(zip(config.dictionaries, self.columns, strict=True))
         ]
         width = sum(site.width for site in source.sites)
         self.buffer = torch.empty(config.buffer_batches * config.batch_tokens, width)
@@ -170,12 +170,16 @@ class _TrainingRun:
 
     def _restore(self, tensors: Mapping[str, Tensor]) -> None:
         self.step = int(tensors["step"])
-        epoch, at = tensors["position"].tolist()
-        self.ends = (epoch, at)
+        epoch, place = tensors["position"].tolist()
+        self.ends = (epoch, place)
         for index, trainer in enumerate(self.learners):
-            mine = f"{index}/"
+            prefix = f"{index}/"
             trainer.restore(
-                {name.removeprefix(mine): tensor for name, tensor in tensors.items() if name.startswith(mine)}
+                {
+                    name.removeprefix(prefix): tensor
+                    for name, tensor in tensors.items()
+                    if name.startswith(prefix)
+                }
             )
 
 
@@ -203,11 +207,13 @@ class _SiteColumns:
 
 
 def _joined(batch: Tensor, columns: list[slice]) -> Tensor:
-    return torch.cat([batch[:, at] for at in columns], dim=1) if len(columns) > 1 else batch[:, columns[0]]
+    return (
+        torch.cat([batch[:, place] for place in columns], dim=1) if len(columns) > 1 else batch[:, columns[0]]
+    )
 
 
 def _place(folder: Path, config: TrainConfig, name: str) -> Path:
-    kind = next(one.kind for one in config.dictionaries if one.name == name)
+    kind = next(dictionary.kind for dictionary in config.dictionaries if dictionary.name == name)
     return folder / (name if kind == "clt" else f"{name}.safetensors")
 
 

@@ -13,7 +13,7 @@ from mindscope.dictionaries.training.config import DictionaryConfig
 from mindscope.features import Site
 
 FIRING = 10_000
-"""JumpReLU begins with about so many active latents a token, but with at most half of all."""
+"""About how many latents are active on a token when JumpReLU begins; at most half of all."""
 
 
 class TrainableCoder(nn.Module):
@@ -151,7 +151,9 @@ def wiring(config: DictionaryConfig) -> tuple[Wiring, ...]:
     """The coders that a kind of dictionary has."""
     if config.kind == "clt":
         layers = len(config.reads)
-        return tuple(Wiring((at,), tuple(range(at, layers)), config.n_latents) for at in range(layers))
+        return tuple(
+            Wiring((layer,), tuple(range(layer, layers)), config.n_latents) for layer in range(layers)
+        )
     reads, writes = tuple(range(len(config.reads))), tuple(range(len(config.targets)))
     return (Wiring(reads, writes, config.n_latents),)
 
