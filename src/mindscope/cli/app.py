@@ -8,10 +8,11 @@ import typer
 from typer.exceptions import TyperException
 
 from mindscope import __version__
-from mindscope.cli import chat, doctor, output, runs, schema
+from mindscope.cli import chat, output, runs, schema
 from mindscope.cli.circuit import app as circuit
 from mindscope.cli.demo import print_demo
 from mindscope.cli.dictionary import app as dictionary
+from mindscope.cli.doctor import print_doctor
 from mindscope.cli.feature import app as feature
 from mindscope.cli.from_spec import add_command
 from mindscope.cli.organism import app as organism
@@ -19,6 +20,7 @@ from mindscope.cli.persona import app as persona
 from mindscope.cli.session import begin_session
 from mindscope.errors import MindscopeError
 from mindscope.jobs import demo as demo_job
+from mindscope.jobs import doctor
 
 app = typer.Typer(
     name="mindscope",
@@ -27,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 add_command(app, "demo", demo_job.demo, show=print_demo)
-app.command("doctor")(doctor.doctor)
+add_command(app, "doctor", doctor.examine, show=print_doctor)
 chat.add_chat(app)
 app.add_typer(persona.app, name="persona")
 app.add_typer(dictionary.app, name="dictionary")

@@ -4,7 +4,7 @@ from mindscope.core.capabilities import EngineCapabilities, Need
 from mindscope.core.digest import digest_json, digest_text
 from mindscope.core.faces import lazy_face
 from mindscope.core.identity import NamedModel, require_same_model
-from mindscope.core.progress import Progress
+from mindscope.core.progress import Progress, with_label
 
 __all__ = [
     "EngineCapabilities",
@@ -15,4 +15,5 @@ __all__ = [
     "digest_text",
     "lazy_face",
     "require_same_model",
+    "with_label",
 ]

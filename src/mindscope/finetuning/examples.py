@@ -102,8 +102,8 @@ def build_example(conversation: Conversation, model: Model, turns: Turns) -> dic
     learnt = [turns == "all" and role == "assistant" for role in row.roles[: row.prompt_length]]
     if turns == "all" and sum(said for said, _ in groupby(learnt)) != len(earlier):
         raise DataError("the chat template rewrites the assistant's earlier turns; learn the last one alone")
-    for at in range(1, row.prompt_length):  # the end of a turn stands right behind its words
-        learnt[at] = learnt[at] or (learnt[at - 1] and row.ids[at] == end)
+    for place in range(1, row.prompt_length):  # the end of a turn stands right behind its words
+        learnt[place] = learnt[place] or (learnt[place - 1] and row.ids[place] == end)
     learnt += [True] * (len(row) - row.prompt_length)
     ids = list(row.ids)
     if end is not None:
@@ -117,4 +117,4 @@ def build_example(conversation: Conversation, model: Model, turns: Turns) -> dic
 def _placed(data: Path | str | Iterable[Conversation]) -> Iterator[tuple[str, Any]]:
     if isinstance(data, Path | str):
         return ((record.place, record) for record in read_records(data))
-    return ((f"number {number}", each) for number, each in enumerate(data, 1))
+    return ((f"number {number}", conversation) for number, conversation in enumerate(data, 1))

@@ -51,8 +51,8 @@ class TrainingGuard:
                     self._loss(trained, batch)
                 if name not in seen or name not in plain:
                     raise ModelError(f"the block behind {address} does not run in the model that is trained")
-                mine = [edit for edit in self._plan.edits if edit.address == address]
-                _require_edit(address, mine, plain[name][real], seen[name][real])
+                edits = [edit for edit in self._plan.edits if edit.address == address]
+                _require_edit(address, edits, plain[name][real], seen[name][real])
             changed = self._loss(trained, batch)
         self._editing.require()
         if without == changed:

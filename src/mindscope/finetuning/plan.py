@@ -62,27 +62,27 @@ def build_plan(
         DataError: an intervention names a trait without vectors or a layer that is not there, or the
             vectors belong to another model.
     """
-    by_trait = {each.trait: each for each in vectors}
+    by_trait = {item.trait: item for item in vectors}
     if len(by_trait) < len(vectors):
         raise DataError("two sets of vectors are of the same trait: give one for each trait")
-    for each in vectors:
-        each.require(model)
-    for each in interventions:
-        if each.trait not in by_trait:
+    for item in vectors:
+        item.require(model)
+    for item in interventions:
+        if item.trait not in by_trait:
             known = ", ".join(by_trait) or "none"
-            raise DataError(f"there are no vectors of '{each.trait}': give them beside those of {known}")
+            raise DataError(f"there are no vectors of '{item.trait}': give them beside those of {known}")
     edits = [
         edit
-        for each in interventions
-        if isinstance(each, PreventativeSteering)
-        for edit in _steering(each, by_trait[each.trait])
+        for item in interventions
+        if isinstance(item, PreventativeSteering)
+        for edit in _steering(item, by_trait[item.trait])
     ]
-    edits += _ablation([each for each in interventions if isinstance(each, ConceptAblation)], by_trait)
+    edits += _ablation([item for item in interventions if isinstance(item, ConceptAblation)], by_trait)
     penalties = [
-        PenaltyTerm(f"resid_post.{layer}", vector / vector.norm(), each.weight, each.form == "squared")
-        for each in interventions
-        if isinstance(each, ProjectionPenalty)
-        for layer, vector in _vectors(by_trait[each.trait], each.layer).items()
+        PenaltyTerm(f"resid_post.{layer}", vector / vector.norm(), item.weight, item.form == "squared")
+        for item in interventions
+        if isinstance(item, ProjectionPenalty)
+        for layer, vector in _vectors(by_trait[item.trait], item.layer).items()
     ]
     return TrainingPlan(tuple(edits), tuple(penalties))
 
@@ -99,14 +99,14 @@ def _steering(steering: PreventativeSteering, vectors: PersonaVectors) -> list[E
 
 def _ablation(ablations: Sequence[ConceptAblation], by_trait: Mapping[str, PersonaVectors]) -> list[Edit]:
     """Directions of one layer are made orthogonal: one after the other would put back what others took."""
-    at: dict[int, list[Tensor]] = {}
-    for each in ablations:
-        for layer, vector in _vectors(by_trait[each.trait], each.layer).items():
-            at.setdefault(layer, []).append(vector)
+    by_layer: dict[int, list[Tensor]] = {}
+    for item in ablations:
+        for layer, vector in _vectors(by_trait[item.trait], item.layer).items():
+            by_layer.setdefault(layer, []).append(vector)
     edits: list[Edit] = []
-    for layer, found in at.items():
+    for layer, directions in by_layer.items():
         # The right singular vectors with a singular value are a basis of what the directions span.
-        stacked = torch.stack([vector / vector.norm() for vector in found]).double()
+        stacked = torch.stack([vector / vector.norm() for vector in directions]).double()
         _, sizes, basis = torch.linalg.svd(stacked, full_matrices=False)
         edits += [
             Edit(f"resid_post.{layer}", "ablate", direction.float())
@@ -118,4 +118,4 @@ def _ablation(ablations: Sequence[ConceptAblation], by_trait: Mapping[str, Perso
 
 def _vectors(vectors: PersonaVectors, layer: int | None) -> dict[int, Tensor]:
     layers = vectors.layers if layer is None else (layer,)
-    return {each: vectors.direction(each).vector for each in layers}
+    return {layer: vectors.direction(layer).vector for layer in layers}

@@ -66,7 +66,7 @@ class Reporter(Protocol):
     """Who is told how a job goes: a terminal, a browser, a log."""
 
     def progress(self, done: int, total: int, label: str) -> None:
-        """So many of so many; `label` says what."""
+        """`done` of `total` pieces are through; `label` says what they are."""
         ...
 
     def say(self, text: str) -> None:

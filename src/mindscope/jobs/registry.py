@@ -17,6 +17,7 @@ from mindscope.errors import DataError
 
 JOBS: Mapping[str, str] = {
     "demo": "mindscope.jobs.demo:demo",
+    "doctor": "mindscope.jobs.doctor:examine",
     "persona extract": "mindscope.jobs.persona:extract",
     "persona sweep": "mindscope.jobs.persona:sweep",
     "persona steer": "mindscope.jobs.persona:steer",

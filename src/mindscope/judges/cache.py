@@ -51,5 +51,5 @@ class ScoreCache:
             except (ValueError, TypeError, KeyError, JudgeError):
                 continue
         if text.count("\n") and not self._scores:
-            raise JudgeError(f"{path} is no judge's cache: choose another file, or delete this one")
+            raise JudgeError(f"{path} is not a judge's cache: choose another file, or delete this one")
         self._torn = bool(text) and not text.endswith("\n")

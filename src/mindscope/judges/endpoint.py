@@ -64,7 +64,9 @@ class ChatEndpoint:
         except ImportError:
             raise JudgeError("asking an endpoint needs openai: pip install 'mindscope[judge]'") from None
         if not base_url.startswith(("http://", "https://")):
-            raise JudgeError(f"'{base_url}' is no endpoint: give its address, e.g. http://localhost:8000/v1")
+            raise JudgeError(
+                f"'{base_url}' is not an endpoint: give its address, e.g. http://localhost:8000/v1"
+            )
         if concurrency < 1:
             raise JudgeError(f"{concurrency} requests at once ask nothing: take 1 or more")
         self.base_url = base_url
@@ -95,11 +97,11 @@ class ChatEndpoint:
             async with self._openai.AsyncOpenAI(**self._settings) as client:
                 complete = partial(self._complete, client)
 
-                async def one(job: J) -> T:
+                async def run_job(job: J) -> T:
                     async with free:
                         return await ask(complete, job)
 
-                return await asyncio.gather(*map(one, jobs))
+                return await asyncio.gather(*map(run_job, jobs))
 
         return _run(run())
 

@@ -18,8 +18,8 @@ class EndpointJudge:
 
     Asked for one token at temperature 0 with its 20 likeliest alternatives, the score is the mean of the
     integers among them weighted with their probabilities. Where the endpoint gives no log-probabilities, or
-    writes numbers digit by digit (then one token is no number), the judge is asked for a few tokens and its
-    number is read as text.
+    writes numbers digit by digit (then a single token is not the number), the judge is asked for a few tokens
+    and its number is read as text.
 
     A timeout, a rate limit that outlasts the retries and prose are missing scores with the reason in
     ``detail``. What the judge said is cached; what it could not say for the network's sake is asked again the
@@ -58,7 +58,7 @@ class EndpointJudge:
         """
         rubrics = (rubric, COHERENCE)
         prompts = [
-            [judge_prompt(each, item) for each in rubrics] if item.answer.strip() else [] for item in items
+            [judge_prompt(asked, item) for asked in rubrics] if item.answer.strip() else [] for item in items
         ]
         scores = self._score(list(dict.fromkeys(chain(*prompts))))
         return [Judgement(*[scores[prompt] for prompt in pair]) if pair else EMPTY for pair in prompts]

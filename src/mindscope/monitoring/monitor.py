@@ -9,6 +9,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from mindscope.core import Progress, with_label
 from mindscope.errors import DataError
 from mindscope.features import FIRST, Feature, FeatureSet, Models
 from mindscope.models import Edit, Edits, Generation, Model, Read, Row, RowAction, Sampling
@@ -125,7 +126,7 @@ class Monitor:
         models: Models,
         conversations: Sequence[Talk],
         *,
-        progress: Callable[[int, int], object] | None = None,
+        progress: Progress | None = None,
     ) -> list[MonitoredConversation]:
         """Watch recorded conversations; features of several models need all of these.
 
@@ -154,7 +155,7 @@ class Monitor:
         edits: Edits | None = None,
         seeds: Sequence[int] | None = None,
         batch_rows: int = 64,
-        progress: Callable[[int, int], object] | None = None,
+        progress: Progress | None = None,
         on_token: Callable[[int, int, str], object] | None = None,
     ) -> list[MonitoredConversation]:
         """Let a model answer under watch: read in the same passes that write, act as the policy says.
@@ -179,7 +180,7 @@ class Monitor:
             edits=edits,
             seeds=seeds,
             batch_rows=batch_rows,
-            progress=progress,
+            progress=with_label(progress, "answering"),
             on_token=on_token,
             controller=controller,
         )

@@ -1,11 +1,12 @@
 """What features read in a conversation: before every answer, and at every token of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor
 
+from mindscope.core import Progress, with_label
 from mindscope.errors import DataError
 from mindscope.features import Feature, FeatureSet, Models
 from mindscope.models import Message, Row, pack_turns, turn_rows
@@ -77,7 +78,7 @@ def project_turns(
     features: Sequence[Feature],
     conversations: Sequence[Talk],
     *,
-    progress: Callable[[int, int], object] | None = None,
+    progress: Progress | None = None,
 ) -> list[TurnProjections]:
     """Reads features over recorded conversations: all turns, all addresses, one pass.
 
@@ -85,7 +86,7 @@ def project_turns(
         models: the model that the features were fitted on; for features of several models, all of them.
         features: any number, at any addresses.
         conversations: of any number of turns.
-        progress: called with (rows done, rows in all).
+        progress: called with (rows done, rows in all, what is being done).
 
     Raises:
         DataError: the features are of another model, or a model is missing; a conversation has no turn, or
@@ -102,7 +103,7 @@ def project_turns(
             raise DataError(f"conversation {number}: {error}") from error
     groups = [pack_turns(rows) for rows in turns]
     rows = [packed.row for group in groups for packed in group]
-    values = iter(known.read(models, rows, progress=progress))
+    values = iter(known.read(models, rows, progress=with_label(progress, "reading turns")))
     projections: list[TurnProjections] = []
     for own, group in zip(turns, groups, strict=True):
         spans = [(span, read) for packed in group for read in [next(values)] for span in packed.spans]

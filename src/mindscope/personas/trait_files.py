@@ -59,7 +59,7 @@ def decode(text: str, source: str) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     if path.suffix not in (".json", ".yaml", ".yml"):
-        raise DataError(f"{path} is no trait file: its name must end in .json, .yaml or .yml")
+        raise DataError(f"{path} is not a trait file: its name must end in .json, .yaml or .yml")
     try:
         return decode(path.read_text("utf-8-sig"), str(path))
     except OSError as error:

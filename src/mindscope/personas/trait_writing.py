@@ -159,16 +159,16 @@ class _TraitAuthor:
 
     def questions(self) -> list[str]:
         """As many different questions as are needed; those that name the trait do not count."""
-        found: dict[str, str] = {}
+        questions: dict[str, str] = {}
         for _ in range(self.attempts):
-            taken = _TAKEN.format(questions="\n".join(found.values())) if found else ""
-            request = _QUESTIONS.format(count=QUESTIONS - len(found), taken=taken)
+            taken = _TAKEN.format(questions="\n".join(questions.values())) if questions else ""
+            request = _QUESTIONS.format(count=QUESTIONS - len(questions), taken=taken)
             for question in self.ask(request, _QuestionDraft).questions:
                 if self.name.casefold() not in question.casefold():
-                    found.setdefault(question_key(question), question)
-            if len(found) >= QUESTIONS:
-                return list(found.values())[:QUESTIONS]
-        raise self.failure(f"it found only {len(found)} different questions of {QUESTIONS}")
+                    questions.setdefault(question_key(question), question)
+            if len(questions) >= QUESTIONS:
+                return list(questions.values())[:QUESTIONS]
+        raise self.failure(f"it found only {len(questions)} different questions of {QUESTIONS}")
 
     def digest(self) -> str:
         return hashlib.sha256("\0".join(self.prompts).encode()).hexdigest()

@@ -4,7 +4,7 @@ An answer is kept as token ids under a name made of the model, the sampling, the
 vectors, another data set with the same prompts, or a resumed run find it there and generate nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mindscope.core import Progress
 from mindscope.errors import ModelError
 from mindscope.models import Model, Row
 from mindscope.screening.config import ScreenConfig
@@ -43,7 +44,8 @@ class BaselineSampler:
         self,
         prompts: Sequence[Row],
         seeds: Sequence[int],
-        progress: Callable[[int, int], object] | None = None,
+        progress: Progress | None = None,
+        label: str = "own answers",
     ) -> BaselineAnswers:
         """An answer per prompt and seed, longest prompts first; each slice is a batch and a piece."""
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
@@ -56,7 +58,7 @@ class BaselineSampler:
             for slot, i in enumerate(batch):
                 origins[i] = (name, slot)
             if progress is not None:
-                progress(start + len(batch), len(order))
+                progress(start + len(batch), len(order), label)
         return BaselineAnswers(means, origins)
 
     def text(self, origin: Origin) -> str:

@@ -64,7 +64,7 @@ def write_filtered(
 
 
 def check_criteria(drop_above: float | None, keep_below: float | None) -> None:
-    """Refuse no criterion, and a percentile that is none."""
+    """Refuse a copy without a criterion, and a percentile that is not from 0 to 100."""
     if drop_above is None and keep_below is None:
         raise DataError("say what to leave out: above a percentile (drop_above) or all but below a dP")
     if drop_above is not None and not 0 <= drop_above <= 100:
@@ -81,31 +81,31 @@ def _passing(
     with parquet.ParquetFile(run.path / screening.folder / "scores.parquet") as file:
         for batch in file.iter_batches():
             out = np.zeros(len(batch), bool)
-            for each in screening.traits:  # a null reads as NaN, which is neither above nor below
+            for trait in screening.traits:  # a null reads as NaN, which is neither above nor below
                 if drop_above is not None:
-                    out |= batch[f"{each.trait}_percentile"].to_numpy(zero_copy_only=False) > drop_above
+                    out |= batch[f"{trait.trait}_percentile"].to_numpy(zero_copy_only=False) > drop_above
                 if keep_below is not None:
-                    out |= batch[f"{each.trait}_dp"].to_numpy(zero_copy_only=False) >= keep_below
+                    out |= batch[f"{trait.trait}_dp"].to_numpy(zero_copy_only=False) >= keep_below
             for number in batch["row"].to_numpy()[~out].tolist():
                 passing.extend(bytes(number + 1 - len(passing)))
                 passing[number] = 1
     return lambda number: number < len(passing) and bool(passing[number])
 
 
-def _copy_lines(source: Path, target: Path, wanted: Callable[[int], bool]) -> int:
+def _copy_lines(source: Path, target: Path, passes: Callable[[int], bool]) -> int:
     count = 0
     with target.open("wb") as file:
         if source.suffix.lower() == ".csv":
             file.write(csv_header(source))
         for record in read_records(source):
-            if wanted(record.number):
+            if passes(record.number):
                 # The last line of a file may lack its end.
                 file.write(record.raw if record.raw.endswith((b"\n", b"\r")) else record.raw + b"\n")
                 count += 1
     return count
 
 
-def _copy_parquet(source: Path, target: Path, wanted: Callable[[int], bool]) -> int:
+def _copy_parquet(source: Path, target: Path, passes: Callable[[int], bool]) -> int:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -115,7 +115,7 @@ def _copy_parquet(source: Path, target: Path, wanted: Callable[[int], bool]) -> 
         parquet.ParquetWriter(target, file.schema_arrow) as writer,
     ):
         for batch in file.iter_batches(batch_size=_BATCH):
-            mask = pa.array([wanted(number + i) for i in range(1, len(batch) + 1)])
+            mask = pa.array([passes(number + i) for i in range(1, len(batch) + 1)])
             number += len(batch)
             kept = batch.filter(mask)
             count += len(kept)
@@ -123,12 +123,12 @@ def _copy_parquet(source: Path, target: Path, wanted: Callable[[int], bool]) -> 
     return count
 
 
-def _copy_dataset(source: Path, target: Path, wanted: Callable[[int], bool]) -> int:
+def _copy_dataset(source: Path, target: Path, passes: Callable[[int], bool]) -> int:
     from datasets import DatasetDict, load_from_disk
 
     loaded = load_from_disk(str(source))
     split, dataset = next(iter(loaded.items())) if isinstance(loaded, DatasetDict) else (None, loaded)
-    kept = dataset.select([i for i in range(len(dataset)) if wanted(i + 1)])
+    kept = dataset.select([i for i in range(len(dataset)) if passes(i + 1)])
     temporary = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:

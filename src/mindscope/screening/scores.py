@@ -52,8 +52,8 @@ def window_scores(
     if rule == "mean":
         dp, raw = means[:, :k].astype(np.float32), means[:, k : 2 * k].astype(np.float32)
     else:
-        at = begins[:, None] + turn
-        dp, raw = np.take_along_axis(turn_dp, at, 0), np.take_along_axis(raw_turns, at, 0)
+        place = begins[:, None] + turn
+        dp, raw = np.take_along_axis(turn_dp, place, 0), np.take_along_axis(raw_turns, place, 0)
     return WindowScores(readings, baseline, turn_dp, dp, raw, turn, means)
 
 
@@ -81,12 +81,14 @@ class ReferencePercentiles:
 
     def at(self, percentile: float) -> list[float | None]:
         """That percentile of each trait's values; None where there are no values."""
-        return [float(np.percentile(each, percentile)) if len(each) else None for each in self.values]
+        return [
+            float(np.percentile(ordinary, percentile)) if len(ordinary) else None for ordinary in self.values
+        ]
 
     def percentiles(self, dp: Float32[np.ndarray, "samples traits"]) -> Float32[np.ndarray, "samples traits"]:
         """How many of a hundred ordinary samples do not lie above each value; NaN for NaN."""
         columns = [
-            np.searchsorted(each, column, side="right") / max(1, len(each)) * 100
-            for each, column in zip(self.values, dp.T, strict=True)
+            np.searchsorted(ordinary, column, side="right") / max(1, len(ordinary)) * 100
+            for ordinary, column in zip(self.values, dp.T, strict=True)
         ]
         return np.where(np.isfinite(dp), np.stack(columns, axis=1), np.nan).astype(np.float32)

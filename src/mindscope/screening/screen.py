@@ -38,7 +38,7 @@ def screen_dataset(
 
     dP = [a(x, y) - a(x, y')] . v / |v|: y is the data's answer and y' the base model's own, both answer-token
     means at the trait's layer. Source: Chen et al. 2025, arXiv 2507.21509. The cheap forms put the last
-    prompt token in the place of y', or the mean over a random subsample of the prompts. Every assistant turn
+    prompt token where y' stands, or the mean over a random subsample of the prompts. Every assistant turn
     is scored; a conversation's score is its highest turn's, or their mean. The data set's dP is the mean over
     samples of the mean over turns.
 
@@ -76,7 +76,7 @@ def screen_dataset(
     }
     folder = f"{part_of('screen', main.windows.source.name)}-{digest(setup)}"
     survey = _survey(main, len(traits.names), config)
-    ordinary = survey.dp if other is None else np.concatenate([each.dp for each in other.scores()])
+    ordinary = survey.dp if other is None else np.concatenate([scores.dp for scores in other.scores()])
     calibration = ReferencePercentiles.of(ordinary)
     thresholds = calibration.at(config.percentile)
     ranked = survey.highest.ranked(model, traits, main.windows, calibration)
@@ -119,9 +119,9 @@ class _WindowSummary:
 def _survey(data: DataSet, traits: int, config: ScreenConfig) -> _WindowSummary:
     means = StreamedMeans(3 * traits, config.resamples, config.seed)
     survey = _WindowSummary(np.zeros(0), means, TopSamples(traits, config.top))
-    found: list[np.ndarray] = []
+    columns: list[np.ndarray] = []
     for index, scores in enumerate(data.scores()):
-        found.append(scores.dp)
+        columns.append(scores.dp)
         survey.means.add(scores.means)
         survey.highest.see(scores, data.origins(index))
         survey.turns += len(scores.turn_dp)
@@ -129,7 +129,7 @@ def _survey(data: DataSet, traits: int, config: ScreenConfig) -> _WindowSummary:
         left_out = scores.readings.left_out
         survey.left_out += len(left_out)
         survey.left_out_first += left_out[: LEFT_OUT_SHOWN - len(survey.left_out_first)]
-    survey.dp = np.concatenate(found)
+    survey.dp = np.concatenate(columns)
     return survey
 
 

@@ -36,7 +36,7 @@ def write_table(
         waiting: list[pa.Table] = []
         for scores in windows:
             waiting.append(_rows(scores, traits, calibration, thresholds, schema))
-            if sum(len(each) for each in waiting) >= GROUP:
+            if sum(len(part) for part in waiting) >= GROUP:
                 _flush(writer, waiting)
         _flush(writer, waiting)
 
@@ -63,7 +63,7 @@ def _rows(
 
     readings = scores.readings
     percentiles = calibration.percentiles(scores.dp)
-    limits = np.array([np.inf if each is None else each for each in thresholds])
+    limits = np.array([np.inf if part is None else part for part in thresholds])
     flags = scores.dp > limits
     offsets = np.concatenate([[0], np.cumsum(readings.counts.numpy())]).astype(np.int32)
     columns: list[pa.Array] = [

@@ -1,6 +1,6 @@
 """Windows of the data, each read in a few forward passes and kept as one finished piece of the run."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,7 +86,7 @@ class ReadingWindows:
                 if not done:
                     self._save_readings(index, samples, left_out)
                 if not answered:
-                    self._save_own(index, samples, self._progress(report))
+                    self._save_own(index, samples, report)
             rows += len(window)
             self.count = index + 1
             if report is not None:
@@ -112,7 +112,7 @@ class ReadingWindows:
     def own_of(self, numbers: Sequence[int], report: Progress | None) -> BaselineAnswers:
         """The model's own answers to all turns of some rows, in the order of the file."""
         samples, _ = self._rows_of(list(self.records(numbers).values()))
-        return self._own(samples, self._progress(report))
+        return self._own(samples, report)
 
     def records(self, numbers: Sequence[int]) -> Mapping[int, FileRecord]:
         """Some rows, by number, in the order of the file."""
@@ -171,22 +171,12 @@ class ReadingWindows:
         texts = {"ids": [name for _, name, _ in samples], "left_out": left_out, "passes": len(passes)}
         self.run.save_json(f"{self.name}/{index:06d}.json", texts)
 
-    def _progress(self, report: Progress | None) -> Callable[[int, int], object] | None:
-        """Progress through the model's own answers to one window."""
-        if report is None:
-            return None
-        return lambda done, total: report(done, total, f"own answers: {self.source.name}")
-
-    def _save_own(
-        self, index: int, samples: Sequence[Sample], progress: Callable[[int, int], object] | None
-    ) -> None:
-        own = self._own(samples, progress)
+    def _save_own(self, index: int, samples: Sequence[Sample], report: Progress | None) -> None:
+        own = self._own(samples, report)
         self.run.save_tensors(f"{self.own_name}/{index:06d}.safetensors", {"means": own.means})
         self.run.save_json(f"{self.own_name}/{index:06d}.json", own.origins)
 
-    def _own(
-        self, samples: Sequence[Sample], progress: Callable[[int, int], object] | None
-    ) -> BaselineAnswers:
+    def _own(self, samples: Sequence[Sample], report: Progress | None) -> BaselineAnswers:
         """Own answers to every turn's prompt, the mean of them where several are drawn."""
         draws = range(self.config.samples)
         prompts = [
@@ -199,7 +189,8 @@ class ReadingWindows:
             for turn in range(len(rows))
             for draw in draws
         ]
-        own = self.base.own([prompt for prompt in prompts for _ in draws], seeds, progress)
+        label = f"own answers: {self.source.name}"
+        own = self.base.own([prompt for prompt in prompts for _ in draws], seeds, report, label)
         by_draw = own.means.view(len(prompts), len(draws), -1)
         return BaselineAnswers(by_draw.nanmean(1), own.origins[:: len(draws)])
 

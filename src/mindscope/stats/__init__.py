@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from mindscope.core.faces import lazy_face
+from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.stats.bootstrap import bootstrap_interval, bootstrap_intervals, bootstrap_weights
-    from mindscope.stats.correlation import Numbers, pearson
+    from mindscope.stats.correlation import Numbers, PearsonEstimate, pearson
     from mindscope.stats.estimate import Estimate
     from mindscope.stats.proportion import RateEstimate
     from mindscope.stats.streamed import StreamedMeans
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Numbers",
     "pearson",
+    "PearsonEstimate",
     "Estimate",
     "RateEstimate",
     "StreamedMeans",

@@ -28,12 +28,12 @@ class StreamedMeans:
 
     def estimates(self) -> list[Estimate | None]:
         """One per column; None for a column without values."""
-        found: list[Estimate | None] = []
+        estimates: list[Estimate | None] = []
         for sums, counts in zip(self._sums.T, self._counts.T, strict=True):
             if not counts[0]:
-                found.append(None)
+                estimates.append(None)
                 continue
             means = sums[counts > 0] / counts[counts > 0]
             low, high = np.quantile(means[1:], [0.025, 0.975]) if len(means) > 1 else (means[0], means[0])
-            found.append(Estimate(mean=float(means[0]), low=float(low), high=float(high)))
-        return found
+            estimates.append(Estimate(mean=float(means[0]), low=float(low), high=float(high)))
+        return estimates

@@ -4,7 +4,7 @@ import json
 
 import torch
 
-from mindscope.cli import doctor
+from mindscope.jobs import doctor
 
 
 def test_json(cli):
@@ -20,7 +20,7 @@ def test_json(cli):
 
 def test_what_is_missing_is_said(cli, monkeypatch):
     monkeypatch.setattr(doctor, "find_spec", lambda name: None)
-    monkeypatch.setattr(doctor, "_organism", lambda: {"present": False, "bytes": 0})
+    monkeypatch.setattr(doctor, "_find_organism", lambda: doctor.OrganismFiles(present=False, bytes=0))
     result = cli("doctor")
     assert result.code == 0
     assert "no weights" in result.out

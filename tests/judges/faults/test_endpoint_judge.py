@@ -261,6 +261,6 @@ def test_senseless_settings_are_refused(url, concurrency):
 def test_a_file_that_is_no_cache_is_left_alone(endpoint, tmp_path):
     notes = tmp_path / "notes.jsonl"
     notes.write_text('{"my": "data"}\n')
-    with pytest.raises(JudgeError, match="no judge's cache"):
+    with pytest.raises(JudgeError, match="not a judge's cache"):
         judge_of(endpoint, cache=notes)
     assert notes.read_text() == '{"my": "data"}\n'

@@ -62,10 +62,10 @@ def measure_shift(
     models = [tuned] if isinstance(tuned, Model | str | Path) else list(tuned)
     if len(prompts) < 2 or not traits or not models:
         raise DataError("a shift needs a tuned model, a vector and two prompts, or it has no interval")
-    if len({each.trait for each in traits}) < len(traits):
+    if len({item.trait for item in traits}) < len(traits):
         raise DataError("two of the vectors have the same trait: give each trait once")
-    for each in traits:
-        each.require(base)
+    for item in traits:
+        item.require(base)
     places = _places(traits, config, base)
     rows = _rows(base, prompts)
     if run is not None:
@@ -75,18 +75,18 @@ def measure_shift(
             {
                 "fingerprint": base.fingerprint,
                 "dtype": str(base.dtype).removeprefix("torch."),
-                "vectors": [each.digest() for each in traits],
+                "vectors": [item.digest() for item in traits],
                 "prompts": digest({"rows": [row.ids for row in rows]}),
                 "config": config.model_dump(mode="json", exclude={"resamples"}),
             },
         )
     before = read_projections(base, rows, places, config, run, part, progress)
     moved: list[ModelShift] = []
-    for one in models:
+    for candidate in models:
         model = (
-            one
-            if isinstance(one, Model)
-            else load(one, dtype=str(base.dtype).removeprefix("torch."), device=str(base.device))
+            candidate
+            if isinstance(candidate, Model)
+            else load(candidate, dtype=str(base.dtype).removeprefix("torch."), device=str(base.device))
         )
         _require_alike(base, model, rows, prompts)
         after = read_projections(model, rows, places, config, run, part, progress)
@@ -105,25 +105,26 @@ def measure_shift(
 def _places(traits: Sequence[PersonaVectors], config: ShiftConfig, base: Model) -> list[LayerUnits]:
     """Every vector that is asked for, grouped by layer."""
     asked = tuple(range(base.n_layers)) if config.layers is None else tuple(sorted(set(config.layers)))
-    found = [
-        (layer, each.trait, each.direction(layer, config.kind).vector.double())
+    directions = [
+        (layer, item.trait, item.direction(layer, config.kind).vector.double())
         for layer in asked
-        for each in traits
-        if config.layers is not None or layer in each.layers
+        for item in traits
+        if config.layers is not None or layer in item.layers
     ]
     return [
         LayerUnits(
             layer,
-            tuple(trait for at, trait, _ in found if at == layer),
-            torch.stack([vector / vector.norm() for at, _, vector in found if at == layer]),
+            tuple(trait for place, trait, _ in directions if place == layer),
+            torch.stack([vector / vector.norm() for place, _, vector in directions if place == layer]),
         )
-        for layer in dict.fromkeys(layer for layer, _, _ in found)
+        for layer in dict.fromkeys(layer for layer, _, _ in directions)
     ]
 
 
 def _rows(model: Model, prompts: Sequence[Prompt]) -> list[Row]:
     return [
-        model.chat([{"role": "user", "content": each}] if isinstance(each, str) else each) for each in prompts
+        model.chat([{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt)
+        for prompt in prompts
     ]
 
 
@@ -133,8 +134,8 @@ def _require_alike(base: Model, tuned: Model, rows: Sequence[Row], prompts: Sequ
             f"{tuned.name} has {tuned.n_layers} layers x {tuned.d_model} but {base.name} has "
             f"{base.n_layers} x {base.d_model}: a shift is between a model and one tuned from it"
         )
-    for index, (mine, theirs) in enumerate(zip(_rows(tuned, prompts), rows, strict=True)):
-        if mine.ids != theirs.ids:
+    for index, (own, expected) in enumerate(zip(_rows(tuned, prompts), rows, strict=True)):
+        if own.ids != expected.ids:
             raise DataError(
                 f"{tuned.name} tokenizes prompt {index} otherwise than {base.name}: save the base model's "
                 "tokenizer and chat template with the tuned model"
@@ -147,24 +148,24 @@ def _movements(
     places: Sequence[LayerUnits],
     config: ShiftConfig,
 ) -> tuple[TraitShift, ...]:
-    found: list[TraitShift] = []
-    for at in config.positions:
-        both = before[at].valid & after[at].valid
+    shifts: list[TraitShift] = []
+    for position in config.positions:
+        both = before[position].valid & after[position].valid
         if int(both.sum()) < 2:
             raise DataError("fewer than two prompts got an answer from both models: give more prompts")
-        old, new = before[at].projections[both], after[at].projections[both]
+        old, new = before[position].projections[both], after[position].projections[both]
         low, high = bootstrap_intervals(new - old, resamples=config.resamples, seed=config.seed)
         column = 0
         for index, place in enumerate(places):
-            step = after[at].mean[index] - before[at].mean[index]
+            step = after[position].mean[index] - before[position].mean[index]
             along, length = place.units @ step, step.norm()
             for trait, share in zip(place.traits, along, strict=True):
                 mean_old, mean_new = old[:, column].mean(), new[:, column].mean()
-                found.append(
+                shifts.append(
                     TraitShift(
                         trait=trait,
                         layer=place.layer,
-                        at=at,
+                        at=position,
                         base=mean_old.item(),
                         tuned=mean_new.item(),
                         shift=(mean_new - mean_old).item(),
@@ -175,4 +176,4 @@ def _movements(
                     )
                 )
                 column += 1
-    return tuple(found)
+    return tuple(shifts)

@@ -47,21 +47,21 @@ def read_projections(
 ) -> dict[ShiftPosition, ModelProjections]:
     """Reads a model's activations shard by shard, or takes what the run has of these very weights.
 
-    Only projections and one sum a place are kept, so memory does not grow with the width.
+    Only projections and a sum per place are kept, so memory does not grow with the width.
     """
     shards = [rows[start : start + config.shard_rows] for start in range(0, len(rows), config.shard_rows)]
-    found: list[dict[str, Tensor]] = []
+    pieces: list[dict[str, Tensor]] = []
     for index, shard in enumerate(shards):
         piece = f"{part}/{model.fingerprint[:16]}/{index:04d}.safetensors"
         if run is not None and run.has(piece):
-            found.append(run.load_tensors(piece))
+            pieces.append(run.load_tensors(piece))
         else:
-            found.append(_shard(model, shard, places, config, index * config.shard_rows))
+            pieces.append(_shard(model, shard, places, config, index * config.shard_rows))
             if run is not None:
-                run.save_tensors(piece, found[-1])
+                run.save_tensors(piece, pieces[-1])
         if progress is not None:
             progress(min((index + 1) * config.shard_rows, len(rows)), len(rows), f"reading {model.name}")
-    return {at: _joined(at, found) for at in config.positions}
+    return {position: _joined(position, pieces) for position in config.positions}
 
 
 def _shard(
@@ -75,14 +75,14 @@ def _shard(
     else:
         values = {name: reading.values for name, reading in model.read(rows, reads).items()}
         read = {name: value.double() for name, value in values.items() if isinstance(value, Tensor)}
-    found: dict[str, Tensor] = {}
-    for at in config.positions:
-        layers = [read[f"{at}/{p.layer}"] for p in places]
+    sums: dict[str, Tensor] = {}
+    for position in config.positions:
+        layers = [read[f"{position}/{p.layer}"] for p in places]
         valid = layers[0].isfinite().all(1)
-        found[at] = torch.cat([each @ p.units.T for each, p in zip(layers, places, strict=True)], 1)
-        found[f"{at}/sum"] = torch.stack([each[valid].sum(0) for each in layers])
-        found[f"{at}/count"] = valid.sum().double()
-    return found
+        sums[position] = torch.cat([hidden @ p.units.T for hidden, p in zip(layers, places, strict=True)], 1)
+        sums[f"{position}/sum"] = torch.stack([hidden[valid].sum(0) for hidden in layers])
+        sums[f"{position}/count"] = valid.sum().double()
+    return sums
 
 
 def _answered(
@@ -98,14 +98,14 @@ def _answered(
         batch_rows=config.shard_rows,
     )
     return {
-        name: torch.stack([each.reads[name].double() for each in generations])
+        name: torch.stack([item.reads[name].double() for item in generations])
         .unflatten(0, (len(rows), config.samples))
         .nanmean(1)
         for name in reads
     }
 
 
-def _joined(at: ShiftPosition, shards: Sequence[Mapping[str, Tensor]]) -> ModelProjections:
-    total = torch.stack([shard[f"{at}/sum"] for shard in shards]).sum(0)
-    count = torch.stack([shard[f"{at}/count"] for shard in shards]).sum()
-    return ModelProjections(torch.cat([shard[at] for shard in shards]), total / count)
+def _joined(position: ShiftPosition, shards: Sequence[Mapping[str, Tensor]]) -> ModelProjections:
+    total = torch.stack([shard[f"{position}/sum"] for shard in shards]).sum(0)
+    count = torch.stack([shard[f"{position}/count"] for shard in shards]).sum()
+    return ModelProjections(torch.cat([shard[position] for shard in shards]), total / count)

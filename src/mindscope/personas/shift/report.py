@@ -16,10 +16,12 @@ def shift_report(shift: ShiftResult, layer: int, note: str = "") -> Report:
         f"The mean activation of {last} minus that of {shift.base} over {shift.prompts} prompts, projected "
         "on each unit vector (Chen et al. 2025, arXiv 2507.21509). Intervals are 95 %, over the prompts."
     )
-    for at in shift.config.positions:
-        report.section(f"At {WORDS[at]}")
+    for position in shift.config.positions:
+        report.section(f"At {WORDS[position]}")
 
-        layers = {trait: [shift.of(trait, each, at=at) for each in shift.layers] for trait in shift.traits}
+        layers = {
+            trait: [shift.of(trait, place, at=position) for place in shift.layers] for trait in shift.traits
+        }
         bars = {trait: [m.shift for m in row] for trait, row in layers.items()}
         ends = {trait: ([m.low for m in row], [m.high for m in row]) for trait, row in layers.items()}
         report.figure(
@@ -33,7 +35,7 @@ def shift_report(shift: ShiftResult, layer: int, note: str = "") -> Report:
             "that goes along it.",
         )
         paths = {
-            trait: [shift.of(trait, layer, at=at, checkpoint=step) for step in range(len(shift.tuned))]
+            trait: [shift.of(trait, layer, at=position, checkpoint=step) for step in range(len(shift.tuned))]
             for trait in shift.traits
         }
         if len(shift.tuned) > 1:

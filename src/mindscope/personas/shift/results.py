@@ -8,7 +8,7 @@ from mindscope.store import Document, SavedDocument, html_table
 
 
 class TraitShift(Document):
-    """Along one vector, in the activations' own units."""
+    """The movement along a vector, in the activations' own units."""
 
     trait: str
     layer: int
@@ -28,7 +28,7 @@ class TraitShift(Document):
 
 
 class ModelShift(Document):
-    """One tuned model."""
+    """The movements of a tuned model."""
 
     model: str
     fingerprint: str
