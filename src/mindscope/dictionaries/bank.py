@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mindscope.dictionaries.coder import ENCODED_AT_ONCE, Coder
 from mindscope.dictionaries.dictionary import Dictionary
+from mindscope.dictionaries.lazy import LazyCoders
 from mindscope.errors import DataError
 from mindscope.features import BankFeature, Site, SparseCode, join_fingerprints
 
@@ -27,6 +28,7 @@ class DictionaryBank:
     _rows: dict[int, tuple[Tensor, "_EncoderRows"]] = field(default_factory=dict, init=False, repr=False)
     """By coder the latents that were asked for last, and their rows: a pass asks for the same again."""
     _splits: dict[int, "DictionaryBank"] = field(default_factory=dict, init=False, repr=False)
+    _moved: dict[tuple[int, torch.device], Coder] = field(default_factory=dict, init=False, repr=False)
     signed = False
 
     def __post_init__(self) -> None:
@@ -107,7 +109,7 @@ class DictionaryBank:
             latents: counted within the coder.
         """
         if self.dictionary.activation == "topk":  # whether a latent is active depends on all the others
-            coder = self.dictionary.coders[index].to(x.device, torch.float32)
+            coder = self._coder_on(index, x.device)
             own, pairs = latents.to(x.device), []
             for piece in x.split(max(1, ENCODED_AT_ONCE // coder.n_latents)) or (x,):
                 dense = coder.preactivations(piece)
@@ -145,6 +147,17 @@ class DictionaryBank:
         if index not in self._splits:
             self._splits[index] = DictionaryBank(split_coder(self.dictionary, index))
         return self._splits[index]
+
+    def _coder_on(self, index: int, device: torch.device) -> Coder:
+        """A coder in float32 where the activations are. Moving checks all weights: it is done once."""
+        coder = self.dictionary.coders[index]
+        if (coder.W_enc.device, coder.W_enc.dtype) == (device, torch.float32):
+            return coder
+        if isinstance(self.dictionary.coders, LazyCoders):  # of which none is kept
+            return coder.to(device, torch.float32)
+        if (index, device) not in self._moved:
+            self._moved[index, device] = coder.to(device, torch.float32)
+        return self._moved[index, device]
 
     def _encoder_rows(self, index: int, latents: Tensor) -> "_EncoderRows":
         kept = self._rows.get(index)

@@ -124,3 +124,16 @@ def test_what_no_model_owns_or_nothing_writes_is_refused() -> None:
     )
     with pytest.raises(DataError, match="latent 4 is dead"):
         DictionaryBank(dead).feature(4)
+
+
+def test_weights_of_another_type_are_made_float32_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    dictionary = sae("topk").to(dtype=torch.bfloat16)
+    bank = DictionaryBank(dictionary)
+    x = torch.randn(5, WIDTH)
+    first = bank.values(x, [0, 1])
+    monkeypatch.setattr(Coder, "to", lambda self, *_: pytest.fail("the weights were converted again"))
+    assert torch.equal(bank.values(x, [0, 1]), first)
+    wide = dictionary.coder.tensors()
+    pre = x @ wide["W_enc"].float().T + wide["b_enc"].float()
+    top = pre * (pre >= pre.topk(3).values[:, -1:]) * (pre > 0)
+    torch.testing.assert_close(first, top[:, :2])
