@@ -14,10 +14,10 @@ from torch import Tensor
 from mindscope.dictionaries.coder import ACTIVATIONS, Coder
 from mindscope.dictionaries.kinds import Activation, Kind
 from mindscope.dictionaries.lazy import LazyCoders
-from mindscope.dictionaries.sites import Latent, Wiring
+from mindscope.dictionaries.sites import Latent, Wiring, split_row
 from mindscope.dictionaries.weight_digest import digest_dictionary
 from mindscope.errors import DataError
-from mindscope.features import Direction, Models, Site, SparseCode, match_models
+from mindscope.features import Models, Site, SparseCode, match_models
 
 
 @dataclass(frozen=True)
@@ -227,8 +227,9 @@ class Dictionary:
         """One latent as directions. DataError where the model is unknown (see `bind`) or the latent dead."""
         index, row = self.locate(latent)
         coder, wiring = self.coders[index], self.wiring[index]
-        reads = self._directions(latent, coder.W_enc[row], [self.reads[i] for i in wiring.reads])
-        writes = self._directions(latent, coder.W_dec[row], [self.writes[i] for i in wiring.writes])
+        name = f"latent {latent}"
+        reads = split_row(name, coder.W_enc[row], [self.reads[i] for i in wiring.reads], self.models)
+        writes = split_row(name, coder.W_dec[row], [self.writes[i] for i in wiring.writes], self.models)
         if not reads or not writes:
             raise DataError(f"latent {latent} is dead: it reads or writes nothing")
         threshold = 0.0 if coder.threshold is None else float(coder.threshold[row])
@@ -311,15 +312,3 @@ class Dictionary:
         for place, part in zip(columns, rows.split(widths, dim=1), strict=True):
             written[:, place] += part
         return written
-
-    def _directions(self, latent: int, row: Tensor, sites: Sequence[Site]) -> tuple[Direction, ...]:
-        directions = []
-        for site, vector in zip(sites, row.float().split([site.width for site in sites]), strict=True):
-            fingerprint = self.models[site.model]
-            if fingerprint is None:
-                raise DataError(
-                    "nobody knows whose dictionary this is: bind it to its model with .bind(model)"
-                )
-            if vector.any():
-                directions.append(Direction(f"latent {latent}", site.address, vector, fingerprint))
-        return tuple(directions)

@@ -1,9 +1,13 @@
 """Which sites the coders of a dictionary read and write, and what one of its latents is there."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from jaxtyping import Float
+from torch import Tensor
+
 from mindscope.errors import DataError
-from mindscope.features import Direction
+from mindscope.features import Direction, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,24 @@ class Latent:
     def write(self) -> Direction:
         """The decoder row of a latent that writes one site."""
         return _sole(self.writes, f"latent {self.index} writes")
+
+
+def split_row(
+    name: str, row: Float[Tensor, "width"], sites: Sequence[Site], models: Mapping[str, str | None]
+) -> tuple[Direction, ...]:
+    """An encoder or decoder row as directions, one for each site; all-zero ones are left out.
+
+    Raises:
+        DataError: the model of a site is not known.
+    """
+    directions = []
+    for site, vector in zip(sites, row.float().split([site.width for site in sites]), strict=True):
+        fingerprint = models[site.model]
+        if fingerprint is None:
+            raise DataError("nobody knows whose dictionary this is: bind it to its model with .bind(model)")
+        if vector.any():
+            directions.append(Direction(name, site.address, vector, fingerprint))
+    return tuple(directions)
 
 
 def _sole(directions: tuple[Direction, ...], what: str) -> Direction:
