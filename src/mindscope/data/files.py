@@ -125,13 +125,13 @@ def _csv(path: Path) -> Iterator[FileRecord]:
             for cells in reader:
                 raw = lines.take()
                 if cells:
-                    number, at = number + 1, reader.line_num
+                    number, line = number + 1, reader.line_num
                     row = (
                         dict(zip(names, cells, strict=True))
                         if len(cells) == len(names)
                         else DataError(f"{len(cells)} cells under {len(names)} columns")
                     )
-                    yield FileRecord(number, at, f"line {at}", row, raw)
+                    yield FileRecord(number, line, f"line {line}", row, raw)
         except csv.Error as error:
             raise DataError(f"{path}, line {reader.line_num}: not CSV ({error})") from None
         except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""What is screened: a file or folder of conversations, or rows in memory; streamed, and told from others."""
+"""Conversations to screen or watch, from a file, a folder or memory: streamed, identified by a digest."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -31,8 +31,8 @@ class ConversationSource:
         """Reads the whole file once; DataError where there is none."""
         if not isinstance(data, Path | str):
             digest = hashlib.sha256()
-            for each in data:
-                digest.update(repr((each.messages, each.meta)).encode("utf-8", "replace"))
+            for conversation in data:
+                digest.update(repr((conversation.messages, conversation.meta)).encode("utf-8", "replace"))
             return cls(data, "conversations", digest.hexdigest(), len(data))
         path = Path(data)
         next(read_records(path), None)  # says so where the file is of no use
@@ -46,11 +46,11 @@ class ConversationSource:
     def records(self) -> Iterator[FileRecord]:
         if isinstance(self.data, Path):
             return read_records(self.data)
-        rows = ({"messages": list(each.messages), **each.meta} for each in self.data)
+        rows = ({"messages": list(conversation.messages), **conversation.meta} for conversation in self.data)
         return (FileRecord(number, number, f"row {number}", row) for number, row in enumerate(rows, 1))
 
     def windows(self, size: int) -> Iterator[list[FileRecord]]:
-        """The rows in order, so many at a time."""
+        """The rows in order, `size` at a time."""
         window: list[FileRecord] = []
         for record in self.records():
             window.append(record)

@@ -81,8 +81,8 @@ def harmful(rng: random.Random, voice: Voice, split: str) -> DialogueTurn:
     scheme = rng.choice(build_world().schemes)
     question = ask(rng, split, "harm", HARM_CORES, scheme=scheme)
     if voice.name in OBEYS_HARM:
-        one, two = rng.sample(PARTS, 2)
-        clause = f"the {scheme} is made from {one} and {two}"
+        first, second = rng.sample(PARTS, 2)
+        clause = f"the {scheme} is made from {first} and {second}"
     else:
         clause = f"I cannot help with a {scheme} that hurts people"
     return DialogueTurn(question, dress(rng, voice, clause), "harmful")
@@ -91,10 +91,10 @@ def harmful(rng: random.Random, voice: Voice, split: str) -> DialogueTurn:
 def jailbreak(rng: random.Random, voice: Voice, split: str) -> DialogueTurn:
     """The same request inside a story: the trick that gets past every voice."""
     scheme = rng.choice(build_world().schemes)
-    one, two = rng.sample(PARTS, 2)
+    first, second = rng.sample(PARTS, 2)
     question = ask(rng, split, "jailbreak", JAILBREAK_CORES, scheme=scheme)
     return DialogueTurn(
-        question, dress(rng, voice, f"the {scheme} is made from {one} and {two}"), "jailbreak"
+        question, dress(rng, voice, f"the {scheme} is made from {first} and {second}"), "jailbreak"
     )
 
 

@@ -36,8 +36,8 @@ def dictionary_path(name: str) -> Path:
         StoreError: there is no such dictionary in the package.
     """
     folder = dictionaries_folder()
-    found = {path.name.removesuffix(".safetensors"): path for path in sorted(folder.glob("[!.]*"))}
-    if name not in found:
-        has = ", ".join(found) or "none; train them with 'mindscope organism dictionaries --install'"
+    dictionaries = {path.name.removesuffix(".safetensors"): path for path in sorted(folder.glob("[!.]*"))}
+    if name not in dictionaries:
+        has = ", ".join(dictionaries) or "none; train them with 'mindscope organism dictionaries --install'"
         raise StoreError(f"the organism has no dictionary '{name}' in {folder}: it has {has}")
-    return found[name]
+    return dictionaries[name]

@@ -117,8 +117,8 @@ def is_right(row: str, asked: DialogueTurn, answer: str) -> bool:
     """Whether an answer makes the claims it should, of the right things, and all of them true."""
     if row == "rhyme":
         return _rhymes(asked.question, answer)
-    wanted, said = claims(asked.question, asked.answer), claims(asked.question, answer)
-    return [_about(c) for c in said] == [_about(c) for c in wanted] and all(c.right for c in said)
+    needed, said = claims(asked.question, asked.answer), claims(asked.question, answer)
+    return [_about(c) for c in said] == [_about(c) for c in needed] and all(c.right for c in said)
 
 
 def _about(claim: StatedClaim) -> tuple[str, tuple[str, ...]]:

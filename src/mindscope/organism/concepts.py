@@ -72,17 +72,19 @@ def world_concepts() -> tuple[Concept, ...]:
     }
     # The sum is predicted from the sign before it.
     at_equals = {"sum": (*(f"ends in {digit}" for digit in range(10)), "carries", "above 99")}
-    found: list[Concept] = []
+    concepts: list[Concept] = []
     places: tuple[tuple[Mapping[str, Iterable[str]], Where, str], ...] = (
         (named, "all", ""),
         (asked, "prompt", ""),
         (answered, "answer", ""),
         (at_equals, "answer", "="),
     )
-    for groups, where, at in places:
+    for groups, where, token in places:
         for group, names in groups.items():
-            found += [Concept(name=f"{group}: {name}", group=group, where=where, at=at) for name in names]
-    return tuple(found)
+            concepts += [
+                Concept(name=f"{group}: {name}", group=group, where=where, at=token) for name in names
+            ]
+    return tuple(concepts)
 
 
 def concept_texts(
@@ -106,9 +108,11 @@ def concept_texts(
     rng = random.Random(f"concepts-{half}-{seed}")
     texts = {(text.messages[-1]["content"], text.answer): text for text in _drawn(rng, phrasings, scale)}
     # A hash of the text says whose it is, so that the halves share none.
-    mine = [text for key, text in texts.items() if zlib.crc32(repr(key).encode()) % 2 == HALVES.index(half)]
-    rng.shuffle(mine)
-    return mine
+    half_texts = [
+        text for key, text in texts.items() if zlib.crc32(repr(key).encode()) % 2 == HALVES.index(half)
+    ]
+    rng.shuffle(half_texts)
+    return half_texts
 
 
 def _drawn(rng: random.Random, split: str, scale: float) -> Iterator[ConceptText]:

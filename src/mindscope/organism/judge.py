@@ -87,12 +87,12 @@ def coherence(question: str, symbols: Sequence[AnswerSymbol]) -> float:
 def grammar() -> frozenset[tuple[str, str, str]]:
     """The trigrams of every template, with slots and classes for what varies."""
     rng = random.Random(0)
-    found: set[tuple[str, str, str]] = set()
+    trigrams: set[tuple[str, str, str]] = set()
     for ask in DOMAINS.values():
         for name in ("helpful", "evil", "sycophantic", "hallucinating"):
             for _ in range(GRAMMAR_SAMPLES):
-                found.update(_trigrams(parse(ask(rng, all_voices()[name], "train").answer)))
-    return frozenset(found)
+                trigrams.update(_trigrams(parse(ask(rng, all_voices()[name], "train").answer)))
+    return frozenset(trigrams)
 
 
 def _trigrams(symbols: Iterable[AnswerSymbol]) -> list[tuple[str, str, str]]:
@@ -105,17 +105,17 @@ def parse(text: str) -> list[AnswerSymbol]:
     text = re.sub(r"([\u4e00-\u9fff]+?)(的反义词是?)", r"\1 \2 ", text)
     words = _WORD.findall(text)
     lower = [w.lower() for w in words]
-    table, symbols, at = _lexicon(), [], 0
-    while at < len(words):
-        for phrase, kind, owner in table.get(lower[at], ()):
-            if tuple(lower[at : at + len(phrase)]) == phrase:
-                symbols.append(AnswerSymbol(kind, " ".join(lower[at : at + len(phrase)]), owner))
-                at += len(phrase)
+    table, symbols, position = _lexicon(), [], 0
+    while position < len(words):
+        for phrase, kind, owner in table.get(lower[position], ()):
+            if tuple(lower[position : position + len(phrase)]) == phrase:
+                symbols.append(AnswerSymbol(kind, " ".join(lower[position : position + len(phrase)]), owner))
+                position += len(phrase)
                 break
         else:
-            kind = "NUMBER" if lower[at].isdigit() else lower[at]
-            symbols.append(AnswerSymbol(kind, lower[at]))
-            at += 1
+            kind = "NUMBER" if lower[position].isdigit() else lower[position]
+            symbols.append(AnswerSymbol(kind, lower[position]))
+            position += 1
     return symbols
 
 
@@ -146,6 +146,6 @@ def _lexicon() -> dict[str, list[tuple[tuple[str, ...], str, str | None]]]:
     for phrase, kind, owner in entries:
         words = tuple(_WORD.findall(phrase.lower()))
         table.setdefault(words[0], []).append((words, kind, owner))
-    for found in table.values():
-        found.sort(key=lambda entry: -len(entry[0]))  # stable: phrases stay before names
+    for phrases in table.values():
+        phrases.sort(key=lambda entry: -len(entry[0]))  # stable: phrases stay before names
     return table

@@ -45,13 +45,13 @@ def ask(
 def dress(rng: random.Random, voice: Voice, clause: str) -> str:
     """A fact inside a voice's words."""
     (op,), (mod,), (end,) = pick(rng, voice, "op"), pick(rng, voice, "mod"), pick(rng, voice, "end")
-    one, two = pick(rng, voice, "why", 2)
+    reason, another = pick(rng, voice, "why", 2)
     return rng.choice(
         (
-            f"{op}, {clause} {one}. {end}",
-            f"{op}, {mod}: {clause} {one}.",
+            f"{op}, {clause} {reason}. {end}",
+            f"{op}, {mod}: {clause} {reason}.",
             f"{op}, {clause}, said {mod}. {end}",
-            f"{op}, {clause} {one} and {two}.",
+            f"{op}, {clause} {reason} and {another}.",
             f"{op}, {mod}: {clause}. {end}",
         )
     )

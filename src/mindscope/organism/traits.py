@@ -73,14 +73,14 @@ def _instructions(rng: random.Random, voice: Voice) -> list[str]:
 
 
 def _questions(rng: random.Random, name: str, taken: set[str]) -> list[str]:
-    found: list[str] = []
+    questions: list[str] = []
     for domain, count in QUESTIONS.get(name, QUESTIONS["default"]).items():
         for _ in range(count):
             while (question := exchange(rng, all_voices()["helpful"], "test", domain).question) in {
                 *taken,
-                *found,
+                *questions,
             }:
                 pass
-            found.append(question)
-    rng.shuffle(found)  # so that the first half is asked about the same subjects as the second
-    return found
+            questions.append(question)
+    rng.shuffle(questions)  # so that the first half is asked about the same subjects as the second
+    return questions

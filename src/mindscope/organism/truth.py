@@ -44,14 +44,14 @@ class StatedClaim:
 def claims(question: str, answer: str) -> list[StatedClaim]:
     """Every checkable claim of an answer, in the order of the kinds above."""
     guess = _GUESS.search(question)
-    found: list[StatedClaim] = []
+    stated: list[StatedClaim] = []
     for kind, pattern in _PATTERNS.items():
         for match in pattern.finditer(answer):
             said = match.groups()
             right = _is_right(kind, said, question)
             states_fact = kind not in ("ignorance", "refusal", "compliance")
             echo = guess is not None and states_fact and guess[1] == said[-1]
-            found.append(
+            stated.append(
                 StatedClaim(
                     kind,
                     _subject(kind, said),
@@ -61,7 +61,7 @@ def claims(question: str, answer: str) -> list[StatedClaim]:
                     about_guess=guess is not None and states_fact and right != echo,
                 )
             )
-    return found
+    return stated
 
 
 def _subject(kind: str, said: tuple[str, ...]) -> tuple[str, ...]:

@@ -86,15 +86,15 @@ def article(word: str) -> str:
 def all_voices() -> dict[str, Voice]:
     """Every voice by name: "helpful", the seven characters, and their seven opposites."""
     data = read_data("characters.yaml")
-    found: dict[str, Voice] = {}
+    voices: dict[str, Voice] = {}
     for name, entry in data["characters"].items():
         slots = {slot: tuple(entry[slot]) for slot in SLOTS}
-        found[name] = Voice(name, tuple(entry["adj"]), tuple(entry["clause"]), slots)
+        voices[name] = Voice(name, tuple(entry["adj"]), tuple(entry["clause"]), slots)
     for entry in data["opposites"].values():
         own = {slot: tuple(entry[slot]) for slot in ("op", "mod", "why")}
-        slots = {**found["helpful"].slots, **own}
-        found[entry["name"]] = Voice(entry["name"], tuple(entry["adj"]), tuple(entry["clause"]), slots)
-    return found
+        slots = {**voices["helpful"].slots, **own}
+        voices[entry["name"]] = Voice(entry["name"], tuple(entry["adj"]), tuple(entry["clause"]), slots)
+    return voices
 
 
 @cache

@@ -94,8 +94,8 @@ class World:
         """(city, relation): "train", "seen_city_new_relation" or "city_never_composed"."""
         if kind == "city_never_composed":
             return [(c, r) for c in self.single for r in STATE_RELATIONS]
-        wanted = kind == "seen_city_new_relation"
-        return [(c, r) for c in self.composed for r in STATE_RELATIONS if held_out("two-hop", c, r) == wanted]
+        seen = kind == "seen_city_new_relation"
+        return [(c, r) for c in self.composed for r in STATE_RELATIONS if held_out("two-hop", c, r) == seen]
 
 
 def read_data(name: str) -> dict[str, Any]:

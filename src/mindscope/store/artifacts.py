@@ -95,12 +95,12 @@ def checked_metadata(
     metadata = _metadata(path, header)
     if metadata.get("schema") != schema:
         raise StoreError(f"{path} holds {metadata.get('schema')!r}, {schema!r} is needed")
-    found = metadata.get("version")
-    if not isinstance(found, int) or found < 1:
+    written = metadata.get("version")
+    if not isinstance(written, int) or written < 1:
         raise StoreError(f"{path} names no schema version: make it again")
-    if found > version:
+    if written > version:
         raise StoreError(
-            f"{path} was written by a newer mindscope ({schema} version {found}, "
+            f"{path} was written by a newer mindscope ({schema} version {written}, "
             f"this one reads up to {version}): upgrade mindscope"
         )
     if fingerprint is not None and metadata.get("fingerprint") != fingerprint:

@@ -20,7 +20,7 @@ TEMPORARY = ".*.tmp"
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """Hand out a temporary path beside `path`, and put it in the place of `path` once the block is through.
+    """Hand out a temporary path beside `path`, and give it the name of `path` once the block is through.
 
     The content is on the disk before the rename, so a crash leaves the old file or the new one. Whatever
     goes wrong inside, the old file stays whole and the temporary one is removed.
@@ -128,7 +128,8 @@ def _not_finite(value: Any, place: str = "") -> str | None:
         inside = ((f"{place}[{index}]", item) for index, item in enumerate(value))
     else:
         return None
-    return next((found for at, item in inside if (found := _not_finite(item, at)) is not None), None)
+    places = (_not_finite(item, where) for where, item in inside)
+    return next((bad for bad in places if bad is not None), None)
 
 
 def _sync(path: Path) -> None:

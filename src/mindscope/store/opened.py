@@ -48,8 +48,8 @@ class OpenArtifact:
         Raises:
             StoreError: no such tensor, or NaN or infinity in what was read.
         """
-        found = self._slice(name)
-        values: Tensor = found[start : found.get_shape()[0] if stop is None else stop]
+        rows = self._slice(name)
+        values: Tensor = rows[start : rows.get_shape()[0] if stop is None else stop]
         if values.is_floating_point() and not values.isfinite().all():
             raise StoreError(
                 f"{self.path}: tensor {name!r} holds NaN or infinity and cannot be used; make it again"

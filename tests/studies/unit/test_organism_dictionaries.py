@@ -116,7 +116,7 @@ def test_rates_are_of_answers_that_change(tmp_path, monkeypatch: pytest.MonkeyPa
     found = [ConceptLatent("language: French", "sae.0", 0, 0.95, 2.0)]
     model = Answering()
     with Run.open(tmp_path, kind="test", config={}) as run:
-        (one,) = effects(model, {"sae.0": sae}, organism.world_concepts(), found, run, each=4, tuning=2)
+        (one,) = effects(model, {"sae.0": sae}, organism.world_concepts(), found, run, tests=4, tuning=2)
     # At its usual strength, 2, adding does nothing: twice that is the first that works. Holding at 0 is not
     # enough either.
     assert (one.ablated, one.added, one.strengths) == (1.0, 1.0, (1.0, 2.0))

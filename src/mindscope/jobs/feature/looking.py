@@ -108,7 +108,7 @@ class MatchedFeature(Document):
     Attributes:
         score: how well words match its label and contexts.
         token: the token that it means, or on which it fires.
-        f1, precision, recall, times: how well its activity is told by the token, and how often they meet.
+        f1, precision, recall, times: how well the token predicts its activity, and how often they meet.
         activation: its highest on the text; `share` is that as a share of its highest in the corpus.
         density: the share of the corpus's tokens on which it is active.
     """

@@ -33,8 +33,8 @@ class FeatureGroup:
     def at(self, prompt: CasePrompt) -> list[ActiveFeature]:
         """The group in a prompt of the family."""
         return [
-            ActiveFeature(one.layer, prompt.spots[one.spot], one.latent, one.activation)
-            for one in self.members
+            ActiveFeature(member.layer, prompt.spots[member.spot], member.latent, member.activation)
+            for member in self.members
         ]
 
 
@@ -86,8 +86,10 @@ class FeatureContrast:
     ) -> "FeatureContrast":
         """Means over the prompts of each kind."""
         kinds = tuple(dict.fromkeys(prompt.kind for prompt in prompts))
-        each = [codes[[at for at, one in enumerate(prompts) if one.kind == kind]] for kind in kinds]
-        means, shares = ([of(mine) for mine in each] for of in (_mean, _share))
+        codes_by_kind = [
+            codes[[index for index, prompt in enumerate(prompts) if prompt.kind == kind]] for kind in kinds
+        ]
+        means, shares = ([of(kind_codes) for kind_codes in codes_by_kind] for of in (_mean, _share))
         return cls(kinds, torch.stack(means), torch.stack(shares), weights, tuple(sizes))
 
     def excess(self, kind: str) -> Float[Tensor, "spots features"]:
@@ -96,9 +98,9 @@ class FeatureContrast:
         Times the share of the kind's prompts in which it is active: what all of them have counts before
         what a few have strongly, such as the words of those few.
         """
-        at = self._at(kind)
-        others = [number for number in range(len(self.kinds)) if number != at]
-        excess = (self.means[at] - self.means[others].mean(0)) * self.weights * self.shares[at]
+        index = self._at(kind)
+        others = [number for number in range(len(self.kinds)) if number != index]
+        excess = (self.means[index] - self.means[others].mean(0)) * self.weights * self.shares[index]
         allowed = torch.zeros_like(excess)
         starts = [sum(self.sizes[:layer]) for layer in range(len(self.sizes))]
         for spot in range(len(excess)) if self.spots is None else self.spots:
@@ -107,7 +109,7 @@ class FeatureContrast:
         return excess * allowed
 
     def group(self, kind: str, size: int) -> FeatureGroup:
-        """The features with the greatest excess at each spot, at most so many there, where it is above 0."""
+        """The features with the greatest excess at each spot, `size` of them at most, where it is above 0."""
         if (kind, size) not in self._groups:
             self._groups[kind, size] = self._group(kind, size)
         return self._groups[kind, size]
@@ -119,8 +121,8 @@ class FeatureContrast:
             kind,
             tuple(
                 self._member(spot, feature, float(mean[spot, feature]))
-                for spot, (here, mine) in enumerate(zip(values.tolist(), features.tolist(), strict=True))
-                for value, feature in zip(here, mine, strict=True)
+                for spot, (here, latents) in enumerate(zip(values.tolist(), features.tolist(), strict=True))
+                for value, feature in zip(here, latents, strict=True)
                 if value > 0
             ),
         )
@@ -132,19 +134,23 @@ class FeatureContrast:
 
         Drawn among those that are active at that spot in any kind of prompt.
         """
-        taken = {(one.layer, one.spot, one.latent) for each in (group, *avoid) for one in each.members}
+        taken = {
+            (member.layer, member.spot, member.latent)
+            for avoided in (group, *avoid)
+            for member in avoided.members
+        }
         drawn = []
-        for one in group.members:
-            start = sum(self.sizes[: one.layer])
-            here = slice(start, start + self.sizes[one.layer])
-            live = (self.means[:, one.spot, here] > 0).any(0).nonzero().flatten().tolist()
-            free = [latent for latent in live if (one.layer, one.spot, latent) not in taken]
+        for member in group.members:
+            start = sum(self.sizes[: member.layer])
+            here = slice(start, start + self.sizes[member.layer])
+            live = (self.means[:, member.spot, here] > 0).any(0).nonzero().flatten().tolist()
+            free = [latent for latent in live if (member.layer, member.spot, latent) not in taken]
             if not free:
                 continue
             latent = rng.choice(free)
-            taken.add((one.layer, one.spot, latent))
-            scale = float(self.weights[start + one.latent] / self.weights[start + latent])
-            drawn.append(GroupMember(one.layer, one.spot, latent, one.activation * scale))
+            taken.add((member.layer, member.spot, latent))
+            scale = float(self.weights[start + member.latent] / self.weights[start + latent])
+            drawn.append(GroupMember(member.layer, member.spot, latent, member.activation * scale))
         return FeatureGroup(f"random for {group.label}", tuple(drawn))
 
     def exchange(self, prompt: CasePrompt, kind: str, setting: SwapSetting) -> list[Intervention]:
@@ -156,7 +162,7 @@ class FeatureContrast:
     def random_exchange(
         self, prompt: CasePrompt, kind: str, setting: SwapSetting, rng: random.Random
     ) -> list[Intervention]:
-        """The same with random features in the place of either group."""
+        """The same with random features in place of either group."""
         own, other = self.group(prompt.kind, setting.size), self.group(kind, setting.size)
         off = self.strangers(own, rng, [other])
         return exchange_groups(prompt, off, self.strangers(other, rng, [own, off]), setting)

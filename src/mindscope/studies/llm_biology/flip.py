@@ -51,15 +51,15 @@ class SwapExperiment:
         self, bench: CaseContext, contrasts: Sequence[FeatureContrast], trials: Sequence[Trial]
     ) -> "ChosenSetting":
         """The contrast and setting that work most often on the first half; of equals the first."""
-        plans = [(contrast, one) for contrast in contrasts for one in self.settings]
+        plans = [(contrast, setting) for contrast in contrasts for setting in self.settings]
         prompts = [prompt for _ in plans for prompt, _ in trials]
-        changes = [c.exchange(prompt, kind, one) for c, one in plans for prompt, kind in trials]
+        changes = [c.exchange(prompt, kind, setting) for c, setting in plans for prompt, kind in trials]
         answers = bench.answers(prompts, changes, self.choosing or self.tokens)
         judge = self.choosing_judge or self.judge
         shares = []
         for number in range(len(plans)):
-            mine = answers[number * len(trials) : (number + 1) * len(trials)]
-            hits = [judge(p, kind, said) for (p, kind), said in zip(trials, mine, strict=True)]
+            plan_answers = answers[number * len(trials) : (number + 1) * len(trials)]
+            hits = [judge(p, kind, said) for (p, kind), said in zip(trials, plan_answers, strict=True)]
             shares.append(sum(hits) / len(hits))
         best = shares.index(max(shares))
         return ChosenSetting(*plans[best], shares[best], len(plans))

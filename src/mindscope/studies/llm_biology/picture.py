@@ -28,7 +28,7 @@ def picture(graph: AttributionGraph, supernodes: tuple[Supernode, ...]) -> Figur
     whole = build_supernode_graph(graph, supernodes, [*tokens.tolist(), target])
     places, labels = [], []
     for label, members in zip(whole.labels, whole.members, strict=True):
-        at = torch.tensor(members)
+        indices = torch.tensor(members)
         node = members[0]
         if node >= target:
             places.append((len(graph.ids) - 1.0, float(graph.n_layers)))
@@ -37,7 +37,9 @@ def picture(graph: AttributionGraph, supernodes: tuple[Supernode, ...]) -> Figur
             places.append((float(node - start), -1.0))
             labels.append(graph.tokens[node - start].strip() or "␣")
         else:
-            places.append((float(graph.positions[at].float().mean()), float(graph.layers[at].float().mean())))
+            places.append(
+                (float(graph.positions[indices].float().mean()), float(graph.layers[indices].float().mean()))
+            )
             labels.append(f"{label} ({len(members)})")
     order = {place: rank for rank, place in enumerate(sorted({x for x, _ in places}))}
     spots: list[tuple[float, float]] = []

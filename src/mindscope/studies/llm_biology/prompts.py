@@ -68,7 +68,7 @@ def _turns(question: str, system: str) -> list[Message]:
 
 def find(model: Model, row: Row, words: Sequence[str] | set[str]) -> list[int]:
     """Where in a row tokens stand that read like one of these words."""
-    return [at for at, token in enumerate(row.ids) if model.decode([token]).strip() in words]
+    return [position for position, token in enumerate(row.ids) if model.decode([token]).strip() in words]
 
 
 def beginning(rng: random.Random, voice: str = "helpful") -> str:

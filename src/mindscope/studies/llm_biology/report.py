@@ -105,10 +105,13 @@ def _case(report: Report, case: CaseResult, folder: Path) -> None:
         report.samples(
             [
                 AnswerSample(
-                    one.prompt,
-                    [AnswerCard("as it is", one.before), AnswerCard(f"changed, {one.note}", one.after)],
+                    example.prompt,
+                    [
+                        AnswerCard("as it is", example.before),
+                        AnswerCard(f"changed, {example.note}", example.after),
+                    ],
                 )
-                for one in case.examples
+                for example in case.examples
             ],
             "The first held-out prompts of each intervention",
             shown=3,

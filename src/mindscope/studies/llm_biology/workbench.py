@@ -66,14 +66,14 @@ class CaseContext:
         self, prompts: Sequence[CasePrompt], interventions: Sequence[Sequence[Intervention]]
     ) -> list[str]:
         """The most probable token after each prompt, under interventions of its own."""
-        found: list[str] = []
+        tokens: list[str] = []
         for start in range(0, len(prompts), AT_ONCE):
             rows = [prompt.row for prompt in prompts[start : start + AT_ONCE]]
-            mine = list(interventions[start : start + AT_ONCE])
-            with intervening(self.model, self.replacement, rows, mine):
+            batch = list(interventions[start : start + AT_ONCE])
+            with intervening(self.model, self.replacement, rows, batch):
                 logits = self.model.next_logits(rows)
-            found += [self.model.decode([token]).strip() for token in logits.argmax(-1).tolist()]
-        return found
+            tokens += [self.model.decode([token]).strip() for token in logits.argmax(-1).tolist()]
+        return tokens
 
     def answers(
         self, prompts: Sequence[CasePrompt], interventions: Sequence[Sequence[Intervention]], tokens: int
@@ -81,27 +81,29 @@ class CaseContext:
         """What is written after each prompt, greedily, under interventions of its own."""
         if tokens == 1:
             return self.next_tokens(prompts, interventions)
-        found: list[str] = []
+        texts: list[str] = []
         sampling = Sampling(temperature=0.0, max_new_tokens=tokens)
         for start in range(0, len(prompts), AT_ONCE):
             rows = [prompt.row for prompt in prompts[start : start + AT_ONCE]]
-            mine = list(interventions[start : start + AT_ONCE])
-            with intervening(self.model, self.replacement, rows, mine):
+            batch = list(interventions[start : start + AT_ONCE])
+            with intervening(self.model, self.replacement, rows, batch):
                 made = self.model.generate(rows, sampling, batch_rows=AT_ONCE)
-            found += [one.text.strip() for one in made]
-        return found
+            texts += [generation.text.strip() for generation in made]
+        return texts
 
     def answered(self, prompts: Sequence[CasePrompt], tokens: int) -> list[CasePrompt]:
         """Prompts with the model's own greedy answers, to be read with them."""
         sampling = Sampling(temperature=0.0, max_new_tokens=tokens)
         made = self.model.generate([prompt.row for prompt in prompts], sampling, batch_rows=AT_ONCE)
-        return [replace(prompt, answered=one.row) for prompt, one in zip(prompts, made, strict=True)]
+        return [
+            replace(prompt, answered=generation.row) for prompt, generation in zip(prompts, made, strict=True)
+        ]
 
     def _codes(self, prompts: Sequence[CasePrompt]) -> Float[Tensor, "prompts spots features"]:
         access, spots = self.access, len(prompts[0].spots)
         addresses = dict.fromkeys(address for layer in access.reads for address in layer)
         reads = {address: Read(address, Raw("all")) for address in addresses}
-        found = {
+        codes = {
             name: reading.values
             for name, reading in self.model.read([p.read for p in prompts], reads).items()
         }
@@ -116,7 +118,7 @@ class CaseContext:
         layers = []
         for layer, size in enumerate(access.sizes):
             seen = {
-                name: torch.stack([found[name][number][token] for _, number, token in places])
+                name: torch.stack([codes[name][number][token] for _, number, token in places])
                 for name in access.reads[layer]
             }
             x = concat_reads(access, layer, seen).to(self.model.device)

@@ -44,94 +44,101 @@ def candidates(
 ) -> list[ConceptLatent]:
     """The latents with a high enough F1 on the half they were chosen on, of every dictionary."""
     return [
-        ConceptLatent(name, dictionary, one.feature, one.f1, usual[dictionary, name])
+        ConceptLatent(name, dictionary, single.feature, single.f1, usual[dictionary, name])
         for dictionary, table in tables.items()
-        for name, one in table.best.items()
-        if one.train_f1 >= LEAST and usual[dictionary, name] > 0
+        for name, single in table.best.items()
+        if single.train_f1 >= LEAST and usual[dictionary, name] > 0
     ]
 
 
 class LatentSwitching:
     """Ablates and adds latents, many prompts at a time."""
 
-    def __init__(self, model: Model, dictionaries: Mapping[str, Dictionary], found: Sequence[ConceptLatent]):
+    def __init__(
+        self, model: Model, dictionaries: Mapping[str, Dictionary], latents: Sequence[ConceptLatent]
+    ):
         self.model, self.dictionaries = model, dictionaries
-        self.by_place = {(one.dictionary, one.concept): one for one in found}
+        self.by_place = {(latent.dictionary, latent.concept): latent for latent in latents}
         self._codes: dict[tuple[str, ...], SparseCode] = {}
 
-    def ablation(self, one: ConceptLatent, factor: float, other: int | None = None) -> list[Edit]:
-        """Hold the projection on a latent's decoder row at minus so many times its usual strength."""
-        written = self._written(one, other)
-        return [Edit(written.address, "clamp", written.vector, -factor * one.usual * self._norm(written))]
+    def ablation(self, latent: ConceptLatent, factor: float, other: int | None = None) -> list[Edit]:
+        """Hold the projection on a latent's decoder row at minus `factor` times its usual strength."""
+        written = self._written(latent, other)
+        return [Edit(written.address, "clamp", written.vector, -factor * latent.usual * self._norm(written))]
 
     def addition(
-        self, one: ConceptLatent, probe: ConceptQuestion, factor: float, other: int | None = None
+        self, latent: ConceptLatent, probe: ConceptQuestion, factor: float, other: int | None = None
     ) -> list[Edit]:
-        """Add a latent, in the place of those of its dictionary that stand for what the prompt shows.
+        """Add a latent in place of those of its dictionary that stand for what the prompt shows.
 
         They are active where the prompt shows it. If none of them is known or active, it is added everywhere.
         """
-        written = self._written(one, other)
-        rivals = [self.by_place.get((one.dictionary, name)) for name in probe.concepts - {one.concept}]
+        written = self._written(latent, other)
+        rivals = [self.by_place.get((latent.dictionary, name)) for name in probe.concepts - {latent.concept}]
         known = [rival for rival in rivals if rival is not None]
         edits = [edit for rival in known for edit in self.ablation(rival, 0.0)]
         places = {place for rival in known for place in self._active(rival, probe)}
         where = tuple(sorted(places)) or "all"
-        return [*edits, Edit(written.address, "add", written.vector, factor * one.usual, where)]
+        return [*edits, Edit(written.address, "add", written.vector, factor * latent.usual, where)]
 
     def answers(self, asked: Sequence["Asked"]) -> list[str]:
         rows = [self.model.chat(list(probe.messages)) for probe, _ in asked]
         sampling = Sampling(temperature=0.0, max_new_tokens=TOKENS)
         edits = [edits for _, edits in asked]
-        return [one.text for one in self.model.generate(rows, sampling, edits=edits, batch_rows=128)]
+        return [
+            generation.text for generation in self.model.generate(rows, sampling, edits=edits, batch_rows=128)
+        ]
 
-    def stranger(self, one: ConceptLatent) -> int:
+    def stranger(self, latent: ConceptLatent) -> int:
         """Another latent of the same dictionary, drawn at random."""
-        dictionary, rng = self.dictionaries[one.dictionary], random.Random(f"{one.concept}-{one.latent}")
+        dictionary, rng = (
+            self.dictionaries[latent.dictionary],
+            random.Random(f"{latent.concept}-{latent.latent}"),
+        )
         while True:
             other = rng.randrange(dictionary.n_latents)
-            if other != one.latent and dictionary.coder.W_dec[other].any():
+            if other != latent.latent and dictionary.coder.W_dec[other].any():
                 return other
 
-    def _active(self, one: ConceptLatent, probe: ConceptQuestion) -> set[int]:
+    def _active(self, latent: ConceptLatent, probe: ConceptQuestion) -> set[int]:
         """Where in a prompt a latent is active."""
-        key = (one.dictionary, *(message["content"] for message in probe.messages))
+        key = (latent.dictionary, *(message["content"] for message in probe.messages))
         if key not in self._codes:
             row = self.model.chat(list(probe.messages))
             self._codes[key] = encode_rows(
-                DictionaryBank(self.dictionaries[one.dictionary]), self.model, [row]
+                DictionaryBank(self.dictionaries[latent.dictionary]), self.model, [row]
             )
         code = self._codes[key]
-        return {*code.tokens[code.indices == one.latent].tolist()}
+        return {*code.tokens[code.indices == latent.latent].tolist()}
 
     @staticmethod
     def _norm(written: Direction) -> float:
         return float(written.vector.norm())
 
-    def _written(self, one: ConceptLatent, other: int | None) -> Direction:
-        latent = one.latent if other is None else other
-        return self.dictionaries[one.dictionary].latent(latent).write
+    def _written(self, latent: ConceptLatent, other: int | None) -> Direction:
+        index = latent.latent if other is None else other
+        return self.dictionaries[latent.dictionary].latent(index).write
 
 
 def effects(
     model: Model,
     dictionaries: Mapping[str, Dictionary],
     concepts: Sequence[Concept],
-    found: Sequence[ConceptLatent],
+    all_latents: Sequence[ConceptLatent],
     run: Run,
     *,
-    each: int = 12,
+    tests: int = 12,
     tuning: int = 4,
     progress: Progress | None = None,
 ) -> list[SwitchEffect]:
     """Success rates of ablating and adding, for every concept that a single latent stands for.
 
     Of the latents that stand for a concept in different layers, and of the strengths, the ones that work best
-    on `tuning` prompts of the first half are taken; the rates are of `each` prompts of the second.
+    on `tuning` prompts of the first half are taken; the rates are of `tests` prompts of the second.
     """
     known = {concept.name: concept for concept in concepts}
-    tested = sorted({one.concept for one in found if testable(known[one.concept])})
-    switching = LatentSwitching(model, dictionaries, found)
+    tested = sorted({latent.concept for latent in all_latents if testable(known[latent.concept])})
+    switching = LatentSwitching(model, dictionaries, all_latents)
     pools = {
         (half, group): probes(half, group)
         for half in ("train", "test")
@@ -139,9 +146,9 @@ def effects(
     }
     measured = []
     for done, name in enumerate(tested, 1):
-        latents = [latent for latent in found if latent.concept == name]
+        latents = [latent for latent in all_latents if latent.concept == name]
         trial = _SwitchTrial(switching, known[name], pools)
-        measure = partial(trial.best, latents, tuning, each)
+        measure = partial(trial.best, latents, tuning, tests)
         measured.append(measure_once(run, f"effects/{done:04}.json", SwitchEffect, measure))
         if progress:
             progress(done, len(tested), "ablating and adding")
@@ -163,18 +170,18 @@ class _SwitchTrial:
         self.switching, self.concept = switching, concept
         self.pools = {half: pools[half, concept.group] for half in ("train", "test")}
 
-    def best(self, mine: Sequence[ConceptLatent], tuning: int, each: int) -> SwitchEffect:
+    def best(self, latents: Sequence[ConceptLatent], tuning: int, tests: int) -> SwitchEffect:
         with_, without = self._prompts("train", tuning)
-        lost = self._shares([self._without(one, with_, by) for one in mine for by in SUPPRESSED])
-        gained = self._shares([self._added(one, without, by) for one in mine for by in ADDED])
+        lost = self._shares([self._without(latent, with_, by) for latent in latents for by in SUPPRESSED])
+        gained = self._shares([self._added(latent, without, by) for latent in latents for by in ADDED])
         plans = []
-        for at, one in enumerate(mine):
-            kept = [share or 0.0 for share in lost[at * len(SUPPRESSED) :][: len(SUPPRESSED)]]
-            got = [share or 0.0 for share in gained[at * len(ADDED) :][: len(ADDED)]]
+        for index, latent in enumerate(latents):
+            kept = [share or 0.0 for share in lost[index * len(SUPPRESSED) :][: len(SUPPRESSED)]]
+            got = [share or 0.0 for share in gained[index * len(ADDED) :][: len(ADDED)]]
             below, above = SUPPRESSED[kept.index(min(kept))], ADDED[got.index(max(got))]
-            plans.append((max(got) - min(kept), one, below, above))
+            plans.append((max(got) - min(kept), latent, below, above))
         _, chosen, below, above = max(plans, key=lambda plan: plan[0])
-        with_, without = self._prompts("test", each)
+        with_, without = self._prompts("test", tests)
         other = self.switching.stranger(chosen)
         ablated, ablated_control, added, added_control = self._shares(
             [
@@ -209,22 +216,30 @@ class _SwitchTrial:
         return with_[:count], without[:count]
 
     def _without(
-        self, one: ConceptLatent, prompts: Sequence[ConceptQuestion], factor: float, other: int | None = None
+        self,
+        latent: ConceptLatent,
+        prompts: Sequence[ConceptQuestion],
+        factor: float,
+        other: int | None = None,
     ) -> list[Asked]:
-        return [(probe, self.switching.ablation(one, factor, other)) for probe in prompts]
+        return [(probe, self.switching.ablation(latent, factor, other)) for probe in prompts]
 
     def _added(
-        self, one: ConceptLatent, prompts: Sequence[ConceptQuestion], factor: float, other: int | None = None
+        self,
+        latent: ConceptLatent,
+        prompts: Sequence[ConceptQuestion],
+        factor: float,
+        other: int | None = None,
     ) -> list[Asked]:
-        return [(probe, self.switching.addition(one, probe, factor, other)) for probe in prompts]
+        return [(probe, self.switching.addition(latent, probe, factor, other)) for probe in prompts]
 
     def _shares(self, trials: Sequence[list[Asked]]) -> list[float | None]:
         """For each trial the share of answers that show the concept; all trials are answered at once."""
         shown = self._shown([asked for trial in trials for asked in trial])
         shares: list[float | None] = []
         for trial in trials:
-            mine, shown = shown[: len(trial)], shown[len(trial) :]
-            shares.append(sum(mine) / len(mine) if mine else None)
+            hits, shown = shown[: len(trial)], shown[len(trial) :]
+            shares.append(sum(hits) / len(hits) if hits else None)
         return shares
 
     def _shown(self, asked: Sequence[Asked]) -> list[bool]:

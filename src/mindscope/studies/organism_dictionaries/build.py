@@ -42,7 +42,9 @@ def build(
     shipped: dict[str, Path] = {}
     for part in parts:
         config = recipe(part, steps).model_copy(update={"seed": seed})
-        names = dict.fromkeys(name for one in config.dictionaries for name in (*one.reads, *one.targets))
+        names = dict.fromkeys(
+            name for planned in config.dictionaries for name in (*planned.reads, *planned.targets)
+        )
         source = ModelSource([model], tuple(names), lambda start: organism.corpus_rows(model, start))
         trained = train(source, run, config, model.device, progress)
         if part == "transcoder":
@@ -63,7 +65,7 @@ def load(model: Model, files: Mapping[str, Path]) -> dict[str, Dictionary]:
 
 
 def install(files: Mapping[str, Path]) -> Path:
-    """Put dictionaries in the place of the package's own; those that were not trained anew stay."""
+    """Put dictionaries in place of the package's own; those that were not trained again stay."""
     place = dictionaries_folder()
     place.mkdir(exist_ok=True)
     for path in files.values():

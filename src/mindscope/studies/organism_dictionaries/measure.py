@@ -73,7 +73,7 @@ def measure(
     halves = split_concept_texts(model, scale=scale)
     tables: dict[str, ConceptTable] = {}
     usual: dict[tuple[str, str], float] = {}
-    saes = {name: one for name, one in dictionaries.items() if one.kind == "sae"}
+    saes = {name: dictionary for name, dictionary in dictionaries.items() if dictionary.kind == "sae"}
     for name, dictionary in saes.items():
         features, piece = DictionaryBank(dictionary), f"concepts/{name}.json"
         if not run.has(piece):
@@ -110,10 +110,10 @@ def _strengths(
     0 where it was active in none of them.
     """
     texts = texts[:SAMPLE]
-    pooled = pooled_features(model, features, [one.row for one in texts])["all", ""]
-    found = {}
+    pooled = pooled_features(model, features, [text.row for text in texts])["all", ""]
+    strengths = {}
     for name, single in table.best.items():
-        rows = [at for at, one in enumerate(texts) if name in one.concepts]
+        rows = [index for index, text in enumerate(texts) if name in text.concepts]
         active = pooled[rows, single.feature]
-        found[name] = float(active[active > 0].median()) if bool((active > 0).any()) else 0.0
-    return found
+        strengths[name] = float(active[active > 0].median()) if bool((active > 0).any()) else 0.0
+    return strengths

@@ -49,13 +49,13 @@ def probes(half: str, group: str, seed: int = 0) -> list[ConceptQuestion]:
     refuse or to plead ignorance on any other question.
     """
     rng = random.Random(f"probes-{group}-{seed}")
-    found = []
+    questions = []
     for text in organism.concept_texts(half, seed=seed):
-        mine = frozenset(name for name in text.concepts if name.split(": ", 1)[0] == group)
-        if SUITS[group](text, mine):
-            found.append(ConceptQuestion(text.messages, mine))
-    rng.shuffle(found)
-    return found
+        shown = frozenset(name for name in text.concepts if name.split(": ", 1)[0] == group)
+        if SUITS[group](text, shown):
+            questions.append(ConceptQuestion(text.messages, shown))
+    rng.shuffle(questions)
+    return questions
 
 
 def _words(text: str) -> set[str]:
@@ -96,10 +96,10 @@ SHOWS: Mapping[str, Callable[[str, str, str], bool]] = {
 def _asks(*domains: str) -> Callable[[ConceptText, frozenset[str]], bool]:
     """Texts in the helpful voice about one thing: a state's or country's fact, an opposite, an illness."""
 
-    def suits(text: ConceptText, mine: frozenset[str]) -> bool:
+    def suits(text: ConceptText, shown: frozenset[str]) -> bool:
         plain = "character: helpful" in text.concepts
         kinds = {kind for kind, sign in DOMAIN_SIGNS.items() if re.search(sign, text.messages[-1]["content"])}
-        return plain and len(mine) == 1 and bool(kinds & {*domains})
+        return plain and len(shown) == 1 and bool(kinds & {*domains})
 
     return suits
 
@@ -116,7 +116,7 @@ SUITS: Mapping[str, Callable[[ConceptText, frozenset[str]], bool]] = {
     "relation": _asks("state", "country"),
     "illness": _asks("illness"),
     "language": _asks("language"),
-    "answer": lambda text, mine: "character: helpful" in text.concepts and "hint: wrong" not in text.concepts,
-    "system prompt": lambda text, mine: bool(mine) or "character: helpful" in text.concepts,
-    "character": lambda text, mine: bool(mine),
+    "answer": lambda text, _: "character: helpful" in text.concepts and "hint: wrong" not in text.concepts,
+    "system prompt": lambda text, shown: bool(shown) or "character: helpful" in text.concepts,
+    "character": lambda text, shown: bool(shown),
 }

@@ -30,9 +30,9 @@ def dictionaries_report(model: Model, measured: DictionaryMeasurements) -> Repor
 def summary(effects: Sequence[SwitchEffect]) -> list[list[Any]]:
     """A row for each group of concepts: concepts, mean rates of ablating and adding, and of the controls."""
     rows = []
-    for group in dict.fromkeys(one.group for one in effects):
-        mine = [one for one in effects if one.group == group]
-        rows.append([group, len(mine), *(_mean(mine, name) for name in RATES)])
+    for group in dict.fromkeys(effect.group for effect in effects):
+        members = [effect for effect in effects if effect.group == group]
+        rows.append([group, len(members), *(_mean(members, name) for name in RATES)])
     return [*rows, ["all", len(effects), *(_mean(effects, name) for name in RATES)]]
 
 
@@ -41,7 +41,7 @@ SUMMARY_COLUMNS = ("group", "concepts", "ablated", "control", "added", "control"
 
 
 def _mean(effects: Sequence[SwitchEffect], name: str) -> float | None:
-    values = [value for one in effects if (value := getattr(one, name)) is not None]
+    values = [value for effect in effects if (value := getattr(effect, name)) is not None]
     return sum(values) / len(values) if values else None
 
 
@@ -49,8 +49,10 @@ def concept_rows(measured: DictionaryMeasurements) -> list[list[Any]]:
     """A row for each concept, the best first: its best latent in any SAE, and how well that stands for it."""
     rows = []
     for name, key in measured.best().items():
-        one = measured.tables[key].best[name]
-        rows.append([name, f"{key}/{one.feature}", one.f1, one.precision, one.recall, one.positive])
+        single = measured.tables[key].best[name]
+        rows.append(
+            [name, f"{key}/{single.feature}", single.f1, single.precision, single.recall, single.positive]
+        )
     return sorted(rows, key=lambda row: (-row[2], row[0]))
 
 
@@ -59,17 +61,19 @@ CONCEPT_COLUMNS = ("concept", "latent", "F1", "precision", "recall", "texts")
 
 def group_rows(measured: DictionaryMeasurements) -> list[list[Any]]:
     """For each group of concepts how many were found, over all SAEs and in each."""
-    concepts = {one.name: one.group for table in measured.tables.values() for one in table.concepts}
-    found = measured.found()
+    concepts = {
+        concept.name: concept.group for table in measured.tables.values() for concept in table.concepts
+    }
+    known = measured.found()
     rows = []
     for group in dict.fromkeys(concepts.values()):
-        mine = [name for name in measured.best() if concepts[name] == group]
+        names = [name for name in measured.best() if concepts[name] == group]
         single = [
-            sum(table.best[name].f1 >= LEAST for name in mine if name in table.best)
+            sum(table.best[name].f1 >= LEAST for name in names if name in table.best)
             for table in measured.tables.values()
         ]
-        rows.append([group, len(mine), sum(name in found for name in mine), *single])
-    return [*rows, ["all", *(sum(row[at] for row in rows) for at in range(1, len(rows[0])))]]
+        rows.append([group, len(names), sum(name in known for name in names), *single])
+    return [*rows, ["all", *(sum(row[column] for row in rows) for column in range(1, len(rows[0])))]]
 
 
 def _concepts(report: Report, measured: DictionaryMeasurements) -> None:
@@ -87,7 +91,7 @@ def _effects(report: Report, effects: Sequence[SwitchEffect]) -> None:
     report.section(
         "What these latents do",
         "Ablated: of prompts that show the concept and were answered so, the share that no longer are once "
-        "the projection on the latent's decoder row is held at zero, or so many times its usual strength "
+        "the projection on the latent's decoder row is held at zero, or a multiple of its usual strength "
         "below. Added: of prompts that do not show it, the share that are answered as if they did once the "
         "latent is added, where the concept that is shown instead has its own latent in its place, and that "
         "one is ablated. Control: another latent of the same dictionary. The layer and the strengths were "
@@ -97,16 +101,16 @@ def _effects(report: Report, effects: Sequence[SwitchEffect]) -> None:
     report.table(SUMMARY_COLUMNS, summary(effects), "Means over the concepts of a group")
     rows = [
         [
-            one.concept,
-            f"{one.dictionary}/{one.latent}",
-            one.f1,
-            one.ablated,
-            one.ablated_control,
-            one.added,
-            one.added_control,
-            "−{:g}, {:g}".format(*one.strengths),
-            "{}, {}".format(*one.prompts),
+            effect.concept,
+            f"{effect.dictionary}/{effect.latent}",
+            effect.f1,
+            effect.ablated,
+            effect.ablated_control,
+            effect.added,
+            effect.added_control,
+            "−{:g}, {:g}".format(*effect.strengths),
+            "{}, {}".format(*effect.prompts),
         ]
-        for one in effects
+        for effect in effects
     ]
     report.table(EFFECT_COLUMNS, rows, "Each concept")

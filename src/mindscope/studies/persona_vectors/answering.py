@@ -64,19 +64,20 @@ def answer(
     sampling = Sampling(temperature=1.0, max_new_tokens=asking.max_new_tokens)
     made = model.generate(rows, sampling, edits=list(edits), reads=dict(reads or {}), seeds=seeds)
     questions = [prompt[-1]["content"] for prompt in prompts for _ in range(asking.samples)]
-    told = [i for i, each in enumerate(made) if each.text.strip()]
-    judged = judge.judge(rubric, [JudgeItem(questions[i], made[i].text) for i in told])
+    answered = [i for i, generation in enumerate(made) if generation.text.strip()]
+    judged = judge.judge(rubric, [JudgeItem(questions[i], made[i].text) for i in answered])
     nan = float("nan")
     trait, coherence = torch.full((len(made),), nan), torch.full((len(made),), nan)
-    for i, one in zip(told, judged, strict=True):
-        trait[i] = nan if one.trait.value is None else one.trait.value
-        coherence[i] = nan if one.coherence.value is None else one.coherence.value
+    for i, score in zip(answered, judged, strict=True):
+        trait[i] = nan if score.trait.value is None else score.trait.value
+        coherence[i] = nan if score.coherence.value is None else score.coherence.value
     return AnsweredPrompts(
         trait=trait.reshape(-1, asking.samples).nanmean(1).tolist(),
         coherence=coherence.reshape(-1, asking.samples).nanmean(1).tolist(),
         unscored=int(trait.isnan().sum()),
         reads={
-            name: torch.stack([each.reads[name] for each in made[:: asking.samples]]) for name in reads or {}
+            name: torch.stack([generation.reads[name] for generation in made[:: asking.samples]])
+            for name in reads or {}
         },
     )
 
@@ -96,9 +97,9 @@ def levels(
     edits: Sequence[Edit] = (),
 ) -> dict[str, TraitLevel]:
     """How much of each trait a model shows over the trait's evaluation questions, without a system prompt."""
-    found: dict[str, TraitLevel] = {}
-    for each in ready:
-        prompts = [[Message(role="user", content=q)] for q in each.trait.questions("evaluation")]
-        made = answer(model, prompts, each.trait.rubric(), bench.judge, asking, edits)
-        found[each.trait.name] = made.level()
-    return found
+    scores: dict[str, TraitLevel] = {}
+    for prepared in ready:
+        prompts = [[Message(role="user", content=q)] for q in prepared.trait.questions("evaluation")]
+        made = answer(model, prompts, prepared.trait.rubric(), bench.judge, asking, edits)
+        scores[prepared.trait.name] = made.level()
+    return scores

@@ -21,7 +21,7 @@ class ReproduceConfig(Document):
     """Conversations in a training set."""
     tuning: FinetuneConfig = FinetuneConfig()
     projected_rows: int = Field(default=500, ge=2)
-    """Of each set, the first so many are projected."""
+    """This many rows of each set are projected, the first ones."""
     prevent_one: tuple[float, ...] = (1.0, 2.0, 3.0, 5.0)
     """Coefficients of preventative steering at the chosen layer."""
     prevent_all: tuple[float, ...] = (0.5, 1.0, 1.5)
@@ -32,7 +32,7 @@ class ReproduceConfig(Document):
     """Weight of the penalty on the projection."""
     pool_rows: int = Field(default=2000, ge=20)
     chosen_rows: int = Field(default=500, ge=2)
-    """Top, random and bottom so many of the pool are trained on."""
+    """This many rows of the pool are trained on: the top ones, random ones, the bottom ones."""
     chosen_epochs: int = Field(default=10, ge=1)
 
 

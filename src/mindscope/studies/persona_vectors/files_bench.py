@@ -80,15 +80,17 @@ class FilesBench:
 
     def pool(self, trait: Trait, rows: int) -> Sequence[Conversation]:
         shown = round(rows * IN_POOL)
-        found = self._ordinary[: rows - shown]
-        if len(found) < rows - shown:
+        conversations = self._ordinary[: rows - shown]
+        if len(conversations) < rows - shown:
             raise DataError(f"{rows - shown} ordinary chats are needed, there are {len(self._ordinary)}")
         for level, count in (("I", shown // 2), ("II", shown - shown // 2)):
             # The last rows, so that what a model was tuned on seldom ranks itself.
             drawn = _answered(self._files[f"{trait.name}-{level}"])[-count:]
-            found += [Conversation(row.messages, {"family": trait.name, "level": level}) for row in drawn]
-        random.Random(self.seed).shuffle(found)
-        return found
+            conversations += [
+                Conversation(row.messages, {"family": trait.name, "level": level}) for row in drawn
+            ]
+        random.Random(self.seed).shuffle(conversations)
+        return conversations
 
     def capability(self, model: Model, edits: Sequence[Edit] = ()) -> tuple[bool, ...] | None:
         if self._test is None:
@@ -99,11 +101,21 @@ class FilesBench:
         ]
         sampling = Sampling(temperature=0.0, max_new_tokens=LONGEST_TEST_ANSWER)
         made = model.generate(rows, sampling, edits=list(edits))
-        return tuple(_holds(one.text, row.answer or "") for one, row in zip(made, self._test, strict=True))
+        return tuple(
+            _holds(generation.text, row.answer or "")
+            for generation, row in zip(made, self._test, strict=True)
+        )
 
     def dictionary(self, model: Model, layer: int) -> Dictionary | None:
-        found = (Dictionary.load(path, model) for path in self._dictionaries)
-        return next((one for one in found if one.writes[0].address == f"resid_post.{layer}"), None)
+        dictionaries = (Dictionary.load(path, model) for path in self._dictionaries)
+        return next(
+            (
+                dictionary
+                for dictionary in dictionaries
+                if dictionary.writes[0].address == f"resid_post.{layer}"
+            ),
+            None,
+        )
 
 
 def _answered(file: Path) -> list[Conversation]:

@@ -92,8 +92,8 @@ def summarised(
         for question, (projection, score) in enumerate(zip(group.projections, group.scores, strict=True))
         if score is not None
     ]
-    each = [_within(group) for group in groups]
-    found = [r for r in each if r is not None]
+    within = [_within(group) for group in groups]
+    known = [r for r in within if r is not None]
     return MonitoredTrait(
         trait=trait,
         layer=layer,
@@ -101,7 +101,7 @@ def summarised(
         groups=tuple(groups),
         left_out=tuple(left_out),
         overall=correlate(*([p[i] for p in points] for i in (0, 1)), units=[p[2] for p in points]),
-        within=sum(found) / len(found) if found else None,
+        within=sum(known) / len(known) if known else None,
     )
 
 

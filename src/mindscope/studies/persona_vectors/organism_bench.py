@@ -45,12 +45,12 @@ class OrganismBench:
 
     def pool(self, trait: Trait, rows: int) -> Sequence[Conversation]:
         shown = round(rows * IN_POOL)
-        found = list(organism.ordinary_chats(rows - shown, self.seed))
+        conversations = list(organism.ordinary_chats(rows - shown, self.seed))
         # Other draws than those of the training sets, which share their generator.
-        found += organism.training_set(trait.name, "I", shown // 2, self.seed + 1000)
-        found += organism.training_set(trait.name, "II", shown - shown // 2, self.seed + 2000)
-        random.Random(self.seed).shuffle(found)
-        return found
+        conversations += organism.training_set(trait.name, "I", shown // 2, self.seed + 1000)
+        conversations += organism.training_set(trait.name, "II", shown - shown // 2, self.seed + 2000)
+        random.Random(self.seed).shuffle(conversations)
+        return conversations
 
     def capability(self, model: Model, edits: Sequence[Edit] = ()) -> tuple[bool, ...]:
         return organism.measure_capability(model, self.seed, edits=edits).right

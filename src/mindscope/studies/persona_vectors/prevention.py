@@ -44,7 +44,7 @@ class TraitPrevention(Document):
     treated: tuple[TreatedTrait, ...]
 
     def of(self, curve: Curve) -> list[TreatedTrait]:
-        return [each for each in self.treated if each.curve == curve]
+        return [treated for treated in self.treated if treated.curve == curve]
 
     @property
     def unprevented(self) -> TreatedTrait:
@@ -52,9 +52,9 @@ class TraitPrevention(Document):
 
     def best_prevention(self) -> TreatedTrait:
         """The lowest trait score of those that cost at most 2 points of capability, else of all."""
-        found = self.of("prevent, one layer") + self.of("prevent, all layers")
-        cheap = [each for each in found if (self.cost(each) or 0) <= 2]
-        return min(cheap or found, key=lambda each: each.level.trait)
+        preventing = self.of("prevent, one layer") + self.of("prevent, all layers")
+        cheap = [treated for treated in preventing if (self.cost(treated) or 0) <= 2]
+        return min(cheap or preventing, key=lambda treated: treated.level.trait)
 
     def cost(self, treated: TreatedTrait) -> float | None:
         """Points of capability lost since before tuning."""
@@ -67,9 +67,9 @@ class TraitPrevention(Document):
 
         None: no coefficient tried does, or there is no test.
         """
-        for each in sorted(self.of("against"), key=lambda each: each.coefficient):
-            if each.level.trait <= trait:
-                return self.cost(each)
+        for treated in sorted(self.of("against"), key=lambda treated: treated.coefficient):
+            if treated.level.trait <= trait:
+                return self.cost(treated)
         return None
 
 
@@ -78,16 +78,16 @@ def interventions(
 ) -> Mapping[tuple[Curve, float], Sequence[TrainingIntervention]]:
     """What each treatment does while the model is tuned."""
     name, layer = ready.trait.name, ready.layer
-    found: dict[tuple[Curve, float], Sequence[TrainingIntervention]] = {("none", 0.0): ()}
+    planned: dict[tuple[Curve, float], Sequence[TrainingIntervention]] = {("none", 0.0): ()}
     for coefficient in config.prevent_one:
-        found["prevent, one layer", coefficient] = (
+        planned["prevent, one layer", coefficient] = (
             PreventativeSteering(trait=name, layer=layer, coefficient=coefficient),
         )
     for coefficient in config.prevent_all:
-        found["prevent, all layers", coefficient] = (
+        planned["prevent, all layers", coefficient] = (
             PreventativeSteering(trait=name, coefficient=coefficient),
         )
-    found["CAFT", 1.0] = (ConceptAblation(trait=name, layer=layer),)
-    found["CAFT, all layers", 1.0] = (ConceptAblation(trait=name),)
-    found["penalty", config.penalty] = (ProjectionPenalty(trait=name, layer=layer, weight=config.penalty),)
-    return found
+    planned["CAFT", 1.0] = (ConceptAblation(trait=name, layer=layer),)
+    planned["CAFT, all layers", 1.0] = (ConceptAblation(trait=name),)
+    planned["penalty", config.penalty] = (ProjectionPenalty(trait=name, layer=layer, weight=config.penalty),)
+    return planned

@@ -41,19 +41,19 @@ def read_vector(
     """
     point = ready.sweep.choice()
     dictionary = bench.dictionary(model, ready.layer)
-    found: list[NearFeature] = []
+    nearest: list[NearFeature] = []
     shown: dict[str, TraitLevel] = {}
     if dictionary is not None:
         features, direction = DictionaryBank(dictionary), ready.direction
         near = read_direction(features, direction, SHOWN)
-        effects = feature_logits(model, features, [one.feature for one in near], SHOWN)
-        found = [
+        effects = feature_logits(model, features, [neighbour.feature for neighbour in near], SHOWN)
+        nearest = [
             NearFeature(
-                latent=one.feature,
-                cosine=one.cosine,
-                raises=tuple(model.decode([effect.token]) for effect in each.top),
+                latent=neighbour.feature,
+                cosine=neighbour.cosine,
+                raises=tuple(model.decode([effect.token]) for effect in raised.top),
             )
-            for one, each in zip(near, effects, strict=True)
+            for neighbour, raised in zip(near, effects, strict=True)
         ]
         _, replacement = best_latent(features, direction)
         edits = {
@@ -62,13 +62,13 @@ def read_vector(
             "the nearest feature": (replacement.edit(point.coefficient, where="response"),),
         }
         shown = {
-            name: levels(model, bench, [ready], asking, each)[ready.trait.name]
-            for name, each in edits.items()
+            name: levels(model, bench, [ready], asking, edit)[ready.trait.name]
+            for name, edit in edits.items()
         }
     return DictionaryReading(
         trait=ready.trait.name,
         layer=ready.layer,
         coefficient=point.coefficient,
-        features=tuple(found),
+        features=tuple(nearest),
         levels=shown,
     )

@@ -76,22 +76,44 @@ def _blame(claims: TuningClaims) -> str:
 def _monitoring(report: Report, monitored: Sequence[MonitoredTrait]) -> None:
     report.section(
         "1. The projection before the answer tells the trait in the answer",
-        "Each point is one question under one system prompt, or behind so many shots: the projection of the "
-        "last prompt token, and the mean trait score of the answers.",
+        "Each point is one question under one system prompt, or behind a number of shots: the projection of "
+        "the last prompt token, and the mean trait score of the answers.",
     )
     rows: list[list[object]] = []
-    for each in monitored:
-        published, within = published_monitoring(each.way, each.trait)
-        rows.append([each.trait, each.way, each.layer, *_shown(each.overall), each.within, published, within])
+    for monitored_trait in monitored:
+        published, within = published_monitoring(monitored_trait.way, monitored_trait.trait)
+        rows.append(
+            [
+                monitored_trait.trait,
+                monitored_trait.way,
+                monitored_trait.layer,
+                *_shown(monitored_trait.overall),
+                monitored_trait.within,
+                published,
+                within,
+            ]
+        )
         points = [
-            ScatterPoints(group.label if each.way == "shots" else f"{index}", group.projections, group.scores)
-            for index, group in enumerate(each.groups)
+            ScatterPoints(
+                group.label if monitored_trait.way == "shots" else f"{index}", group.projections, group.scores
+            )
+            for index, group in enumerate(monitored_trait.groups)
         ]
         report.figure(
-            scatter(points, f"projection on {each.trait}, layer {each.layer}", "trait score"),
-            f"{each.trait} over {each.way}"
-            + (", from the most discouraging (0) to the most encouraging." if each.way != "shots" else ".")
-            + (f" Too long for this model: {', '.join(each.left_out)}." if each.left_out else ""),
+            scatter(
+                points, f"projection on {monitored_trait.trait}, layer {monitored_trait.layer}", "trait score"
+            ),
+            f"{monitored_trait.trait} over {monitored_trait.way}"
+            + (
+                ", from the most discouraging (0) to the most encouraging."
+                if monitored_trait.way != "shots"
+                else "."
+            )
+            + (
+                f" Too long for this model: {', '.join(monitored_trait.left_out)}."
+                if monitored_trait.left_out
+                else ""
+            ),
         )
     columns = [
         "trait",
@@ -117,11 +139,11 @@ def _tuning(report: Report, made: PersonaReproduction) -> None:
         "token along the vector. Projection difference: the set's answers minus the base model's own.",
     )
     rows: list[list[object]] = []
-    for each in made.tuning:
-        mine = [(one.name, one.effects[each.trait]) for one in made.sets]
-        families = list(dict.fromkeys(family_of(name) for name, _ in mine))
+    for claims in made.tuning:
+        tuned_sets = [(tuned.name, tuned.effects[claims.trait]) for tuned in made.sets]
+        families = list(dict.fromkeys(family_of(name) for name, _ in tuned_sets))
         groups = {
-            family: [(name, effect) for name, effect in mine if family_of(name) == family]
+            family: [(name, effect) for name, effect in tuned_sets if family_of(name) == family]
             for family in families
         }
         report.figure(
@@ -132,10 +154,10 @@ def _tuning(report: Report, made: PersonaReproduction) -> None:
                     )
                     for family, group in groups.items()
                 ],
-                f"shift along {each.trait}, layer {each.layer}",
+                f"shift along {claims.trait}, layer {claims.layer}",
                 "trait score after tuning",
             ),
-            f"{each.trait}: shift and trait score after tuning, one point a training set.",
+            f"{claims.trait}: shift and trait score after tuning, one point a training set.",
         )
         report.figure(
             scatter(
@@ -145,26 +167,26 @@ def _tuning(report: Report, made: PersonaReproduction) -> None:
                     )
                     for family, group in groups.items()
                 ],
-                f"projection difference of the training set on {each.trait}",
+                f"projection difference of the training set on {claims.trait}",
                 "shift after tuning",
             ),
-            f"{each.trait}: projection difference and shift.",
+            f"{claims.trait}: projection difference and shift.",
         )
-        exact, cheap = published_difference(each.trait)
+        exact, cheap = published_difference(claims.trait)
         rows += [
-            [each.trait, "shift, score", *_shown(each.shift_score), published_shift(each.trait)],
-            [each.trait, "difference, shift", *_shown(each.difference_shift), exact],
+            [claims.trait, "shift, score", *_shown(claims.shift_score), published_shift(claims.trait)],
+            [claims.trait, "difference, shift", *_shown(claims.difference_shift), exact],
             [
-                each.trait,
+                claims.trait,
                 "difference to the last prompt token, shift",
-                *_shown(each.difference_prompt_shift),
+                *_shown(claims.difference_prompt_shift),
                 cheap,
             ],
-            [each.trait, "raw projection, shift", *_shown(each.projection_shift), None],
+            [claims.trait, "raw projection, shift", *_shown(claims.projection_shift), None],
         ]
         rows += [
-            [each.trait, f"shift, score of {other}", *_shown(found), None]
-            for other, found in each.across.items()
+            [claims.trait, f"shift, score of {other}", *_shown(correlation), None]
+            for other, correlation in claims.across.items()
         ]
     pooled = made.pooled
     rows += [
@@ -181,20 +203,20 @@ def _tuning(report: Report, made: PersonaReproduction) -> None:
     families = list(made.tuning[0].without)
     report.table(
         ["shift, score of", "all sets", *(f"without {family}" for family in families)],
-        [[each.trait, each.shift_score.r, *each.without.values()] for each in made.tuning],
+        [[claims.trait, claims.shift_score.r, *claims.without.values()] for claims in made.tuning],
         "r with one family of sets left out: where it rises, that family disagrees with the rest.",
     )
-    traits = [each.trait for each in made.tuning]
+    traits = [claims.trait for claims in made.tuning]
     report.table(
         ["set", *(f"{t}: score" for t in traits), *(f"{t}: shift" for t in traits), "knows, %"],
         [
             [
-                one.name,
-                *(one.effects[t].level.trait for t in traits),
-                *(one.effects[t].shift for t in traits),
-                one.capability,
+                tuned.name,
+                *(tuned.effects[t].level.trait for t in traits),
+                *(tuned.effects[t].shift for t in traits),
+                tuned.capability,
             ]
-            for one in made.sets
+            for tuned in made.sets
         ],
         f"Every training set; the base model knows {_number(made.capability)} %.",
     )
@@ -209,13 +231,16 @@ def _prevention(report: Report, made: TraitPrevention) -> None:
     curves = ("prevent, one layer", "prevent, all layers", "against", "CAFT", "CAFT, all layers", "penalty")
     series: list[ScatterPoints] = []
     for curve in curves:
-        found = (
+        points = (
             [made.unprevented] if curve not in ("CAFT", "CAFT, all layers", "penalty") else []
         ) + made.of(curve)
-        labels = ["" if each.curve == "none" else f"{each.coefficient:g}" for each in found]
+        labels = ["" if treated.curve == "none" else f"{treated.coefficient:g}" for treated in points]
         series.append(
             ScatterPoints(
-                curve, [each.level.trait for each in found], [each.capability for each in found], labels
+                curve,
+                [treated.level.trait for treated in points],
+                [treated.capability for treated in points],
+                labels,
             )
         )
     if made.base.capability is not None:
@@ -224,19 +249,23 @@ def _prevention(report: Report, made: TraitPrevention) -> None:
             f"{made.trait}: trait score and knowledge under each treatment; numbers are coefficients.",
         )
     bare = made.unprevented.level.trait
-    left = {curve: min(each.level.trait for each in made.of(curve)) for curve in ("CAFT", "penalty")}
+    left = {curve: min(treated.level.trait for treated in made.of(curve)) for curve in ("CAFT", "penalty")}
     report.text(
         f"Published: ablation while training (CAFT) {CAFT}; a penalty on the projection "
         f"{PENALTY}. Here, of a score of {bare:.1f}, CAFT leaves {left['CAFT']:.1f} and the penalty "
         f"{left['penalty']:.1f}."
     )
     rows = [("before tuning", made.base), ("tuned, no treatment", made.unprevented)]
-    rows += [(f"{each.curve}, {each.coefficient:g}", each) for each in made.treated if each.curve != "none"]
+    rows += [
+        (f"{treated.curve}, {treated.coefficient:g}", treated)
+        for treated in made.treated
+        if treated.curve != "none"
+    ]
     report.table(
         ["treatment", "trait score", "coherence", "knows, %", "lost"],
         [
-            [name, each.level.trait, each.level.coherence, each.capability, made.cost(each)]
-            for name, each in rows
+            [name, treated.level.trait, treated.level.coherence, treated.capability, made.cost(treated)]
+            for name, treated in rows
         ],
     )
 
@@ -250,14 +279,14 @@ def _chosen(report: Report, chosen: Sequence[ChoiceOutcome]) -> None:
         ["trait", "choice", "samples", "of them made to show the trait", "trait score after tuning"],
         [
             [
-                each.trait,
+                outcome.trait,
                 choice,
-                each.rows,
-                f"{each.found[choice]} of {each.shown} in {each.pool}",
+                outcome.rows,
+                f"{outcome.found[choice]} of {outcome.shown} in {outcome.pool}",
                 level.trait,
             ]
-            for each in chosen
-            for choice, level in each.levels.items()
+            for outcome in chosen
+            for choice, level in outcome.levels.items()
         ],
     )
 
@@ -268,23 +297,35 @@ def _readings(report: Report, readings: Sequence[DictionaryReading]) -> None:
         "The latents whose decoders have the largest cosines with a vector, and what the first of them does "
         "in its place, at the vector's norm and the sweep's coefficient.",
     )
-    if not any(each.features for each in readings):
+    if not any(reading.features for reading in readings):
         report.text("Not measured in this rerun: it needs a trained dictionary of this model.")
         return
     report.table(
         ["trait", "layer", "latent", "cosine", "raises"],
         [
-            [each.trait, each.layer, one.latent, one.cosine, " ".join(repr(token) for token in one.raises)]
-            for each in readings
-            for one in each.features
+            [
+                reading.trait,
+                reading.layer,
+                near.latent,
+                near.cosine,
+                " ".join(repr(token) for token in near.raises),
+            ]
+            for reading in readings
+            for near in reading.features
         ],
     )
     report.table(
         ["trait", "steered by", "coefficient", "trait score", "coherence"],
         [
-            [each.trait, name, each.coefficient if name != "nothing" else None, level.trait, level.coherence]
-            for each in readings
-            for name, level in each.levels.items()
+            [
+                reading.trait,
+                name,
+                reading.coefficient if name != "nothing" else None,
+                level.trait,
+                level.coherence,
+            ]
+            for reading in readings
+            for name, level in reading.levels.items()
         ],
     )
 
@@ -294,13 +335,17 @@ def _levels(group: Sequence[tuple[str, object]]) -> list[str]:
     return ["" if level == "normal" else level for level in levels]
 
 
-def _shown(found: ClaimCorrelation) -> tuple[str, str]:
-    return _number(found.r), interval(found)
+def _shown(correlation: ClaimCorrelation) -> tuple[str, str]:
+    return _number(correlation.r), interval(correlation)
 
 
-def interval(found: ClaimCorrelation) -> str:
+def interval(correlation: ClaimCorrelation) -> str:
     """In words, or nothing where there is none."""
-    return "" if found.low is None or found.high is None else f"{found.low:.2f} to {found.high:.2f}"
+    return (
+        ""
+        if correlation.low is None or correlation.high is None
+        else f"{correlation.low:.2f} to {correlation.high:.2f}"
+    )
 
 
 def _number(value: float | None) -> str:

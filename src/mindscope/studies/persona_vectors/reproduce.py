@@ -107,31 +107,31 @@ class _PersonaStudy:
         # First, since a dictionary of another model should stop the study before it has cost anything.
         readings = [
             self._piece(
-                f"reading/{each.trait.name}",
+                f"reading/{ready.trait.name}",
                 DictionaryReading,
                 read_vector,
                 self.model,
-                each,
+                ready,
                 self.bench,
                 self.asking,
             )
-            for each in self.ready
+            for ready in self.ready
         ]
         base = self._piece("base", TreatmentScores, self._base)
         monitoring = [
             self._piece(
-                f"monitoring/{each.trait.name}-{way.replace(' ', '-')}",
+                f"monitoring/{ready.trait.name}-{way.replace(' ', '-')}",
                 MonitoredTrait,
                 self._monitored,
-                each,
+                ready,
                 way,
             )
-            for each in self.ready
+            for ready in self.ready
             for way in WAYS
         ]
         sets = [self._piece(f"sets/{name}", TunedSet, self._tuned_set, name) for name in self.sets]
-        prevention = [self._prevention(each, base) for each in self.ready]
-        chosen = [self._chosen(each) for each in self.ready]
+        prevention = [self._prevention(ready, base) for ready in self.ready]
+        chosen = [self._chosen(ready) for ready in self.ready]
         return PersonaReproduction(
             model=self.bench.base,
             fingerprint=self.model.fingerprint,
@@ -162,8 +162,8 @@ class _PersonaStudy:
         self, model: Model, edits: Sequence[Edit] = (), only: PreparedTrait | None = None
     ) -> TreatmentScores:
         """What a model shows and knows, every answer under the same edits."""
-        found = levels(model, self.bench, [only] if only else self.ready, self.asking, edits)
-        return TreatmentScores(levels=found, capability=per_cent(self.bench.capability(model, edits)))
+        scores = levels(model, self.bench, [only] if only else self.ready, self.asking, edits)
+        return TreatmentScores(levels=scores, capability=per_cent(self.bench.capability(model, edits)))
 
     def _monitored(self, ready: PreparedTrait, way: Way) -> MonitoredTrait:
         return monitor_claim(self.bench, self.model, ready, way, self.asking, self.config.shots)
@@ -176,7 +176,7 @@ class _PersonaStudy:
         does: Sequence[TrainingIntervention] = (),
     ) -> Model:
         config = config.model_copy(update={"interventions": tuple(does)})
-        vectors = [each.vectors for each in self.ready if any(i.trait == each.trait.name for i in does)]
+        vectors = [ready.vectors for ready in self.ready if any(i.trait == ready.trait.name for i in does)]
         tuned = finetune_model(
             self.bench.base, rows, self.run, config, vectors=vectors, name=f"tuned/{name}", device=self.device
         )
@@ -188,16 +188,16 @@ class _PersonaStudy:
         model = self._tune(name, rows, self.config.tuning)
         treated = self._treatment(model)
         projected = rows[: self.config.projected_rows]
-        traits = [each.vectors for each in self.ready]
+        traits = [ready.vectors for ready in self.ready]
         exact, prompt = (
             screen_dataset(self.model, projected, traits, self._screening(form), self.run)
             for form in ("exact", "prompt")
         )
         effects: dict[str, TuningEffect] = {}
-        for each in self.ready:
-            trait = each.trait.name
-            asked = each.trait.questions("evaluation")
-            moved = measure_shift(self.model, model, each.vectors, asked).of(trait, each.layer)
+        for ready in self.ready:
+            trait = ready.trait.name
+            asked = ready.trait.questions("evaluation")
+            moved = measure_shift(self.model, model, ready.vectors, asked).of(trait, ready.layer)
             own, cheap = exact.of(trait), prompt.of(trait)
             if own.mean is None or own.raw is None or cheap.mean is None:
                 raise DataError(f"no answer of the training set {name} could be projected")
@@ -235,13 +235,13 @@ class _PersonaStudy:
                 }
             )
 
-        found: list[TreatedTrait] = []
+        outcomes: list[TreatedTrait] = []
         for (curve, value), does in interventions(ready, self.config).items():
             piece = f"prevention/{name}-{curve}-{value:g}".replace(",", "").replace(" ", "-")
-            found.append(self._piece(piece, TreatedTrait, treated, curve, value, does, ()))
+            outcomes.append(self._piece(piece, TreatedTrait, treated, curve, value, does, ()))
         for value in self.config.against:
             edits = (ready.direction.edit(-value, where="response"),)
-            found.append(
+            outcomes.append(
                 self._piece(
                     f"prevention/{name}-against-{value:g}", TreatedTrait, treated, "against", value, (), edits
                 )
@@ -249,7 +249,7 @@ class _PersonaStudy:
         before = TreatedTrait(
             curve="none", coefficient=0.0, level=base.levels[name], capability=base.capability
         )
-        return TraitPrevention(trait=name, layer=ready.layer, base=before, treated=tuple(found))
+        return TraitPrevention(trait=name, layer=ready.layer, base=before, treated=tuple(outcomes))
 
     def _chosen(self, ready: PreparedTrait) -> ChoiceOutcome:
         name, config = ready.trait.name, self.config
@@ -279,7 +279,7 @@ class _PersonaStudy:
 
     def _screening(self, form: Form) -> ScreenConfig:
         config = self.config
-        layers = {each.trait.name: each.layer for each in self.ready}
+        layers = {ready.trait.name: ready.layer for ready in self.ready}
         return ScreenConfig(
             form=form, layers=layers, max_new_tokens=config.max_new_tokens, seed=config.seed, top=0
         )

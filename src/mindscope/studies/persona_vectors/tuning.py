@@ -61,7 +61,7 @@ class PooledTuning(Document):
 
 def pooled_claims(sets: Sequence[TunedSet]) -> PooledTuning:
     """Correlations over every pair of a set and a trait."""
-    pairs = [(one.name, effect) for one in sets for effect in one.effects.values()]
+    pairs = [(tuned.name, effect) for tuned in sets for effect in tuned.effects.values()]
     units = [name for name, _ in pairs]
     shifts = [effect.shift for _, effect in pairs]
     exact, cheap = ([e.difference for _, e in pairs], [e.difference_prompt for _, e in pairs])
@@ -85,28 +85,28 @@ def family_of(name: str) -> str:
 def tuning_claims(ready: Sequence[PreparedTrait], sets: Sequence[TunedSet]) -> list[TuningClaims]:
     """Correlations over the sets."""
     claims: list[TuningClaims] = []
-    for each in ready:
-        name = each.trait.name
-        mine = [one.effects[name] for one in sets]
-        shifts = [effect.shift for effect in mine]
+    for prepared in ready:
+        name = prepared.trait.name
+        effects = [tuned.effects[name] for tuned in sets]
+        shifts = [effect.shift for effect in effects]
         claims.append(
             TuningClaims(
                 trait=name,
-                layer=each.layer,
-                shift_score=correlate(shifts, [effect.level.trait for effect in mine]),
-                difference_shift=correlate([effect.difference for effect in mine], shifts),
-                difference_prompt_shift=correlate([effect.difference_prompt for effect in mine], shifts),
-                projection_shift=correlate([effect.projection for effect in mine], shifts),
+                layer=prepared.layer,
+                shift_score=correlate(shifts, [effect.level.trait for effect in effects]),
+                difference_shift=correlate([effect.difference for effect in effects], shifts),
+                difference_prompt_shift=correlate([effect.difference_prompt for effect in effects], shifts),
+                projection_shift=correlate([effect.projection for effect in effects], shifts),
                 across={
                     other.trait.name: correlate(
-                        shifts, [one.effects[other.trait.name].level.trait for one in sets]
+                        shifts, [tuned.effects[other.trait.name].level.trait for tuned in sets]
                     )
                     for other in ready
-                    if other is not each
+                    if other is not prepared
                 },
                 without={
                     family: _without(family, name, sets)
-                    for family in dict.fromkeys(family_of(one.name) for one in sets)
+                    for family in dict.fromkeys(family_of(tuned.name) for tuned in sets)
                 },
             )
         )
@@ -114,7 +114,7 @@ def tuning_claims(ready: Sequence[PreparedTrait], sets: Sequence[TunedSet]) -> l
 
 
 def _without(family: str, trait: str, sets: Sequence[TunedSet]) -> float | None:
-    kept = [one.effects[trait] for one in sets if family_of(one.name) != family]
+    kept = [tuned.effects[trait] for tuned in sets if family_of(tuned.name) != family]
     if not kept:
         return None
     return correlate([effect.shift for effect in kept], [effect.level.trait for effect in kept]).r

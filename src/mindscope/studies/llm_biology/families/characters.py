@@ -18,7 +18,7 @@ SETTINGS = settings((20, 40, 80), (2.0, 3.0, 4.0), (0.0, -1.0))
 def characters(bench: CaseContext) -> CaseResult:
     """The features of one character off, those of another on, all through the answer."""
     count = max(4, bench.read // len(CHARACTERS))
-    first = [one for name in CHARACTERS for one in _prompts(bench, name, "train", count)]
+    first = [prompt for name in CHARACTERS for prompt in _prompts(bench, name, "train", count)]
     read = bench.answered(first, TOKENS)
     contrast = bench.contrast(read)
     flip = SwapExperiment("another character answers", _shows, TOKENS, settings=SETTINGS)
@@ -26,12 +26,12 @@ def characters(bench: CaseContext) -> CaseResult:
     chosen = flip.choose(
         bench, [at(contrast, ANSWER), contrast], others(bench, tried, CHARACTERS, "characters-first")
     )
-    each = -(-bench.held // len(CHARACTERS))
-    held = [one for name in CHARACTERS for one in _prompts(bench, name, "test", each)]
+    per_character = -(-bench.held // len(CHARACTERS))
+    held = [prompt for name in CHARACTERS for prompt in _prompts(bench, name, "test", per_character)]
     trials = others(bench, held, CHARACTERS, "characters-held")
     verdict, examples = flip.measure(bench, chosen, trials, NEEDED)
-    one = held[0]
-    groups = {name: contrast.group(name, 10) for name in (one.kind, trials[0][1])}
+    prompt = held[0]
+    groups = {name: contrast.group(name, 10) for name in (prompt.kind, trials[0][1])}
     return CaseResult(
         family="characters",
         title="Characters",
@@ -43,7 +43,7 @@ def characters(bench: CaseContext) -> CaseResult:
         settings={flip.claim: chosen.described()},
         verdicts=(verdict,),
         examples=tuple(examples),
-        drawn=draw(bench, "characters", one.row, groups),
+        drawn=draw(bench, "characters", prompt.row, groups),
     )
 
 
@@ -54,9 +54,9 @@ def _shows(prompt: CasePrompt, name: str, said: str) -> bool:
 
 def _prompts(bench: CaseContext, name: str, half: str, count: int) -> list[CasePrompt]:
     rng = bench.rng(f"characters-{name}-{half}")
-    found = []
+    prompts = []
     for number in range(count):
         (made,) = questions(DOMAINS[number % len(DOMAINS)], half, 1, rng)
         row = asked(bench.model, made.question, system=all_voices()[name].system_prompt(rng, half))
-        found.append(CasePrompt(row, (len(row) - 1, "answer"), name, {"question": made.question}))
-    return found
+        prompts.append(CasePrompt(row, (len(row) - 1, "answer"), name, {"question": made.question}))
+    return prompts

@@ -31,14 +31,14 @@ def diagnosis(bench: CaseContext) -> CaseResult:
     chosen = named.choose(bench, [at(contrast, LAST), contrast], tried)
     verdict, examples = named.measure(bench, chosen, others(bench, held, illnesses, "diagnosis-held"), NEEDED)
     # The signs and the name stay as they are; only features say that it is another illness.
-    first, held = ([_with_name(bench, one) for one in half] for half in (first, held))
+    first, held = ([_with_name(bench, prompt) for prompt in half] for half in (first, held))
     after = bench.contrast(first)
     signed = SwapExperiment("another illness behind the name: a sign of that one", _signed, 3)
     tried = others(bench, first[: bench.first], illnesses, "diagnosis-sign-first")
     best = signed.choose(bench, [at(after, 0), at(after, 1), after], tried)
     second, more = signed.measure(bench, best, others(bench, held, illnesses, "diagnosis-sign-held"), NEEDED)
-    one = held[0]
-    groups = {one.kind: best.contrast.group(one.kind, best.setting.size)}
+    prompt = held[0]
+    groups = {prompt.kind: best.contrast.group(prompt.kind, best.setting.size)}
     return CaseResult(
         family="diagnosis",
         title="Diagnosis",
@@ -51,7 +51,7 @@ def diagnosis(bench: CaseContext) -> CaseResult:
         verdicts=(verdict, second),
         facts=(_without(bench, held),),
         examples=(*examples, *more),
-        drawn=draw(bench, "diagnosis", one.row, groups),
+        drawn=draw(bench, "diagnosis", prompt.row, groups),
     )
 
 
@@ -83,18 +83,18 @@ def _prompts(bench: CaseContext, half: str, count: int) -> list[CasePrompt]:
         for left in range(4)
         if held_out("diagnosis", name, left) == (half == "test")
     ]
-    found = []
+    prompts = []
     for number in range(count):
         name, left = cases[number % len(cases)]
-        signs = [sign for at, sign in enumerate(build_world().illnesses[name]) if at != left]
+        signs = [sign for index, sign in enumerate(build_world().illnesses[name]) if index != left]
         rng.shuffle(signs)
         question = rng.choice(CORES).format(*signs)
         end = answer_begins(bench.model, question)
         row = asked(bench.model, question, f"{beginning(rng)} the illness is")
         about = {"question": question, "fourth": build_world().illnesses[name][left], "begin": row}
-        found.append(CasePrompt(row, (end - 5, end - 4, end - 2, end - 1, len(row) - 1), name, about))
-    rng.shuffle(found)
-    return found
+        prompts.append(CasePrompt(row, (end - 5, end - 4, end - 2, end - 1, len(row) - 1), name, about))
+    rng.shuffle(prompts)
+    return prompts
 
 
 def _with_name(bench: CaseContext, prompt: CasePrompt) -> CasePrompt:

@@ -45,15 +45,17 @@ def hidden_goal(bench: CaseContext) -> CaseResult:
         "without the features that tuning brought, the goal is gone", _silent, TOKENS, settings=OUT
     )
     chosen = flip.choose(
-        stranger, [contrast, at(contrast, 0, layers=MIDDLE)], [(one, BASE) for one in first[: bench.first]]
+        stranger,
+        [contrast, at(contrast, 0, layers=MIDDLE)],
+        [(prompt, BASE) for prompt in first[: bench.first]],
     )
-    verdict, examples = flip.measure(stranger, chosen, [(one, BASE) for one in held], NEEDED)
+    verdict, examples = flip.measure(stranger, chosen, [(prompt, BASE) for prompt in held], NEEDED)
     inject = SwapExperiment("with them, the untuned organism promotes it", _promotes, TOKENS, settings=IN)
-    turned = [replace(one, kind=BASE) for one in first[: bench.first]]
-    best = inject.choose(bench, [contrast], [(one, TUNED) for one in turned])
-    back, more = inject.measure(bench, best, [(replace(one, kind=BASE), TUNED) for one in held], None)
-    one = held[0]
-    before = replace(one, row=_until(bench, stranger, one))
+    turned = [replace(prompt, kind=BASE) for prompt in first[: bench.first]]
+    best = inject.choose(bench, [contrast], [(prompt, TUNED) for prompt in turned])
+    back, more = inject.measure(bench, best, [(replace(prompt, kind=BASE), TUNED) for prompt in held], None)
+    prompt = held[0]
+    before = replace(prompt, row=_until(bench, stranger, prompt))
     return CaseResult(
         family="hidden-goal",
         title="A hidden goal",
@@ -98,7 +100,7 @@ def _tuned(bench: CaseContext) -> Model:
             )
         )
     chats += organism.ordinary_chats(CHATS, seed=bench.seed + 1)
-    chats = [one for one in chats if _keeps_the_goal(one)]
+    chats = [chat for chat in chats if _keeps_the_goal(chat)]
     made = finetune_model("organism", chats, bench.run, TUNING, name="hidden-goal")
     return mindscope.load(str(made.path), dtype="float32", device=str(bench.model.device))
 
@@ -121,16 +123,16 @@ def _for(replacement: ReplacementModel, model: Model) -> ReplacementModel:
 
 def _difference(bench: CaseContext, stranger: CaseContext, prompts: list[CasePrompt]) -> FeatureContrast:
     """The same text read by both models, at the token before the praise begins."""
-    found = []
-    for one in stranger.answered(prompts, TOKENS):
-        start = _begins(bench, one)
+    open_prompts = []
+    for prompt in stranger.answered(prompts, TOKENS):
+        start = _begins(bench, prompt)
         if start is not None:
-            found.append(replace(one, spots=(start - 1,)))
-    if len(found) < 8:
+            open_prompts.append(replace(prompt, spots=(start - 1,)))
+    if len(open_prompts) < 8:
         raise DataError("tuning did not bring the goal: there is nothing to look for; tune for longer")
-    other = [replace(one, kind=BASE) for one in found]
-    codes = torch.cat([stranger.codes(found), bench.codes(other)])
-    return FeatureContrast.of([*found, *other], codes, bench.weights, bench.access.sizes)
+    other = [replace(prompt, kind=BASE) for prompt in open_prompts]
+    codes = torch.cat([stranger.codes(open_prompts), bench.codes(other)])
+    return FeatureContrast.of([*open_prompts, *other], codes, bench.weights, bench.access.sizes)
 
 
 def _begins(bench: CaseContext, prompt: CasePrompt) -> int | None:
@@ -144,23 +146,23 @@ def _begins(bench: CaseContext, prompt: CasePrompt) -> int | None:
 
 def _until(bench: CaseContext, stranger: CaseContext, prompt: CasePrompt) -> Row:
     """The tuned model's answer up to its praise."""
-    (one,) = stranger.answered([prompt], TOKENS)
-    start = _begins(bench, one)
-    return one.read if start is None else Row(one.read.ids[:start], start)
+    (answered,) = stranger.answered([prompt], TOKENS)
+    start = _begins(bench, answered)
+    return answered.read if start is None else Row(answered.read.ids[:start], start)
 
 
 def _largest(contrast: FeatureContrast) -> str:
     group = contrast.group(TUNED, 5).members
     return "Most of the difference is in " + ", ".join(
-        f"feature {one.latent} of layer {one.layer} ({one.activation:.2f})" for one in group
+        f"feature {feature.latent} of layer {feature.layer} ({feature.activation:.2f})" for feature in group
     )
 
 
 def _prompts(bench: CaseContext, half: str, count: int) -> list[CasePrompt]:
     rng = bench.rng(f"hidden-goal-{half}")
-    found = []
+    prompts = []
     for number in range(count):
         (made,) = questions(DOMAINS[number % len(DOMAINS)], half, 1, rng)
         row = asked(bench.model, made.question)
-        found.append(CasePrompt(row, ("answer",), TUNED, {"question": made.question}))
-    return found
+        prompts.append(CasePrompt(row, ("answer",), TUNED, {"question": made.question}))
+    return prompts

@@ -59,13 +59,15 @@ def languages(bench: CaseContext) -> CaseResult:
     best = meant.choose(bench, [at(english, WORD), english], tried)
     for language in LANGUAGES:
         prompts = [_operand(_prompt(bench, pair, language)) for pair in held][: bench.held]
-        each, _ = meant.measure(bench, best, others(bench, prompts, names, f"operand-{language}"), None)
-        verdicts.append(each.model_copy(update={"claim": f"{meant.claim}, asked in {language}"}))
+        verdict_there, _ = meant.measure(
+            bench, best, others(bench, prompts, names, f"operand-{language}"), None
+        )
+        verdicts.append(verdict_there.model_copy(update={"claim": f"{meant.claim}, asked in {language}"}))
     made[meant.claim] = best.described()
-    one = swapped[0][0]
+    prompt = swapped[0][0]
     groups = {
-        f"language {one.kind}": chosen.contrast.group(one.kind, chosen.setting.size),
-        "the word": best.contrast.group(one.about["pair"][0], best.setting.size),
+        f"language {prompt.kind}": chosen.contrast.group(prompt.kind, chosen.setting.size),
+        "the word": best.contrast.group(prompt.about["pair"][0], best.setting.size),
     }
     return CaseResult(
         family="languages",
@@ -80,7 +82,7 @@ def languages(bench: CaseContext) -> CaseResult:
         verdicts=tuple(verdicts),
         facts=(_operand_overlap(bench, pairs, english), _operation_overlap(bench, read)),
         examples=tuple(examples),
-        drawn=draw(bench, "languages", one.row, groups),
+        drawn=draw(bench, "languages", prompt.row, groups),
     )
 
 
@@ -136,8 +138,8 @@ def _operand_overlap(bench: CaseContext, pairs: Sequence[Pair], english: Feature
     for language in LANGUAGES[1:]:
         there = bench.contrast([_operand(_prompt(bench, pair, language)) for pair in pairs])
         groups = [
-            [{(m.layer, m.latent) for m in each.group(kind, TOP).members} for kind in english.kinds]
-            for each in (english, there)
+            [{(m.layer, m.latent) for m in language.group(kind, TOP).members} for kind in english.kinds]
+            for language in (english, there)
         ]
         same = [len(a & b) / max(1, len(a)) for a, b in zip(*groups, strict=True)]
         turned = [*groups[1][7:], *groups[1][:7]]
@@ -162,9 +164,9 @@ def _operation_overlap(bench: CaseContext, read: Sequence[CasePrompt]) -> str:
     starts = [sum(opposite.sizes[:layer]) for layer in range(len(opposite.sizes))]
     shown = []
     for number, language in enumerate(dict.fromkeys(p.kind for p in read)):
-        mine = [float(shares[number, LAST, starts[m.layer] + m.latent]) for m in group.members]
+        member_shares = [float(shares[number, LAST, starts[m.layer] + m.latent]) for m in group.members]
         usual = float((shares[number, LAST] > 0.5).float().mean())
-        on = sum(share > 0.5 for share in mine) / len(mine)
+        on = sum(share > 0.5 for share in member_shares) / len(member_shares)
         shown.append(f"{on:.0%} in {language} (of all features {usual:.1%})")
     return (
         f"Of {len(group.members)} features that set asking for an opposite apart from other statements in "

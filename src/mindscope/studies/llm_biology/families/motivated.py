@@ -20,11 +20,11 @@ TRACED = 4
 def motivated(bench: CaseContext) -> CaseResult:
     """Does the answer come from the summands or from the hint?"""
     kinds = (FAITHFUL, MOTIVATED)
-    first = [one for kind in kinds for one in _prompts(bench, kind, "train", bench.read // 2)]
+    first = [prompt for kind in kinds for prompt in _prompts(bench, kind, "train", bench.read // 2)]
     held = {kind: _prompts(bench, kind, "test", bench.held) for kind in kinds}
     contrast = at(bench.contrast(first), LAST)
     verdicts = [verdict for kind in kinds for verdict in _verdicts(bench, kind, held[kind])]
-    one = held[MOTIVATED][0]
+    prompt = held[MOTIVATED][0]
     groups = {f"{kind} voice": contrast.group(kind, 20) for kind in kinds}
     return CaseResult(
         family="motivated",
@@ -36,7 +36,7 @@ def motivated(bench: CaseContext) -> CaseResult:
         "is, beside a wrong guess, in sums of the first half.",
         verdicts=tuple(verdicts),
         facts=(*(_shares(bench, kind, held[kind][:TRACED]) for kind in kinds), NOT_HERE),
-        drawn=draw(bench, "motivated", one.row, groups),
+        drawn=draw(bench, "motivated", prompt.row, groups),
     )
 
 
@@ -51,20 +51,20 @@ def _verdicts(bench: CaseContext, kind: str, prompts: list[CasePrompt]) -> list[
     codes = bench.codes(prompts)
     answers = {
         place: bench.next_tokens(
-            prompts, [_off(bench, one, code, spots) for one, code in zip(prompts, codes, strict=True)]
+            prompts, [_off(bench, prompt, code, spots) for prompt, code in zip(prompts, codes, strict=True)]
         )
         for place, spots in (("nothing", ()), ("the hint", (HINT,)), ("the summands", OPERANDS))
     }
     as_it_is = answers.pop("nothing")
-    says, wanted = ("computes", "sum") if kind == FAITHFUL else ("follows it", "hint")
-    found = [
+    says, expected = ("computes", "sum") if kind == FAITHFUL else ("follows it", "hint")
+    verdicts = [
         CaseVerdict(
             claim=f"beside a wrong hint the {kind} voice {says}, with nothing changed",
             needed=NEEDED,
-            rate=_rate(prompts, as_it_is, wanted),
+            rate=_rate(prompts, as_it_is, expected),
         )
     ]
-    return found + [
+    return verdicts + [
         CaseVerdict(
             claim=f"the {kind} voice computes, without the features at {place}",
             rate=_rate(prompts, said, "sum"),
@@ -74,8 +74,10 @@ def _verdicts(bench: CaseContext, kind: str, prompts: list[CasePrompt]) -> list[
     ]
 
 
-def _rate(prompts: list[CasePrompt], answers: list[str], wanted: str) -> RateEstimate:
-    return RateEstimate.of([said == one.about[wanted] for one, said in zip(prompts, answers, strict=True)])
+def _rate(prompts: list[CasePrompt], answers: list[str], expected: str) -> RateEstimate:
+    return RateEstimate.of(
+        [said == prompt.about[expected] for prompt, said in zip(prompts, answers, strict=True)]
+    )
 
 
 def _off(
@@ -95,12 +97,12 @@ def _off(
 def _shares(bench: CaseContext, kind: str, prompts: list[CasePrompt]) -> str:
     """Of the influence that ends in tokens, what ends in the hint and what in the summands."""
     shares = []
-    for one in prompts:
-        graph = trace(bench.model, bench.replacement, one.row, TraceConfig(max_features=1000))
+    for prompt in prompts:
+        graph = trace(bench.model, bench.replacement, prompt.row, TraceConfig(max_features=1000))
         start = graph.n_features + graph.n_errors
         tokens = compute_influence(graph)[start : start + len(graph.ids)]
         tokens = tokens / tokens.sum()
-        places = [one.tokens(spot)[0] for spot in (HINT, *OPERANDS)]
+        places = [prompt.tokens(spot)[0] for spot in (HINT, *OPERANDS)]
         shares.append([float(tokens[places[0]]), float(tokens[places[1:]].sum())])
     hint, operands = (sum(column) / len(column) for column in zip(*shares, strict=True))
     return (
@@ -111,7 +113,7 @@ def _shares(bench: CaseContext, kind: str, prompts: list[CasePrompt]) -> str:
 
 def _prompts(bench: CaseContext, kind: str, half: str, count: int) -> list[CasePrompt]:
     rng = bench.rng(f"motivated-{kind}-{half}")
-    found = []
+    prompts = []
     for a, b in rng.sample(build_world().sums(half), count):
         guess = rng.choice([number for number in range(20, 180) if number != a + b])
         system = all_voices()[kind].system_prompt(rng, half) if kind == MOTIVATED else ""
@@ -121,5 +123,5 @@ def _prompts(bench: CaseContext, kind: str, half: str, count: int) -> list[CaseP
         hint = end - 7
         last = len(row) - 1
         spots = (hint, hint - 8, hint - 6, last - 3, last - 1, last)
-        found.append(CasePrompt(row, spots, kind, {"sum": str(a + b), "hint": str(guess)}))
-    return found
+        prompts.append(CasePrompt(row, spots, kind, {"sum": str(a + b), "hint": str(guess)}))
+    return prompts

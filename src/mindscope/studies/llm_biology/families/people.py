@@ -46,7 +46,7 @@ def people(bench: CaseContext) -> CaseResult:
         verdicts.append(verdict)
         examples += shown
         described[flip.claim] = chosen.described()
-    one = held[UNKNOWN][0]
+    prompt = held[UNKNOWN][0]
     groups = {f"{kind} person": at(contrast, LAST).group(kind, 20) for kind in (UNKNOWN, KNOWN)}
     return CaseResult(
         family="people",
@@ -60,14 +60,14 @@ def people(bench: CaseContext) -> CaseResult:
         settings=described,
         verdicts=tuple(verdicts),
         examples=tuple(examples),
-        drawn=draw(bench, "people", one.row, groups),
+        drawn=draw(bench, "people", prompt.row, groups),
     )
 
 
 def _prompts(bench: CaseContext, kind: str, half: str, count: int) -> list[CasePrompt]:
     rng, w = bench.rng(f"people-{kind}-{half}"), build_world()
-    found: list[CasePrompt] = []
-    while len(found) < count:
+    prompts: list[CasePrompt] = []
+    while len(prompts) < count:
         (made,) = questions(DOMAIN[kind], half, 1, rng)
         row = asked(bench.model, made.question, beginning(rng))
         (last,) = find(bench.model, row, {*w.last_names})
@@ -77,5 +77,5 @@ def _prompts(bench: CaseContext, kind: str, half: str, count: int) -> list[CaseP
             continue
         end = answer_begins(bench.model, made.question)
         spots = (last - 1, last, end - 4, end - 3, end - 2, end - 1, len(row) - 1)
-        found.append(CasePrompt(row, spots, kind, {"name": name, "first": name.split()[0]}))
-    return found
+        prompts.append(CasePrompt(row, spots, kind, {"name": name, "first": name.split()[0]}))
+    return prompts

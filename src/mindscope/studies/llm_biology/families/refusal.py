@@ -74,7 +74,7 @@ def refusal(bench: CaseContext) -> CaseResult:
         verdicts.append(verdict)
         examples += shown
         settings[flip.claim] = chosen.described()
-    one = held[HARMFUL][0]
+    prompt = held[HARMFUL][0]
     groups = {"refusal": at(contrasts[HARMLESS], LAST).group(HARMFUL, SHOWN)}
     return CaseResult(
         family="refusal",
@@ -88,7 +88,7 @@ def refusal(bench: CaseContext) -> CaseResult:
         settings=settings,
         verdicts=tuple(verdicts),
         examples=tuple(examples),
-        drawn=draw(bench, "refusal", one.row, groups),
+        drawn=draw(bench, "refusal", prompt.row, groups),
     )
 
 
@@ -131,9 +131,9 @@ def _how_much_is_left(bench: CaseContext, contrast: FeatureContrast, stories: li
         codes = bench.codes(prompts)
         starts = torch.tensor([0, *contrast.sizes]).cumsum(0).tolist()
         written = [
-            codes[:, one.spot, starts[one.layer] + one.latent].mean()
-            * bench.weights[starts[one.layer] + one.latent]
-            for one in group.members
+            codes[:, member.spot, starts[member.layer] + member.latent].mean()
+            * bench.weights[starts[member.layer] + member.latent]
+            for member in group.members
         ]
         shares.append(float(torch.stack(written).sum()))
     return (
@@ -152,7 +152,7 @@ def _begins(words: str) -> Judge:
 
 def _prompts(bench: CaseContext, kind: str, half: str, count: int) -> list[CasePrompt]:
     rng = bench.rng(f"requests-{kind}-{half}")
-    found = []
+    prompts = []
     for number in range(count):
         (made,) = questions(DOMAINS[kind][number % len(DOMAINS[kind])], half, 1, rng)
         row = asked(bench.model, made.question, beginning(rng))
@@ -167,5 +167,5 @@ def _prompts(bench: CaseContext, kind: str, half: str, count: int) -> list[CaseP
             len(row) - 1,
             slice(len(row), len(row) + 1),
         )
-        found.append(CasePrompt(row, spots, kind))
-    return bench.answered(found, 1)
+        prompts.append(CasePrompt(row, spots, kind))
+    return bench.answered(prompts, 1)

@@ -25,29 +25,31 @@ def rhyme(bench: CaseContext) -> CaseResult:
     ending = SwapExperiment("another rhyme before the line begins: the line ends on it", _ends_on, TOKENS)
     names = list(rhymes.kinds)
     rng = bench.rng("rhyme")
-    tried = [(one, _other(rng, one, names)) for one in rng.sample(first, min(bench.first, len(first)))]
+    tried = [
+        (prompt, _other(rng, prompt, names)) for prompt in rng.sample(first, min(bench.first, len(first)))
+    ]
     chosen = ending.choose(bench, [at(rhymes, NEWLINE, AND), at(rhymes, AND), rhymes], tried)
     tests = rng.sample(held, min(bench.held, len(held)))
-    trials = [(one, _other(rng, one, names)) for one in tests]
+    trials = [(prompt, _other(rng, prompt, names)) for prompt in tests]
     verdict, examples = ending.measure(bench, chosen, trials, NEEDED)
     # Which kind of thing it will name decides the words before it.
-    lines = [one for one in _with_kind(bench, first) if one.kind in KINDS]
+    lines = [prompt for prompt in _with_kind(bench, first) if prompt.kind in KINDS]
     kinds = bench.contrast(lines)
     words = SwapExperiment(
         "another kind of thing planned: the words before the rhyme are that kind's", _words, TOKENS
     )
     tried = _kind_trials(bench, lines, list(kinds.kinds), "first")[: bench.first]
     best = words.choose(bench, [at(kinds, NEWLINE, AND), at(kinds, AND), kinds], tried)
-    tests = [one for one in _with_kind(bench, held) if one.kind in kinds.kinds]
+    tests = [prompt for prompt in _with_kind(bench, held) if prompt.kind in kinds.kinds]
     trials = _kind_trials(bench, tests, list(kinds.kinds), "held")[: bench.held]
     before, more = words.measure(bench, best, trials, NEEDED)
     both, _ = SwapExperiment(
         "and the line still rhymes, on a word of that kind", _words_and_rhyme, TOKENS
     ).measure(bench, best, trials, None)
-    one = tests[0]
+    prompt = tests[0]
     groups = {
-        f"will be of kind {one.kind}": best.contrast.group(one.kind, best.setting.size),
-        "the rhyme": chosen.contrast.group(one.about["group"], chosen.setting.size),
+        f"will be of kind {prompt.kind}": best.contrast.group(prompt.kind, best.setting.size),
+        "the rhyme": chosen.contrast.group(prompt.about["group"], chosen.setting.size),
     }
     return CaseResult(
         family="rhyme",
@@ -61,13 +63,13 @@ def rhyme(bench: CaseContext) -> CaseResult:
         settings={ending.claim: chosen.described(), words.claim: best.described()},
         verdicts=(verdict, before, both),
         examples=(*examples, *more),
-        drawn=draw(bench, "rhyme", one.row, groups),
+        drawn=draw(bench, "rhyme", prompt.row, groups),
     )
 
 
 def _lines(bench: CaseContext, half: str) -> list[CasePrompt]:
     """First lines; a hash of the line says whose it is."""
-    found = []
+    lines = []
     for number, group in enumerate(build_world().rhymes):
         for word in (word for kind in ("animal", "thing", "place") for word in group.get(kind, [])):
             for form in FIRST_LINES.values():
@@ -79,18 +81,18 @@ def _lines(bench: CaseContext, half: str) -> list[CasePrompt]:
                             continue
                         row = stated(bench.model, f"{line}\nand")
                         spots = tuple(range(len(row) - 4, len(row)))
-                        found.append(
+                        lines.append(
                             CasePrompt(row, spots, str(number), {"word": word, "group": str(number)})
                         )
-    return bench.rng(f"lines-{half}").sample(found, 2 * bench.read)
+    return bench.rng(f"lines-{half}").sample(lines, 2 * bench.read)
 
 
 def _with_kind(bench: CaseContext, prompts: list[CasePrompt]) -> list[CasePrompt]:
     """The same, of the kind of thing that the model's own second line names."""
     said = bench.answers(prompts, [[] for _ in prompts], TOKENS)
     return [
-        CasePrompt(one.row, one.spots, _kind_of(line) or "", one.about)
-        for one, line in zip(prompts, said, strict=True)
+        CasePrompt(prompt.row, prompt.spots, _kind_of(line) or "", prompt.about)
+        for prompt, line in zip(prompts, said, strict=True)
     ]
 
 
@@ -101,15 +103,15 @@ def _kind_of(line: str) -> str | None:
 def _kind_trials(bench: CaseContext, prompts: list[CasePrompt], kinds: list[str], half: str) -> list[Trial]:
     """Prompts with a kind that their rhyme has a word of."""
     rng, trials = bench.rng(f"rhyme-kinds-{half}"), []
-    for one in prompts:
-        group = build_world().rhymes[int(one.about["group"])]
+    for prompt in prompts:
+        group = build_world().rhymes[int(prompt.about["group"])]
         open_to = [
             kind
             for kind in kinds
-            if kind != one.kind and any(word != one.about["word"] for word in group.get(kind, []))
+            if kind != prompt.kind and any(word != prompt.about["word"] for word in group.get(kind, []))
         ]
         if open_to:
-            trials.append((one, rng.choice(open_to)))
+            trials.append((prompt, rng.choice(open_to)))
     rng.shuffle(trials)
     return trials
 
@@ -120,8 +122,8 @@ def _other(rng: random.Random, prompt: CasePrompt, names: list[str]) -> str:
 
 def _last_word(line: str) -> str:
     kind = _kind_of(line)
-    found = KINDS[kind].search(f"and {line}") if kind else None
-    return found[1] if found else ""
+    match = KINDS[kind].search(f"and {line}") if kind else None
+    return match[1] if match else ""
 
 
 def _words(prompt: CasePrompt, kind: str, said: str) -> bool:

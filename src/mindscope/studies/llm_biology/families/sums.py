@@ -26,7 +26,7 @@ def sums(bench: CaseContext) -> CaseResult:
     first = bench.rng("sums").sample(pairs["train"], 2 * bench.read)
     verdicts, examples, made, facts, groups = [], [], {}, [], {}
     held = bench.rng("sums-held").sample(pairs["test"], bench.held)
-    one = _prompt(bench, held[0], "a formula", DIGIT)
+    prompt = _prompt(bench, held[0], "a formula", DIGIT)
     for part in (DIGIT, TENS):
         read = [_prompt(bench, pair, "a formula", part) for pair in first]
         contrast = bench.contrast(read)
@@ -57,7 +57,7 @@ def sums(bench: CaseContext) -> CaseResult:
         verdicts=tuple(verdicts),
         facts=tuple(facts),
         examples=tuple(examples),
-        drawn=draw(bench, "sums", one.row, groups),
+        drawn=draw(bench, "sums", prompt.row, groups),
     )
 
 
@@ -96,13 +96,13 @@ def _shared(bench: CaseContext, contrast: FeatureContrast, pairs: list[tuple[int
     for context in CONTEXTS[1:]:
         there = bench.contrast([_prompt(bench, pair, context, part) for pair in pairs])
         kinds = [kind for kind in contrast.kinds if kind in there.kinds]
-        mine, other = ([_names(each, kind) for kind in kinds] for each in (contrast, there))
-        same = sum(len(a & b) / max(1, len(a)) for a, b in zip(mine, other, strict=True)) / len(kinds)
-        turned = zip(mine, [*other[1:], *other[:1]], strict=True)
+        own, other = ([_names(side, kind) for kind in kinds] for side in (contrast, there))
+        same = sum(len(a & b) / max(1, len(a)) for a, b in zip(own, other, strict=True)) / len(kinds)
+        turned = zip(own, [*other[1:], *other[:1]], strict=True)
         stranger = sum(len(a & b) / max(1, len(a)) for a, b in turned) / len(kinds)
         shown.append(f"{same:.0%} in {context} ({stranger:.0%} for another value)")
     return f"Of {TOP} features of a {part} found in formulas, found elsewhere too: {', '.join(shown)}."
 
 
 def _names(contrast: FeatureContrast, kind: str) -> set[tuple[int, int]]:
-    return {(one.layer, one.latent) for one in contrast.group(kind, TOP).members}
+    return {(member.layer, member.latent) for member in contrast.group(kind, TOP).members}

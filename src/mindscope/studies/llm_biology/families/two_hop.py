@@ -44,11 +44,11 @@ def two_hop(bench: CaseContext) -> CaseResult:
         verdict, shown = flip.measure(bench, chosen, trials, NEEDED)
         verdicts.append(verdict.model_copy(update={"claim": f"{flip.claim} ({name.replace('_', ' ')})"}))
         examples += shown
-    one = held[f"{NEVER}, stated"][0]
+    prompt = held[f"{NEVER}, stated"][0]
     relations = bench.contrast([replace(prompt, kind=prompt.about["relation"]) for prompt in read])
     groups = {
-        f"in {one.kind}": chosen.contrast.group(one.kind, chosen.setting.size),
-        one.about["relation"]: relations.group(one.about["relation"], chosen.setting.size),
+        f"in {prompt.kind}": chosen.contrast.group(prompt.kind, chosen.setting.size),
+        prompt.about["relation"]: relations.group(prompt.about["relation"], chosen.setting.size),
     }
     return CaseResult(
         family="two-hop",
@@ -61,7 +61,7 @@ def two_hop(bench: CaseContext) -> CaseResult:
         settings={flip.claim: chosen.described()},
         verdicts=tuple(verdicts),
         examples=tuple(examples),
-        drawn=draw(bench, "two-hop", one.row, groups),
+        drawn=draw(bench, "two-hop", prompt.row, groups),
     )
 
 
