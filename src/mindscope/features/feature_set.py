@@ -19,7 +19,7 @@ from mindscope.models import Apply, Model, Project, Raw, Read, Row, Where
 
 
 @dataclass(frozen=True, eq=False)
-class _FeatureGroup:
+class _ComputedTogether:
     """Features that one operation computes.
 
     Attributes:
@@ -201,21 +201,21 @@ def _number_models(features: Sequence[Feature]) -> dict[str, str]:
 
 def _group_features(
     features: Sequence[Feature], own: Sequence[tuple[Site, ...]], reads: Sequence[Site]
-) -> list[_FeatureGroup]:
+) -> list[_ComputedTogether]:
     """Directions of a site, features of a bank, and the others of a site: one group each."""
     members: dict[object, list[int]] = {}
     for column, (feature, sites) in enumerate(zip(features, own, strict=True)):
         bank = feature.bank if isinstance(feature, BankFeature) else None
         members.setdefault((isinstance(feature, Direction), bank, sites), []).append(column)
-    groups: list[_FeatureGroup] = []
+    groups: list[_ComputedTogether] = []
     for columns in members.values():
         sites = tuple(reads.index(site) for site in own[columns[0]])
         chosen = [features[column] for column in columns]
         units = [feature.unit for feature in chosen if isinstance(feature, Direction)]
         if units:
-            groups.append(_FeatureGroup(columns, sites, _project(torch.stack(units)), torch.stack(units)))
+            groups.append(_ComputedTogether(columns, sites, _project(torch.stack(units)), torch.stack(units)))
         else:
-            groups.append(_FeatureGroup(columns, sites, _compute(chosen)))
+            groups.append(_ComputedTogether(columns, sites, _compute(chosen)))
     return groups
 
 
@@ -225,7 +225,7 @@ def _shift_progress(
     return None if progress is None else lambda step, _: progress(done + step, total)
 
 
-def _reduce(group: _FeatureGroup, where: Where) -> Project | Apply | Raw:
+def _reduce(group: _ComputedTogether, where: Where) -> Project | Apply | Raw:
     if len(group.sites) > 1:
         return Raw(where)
     if group.units is not None:

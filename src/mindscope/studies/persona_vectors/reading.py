@@ -11,7 +11,7 @@ SHOWN = 5
 """Features of each vector."""
 
 
-class NearFeature(Document):
+class NearLatent(Document):
     """A latent whose decoder points the vector's way, or against it."""
 
     latent: int
@@ -26,7 +26,7 @@ class DictionaryReading(Document):
     trait: str
     layer: int
     coefficient: float
-    features: tuple[NearFeature, ...]
+    features: tuple[NearLatent, ...]
     levels: dict[str, TraitLevel]
     """Of answers without a system prompt: steered by nothing, by the vector, by the nearest feature in the
     vector's place, at the vector's norm and the same coefficient."""
@@ -41,14 +41,14 @@ def read_vector(
     """
     point = ready.sweep.choice()
     dictionary = bench.dictionary(model, ready.layer)
-    nearest: list[NearFeature] = []
+    nearest: list[NearLatent] = []
     shown: dict[str, TraitLevel] = {}
     if dictionary is not None:
         features, direction = DictionaryBank(dictionary), ready.direction
         near = read_direction(features, direction, SHOWN)
         effects = feature_logits(model, features, [neighbour.feature for neighbour in near], SHOWN)
         nearest = [
-            NearFeature(
+            NearLatent(
                 latent=neighbour.feature,
                 cosine=neighbour.cosine,
                 raises=tuple(model.decode([effect.token]) for effect in raised.top),
