@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mindscope.cli.output import print_json
-from mindscope.jobs.registry import export_schemas, job_schemas
+from mindscope.jobs import export_schemas, job_schemas
 
 
 def schema(

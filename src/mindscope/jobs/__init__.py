@@ -9,6 +9,7 @@ from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.jobs.job import JobSpec, Reporter, RunFolder, SilentReporter
+    from mindscope.jobs.registry import JOBS, export_schemas, find_job, job_schemas
     from mindscope.jobs.resolve import (
         ORGANISM,
         TEST_BED,
@@ -32,6 +33,10 @@ __all__ = [
     "ModelSpec",
     "TraitSpec",
     "JudgeSpec",
+    "JOBS",
+    "find_job",
+    "job_schemas",
+    "export_schemas",
     "ORGANISM",
     "TEST_BED",
     "is_organism",

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import typer
 
 from mindscope.cli.output import print_records, print_table
-from mindscope.jobs.resolve import TEST_BED
+from mindscope.jobs import TEST_BED
 
 if TYPE_CHECKING:
-    from mindscope.jobs.organism import TrainedOrganism, TrainingSets
+    from mindscope.jobs import organism
     from mindscope.organism import OrganismCard
     from mindscope.studies.organism_dictionaries import ShippedDictionariesReport
 
 
-def print_trained(result: TrainedOrganism) -> None:
+def print_trained(result: organism.TrainedOrganism) -> None:
     """Where the model is, and how to measure it."""
     typer.echo(f"model: {result.model}\nmeasure it with: mindscope organism card {result.model}")
 
@@ -26,7 +26,7 @@ def print_card(result: OrganismCard) -> None:
     typer.echo(TEST_BED)
 
 
-def print_training_sets(result: TrainingSets) -> None:
+def print_training_sets(result: organism.TrainingSets) -> None:
     """How many files there are of what size."""
     typer.echo(f"{len(result.files)} files of {result.size} conversations")
     for file in result.files:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -23,11 +23,6 @@ from mindscope.jobs.circuit.page import write_page
 from mindscope.jobs.circuit.results import TraceReport, graph_facts, graph_summary
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.specs import Float32ModelSpec
-
-if TYPE_CHECKING:
-    from mindscope.circuits import AttributionGraph, ReplacementModel, TargetSpec
-    from mindscope.models import Model, Row
-    from mindscope.store import Run
 
 TOP = 20
 """Nodes that are listed: as many as are usually read."""
@@ -82,7 +77,8 @@ class TraceSpec(Float32ModelSpec, PruningSpec, ReplacementSpec, TraceConfig):
 
 def trace(spec: TraceSpec, *, run: RunFolder, reporter: Reporter) -> TraceReport:
     """Trace which features and tokens led to the next token, and write the graph and its page."""
-    from mindscope.circuits import prune_graph
+    from mindscope.circuits import AttributionGraph, prune_graph
+    from mindscope.circuits import trace as trace_graph
 
     model = spec.load()
     replacement, name = find_replacement(spec.dictionary, model)
@@ -101,7 +97,11 @@ def trace(spec: TraceSpec, *, run: RunFolder, reporter: Reporter) -> TraceReport
     with run.open(
         kind="circuit", config=settings, reporter=reporter, fingerprint=model.fingerprint
     ) as opened:
-        graph = _trace_once(opened, model, replacement, row, config, targets, name, reporter)
+        if not opened.has(GRAPH):  # an earlier start may have traced it
+            graph = trace_graph(model, replacement, row, config, targets=targets, progress=reporter.progress)
+            metadata = {**graph.metadata, "prompt": model.tokenizer.decode(list(graph.ids))}
+            replace(graph, replacement_name=name, metadata=metadata).save(run.path / GRAPH)
+        graph = AttributionGraph.load(run.path / GRAPH, model)
         pruned = prune_graph(graph, spec.nodes, spec.edges)
         page = write_page(run.path, graph, pruned, model, replacement)
         opened.finish(**graph_facts(graph, pruned))
@@ -111,26 +111,3 @@ def trace(spec: TraceSpec, *, run: RunFolder, reporter: Reporter) -> TraceReport
         graph=str(run.path / GRAPH),
         report=str(page),
     )
-
-
-def _trace_once(
-    run: Run,
-    model: Model,
-    replacement: ReplacementModel,
-    row: Row | str,
-    config: TraceConfig,
-    targets: TargetSpec,
-    name: str,
-    reporter: Reporter,
-) -> AttributionGraph:
-    """The run's graph, traced unless an earlier start has done it."""
-    from mindscope.circuits import AttributionGraph
-    from mindscope.circuits import trace as trace_graph
-
-    if run.has(GRAPH):
-        return AttributionGraph.load(run.path / GRAPH, model)
-    graph = trace_graph(model, replacement, row, config, targets=targets, progress=reporter.progress)
-    metadata = {**graph.metadata, "prompt": model.tokenizer.decode(list(graph.ids))}
-    graph = replace(graph, replacement_name=name, metadata=metadata)
-    graph.save(run.path / GRAPH)
-    return graph

@@ -43,7 +43,7 @@ class ShowFeatureSpec(FeatureSpec):
     """A file to write the public feature JSON to as well."""
 
 
-class NearFeature(Document):
+class NeighbourFeature(Document):
     """A feature that writes in a like direction."""
 
     feature: int
@@ -74,7 +74,7 @@ class FeatureListing(Document):
     label: LabelRow
     contexts: tuple[FeatureContext, ...]
     raises: tuple[str, ...] | None
-    neighbours: tuple[NearFeature, ...]
+    neighbours: tuple[NeighbourFeature, ...]
     document: dict[str, Any]
     page: str
 
@@ -197,7 +197,7 @@ def show(spec: ShowFeatureSpec, *, run: RunFolder, reporter: Reporter) -> Featur
             FeatureContext(activation=context.value, text="".join(context.tokens)) for context in activity.top
         ),
         raises=None if logits is None else tuple(survey.vocabulary[effect.token] for effect in logits.top),
-        neighbours=tuple(NearFeature(feature=other.feature, cosine=other.cosine) for other in near),
+        neighbours=tuple(NeighbourFeature(feature=other.feature, cosine=other.cosine) for other in near),
         document=public,
         page=str(page),
     )

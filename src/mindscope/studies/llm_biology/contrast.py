@@ -24,7 +24,7 @@ class GroupMember:
 
 
 @dataclass(frozen=True)
-class FeatureGroup:
+class ContrastGroup:
     """Features that stand for one kind of prompt."""
 
     label: str
@@ -74,7 +74,7 @@ class FeatureContrast:
     sizes: tuple[int, ...]
     spots: tuple[int, ...] | None = None
     layers: tuple[int, ...] | None = None
-    _groups: dict[tuple[str, int], FeatureGroup] = field(default_factory=dict, init=False)
+    _groups: dict[tuple[str, int], ContrastGroup] = field(default_factory=dict, init=False)
 
     @classmethod
     def of(
@@ -108,16 +108,16 @@ class FeatureContrast:
                 allowed[spot, starts[layer] : starts[layer] + self.sizes[layer]] = 1
         return excess * allowed
 
-    def group(self, kind: str, size: int) -> FeatureGroup:
+    def group(self, kind: str, size: int) -> ContrastGroup:
         """The features with the greatest excess at each spot, `size` of them at most, where it is above 0."""
         if (kind, size) not in self._groups:
             self._groups[kind, size] = self._group(kind, size)
         return self._groups[kind, size]
 
-    def _group(self, kind: str, size: int) -> FeatureGroup:
+    def _group(self, kind: str, size: int) -> ContrastGroup:
         values, features = self.excess(kind).topk(size, dim=1)
         mean = self.means[self._at(kind)]
-        return FeatureGroup(
+        return ContrastGroup(
             kind,
             tuple(
                 self._member(spot, feature, float(mean[spot, feature]))
@@ -128,8 +128,8 @@ class FeatureContrast:
         )
 
     def strangers(
-        self, group: FeatureGroup, rng: random.Random, avoid: Sequence[FeatureGroup] = ()
-    ) -> FeatureGroup:
+        self, group: ContrastGroup, rng: random.Random, avoid: Sequence[ContrastGroup] = ()
+    ) -> ContrastGroup:
         """Other features, drawn at random: one for each, of its layer and spot, that writes as much.
 
         Drawn among those that are active at that spot in any kind of prompt.
@@ -151,7 +151,7 @@ class FeatureContrast:
             taken.add((member.layer, member.spot, latent))
             scale = float(self.weights[start + member.latent] / self.weights[start + latent])
             drawn.append(GroupMember(member.layer, member.spot, latent, member.activation * scale))
-        return FeatureGroup(f"random for {group.label}", tuple(drawn))
+        return ContrastGroup(f"random for {group.label}", tuple(drawn))
 
     def exchange(self, prompt: CasePrompt, kind: str, setting: SwapSetting) -> list[Intervention]:
         """Turn the features of the prompt's own kind off, and those of another kind on."""
@@ -181,7 +181,7 @@ class FeatureContrast:
 
 
 def exchange_groups(
-    prompt: CasePrompt, off: FeatureGroup, on: FeatureGroup, setting: SwapSetting
+    prompt: CasePrompt, off: ContrastGroup, on: ContrastGroup, setting: SwapSetting
 ) -> list[Intervention]:
     """One group off, another on, in a prompt."""
     if setting.factor == 1:

@@ -17,7 +17,7 @@ from mindscope.circuits import (
     with_validation,
 )
 from mindscope.models import Row
-from mindscope.studies.llm_biology.contrast import FeatureGroup
+from mindscope.studies.llm_biology.contrast import ContrastGroup
 from mindscope.studies.llm_biology.documents import DrawnGraph
 from mindscope.studies.llm_biology.workbench import CaseContext
 
@@ -33,7 +33,7 @@ def draw(
     bench: CaseContext,
     family: str,
     row: Row,
-    groups: Mapping[str, FeatureGroup],
+    groups: Mapping[str, ContrastGroup],
     *,
     targets: TargetSpec | None = None,
 ) -> DrawnGraph:
@@ -78,7 +78,7 @@ def draw(
     )
 
 
-def find_groups(graph: AttributionGraph, groups: Mapping[str, FeatureGroup]) -> tuple[Supernode, ...]:
+def find_groups(graph: AttributionGraph, groups: Mapping[str, ContrastGroup]) -> tuple[Supernode, ...]:
     """The nodes of a graph whose features are in a group; groups without a node in it are left out."""
     label_of = {
         (feature.layer, feature.latent): label
