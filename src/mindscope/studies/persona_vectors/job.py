@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from mindscope.jobs import ORGANISM, JudgeSpec, Reporter, RunFolder, find_trait, load_model
+from mindscope.jobs import (
+    ORGANISM,
+    JudgeSpec,
+    Reporter,
+    RunFolder,
+    find_trait,
+    is_organism,
+    load_model,
+)
 from mindscope.store import Document
 from mindscope.studies.common import Claim
 
@@ -53,11 +61,11 @@ class ReproduceSpec(JudgeSpec):
     @model_validator(mode="after")
     def _check_surroundings(self) -> Self:
         given = (self.traits, self.sets, self.ordinary, self.judge, self.test, self.dictionaries)
-        if self.model == ORGANISM and any(given):
+        if is_organism(self.model) and any(given):
             raise ValueError(
                 "the organism brings its own traits, data, judge and dictionaries: leave them out"
             )
-        if self.model != ORGANISM and not (self.traits and self.sets and self.ordinary and self.judge):
+        if not is_organism(self.model) and not (self.traits and self.sets and self.ordinary and self.judge):
             raise ValueError(
                 f"{self.model} needs --trait, --sets, --ordinary and --judge: only the organism has its own"
             )
@@ -71,7 +79,7 @@ class ReproduceSpec(JudgeSpec):
         """The paper's settings or the organism's own, with what is asked for."""
         from mindscope.studies.persona_vectors.config import ReproduceConfig, organism_config
 
-        config = organism_config(self.seed) if self.model == ORGANISM else ReproduceConfig(seed=self.seed)
+        config = organism_config(self.seed) if is_organism(self.model) else ReproduceConfig(seed=self.seed)
         asked = {"rows": self.rows, "samples": self.samples}
         config = config.model_copy(update={name: value for name, value in asked.items() if value is not None})
         if self.learning_rate is None:
