@@ -25,8 +25,8 @@ class DictionarySpec(JobSpec):
     """A dictionary."""
 
     dictionary: str
-    """A .safetensors file, the folder of a cross-layer transcoder, or organism:NAME for one of the
-    organism's: sae.0 to sae.3, transcoder.0 to transcoder.3, clt."""
+    """A .safetensors file, the folder of a dictionary with several coders, or organism:NAME for one of the
+    organism's: sae.0 to sae.3, transcoders, clt."""
 
     def dictionary_path(self) -> Path:
         """Where it lies."""
