@@ -32,7 +32,11 @@ def planted(model: Model) -> Dictionary:
     W_dec = torch.randn(4, model.d_model, generator=torch.Generator().manual_seed(0))
     site = [Site(ADDRESS, model.d_model)]
     return Dictionary.single(
-        Coder(W_enc, b_enc, W_dec), torch.zeros(model.d_model), reads=site, writes=site, activation="relu",
+        Coder(W_enc, b_enc, W_dec),
+        torch.zeros(model.d_model),
+        reads=site,
+        writes=site,
+        activation="relu",
         models={"0": model.fingerprint},
     )
 
