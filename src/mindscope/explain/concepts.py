@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from mindscope.core import Progress
 from mindscope.errors import DataError
 from mindscope.explain.pooling import Pool, pooled_features
 from mindscope.features import FeatureBank
@@ -117,9 +118,6 @@ class ConceptTable(Document):
             concepts=self.best,
             skipped=self.skipped,
         )
-
-
-Progress = Callable[[int, int, str], object]
 
 
 def with_label(progress: Progress | None, label: str) -> Callable[[int, int], object] | None:

@@ -1,12 +1,13 @@
 """One pass over a corpus that finds, for all features at once, when and where each is active."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import torch
 from torch import Tensor
 
+from mindscope.core import Progress
 from mindscope.errors import DataError, StoreError
 from mindscope.explain.accumulate import SurveyAccumulator
 from mindscope.explain.config import SurveyConfig
@@ -14,8 +15,6 @@ from mindscope.explain.results import FILE, ROWS, ROWS_SCHEMA, SCHEMA, VERSION, 
 from mindscope.features import FeatureBank, Models, encode_rows, name_models, require_models
 from mindscope.models import Model, Row, vocabulary
 from mindscope.store import Run, claim, save_artifact
-
-Progress = Callable[[int, int, str], object]
 
 STATE = "survey/state.safetensors"
 

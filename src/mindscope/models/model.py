@@ -15,7 +15,7 @@ from mindscope.models.generation.control import Controller
 from mindscope.models.generation.generate import OnToken, generate_rows
 from mindscope.models.generation.request import Generation
 from mindscope.models.hooks.core import Edits, HookedModel
-from mindscope.models.hooks.read import Progress, Read, Reading, length_sorted_batches, read_rows
+from mindscope.models.hooks.read import Read, Reading, RowProgress, length_sorted_batches, read_rows
 from mindscope.models.loading.fingerprint import fingerprint_model
 from mindscope.models.loading.loading import load_parts
 from mindscope.models.tokens.batch import left_padded
@@ -115,7 +115,7 @@ class Model(HookedModel):
         *,
         edits: Edits | None = None,
         batch_tokens: int | None = None,
-        progress: Progress | None = None,
+        progress: RowProgress | None = None,
     ) -> dict[str, Reading]:
         """Read activations of rows, reduced while they stream past.
 
@@ -146,7 +146,7 @@ class Model(HookedModel):
         reads: Mapping[str, Read] | None = None,
         seeds: Sequence[int] | None = None,
         batch_rows: int = 64,
-        progress: Progress | None = None,
+        progress: RowProgress | None = None,
         on_token: OnToken | None = None,
         controller: Controller | None = None,
     ) -> list[Generation]:

@@ -29,9 +29,9 @@ from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.index_spaces import BlockRow, FeatureIndex, TraceRow
 from mindscope.circuits.replacement.injections import Injections
 from mindscope.circuits.replacement.local_model import LocalReplacementModel, ReplacementModel
+from mindscope.core import Progress
 from mindscope.models import Model, Row, written
 
-Progress = Callable[[int, int, str], None]
 MOST_ROWS = 128
 """More rows in a block are not faster, and lie at more different positions."""
 

@@ -14,7 +14,7 @@ all of them (Kamath et al. 2025, "Tracing Attention Computation Through Feature 
 No head is swept on its own: one product per layer serves all heads, sources and targets (`meeting`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -31,10 +31,10 @@ from mindscope.circuits.heads import meeting
 from mindscope.circuits.heads.meeting import EdgeCarriers, SourceWrites, carry_edges
 from mindscope.circuits.index_spaces import GraphRow, GraphSource
 from mindscope.circuits.replacement.local_model import ReplacementModel
+from mindscope.core import Progress
 from mindscope.errors import DataError
 from mindscope.models import Model
 
-Progress = Callable[[int, int, str], None]
 SAME = 1e-3
 """How far an edge may be from the graph's, relative to the largest, before the graph is refused."""
 

@@ -7,7 +7,7 @@
 5. Compare: correlation over pairs of a change and a measured node, signs, with a bootstrap over changes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -27,11 +27,11 @@ from mindscope.circuits.replacement.local_model import ReplacementModel
 from mindscope.circuits.validation.config import ValidationConfig
 from mindscope.circuits.validation.predict import predict_changes
 from mindscope.circuits.validation.readouts import TargetReadout, build_readouts, list_readout_addresses
+from mindscope.core import Progress
 from mindscope.errors import DataError
 from mindscope.models import Model, Row
 from mindscope.stats import pearson
 
-Progress = Callable[[int, int, str], None]
 SMALL = 0.01
 """Signs are compared where the predicted change is at least this share of the largest one."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mindscope.core import Progress
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.evaluation.ablation import perturb_probes, remove_correlation
 from mindscope.dictionaries.evaluation.absorption import measure_absorption
@@ -23,8 +24,6 @@ from mindscope.errors import DataError
 from mindscope.features import Models, match_models, require_same_tokenizer
 from mindscope.models import Model, Row, length_sorted_batches
 from mindscope.store import Run
-
-Progress = Callable[[int, int, str], object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """Training several dictionaries on one pass over the activations, resumable at every checkpoint."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from mindscope.core import Progress
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.training.config import DictionaryConfig, TrainConfig
 from mindscope.dictionaries.training.learner import DictionaryTrainer
@@ -18,7 +19,6 @@ from mindscope.store import Run, read_tensors
 CHECKPOINT = "checkpoint.safetensors"
 FIRST_LOOK = 2**15
 """About how many activations of the first buffer set the scale and the initial weights."""
-Progress = Callable[[int, int, str], None]
 
 
 def train(

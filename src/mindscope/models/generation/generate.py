@@ -9,7 +9,7 @@ from mindscope.models.generation.config import Sampling
 from mindscope.models.generation.control import Controller
 from mindscope.models.generation.request import Generation, GenerationRequest
 from mindscope.models.hooks.core import Edits, HookedModel
-from mindscope.models.hooks.read import Progress, Read
+from mindscope.models.hooks.read import Read, RowProgress
 from mindscope.models.tokens.rows import Row
 
 OnToken = Callable[[int, int, str], object]
@@ -26,7 +26,7 @@ def generate_rows(
     reads: Mapping[str, Read],
     seeds: Sequence[int] | None,
     batch_rows: int,
-    progress: Progress | None,
+    progress: RowProgress | None,
     on_token: OnToken | None,
     controller: Controller | None = None,
 ) -> list[Generation]:

@@ -16,7 +16,7 @@ from mindscope.models.hooks.reduce import Last, Mean, Project, Reduction
 from mindscope.models.tokens.batch import right_padded
 from mindscope.models.tokens.rows import Row, position_mask
 
-Progress = Callable[[int, int], object]
+RowProgress = Callable[[int, int], object]
 """Called with (rows done, rows in all)."""
 
 
@@ -49,7 +49,7 @@ def read_rows(
     *,
     edits: Edits | None,
     batch_tokens: int | None,
-    progress: Progress | None,
+    progress: RowProgress | None,
     callers: Sequence[int] | None = None,
 ) -> dict[str, Reading]:
     """See `Model.read`. `callers` says which of the caller's rows these are, where they are only some."""
