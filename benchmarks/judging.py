@@ -135,7 +135,8 @@ def main() -> None:
         "times_as_fast_as_one_by_one": seconds["one_by_one"] / seconds["together"],
         "times_as_fast_as_one_by_one_on_copies": seconds["copies"] / seconds["together"],
         "items_with_a_score": sum(not math.isnan(value) for value in scores["together"]),
-        "largest_difference_of_scores": max(
+        "millionths_of_a_point_that_scores_differ": 1e6
+        * max(
             float(np.nanmax(np.abs(np.array(scores["together"]) - np.array(scores[name])))) for name in ways
         ),
         "megabytes_of_the_prompts_cache": n_tokens * config.num_hidden_layers * config.hidden_size * 8 / 1e6,
