@@ -110,11 +110,11 @@ def test_no_pickle_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "ae.pt").write_bytes(pickle.dumps({"bias": Bomb()}, protocol=2))
     trainer = {"dict_class": "AutoEncoder", "submodule_name": "resid_post_layer_1"}
     (tmp_path / "config.json").write_text(json.dumps({"trainer": trainer}))
-    refused(tmp_path, "no .pt file of plain tensors")
+    refused(tmp_path, "not a .pt file of plain tensors")
     torch.save({"bias": [1, 2]}, tmp_path / "ae.pt")
     refused(tmp_path, "tensors by name")
     np.savez(tmp_path / "params.npz", W_enc=np.array([Bomb()], dtype=object))
-    refused(tmp_path / "params.npz", "no plain npz archive", options=ReadOptions(reads=("resid_post.1",)))
+    refused(tmp_path / "params.npz", "not a plain npz archive", options=ReadOptions(reads=("resid_post.1",)))
     (tmp_path / "params.npz").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
     refused(tmp_path / "params.npz", "Git LFS pointer")
     assert not (tmp_path / "went_off").exists()

@@ -69,14 +69,14 @@ def uses(model, rows, address, vector=GOOD):
     ("address", "match"),
     [
         ("resid_post.3", "layers 0 to 2"),
-        ("resid_post", "no place in this model"),
-        ("resid_past.1", "no place in this model"),
-        ("resid_post.-1", "no place in this model"),
-        ("resid_post:1", "no place in this model"),
-        ("", "no place in this model"),
-        ("path.model.layers.9.mlp", "no place in this model"),
-        ("attn_probs.1", "no place in this model"),
-        ("router_logits.1", "no place in this model"),
+        ("resid_post", "not a place in this model"),
+        ("resid_past.1", "not a place in this model"),
+        ("resid_post.-1", "not a place in this model"),
+        ("resid_post:1", "not a place in this model"),
+        ("", "not a place in this model"),
+        ("path.model.layers.9.mlp", "not a place in this model"),
+        ("attn_probs.1", "not a place in this model"),
+        ("router_logits.1", "not a place in this model"),
     ],
 )
 def test_addresses_that_lead_nowhere_are_refused(llama, rows, address, match):

@@ -81,7 +81,7 @@ def test_reading_while_generating_is_reading_the_finished_row(llama: Model, feat
 
 
 class Latent:
-    """A feature that is no plain direction: a rectified projection, as a dictionary's latent reads."""
+    """A feature that is not a plain direction: a rectified projection, as a dictionary's latent reads."""
 
     def __init__(self, inner: Direction, bias: float) -> None:
         self.inner, self.bias = inner, bias

@@ -97,7 +97,7 @@ def _read_npz(path: Path) -> dict[str, Tensor]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: torch.from_numpy(np.ascontiguousarray(archive[name])) for name in archive.files}
     except Exception as error:  # numpy, zipfile and zlib each have their own
-        reason = f"is no plain npz archive ({type(error).__name__}): nothing else is opened"
+        reason = f"is not a plain npz archive ({type(error).__name__}): nothing else is opened"
         raise DataError(f"{path} {what_it_is(path, 'npz', default=reason)}") from error
 
 
@@ -106,7 +106,7 @@ def _read_pt(path: Path) -> dict[str, Tensor]:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling gives anything
-        reason = f"is no .pt file of plain tensors ({type(error).__name__}): nothing else is opened"
+        reason = f"is not a .pt file of plain tensors ({type(error).__name__}): nothing else is opened"
         raise DataError(f"{path} {what_it_is(path, 'pt', default=reason)}") from error
     if not isinstance(loaded, dict) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in loaded.items()

@@ -89,6 +89,6 @@ def draw_tokens(
     # Below the total even after rounding, so that the draw never lands behind the last token.
     target = torch.minimum(uniform[:, None] * total, torch.nextafter(total, torch.zeros_like(total)))
     drawn = torch.searchsorted(cumulative, target, right=True)
-    drawn.clamp_(max=scores.shape[-1] - 1)  # only where the total is no number
+    drawn.clamp_(max=scores.shape[-1] - 1)  # only where the total is not a number
     tokens = drawn if order is None else order.gather(-1, drawn)
     return tokens.masked_fill(~torch.isfinite(total), NOT_FINITE).squeeze(-1)

@@ -224,7 +224,7 @@ class HookedModel:
         tensor as `resid_post.12`, taken up elsewhere, which is how a write there can be checked.
 
         Raises:
-            ModelError: an address is no place in this model, or has not one vector per token.
+            ModelError: an address is not a place in this model, or has not one vector per token.
         """
         with (
             self._lock,
@@ -321,7 +321,7 @@ def _engine(hf: Any, tokenizer: Any, name: str) -> EagerModel:
         with _in_eval(hf):
             engine = EagerModel(name, hf_model=hf, tokenizer=tokenizer)
     except (ValueError, AttributeError) as error:
-        raise ModelError(f"{name} is no decoder-only language model this tool can open: {error}") from error
+        raise ModelError(f"{name} is not a decoder-only language model that this opens: {error}") from error
     finally:
         for parameter in trained:
             parameter.requires_grad_(True)

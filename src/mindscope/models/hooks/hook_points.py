@@ -75,7 +75,7 @@ def find_hook_point(engine: EagerModel, address: str) -> HookPoint:
             raise ModelError(f"{address}: the model has layers 0 to {engine.n_layers - 1}")
         module, side = engine.resolve_point(name, layer, stream=parsed.stream)
     except (AddressError, ValueError, LookupError, AttributeError) as error:
-        raise ModelError(f"{address!r} is no place in this model: {_first_sentence(error)}") from error
+        raise ModelError(f"{address!r} is not a place in this model: {_first_sentence(error)}") from error
     spec = point_spec(name, 1)
     width = engine.d_model if spec is not None and spec.width is Width.D_MODEL else None
     part = _part(engine, name, layer or 0)

@@ -38,7 +38,7 @@ class LinearNorm:
 
 
 def linear_norm(norm: nn.Module | None, width: int) -> LinearNorm:
-    """The weight, the bias, and whether the mean is subtracted; float32 on the CPU. None is no norm at all.
+    """The weight, the bias, and whether the mean is subtracted; float32 on the CPU. None: the identity.
 
     Families store the weight under different names, some as its difference from 1. A vector of mean 0 passes
     every norm with its weight alone, and the same vector negated tells the bias.

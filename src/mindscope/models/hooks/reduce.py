@@ -67,7 +67,7 @@ class Apply:
     """A function of every token of `where`: `[tokens, size]` a row.
 
     The function takes float32 `[tokens, width]` on the model's device, tokens of any rows, and gives
-    `[tokens, size]`: what a feature that is no plain direction reads.
+    `[tokens, size]`: what a feature that is not a plain direction reads.
     """
 
     function: Callable[[Tensor], Tensor]

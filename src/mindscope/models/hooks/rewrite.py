@@ -42,7 +42,7 @@ def rewritten(
     is what was there before. Padding passes through `rewrite` too. No hook stays behind.
 
     Raises:
-        ModelError: an address is no place, cannot be written, or its module did not run.
+        ModelError: an address is not a place, cannot be written, or its module did not run.
     """
     read_at, write_at = ({name: model.place(name) for name in names} for names in (reads, writes))
     for name, place in write_at.items():

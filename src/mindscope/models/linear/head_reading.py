@@ -70,7 +70,7 @@ def head_reading(model: HookedModel, held: FrozenPass, layer: int, head: int, qu
 
     Raises:
         ModelError: there is no such layer, head or token; or queries and keys are not linear once the norms'
-            scales are held, as with a norm that is no module.
+            scales are held, as with a norm that is not a module.
     """
     heads = _require_place(model, held, layer, head, query)
     attended = held.attention[layer]
