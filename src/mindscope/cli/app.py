@@ -67,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ) as error:  # an unknown option, a missing argument; help was shown if it is empty
             if message := error.format_message():
                 path = getattr(getattr(error, "ctx", None), "command_path", "mindscope")
-                message = f"{message.rstrip('.')} (see `{path} --help`)"
+                message = message.replace("Value error, ", "").rstrip(".")  # the library's words, not ours
+                message = f"{message} (see `{path} --help`)"
                 output.print_error(message, kind="UsageError", as_json=as_json)
             code = 2
         except MindscopeError as error:
