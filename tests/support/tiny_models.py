@@ -141,7 +141,7 @@ def build(family: Family, **extra) -> Model:
     """A tiny model with weights far from zero, so that a mistake shows in the outputs."""
     torch.manual_seed(7)
     options = {key: value for key, value in SMALL.items() if key not in family.without}
-    config = CONFIG_MAPPING[family.name](**options, **family.extra, **extra)
+    config = CONFIG_MAPPING[family.name](**{**options, **family.extra, **extra})
     hf = AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
         for parameter in hf.parameters():

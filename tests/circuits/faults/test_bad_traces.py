@@ -110,6 +110,22 @@ def test_a_block_that_does_something_else_is_noticed(llama: Model):
     one_line(error, "cannot be held")
 
 
+def test_a_massive_activation_does_not_hide_what_a_block_does_elsewhere():
+    """Most models have one entry in the thousands; in lengths of it, every other token may be wrong."""
+    strange = family("llama")
+    with torch.no_grad():
+        strange.hf.get_input_embeddings().weight[60, 3] = 8000
+    replacement = NeuronReplacement(strange)
+    trace(strange, replacement, circuit_kit.ROW)
+    strange.hf.model.layers[1].self_attn.register_forward_hook(
+        lambda _module, _args, output: (output[0].tanh(), *output[1:])
+    )
+    strange = Model.wrap(strange.hf, strange.tokenizer, name="strange")
+    with pytest.raises(ModelError) as error:
+        trace(strange, NeuronReplacement(strange), circuit_kit.ROW)
+    one_line(error, "cannot be held")
+
+
 def test_targets_that_are_not_there(llama: Model):
     replacement = DictionaryReplacement(circuit_kit.dictionary(llama))
     foreign = Direction("d", "resid_post.1", torch.ones(llama.d_model), "another")

@@ -18,9 +18,10 @@ class TraceConfig(BaseModel):
     """Features are chosen in steps of this size, as circuit-tracer does (its batch size times its update
     interval), and ranked again after each; None chooses exactly: no feature that is left out has more
     influence than one that is in."""
-    skip_tokens: int = Field(default=1, ge=0)
-    """At this many first tokens features and errors are not nodes; 1 is the beginning-of-text token, and 4 is
-    right for instruction-tuned Gemma 3."""
+    skip_tokens: int | None = Field(default=None, ge=0)
+    """At this many first tokens features and errors are not nodes. By default these are a special token in
+    front, tokens from the first on whose activations are ten times the usual size, and the four tokens that
+    a chat of Gemma 3 begins with."""
     memory: int = Field(default=2**28, ge=1)
     """The gradients of a block of rows may take this many bytes."""
 

@@ -22,6 +22,7 @@ from torch.linalg import vector_norm
 
 from mindscope.circuits.attribution.backward import backward_rows
 from mindscope.circuits.attribution.config import TraceConfig
+from mindscope.circuits.attribution.prompt_row import as_prompt_row
 from mindscope.circuits.attribution.selection import select_features
 from mindscope.circuits.attribution.targets import ResolvedTargets, TargetSpec, top_logits
 from mindscope.circuits.attribution.traced_rows import TracedRows
@@ -50,7 +51,7 @@ def trace(
     Args:
         model: the model, in float32.
         replacement: what replaces its MLPs.
-        prompt: a row as it is, or text, which gets a beginning-of-text token if the tokenizer has one.
+        prompt: a row as it is, or text, which gets a special token in front if it has none (`as_prompt_row`).
         config: how.
         targets: what to explain (see `targets`); by default the most probable next tokens, at most ten that
             together have 95 %.
@@ -94,7 +95,7 @@ def trace(
         unselected_absolute=edges.unselected_absolute,
         fingerprint=model.fingerprint,
         replacement_digest=replacement.digest,
-        skip_tokens=config.skip_tokens,
+        skip_tokens=local_model.skip_tokens,
         target_spec=spec.description,
         metadata={
             "model": model.name,
@@ -215,13 +216,3 @@ class _GraphEdges:
 
     def _take_tokens(self, graph_rows: Tensor, tokens: Tensor) -> None:
         self.edges[graph_rows, self._first_token : self._first_token + tokens.shape[1]] = tokens
-
-
-def as_prompt_row(model: Model, prompt: Row | str) -> Row:
-    """Text as a row that begins with the beginning-of-text token, if the tokenizer has one."""
-    if isinstance(prompt, Row):
-        return prompt
-    row, begin = model.text(prompt), model.tokenizer.bos_token_id
-    if begin is None or row.ids[:1] == (begin,):
-        return row
-    return Row((begin, *row.ids), row.prompt_length + 1)

@@ -21,9 +21,10 @@ from torch import Tensor
 
 from mindscope.circuits.attribution.backward import backward_rows
 from mindscope.circuits.attribution.config import TraceConfig
+from mindscope.circuits.attribution.prompt_row import as_prompt_row
 from mindscope.circuits.attribution.retrace import rebuild_local_model
 from mindscope.circuits.attribution.targets import resolve_position
-from mindscope.circuits.attribution.trace import as_prompt_row, split_into_blocks
+from mindscope.circuits.attribution.trace import split_into_blocks
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.heads.qk_attribution import BIAS, QKAttribution
 from mindscope.circuits.index_spaces import BlockRow, StreamPoint

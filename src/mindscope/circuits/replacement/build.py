@@ -19,16 +19,20 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.linalg import vector_norm
 
 from mindscope.circuits.index_spaces import ColumnIndex
 from mindscope.circuits.replacement.block import FrozenBlock, FrozenNorm
+from mindscope.circuits.replacement.first_tokens import count_first_tokens
 from mindscope.circuits.replacement.layer_features import FeatureWrites, LayerFeatures
 from mindscope.circuits.replacement.local_model import LocalReplacementModel
 from mindscope.errors import ModelError
-from mindscope.models import FrozenPass, Model, Row, find_linear_parts, freeze
+from mindscope.models import FrozenPass, Model, Row, centred_unembedding, find_linear_parts, freeze
 
 SAME = 1e-3
-"""How far the replacement may be off the model, relative to the largest activation, before it is refused."""
+"""How far a token's stream, or the logits, may be off the model's, relative to their length."""
+COMPARED_LOGITS = 100
+"""The most probable next tokens: the others are not explained."""
 MATERIALISED = 2**29
 """Up to how many bytes active decoder rows are copied side by side; beyond they are gathered when used."""
 
@@ -53,7 +57,7 @@ class ReplacementCoders:
 
 
 def build_local_model(
-    model: Model, row: Row, coders: ReplacementCoders, *, skip_tokens: int
+    model: Model, row: Row, coders: ReplacementCoders, *, skip_tokens: int | None
 ) -> LocalReplacementModel:
     """Put a local replacement model together.
 
@@ -77,6 +81,8 @@ def build_local_model(
     last = f"resid_post.{model.n_layers - 1}"
     addresses = [*coders.reads, *coders.extra_reads, *outputs, "resid_pre.0", last]
     frozen_pass = freeze(model, row, list(dict.fromkeys(addresses)))
+    if skip_tokens is None:
+        skip_tokens = count_first_tokens(model, frozen_pass)
     # 2: attention, and the ways into and out of each MLP
     parts = find_linear_parts(model)
     blocks = tuple(FrozenBlock.of(parts, frozen_pass, layer) for layer in layers)
@@ -127,19 +133,35 @@ def build_local_model(
         parallel=parts.parallel,
     )
     # 7: the same stream as the model's
-    _require_same_output(model, local_model.forward(), frozen_pass.activations[last])
+    _require_same_output(model, local_model, last)
     return local_model
 
 
-def _require_same_output(
-    model: Model, replaced: Float[Tensor, "tokens d_model"], original: Float[Tensor, "tokens d_model"]
-) -> None:
-    off = float((replaced - original).abs().max() / original.abs().max())
+def _require_same_output(model: Model, local_model: LocalReplacementModel, last: str) -> None:
+    """Compare the replacement with the model token by token, and at the logits of the last one.
+
+    Each against its own size: a single massive activation, as most models have, would hide everything else.
+    """
+    replaced, original = local_model.forward(), local_model.frozen_pass.activations[last]
+    # The final norm takes massive activations down to the size of others, where it is what is read.
+    read, expected = (local_model.final_norm.forward(stream) for stream in (replaced, original))
+    likely = local_model.frozen_pass.logits.topk(min(COMPARED_LOGITS, model.vocab_size)).indices.tolist()
+    unembedding, bias = centred_unembedding(model, likely)
+    off = max(
+        _relative_error(replaced, original),
+        _relative_error(read, expected),
+        _relative_error(read[-1:] @ unembedding.T + bias, expected[-1:] @ unembedding.T + bias),
+    )
     if not off < SAME:
         raise ModelError(
             f"the replacement of {model.name} is {off:.1e} off the model itself: its blocks do something "
             f"between MLPs that cannot be held ({model.architecture}); choose another model"
         )
+
+
+def _relative_error(computed: Float[Tensor, "rows _"], expected: Float[Tensor, "rows _"]) -> float:
+    """The largest length of a row's difference, in lengths of the row."""
+    return float((vector_norm(computed - expected, dim=1) / vector_norm(expected, dim=1)).max())
 
 
 def _skip_first(active: LayerFeatures, skip_tokens: int) -> LayerFeatures:

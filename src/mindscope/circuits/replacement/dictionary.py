@@ -54,7 +54,7 @@ class DictionaryReplacement:
         dictionary = self.dictionary.bind(model)
         return DictionaryAccess(DictionaryBank(dictionary), match_layers(dictionary, model)[0])
 
-    def freeze(self, model: Model, row: Row, *, skip_tokens: int = 1) -> LocalReplacementModel:
+    def freeze(self, model: Model, row: Row, *, skip_tokens: int | None = None) -> LocalReplacementModel:
         """See `ReplacementModel.freeze`."""
         order, reads, writes = match_layers(self.dictionary, model)
         dictionary = self.dictionary.bind(model)

@@ -172,14 +172,14 @@ class ReplacementModel(Protocol):
         """
         ...
 
-    def freeze(self, model: Model, row: Row, *, skip_tokens: int = 1) -> LocalReplacementModel:
+    def freeze(self, model: Model, row: Row, *, skip_tokens: int | None = None) -> LocalReplacementModel:
         """The local replacement model of one prompt.
 
         Args:
             model: the model, in float32.
             row: the prompt.
-            skip_tokens: at how many first positions (where the beginning-of-text token soaks up attention)
-                features and errors are not nodes.
+            skip_tokens: at how many first positions features and errors are not nodes; None finds out
+                (`first_tokens`).
 
         Raises:
             ModelError: the row is too long, the model is not in float32 or of an unsuited architecture.

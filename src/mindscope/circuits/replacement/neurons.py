@@ -32,7 +32,7 @@ class NeuronReplacement:
         self._require(model)
         return NeuronAccess(model, self._maps)
 
-    def freeze(self, model: Model, row: Row, *, skip_tokens: int = 1) -> LocalReplacementModel:
+    def freeze(self, model: Model, row: Row, *, skip_tokens: int | None = None) -> LocalReplacementModel:
         """See `ReplacementModel.freeze`."""
         self._require(model)
         layers = range(model.n_layers)
