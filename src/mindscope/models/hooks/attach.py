@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from mindscope.errors import ModelError
 from mindscope.models.hooks.edits import CompiledEdits
 from mindscope.models.hooks.hook_points import HookPoint
-from mindscope.models.tokens.batch import BatchLayout, PositionIndex, layout_of_call
+from mindscope.models.tokens.batch import BatchLayout, PositionIndex
+from mindscope.models.tokens.call_layout import layout_of_call, name_arguments
 from mindscope.models.tokens.rows import Where
 
 
@@ -92,7 +93,7 @@ class ActiveEdits:
     def __init__(self) -> None:
         self._places: dict[str, HookPoint] = {}
         self._hooks: dict[str, set[int]] = {}
-        self._written: set[str] = set()
+        self._n_edited: dict[str, int] = {}  # tokens since the last call of `require`, by address
         self._only: frozenset[str] | None = None
 
     @contextmanager
@@ -105,23 +106,31 @@ class ActiveEdits:
             self._only = before
 
     def require(self) -> None:
-        """Fail unless all was edited since the last call, and every hook still hangs where it was put.
+        """Fail unless tokens were edited at every address since the last call, and every hook still hangs.
 
         Raises:
-            ModelError: a module of an edit has not run, or something took a hook off.
+            ModelError: a module of an edit has not run, no token was one that its edits mean, or something
+                took a hook off.
         """
         if gone := [a for a, place in self._places.items() if not self._hooks[a] <= _hook_ids(place)]:
             raise ModelError(f"the edit at {', '.join(gone)} was taken off the model inside edited()")
-        if lost := sorted(self._places.keys() - self._written):
+        if lost := sorted(self._places.keys() - self._n_edited.keys()):
             raise ModelError(f"{', '.join(lost)} never ran, so nothing was edited there")
-        self._written.clear()
+        if missed := sorted(address for address, n_tokens in self._n_edited.items() if not n_tokens):
+            raise ModelError(
+                f"no token was edited at {', '.join(missed)}: none that passed is one that its `where` means"
+            )
+        self._n_edited.clear()
 
-    def _hang(self, place: HookPoint, write: Callable[[Tensor], Tensor], hooks: HookManager) -> None:
+    def _hang(
+        self, place: HookPoint, write: Callable[[Tensor], tuple[Tensor, int]], hooks: HookManager
+    ) -> None:
         def unless_paused(hidden: Tensor) -> Tensor:
             if self._only is not None and place.address not in self._only:
                 return hidden
-            self._written.add(place.address)
-            return write(hidden)
+            edited, n_tokens = write(hidden)
+            self._n_edited[place.address] = self._n_edited.get(place.address, 0) + n_tokens
+            return edited
 
         before = _hook_ids(place)
         hooks.write(place.module, unless_paused, point=place.side)
@@ -177,29 +186,26 @@ def ambient_edits(
     unwritten = set(program.places)
     editing = ActiveEdits()
 
-    def see(_module: nn.Module, args: tuple, kwargs: dict) -> None:
+    def see(module: nn.Module, args: tuple, kwargs: dict) -> None:
         nonlocal program
         if program.learned:
             program = compiled()
         if own_pass() is not None:
             return
-        inputs = kwargs.get("input_ids", args[0] if args else None)
-        inputs = kwargs.get("inputs_embeds") if inputs is None else inputs
-        if not isinstance(inputs, Tensor):
-            raise ModelError("inside edited() the model must be called with input_ids or inputs_embeds")
-        seen[:] = [layout_of_call(inputs, kwargs.get("attention_mask"), prompts)]
+        seen[:] = [layout_of_call(name_arguments(module, args, kwargs), prompts)]
 
-    def write(place: HookPoint, hidden: Tensor) -> Tensor:
+    def write(place: HookPoint, hidden: Tensor) -> tuple[Tensor, int]:
         layout = own_pass()
         if layout is not None and not own_passes:
             raise ModelError(
                 "edits of single rows hold for one's own forward passes; give read() and generate() edits="
             )
         unwritten.discard(place.address)
-        edited = program.apply(place, hidden, layout or seen[0])
+        layout = layout or seen[0]
+        edited = program.apply(place, hidden, layout)
         if edited.requires_grad and place.runs_again and engine.hf_model.is_activation_checkpointing:
             edited.register_hook(refuse_when_closed)
-        return edited
+        return edited, program.count_tokens(place, layout)
 
     def refuse_when_closed(_gradient: Tensor) -> None:
         if closed:

@@ -183,8 +183,9 @@ class HookedModel:
         """Apply edits in every forward pass inside the block: of this model's methods, and of one's own.
 
         Gradients flow through the edits. Under activation checkpointing `backward` belongs inside the block
-        too, because parts of the forward pass run again there. Padding is taken from the attention mask of
-        each call and never edited. No hook stays behind, whatever is raised inside.
+        too, because parts of the forward pass run again there. Where tokens stand in a call is taken from its
+        attention mask, position ids or cache, see `call_layout.py`; padding that a mask tells is never
+        edited. No hook stays behind, whatever is raised inside.
 
         Args:
             edits: one list, for every row; with `rows`, one list per row is possible too.
@@ -195,7 +196,8 @@ class HookedModel:
             An `ActiveEdits`, which tells whether all edits hold, and can leave some out for a while.
 
         Raises:
-            ModelError: an edit does not fit the model.
+            ModelError: an edit does not fit the model, or a call inside does not say which of its tokens the
+                edit's `where` means.
         """
         per_row = any(not isinstance(edit, Edit) for edit in edits)
         if per_row and rows is None:

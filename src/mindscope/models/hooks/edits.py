@@ -105,7 +105,9 @@ class _EditStage:
                 change = values - along
             case "cap":
                 change = (values - along).clamp(max=0)
-        change = change.unsqueeze(-1) if where is None else change.unsqueeze(-1) * where
+        change = change.unsqueeze(-1)
+        if where is not None:  # not a product with 0: what is not edited may be infinite
+            change = torch.where(where, change, 0)
         return torch.addcmul(wide, change, vectors).to(hidden.dtype)
 
     def _vectors(self, hidden: Tensor) -> Tensor:
@@ -152,6 +154,11 @@ class CompiledEdits:
         for stage in self.stages[place.address]:
             tokens = stage.apply(tokens, layout)
         return place.laid_out(tokens, hidden)
+
+    def count_tokens(self, place: HookPoint, layout: BatchLayout) -> int:
+        """How many edits of tokens a pass makes at a place: a token that two edits mean counts twice."""
+        stages = self.stages[place.address]
+        return sum(layout.members(stage.key, stage.members).n_chosen for stage in stages)
 
     def rearrange(self, kept: np.ndarray, n_blank: int) -> None:
         """Keep some rows in a new order, and append rows without edits."""

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from mindscope.errors import ModelError
 from mindscope.models.hooks.core import HookedModel
 from mindscope.models.hooks.hook_points import HookPoint
-from mindscope.models.tokens.batch import BatchLayout, layout_of_call
+from mindscope.models.tokens.batch import BatchLayout
+from mindscope.models.tokens.call_layout import layout_of_call, name_arguments
 
 Rewrite = Callable[[str, Tensor, Mapping[str, Tensor]], Tensor]
 """Called with an address, what is there `[rows, columns, width]`, and what was read so far in this pass, by
@@ -53,16 +54,12 @@ def rewritten(
     passing = RewrittenPass()
     ran: set[str] = set()
 
-    def begin(_module: nn.Module, args: tuple, kwargs: dict) -> None:
+    def begin(module: nn.Module, args: tuple, kwargs: dict) -> None:
         nonlocal seen
-        inputs = kwargs.get("input_ids", args[0] if args else kwargs.get("inputs_embeds"))
-        if not isinstance(inputs, Tensor):
-            raise ModelError("inside rewritten() the model must be called with input_ids or inputs_embeds")
-        shape[:] = inputs.shape[:2]
         own = model.current_pass
-        passing.layout = (
-            own if own is not None else layout_of_call(inputs, kwargs.get("attention_mask"), None)
-        )
+        layout = own if own is not None else layout_of_call(name_arguments(module, args, kwargs), None)
+        passing.layout = layout
+        shape[:] = layout.positions.shape
         seen = passing.seen = {}
         ran.clear()
 

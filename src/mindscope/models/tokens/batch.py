@@ -20,11 +20,17 @@ class BatchLayout:
         positions: `[rows, columns]`, a token's index in its row; -1 for padding and for finished rows.
         prompts: `[rows]` prompt lengths; None in a forward pass about whose rows nothing is known.
         callers: `[rows]`, which of the caller's rows each one is; None where they are in the caller's order.
+        lengths: `[rows]`, how many tokens each row has in the end, where this pass holds only some of them;
+            None where the newest token here is a row's last.
+        doubt: why it cannot be told which tokens these are, so that only all of them can be meant; None where
+            it can.
     """
 
     positions: np.ndarray
     prompts: np.ndarray | None
     callers: np.ndarray | None = None
+    lengths: np.ndarray | None = None
+    doubt: str | None = None
     _masks: dict[Where | tuple[int, ...], np.ndarray] = field(default_factory=dict)
     _chosen: dict[object, "PositionIndex"] = field(default_factory=dict)
 
@@ -33,6 +39,8 @@ class BatchLayout:
         found = self._masks.get(where)
         if found is None:
             prompts = self.prompts
+            if self.doubt is not None and where != "all":
+                raise ModelError(f"an edit at {where!r} is not possible in this pass: {self.doubt}")
             if prompts is None:
                 if where != "all" and not isinstance(where, tuple):
                     raise ModelError(
@@ -153,18 +161,3 @@ def _filled(rows: Sequence[Row], positions: np.ndarray) -> np.ndarray:
     for line, at, row in zip(ids, positions, rows, strict=True):
         line[at >= 0] = row.ids
     return ids
-
-
-def layout_of_call(inputs: Tensor, attention_mask: object, prompts: np.ndarray | None) -> BatchLayout:
-    """The pass of a call made from outside, whose positions its attention mask tells."""
-    rows, columns = inputs.shape[:2]
-    if prompts is not None and len(prompts) != rows:
-        raise ModelError(
-            f"a forward pass of {rows} rows inside edited() for {len(prompts)} rows; they must agree"
-        )
-    if isinstance(attention_mask, Tensor) and attention_mask.ndim == 2:
-        real = attention_mask.detach().to("cpu", torch.bool).numpy()
-        positions = np.where(real, np.cumsum(real, 1) - 1, -1)[:, -columns:]
-    else:
-        positions = np.broadcast_to(np.arange(columns), (rows, columns))
-    return BatchLayout(positions, prompts)
