@@ -26,6 +26,18 @@ CONFIGS = {
     "gpt2": {"n_embd": 16, "n_layer": 2, "n_head": 2},
     "bloom": {"hidden_size": 16, "n_layer": 2, "n_head": 2},
     "opt": {**SMALL, "word_embed_proj_dim": 16, "ffn_dim": 24},
+    "phi3": {  # positions of a prompt of more than 17 tokens are those of long texts
+        **SMALL,
+        "original_max_position_embeddings": 17,
+        "rope_parameters": {
+            "rope_type": "longrope",
+            "rope_theta": 10000.0,
+            "short_factor": [1.0] * 4,
+            "long_factor": [4.0, 3.0, 2.0, 5.0],
+            "original_max_position_embeddings": 17,
+        },
+        "pad_token_id": 0,
+    },
 }
 
 

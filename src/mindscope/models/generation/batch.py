@@ -99,7 +99,9 @@ class DecodingBatch:
             require_watchable(self.core, request.controller)
         room = self.core.context_length
         limit = request.sampling.max_new_tokens
-        handle = GenerationHandle(request, limit if room is None else min(limit, room - len(request.row)))
+        limit = limit if room is None else min(limit, room - len(request.row))
+        self.core.check_growth(len(request.row), limit)
+        handle = GenerationHandle(request, limit)
         self._waiting.append(handle)
         return handle
 

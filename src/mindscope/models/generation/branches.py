@@ -113,7 +113,13 @@ class PromptBranches:
 
     @contextmanager
     def grown(self, branches: Sequence[AnswerBranch]) -> Iterator[Float[Tensor, "branches vocabulary"]]:
-        """The logits behind branches whose parents are grown; inside the block others may grow from them."""
+        """The logits behind branches whose parents are grown; inside the block others may grow from them.
+
+        Raises:
+            ModelError: a prompt with its branch would pass the length at which rotary positions change.
+        """
+        for branch in branches:
+            self._core.check_growth(int(self._lengths[branch.prompt]), len(branch.path))
         with self._grown_in_columns(branches) if self._in_columns else self._copied(branches) as logits:
             yield logits
 
@@ -221,8 +227,11 @@ def takes_tree_masks(core: HookedModel) -> bool:
 
 
 def cache_beginning(core: HookedModel, ids: Sequence[int]) -> DynamicCache | None:
-    """The cache of what all prompts begin with; None where nothing is shared."""
-    if not ids or not takes_tree_masks(core):
+    """The cache of what all prompts begin with; None where nothing is shared.
+
+    Nor is anything where positions of the beginning depend on how long the whole prompt is.
+    """
+    if not ids or core.length_ropes or not takes_tree_masks(core):
         return None
     return PromptBranches(core, [ids])._cache
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 
 from mindscope.models.generation.cache_select import has_states, require_known
@@ -23,7 +24,7 @@ def prefill_groups(core: HookedModel, handles: Sequence[GenerationHandle]) -> It
 def _prefill(handles: Sequence[GenerationHandle], core: HookedModel) -> SlotTables:
     rows = [handle.request.row for handle in handles]
     ids, whole = left_padded(rows, [handle.request.index for handle in handles])
-    width = ids.shape[1]
+    width, lengths = ids.shape[1], np.array([len(row) for row in rows])
     cache = growing_cache(core.hf.config)
     if len(rows) > 1:
         require_known(cache)
@@ -33,7 +34,7 @@ def _prefill(handles: Sequence[GenerationHandle], core: HookedModel) -> SlotTabl
     columns = width if len(rows) > 1 or has_states(cache) else min(width, core.pass_tokens)
     for start in range(0, width, columns):
         block = slice(start, start + columns)
-        layout = BatchLayout(whole.positions[:, block], whole.prompts, whole.callers)
+        layout = BatchLayout(whole.positions[:, block], whole.prompts, whole.callers, lengths)
         with torch.inference_mode():
             arguments = core.arguments(ids[:, block], layout, whole.positions[:, : block.stop] >= 0)
             tables.logits = core.forward_pass(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mindscope.errors import ModelError
 from mindscope.models.hooks.edits import CompiledEdits
 from mindscope.models.hooks.hook_points import HookPoint
+from mindscope.models.hooks.row_ropes import row_ropes
 from mindscope.models.tokens.batch import BatchLayout, PositionIndex
 from mindscope.models.tokens.call_layout import layout_of_call, name_arguments
 from mindscope.models.tokens.rows import Where
@@ -162,6 +163,7 @@ def watch_activations(places: Mapping[str, HookPoint]) -> Iterator[dict[str, Ten
 @contextmanager
 def ambient_edits(
     engine: EagerModel,
+    length_ropes: Sequence[nn.Module],
     compiled: Callable[[], CompiledEdits],
     own_pass: Callable[[], BatchLayout | None],
     prompts: np.ndarray | None,
@@ -172,6 +174,8 @@ def ambient_edits(
 
     Args:
         engine: the model.
+        length_ropes: its rotary modules that would let rows depend on their neighbours. In passes with a
+            cache from outside they are left as they are: whoever keeps the cache decides for all its rows.
         compiled: makes the writes; made anew for every pass where their vectors are being trained.
         own_pass: the pass that one of our own methods is making just now, or None.
         prompts: the prompt lengths of the rows that passes made from outside have, where they are known.
@@ -182,6 +186,7 @@ def ambient_edits(
     """
     # The latest pass made from outside. It outlives its forward: a checkpointed backward runs parts again.
     seen: list[BatchLayout] = []
+    cached: list[bool] = []
     program, closed = compiled(), False
     unwritten = set(program.places)
     editing = ActiveEdits()
@@ -192,7 +197,9 @@ def ambient_edits(
             program = compiled()
         if own_pass() is not None:
             return
-        seen[:] = [layout_of_call(name_arguments(module, args, kwargs), prompts)]
+        arguments = name_arguments(module, args, kwargs)
+        seen[:] = [layout_of_call(arguments, prompts)]
+        cached[:] = [arguments.get("past_key_values") is not None]
 
     def write(place: HookPoint, hidden: Tensor) -> tuple[Tensor, int]:
         layout = own_pass()
@@ -214,7 +221,10 @@ def ambient_edits(
                 "the layers again without the edits; call backward inside the block"
             )
 
-    with HookManager() as hooks:
+    def uncached() -> BatchLayout | None:
+        return None if own_pass() is not None or cached[0] else seen[0]
+
+    with HookManager() as hooks, row_ropes(length_ropes, uncached):
         handle = engine.arch.trunk.register_forward_pre_hook(see, with_kwargs=True)
         try:
             for place in program.places.values():

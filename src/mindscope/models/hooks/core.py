@@ -27,6 +27,7 @@ from mindscope.models.hooks.attach import (
 from mindscope.models.hooks.decode_attention import decoding
 from mindscope.models.hooks.edits import CompiledEdits, Edit
 from mindscope.models.hooks.hook_points import HookPoint
+from mindscope.models.hooks.row_ropes import find_length_ropes, find_rope_seam, row_ropes
 from mindscope.models.tokens.batch import BatchLayout, PositionIndex, right_padded
 from mindscope.models.tokens.rows import Row
 
@@ -172,8 +173,21 @@ class HookedModel:
             if most is not None and len(row) + new > most:
                 raise ModelError(f"row {i} has {len(row)} tokens, the model takes {most - new}; shorten it")
 
+    def check_growth(self, n_tokens: int, n_new: int) -> None:
+        """Refuse a row that would grow over the length at which the model's rotary positions change."""
+        seam = self.rope_seam
+        if seam is not None and n_tokens <= seam < n_tokens + n_new:
+            raise ModelError(
+                f"a row of {n_tokens} tokens with {n_new} new ones would pass {seam}, where {self.name} "
+                f"turns all earlier tokens anew: ask for at most {seam - n_tokens} new tokens"
+            )
+
     def batch(self, rows: Sequence[Row]) -> dict[str, Tensor]:
-        """Right-padded arguments for a forward pass of one's own: `model.hf(**model.batch(rows))`."""
+        """Right-padded arguments for a forward pass of one's own: `model.hf(**model.batch(rows))`.
+
+        Where rotary positions depend on the longest row (LongRoPE, dynamic NTK), each row has its own inside
+        an `edited` block, be it an empty one.
+        """
         self.check_rows(rows)
         ids, layout = right_padded(rows)
         return self.arguments(ids, layout, layout.positions >= 0)
@@ -208,6 +222,7 @@ class HookedModel:
             self._lock,
             ambient_edits(
                 self.engine,
+                self.length_ropes,
                 lambda: self.program(lists or []),
                 lambda: self._layout,
                 prompts,
@@ -268,7 +283,8 @@ class HookedModel:
         decode = cache is not None and layout.positions.shape[1] == 1
         step = decoding(self.hf) if decode else nullcontext()
         mode = _in_eval(self.hf) if self.hf.training else nullcontext()
-        with self._lock, mode, step, attached(layout, steps, stop_when_served=early):
+        ropes = row_ropes(self.length_ropes, lambda: layout) if self.length_ropes else nullcontext()
+        with self._lock, mode, step, ropes, attached(layout, steps, stop_when_served=early):
             self._layout = layout
             try:
                 if not logits and not head:
@@ -300,6 +316,16 @@ class HookedModel:
         if self.takes_positions:
             arguments["position_ids"] = torch.from_numpy(np.maximum(layout.positions, 0)).to(self.device)
         return arguments
+
+    @cached_property
+    def length_ropes(self) -> tuple[nn.Module, ...]:
+        """The rotary modules whose frequencies depend on the length of a row; most families have none."""
+        return find_length_ropes(self.engine.arch.trunk)
+
+    @cached_property
+    def rope_seam(self) -> int | None:
+        """The most tokens of a row whose rotary positions are those of short rows; None: of any length."""
+        return min(map(find_rope_seam, self.length_ropes), default=None)
 
     @cached_property
     def takes_positions(self) -> bool:
