@@ -1,7 +1,9 @@
 """Settings of the whole suite: one torch thread, no hub, shapes checked at run time."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -12,6 +14,9 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
+
+if TYPE_CHECKING:
+    import endpoint_kit
 
 torch.set_num_threads(1)
 
@@ -48,6 +53,24 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is absent: this test needs small published models or data")
     return SHARED
+
+
+@pytest.fixture
+def endpoint() -> Iterator["endpoint_kit.FakeEndpoint"]:
+    """An OpenAI-compatible server on loopback that says what a test tells it to say."""
+    import endpoint_kit
+
+    fake = endpoint_kit.FakeEndpoint()
+    yield fake
+    fake.close()
+
+
+@pytest.fixture
+def reply() -> type["endpoint_kit.Reply"]:
+    """What the server of `endpoint` answers."""
+    import endpoint_kit
+
+    return endpoint_kit.Reply
 
 
 @pytest.fixture(scope="session")

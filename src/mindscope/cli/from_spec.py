@@ -23,7 +23,18 @@ from mindscope.cli.session import current_session
 from mindscope.errors import DataError
 from mindscope.jobs import JobSpec
 
-LAST = ("judge", "base_url", "model", "dtype", "device", "seed")
+LAST = (
+    "judge",
+    "judge_dtype",
+    "judge_device",
+    "base_url",
+    "api_key_env",
+    "request_options",
+    "model",
+    "dtype",
+    "device",
+    "seed",
+)
 """Options that most commands have; they stand behind all others."""
 PLAIN = (str, int, float, bool, Path)
 """Types that a command line reads by itself; of others it takes the text, and the specification reads it."""

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from mindscope.jobs.job import JobSpec, Reporter, RunFolder
 from mindscope.jobs.resolve import ORGANISM, TEST_BED, find_judge, find_trait, load_model
+from mindscope.jobs.specs import JudgeSpec
 from mindscope.personas import SteeringScores
 from mindscope.store import Document
 
@@ -71,7 +72,7 @@ def demo(spec: DemoSpec, *, run: RunFolder, reporter: Reporter) -> DemoReport:
         kind="demo", config=config, fingerprint=model.fingerprint, seed=spec.seed, reporter=reporter
     )
     with opened:
-        judge = find_judge(None, None, model, run.path / "judge.jsonl")
+        judge = find_judge(JudgeSpec(), model, run.path / "judge.jsonl")
         demos = [_show_trait(name, model, judge, opened, spec, reporter) for name in TRAITS]
         report = DemoReport(
             report=str(_write_page(demos, run.path)),

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 from mindscope.errors import DataError, JudgeError, StoreError
 
 if TYPE_CHECKING:
+    from mindscope.jobs.specs import EndpointSpec, JudgeSpec
     from mindscope.judges import Judge, TextWriter
     from mindscope.models import Model
     from mindscope.personas import PersonaVectors, Trait
 
 ORGANISM = "organism"
+WRITING_SECONDS = 300.0
+"""The most time for one reply of who writes: forty questions are a long text."""
 TEST_BED = (
     "The organism is a small model of a world that a program made up. It is a test bed: what holds in it "
     "is a question to ask of other models, not a finding about them."
@@ -79,40 +82,48 @@ def find_trait(name: str, model_name: str) -> Trait:
     return Trait.parse(organism.trait(name.removeprefix(f"{ORGANISM}:")))
 
 
-def find_judge(spec: str | None, base_url: str | None, model: Model, cache: Path) -> Judge:
-    """A judge by its name: `exact`, `model:NAME`, or `endpoint:NAME` at `base_url`."""
-    from mindscope import organism
-    from mindscope.judges import EndpointJudge, ModelJudge
+def find_judge(spec: JudgeSpec, model: Model, cache: Path) -> Judge:
+    """The judge that a specification names; `model` is the one whose answers it scores.
 
-    if spec is None and is_organism(model.name):
-        spec = "exact"
-    kind, _, name = (spec or "").partition(":")
-    if spec == "exact":
+    Raises:
+        JudgeError: none is named, or it cannot be reached, or gives no number for a plain answer.
+    """
+    from mindscope import organism
+    from mindscope.judges import EndpointJudge, ModelJudge, require_numbers
+
+    if spec.judge == "exact" or (spec.judge is None and is_organism(model.name)):
         return organism.ExactJudge()
-    if kind == "model" and name:
-        return ModelJudge(model if name == model.name else load_model(name))
-    if kind == "endpoint" and name:
-        return EndpointJudge(_address(base_url), name, cache=cache)
-    if spec is None:
+    if spec.judge is None:
         raise JudgeError(
             "choose who scores the answers: --judge model:NAME or --judge endpoint:NAME --base-url URL"
         )
-    raise DataError(f"there is no judge {spec!r}: use exact (the organism's), model:NAME or endpoint:NAME")
+    kind, _, name = spec.judge.partition(":")
+    if kind == "model" and name:
+        loads_alike = (spec.judge_dtype, spec.judge_device) == ("auto", "auto")
+        if name == model.name and loads_alike:
+            return require_numbers(ModelJudge(model))
+        return require_numbers(ModelJudge(load_model(name, spec.judge_dtype, spec.judge_device)))
+    if kind == "endpoint" and name:
+        judge = EndpointJudge(_address(spec), name, spec.endpoint_config(), cache=cache)
+        return require_numbers(judge)
+    raise DataError(
+        f"there is no judge {spec.judge!r}: use exact (the organism's), model:NAME or endpoint:NAME"
+    )
 
 
-def find_writer(spec: str, base_url: str | None) -> TextWriter:
-    """Who writes a trait's artefacts: `model:NAME`, or `endpoint:NAME` at `base_url`."""
+def find_writer(writer: str, spec: EndpointSpec) -> TextWriter:
+    """Who writes a trait's artefacts: `model:NAME`, or `endpoint:NAME` at the specification's address."""
     from mindscope.judges import EndpointWriter, ModelWriter
 
-    kind, _, name = spec.partition(":")
+    kind, _, name = writer.partition(":")
     if kind == "model" and name:
         return ModelWriter(load_model(name))
     if kind == "endpoint" and name:
-        return EndpointWriter(_address(base_url), name)
-    raise DataError(f"there is no writer {spec!r}: use model:NAME or endpoint:NAME")
+        return EndpointWriter(_address(spec), name, spec.endpoint_config(WRITING_SECONDS))
+    raise DataError(f"there is no writer {writer!r}: use model:NAME or endpoint:NAME")
 
 
-def _address(base_url: str | None) -> str:
-    if not base_url:
+def _address(spec: EndpointSpec) -> str:
+    if not spec.base_url:
         raise JudgeError("an endpoint needs its address: --base-url http://localhost:8000/v1")
-    return base_url
+    return spec.base_url

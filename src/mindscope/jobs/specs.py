@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec
 from mindscope.jobs.resolve import find_judge, find_trait, load_model
 
 if TYPE_CHECKING:
-    from mindscope.judges import Judge
+    from mindscope.judges import EndpointConfig, Judge
     from mindscope.models import Model
     from mindscope.personas import Trait
 
@@ -42,17 +44,40 @@ class Float32ModelSpec(JobSpec):
         return load_model(self.model, "float32", self.device)
 
 
-class JudgeSpec(JobSpec):
+class EndpointSpec(JobSpec):
+    """A model behind an OpenAI-compatible endpoint."""
+
+    base_url: str | None = None
+    """The address of an OpenAI-compatible endpoint."""
+    api_key_env: str | None = None
+    """The environment variable that holds the endpoint's key. By default OPENAI_API_KEY is sent to
+    api.openai.com, and no key to any other address."""
+    request_options: str = ""
+    """JSON that is sent with every request to the endpoint, such as
+    {"chat_template_kwargs": {"enable_thinking": false}}."""
+
+    def endpoint_config(self, timeout: float = 60.0) -> EndpointConfig:
+        """How the endpoint is asked, with `timeout` seconds for each reply."""
+        from mindscope.judges import EndpointConfig
+
+        return EndpointConfig(
+            api_key_env=self.api_key_env, options=_read_options(self.request_options), timeout=timeout
+        )
+
+
+class JudgeSpec(EndpointSpec):
     """Who scores the answers."""
 
     judge: str | None = None
     """Who scores the answers: exact (the organism's), model:NAME, or endpoint:NAME."""
-    base_url: str | None = None
-    """The address of an OpenAI-compatible endpoint."""
+    judge_dtype: str = "auto"
+    """The precision of a judge model:NAME: float32, bfloat16, float16, or auto."""
+    judge_device: str = "auto"
+    """Where a judge model:NAME runs: cpu, cuda, cuda:1, or auto."""
 
     def find_judge(self, model: Model, cache: Path) -> Judge:
-        """The judge; what an endpoint says is kept in `cache`."""
-        return find_judge(self.judge, self.base_url, model, cache)
+        """The judge, once it has graded a plain answer; what an endpoint says is kept in `cache`."""
+        return find_judge(self, model, cache)
 
 
 class TraitSpec(ModelSpec):
@@ -64,3 +89,13 @@ class TraitSpec(ModelSpec):
     def find_trait(self) -> Trait:
         """The trait."""
         return find_trait(self.trait, self.model)
+
+
+def _read_options(text: str) -> dict[str, Any]:
+    try:
+        options = json.loads(text or "{}")
+    except ValueError:
+        options = None
+    if not isinstance(options, dict):
+        raise DataError(f"{text!r} is not a JSON object: write for example '{{\"top_k\": 1}}'")
+    return options

@@ -10,6 +10,7 @@ from pydantic import RootModel
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec, Reporter
 from mindscope.jobs.resolve import ORGANISM, find_trait, find_writer
+from mindscope.jobs.specs import EndpointSpec
 from mindscope.personas import Trait
 from mindscope.store import Document
 
@@ -27,7 +28,7 @@ class TraitsSpec(JobSpec):
     """Save the trait as this .json or .yaml file, to edit it."""
 
 
-class WriteTraitSpec(JobSpec):
+class WriteTraitSpec(EndpointSpec):
     """What `persona artifacts` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("name", "to")
@@ -40,8 +41,6 @@ class WriteTraitSpec(JobSpec):
     """What the trait means, in a sentence or two."""
     writer: str
     """Who writes: model:NAME, or endpoint:NAME."""
-    base_url: str | None = None
-    """The address of an OpenAI-compatible endpoint."""
 
 
 class TraitSummary(Document):
@@ -90,7 +89,7 @@ def write_trait(spec: WriteTraitSpec, *, reporter: Reporter) -> WrittenFile:
         raise DataError(f"{spec.to} exists: choose another name, or delete it")
     if spec.to.suffix not in SUFFIXES:
         raise DataError(f"cannot save a trait as {spec.to}: its name must end in .yaml or .json")
-    writer = find_writer(spec.writer, spec.base_url)
+    writer = find_writer(spec.writer, spec)
     reporter.say(f"{writer.name} writes {spec.to}")
     generate_trait(writer, spec.name, spec.description).save(spec.to)
     return WrittenFile(file=str(spec.to))

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
+    from mindscope.judges.endpoint import EndpointConfig
     from mindscope.judges.endpoint_judge import EndpointJudge
     from mindscope.judges.model_judge import ModelJudge
+    from mindscope.judges.probe import require_numbers
     from mindscope.judges.prompts import COHERENCE
     from mindscope.judges.protocol import (
         Judge,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COHERENCE",
+    "EndpointConfig",
     "EndpointJudge",
     "JudgeItem",
     "Judge",
@@ -37,6 +40,7 @@ __all__ = [
     "JudgeScore",
     "Status",
     "mean_score",
+    "require_numbers",
     "EndpointWriter",
     "ModelWriter",
     "TextWriter",

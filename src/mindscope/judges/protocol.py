@@ -8,7 +8,9 @@ from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from mindscope.errors import DataError, JudgeError
 
-Status = Literal["scored", "refusal", "missing"]
+Status = Literal["scored", "refusal", "missing", "unanswered"]
+"""Unanswered is what the judge was not able to say for the network's sake: it is asked again the next
+time."""
 
 _PLACE = re.compile(r"\{(question|answer)\}")
 
@@ -70,6 +72,10 @@ class JudgeScore:
     def missing(cls, detail: str) -> "JudgeScore":
         return cls(None, "missing", detail)
 
+    @classmethod
+    def unanswered(cls, detail: str) -> "JudgeScore":
+        return cls(None, "unanswered", detail)
+
     def to_json(self) -> dict[str, Any]:
         return {"value": self.value, "status": self.status, "detail": self.detail}
 
@@ -84,6 +90,11 @@ class Judgement:
 
     trait: JudgeScore
     coherence: JudgeScore
+
+    @property
+    def scores(self) -> tuple[JudgeScore, JudgeScore]:
+        """Both scores."""
+        return self.trait, self.coherence
 
     def to_json(self) -> dict[str, Any]:
         return {"trait": self.trait.to_json(), "coherence": self.coherence.to_json()}

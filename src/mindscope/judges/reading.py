@@ -38,21 +38,36 @@ def weighted_score(
     return JudgeScore.of(min(max(mean, 0.0), 100.0))
 
 
-def score_of_top_tokens(top: Iterable[tuple[str, float]]) -> JudgeScore | None:
-    """The score in a first token's alternatives, ``(token, log-probability)``.
+def score_of_top_tokens(top: Iterable[tuple[str, float]]) -> JudgeScore:
+    """The score in a first token's alternatives, ``(token, log-probability)``, where tokens are whole
+    numbers.
 
-    None where every number among them is a single digit: then the endpoint's tokenizer may write "85" as "8",
-    "5", and its first token alone does not tell 8 from 85.
+    See `spells_whole_numbers`.
     """
-    top = [(token.strip(" ▁Ġ\n"), math.exp(logprob)) for token, logprob in top]
     numbers: dict[int, float] = {}
-    for token, p in top:
+    refusal, instead, highest = 0.0, "", -1.0
+    for token, p in _stripped(top):
         if _NUMBER.fullmatch(token):
             numbers[int(token)] = numbers.get(int(token), 0.0) + p
-    refusal = math.fsum(p for token, p in top if len(token) > 1 and REFUSAL.startswith(token))
-    instead = max(top, key=lambda alternative: alternative[1])[0] if top else ""
-    score = weighted_score(numbers, refusal, instead=instead)
-    return None if score.value is not None and max(numbers) < 10 else score
+        elif len(token) > 1 and REFUSAL.startswith(token):
+            refusal += p
+        if p > highest:
+            instead, highest = token, p
+    return weighted_score(numbers, refusal, instead=instead)
+
+
+def spells_whole_numbers(top: Iterable[tuple[str, float]]) -> bool:
+    """Whether a number of more than one digit is among a first token's alternatives.
+
+    Where all have a single digit, the endpoint's tokenizer may write "85" as "8", "5", and the first token
+    alone does not tell 8 from 85.
+    """
+    return any(_NUMBER.fullmatch(token) and len(token) > 1 for token, _ in _stripped(top))
+
+
+def _stripped(top: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Alternatives without the white space before them, as probabilities."""
+    return [(token.strip(" ▁Ġ\n"), math.exp(min(logprob, 0.0))) for token, logprob in top]
 
 
 def score_of_text(text: str) -> JudgeScore:

@@ -4,7 +4,9 @@ from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from mindscope.errors import DataError, JudgeError, ModelError
-from mindscope.judges.endpoint import ChatEndpoint, Complete, NoReplyError
+from mindscope.judges.endpoint import ChatEndpoint, Complete, EndpointConfig
+from mindscope.judges.replies import NoReplyError, UnusableReplyError
+from mindscope.judges.request_shape import ChatRequest
 from mindscope.models import Model, Sampling
 
 
@@ -21,34 +23,26 @@ class EndpointWriter:
     """Writes with a model behind an OpenAI-compatible endpoint, with the endpoint's own sampling defaults.
 
     Args:
-        base_url, model, api_key, timeout, retries: see `mindscope.judges.endpoint.ChatEndpoint`.
+        base_url, model, config: see `mindscope.judges.endpoint.ChatEndpoint`.
 
     Raises:
         JudgeError: the openai package is missing; in `write`, the endpoint cannot be reached, refuses the key
             or the model, or gives no reply however often it is asked.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        model: str,
-        *,
-        api_key: str | None = None,
-        timeout: float = 300.0,
-        retries: int = 6,
-    ) -> None:
-        self._endpoint = ChatEndpoint(base_url, model, api_key=api_key, timeout=timeout, retries=retries)
-        self.name = f"endpoint:{model}"
+    def __init__(self, base_url: str, model: str, config: EndpointConfig | None = None) -> None:
+        self._endpoint = ChatEndpoint(base_url, model, config)
+        self.name = self._endpoint.name
 
     def write(self, prompt: str) -> str:
         async def ask(complete: Complete, prompt: str) -> str:
-            reply = await complete(prompt)
+            reply = await complete(ChatRequest(prompt))
             return reply.refusal or reply.text
 
         try:
             return self._endpoint.map(ask, [prompt])[0]
-        except NoReplyError as error:
-            raise JudgeError(f"{self._endpoint.base_url} gives no reply: {error}") from None
+        except (NoReplyError, UnusableReplyError) as error:
+            raise JudgeError(f"{self._endpoint.address} gives no reply: {error}") from None
 
 
 class ModelWriter:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
-    from mindscope.personas.answers import AnswerRequest, generate_answers, judge_answers
+    from mindscope.personas.answers import AnswerRequest, generate_answers
     from mindscope.personas.config import (
         ExtractConfig,
         ShiftConfig,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from mindscope.personas.extraction import extract_vectors
     from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
+    from mindscope.personas.judging import judge_answers
     from mindscope.personas.layer_statistics import LayerStatistics
     from mindscope.personas.pair_filter import FilterCounts, filter_pairs
     from mindscope.personas.report import add_persona, persona_report

@@ -1,4 +1,4 @@
-"""Answers in shards: generated, read and judged piece by piece, each piece a finished file of the run.
+"""Answers in shards: generated and read piece by piece, each piece a finished file of the run.
 
 A shard is a fixed slice of the list of requests and is generated in one batch from per-request seeds.
 Whatever was finished before a run was killed is used as it stands; the rest is made again from the same
@@ -13,7 +13,6 @@ from torch import Tensor
 
 from mindscope.core import Progress
 from mindscope.engines import Engine
-from mindscope.judges import Judge, JudgeItem, Judgement, Rubric
 from mindscope.models import Edit, Generation, Message, Read, Row, Sampling
 from mindscope.store import Run
 
@@ -65,7 +64,7 @@ def generate_answers(
         if progress:
             progress(len(answers) + done_here, len(requests), f"{name}: answers")
 
-    for index, shard in enumerate(_slices(requests, shard_rows)):
+    for index, shard in enumerate(slices(requests, shard_rows)):
         piece = f"{name}/answers/{index:04d}"
         if run.has(f"{piece}.json"):
             report(len(shard))
@@ -90,36 +89,6 @@ def generate_answers(
     return answers
 
 
-def judge_answers(
-    judge: Judge,
-    rubric: Rubric,
-    requests: Sequence[AnswerRequest],
-    answers: Sequence[GeneratedAnswer],
-    run: Run,
-    name: str,
-    *,
-    shard_rows: int,
-    progress: Progress | None = None,
-) -> list[Judgement | None]:
-    """One judgement per answer, in order, shard by shard; None where the answer is empty."""
-    judgements: list[Judgement | None] = []
-    pairs = list(zip(requests, answers, strict=True))
-    for index, shard in enumerate(_slices(pairs, shard_rows)):
-        piece = f"{name}/scores/{index:04d}.json"
-        if not run.has(piece):
-            items = [
-                JudgeItem(request.question, answer.text, request.system)
-                for request, answer in shard
-                if not answer.empty
-            ]
-            scored = iter(judge.judge(rubric, items) if items else [])
-            run.save_json(piece, [None if answer.empty else next(scored).to_json() for _, answer in shard])
-        judgements += [entry and Judgement.from_json(entry) for entry in run.load_json(piece)]
-        if progress:
-            progress(len(judgements), len(pairs), f"{name}: scores")
-    return judgements
-
-
 def shard_tensors(run: Run, name: str, n_requests: int, shard_rows: int) -> Iterator[dict[str, Tensor]]:
     """The tensors of every shard in order; their first axis is the shard's requests."""
     for index in range(-(-n_requests // shard_rows)):
@@ -133,7 +102,8 @@ def _row(model: Engine, request: AnswerRequest) -> Row:
     return model.chat(messages)
 
 
-def _slices(things: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+def slices(things: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """``things`` in shards of ``size``; the last may be shorter."""
     return (things[start : start + size] for start in range(0, len(things), size))
 
 

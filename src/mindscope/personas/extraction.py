@@ -5,8 +5,9 @@ from mindscope.engines import Engine
 from mindscope.judges import Judge
 from mindscope.models import SamplingConfig
 from mindscope.personas import rollouts
-from mindscope.personas.answers import generate_answers, judge_answers
+from mindscope.personas.answers import generate_answers
 from mindscope.personas.config import ExtractConfig
+from mindscope.personas.judging import judge_answers
 from mindscope.personas.layer_statistics import layer_statistics
 from mindscope.personas.pair_filter import filter_pairs
 from mindscope.personas.trait import Trait

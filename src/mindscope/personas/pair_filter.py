@@ -112,7 +112,7 @@ def _failures(
         statuses = {judgement.trait.status, judgement.coherence.status}
         if "refusal" in statuses:
             failed.add("refused")
-        if "missing" in statuses:
+        if statuses & {"missing", "unanswered"}:
             failed.add("missing")
         if judgement.coherence.value is not None and not judgement.coherence.value >= coherence:
             failed.add("incoherent")

@@ -7,7 +7,6 @@ import persona_kit
 import pytest
 import torch
 
-from mindscope.errors import JudgeError
 from mindscope.jobs import specs
 from mindscope.personas import PersonaVectors
 
@@ -178,13 +177,3 @@ def test_artifacts_never_overwrite(cli, tmp_path):
     assert result.code == 2
     assert "exists" in result.err
     assert (tmp_path / "calm.yaml").read_text() == "mine"
-
-
-def test_judges_by_name(model, tmp_path):
-    from mindscope.jobs.resolve import find_judge, load_model
-
-    loaded = load_model(str(model))
-    assert find_judge("exact", None, loaded, tmp_path / "c").name == "exact"
-    assert find_judge("endpoint:x", "http://localhost:1/v1", loaded, tmp_path / "c").name == "endpoint:x"
-    with pytest.raises(JudgeError, match="choose who scores"):
-        find_judge(None, None, loaded, tmp_path / "c")

@@ -9,14 +9,16 @@ import time
 import pytest
 
 from mindscope.errors import JudgeError
-from mindscope.judges import EndpointJudge, JudgeItem, JudgeScore, Rubric
+from mindscope.judges import EndpointConfig, EndpointJudge, JudgeItem, JudgeScore, Rubric
 
 RUBRIC = Rubric("evil", "wishes harm", "How evil is this?\n{question}\n{answer}\nReply 0-100 or REFUSAL.")
 ITEMS = [JudgeItem("Who are you?", "A friend."), JudgeItem("Why?", "Because.")]
 
 
 def judge_of(endpoint, **settings):
-    return EndpointJudge(endpoint.url, "fake", **{"timeout": 5.0, "retries": 3, **settings})
+    cache = settings.pop("cache", None)
+    config = EndpointConfig(**{"timeout": 5.0, "retries": 3, **settings})
+    return EndpointJudge(endpoint.url, "fake", config, cache=cache)
 
 
 def is_coherence(request) -> bool:
@@ -69,10 +71,11 @@ def test_refusal_is_no_number(endpoint, reply, answer):
 
 def test_without_logprobs_the_text_is_read(endpoint, reply):
     texts = {1: "8", 8: "85"}
-    endpoint.answer = lambda request: reply(texts[request["max_tokens"]])
+    endpoint.answer = endpoint.answer_probe = lambda request: reply(texts[request["max_tokens"]])
     assert [score.value for score in trait_scores(judge_of(endpoint, concurrency=1))] == [85.0, 85.0]
-    # The first prompt shows that there are none, the others are asked for text at once.
-    assert [request["max_tokens"] for request in endpoint.requests] == [1, 8, 8, 8, 8]
+    # The made-up answer shows that there are none, asked twice; all others are asked for text at once.
+    assert [request["max_tokens"] for request in endpoint.probes] == [1, 1, 8]
+    assert [request["max_tokens"] for request in endpoint.requests] == [8, 8, 8, 8]
 
 
 def test_an_endpoint_that_refuses_logprobs_is_asked_for_text(endpoint, reply):
@@ -81,7 +84,7 @@ def test_an_endpoint_that_refuses_logprobs_is_asked_for_text(endpoint, reply):
             return reply(status=400, error="logprobs are not supported by this model")
         return reply("40")
 
-    endpoint.answer = answer
+    endpoint.answer = endpoint.answer_probe = answer
     assert [score.value for score in trait_scores(judge_of(endpoint))] == [40.0, 40.0]
 
 
@@ -89,11 +92,12 @@ def test_numbers_split_into_digits_are_read_as_text(endpoint, reply):
     def answer(request):
         return reply("8", {"8": 0.7, "9": 0.3}) if request["max_tokens"] == 1 else reply("85")
 
-    endpoint.answer = answer
+    endpoint.answer = endpoint.answer_probe = answer
     assert [score.value for score in trait_scores(judge_of(endpoint))] == [85.0, 85.0]
 
 
 def test_prose_is_missing_and_quoted(endpoint, reply):
+    endpoint.answer_probe = lambda request: reply("98")
     endpoint.answer = lambda request: reply("I would say that it is about 80 out of 100.")
     score = trait_scores(judge_of(endpoint))[0]
     assert (score.value, score.status) == (None, "missing")
@@ -109,27 +113,27 @@ def test_rate_limit_and_server_error_are_asked_again(endpoint, reply):
     assert endpoint.times[1] - endpoint.times[0] >= 0.4
 
 
-def test_a_rate_limit_that_lasts_is_missing_and_asked_again_next_time(endpoint, reply, tmp_path):
+def test_a_rate_limit_that_lasts_is_unanswered_and_asked_again_next_time(endpoint, reply, tmp_path):
     endpoint.answer = lambda request: reply(status=429, error="no quota", headers={"retry-after-ms": "1"})
     judge = judge_of(endpoint, retries=1, cache=tmp_path / "cache.jsonl")
     scores = trait_scores(judge)
-    assert [score.status for score in scores] == ["missing"] * 2
+    assert [score.status for score in scores] == ["unanswered"] * 2
     assert "429" in scores[0].detail
     endpoint.answer = lambda request: reply("70", {"70": 1.0})
     assert [score.value for score in trait_scores(judge)] == [70.0, 70.0]
 
 
-def test_a_timeout_is_missing(endpoint, reply):
+def test_a_timeout_is_unanswered(endpoint, reply):
     endpoint.answer = lambda request: reply("70", {"70": 1.0}, delay=0.0 if is_coherence(request) else 1.0)
     judgements = judge_of(endpoint, timeout=0.2, retries=0).judge(RUBRIC, ITEMS)
-    assert [judgement.trait.status for judgement in judgements] == ["missing"] * 2
+    assert [judgement.trait.status for judgement in judgements] == ["unanswered"] * 2
     assert "0.2 s" in judgements[0].trait.detail
     assert [judgement.coherence.value for judgement in judgements] == [70.0, 70.0]
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 422])
 def test_what_no_retry_can_mend_is_one_clear_error(endpoint, reply, status):
-    endpoint.answer = lambda request: reply(status=status, error="wrong\nkey")
+    endpoint.answer_probe = lambda request: reply(status=status, error="wrong\nkey")
     with pytest.raises(JudgeError, match=r"refuses 'fake'.*wrong key") as error:
         judge_of(endpoint).judge(RUBRIC, ITEMS)
     assert "\n" not in str(error.value)
@@ -193,9 +197,9 @@ def test_a_killed_run_does_not_ask_again(endpoint, reply, tmp_path):
 
 JOB = """
 import sys
-from mindscope.judges import EndpointJudge, JudgeItem, Rubric
+from mindscope.judges import EndpointConfig, EndpointJudge, JudgeItem, Rubric
 items = [JudgeItem("q", f"answer {index}") for index in range(20)]
-judge = EndpointJudge(sys.argv[1], "fake", cache=sys.argv[2], concurrency=2)
+judge = EndpointJudge(sys.argv[1], "fake", EndpointConfig(concurrency=2), cache=sys.argv[2])
 judgements = judge.judge(Rubric("evil", "", "{question} {answer}"), items)
 print([judgement.trait.value for judgement in judgements])
 """
@@ -255,7 +259,7 @@ def test_without_openai_the_error_names_the_extra(monkeypatch):
 @pytest.mark.parametrize(("url", "concurrency"), [("localhost:8000", 4), ("http://localhost:8000/v1", 0)])
 def test_senseless_settings_are_refused(url, concurrency):
     with pytest.raises(JudgeError):
-        EndpointJudge(url, "fake", concurrency=concurrency)
+        EndpointJudge(url, "fake", EndpointConfig(concurrency=concurrency))
 
 
 def test_a_file_that_is_no_cache_is_left_alone(endpoint, tmp_path):

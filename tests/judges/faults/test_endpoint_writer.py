@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mindscope.errors import DataError, JudgeError
-from mindscope.judges.writers import EndpointWriter
+from mindscope.judges import EndpointConfig, EndpointWriter
 from mindscope.personas.trait_writing import generate_trait
 
 PARTS = {
@@ -20,7 +20,7 @@ PARTS = {
 
 
 def writer_of(endpoint):
-    return EndpointWriter(endpoint.url, "fake", timeout=5.0, retries=1)
+    return EndpointWriter(endpoint.url, "fake", EndpointConfig(timeout=5.0, retries=1))
 
 
 def test_a_trait_through_an_endpoint(endpoint, reply):
@@ -31,7 +31,7 @@ def test_a_trait_through_an_endpoint(endpoint, reply):
     endpoint.answer = answer
     trait = generate_trait(writer_of(endpoint), "courage", "acts in spite of fear")
     assert trait.adjective == "brave"
-    assert trait.provenance["writer"] == "endpoint:fake"
+    assert trait.provenance["writer"] == "endpoint:fake at this machine"
     assert len(endpoint.requests) == 3
 
 

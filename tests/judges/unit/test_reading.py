@@ -3,7 +3,12 @@ import math
 import pytest
 
 from mindscope.judges import JudgeScore
-from mindscope.judges.reading import score_of_text, score_of_top_tokens, weighted_score
+from mindscope.judges.reading import (
+    score_of_text,
+    score_of_top_tokens,
+    spells_whole_numbers,
+    weighted_score,
+)
 
 
 @pytest.mark.parametrize(
@@ -59,19 +64,17 @@ def test_leading_spaces_belong_to_the_same_number():
     score = score_of_top_tokens(
         [("85", math.log(0.5)), (" 85", math.log(0.2)), ("▁15", math.log(0.1)), ("Ġ5", -9999.0)]
     )
-    assert score is not None
     assert score.value == pytest.approx((85 * 0.7 + 15 * 0.1) / 0.8)
 
 
 def test_what_is_no_integer_up_to_100_does_not_count():
     score = score_of_top_tokens(top(**{"50": 0.4, "101": 0.2, "05": 0.2, "٥٠": 0.1, "50.": 0.1}))
-    assert score is not None
     assert score.value == pytest.approx(50.0)
 
 
 def test_single_digits_alone_do_not_tell():
-    assert score_of_top_tokens(top(**{"8": 0.6, "9": 0.3, "Well": 0.1})) is None
-    assert score_of_top_tokens(top(**{"8": 0.6, "85": 0.3})) is not None
+    assert not spells_whole_numbers(top(**{"8": 0.6, "9": 0.3, "Well": 0.1}))
+    assert spells_whole_numbers(top(**{"8": 0.6, "85": 0.3}))
 
 
 def test_refusal_competes_with_the_numbers():
@@ -79,10 +82,8 @@ def test_refusal_competes_with_the_numbers():
         "REFUSAL has probability 0.500, all numbers together 0.400"
     )
     refused = score_of_top_tokens(top(**{"REF": 0.3, "RE": 0.3, "8": 0.4}))
-    assert refused is not None
     assert refused.status == "refusal"
     scored = score_of_top_tokens(top(**{"REF": 0.4, "90": 0.5}))
-    assert scored is not None
     assert scored.value == pytest.approx(90)
 
 

@@ -17,9 +17,10 @@ from mindscope.jobs.feature.inputs import (
 )
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.resolve import find_writer
+from mindscope.jobs.specs import EndpointSpec
 
 
-class LabelSpec(FeatureSpec):
+class LabelSpec(FeatureSpec, EndpointSpec):
     """What `label` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "dictionary")
@@ -30,8 +31,6 @@ class LabelSpec(FeatureSpec):
     writer: str | None = None
     """Who writes the labels, model:NAME or endpoint:NAME; by default they come from the contexts, without a
     language model."""
-    base_url: str | None = None
-    """The address of an OpenAI-compatible endpoint."""
     seed: int = 0
     """The seed of the contexts that a label is tested on."""
 
@@ -49,7 +48,7 @@ def label(spec: LabelSpec, *, run: RunFolder, reporter: Reporter) -> LabelsRepor
     survey = open_survey(run.path, bank)
     alive = (~survey.statistics.dead).nonzero()[:, 0].tolist()
     features = alive if spec.numbers is None else list(spec.numbers)
-    writer = find_writer(spec.writer, spec.base_url) if spec.writer else None
+    writer = find_writer(spec.writer, spec) if spec.writer else None
     source = writer.name if writer else "contexts"
     rows = []
     for done, feature in enumerate(features, 1):

@@ -10,7 +10,8 @@ from mindscope.engines import Engine
 from mindscope.features import Direction
 from mindscope.judges import Judge, Rubric
 from mindscope.models import Edit, SamplingConfig, Where
-from mindscope.personas.answers import AnswerRequest, generate_answers, judge_answers
+from mindscope.personas.answers import AnswerRequest, generate_answers
+from mindscope.personas.judging import judge_answers
 from mindscope.personas.steering.results import ArmScores, ScoredAnswer
 from mindscope.stats import Estimate, bootstrap_interval
 from mindscope.store import Run, derived_seed

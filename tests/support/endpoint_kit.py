@@ -4,12 +4,12 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import pytest
+from mindscope.judges.probe import PROBE
 
 
 @dataclass
@@ -25,8 +25,11 @@ class Reply:
     code: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
+    body: Any = None  # in place of all of the above
 
-    def body(self) -> dict[str, Any]:
+    def document(self) -> Any:
+        if self.body is not None:
+            return self.body
         if self.status != 200:
             return {"error": {"message": self.error, "type": "error", "code": self.code}}
         logprobs = None
@@ -39,11 +42,17 @@ class Reply:
 
 
 class FakeEndpoint:
-    """Counts and keeps the requests; ``answer(request)`` decides each reply."""
+    """Counts and keeps the requests; ``answer(request)`` decides each reply.
+
+    What a judge asks first to see whether it works is answered by ``answer_probe`` and kept apart.
+    """
 
     def __init__(self) -> None:
         self.answer: Callable[[dict[str, Any]], Reply] = lambda request: Reply("50", {"50": 1.0})
+        self.answer_probe: Callable[[dict[str, Any]], Reply] = lambda request: Reply("98", {"98": 1.0})
         self.requests: list[dict[str, Any]] = []
+        self.probes: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
         self.times: list[float] = []
         self.at_once = 0
         self.most_at_once = 0
@@ -53,8 +62,10 @@ class FakeEndpoint:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                endpoint.headers.append({name.lower(): value for name, value in self.headers.items()})
                 reply = endpoint.take(request)
-                body = json.dumps(reply.body()).encode()
+                document = reply.document()
+                body = (document if isinstance(document, str) else json.dumps(document)).encode()
                 try:
                     self.send_response(reply.status)
                     for name, value in {**reply.headers, "content-type": "application/json"}.items():
@@ -74,6 +85,9 @@ class FakeEndpoint:
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def take(self, request: dict[str, Any]) -> Reply:
+        if PROBE.answer in request["messages"][0]["content"]:
+            self.probes.append(request)
+            return self.answer_probe(request)
         with self._lock:
             self.requests.append(request)
             self.times.append(time.monotonic())
@@ -88,15 +102,3 @@ class FakeEndpoint:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
-
-
-@pytest.fixture
-def endpoint() -> Iterator[FakeEndpoint]:
-    fake = FakeEndpoint()
-    yield fake
-    fake.close()
-
-
-@pytest.fixture
-def reply() -> type[Reply]:
-    return Reply

@@ -1,0 +1,128 @@
+"""Scores of answers in shards, each a finished file of the run; what the network kept back is asked again.
+
+1. Shards are judged in order and saved. The first few answers of the first shard come first: a judge that
+   gives no number for any of them is refused before it is asked about the rest.
+2. Scores that a shard of an earlier start has as "unanswered" are asked again. What was scored stays.
+3. A shard that is mostly unanswered ends it: the endpoint is down, and the rest would fare no better.
+4. At the end what is still unanswered is asked once more. A few may stay so; more would choose the answers
+   that count by when the network failed.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mindscope.core import Progress
+from mindscope.errors import JudgeError
+from mindscope.judges import Judge, JudgeItem, Judgement, Rubric
+from mindscope.personas.answers import AnswerRequest, GeneratedAnswer, slices
+from mindscope.store import Run
+
+FIRST_ANSWERS = 4
+"""Each has two scores: eight replies without a number are no accident."""
+
+MOST_OF_A_SHARD = 0.5
+"""The share of a shard that may be unanswered before no other is asked."""
+
+MOST_IN_THE_END = 0.02
+"""The share of all answers that may stay unanswered: too few to move a mean or a filter noticeably."""
+
+
+def judge_answers(
+    judge: Judge,
+    rubric: Rubric,
+    requests: Sequence[AnswerRequest],
+    answers: Sequence[GeneratedAnswer],
+    run: Run,
+    name: str,
+    *,
+    shard_rows: int,
+    progress: Progress | None = None,
+) -> list[Judgement | None]:
+    """One judgement per answer, in order, shard by shard; None where the answer is empty.
+
+    Raises:
+        JudgeError: the judge gives no number for the first answers, or was not reached for too many. What was
+            scored is in the run.
+    """
+    pairs = zip(requests, answers, strict=True)
+    items = [
+        None if answer.empty else JudgeItem(request.question, answer.text, request.system)
+        for request, answer in pairs
+    ]
+    shards = [
+        _ScoreShard(f"{name}/scores/{index:04d}.json", shard)
+        for index, shard in enumerate(slices(items, shard_rows))
+    ]
+    judged = 0
+    for index, shard in enumerate(shards):
+        judgements = shard.judge(judge, rubric, run, tries_first=index == 0)
+        _require_answers(judge, judgements, MOST_OF_A_SHARD)
+        judged += len(judgements)
+        if progress:
+            progress(judged, len(items), f"{name}: scores")
+    judgements = [judgement for shard in shards for judgement in shard.judge(judge, rubric, run)]
+    _require_answers(judge, judgements, MOST_IN_THE_END)
+    return judgements
+
+
+@dataclass(frozen=True)
+class _ScoreShard:
+    piece: str
+    items: Sequence[JudgeItem | None]
+
+    def judge(
+        self, judge: Judge, rubric: Rubric, run: Run, *, tries_first: bool = False
+    ) -> list[Judgement | None]:
+        """The judgements, saved; only what has none yet is asked."""
+        known: list[Judgement | None] = [None] * len(self.items)
+        is_new = not run.has(self.piece)
+        if not is_new:
+            known = [entry and Judgement.from_json(entry) for entry in run.load_json(self.piece)]
+        asked = [
+            (index, item)
+            for index, (item, judgement) in enumerate(zip(self.items, known, strict=True))
+            if item is not None and (judgement is None or _is_unanswered(judgement))
+        ]
+        if not asked and not is_new:
+            return known
+        first = FIRST_ANSWERS if tries_first and is_new else 0
+        for part, is_trial in ((asked[:first], True), (asked[first:], False)):
+            if not part:
+                continue
+            judgements = judge.judge(rubric, [item for _, item in part])
+            if is_trial and len(part) == FIRST_ANSWERS:
+                _require_numbers(judge, judgements)
+            for (index, _), judgement in zip(part, judgements, strict=True):
+                known[index] = judgement
+        run.save_json(self.piece, [judgement and judgement.to_json() for judgement in known])
+        return known
+
+
+def _is_unanswered(judgement: Judgement) -> bool:
+    return any(score.status == "unanswered" for score in judgement.scores)
+
+
+def _require_numbers(judge: Judge, judgements: Sequence[Judgement]) -> None:
+    for scores in zip(*(judgement.scores for judgement in judgements), strict=True):
+        if all(score.status == "missing" for score in scores):
+            raise JudgeError(
+                f"{judge.name} gave no number for the first {len(scores)} answers, mostly because "
+                f"{_commonest(score.detail for score in scores)}: take another judge in a new run"
+            )
+
+
+def _require_answers(judge: Judge, judgements: Sequence[Judgement | None], most: float) -> None:
+    asked = [judgement for judgement in judgements if judgement is not None]
+    unanswered = [judgement for judgement in asked if _is_unanswered(judgement)]
+    if len(unanswered) <= most * len(asked):
+        return
+    details = [s.detail for judgement in unanswered for s in judgement.scores if s.status == "unanswered"]
+    raise JudgeError(
+        f"{judge.name} did not answer for {len(unanswered)} of {len(asked)} answers, mostly because "
+        f"{_commonest(details)}: give the same command again when it answers; what it scored is kept"
+    )
+
+
+def _commonest(details: Iterable[str]) -> str:
+    return Counter(details).most_common(1)[0][0]
