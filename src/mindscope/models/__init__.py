@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
+    from mindscope.models.answer_logprobs import score_answer_tokens
     from mindscope.models.generation.batch import DecodingBatch
     from mindscope.models.generation.branches import AnswerBranch, PromptBranches, cache_beginning
     from mindscope.models.generation.config import Sampling, SamplingConfig
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "load",
+    "score_answer_tokens",
     "Model",
     "Row",
     "Message",

@@ -1,0 +1,133 @@
+"""Coherence without a judge: how usual an answer is to the model itself, and how often it repeats itself.
+
+An answer is compared with the model's own answers without any instruction or edit:
+
+1. Its surprise is minus the mean log-probability of its tokens under the unedited model, once after the
+   answer's own system prompt and question, once after the same question under the trait's instructions; the
+   lower counts. An answer in the trait's voice is coherent, though the model would not have given it unasked.
+2. Its repetition is the share of its word trigrams that stand in it before.
+3. Of each, the reference answers give the median and the 97.5th percentile. A logistic curve through both
+   says 95 at the median and 50 at the percentile: of ordinary answers one in forty scores below 50, for
+   either reason. The lower of the two scores counts.
+
+Text that is dull but usual scores high; text that is right but in an unusual style scores low. It is a
+measure of whether the model still speaks its own language.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mindscope.errors import JudgeError
+from mindscope.judges.protocol import JudgeItem
+from mindscope.models import Message, Model, Row, score_answer_tokens
+
+AT_MEDIAN, AT_EDGE = 95.0, 50.0
+EDGE = 97.5
+LEAST_REFERENCES = 20
+_LEAST_SPREAD = {"surprise": 0.1, "repetition": 0.05}
+"""The least distance between median and edge: of reference answers that are all alike, every other answer
+would be incoherent."""
+
+
+@dataclass(frozen=True, slots=True)
+class FluencyCurve:
+    """A quantity's median and edge among reference answers."""
+
+    median: float
+    edge: float
+
+    def score(self, value: float) -> float:
+        """From 100, where the value is low, to 0."""
+        steepness = math.log(AT_MEDIAN / (100 - AT_MEDIAN)) / (self.edge - self.median)
+        return 100 / (1 + math.exp(min(50.0, steepness * (value - self.edge))))
+
+
+@dataclass(frozen=True, slots=True)
+class FluencyScale:
+    """What is usual in a model's own answers.
+
+    Attributes:
+        voice: the system prompt that calls the trait up.
+        surprise: nats a token.
+        repetition: share of word trigrams, 0 to 1.
+    """
+
+    voice: str
+    surprise: FluencyCurve
+    repetition: FluencyCurve
+
+    @classmethod
+    def fit(
+        cls,
+        model: Model,
+        references: Sequence[JudgeItem],
+        voice: str,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> "FluencyScale":
+        """The scale from answers that the model gave without instruction or edit.
+
+        Raises:
+            JudgeError: fewer than 20 of them have text.
+        """
+        references = [item for item in references if item.answer.strip()]
+        if len(references) < LEAST_REFERENCES:
+            raise JudgeError(
+                f"{len(references)} unsteered answers are too few to say what is coherent, "
+                f"{LEAST_REFERENCES} are needed: ask more questions or draw more samples"
+            )
+        surprises = lowest_surprises(model, references, voice, progress=progress)
+        repetitions = [repeated_share(item.answer) for item in references]
+        return cls(voice, _curve(surprises, "surprise"), _curve(repetitions, "repetition"))
+
+    def score(self, model: Model, items: Sequence[JudgeItem]) -> list[float]:
+        """Coherence of each answer, 0 to 100."""
+        surprises = lowest_surprises(model, items, self.voice)
+        return [
+            min(self.surprise.score(surprise), self.repetition.score(repeated_share(item.answer)))
+            for item, surprise in zip(items, surprises, strict=True)
+        ]
+
+
+def lowest_surprises(
+    model: Model,
+    items: Sequence[JudgeItem],
+    voice: str,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[float]:
+    """The lower surprise of each answer, after its own prompt and in the trait's voice."""
+    voiced = [JudgeItem(item.question, item.answer, voice) for item in items]
+    surprises = answer_surprises(model, [*items, *voiced], progress=progress)
+    return [min(pair) for pair in zip(surprises[: len(items)], surprises[len(items) :], strict=True)]
+
+
+def answer_surprises(
+    model: Model, items: Sequence[JudgeItem], *, progress: Callable[[int, int], None] | None = None
+) -> list[float]:
+    """Nats a token of each answer under the model as it is, after its own prompt; 0 for an empty answer."""
+    rows = [_row(model, item) for item in items]
+    values = score_answer_tokens(model, rows, progress=progress)
+    return [-float(tokens.double().mean()) if len(tokens) else 0.0 for tokens in values]
+
+
+def repeated_share(text: str) -> float:
+    """The share of a text's word trigrams that it has had before; 0 for fewer than four words."""
+    words = text.lower().split()
+    trigrams = list(zip(words, words[1:], words[2:], strict=False))
+    return 1 - len(set(trigrams)) / len(trigrams) if len(trigrams) > 1 else 0.0
+
+
+def _row(model: Model, item: JudgeItem) -> Row:
+    messages: list[Message] = [{"role": "user", "content": item.question}]
+    if item.system:
+        messages.insert(0, {"role": "system", "content": item.system})
+    return model.chat(messages, item.answer)
+
+
+def _curve(values: Sequence[float], quantity: str) -> FluencyCurve:
+    median, edge = np.percentile(np.array(values, np.float64), [50, EDGE])
+    return FluencyCurve(float(median), float(max(edge, median + _LEAST_SPREAD[quantity])))
