@@ -71,9 +71,14 @@ def dictionary_file(name: str) -> Path:
 
 
 def find_trait(name: str, model_name: str) -> Trait:
-    """A trait by name or file. The organism, and `organism:NAME`, mean the traits of the organism's world."""
-    from mindscope.personas import Trait
+    """A trait by name or file, or by two words, `patient / impatient`.
 
+    The organism, and `organism:NAME`, mean the traits of the organism's world.
+    """
+    from mindscope.personas import Trait, names_two_poles, trait_of_two_poles
+
+    if names_two_poles(name):
+        return trait_of_two_poles(name)
     plain = Path(name).name == name and not Path(name).suffix
     if not name.startswith(f"{ORGANISM}:") and not (plain and is_organism(model_name)):
         return Trait.load(name)

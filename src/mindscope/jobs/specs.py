@@ -84,7 +84,8 @@ class TraitSpec(ModelSpec):
     """A model and a trait of character."""
 
     trait: str
-    """A bundled trait, a file, or organism:NAME for the organism's world."""
+    """A bundled trait, a file, organism:NAME for the organism's world, or a word and its opposite, such as
+    'patient / impatient'."""
 
     def find_trait(self) -> Trait:
         """The trait."""

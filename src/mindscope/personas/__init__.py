@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mindscope.personas.steering.sweep import held_out, sweep_coefficients
     from mindscope.personas.trait import InstructionPair, Trait
     from mindscope.personas.trait_writing import generate_trait
+    from mindscope.personas.two_poles import names_two_poles, trait_of_two_poles
     from mindscope.personas.vectors import PersonaVectors, default_layer
 
 
@@ -49,6 +50,8 @@ __all__ = [
     "Trait",
     "InstructionPair",
     "generate_trait",
+    "names_two_poles",
+    "trait_of_two_poles",
     "ExtractConfig",
     "extract_vectors",
     "PersonaVectors",

@@ -83,7 +83,7 @@ class Trait(BaseModel):
             )
         pair = self.instructions[index]
         adjective, instruction = (self.adjective, pair.pos) if side == "pos" else (self.opposite, pair.neg)
-        return f"You are {'an' if _AN.match(adjective) else 'a'} {adjective} assistant. {instruction}"
+        return f"You are {with_article(adjective)} assistant. {instruction}"
 
     def questions(self, split: Split) -> tuple[str, ...]:
         """The questions of one split; DataError where the trait's file brought none."""
@@ -150,6 +150,11 @@ class Trait(BaseModel):
             return cls.model_validate({key: value for key, value in document.items() if key != "schema"})
         except ValidationError as error:
             raise DataError(f"{source}: {first_problem(error)}") from None
+
+
+def with_article(word: str) -> str:
+    """The word behind `a` or `an`."""
+    return f"{'an' if _AN.match(word) else 'a'} {word}"
 
 
 def question_key(question: str) -> str:
