@@ -55,6 +55,14 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is kept for a user beside all runs is kept elsewhere while tests run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture
 def endpoint() -> Iterator["endpoint_kit.FakeEndpoint"]:
     """An OpenAI-compatible server on loopback that says what a test tells it to say."""

@@ -42,7 +42,7 @@ app.command("schema")(schema.schema)
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(__version__)
+        output.print_text(__version__)
         raise typer.Exit
 
 

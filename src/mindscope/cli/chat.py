@@ -39,8 +39,8 @@ def converse(spec: ChatSpec, as_json: bool = False, _run: Path | None = None) ->
             elif as_json:
                 output.print_json({"question": line, **chat.answer(line).to_json()})
             else:
-                turn = chat.answer(line, lambda text: typer.echo(text, nl=False))
-                typer.echo(f"\n{turn}" if turn.projections else "")
+                turn = chat.answer(line, lambda text: output.print_text(text, end=""))
+                output.print_text(f"\n{turn}" if turn.projections else "")
         except MindscopeError as error:
             output.print_error(str(error), kind=type(error).__name__, as_json=as_json)
         except KeyboardInterrupt:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from mindscope.cli.output import print_table
+from mindscope.cli.output import print_table, print_text
 
 if TYPE_CHECKING:
     from mindscope.jobs.demo import DemoReport
@@ -21,5 +19,5 @@ def print_demo(result: DemoReport) -> None:
     columns = ["trait", *(column.replace("_", " ") for column in SteeringScores.model_fields)]
     rows = [[name, *scores.to_json().values()] for name, scores in result.traits.items()]
     print_table(columns, rows, title=TITLE)
-    typer.echo(TEST_BED)
-    typer.echo(f"{result.seconds:.0f} s, report: {result.report}")
+    print_text(TEST_BED)
+    print_text(f"{result.seconds:.0f} s, report: {result.report}")

@@ -98,6 +98,8 @@ def add_spec_command(
 
     def command(**values: Any) -> None:
         as_json, folder = values.pop("json"), values.pop("run", None)
+        if not keeps_work:
+            current_session().require_no_run()
         act(build_spec(kind, values), as_json, folder)
 
     parameters = [_parameter(field, info, kind) for field, info in _ordered(kind)]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from mindscope.cli.output import print_table, say
+from mindscope.cli.output import print_table, print_text, say
 
 if TYPE_CHECKING:
     from mindscope.jobs.monitor import MonitoringReport
@@ -22,5 +20,5 @@ def print_monitoring(result: MonitoringReport) -> None:
     if result.left_out:
         say(f"left out {result.left_out} rows; the first: {result.left_out_first}")
     if result.thresholds:
-        typer.echo(f"thresholds: {result.thresholds}")
-    typer.echo(f"conversations: {result.table}\nreport: {result.report}")
+        print_text(f"thresholds: {result.thresholds}")
+    print_text(f"conversations: {result.table}\nreport: {result.report}")

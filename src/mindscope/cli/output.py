@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mindscope.cli.visible import as_visible
 from mindscope.jobs import Reporter
 from mindscope.store import plain
 
@@ -21,9 +22,14 @@ PLAIN_PAUSE = 5.0
 """Seconds between two lines of progress where there is no terminal."""
 
 
+def print_text(text: object, *, end: str = "\n") -> None:
+    """Print a part of a result for people. What it holds of a model or a file cannot steer the terminal."""
+    typer.echo(as_visible(str(text)) + end, nl=False)
+
+
 def print_json(value: Any) -> None:
     """Print a result for a machine."""
-    typer.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+    print_text(json.dumps(plain(value), indent=2, ensure_ascii=False))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
@@ -34,11 +40,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: st
     from rich.text import Text
 
     console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    shown = Text(as_visible(title)) if title else None
+    table = Table(box=box.SIMPLE_HEAD, title=shown, title_justify="left", pad_edge=False)
     for index, column in enumerate(columns):
         cells = [row[index] for row in rows if row[index] is not None]
         numeric = bool(cells) and all(isinstance(cell, int | float) for cell in cells)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(as_visible(column)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row))
     console.print(table)
@@ -52,16 +59,16 @@ def print_records(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
 
 def say(text: str) -> None:
     """Tell a person something that is not a result."""
-    typer.echo(text, err=True)
+    typer.echo(as_visible(text), err=True)
 
 
 def print_error(message: str, *, kind: str, as_json: bool) -> None:
     """Print what went wrong and how to mend it: one red line, or JSON."""
     if as_json:
-        typer.echo(json.dumps({"error": message, "kind": kind}, ensure_ascii=False), err=True)
+        say(json.dumps({"error": message, "kind": kind}, ensure_ascii=False))
         return
     headline, *details = message.splitlines() or [""]
-    typer.secho(f"error: {headline}", fg="red", err=True)
+    typer.secho(f"error: {as_visible(headline)}", fg="red", err=True)
     for line in details:
         say(line)
 
@@ -111,6 +118,7 @@ def _bars() -> Iterator[Callable[[int, int, str], None]]:
     ) as bars:
 
         def report(done: int, total: int, label: str) -> None:
+            label = as_visible(label)
             if label not in tasks:
                 tasks[label] = bars.add_task(label, total=total)
             bars.update(tasks[label], completed=done, total=total)
@@ -152,4 +160,4 @@ def _duration(seconds: float) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else as_visible(str(value))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mindscope.cli.output import Json, print_json, print_table, say
+from mindscope.cli.output import Json, print_json, print_table, print_text, say
 from mindscope.cli.session import current_session
 from mindscope.errors import StoreError
 from mindscope.store import RunInfo, list_runs, read_run
@@ -53,21 +53,34 @@ def show(run: RunPath, json: Json = False) -> None:
     print_table(["", str(run)], rows)
     shown = 12
     for piece in pieces[:shown]:
-        typer.echo(f"  {piece}")
+        print_text(f"  {piece}")
     if len(pieces) > shown:
-        typer.echo(f"  and {len(pieces) - shown} more files")
+        print_text(f"  and {len(pieces) - shown} more files")
 
 
 @app.command()
-def resume(run: RunPath) -> None:
-    """Give the command of a run again, in the folder where it was given; finished pieces are kept."""
+def resume(
+    run: RunPath,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it also where the folder comes from elsewhere.")
+    ] = False,
+) -> None:
+    """Give the command of a run again, in the folder where it was given; finished pieces are kept.
+
+    The command is the folder's word. If the folder was not made here by you, it is only shown.
+    """
     from mindscope.cli.app import run as run_command
 
-    info = read_run(run)
+    info, path = read_run(run), run.resolve()
     if not info.command:
         raise StoreError(f"{run} was not started from the command line: start its program again")
     if info.command[:2] == ("runs", "resume"):
         raise StoreError(f"{run} names no command that could be resumed")
+    if not (yes or info.is_made_here):
+        raise StoreError(
+            f"{run} was made elsewhere, moved or changed, and its command may be anybody's: read it, and add "
+            f"--yes to give it in {info.folder}: {_command(info)}"
+        )
     try:
         os.chdir(info.folder)
     except OSError:
@@ -75,7 +88,8 @@ def resume(run: RunPath) -> None:
             f"{run} was started in {info.folder}, which is gone: give its command again: {_command(info)}"
         ) from None
     say(_command(info))
-    current_session().arguments = info.command
+    session = current_session()
+    session.arguments, session.resumes = info.command, None if yes else path
     if code := run_command(info.command):
         raise typer.Exit(code)
 

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
+from mindscope.errors import StoreError
 from mindscope.jobs import RunFolder
 
 
@@ -18,11 +19,26 @@ class CommandSession:
     arguments: tuple[str, ...] = ()
     run: Path | None = None
     """The run folder it works in, once it has one: where an interrupted command can be taken up again."""
+    resumes: Path | None = None
+    """The run folder that named this command line, where it may work in no other."""
 
     def run_folder(self, path: Path) -> RunFolder:
-        """A run folder that remembers this command line."""
+        """A run folder that remembers this command line.
+
+        Raises:
+            StoreError: the command was taken from another run folder's record.
+        """
+        if self.resumes is not None and path.resolve() != self.resumes.resolve():
+            raise StoreError(
+                f"the command of {self.resumes} works in {path}: give it yourself if that is what you want"
+            )
         self.run = path
         return RunFolder(path, self.arguments)
+
+    def require_no_run(self) -> None:
+        """Raises StoreError where a command that keeps no work was taken from a run folder's record."""
+        if self.resumes is not None:
+            raise StoreError(f"the command of {self.resumes} does not go on with a run: give it yourself")
 
 
 _SESSION: ContextVar[CommandSession] = ContextVar("_SESSION")

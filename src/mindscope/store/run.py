@@ -16,6 +16,7 @@ from mindscope.errors import StoreError
 from mindscope.store.artifacts import library_versions
 from mindscope.store.files import TEMPORARY, plain, read_json, write_json
 from mindscope.store.runs import LOCK, METRICS, RECORD, SUMMARY, Status, hold
+from mindscope.store.seals import seal_command
 from mindscope.store.tensors import read_tensors, write_tensors
 from mindscope.store.tracking import Tracker, flatten_metrics, open_tracker
 
@@ -92,7 +93,9 @@ class Run:
             _sweep(path)
             record |= settings | {"libraries": library_versions()}
             if command or not resumed:
-                record |= {"command": list(command), "folder": str(Path.cwd())}
+                folder = str(Path.cwd())
+                seal = seal_command(path, command, folder)
+                record |= {"command": list(command), "folder": folder, "seal": seal}
             run = cls(path, record, lock, resumed)
             run._set_status("running")
         except BaseException:

@@ -11,6 +11,7 @@ from typing import IO, Any, Literal
 
 from mindscope.errors import StoreError
 from mindscope.store.files import read_json
+from mindscope.store.seals import is_sealed
 
 RECORD = "run.json"
 METRICS = "metrics.jsonl"
@@ -36,6 +37,11 @@ class RunInfo:
     """The working folder in which the command was given."""
     record: dict[str, Any]
     """All of `run.json`: config, seed, fingerprint, library versions."""
+
+    @property
+    def is_made_here(self) -> bool:
+        """Whether this user gave this command for this folder, on this machine."""
+        return is_sealed(self.record.get("seal"), self.path, self.command, str(self.folder))
 
 
 def list_runs(root: Path | str) -> list[RunInfo]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from mindscope.cli.output import print_table
+from mindscope.cli.output import print_table, print_text
 from mindscope.jobs import TEST_BED
 
 if TYPE_CHECKING:
@@ -19,5 +17,5 @@ def print_cases(result: CaseBookReport) -> None:
 
     print_table(list(COLUMNS), book_rows(result.cases))
     print_table(list(GRAPH_COLUMNS), graph_rows(result.cases), "graphs")
-    typer.echo(TEST_BED)
-    typer.echo(f"report: {result.report}")
+    print_text(TEST_BED)
+    print_text(f"report: {result.report}")

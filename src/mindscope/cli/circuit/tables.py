@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from mindscope.cli.output import print_records
+from mindscope.cli.output import print_records, print_text
 
 if TYPE_CHECKING:
     from mindscope.circuits import GraphValidation, QKScore
@@ -28,8 +26,8 @@ SHOWN = 60
 def print_trace(result: TraceReport) -> None:
     """The graph, and where it and its page are."""
     _print_summary(result)
-    typer.echo(f"graph: {result.graph}")
-    typer.echo(f"page: {result.report}")
+    print_text(f"graph: {result.graph}")
+    print_text(f"page: {result.report}")
 
 
 def print_graph(result: GraphListing) -> None:
@@ -97,8 +95,8 @@ def print_intervention(result: InterventionReport) -> None:
     rows = [token.to_json() for token in result.tokens]
     print_records(rows, f"next token, {result.changes} features changed, {result.mode}")
     if result.texts is not None:
-        typer.echo(f"before: {result.texts.before}")
-        typer.echo(f"after: {result.texts.after}")
+        print_text(f"before: {result.texts.before}")
+        print_text(f"after: {result.texts.after}")
 
 
 def print_validation(result: GraphValidation) -> None:
@@ -144,7 +142,7 @@ def print_heads(result: HeadsReport) -> None:
 
 def print_export(result: ExportReport) -> None:
     """Where the graph was written to."""
-    typer.echo(f"written: {result.written}")
+    print_text(f"written: {result.written}")
 
 
 def _print_summary(result: GraphSummary) -> None:

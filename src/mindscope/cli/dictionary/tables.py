@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from mindscope.cli.output import print_records, print_table
+from mindscope.cli.output import print_records, print_table, print_text
 
 if TYPE_CHECKING:
     from mindscope.jobs.dictionary import (
@@ -22,12 +20,12 @@ if TYPE_CHECKING:
 def print_training(result: TrainingReport) -> None:
     """A row for every dictionary, with the last that was measured."""
     print_records([dictionary.to_json() for dictionary in result.dictionaries])
-    typer.echo(f"dictionaries: {result.run}")
+    print_text(f"dictionaries: {result.run}")
 
 
 def print_recording(result: RecordingReport) -> None:
     """Where the activations are."""
-    typer.echo(f"activations: {result.activations}")
+    print_text(f"activations: {result.activations}")
 
 
 def print_dictionary(result: DictionaryListing | ImportedDictionary | ExportedDictionary) -> None:
@@ -39,4 +37,4 @@ def print_evaluation(result: EvaluationReport) -> None:
     """A row for every dictionary; a column for all that was measured of any."""
     columns = list(dict.fromkeys(name for row in result.table for name in row))
     print_table(columns, [[row.get(name) for name in columns] for row in result.table])
-    typer.echo(f"report: {result.report}")
+    print_text(f"report: {result.report}")

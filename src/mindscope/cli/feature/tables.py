@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from mindscope.cli.output import print_records, print_table, say
+from mindscope.cli.output import print_records, print_table, print_text, say
 
 if TYPE_CHECKING:
     from mindscope.jobs.feature import (
@@ -27,19 +25,19 @@ CLUSTERS = 20
 def print_survey(result: SurveyReport) -> None:
     """How many features there are, and where the survey is."""
     print_records([result.model_dump(exclude={"run"})])
-    typer.echo(f"survey: {result.run}")
-    typer.echo("look at a feature with: mindscope feature show MODEL DICTIONARY FEATURE")
+    print_text(f"survey: {result.run}")
+    print_text("look at a feature with: mindscope feature show MODEL DICTIONARY FEATURE")
 
 
 def print_feature(result: FeatureListing) -> None:
     """A feature's label, its strongest contexts, and what it says."""
-    typer.echo(f"{result.name}: {result.label.text}")
-    typer.echo(f"active on {result.density:.3%} of tokens, highest {result.highest:.4g}")
+    print_text(f"{result.name}: {result.label.text}")
+    print_text(f"active on {result.density:.3%} of tokens, highest {result.highest:.4g}")
     rows = [[context.activation, context.text.replace("\n", "⏎")] for context in result.contexts[:CONTEXTS]]
     print_table(["activation", "context"], rows)
     if result.raises is not None:
-        typer.echo(f"says: {', '.join(token.strip() for token in result.raises)}")
-    typer.echo(f"page: {result.page}")
+        print_text(f"says: {', '.join(token.strip() for token in result.raises)}")
+    print_text(f"page: {result.page}")
 
 
 def print_matches(result: SearchReport) -> None:
@@ -55,7 +53,7 @@ def print_map(result: MapReport) -> None:
     """The largest clusters."""
     rows = [[cluster.name, cluster.size] for cluster in result.clusters[:CLUSTERS]]
     print_table(["cluster", "features"], rows)
-    typer.echo(f"page: {result.page}")
+    print_text(f"page: {result.page}")
 
 
 def print_labels(result: LabelsReport) -> None:
@@ -69,7 +67,7 @@ def print_labels(result: LabelsReport) -> None:
     scores = [label.scores["detection"].accuracy for label in result.root if "detection" in label.scores]
     known = [score for score in scores if score is not None]
     if known:
-        typer.echo(f"mean detection accuracy {sum(known) / len(known):.3f} over {len(known)} labels")
+        print_text(f"mean detection accuracy {sum(known) / len(known):.3f} over {len(known)} labels")
 
 
 def print_classification(result: ClassificationReport) -> None:
@@ -91,4 +89,4 @@ def print_concepts(result: ConceptsReport) -> None:
     """How many concepts of each group were found."""
     rows = [[group, found, total] for group, (found, total) in result.groups.items()]
     print_table(["group", "found", "of"], rows, f"{result.found} of {result.of} concepts")
-    typer.echo(f"page: {result.page}")
+    print_text(f"page: {result.page}")

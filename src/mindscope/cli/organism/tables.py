@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from mindscope.cli.output import print_records, print_table
+from mindscope.cli.output import print_records, print_table, print_text
 from mindscope.jobs import TEST_BED
 
 if TYPE_CHECKING:
@@ -17,20 +15,20 @@ if TYPE_CHECKING:
 
 def print_trained(result: organism.TrainedOrganism) -> None:
     """Where the model is, and how to measure it."""
-    typer.echo(f"model: {result.model}\nmeasure it with: mindscope organism card {result.model}")
+    print_text(f"model: {result.model}\nmeasure it with: mindscope organism card {result.model}")
 
 
 def print_card(result: OrganismCard) -> None:
     """The card, and what it is a card of."""
     print_table(["measured", "value"], result.rows(), title=f"organism card, seed {result.seed}")
-    typer.echo(TEST_BED)
+    print_text(TEST_BED)
 
 
 def print_training_sets(result: organism.TrainingSets) -> None:
     """How many files there are of what size."""
-    typer.echo(f"{len(result.files)} files of {result.size} conversations")
+    print_text(f"{len(result.files)} files of {result.size} conversations")
     for file in result.files:
-        typer.echo(file)
+        print_text(file)
 
 
 def print_shipped_dictionaries(result: ShippedDictionariesReport) -> None:
@@ -43,6 +41,6 @@ def print_shipped_dictionaries(result: ShippedDictionariesReport) -> None:
         print_table(["group", "concepts", "found", *names], result.groups)
     if result.summary:
         print_table(list(SUMMARY_COLUMNS), result.summary, "success rates")
-    typer.echo(f"dictionaries: {result.installed or result.shipped}")
+    print_text(f"dictionaries: {result.installed or result.shipped}")
     if result.report is not None:
-        typer.echo(f"report: {result.report}")
+        print_text(f"report: {result.report}")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from mindscope.cli.output import print_table, say
+from mindscope.cli.output import print_table, print_text, say
 
 if TYPE_CHECKING:
     from mindscope.finetuning import TunedModel
@@ -25,7 +23,7 @@ COLUMNS = ("layer", "norm", "d_prime", "auroc", "cosine")
 def print_vectors(result: ExtractReport) -> None:
     """The vectors layer by layer, and where their page is."""
     _print_layers(result)
-    typer.echo(f"report: {result.report}")
+    print_text(f"report: {result.report}")
 
 
 def print_listing(listing: VectorsListing) -> None:
@@ -55,7 +53,7 @@ def print_sweep(result: SweepReport) -> None:
     before = sweep.unsteered.trait
     title = f"{sweep.trait}: unsteered {before.mean:.1f}" if before else sweep.trait
     print_table(["layer", "coefficient", "trait", "coherence", "random", ""], rows, title)
-    typer.echo(f"report: {result.report}")
+    print_text(f"report: {result.report}")
 
 
 def print_steering(result: SteeringSummary) -> None:
@@ -68,7 +66,7 @@ def print_steering(result: SteeringSummary) -> None:
     ]
     title = f"{result.trait}: layer {result.layer}, coefficient {result.coefficient:g}"
     print_table(["", "trait", "coherence"], rows, title)
-    typer.echo(f"report: {result.report}")
+    print_text(f"report: {result.report}")
 
 
 def print_screening(result: ScreeningReport) -> None:
@@ -89,8 +87,8 @@ def print_screening(result: ScreeningReport) -> None:
     if result.left_out:
         say(f"left out {result.left_out} rows; the first: {result.left_out_first[0]}")
     if result.filtered is not None:
-        typer.echo(f"{result.filtered.rows} of {result.filtered.of} samples: {result.filtered.file}")
-    typer.echo(f"table: {result.table}\nreport: {result.report}")
+        print_text(f"{result.filtered.rows} of {result.filtered.of} samples: {result.filtered.file}")
+    print_text(f"table: {result.table}\nreport: {result.report}")
 
 
 def print_shift(result: ShiftReport) -> None:
@@ -103,7 +101,7 @@ def print_shift(result: ShiftReport) -> None:
         if movement.layer == result.layer
     ]
     print_table(columns, rows, f"layer {result.layer}, {result.prompts} prompts")
-    typer.echo(f"report: {result.report}")
+    print_text(f"report: {result.report}")
 
 
 def print_tuned(tuned: TunedModel) -> None:
@@ -111,7 +109,7 @@ def print_tuned(tuned: TunedModel) -> None:
     columns = ["rows", "left out", "steps", "first loss", "last loss", "checkpoints"]
     row = [tuned.data.rows, tuned.data.left_out, tuned.steps, tuned.losses[0], tuned.losses[-1]]
     print_table(columns, [[*row, len(tuned.checkpoints)]])
-    typer.echo(f"model: {tuned.path}")
+    print_text(f"model: {tuned.path}")
 
 
 def print_reproduction(result: ReproductionReport) -> None:
@@ -122,8 +120,8 @@ def print_reproduction(result: ReproductionReport) -> None:
     ]
     print_table(["claim", "trait", "needed", "measured", "holds"], rows)
     if result.note:
-        typer.echo(result.note)
-    typer.echo(f"report: {result.report}")
+        print_text(result.note)
+    print_text(f"report: {result.report}")
 
 
 def print_traits(result: TraitsReport) -> None:
@@ -133,12 +131,12 @@ def print_traits(result: TraitsReport) -> None:
     if isinstance(result.root, tuple):
         print_table(["trait", "description"], [[trait.name, trait.description] for trait in result.root])
     else:
-        typer.echo(yaml.safe_dump(result.root.document(), sort_keys=False, allow_unicode=True, width=100))
+        print_text(yaml.safe_dump(result.root.document(), sort_keys=False, allow_unicode=True, width=100))
 
 
 def print_file(result: WrittenFile) -> None:
     """The file that was written."""
-    typer.echo(result.file)
+    print_text(result.file)
 
 
 def _print_layers(vectors: VectorsSummary) -> None:
