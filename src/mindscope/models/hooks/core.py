@@ -1,19 +1,15 @@
 """The model's moving parts, shared by reading and generating: places, checks and the forward pass."""
 
-import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from functools import cached_property
 from threading import RLock
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from interp_engine import EagerModel
 from jaxtyping import Float
-from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
+from torch import Tensor
 
 from mindscope.errors import ModelError
 from mindscope.models.hooks import hook_points as addresses
@@ -27,7 +23,8 @@ from mindscope.models.hooks.attach import (
 from mindscope.models.hooks.decode_attention import decoding
 from mindscope.models.hooks.edits import CompiledEdits, Edit
 from mindscope.models.hooks.hook_points import HookPoint
-from mindscope.models.hooks.row_ropes import find_length_ropes, find_rope_seam, row_ropes
+from mindscope.models.hooks.model_facts import ModelFacts, in_eval
+from mindscope.models.hooks.row_ropes import row_ropes
 from mindscope.models.tokens.batch import BatchLayout, PositionIndex, right_padded
 from mindscope.models.tokens.rows import Row
 
@@ -35,7 +32,7 @@ Edits = Sequence[Edit] | Sequence[Sequence[Edit]]
 """One list for every row, or one list per row."""
 
 
-class HookedModel:
+class HookedModel(ModelFacts):
     """A loaded model and its lock.
 
     Threads may share a model. Hooks hang on it for one forward pass at a time, under a lock, so readers and
@@ -45,62 +42,12 @@ class HookedModel:
     """
 
     def __init__(self, hf: Any, tokenizer: Any, name: str):
-        self.hf, self.tokenizer, self.name = hf, tokenizer, name
-        self.engine = _engine(hf, tokenizer, name)
-        self.n_layers, self.d_model = self.engine.n_layers, self.engine.d_model
+        super().__init__(hf, tokenizer, name)
         self._lock = RLock()
         self._places: dict[str, HookPoint] = {}
         self._widths: dict[str, int] = {}
         self.derived: dict[str, object] = {}  # what other files found out about the weights, once
         self._layout: BatchLayout | None = None
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.engine.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """What the weights are stored as."""
-        return self.engine.dtype
-
-    @property
-    def vocab_size(self) -> int:
-        """How many tokens the vocabulary has."""
-        return self.engine.vocab_size
-
-    @property
-    def model_type(self) -> str:
-        """The family, as transformers' configurations call it: `llama`, `qwen2`, …"""
-        return self.hf.config.model_type
-
-    @property
-    def architecture(self) -> str:
-        """The name of the architecture, as messages give it."""
-        return self.engine.arch.architecture
-
-    @property
-    def context_length(self) -> int | None:
-        """The most tokens a row may have; None where the architecture sets no limit."""
-        return getattr(self.hf.config.get_text_config(), "max_position_embeddings", None)
-
-    @property
-    def projections(self) -> tuple[str, ...]:
-        """The full names, in `hf`, of every projection matrix inside the blocks: what LoRA adapts.
-
-        In a Llama these are the seven of each block (q, k, v, o, gate, up, down); fused ones count once.
-        Experts that a family keeps in one tensor, and routers, are not among them.
-        """
-        blocks = [self.engine.arch.block(layer) for layer in range(self.n_layers)]
-        inside = {
-            module for block in blocks for module in block.modules() if isinstance(module, nn.Linear | Conv1D)
-        }
-        return tuple(name for name, module in self.hf.named_modules() if module in inside)
-
-    @property
-    def pass_tokens(self) -> int:
-        """How many tokens one forward pass takes well: on a CPU more only costs memory."""
-        return 1024 if self.device.type == "cpu" else 16384
 
     @property
     def current_pass(self) -> BatchLayout | None:
@@ -278,28 +225,40 @@ class HookedModel:
             cache: keys, values and states of the columns before.
         """
         arguments = self.arguments(ids, layout, layout.positions >= 0) if isinstance(ids, np.ndarray) else ids
+        arguments = {**arguments, **self._cache_arguments(cache, arguments)}
         taps = [tap for step in steps if not isinstance(step, CompiledEdits) for tap in step]
         head = any(tap.place.module is self.engine.arch.lm_head for tap in taps)
         decode = cache is not None and layout.positions.shape[1] == 1
         step = decoding(self.hf) if decode else nullcontext()
-        mode = _in_eval(self.hf) if self.hf.training else nullcontext()
+        mode = in_eval(self.hf) if self.hf.training else nullcontext()
         ropes = row_ropes(self.length_ropes, lambda: layout) if self.length_ropes else nullcontext()
         with self._lock, mode, step, ropes, attached(layout, steps, stop_when_served=early):
             self._layout = layout
             try:
                 if not logits and not head:
-                    self.engine.arch.trunk(**arguments, past_key_values=cache, use_cache=cache is not None)
+                    self.engine.arch.trunk(**arguments)
                     return None
-                output = self.hf(
-                    **arguments,
-                    past_key_values=cache,
-                    use_cache=cache is not None,
-                    logits_to_keep=0 if head or logits == "all" else 1,
-                )
+                output = self.hf(**arguments, logits_to_keep=0 if head or logits == "all" else 1)
                 return output.logits if logits == "all" else output.logits[:, -1]
+            except ValueError as error:
+                if type(cache).__name__ in str(error):
+                    raise ModelError(
+                        f"{self.name} ({self.architecture}) keeps a cache of a kind of its own, so answers "
+                        "cannot be written with it: use model.hf.generate, or read given answers"
+                    ) from error
+                raise
             finally:
                 self._layout = None
         return None  # the pass ended early, served
+
+    def _cache_arguments(self, cache: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The cache by the name that the model has for it: what it does not know it drops without a word."""
+        if self.cache_name == "past_key_values" or cache is None:
+            return {self.cache_name: cache, "use_cache": cache is not None}
+        given: dict[str, Any] = {self.cache_name: cache, "use_cache": True}
+        if "attention_mask" in arguments:  # of recurrent models it is that of the columns which pass
+            given["attention_mask"] = arguments["attention_mask"][:, -arguments["input_ids"].shape[1] :]
+        return given
 
     def arguments(self, ids: np.ndarray, layout: BatchLayout, real: np.ndarray) -> dict[str, Tensor]:
         """A forward pass's arguments on the device.
@@ -317,21 +276,6 @@ class HookedModel:
             arguments["position_ids"] = torch.from_numpy(np.maximum(layout.positions, 0)).to(self.device)
         return arguments
 
-    @cached_property
-    def length_ropes(self) -> tuple[nn.Module, ...]:
-        """The rotary modules whose frequencies depend on the length of a row; most families have none."""
-        return find_length_ropes(self.engine.arch.trunk)
-
-    @cached_property
-    def rope_seam(self) -> int | None:
-        """The most tokens of a row whose rotary positions are those of short rows; None: of any length."""
-        return min(map(find_rope_seam, self.length_ropes), default=None)
-
-    @cached_property
-    def takes_positions(self) -> bool:
-        """Whether the model is told at which position of its row each token stands."""
-        return "position_ids" in inspect.signature(self.engine.arch.trunk.forward).parameters
-
 
 class _WidthProbe:
     """A sink that only looks how wide the activations are."""
@@ -340,29 +284,3 @@ class _WidthProbe:
 
     def take(self, chosen: PositionIndex, hidden: Tensor) -> None:
         self.width = hidden.shape[-1]
-
-
-def _engine(hf: Any, tokenizer: Any, name: str) -> EagerModel:
-    """Wrap a model without changing it, though interp-engine freezes weights and leaves training mode."""
-    trained = [parameter for parameter in hf.parameters() if parameter.requires_grad]
-    try:
-        with _in_eval(hf):
-            engine = EagerModel(name, hf_model=hf, tokenizer=tokenizer)
-    except (ValueError, AttributeError) as error:
-        raise ModelError(f"{name} is not a decoder-only language model that this opens: {error}") from error
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)
-    return engine
-
-
-@contextmanager
-def _in_eval(hf: Any) -> Iterator[None]:
-    """Dropout off, for a look at a model in the middle of its training; then every module as it was."""
-    modes = {module: module.training for module in hf.modules()}
-    hf.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training

@@ -23,6 +23,7 @@ class HookPoint:
         module: the module whose input or output carries the tensor.
         side: `input`, `output` or `output:N`, as interp-engine's `HookManager` takes it.
         width: the size of the last axis where it is the residual stream's, else None until it is seen.
+            Several streams side by side (AltUp of Gemma 3n) are refused by it.
         heads: how many heads a per-head tensor has, for points that some families keep per head.
         part: takes the point out of the module's tensor where a fused projection holds more than it.
         runs_again: whether activation checkpointing runs the module a second time in the backward pass.
@@ -38,14 +39,15 @@ class HookPoint:
 
     def tokens(self, hidden: Tensor, rows: int, columns: int) -> Shaped[Tensor, "rows columns width"]:
         """The point as one vector per token, however the family lays it out."""
+        given = tuple(hidden.shape)
         if hidden.ndim == 2 and hidden.shape[0] == rows * columns:
             hidden = hidden.view(rows, columns, -1)
         elif hidden.ndim == 4:
             hidden = (hidden.transpose(1, 2) if self._heads_first(hidden, columns) else hidden).flatten(2)
-        if hidden.ndim != 3 or hidden.shape[:2] != (rows, columns):
+        foreign = self.width is not None and self.part is None and hidden.shape[-1] != self.width
+        if hidden.ndim != 3 or hidden.shape[:2] != (rows, columns) or foreign:
             raise ModelError(
-                f"{self.address} has shape {tuple(hidden.shape)} here, not one vector per token; "
-                "choose another address"
+                f"{self.address} has shape {given} here, not one vector per token; choose another address"
             )
         return hidden if self.part is None else self.part(hidden)
 
