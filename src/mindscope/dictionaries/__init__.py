@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         TrainConfig,
     )
     from mindscope.dictionaries.training.corpus import TextCorpus, read_corpus
+    from mindscope.dictionaries.training.ordinary import LeftOut, read_left_out
     from mindscope.dictionaries.training.processes import TrainingWorld, own_device, torchrun_world
     from mindscope.dictionaries.training.sources import (
         INDEX,
@@ -47,6 +48,7 @@ __all__ = [
     "DictionaryBank",
     "DictionaryConfig",
     "Latent",
+    "LeftOut",
     "Method",
     "MethodConfig",
     "ScheduleConfig",
@@ -78,6 +80,7 @@ __all__ = [
     "named",
     "own_device",
     "read_dictionary",
+    "read_left_out",
     "relative_decoder_norms",
     "write_dictionary",
 ]

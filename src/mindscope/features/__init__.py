@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mindscope.features.direction import Direction
     from mindscope.features.feature import Feature
     from mindscope.features.feature_set import FeatureSet
+    from mindscope.features.outliers import OUTLIER_FACTOR, OutlierLimits
     from mindscope.features.site import (
         FIRST,
         Models,
@@ -38,6 +39,8 @@ __all__ = [
     "FeatureBank",
     "FeatureSet",
     "Models",
+    "OUTLIER_FACTOR",
+    "OutlierLimits",
     "Site",
     "SparseCode",
     "encode_rows",

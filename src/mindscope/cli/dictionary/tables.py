@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 def print_training(result: TrainingReport) -> None:
     """A row for every dictionary, with the last that was measured."""
     print_records([dictionary.to_json() for dictionary in result.dictionaries])
+    if result.outliers is not None:
+        print_text(f"outliers: {result.outliers:,} of {result.tokens:,} tokens were left out")
     print_text(f"dictionaries: {result.run}")
 
 

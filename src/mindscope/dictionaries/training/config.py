@@ -133,6 +133,9 @@ class ScheduleConfig(BaseModel):
     """Tokens of a batch."""
     buffer_batches: int = Field(default=32, ge=1)
     """Batches whose tokens are shuffled together, which are all that is in memory."""
+    keep_outliers: bool = False
+    """Train on attention sinks and massive activations too. Left out by default: tokens more than 10 times as
+    long as the median token of the first buffer, of which a few are most of the variance."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """The precision of the matrix products. TopK methods only choose by bfloat16 and compute the chosen
     latents in float32."""

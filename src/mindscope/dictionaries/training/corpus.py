@@ -19,7 +19,9 @@ def read_corpus(model: Model, path: Path | str, *, context: int = 256) -> TextCo
     """The rows of a file: `.txt` (texts parted by empty lines), or what `read_records` reads.
 
     A row with a `text` is plain text, any other is a conversation in the model's chat template. Longer ones
-    are cut into rows of `context` tokens, so that no token is lost and none stands deeper than that.
+    are cut into rows of `context` tokens, so that no token is lost and none stands deeper than that. Where the
+    whole row begins with the beginning-of-text token, every piece does: without it models compute something
+    else, and the loss of some collapses.
 
     Raises:
         DataError: the file cannot be read, or holds something else; with the place.
@@ -33,20 +35,31 @@ def read_corpus(model: Model, path: Path | str, *, context: int = 256) -> TextCo
         return _texts(model, path) if path.suffix == ".txt" else _records(model, path)
 
     def rows(start: int) -> Iterator[Row]:
-        return islice((piece for row in whole() for piece in cut(row, most)), start, None)
+        pieces = (piece for row in whole() for piece in cut(row, most, model.tokenizer.bos_token_id))
+        return islice(pieces, start, None)
 
     return rows
 
 
-def cut(row: Row, length: int) -> Iterator[Row]:
-    """A row as rows of at most `length` tokens, in order."""
+def cut(row: Row, length: int, beginning: int | None = None) -> Iterator[Row]:
+    """A row as rows of at most `length` tokens, in order.
+
+    Args:
+        row: of any length.
+        length: at least 2.
+        beginning: the token that every piece begins with if the row does; None where the model has none.
+    """
     if len(row) <= length:
         yield row
         return
-    for start in range(0, len(row), length):
-        end = start + length
-        prompt = min(max(row.prompt_length - start, 0), len(row.ids[start:end]))
-        yield Row(row.ids[start:end], prompt, row.roles[start:end])
+    # Token id 0 is a token like any other: what counts is whether there is one.
+    led = beginning is not None and row.ids[0] == beginning
+    lead, ids = row.ids[:led], row.ids[led:]
+    prompt_length, size = row.prompt_length - min(led, row.prompt_length), length - led
+    for start in range(0, len(ids), size):
+        piece = ids[start : start + size]
+        prompt = min(max(prompt_length - start, 0), len(piece)) + led
+        yield Row(lead + piece, prompt, row.roles[:led] + row.roles[led:][start : start + size])
 
 
 def _texts(model: Model, path: Path) -> Iterator[Row]:

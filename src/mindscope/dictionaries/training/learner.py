@@ -166,7 +166,11 @@ class DictionaryTrainer:
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on where `tensors` was called."""
-        tensors = {name: tensor.to(self.device) for name, tensor in tensors.items()}
+        # Those in float64, which some devices do not have, are numbers of Python's and stay on the CPU.
+        tensors = {
+            name: tensor if tensor.dtype == torch.float64 else tensor.to(self.device)
+            for name, tensor in tensors.items()
+        }
         self.scaling = ActivationScaling(*(tensors[f"scaling.{name}"] for name in ("mean", "read", "write")))
         step, self.variance, self.density, *rest = tensors["numbers"].tolist()
         self.step_number = int(step)

@@ -11,9 +11,11 @@ from mindscope.core import Progress
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.training.config import DictionaryConfig, TrainConfig
 from mindscope.dictionaries.training.learner import DictionaryTrainer
+from mindscope.dictionaries.training.ordinary import LeftOut, OrdinaryTokens, describe_left_out
 from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
-from mindscope.dictionaries.training.sources import START, ActivationSource
+from mindscope.dictionaries.training.sources import START, ActivationSource, Position
 from mindscope.errors import DataError
+from mindscope.features import OutlierLimits
 from mindscope.store import Run, read_tensors
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -33,7 +35,9 @@ def train(
 
     The tokens of one buffer after the other are shuffled; memory is that of one buffer, however long the
     source. A buffer is filled from a position in the source that checkpoints remember, so that a run killed
-    at any moment and started again ends with the same bytes.
+    at any moment and started again ends with the same bytes. Attention sinks and massive activations are left
+    out (`TrainConfig.keep_outliers`): the first buffer says how long ordinary tokens are. How many were left
+    out is in `metadata["outliers"]` of every dictionary, see `read_left_out`.
 
     Args:
         source: of activations; it must have every address that a dictionary reads or writes.
@@ -71,6 +75,7 @@ class _TrainingRun:
         world: TrainingWorld,
     ):
         self.source, self.config, self.world = source, config, world
+        self.ordinary = None if config.keep_outliers else OrdinaryTokens(source)
         self.folder = run.path if isinstance(run, Run) else run
         self.run = run if isinstance(run, Run) else None
         """The first process's; the others write nothing."""
@@ -93,6 +98,8 @@ class _TrainingRun:
         self.step = 0
         self.block, self.begins, self.ends = -1, START, START
         """The buffer that is in memory, where in the source it begins, and where the next one does."""
+        self.left_out_before, self.left_out = LeftOut(), LeftOut()
+        """What was left out before the buffer that is in memory, and up to its end."""
 
     def go(self, progress: Progress) -> None:
         checkpoint = self.folder / CHECKPOINT
@@ -116,7 +123,7 @@ class _TrainingRun:
             if due and self.run is not None:
                 self.run.save_tensors(CHECKPOINT, self._tensors())
         for trainer, _, config in self._trainers():
-            about = {"training": config.model_dump(mode="json"), "run": _shared(self.config)}
+            about = {"training": config.model_dump(mode="json"), "run": _shared(self.config)} | self._about()
             finished = replace(trainer.finish(about), models=self.source.models)
             if self.run is not None:
                 finished.save(_place(self.folder, self.config, config.name))
@@ -152,18 +159,41 @@ class _TrainingRun:
                 yield self.buffer[order[number * size : (number + 1) * size][self.world.share(size)]]
 
     def _fill(self, block: int) -> None:
-        self.begins = self.ends
-        self.ends = self.source.fill(self.buffer, self.begins)
+        self.begins, self.left_out_before = self.ends, self.left_out
+        self.ends, left_out = self._read(self.begins)
+        self.left_out = self.left_out_before + left_out
         self.block = block
         for trainer, columns in zip(self.learners, self.columns, strict=True):
             if trainer.scaling is None:
                 x, y = columns.of(self.buffer[:: -(-len(self.buffer) // FIRST_LOOK)])
                 trainer.begin(x, x if y is None else y)
 
+    def _read(self, position: Position) -> tuple[Position, LeftOut]:
+        """Fill the buffer from a position, with ordinary tokens alone unless all are to be kept."""
+        if self.ordinary is None:
+            return self.source.fill(self.buffer, position), LeftOut(0, len(self.buffer))
+        return self.ordinary.fill(self.buffer, position)
+
+    def _about(self) -> dict[str, object]:
+        """What a finished dictionary says of the tokens that it was not trained on."""
+        limits = self._limits()
+        return {} if limits is None else {"outliers": describe_left_out(self.left_out, limits)}
+
+    def _limits(self) -> OutlierLimits | None:
+        return None if self.ordinary is None else self.ordinary.limits
+
     def _tensors(self) -> dict[str, Tensor]:
         # The next buffer begins a new position, the present one is filled again from its own.
-        into = self.begins if self.step % self.config.buffer_batches else self.ends
+        again = self.step % self.config.buffer_batches > 0
+        into, left_out = (self.begins, self.left_out_before) if again else (self.ends, self.left_out)
         tensors = {"step": torch.tensor(self.step), "position": torch.tensor(into)}
+        tensors["left_out"] = torch.tensor([left_out.outliers, left_out.read])
+        limits = self._limits()
+        # A site without a limit has -1: a file of tensors may not hold NaN.
+        norms = {} if limits is None else limits.norms
+        tensors["limits"] = torch.tensor(
+            [norms.get(site.name, -1.0) for site in self.source.sites], dtype=torch.float64
+        )
         for index, trainer in enumerate(self.learners):
             tensors |= {f"{index}/{name}": tensor for name, tensor in trainer.tensors().items()}
         return tensors
@@ -172,6 +202,10 @@ class _TrainingRun:
         self.step = int(tensors["step"])
         epoch, place = tensors["position"].tolist()
         self.ends = (epoch, place)
+        self.left_out = LeftOut(*tensors["left_out"].tolist())
+        if self.ordinary is not None:
+            norms = zip(self.source.sites, tensors["limits"].tolist(), strict=True)
+            self.ordinary.limits = OutlierLimits({site.name: norm for site, norm in norms if norm > 0})
         for index, trainer in enumerate(self.learners):
             prefix = f"{index}/"
             trainer.restore(

@@ -114,10 +114,17 @@ class TrainedDictionary(DictionaryFacts):
 
 
 class TrainingReport(Document):
-    """The dictionaries that were trained, and the folder that holds them."""
+    """The dictionaries that were trained, and the folder that holds them.
+
+    Attributes:
+        tokens: that were read for them; None where all count.
+        outliers: of these, attention sinks and massive activations that were left out; None where all count.
+    """
 
     run: str
     dictionaries: tuple[TrainedDictionary, ...]
+    tokens: int | None = None
+    outliers: int | None = None
 
 
 class RecordSpec(ModelSpec, CorpusSpec):
@@ -149,7 +156,7 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
     Returns:
         What was trained; None in all but the first of several processes that train together.
     """
-    from mindscope.dictionaries import TrainConfig, own_device, torchrun_world
+    from mindscope.dictionaries import TrainConfig, own_device, read_left_out, torchrun_world
     from mindscope.dictionaries import train as train_dictionaries
 
     content = spec.read_configuration()
@@ -180,8 +187,11 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
             trained = train_dictionaries(source, opened, config, model.device, reporter.progress, world)
             last = {line["dictionary"]: line for line in opened.metrics()}
             rows = [_describe_trained(name, trained[name], last.get(name, {})) for name in trained]
-            opened.finish(dictionaries=[row.to_json() for row in rows])
-    return TrainingReport(run=str(run.path), dictionaries=tuple(rows))
+            # all dictionaries of a run are trained on the same tokens
+            left_out = read_left_out(next(iter(trained.values())).metadata)
+            counts = {} if left_out is None else {"tokens": left_out.read, "outliers": left_out.outliers}
+            opened.finish(dictionaries=[row.to_json() for row in rows], **counts)
+    return TrainingReport(run=str(run.path), dictionaries=tuple(rows), **counts)
 
 
 def record(spec: RecordSpec, *, run: RunFolder, reporter: Reporter) -> RecordingReport:
