@@ -265,8 +265,12 @@ class Dictionary:
         return digest_dictionary(self)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Dictionary":
-        """With all weights in memory, on this device and in this type."""
-        coders = tuple(coder.to(device, dtype) for coder in self.coders)
+        """With its weights on this device and in this type; lazily read coders stay on disk."""
+        coders = (
+            self.coders.mapped(lambda coder: coder.to(device, dtype))
+            if isinstance(self.coders, LazyCoders)
+            else tuple(coder.to(device, dtype) for coder in self.coders)
+        )
         return replace(self, coders=coders, b_dec=self.b_dec.to(device, dtype))
 
     def save(self, path: Path | str, dtype: torch.dtype | None = None) -> None:

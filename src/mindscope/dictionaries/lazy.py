@@ -27,6 +27,10 @@ class LazyCoders(Coders):
     def __len__(self) -> int:
         return self._count
 
+    def mapped(self, change: Callable[[Coder], Coder]) -> "LazyCoders":
+        """Coders that are changed when they are read: moved to a device, for example."""
+        return LazyCoders(self._count, lambda index: change(self[index]))
+
     @overload
     def __getitem__(self, index: int) -> Coder: ...
     @overload

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         read_direction,
     )
     from mindscope.explain.page import feature_report
-    from mindscope.explain.pooling import pooled_activations, pooled_features
+    from mindscope.explain.pooling import PooledFeatures, pooled_activations, pooled_features
     from mindscope.explain.results import ActivationContext, FeatureActivity, Survey, TokenUse
     from mindscope.explain.search import FeatureFiring, SearchHit, TextIndex, fires_on, search_token
     from mindscope.explain.steer import as_persona, best_latent
@@ -62,6 +62,7 @@ __all__ = [
     "feature_map",
     "feature_report",
     "feature_json",
+    "PooledFeatures",
     "pooled_features",
     "pooled_activations",
     "concept_table",

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from torch import Tensor
 
 from mindscope.dictionaries import SparseCode
@@ -35,7 +36,8 @@ class SurveyAccumulator:
     """
 
     def __init__(self, features: int, vocabulary: int, config: SurveyConfig, *, signed: bool) -> None:
-        self.n_features, self.config, self.rows, self.tokens = features, config, 0, 0
+        self.n_features, self.config = features, config
+        self.rows = self.tokens = self.outliers = 0
         window = config.before + 1 + config.after
         self.moments = {
             "active": torch.zeros(features, dtype=torch.int64),
@@ -57,13 +59,23 @@ class SurveyAccumulator:
             self.best["bottom"] = TopContexts(features, config.top, window)
         self.controls: dict[int, tuple[float, Tensor]] = {}
 
-    def add(self, rows: Sequence[Row], code: SparseCode) -> None:
-        """Take in rows and the activations on their tokens, one row after the other."""
+    def add(
+        self, rows: Sequence[Row], code: SparseCode, counted: Bool[Tensor, "tokens"], outliers: int
+    ) -> None:
+        """Take in rows and the activations on their tokens, one row after the other.
+
+        Args:
+            rows: of the corpus.
+            code: of all their tokens.
+            counted: which tokens count; on the others every feature is silent.
+            outliers: how many do not because of their very large activations.
+        """
+        code = code.where(counted.to(code.tokens.device)[code.tokens])
         lengths = torch.tensor([len(row) for row in rows])
         ids = torch.from_numpy(np.concatenate([np.array(row.ids, np.int64) for row in rows]))
         # entries x 1, in the order of tokens; tokens are counted over all rows of the chunk
         features, values, tokens = code.indices.cpu(), code.values.detach().float().cpu(), code.tokens.cpu()
-        self.seen.index_add_(0, ids, torch.ones_like(ids))
+        self.seen.index_add_(0, ids[counted], torch.ones_like(ids[counted]))
         self._count(features, values, ids[tokens])
         windows = _ActivationWindows(
             features, values, tokens, lengths, self.rows, self.config, self.n_features
@@ -84,7 +96,8 @@ class SurveyAccumulator:
         self.best["sample"].offer(peaks, draw, windows)
         self._draw_controls(len(rows), peaks)
         self.rows += len(rows)
-        self.tokens += len(ids)
+        self.tokens += int(counted.sum())
+        self.outliers += outliers
 
     def _count(self, features: Tensor, values: Tensor, ids: Tensor) -> None:
         on = values > 0
@@ -126,7 +139,7 @@ class SurveyAccumulator:
         """All that `restore` needs."""
         tensors = {f"moments/{name}": part for name, part in self.moments.items()} | {"seen": self.seen}
         tensors |= {f"pairs/{name}": part for name, part in self.pairs.state().items()}
-        return tensors | self._shared() | {"size": torch.tensor([self.rows, self.tokens])}
+        return tensors | self._shared() | {"size": torch.tensor([self.rows, self.tokens, self.outliers])}
 
     def _shared(self) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = {}
@@ -153,7 +166,7 @@ class SurveyAccumulator:
             }
 
         self.moments, self.seen = part("moments"), state["seen"]
-        self.rows, self.tokens = state["size"].tolist()
+        self.rows, self.tokens, self.outliers = state["size"].tolist()
         self.pairs.restore(part("pairs"))
         for kept in (self.histograms, self.best):
             for name, table in kept.items():

@@ -54,8 +54,10 @@ class TopContexts:
     earlier row stays.
 
     Attributes:
-        tables: `keys`, `values` (float32), `rows` (-1 where empty), `positions` `[features, size]`, and
-            `windows` (float16) `[features, size, window]`; each feature's in falling order of their keys.
+        tables: `keys`, `values` (float32), `rows` (-1 where empty), `positions` and `scales` (float32)
+            `[features, size]`, and `windows` (float16) `[features, size, window]`, as shares of the scales;
+            each feature's in falling order of their keys. A scale is the largest magnitude of its window, so
+            that half precision holds activations of any size.
     """
 
     def __init__(self, features: int, size: int, window: int) -> None:
@@ -65,6 +67,7 @@ class TopContexts:
             "values": torch.zeros(features, size),
             "rows": torch.full((features, size), -1, dtype=torch.int64),
             "positions": torch.zeros(features, size, dtype=torch.int64),
+            "scales": torch.zeros(features, size),
             "windows": torch.zeros(features, size, window, dtype=torch.float16),
         }
 
@@ -88,12 +91,15 @@ class TopContexts:
         if not len(keys):
             return
         # Windows are looked up only for the peaks that will stay: they are most of the work.
+        around = windows(peaks).float()
+        scales = around.abs().amax(dim=1)
         new = {
             "keys": keys,
             "values": peaks.values.float(),
             "rows": peaks.rows,
             "positions": peaks.positions,
-            "windows": windows(peaks).half(),
+            "scales": scales,
+            "windows": (around / scales.clamp(min=torch.finfo(torch.float32).tiny)[:, None]).half(),
         }
         wide = int(rank.max()) + 1
         merged: dict[str, Tensor] = {}  # step 4: offered features x (size + wide) places

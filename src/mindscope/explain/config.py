@@ -2,12 +2,21 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mindscope.models import Where
+
 
 class SurveyConfig(BaseModel):
     """All that decides what a survey finds, besides features and corpus."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    where: Where = "all"
+    """The tokens that count; on others no feature is active."""
+    skip: int = Field(default=0, ge=0)
+    """Tokens at the beginning of every row that do not count."""
+    keep_outliers: bool = False
+    """Count attention sinks and massive activations too. By default tokens more than 10 times as long as the
+    median token of the first rows do not count: they set off hundreds of features that mean nothing else."""
     top: int = Field(default=20, ge=1)
     """Strongest contexts of a feature that are kept, at most one per row of the corpus."""
     sample: int = Field(default=60, ge=1)

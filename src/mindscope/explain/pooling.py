@@ -1,18 +1,37 @@
 """Features pooled over the tokens of texts: what classifiers and concept tables work with."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.features import FeatureBank, encode_rows, require_models
-from mindscope.models import Mean, Model, Raw, Read, Row, Where, check_where, position_mask, vocabulary
+from mindscope.features import FeatureBank, OutlierLimits, Site, read_activations, require_models
+from mindscope.models import Model, Raw, Read, Row, Where, check_where, position_mask, vocabulary
 
 Pool = tuple[Where, str]
 """The tokens meant, and what the last of them that counts reads like; all of them count if it is empty."""
 ROWS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class PooledFeatures:
+    """Features pooled over the tokens of texts.
+
+    Attributes:
+        tables: by pool `[rows, features]`, the highest activation of every feature, 0 where there was none.
+        outliers: how many tokens did not count because of their very large activations.
+        limits: which these are.
+    """
+
+    tables: Mapping[Pool, Float[Tensor, "rows features"]]
+    outliers: int
+    limits: OutlierLimits
+
+    def __getitem__(self, pool: Pool) -> Float[Tensor, "rows features"]:
+        return self.tables[pool]
 
 
 def pooled_features(
@@ -21,9 +40,19 @@ def pooled_features(
     rows: Sequence[Row],
     pools: Sequence[Pool] = (("all", ""),),
     *,
+    limits: OutlierLimits | None = None,
     progress: Callable[[int, int], object] | None = None,
-) -> dict[Pool, Float[Tensor, "rows features"]]:
+) -> PooledFeatures:
     """The highest activation of every feature over each of the pools, 0 where it has no such token.
+
+    Args:
+        model: that of the features.
+        features: the features.
+        rows: the texts.
+        pools: the tokens that are pooled over.
+        limits: how long ordinary tokens are: attention sinks and massive activations do not count. Measured
+            on the first rows if left out; `OutlierLimits({})` counts all tokens.
+        progress: called with (rows done, rows).
 
     Raises:
         DataError: features of another model.
@@ -34,35 +63,41 @@ def pooled_features(
         check_where(where)
     texts = np.array([token.strip() for token in vocabulary(model.tokenizer, model.engine.vocab_size)])
     tables = {pool: torch.zeros(len(rows), features.n_features) for pool in pools}
+    outliers = 0
     for start in range(0, len(rows), ROWS_AT_ONCE):
         chunk = rows[start : start + ROWS_AT_ONCE]
-        code = encode_rows(features, model, chunk)
+        activations = read_activations(features.reads, features.models, model, chunk)
+        limits = limits or OutlierLimits.measured(activations, features.reads)
+        ordinary = limits.ordinary(activations, features.reads)
+        outliers += int((~ordinary).sum())
+        code = features.encode(activations)
         owner = torch.arange(len(chunk)).repeat_interleave(torch.tensor([len(row) for row in chunk]))
         tokens, latents, values = code.tokens.cpu(), code.indices.cpu(), code.values.detach().float().cpu()
         for pool, table in tables.items():
-            meant = torch.from_numpy(np.concatenate([_meant(row, pool, texts) for row in chunk]))
+            meant = torch.from_numpy(np.concatenate([_meant(row, pool, texts) for row in chunk])) & ordinary
             inside = meant[tokens]
             place = (owner[tokens] * features.n_features + latents)[inside]
             flat = table[start : start + len(chunk)].view(-1)
             flat.scatter_reduce_(0, place, values[inside], "amax", include_self=not features.signed)
         if progress is not None:
             progress(start + len(chunk), len(rows))
-    return tables
+    return PooledFeatures(tables, outliers, limits or OutlierLimits({}))
 
 
 def pooled_activations(
-    model: Model, address: str, rows: Sequence[Row], where: Where = "all"
+    model: Model, site: Site, rows: Sequence[Row], limits: OutlierLimits, where: Where = "all"
 ) -> dict[str, Float[Tensor, "rows width"]]:
     """Raw activations pooled over tokens, their mean and their maximum: what features are compared with.
 
-    A row without such a token has zeros.
+    Outliers do not count, as with the features. A row without such a token has zeros.
     """
-    reads = {"mean": Read(address, Mean(where)), "tokens": Read(address, Raw(where))}
-    readings = model.read(rows, reads)
-    mean, tokens = readings["mean"].values, readings["tokens"].values
-    assert isinstance(mean, Tensor)
-    highest = [part.max(0).values if len(part) else torch.zeros(mean.shape[1]) for part in tokens]
-    return {"mean": mean.nan_to_num(), "max": torch.stack(highest)}
+    tokens = model.read(rows, {"tokens": Read(site.address, Raw(where))})["tokens"].values
+    kept = [part[limits.ordinary(part, [site])] for part in tokens]
+    nothing = torch.zeros(site.width)
+    return {
+        "mean": torch.stack([part.mean(0) if len(part) else nothing for part in kept]),
+        "max": torch.stack([part.max(0).values if len(part) else nothing for part in kept]),
+    }
 
 
 def _meant(row: Row, pool: Pool, texts: np.ndarray) -> np.ndarray:

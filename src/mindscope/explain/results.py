@@ -12,9 +12,12 @@ from torch import Tensor
 
 from mindscope.errors import DataError, StoreError
 from mindscope.explain.histogram import edges
+from mindscope.features import OutlierLimits
 from mindscope.store import OpenArtifact, read_json
 
-SCHEMA, ROWS_SCHEMA, VERSION = "mindscope.survey", "mindscope.survey_rows", 1
+SCHEMA, VERSION = "mindscope.survey", 2
+"""Version 1 kept the activations of contexts themselves, in half precision, and counted outliers."""
+ROWS_SCHEMA, ROWS_VERSION = "mindscope.survey_rows", 1
 FILE, VOCABULARY = "survey/survey.safetensors", "survey/vocabulary.json"
 ROWS = "survey/rows/{:05}.safetensors"
 
@@ -161,6 +164,11 @@ class Survey:
             path, OpenArtifact.open(path / FILE, schema=SCHEMA, version=VERSION, fingerprint=fingerprint)
         )
 
+    @property
+    def limits(self) -> OutlierLimits:
+        """How long ordinary tokens are: others were not counted."""
+        return OutlierLimits(self.metadata.get("limits", {}))
+
     @cached_property
     def vocabulary(self) -> list[str]:
         """What each token id adds to a text."""
@@ -211,6 +219,9 @@ class Survey:
             self._file.rows(f"{kind}/{name}", feature, feature + 1)[0, :count]
             for name in ("rows", "positions", "windows")
         )
+        if self.metadata["version"] > 1:
+            scales = self._file.rows(f"{kind}/scales", feature, feature + 1)[0, :count]
+            windows = windows.float() * scales[:, None]
         contexts: list[ActivationContext] = []
         for row, position, window in zip(rows.tolist(), positions.tolist(), windows.tolist(), strict=True):
             if row < 0:
@@ -275,7 +286,7 @@ class Survey:
     def _block(self, block: int) -> OpenArtifact:
         if block not in self._blocks:
             self._blocks[block] = OpenArtifact.open(
-                self.path / ROWS.format(block), schema=ROWS_SCHEMA, version=VERSION,
+                self.path / ROWS.format(block), schema=ROWS_SCHEMA, version=ROWS_VERSION,
                 fingerprint=self.metadata["fingerprint"],
             )  # fmt: skip
         return self._blocks[block]

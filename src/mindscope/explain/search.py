@@ -11,7 +11,7 @@ from sklearn.metrics.pairwise import linear_kernel
 
 from mindscope.errors import DataError
 from mindscope.explain.results import Survey, TokenUse
-from mindscope.features import FeatureBank, Models, encode_rows, require_models
+from mindscope.features import FeatureBank, Models, read_activations, require_models
 from mindscope.models import Row
 
 
@@ -116,7 +116,10 @@ def fires_on(
     require_models(features, models)
     if survey.metadata["features"] != features.digest():
         raise DataError(f"the survey in {survey.path} is of other features: make one of these")
-    code = encode_rows(features, models, [row])
+    activations = read_activations(features.reads, features.models, models, [row])
+    ordinary = survey.limits.ordinary(activations, features.reads)  # as in the survey, outliers do not count
+    code = features.encode(activations)
+    code = code.where(ordinary.to(code.tokens.device)[code.tokens])
     values = torch.zeros(features.n_features).scatter_reduce(
         0, code.indices.cpu(), code.values.detach().float().cpu(), "amax"
     )

@@ -1,22 +1,46 @@
 """One pass over a corpus that finds, for all features at once, when and where each is active."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from time import monotonic
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.core import Progress
 from mindscope.errors import DataError, StoreError
 from mindscope.explain.accumulate import SurveyAccumulator
 from mindscope.explain.config import SurveyConfig
-from mindscope.explain.results import FILE, ROWS, ROWS_SCHEMA, SCHEMA, VERSION, VOCABULARY, Survey
-from mindscope.features import FeatureBank, Models, encode_rows, name_models, require_models
+from mindscope.explain.results import (
+    FILE,
+    ROWS,
+    ROWS_SCHEMA,
+    ROWS_VERSION,
+    SCHEMA,
+    VERSION,
+    VOCABULARY,
+    Survey,
+)
+from mindscope.features import (
+    FeatureBank,
+    MeasuredTokens,
+    Models,
+    OutlierLimits,
+    SparseCode,
+    name_models,
+    read_activations,
+    require_models,
+)
 from mindscope.models import Model, Row, vocabulary
 from mindscope.store import Run, claim, save_artifact
 
 STATE = "survey/state.safetensors"
+CHECKPOINT_SHARE = 0.05
+"""The most of the time that goes into checkpoints. The state of a million features is gigabytes: written
+after every block it would take longer than reading the rows."""
 
 
 def survey_features(
@@ -31,9 +55,10 @@ def survey_features(
 ) -> Survey:
     """Read a corpus once, and keep what tells each feature's meaning.
 
-    Memory does not depend on the corpus: a feature takes (top + sample) * (before + after + 1) numbers of
-    half precision, and its histogram. The corpus may be an iterator; a resumed run passes over the rows that
-    were read before without running the model on them, and refuses when they are others.
+    Attention sinks and massive activations do not count (`SurveyConfig.keep_outliers`); how many there were
+    is in the metadata. Memory does not depend on the corpus: a feature takes (top + sample) * (before + after
+    + 1) numbers of half precision, and its histogram. The corpus may be an iterator; a resumed run passes
+    over the rows that were read before without running the model on them, and refuses when they are others.
 
     Args:
         models: the model of the features; of features of several models all, which read the same rows.
@@ -56,8 +81,9 @@ def survey_features(
         features.n_features, model.engine.vocab_size, config, signed=features.signed
     )
     finished = (run.path / FILE).is_file()
-    done, known = _progress_of(run, finished, accumulator)
-    corpus, blocks = "", 0
+    reader = _RowReader(features, models, config)
+    done, known = _progress_of(run, finished, accumulator, reader)
+    corpus, blocks, checkpoint = "", 0, _StateFile(run)
     for block in _chunks(rows, config.block_rows):
         corpus, blocks = _chained(corpus, block), blocks + 1
         if blocks <= done:
@@ -67,23 +93,76 @@ def survey_features(
         if finished:
             raise StoreError(f"{run.path} holds a survey of a shorter corpus: use another folder")
         for chunk in _chunks(block, config.read_rows):
-            accumulator.add(chunk, encode_rows(features, models, chunk))
+            accumulator.add(chunk, *reader.read(chunk))
         accumulator.flush()
         _save_rows(run, blocks - 1, block, features.fingerprint)
-        where = {"blocks": torch.tensor(blocks), "corpus": torch.tensor(list(corpus.encode()))}
-        run.save_tensors(STATE, accumulator.state() | where)
+        if checkpoint.due():
+            where = {"blocks": torch.tensor(blocks), "corpus": torch.tensor(list(corpus.encode()))}
+            checkpoint.save(accumulator.state() | where | {"limits": reader.state()})
         if progress is not None:
             progress(accumulator.rows, max(total, accumulator.rows), "survey")
     if blocks < done:
         raise StoreError(f"{run.path} holds a survey of another corpus: use another folder")
     if not finished:
         if not accumulator.tokens:
-            raise DataError("the corpus holds no tokens: there is nothing to survey")
-        _finish(run, model, features, accumulator, config, corpus, blocks)
+            raise DataError("no token of the corpus counts: give longer texts, or leave out fewer tokens")
+        _finish(run, model, features, accumulator, config, corpus, blocks, reader.limits)
     return Survey.open(run.path)
 
 
-def _progress_of(run: Run, finished: bool, accumulator: SurveyAccumulator) -> tuple[int, str]:
+class _RowReader:
+    """Rows as codes, and which of their tokens count."""
+
+    def __init__(self, features: FeatureBank, models: Models, config: SurveyConfig) -> None:
+        self.features, self.models = features, models
+        self.tokens = MeasuredTokens(config.where, config.skip)
+        self.limits = OutlierLimits({}) if config.keep_outliers else None
+        """How long ordinary tokens are; measured on the first rows."""
+
+    def read(self, rows: Sequence[Row]) -> tuple[SparseCode, Tensor, int]:
+        """The code of all tokens, which count, and how many do not because of their activations."""
+        features = self.features
+        activations = read_activations(features.reads, features.models, self.models, rows)
+        meant = self.tokens.flat(rows)
+        if self.limits is None and meant.any():
+            self.limits = OutlierLimits.measured(activations[meant], features.reads)
+        limits = self.limits or OutlierLimits({})
+        counted = meant & limits.ordinary(activations, features.reads)
+        return features.encode(activations), counted, int(meant.sum() - counted.sum())
+
+    def state(self) -> Float[Tensor, "sites"]:
+        """The limits, -1 where a site has none: a file of tensors may not hold NaN."""
+        norms = {} if self.limits is None else self.limits.norms
+        return torch.tensor([norms.get(site.name, -1.0) for site in self.features.reads], dtype=torch.float64)
+
+    def restore(self, state: Float[Tensor, "sites"]) -> None:
+        norms = zip(self.features.reads, state.tolist(), strict=True)
+        known = {site.name: norm for site, norm in norms if norm > 0}
+        self.limits = OutlierLimits(known) if known else self.limits
+
+
+class _StateFile:
+    """The state of a survey on disk, written as often as `CHECKPOINT_SHARE` allows.
+
+    What a run does does not depend on it: one that was killed reads again what was not yet written.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.took, self.ended = run, 0.0, -math.inf
+
+    def due(self) -> bool:
+        return monotonic() - self.ended >= self.took * (1 / CHECKPOINT_SHARE - 1)
+
+    def save(self, state: Mapping[str, Tensor]) -> None:
+        began = monotonic()
+        self.run.save_tensors(STATE, state)
+        self.ended = monotonic()
+        self.took = self.ended - began
+
+
+def _progress_of(
+    run: Run, finished: bool, accumulator: SurveyAccumulator, reader: _RowReader
+) -> tuple[int, str]:
     """How many blocks were read before, and the digest of their rows."""
     if finished:
         metadata = Survey.open(run.path).metadata
@@ -92,6 +171,7 @@ def _progress_of(run: Run, finished: bool, accumulator: SurveyAccumulator) -> tu
         return 0, ""
     state = run.load_tensors(STATE)
     blocks, corpus = int(state.pop("blocks")), bytes(state.pop("corpus").tolist()).decode()
+    reader.restore(state.pop("limits"))
     accumulator.restore(state)
     return blocks, corpus
 
@@ -118,7 +198,7 @@ def _save_rows(run: Run, index: int, rows: Sequence[Row], fingerprint: str) -> N
         "prompts": torch.tensor([row.prompt_length for row in rows]),
     }
     save_artifact(
-        run.path / ROWS.format(index), tensors, schema=ROWS_SCHEMA, version=VERSION,
+        run.path / ROWS.format(index), tensors, schema=ROWS_SCHEMA, version=ROWS_VERSION,
         metadata={"fingerprint": fingerprint},
     )  # fmt: skip
 
@@ -131,6 +211,7 @@ def _finish(
     config: SurveyConfig,
     corpus: str,
     blocks: int,
+    limits: OutlierLimits | None,
 ) -> None:
     metadata = {
         "fingerprint": features.fingerprint,
@@ -144,6 +225,8 @@ def _finish(
         "blocks": blocks,
         "rows": accumulator.rows,
         "tokens": accumulator.tokens,
+        "outliers": accumulator.outliers,
+        "limits": {} if limits is None else dict(limits.norms),
         "dropped_pairs": accumulator.pairs.dropped,
     }
     run.save_json(VOCABULARY, vocabulary(model.tokenizer, model.engine.vocab_size))

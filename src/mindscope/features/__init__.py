@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mindscope.features.direction import Direction
     from mindscope.features.feature import Feature
     from mindscope.features.feature_set import FeatureSet
-    from mindscope.features.outliers import OUTLIER_FACTOR, OutlierLimits
+    from mindscope.features.measured_tokens import MeasuredTokens
+    from mindscope.features.outliers import OUTLIER_FACTOR, OutlierLimits, measure_norms
     from mindscope.features.site import (
         FIRST,
         Models,
@@ -38,6 +39,7 @@ __all__ = [
     "Feature",
     "FeatureBank",
     "FeatureSet",
+    "MeasuredTokens",
     "Models",
     "OUTLIER_FACTOR",
     "OutlierLimits",
@@ -47,6 +49,7 @@ __all__ = [
     "feature_edits",
     "join_fingerprints",
     "match_models",
+    "measure_norms",
     "name_models",
     "read_activations",
     "require_models",

@@ -94,8 +94,8 @@ def by_hand(model: Model, row: Row, address: str, new) -> tuple[float, Tensor]:
 def test_losses_against_plain_hooks(model: Model, rows: list[Row]):
     dictionary, rows = random_sae(model, "resid_post.3"), [rows[0], Row(rows[1].ids[:20], 3), rows[2]]
     means = torch.randn(model.d_model, generator=torch.Generator().manual_seed(4))
-    found = loss_sums(model, dictionary, rows, MeasuredTokens(), means)
-    few = loss_sums(model, dictionary, rows[1:2], MeasuredTokens(), means, "response")
+    found = loss_sums(model, dictionary, rows, MeasuredTokens().mask(rows), means)
+    few = loss_sums(model, dictionary, rows[1:2], MeasuredTokens().mask(rows[1:2]), means, "response")
     arms = {
         "clean": lambda h: h,
         "spliced": dictionary,

@@ -151,3 +151,25 @@ def test_memory_stays_while_a_stream_ten_times_the_buffer_goes_by(tmp_path: Path
     with Run.open(tmp_path, kind="test", config={}) as run:
         train(AtomSource(), run, config, progress=look)
     assert max(seen[32:]) - max(seen[:32]) < 2 * buffer  # eight buffers later
+
+
+def test_every_piece_of_a_long_text_begins_as_the_model_expects(tmp_path: Path) -> None:
+    """Also where the beginning-of-text token has id 0."""
+    assert [(p.ids, p.prompt_length) for p in cut(Row((0, 1, 2, 3, 4), 5), 3, 0)] == [
+        ((0, 1, 2), 3),
+        ((0, 3, 4), 3),
+    ]
+    row = Row((7, 1, 2, 3, 4, 5), 4, ("special", "user", "user", "user", "assistant", "assistant"))
+    pieces = list(cut(row, 4, 7))
+    assert [(p.ids, p.prompt_length) for p in pieces] == [((7, 1, 2, 3), 4), ((7, 4, 5), 1)]
+    assert pieces[1].roles == ("special", "assistant", "assistant")
+    assert [p.ids for p in cut(row, 4, 9)] == [(7, 1, 2, 3), (4, 5)]  # the row does not begin with it
+    model = build(FAMILIES[0])
+    text = tmp_path / "a.txt"
+    text.write_text(" ".join(["w1 w2 w3"] * 9))
+    whole = model.text(text.read_text())
+    model.tokenizer.bos_token = model.tokenizer.convert_ids_to_tokens(whole.ids[0])
+    pieces = list(read_corpus(model, text, context=8)(0))
+    assert len(pieces) > 2
+    assert all(piece.ids[0] == whole.ids[0] for piece in pieces)
+    assert whole.ids[1:] == tuple(i for piece in pieces for i in piece.ids[1:])

@@ -10,9 +10,9 @@ import torch
 from mindscope.dictionaries import Dictionary, DictionaryBank
 from mindscope.errors import DataError, StoreError
 from mindscope.explain import FeatureLabel, LabelScore, Survey, SurveyConfig, search_token, survey_features
-from mindscope.explain.results import FILE
+from mindscope.explain.results import FILE, SCHEMA, VERSION
 from mindscope.models import Model
-from mindscope.store import Run, write_json
+from mindscope.store import Run, load_artifact, save_artifact, write_json
 
 CONFIG = SurveyConfig(top=4, sample=10, before=3, after=2, controls=8, block_rows=16, read_rows=5)
 
@@ -77,7 +77,7 @@ def test_refusals(model, features, tmp_path: Path):
         go(model, features, tmp_path / "a", explain_kit.corpus(seed=2))
     with pytest.raises(StoreError, match="top: 4 there, 5 now"):
         go(model, features, tmp_path / "a", config=CONFIG.model_copy(update={"top": 5}))
-    with pytest.raises(DataError, match="no tokens"):
+    with pytest.raises(DataError, match="no token of the corpus"):
         go(model, features, tmp_path / "b", [])
     with pytest.raises(StoreError, match="no finished survey"):
         Survey.open(tmp_path / "b")
@@ -125,3 +125,45 @@ def test_a_label_is_a_document(tmp_path: Path):
         write_json(file, document)
         with pytest.raises(DataError, match=error):
             FeatureLabel.load(file)
+
+
+def test_checkpoints_take_a_twentieth_of_the_time(model, features, tmp_path: Path, monkeypatch):
+    """Where writing the state is slow, most blocks go by without it, and the result is the same."""
+    go(model, features, tmp_path / "often")
+    clock, saves = [0.0], []
+    real = Run.save_tensors
+
+    def save(run, name, tensors):
+        saves.append(name)
+        clock[0] += 1.0  # as long as reading two blocks
+        real(run, name, tensors)
+
+    def encode(bank, activations, encode=DictionaryBank.encode):
+        clock[0] += 0.5
+        return encode(bank, activations)
+
+    monkeypatch.setattr("mindscope.explain.survey.monotonic", lambda: clock[0])
+    monkeypatch.setattr(Run, "save_tensors", save)
+    monkeypatch.setattr(DictionaryBank, "encode", encode)
+    config = CONFIG.model_copy(update={"block_rows": 1, "read_rows": 1})
+    go(model, features, tmp_path / "seldom", config=config)
+    assert len(saves) == 2  # of 60 blocks in 30 seconds
+
+
+def test_a_survey_of_the_first_version_is_read(model, features, tmp_path: Path):
+    """It kept activations themselves, in half precision."""
+    new = go(model, features, tmp_path)
+    wanted = [new.feature(feature) for feature in range(4)]
+    artifact = load_artifact(tmp_path / FILE, schema=SCHEMA, version=VERSION)
+    tensors = dict(artifact.tensors)
+    for kind in ("top", "sample"):
+        scales = tensors.pop(f"{kind}/scales")
+        tensors[f"{kind}/windows"] = (tensors[f"{kind}/windows"].float() * scales[..., None]).half()
+    names = ("limits", "outliers", "schema", "version", "libraries", "mindscope")
+    metadata = {name: value for name, value in artifact.metadata.items() if name not in names}
+    save_artifact(tmp_path / FILE, tensors, schema=SCHEMA, version=1, metadata=metadata)
+    old = Survey.open(tmp_path)
+    assert old.limits.norms == {}
+    for feature in range(4):
+        for context, other in zip(old.feature(feature).top, wanted[feature].top, strict=True):
+            assert context.activations == pytest.approx(other.activations, rel=1e-3)

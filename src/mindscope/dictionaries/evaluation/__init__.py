@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mindscope.dictionaries.evaluation.recovered import LossRecovered, loss_sums
     from mindscope.dictionaries.evaluation.report import evaluation_report
     from mindscope.dictionaries.evaluation.results import DictionaryEvaluation, LabelledMeasures
-    from mindscope.dictionaries.evaluation.rows import MeasuredTokens, read_sites
+    from mindscope.dictionaries.evaluation.rows import read_sites
     from mindscope.dictionaries.evaluation.sparsity import Sparsity, active_counts
     from mindscope.dictionaries.evaluation.splice import ablated, spliced
 
@@ -38,7 +38,6 @@ __all__ = [
     "LossRecovered",
     "CorrelationRemoval",
     "Sparsity",
-    "MeasuredTokens",
     "ablated",
     "measure_absorption",
     "active_counts",

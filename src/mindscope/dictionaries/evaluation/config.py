@@ -14,6 +14,9 @@ class EvaluateConfig(BaseModel):
     """The tokens that are replaced and measured."""
     skip: int = Field(default=0, ge=0)
     """Tokens at the beginning of every row that are left as they are and not measured."""
+    keep_outliers: bool = False
+    """Replace and measure attention sinks and massive activations too. By default tokens more than 10 times
+    as long as the median token of the first rows are left as they are, and counted."""
     predictions: Where = "all"
     """The predictions whose loss is measured; `response` for a model that has only learnt to write
     answers."""

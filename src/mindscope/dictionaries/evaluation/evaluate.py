@@ -1,8 +1,9 @@
 """An evaluation as a run: stopped anywhere, it goes on to the same result."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -16,14 +17,25 @@ from mindscope.dictionaries.evaluation.config import EvaluateConfig
 from mindscope.dictionaries.evaluation.pooled import pool
 from mindscope.dictionaries.evaluation.probing import k_sparse
 from mindscope.dictionaries.evaluation.reconstruction import ReconstructionSums
-from mindscope.dictionaries.evaluation.recovered import LossRecovered, loss_sums
+from mindscope.dictionaries.evaluation.recovered import LossRecovered, count_pass_tokens, loss_sums
 from mindscope.dictionaries.evaluation.results import DictionaryEvaluation, LabelledMeasures
-from mindscope.dictionaries.evaluation.rows import MeasuredTokens, read_other_models, read_sites
+from mindscope.dictionaries.evaluation.rows import read_other_models, read_sites
 from mindscope.dictionaries.evaluation.sparsity import Sparsity, active_counts
 from mindscope.errors import DataError
-from mindscope.features import Models, match_models, require_same_tokenizer
+from mindscope.features import (
+    MeasuredTokens,
+    Models,
+    OutlierLimits,
+    Site,
+    match_models,
+    measure_norms,
+    require_same_tokenizer,
+)
 from mindscope.models import Model, Row, length_sorted_batches
 from mindscope.store import Run
+
+NUMBERS_IN_MEMORY = 2**26
+"""About how many activations are held at a time, over all sites: a quarter of a gigabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,9 @@ def evaluate(
     progress: Progress | None = None,
 ) -> list[DictionaryEvaluation]:
     """Measure dictionaries on the same rows: sparsity, reconstruction, loss recovered, and on labelled texts.
+
+    Attention sinks and massive activations stay as they are, are counted, and are measured beside the others
+    (`EvaluateConfig.keep_outliers`): how long ordinary tokens are is measured on the first piece.
 
     Under `evaluate/NAME/` the run holds the pieces, the latents' densities and `evaluation.json`. A
     crosscoder between models is spliced into each of them, the others reading the same rows.
@@ -72,7 +87,7 @@ def evaluate(
         require_same_tokenizer(named)
         device = next(iter(named.values())).device
         if dictionary.b_dec.device != device:
-            dictionary = dictionary.to(device)
+            dictionary = dictionary.to(device)  # coders of a lazy one are moved one at a time
         job = _EvaluationJob(named, dictionary, name, rows, run, config, progress or _silent)
         results.append(job.run_all(labelled))
     return results
@@ -110,12 +125,13 @@ class _EvaluationJob:
         for number, shard in enumerate(self.shards):
             self._piece(f"reading/{number:04}.safetensors", lambda shard=shard: self._reading(shard))
             self.progress(number + 1, len(self.shards), f"{self.name}: reading")
-        counts, sums, whole = self._added()
-        tokens = int(whole.total[0])
+        counts, sums, whole, everything = self._added()
+        tokens, outliers = int(whole.total[0]), int(everything.total[0] - whole.total[0])
         means = whole.mean / tokens
         for number, shard in enumerate(self.shards):
             self._piece(
-                f"splicing/{number:04}.json", lambda shard=shard: self._splicing(shard, means.float())
+                f"splicing/{number:04}.json",
+                lambda number=number, shard=shard: self._splicing(number, shard, means.float()),
             )
             self.progress(number + 1, len(self.shards), f"{self.name}: splicing")
         recovered = self._recovered()
@@ -126,8 +142,10 @@ class _EvaluationJob:
             activation=self.dictionary.activation,
             latents=self.dictionary.n_latents,
             tokens=tokens,
+            outliers=outliers,
             sparsity=Sparsity.of(counts, tokens),
             reconstruction=whole.result(),
+            with_outliers=everything.result() if outliers else None,
             sites={
                 site.name: site_sums.result()
                 for site, site_sums in zip(self.dictionary.writes, sums, strict=True)
@@ -150,50 +168,98 @@ class _EvaluationJob:
                 self.run.save_tensors(name, make())
 
     def _reading(self, rows: Sequence[Row]) -> dict[str, Tensor]:
-        sides = read_sites(self.models, self.dictionary, rows, self.tokens)
-        read, target = map(torch.cat, sides)
-        read = read.to(self.dictionary.b_dec)
-        code = self.dictionary.encode(read)
-        written = self.dictionary.decode(code) + self.dictionary.skip(read)
-        whole = ReconstructionSums(self.dictionary.d_out)
-        whole.add(target, written)
-        tensors = {"counts": active_counts(code), "all.total": whole.total, "all.mean": whole.mean}
-        parts = zip(
-            self.dictionary.writes,
-            self.dictionary.split(target),
-            self.dictionary.split(written),
-            strict=True,
-        )
-        for index, (site, x, out) in enumerate(parts):
-            sums = ReconstructionSums(site.width)
-            sums.add(x, out)
-            tensors |= {f"{index}.total": sums.total, f"{index}.mean": sums.mean}
+        """The sums over one piece, and which of its tokens are ordinary."""
+        dictionary = self.dictionary
+        whole, everything = (ReconstructionSums(dictionary.d_out) for _ in range(2))
+        sums = [ReconstructionSums(site.width) for site in dictionary.writes]
+        counts = torch.zeros(dictionary.n_latents, dtype=torch.int64)
+        ordinary: list[Tensor] = []
+        for read, target in self._activations(rows):
+            kept = self.limits.ordinary(torch.cat([read, target], dim=1), self.sites)
+            x = read.to(dictionary.b_dec)
+            code = dictionary.encode(x)
+            written = (dictionary.decode(code) + dictionary.skip(x)).cpu()
+            everything.add(target, written)
+            counts += active_counts(code.where(kept.to(code.tokens.device)[code.tokens]))
+            target, written = target[kept], written[kept]
+            whole.add(target, written)
+            for site_sums, own, out in zip(
+                sums, dictionary.split(target), dictionary.split(written), strict=True
+            ):
+                site_sums.add(own, out)
+            ordinary.append(kept)
+        tensors = {"counts": counts, "ordinary": torch.cat([torch.zeros(0, dtype=torch.bool), *ordinary])}
+        named = {"all": whole, "every": everything} | {str(index): part for index, part in enumerate(sums)}
+        for name, part in named.items():
+            tensors |= {f"{name}.total": part.total, f"{name}.mean": part.mean}
         return tensors
 
-    def _added(self) -> tuple[Tensor, list[ReconstructionSums], ReconstructionSums]:
+    def _activations(self, rows: Sequence[Row]) -> Iterator[tuple[Tensor, Tensor]]:
+        """What is read, and what stands where it is written, on tokens that count; a few rows at a time."""
+        width = self.dictionary.d_in + self.dictionary.d_out
+        longest = max((len(row) for row in rows), default=1)
+        size = max(1, NUMBERS_IN_MEMORY // (width * max(1, longest)))
+        for start in range(0, len(rows), size):
+            read, target = read_sites(self.models, self.dictionary, rows[start : start + size], self.tokens)
+            yield torch.cat(read), torch.cat(target)
+
+    @cached_property
+    def limits(self) -> OutlierLimits:
+        """How long ordinary tokens are, measured on the first piece and kept."""
+        if self.config.keep_outliers:
+            return OutlierLimits({})
+        name = f"{self.folder}/limits.json"
+        if not self.run.has(name):
+            norms = [
+                measure_norms(torch.cat(sides, dim=1), self.sites)
+                for sides in self._activations(self.shards[0] if self.shards else [])
+            ]
+            empty = torch.zeros(0, len(self.sites))
+            self.run.save_json(
+                name, dict(OutlierLimits.of_norms(torch.cat([empty, *norms]), self.sites).norms)
+            )
+        return OutlierLimits(self.run.load_json(name))
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        return (*self.dictionary.reads, *self.dictionary.writes)
+
+    def _added(self) -> tuple[Tensor, list[ReconstructionSums], ReconstructionSums, ReconstructionSums]:
+        """Of all pieces: how often latents are active, sums by site, of all sites, and with outliers."""
         counts = torch.zeros(self.dictionary.n_latents, dtype=torch.int64)
         sums = [ReconstructionSums(site.width) for site in self.dictionary.writes]
-        whole = ReconstructionSums(self.dictionary.d_out)
+        whole, everything = (ReconstructionSums(self.dictionary.d_out) for _ in range(2))
         for number in range(len(self.shards)):
             piece = self.run.load_tensors(f"{self.folder}/reading/{number:04}.safetensors")
             counts += piece["counts"]
-            whole.merge(piece["all.total"], piece["all.mean"])
-            for index, site_sums in enumerate(sums):
-                site_sums.merge(piece[f"{index}.total"], piece[f"{index}.mean"])
+            named = {"all": whole, "every": everything} | dict(enumerate(sums))
+            for name, part in named.items():
+                part.merge(piece[f"{name}.total"], piece[f"{name}.mean"])
         if not whole.total[0]:
             raise DataError("no token of these texts counts: give longer ones, or leave out fewer tokens")
-        return counts, sums, whole
+        return counts, sums, whole, everything
 
-    def _splicing(self, rows: Sequence[Row], means: Tensor) -> dict[str, dict[str, float]]:
-        """The sums of `loss_sums` for each model."""
+    def _splicing(self, number: int, rows: Sequence[Row], means: Tensor) -> dict[str, dict[str, float]]:
+        """The sums of `loss_sums` for each model, of one piece."""
+        keep = self.tokens.mask(rows)  # rows x columns
+        keep[keep.clone()] = self.run.load_tensors(f"{self.folder}/reading/{number:04}.safetensors")[
+            "ordinary"
+        ]
         totals: dict[str, dict[str, float]] = {}
         for name, model in self.models.items():
             sums = totals[name] = {}
-            for batch in length_sorted_batches([len(row) for row in rows], model.pass_tokens):
-                part = [rows[number] for number in batch]
+            for batch in length_sorted_batches([len(row) for row in rows], count_pass_tokens(model)):
+                part = [rows[index] for index in batch]
+                columns = max(map(len, part), default=0)
                 given = read_other_models(self.models, self.dictionary, name, part)
                 losses = loss_sums(
-                    model, self.dictionary, part, self.tokens, means, self.config.predictions, given
+                    model,
+                    self.dictionary,
+                    part,
+                    keep[batch, :columns],
+                    means,
+                    self.config.predictions,
+                    given,
                 )
                 for key, value in losses.items():
                     sums[key] = sums.get(key, 0.0) + value
@@ -218,6 +284,7 @@ class _EvaluationJob:
             self.dictionary,
             [text.row for text in texts],
             self.tokens,
+            self.limits,
             progress=lambda done, total: self.progress(done, total, f"{self.name}: labelled texts"),
         )
         seed = self.config.seed

@@ -9,8 +9,9 @@ from scipy.sparse import csr_matrix, vstack
 from torch import Tensor
 
 from mindscope.dictionaries.dictionary import Dictionary
-from mindscope.dictionaries.evaluation.rows import MeasuredTokens, read_sites
+from mindscope.dictionaries.evaluation.rows import read_sites
 from mindscope.errors import DataError
+from mindscope.features import MeasuredTokens, OutlierLimits
 from mindscope.models import Model, Row
 
 
@@ -40,11 +41,12 @@ def pool(
     dictionary: Dictionary,
     rows: Sequence[Row],
     tokens: MeasuredTokens,
+    limits: OutlierLimits,
     *,
     at_once: int = 64,
     progress: Callable[[int, int], object] | None = None,
 ) -> tuple[PooledActivations, PooledActivations]:
-    """The texts by the mean over their tokens that count, and by the last of these.
+    """The texts by the mean over their tokens that count and are within the limits, and by the last of these.
 
     Raises:
         DataError: a text has no token that counts.
@@ -53,6 +55,9 @@ def pool(
     for start in range(0, len(rows), at_once):
         batch = rows[start : start + at_once]
         read, target = read_sites(models, dictionary, batch, tokens)
+        for row, sides in enumerate(zip(read, target, strict=True)):
+            ordinary = limits.ordinary(torch.cat(sides, dim=1), (*dictionary.reads, *dictionary.writes))
+            read[row], target[row] = (side[ordinary] for side in sides)
         lengths = np.array([len(tokens_of) for tokens_of in read])
         if not lengths.all():
             raise DataError(f"text {start + int(lengths.argmin())} has no token that counts")

@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 SUMS = ("tokens", "residual", "squares", "cosine", "norms")
+NUMBERS_AT_ONCE = 2**22
+"""How many activations are in float64 at a time: 32 MB, however many tokens there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,12 @@ class ReconstructionSums:
 
     def add(self, x: Float[Tensor, "tokens width"], written: Float[Tensor, "tokens width"]) -> None:
         """Take in activations and their reconstructions."""
-        x, written = x.double().cpu(), written.double().cpu()
+        size = max(1, NUMBERS_AT_ONCE // max(1, x.shape[1]))
+        for part, out in zip(x.split(size), written.split(size), strict=True):
+            # to the CPU first: some devices have no float64
+            self._add(part.cpu().double(), out.cpu().double())
+
+    def _add(self, x: Tensor, written: Tensor) -> None:
         norms, lengths = x.norm(dim=1), written.norm(dim=1)
         tiny = torch.finfo(torch.float64).tiny
         self.total += torch.stack(

@@ -5,17 +5,22 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import cross_entropy, log_softmax
+from torch.nn.functional import log_softmax
 
 from mindscope.dictionaries.dictionary import Dictionary
-from mindscope.dictionaries.evaluation.rows import MeasuredTokens
 from mindscope.dictionaries.evaluation.splice import Given, ablated, spliced
+from mindscope.features import MeasuredTokens
 from mindscope.models import Model, Row, Where
 
 ARMS = ("clean", "spliced", "zero", "mean")
 """The model as it is; with the reconstructions; with zeros; with the mean activations in their place."""
+LOGITS_OF_A_PASS = 2**28
+"""About how many logits a pass may give out: half a gigabyte in bfloat16. They decide how many tokens a pass
+takes where the vocabulary is large (1,024 with Gemma's)."""
+LOGITS_AT_ONCE = 2**25
+"""How many logits are in float32 at a time, while losses are computed of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +69,16 @@ class LossRecovered:
         )
 
 
+def count_pass_tokens(model: Model) -> int:
+    """How many tokens of rows side by side a pass takes that gives out logits for all of them."""
+    return min(model.pass_tokens, max(1, LOGITS_OF_A_PASS // model.engine.vocab_size))
+
+
 def loss_sums(
     model: Model,
     dictionary: Dictionary,
     rows: Sequence[Row],
-    tokens: MeasuredTokens,
+    keep: Bool[Tensor, "rows columns"],
     means: Float[Tensor, "d_out"],
     predictions: Where = "all",
     given: Given | None = None,
@@ -79,29 +89,45 @@ def loss_sums(
         model: in which the dictionary is spliced.
         dictionary: whose writes are replaced.
         rows: of the batch.
-        tokens: where they are replaced.
+        keep: where they are replaced, for rows side by side, padded to the right.
         means: what mean ablation writes.
         predictions: those that are scored, of the ones made where something is replaced.
         given: what other models that the dictionary reads have on these rows.
     """
-    keep = tokens.mask(rows)
     lengths = torch.tensor([len(row) for row in rows])
     followed = torch.arange(keep.shape[1]) < lengths[:, None] - 1
-    made = keep & followed & MeasuredTokens(predictions).mask(rows)
+    made = (keep & followed & MeasuredTokens(predictions).mask(rows)).to(model.device)
     batch = model.batch(rows)
-    targets = batch["input_ids"].roll(-1, dims=1)[made.to(model.device)]
+    targets = batch["input_ids"].roll(-1, dims=1)[made]
     sums: dict[str, float] = {"predictions": float(made.sum())}
     clean = torch.zeros(0)
     for arm in ARMS:
         with torch.inference_mode(), _arm(arm, model, dictionary, keep, means, given):
-            logits = model.hf(**batch, use_cache=False).logits[made.to(model.device)].float()
-        sums[f"ce_{arm}"] = float(cross_entropy(logits, targets, reduction="none").double().sum())
-        log_p = log_softmax(logits, dim=-1)
+            logits = model.hf(**batch, use_cache=False).logits[made]
         if arm == "clean":
-            clean = log_p
-        else:
-            sums[f"kl_{arm}"] = float((clean.exp() * (clean - log_p)).sum(-1).double().sum())
+            clean = logits
+        sums[f"ce_{arm}"], kl = _losses(logits, clean, targets)
+        if arm != "clean":
+            sums[f"kl_{arm}"] = kl
     return sums
+
+
+def _losses(
+    logits: Float[Tensor, "predictions vocabulary"],
+    clean: Float[Tensor, "predictions vocabulary"],
+    targets: Int[Tensor, "predictions"],
+) -> tuple[float, float]:
+    """The sums of -log p(target), and of KL(clean ‖ logits), in pieces that bound the memory."""
+    ce = kl = 0.0
+    size = max(1, LOGITS_AT_ONCE // logits.shape[1])
+    for part, of_clean, target in zip(
+        logits.split(size), clean.split(size), targets.split(size), strict=True
+    ):
+        log_p, log_clean = (log_softmax(piece.float(), dim=-1) for piece in (part, of_clean))
+        # a number a prediction, added up in float64 on the CPU: some devices have none
+        ce -= float(log_p.gather(1, target[:, None]).cpu().double().sum())
+        kl += float(log_clean.exp().mul_(log_clean.sub_(log_p)).sum(-1).cpu().double().sum())
+    return ce, kl
 
 
 def _arm(

@@ -12,7 +12,9 @@ FORMULAS = (
     "place costs nothing, 0 where it is as bad as zeros. KL recovered is 1 − KL(clean ‖ spliced) / KL(clean "
     "‖ zero). “(mean)” compares with mean activations instead of zeros, which is harder. Explained variance "
     "is 1 − mean squared error / mean squared distance from the mean. Dead latents were silent on all "
-    "tokens, dense ones active on more than a tenth."
+    "tokens, dense ones active on more than a tenth. Outliers are attention sinks and massive activations, "
+    "more than 10 times as long as the median token: they are not replaced, and counted only where the table "
+    "says so."
 )
 
 

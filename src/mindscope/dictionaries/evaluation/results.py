@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -45,21 +45,27 @@ class DictionaryEvaluation(SavedDocument):
     Attributes:
         name: of the dictionary.
         tokens: how many were measured.
+        outliers: how many more were left as they are, for their very large activations.
         sites: reconstruction by the address that is written; `reconstruction` is of all of them together.
+        with_outliers: the same of all tokens, outliers too; None where there was none.
         recovered: losses of the model, or of the first of several.
         by_model: losses of each model, where there are several.
         labels: mean detection and fuzzing scores of its latents' labels, by the kind of score.
     """
 
-    SCHEMA = "mindscope.dictionary_evaluation"
+    SCHEMA = "mindscope.dictionary_evaluation/2"
+    READERS: ClassVar = {"mindscope.dictionary_evaluation": lambda fields: fields}
+    """The first schema left out no outliers: what it lacks is what the fields have by themselves."""
 
     name: str
     kind: str
     activation: str
     latents: int
     tokens: int
+    outliers: int = 0
     sparsity: Sparsity
     reconstruction: Reconstruction
+    with_outliers: Reconstruction | None = None
     sites: dict[str, Reconstruction]
     recovered: LossRecovered
     by_model: dict[str, LossRecovered] = Field(default_factory=dict)
@@ -70,6 +76,11 @@ class DictionaryEvaluation(SavedDocument):
         """One line of the table."""
         cells: dict[str, Any] = {"dictionary": self.name, "latents": self.latents}
         cells |= {name: getattr(getattr(self, part), value) for name, (part, value) in COLUMNS.items()}
+        if self.with_outliers is not None:
+            cells |= {
+                "outliers": self.outliers,
+                "explained variance with outliers": self.with_outliers.explained_variance,
+            }
         cells |= {f"CE recovered in {name}": losses.ce_recovered for name, losses in self.by_model.items()}
         if self.labelled is not None:
             of = self.labelled

@@ -1,33 +1,15 @@
-"""Rows on their way through model and dictionary: which tokens count, and what is read of them."""
+"""Rows on their way through model and dictionary: what is read of the tokens that count."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from mindscope.dictionaries.dictionary import Dictionary
-from mindscope.features import Site
-from mindscope.models import Model, Raw, Read, Row, Where, position_mask
-
-
-@dataclass(frozen=True, slots=True)
-class MeasuredTokens:
-    """Which tokens of a row are replaced and measured: those of `where`, from position `skip` on."""
-
-    where: Where = "all"
-    skip: int = 0
-
-    def mask(self, rows: Sequence[Row]) -> Bool[Tensor, "rows columns"]:
-        """For rows side by side, padded to the right; False on padding."""
-        columns = np.arange(max(map(len, rows), default=0))
-        lengths = np.array([len(row) for row in rows])[:, None]
-        positions = np.where(columns < lengths, columns, -1)
-        chosen = position_mask(self.where, positions, np.array([row.prompt_length for row in rows]))
-        return torch.from_numpy(chosen & (positions >= self.skip))
+from mindscope.features import MeasuredTokens, Site
+from mindscope.models import Model, Raw, Read, Row
 
 
 def read_sites(

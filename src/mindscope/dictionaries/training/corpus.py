@@ -19,9 +19,9 @@ def read_corpus(model: Model, path: Path | str, *, context: int = 256) -> TextCo
     """The rows of a file: `.txt` (texts parted by empty lines), or what `read_records` reads.
 
     A row with a `text` is plain text, any other is a conversation in the model's chat template. Longer ones
-    are cut into rows of `context` tokens, so that no token is lost and none stands deeper than that. Where the
-    whole row begins with the beginning-of-text token, every piece does: without it models compute something
-    else, and the loss of some collapses.
+    are cut into rows of `context` tokens, so that no token is lost and none stands deeper than that. Where
+    the whole row begins with the beginning-of-text token, every piece does: without it models compute
+    something else, and some nothing of use.
 
     Raises:
         DataError: the file cannot be read, or holds something else; with the place.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import islice
 from typing import ClassVar
 
@@ -21,17 +22,24 @@ class SurveySpec(FeatureSpec, SurveyConfig, CorpusSpec):
     """What `survey` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "dictionary", "corpus")
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {"skip": ("--skip-tokens",)}
 
     rows: int = Field(default=10_000, ge=1)
     """The most rows of the corpus that are read."""
 
 
 class SurveyReport(Document):
-    """How many features there are, and how many of them are never or very often active."""
+    """How many features there are, and how many of them are never or very often active.
+
+    Attributes:
+        tokens: that counted.
+        outliers: that did not, because of their very large activations.
+    """
 
     features: int
     rows: int
     tokens: int
+    outliers: int
     dead: int
     dense: int
     run: str
@@ -65,6 +73,7 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
             features=result.n_features,
             rows=result.metadata["rows"],
             tokens=result.metadata["tokens"],
+            outliers=result.metadata["outliers"],
             dead=int(result.statistics.dead.sum()),
             dense=int((result.statistics.density > DENSE).sum()),
             run=str(run.path),

@@ -81,6 +81,7 @@ class ClassificationReport(Document):
     Attributes:
         scores: by INPUT/CLASSIFIER.
         fitted, held_out: how many texts were fitted on, and how many scored on.
+        outliers: tokens that did not count because of their very large activations.
         top: the features that the l2 classifier goes by most.
         ablated: its scores without the features that were to be left out.
     """
@@ -88,6 +89,7 @@ class ClassificationReport(Document):
     scores: dict[str, ClassifierScores]
     fitted: int
     held_out: int
+    outliers: int
     top: tuple[WeighedFeature, ...]
     ablated: ClassifierScores | None = None
 
@@ -173,7 +175,7 @@ def classify(spec: ClassifySpec, *, reporter: Reporter) -> ClassificationReport:
     comparison = compare_probes(
         model,
         bank,
-        bank.reads[0].address,
+        bank.reads[0],
         rows[:half],
         truth[:half],
         rows[half:],
@@ -187,6 +189,7 @@ def classify(spec: ClassifySpec, *, reporter: Reporter) -> ClassificationReport:
         scores={f"{name}/{kind}": _describe(scores) for (name, kind), scores in comparison.scores.items()},
         fitted=half,
         held_out=len(rows) - half,
+        outliers=comparison.outliers,
         top=tuple(
             WeighedFeature(
                 feature=weight.column,
