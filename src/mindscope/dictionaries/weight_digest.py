@@ -30,6 +30,8 @@ def digest_dictionary(dictionary: "Dictionary") -> str:
     wiring = [(wiring.reads, wiring.writes, wiring.n_latents) for wiring in dictionary.wiring]
     settings = (dictionary.activation, dictionary.k, dictionary.apply_b_dec_to_input, dict(dictionary.models))
     digest.update(repr((sites, wiring, settings)).encode())
+    if dictionary.normalisation is not None:
+        digest.update(dictionary.normalisation.encode())
     digest.update(dictionary.b_dec.detach().cpu().float().contiguous().numpy().tobytes())
     for coder in dictionary.coders:
         for name, tensor in sorted(coder.tensors().items()):

@@ -17,8 +17,8 @@ from mindscope.dictionaries.evaluation.evaluate import evaluate
 from mindscope.models import Model, load
 from mindscope.store import Run
 
-PIECES = 8
-"""Three are read, three spliced, then the densities and the result."""
+PIECES = 9
+"""Limits are measured, three are read, three spliced, then the densities and the result."""
 
 
 @pytest.fixture(scope="module")

@@ -63,8 +63,10 @@ def test_tensors_that_do_not_fit(folder: Path):
     refused(folder, "W_enc is [7, 20]")
     change(folder, W_enc=None)
     refused(folder, "lacks W_enc")
-    change(folder, W_enc=sound["W_enc"], scaling_factor=torch.ones(F))
-    refused(folder, "scaling_factor", "does not know")
+    change(folder, W_enc=sound["W_enc"], log_threshold=torch.ones(F))
+    refused(folder, "log_threshold", "does not know")
+    change(folder, log_threshold=None, scaling_factor=torch.full((F,), 2.0))
+    refused(folder, "scaling_factor", "does not set finetuning_scaling_factor")
     change(folder, W_dec=sound["W_dec"].int(), scaling_factor=None)
     refused(folder, "W_dec holds torch.int32")
     bad = sound["W_dec"].clone()
@@ -74,8 +76,8 @@ def test_tensors_that_do_not_fit(folder: Path):
 
 
 def test_settings_that_change_the_forward_pass(folder: Path):
-    configure(folder, normalize_activations="layer_norm")
-    refused(folder, "normalises activations")
+    configure(folder, normalize_activations="batch_norm")
+    refused(folder, "normalize_activations 'batch_norm' is not supported")
     configure(folder, normalize_activations="none", architecture="batchtopk")
     refused(folder, "'batchtopk' is not supported")
     configure(folder, architecture="standard", d_in="eight")

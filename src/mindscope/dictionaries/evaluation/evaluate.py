@@ -178,7 +178,7 @@ class _EvaluationJob:
             kept = self.limits.ordinary(torch.cat([read, target], dim=1), self.sites)
             x = read.to(dictionary.b_dec)
             code = dictionary.encode(x)
-            written = (dictionary.decode(code) + dictionary.skip(x)).cpu()
+            written = dictionary.reconstruct(x, code).cpu()
             everything.add(target, written)
             counts += active_counts(code.where(kept.to(code.tokens.device)[code.tokens]))
             target, written = target[kept], written[kept]
@@ -291,6 +291,9 @@ class _EvaluationJob:
         probing = k_sparse(mean, labels, seed=seed)
         if len(self.dictionary.wiring) > 1 or len(self.dictionary.writes) > 1:
             reason = "it writes several sites, on which one probe cannot be"
+            return LabelledMeasures(probing, left_out=dict.fromkeys(("TPP", "absorption", "SCR"), reason))
+        if self.dictionary.normalisation is not None:
+            reason = "it normalises every token, so that what a latent writes has no length of its own"
             return LabelledMeasures(probing, left_out=dict.fromkeys(("TPP", "absorption", "SCR"), reason))
         decoder = self.dictionary.coder.W_dec.detach().float().cpu().numpy()
         left_out: dict[str, str] = {}

@@ -79,6 +79,9 @@ def spliced(
 
     def rewrite(address: str, hidden: Tensor, seen: Mapping[str, Tensor]) -> Tensor:
         nonlocal current
+        if dictionary.normalisation is not None:  # an sae: what it reads is what stands there
+            written = dictionary(hidden.flatten(0, 1).to(dictionary.b_dec))
+            return torch.where(keep[..., None].to(hidden.device), written.view_as(hidden).to(hidden), hidden)
         if seen is not current:  # a new pass
             current = seen
             waiting.clear()

@@ -20,7 +20,7 @@ from torch import Tensor
 from mindscope.dictionaries.coder import Coder
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.formats.layout import CoderWeights
-from mindscope.dictionaries.kinds import Activation, Kind
+from mindscope.dictionaries.kinds import Activation, Kind, Normalisation
 from mindscope.errors import DataError, ModelError
 from mindscope.features import Site
 from mindscope.models import HookAlias, Model, address_of_hook
@@ -38,6 +38,8 @@ class ReadOptions:
         reads: the address it reads, for several coders one each; a TransformerLens name will do.
         writes: the address it writes; where it reads if left out.
         k: active latents, where the file does not say.
+        input_scale: what activations were multiplied by in training, where the file asks for such a factor
+            and does not hold it: SAELens' `norm_scaling_factor`, which its list of releases has.
         lazy: read the coders of a cross-layer transcoder or of many transcoders when they are asked for.
     """
 
@@ -45,6 +47,7 @@ class ReadOptions:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     k: int | None = None
+    input_scale: float | None = None
     lazy: bool = False
 
 
@@ -103,14 +106,20 @@ def assemble(
     activation: Activation,
     k: int | None = None,
     subtract: bool = False,
+    normalisation: Normalisation | None = None,
     metadata: Mapping[str, Any],
 ) -> Dictionary:
-    """A dictionary of one coder. `subtract`: its b_dec is subtracted from the input."""
+    """A dictionary of one coder. `subtract`: its b_dec is subtracted from the (normalised) input."""
     if write.gain is not None:
         raise DataError(
             f"it writes inside the norm at {write.address}, where nothing can be added: not supported"
         )
     same = read.address == write.address and read.gain is None
+    if normalisation is not None and not same:
+        raise DataError(
+            f"it normalises every token ({normalisation}) of {read.address} and writes {write.address}: the "
+            "scale of its output is known only where it writes what it reads; not supported"
+        )
     if subtract and not same:
         parts = fold_b_dec(parts)
     parts = unfold_norm(parts, read)
@@ -124,6 +133,7 @@ def assemble(
         k=k,
         apply_b_dec_to_input=subtract and same,
         metadata=metadata,
+        normalisation=normalisation,
     )
     return dictionary if options.model is None else dictionary.bind(options.model)
 
@@ -161,6 +171,15 @@ def unfold_norm(parts: CoderWeights, read: HookAlias) -> CoderWeights:
     return parts
 
 
+def fold_input_scale(parts: CoderWeights, scale: float) -> CoderWeights:
+    """For an SAE that was trained on activations times `scale`: the weights that take them as they are."""
+    return parts | {
+        "W_enc": parts["W_enc"] * scale,
+        "W_dec": parts["W_dec"] / scale,
+        "b_dec": parts["b_dec"] / scale,
+    }
+
+
 def clamp_threshold(parts: CoderWeights) -> CoderWeights:
     """For tools that put a ReLU before the threshold."""
     return parts | {"threshold": parts["threshold"].clamp(min=0)}
@@ -187,9 +206,12 @@ def gated_to_jumprelu(parts: CoderWeights) -> CoderWeights:
     return rest | {"W_enc": parts["W_enc"] * scale[:, None], "b_enc": parts["b_mag"], "threshold": threshold}
 
 
-def as_jumprelu(dictionary: Dictionary, parts: CoderWeights, format_: str) -> CoderWeights:
+def as_jumprelu(
+    dictionary: Dictionary, parts: CoderWeights, format_: str, *, normalised: bool = False
+) -> CoderWeights:
     """For formats that know JumpReLU alone. A ReLU is a threshold of 0; a TopK is none."""
-    require_supported(dictionary, format_, activations=("relu", "jumprelu", "batchtopk"))
+    known: tuple[Activation, ...] = ("relu", "jumprelu", "batchtopk")
+    require_supported(dictionary, format_, activations=known, normalised=normalised)
     if dictionary.activation == "relu":
         return parts | {"threshold": torch.zeros_like(parts["b_enc"])}
     return parts
@@ -207,8 +229,14 @@ def require_supported(
     *,
     kinds: Sequence[Kind] = ("sae", "transcoder"),
     activations: Sequence[Activation] = ("relu", "topk", "batchtopk", "jumprelu"),
+    normalised: bool = False,
 ) -> None:
     """Raises DataError where a format has no place for such a dictionary."""
+    if dictionary.normalisation is not None and not normalised:
+        raise DataError(
+            f"{format_} cannot hold a dictionary that normalises every token ({dictionary.normalisation}): "
+            "write it as saelens"
+        )
     if dictionary.kind not in kinds:
         raise DataError(f"{format_} cannot hold a {dictionary.kind}, only {' and '.join(kinds)}")
     if dictionary.activation not in activations:

@@ -34,6 +34,7 @@ from mindscope.dictionaries.formats.base import (
 from mindscope.dictionaries.formats.files import (
     read_config,
     read_weights,
+    refuse_unknown,
     setting,
     write_config,
     write_weights,
@@ -84,6 +85,7 @@ def read(path: Path, options: ReadOptions) -> Dictionary:
     kind = setting(config, file, "model_kind", str)
     if kind not in (SET, CROSS):
         raise DataError(f"{file}: model_kind {kind!r} is not supported, only {SET} and {CROSS}")
+    refuse_unknown(config, file, {"activation"})
     files = _files(path, config, kind)
     heads = [_head(alias, "" if kind == SET else f"_{layer}") for layer, alias in enumerate(files)]
     reads, writes = _places(config, file, len(files), options)

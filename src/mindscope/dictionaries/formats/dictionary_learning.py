@@ -32,6 +32,7 @@ from mindscope.dictionaries.formats.base import (
 from mindscope.dictionaries.formats.files import (
     read_config,
     read_weights,
+    refuse_unknown,
     setting,
     write_config,
     write_weights,
@@ -107,6 +108,14 @@ WRITTEN: dict[Activation, str] = {
     "jumprelu": "JumpReluAutoEncoder",
 }
 
+UNDERSTOOD = frozenset(
+    {
+        "activation_dim", "threshold_beta", "threshold_start_step", "remove_bos",
+        "normalize_decoder", "warmup_threshold_steps", "dead_feature_threshold",
+    }
+)  # fmt: skip
+"""Settings that are applied, or concern the training alone. Factors on activations are in saved weights."""
+
 
 def read(path: Path, options: ReadOptions) -> Dictionary:
     """See `DictionaryFormat.read`."""
@@ -116,6 +125,7 @@ def read(path: Path, options: ReadOptions) -> Dictionary:
     name = setting(trainer, file, "dict_class", str)
     if name not in CLASSES:
         raise DataError(f"{file}: the class {name!r} is not supported, only {', '.join(CLASSES)}")
+    refuse_unknown(trainer, file, UNDERSTOOD)
     kind = CLASSES[name]
     tensors = read_weights(path / WEIGHTS)
     sizes = {
@@ -136,6 +146,12 @@ def read(path: Path, options: ReadOptions) -> Dictionary:
     if kind.activation in ("batchtopk", "jumprelu"):
         parts = clamp_threshold(parts)
     submodule = trainer.get("submodule_name")
+    side = (config.get("buffer") or {}).get("io", "out")
+    if side != "out" and not options.reads:
+        raise DataError(
+            f"{file}: it was trained on what {submodule} takes {side}, which only its trainer can place: "
+            "give the address"
+        )
     read_at, write_at = resolve_sites(options, (lambda: _place(file, submodule)) if submodule else None)
     return assemble(
         parts,

@@ -1,6 +1,7 @@
 """Reading and writing other people's files: configurations, and tensors in safetensors, npz and pt."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,31 @@ def setting(config: Mapping[str, Any], file: Path, name: str, kind: type, defaul
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise DataError(f"{file}: {name} is {value!r}, {kind.__name__} is needed")
     return value
+
+
+NEUTRAL = (None, False, 0, "", "none", [], {})
+"""Values with which a setting does nothing."""
+WATCHED = re.compile(r"norm|scal|cent(er|re)|threshold|activation|act_fn|standardi|whiten|reshape|bias|b_dec")
+"""What the names of settings say that change a forward pass."""
+
+
+def refuse_unknown(config: Mapping[str, Any], file: Path, understood: Collection[str]) -> None:
+    """Raises DataError for a setting that may change the forward pass, and that a reader does not know.
+
+    A dictionary that is read as if it were not there is another dictionary, and nothing says so.
+
+    Args:
+        config: what the file says.
+        file: its name, for the message.
+        understood: settings that are applied, or that are known to matter in training alone.
+    """
+    for name, value in config.items():
+        if name in understood or not WATCHED.search(name) or value in NEUTRAL:
+            continue
+        raise DataError(
+            f"{file} sets {name} to {value!r}, and what that does to activations is not known here: if it is "
+            "a setting of the training alone, take it out of the file"
+        )
 
 
 def _read_npz(path: Path) -> dict[str, Tensor]:

@@ -24,6 +24,7 @@ from mindscope.dictionaries.formats.base import (
 from mindscope.dictionaries.formats.files import (
     read_config,
     read_weights,
+    refuse_unknown,
     setting,
     write_config,
     write_weights,
@@ -54,6 +55,7 @@ def read(path: Path, options: ReadOptions) -> Dictionary:
     architecture = setting(config, file, "architecture", str, "jump_relu")
     if architecture not in ("jump_relu", "jumprelu"):
         raise DataError(f"{file}: the architecture {architecture!r} is not supported, jump_relu is")
+    refuse_unknown(config, file, {"apply_b_dec_to_input"})
     sizes = {"latents": setting(config, file, "width", int)} if "width" in config else {}
     parts = clamp_threshold(LAYOUT.take(read_weights(path / WEIGHTS), path / WEIGHTS, **sizes))
     if config.get("affine_connection") and "W_skip" not in parts:

@@ -1,13 +1,19 @@
 """SAELens: a folder of `cfg.json` and `sae_weights.safetensors` (github.com/decoderesearch/SAELens).
 
-Read and written as its inference classes have it (version 6; configurations of older versions are read).
-The standard, top-k, JumpReLU and gated SAE and its transcoders: z = act((x - b_dec)W_enc + b_enc), with
-b_dec subtracted where `apply_b_dec_to_input`; out = z W_dec + b_dec (+ x W_skipᵀ). A top-k SAE with
-`rescale_acts_by_decoder_norm` selects by z·|W_dec| and reports these products.
+Read and written as its inference classes have it (version 6; configurations of older versions are read, see
+`saelens_config.py`). The standard, top-k, JumpReLU and gated SAE and its transcoders, with b_dec subtracted
+where `apply_b_dec_to_input`: z = act((x - b_dec)W_enc + b_enc); out = z W_dec + b_dec (+ x W_skipᵀ). A top-k
+SAE with `rescale_acts_by_decoder_norm` selects by z·|W_dec| and reports these products. What
+`normalize_activations` says is done to x and undone at the output (`layer_norm`, `constant_norm_rescale`), or
+is one factor that must be given (`expected_average_only_in`). A `scaling_factor` of finetuning multiplies z
+where it is decoded.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.formats.base import (
@@ -18,6 +24,7 @@ from mindscope.dictionaries.formats.base import (
     assemble,
     clamp_threshold,
     drop_unused_threshold,
+    fold_input_scale,
     gated_to_jumprelu,
     import_metadata,
     original_config,
@@ -30,11 +37,15 @@ from mindscope.dictionaries.formats.base import (
 from mindscope.dictionaries.formats.files import (
     read_config,
     read_weights,
-    setting,
     write_config,
     write_weights,
 )
 from mindscope.dictionaries.formats.layout import FileLayout, TensorEntry
+from mindscope.dictionaries.formats.saelens_config import (
+    NORMALISATIONS,
+    SaelensConfig,
+    read_saelens_config,
+)
 from mindscope.errors import DataError
 from mindscope.models import address_of_hook, hook_of_address
 
@@ -60,51 +71,51 @@ LAYOUTS = {
 }
 
 
+FINETUNED = ("scaling_factor", "finetuning_scaling_factor")
+"""What the factors of finetuning have been called."""
+NORMALISED = {None: "none"} | {ours: theirs for theirs, ours in NORMALISATIONS.items()}
+
+
 def read(path: Path, options: ReadOptions) -> Dictionary:
     """See `DictionaryFormat.read`."""
     file = path / CONFIG
     given = read_config(file)
-    config = _of_version_6(given)
-    architecture = setting(config, file, "architecture", str)
-    if architecture not in LAYOUTS:
+    config = read_saelens_config(given, file)
+    if config.architecture not in LAYOUTS:
         raise DataError(
-            f"{file}: the architecture {architecture!r} is not supported ({', '.join(LAYOUTS)}); "
+            f"{file}: the architecture {config.architecture!r} is not supported ({', '.join(LAYOUTS)}); "
             "a training checkpoint must be saved with save_inference_model"
         )
-    if (norm := config.get("normalize_activations") or "none") != "none":
-        raise DataError(
-            f"{file}: it normalises activations ({norm}) by what the file does not hold: fold the factor in "
-            "with SAELens' fold_activation_norm_scaling_factor and save it again"
-        )
-    d_in, latents = (setting(config, file, name, int) for name in ("d_in", "d_sae"))
     weights = path / WEIGHTS
-    parts = LAYOUTS[architecture].take(read_weights(weights), weights, d_in=d_in, latents=latents)
-    transcoder = architecture.endswith("transcoder")
-    k = setting(config, file, "k", int) if architecture == "topk" else None
-    if architecture == "gated":
+    layout = LAYOUTS[config.architecture]
+    parts = layout.take(
+        _unscaled(read_weights(weights), config, weights), weights, d_in=config.d_in, latents=config.d_sae
+    )
+    if config.architecture == "gated":
         parts = gated_to_jumprelu(parts)
     if "threshold" in parts:
         parts = clamp_threshold(parts)
-    subtract = not transcoder and setting(config, file, "apply_b_dec_to_input", bool, True)
-    if k is not None and config.get("rescale_acts_by_decoder_norm"):
+    if config.rescaled:
         parts = rescale_latents(parts, parts["W_dec"].norm(dim=1))
-    metadata = config.get("metadata") or {}
-    hook, out = metadata.get("hook_name"), metadata.get("hook_name_out")
+    if config.scaled:
+        parts = fold_input_scale(parts, _require_scale(config, file, options))
+    hook, out = config.hook, config.hook_out
     read_at, write_at = resolve_sites(
         options,
         (lambda: address_of_hook(hook, options.model)) if hook else None,
-        (lambda: address_of_hook(out, options.model)) if transcoder and out else None,
+        (lambda: address_of_hook(out, options.model)) if out else None,
     )
-    if transcoder and not out and not options.writes:
+    if config.transcoder and not out and not options.writes:
         raise DataError(f"{file} does not say where the transcoder writes: give the address")
     return assemble(
         parts,
         read_at,
         write_at,
         options,
-        activation="topk" if k else "jumprelu" if "threshold" in parts else "relu",
-        k=k,
-        subtract=subtract,
+        activation="topk" if config.k else "jumprelu" if "threshold" in parts else "relu",
+        k=config.k,
+        subtract=config.subtract,
+        normalisation=config.normalisation,
         metadata=import_metadata(NAME, path, given),
     )
 
@@ -112,19 +123,19 @@ def read(path: Path, options: ReadOptions) -> Dictionary:
 def write(dictionary: Dictionary, path: Path, options: ReadOptions) -> None:
     """See `DictionaryFormat.write`. BatchTopK becomes JumpReLU, as it does in SAELens."""
     require_single_coder(dictionary, NAME)
-    require_supported(dictionary, NAME)
+    require_supported(dictionary, NAME, normalised=True)
     parts = drop_unused_threshold(dictionary, parts_of(dictionary, dictionary.apply_b_dec_to_input))
     transcoder = dictionary.kind == "transcoder"
     if dictionary.activation == "topk":
         architecture = "topk"
-        require_supported(dictionary, "SAELens with top-k", kinds=("sae",))
+        require_supported(dictionary, "SAELens with top-k", kinds=("sae",), normalised=True)
     elif dictionary.activation == "relu":
         architecture = (
             ("skip_transcoder" if "W_skip" in parts else "transcoder") if transcoder else "standard"
         )
     else:
         architecture = "jumprelu_transcoder" if transcoder else "jumprelu"
-        parts = as_jumprelu(dictionary, parts, NAME)
+        parts = as_jumprelu(dictionary, parts, NAME, normalised=True)
     tensors = LAYOUTS[architecture].give(parts, f"SAELens' {architecture}")
     before = original_config(dictionary, NAME)
     metadata: dict[str, Any] = dict(before.get("metadata") or {})
@@ -141,8 +152,8 @@ def write(dictionary: Dictionary, path: Path, options: ReadOptions) -> None:
         "dtype": "float32",
         "device": "cpu",
         "apply_b_dec_to_input": dictionary.apply_b_dec_to_input,
-        "normalize_activations": "none",
-        "reshape_activations": before.get("reshape_activations", "none"),
+        "normalize_activations": NORMALISED[dictionary.normalisation],
+        "reshape_activations": "hook_z" if metadata["hook_name"].endswith("hook_z") else "none",
         "metadata": metadata,
     }
     if transcoder:
@@ -153,23 +164,40 @@ def write(dictionary: Dictionary, path: Path, options: ReadOptions) -> None:
     write_config(path / CONFIG, config)
 
 
-def _of_version_6(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration of any version with the names and defaults of version 6."""
-    renamed = {"hook_point": "hook_name", "activation_fn_str": "activation_fn"}
-    config = {renamed.get(name, name): value for name, value in config.items()}
-    if isinstance(config.get("normalize_activations"), bool):
-        config["normalize_activations"] = (
-            "expected_average_only_in" if config["normalize_activations"] else "none"
+def _unscaled(tensors: Mapping[str, Tensor], config: SaelensConfig, weights: Path) -> dict[str, Tensor]:
+    """With the factors of finetuning, which multiply activations before they are decoded, in the decoder."""
+    rest = {name: tensor for name, tensor in tensors.items() if name not in FINETUNED}
+    factors = [tensors[name].float() for name in FINETUNED if name in tensors]
+    if not factors:
+        if config.finetuned:
+            raise DataError(
+                f"{weights} lacks scaling_factor, which finetuning_scaling_factor asks for: set it to false "
+                "where the factors are in the weights"
+            )
+        return rest
+    if factors[0].shape != (config.d_sae,):
+        raise DataError(f"{weights}: scaling_factor is {list(factors[0].shape)}, [{config.d_sae}] is needed")
+    if (factors[0] == 1).all():  # written for a time by SAEs that were not finetuned
+        return rest
+    if not config.finetuned:
+        raise DataError(
+            f"{weights} holds a scaling_factor, and {CONFIG} does not set finetuning_scaling_factor: set it "
+            "to true where the factors are meant, or take them out of the file"
         )
-    if "metadata" not in config:
-        config["metadata"] = {name: config[name] for name in ("hook_name", "hook_name_out") if name in config}
-        config.setdefault("architecture", "standard")
-        if config.get("activation_fn") == "topk":
-            config["architecture"] = "topk"
-            config["k"] = (config.get("activation_fn_kwargs") or {}).get("k")
-        elif config.get("activation_fn", "relu") != "relu":
-            raise DataError(f"the activation {config['activation_fn']!r} is not supported")
-    return config
+    if "W_dec" in rest:
+        rest["W_dec"] = rest["W_dec"].float() * factors[0][:, None]
+    return rest
+
+
+def _require_scale(config: SaelensConfig, file: Path, options: ReadOptions) -> float:
+    if config.transcoder:
+        raise DataError(f"{file}: normalize_activations of a transcoder is not supported")
+    if options.input_scale is None:
+        raise DataError(
+            f"{file}: activations are multiplied by a factor that the file does not hold: give it as "
+            "input_scale (--input-scale); SAELens has it as norm_scaling_factor in its list of releases"
+        )
+    return options.input_scale
 
 
 FORMAT = DictionaryFormat(NAME, "SAELens", (CONFIG, WEIGHTS), read, write)

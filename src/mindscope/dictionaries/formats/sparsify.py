@@ -22,6 +22,7 @@ from mindscope.dictionaries.formats.base import (
 from mindscope.dictionaries.formats.files import (
     read_config,
     read_weights,
+    refuse_unknown,
     setting,
     write_config,
     write_weights,
@@ -42,6 +43,9 @@ LAYOUT = FileLayout(
     )
 )
 
+UNDERSTOOD = frozenset({"activation", "normalize_decoder"})
+"""Settings that are applied, or concern the training alone."""
+
 
 def read(path: Path, options: ReadOptions) -> Dictionary:
     """See `DictionaryFormat.read`. Without an address the folder is named after the module."""
@@ -52,6 +56,7 @@ def read(path: Path, options: ReadOptions) -> Dictionary:
             f"{file}: the activation {'signed ' * bool(config.get('signed'))}{activation} is not supported, "
             "only topk is"
         )
+    refuse_unknown(config, file, UNDERSTOOD)
     d_in = setting(config, file, "d_in", int)
     latents = config.get("num_latents") or d_in * setting(config, file, "expansion_factor", int)
     parts = LAYOUT.take(read_weights(path / WEIGHTS), path / WEIGHTS, d_in=d_in, latents=latents)

@@ -71,6 +71,9 @@ class ImportDictionarySpec(OwnerSpec):
     """The address that it writes; by default the one that it reads."""
     k: int | None = Field(default=None, ge=1)
     """Active latents per token, where the file does not say it."""
+    input_scale: float | None = Field(default=None, gt=0)
+    """What activations were multiplied by in training, where the file asks for such a factor and does not
+    hold it: the norm_scaling_factor of SAELens' list of releases."""
 
 
 class ImportedDictionary(DictionaryFacts):
@@ -119,7 +122,7 @@ def import_dictionary(spec: ImportDictionarySpec, *, reporter: Reporter) -> Impo
     if spec.to.exists():
         raise DataError(f"{spec.to} exists: choose another name, or delete it")
     model = None if spec.model is None else load_model(spec.model, spec.dtype, spec.device)
-    options = ReadOptions(model, _split(spec.read), _split(spec.write), spec.k, lazy=True)
+    options = ReadOptions(model, _split(spec.read), _split(spec.write), spec.k, spec.input_scale, lazy=True)
     dictionary = read_dictionary(spec.source, spec.format_name, options)
     dictionary.save(spec.to)
     return ImportedDictionary.model_validate(
