@@ -82,9 +82,8 @@ def read_saelens_config(given: Mapping[str, Any], file: Path) -> SaelensConfig:
     Raises:
         DataError: a setting that is missing, contradicts another, or asks for what is not supported.
     """
-    top = {RENAMED.get(name, name): value for name, value in given.items()}
-    inner = top.get("metadata") or top.get("meta") or {}
-    inner = {RENAMED.get(name, name): value for name, value in inner.items()}
+    top = _renamed(given)
+    inner = _renamed(top.get("metadata") or top.get("meta") or {})
     refuse_unknown({name: value for name, value in top.items() if name != "metadata"}, file, UNDERSTOOD)
     config = inner | {name: value for name, value in top.items() if value is not None}
     architecture, k = _architecture(config, file)
@@ -121,6 +120,10 @@ def read_saelens_config(given: Mapping[str, Any], file: Path) -> SaelensConfig:
         hook=hook,
         hook_out=_hook(config, "hook_name_out", config.get("hook_layer_out"), file) if transcoder else None,
     )
+
+
+def _renamed(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {RENAMED.get(name, name): value for name, value in config.items()}
 
 
 def _architecture(config: Mapping[str, Any], file: Path) -> tuple[str, int | None]:
