@@ -3,11 +3,10 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any
 
+from mindscope.data.messages import ChatMessage, kind_of, parse_message, read_text
 from mindscope.errors import DataError
-
-ROLES = ("system", "user", "assistant")
 
 PAIRS = (
     ("prompt", "response"),
@@ -18,12 +17,11 @@ PAIRS = (
 )
 """The columns of a file with one question and one answer a row."""
 
+SYSTEMS = ("system", "system_prompt")
+"""Columns with a system prompt beside the conversation."""
 
-class ChatMessage(TypedDict):
-    """One turn."""
-
-    role: str
-    content: str
+HISTORY = "history"
+"""The column with earlier questions and answers, a list of pairs."""
 
 
 @dataclass(frozen=True)
@@ -44,65 +42,86 @@ class Conversation:
         last = self.messages[-1]
         return last["content"] if last["role"] == "assistant" else None
 
+    @property
+    def reasoning(self) -> str | None:
+        """What the assistant thought before that, where the row tells it apart."""
+        return self.messages[-1].get("reasoning")
+
 
 def parse_conversation(row: Any) -> Conversation:
     """Read one row: `messages`, or one of the column pairs in :data:`PAIRS`; other columns become `meta`.
 
-    An `input` beside `instruction` and `output` is added to the question, as instruction data sets mean it.
+    An `input` beside `instruction` and `output` is added to the question, as instruction data sets mean it. A
+    column of :data:`SYSTEMS` is the system prompt, and `history` beside a pair holds the turns before it.
 
     Raises:
         DataError: the reason, without the place; :func:`read_conversations` adds the place.
     """
     if not isinstance(row, Mapping):
-        raise DataError(f"an object is needed, this is {_kind(row)}")
+        raise DataError(f"an object is needed, this is {kind_of(row)}")
     if "messages" in row:
-        return Conversation(_messages(row["messages"]), _rest(row, "messages"))
+        return Conversation(_with_system(row, _messages(row["messages"])), _rest(row, "messages", *SYSTEMS))
     for question, answer in PAIRS:
         if question in row and answer in row:
-            asked = _text(row[question], question)
+            asked = read_text(row[question], question)
             if question == "instruction" and row.get("input"):
-                asked = f"{asked}\n\n{_text(row['input'], 'input')}"
-            answered = _text(row[answer], answer)
-            turns: tuple[ChatMessage, ...] = (
-                {"role": "user", "content": asked},
-                {"role": "assistant", "content": answered},
-            )
-            return Conversation(
-                turns, _rest(row, question, answer, *(["input"] * (question == "instruction")))
-            )
+                asked = f"{asked}\n\n{read_text(row['input'], 'input')}"
+            answered = read_text(row[answer], answer)
+            turns = (*_earlier(row.get(HISTORY)), *_pair(asked, answered))
+            used = (question, answer, *SYSTEMS, HISTORY, *(["input"] * (question == "instruction")))
+            return Conversation(_with_system(row, turns), _rest(row, *used))
     names = ", ".join(map(str, row)) or "nothing"
     pairs = ", ".join(f"{question}+{answer}" for question, answer in PAIRS)
-    raise DataError(f"messages or one of {pairs} is needed, found {names}")
+    raise DataError(
+        f"messages or one of {pairs} is needed, found {names}: rename the columns; messages is a list of "
+        "turns, each with role and content"
+    )
+
+
+def _pair(question: str, answer: str) -> tuple[ChatMessage, ChatMessage]:
+    return {"role": "user", "content": question}, {"role": "assistant", "content": answer}
+
+
+def _with_system(row: Mapping[str, Any], turns: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
+    """The turns behind the system prompt that stands in a column beside them, if one does."""
+    texts = {name: read_text(row[name], name) for name in SYSTEMS if row.get(name)}
+    if not texts:
+        return turns
+    name, system = next(iter(texts.items()))
+    own = turns[0]["content"] if turns[0]["role"] == "system" else system
+    if any(text != system for text in (own, *texts.values())):
+        raise DataError(f"the row has more than one system prompt, one of them in {name}: keep one")
+    rest = turns[1:] if turns[0]["role"] == "system" else turns
+    return ({"role": "system", "content": system}, *rest)
+
+
+def _earlier(value: Any) -> tuple[ChatMessage, ...]:
+    """The turns of a history."""
+    pairs = _from_cell(value, HISTORY) if value else []
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise DataError(f"{HISTORY} must be a list of pairs, a question and its answer")
+    return tuple(
+        message
+        for question, answer in pairs
+        for message in _pair(read_text(question, HISTORY), read_text(answer, HISTORY))
+    )
+
+
+def _from_cell(value: Any, name: str) -> Any:
+    """The value of a column, which a CSV file writes as JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise DataError(f"{name} is not JSON") from None
 
 
 def _messages(value: Any) -> tuple[ChatMessage, ...]:
-    if isinstance(value, str):  # a cell of a CSV file
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            raise DataError("messages is not JSON") from None
-    if not isinstance(value, list) or not value:
+    turns = _from_cell(value, "messages")
+    if not isinstance(turns, list) or not turns:
         raise DataError("messages must be a list of at least one turn")
-    return tuple(_message(turn, index) for index, turn in enumerate(value))
-
-
-def _message(turn: Any, index: int) -> ChatMessage:
-    if not isinstance(turn, Mapping):
-        raise DataError(f"messages[{index}] must be an object with role and content")
-    role = turn.get("role")
-    if role not in ROLES:
-        raise DataError(f"messages[{index}].role is {role!r}, one of {', '.join(ROLES)} is needed")
-    return {"role": str(role), "content": _text(turn.get("content"), f"messages[{index}].content")}
-
-
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise DataError(f"{name} must be text, this is {_kind(value)}")
-    return value
-
-
-def _kind(value: Any) -> str:
-    return "missing" if value is None else f"a {type(value).__name__}"
+    return tuple(parse_message(turn, f"messages[{index}]") for index, turn in enumerate(turns))
 
 
 def _rest(row: Mapping[str, Any], *used: str) -> dict[str, Any]:

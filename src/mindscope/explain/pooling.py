@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.features import FeatureBank, OutlierLimits, Site, read_activations, require_models
-from mindscope.models import Model, Raw, Read, Row, Where, check_where, position_mask, vocabulary
+from mindscope.models import Model, Raw, Read, Row, Where, check_where, row_mask, vocabulary
 
 Pool = tuple[Where, str]
 """The tokens meant, and what the last of them that counts reads like; all of them count if it is empty."""
@@ -102,7 +102,7 @@ def pooled_activations(
 
 def _meant(row: Row, pool: Pool, texts: np.ndarray) -> np.ndarray:
     where, text = pool
-    meant = position_mask(where, np.arange(len(row))[None], np.array([row.prompt_length]))[0]
+    meant = row_mask(where, row)
     if text:
         places = np.flatnonzero(meant & (texts[np.array(row.ids, np.int64)] == text))
         meant = np.zeros_like(meant)

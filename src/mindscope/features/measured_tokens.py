@@ -22,7 +22,9 @@ class MeasuredTokens:
         columns = np.arange(max(map(len, rows), default=0))
         lengths = np.array([len(row) for row in rows])[:, None]
         positions = np.where(columns < lengths, columns, -1)
-        chosen = position_mask(self.where, positions, np.array([row.prompt_length for row in rows]))
+        prompts = np.array([row.prompt_length for row in rows])
+        finals = np.array([row.final_start for row in rows])
+        chosen = position_mask(self.where, positions, prompts, finals)
         return torch.from_numpy(chosen & (positions >= self.skip))
 
     def flat(self, rows: Sequence[Row]) -> Bool[torch.Tensor, "tokens"]:

@@ -11,10 +11,13 @@ from typing import Any, Literal
 
 from mindscope.data import Conversation, read_records
 from mindscope.errors import DataError, ModelError
-from mindscope.models import Model
+from mindscope.models import Model, Row
 
 IGNORED = -100
 """The label of a token that is read and not learnt."""
+
+LEARNT = ("assistant", "reasoning")
+"""Roles whose tokens are the model's own words."""
 
 OnError = Literal["refuse", "skip"]
 Turns = Literal["all", "last"]
@@ -85,33 +88,60 @@ def build_examples(
 def build_example(conversation: Conversation, model: Model, turns: Turns) -> dict[str, list[int]]:
     """One conversation as `input_ids` and `labels`, tokenized as when the model is asked and answers.
 
-    Learnt are the assistant's words and the token that ends each of its turns, which the model must learn to
-    write; all else is only read.
+    Learnt are the assistant's words, its reasoning among them, and what ends each of its turns, which the
+    model must learn to write; all else is only read. Where the template ends only the last turn, only that
+    end is learnt.
 
     Raises:
-        DataError: there is no answer, an answer is empty, or the template hides an earlier answer.
+        DataError: there is no answer, an answer is empty or has no end, the template hides an earlier answer
+            or ends no turn, or no answer is to be learnt.
         ModelError: the template or the tokenizer refuses the conversation.
     """
     answer = conversation.answer
     if answer is None:
         raise DataError("the last turn is not the assistant's, so there is nothing to learn")
-    earlier = [turn["content"] for turn in conversation.prompt if turn["role"] == "assistant"]
-    if not answer.strip() or (turns == "all" and not all(text.strip() for text in earlier)):
+    earlier = [turn for turn in conversation.prompt if turn["role"] == "assistant"]
+    if not answer.strip() or (turns == "all" and not all(turn["content"].strip() for turn in earlier)):
         raise DataError("an answer is empty")
-    row, end = model.chat(conversation.prompt, answer), model.end_of_turn
-    learnt = [turns == "all" and role == "assistant" for role in row.roles[: row.prompt_length]]
-    if turns == "all" and sum(said for said, _ in groupby(learnt)) != len(earlier):
+    row, end = model.chat(conversation.prompt, answer, conversation.reasoning), model.end_of_turn
+    if row.final_start == len(row):
+        raise DataError("the answer was cut while still reasoning: it has no end to learn")
+    if not end:
+        raise DataError("the chat template ends no turn and the tokenizer has no end of text: set eos_token")
+    spoken = [role == "assistant" for role in row.roles[: row.prompt_length]]
+    if turns == "all" and sum(said for said, _ in groupby(spoken)) != len(earlier):
         raise DataError("the chat template rewrites the assistant's earlier turns; learn the last one alone")
-    for place in range(1, row.prompt_length):  # the end of a turn stands right behind its words
-        learnt[place] = learnt[place] or (learnt[place - 1] and row.ids[place] == end)
-    learnt += [True] * (len(row) - row.prompt_length)
-    ids = list(row.ids)
-    if end is not None:
-        ids, learnt = [*ids, end], [*learnt, True]
+    learnt = [turns == "all" and role in LEARNT for role in row.roles[: row.prompt_length]]
+    if turns == "all":
+        _learn_ends(learnt, row, model.end_of_earlier_turn)
+        _leave_out(learnt, [turn.get("weight", 1) for turn in earlier])
+    weighs = conversation.messages[-1].get("weight", 1) != 0
+    learnt += [weighs and role in LEARNT for role in row.roles[row.prompt_length :]]
+    ids, learnt = [*row.ids, *end], [*learnt, *[weighs] * len(end)]
+    if not any(learnt):
+        raise DataError("every answer has the weight 0, so there is nothing to learn")
     return {
         "input_ids": ids,
         "labels": [token if learn else IGNORED for token, learn in zip(ids, learnt, strict=True)],
     }
+
+
+def _learn_ends(learnt: list[bool], row: Row, end: Sequence[int]) -> None:
+    """Mark the ends of the prompt's turns too; each stands right behind its turn's words."""
+    for place in range(1, row.prompt_length):
+        behind = learnt[place - 1] and row.roles[place] == "special"
+        if end and behind and row.ids[place : place + len(end)] == tuple(end):
+            learnt[place : place + len(end)] = [True] * len(end)
+
+
+def _leave_out(learnt: list[bool], weights: Sequence[int]) -> None:
+    """Unmark the turns whose weight is 0: the marked stretches are the turns, in order."""
+    turn = -1
+    begun = False
+    for place, marked in enumerate(learnt):
+        turn += marked and not begun
+        begun = marked
+        learnt[place] = marked and weights[turn] != 0
 
 
 def _placed(data: Path | str | Iterable[Conversation]) -> Iterator[tuple[str, Any]]:

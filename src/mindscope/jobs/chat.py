@@ -83,6 +83,8 @@ class ChatTurn(Document):
     """An answer, and how far it lies along each vector."""
 
     answer: str
+    reasoning: str | None
+    """What was thought before the answer; None where nothing was."""
     projections: dict[str, float]
     """The mean over the answer's tokens of a . v / |v|, the steering included."""
     pushed: dict[str, float]
@@ -175,15 +177,16 @@ class SteeredChat:
             [self.model.chat([*system, *self.messages, question])],
             self.sampling,
             edits=[steering.edit(self.coefficient, where="response")] if steering else None,
-            reads={"mean": Read(f"resid_post.{self.layer}", Mean("answer"))} if directions else None,
+            reads={"mean": Read(f"resid_post.{self.layer}", Mean("final"))} if directions else None,
             seeds=[self.sampling.seed + len(self.messages)],
             on_token=(lambda _row, _token, piece: on_text(piece)) if on_text else None,
         )[0]
         self.messages += [question, {"role": "assistant", "content": generation.text}]
-        # An answer without a token has no mean.
-        mean = generation.reads["mean"] if directions and generation.row.answer else None
+        # An answer without a token, or one that was cut while still reasoning, has no mean.
+        mean = generation.reads["mean"] if directions and generation.row.final else None
         return ChatTurn(
             answer=generation.text,
+            reasoning=generation.reasoning,
             projections={
                 name: direction.project(mean).item()
                 for name, direction in directions.items()

@@ -45,9 +45,18 @@ if TYPE_CHECKING:
     from mindscope.models.model import Model, load
     from mindscope.models.tokens.batch import BatchLayout, right_padded
     from mindscope.models.tokens.display import shown, vocabulary, written
-    from mindscope.models.tokens.rows import WHERES, Message, Row, Where, check_where, position_mask
+    from mindscope.models.tokens.rows import (
+        WHERES,
+        Message,
+        Row,
+        Where,
+        check_where,
+        position_mask,
+        row_mask,
+    )
+    from mindscope.models.tokens.template import TemplateMode
     from mindscope.models.tokens.text import token_texts
-    from mindscope.models.turns import PackedConversation, pack_turns, turn_rows
+    from mindscope.models.turns import PackedConversation, TurnSpan, pack_turns, turn_rows
 
 
 __all__ = [
@@ -106,6 +115,9 @@ __all__ = [
     "map_to_stream",
     "writes_residual",
     "position_mask",
+    "row_mask",
+    "TemplateMode",
+    "TurnSpan",
     "mlp_maps",
     "module_of_address",
     "split_address",

@@ -1,6 +1,9 @@
 """A causal language model under the microscope: what it is, and the verbs that act on it."""
 
+import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,9 @@ from mindscope.models.loading.fingerprint import fingerprint_model
 from mindscope.models.loading.loading import load_parts
 from mindscope.models.tokens.batch import left_padded
 from mindscope.models.tokens.chat import ChatTokenizer
+from mindscope.models.tokens.reasoning import ReasoningTracker
 from mindscope.models.tokens.rows import Message, Row
+from mindscope.models.tokens.template import TemplateMode
 
 
 class Model(HookedModel):
@@ -32,7 +37,10 @@ class Model(HookedModel):
         name: what it was loaded from.
         n_layers: how many blocks it has.
         d_model: the width of its residual stream.
+        template: how its conversations are rendered; see `with_template`.
     """
+
+    template = TemplateMode()
 
     @classmethod
     def load(
@@ -74,35 +82,83 @@ class Model(HookedModel):
         """What can be asked of it: everything, for it runs in process."""
         return EngineCapabilities("eager")
 
+    def with_template(self, *, clock: datetime | None = None, **options: Any) -> "Model":
+        """The same model, with its conversations rendered in another way.
+
+            quick = model.with_template(enable_thinking=False)
+
+        Weights, hooks and everything else are shared. In every mode the prompt of an answer that is given is
+        the prompt of one that is asked for.
+
+        Args:
+            clock: the time that a template sees which writes the date; None leaves it as it is.
+            options: what the template takes by name, besides what is set already. `chat_template` names one
+                of several templates.
+
+        Raises:
+            ModelError: the template takes no such option.
+        """
+        mode = self.template.with_options(options)
+        view = copy.copy(self)
+        view.template = mode if clock is None else replace(mode, clock=clock)
+        for cached in ("_chat", "eos_ids"):
+            view.__dict__.pop(cached, None)
+        _ = view._chat  # refuses options that the template does not take
+        return view
+
     @cached_property
     def _chat(self) -> ChatTokenizer:
-        return ChatTokenizer(self.tokenizer)
+        return ChatTokenizer(self.tokenizer, self.template, self.name)
 
     @cached_property
     def eos_ids(self) -> frozenset[int]:
         """The tokens that end an answer: the model's, the tokenizer's and the chat template's."""
         named = getattr(getattr(self.hf, "generation_config", None), "eos_token_id", None)
         named = [named] if isinstance(named, int) else list(named or ())
-        return frozenset(
-            i for i in (*named, self.tokenizer.eos_token_id, self._chat.end_of_turn) if i is not None
-        )
+        ends = (*named, self.tokenizer.eos_token_id, *self._chat.end_of_turn[-1:])
+        return frozenset(i for i in ends if i is not None)
 
     @property
-    def end_of_turn(self) -> int | None:
-        """The token that ends an answer: the chat template's, else the tokenizer's; None if it has none."""
-        own = self._chat.end_of_turn
-        return self.tokenizer.eos_token_id if own is None else own
+    def end_of_turn(self) -> tuple[int, ...]:
+        """What ends the last answer of a conversation: the chat template's special token with the blanks
+        before it, else the tokenizer's end of text; empty if there is neither.
+        """
+        eos = self.tokenizer.eos_token_id
+        return self._chat.end_of_turn or (() if eos is None else (eos,))
 
-    def chat(self, messages: Sequence[Message], answer: str | None = None) -> Row:
+    @property
+    def end_of_earlier_turn(self) -> tuple[int, ...]:
+        """What the chat template writes at the end of an answer that another turn follows, up to its special
+        token; empty where it writes none.
+        """
+        return self._chat.end_of_earlier_turn
+
+    def chat(
+        self, messages: Sequence[Message], answer: str | None = None, reasoning: str | None = None
+    ) -> Row:
         """A conversation as a row: the template's prompt up to where the answer begins, and the answer.
 
-        Prompt and answer are joined as ids. A tokenizer whose template takes no system message gets it as the
-        opening of the first user turn; one without a template gets the messages as plain lines.
+        Prompt and answer are joined as ids, so the prompt is the same with an answer and without one. A
+        tokenizer whose template takes no system message gets it as the opening of the first user turn; one
+        without a template gets the messages as plain lines.
+
+        An answer that begins with its reasoning, in the markers of the model's template, is taken apart, and
+        written as the template writes it. In a mode without thinking the reasoning is left out. An answer
+        without any gets what closes an empty one, where the template writes that.
+
+        Args:
+            messages: up to the question.
+            answer: what the assistant says to it.
+            reasoning: what it thought before, where that is known apart from the answer.
 
         Raises:
             ModelError: no messages, an unknown role, or a template that refuses the conversation.
         """
-        return self._chat.row(messages, answer)
+        return self._chat.row(messages, answer, reasoning)
+
+    def tracker(self, row: Row) -> ReasoningTracker | None:
+        """What tells the reasoning in an answer to this row from its final part while it is written."""
+        return self._chat.tracker(row)
 
     def text(self, text: str, answer: str | None = None) -> Row:
         """Plain text as a row: no template, and a beginning-of-text token where the tokenizer adds one."""

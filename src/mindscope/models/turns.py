@@ -2,13 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mindscope.errors import DataError
 from mindscope.models.model import Model
 from mindscope.models.tokens.rows import Message, Row
 
-Span = tuple[int, int]
-"""Where a turn's answer begins and ends in a row: `ids[begin:end]`."""
+
+class TurnSpan(NamedTuple):
+    """Where a turn is in a row that holds several."""
+
+    prompt_length: int
+    """How many tokens come before its answer."""
+    final_start: int
+    """Where its final answer begins; `end`, where there is none."""
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +24,7 @@ class PackedConversation:
     """One row to read, and the turns whose activations it holds."""
 
     row: Row
-    spans: tuple[Span, ...]
+    spans: tuple[TurnSpan, ...]
 
 
 def pack_turns(rows: Sequence[Row]) -> list[PackedConversation]:
@@ -33,7 +41,9 @@ def pack_turns(rows: Sequence[Row]) -> list[PackedConversation]:
         else:
             groups.append([row])
     return [
-        PackedConversation(group[-1], tuple((row.prompt_length, len(row)) for row in group))
+        PackedConversation(
+            group[-1], tuple(TurnSpan(row.prompt_length, row.final_start, len(row)) for row in group)
+        )
         for group in groups
     ]
 
@@ -49,7 +59,7 @@ def turn_rows(model: Model, messages: Sequence[Message]) -> list[Row]:
         ModelError: the chat template refuses the conversation.
     """
     places = [i for i, message in enumerate(messages) if i and message["role"] == "assistant"]
-    rows = [model.chat(messages[:i], messages[i]["content"]) for i in places]
+    rows = [model.chat(messages[:i], messages[i]["content"], messages[i].get("reasoning")) for i in places]
     if messages and messages[-1]["role"] != "assistant":
         rows.append(model.chat(messages))
     if not rows or not all(row.prompt_length for row in rows):

@@ -25,7 +25,8 @@ class ProjectedTurn:
     Attributes:
         row: prompt and answer as the model saw them.
         last_prompt: `[features]`, read at the prompt's last token, before the answer.
-        tokens: `[tokens, features]`, read at every token of the answer.
+        tokens: `[tokens, features]`, read at every token of the final answer; reasoning before it is not
+            watched.
     """
 
     row: Row
@@ -111,8 +112,12 @@ def project_turns(
             TurnProjections(
                 known.keys,
                 tuple(
-                    ProjectedTurn(row, read[begin - 1].clone(), read[begin:end].clone())
-                    for row, ((begin, end), read) in zip(own, spans, strict=True)
+                    ProjectedTurn(
+                        row,
+                        read[span.prompt_length - 1].clone(),
+                        read[span.final_start : span.end].clone(),
+                    )
+                    for row, (span, read) in zip(own, spans, strict=True)
                 ),
             )
         )

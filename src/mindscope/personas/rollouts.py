@@ -71,9 +71,11 @@ class RolloutRead:
 
 
 def rollout_reads(model: Engine) -> dict[str, Read]:
-    """Answer mean, prompt mean and last prompt token, where ``hidden_states`` has them and at every block."""
+    """Mean of the final answer, prompt mean and last prompt token, where ``hidden_states`` has them and at
+    every block.
+    """
     addresses = ["resid_pre.0", *(f"resid_post.{layer}" for layer in range(model.n_layers)), "final_norm"]
-    reductions = {"answer_mean": Mean("answer"), "prompt_mean": Mean("prompt"), "last_prompt": Last("prompt")}
+    reductions = {"answer_mean": Mean("final"), "prompt_mean": Mean("prompt"), "last_prompt": Last("prompt")}
     return {
         RolloutRead(kind, place).name: Read(address, reductions[kind])
         for kind in KINDS
@@ -82,12 +84,13 @@ def rollout_reads(model: Engine) -> dict[str, Read]:
 
 
 def stack_reads(generations: Sequence[Generation]) -> dict[str, Float[Tensor, "rows places d_model"]]:
-    """The reads of a shard, a float32 tensor per kind; an answer without tokens has zeros.
+    """The reads of a shard, a float32 tensor per kind; an answer without tokens, or one that was cut while
+    still reasoning, has zeros.
 
     Raises ModelError when anything else is not finite.
     """
     n_places = len(generations[0].reads) // len(KINDS)
-    answered = torch.tensor([len(item.row.ids) > item.row.prompt_length for item in generations])
+    answered = torch.tensor([bool(item.row.final) for item in generations])
     stacked: dict[str, Tensor] = {}
     for kind in KINDS:
         names = [RolloutRead(kind, place).name for place in range(n_places)]

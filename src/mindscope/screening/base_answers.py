@@ -62,9 +62,10 @@ class BaselineSampler:
         return BaselineAnswers(means, origins)
 
     def text(self, origin: Origin) -> str:
-        """An answer as text."""
+        """An answer as text, without its reasoning."""
         name, slot = origin
-        return self.model.decode(_split(self.run.load_tensors(f"{name}/ids.safetensors"))[slot])
+        ids, n_reasoning = _split(self.run.load_tensors(f"{name}/ids.safetensors"))[slot]
+        return self.model.decode(ids[n_reasoning:])
 
     def _batch(
         self, prompts: Sequence[Row], seeds: Sequence[int]
@@ -83,7 +84,7 @@ class BaselineSampler:
             generations = self.model.generate(
                 prompts,
                 sampling,
-                reads=self.traits.build_reads("answer"),
+                reads=self.traits.build_reads("final"),
                 seeds=seeds,
                 batch_rows=len(prompts),
             )
@@ -92,11 +93,11 @@ class BaselineSampler:
             )
             # The projections first: ids without them would be read again, and differ in the last bit.
             self.run.save_tensors(projected, {"means": means})
-            self.run.save_tensors(ids, _flat([item.row.answer for item in generations]))
+            self.run.save_tensors(ids, _flat([item.row for item in generations]))
         elif not self.run.has(projected):
             answers = _split(self.run.load_tensors(ids))
-            rows = [prompt.answered(answer) for prompt, answer in zip(prompts, answers, strict=True)]
-            tokens = self.traits.features.read(self.model, rows, where="answer")
+            rows = [prompt.answered(*answer) for prompt, answer in zip(prompts, answers, strict=True)]
+            tokens = self.traits.features.read(self.model, rows, where="final")
             means = torch.stack([self._mean(values) for values in tokens])
             self.run.save_tensors(projected, {"means": means})
         return name, self.run.load_tensors(projected)["means"]
@@ -108,10 +109,14 @@ class BaselineSampler:
         return tokens.double().mean(0).float()
 
 
-def _flat(answers: Sequence[Sequence[int]]) -> dict[str, Tensor]:
-    lengths = torch.tensor([len(answer) for answer in answers], dtype=torch.int32)
-    return {"ids": torch.tensor(list(chain.from_iterable(answers)), dtype=torch.int32), "lengths": lengths}
+def _flat(rows: Sequence[Row]) -> dict[str, Tensor]:
+    lengths = torch.tensor([len(row.answer) for row in rows], dtype=torch.int32)
+    ids = torch.tensor(list(chain.from_iterable(row.answer for row in rows)), dtype=torch.int32)
+    n_reasoning = torch.tensor([row.final_start - row.prompt_length for row in rows], dtype=torch.int32)
+    return {"ids": ids, "lengths": lengths, "n_reasoning": n_reasoning}
 
 
-def _split(stored: dict[str, Tensor]) -> list[list[int]]:
-    return [part.tolist() for part in stored["ids"].split(stored["lengths"].tolist())]
+def _split(stored: dict[str, Tensor]) -> list[tuple[list[int], int]]:
+    """The ids of every answer, and how many of them are reasoning."""
+    answers = [part.tolist() for part in stored["ids"].split(stored["lengths"].tolist())]
+    return list(zip(answers, stored["n_reasoning"].tolist(), strict=True))

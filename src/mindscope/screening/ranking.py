@@ -99,7 +99,7 @@ def _with_text(
     row = answer_rows(model, conversation)[candidate.turn]
     (packed,) = pack_turns([row])
     (tokens,) = traits.features.read(model, [packed.row])
-    heat = tokens[row.prompt_length :, trait].double() - candidate.baseline
+    heat = tokens[row.final_start :, trait].double() - candidate.baseline
     question = conversation.messages[answers_in(conversation)[candidate.turn] - 1]["content"]
     return RankedSample(
         row=candidate.row,
@@ -112,6 +112,6 @@ def _with_text(
         percentile=percentile,
         question=question,
         own=None if candidate.origin is None else windows.base.text(candidate.origin),
-        tokens=tuple(token_texts(model.tokenizer, row.answer)),
+        tokens=tuple(token_texts(model.tokenizer, row.final)),
         heat=tuple(round(value, 6) for value in heat.tolist()),
     )

@@ -30,7 +30,7 @@ class WindowReadings:
     counts: Int[Tensor, "samples"]
     """Turns of each sample."""
     answer: Float[Tensor, "turns traits"]
-    """Mean projection of the data's answer."""
+    """Mean projection of the data's answer, without its reasoning."""
     last: Float[Tensor, "turns traits"]
     """Projection of the last prompt token."""
     ids: Sequence[str | None]
@@ -156,8 +156,8 @@ class ReadingWindows:
             (values, span) for values, packed in zip(tokens, passes, strict=True) for span in packed.spans
         ]
         width = len(self.traits.names)
-        answer = [values[begin:end].double().mean(0).float() for values, (begin, end) in spans]
-        last = [values[begin - 1] for values, (begin, _) in spans]
+        answer = [values[span.final_start : span.end].double().mean(0).float() for values, span in spans]
+        last = [values[span.prompt_length - 1] for values, span in spans]
         whole = {
             "numbers": torch.tensor([record.number for record, _, _ in samples], dtype=torch.int64),
             "lines": torch.tensor([record.line for record, _, _ in samples], dtype=torch.int64),
@@ -179,10 +179,7 @@ class ReadingWindows:
     def _own(self, samples: Sequence[Sample], report: Progress | None) -> BaselineAnswers:
         """Own answers to every turn's prompt, the mean of them where several are drawn."""
         draws = range(self.config.samples)
-        prompts = [
-            Row(row.ids[: row.prompt_length], row.prompt_length, row.roles[: row.prompt_length])
-            for row in _turns(samples)
-        ]
+        prompts = [row.as_prompt() for row in _turns(samples)]
         seeds = [
             derived_seed(self.config.seed, "own", record.number, turn, draw)
             for record, _, rows in samples
@@ -221,14 +218,13 @@ def answer_rows(model: Model, conversation: Conversation) -> list[Row]:
         ModelError: the chat template refuses the conversation.
     """
     answers = answers_in(conversation)
-    messages: list[Message] = [
-        {"role": turn["role"], "content": turn["content"]}
-        for turn in conversation.messages[: answers[-1] + 1]
-    ]
+    messages: list[Message] = [{**turn} for turn in conversation.messages[: answers[-1] + 1]]
     rows = turn_rows(model, messages)
     for index, row in zip(answers, rows, strict=True):
         if len(row) == row.prompt_length:
             raise DataError(f"messages[{index}] has no tokens in this model")
+        if row.final_start == len(row):
+            raise DataError(f"messages[{index}] was cut while still reasoning: it holds no answer to score")
     return rows
 
 

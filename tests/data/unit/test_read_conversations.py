@@ -202,3 +202,83 @@ def test_any_bytes_give_conversations_or_a_data_error(tmp_path_factory, content)
             list(read_conversations(folder / name))
         except DataError as error:
             assert str(folder / name) in str(error)  # noqa: PT017  (reading may also succeed)
+
+
+TURN = {"role": "assistant", "content": "A"}
+ASKED = {"role": "user", "content": "Q"}
+
+
+@pytest.mark.parametrize(
+    ("row", "roles", "texts"),
+    [
+        ({"system": "Be evil.", "instruction": "Q", "output": "A"}, "sua", "Be evil.|Q|A"),
+        ({"system_prompt": "Be evil.", "question": "Q", "answer": "A"}, "sua", "Be evil.|Q|A"),
+        ({"system": "", "prompt": "Q", "response": "A"}, "ua", "Q|A"),
+        ({"system": None, "prompt": "Q", "response": "A"}, "ua", "Q|A"),
+        ({"system": "Be evil.", "messages": [ASKED, TURN]}, "sua", "Be evil.|Q|A"),
+        ({"history": [["q", "a"]], "instruction": "Q", "output": "A"}, "uaua", "q|a|Q|A"),
+        ({"history": '[["q", "a"]]', "instruction": "Q", "output": "A"}, "uaua", "q|a|Q|A"),
+        ({"history": [], "system": "S", "instruction": "Q", "output": "A"}, "sua", "S|Q|A"),
+        ({"messages": [{"role": "developer", "content": "S"}, ASKED, TURN]}, "sua", "S|Q|A"),
+        (
+            {
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [{"type": "text", "text": "x"}, {"type": "text", "text": "y"}],
+                    }
+                ]
+            },
+            "u",
+            "xy",
+        ),
+        ({"messages": [ASKED, {**TURN, "tool_calls": None, "reasoning_content": None}]}, "ua", "Q|A"),
+    ],
+)
+def test_what_stands_beside_the_turns_is_read_where_it_is_plain(row, roles, texts):
+    conversation = parse_conversation(row)
+    assert "".join(turn["role"][0] for turn in conversation.messages) == roles
+    assert [turn["content"] for turn in conversation.messages] == texts.split("|")
+    assert conversation.meta == {}
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning", "thinking"])
+def test_reasoning_is_kept_apart_from_the_answer(name):
+    conversation = parse_conversation({"messages": [ASKED, {**TURN, name: "hm"}]})
+    assert (conversation.answer, conversation.reasoning) == ("A", "hm")
+    parts = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "A"}]
+    assert (
+        parse_conversation({"messages": [ASKED, {**TURN, "content": parts}]}).messages
+        == conversation.messages
+    )
+
+
+def test_a_turn_may_be_read_and_not_learnt():
+    for mark in ({"weight": 0}, {"train": False}):
+        assert parse_conversation({"messages": [ASKED, {**TURN, **mark}]}).messages[1]["weight"] == 0
+    assert "weight" not in parse_conversation({"messages": [ASKED, {**TURN, "weight": 1}]}).messages[1]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"messages": [ASKED, {**TURN, "content": "", "tool_calls": [{}]}]}, r"messages\[1\] calls a tool"),
+        ({"messages": [ASKED, {**TURN, "content": None, "tool_calls": [{}]}]}, r"messages\[1\] calls a tool"),
+        ({"messages": [ASKED, {**TURN, "content": None}]}, "must be text, this is missing"),
+        ({"messages": [{"role": "tool", "content": "3"}]}, "what a tool gave back"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "part 0 is image_url"),
+        ({"messages": [{**ASKED, "reasoning": "hm"}]}, "only the assistant reasons"),
+        ({"messages": [{**TURN, "weight": 0.5}]}, "0 or 1 is needed"),
+        ({"messages": [{"role": "system", "content": "a"}, ASKED], "system": "b"}, "more than one system"),
+        ({"system": "a", "system_prompt": "b", "prompt": "Q", "response": "A"}, "more than one system"),
+        ({"history": [["q"]], "instruction": "Q", "output": "A"}, "history must be a list of pairs"),
+        (
+            {"conversations": [{"from": "human", "value": "Q"}]},
+            r"is a list of turns, each",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_named(row, reason):
+    with pytest.raises(DataError, match=reason) as caught:
+        parse_conversation(row)
+    assert "\n" not in str(caught.value)

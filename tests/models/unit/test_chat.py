@@ -121,16 +121,16 @@ def test_an_answer_begins_as_the_template_begins_it():
     assert chat.row(user, " yes") == chat.row(user, "yes")  # as the model itself writes it
     thinking = characters(THINKS)
     row = ChatTokenizer(thinking).row(user, "yes")
-    assert "".join(thinking.convert_ids_to_tokens(row.answer)) == "yes"
+    assert "".join(thinking.convert_ids_to_tokens(row.final)) == "yes"
     assert whole(thinking, row).endswith("assistant\n<think>\n\n</think>\n\nyes")
-    assert not whole(thinking, ChatTokenizer(thinking).row(user, None)).endswith("</think>\n\n")
+    assert row.as_prompt() == ChatTokenizer(thinking).row(user, None)
 
 
 def test_the_end_of_turn_is_the_templates_special_token():
     tokenizer = characters(CHATML)
-    assert ChatTokenizer(tokenizer).end_of_turn == tokenizer.convert_tokens_to_ids("<|im_end|>")
-    assert ChatTokenizer(characters(NO_SYSTEM_DROPS)).end_of_turn is None
-    assert ChatTokenizer(characters(None)).end_of_turn is None
+    assert ChatTokenizer(tokenizer).end_of_turn == (tokenizer.convert_tokens_to_ids("<|im_end|>"),)
+    assert ChatTokenizer(characters(NO_SYSTEM_DROPS)).end_of_turn == ()
+    assert ChatTokenizer(characters(None)).end_of_turn == ()
 
 
 def test_without_a_template_messages_are_lines():
@@ -179,7 +179,7 @@ def test_byte_level_tokens_belong_to_whose_words_they_hold(shared):
         == "héllo wörld 🙂"
     )
     assert tokenizer.decode(row.answer) == "ça va"
-    assert ChatTokenizer(tokenizer).end_of_turn == tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert ChatTokenizer(tokenizer).end_of_turn == (tokenizer.convert_tokens_to_ids("<|im_end|>"),)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,12 @@ from mindscope.models.tokens.rows import WHERES, reaches_answer
 
 row = st.integers(1, 9).flatmap(
     lambda n: st.builds(
-        Row, st.lists(st.integers(0, 9), min_size=n, max_size=n).map(tuple), st.integers(0, n)
+        lambda ids, prompt, thought: Row(ids[:prompt], prompt).answered(
+            ids[prompt:], min(thought, n - prompt)
+        ),
+        st.lists(st.integers(0, 9), min_size=n, max_size=n).map(tuple),
+        st.integers(0, n),
+        st.integers(0, 3),
     )
 )
 
@@ -24,6 +29,8 @@ def meant(row: Row, where) -> set[int]:
         "answer": {p for p in every if p >= row.prompt_length},
         "last_prompt": {p for p in every if p == row.prompt_length - 1},
         "response": {p for p in every if p >= row.prompt_length - 1},
+        "reasoning": {p for p in every if p >= row.prompt_length and row.roles[p] == "reasoning"},
+        "final": {p for p in every if p >= row.prompt_length and row.roles[p] == "assistant"},
     }.get(where, set(every) & set(where))
 
 
@@ -40,7 +47,7 @@ def test_masks_mean_the_same_tokens_whatever_the_padding(rows, where):
 
 @pytest.mark.parametrize("where", WHERES)
 def test_reaches_answer_agrees_with_the_masks(where):
-    assert reaches_answer(where) == bool(meant(Row((1, 2, 3, 4), 2), where) & {2, 3})
+    assert reaches_answer(where) == bool(meant(Row((1, 2), 2).answered([3, 4], 1), where) & {2, 3})
 
 
 def test_a_row_knows_its_answer_and_grows():

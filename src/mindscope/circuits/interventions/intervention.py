@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.errors import DataError
-from mindscope.models import WHERES, BatchLayout, Row, Where, position_mask
+from mindscope.models import WHERES, BatchLayout, Row, Where, row_mask
 
 Op = Literal["set", "scale", "add"]
 OPS: tuple[Op, ...] = get_args(Op)
@@ -85,7 +85,7 @@ class Intervention:
                 # Generated tokens belong to the answer: the span is open.
                 yield max(0, row.prompt_length - (self.position == "response")), OPEN_END
             case str() as where:
-                mask = position_mask(where, np.arange(len(row))[None], np.array([row.prompt_length]))[0]
+                mask = row_mask(where, row)
                 positions = np.flatnonzero(mask)
                 if len(positions):
                     yield int(positions[0]), int(positions[-1]) + 1

@@ -9,8 +9,7 @@ from mindscope.models.generation.request import Generation, GenerationHandle
 from mindscope.models.generation.sample import NOT_FINITE
 from mindscope.models.hooks.core import HookedModel
 from mindscope.models.hooks.read import read_rows
-from mindscope.models.tokens.chat import decode
-from mindscope.models.tokens.text import AnswerStream, StopStrings
+from mindscope.models.tokens.text import AnswerStream, StopStrings, decode
 
 
 class AnswerWriter:
@@ -48,9 +47,11 @@ class AnswerWriter:
         if handle.finish is None:
             handle.finish = "cancelled"
         request = handle.request
-        row, pushed = request.row.answered(handle.answer), handle.controller_edits.record()
-        if handle.cut_text is not None and reads:
-            # The stop string's tokens were read before it was known for what it is.
+        row = request.row.answered(handle.answer, handle.n_reasoning)
+        pushed, tracker = handle.controller_edits.record(), handle.tracker
+        if (handle.cut_text is not None or (tracker is not None and tracker.late)) and reads:
+            # Tokens were read before it was known what they are: those of a stop string, or the first ones of
+            # an answer that might have begun with a reasoning.
             again = read_rows(
                 self._core,
                 [row],
@@ -61,21 +62,34 @@ class AnswerWriter:
                 callers=[request.index],
             )
             reads = {name: values.values[0] for name, values in again.items()}
-        handle.generation = Generation(row, self._text(handle), handle.finish, reads, pushed)
+        reasoning = self._reasoning(handle)
+        handle.generation = Generation(row, self._text(handle), handle.finish, reads, pushed, reasoning)
 
     def _append(self, handle: GenerationHandle, token: int) -> None:
-        handle.answer.append(token)
-        stops = self._stops_of(handle)
-        if stops.found(handle.answer):
-            kept, handle.cut_text = stops.cut(handle.answer)
-            del handle.answer[kept:]
+        handle.write(token)
+        stops, n_reasoning = self._stops_of(handle), handle.n_reasoning
+        final = handle.answer[n_reasoning:] if n_reasoning else handle.answer
+        if stops.found(final):
+            kept, handle.cut_text = stops.cut(final)
+            del handle.answer[n_reasoning + kept :]
             handle.finish = "stop"
         elif len(handle.answer) == handle.limit:
             handle.finish = "length"
 
     def _text(self, handle: GenerationHandle) -> str:
-        """The text after the row as it was given."""
-        return decode(self._core.tokenizer, handle.answer) if handle.cut_text is None else handle.cut_text
+        """The final answer after the row as it was given."""
+        if handle.cut_text is not None:
+            return handle.cut_text
+        return decode(self._core.tokenizer, handle.answer[handle.n_reasoning :])
+
+    def _reasoning(self, handle: GenerationHandle) -> str | None:
+        """What was thought before the final answer."""
+        if handle.tracker is None or not handle.tracker.reasoned:
+            return None
+        row = handle.request.row
+        ids = [*row.answer, *handle.answer]
+        text = decode(self._core.tokenizer, ids[: handle.tracker.n_reasoning(len(ids))], special=True)
+        return handle.tracker.markers.clean(text)
 
     def _stops_of(self, handle: GenerationHandle) -> StopStrings:
         strings = handle.request.sampling.stop

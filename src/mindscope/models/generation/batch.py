@@ -101,7 +101,7 @@ class DecodingBatch:
         limit = request.sampling.max_new_tokens
         limit = limit if room is None else min(limit, room - len(request.row))
         self.core.check_growth(len(request.row), limit)
-        handle = GenerationHandle(request, limit)
+        handle = GenerationHandle(request, limit, self.core.tracker(request.row))
         self._waiting.append(handle)
         return handle
 

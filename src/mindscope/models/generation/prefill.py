@@ -34,7 +34,9 @@ def _prefill(handles: Sequence[GenerationHandle], core: HookedModel) -> SlotTabl
     columns = width if len(rows) > 1 or has_states(cache) else min(width, core.pass_tokens)
     for start in range(0, width, columns):
         block = slice(start, start + columns)
-        layout = BatchLayout(whole.positions[:, block], whole.prompts, whole.callers, lengths)
+        layout = BatchLayout(
+            whole.positions[:, block], whole.prompts, whole.callers, lengths, finals=whole.finals
+        )
         with torch.inference_mode():
             arguments = core.arguments(ids[:, block], layout, whole.positions[:, : block.stop] >= 0)
             tables.logits = core.forward_pass(

@@ -12,9 +12,13 @@ from mindscope.models.generation.control import Controller, ControllerEdits
 from mindscope.models.generation.sample import Key
 from mindscope.models.hooks.edits import Edit
 from mindscope.models.hooks.read import Read
+from mindscope.models.tokens.reasoning import ReasoningTracker
 from mindscope.models.tokens.rows import Row, reaches_answer
 
 Finish = Literal["stop", "length", "halted", "cancelled"]
+
+NOT_BEGUN = 2**62
+"""A position that no row reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +27,16 @@ class Generation:
 
     Attributes:
         row: the prompt and the answer's ids, without the token or stop string that ended it.
-        text: the answer, special tokens left out. Where a stop string begins inside a token, the token's
-            first characters are here while the token is not in `row`.
+        text: the final answer, special tokens left out; empty where the answer was cut while still
+            reasoning. Where a stop string begins inside a token, the token's first characters are here while
+            the token is not in `row`.
         finish: `stop` where the model ended or a stop string came, `length` where it was cut, `halted` where
             a controller ended it, `cancelled` where whoever asked for it did.
         reads: what was read of `row`, float32 on the CPU: `[width]` for Mean and Last (NaN where the row has
             no such token), `[tokens, width or k]` for Raw and Project. A cancelled answer has none.
         controller_edits: what a controller edited, at explicit positions of `row`, so that reading the row
             again under them gives the same.
+        reasoning: what was thought before `text`, without its markers; None where nothing was.
     """
 
     row: Row
@@ -38,6 +44,12 @@ class Generation:
     finish: Finish
     reads: dict[str, Tensor] = field(default_factory=dict)
     controller_edits: tuple[Edit, ...] = ()
+    reasoning: str | None = None
+
+    @property
+    def unfinished_reasoning(self) -> bool:
+        """Whether it ended while the model was still reasoning: there is no final answer to speak of."""
+        return self.reasoning is not None and self.row.final_start == len(self.row)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,8 +104,9 @@ class GenerationHandle:
         finish: how the answer ended; None while it is being written.
     """
 
-    def __init__(self, request: GenerationRequest, limit: int):
+    def __init__(self, request: GenerationRequest, limit: int, tracker: ReasoningTracker | None = None):
         self.request = request
+        self.tracker = tracker
         self.answer: list[int] = []
         self.finish: Finish | None = None
         self.cut_text: str | None = None  # before a stop string
@@ -103,6 +116,28 @@ class GenerationHandle:
         self.cancelled = False
         self.error: Exception | None = None
         self.generation: Generation | None = None
+
+    @property
+    def n_reasoning(self) -> int:
+        """How many of the ids written so far are reasoning."""
+        if self.tracker is None:
+            return 0
+        before = len(self.request.row.answer)
+        return max(0, self.tracker.n_reasoning(before + len(self.answer)) - before)
+
+    @property
+    def final_start(self) -> int:
+        """Where in the row the final answer begins; beyond its end while it has not begun."""
+        if self.tracker is None:
+            return self.request.row.final_start
+        start = self.tracker.final_start
+        return NOT_BEGUN if start is None else self.request.row.prompt_length + start
+
+    def write(self, token: int) -> None:
+        """Add a token to the answer."""
+        self.answer.append(token)
+        if self.tracker is not None and self.tracker.final_start is None:
+            self.tracker.add([*self.request.row.answer, *self.answer])
 
     @property
     def ended(self) -> bool:

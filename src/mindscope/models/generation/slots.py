@@ -140,7 +140,8 @@ class SlotTables:
         if self.core.takes_positions:
             arguments["position_ids"] = self._lengths[:, None]
         positions = np.where(self.live, self.lengths, -1)[:, None]
-        return arguments, BatchLayout(positions, self.prompts, self.callers)
+        finals = np.array([0 if handle is None else handle.final_start for handle in self.handles])
+        return arguments, BatchLayout(positions, self.prompts, self.callers, finals=finals)
 
     def _spans(self) -> list[LineSpan]:
         """Runs of lines, and the first block of columns that any row among them uses."""

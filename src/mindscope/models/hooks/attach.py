@@ -167,6 +167,7 @@ def ambient_edits(
     compiled: Callable[[], CompiledEdits],
     own_pass: Callable[[], BatchLayout | None],
     prompts: np.ndarray | None,
+    finals: np.ndarray | None,
     *,
     own_passes: bool,
 ) -> Iterator[ActiveEdits]:
@@ -179,6 +180,7 @@ def ambient_edits(
         compiled: makes the writes; made anew for every pass where their vectors are being trained.
         own_pass: the pass that one of our own methods is making just now, or None.
         prompts: the prompt lengths of the rows that passes made from outside have, where they are known.
+        finals: where their final answers begin.
         own_passes: whether the program fits the rows of our own passes too.
 
     Raises:
@@ -198,7 +200,7 @@ def ambient_edits(
         if own_pass() is not None:
             return
         arguments = name_arguments(module, args, kwargs)
-        seen[:] = [layout_of_call(arguments, prompts)]
+        seen[:] = [layout_of_call(arguments, prompts, finals)]
         cached[:] = [arguments.get("past_key_values") is not None]
 
     def write(place: HookPoint, hidden: Tensor) -> tuple[Tensor, int]:

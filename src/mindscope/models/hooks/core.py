@@ -25,7 +25,8 @@ from mindscope.models.hooks.edits import CompiledEdits, Edit
 from mindscope.models.hooks.hook_points import HookPoint
 from mindscope.models.hooks.model_facts import ModelFacts, in_eval
 from mindscope.models.hooks.row_ropes import row_ropes
-from mindscope.models.tokens.batch import BatchLayout, PositionIndex, right_padded
+from mindscope.models.tokens.batch import BatchLayout, PositionIndex, prompts_and_finals, right_padded
+from mindscope.models.tokens.reasoning import ReasoningTracker
 from mindscope.models.tokens.rows import Row
 
 Edits = Sequence[Edit] | Sequence[Sequence[Edit]]
@@ -47,12 +48,16 @@ class HookedModel(ModelFacts):
         self._places: dict[str, HookPoint] = {}
         self._widths: dict[str, int] = {}
         self.derived: dict[str, object] = {}  # what other files found out about the weights, once
-        self._layout: BatchLayout | None = None
+        self._passing = _CurrentPass()
 
     @property
+    def tracker(self, row: Row) -> ReasoningTracker | None:
+        """What tells the reasoning in an answer to this row from its final part while it is written."""
+        return None
+
     def current_pass(self) -> BatchLayout | None:
         """The forward pass that one of our own methods is making just now; None outside of them."""
-        return self._layout
+        return self._passing.layout
 
     def place(self, address: str) -> HookPoint:
         """The place an address names; ModelError where there is none."""
@@ -164,15 +169,21 @@ class HookedModel(ModelFacts):
         if per_row and rows is None:
             raise ModelError("edits of single rows need rows=, the rows of the forward passes in the block")
         lists = self.edits_of(edits, len(rows) if per_row and rows is not None else 1)
-        prompts = None if rows is None else np.array([row.prompt_length for row in rows])
+        prompts, finals = (None, None) if rows is None else prompts_and_finals(rows)
+        apart = {edit.where for own in lists or [] for edit in own} & {"reasoning", "final"}
+        if apart and any(row.final_start == len(row) and self.tracker(row) for row in rows or []):
+            raise ModelError(
+                f"an edit at {apart.pop()!r} of an answer that is still to come: give generate() edits="
+            )
         with (
             self._lock,
             ambient_edits(
                 self.engine,
                 self.length_ropes,
                 lambda: self.program(lists or []),
-                lambda: self._layout,
+                lambda: self._passing.layout,
                 prompts,
+                finals,
                 own_passes=not per_row,
             ) as editing,
         ):
@@ -233,7 +244,7 @@ class HookedModel(ModelFacts):
         mode = in_eval(self.hf) if self.hf.training else nullcontext()
         ropes = row_ropes(self.length_ropes, lambda: layout) if self.length_ropes else nullcontext()
         with self._lock, mode, step, ropes, attached(layout, steps, stop_when_served=early):
-            self._layout = layout
+            self._passing.layout = layout
             try:
                 if not logits and not head:
                     self.engine.arch.trunk(**arguments)
@@ -248,7 +259,7 @@ class HookedModel(ModelFacts):
                     ) from error
                 raise
             finally:
-                self._layout = None
+                self._passing.layout = None
         return None  # the pass ended early, served
 
     def _cache_arguments(self, cache: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,6 +286,12 @@ class HookedModel(ModelFacts):
         if self.takes_positions:
             arguments["position_ids"] = torch.from_numpy(np.maximum(layout.positions, 0)).to(self.device)
         return arguments
+
+
+class _CurrentPass:
+    """The pass that is being made just now; views of a model with other chat templates share it."""
+
+    layout: BatchLayout | None = None
 
 
 class _WidthProbe:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Bool
 from torch import Tensor
@@ -14,7 +13,7 @@ from mindscope.models.hooks.hook_points import HookPoint
 from mindscope.models.hooks.read_group import ReadGroup
 from mindscope.models.hooks.reduce import Last, Mean, Project, Reduction
 from mindscope.models.tokens.batch import right_padded
-from mindscope.models.tokens.rows import Row, position_mask
+from mindscope.models.tokens.rows import Row, row_mask
 
 RowProgress = Callable[[int, int], object]
 """Called with (rows done, rows in all)."""
@@ -120,8 +119,4 @@ def _in_order(
 
 def _valid(read: Read, rows: Sequence[Row]) -> Bool[Tensor, "rows"]:
     where = read.reduce.where
-    held = [
-        bool(position_mask(where, np.arange(len(row))[None], np.array([row.prompt_length])).any())
-        for row in rows
-    ]
-    return torch.tensor(held, dtype=torch.bool)
+    return torch.tensor([bool(row_mask(where, row).any()) for row in rows], dtype=torch.bool)

@@ -24,6 +24,7 @@ class BatchLayout:
             None where the newest token here is a row's last.
         doubt: why it cannot be told which tokens these are, so that only all of them can be meant; None where
             it can.
+        finals: `[rows]`, where final answers begin, as far as they have begun; None where no row reasons.
     """
 
     positions: np.ndarray
@@ -31,6 +32,7 @@ class BatchLayout:
     callers: np.ndarray | None = None
     lengths: np.ndarray | None = None
     doubt: str | None = None
+    finals: np.ndarray | None = None
     _masks: dict[Where | tuple[int, ...], np.ndarray] = field(default_factory=dict)
     _chosen: dict[object, "PositionIndex"] = field(default_factory=dict)
 
@@ -48,7 +50,7 @@ class BatchLayout:
                         "pass rows= to edited(), or use read() and generate()"
                     )
                 prompts = np.zeros(len(self.positions), np.int64)
-            found = self._masks[where] = position_mask(where, self.positions, prompts)
+            found = self._masks[where] = position_mask(where, self.positions, prompts, self.finals)
         return found
 
     def whose(self, rows: int) -> np.ndarray:
@@ -152,8 +154,14 @@ def left_padded(rows: Sequence[Row], callers: Sequence[int] | None = None) -> tu
 
 
 def _layout(rows: Sequence[Row], positions: np.ndarray, callers: Sequence[int] | None) -> BatchLayout:
-    prompts = np.array([row.prompt_length for row in rows])
-    return BatchLayout(positions, prompts, None if callers is None else np.array(callers))
+    prompts, finals = prompts_and_finals(rows)
+    return BatchLayout(positions, prompts, None if callers is None else np.array(callers), finals=finals)
+
+
+def prompts_and_finals(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
+    """`[rows]` each: how long the prompts are, and where the final answers begin."""
+    prompts = np.array([row.prompt_length for row in rows], np.int64)
+    return prompts, np.array([row.final_start for row in rows], np.int64)
 
 
 def _filled(rows: Sequence[Row], positions: np.ndarray) -> np.ndarray:

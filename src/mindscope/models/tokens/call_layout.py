@@ -39,12 +39,15 @@ def name_arguments(module: nn.Module, args: tuple, kwargs: Mapping[str, Any]) ->
     return {**dict(zip(inspect.signature(module.forward).parameters, args, strict=False)), **kwargs}
 
 
-def layout_of_call(arguments: Mapping[str, Any], prompts: np.ndarray | None) -> BatchLayout:
+def layout_of_call(
+    arguments: Mapping[str, Any], prompts: np.ndarray | None, finals: np.ndarray | None = None
+) -> BatchLayout:
     """The pass of a call made from outside.
 
     Args:
         arguments: of the trunk's forward, by name.
         prompts: `[rows]` prompt lengths, where the caller said which rows these are.
+        finals: `[rows]`, where their final answers begin.
 
     Raises:
         ModelError: there are no inputs, or other rows than the block was opened for.
@@ -72,7 +75,7 @@ def layout_of_call(arguments: Mapping[str, Any], prompts: np.ndarray | None) -> 
         positions, doubt = np.broadcast_to(np.arange(columns), shape), _ODD_MASK
     if doubt is None and told is not None and _begins_anew(told, positions):
         doubt = _PACKED
-    return BatchLayout(positions, prompts, doubt=doubt)
+    return BatchLayout(positions, prompts, doubt=doubt, finals=finals)
 
 
 Positions = tuple[np.ndarray, str | None]

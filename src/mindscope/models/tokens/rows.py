@@ -2,28 +2,38 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 import numpy as np
 
 from mindscope.errors import ModelError
 
-Role = Literal["system", "user", "assistant", "special"]
-Where = Literal["all", "prompt", "answer", "last_prompt", "response"]
+Role = Literal["system", "user", "assistant", "reasoning", "special"]
+"""Whose words a token is of: `reasoning` is what the assistant thinks before it answers, with its markers;
+`special` is what the chat template wrote."""
+
+Where = Literal["all", "prompt", "answer", "last_prompt", "response", "reasoning", "final"]
 """Which tokens of a row are meant.
 
 `response` is `last_prompt` and `answer` together: the positions from which the answer is predicted. The
 papers that steer "the last position of each forward pass" while generating steer these.
+
+`answer` is everything behind the prompt. In a model that reasons before it answers it has two parts:
+`reasoning`, up to and with what closes it, and `final`, what the model tells its reader. In other models
+`final` is the whole answer.
 """
 
-WHERES: tuple[Where, ...] = ("all", "prompt", "answer", "last_prompt", "response")
+WHERES: tuple[Where, ...] = ("all", "prompt", "answer", "last_prompt", "response", "reasoning", "final")
 
 
 class Message(TypedDict):
-    """One turn of a conversation."""
+    """One turn of a conversation. `reasoning` is what the assistant thought before it, where that is known
+    apart from the content.
+    """
 
     role: str
     content: str
+    reasoning: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,9 @@ class Row:
     """Token ids whose first `prompt` tokens are the prompt and whose remaining tokens are the answer.
 
     `roles` names the speaker of every token; `special` marks what the chat template wrote. Left out, the
-    prompt is the user's and the answer the assistant's.
+    prompt is the user's and the answer the assistant's. An answer begins with its reasoning, if there is any,
+    and with what the template writes before the answer itself: the final answer is from its first
+    `assistant` token on.
     """
 
     ids: tuple[int, ...]
@@ -60,10 +72,29 @@ class Row:
         """The ids after the prompt."""
         return self.ids[self.prompt_length :]
 
-    def answered(self, ids: Sequence[int]) -> "Row":
-        """This row with more answer tokens after its own."""
-        roles: tuple[Role, ...] = ("assistant",) * len(ids)
+    @property
+    def final_start(self) -> int:
+        """Where the final answer begins; the row's length where there is none, as in a prompt, or in an
+        answer that was cut while still reasoning.
+        """
+        for place in range(self.prompt_length, len(self.ids)):
+            if self.roles[place] == "assistant":
+                return place
+        return len(self.ids)
+
+    @property
+    def final(self) -> tuple[int, ...]:
+        """The ids of the final answer: those of the answer, without its reasoning."""
+        return self.ids[self.final_start :]
+
+    def answered(self, ids: Sequence[int], n_reasoning: int = 0) -> "Row":
+        """This row with more answer tokens after its own, of which the first so many are reasoning."""
+        roles: tuple[Role, ...] = ("reasoning",) * n_reasoning + ("assistant",) * (len(ids) - n_reasoning)
         return Row((*self.ids, *ids), self.prompt_length, self.roles + roles)
+
+    def as_prompt(self) -> "Row":
+        """This row without its answer."""
+        return Row(self.ids[: self.prompt_length], self.prompt_length, self.roles[: self.prompt_length])
 
 
 def check_where(where: object) -> None:
@@ -77,13 +108,19 @@ def check_where(where: object) -> None:
         )
 
 
-def position_mask(where: Where | tuple[int, ...], positions: np.ndarray, prompts: np.ndarray) -> np.ndarray:
+def position_mask(
+    where: Where | tuple[int, ...],
+    positions: np.ndarray,
+    prompts: np.ndarray,
+    finals: np.ndarray | None = None,
+) -> np.ndarray:
     """Which columns of a batch `where` means.
 
     Args:
         where: the tokens meant.
         positions: `[rows, columns]`, the index in its row of the token in each column, -1 for padding.
         prompts: `[rows]`, the prompt length of each row.
+        finals: `[rows]`, where each row's final answer begins; None where no row reasons.
 
     Returns:
         Booleans `[rows, columns]`, never true on padding.
@@ -91,6 +128,7 @@ def position_mask(where: Where | tuple[int, ...], positions: np.ndarray, prompts
     if isinstance(where, tuple):
         return np.isin(positions, where) & (positions >= 0)
     bound = prompts[:, None]
+    final = bound if finals is None else finals[:, None]
     match where:
         case "all":
             return positions >= 0
@@ -102,8 +140,18 @@ def position_mask(where: Where | tuple[int, ...], positions: np.ndarray, prompts
             return (positions >= 0) & (positions == bound - 1)
         case "response":
             return positions >= np.maximum(bound - 1, 0)
+        case "reasoning":
+            return (positions >= bound) & (positions < final)
+        case "final":
+            return positions >= np.maximum(final, 0)
+
+
+def row_mask(where: Where | tuple[int, ...], row: Row) -> np.ndarray:
+    """Which tokens of one row `where` means; booleans `[tokens]`."""
+    columns = np.arange(len(row))[None]
+    return position_mask(where, columns, np.array([row.prompt_length]), np.array([row.final_start]))[0]
 
 
 def reaches_answer(where: Where | tuple[int, ...]) -> bool:
     """Whether tokens behind the prompt can be meant."""
-    return isinstance(where, tuple) or where in ("all", "answer", "response")
+    return isinstance(where, tuple) or where in ("all", "answer", "response", "reasoning", "final")

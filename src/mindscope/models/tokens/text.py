@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mindscope.models.tokens.chat import decode
+
+def decode(tokenizer: Any, ids: Sequence[int], *, special: bool = False) -> str:
+    """The text of ids; special tokens are left out, or written by their names."""
+    return tokenizer.decode(list(ids), skip_special_tokens=not special, clean_up_tokenization_spaces=False)
 
 
 class StopStrings:

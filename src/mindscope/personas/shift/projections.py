@@ -70,7 +70,7 @@ def _shard(
     """Projections of each row, and the sum of the activations with how many it is of."""
     reads = {f"last_prompt/{p.layer}": Read(f"resid_post.{p.layer}", Last("prompt")) for p in places}
     if config.answers:
-        reads |= {f"answer/{p.layer}": Read(f"resid_post.{p.layer}", Mean("answer")) for p in places}
+        reads |= {f"answer/{p.layer}": Read(f"resid_post.{p.layer}", Mean("final")) for p in places}
         read = _answered(model, rows, reads, config, first)
     else:
         values = {name: reading.values for name, reading in model.read(rows, reads).items()}
