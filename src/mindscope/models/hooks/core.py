@@ -50,11 +50,11 @@ class HookedModel(ModelFacts):
         self.derived: dict[str, object] = {}  # what other files found out about the weights, once
         self._passing = _CurrentPass()
 
-    @property
     def tracker(self, row: Row) -> ReasoningTracker | None:
         """What tells the reasoning in an answer to this row from its final part while it is written."""
         return None
 
+    @property
     def current_pass(self) -> BatchLayout | None:
         """The forward pass that one of our own methods is making just now; None outside of them."""
         return self._passing.layout
