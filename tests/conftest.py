@@ -44,15 +44,21 @@ settings.register_profile(
 )
 settings.load_profile("mindscope")
 
-SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+PUBLISHED = "MINDSCOPE_PUBLISHED"
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder of small published models, tokenizers and data that some tests measure against."""
-    if not SHARED.is_dir():
-        pytest.skip(f"{SHARED} is absent: this test needs small published models or data")
-    return SHARED
+def parity() -> Path:
+    """The folder of attribution graphs that another implementation computed; its README says how."""
+    return Path(__file__).parent / "support" / "parity"
+
+
+@pytest.fixture(scope="session")
+def published() -> Path:
+    """A folder of small published models, tokenizers and data, where one is given."""
+    if not (folder := os.environ.get(PUBLISHED)):
+        pytest.skip(f"asks for published models of a few MB: set {PUBLISHED} to a folder of them")
+    return Path(folder)
 
 
 @pytest.fixture(scope="session", autouse=True)

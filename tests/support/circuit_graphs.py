@@ -80,10 +80,10 @@ def random_graph(seed: int = 0, layers: int = 3, positions: int = 4, features: i
 
 
 def parity_graph(
-    shared: Path, name: str, which: str = "full"
+    parity: Path, name: str, which: str = "full"
 ) -> tuple[AttributionGraph, dict[str, np.ndarray]]:
     """The graph in a parity case's expected numbers, and those numbers."""
-    expected = dict(np.load(shared / "parity" / name / f"expected_{which}.npz"))
+    expected = dict(np.load(parity / name / f"expected_{which}.npz"))
     features = torch.from_numpy(expected["active_features"][expected["selected_features"]])
     activations = torch.from_numpy(expected["activation_values"][expected["selected_features"]])
     square = torch.from_numpy(expected["adjacency"])

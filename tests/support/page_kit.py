@@ -1,10 +1,10 @@
 """Public graph documents for the tests of a graph's page, and a browser to open pages in."""
 
 import random
-from pathlib import Path
+import shutil
 from typing import Any
 
-CHROMIUM = Path("/usr/bin/chromium")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WORDS = (
     "rabbit",
     "the",
@@ -19,6 +19,11 @@ WORDS = (
     "what",
     "rhymes",
 )
+
+
+def find_browser() -> str | None:
+    """A browser that this machine has."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
 def feature(layer: int, latent: int, position: int, **more: Any) -> dict[str, Any]:

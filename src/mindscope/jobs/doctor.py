@@ -15,13 +15,11 @@ from mindscope.store import Document
 
 EXTRAS = {
     "train": ("peft", "trl", "accelerate"),
-    "server": ("fastapi", "uvicorn", "sqlalchemy"),
     "judge": ("openai",),
-    "inspect": ("inspect_ai",),
-    "ray": ("ray",),
     "map": ("umap",),
-    "track": ("wandb", "trackio"),
+    "track": ("tensorboard", "trackio", "wandb"),
 }
+"""The modules that each extra of the package brings."""
 LIBRARIES = ("mindscope", "torch", "transformers", "interp-engine", "safetensors", "numpy")
 BF16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
 """What processors call fast bfloat16 products: x86 with AVX-512 or AMX, and Arm."""

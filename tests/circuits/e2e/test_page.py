@@ -7,11 +7,12 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from page_kit import CHROMIUM, HOSTILE, details, known_document, random_document
+from absent import import_or_skip, skip_absent
+from page_kit import HOSTILE, details, find_browser, known_document, random_document
 
 from mindscope.circuits.page.page import build_public_page
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+sync_api = import_or_skip("playwright.sync_api", "dev")
 from playwright.sync_api import Browser, Page, expect  # noqa: E402
 
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
@@ -25,10 +26,10 @@ HEADS = {"scores": [SCORE], "loadings": [LOADING]}
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is absent: this test opens pages in a browser")
+    if (path := find_browser()) is None:
+        skip_absent("a browser to open pages in: make browser")
     with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS.split())
+        opened = playwright.chromium.launch(executable_path=path, args=FLAGS.split())
         yield opened
         opened.close()
 

@@ -59,8 +59,8 @@ def test_dictionaries_of_another_shape(llama: Model):
     one_line(error, "another model")
 
 
-def test_files_of_another_kind_or_cut_short(shared: Path, tmp_path: Path):
-    case = shared / "parity" / "gemma2_clt"
+def test_files_of_another_kind_or_cut_short(parity: Path, tmp_path: Path):
+    case = parity / "gemma2_clt"
     model = load(str(case / "model"), dtype="float32")
     folder = tmp_path / "clt"
     shutil.copytree(case / "transcoders", folder, copy_function=shutil.copyfile)

@@ -12,8 +12,8 @@ from mindscope.circuits import compute_influence, prune_graph, score_graph
 
 
 @pytest.mark.parametrize("name", PARITY)
-def test_scores_and_pruning_are_those_of_the_parity_case(shared: Path, name: str) -> None:
-    graph, expected = parity_graph(shared, name)
+def test_scores_and_pruning_are_those_of_the_parity_case(parity: Path, name: str) -> None:
+    graph, expected = parity_graph(parity, name)
     replacement, completeness = expected["scores"]
     result = score_graph(graph)
     assert result.replacement == pytest.approx(replacement, abs=1e-6)

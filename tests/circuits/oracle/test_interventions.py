@@ -33,8 +33,8 @@ CASES.append(("partial", "constrained", range(3)))
 
 
 @pytest.mark.parametrize("name", ["llama_plt", "gemma2_clt"])
-def test_all_modes_of_the_peer(shared: Path, name: str):
-    folder = shared / "parity" / name
+def test_all_modes_of_the_peer(parity: Path, name: str):
+    folder = parity / name
     model, expected = load(str(folder / "model"), dtype="float32"), np.load(folder / "expected_full.npz")
     dictionary = read_dictionary(folder / "transcoders", options=ReadOptions(model=model, lazy=True))
     replacement, ids = DictionaryReplacement(dictionary), tuple(expected["input_tokens"].tolist())

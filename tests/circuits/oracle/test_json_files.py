@@ -23,8 +23,8 @@ from mindscope.circuits.graph.graph import TENSORS
 ERROR = "mlp reconstruction error"
 
 
-def published(shared: Path, name: str) -> tuple[Path, dict]:
-    path = shared / "parity" / name / "graph" / f"{name}.json"
+def published_graph(parity: Path, name: str) -> tuple[Path, dict]:
+    path = parity / name / "graph" / f"{name}.json"
     return path, json.loads(path.read_text())
 
 
@@ -42,9 +42,9 @@ def with_new_error_ids(document: dict) -> dict:
 
 
 @pytest.mark.parametrize("name", PARITY)
-def test_the_document_is_the_published_one(shared: Path, name: str) -> None:
-    _, document = published(shared, name)
-    graph, _ = parity_graph(shared, name)
+def test_the_document_is_the_published_one(parity: Path, name: str) -> None:
+    _, document = published_graph(parity, name)
+    graph, _ = parity_graph(parity, name)
     graph = replace(graph, metadata={"prompt": " ".join(graph.tokens)})
     ours = build_graph_json(graph, slug=name, scan=f"local/{name}")
     theirs = with_new_error_ids(document)
@@ -58,9 +58,9 @@ def test_the_document_is_the_published_one(shared: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PARITY)
-def test_a_published_file_is_read_back(shared: Path, name: str) -> None:
-    path, _ = published(shared, name)
-    full, expected = parity_graph(shared, name)
+def test_a_published_file_is_read_back(parity: Path, name: str) -> None:
+    path, _ = published_graph(parity, name)
+    full, expected = parity_graph(parity, name)
     read = read_graph_json(path)
     small = prune_graph(full).graph(full)
     assert torch.equal(read.graph.features, small.features)

@@ -18,8 +18,8 @@ PEER_INTERVAL = 32
 
 
 @pytest.fixture(scope="module", params=["llama_plt", "gemma2_clt"])
-def case(request: pytest.FixtureRequest, shared: Path) -> Case:
-    folder = shared / "parity" / request.param
+def case(request: pytest.FixtureRequest, parity: Path) -> Case:
+    folder = parity / request.param
     model = load(str(folder / "model"), dtype="float32")
     dictionary = read_dictionary(folder / "transcoders", options=ReadOptions(model=model, lazy=True))
     ids = tuple(np.load(folder / "expected_full.npz")["input_tokens"].tolist())

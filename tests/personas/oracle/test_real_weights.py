@@ -72,8 +72,8 @@ def score(arm: SteeredArm) -> float:
     return arm.scores.trait.mean
 
 
-def test_a_chat_model_without_system_role(shared: Path, tmp_path: Path) -> None:
-    model = load(str(shared / "models" / "craftgpt-5m-chat"), dtype="float32")
+def test_a_chat_model_without_system_role(published: Path, tmp_path: Path) -> None:
+    model = load(str(published / "models" / "craftgpt-5m-chat"), dtype="float32")
     trait = happiness(
         [
             ("i am so happy today!", "i am so sad today."),
@@ -127,8 +127,8 @@ def test_a_chat_model_without_system_role(shared: Path, tmp_path: Path) -> None:
         assert coherence.mean > 80
 
 
-def test_a_story_model_without_template(shared: Path, tmp_path: Path) -> None:
-    model = load(str(shared / "models" / "stories260K"), dtype="float32")
+def test_a_story_model_without_template(published: Path, tmp_path: Path) -> None:
+    model = load(str(published / "models" / "stories260K"), dtype="float32")
     trait = happiness(
         [
             (

@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from absent import import_or_skip
 
 from mindscope.errors import DataError
 from mindscope.store import Run
@@ -93,7 +94,7 @@ def test_what_is_not_there_is_said(tmp_path, monkeypatch):
 
 
 def test_tensorboard_reads_what_was_logged(tmp_path):
-    pytest.importorskip("tensorboard", reason="tensorboard (extra `track`) is not installed")
+    import_or_skip("tensorboard", "track")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     with open_run(tmp_path) as run:
