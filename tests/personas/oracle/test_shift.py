@@ -1,6 +1,8 @@
 """Shift against weights that were moved by a known amount, and against plain hooks in float64."""
 
 import copy
+import gc
+import weakref
 from pathlib import Path
 
 import persona_kit
@@ -186,3 +188,21 @@ def test_what_cannot_be_compared_is_refused(checkpoints: tuple[Model, list[Path]
     other.tokenizer.chat_template = persona_kit.TEMPLATE.replace("<s>assistant", "<s>robot")
     with pytest.raises(DataError, match="tokenizes prompt 0 otherwise"):
         measure_shift(base, other, vectors, ["one", "two"])
+
+
+def test_one_tuned_model_at_a_time(
+    checkpoints: tuple[Model, list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, folders = checkpoints
+    loaded: list[weakref.ref[Model]] = []
+
+    def load_and_look(*arguments, **options) -> Model:
+        gc.collect()
+        assert [earlier for earlier in loaded if earlier() is not None] == []
+        model = load(*arguments, **options)
+        loaded.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr("mindscope.personas.shift.measure.load", load_and_look)
+    measure_shift(base, folders, vectors_of(base), ["one", "two?"], ShiftConfig(shard_rows=2))
+    assert len(loaded) == 2

@@ -81,8 +81,9 @@ def measure_shift(
             },
         )
     before = read_projections(base, rows, places, config, run, part, progress)
-    moved: list[ModelShift] = []
-    for candidate in models:
+
+    def move_of(candidate: Tuned) -> ModelShift:
+        """What one tuned model moved; one that was loaded for it is gone when this returns."""
         model = (
             candidate
             if isinstance(candidate, Model)
@@ -90,15 +91,15 @@ def measure_shift(
         )
         _require_alike(base, model, rows, prompts)
         after = read_projections(model, rows, places, config, run, part, progress)
-        moved.append(
-            ModelShift(
-                model=model.name,
-                fingerprint=model.fingerprint,
-                movements=_movements(before, after, places, config),
-            )
+        return ModelShift(
+            model=model.name,
+            fingerprint=model.fingerprint,
+            movements=_movements(before, after, places, config),
         )
+
+    moved = tuple(move_of(candidate) for candidate in models)
     return ShiftResult(
-        base=base.name, fingerprint=base.fingerprint, config=config, prompts=len(rows), tuned=tuple(moved)
+        base=base.name, fingerprint=base.fingerprint, config=config, prompts=len(rows), tuned=moved
     )
 
 
