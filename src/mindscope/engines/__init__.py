@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
+    from mindscope.engines.pieces import AnswerPlan, generate_pieces
     from mindscope.engines.protocol import Engine
 
-__all__ = ["Engine"]
+__all__ = ["AnswerPlan", "Engine", "generate_pieces"]
 
 __getattr__, __dir__ = lazy_face(__name__, __file__)

@@ -9,7 +9,7 @@ it changes where the work runs, never the result. It implements this protocol an
 (`tests/engines` runs the methods on a stand-in that has nothing else).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -85,4 +85,17 @@ class Engine(Protocol):
         controller: Controller | None = None,
     ) -> list[Generation]:
         """Write answers."""
+        ...
+
+    def generate_unordered(
+        self,
+        rows: Sequence[Row],
+        sampling: Sampling,
+        *,
+        edits: Edits | None = None,
+        reads: Mapping[str, Read] | None = None,
+        seeds: Sequence[int] | None = None,
+        batch_rows: int = 64,
+    ) -> Iterator[tuple[int, Generation]]:
+        """The same, with each row's index, handed out as answers end."""
         ...

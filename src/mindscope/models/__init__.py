@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mindscope.models.generation.branches import AnswerBranch, PromptBranches, cache_beginning
     from mindscope.models.generation.config import Sampling, SamplingConfig
     from mindscope.models.generation.control import Controller, RowAction
+    from mindscope.models.generation.generate import MemoryWarning
     from mindscope.models.generation.request import Generation, GenerationHandle, GenerationRequest
     from mindscope.models.hooks.attach import ActiveEdits
     from mindscope.models.hooks.core import Edits
@@ -97,6 +98,7 @@ __all__ = [
     "BatchLayout",
     "RewrittenPass",
     "SamplingConfig",
+    "MemoryWarning",
     "WHERES",
     "Where",
     "address_of_hook",

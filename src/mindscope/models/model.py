@@ -1,7 +1,7 @@
 """A causal language model under the microscope: what it is, and the verbs that act on it."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -15,7 +15,7 @@ from torch import Tensor
 from mindscope.core import EngineCapabilities
 from mindscope.models.generation.config import Sampling
 from mindscope.models.generation.control import Controller
-from mindscope.models.generation.generate import OnToken, generate_rows
+from mindscope.models.generation.generate import OnToken, RowOptions, generate_unordered
 from mindscope.models.generation.request import Generation
 from mindscope.models.hooks.core import Edits, HookedModel
 from mindscope.models.hooks.read import Read, Reading, RowProgress, length_sorted_batches, read_rows
@@ -217,28 +217,47 @@ class Model(HookedModel):
             edits: one list of edits for every row, or one list per row.
             reads: what to read of prompt and answer, by name: the same as `read` of the finished rows.
             seeds: one seed per row, in place of `sampling.seed` with the row's index.
-            batch_rows: how many rows are written side by side.
+            batch_rows: how many rows are written side by side. Where memory runs out there are fewer, with a
+                `MemoryWarning`; rows that are watched (`on_token`, `controller`) are not begun again.
             progress: called with (rows done, rows in all).
             on_token: called with (row index, token id, new text) for every token; whatever it raises ends
                 the generation and leaves no hook.
             controller: looks on while the answers are written, and may end a row or push it.
 
         Raises:
-            ModelError: a prompt is empty or fills the context, or an edit, address or width does not fit.
+            ModelError: a prompt is empty or fills the context, or an edit, address or width does not fit;
+                memory does not hold a single row, or not all that are watched.
         """
-        return generate_rows(
-            self,
-            rows,
-            sampling or Sampling(),
-            eos_ids=self.eos_ids,
-            edits=edits,
-            reads=reads or {},
-            seeds=seeds,
-            batch_rows=batch_rows,
-            progress=progress,
-            on_token=on_token,
-            controller=controller,
-        )
+        options = RowOptions(sampling or Sampling(), edits, reads, seeds, on_token, controller)
+        generations: dict[int, Generation] = {}
+        for i, generation in generate_unordered(
+            self, rows, options, eos_ids=self.eos_ids, batch_rows=batch_rows
+        ):
+            generations[i] = generation
+            if progress is not None:
+                progress(len(generations), len(rows))
+        return [generations[i] for i in range(len(rows))]
+
+    def generate_unordered(
+        self,
+        rows: Sequence[Row],
+        sampling: Sampling | None = None,
+        *,
+        edits: Edits | None = None,
+        reads: Mapping[str, Read] | None = None,
+        seeds: Sequence[int] | None = None,
+        batch_rows: int = 64,
+    ) -> Iterator[tuple[int, Generation]]:
+        """The same answers with the index of each row, handed out as they end and not kept here.
+
+        A row that has ended leaves its place to the next one, so one call with many rows takes fewer steps
+        than many calls with few. The writing goes on while the next answer is asked for.
+
+        Raises:
+            ModelError: what `generate` says, before this returns.
+        """
+        options = RowOptions(sampling or Sampling(), edits, reads, seeds)
+        return generate_unordered(self, rows, options, eos_ids=self.eos_ids, batch_rows=batch_rows)
 
     def next_logits(
         self, rows: Sequence[Row], *, edits: Edits | None = None, batch_tokens: int | None = None

@@ -156,7 +156,7 @@ class _MonitorJob:
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "source": self.source.digest,
             "features": self.features.digest(),
-            "config": self.config.model_dump(mode="json"),
+            "config": self.config.model_dump(mode="json", exclude={"batch_rows"}),
             **setup,
         }
         name = f"{part}/{self.source.name}-{digest(whole)}"
@@ -198,7 +198,9 @@ class _MonitorJob:
             return monitor.read(self.model, [rows for _, _, rows in good])
         seeds = [derived_seed(self.config.seed, "watch", record.number) for record, _, _ in good]
         prompts = [rows[0] for _, _, rows in good]
-        return monitor.generate(self.model, prompts, self.config.sampling(), seeds=seeds)
+        return monitor.generate(
+            self.model, prompts, self.config.sampling(), seeds=seeds, batch_rows=self.config.batch_rows
+        )
 
     def record(
         self, monitor: Monitor, record: FileRecord, talk: Conversation, watched: MonitoredConversation

@@ -1,8 +1,12 @@
 """Answers in shards: generated and read piece by piece, each piece a finished file of the run.
 
-A shard is a fixed slice of the list of requests and is generated in one batch from per-request seeds.
-Whatever was finished before a run was killed is used as it stands; the rest is made again from the same
-seeds in the same batches, so the end result is the same to the last bit.
+A shard is a fixed slice of the list of requests. Whatever was finished before a run was killed is used as it
+stands. The rest is made again from the same seeds in the same passes (`engines/pieces.py`), so the end result
+is the same to the last bit.
+
+A longer list that begins with the requests of a shorter one goes on from its shards. How many answers are
+written at once, and after how many they are saved, is a matter of execution: a run keeps the size of shards
+that it began with.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,9 +15,9 @@ from typing import Any
 
 from torch import Tensor
 
-from mindscope.core import Progress
-from mindscope.engines import Engine
-from mindscope.models import Edit, Generation, Message, Read, Row, Sampling
+from mindscope.core import Progress, with_label
+from mindscope.engines import AnswerPlan, Engine, generate_pieces
+from mindscope.models import Edit, Generation, Message, Read, Row, SamplingConfig
 from mindscope.store import Run
 
 
@@ -44,55 +48,65 @@ class GeneratedAnswer:
 def generate_answers(
     model: Engine,
     requests: Sequence[AnswerRequest],
-    sampling: Sampling,
     run: Run,
     name: str,
     *,
-    shard_rows: int,
+    config: SamplingConfig,
     reads: Mapping[str, Read] | None = None,
     stack: Callable[[Sequence[Generation]], dict[str, Tensor]] | None = None,
     progress: Progress | None = None,
 ) -> list[GeneratedAnswer]:
-    """One answer per request, in order, shard by shard.
+    """One answer per request, in order, saved shard by shard.
 
     With ``reads``, ``stack`` turns a shard's generations into the tensors saved beside its texts; see
     :func:`shard_tensors`. The texts are written last: a shard without its texts is not finished.
     """
-    answers: list[GeneratedAnswer] = []
+    edits = [request.edits for request in requests]
+    plan = AnswerPlan(
+        rows=[_row(model, request) for request in requests],
+        sampling=config.sampling(),
+        seeds=[request.seed for request in requests],
+        piece_rows=kept_shard_rows(run, name, config.shard_rows),
+        batch_rows=config.batch_rows,
+        edits=edits if any(edits) else None,
+        reads=reads or {},
+    )
 
-    def report(done_here: int, _: int = 0) -> None:
-        if progress:
-            progress(len(answers) + done_here, len(requests), f"{name}: answers")
+    def saved(index: int) -> list[dict[str, Any]]:
+        piece = f"{name}/answers/{index:04d}.json"
+        return run.load_json(piece) if run.has(piece) else []
 
-    for index, shard in enumerate(slices(requests, shard_rows)):
-        piece = f"{name}/answers/{index:04d}"
-        if run.has(f"{piece}.json"):
-            report(len(shard))
-        else:
-            edits = [request.edits for request in shard]
-            generations = model.generate(
-                [_row(model, request) for request in shard],
-                sampling,
-                edits=edits if any(edits) else None,
-                reads=reads,
-                seeds=[request.seed for request in shard],
-                batch_rows=shard_rows,
-                progress=report,
-            )
-            if stack is not None:
-                run.save_tensors(f"{piece}.safetensors", stack(generations))
-            texts = [_document(*pair) for pair in zip(shard, generations, strict=True)]
-            run.save_json(f"{piece}.json", texts)
-        answers += [
-            GeneratedAnswer(entry["answer"], entry["finish"]) for entry in run.load_json(f"{piece}.json")
-        ]
-    return answers
+    for index, generations in generate_pieces(
+        model,
+        plan,
+        kept=lambda index: len(saved(index)) >= len(plan.pieces[index]),
+        progress=with_label(progress, f"{name}: answers"),
+    ):
+        piece, shard = f"{name}/answers/{index:04d}", plan.pieces[index]
+        if stack is not None:
+            run.save_tensors(f"{piece}.safetensors", stack(generations))
+        texts = [_document(requests[i], item) for i, item in zip(shard, generations, strict=True)]
+        run.save_json(f"{piece}.json", texts)
+    return [
+        GeneratedAnswer(entry["answer"], entry["finish"])
+        for index, shard in enumerate(plan.pieces)
+        for entry in saved(index)[: len(shard)]
+    ]
+
+
+def kept_shard_rows(run: Run, name: str, asked: int) -> int:
+    """How many requests a shard of this part of a run holds: what it began with, else what is asked for."""
+    piece = f"{name}/shards.json"
+    if not run.has(piece):
+        run.save_json(piece, {"shard_rows": asked})
+    return run.load_json(piece)["shard_rows"]
 
 
 def shard_tensors(run: Run, name: str, n_requests: int, shard_rows: int) -> Iterator[dict[str, Tensor]]:
     """The tensors of every shard in order; their first axis is the shard's requests."""
-    for index in range(-(-n_requests // shard_rows)):
-        yield run.load_tensors(f"{name}/answers/{index:04d}.safetensors")
+    for index, start in enumerate(range(0, n_requests, shard_rows)):
+        tensors = run.load_tensors(f"{name}/answers/{index:04d}.safetensors")
+        yield {key: values[: n_requests - start] for key, values in tensors.items()}
 
 
 def _row(model: Engine, request: AnswerRequest) -> Row:

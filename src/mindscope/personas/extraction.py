@@ -3,9 +3,8 @@
 from mindscope.core import Progress
 from mindscope.engines import Engine
 from mindscope.judges import Judge
-from mindscope.models import SamplingConfig
 from mindscope.personas import rollouts
-from mindscope.personas.answers import generate_answers
+from mindscope.personas.answers import generate_answers, kept_shard_rows
 from mindscope.personas.config import ExtractConfig
 from mindscope.personas.judging import judge_answers
 from mindscope.personas.layer_statistics import layer_statistics
@@ -29,7 +28,8 @@ def extract_vectors(
     Under ``extract/{trait}/`` the run holds the answers with their activations, the scores, what the
     filter kept and ``vectors.safetensors``. Killed at any moment and called again, it goes on and ends
     with the same vectors to the last bit. Called again with other settings of the filter or the
-    statistics, it makes new vectors from the same answers.
+    statistics, it makes new vectors from the same answers; with more samples, it adds the answers that are
+    missing.
 
     Raises DataError when too few pairs pass the filter, and StoreError when the run holds this part made
     from another model, trait, judge or sampling.
@@ -42,31 +42,31 @@ def extract_vectors(
         "dtype": str(model.dtype).removeprefix("torch."),
         "trait": trait.document(),
         "judge": judge.name,
-        "config": config.model_dump(include={*SamplingConfig.model_fields, "questions"}),
+        "config": config.deciding("questions"),
     }
     claim(run, name, setup)
     requests = rollouts.plan_rollouts(
         trait, samples=config.samples, seed=config.seed, questions=config.questions
     )
+    shard_rows = kept_shard_rows(run, name, config.shard_rows)
     answers = generate_answers(
         model,
         requests,
-        config.sampling(),
         run,
         name,
-        shard_rows=config.shard_rows,
+        config=config,
         reads=rollouts.rollout_reads(model),
         stack=rollouts.stack_reads,
         progress=progress,
     )
     judgements = judge_answers(
-        judge, trait.rubric(), requests, answers, run, name, shard_rows=config.shard_rows, progress=progress
+        judge, trait.rubric(), requests, answers, run, name, shard_rows=shard_rows, progress=progress
     )
     positive, negative = rollouts.split_sides(judgements)
     filtered = filter_pairs(positive, negative, threshold=config.threshold, coherence=config.coherence)
     run.save_json(f"{name}/filter.json", {**filtered.counts.to_json(), "pairs_kept": filtered.kept})
     filtered.require(config.least_pairs, trait.name)
-    activations = rollouts.collect_activations(run, name, len(requests), config.shard_rows, filtered.kept)
+    activations = rollouts.collect_activations(run, name, len(requests), shard_rows, filtered.kept)
     rows = activations.differences
     asked, _ = rollouts.split_sides(requests)
     vectors = PersonaVectors(

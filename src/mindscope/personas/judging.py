@@ -76,9 +76,11 @@ class _ScoreShard:
     ) -> list[Judgement | None]:
         """The judgements, saved; only what has none yet is asked."""
         known: list[Judgement | None] = [None] * len(self.items)
-        is_new = not run.has(self.piece)
+        saved = run.load_json(self.piece) if run.has(self.piece) else []
+        # A shard that grew had its answers written again: scores of the shorter one may be of other texts.
+        is_new = len(saved) < len(self.items)
         if not is_new:
-            known = [entry and Judgement.from_json(entry) for entry in run.load_json(self.piece)]
+            known = [entry and Judgement.from_json(entry) for entry in saved[: len(self.items)]]
         asked = [
             (index, item)
             for index, (item, judgement) in enumerate(zip(self.items, known, strict=True))
@@ -95,7 +97,8 @@ class _ScoreShard:
                 _require_numbers(judge, judgements)
             for (index, _), judgement in zip(part, judgements, strict=True):
                 known[index] = judgement
-        run.save_json(self.piece, [judgement and judgement.to_json() for judgement in known])
+        judged = [judgement and judgement.to_json() for judgement in known]
+        run.save_json(self.piece, [*judged, *saved[len(judged) :]])
         return known
 
 

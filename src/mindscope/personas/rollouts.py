@@ -30,8 +30,8 @@ def plan_rollouts(
 ) -> list[AnswerRequest]:
     """Every request of both sides, the two of a pair next to each other: requests ``2i`` and ``2i + 1``.
 
-    A pair shares its instruction index, question and sample. ``questions`` takes only this many questions,
-    from the first on.
+    A pair shares its instruction index, question and sample. A plan with more samples begins with the
+    requests of the one with fewer. ``questions`` takes only this many questions, from the first on.
     """
     chosen = trait.questions("extraction")[:questions]
     return [
@@ -41,9 +41,9 @@ def plan_rollouts(
             system=trait.system_prompt(side, i),
             labels={"side": side, "instruction": i, "question_index": q, "sample": sample},
         )
+        for sample in range(samples)
         for i in range(len(trait.instructions))
         for q, question in enumerate(chosen)
-        for sample in range(samples)
         for side in SIDES
     ]
 

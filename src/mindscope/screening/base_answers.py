@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.core import Progress
+from mindscope.core import Progress, with_label
+from mindscope.engines import AnswerPlan, generate_pieces
 from mindscope.errors import ModelError
 from mindscope.models import Model, Row
 from mindscope.screening.config import ScreenConfig
@@ -20,6 +21,8 @@ from mindscope.screening.traits import ScreenedTraits
 from mindscope.store import Run, digest
 
 NOT_FINITE = "the model's activations hold NaN or infinity: load it in float32 (dtype='float32')"
+
+_IDS = "ids.safetensors"
 
 Origin = tuple[str, int]
 """The piece that holds an answer, and its place there."""
@@ -47,60 +50,70 @@ class BaselineSampler:
         progress: Progress | None = None,
         label: str = "own answers",
     ) -> BaselineAnswers:
-        """An answer per prompt and seed, longest prompts first; each slice is a batch and a piece."""
+        """An answer per prompt and seed, longest prompts first; each slice of them is a piece."""
         order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
+        plan = AnswerPlan(
+            rows=[prompts[i] for i in order],
+            sampling=self.config.sampling(),
+            seeds=[seeds[i] for i in order],
+            piece_rows=self.config.shard_rows,
+            batch_rows=self.config.batch_rows,
+            reads=self.traits.build_reads("final"),
+        )
+        names = [self._name(plan, rows) for rows in plan.pieces]
+        for number, generations in generate_pieces(
+            self.model,
+            plan,
+            kept=lambda number: self.run.has(f"{names[number]}/{_IDS}"),
+            progress=with_label(progress, label),
+        ):
+            read = [self.traits.features.assemble(item.reads) for item in generations]
+            # The projections first: ids without them would be read again, and differ in the last bit.
+            self._save_means(names[number], read)
+            self.run.save_tensors(f"{names[number]}/{_IDS}", _flat([item.row for item in generations]))
         means = torch.empty(len(prompts), len(self.traits.names))
         origins: list[Origin] = [("", 0)] * len(prompts)
-        for start in range(0, len(order), self.config.shard_rows):
-            batch = order[start : start + self.config.shard_rows]
-            name, projected = self._batch([prompts[i] for i in batch], [seeds[i] for i in batch])
-            means[batch] = projected
-            for slot, i in enumerate(batch):
-                origins[i] = (name, slot)
-            if progress is not None:
-                progress(start + len(batch), len(order), label)
+        for name, rows in zip(names, plan.pieces, strict=True):
+            means[[order[row] for row in rows]] = self._means(name, [plan.rows[row] for row in rows])
+            for place, row in enumerate(rows):
+                origins[order[row]] = (name, place)
         return BaselineAnswers(means, origins)
 
     def text(self, origin: Origin) -> str:
         """An answer as text, without its reasoning."""
         name, slot = origin
-        ids, n_reasoning = _split(self.run.load_tensors(f"{name}/ids.safetensors"))[slot]
+        ids, n_reasoning = _split(self.run.load_tensors(f"{name}/{_IDS}"))[slot]
         return self.model.decode(ids[n_reasoning:])
 
-    def _batch(
-        self, prompts: Sequence[Row], seeds: Sequence[int]
-    ) -> tuple[str, Float[Tensor, "prompts traits"]]:
-        sampling = self.config.sampling()
+    def _name(self, plan: AnswerPlan, rows: range) -> str:
+        """The folder of a piece, named by all that decides its answers."""
+        sampling = plan.sampling
         setup = {
             "model": self.model.fingerprint,
             "dtype": str(self.model.dtype),
             "sampling": [sampling.temperature, sampling.top_p, sampling.max_new_tokens],
-            "prompts": [prompt.ids for prompt in prompts],
-            "seeds": seeds,
+            "prompts": [plan.rows[row].ids for row in rows],
+            "seeds": [plan.seeds[row] for row in rows],
         }
-        name = f"base/{digest(setup)}"
-        ids, projected = f"{name}/ids.safetensors", f"{name}/{self.traits.features.digest()}.safetensors"
-        if not self.run.has(ids):
-            generations = self.model.generate(
-                prompts,
-                sampling,
-                reads=self.traits.build_reads("final"),
-                seeds=seeds,
-                batch_rows=len(prompts),
-            )
-            means = torch.stack(
-                [self._mean(self.traits.features.assemble(item.reads)) for item in generations]
-            )
-            # The projections first: ids without them would be read again, and differ in the last bit.
-            self.run.save_tensors(projected, {"means": means})
-            self.run.save_tensors(ids, _flat([item.row for item in generations]))
-        elif not self.run.has(projected):
-            answers = _split(self.run.load_tensors(ids))
+        return f"base/{digest(setup)}"
+
+    def _means(self, name: str, prompts: Sequence[Row]) -> Float[Tensor, "prompts traits"]:
+        """The projections of a piece's answers; answers that were drawn for other vectors are read again."""
+        projected = f"{name}/{self._projected}"
+        if not self.run.has(projected):
+            answers = _split(self.run.load_tensors(f"{name}/{_IDS}"))
             rows = [prompt.answered(*answer) for prompt, answer in zip(prompts, answers, strict=True)]
-            tokens = self.traits.features.read(self.model, rows, where="final")
-            means = torch.stack([self._mean(values) for values in tokens])
-            self.run.save_tensors(projected, {"means": means})
-        return name, self.run.load_tensors(projected)["means"]
+            self._save_means(name, self.traits.features.read(self.model, rows, where="final"))
+        return self.run.load_tensors(projected)["means"]
+
+    def _save_means(self, name: str, tokens: Sequence[Float[Tensor, "_ traits"]]) -> None:
+        means = torch.stack([self._mean(values) for values in tokens])
+        self.run.save_tensors(f"{name}/{self._projected}", {"means": means})
+
+    @property
+    def _projected(self) -> str:
+        """The file of a piece's projections on these vectors."""
+        return f"{self.traits.features.digest()}.safetensors"
 
     @staticmethod
     def _mean(tokens: Float[Tensor, "tokens traits"]) -> Float[Tensor, "traits"]:

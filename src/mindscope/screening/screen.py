@@ -72,7 +72,7 @@ def screen_dataset(
         "data": main.windows.source.digest,
         "reference": other and other.windows.source.digest,
         "probe": traits.features.digest(),
-        "config": config,
+        "config": config.model_dump(mode="json", exclude={"batch_rows"}),
     }
     folder = f"{part_of('screen', main.windows.source.name)}-{digest(setup)}"
     survey = _survey(main, len(traits.names), config)

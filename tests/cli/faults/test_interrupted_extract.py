@@ -29,7 +29,18 @@ class Judge(persona_kit.InstructionJudge):
 specs.find_judge = lambda *_: Judge()
 main(sys.argv[1:])
 """
-OPTIONS = ["--samples", "4", "--max-new-tokens", "24", "--shard-rows", "8", "--dtype", "float32"]
+OPTIONS = [
+    "--samples",
+    "4",
+    "--max-new-tokens",
+    "24",
+    "--shard-rows",
+    "8",
+    "--batch-rows",
+    "2",
+    "--dtype",
+    "float32",
+]
 EXTRACT = ["persona", "extract", "model", "loud.yaml", *OPTIONS, "--run"]
 VECTORS = "extract/loud/vectors.safetensors"
 

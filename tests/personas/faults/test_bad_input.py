@@ -1,6 +1,6 @@
 """What users get wrong in extraction, sweep and steering: one clear line, and nothing is lost."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import persona_kit
@@ -39,7 +39,7 @@ def test_another_filter_takes_the_same_answers(
     def again(*args: object, **kwargs: object) -> None:
         raise AssertionError("generated a second time")
 
-    monkeypatch.setattr(Model, "generate", again)
+    monkeypatch.setattr(Model, "generate_unordered", again)
     with pytest.raises(DataError, match="only 0 of 12"):
         extract_vectors(tiny, TRAIT, JUDGE, run, CONFIG.model_copy(update={"threshold": 95.0}))
     assert extract_vectors(tiny, TRAIT, JUDGE, run, CONFIG).digest() == vectors.digest()
@@ -61,25 +61,26 @@ def test_too_few_pairs(tiny: Model, run: Run) -> None:
 
 
 def test_empty_answers_are_left_out(tiny: Model, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Model.generate
+    whole = Model.generate_unordered
     asked: list[str] = []
 
-    def sometimes_silent(self: Model, rows, *args, **kwargs) -> list[Generation]:
-        generations = whole(self, rows, *args, **kwargs)
-        silent = generations[0]
-        reads = {
-            name: values * float("nan") if name.startswith("answer_mean") else values
-            for name, values in silent.reads.items()
-        }
-        prompt = type(silent.row)(silent.row.ids[: silent.row.prompt_length], silent.row.prompt_length)
-        return [Generation(prompt, "", "stop", reads), *generations[1:]]
+    def sometimes_silent(self: Model, rows, *args, **kwargs) -> Iterator[tuple[int, Generation]]:
+        for row, generation in whole(self, rows, *args, **kwargs):
+            if row % 8:
+                yield row, generation
+                continue
+            reads = {
+                name: values * float("nan") if name.startswith("answer_mean") else values
+                for name, values in generation.reads.items()
+            }
+            yield row, Generation(rows[row], "", "stop", reads)
 
     class Watching(persona_kit.InstructionJudge):
         def judge(self, rubric: Rubric, items: Sequence[JudgeItem]) -> list[Judgement]:
             asked.extend(item.answer for item in items)
             return super().judge(rubric, items)
 
-    monkeypatch.setattr(Model, "generate", sometimes_silent)
+    monkeypatch.setattr(Model, "generate_unordered", sometimes_silent)
     vectors = extract_vectors(tiny, TRAIT, Watching(), run, CONFIG.model_copy(update={"shard_rows": 8}))
     assert vectors.filter is not None
     assert (vectors.filter.empty, vectors.filter.kept) == (3, 9)

@@ -16,7 +16,7 @@ from mindscope.personas.config import ExtractConfig
 from mindscope.personas.extraction import extract_vectors
 from mindscope.store import Run
 
-CONFIG = ExtractConfig(samples=3, max_new_tokens=10, shard_rows=12, least_pairs=2, resamples=20)
+CONFIG = ExtractConfig(samples=3, max_new_tokens=10, shard_rows=12, batch_rows=3, least_pairs=2, resamples=20)
 VECTORS = "extract/loud/vectors.safetensors"
 
 
@@ -112,7 +112,7 @@ def test_finished_work_is_not_done_again(
     def again(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("done a second time")
 
-    monkeypatch.setattr(Model, "generate", again)
+    monkeypatch.setattr(Model, "generate_unordered", again)
     monkeypatch.setattr(persona_kit.HashJudge, "judge", again)
     job(tiny, tmp_path / "run")
     assert (tmp_path / "run" / VECTORS).exists()

@@ -101,17 +101,17 @@ def test_all_points_share_batches(
     tiny: Model, vectors: PersonaVectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    whole = Model.generate
+    whole = Model.generate_unordered
 
     def watching(self: Model, rows, *args, **kwargs):
         sizes.append(len(rows))
         return whole(self, rows, *args, **kwargs)
 
-    monkeypatch.setattr(Model, "generate", watching)
+    monkeypatch.setattr(Model, "generate_unordered", watching)
     with Run.open(tmp_path / "run", kind="test", config={}) as run:
         sweep_coefficients(tiny, vectors, TRAIT, LetterJudge(), run, SWEEP)
     # 7 arms x 4 questions x 2 samples, then one control of 2 random vectors.
-    assert sizes == [16, 16, 16, 8, 16]
+    assert sizes == [7 * 4 * 2, 2 * 4 * 2]
 
 
 def test_sharing_a_batch_changes_no_answer(
@@ -223,7 +223,7 @@ def test_a_run_of_version_1_is_gone_on_with(
     shutil.copytree(swept[0], folder)
     with_scope(folder / "sweep/loud/setup.json", None)
     with Run.open(folder, kind="test", config={}) as run:
-        monkeypatch.setattr(Model, "generate", lambda *_, **__: pytest.fail("its answers are there"))
+        monkeypatch.setattr(Model, "generate_unordered", lambda *_, **__: pytest.fail("answers are there"))
         assert sweep_coefficients(tiny, vectors, TRAIT, LetterJudge(), run, SWEEP) == swept[1]
         other = SWEEP.model_copy(update={"positions": "all"})
         with pytest.raises(StoreError, match="choose another run folder"):

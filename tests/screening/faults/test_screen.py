@@ -17,7 +17,7 @@ from mindscope.models import Model
 from mindscope.screening import ScreenConfig, screen_dataset, write_filtered
 from mindscope.store import Run
 
-CONFIG = ScreenConfig(layers=1, max_new_tokens=6, window=8, shard_rows=4, top=3, subsample=6)
+CONFIG = ScreenConfig(layers=1, max_new_tokens=6, window=8, shard_rows=4, batch_rows=1, top=3, subsample=6)
 
 
 def job(model: Model, data: Path, folder: Path, form: str) -> Path:
@@ -97,7 +97,7 @@ def test_other_vectors_generate_nothing(
     def again(*_: object, **__: object) -> None:
         raise AssertionError("generated a second time")
 
-    monkeypatch.setattr(Model, "generate", again)
+    monkeypatch.setattr(Model, "generate_unordered", again)
     other = screen_dataset(tiny, data, kit.vectors(tiny, "late", seed=5), CONFIG, run)
     monkeypatch.undo()
     with Run.open(tmp_path / "fresh", kind="test", config={}) as fresh:
@@ -173,17 +173,17 @@ def test_a_model_that_says_nothing_leaves_a_gap_and_poisons_nothing(
 ) -> None:
     data = kit.write(tmp_path / "data.jsonl", kit.chats(6))
     silent = tiny.chat([kit.chats(6)[2][0]]).ids  # type: ignore[list-item]
-    generate = Model.generate
+    whole = Model.generate_unordered
 
     def sometimes(self: Model, rows, *args, **kwargs):
-        found = generate(self, rows, *args, **kwargs)
-        for i, each in enumerate(found):
+        for i, generation in whole(self, rows, *args, **kwargs):
             if rows[i].ids == silent:
-                reads = {name: values[:0] for name, values in each.reads.items()}
-                found[i] = type(each)(rows[i], "", "stop", reads)
-        return found
+                reads = {name: values[:0] for name, values in generation.reads.items()}
+                yield i, type(generation)(rows[i], "", "stop", reads)
+            else:
+                yield i, generation
 
-    monkeypatch.setattr(Model, "generate", sometimes)
+    monkeypatch.setattr(Model, "generate_unordered", sometimes)
     found = screen_dataset(tiny, data, kit.vectors(tiny, "loud"), CONFIG, run)
     rows = parquet.read_table(run.path / found.folder / "scores.parquet").to_pylist()
     assert [row["loud_dp"] is None for row in rows] == [False, False, True, False, False, False]

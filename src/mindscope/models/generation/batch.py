@@ -109,6 +109,11 @@ class DecodingBatch:
         """Let a request go: at the next step it leaves with what it has written."""
         handle.cancelled = True
 
+    def close(self) -> None:
+        """Let all rows and their tables go, whatever their state; what has ended stays to be retired."""
+        self._waiting.clear()
+        self._tables = None
+
     def retire(self) -> list[GenerationHandle]:
         """The requests that have ended since the last call."""
         retired, self._retired = self._retired, []

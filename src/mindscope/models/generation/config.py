@@ -1,6 +1,7 @@
 """How answers are drawn, and what the jobs that draw many of them have in common."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -56,8 +57,21 @@ class SamplingConfig(BaseModel):
     seed: int = 0
     """The seed of everything that is drawn at random."""
     shard_rows: int = Field(default=64, ge=2, multiple_of=2)
-    """Answers that are generated in one batch and saved as one piece; an even number. It is part of what
-    fixes the result to the bit."""
+    """Answers that are saved as one piece; an even number. A run keeps the number it began with."""
+    batch_rows: int = Field(default=64, ge=1)
+    """Answers that are written side by side: fewer take less memory. Beyond rounding no answer depends on
+    it."""
+
+    def deciding(self, *names: str) -> dict[str, Any]:
+        """The fields that decide what is answered, and no others: what a run is claimed with.
+
+        How answers are cut into pieces and how many are written at once is not among them, nor is the number
+        of samples, because a plan with more of them begins with the answers of the shorter one. `names` are
+        the only fields to take besides those of sampling; without any, all are taken.
+        """
+        chosen = {*SamplingConfig.model_fields, *names} if names else {*type(self).model_fields}
+        fields = self.model_dump(mode="json", include=chosen - {"samples", "shard_rows", "batch_rows"})
+        return {**fields, "temperature": self.sampling().temperature}
 
     def sampling(self) -> Sampling:
         temperature = self.temperature if self.temperature is not None else float(self.samples > 1)

@@ -77,7 +77,7 @@ def measure_shift(
                 "dtype": str(base.dtype).removeprefix("torch."),
                 "vectors": [item.digest() for item in traits],
                 "prompts": digest({"rows": [row.ids for row in rows]}),
-                "config": config.model_dump(mode="json", exclude={"resamples"}),
+                "config": config.model_dump(mode="json", exclude={"resamples", "batch_rows"}),
             },
         )
     before = read_projections(base, rows, places, config, run, part, progress)

@@ -1,13 +1,14 @@
 """Where one model stands along persona vectors: projections of its activations, prompt by prompt."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mindscope.core import Progress
+from mindscope.core import Progress, with_label
+from mindscope.engines import AnswerPlan, generate_pieces
 from mindscope.models import Last, Mean, Model, Read, Row
 from mindscope.personas.config import ShiftConfig, ShiftPosition
 from mindscope.store import Run, derived_seed
@@ -49,32 +50,30 @@ def read_projections(
 
     Only projections and a sum per place are kept, so memory does not grow with the width.
     """
-    shards = [rows[start : start + config.shard_rows] for start in range(0, len(rows), config.shard_rows)]
-    pieces: list[dict[str, Tensor]] = []
-    for index, shard in enumerate(shards):
-        piece = f"{part}/{model.fingerprint[:16]}/{index:04d}.safetensors"
+    folder, label = f"{part}/{model.fingerprint[:16]}", f"reading {model.name}"
+    pieces: dict[int, dict[str, Tensor]] = {}
+
+    def kept(index: int) -> bool:
+        piece = f"{folder}/{index:04d}.safetensors"
         if run is not None and run.has(piece):
-            pieces.append(run.load_tensors(piece))
-        else:
-            pieces.append(_shard(model, shard, places, config, index * config.shard_rows))
-            if run is not None:
-                run.save_tensors(piece, pieces[-1])
-        if progress is not None:
-            progress(min((index + 1) * config.shard_rows, len(rows)), len(rows), f"reading {model.name}")
-    return {position: _joined(position, pieces) for position in config.positions}
+            pieces[index] = run.load_tensors(piece)
+        return index in pieces
+
+    read_shards = _read_answered if config.answers else _read_prompts
+    for index, read in read_shards(model, rows, places, config, kept, with_label(progress, label)):
+        pieces[index] = _project(read, places, config)
+        if run is not None:
+            run.save_tensors(f"{folder}/{index:04d}.safetensors", pieces[index])
+    return {
+        position: _joined(position, [pieces[index] for index in sorted(pieces)])
+        for position in config.positions
+    }
 
 
-def _shard(
-    model: Model, rows: Sequence[Row], places: Sequence[LayerUnits], config: ShiftConfig, first: int
+def _project(
+    read: Mapping[str, Tensor], places: Sequence[LayerUnits], config: ShiftConfig
 ) -> dict[str, Tensor]:
     """Projections of each row, and the sum of the activations with how many it is of."""
-    reads = {f"last_prompt/{p.layer}": Read(f"resid_post.{p.layer}", Last("prompt")) for p in places}
-    if config.answers:
-        reads |= {f"answer/{p.layer}": Read(f"resid_post.{p.layer}", Mean("final")) for p in places}
-        read = _answered(model, rows, reads, config, first)
-    else:
-        values = {name: reading.values for name, reading in model.read(rows, reads).items()}
-        read = {name: value.double() for name, value in values.items() if isinstance(value, Tensor)}
     sums: dict[str, Tensor] = {}
     for position in config.positions:
         layers = [read[f"{position}/{p.layer}"] for p in places]
@@ -85,24 +84,56 @@ def _shard(
     return sums
 
 
-def _answered(
-    model: Model, rows: Sequence[Row], reads: Mapping[str, Read], config: ShiftConfig, first: int
-) -> dict[str, Tensor]:
-    """The same reads while the model answers; each row's is the mean over its answers that hold a token."""
-    places = [(first + index, sample) for index in range(len(rows)) for sample in range(config.samples)]
-    generations = model.generate(
-        [row for row in rows for _ in range(config.samples)],
-        config.sampling(),
+def _read_prompts(
+    model: Model,
+    rows: Sequence[Row],
+    places: Sequence[LayerUnits],
+    config: ShiftConfig,
+    kept: Callable[[int], bool],
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[tuple[int, dict[str, Tensor]]]:
+    """The number of each shard that is not kept, and what was read of its prompts."""
+    reads = {f"last_prompt/{p.layer}": Read(f"resid_post.{p.layer}", Last("prompt")) for p in places}
+    for index, start in enumerate(range(0, len(rows), config.shard_rows)):
+        shard = rows[start : start + config.shard_rows]
+        if not kept(index):
+            values = {name: reading.values for name, reading in model.read(shard, reads).items()}
+            yield index, {name: value.double() for name, value in values.items() if isinstance(value, Tensor)}
+        if progress is not None:
+            progress(start + len(shard), len(rows))
+
+
+def _read_answered(
+    model: Model,
+    rows: Sequence[Row],
+    places: Sequence[LayerUnits],
+    config: ShiftConfig,
+    kept: Callable[[int], bool],
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[tuple[int, dict[str, Tensor]]]:
+    """The same while the model answers: of a row, the mean over its answers that hold a token."""
+    reads = {f"last_prompt/{p.layer}": Read(f"resid_post.{p.layer}", Last("prompt")) for p in places}
+    reads |= {f"answer/{p.layer}": Read(f"resid_post.{p.layer}", Mean("final")) for p in places}
+    draws = [(row, sample) for row in range(len(rows)) for sample in range(config.samples)]
+    plan = AnswerPlan(
+        rows=[rows[row] for row, _ in draws],
+        sampling=config.sampling(),
+        seeds=[derived_seed(config.seed, "shift", *draw) for draw in draws],
+        piece_rows=config.shard_rows * config.samples,
+        batch_rows=config.batch_rows,
         reads=reads,
-        seeds=[derived_seed(config.seed, "shift", *place) for place in places],
-        batch_rows=config.shard_rows,
     )
-    return {
-        name: torch.stack([item.reads[name].double() for item in generations])
-        .unflatten(0, (len(rows), config.samples))
-        .nanmean(1)
-        for name in reads
-    }
+    for index, generations in generate_pieces(model, plan, kept=kept, progress=progress):
+        yield (
+            index,
+            {
+                # The answers of a row stand side by side.
+                name: torch.stack([item.reads[name].double() for item in generations])
+                .unflatten(0, (-1, config.samples))
+                .nanmean(1)
+                for name in reads
+            },
+        )
 
 
 def _joined(position: ShiftPosition, shards: Sequence[Mapping[str, Tensor]]) -> ModelProjections:

@@ -10,7 +10,7 @@ from mindscope.engines import Engine
 from mindscope.features import Direction
 from mindscope.judges import Judge, Rubric
 from mindscope.models import Edit, SamplingConfig, Where
-from mindscope.personas.answers import AnswerRequest, generate_answers
+from mindscope.personas.answers import AnswerRequest, generate_answers, kept_shard_rows
 from mindscope.personas.judging import judge_answers
 from mindscope.personas.steering.results import ArmScores, ScoredAnswer
 from mindscope.stats import Estimate, bootstrap_interval
@@ -74,21 +74,21 @@ def ask_all(
             question=question,
             seed=derived_seed(config.seed, "question", q, sample),
             edits=arm.edits,
-            labels={"arm": arm.name, "sample": sample},
+            labels={"arm": arm.name, "question_index": q, "sample": sample},
         )
+        for sample in range(config.samples)
         for q, question in enumerate(questions)
         for arm in arms
-        for sample in range(config.samples)
     ]
-    rows = config.shard_rows
-    answers = generate_answers(
-        model, requests, config.sampling(), run, name, shard_rows=rows, progress=progress
-    )
+    rows = kept_shard_rows(run, name, config.shard_rows)
+    answers = generate_answers(model, requests, run, name, config=config, progress=progress)
     judgements = judge_answers(
         judge, rubric, requests, answers, run, name, shard_rows=rows, progress=progress
     )
     results: dict[str, list[ScoredAnswer]] = {arm.name: [] for arm in arms}
-    for request, answer, judgement in zip(requests, answers, judgements, strict=True):
+    # Requests are ordered by sample, so that more samples add to the end; results by question.
+    scored = zip(requests, answers, judgements, strict=True)
+    for request, answer, judgement in sorted(scored, key=lambda item: item[0].labels["question_index"]):
         trait, coherence = (judgement.trait.value, judgement.coherence.value) if judgement else (None, None)
         sample = ScoredAnswer(question=request.question, answer=answer.text, trait=trait, coherence=coherence)
         results[str(request.labels["arm"])].append(sample)

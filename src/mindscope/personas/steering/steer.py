@@ -51,7 +51,7 @@ def measure_steering(
         "trait": trait.document(),
         "questions": asked,
         "judge": judge.name,
-        "config": config.model_dump(mode="json"),
+        "config": config.deciding(),
     }
     place = f"{name}/{config.layer}x{config.coefficient:g}-{digest(setup)}"
     claim(run, place, setup)

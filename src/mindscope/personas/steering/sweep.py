@@ -59,7 +59,7 @@ def sweep_coefficients(
             "vectors": vectors.digest(),
             "trait": trait.document(),
             "judge": judge.name,
-            "config": config.model_dump(mode="json"),
+            "config": config.deciding(),
         },
         read=read_config_with_scope,
     )
