@@ -1,12 +1,42 @@
 """What the benchmarks and their peers share: this file needs torch alone."""
 
+import ctypes
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import cycle
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+class Cost(NamedTuple):
+    """What some work took: CPU seconds of this process, and by how much it grew at most."""
+
+    seconds: float
+    megabytes: float
+
+
+def measure(work: Callable[[], object]) -> Cost:
+    """The cost of some work.
+
+    Memory that was freed before is handed back first, so that it does not hide what the work uses, and the
+    kernel is told to begin anew with the largest size of this process.
+    """
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    before, start = _largest_size(), time.process_time()
+    work()
+    seconds = time.process_time() - start
+    return Cost(seconds, (_largest_size() - before) / 1e3)
+
+
+def _largest_size() -> int:
+    """The largest resident size of this process, in kilobytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def interleaved(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:

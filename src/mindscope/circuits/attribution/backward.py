@@ -11,8 +11,9 @@ gradients [rows, tokens, d_model]:
    position by position; r times the layer's error vectors gives the errors' columns, and times its biases the
    rows' biases. A gradient that a skip takes along leaves for the MLP input at which that skip begins.
 3. At the layer's MLP input, gradients from skips come back, and rows that read there join.
-4. At attention, add what the transposed OV paths carry to earlier tokens: r += attend_backward(r). This is
-   the only step that mixes tokens, and only towards earlier ones.
+4. At attention, add what the transposed OV paths carry to earlier tokens (`FrozenBlock.carry_backward`). This
+   is the only step that mixes tokens, and only towards earlier ones. Until its first attention a row is zero
+   but for the token that it reads at, and one product per head carries it (`carry_backward_from`).
 5. Rows that read before the block join. Go on with the next lower layer.
 6. At the bottom, r times the embeddings gives the tokens' columns.
 
@@ -101,6 +102,9 @@ class _BackwardSweep:
             injections.point, minlength=StreamPoint(local_model.n_layers).number + 1
         ).tolist()
         self._begun, self._n_begun = 0, 0  # injections that are in the stream, and rows
+        # Rows that have been through an attention come first; the others lie at one token, if they are not
+        # a sum over several.
+        self._n_spread, self._at_one_token = 0, len(injections) == n
         like = local_model.embeddings
         self._gradients = like.new_zeros(n, p, like.shape[1])
         # Features at later positions than any row's cannot be reached: their columns come last.
@@ -126,8 +130,11 @@ class _BackwardSweep:
         if m:
             r = self._gradients[:m]
             _contract_features(model, layer, r, self._features[:m])
-            self._errors[:m, layer] = _dot_by_token(r, model.errors[layer])
-            self._bias[:m] += _dot(r, model.biases[layer])
+            # rows tokens d_model, times two vectors per token: one reading of r for both
+            constants = torch.stack([model.errors[layer], model.biases[layer]], 2)[: r.shape[1]]
+            products = torch.bmm(r.transpose(0, 1), constants)  # tokens x rows x 2
+            self._errors[:m, layer] = products[..., 0].T
+            self._bias[:m] += products[..., 1].sum(0)
             self._send_down_skips(layer, r)
         # 3: the MLP's input, which lies behind attention, or beside it in a parallel block
         from_skips = None
@@ -143,7 +150,12 @@ class _BackwardSweep:
                 self._on_layer(layer, r)
             if isinstance(block.bias, Tensor):
                 self._bias[:m] += _dot(r, block.bias)
-            r += block.attend_backward(r)
+            spread = self._n_spread if self._at_one_token else m
+            if spread:
+                block.carry_backward(r[:spread])
+            if spread < m:
+                block.carry_backward_from(r[spread:], self._injections.position[spread:m])
+            self._n_spread = m
         if from_skips is not None and model.parallel:
             self._gradients[: len(from_skips)] += from_skips
         # 5: rows that read before the block

@@ -35,6 +35,9 @@ from mindscope.models import Model, Row, written
 
 MOST_ROWS = 128
 """More rows in a block are not faster, and lie at more different positions."""
+FEWEST_ROWS = 32
+"""A block of so many rows ends where those that follow reach half as many tokens at most: smaller blocks cost
+more than the tokens that they save."""
 
 
 def trace(
@@ -152,7 +155,7 @@ class _RowTracer:
 def split_into_blocks(
     local_model: LocalReplacementModel, position: Int[Tensor, "rows"], memory: int
 ) -> Iterator[BlockRow]:
-    """Rows in blocks of neighbouring positions, as many in each as the memory allows.
+    """Rows in blocks of neighbouring positions, as many in each as the memory allows and positions are alike.
 
     Args:
         local_model: the local replacement model.
@@ -168,7 +171,9 @@ def split_into_blocks(
     start = 0
     while start < len(order):
         size = memory // (4 * numbers * tokens[start])
-        stop = start + max(1, min(MOST_ROWS, size))
+        stop = min(start + max(1, min(MOST_ROWS, size)), len(order))
+        likely = range(start + FEWEST_ROWS, stop)
+        stop = next((row for row in likely if 2 * tokens[row] <= tokens[start]), stop)
         yield order[start:stop]
         start = stop
 
@@ -193,10 +198,12 @@ class _GraphEdges:
         graph_row_of[chosen] = torch.arange(n_chosen, device=chosen.device)
         graph_row_of[rows.target_rows] = torch.arange(n_chosen, n_rows, device=chosen.device)
         columns = local_model.column_of[chosen]
-        for trace_rows, block in rows.blocks:
+        for (trace_rows, block), magnitudes in zip(rows.blocks, rows.magnitudes, strict=True):
             graph_rows = graph_row_of[trace_rows]
             kept = (graph_rows >= 0).nonzero().flatten()
-            graph_rows, features = graph_rows[kept].cpu(), block.features[kept]
+            graph_rows = graph_rows[kept].cpu()
+            # Nearly all rows of a block are kept, most often all: then they are not copied.
+            features = block.features if len(kept) == len(trace_rows) else block.features[kept]
             # A block has the columns of the tokens that its rows can reach; the others stay zero.
             reached = columns < features.shape[1]
             selected = features[:, columns[reached]]
@@ -206,8 +213,8 @@ class _GraphEdges:
             self.biases[graph_rows] = block.bias[kept].cpu()
             # What active features that are not nodes give to these rows, as a sum and in magnitude.
             self.unselected[graph_rows] = (features.sum(1) - selected.sum(1)).cpu()
-            magnitudes = vector_norm(features, 1, dim=1) - vector_norm(selected, 1, dim=1)
-            self.unselected_absolute[graph_rows] = magnitudes.clamp(min=0).cpu()
+            absolute = magnitudes[kept] - vector_norm(selected, 1, dim=1)
+            self.unselected_absolute[graph_rows] = absolute.clamp(min=0).cpu()
 
     def _take_errors(self, graph_rows: Tensor, errors: Tensor) -> None:
         padded = torch.zeros(len(graph_rows), *self._error_shape)

@@ -15,12 +15,14 @@ class TracedRows:
 
     Attributes:
         blocks: the rows of each block, in the order of its edges, and the edges.
+        magnitudes: of each block's rows, the sum of their edges' magnitudes over all features.
         traced: `[features]`, which features have a row.
     """
 
     def __init__(self, local_model: LocalReplacementModel, n_targets: int) -> None:
         self.local_model, self.n_targets = local_model, n_targets
         self.blocks: list[tuple[TraceRow, EdgeBlock]] = []
+        self.magnitudes: list[Tensor] = []
         self.traced = torch.zeros(
             local_model.n_features, dtype=torch.bool, device=local_model.embeddings.device
         )
@@ -46,7 +48,8 @@ class TracedRows:
         """
         self.blocks.append((rows, edges))
         others = vector_norm(edges.errors.flatten(1), 1, dim=1) + vector_norm(edges.tokens, 1, dim=1)
-        self._totals.append(vector_norm(edges.features, 1, dim=1) + others)
+        self.magnitudes.append(vector_norm(edges.features, 1, dim=1))
+        self._totals.append(self.magnitudes[-1] + others)
         self.traced[rows[rows < self.n_features]] = True
 
     def compute_influence(self, weights: Float[Tensor, "targets"]) -> Float[Tensor, "features"]:

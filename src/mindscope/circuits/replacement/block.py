@@ -9,7 +9,7 @@ product, d_model x d_model for each head, would cost more than its factors.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mindscope.models import AttentionMaps, FrozenPass, LinearNorm, LinearParts
@@ -123,10 +123,8 @@ class FrozenBlock:
         n, p, d = r.shape
         return (r.view(-1, d) @ self.output.T).view(n, p, *self.pattern.shape[:2], -1)
 
-    def attend_backward(
-        self, r: Float[Tensor, "rows tokens d_model"]
-    ) -> Float[Tensor, "rows tokens d_model"]:
-        """What gradients behind attention are before it, for the first tokens of the prompt."""
+    def carry_backward(self, r: Float[Tensor, "rows tokens d_model"]) -> None:
+        """Add to gradients behind attention what they are before it, in place, at a prompt's first tokens."""
         n, p, d = r.shape
         kv, group = self.pattern.shape[:2]
         # Heads that share a value map add their gradients: one product sums over heads and queries,
@@ -135,7 +133,27 @@ class FrozenBlock:
         pattern = self.pattern[:, :, :p, :p].reshape(kv, group * p, p)
         values = torch.bmm(pattern.transpose(1, 2), z).view(kv, p, n, -1)
         values = values.permute(2, 1, 0, 3).reshape(n * p, -1)
-        return (values @ self.value).view(n, p, d)
+        r.view(-1, d).addmm_(values, self.value)
+
+    def carry_backward_from(
+        self, r: Float[Tensor, "rows tokens d_model"], position: Int[Tensor, "rows"]
+    ) -> None:
+        """`carry_backward` of gradients that are zero but for one position each.
+
+        A head carries one vector then, to all tokens, each times its pattern. The value and output maps are
+        multiplied with at one token instead of all, and heads x tokens x d_model products do the rest.
+        """
+        n, p, _ = r.shape
+        kv, group = self.pattern.shape[:2]
+        if p <= kv * group:  # fewer tokens than heads: the other way has less to do
+            self.carry_backward(r)
+            return
+        z = r[torch.arange(n, device=r.device), position] @ self.output.T
+        z = z.view(n, kv, group, -1).transpose(0, 1).flatten(1, 2)  # kv_heads x (rows * group) x size
+        carried = torch.bmm(z, self.value.view(kv, z.shape[2], -1))
+        carried = carried.unflatten(1, (n, group)).transpose(0, 1).flatten(1, 2)  # rows x heads x d_model
+        pattern = self.pattern[:, :, position, :p].flatten(0, 1).permute(1, 2, 0)  # rows x tokens x heads
+        torch.baddbmm(r, pattern, carried, out=r)
 
 
 def _mixed_bias(

@@ -24,7 +24,7 @@ from torch.linalg import vector_norm
 from mindscope.circuits.index_spaces import ColumnIndex
 from mindscope.circuits.replacement.block import FrozenBlock, FrozenNorm
 from mindscope.circuits.replacement.first_tokens import count_first_tokens
-from mindscope.circuits.replacement.layer_features import FeatureWrites, LayerFeatures
+from mindscope.circuits.replacement.layer_features import FeatureWrites, LayerFeatures, find_spans
 from mindscope.circuits.replacement.local_model import LocalReplacementModel
 from mindscope.errors import ModelError
 from mindscope.models import FrozenPass, Model, Row, centred_unembedding, find_linear_parts, freeze
@@ -37,6 +37,10 @@ MATERIALISED = 2**29
 """Up to how many bytes active decoder rows are copied side by side; beyond they are gathered when used."""
 
 
+LayerDecoders = dict[int, tuple[Tensor, Tensor]]
+"""By the layer written: decoder rows `[n, width]` at the place written, and the row of each feature `[active]`."""
+
+
 @dataclass(frozen=True, eq=False)
 class ReplacementCoders:
     """What a replacement puts into the MLPs' places, layer by layer.
@@ -44,14 +48,14 @@ class ReplacementCoders:
     Attributes:
         reads: the address that each layer's features read.
         writes: the address that each layer's features write.
-        encode: makes a layer's features of the model's pass.
+        encode: makes a layer's features of the model's pass, and what they write.
         decoder_bias: a layer's decoder bias, at the address written.
         extra_reads: what else `encode` needs of the pass.
     """
 
     reads: Sequence[str]
     writes: Sequence[str]
-    encode: Callable[[int, FrozenPass], LayerFeatures]
+    encode: Callable[[int, FrozenPass], tuple[LayerFeatures, LayerDecoders]]
     decoder_bias: Callable[[int], Tensor]
     extra_reads: Sequence[str] = ()
 
@@ -96,9 +100,12 @@ def build_local_model(
         for block, address in zip(blocks, coders.writes, strict=True)
     )
     # 3 to 5: features, their two orders, and what they write
-    layer_features = tuple(_skip_first(coders.encode(layer, frozen_pass), skip_tokens) for layer in layers)
+    encoded = [_skip_first(*coders.encode(layer, frozen_pass), skip_tokens) for layer in layers]
+    layer_features = tuple(active for active, _ in encoded)
     features, column_of = _order_features(layer_features)
-    feature_writes = _collect_writes(layer_features, write_norms, features, column_of, len(row))
+    decoders = [decoders for _, decoders in encoded]
+    del encoded
+    feature_writes = _collect_writes(layer_features, decoders, write_norms, column_of, len(row))
     # 6: what is left of each MLP's output
     errors, biases = [], []
     for layer, write_norm in enumerate(write_norms):
@@ -164,21 +171,23 @@ def _relative_error(computed: Float[Tensor, "rows _"], expected: Float[Tensor, "
     return float((vector_norm(computed - expected, dim=1) / vector_norm(expected, dim=1)).max())
 
 
-def _skip_first(active: LayerFeatures, skip_tokens: int) -> LayerFeatures:
+def _skip_first(
+    active: LayerFeatures, decoders: LayerDecoders, skip_tokens: int
+) -> tuple[LayerFeatures, LayerDecoders]:
     """The features without those at the first positions, which come first."""
     start = int((active.position < skip_tokens).sum())
     if start == 0:
-        return active
+        return active, decoders
     gather_encoders = active.gather_encoders
-    return LayerFeatures(
+    rest = LayerFeatures(
         active.position[start:],
         active.latent[start:],
         active.activation[start:],
         active.preactivation[start:],
         lambda entries: gather_encoders(entries + start),
-        {target: (rows, row_of[start:]) for target, (rows, row_of) in active.decoders.items()},
         active.skips,
     )
+    return rest, {target: (rows, row_of[start:]) for target, (rows, row_of) in decoders.items()}
 
 
 def _order_features(
@@ -200,45 +209,61 @@ def _order_features(
 
 def _collect_writes(
     layer_features: Sequence[LayerFeatures],
+    decoders: Sequence[LayerDecoders],
     write_norms: Sequence[FrozenNorm],
-    features: Int[Tensor, "features 3"],
     column_of: ColumnIndex,
     tokens: int,
 ) -> tuple[FeatureWrites, ...]:
-    """What features of all layers write at each layer, sorted by column."""
-    starts = [0]
-    for active in layer_features:
-        starts.append(starts[-1] + len(active.position))
+    """What features of all layers write at each layer, sorted by column. Empties `decoders` on its way."""
+    sizes = [len(active.position) for active in layer_features]
+    columns_of_layer = column_of.split(sizes)
     # One vector per entry is faster to multiply with; many entries share decoder rows where memory is short.
-    entries = sum(
-        len(row_of) * rows.shape[1] for active in layer_features for rows, row_of in active.decoders.values()
-    )
+    entries = sum(len(row_of) * rows.shape[1] for layer in decoders for rows, row_of in layer.values())
     copied = entries * 4 <= MATERIALISED
     writes = []
     for target, write_norm in enumerate(write_norms):
         # Of a per-layer dictionary this is one layer; of a CLT every layer up to this one.
-        parts = [
-            (layer, *active.decoders[target])
-            for layer, active in enumerate(layer_features)
-            if target in active.decoders
-        ]
-        feature = torch.cat(
-            [torch.arange(starts[layer], starts[layer + 1], device=column_of.device) for layer, _, _ in parts]
-        )
-        rows = torch.cat([write_norm.linear(rows) for _, rows, _ in parts])
-        offsets = torch.tensor([0, *(len(rows) for _, rows, _ in parts)]).cumsum(0).tolist()
-        row_of = torch.cat([row_of + offset for (_, _, row_of), offset in zip(parts, offsets, strict=False)])
+        layers = [layer for layer, rows in enumerate(decoders) if target in rows]
+        parts = [decoders[layer].pop(target) for layer in layers]
+        position = torch.cat([layer_features[layer].position for layer in layers])
+        activation = torch.cat([layer_features[layer].activation for layer in layers])
         # By column, so that the entries of a position lie side by side.
-        order = column_of[feature].argsort()
-        feature, row_of = feature[order], row_of[order]
-        position = features[feature, 1]
-        activation = torch.cat([layer_features[layer].activation for layer, _, _ in parts])[order]
+        columns, order = torch.cat([columns_of_layer[layer] for layer in layers]).sort()
         gain = activation * write_norm.scale[position]
-        ends = torch.searchsorted(position.contiguous(), torch.arange(tokens + 1, device=position.device))
         if copied:
-            rows, row_of = rows[row_of] * gain[:, None], None
-        writes.append(FeatureWrites(column_of[feature], tuple(ends.tolist()), gain, rows, row_of))
+            rows, row_of = _copy_rows(parts, write_norm, gain, order), None
+        else:
+            rows = torch.cat([write_norm.linear(rows) for rows, _ in parts])
+            offsets = torch.tensor([0, *(len(rows) for rows, _ in parts)]).cumsum(0).tolist()
+            row_of = torch.cat([row_of + offset for (_, row_of), offset in zip(parts, offsets, strict=False)])
+            row_of = row_of[order]
+        position = position[order].contiguous()
+        ends = torch.searchsorted(position, torch.arange(tokens + 1, device=position.device)).tolist()
+        writes.append(
+            FeatureWrites(columns, tuple(ends), find_spans(columns, ends), gain[order], rows, row_of)
+        )
     return tuple(writes)
+
+
+def _copy_rows(
+    parts: Sequence[tuple[Tensor, Tensor]],
+    write_norm: FrozenNorm,
+    gain: Float[Tensor, "entries"],
+    order: Int[Tensor, "entries"],
+) -> Float[Tensor, "entries d_model"]:
+    """Each entry's decoder row in the stream, times its gain: parts side by side, then in this order."""
+    place = torch.empty_like(order)
+    place[order] = torch.arange(len(order), device=order.device)
+    copies, start = None, 0
+    for rows, row_of in parts:
+        rows, stop = write_norm.linear(rows), start + len(row_of)
+        if copies is None:
+            copies = rows.new_empty(len(order), rows.shape[1])
+        # Part by part, so that nothing as large as the whole is made twice.
+        copies[place[start:stop]] = rows[row_of].mul_(gain[start:stop, None])
+        start = stop
+    assert copies is not None  # each layer is written by one coder at least
+    return copies
 
 
 def _skip_output(

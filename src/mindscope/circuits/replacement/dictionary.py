@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from mindscope.circuits.replacement.build import ReplacementCoders, build_local_model
+from mindscope.circuits.replacement.build import LayerDecoders, ReplacementCoders, build_local_model
 from mindscope.circuits.replacement.feature_io import DictionaryAccess
 from mindscope.circuits.replacement.layer_features import LayerFeatures
 from mindscope.circuits.replacement.local_model import LocalReplacementModel
@@ -62,7 +62,7 @@ class DictionaryReplacement:
             zip(writes, dictionary.b_dec.split([site.width for site in dictionary.writes]), strict=True)
         )
 
-        def encode(layer: int, frozen_pass: FrozenPass) -> LayerFeatures:
+        def encode(layer: int, frozen_pass: FrozenPass) -> tuple[LayerFeatures, LayerDecoders]:
             index = order[layer]
             targets = [_layer_of(writes[site]) for site in dictionary.wiring[index].writes]
             return _encode(dictionary, index, frozen_pass.activations[reads[index]], targets)
@@ -115,7 +115,9 @@ def _layer_of(address: str) -> int:
     return layer
 
 
-def _encode(dictionary: Dictionary, index: int, x: Tensor, targets: list[int]) -> LayerFeatures:
+def _encode(
+    dictionary: Dictionary, index: int, x: Tensor, targets: list[int]
+) -> tuple[LayerFeatures, LayerDecoders]:
     """What coder `index` makes of the tokens it reads; keeps only the rows of active latents."""
     coder = dictionary.coders[index]
     if coder.W_enc.dtype != torch.float32 or coder.W_enc.device != x.device:
@@ -129,14 +131,15 @@ def _encode(dictionary: Dictionary, index: int, x: Tensor, targets: list[int]) -
     W_enc, b_enc = coder.W_enc[active], coder.b_enc[active]
     widths = [dictionary.writes[site].width for site in dictionary.wiring[index].writes]
     # Of a CLT, W_dec holds one block of columns per layer written: latents x (layers * d_model).
-    decoders = coder.W_dec[active].split(widths, dim=1)
+    # Each block is gathered on its own, so that it can be let go of on its own.
+    decoders = [block[active] for block in coder.W_dec.split(widths, dim=1)]
     skips = {} if coder.W_skip is None else dict(zip(targets, coder.W_skip.split(widths, dim=1), strict=True))
-    return LayerFeatures(
+    features = LayerFeatures(
         tokens,
         latents,
         values,
         values,
         lambda entries: (W_enc[row_of[entries]], b_enc[row_of[entries]]),
-        {target: (rows, row_of) for target, rows in zip(targets, decoders, strict=True)},
         skips,
     )
+    return features, {target: (rows, row_of) for target, rows in zip(targets, decoders, strict=True)}

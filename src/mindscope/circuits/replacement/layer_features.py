@@ -1,7 +1,8 @@
 """Active features of a prompt, seen from the layer that reads them and from the layer that they write to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int
@@ -19,8 +20,6 @@ class LayerFeatures:
         activation: `[active]`.
         preactivation: `[active]`, linear in what is read: encoder . read + bias.
         gather_encoders: given entries `[k]`, their encoders `[k, width read]` and biases `[k]`.
-        decoders: by the layer written, decoder rows `[n, width]` at the place written, and each entry's row
-            `[active]`.
         skips: by the layer written, the linear path `[width read, width written]` beside the features.
     """
 
@@ -29,7 +28,6 @@ class LayerFeatures:
     activation: Float[Tensor, "active"]
     preactivation: Float[Tensor, "active"]
     gather_encoders: Callable[[Tensor], tuple[Tensor, Tensor]]
-    decoders: dict[int, tuple[Tensor, Tensor]]
     skips: dict[int, Tensor] = field(default_factory=dict)
 
 
@@ -43,6 +41,7 @@ class FeatureWrites:
     Attributes:
         columns: `[entries]`, whose column of `EdgeBlock.features` each entry is.
         starts: `[tokens + 1]`, the entries of position q are starts[q] to starts[q + 1].
+        spans: per position its columns where they lie side by side, which needs no copy; None where not.
         gain: `[entries]`, activation times what the way into the stream scales by.
         decoder_rows: `[n, d_model]` in the stream.
         decoder_row_of: `[entries]`, each entry's row of `decoder_rows`; None where every entry has a row of
@@ -51,6 +50,7 @@ class FeatureWrites:
 
     columns: ColumnIndex
     starts: tuple[int, ...]
+    spans: tuple[slice | None, ...]
     gain: Float[Tensor, "entries"]
     decoder_rows: Float[Tensor, "n d_model"]
     decoder_row_of: Int[Tensor, "entries"] | None
@@ -63,10 +63,9 @@ class FeatureWrites:
         return self.decoder_rows[self.decoder_row_of[entries]] * self.gain[entries, None]
 
     def columns_at(self, position: int) -> slice | Tensor:
-        """The columns of these rows: a slice where they lie side by side, which needs no copy."""
-        columns = self.columns[self.starts[position] : self.starts[position + 1]]
-        first, last = int(columns[0]), int(columns[-1]) + 1
-        return slice(first, last) if last - first == len(columns) else columns
+        """The columns of these rows: a slice where they lie side by side."""
+        span = self.spans[position]
+        return self.columns[self.starts[position] : self.starts[position + 1]] if span is None else span
 
     def vectors_of(
         self, columns: ColumnIndex
@@ -83,3 +82,13 @@ class FeatureWrites:
     def sum_by_position(self) -> Float[Tensor, "tokens d_model"]:
         """The sum of what is written, by position."""
         return torch.stack([self.vectors_at(q).sum(0) for q in range(len(self.starts) - 1)])
+
+
+def find_spans(columns: ColumnIndex, starts: Sequence[int]) -> tuple[slice | None, ...]:
+    """See `FeatureWrites.spans`."""
+    ordered = columns.tolist()
+    spans: list[slice | None] = []
+    for start, stop in pairwise(starts):
+        first, last = (ordered[start], ordered[stop - 1] + 1) if stop > start else (0, 0)
+        spans.append(slice(first, last) if last - first == stop - start else None)
+    return tuple(spans)

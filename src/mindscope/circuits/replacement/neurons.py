@@ -5,7 +5,7 @@ from functools import cached_property
 
 from torch import Tensor
 
-from mindscope.circuits.replacement.build import ReplacementCoders, build_local_model
+from mindscope.circuits.replacement.build import LayerDecoders, ReplacementCoders, build_local_model
 from mindscope.circuits.replacement.feature_io import NeuronAccess
 from mindscope.circuits.replacement.layer_features import LayerFeatures
 from mindscope.circuits.replacement.local_model import LocalReplacementModel
@@ -60,7 +60,9 @@ class NeuronReplacement:
             )
 
 
-def _encode_neurons(layer: int, frozen_pass: FrozenPass, maps: MLPMaps) -> LayerFeatures:
+def _encode_neurons(
+    layer: int, frozen_pass: FrozenPass, maps: MLPMaps
+) -> tuple[LayerFeatures, LayerDecoders]:
     """The neurons of a layer that are not at zero, as features."""
     acts, pre = frozen_pass.activations[f"mlp_act.{layer}"], frozen_pass.activations[f"mlp_pre.{layer}"]
     position, latent = (acts != 0).nonzero(as_tuple=True)
@@ -71,7 +73,7 @@ def _encode_neurons(layer: int, frozen_pass: FrozenPass, maps: MLPMaps) -> Layer
         def gather_plain(entries: Tensor) -> tuple[Tensor, Tensor]:
             return maps.pre.weight[latent[entries]], maps.pre.bias[latent[entries]]
 
-        return LayerFeatures(position, latent, activation, gate, gather_plain, {layer: (rows, latent)})
+        return LayerFeatures(position, latent, activation, gate, gather_plain), {layer: (rows, latent)}
     linear = maps.linear
     # a = act(g) u: half of a is explained through g, half through u, the other factor held.
     by_gate = activation / gate / 2
@@ -84,4 +86,4 @@ def _encode_neurons(layer: int, frozen_pass: FrozenPass, maps: MLPMaps) -> Layer
         weight = gates[:, None] * maps.pre.weight[neuron] + linears[:, None] * linear.weight[neuron]
         return weight, gates * maps.pre.bias[neuron] + linears * linear.bias[neuron]
 
-    return LayerFeatures(position, latent, activation, activation, gather_gated, {layer: (rows, latent)})
+    return LayerFeatures(position, latent, activation, activation, gather_gated), {layer: (rows, latent)}
