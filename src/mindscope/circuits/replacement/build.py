@@ -38,7 +38,7 @@ MATERIALISED = 2**29
 
 
 LayerDecoders = dict[int, tuple[Tensor, Tensor]]
-"""By the layer written: decoder rows `[n, width]` at the place written, and the row of each feature `[active]`."""
+"""By the layer written: decoder rows `[n, width]` at the place written, and each feature's row `[active]`."""
 
 
 @dataclass(frozen=True, eq=False)
