@@ -38,6 +38,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def context_length(self) -> int | None:
+        """The most tokens that a row may have; None where there is no limit."""
+        ...
+
+    @property
     def fingerprint(self) -> str:
         """The digest of the weights."""
         ...
@@ -47,7 +52,9 @@ class Engine(Protocol):
         """What it can do."""
         ...
 
-    def chat(self, messages: Sequence[Message], answer: str | None = None) -> Row:
+    def chat(
+        self, messages: Sequence[Message], answer: str | None = None, reasoning: str | None = None
+    ) -> Row:
         """A conversation as a row."""
         ...
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mindscope.features.outliers import OUTLIER_FACTOR, OutlierLimits, measure_norms
     from mindscope.features.site import (
         FIRST,
+        Engines,
         Models,
         Site,
         join_fingerprints,
@@ -40,6 +41,7 @@ __all__ = [
     "FeatureBank",
     "FeatureSet",
     "MeasuredTokens",
+    "Engines",
     "Models",
     "OUTLIER_FACTOR",
     "OutlierLimits",

@@ -13,9 +13,16 @@ from mindscope.errors import DataError
 from mindscope.features.bank import BankFeature, written_directions
 from mindscope.features.direction import Direction
 from mindscope.features.feature import Feature
-from mindscope.features.site import Models, Site, join_fingerprints, match_models, require_same_tokenizer
+from mindscope.features.site import (
+    Engines,
+    Loaded,
+    Site,
+    join_fingerprints,
+    match_models,
+    require_same_tokenizer,
+)
 from mindscope.features.sparse_code import SparseCode
-from mindscope.models import Apply, Model, Project, Raw, Read, Row, Where
+from mindscope.models import Apply, Project, Raw, Read, Row, Where
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +97,7 @@ class FeatureSet(Sequence[Feature]):
     def name(self, feature: int) -> str:
         return self.keys[feature]
 
-    def match(self, models: Models) -> dict[str, Model]:
+    def match(self, models: Loaded | Sequence[Loaded] | Mapping[str, Loaded]) -> dict[str, Loaded]:
         """The models by their names here; DataError unless the features were fitted on these very models."""
         named = match_models(self.models, models, f"{self.keys[0]} was fitted on")
         require_same_tokenizer(named)
@@ -147,7 +154,7 @@ class FeatureSet(Sequence[Feature]):
 
     def read(
         self,
-        models: Models,
+        models: Engines,
         rows: Sequence[Row],
         *,
         where: Where = "all",

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+from mindscope.engines import Engine
 from mindscope.errors import DataError
 from mindscope.models import Model
 
@@ -11,6 +13,9 @@ FIRST = "0"
 
 Models = Model | Sequence[Model] | Mapping[str, Model]
 """One model, several in the order of their names, or several by name."""
+Engines = Engine | Sequence[Engine] | Mapping[str, Engine]
+"""The same of engines, for what only reads and generates."""
+Loaded = TypeVar("Loaded", bound=Engine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +50,19 @@ def split_site_name(name: str, first: str = FIRST) -> tuple[str, str]:
     return (model, address) if separator else (first, name)
 
 
-def name_models(models: Models) -> dict[str, Model]:
+def name_models(models: Loaded | Sequence[Loaded] | Mapping[str, Loaded]) -> dict[str, Loaded]:
     """Models by name: their own, or `0`, `1`, … in the order given."""
     if isinstance(models, Mapping):
         return dict(models)
-    given = [models] if isinstance(models, Model) else models
+    given = models if isinstance(models, Sequence) else [models]
     return {str(number): model for number, model in enumerate(given)}
 
 
-def match_models(expected: Mapping[str, str | None], models: Models, subject: str) -> dict[str, Model]:
+def match_models(
+    expected: Mapping[str, str | None],
+    models: Loaded | Sequence[Loaded] | Mapping[str, Loaded],
+    subject: str,
+) -> dict[str, Loaded]:
     """The models that features belong to, by name.
 
     Models given by name are taken by name. Of others, each goes to the name with its fingerprint, and what
@@ -86,7 +95,7 @@ def match_models(expected: Mapping[str, str | None], models: Models, subject: st
     return {name: given[name] for name in expected}
 
 
-def require_same_tokenizer(models: Mapping[str, Model]) -> None:
+def require_same_tokenizer(models: Mapping[str, Engine]) -> None:
     """Raises DataError unless the models split texts into the same tokens and so can read the same rows."""
     (first, *others) = models.values()
     if others and any(model.tokenizer.get_vocab() != first.tokenizer.get_vocab() for model in others):
@@ -100,8 +109,8 @@ def join_fingerprints(fingerprints: Iterable[str]) -> str:
     return "+".join(dict.fromkeys(fingerprints))
 
 
-def _name_by_fingerprint(expected: Mapping[str, str | None], models: list[Model]) -> dict[str, Model]:
-    named: dict[str, Model] = {}
+def _name_by_fingerprint(expected: Mapping[str, str | None], models: list[Loaded]) -> dict[str, Loaded]:
+    named: dict[str, Loaded] = {}
     for name, fingerprint in expected.items():
         known = [model for model in models if model.fingerprint == fingerprint]
         if known:

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     )
     from mindscope.models.tokens.template import TemplateMode
     from mindscope.models.tokens.text import token_texts
-    from mindscope.models.turns import PackedConversation, TurnSpan, pack_turns, turn_rows
+    from mindscope.models.turns import PackedConversation, TurnSpan, pack_turns, require_room, turn_rows
 
 
 __all__ = [
@@ -128,6 +128,7 @@ __all__ = [
     "right_padded",
     "shown",
     "token_texts",
+    "require_room",
     "turn_rows",
     "vocabulary",
     "written",

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from mindscope.errors import DataError
-from mindscope.models.model import Model
 from mindscope.models.tokens.rows import Message, Row
 
 
@@ -17,6 +16,22 @@ class TurnSpan(NamedTuple):
     final_start: int
     """Where its final answer begins; `end`, where there is none."""
     end: int
+
+
+@runtime_checkable
+class ChatRenderer(Protocol):
+    """What makes rows of conversations: `Model`, or an engine elsewhere."""
+
+    @property
+    def context_length(self) -> int | None:
+        """The most tokens of a row; None where there is no limit."""
+        ...
+
+    def chat(
+        self, messages: Sequence[Message], answer: str | None = None, reasoning: str | None = None
+    ) -> Row:
+        """A conversation as a row."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +63,7 @@ def pack_turns(rows: Sequence[Row]) -> list[PackedConversation]:
     ]
 
 
-def turn_rows(model: Model, messages: Sequence[Message]) -> list[Row]:
+def turn_rows(model: ChatRenderer, messages: Sequence[Message]) -> list[Row]:
     """One row per turn of the assistant: all that was said before as the prompt, the turn as the answer.
 
     Where the last word is the user's, a last row holds the prompt of the answer to come. An assistant's turn
@@ -64,7 +79,18 @@ def turn_rows(model: Model, messages: Sequence[Message]) -> list[Row]:
         rows.append(model.chat(messages))
     if not rows or not all(row.prompt_length for row in rows):
         raise DataError("there is no turn to read: a user's message is needed")
-    longest, most = max(map(len, rows)), model.context_length
+    require_room(model, rows)
+    return rows
+
+
+def require_room(model: ChatRenderer, rows: Sequence[Row], *, n_new: int = 0) -> None:
+    """Refuse rows that are empty, or longer than the model's context with `n_new` tokens more.
+
+    Raises:
+        DataError: what is wrong, and what to do.
+    """
+    if not all(len(row) for row in rows):
+        raise DataError("there is no token to read: the conversation is empty")
+    longest, most = max(map(len, rows)) + n_new, model.context_length
     if most is not None and longest > most:
         raise DataError(f"{longest} tokens, but the model takes {most}: shorten the conversation")
-    return rows

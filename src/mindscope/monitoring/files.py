@@ -12,9 +12,10 @@ import torch
 
 from mindscope.core import Progress
 from mindscope.data import Conversation, ConversationSource, Data, FileRecord
+from mindscope.engines import Engine
 from mindscope.errors import DataError, ModelError
 from mindscope.features import Feature, FeatureSet
-from mindscope.models import Model, Row, token_texts, turn_rows
+from mindscope.models import Row, require_room, token_texts, turn_rows
 from mindscope.monitoring.calibration import Calibration
 from mindscope.monitoring.config import MonitorConfig, Signal, ThresholdScope
 from mindscope.monitoring.monitor import Monitor, MonitoredConversation
@@ -26,7 +27,7 @@ from mindscope.store import Document, Run, claim, derived_seed, digest, replacin
 
 
 def calibrate_on(
-    model: Model,
+    model: Engine,
     features: Sequence[Feature],
     data: Data,
     run: Run,
@@ -61,7 +62,7 @@ def calibrate_on(
 
 
 def monitor_file(
-    model: Model,
+    model: Engine,
     monitor: Monitor,
     data: Data,
     run: Run,
@@ -142,7 +143,7 @@ Readable = tuple[FileRecord, Conversation, list[Row]]
 
 @dataclass(frozen=True)
 class _MonitorJob:
-    model: Model
+    model: Engine
     features: FeatureSet
     source: ConversationSource
     run: Run
@@ -183,7 +184,7 @@ class _MonitorJob:
                     if self.config.answer
                     else turn_rows(self.model, talk.messages)
                 )
-                self.model.check_rows(rows, filled=True, new=int(self.config.answer))
+                require_room(self.model, rows, n_new=int(self.config.answer))
             except (DataError, ModelError) as error:
                 located = self.source.located(record, error)
                 if self.config.on_error == "refuse":

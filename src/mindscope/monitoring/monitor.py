@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from mindscope.core import Progress, with_label
+from mindscope.engines import Engine
 from mindscope.errors import DataError
-from mindscope.features import FIRST, Feature, FeatureSet, Models
-from mindscope.models import Edit, Edits, Generation, Model, Read, Row, RowAction, Sampling
+from mindscope.features import FIRST, Engines, Feature, FeatureSet
+from mindscope.models import Edit, Edits, Generation, Read, Row, RowAction, Sampling
 from mindscope.monitoring.alarms import AlarmTracker, alarm_events, crossed
 from mindscope.monitoring.calibration import Calibration
 from mindscope.monitoring.config import AlarmAction
@@ -123,7 +124,7 @@ class Monitor:
 
     def read(
         self,
-        models: Models,
+        models: Engines,
         conversations: Sequence[Talk],
         *,
         progress: Progress | None = None,
@@ -148,7 +149,7 @@ class Monitor:
 
     def generate(
         self,
-        model: Model,
+        model: Engine,
         rows: Sequence[Row],
         sampling: Sampling | None = None,
         *,
@@ -173,10 +174,11 @@ class Monitor:
                 "conversation with Monitor.read"
             )
         self.features.match(model)
+        model.capabilities.require("watching answers while they are written", "reads", "controllers")
         controller = _MonitorController(self)
         generations = model.generate(
             rows,
-            sampling,
+            sampling or Sampling(),
             edits=edits,
             seeds=seeds,
             batch_rows=batch_rows,

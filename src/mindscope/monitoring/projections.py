@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mindscope.core import Progress, with_label
 from mindscope.errors import DataError
-from mindscope.features import Feature, FeatureSet, Models
+from mindscope.features import Engines, Feature, FeatureSet
 from mindscope.models import Message, Row, pack_turns, turn_rows
 from mindscope.monitoring.config import ReadingPosition
 from mindscope.monitoring.drift import measure_drift
@@ -75,7 +75,7 @@ class TurnProjections:
 
 
 def project_turns(
-    models: Models,
+    models: Engines,
     features: Sequence[Feature],
     conversations: Sequence[Talk],
     *,

@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.core import Progress, with_label
-from mindscope.engines import AnswerPlan, generate_pieces
+from mindscope.engines import AnswerPlan, Engine, generate_pieces
 from mindscope.errors import ModelError
-from mindscope.models import Model, Row
+from mindscope.models import Row
 from mindscope.screening.config import ScreenConfig
 from mindscope.screening.traits import ScreenedTraits
 from mindscope.store import Run, digest
@@ -40,7 +40,7 @@ class BaselineAnswers:
 class BaselineSampler:
     """The base model's answers in one run, projected on the vectors of all traits."""
 
-    def __init__(self, model: Model, traits: ScreenedTraits, run: Run, config: ScreenConfig) -> None:
+    def __init__(self, model: Engine, traits: ScreenedTraits, run: Run, config: ScreenConfig) -> None:
         self.model, self.traits, self.run, self.config = model, traits, run, config
 
     def own(

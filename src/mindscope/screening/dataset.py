@@ -9,8 +9,8 @@ from jaxtyping import Float32
 
 from mindscope.core import Progress
 from mindscope.data import ConversationSource, Data
+from mindscope.engines import Engine
 from mindscope.errors import DataError
-from mindscope.models import Model
 from mindscope.screening.base_answers import BaselineSampler, Origin
 from mindscope.screening.config import ScreenConfig
 from mindscope.screening.scores import WindowScores, window_scores
@@ -42,7 +42,7 @@ class DataSet:
     @classmethod
     def read(
         cls,
-        model: Model,
+        model: Engine,
         data: Data,
         traits: ScreenedTraits,
         run: Run,

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mindscope.data import FileRecord
-from mindscope.models import Model, pack_turns, token_texts
+from mindscope.engines import Engine
+from mindscope.models import pack_turns, token_texts
 from mindscope.screening.base_answers import Origin
 from mindscope.screening.results import RankedSample
 from mindscope.screening.scores import ReferencePercentiles, WindowScores
@@ -68,7 +69,11 @@ class TopSamples:
                     heapq.heapreplace(heap, candidate)
 
     def ranked(
-        self, model: Model, traits: ScreenedTraits, windows: ReadingWindows, calibration: ReferencePercentiles
+        self,
+        model: Engine,
+        traits: ScreenedTraits,
+        windows: ReadingWindows,
+        calibration: ReferencePercentiles,
     ) -> list[tuple[RankedSample, ...]]:
         """The samples of every trait, highest first, with the tokens of the turn that decides."""
         records = windows.records([candidate.row for heap in self.heaps for candidate in heap])
@@ -87,7 +92,7 @@ class TopSamples:
 
 
 def _with_text(
-    model: Model,
+    model: Engine,
     traits: ScreenedTraits,
     windows: ReadingWindows,
     record: FileRecord,

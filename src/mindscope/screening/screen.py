@@ -7,7 +7,7 @@ import numpy as np
 
 from mindscope.core import Progress
 from mindscope.data import Data
-from mindscope.models import Model
+from mindscope.engines import Engine
 from mindscope.personas import PersonaVectors
 from mindscope.screening.config import ScreenConfig
 from mindscope.screening.dataset import DataSet
@@ -24,7 +24,7 @@ LEFT_OUT_SHOWN = 10
 
 
 def screen_dataset(
-    model: Model,
+    model: Engine,
     data: Data,
     vectors: Sequence[PersonaVectors],
     config: ScreenConfig,

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from mindscope.engines import Engine
 from mindscope.errors import DataError
 from mindscope.features import FIRST, Direction, FeatureSet
-from mindscope.models import Model, Read, Where
+from mindscope.models import Read, Where
 from mindscope.personas import PersonaVectors, default_layer
 from mindscope.screening.config import ScreenConfig
 
@@ -23,7 +24,7 @@ class ScreenedTraits:
     directions: tuple[Direction, ...]
 
     @classmethod
-    def of(cls, model: Model, vectors: Sequence[PersonaVectors], config: ScreenConfig) -> "ScreenedTraits":
+    def of(cls, model: Engine, vectors: Sequence[PersonaVectors], config: ScreenConfig) -> "ScreenedTraits":
         """The vectors at the layers of the configuration.
 
         Raises:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from mindscope.core import Progress
 from mindscope.data import Conversation, ConversationSource, FileRecord
+from mindscope.engines import Engine
 from mindscope.errors import DataError, ModelError
-from mindscope.models import Message, Model, Row, pack_turns, turn_rows
+from mindscope.models import Message, Row, pack_turns, turn_rows
 from mindscope.screening.base_answers import NOT_FINITE, BaselineAnswers, BaselineSampler
 from mindscope.screening.config import ScreenConfig
 from mindscope.screening.traits import ScreenedTraits
@@ -45,7 +46,7 @@ class ReadingWindows:
 
     def __init__(
         self,
-        model: Model,
+        model: Engine,
         source: ConversationSource,
         traits: ScreenedTraits,
         base: BaselineSampler,
@@ -210,7 +211,7 @@ def answers_in(conversation: Conversation) -> list[int]:
     return places
 
 
-def answer_rows(model: Model, conversation: Conversation) -> list[Row]:
+def answer_rows(model: Engine, conversation: Conversation) -> list[Row]:
     """A row per assistant turn: all that was said before as the prompt, the turn as the answer.
 
     Raises:

@@ -4,13 +4,17 @@ from typing import Any
 
 import persona_kit
 import pytest
+import screening_kit
 import torch
 
 from mindscope.core import EngineCapabilities
 from mindscope.engines import Engine
 from mindscope.errors import ModelError
+from mindscope.features import Direction
 from mindscope.models import Model
+from mindscope.monitoring import Monitor, MonitorConfig, Policy, Signal, calibrate_on, monitor_file
 from mindscope.personas import ExtractConfig, SteerConfig, extract_vectors, measure_steering
+from mindscope.screening import ScreenConfig, screen_dataset
 from mindscope.store import Run
 
 PROTOCOL = {name for name in {*vars(Engine), *Engine.__annotations__} if not name.startswith("_")}
@@ -59,6 +63,44 @@ def test_vectors_and_steering_are_the_same_on_an_engine_without_hf(tiny: Model, 
     assert ours.digest() == theirs.digest()
     steered, again = steer(tiny, ours, tmp_path / "a"), steer(StandIn(tiny), theirs, tmp_path / "b")
     assert steered.to_json() == again.to_json()
+
+
+def screen(engine: Any, vectors: Any, data: Any, folder: Any):
+    config = ScreenConfig(
+        layers=1, max_new_tokens=6, shard_rows=4, batch_rows=2, window=8, top=3, resamples=100
+    )
+    with Run.open(folder, kind="screen", config={}) as run:
+        return screen_dataset(engine, data, vectors, config, run)
+
+
+def test_screening_is_the_same_on_an_engine_without_hf(tiny: Model, tmp_path) -> None:
+    data = screening_kit.write(tmp_path / "data.jsonl", [*screening_kit.chats(9), *screening_kit.CHATS])
+    vectors = screening_kit.vectors(tiny, "loud")
+    ours = screen(tiny, vectors, data, tmp_path / "model")
+    theirs = screen(StandIn(tiny), vectors, data, tmp_path / "stand-in")
+    assert ours.to_json() == theirs.to_json()
+    assert ours.samples == 12
+
+
+def watch(engine: Any, feature: Direction, data: Any, folder: Any, action: Any = "log"):
+    signal = Signal(window=2)
+    recorded = MonitorConfig(shard_rows=4, max_new_tokens=6)
+    answered = MonitorConfig(shard_rows=4, max_new_tokens=6, answer=True)
+    with Run.open(folder, kind="monitor", config={}) as run:
+        thresholds = calibrate_on(engine, [feature], data, run, 0.1, signal=signal, config=recorded)
+        monitor = Monitor([feature], thresholds, Policy(action))
+        read = monitor_file(engine, Monitor([feature], thresholds), data, run, recorded)
+        return read.to_json(), monitor_file(engine, monitor, data, run, answered).to_json()
+
+
+def test_monitoring_is_the_same_on_an_engine_without_hf(tiny: Model, tmp_path) -> None:
+    data = screening_kit.write(tmp_path / "data.jsonl", screening_kit.chats(12))
+    vector = torch.randn(32, generator=torch.Generator().manual_seed(0))
+    feature = Direction("loud", "resid_post.1", vector, tiny.fingerprint)
+    ours = watch(tiny, feature, data, tmp_path / "model", "steer")
+    assert ours == watch(StandIn(tiny), feature, data, tmp_path / "stand-in", "steer")
+    with pytest.raises(ModelError, match="needs a controller that looks on while answers are written, which"):
+        watch(StandIn(tiny, "controllers"), feature, data, tmp_path / "lacking")
 
 
 def test_an_engine_that_cannot_refuses_in_one_line_before_anything_is_written(tiny: Model, tmp_path) -> None:
