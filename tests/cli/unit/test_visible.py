@@ -110,7 +110,13 @@ def test_a_hostile_model_in_a_chat(capsys, monkeypatch):
             if on_text:
                 on_text(ALL)
             return ChatTurn(
-                answer=ALL, projections={ALL: 1.0}, pushed={ALL: 0.0}, trait=ALL, layer=0, coefficient=0.0
+                answer=ALL,
+                reasoning=ALL,
+                projections={ALL: 1.0},
+                pushed={ALL: 0.0},
+                trait=ALL,
+                layer=0,
+                coefficient=0.0,
             )
 
     monkeypatch.setattr(ChatSpec, "open", lambda spec: HostileChat())
