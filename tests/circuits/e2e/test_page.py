@@ -1,4 +1,4 @@
-"""A graph's page in a browser: what a reader sees and does.."""
+"""A graph's page in a browser: what a reader sees and does."""
 
 import json
 import xml.etree.ElementTree as ET
