@@ -17,6 +17,7 @@ from mindscope.personas import ExtractConfig, SteerConfig, SteeringScores, Sweep
 from mindscope.store import Document
 
 if TYPE_CHECKING:
+    from mindscope.judges import Judge
     from mindscope.models import Model
     from mindscope.store import Run
 
@@ -98,11 +99,12 @@ class VectorsListing(RootModel[tuple[VectorsSummary, ...]]):
 
 def extract(spec: ExtractSpec, *, run: RunFolder, reporter: Reporter) -> ExtractReport:
     """Find the vectors at every layer: answers under contrasting instructions, judged and filtered."""
-    from mindscope.personas import extract_vectors
+    from mindscope.personas import contrast_recipe, extract_vectors
 
     trait, model = spec.find_trait(), spec.load()
     with _open(run, model, reporter) as opened:
-        judge = spec.find_judge(model, run.path / JUDGEMENTS)
+        recipe = contrast_recipe(spec.judge)
+        judge = None if spec.judge == "none" else recipe or spec.find_judge(model, run.path / JUDGEMENTS)
         vectors = extract_vectors(
             model, trait, judge, opened, spec.config(ExtractConfig), progress=reporter.progress
         )
@@ -119,7 +121,7 @@ def sweep(spec: SweepSpec, *, run: RunFolder, reporter: Reporter) -> SweepReport
     trait, model, kept = spec.find_trait(), spec.load(), PersonaRun(run.path)
     vectors = kept.vectors(trait.name, model, spec.vectors)
     with _open(run, model, reporter) as opened:
-        judge = spec.find_judge(model, run.path / JUDGEMENTS)
+        judge = _find_kept_judge(spec, model, run.path)
         result = sweep_coefficients(
             model, vectors, trait, judge, opened, spec.config(SweepConfig), progress=reporter.progress
         )
@@ -145,7 +147,7 @@ def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSum
         raise DataError("there is no sweep in this run: give --layer and --coefficient, or sweep first")
     questions = spec.question or (held_out(trait, swept) if swept is not None else None)
     with _open(run, model, reporter) as opened:
-        judge = spec.find_judge(model, run.path / JUDGEMENTS)
+        judge = _find_kept_judge(spec, model, run.path)
         result = measure_steering(
             model,
             vectors,
@@ -166,6 +168,17 @@ def show(spec: ShowVectorsSpec, *, reporter: Reporter) -> VectorsListing:
     """Show vectors, what a sweep chose and what steering did, out of a run or file."""
     del reporter  # there is nothing to wait for
     return VectorsListing(tuple(summarise_vectors(file) for file in find_vector_files(spec.path)))
+
+
+def _find_kept_judge(spec: SweepSpec | SteerSpec, model: Model, run: Path) -> Judge:
+    """Who scores steered answers: a contrast judge is the one that was made with the vectors."""
+    from mindscope.personas import JUDGE_FILE, contrast_recipe
+
+    recipe = contrast_recipe(spec.judge)
+    if recipe is None:
+        return spec.find_judge(model, run / JUDGEMENTS)
+    vectors = spec.vectors or PersonaRun(run).vectors_file(spec.find_trait().name)
+    return recipe.load(model, vectors.with_name(JUDGE_FILE))
 
 
 def _open(run: RunFolder, model: Model, reporter: Reporter) -> Run:

@@ -100,8 +100,11 @@ def find_judge(spec: JudgeSpec, model: Model, cache: Path) -> Judge:
         return organism.ExactJudge()
     if spec.judge is None:
         raise JudgeError(
-            "choose who scores the answers: --judge model:NAME or --judge endpoint:NAME --base-url URL"
+            "choose who scores the answers: --judge model:NAME, --judge endpoint:NAME --base-url URL, or "
+            "--judge contrast, which needs neither a second model nor a key"
         )
+    if spec.judge == "none":
+        raise JudgeError("steered answers need a judge: extract with --judge contrast, and use it here too")
     kind, _, name = spec.judge.partition(":")
     if kind == "model" and name:
         loads_alike = (spec.judge_dtype, spec.judge_device) == ("auto", "auto")
@@ -112,7 +115,8 @@ def find_judge(spec: JudgeSpec, model: Model, cache: Path) -> Judge:
         judge = EndpointJudge(_address(spec), name, spec.endpoint_config(), cache=cache)
         return require_numbers(judge)
     raise DataError(
-        f"there is no judge {spec.judge!r}: use exact (the organism's), model:NAME or endpoint:NAME"
+        f"there is no judge {spec.judge!r}: use exact (the organism's), model:NAME, endpoint:NAME, or, "
+        "for persona vectors, contrast"
     )
 
 

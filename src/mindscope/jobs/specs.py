@@ -69,7 +69,9 @@ class JudgeSpec(EndpointSpec):
     """Who scores the answers."""
 
     judge: str | None = None
-    """Who scores the answers: exact (the organism's), model:NAME, or endpoint:NAME."""
+    """Who scores the answers: exact (the organism's), model:NAME, or endpoint:NAME. For persona vectors also
+    contrast, a classifier made of the trait's own prompted answers, which needs no key (contrast:ENCODER: of
+    their sentence vectors); and none, to extract from all pairs unjudged."""
     judge_dtype: str = "auto"
     """The precision of a judge model:NAME: float32, bfloat16, float16, or auto."""
     judge_device: str = "auto"

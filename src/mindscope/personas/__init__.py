@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         VectorKind,
         read_config_with_scope,
     )
+    from mindscope.personas.contrast import JUDGE_FILE, ContrastRecipe, contrast_recipe
     from mindscope.personas.extraction import extract_vectors
     from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
     from mindscope.personas.judging import judge_answers
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Trait",
     "InstructionPair",
+    "ContrastRecipe",
+    "JUDGE_FILE",
+    "contrast_recipe",
     "generate_trait",
     "names_two_poles",
     "trait_of_two_poles",

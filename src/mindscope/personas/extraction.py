@@ -1,23 +1,28 @@
 """From a trait to its vectors: rollouts, judge, filter, difference of means."""
 
+from typing import Any
+
 from mindscope.core import Progress
 from mindscope.engines import Engine
+from mindscope.errors import ModelError
 from mindscope.judges import Judge
+from mindscope.models import Model
 from mindscope.personas import rollouts
 from mindscope.personas.answers import generate_answers, kept_shard_rows
 from mindscope.personas.config import ExtractConfig
+from mindscope.personas.contrast import ContrastRecipe
 from mindscope.personas.judging import judge_answers
 from mindscope.personas.layer_statistics import layer_statistics
-from mindscope.personas.pair_filter import filter_pairs
+from mindscope.personas.pair_filter import filter_pairs, keep_answered_pairs
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import KINDS, PersonaVectors
-from mindscope.store import Run, claim, part_of
+from mindscope.store import Run, claim, digest, part_of
 
 
 def extract_vectors(
     model: Engine,
     trait: Trait,
-    judge: Judge,
+    judge: Judge | ContrastRecipe | None,
     run: Run,
     config: ExtractConfig | None = None,
     *,
@@ -28,11 +33,14 @@ def extract_vectors(
     Under ``extract/{trait}/`` the run holds the answers with their activations, the scores, what the
     filter kept and ``vectors.safetensors``. Killed at any moment and called again, it goes on and ends
     with the same vectors to the last bit. Called again with other settings of the filter or the
-    statistics, it makes new vectors from the same answers; with more samples, it adds the answers that are
-    missing.
+    statistics, or another judge, it makes new vectors from the same answers; with more samples, it adds the
+    answers that are missing.
+
+    A ``judge`` that is None scores nothing, and every pair with two answers is used: the model is trusted to
+    have followed its instructions. A `ContrastRecipe` makes a judge from the answers first.
 
     Raises DataError when too few pairs pass the filter, and StoreError when the run holds this part made
-    from another model, trait, judge or sampling.
+    from another model, trait or sampling.
     """
     config = config or ExtractConfig()
     model.capabilities.require("extracting persona vectors", "reads", addresses=("resid_post",))
@@ -41,10 +49,9 @@ def extract_vectors(
         "fingerprint": model.fingerprint,
         "dtype": str(model.dtype).removeprefix("torch."),
         "trait": trait.document(),
-        "judge": judge.name,
         "config": config.deciding("questions"),
     }
-    claim(run, name, setup)
+    claim(run, name, setup, read=_without_judge)
     requests = rollouts.plan_rollouts(
         trait, samples=config.samples, seed=config.seed, questions=config.questions
     )
@@ -59,11 +66,24 @@ def extract_vectors(
         stack=rollouts.stack_reads,
         progress=progress,
     )
-    judgements = judge_answers(
-        judge, trait.rubric(), requests, answers, run, name, shard_rows=shard_rows, progress=progress
-    )
-    positive, negative = rollouts.split_sides(judgements)
-    filtered = filter_pairs(positive, negative, threshold=config.threshold, coherence=config.coherence)
+    if isinstance(judge, ContrastRecipe):
+        judge = judge.fit(_whole_model(model), trait, requests, answers, run, config, progress=progress)
+    if judge is None:
+        filtered = keep_answered_pairs(*rollouts.split_sides(answers))
+    else:
+        judgements = judge_answers(
+            judge,
+            trait.rubric(),
+            requests,
+            answers,
+            run,
+            name,
+            scores=_scores_part(run, name, judge),
+            shard_rows=shard_rows,
+            progress=progress,
+        )
+        positive, negative = rollouts.split_sides(judgements)
+        filtered = filter_pairs(positive, negative, threshold=config.threshold, coherence=config.coherence)
     run.save_json(f"{name}/filter.json", {**filtered.counts.to_json(), "pairs_kept": filtered.kept})
     filtered.require(config.least_pairs, trait.name)
     activations = rollouts.collect_activations(run, name, len(requests), shard_rows, filtered.kept)
@@ -90,10 +110,35 @@ def extract_vectors(
         trait_document=trait.document(),
         metadata={
             "dtype": setup["dtype"],
-            "judge": judge.name,
+            "judge": "none" if judge is None else judge.name,
             "seed": config.seed,
             "config": config.model_dump(mode="json"),
         },
     )
     vectors.save(run.path / name / "vectors.safetensors")
     return vectors
+
+
+def _scores_part(run: Run, name: str, judge: Judge) -> str:
+    """Where one judge's scores are: those of several judges lie side by side.
+
+    Before a run could be judged twice, its only scores lay in the folder itself.
+    """
+    setup = run.load_json(f"{name}/setup.json")
+    if setup.get("judge") == judge.name and run.has(f"{name}/scores/0000.json"):
+        return f"{name}/scores"
+    return f"{name}/scores/{digest({'judge': judge.name})}"
+
+
+def _without_judge(setup: dict[str, Any]) -> dict[str, Any]:
+    """A setup as it is compared: answers do not depend on who scores them."""
+    return {key: value for key, value in setup.items() if key != "judge"}
+
+
+def _whole_model(model: Engine) -> Model:
+    if not isinstance(model, Model):
+        raise ModelError(
+            "a contrast judge needs log-probabilities, which this engine does not give: use --judge "
+            "model:NAME or endpoint:NAME"
+        )
+    return model

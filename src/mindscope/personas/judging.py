@@ -37,9 +37,12 @@ def judge_answers(
     name: str,
     *,
     shard_rows: int,
+    scores: str | None = None,
     progress: Progress | None = None,
 ) -> list[Judgement | None]:
     """One judgement per answer, in order, shard by shard; None where the answer is empty.
+
+    They are kept in the run's folder ``scores``, ``NAME/scores`` by default.
 
     Raises:
         JudgeError: the judge gives no number for the first answers, or was not reached for too many. What was
@@ -51,7 +54,7 @@ def judge_answers(
         for request, answer in pairs
     ]
     shards = [
-        _ScoreShard(f"{name}/scores/{index:04d}.json", shard)
+        _ScoreShard(f"{scores or f'{name}/scores'}/{index:04d}.json", shard)
         for index, shard in enumerate(slices(items, shard_rows))
     ]
     judged = 0
@@ -111,7 +114,7 @@ def _require_numbers(judge: Judge, judgements: Sequence[Judgement]) -> None:
         if all(score.status == "missing" for score in scores):
             raise JudgeError(
                 f"{judge.name} gave no number for the first {len(scores)} answers, mostly because "
-                f"{_commonest(score.detail for score in scores)}: take another judge in a new run"
+                f"{_commonest(score.detail for score in scores)}: take another judge"
             )
 
 

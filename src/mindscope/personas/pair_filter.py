@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from mindscope.errors import DataError
 from mindscope.judges import Judgement
+from mindscope.personas.answers import GeneratedAnswer
 from mindscope.store import Document
 
 
@@ -98,6 +99,18 @@ def filter_pairs(
         missing=tally["missing"],
         empty=tally["empty"],
     )
+    return FilteredPairs(tuple(kept), counts)
+
+
+def keep_answered_pairs(
+    positive: Sequence[GeneratedAnswer], negative: Sequence[GeneratedAnswer]
+) -> FilteredPairs:
+    """Keeps every pair of two answers with text, where nobody judges them."""
+    kept = [
+        i for i, pair in enumerate(zip(positive, negative, strict=True)) if not any(a.empty for a in pair)
+    ]
+    none = dict.fromkeys(("positive_weak", "negative_strong", "incoherent", "refused", "missing"), 0)
+    counts = FilterCounts(pairs=len(positive), kept=len(kept), empty=len(positive) - len(kept), **none)
     return FilteredPairs(tuple(kept), counts)
 
 

@@ -1,0 +1,125 @@
+"""A judge that is made in the run whose answers it scores: out of a trait's own prompted answers.
+
+It needs no key and no second model. Extraction makes it between writing the answers and scoring them, and
+keeps it beside the vectors; sweeps and steering read it from there.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from mindscope.core import Progress
+from mindscope.errors import JudgeError
+from mindscope.judges import JudgeItem
+from mindscope.judges.contrast import ContrastJudge, LabelledAnswer, SentenceEncoder, TextEncoder
+from mindscope.models import Model
+from mindscope.personas.answers import AnswerRequest, GeneratedAnswer, generate_answers
+from mindscope.personas.config import ExtractConfig
+from mindscope.personas.trait import Trait
+from mindscope.store import Run, derived_seed, part_of
+
+JUDGE_FILE = "judge.safetensors"
+"""Beside the vectors."""
+REFERENCE_ANSWERS = 40
+"""Answers without any instruction, from which the judge learns what is usual: twice the least it takes."""
+
+
+@dataclass(frozen=True)
+class ContrastRecipe:
+    """How to make a contrast judge.
+
+    Attributes:
+        encoder: the folder or hub name of a sentence encoder; None for character n-grams.
+    """
+
+    encoder: str | None = None
+
+    @property
+    def name(self) -> str:
+        """As it is asked for on the command line."""
+        return "contrast" if self.encoder is None else f"contrast:{self.encoder}"
+
+    @cached_property
+    def _encoder(self) -> TextEncoder | None:
+        return None if self.encoder is None else SentenceEncoder(self.encoder)
+
+    def fit(
+        self,
+        model: Model,
+        trait: Trait,
+        requests: Sequence[AnswerRequest],
+        answers: Sequence[GeneratedAnswer],
+        run: Run,
+        config: ExtractConfig,
+        *,
+        progress: Progress | None = None,
+    ) -> ContrastJudge:
+        """Make the judge from an extraction's answers, and save it beside the vectors.
+
+        Raises:
+            JudgeError: the trait's answers cannot be told from their opposites, or are too few.
+        """
+        name = part_of("extract", trait.name)
+        references = _reference_requests(trait, config)
+        unprompted = generate_answers(
+            model, references, run, f"{name}/references", config=config, progress=progress
+        )
+        judge = ContrastJudge.fit(
+            model,
+            trait.name,
+            [
+                LabelledAnswer(
+                    question=request.question,
+                    answer=answer.text,
+                    system=request.system,
+                    shows_trait=request.labels["side"] == "pos",
+                    instruction=int(request.labels["instruction"]),
+                    question_index=int(request.labels["question_index"]),
+                )
+                for request, answer in zip(requests, answers, strict=True)
+            ],
+            [
+                JudgeItem(request.question, answer.text)
+                for request, answer in zip(references, unprompted, strict=True)
+            ],
+            trait.system_prompt("pos", 0),
+            self._encoder,
+        )
+        judge.save(run.path / name / JUDGE_FILE)
+        run.save_json(f"{name}/judge.json", judge.scores.to_json())
+        return judge
+
+    def load(self, model: Model, path: Path) -> ContrastJudge:
+        """The judge that an extraction left in a file.
+
+        Raises:
+            JudgeError: it left none, or one with other text vectors.
+        """
+        if not path.exists():
+            raise JudgeError(
+                f"there is no contrast judge in {path}: extract the trait there with --judge {self.name} "
+                "(answers that are kept are used)"
+            )
+        return ContrastJudge.load(path, model, self._encoder)
+
+
+def contrast_recipe(judge: str | None) -> ContrastRecipe | None:
+    """The recipe that `contrast` or `contrast:ENCODER` asks for; None for other judges."""
+    kind, _, encoder = (judge or "").partition(":")
+    return ContrastRecipe(encoder or None) if kind == "contrast" else None
+
+
+def _reference_requests(trait: Trait, config: ExtractConfig) -> list[AnswerRequest]:
+    questions = trait.questions("extraction")[: config.questions]
+    samples = math.ceil(REFERENCE_ANSWERS / len(questions))
+    return [
+        AnswerRequest(
+            question=question,
+            seed=derived_seed(config.seed, "reference", index, sample),
+            labels={"question_index": index, "sample": sample},
+        )
+        for sample in range(samples)
+        for index, question in enumerate(questions)
+    ]
