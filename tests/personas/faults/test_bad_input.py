@@ -1,10 +1,12 @@
 """What users get wrong in extraction, sweep and steering: one clear line, and nothing is lost."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import persona_kit
 import pytest
+import torch
 
 from mindscope.errors import DataError, MindscopeError, StoreError
 from mindscope.judges import JudgeItem, Judgement, Rubric
@@ -91,10 +93,41 @@ def test_empty_answers_are_left_out(tiny: Model, run: Run, monkeypatch: pytest.M
 def test_a_run_made_from_something_else(tiny: Model, run: Run, vectors: PersonaVectors) -> None:
     with pytest.raises(StoreError, match=r"another config \(seed: 0 there, 1 now\)"):
         extract_vectors(tiny, TRAIT, JUDGE, run, CONFIG.model_copy(update={"seed": 1}))
-    with pytest.raises(StoreError, match="another judge"):
-        extract_vectors(tiny, TRAIT, FlatJudge(), run, CONFIG)
     with pytest.raises(StoreError, match=r"another trait \(evaluation"):
         extract_vectors(tiny, persona_kit.tiny_trait(n_questions=2), JUDGE, run, CONFIG)
+
+
+def test_another_judge_scores_the_answers_that_are_there(
+    tiny: Model, run: Run, vectors: PersonaVectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **options: object) -> None:
+        raise AssertionError("answers were written again")
+
+    monkeypatch.setattr(Model, "generate_unordered", refuse)
+    with pytest.raises(DataError, match="usable"):  # it finds no trait in any answer
+        extract_vectors(tiny, TRAIT, FlatJudge(), run, CONFIG)
+    again = extract_vectors(tiny, TRAIT, JUDGE, run, CONFIG)
+    assert torch.equal(again.answer_mean, vectors.answer_mean)
+
+
+def test_a_run_of_before_with_its_one_judge_goes_on(
+    tiny: Model, run: Run, vectors: PersonaVectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores lay in the folder itself, and the setup named who gave them."""
+    folder = run.path / "extract" / "loud"
+    setup = json.loads((folder / "setup.json").read_text())
+    (folder / "setup.json").write_text(json.dumps({**setup, "judge": JUDGE.name}))
+    (own,) = (folder / "scores").iterdir()
+    for piece in own.iterdir():
+        piece.rename(folder / "scores" / piece.name)
+    own.rmdir()
+
+    def refuse(*args: object) -> list[Judgement]:
+        raise AssertionError("answers were scored again")
+
+    monkeypatch.setattr(type(JUDGE), "judge", refuse)
+    again = extract_vectors(tiny, TRAIT, JUDGE, run, CONFIG)
+    assert torch.equal(again.answer_mean, vectors.answer_mean)
 
 
 def test_another_models_vectors(tiny: Model, run: Run, vectors: PersonaVectors, tmp_path: Path) -> None:
