@@ -38,10 +38,10 @@ MEAN, SPREAD, CAP = 60.0, 1.0, 250
 """Tokens of an answer: lognormal with this mean, this standard deviation of the logarithm, and cut here."""
 
 
-def answer_lengths(count: int) -> list[int]:
+def answer_lengths(count: int, mean: float = MEAN, cap: int = CAP) -> list[int]:
     draw = torch.Generator().manual_seed(1)
-    logarithms = torch.log(torch.tensor(MEAN)) - SPREAD**2 / 2 + SPREAD * torch.randn(count, generator=draw)
-    return logarithms.exp().round().clamp(1, CAP).long().tolist()
+    logarithms = torch.log(torch.tensor(mean)) - SPREAD**2 / 2 + SPREAD * torch.randn(count, generator=draw)
+    return logarithms.exp().round().clamp(1, cap).long().tolist()
 
 
 def asked(model: Model, lengths: list[int]) -> list[GenerationRequest]:
@@ -77,6 +77,18 @@ def ideal_steps(lengths: list[int], slots: int) -> int:
     for length in lengths:
         heapq.heappush(ends, heapq.heappop(ends) + length)
     return max(ends)
+
+
+def window_steps(slots: int) -> dict[str, float | str]:
+    """Steps of 2,000 answers like those of an extraction, whose pieces are written in windows of batches."""
+    lengths = answer_lengths(2000, mean=248.0, cap=1000)
+    starts = {n: range(0, len(lengths), n * slots) for n in (1, 8, len(lengths))}
+    return {
+        f"steps_in_windows_of_{n}_batches": sum(
+            ideal_steps(lengths[start : start + n * slots], slots) for start in starts[n]
+        )
+        for n in starts
+    }
 
 
 def refilling(options: argparse.Namespace) -> dict[str, float | str]:
@@ -201,7 +213,8 @@ def main() -> None:
     options.model, options.dtype = None, "float32"
     torch.set_num_threads(options.threads)
     title = f"{options.requests} requests, {options.slots} slots; host time of {LAYERS} layers"
-    show(title, {**refilling(options), **host_time(options)}, as_json=options.json)
+    figures = {**refilling(options), **window_steps(options.slots), **host_time(options)}
+    show(title, figures, as_json=options.json)
 
 
 if __name__ == "__main__":

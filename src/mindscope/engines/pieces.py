@@ -18,8 +18,9 @@ from mindscope.engines.protocol import Engine
 from mindscope.models import Edit, Generation, Read, Row, Sampling
 
 _BATCHES = 8
-"""Windows are so many batches long. Answers with lognormal lengths (mean 248, cap 1,000) take 3.2 times fewer
-steps so than in batches that are closed, without any windows 4.1 times; a kill loses at most one window."""
+"""Windows are so many batches long. Answers with lognormal lengths (mean 248, cap 1,000) take 3.1 times
+fewer steps so than in batches that are closed, without any windows 3.9 times (`benchmarks/decoding.py`).
+A kill loses at most one window."""
 
 
 @dataclass(frozen=True)
