@@ -42,7 +42,8 @@ class ContrastRecipe:
         return "contrast" if self.encoder is None else f"contrast:{self.encoder}"
 
     @cached_property
-    def _encoder(self) -> TextEncoder | None:
+    def text_encoder(self) -> TextEncoder | None:
+        """The encoder, loaded; None for n-grams."""
         return None if self.encoder is None else SentenceEncoder(self.encoder)
 
     def fit(
@@ -85,7 +86,7 @@ class ContrastRecipe:
                 for request, answer in zip(references, unprompted, strict=True)
             ],
             trait.system_prompt("pos", 0),
-            self._encoder,
+            self.text_encoder,
         )
         judge.save(run.path / name / JUDGE_FILE)
         run.save_json(f"{name}/judge.json", judge.scores.to_json())
@@ -102,7 +103,7 @@ class ContrastRecipe:
                 f"there is no contrast judge in {path}: extract the trait there with --judge {self.name} "
                 "(answers that are kept are used)"
             )
-        return ContrastJudge.load(path, model, self._encoder)
+        return ContrastJudge.load(path, model, self.text_encoder)
 
 
 def contrast_recipe(judge: str | None) -> ContrastRecipe | None:
