@@ -64,7 +64,8 @@ def agreement(model: Model, name: str, recipe: ContrastRecipe, folder: Path) -> 
         return [float(getattr(judgement, scale).value) for judgement in judgements]
 
     r = pearson(values(keyless, "trait"), values(exact, "trait"), [item.question for item in items])
-    assert r.r is not None and r.low is not None
+    assert r.r is not None
+    assert r.low is not None
     rho = spearmanr(values(keyless, "coherence"), values(exact, "coherence")).statistic
     return {
         f"{name}: answers": len(items),
