@@ -71,7 +71,14 @@ class Coder:
         return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "Coder":
-        return Coder(**{name: tensor.to(device, dtype) for name, tensor in self.tensors().items()})
+        """On a device and in a type. Weights are checked again only where the type may not hold them."""
+        moved = {name: tensor.to(device, dtype) for name, tensor in self.tensors().items()}
+        if dtype is not None and torch.finfo(dtype).max < torch.finfo(self.W_enc.dtype).max:
+            return Coder(**moved)
+        coder = object.__new__(Coder)
+        for part in fields(self):
+            object.__setattr__(coder, part.name, moved.get(part.name))
+        return coder
 
     def preactivations(self, x: Float[Tensor, "tokens d_in"]) -> Float[Tensor, "tokens latents"]:
         """Computes x W_encᵀ + b_enc."""

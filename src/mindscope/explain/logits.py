@@ -12,6 +12,9 @@ from mindscope.errors import DataError
 from mindscope.features import FeatureBank
 from mindscope.models import Model, logit_effects, map_to_stream, writes_residual
 
+EFFECTS_AT_ONCE = 2**26
+"""The most effects that are in memory at a time: a quarter of a gigabyte."""
+
 
 class LogitEffect(NamedTuple):
     """A token of the vocabulary, and how far a feature of activation 1 raises its logit."""
@@ -42,19 +45,24 @@ def feature_logits(
     """
     if model.fingerprint not in features.models.values():
         raise DataError(f"these features belong to other models than {model.name}: give one of theirs")
-    # features x d_model: what each adds to the stream of this model, all the sites that it writes summed
-    total = torch.zeros(len(chosen), model.d_model)
-    for site, rows in features.decoder_rows(chosen).items():
-        if features.models[site.model] != model.fingerprint:
-            continue
-        if not writes_residual(model, site.address):
-            raise DataError(
-                f"{site.address} is not added to the residual stream: direct logit effects are known for "
-                "features that write resid_*, attn_out or mlp_out"
-            )
-        total += map_to_stream(model, site.address, rows)
-    effects = logit_effects(model, total)
-    return [_sorted(row, count) for row in effects - effects.mean(1, keepdim=True)]
+    sites = [site for site in features.writes if features.models[site.model] == model.fingerprint]
+    if outside := [site.address for site in sites if not writes_residual(model, site.address)]:
+        raise DataError(
+            f"{outside[0]} is not added to the residual stream: direct logit effects are known for "
+            "features that write resid_*, attn_out or mlp_out"
+        )
+    # A few features at a time: their effects on all of the vocabulary are large.
+    size = max(1, EFFECTS_AT_ONCE // model.engine.vocab_size)
+    listed: list[LogitEffects] = []
+    for start in range(0, len(chosen), size):
+        # features x d_model: what each adds to the stream of this model, all the sites that it writes summed
+        total = torch.zeros(len(chosen[start : start + size]), model.d_model)
+        for site, rows in features.decoder_rows(chosen[start : start + size]).items():
+            if site in sites:
+                total += map_to_stream(model, site.address, rows)
+        effects = logit_effects(model, total)
+        listed += [_sorted(row, count) for row in effects - effects.mean(1, keepdim=True)]
+    return listed
 
 
 def _sorted(effects: Float[Tensor, "vocabulary"], count: int) -> LogitEffects:

@@ -1,6 +1,6 @@
 """Features that write alike: neighbours in one dictionary, and the same feature in other layers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,7 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from mindscope.errors import DataError
-from mindscope.features import Direction, FeatureBank
+from mindscope.features import Direction, FeatureBank, Site
+
+NUMBERS_AT_ONCE = 2**26
+"""The most decoder weights that are in memory at a time: a quarter of a gigabyte."""
 
 
 class FeatureNeighbour(NamedTuple):
@@ -37,8 +40,9 @@ class LayerCounterpart:
 
 def find_neighbours(features: FeatureBank, feature: int, count: int = 10) -> list[FeatureNeighbour]:
     """The features of the same set whose decoders are nearest, over all places they write, nearest first."""
-    own = _written(features)
-    cosines = own @ own[feature]
+    own = _directions(features.decoder_rows([feature]))[0]
+    # features: in pieces, as the decoders of a dictionary of all layers do not fit into memory
+    cosines = torch.cat([_directions(rows) @ own for rows in _decoder_pieces(features)])
     cosines[feature] = -torch.inf
     return _top(cosines, min(count, features.n_features - 1))
 
@@ -54,17 +58,17 @@ def read_direction(features: FeatureBank, direction: Direction, count: int = 10)
     """
     if direction.fingerprint not in features.models.values():
         raise DataError(f"{direction.name} and these features belong to different models")
-    decoders = {
-        site.address: rows
-        for site, rows in features.decoder_rows().items()
-        if features.models[site.model] == direction.fingerprint
-    }
-    if direction.address not in decoders:
+    sites = [site for site in features.writes if features.models[site.model] == direction.fingerprint]
+    own = [site for site in sites if site.address == direction.address]
+    if not own:
         raise DataError(
-            f"these features write {', '.join(decoders)}, {direction.name} belongs to {direction.address}: "
-            "use a dictionary of that place"
+            f"these features write {', '.join(site.address for site in sites)}, {direction.name} belongs to "
+            f"{direction.address}: use a dictionary of that place"
         )
-    cosines = functional.normalize(decoders[direction.address], dim=1) @ direction.unit.cpu()
+    unit = direction.unit.cpu()
+    cosines = torch.cat(
+        [functional.normalize(rows[own[0]], dim=1) @ unit for rows in _decoder_pieces(features)]
+    )
     order = cosines.abs().topk(min(count, len(cosines))).indices
     return [FeatureNeighbour(int(i), cosines[i].item()) for i in order]
 
@@ -84,14 +88,15 @@ def across_layers(sets: Sequence[FeatureBank], which: int, feature: int) -> list
     """
     if len({bank.fingerprint for bank in sets}) > 1:
         raise DataError("features are compared across the layers of one model: these are of several")
-    written = [_sole(bank) for bank in sets]
-    if len({rows.shape[1] for rows in written}) > 1:
+    sites = [_sole(bank) for bank in sets]
+    if len({site.width for site in sites}) > 1:
         raise DataError("these features write vectors of different widths: they share no basis")
-    own = written[which]
+    own = _all_directions(sets[which])
     counterparts: list[LayerCounterpart] = []
-    for index, rows in enumerate(written):
+    for index, bank in enumerate(sets):
         if index == which:
             continue
+        rows = _all_directions(bank)
         cosines = rows @ own[feature]
         best = int(cosines.argmax())
         back = int((own @ rows[best]).argmax())
@@ -99,16 +104,28 @@ def across_layers(sets: Sequence[FeatureBank], which: int, feature: int) -> list
     return counterparts
 
 
-def _written(features: FeatureBank) -> Float[Tensor, "features width"]:
+def _decoder_pieces(features: FeatureBank) -> Iterator[dict[Site, Float[Tensor, "k width"]]]:
+    """What all features write, a few features at a time."""
+    size = max(1, NUMBERS_AT_ONCE // sum(site.width for site in features.writes))
+    for start in range(0, features.n_features, size):
+        yield features.decoder_rows(range(start, min(start + size, features.n_features)))
+
+
+def _directions(rows: Mapping[Site, Float[Tensor, "k width"]]) -> Float[Tensor, "k widths"]:
     """What each feature writes at all places, side by side, with norm 1 (0 for a dead one)."""
-    return functional.normalize(torch.cat(list(features.decoder_rows().values()), dim=1), dim=1)
+    return functional.normalize(torch.cat(list(rows.values()), dim=1), dim=1)
 
 
-def _sole(features: FeatureBank) -> Float[Tensor, "features width"]:
-    decoders = features.decoder_rows()
-    if len(decoders) != 1:
-        raise DataError(f"these features write {len(decoders)} places: compare dictionaries that write one")
-    return functional.normalize(next(iter(decoders.values())), dim=1)
+def _all_directions(features: FeatureBank) -> Float[Tensor, "features width"]:
+    return torch.cat([_directions(rows) for rows in _decoder_pieces(features)])
+
+
+def _sole(features: FeatureBank) -> Site:
+    if len(features.writes) != 1:
+        raise DataError(
+            f"these features write {len(features.writes)} places: compare dictionaries that write one"
+        )
+    return features.writes[0]
 
 
 def _top(cosines: Tensor, count: int) -> list[FeatureNeighbour]:

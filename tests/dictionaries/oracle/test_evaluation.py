@@ -1,6 +1,8 @@
 """Every measure against a closed form, a plain computation, or a world in which the answer is known."""
 
 import random
+import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +20,11 @@ from mindscope.dictionaries.evaluation.evaluate import evaluate
 from mindscope.dictionaries.evaluation.pooled import PooledActivations
 from mindscope.dictionaries.evaluation.probing import k_sparse
 from mindscope.dictionaries.evaluation.reconstruction import ReconstructionSums
-from mindscope.dictionaries.evaluation.recovered import loss_sums
-from mindscope.dictionaries.evaluation.rows import MeasuredTokens
+from mindscope.dictionaries.evaluation.recovered import count_pass_tokens, loss_sums
 from mindscope.dictionaries.evaluation.splice import spliced
+from mindscope.dictionaries.lazy import LazyCoders
 from mindscope.errors import DataError
+from mindscope.features import MeasuredTokens
 from mindscope.models import Model, Raw, Read, Row, load
 from mindscope.organism.corpus import conversation
 from mindscope.store import Run
@@ -117,6 +120,42 @@ def test_losses_against_plain_hooks(model: Model, rows: list[Row]):
                 for (_, clean), (_, other) in zip(wanted["clean"], results, strict=True)
             )
             assert found[f"kl_{name}"] == pytest.approx(kl, rel=1e-4)
+
+
+def test_losses_in_pieces_are_the_same(model: Model, rows: list[Row], monkeypatch):
+    """Neither how many tokens a pass takes nor how many logits are in float32 at a time is in the result."""
+    dictionary, means = random_sae(model, "resid_post.3"), torch.zeros(model.d_model)
+    keep = MeasuredTokens().mask(rows)
+    whole = loss_sums(model, dictionary, rows, keep, means)
+    monkeypatch.setattr("mindscope.dictionaries.evaluation.recovered.LOGITS_AT_ONCE", 3000)
+    assert loss_sums(model, dictionary, rows, keep, means) == pytest.approx(whole, rel=1e-5)
+    monkeypatch.setattr(
+        "mindscope.dictionaries.evaluation.recovered.LOGITS_OF_A_PASS", 50 * model.engine.vocab_size
+    )
+    assert count_pass_tokens(model) == 50
+
+
+def test_no_weight_of_a_lazy_dictionary_is_read_before_it_is_used(model: Model, rows, tmp_path: Path):
+    """Moving it reads nothing; an evaluation has one coder in memory at a time."""
+    clt(model).save(tmp_path / "clt")
+    lazy = Dictionary.load(tmp_path / "clt", lazy=True)
+    assert isinstance(lazy.coders, LazyCoders)
+    alive: list[weakref.ref[Tensor]] = []
+    most = 0
+
+    def watched(coder: Coder) -> Coder:
+        nonlocal most
+        own = coder.to(dtype=torch.float32)
+        alive.append(weakref.ref(own.W_enc))
+        most = max(most, sum(tensor() is not None for tensor in alive))
+        return own
+
+    moved = replace(lazy, coders=lazy.coders.mapped(watched)).to("cpu", torch.float32)
+    assert not alive
+    x = torch.randn(6, moved.d_in, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(moved(x), clt(model)(x))
+    assert len(alive) >= 3 * model.n_layers
+    assert most <= 2
 
 
 def test_tokens_that_do_not_count_stay_as_they_are(model: Model, rows: list[Row]):

@@ -8,11 +8,12 @@ import job_kit
 import persona_kit
 import pytest
 
-from mindscope.dictionaries import FORMATS, Dictionary
+from mindscope.dictionaries import FORMATS, Dictionary, relative_decoder_norms
 from mindscope.errors import DataError
 from mindscope.jobs import RunFolder
-from mindscope.jobs.dictionary import TrainDictionariesSpec, train
+from mindscope.jobs.dictionary import EvaluateDictionariesSpec, TrainDictionariesSpec, evaluate, train
 from mindscope.jobs.dictionary.converting import FormatName
+from mindscope.jobs.dictionary.inputs import TwoModelsSpec
 from mindscope.jobs.feature import (
     AlarmFeaturesSpec,
     LabelSpec,
@@ -67,6 +68,35 @@ def test_the_plan_is_one_dictionary_per_layer_or_one_over_all(model: str):
 def test_more_active_latents_than_there_are_is_refused_before_a_model_is_loaded():
     with pytest.raises(DataError, match="9 of 4 latents cannot be active"):
         TrainDictionariesSpec(model="nowhere", corpus="texts", n_latents=4, k=9)
+
+
+def test_a_crosscoder_between_two_models(model: str, texts: str, tmp_path: Path):
+    """Trained and evaluated by name; the report says what only one of them has."""
+    load(model)
+    tuned = str(persona_kit.tiny_chat_model(tmp_path / "tuned", n_layers=2, seed=7))
+    spec = TrainDictionariesSpec(
+        model=model, second_model=tuned, corpus=texts, layers=(1,), kind="crosscoder", **FAST
+    )
+    report = train(spec, run=RunFolder(tmp_path / "run"), reporter=job_kit.RecordingReporter())
+    assert report is not None
+    (row,) = report.dictionaries
+    assert row.reads == "resid_post.1 1:resid_post.1"
+    crosscoder = Dictionary.load(tmp_path / "run/crosscoder.safetensors", [load(model), load(tuned)])
+    shares = relative_decoder_norms(crosscoder, "1")
+    assert row.only_first == int((shares <= 0.1).sum())
+    assert row.only_second == int((shares >= 0.9).sum())
+    measured = evaluate(
+        EvaluateDictionariesSpec(
+            model=model, second_model=tuned, corpus=texts, dictionaries=(str(tmp_path / "run"),), rows=4
+        ),
+        run=RunFolder(tmp_path / "evaluation"),
+        reporter=job_kit.RecordingReporter(),
+    )
+    assert {"CE recovered in 0", "CE recovered in 1"} <= measured.table[0].keys()
+    with pytest.raises(DataError, match="only a crosscoder reads two models"):
+        TrainDictionariesSpec(model=model, second_model=tuned, corpus=texts)
+    with pytest.raises(DataError, match="has the weights of the first model"):
+        TwoModelsSpec(model=model, second_model=model).load_models()
 
 
 def test_the_formats_that_are_offered_are_those_that_are_known():

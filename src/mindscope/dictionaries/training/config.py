@@ -1,5 +1,6 @@
 """How dictionaries are trained: each method with the constants of its paper."""
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -10,6 +11,12 @@ Method = Literal["relu", "topk", "batchtopk", "matryoshka", "jumprelu"]
 """`relu`: L1 with decoder norms (Anthropic, circuits update of April 2024). `topk`: Gao et al. 2024, arXiv
 2406.04093. `batchtopk`: Bussmann et al. 2024, arXiv 2412.06410. `matryoshka`: BatchTopK with nested
 reconstructions, Bussmann et al. 2025, arXiv 2503.17547. `jumprelu`: circuits update of January 2025."""
+
+CLT_THRESHOLD, CLT_BANDWIDTH, CLT_TANH_SCALE = 0.03, 1.0, 1.0
+"""Of cross-layer transcoders: where JumpReLU's thresholds begin, the width of their gradient, and the c of the
+penalty. Public implementations of Ameisen et al. 2025, "Circuit Tracing", agree on the first two and ascribe
+them to it; most have this c. With the January update's c of 4 and so low a threshold three quarters of the
+latents die. They disagree on the coefficient of the penalty; that of the January update stands in."""
 
 
 class MethodConfig(BaseModel):
@@ -41,12 +48,14 @@ class MethodConfig(BaseModel):
     """The coefficient of AuxK, the loss that revives dead latents of the TopK methods."""
     groups: tuple[float, ...] = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 17 / 32)
     """The shares of the latents that the nested reconstructions of matryoshka add one after another."""
-    log_threshold: float = 0.1
-    """Where the log-thresholds of jumprelu begin."""
-    bandwidth: float = Field(default=2.0, gt=0)
-    """The width of jumprelu's straight-through gradient, in units of the pre-activation."""
-    tanh_scale: float = Field(default=4.0, gt=0)
-    """The c of jumprelu's sparsity penalty."""
+    log_threshold: float | None = None
+    """Where the log-thresholds of jumprelu begin; by default 0.1, and log 0.03 for a cross-layer
+    transcoder."""
+    bandwidth: float | None = Field(default=None, gt=0)
+    """The width of jumprelu's straight-through gradient, in units of the pre-activation; by default 2, and 1
+    for a cross-layer transcoder."""
+    tanh_scale: float | None = Field(default=None, gt=0)
+    """The c of jumprelu's sparsity penalty; by default 4, and 1 for a cross-layer transcoder."""
     preact: float = Field(default=3e-6, ge=0)
     """The coefficient of jumprelu's penalty on pre-activations below the threshold."""
 
@@ -110,6 +119,9 @@ class DictionaryConfig(MethodConfig):
             "learning_rate": rate,
             "warmup_steps": 0 if self.method == "relu" else min(1000, steps // 10),
             "sparsity": {"relu": 5.0, "jumprelu": 10.0}.get(self.method, 0.0),
+            "log_threshold": math.log(CLT_THRESHOLD) if self.kind == "clt" else 0.1,
+            "bandwidth": CLT_BANDWIDTH if self.kind == "clt" else 2.0,
+            "tanh_scale": CLT_TANH_SCALE if self.kind == "clt" else 4.0,
         }
         missing = {name: value for name, value in defaults.items() if getattr(self, name) is None}
         return self.model_copy(update=missing)

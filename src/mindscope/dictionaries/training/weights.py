@@ -137,6 +137,7 @@ class TrainableWeights(nn.Module):
         coder.W_dec.copy_(_uniform(coder.W_dec.shape, coder.W_dec.shape[1], draw))
         coder.W_enc.copy_(coder.W_dec * (n / m) if self.tied else _uniform(coder.W_enc.shape, m, draw))
         assert coder.log_threshold is not None
+        assert self.config.log_threshold is not None  # `resolved` fills it in
         coder.log_threshold.fill_(self.config.log_threshold)
         # The bias that puts the threshold at a quantile of the latent's pre-activations makes it fire on the
         # rest of the tokens, whatever its direction.

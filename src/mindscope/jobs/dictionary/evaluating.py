@@ -12,10 +12,9 @@ from pydantic import Field
 
 from mindscope.dictionaries import EvaluateConfig
 from mindscope.errors import DataError
-from mindscope.jobs.dictionary.inputs import CorpusSpec, find_dictionaries, read_rows_of
+from mindscope.jobs.dictionary.inputs import CorpusSpec, TwoModelsSpec, find_dictionaries, read_rows_of
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.resolve import dictionary_file, is_organism, test_bed_note
-from mindscope.jobs.specs import ModelSpec
 from mindscope.models import Where
 from mindscope.store import Document
 
@@ -27,7 +26,7 @@ HELD_OUT = 1
 """The seed of the organism's rows to evaluate on; training draws with 0."""
 
 
-class EvaluateDictionariesSpec(ModelSpec, EvaluateConfig, CorpusSpec):
+class EvaluateDictionariesSpec(TwoModelsSpec, EvaluateConfig, CorpusSpec):
     """What `evaluate` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "corpus", "dictionaries")
@@ -79,8 +78,9 @@ def evaluate(spec: EvaluateDictionariesSpec, *, run: RunFolder, reporter: Report
     label_scores = _read_label_scores(spec.labels, files)
     predictions = spec.scored_predictions()
     config = spec.config(EvaluateConfig, predictions=predictions)
-    model = spec.load()
-    dictionaries = {name: Dictionary.load(file, model, lazy=True) for name, file in files.items()}
+    models = spec.load_models()
+    model = models[0]
+    dictionaries = {name: Dictionary.load(file, models, lazy=True) for name, file in files.items()}
     rows = _read_rows(model, spec)
     texts = [] if spec.labelled is None else _read_labelled(model, spec.labelled)
     settings = config.model_dump(mode="json") | {
@@ -98,12 +98,12 @@ def evaluate(spec: EvaluateDictionariesSpec, *, run: RunFolder, reporter: Report
         evaluations = [
             evaluation.model_copy(update={"labels": label_scores.get(evaluation.name, {})})
             for evaluation in evaluate_dictionaries(
-                model, dictionaries, rows, opened, config, labelled=texts, progress=reporter.progress
+                models, dictionaries, rows, opened, config, labelled=texts, progress=reporter.progress
             )
         ]
         table = [evaluation.row() for evaluation in evaluations]
         facts = {
-            "model": model.name,
+            "model": " and ".join(read.name for read in models),
             "corpus": f"{spec.corpus}, {len(rows)} rows",
             "tokens": f"{spec.where}, from position {spec.skip} on; losses of predictions: {predictions}",
             "run": str(run.path),

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec
-from mindscope.jobs.resolve import is_organism
+from mindscope.jobs.resolve import is_organism, load_model
+from mindscope.jobs.specs import ModelSpec
 from mindscope.store import Document
 
 if TYPE_CHECKING:
@@ -25,6 +26,34 @@ class CorpusSpec(JobSpec):
     """Texts or conversations (.txt, .jsonl, .csv, .parquet), or `organism`, the organism's own corpus."""
     context: int = Field(default=256, ge=2)
     """Longer rows are cut into rows of this many tokens."""
+
+
+class TwoModelsSpec(ModelSpec):
+    """A model, and perhaps a second one beside it."""
+
+    second_model: str | None = None
+    """Another model of the same tokenizer, such as one tuned from the first, for crosscoders between the two:
+    their latents say what the models share and what only one has."""
+
+    def load_models(self, device: str | None = None) -> list[Model]:
+        """The model, and the second one where there is one.
+
+        Args:
+            device: where they run; that of the specification by default.
+
+        Raises:
+            DataError: the second is the first, or has other tokens.
+        """
+        from mindscope.features import name_models, require_same_tokenizer
+
+        model = load_model(self.model, self.dtype, device or self.device)
+        if self.second_model is None:
+            return [model]
+        models = [model, load_model(self.second_model, self.dtype, device or self.device)]
+        if models[1].fingerprint == model.fingerprint:
+            raise DataError(f"--second-model: {self.second_model} has the weights of the first model")
+        require_same_tokenizer(name_models(models))
+        return models
 
 
 class DictionaryFacts(Document):
@@ -42,7 +71,7 @@ def describe_dictionary(name: str, dictionary: Dictionary) -> dict[str, object]:
     return {
         "dictionary": name,
         "kind": dictionary.kind,
-        "reads": " ".join(site.address for site in dictionary.reads),
+        "reads": " ".join(site.name for site in dictionary.reads),
         "activation": dictionary.activation,
         "latents": dictionary.n_latents,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -14,11 +14,11 @@ from mindscope.errors import DataError
 from mindscope.jobs.dictionary.inputs import (
     CorpusSpec,
     DictionaryFacts,
+    TwoModelsSpec,
     describe_dictionary,
     read_rows_of,
 )
 from mindscope.jobs.job import Reporter, RunFolder, build_config
-from mindscope.jobs.resolve import load_model
 from mindscope.jobs.specs import ModelSpec
 from mindscope.store import Document
 
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 
 LATENTS_PER_DIMENSION = 16
 """Latents per dimension of the model, where no number is given: a common size of published SAEs."""
+EXCLUSIVE = 0.9
+"""The share of a latent's decoder norm that must lie in one model for the latent to be only that model's."""
 
 
-class TrainDictionariesSpec(ModelSpec, MethodConfig, ScheduleConfig, CorpusSpec):
+class TrainDictionariesSpec(TwoModelsSpec, MethodConfig, ScheduleConfig, CorpusSpec):
     """What `train` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "corpus")
@@ -65,6 +67,12 @@ class TrainDictionariesSpec(ModelSpec, MethodConfig, ScheduleConfig, CorpusSpec)
             raise DataError(f"--k: {self.k} of {self.n_latents} latents cannot be active")
         return self
 
+    @model_validator(mode="after")
+    def _require_crosscoder(self) -> Self:
+        if self.second_model is not None and self.kind != "crosscoder" and self.configuration is None:
+            raise DataError("--second-model: only a crosscoder reads two models; add --kind crosscoder")
+        return self
+
     def run_path(self) -> Path:
         """`runs/dictionaries`."""
         return Path("runs/dictionaries")
@@ -91,6 +99,8 @@ class TrainDictionariesSpec(ModelSpec, MethodConfig, ScheduleConfig, CorpusSpec)
             addresses = [(f"mlp_in.{layer}", f"mlp_out.{layer}") for layer in layers]
         else:
             addresses = [(f"{self.site}.{layer}", f"{self.site}.{layer}") for layer in layers]
+        if self.second_model is not None:
+            addresses += [(f"1:{read}", f"1:{write}") for read, write in addresses]
         if self.kind in ("clt", "crosscoder"):
             reads, writes = zip(*addresses, strict=True)
             return [shared | {"name": self.kind, "reads": reads, "writes": writes}]
@@ -106,11 +116,18 @@ class TrainDictionariesSpec(ModelSpec, MethodConfig, ScheduleConfig, CorpusSpec)
 
 
 class TrainedDictionary(DictionaryFacts):
-    """A dictionary, and the last that was measured of it in training; None where nothing was."""
+    """A dictionary, and the last that was measured of it in training; None where nothing was.
+
+    Attributes:
+        only_first, only_second: latents of a crosscoder between two models of whose decoder norm at least
+            nine tenths lie in one of them; None for other dictionaries.
+    """
 
     l0: float | None
     explained_variance: float | None
     dead: float | None
+    only_first: int | None = None
+    only_second: int | None = None
 
 
 class TrainingReport(Document):
@@ -160,7 +177,8 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
     from mindscope.dictionaries import train as train_dictionaries
 
     content = spec.read_configuration()
-    model = load_model(spec.model, spec.dtype, own_device(spec.device))
+    models = spec.load_models(own_device(spec.device))
+    model = models[0]
     if content is None:
         schedule = {name: getattr(spec, name) for name in ScheduleConfig.model_fields}
         content = {"dictionaries": spec.plan(model), **schedule}
@@ -170,8 +188,10 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
         "context": spec.context,
         "skip": spec.skip_tokens,
     }
+    if spec.second_model is not None:  # the run's fingerprint is the first model's
+        settings["second_model"] = models[1].fingerprint
     with torchrun_world() as world:
-        source = _open_source(spec, model, config, world)
+        source = _open_source(spec, models, config, world)
         if not world.first:
             train_dictionaries(source, run.path, config, model.device, world=world)
             return None
@@ -217,24 +237,31 @@ def record(spec: RecordSpec, *, run: RunFolder, reporter: Reporter) -> Recording
 
 
 def _open_source(
-    spec: TrainDictionariesSpec, model: Model, config: TrainConfig, world: TrainingWorld
+    spec: TrainDictionariesSpec, models: Sequence[Model], config: TrainConfig, world: TrainingWorld
 ) -> ActivationSource:
-    """Recorded activations, or the model as it reads the corpus."""
+    """Recorded activations, or the models as they read the corpus."""
     from mindscope.dictionaries import INDEX, ModelSource, ShardSource
 
     if (Path(spec.corpus) / INDEX).exists():
         shards = ShardSource(spec.corpus)
         for fingerprint in shards.models.values():
             subject = f"{spec.corpus} holds the activations of"
-            require_same_model(subject, fingerprint, model, "record them again")
+            require_same_model(subject, fingerprint, models[0], "record them again")
         return shards
     addresses = dict.fromkeys(
         address for dictionary in config.dictionaries for address in (*dictionary.reads, *dictionary.targets)
     )
-    corpus = read_rows_of(model, spec.corpus, spec.context)
-    return ModelSource([model], tuple(addresses), corpus, skip=spec.skip_tokens, world=world)
+    corpus = read_rows_of(models[0], spec.corpus, spec.context)
+    return ModelSource(models, tuple(addresses), corpus, skip=spec.skip_tokens, world=world)
 
 
 def _describe_trained(name: str, dictionary: Dictionary, line: Mapping[str, Any]) -> TrainedDictionary:
+    from mindscope.dictionaries import relative_decoder_norms
+
     measured = {key: line.get(key) for key in ("l0", "explained_variance", "dead")}
+    if len(dictionary.models) == 2:
+        _, second = dictionary.models
+        shares = relative_decoder_norms(dictionary, second)
+        measured["only_first"] = int((shares <= 1 - EXCLUSIVE).sum())
+        measured["only_second"] = int((shares >= EXCLUSIVE).sum())
     return TrainedDictionary.model_validate(describe_dictionary(name, dictionary) | measured)

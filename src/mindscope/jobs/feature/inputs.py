@@ -33,10 +33,10 @@ class DictionarySpec(JobSpec):
         return dictionary_file(self.dictionary)
 
     def load_bank(self, model: Model) -> DictionaryBank:
-        """Its latents as features of the model."""
+        """Its latents as features of the model, on the model's device: encoding is most of the work."""
         from mindscope.dictionaries import Dictionary, DictionaryBank
 
-        return DictionaryBank(Dictionary.load(self.dictionary_path(), model))
+        return DictionaryBank(Dictionary.load(self.dictionary_path(), model).to(model.device))
 
 
 class FeatureSpec(ModelSpec, DictionarySpec):
