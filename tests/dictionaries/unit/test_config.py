@@ -1,5 +1,6 @@
 """Defaults are those of the papers; what does not fit together is refused."""
 
+import math
 from typing import Any
 
 import pytest
@@ -31,6 +32,10 @@ def test_coefficients_and_warmup() -> None:
     jumprelu = config(method="jumprelu").resolved(10**6)
     assert (jumprelu.sparsity, jumprelu.preact, jumprelu.bandwidth, jumprelu.tanh_scale) == (10, 3e-6, 2, 4)
     assert jumprelu.warmup_steps == 1000
+    sites = {"kind": "clt", "reads": ("a", "b"), "writes": ("c", "d"), "method": "jumprelu"}
+    clt = config(**sites).resolved(10**6)
+    assert (math.exp(clt.log_threshold or 0), clt.bandwidth, clt.tanh_scale) == (pytest.approx(0.03), 1, 1)
+    assert config(**sites, bandwidth=0.5).resolved(10).bandwidth == 0.5
     assert config().resolved(500).warmup_steps == 50
     assert config().auxk == 1 / 32
 

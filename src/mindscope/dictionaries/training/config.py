@@ -13,10 +13,11 @@ Method = Literal["relu", "topk", "batchtopk", "matryoshka", "jumprelu"]
 reconstructions, Bussmann et al. 2025, arXiv 2503.17547. `jumprelu`: circuits update of January 2025."""
 
 CLT_THRESHOLD, CLT_BANDWIDTH, CLT_TANH_SCALE = 0.03, 1.0, 1.0
-"""Of cross-layer transcoders: where JumpReLU's thresholds begin, the width of their gradient, and the c of the
-penalty. Public implementations of Ameisen et al. 2025, "Circuit Tracing", agree on the first two and ascribe
-them to it; most have this c. With the January update's c of 4 and so low a threshold three quarters of the
-latents die. They disagree on the coefficient of the penalty; that of the January update stands in."""
+"""Of cross-layer transcoders: where JumpReLU's thresholds begin, the width of their gradient, and the c of
+the penalty. Public implementations of Ameisen et al. 2025, "Circuit Tracing", agree on the first two and
+ascribe them to it; most have this c. (The January update's c of 4 with so low a threshold kills most latents
+of `tests/dictionaries/oracle/test_defaults.py`.) They disagree on the coefficient of the penalty; that of the
+January update stands in."""
 
 
 class MethodConfig(BaseModel):

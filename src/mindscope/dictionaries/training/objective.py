@@ -190,7 +190,8 @@ def _dense(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) ->
             else:
                 z = z.float()  # thresholds are compared in full precision
                 assert coder.log_threshold is not None
-                assert config.bandwidth is not None and config.tanh_scale is not None  # by `resolved`
+                assert config.bandwidth is not None  # `resolved` fills both in
+                assert config.tanh_scale is not None
                 activations = jumprelu(z, coder.log_threshold, config.bandwidth)
                 penalty = penalty + torch.tanh(config.tanh_scale * activations * norms).sum() / len(x)
                 gaps = (coder.log_threshold.exp() - z).relu()
