@@ -38,7 +38,7 @@ def test_terms_equal_their_formulas(kind: str, method: str) -> None:
         norms = sum((part.norm(dim=1) for part in split), torch.zeros(LATENTS))
         weighed = one * norms
         if method == "jumprelu":
-            weighed = torch.tanh(4 * weighed)
+            weighed = torch.tanh((1 if kind == "clt" else 4) * weighed)
             read = torch.cat([x[:, i * D : (i + 1) * D] for i in found.wiring[index].reads], dim=1)
             gap = (own["log_threshold"].exp() - (read @ own["W_enc"].T + own["b_enc"])).relu()
             below += 3e-6 * float((gap * norms).sum()) / TOKENS
