@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    CONFIG_MAPPING,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    PreTrainedTokenizerFast,
+)
 
 from mindscope.models import Model, Row
 
@@ -26,13 +31,19 @@ SMALL = {
 
 @dataclass(frozen=True)
 class Family:
-    """How to build a family, and where its blocks are: paths that owe nothing to the code under test."""
+    """How to build a family, and where its blocks are: paths that owe nothing to the code under test.
+
+    With `around`, the text model is built inside a model of images and text, whose own options these are.
+    `inner` is an address inside a block: what the MLP takes in, where there is one.
+    """
 
     name: str
     blocks: str
     embedding: str
     extra: dict
     without: tuple[str, ...] = ()
+    around: dict | None = None
+    inner: str = "mlp_in.1"
 
 
 LLAMA = ("model.layers", "model.embed_tokens")
@@ -81,6 +92,7 @@ FAMILIES = [
     ),
     Family("bloom", "transformer.h", "transformer.word_embeddings", {"n_head": 4}),
 ]
+NO_MLP = "resid_pre.1"
 MAMBA = {
     "mamba_d_state": 8,
     "mamba_d_conv": 3,
@@ -137,12 +149,230 @@ HYBRIDS = [
 ]
 
 
+SPARSE = {"num_experts_per_tok": 2, "moe_intermediate_size": 16}
+WINDOWS = {
+    "sliding_window": 4,
+    "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+}
+LATENT_ATTENTION = {  # queries and keys are 12 wide, values 6, and there are no groups of heads
+    "kv_lora_rank": 16,
+    "q_lora_rank": 12,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 4,
+    "v_head_dim": 6,
+    "num_key_value_heads": 4,
+}
+ROUTED = {**SPARSE, "n_routed_experts": 4, "first_k_dense_replace": 1, "n_shared_experts": 1}
+DELTA_NET = {
+    "layer_types": ["linear_attention", "full_attention", "linear_attention"],
+    "linear_conv_kernel_dim": 3,
+    "linear_key_head_dim": 8,
+    "linear_value_head_dim": 8,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+}
+MORE = [
+    Family("gemma", *LLAMA, {}),
+    Family(
+        "gemma4_text",
+        *LLAMA,
+        {
+            **WINDOWS,
+            "vocab_size_per_layer_input": 64,
+            "hidden_size_per_layer_input": 8,
+            "layer_types": ["sliding_attention", *["full_attention"] * 2],
+        },
+    ),
+    Family("cohere2", *LLAMA, {"sliding_window": 4}),
+    Family("olmo3", *LLAMA, WINDOWS),
+    Family("olmoe", *LLAMA, {**SPARSE, "num_experts": 4}),
+    Family("smollm3", *LLAMA, {}),
+    Family("glm4", *LLAMA, {}),
+    Family("glm4_moe", *LLAMA, {**ROUTED, "n_group": 1, "topk_group": 1}),
+    Family("mixtral", *LLAMA, {"num_local_experts": 4, "num_experts_per_tok": 2}),
+    Family("granite", *LLAMA, {"residual_multiplier": 0.5}),
+    Family("phi", *LLAMA, {}),
+    Family("phimoe", *LLAMA, {"num_local_experts": 4, "num_experts_per_tok": 2}),
+    Family("stablelm", *LLAMA, {}),
+    Family("starcoder2", *LLAMA, {"sliding_window": None}),
+    Family("qwen2_moe", *LLAMA, {**SPARSE, "num_experts": 4, "shared_expert_intermediate_size": 16}),
+    Family("exaone4", *LLAMA, {"sliding_window": 4}),
+    Family(
+        "llama4_text",
+        *LLAMA,
+        {"num_local_experts": 4, "interleave_moe_layer_step": 2, "attention_chunk_size": 4},
+    ),
+    Family("deepseek_v2", *LLAMA, {**LATENT_ATTENTION, **ROUTED}, ("head_dim",)),
+    Family(
+        "deepseek_v3", *LLAMA, {**LATENT_ATTENTION, **ROUTED, "n_group": 2, "topk_group": 1}, ("head_dim",)
+    ),
+    Family("gptj", "transformer.h", "transformer.wte", {"rotary_dim": 4}),
+    Family("nemotron", *LLAMA, {}),
+    Family("helium", *LLAMA, {}),
+]
+HYBRIDS += [
+    Family("qwen3_5_text", *LLAMA, DELTA_NET),
+    Family(
+        "kimi_linear",
+        *LLAMA,
+        {
+            **LATENT_ATTENTION,
+            "layer_types": DELTA_NET["layer_types"],
+            "linear_attn_config": {
+                "num_heads": 4,
+                "head_dim": 8,
+                "short_conv_kernel_size": 3,
+                "kda_layers": [1, 3],
+                "full_attn_layers": [2],
+            },
+            "num_experts": 4,
+            "num_experts_per_token": 2,
+            "moe_intermediate_size": 16,
+            "num_shared_experts": 1,
+        },
+    ),
+    Family("bamba", *LLAMA, {**MAMBA, "attn_layer_indices": [1]}),
+    Family(
+        "nemotron_h",
+        "model.layers",
+        "model.embeddings",
+        {
+            "layers_block_type": ["mamba", "attention", "mlp"],
+            "mamba_num_heads": 4,
+            "mamba_head_dim": 16,
+            "ssm_state_size": 8,
+            "n_groups": 1,
+            "chunk_size": 4,
+            "conv_kernel": 3,
+        },
+        inner=NO_MLP,
+    ),
+    Family(
+        "zamba2",
+        *LLAMA,
+        {
+            "layers_block_type": ["mamba", "hybrid", "mamba"],
+            "mamba_d_state": 8,
+            "mamba_d_conv": 3,
+            "mamba_expand": 2,
+            "mamba_ngroups": 1,
+            "n_mamba_heads": 4,
+            "chunk_size": 4,
+            "num_mem_blocks": 1,
+            "adapter_rank": 4,
+        },
+        ("head_dim",),
+        inner=NO_MLP,
+    ),
+    Family(
+        "lfm2_moe",
+        *LLAMA,
+        {
+            **SPARSE,
+            "layer_types": ["conv", "full_attention", "conv"],
+            "conv_L_cache": 3,
+            "num_experts": 4,
+            "num_dense_layers": 1,
+        },
+    ),
+]
+BACKBONE = ("backbone.layers", "backbone.embeddings")
+RECURRENT = [
+    Family("mamba", *BACKBONE, {"state_size": 8, "conv_kernel": 3, "time_step_rank": 4}, inner=NO_MLP),
+    Family("falcon_mamba", *BACKBONE, {"state_size": 8, "conv_kernel": 3, "time_step_rank": 4}, inner=NO_MLP),
+    Family(
+        "mamba2",
+        *BACKBONE,
+        {"state_size": 8, "conv_kernel": 3, "num_heads": 8, "head_dim": 8, "n_groups": 1, "chunk_size": 4},
+        ("num_attention_heads", "num_key_value_heads", "intermediate_size"),
+        inner=NO_MLP,
+    ),
+]
+EYE = {
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "image_size": 8,
+    "patch_size": 4,
+}
+INSIDE = ("model.language_model.layers", "model.language_model.embed_tokens")
+MULTIMODAL = [
+    Family(
+        "gemma3",
+        *INSIDE,
+        WINDOWS,
+        (),
+        {
+            "vision_config": {**EYE, "model_type": "siglip_vision_model"},
+            "mm_tokens_per_image": 4,
+        },
+    ),
+    Family(
+        "llava",
+        *INSIDE,
+        {"model_type": "llama"},
+        (),
+        {
+            "vision_config": {**EYE, "model_type": "clip_vision_model"},
+        },
+    ),
+    Family(
+        "mistral3",
+        *INSIDE,
+        {"model_type": "mistral", "sliding_window": 5},
+        (),
+        {
+            "vision_config": {**EYE, "model_type": "pixtral", "head_dim": 8},
+        },
+    ),
+    Family("qwen3_5", *LLAMA, DELTA_NET, (), {}),
+]
+ALTUP = Family(
+    "gemma3n_text",
+    *LLAMA,
+    {
+        **WINDOWS,
+        "num_kv_shared_layers": 0,
+        "hidden_size_per_layer_input": 8,
+        "vocab_size_per_layer_input": 64,
+        "laurel_rank": 4,
+        "activation_sparsity_pattern": [0.0] * 3,
+        "intermediate_size": [48] * 3,
+    },
+)
+"""Its blocks pass several residual streams side by side, so no address of one stream leads there."""
+
+SOUND = [*FAMILIES, *MORE, *HYBRIDS, *RECURRENT, *MULTIMODAL]
+"""Families with which all of reading, writing and generating is right."""
+
+
+REFUSED = [
+    Family(
+        "minimax",
+        *LLAMA,
+        {
+            "layer_types": DELTA_NET["layer_types"],
+            "num_local_experts": 4,
+            "num_experts_per_tok": 2,
+            "block_size": 4,
+        },
+    ),
+    Family("recurrent_gemma", *LLAMA, {"attention_window_size": 4, "lru_width": 32, "conv1d_width": 3}),
+    Family("rwkv", "rwkv.blocks", "rwkv.embeddings", {"attention_hidden_size": 32}),
+]
+"""Families that keep a state of a kind of their own."""
+TRIED = [*SOUND, ALTUP, *REFUSED]
+
+
 def build(family: Family, **extra) -> Model:
     """A tiny model with weights far from zero, so that a mistake shows in the outputs."""
     torch.manual_seed(7)
-    options = {key: value for key, value in SMALL.items() if key not in family.without}
-    config = CONFIG_MAPPING[family.name](**{**options, **family.extra, **extra})
-    hf = AutoModelForCausalLM.from_config(config)
+    options = {key: value for key, value in SMALL.items() if key not in family.without} | family.extra | extra
+    make = CONFIG_MAPPING[family.name]
+    config = make(**options) if family.around is None else make(text_config=options, **family.around)
+    known = type(config) in AutoModelForCausalLM._model_mapping
+    hf = (AutoModelForCausalLM if known else AutoModelForImageTextToText).from_config(config)
     with torch.no_grad():
         for parameter in hf.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.15)

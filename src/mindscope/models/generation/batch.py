@@ -224,7 +224,10 @@ class DecodingBatch:
     def _end(self, handle: GenerationHandle, line: int | None) -> None:
         reads: dict[str, Tensor] = {}
         if line is not None and self._tables is not None and handle.finish is not None:
-            reads = self._tables.read_of(line)
+            try:
+                reads = self._tables.read_of(line)
+            except ModelError as error:  # not finite: of this row alone
+                handle.error = error
         self._writer.end(handle, reads)
         self._retired.append(handle)
 
@@ -264,6 +267,12 @@ class DecodingBatch:
         pushed: list[int] = []
         for watch in tables.controllers.values():
             seen = watch.group.drain()
+            for line in list(seen):
+                try:
+                    watch.group.require_finite(line)
+                except ModelError as error:
+                    self._handle(line).error = error
+                    del seen[line]
             lines = {self._handle(line).request.index: line for line in seen}
             if not lines:
                 continue

@@ -62,7 +62,10 @@ class ModelFacts:
         """
         blocks = [self.engine.arch.block(layer) for layer in range(self.n_layers)]
         inside = {
-            module for block in blocks for module in block.modules() if isinstance(module, nn.Linear | Conv1D)
+            module
+            for block in blocks
+            for module in block.modules()
+            if isinstance(module, nn.Linear | Conv1D) and "Router" not in type(module).__name__
         }
         return tuple(name for name, module in self.hf.named_modules() if module in inside)
 

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from mindscope.errors import ModelError
 from mindscope.models.hooks.attach import ActivationTap
 from mindscope.models.hooks.core import HookedModel
 from mindscope.models.hooks.hook_points import HookPoint
@@ -53,17 +55,52 @@ class ReadGroup:
         self._sinks = list({id(sink): sink for sink, _ in self._at.values()}.values())
 
     def of_row(self, row: int) -> dict[str, Tensor]:
-        """All that was read of one row, float32 on the CPU."""
+        """All that was read of one row, float32 on the CPU.
+
+        Raises:
+            ModelError: the model's activations are not finite there.
+        """
         fetched = {id(sink): sink.of_row(row) for sink in self._sinks}
-        return {
+        values = {
             name: fetched[id(sink)] if isinstance(sink, TokenCollector) else fetched[id(sink)][address]
             for name, (sink, address) in ((name, self._at[name]) for name in self._wanted)
         }
+        for name, (sink, _) in self._at.items():
+            if (
+                not isinstance(sink, TokenCollector)
+                and sink.counts[row]
+                and not values[name].isfinite().all()
+            ):
+                raise _not_finite(self._core, self._wanted[name][0])
+        self.require_finite(row)
+        return values
 
     def of_rows(self, name: str) -> Tensor | list[Tensor]:
-        """What one read found, by row."""
+        """What one read found, by row.
+
+        Raises:
+            ModelError: the model's activations are not finite there.
+        """
         sink, address = self._at[name]
-        return sink.of_rows() if isinstance(sink, TokenCollector) else sink.of_rows(address)
+        if isinstance(sink, TokenCollector):
+            values = sink.of_rows()
+            finite = not sink.broken.any()
+        else:
+            values = sink.of_rows(address)
+            finite = bool(values[torch.from_numpy(sink.counts > 0)].isfinite().all())
+        if not finite:
+            raise _not_finite(self._core, self._wanted[name][0])
+        return values
+
+    def require_finite(self, row: int) -> None:
+        """Refuse a row that was read token by token and of which the model made numbers that are none.
+
+        Raises:
+            ModelError: names the first address where they are.
+        """
+        for name, (sink, _) in self._at.items():
+            if isinstance(sink, TokenCollector) and sink.broken[row]:
+                raise _not_finite(self._core, self._wanted[name][0])
 
     def drain(self) -> dict[int, dict[str, Tensor]]:
         """The tokens that came since the last call, by row and name, which are then forgotten."""
@@ -95,3 +132,10 @@ class ReadGroup:
         """Let rows of another batch, with the same reads, take the places of these."""
         for sink, new in zip(self._sinks, other._sinks, strict=True):
             sink.put(rows, new)  # pyright: ignore[reportArgumentType] - the same reads make the same sinks
+
+
+def _not_finite(core: HookedModel, place: HookPoint) -> ModelError:
+    return ModelError(
+        f"the model's activations hold NaN or infinity at {place.address}, in {str(core.dtype)[6:]}: "
+        "load it in float32 (dtype='float32'), or use smaller edit values"
+    )

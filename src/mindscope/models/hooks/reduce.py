@@ -116,8 +116,11 @@ class LastCollector:
 
     def __init__(self, n_addresses: int, n_rows: int, width: int, device: torch.device):
         self.values = torch.full((n_addresses, n_rows, width), float("nan"), device=device)
+        self.counts = np.zeros(n_rows, np.int64)
 
     def take(self, address: int, chosen: PositionIndex, hidden: Tensor) -> None:
+        if address == 0:
+            self.counts += chosen.counts
         values = self.values[address]
         if hidden.shape[1] > 1:
             newest = hidden[torch.arange(len(hidden), device=hidden.device), chosen.newest(hidden.device)]
@@ -136,33 +139,43 @@ class LastCollector:
 
     def rearrange(self, kept: np.ndarray, n_blank: int) -> None:
         self.values = _with_blank(self.values, kept, n_blank, float("nan"))
+        self.counts = np.concatenate([self.counts[kept], np.zeros(n_blank, np.int64)])
 
     def put(self, rows: np.ndarray, other: "LastCollector") -> None:
         self.values[:, rows] = other.values
+        self.counts[rows] = other.counts
 
 
 class TokenCollector:
     """Every chosen token per row, or what a function makes of it.
 
-    What passes by stays on the device and is fetched in one transfer for many passes.
+    What passes by stays on the device and is fetched in one transfer for many passes. Whether it was finite
+    is noted before the function has it: a threshold makes zeros of what is not a number.
+
+    Attributes:
+        members: `[rows]`, the rows of which anything is taken.
+        broken: `[rows]`, those of which a token was not finite.
     """
 
     def __init__(self, n_rows: int, width: int, function: Callable[[Tensor], Tensor] | None = None):
         self.function, self.width = function, width
-        self.members = np.ones(n_rows, bool)  # the rows of which anything is taken
+        self.members, self.broken = np.ones(n_rows, bool), np.zeros(n_rows, bool)
         self._parts: list[list[Tensor]] = [[] for _ in range(n_rows)]
-        self._fresh: list[tuple[Tensor, np.ndarray]] = []
+        self._fresh: list[
+            tuple[Tensor, Tensor, np.ndarray]
+        ] = []  # tokens, whether finite, and counts of a pass
 
     def take(self, chosen: PositionIndex, hidden: Tensor) -> None:
         chosen = chosen.among(self.members)
         if not chosen.n_chosen:
             return
         tokens = hidden.flatten(0, 1)[chosen.index(hidden.device)].float()
+        finite = tokens.isfinite().all(-1)
         if self.function is not None:
             tokens = self.function(tokens)
             if tokens.shape[1:] != (self.width,):
                 raise ModelError(f"a function of {self.width} values gave shape {tuple(tokens.shape)}")
-        self._fresh.append((tokens, chosen.counts))
+        self._fresh.append((tokens, finite, chosen.counts))
         if len(self._fresh) == _PASSES_A_TRANSFER:
             self._fetch()
 
@@ -184,20 +197,23 @@ class TokenCollector:
         self._fetch()
         self._parts = [*(self._parts[row] for row in kept.tolist()), *([] for _ in range(n_blank))]
         self.members = np.concatenate([self.members[kept], np.zeros(n_blank, bool)])
+        self.broken = np.concatenate([self.broken[kept], np.zeros(n_blank, bool)])
 
     def put(self, rows: np.ndarray, other: "TokenCollector") -> None:
         self._fetch()
         other._fetch()
         for row, parts in zip(rows.tolist(), other._parts, strict=True):
             self._parts[row] = parts
-        self.members[rows] = other.members
+        self.members[rows], self.broken[rows] = other.members, other.broken
 
     def _fetch(self) -> None:
         if not self._fresh:
             return
-        counts = np.concatenate([count for _, count in self._fresh])
+        counts = np.concatenate([count for _, _, count in self._fresh])
         rows = np.tile(np.arange(len(self._parts)), len(self._fresh))
-        parts = torch.cat([tokens for tokens, _ in self._fresh]).cpu().split(counts.tolist())
+        parts = torch.cat([tokens for tokens, _, _ in self._fresh]).cpu().split(counts.tolist())
+        finite = torch.cat([finite for _, finite, _ in self._fresh]).cpu().numpy()
+        self.broken[np.repeat(rows, counts)[~finite]] = True
         self._fresh = []
         for row, part in zip(rows.tolist(), parts, strict=True):
             if len(part):

@@ -20,17 +20,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
-from interp_engine.hooks import HookManager, extract_hidden, hidden_from_call
+from interp_engine.hooks import HookManager
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from mindscope.errors import ModelError
 from mindscope.models.hooks.core import HookedModel
 from mindscope.models.hooks.norms import LinearNorm, linear_norm
+from mindscope.models.linear.norm_modules import find_norm_modules, pass_tokens_alone
 from mindscope.models.linear.patterns import AttentionCall, attending
-from mindscope.models.tokens.batch import BatchLayout
 
 ROWS_AT_ONCE = 1024
 """Unit vectors in one pass: more make the pass's own activations the larger part of the memory."""
@@ -104,16 +103,14 @@ def find_linear_parts(model: HookedModel) -> LinearParts:
     parts = model.derived.get(_KEPT_AS)
     if isinstance(parts, LinearParts):
         return parts
-    modules = _norm_modules(model)
+    modules, parallel = find_norm_modules(model)
     with torch.no_grad():
         norms = {
             address: _on_device(linear_norm(module, model.d_model), model)
             for address, module in modules.items()
         }
-    quirks = model.engine.arch.quirks
-    parts = LinearParts(
-        quirks.parallel_attn_mlp, _attention_maps(model), norms, modules, quirks.residual_multipliers
-    )
+    multipliers = model.engine.arch.quirks.residual_multipliers
+    parts = LinearParts(parallel, _attention_maps(model), norms, modules, multipliers)
     model.derived[_KEPT_AS] = parts
     return parts
 
@@ -163,7 +160,12 @@ def _attention_maps(model: HookedModel) -> tuple[AttentionMaps, ...]:
 
     # Step 1: the shapes, which differ between layers in some families.
     with attending(model, look):
-        _pass(model, 1)
+        pass_tokens_alone(model, 1)
+    if missing := [str(layer) for layer in range(model.n_layers) if layer not in shapes]:
+        raise ModelError(
+            f"{model.name} ({model.architecture}) does not attend in layer {', '.join(missing)}, so its "
+            "patterns cannot be held: choose another architecture"
+        )
     values = {layer: _BasisAnswers(model.d_model) for layer in shapes}
     start = [0]
 
@@ -241,69 +243,14 @@ def _on_identity(
             for address in reads:
                 place = model.place(address)
                 hooks.read(place.module, partial(keep, address, start), point=place.side)
-            _pass(model, min(ROWS_AT_ONCE, rows - start))
+            pass_tokens_alone(model, min(ROWS_AT_ONCE, rows - start))
     return {address: answers.linear() for address, answers in seen.items()}
-
-
-def _pass(model: HookedModel, rows: int) -> None:
-    """A forward pass of rows of one token."""
-    ids = np.zeros((rows, 1), np.int64)
-    with torch.no_grad():
-        model.forward_pass(ids, BatchLayout(ids, np.ones(rows, np.int64)), logits=False)
 
 
 def _units(like: Tensor, start: int, width: int) -> Tensor:
     """Rows `start` and on of the identity, as many as `like` has, with zeros below its last."""
     rows = torch.arange(start, start + len(like), device=like.device)
     return (rows[:, None] == torch.arange(width, device=like.device)).to(like.dtype)
-
-
-def _norm_modules(model: HookedModel) -> dict[str, nn.Module]:
-    """By address, the norm that makes what is there: told by its output being that very tensor."""
-    arch = model.engine.arch
-    modules: dict[str, nn.Module] = {}
-    for layer in range(model.n_layers):
-        for name, norm in (
-            ("attn_out_post", arch.post_attn_norm(layer)),
-            ("mlp_out_post", arch.post_mlp_norm(layer)),
-        ):
-            if norm is not None:
-                modules[f"{name}.{layer}"] = norm
-    calls: list[tuple[nn.Module, Tensor, Tensor]] = []  # kept, so that no memory is used twice in the pass
-    read: dict[str, Tensor] = {}
-
-    def note(module: nn.Module, args: tuple, kwargs: dict, output: object) -> None:
-        taken, given = hidden_from_call(args, kwargs), extract_hidden(output)
-        if taken is not None and isinstance(given, Tensor):
-            calls.append((module, taken, given))
-
-    # Every module inside every block says what it took in and gave out; memory addresses then tell which of
-    # them made the tensor that attention, or the MLP, takes in.
-    handles = [
-        module.register_forward_hook(note, with_kwargs=True)
-        for layer in range(model.n_layers)
-        for module in arch.block(layer).modules()
-        if module is not arch.block(layer)
-    ]
-    addresses = [f"{name}.{layer}" for layer in range(model.n_layers) for name in ("attn_in", "mlp_in")]
-    try:
-        with model.edited([]), HookManager() as hooks:
-            for address in addresses:
-                place = model.place(address)
-                hooks.read(place.module, partial(read.__setitem__, address), point=place.side)
-            _pass(model, 1)
-    finally:
-        for handle in handles:
-            handle.remove()
-    for address, tensor in read.items():
-        for module, taken, given in calls:
-            # A module that hands its input on (an identity, dropout in eval mode) did not make it.
-            if given.data_ptr() == tensor.data_ptr() and taken.data_ptr() != given.data_ptr():
-                modules[address] = module
-                break
-    if arch.final_norm is not None:
-        modules["final_norm"] = arch.final_norm
-    return modules
 
 
 def _on_device(norm: LinearNorm, model: HookedModel) -> LinearNorm:
