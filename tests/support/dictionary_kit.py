@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from mindscope.core import ModelIdentity
 from mindscope.dictionaries import Dictionary, DictionaryConfig, Site
 from mindscope.dictionaries.training.sources import Position
 from mindscope.dictionaries.training.weights import TrainableWeights
@@ -23,6 +24,7 @@ class AtomSource:
     names = ("here", "there")
     sites = (Site("here", WIDTH), Site("there", WIDTH))
     models: Mapping[str, str | None] = {"0": None}
+    made_with: Mapping[str, ModelIdentity] = {}
 
     def __init__(self, scale: float = 1.0) -> None:
         draw = torch.Generator().manual_seed(0)

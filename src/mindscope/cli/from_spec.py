@@ -31,6 +31,8 @@ LAST = (
     "api_key_env",
     "request_options",
     "model",
+    "revision",
+    "vectors_of_base",
     "dtype",
     "device",
     "seed",
@@ -69,6 +71,8 @@ def add_command(
             output.print_json(document.model_dump(mode="json"))
         else:
             show(document)
+            for artifact in getattr(document, "borrowed", ()):
+                output.say(str(artifact))
         if require is not None:
             require(document)
 

@@ -3,10 +3,21 @@
 from mindscope.core.capabilities import EngineCapabilities, Need
 from mindscope.core.digest import digest_json, digest_text
 from mindscope.core.faces import lazy_face
-from mindscope.core.identity import NamedModel, require_same_model
+from mindscope.core.identity import (
+    BorrowedArtifact,
+    ModelIdentity,
+    NamedModel,
+    describe_relation,
+    find_relation,
+    require_same_model,
+)
 from mindscope.core.progress import Progress, with_label
 
 __all__ = [
+    "BorrowedArtifact",
+    "ModelIdentity",
+    "describe_relation",
+    "find_relation",
     "EngineCapabilities",
     "Need",
     "NamedModel",

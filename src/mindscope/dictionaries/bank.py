@@ -205,4 +205,5 @@ def split_coder(dictionary: Dictionary, index: int) -> Dictionary:
         k=dictionary.k,
         metadata=dictionary.metadata,
         models=dictionary.models,
+        made_with=dictionary.made_with,
     )

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mindscope.core import ModelIdentity
 from mindscope.dictionaries.coder import ACTIVATIONS, Coder
 from mindscope.dictionaries.kinds import Activation, Kind, Normalisation
 from mindscope.dictionaries.lazy import LazyCoders
@@ -60,6 +61,9 @@ class Dictionary:
     models: Mapping[str, str | None] = field(default_factory=dict)
     """Whose sites these are: the models' fingerprints by the names that sites have. None where a published
     file does not say, until `bind`."""
+    made_with: Mapping[str, ModelIdentity] = field(default_factory=dict)
+    """The identities of the models that it was trained on, by name, where they are written down or `models`
+    are others: see `bind`."""
 
     def __post_init__(self) -> None:
         if self.activation not in ACTIVATIONS:
@@ -117,12 +121,13 @@ class Dictionary:
         metadata: Mapping[str, Any] | None = None,
         normalisation: Normalisation | None = None,
         models: Mapping[str, str | None] | None = None,
+        made_with: Mapping[str, ModelIdentity] | None = None,
     ) -> "Dictionary":
         """A dictionary of one coder that reads and writes all sites: SAE, transcoder or crosscoder."""
         wiring = Wiring(tuple(range(len(reads))), tuple(range(len(writes))), coder.n_latents)
         return cls(
             tuple(reads), tuple(writes), (wiring,), (coder,), b_dec, activation, k, apply_b_dec_to_input,
-            metadata or {}, normalisation, models or {},
+            metadata or {}, normalisation, models or {}, made_with or {},
         )  # fmt: skip
 
     @property
@@ -263,6 +268,9 @@ class Dictionary:
     def bind(self, models: Models) -> "Dictionary":
         """Check that the sites fit the models, and write down whose they are where that was not known.
 
+        For a model that takes what was made with its base (`Model.vectors_of_base`) the dictionary becomes
+        one of that model. It keeps its digest, and saved again it still belongs to those it was trained on.
+
         Args:
             models: the model, or every model that the dictionary has sites of; see `match_models`.
 
@@ -270,7 +278,7 @@ class Dictionary:
             DataError: a model is missing or another one, or has another width at a site.
             ModelError: an address leads nowhere in its model.
         """
-        named = match_models(self.models, models, "this dictionary was trained on")
+        named = match_models(self.models, models, "this dictionary was trained on", self.made_with)
         for site in (*self.reads, *self.writes):
             model = named[site.model]
             width = model.width(model.place(site.address))
@@ -279,7 +287,22 @@ class Dictionary:
                     f"this dictionary has {site.width} numbers at {site.address}, {model.name} has {width} "
                     "there: use the model it was trained on"
                 )
-        return replace(self, models={name: model.fingerprint for name, model in named.items()})
+        makers = {
+            name: ModelIdentity(fingerprint=fingerprint)
+            for name, fingerprint in self.models.items()
+            if fingerprint not in (None, named[name].fingerprint)
+        }
+        return replace(
+            self,
+            models={name: model.fingerprint for name, model in named.items()},
+            made_with=makers | dict(self.made_with),
+        )
+
+    @property
+    def trained_on(self) -> dict[str, str | None]:
+        """The fingerprints of the models that it was trained on, by name; None where nobody knows."""
+        makers = {name: maker.fingerprint for name, maker in self.made_with.items()}
+        return dict(self.models) | makers
 
     def digest(self) -> str:
         """A short name for exactly these weights at these sites; computed once."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mindscope.core import ModelIdentity
 from mindscope.dictionaries.coder import Coder
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.lazy import LazyCoders
@@ -18,7 +19,8 @@ from mindscope.features import Site
 from mindscope.store import load_artifact, save_artifact
 
 SCHEMA, VERSION = "mindscope.dictionary", 3
-"""Version 1 had a fingerprint at every site in place of the models by name, version 2 no normalisation."""
+"""Version 1 had a fingerprint at every site in place of the models by name, version 2 no normalisation and no
+identities of the models."""
 CODER_SCHEMA, CODER_VERSION = "mindscope.dictionary_coder", 1
 SIDES = ("reads", "writes")
 HEAD = "dictionary.safetensors"
@@ -39,8 +41,9 @@ def save(dictionary: Dictionary, path: Path, dtype: torch.dtype | None = None) -
         "normalisation": dictionary.normalisation,
     }
     metadata: dict[str, Any] = {
-        "fingerprint": dictionary.models[dictionary.reads[0].model],
-        "models": dict(dictionary.models),
+        "fingerprint": dictionary.trained_on[dictionary.reads[0].model],
+        "models": dictionary.trained_on,
+        "made_with": {name: maker.model_dump(mode="json") for name, maker in dictionary.made_with.items()},
         "config": config,
         "about": dict(dictionary.metadata),
     }
@@ -91,6 +94,7 @@ def load(path: Path, *, lazy: bool, dtype: torch.dtype | None) -> Dictionary:
         dictionary = Dictionary(
             reads, writes, wiring, coders, b_dec, config["activation"], config["k"],
             config["apply_b_dec_to_input"], artifact.metadata["about"], config.get("normalisation"), models,
+            read_identities(artifact.metadata.get("made_with")),
         )  # fmt: skip
     except (KeyError, TypeError, IndexError) as error:
         raise StoreError(f"{path} does not describe a dictionary ({error}): save it again") from None
@@ -104,6 +108,11 @@ def load(path: Path, *, lazy: bool, dtype: torch.dtype | None) -> Dictionary:
 def name_fingerprints(fingerprints: Sequence[str | None]) -> dict[str, str | None]:
     """Models that a file of an earlier version knows by their fingerprints alone, as `0`, `1`, …"""
     return {str(number): fingerprint for number, fingerprint in enumerate(dict.fromkeys(fingerprints))}
+
+
+def read_identities(document: Mapping[str, Any] | None) -> dict[str, ModelIdentity]:
+    """The identities of models by name; none in a file of an earlier version."""
+    return {name: ModelIdentity.model_validate(maker) for name, maker in (document or {}).items()}
 
 
 def read_site(document: Mapping[str, Any], models: Mapping[str, str | None]) -> Site:

@@ -21,14 +21,14 @@ def digest_tensors(tensors: Mapping[str, Tensor]) -> str:
 
 
 def digest_dictionary(dictionary: "Dictionary") -> str:
-    """A short name for a dictionary: its weights as float32, its sites, and the models these belong to.
+    """A short name for a dictionary: its weights as float32, its sites, and the models it was trained on.
 
     Every weight is read. `Dictionary.digest` remembers it.
     """
     digest = hashlib.blake2b(digest_size=16)
     sites = [[(site.name, site.width) for site in side] for side in (dictionary.reads, dictionary.writes)]
     wiring = [(wiring.reads, wiring.writes, wiring.n_latents) for wiring in dictionary.wiring]
-    settings = (dictionary.activation, dictionary.k, dictionary.apply_b_dec_to_input, dict(dictionary.models))
+    settings = (dictionary.activation, dictionary.k, dictionary.apply_b_dec_to_input, dictionary.trained_on)
     digest.update(repr((sites, wiring, settings)).encode())
     if dictionary.normalisation is not None:
         digest.update(dictionary.normalisation.encode())

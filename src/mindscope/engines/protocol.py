@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from mindscope.core import EngineCapabilities
+from mindscope.core import BorrowedArtifact, EngineCapabilities, ModelIdentity
 from mindscope.models import Controller, Edits, Generation, Message, Read, Reading, Row, Sampling
 
 
@@ -45,6 +45,20 @@ class Engine(Protocol):
     @property
     def fingerprint(self) -> str:
         """The digest of the weights."""
+        ...
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which weights these are, and where they come from."""
+        ...
+
+    @property
+    def borrowed(self) -> tuple[BorrowedArtifact, ...]:
+        """What was made with other weights and is used with it; results name it."""
+        ...
+
+    def borrow(self, artifact: str, made_with: ModelIdentity, refusal: str) -> BorrowedArtifact:
+        """Take what was made with a related model, where that is allowed."""
         ...
 
     @property

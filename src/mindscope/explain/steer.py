@@ -47,5 +47,7 @@ def as_persona(vectors: PersonaVectors, replacement: Direction) -> PersonaVector
         fingerprint=vectors.fingerprint,
         matrices={"answer_mean": matrix},
         layers=(int(layer),),
+        made_with=vectors.made_with,
+        borrowed=vectors.borrowed,
         metadata={"made_from": replacement.name},
     )

@@ -218,6 +218,7 @@ def _finish(
         "seed": config.seed,
         "config": config.model_dump(mode="json"),
         "model": model.name,
+        "borrowed": [artifact.model_dump(mode="json") for artifact in model.borrowed],
         "features": features.digest(),
         "names": [features.name(i) for i in range(features.n_features)],
         "signed": features.signed,

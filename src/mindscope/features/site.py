@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from mindscope.core import ModelIdentity
 from mindscope.engines import Engine
 from mindscope.errors import DataError
 from mindscope.models import Model
@@ -62,6 +63,7 @@ def match_models(
     expected: Mapping[str, str | None],
     models: Loaded | Sequence[Loaded] | Mapping[str, Loaded],
     subject: str,
+    made_with: Mapping[str, ModelIdentity] | None = None,
 ) -> dict[str, Loaded]:
     """The models that features belong to, by name.
 
@@ -72,9 +74,12 @@ def match_models(
         expected: name to fingerprint; None where nobody has written down whose it is.
         models: what the caller has.
         subject: what belongs to the models, for the error: "this dictionary was trained on".
+        made_with: the identities of the models by name, where they are known; they say how another model is
+            related to the one that is expected.
 
     Raises:
-        DataError: a model is missing, or is another one than the features belong to.
+        DataError: a model is missing, or is another one than the features belong to and does not take what
+            was made with its base (`Model.vectors_of_base`).
     """
     given = name_models(models)
     if not isinstance(models, Mapping):
@@ -87,11 +92,13 @@ def match_models(
         )
     for name, fingerprint in expected.items():
         model = given[name]
-        if fingerprint not in (None, model.fingerprint):
-            raise DataError(
-                f"{subject} another model ({str(fingerprint)[:12]}) than {model.name} "
-                f"({model.fingerprint[:12]}): load the model it belongs to, or fit it again on this one"
+        if fingerprint is not None and fingerprint != model.fingerprint:
+            maker = (made_with or {}).get(name) or ModelIdentity(fingerprint=fingerprint)
+            refusal = (
+                f"{subject} another model {maker.short} than {model.identity.short}: load the model it "
+                "belongs to, or fit it again on this one"
             )
+            model.borrow(subject.partition(" was ")[0].removesuffix(" belong to"), maker, refusal)
     return {name: given[name] for name in expected}
 
 

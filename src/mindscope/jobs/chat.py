@@ -12,8 +12,8 @@ from pydantic import Field
 from mindscope.errors import DataError, MindscopeError
 from mindscope.jobs.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_vectors
-from mindscope.jobs.specs import ModelSpec
-from mindscope.store import Document
+from mindscope.jobs.specs import BorrowingModelSpec
+from mindscope.store import BorrowingDocument
 
 if TYPE_CHECKING:
     from mindscope.features import Direction
@@ -32,7 +32,7 @@ HELP = """\
 """
 
 
-class ChatSpec(ModelSpec):
+class ChatSpec(BorrowingModelSpec):
     """With whom the conversation is, and where its dial begins."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model",)
@@ -79,7 +79,7 @@ class ChatSpec(ModelSpec):
         return chat
 
 
-class ChatTurn(Document):
+class ChatTurn(BorrowingDocument):
     """An answer, and how far it lies along each vector."""
 
     answer: str
@@ -199,6 +199,7 @@ class SteeredChat:
             trait=self.trait,
             layer=self.layer,
             coefficient=self.coefficient,
+            borrowed=self.model.borrowed,
         )
 
 

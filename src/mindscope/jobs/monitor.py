@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from mindscope.jobs.job import JobSpec, Reporter, RunFolder
 from mindscope.jobs.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_vectors, test_bed_note
-from mindscope.jobs.specs import ModelSpec
+from mindscope.jobs.specs import BorrowingModelSpec
 from mindscope.monitoring import AlarmAction, MonitorConfig, MonitoringResult, ReadingPosition
 from mindscope.monitoring.config import WINDOW
 
@@ -65,7 +65,7 @@ class AlarmSpec(JobSpec, MonitorConfig):
         return Path("runs") / f"monitor-{self.data.stem}"
 
 
-class MonitorVectorsSpec(ModelSpec, AlarmSpec):
+class MonitorVectorsSpec(BorrowingModelSpec, AlarmSpec):
     """What `persona monitor` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("data",)
@@ -170,7 +170,8 @@ def _find_thresholds(
         return calibration
     if spec.thresholds is None:
         return None
-    calibration = Calibration.load(spec.thresholds, features)
+    calibration = Calibration.load(spec.thresholds).for_model(model)
+    calibration.require(features)
     if spec.false_alarms is None and not spec.jointly:
         return calibration
     return calibration.at(spec.false_alarms or calibration.rate, over)

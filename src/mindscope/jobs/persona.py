@@ -12,9 +12,9 @@ from pydantic import RootModel
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec, Reporter, RunFolder
 from mindscope.jobs.persona_run import PersonaRun, VectorsSummary, find_vector_files, summarise_vectors
-from mindscope.jobs.specs import JudgeSpec, TraitSpec
+from mindscope.jobs.specs import BorrowingModelSpec, JudgeSpec, TraitSpec
 from mindscope.personas import ExtractConfig, SteerConfig, SteeringScores, SweepConfig, SweepResult
-from mindscope.store import Document
+from mindscope.store import BorrowingDocument, Document
 
 if TYPE_CHECKING:
     from mindscope.judges import Judge
@@ -39,14 +39,14 @@ class ExtractSpec(PersonaSpec, ExtractConfig):
     """What `extract` is to do."""
 
 
-class SweepSpec(PersonaSpec, SweepConfig):
+class SweepSpec(PersonaSpec, BorrowingModelSpec, SweepConfig):
     """What `sweep` is to do."""
 
     vectors: Path | None = None
     """Vectors from elsewhere, in place of those that `extract` left in the run."""
 
 
-class SteerSpec(PersonaSpec, SteerConfig):
+class SteerSpec(PersonaSpec, BorrowingModelSpec, SteerConfig):
     """What `steer` is to do."""
 
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"coefficient": ("--coefficient", "-c")}
@@ -85,7 +85,7 @@ class SweepReport(Document):
     report: str
 
 
-class SteeringSummary(SteeringScores):
+class SteeringSummary(SteeringScores, BorrowingDocument):
     """What steering did, and where its page is."""
 
     trait: str
@@ -160,7 +160,11 @@ def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSum
         )
     page = kept.write_report(vectors)
     return SteeringSummary(
-        **result.summary().to_json(), trait=trait.name, run=str(run.path), report=str(page)
+        **result.summary().to_json(),
+        trait=trait.name,
+        run=str(run.path),
+        report=str(page),
+        borrowed=result.borrowed,
     )
 
 

@@ -33,18 +33,23 @@ def test_bed_note(model: Model) -> str:
     return TEST_BED if is_organism(model.name) else ""
 
 
-def load_model(name: str, dtype: str = "auto", device: str = "auto") -> Model:
+def load_model(name: str, dtype: str = "auto", device: str = "auto", revision: str | None = None) -> Model:
     """Load a model without the progress bar of its library."""
     from transformers.utils import logging
 
     from mindscope.models import load
 
     logging.disable_progress_bar()
-    return load(name, dtype=dtype, device=device)
+    return load(name, dtype=dtype, device=device, revision=revision)
 
 
 def find_vectors(path: Path, model: Model) -> Sequence[PersonaVectors]:
-    """All vectors in a run folder, or those of one `.safetensors`, `.pt` or `.gguf` file, for this model."""
+    """All vectors in a run folder, or those of one `.safetensors`, `.pt` or `.gguf` file, for this model.
+
+    Raises:
+        DataError: vectors of another model, unless this one takes those of a related model.
+        StoreError: a folder without vectors.
+    """
     from mindscope.personas import PersonaVectors, load_gguf, load_pt
 
     if path.is_dir():

@@ -12,7 +12,7 @@ from mindscope.errors import DataError
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona_run import find_choice
 from mindscope.jobs.resolve import find_vectors, test_bed_note
-from mindscope.jobs.specs import ModelSpec
+from mindscope.jobs.specs import BorrowingModelSpec
 from mindscope.screening import SampleScore, ScreenConfig, ScreenedData, TraitScores
 from mindscope.store import Document
 
@@ -26,7 +26,7 @@ EXCERPT = 60
 """Characters of an answer that a summary shows."""
 
 
-class ScreenSpec(ModelSpec, ScreenConfig):
+class ScreenSpec(BorrowingModelSpec, ScreenConfig):
     """What `persona screen` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("data",)

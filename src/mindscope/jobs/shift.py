@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from mindscope.errors import DataError
-from mindscope.jobs.job import JobSpec, Reporter, RunFolder
+from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_trait, find_vectors, load_model, test_bed_note
+from mindscope.jobs.specs import BorrowingSpec
 from mindscope.personas import ShiftConfig, ShiftResult
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 CONVERSATIONS = (".jsonl", ".csv", ".parquet")
 
 
-class ShiftSpec(JobSpec, ShiftConfig):
+class ShiftSpec(BorrowingSpec, ShiftConfig):
     """What `persona shift` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("base", "tuned")
@@ -66,6 +67,7 @@ def shift(spec: ShiftSpec, *, run: RunFolder, reporter: Reporter) -> ShiftReport
     from mindscope.personas import measure_shift, shift_report
 
     model = load_model(spec.base, spec.dtype, spec.device)
+    model.vectors_of_base = spec.vectors_of_base
     vectors = [item for path in spec.vectors for item in find_vectors(path, model)]
     layer = spec.shown_layer(model, vectors[0])
     prompts = _find_prompts(spec, vectors)

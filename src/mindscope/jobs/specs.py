@@ -25,23 +25,47 @@ class ModelSpec(JobSpec):
     """The precision of the weights: float32, bfloat16, float16, or auto."""
     device: str = "auto"
     """Where the model runs: cpu, cuda, or auto."""
+    revision: str | None = None
+    """A branch, tag or commit of the model's repository on the hub; its main branch by default."""
 
     def load(self) -> Model:
         """Load it."""
-        return load_model(self.model, self.dtype, self.device)
+        return load_model(self.model, self.dtype, self.device, self.revision)
 
 
-class Float32ModelSpec(JobSpec):
+class BorrowingSpec(JobSpec):
+    """What was made with a related model may be used."""
+
+    vectors_of_base: bool = False
+    """Also take vectors, thresholds and dictionaries that were made with the model's base, or with the same
+    weights in another precision; the result names how the models are related."""
+
+
+class BorrowingModelSpec(BorrowingSpec, ModelSpec):
+    """A model with which vectors, thresholds or dictionaries are used."""
+
+    def load(self) -> Model:
+        """Load it, and let it take what was made with a related model if that is asked for."""
+        model = super().load()
+        model.vectors_of_base = self.vectors_of_base
+        return model
+
+
+class Float32ModelSpec(BorrowingSpec):
     """A model in float32: what is computed from it must add up to what it computed."""
 
     model: str
     """A Hugging Face name or folder, or `organism`, the bundled model."""
     device: str = "auto"
     """Where the model runs: cpu, cuda, or auto."""
+    revision: str | None = None
+    """A branch, tag or commit of the model's repository on the hub; its main branch by default."""
 
     def load(self) -> Model:
-        """Load it."""
-        return load_model(self.model, "float32", self.device)
+        """Load it, and let it take what was made with a related model if that is asked for."""
+        model = load_model(self.model, "float32", self.device, self.revision)
+        model.vectors_of_base = self.vectors_of_base
+        return model
 
 
 class EndpointSpec(JobSpec):

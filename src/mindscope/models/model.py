@@ -12,14 +12,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.core import EngineCapabilities
+from mindscope.core import (
+    BorrowedArtifact,
+    EngineCapabilities,
+    ModelIdentity,
+    describe_relation,
+    find_relation,
+)
+from mindscope.errors import DataError
 from mindscope.models.generation.config import Sampling
 from mindscope.models.generation.control import Controller
 from mindscope.models.generation.generate import OnToken, RowOptions, generate_unordered
 from mindscope.models.generation.request import Generation
 from mindscope.models.hooks.core import Edits, HookedModel
 from mindscope.models.hooks.read import Read, Reading, RowProgress, length_sorted_batches, read_rows
-from mindscope.models.loading.fingerprint import fingerprint_model
+from mindscope.models.loading.fingerprint import WeightDigests, digest_weights
+from mindscope.models.loading.identify import identify
 from mindscope.models.loading.loading import load_parts
 from mindscope.models.tokens.batch import left_padded
 from mindscope.models.tokens.chat import ChatTokenizer
@@ -38,9 +46,14 @@ class Model(HookedModel):
         n_layers: how many blocks it has.
         d_model: the width of its residual stream.
         template: how its conversations are rendered; see `with_template`.
+        base: what it was tuned from, where its loader or its tuner wrote that down.
+        vectors_of_base: whether vectors, thresholds and dictionaries of a related model may be used with it;
+            see `borrow`.
     """
 
     template = TemplateMode()
+    base: ModelIdentity | None = None
+    vectors_of_base: bool = False
 
     @classmethod
     def load(
@@ -58,8 +71,10 @@ class Model(HookedModel):
         Raises:
             ModelError: there is no such model, or its files are missing, placeholders or damaged.
         """
-        hf, tokenizer = load_parts(str(name), dtype=dtype, device=device, revision=revision)
-        return cls(hf, tokenizer, str(name))
+        parts = load_parts(str(name), dtype=dtype, device=device, revision=revision)
+        model = cls(parts.hf, parts.tokenizer, str(name))
+        model.base = parts.base
+        return model
 
     @classmethod
     def wrap(cls, hf: Any, tokenizer: Any, *, name: str) -> "Model":
@@ -72,9 +87,48 @@ class Model(HookedModel):
 
         Computed once; after training the weights, wrap the model again.
         """
-        known = self.derived.get("fingerprint")
-        if not isinstance(known, str):
-            known = self.derived["fingerprint"] = fingerprint_model(self.hf)
+        return self._digests.fingerprint
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which weights these are, where they come from, and what they were tuned from."""
+        return identify(self.hf, self.name, self.base, self._digests)
+
+    @property
+    def borrowed(self) -> tuple[BorrowedArtifact, ...]:
+        """What was made with other weights and is used with this model, in the order of its first use."""
+        return tuple(self._borrowings.values())
+
+    def borrow(self, artifact: str, made_with: ModelIdentity, refusal: str) -> BorrowedArtifact:
+        """Take what was made with a related model, which `vectors_of_base` must allow, and remember it.
+
+        Args:
+            artifact: what it is, such as `the vectors of 'evil'`.
+            made_with: the model that it was made with.
+            refusal: what is wrong where it is not allowed, and what else can be done.
+
+        Raises:
+            DataError: it is not allowed; the line ends with the relation and the option.
+        """
+        if not self.vectors_of_base:
+            raise DataError(f"{refusal}; {describe_relation(self.identity, made_with)}")
+        taken = BorrowedArtifact(
+            artifact=artifact,
+            relation=find_relation(self.identity, made_with),
+            made_with=made_with,
+            used_with=self.identity,
+        )
+        return self._borrowings.setdefault((artifact, made_with.fingerprint), taken)
+
+    @cached_property
+    def _borrowings(self) -> dict[tuple[str, str], BorrowedArtifact]:
+        return {}
+
+    @property
+    def _digests(self) -> WeightDigests:
+        known = self.derived.get("digests")
+        if not isinstance(known, WeightDigests):
+            known = self.derived["digests"] = digest_weights(self.hf)
         return known
 
     @property

@@ -10,15 +10,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mindscope.core import ModelIdentity
 from mindscope.errors import DataError
 from mindscope.features import Feature, FeatureSet
+from mindscope.models import Model
 from mindscope.monitoring.config import Signal, ThresholdScope
 from mindscope.monitoring.projections import TurnProjections
 from mindscope.monitoring.results import CalibrationSummary, ThresholdLevels
 from mindscope.monitoring.signal import signal_score
 from mindscope.store import load_artifact, save_artifact
 
-SCHEMA, VERSION = "mindscope.calibration", 1
+SCHEMA, VERSION = "mindscope.calibration", 2
+"""Version 1 did not hold the identity of the model."""
 HYSTERESIS = 10
 """A feature recovers below the threshold of this many times the false-alarm rate (of 1/2 at most)."""
 
@@ -43,6 +46,8 @@ class Calibration:
         over: `each`: every feature has this rate. `any`: all together have at most this rate, which is
             shared out evenly (Bonferroni).
         scores: `[conversations, features]` float64, of the ordinary conversations.
+        made_with: the model whose scores these are, where it is written down or `fingerprint` is another's:
+            see `for_model`.
     """
 
     features: tuple[str, ...]
@@ -52,6 +57,7 @@ class Calibration:
     rate: float
     over: ThresholdScope
     scores: Float[Tensor, "conversations features"]
+    made_with: ModelIdentity | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.rate < 1:
@@ -111,6 +117,26 @@ class Calibration:
                 "calibrate again with these"
             )
 
+    def for_model(self, model: Model) -> "Calibration":
+        """These thresholds for a model: its own, or borrowed where `model.vectors_of_base` allows it.
+
+        What is borrowed lets the ordinary conversations of the other model through but for its rate. How many
+        of this model's it stops is not known, so calibrate again where such conversations are at hand.
+
+        Raises:
+            DataError: they are of another model and that is not allowed.
+        """
+        if self.fingerprint == model.fingerprint:
+            return self
+        maker = self.made_with or ModelIdentity(fingerprint=self.fingerprint)
+        model.borrow(
+            f"the thresholds of {', '.join(self.features)}",
+            maker,
+            f"the thresholds belong to {', '.join(self.features)} of another model {maker.short} than "
+            f"{model.identity.short}: calibrate again with this one",
+        )
+        return replace(self, fingerprint=model.fingerprint, made_with=maker)
+
     def summary(self) -> CalibrationSummary:
         """Everything but the scores."""
         rows = zip(self.features, self.thresholds.tolist(), self.recovery.tolist(), strict=True)
@@ -134,7 +160,8 @@ class Calibration:
             schema=SCHEMA,
             version=VERSION,
             metadata={
-                "fingerprint": self.fingerprint,
+                "fingerprint": self.made_with.fingerprint if self.made_with else self.fingerprint,
+                "made_with": self.made_with and self.made_with.model_dump(mode="json"),
                 "features": list(self.features),
                 "digest": self.digest,
                 "signal": self.signal.to_json(),
@@ -148,6 +175,7 @@ class Calibration:
         """What :meth:`save` wrote; given features, refuses the thresholds of any others."""
         artifact = load_artifact(path, schema=SCHEMA, version=VERSION)
         metadata, scores = artifact.metadata, artifact.tensors["scores"]
+        maker = metadata.get("made_with")
         calibration = cls(
             features=tuple(metadata["features"]),
             digest=metadata["digest"],
@@ -156,6 +184,7 @@ class Calibration:
             rate=metadata["rate"],
             over=metadata["over"],
             scores=scores.double(),
+            made_with=None if maker is None else ModelIdentity.model_validate(maker),
         )
         if features is not None:
             calibration.require(features if isinstance(features, FeatureSet) else FeatureSet(features))

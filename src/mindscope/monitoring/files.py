@@ -57,7 +57,14 @@ def calibrate_on(
             run.save_tensors(piece, {"scores": stacked})
         scores.append(run.load_tensors(piece)["scores"])
     return Calibration(
-        known.keys, known.digest(), known.fingerprint, signal, rate, over, torch.cat([*scores])
+        known.keys,
+        known.digest(),
+        known.fingerprint,
+        signal,
+        rate,
+        over,
+        torch.cat([*scores]),
+        model.identity if known.fingerprint == model.fingerprint else None,
     )
 
 
@@ -126,6 +133,7 @@ def monitor_file(
         policy=policy,
         calibration=calibration,
         folder=name,
+        borrowed=model.borrowed,
     )
     result.save(run.path / name / "monitoring.json")
     return result

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from mindscope.monitoring.config import Signal, ThresholdScope
-from mindscope.store import Document, SavedDocument, html_table
+from mindscope.store import BorrowingDocument, Document, SavedDocument, html_table
 
 
 class AlarmEvent(Document):
@@ -136,10 +136,11 @@ class FeatureAlarms(Document):
     falling: int
 
 
-class MonitoringResult(SavedDocument):
+class MonitoringResult(SavedDocument, BorrowingDocument):
     """A file of conversations under watch. The conversations themselves are in `folder` of the run."""
 
-    SCHEMA: ClassVar[str] = "mindscope.monitoring/1"
+    SCHEMA: ClassVar[str] = "mindscope.monitoring/2"
+    READERS: ClassVar = {"mindscope.monitoring/1": dict}
 
     data: str
     model: str

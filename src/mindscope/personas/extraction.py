@@ -108,6 +108,7 @@ def extract_vectors(
         model_type=model.model_type,
         filter=filtered.counts,
         trait_document=trait.document(),
+        made_with=model.identity,
         metadata={
             "dtype": setup["dtype"],
             "judge": "none" if judge is None else judge.name,

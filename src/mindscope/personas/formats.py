@@ -119,7 +119,7 @@ def save_gguf(
         writer.add_string(f"{ARCHITECTURE}.model_hint", vectors.model_type or "")
         writer.add_uint32(f"{ARCHITECTURE}.layer_count", vectors.n_layers)
         writer.add_string("mindscope.trait", vectors.trait)
-        writer.add_string("mindscope.fingerprint", vectors.fingerprint)
+        writer.add_string("mindscope.fingerprint", vectors.maker.fingerprint)
         writer.add_bool(INCREMENTS, layer is None)
         for index, vector in directions.items():
             writer.add_tensor(f"direction.{index}", vector.contiguous().numpy())
@@ -135,14 +135,10 @@ def load_gguf(
     """Reads a control vector as vectors of ``model``; layers without a direction stay without one.
 
     Increments written here are summed up again; the directions of any other file are taken as they are.
-    Raises DataError for another architecture, type, width or depth, and for another model's fingerprint.
+    Raises DataError for another architecture, type, width or depth, and for another model's fingerprint; see
+    :meth:`PersonaVectors.for_model`.
     """
     directions, fields = _read_gguf(Path(path))
-    fingerprint = str(fields.get("mindscope.fingerprint", model.fingerprint))
-    if fingerprint != model.fingerprint:
-        raise DataError(
-            f"{path} was made from another model than {model.name}: extract the vectors again with it"
-        )
     matrix = torch.zeros(model.n_layers, model.d_model)
     for layer, vector in sorted(directions.items()):
         if not 1 <= layer < model.n_layers or vector.shape != (model.d_model,):
@@ -153,13 +149,14 @@ def load_gguf(
         matrix[layer] = vector
     if fields.get(INCREMENTS):
         matrix = matrix.double().cumsum(0).float()
-    return PersonaVectors(
+    vectors = PersonaVectors(
         trait=trait or str(fields.get("mindscope.trait", Path(path).stem)),
-        fingerprint=fingerprint,
+        fingerprint=str(fields.get("mindscope.fingerprint", model.fingerprint)),
         matrices={kind: matrix},
         layers=tuple(sorted(directions)),
         metadata={"source": Path(path).name, "format": "gguf"},
     )
+    return vectors.for_model(model)
 
 
 def _read_gguf(path: Path) -> tuple[dict[int, Tensor], dict[str, object]]:

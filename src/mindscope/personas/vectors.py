@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mindscope.core import BorrowedArtifact, ModelIdentity, require_same_model
 from mindscope.engines import Engine
 from mindscope.errors import DataError
 from mindscope.features import Direction
@@ -21,7 +22,8 @@ from mindscope.personas.pair_filter import FilterCounts
 from mindscope.store import html_table, load_artifact, save_artifact
 
 KINDS: tuple[VectorKind, ...] = get_args(VectorKind)
-SCHEMA, VERSION = "mindscope.persona_vectors", 1
+SCHEMA, VERSION = "mindscope.persona_vectors", 2
+"""Version 1 had no identity of the model that the vectors were made with."""
 
 
 def default_layer(n_layers: int) -> int:
@@ -40,7 +42,7 @@ class PersonaVectors:
 
     trait: str
     fingerprint: str
-    """Of the model whose activations these are."""
+    """Of the model that they are used with: the one whose activations these are, unless they are borrowed."""
     matrices: Mapping[VectorKind, Tensor]
     """``[n_layers, d_model]`` each: of the answer's tokens, the prompt's tokens, the last prompt token."""
     layers: tuple[int, ...]
@@ -59,6 +61,10 @@ class PersonaVectors:
     """How many pairs of answers were kept, and why the others were not; None for imported vectors."""
     trait_document: Mapping[str, Any] | None = None
     """The trait with its instructions and questions; None for imported vectors."""
+    made_with: ModelIdentity | None = None
+    """Whose activations these are; None for imported vectors."""
+    borrowed: BorrowedArtifact | None = None
+    """How the model that they are used with is related to that one, where it is another; see `for_model`."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Further provenance: judge, configuration, seed, precision, or the file that they were imported from."""
 
@@ -189,17 +195,50 @@ class PersonaVectors:
         return ", ".join(map(str, self.layers))
 
     def require(self, model: Engine) -> None:
-        """Raises DataError unless these vectors were made from this very model."""
+        """Raises DataError unless these vectors are of this very model, or were borrowed for it."""
+        self._require_shape(model)
+        require_same_model(
+            f"the vectors of '{self.trait}' come from", self.fingerprint, model, "extract them again with it"
+        )
+
+    def for_model(self, model: Model) -> "PersonaVectors":
+        """These vectors as those of a model: its own, or borrowed where `model.vectors_of_base` allows it.
+
+        What is borrowed remembers whose it is: `borrowed` names the relation, and a saved copy still belongs
+        to the model that made it.
+
+        Raises:
+            DataError: they have another shape, or are another model's and that is not allowed.
+        """
+        self._require_shape(model)
+        if self.fingerprint == model.fingerprint:
+            return self
+        maker = self.maker
+        known = {self.model_type, model.model_type} - {None}
+        if len(known) > 1:
+            raise DataError(
+                f"the vectors of '{self.trait}' are of the architecture {self.model_type}, {model.name} is "
+                f"{model.model_type}: extract them again with this model"
+            )
+        artifact = f"the vectors of '{self.trait}'"
+        refusal = (
+            f"{artifact} come from another model {maker.short} than {model.identity.short}: extract them "
+            "again with this model"
+        )
+        borrowed = model.borrow(artifact, maker, refusal)
+        return replace(self, fingerprint=model.fingerprint, made_with=maker, borrowed=borrowed)
+
+    def _require_shape(self, model: Engine) -> None:
         if (self.n_layers, self.d_model) != (model.n_layers, model.d_model):
             raise DataError(
                 f"the vectors of '{self.trait}' are {self.n_layers} layers x {self.d_model} wide but "
                 f"{model.name} has {model.n_layers} x {model.d_model}: extract them again with this model"
             )
-        if self.fingerprint != model.fingerprint:
-            raise DataError(
-                f"the vectors of '{self.trait}' come from another model ({self.fingerprint[:12]}) than "
-                f"{model.name} ({model.fingerprint[:12]}): extract them again with this model"
-            )
+
+    @property
+    def maker(self) -> ModelIdentity:
+        """The model whose activations these are, as far as it is written down."""
+        return self.made_with or ModelIdentity(fingerprint=self.fingerprint, name=self.model)
 
     def digest(self) -> str:
         """A short name for exactly these vectors."""
@@ -216,7 +255,8 @@ class PersonaVectors:
         metadata = {
             **self._provenance(),
             "trait": self.trait,
-            "fingerprint": self.fingerprint,
+            "fingerprint": self.maker.fingerprint,
+            "made_with": self.made_with and self.made_with.model_dump(mode="json"),
             "layers": list(self.layers),
             "statistics": self.statistics.to_json() if self.statistics else None,
         }
@@ -224,10 +264,11 @@ class PersonaVectors:
 
     @classmethod
     def load(cls, path: Path | str, model: Model | None = None) -> "PersonaVectors":
-        """Reads what :meth:`save` wrote; given a model, refuses the vectors of any other."""
+        """Reads what :meth:`save` wrote; given a model, as vectors of that model: see :meth:`for_model`."""
         artifact = load_artifact(path, schema=SCHEMA, version=VERSION)
         tensors, metadata = artifact.tensors, dict(artifact.metadata)
         statistics, counts = metadata.pop("statistics"), metadata.pop("filter", None)
+        maker = metadata.pop("made_with", None)
         del metadata["schema"], metadata["version"]
         vectors = cls(
             trait=metadata.pop("trait"),
@@ -241,11 +282,10 @@ class PersonaVectors:
             model_type=metadata.pop("model_type", None),
             filter=FilterCounts.model_validate(counts) if counts else None,
             trait_document=metadata.pop("trait_document", None),
+            made_with=None if maker is None else ModelIdentity.model_validate(maker),
             metadata=metadata,
         )
-        if model is not None:
-            vectors.require(model)
-        return vectors
+        return vectors if model is None else vectors.for_model(model)
 
 
 def _rows(tensors: Mapping[str, Tensor], place: str) -> dict[VectorKind, Tensor]:

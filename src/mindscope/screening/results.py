@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from mindscope.errors import DataError
 from mindscope.screening.config import ScreenConfig
 from mindscope.stats import Estimate
-from mindscope.store import Document, SavedDocument, html_table
+from mindscope.store import BorrowingDocument, Document, SavedDocument, html_table
 
 
 class SampleScore(Document):
@@ -61,7 +61,7 @@ class TraitScreening(TraitScores):
     ranked: tuple[RankedSample, ...]
 
 
-class ScreenedData(Document):
+class ScreenedData(BorrowingDocument):
     """What was screened, and how."""
 
     data: str
@@ -84,7 +84,8 @@ class ScreenedData(Document):
 class ScreeningResult(ScreenedData, SavedDocument):
     """A data set measured along persona vectors; every sample's scores are in the table."""
 
-    SCHEMA: ClassVar[str] = "mindscope.screening/1"
+    SCHEMA: ClassVar[str] = "mindscope.screening/2"
+    READERS: ClassVar = {"mindscope.screening/1": dict}
 
     traits: tuple[TraitScreening, ...]
 

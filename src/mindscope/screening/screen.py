@@ -84,6 +84,7 @@ def screen_dataset(
         data=main.windows.source.label,
         data_digest=main.windows.source.digest,
         fingerprint=model.fingerprint,
+        borrowed=model.borrowed,
         config=config,
         reference=None if other is None else other.windows.source.label,
         samples=len(survey.dp),

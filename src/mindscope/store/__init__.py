@@ -4,7 +4,7 @@ Nothing here imports torch before a tensor is written or read, so that listing r
 """
 
 from mindscope.store.artifacts import Artifact, library_versions, load_artifact, save_artifact
-from mindscope.store.documents import Document, SavedDocument, html_table
+from mindscope.store.documents import BorrowingDocument, Document, SavedDocument, html_table
 from mindscope.store.files import plain, read_json, replacing, replacing_folder, write_json, write_text
 from mindscope.store.opened import OpenArtifact
 from mindscope.store.parts import claim, derived_seed, digest, part_of
@@ -23,6 +23,7 @@ __all__ = [
     "save_artifact",
     "write_json",
     "write_text",
+    "BorrowingDocument",
     "Document",
     "SavedDocument",
     "html_table",

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mindscope.core import BorrowedArtifact
 from mindscope.errors import DataError
 from mindscope.store.files import read_json, write_json
 
@@ -32,6 +33,13 @@ class Document(BaseModel):
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
+
+
+class BorrowingDocument(Document):
+    """A result that names what was made with other weights than those it was measured on."""
+
+    borrowed: tuple[BorrowedArtifact, ...] = ()
+    """Vectors, thresholds and dictionaries of a related model, and how it is related; mostly none."""
 
 
 class SavedDocument(Document):

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.dictionaries.storage import name_fingerprints, read_site
+from mindscope.core import ModelIdentity
+from mindscope.dictionaries.storage import name_fingerprints, read_identities, read_site
 from mindscope.dictionaries.training.corpus import TextCorpus
 from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
 from mindscope.errors import DataError
@@ -34,6 +35,8 @@ class ActivationSource(Protocol):
     sites: tuple[Site, ...]
     models: Mapping[str, str | None]
     """The models' fingerprints by the names that the sites have; None where nobody knows."""
+    made_with: Mapping[str, ModelIdentity]
+    """The models' identities by the same names, where they are written down."""
 
     def fill(self, buffer: Float[Tensor, "tokens width"], position: Position) -> Position:
         """Fill a buffer with the activations that follow a position, and say where the next ones begin.
@@ -75,6 +78,7 @@ class ModelSource:
         named = name_models(models)
         require_same_tokenizer(named)
         self.models: Mapping[str, str | None] = {name: model.fingerprint for name, model in named.items()}
+        self.made_with: Mapping[str, ModelIdentity] = {name: model.identity for name, model in named.items()}
         self._reads: dict[str, dict[str, Read]] = {name: {} for name in named}
         self._models, sites = named, []
         for name in self.names:
@@ -167,6 +171,7 @@ class ShardSource:
             self.models: Mapping[str, str | None] = index.get("models") or name_fingerprints(
                 [site["fingerprint"] for site in index["sites"]]
             )
+            self.made_with: Mapping[str, ModelIdentity] = read_identities(index.get("made_with"))
             self.sites = tuple(read_site(site, self.models) for site in index["sites"])
             self.shards, self.tokens = list(index["shards"]), int(index["tokens_per_shard"])
         except (KeyError, TypeError, ValueError):
@@ -225,6 +230,7 @@ def write_shards(
         "names": source.names,
         "sites": source.sites,
         "models": dict(source.models),
+        "made_with": {name: maker.model_dump(mode="json") for name, maker in source.made_with.items()},
         "shards": names,
         "tokens_per_shard": tokens_per_shard,
     }

@@ -124,7 +124,8 @@ class _TrainingRun:
                 self.run.save_tensors(CHECKPOINT, self._tensors())
         for trainer, _, config in self._trainers():
             about = {"training": config.model_dump(mode="json"), "run": _shared(self.config)} | self._about()
-            finished = replace(trainer.finish(about), models=self.source.models)
+            whose = {"models": self.source.models, "made_with": self.source.made_with}
+            finished = replace(trainer.finish(about), **whose)
             if self.run is not None:
                 finished.save(_place(self.folder, self.config, config.name))
         if self.run is not None:

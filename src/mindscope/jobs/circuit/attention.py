@@ -21,7 +21,7 @@ from mindscope.jobs.circuit.inputs import (
 from mindscope.jobs.circuit.page import write_page
 from mindscope.jobs.job import Reporter
 from mindscope.jobs.specs import Float32ModelSpec
-from mindscope.store import Document
+from mindscope.store import BorrowingDocument
 
 
 def parse_head(name: object) -> object:
@@ -62,7 +62,7 @@ class ShowHeadsSpec(Float32ModelSpec, ReplacementSpec, GraphDirectionsSpec, Grap
         return self
 
 
-class HeadsReport(Document):
+class HeadsReport(BorrowingDocument):
     """The heads of the strongest edges, or the score of one head; None is what was not asked for.
 
     Attributes:
@@ -113,6 +113,7 @@ def show_heads(spec: ShowHeadsSpec, *, reporter: Reporter) -> HeadsReport:
     names = [name for edge in edges or () for name in (edge.source, edge.target)]
     names += [name for pair in (score.pairs if score else ()) for name in (pair.query, pair.key)]
     return HeadsReport(
+        borrowed=model.borrowed,
         edges=edges,
         score=score,
         texts={name: text for name in dict.fromkeys(names) if (text := _text(opened, name))},

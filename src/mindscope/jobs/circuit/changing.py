@@ -122,7 +122,13 @@ def intervene(spec: InterveneSpec, *, reporter: Reporter) -> InterventionReport:
         for token in sorted(shown, key=lambda token: -float(after[token]))
     ]
     texts = _write_texts(model, replacement, row, changes, spec) if spec.generate else None
-    return InterventionReport(changes=len(changes), mode=spec.mode, tokens=tuple(tokens), texts=texts)
+    return InterventionReport(
+        changes=len(changes),
+        mode=spec.mode,
+        tokens=tuple(tokens),
+        texts=texts,
+        borrowed=model.borrowed,
+    )
 
 
 def _parse_change(text: str) -> tuple[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mindscope.store import Document
+from mindscope.store import BorrowingDocument, Document
 
 if TYPE_CHECKING:
     from mindscope.circuits import AttributionGraph, PrunedGraph
@@ -14,7 +14,7 @@ SHOWN = 60
 """Characters of a node's text in a row."""
 
 
-class GraphFacts(Document):
+class GraphFacts(BorrowingDocument):
     """What a graph is, in numbers; the scores are those of Ameisen et al. 2025.
 
     Attributes:
@@ -187,7 +187,7 @@ class WrittenTexts(Document):
     after: str
 
 
-class InterventionReport(Document):
+class InterventionReport(BorrowingDocument):
     """What became of the next token, and of the answer where one was asked for."""
 
     changes: int
@@ -211,6 +211,7 @@ def graph_facts(graph: AttributionGraph, pruned: PrunedGraph) -> dict[str, Any]:
     whole, shown = score_graph(graph), score_graph(graph, kept=pruned.node_mask)
     least = score_graph(graph, unselected=True) if bool(graph.unselected_absolute.any()) else whole
     return {
+        "borrowed": graph.metadata.get("borrowed", ()),
         "model": graph.metadata.get("model") or graph.metadata.get("scan"),
         "prompt": graph.metadata.get("prompt") or "".join(graph.tokens),
         "tokens": graph.n_positions,

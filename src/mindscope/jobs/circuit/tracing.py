@@ -100,6 +100,7 @@ def trace(spec: TraceSpec, *, run: RunFolder, reporter: Reporter) -> TraceReport
         if not opened.has(GRAPH):  # an earlier start may have traced it
             graph = trace_graph(model, replacement, row, config, targets=targets, progress=reporter.progress)
             metadata = {**graph.metadata, "prompt": model.tokenizer.decode(list(graph.ids))}
+            metadata["borrowed"] = [artifact.model_dump(mode="json") for artifact in model.borrowed]
             replace(graph, replacement_name=name, metadata=metadata).save(run.path / GRAPH)
         graph = AttributionGraph.load(run.path / GRAPH, model)
         pruned = prune_graph(graph, spec.nodes, spec.edges)

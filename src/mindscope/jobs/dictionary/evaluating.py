@@ -15,8 +15,9 @@ from mindscope.errors import DataError
 from mindscope.jobs.dictionary.inputs import CorpusSpec, TwoModelsSpec, find_dictionaries, read_rows_of
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.resolve import dictionary_file, is_organism, test_bed_note
+from mindscope.jobs.specs import BorrowingModelSpec
 from mindscope.models import Where
-from mindscope.store import Document
+from mindscope.store import BorrowingDocument
 
 if TYPE_CHECKING:
     from mindscope.dictionaries import ClassifiedText
@@ -26,7 +27,7 @@ HELD_OUT = 1
 """The seed of the organism's rows to evaluate on; training draws with 0."""
 
 
-class EvaluateDictionariesSpec(TwoModelsSpec, EvaluateConfig, CorpusSpec):
+class EvaluateDictionariesSpec(TwoModelsSpec, BorrowingModelSpec, EvaluateConfig, CorpusSpec):
     """What `evaluate` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "corpus", "dictionaries")
@@ -55,7 +56,7 @@ class EvaluateDictionariesSpec(TwoModelsSpec, EvaluateConfig, CorpusSpec):
         return self.predictions or ("response" if is_organism(self.corpus) else "all")
 
 
-class EvaluationReport(Document):
+class EvaluationReport(BorrowingDocument):
     """What was measured of every dictionary, and where the page is.
 
     Attributes:
@@ -114,6 +115,7 @@ def evaluate(spec: EvaluateDictionariesSpec, *, run: RunFolder, reporter: Report
     return EvaluationReport(
         run=str(run.path),
         report=str(page),
+        borrowed=model.borrowed,
         table=tuple(table),
         evaluations=tuple(evaluation.to_json() for evaluation in evaluations),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec
 from mindscope.jobs.resolve import dictionary_file
-from mindscope.jobs.specs import ModelSpec
+from mindscope.jobs.specs import BorrowingModelSpec
 from mindscope.store import Document
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class DictionarySpec(JobSpec):
         return DictionaryBank(Dictionary.load(self.dictionary_path(), model).to(model.device))
 
 
-class FeatureSpec(ModelSpec, DictionarySpec):
+class FeatureSpec(BorrowingModelSpec, DictionarySpec):
     """A model and a dictionary; the run is that of the survey."""
 
     def run_path(self) -> Path:

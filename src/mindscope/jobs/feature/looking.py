@@ -19,7 +19,7 @@ from mindscope.jobs.feature.inputs import (
     read_labels,
 )
 from mindscope.jobs.job import Reporter, RunFolder
-from mindscope.store import Document
+from mindscope.store import BorrowingDocument, Document
 
 if TYPE_CHECKING:
     from mindscope.dictionaries import DictionaryBank
@@ -57,7 +57,7 @@ class FeatureContext(Document):
     text: str
 
 
-class FeatureListing(Document):
+class FeatureListing(BorrowingDocument):
     """A feature: when it is active, what it means, what it says and what is like it.
 
     Attributes:
@@ -159,7 +159,7 @@ class FeatureCluster(Document):
     size: int
 
 
-class MapReport(Document):
+class MapReport(BorrowingDocument):
     """All features that are ever active, on a plane."""
 
     method: str
@@ -200,6 +200,7 @@ def show(spec: ShowFeatureSpec, *, run: RunFolder, reporter: Reporter) -> Featur
         neighbours=tuple(NeighbourFeature(feature=other.feature, cosine=other.cosine) for other in near),
         document=public,
         page=str(page),
+        borrowed=model.borrowed,
     )
 
 
@@ -223,7 +224,8 @@ def map_features(spec: MapSpec, *, run: RunFolder, reporter: Reporter) -> MapRep
     from mindscope.reports import Report
 
     del reporter  # there is nothing to wait for
-    bank = spec.load_bank(spec.load())
+    model = spec.load()
+    bank = spec.load_bank(model)
     survey = open_survey(run.path, bank)
     labels = {number: label.text for number, label in read_labels(run.path).items()}
     alive = (~survey.statistics.dead).nonzero()[:, 0]
@@ -239,6 +241,7 @@ def map_features(spec: MapSpec, *, run: RunFolder, reporter: Reporter) -> MapRep
     page = report.write(run.path / "map.html")
     points = zip(alive.tolist(), plane.places.tolist(), plane.clusters.tolist(), strict=True)
     return MapReport(
+        borrowed=model.borrowed,
         method=plane.method,
         features=tuple(
             PlacedFeature(feature=feature, x=x, y=y, cluster=cluster) for feature, (x, y), cluster in points

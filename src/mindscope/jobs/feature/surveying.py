@@ -12,7 +12,7 @@ from mindscope.explain import SurveyConfig
 from mindscope.jobs.dictionary import CorpusSpec, read_rows_of
 from mindscope.jobs.feature.inputs import FeatureSpec
 from mindscope.jobs.job import Reporter, RunFolder
-from mindscope.store import Document
+from mindscope.store import BorrowingDocument
 
 DENSE = 0.1
 """Features that are active on a larger share of the tokens are called dense, as in the literature."""
@@ -28,7 +28,7 @@ class SurveySpec(FeatureSpec, SurveyConfig, CorpusSpec):
     """The most rows of the corpus that are read."""
 
 
-class SurveyReport(Document):
+class SurveyReport(BorrowingDocument):
     """How many features there are, and how many of them are never or very often active.
 
     Attributes:
@@ -77,6 +77,7 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
             dead=int(result.statistics.dead.sum()),
             dense=int((result.statistics.density > DENSE).sum()),
             run=str(run.path),
+            borrowed=model.borrowed,
         )
-        opened.finish(**report.model_dump(exclude={"run"}))
+        opened.finish(**report.model_dump(mode="json", exclude={"run"}))
     return report

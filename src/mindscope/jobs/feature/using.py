@@ -14,8 +14,8 @@ from mindscope.jobs.feature.inputs import DictionarySpec, FeatureSpec, label_tex
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.monitor import AlarmSpec, MonitoringReport, watch_file
 from mindscope.jobs.resolve import ORGANISM
-from mindscope.jobs.specs import ModelSpec
-from mindscope.store import Document
+from mindscope.jobs.specs import BorrowingModelSpec
+from mindscope.store import BorrowingDocument, Document
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,7 +75,7 @@ class WeighedFeature(Document):
     label: str | None
 
 
-class ClassificationReport(Document):
+class ClassificationReport(BorrowingDocument):
     """How well texts are told apart by features and by raw activations.
 
     Attributes:
@@ -94,7 +94,7 @@ class ClassificationReport(Document):
     ablated: ClassifierScores | None = None
 
 
-class AlarmFeaturesSpec(ModelSpec, AlarmSpec, DictionarySpec):
+class AlarmFeaturesSpec(BorrowingModelSpec, AlarmSpec, DictionarySpec):
     """What `alarm` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "dictionary", "data")
@@ -115,7 +115,7 @@ class AlarmFeaturesSpec(ModelSpec, AlarmSpec, DictionarySpec):
         return Path("runs/feature-alarm")
 
 
-class FindConceptsSpec(ModelSpec, DictionarySpec):
+class FindConceptsSpec(BorrowingModelSpec, DictionarySpec):
     """What `concepts` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("dictionary", "model")
@@ -144,7 +144,7 @@ class ConceptFeature(Document):
     positive: int
 
 
-class ConceptsReport(Document):
+class ConceptsReport(BorrowingDocument):
     """How many concepts of the world a single feature stands for.
 
     Attributes:
@@ -190,6 +190,7 @@ def classify(spec: ClassifySpec, *, reporter: Reporter) -> ClassificationReport:
         fitted=half,
         held_out=len(rows) - half,
         outliers=comparison.outliers,
+        borrowed=model.borrowed,
         top=tuple(
             WeighedFeature(
                 feature=weight.column,
@@ -222,7 +223,8 @@ def find_concepts(spec: FindConceptsSpec, *, reporter: Reporter) -> ConceptsRepo
     halves = split_concept_texts(model, phrasings=spec.phrasings, scale=spec.scale, seed=spec.seed)
     table = concept_table(model, bank, organism.world_concepts(), *halves, progress=reporter.progress)
     page = table.report().write(spec.page)
-    return ConceptsReport.model_validate(table.summary().to_json() | {"page": str(page)})
+    where = {"page": str(page), "borrowed": model.borrowed}
+    return ConceptsReport.model_validate(table.summary().to_json() | where)
 
 
 def split_concept_texts(

@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
+from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
 
 from mindscope.errors import ModelError
 
@@ -15,6 +17,8 @@ def check_folder(folder: Path) -> None:
         ModelError: names the file and what to do.
     """
     config = folder / "config.json"
+    if not config.is_file() and any(folder.glob("*.gguf")):
+        raise ModelError(f"{folder} holds GGUF files alone; give the model's folder with *.safetensors")
     if not config.is_file():
         raise ModelError(f"{folder} has no config.json; point to a Hugging Face model folder")
     for file in sorted(folder.glob("*.json")):
@@ -24,6 +28,58 @@ def check_folder(folder: Path) -> None:
     except ValueError as error:
         raise ModelError(f"{config} is not valid JSON ({error}); download it again") from error
     check_weights(folder)
+
+
+def check_file(file: Path) -> None:
+    """Refuse a single file where a folder is needed.
+
+    Raises:
+        ModelError: says what to give in its place.
+    """
+    if file.suffix == ".gguf":
+        raise ModelError(
+            f"{file} is a GGUF file, which is made for llama.cpp; give the folder or hub name of the model "
+            "that it was made from, with *.safetensors"
+        )
+    if file.suffix == ".safetensors":
+        raise ModelError(f"{file} holds weights alone; give its folder, with config.json and the tokenizer")
+    if file.is_file():
+        raise ModelError(f"{file} is a file; give a Hugging Face model folder or a name on the hub")
+
+
+def check_quantisation(name: str, config: Any) -> bool:
+    """Whether a config says that the weights are quantised.
+
+    Raises:
+        ModelError: in a way that transformers cannot read; it would take the packed weights for numbers.
+    """
+    settings = getattr(config, "quantization_config", None)
+    settings = settings or getattr(config.get_text_config(), "quantization_config", None)
+    if not settings:
+        return False
+    settings = settings if isinstance(settings, dict) else settings.to_dict()
+    method = settings.get("quant_method")
+    method = getattr(method, "value", method)
+    bits = next((bits for bits in ("4bit", "8bit") if settings.get(f"load_in_{bits}")), None)
+    if (f"bitsandbytes_{bits}" if bits else method) not in AUTO_QUANTIZATION_CONFIG_MAPPING:
+        how = f"with {method!r}, which transformers cannot read" if method else "in a way it does not name"
+        raise ModelError(f"{name} is quantised {how}; load the model that it was made from")
+    return True
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """A JSON file that holds an object.
+
+    Raises:
+        ModelError: it holds something else, or cannot be read.
+    """
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{file} cannot be read as JSON ({error}); save or download it again") from error
+    if not isinstance(document, dict):
+        raise ModelError(f"{file} holds no JSON object; save or download it again")
+    return document
 
 
 def check_weights(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
+from mindscope.core import ModelIdentity
 from mindscope.errors import ModelError
 from mindscope.models.loading.adapters import base_of, is_adapter, merge_adapter
-from mindscope.models.loading.checks import check_folder
+from mindscope.models.loading.checks import check_file, check_folder, check_quantisation
+from mindscope.models.loading.identify import identify
+from mindscope.models.loading.tuning_card import read_base
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -25,7 +29,17 @@ row is slower in bfloat16 below 512 (0.6 to 0.8 while generating), where it take
 """
 
 
-def load_parts(name: str, *, dtype: str, device: str, revision: str | None) -> tuple[Any, Any]:
+@dataclass(frozen=True)
+class LoadedParts:
+    """What a model is made of."""
+
+    hf: Any
+    tokenizer: Any
+    base: ModelIdentity | None
+    """What it was tuned from, where that is known."""
+
+
+def load_parts(name: str, *, dtype: str, device: str, revision: str | None) -> LoadedParts:
     """The Hugging Face model, in eval mode on its device, and its tokenizer.
 
     The folder of an adapter gives its base with the adapter merged in.
@@ -33,28 +47,58 @@ def load_parts(name: str, *, dtype: str, device: str, revision: str | None) -> t
     target = _device(device)
     if dtype != "auto" and dtype not in DTYPES:
         raise ModelError(f"unknown dtype {dtype!r}; use auto, {', '.join(DTYPES)}")
+    if revision is not None and (name == "organism" or Path(name).exists()):
+        raise ModelError(f"{name} is not on a hub and has no revision {revision!r}; leave the revision out")
 
     def choose(config: Any) -> torch.dtype:
         return _best_dtype(target, config) if dtype == "auto" else DTYPES[dtype]
 
-    hf, tokenizer = _parts(name, choose, revision)
-    return hf.to(target).eval(), tokenizer
+    parts = _parts(name, choose, revision, target)
+    if _is_placed(parts.hf, target):
+        return replace(parts, hf=parts.hf.eval())
+    try:
+        return replace(parts, hf=parts.hf.to(target).eval())
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"cannot put {name} on {target}: {' '.join(str(error).split())}") from error
 
 
-def _parts(name: str, choose: Callable[[Any], torch.dtype | None], revision: str | None) -> tuple[Any, Any]:
-    """Model and tokenizer on the CPU, in the dtype that `choose` makes of the config; None is as stored."""
+def _is_placed(hf: Any, target: torch.device) -> bool:
+    """Whether every weight is on the device; quantised ones are put there while they load."""
+    return all(weight.device.type == target.type for weight in hf.parameters()) and (
+        target.index is None or all(weight.device == target for weight in hf.parameters())
+    )
+
+
+def _parts(
+    name: str,
+    choose: Callable[[Any], torch.dtype | None],
+    revision: str | None,
+    target: torch.device,
+) -> LoadedParts:
+    """Model and tokenizer on the CPU, in the dtype that `choose` makes of the config; None is as stored.
+
+    A quantised model is put on the device at once: some kinds of packed weights cannot move.
+    """
     folder = Path(name)
     if is_adapter(folder):
-        base = base_of(folder)
-        hf, tokenizer = _parts(base, lambda _: None, None)
+        base, base_revision = base_of(folder)
+        parts = _parts(base, lambda _: None, base_revision, target)
+        identity = identify(parts.hf, base, parts.base)
+        tokenizer = parts.tokenizer
         if (folder / "tokenizer_config.json").is_file():
             tokenizer = _from_hub(AutoTokenizer, name)
-        return merge_adapter(hf, folder, choose(hf.config), base), tokenizer
+        return LoadedParts(
+            merge_adapter(parts.hf, folder, choose(parts.hf.config), identity), tokenizer, identity
+        )
+    check_file(folder)
     if not folder.exists() and (name.count("/") > 1 or name.startswith((".", "/", "~"))):
         raise ModelError(f"there is no folder {name}; give a model's folder, or a hub name (owner/model)")
     source = _source(name)
     with _quiet():
         config = _from_hub(AutoConfig, source, name, revision=revision)
+        placing = {}
+        if check_quantisation(name, config) and target.type != "cpu":
+            placing = {"device_map": {"": target}}
         tokenizer = _from_hub(AutoTokenizer, source, name, revision=revision)
         hf, report = _from_hub(
             AutoModelForCausalLM,
@@ -65,19 +109,29 @@ def _parts(name: str, choose: Callable[[Any], torch.dtype | None], revision: str
             dtype=choose(config) or "auto",
             use_safetensors=True,  # pickled weights are never opened
             output_loading_info=True,
+            **placing,
         )
     if missing := sorted(report["missing_keys"]):
         raise ModelError(
             f"{name} lacks {len(missing)} weights, {missing[0]} among them; use the complete model"
         )
-    return hf, tokenizer
+    return LoadedParts(hf, tokenizer, read_base(folder))
 
 
 def _from_hub(kind: Any, source: str, name: str | None = None, **options: Any) -> Any:
+    """What transformers loads; it never runs code that comes with a model, nor asks whether to."""
     try:
-        return kind.from_pretrained(source, **options)
+        return kind.from_pretrained(source, trust_remote_code=False, **options)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, RuntimeError) as error:
-        raise ModelError(f"cannot load {name or source}: {' '.join(str(error).split())}") from error
+        if "trust_remote_code" in str(error):
+            raise ModelError(
+                f"cannot load {name or source}: it brings Python code of its own, which is never run here; "
+                "take a version whose architecture transformers has, or load it yourself and use Model.wrap"
+            ) from error
+        cause = " ".join(str(error).split())
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            cause += f"; pip install {error.name.partition('.')[0]}"
+        raise ModelError(f"cannot load {name or source}: {cause}") from error
 
 
 def _source(name: str) -> str:

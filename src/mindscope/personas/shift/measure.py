@@ -99,7 +99,12 @@ def measure_shift(
 
     moved = tuple(move_of(candidate) for candidate in models)
     return ShiftResult(
-        base=base.name, fingerprint=base.fingerprint, config=config, prompts=len(rows), tuned=moved
+        base=base.name,
+        fingerprint=base.fingerprint,
+        config=config,
+        prompts=len(rows),
+        tuned=moved,
+        borrowed=base.borrowed,
     )
 
 

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from mindscope.errors import DataError
 from mindscope.personas.config import ShiftConfig, ShiftPosition
-from mindscope.store import Document, SavedDocument, html_table
+from mindscope.store import BorrowingDocument, Document, SavedDocument, html_table
 
 
 class TraitShift(Document):
@@ -35,10 +35,11 @@ class ModelShift(Document):
     movements: tuple[TraitShift, ...]
 
 
-class ShiftResult(SavedDocument):
+class ShiftResult(SavedDocument, BorrowingDocument):
     """How far one tuned model, or each checkpoint of a training run, moved away from the base model."""
 
-    SCHEMA: ClassVar[str] = "mindscope.shift/1"
+    SCHEMA: ClassVar[str] = "mindscope.shift/2"
+    READERS: ClassVar = {"mindscope.shift/1": dict}
 
     base: str
     fingerprint: str

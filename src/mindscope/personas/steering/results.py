@@ -5,7 +5,7 @@ from typing import ClassVar
 from mindscope.errors import DataError
 from mindscope.personas.config import SteerConfig, SweepConfig, read_config_with_scope
 from mindscope.stats import Estimate
-from mindscope.store import Document, SavedDocument, html_table
+from mindscope.store import BorrowingDocument, Document, SavedDocument, html_table
 
 
 class ScoredAnswer(Document):
@@ -39,11 +39,11 @@ class SweepPoint(Document):
     """The same push in random directions; measured for the best points only."""
 
 
-class SweepResult(SavedDocument):
+class SweepResult(SavedDocument, BorrowingDocument):
     """Trait score and coherence over layers and coefficients, and the pair to steer with."""
 
-    SCHEMA: ClassVar[str] = "mindscope.sweep/2"
-    READERS: ClassVar = {"mindscope.sweep/1": read_config_with_scope}
+    SCHEMA: ClassVar[str] = "mindscope.sweep/3"
+    READERS: ClassVar = {"mindscope.sweep/1": read_config_with_scope, "mindscope.sweep/2": dict}
 
     trait: str
     fingerprint: str
@@ -100,11 +100,11 @@ class SteeringScores(Document):
     coefficient: float
 
 
-class SteeringResult(SavedDocument):
+class SteeringResult(SavedDocument, BorrowingDocument):
     """The same questions answered in four ways."""
 
-    SCHEMA: ClassVar[str] = "mindscope.steering/2"
-    READERS: ClassVar = {"mindscope.steering/1": read_config_with_scope}
+    SCHEMA: ClassVar[str] = "mindscope.steering/3"
+    READERS: ClassVar = {"mindscope.steering/1": read_config_with_scope, "mindscope.steering/2": dict}
 
     trait: str
     fingerprint: str

@@ -70,6 +70,7 @@ def measure_steering(
     result = SteeringResult(
         trait=trait.name,
         fingerprint=model.fingerprint,
+        borrowed=model.borrowed,
         config=config,
         questions=asked,
         unsteered=scored(UNSTEERED),

@@ -89,6 +89,7 @@ def sweep_coefficients(
     result = SweepResult(
         trait=trait.name,
         fingerprint=model.fingerprint,
+        borrowed=model.borrowed,
         config=config,
         questions=questions,
         unsteered=scores[UNSTEERED],
