@@ -16,12 +16,13 @@ if TYPE_CHECKING:
         ProjectionPenalty,
         TrainingIntervention,
     )
-    from mindscope.finetuning.finetune import finetune_model
+    from mindscope.finetuning.finetune import finetune_model, load_base
     from mindscope.finetuning.result import TunedModel
 
 
 __all__ = [
     "finetune_model",
+    "load_base",
     "FinetuneConfig",
     "TunedModel",
     "TrainingIntervention",

@@ -36,8 +36,17 @@ from mindscope.personas import PersonaVectors
 from mindscope.store import Run, claim, library_versions, replacing_folder, write_json
 
 
+def load_base(base: str | Path, config: FinetuneConfig, device: str = "auto") -> Model:
+    """What is to be tuned, in the precision that its training takes, on the device of this process.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    return load(base, dtype=_dtype(config, device), device=_own_device(device))
+
+
 def finetune_model(
-    base: str | Path,
+    base: str | Path | Model,
     data: Path | str | Iterable[Conversation],
     run: Run | Path,
     config: FinetuneConfig | None = None,
@@ -59,7 +68,8 @@ def finetune_model(
     with its folder. The batch of one optimiser step is then shared among them and stays what it was.
 
     Args:
-        base: what to tune: a name or folder as `load` takes it, itself a tuned one if need be.
+        base: what to tune: a name or folder as `load` takes it, itself a tuned one if need be, or what
+            `load_base` loaded, whose weights the training changes.
         data: a file or folder of conversations, or conversations.
         run: where everything is kept.
         config: the method, the optimiser, the interventions.
@@ -87,25 +97,24 @@ def finetune_model(
         )
     if first != isinstance(run, Run):
         raise DataError("under several processes the first is given the open run, the others its folder")
-    model = load(base, dtype=_dtype(config, device), device=_own_device(device))
+    model = base if isinstance(base, Model) else load_base(base, config, device)
     examples = build_examples(
         data, model, turns=config.turns, max_tokens=config.max_tokens, on_error=on_error
     )
     interventions = build_plan(config.interventions, vectors, model)
-    card = _card(base, model, config, examples, vectors)
+    card = _card(model, config, examples, vectors)
     if isinstance(run, Run):
         # The base's name and the libraries may change without changing what is trained.
-        claim(run, name, card.model_dump(mode="json", exclude={"base", "libraries"}))
+        claim(run, name, card.model_dump(mode="json", exclude={"base", "base_identity", "libraries"}))
         _remove_unfinished(folder)
     if not (folder / MODEL / CARD).is_file():
         with _undisturbed():
-            _train(model, base, examples, interventions, config, folder, run, name, card, progress)
+            _train(model, examples, interventions, config, folder, run, name, card, progress)
     return TunedModel.open(folder)
 
 
 def _train(
     model: Model,
-    base: str | Path,
     examples: TrainingExamples,
     interventions: TrainingPlan,
     config: FinetuneConfig,
@@ -123,7 +132,7 @@ def _train(
 
     # The trainer changes both: a padding token, no cache, no loss of the routers.
     tokenizer, own_config = copy.deepcopy(model.tokenizer), copy.deepcopy(model.hf.config)
-    model.hf.name_or_path = _lasting(base)  # where peft takes the base's name from
+    model.hf.name_or_path = _lasting(model.name)  # where peft takes the base's name from
     settings = training_arguments(config, folder / TRAINING, model.device, _processes()[1])
     PartialState().wait_for_everyone()  # the first process has tidied up
     with model.edited(interventions.edits) as editing, model.watched(*interventions.penalised) as watched:
@@ -174,15 +183,16 @@ def lora_config(model: Model, config: FinetuneConfig) -> Any:
 
 
 def _card(
-    base: str | Path,
     model: Model,
     config: FinetuneConfig,
     examples: TrainingExamples,
     vectors: Sequence[PersonaVectors],
 ) -> TuningCard:
     return TuningCard(
-        base=_lasting(base),
+        base=_lasting(model.name),
         base_fingerprint=model.fingerprint,
+        base_identity=model.identity.model_copy(update={"name": _lasting(model.name)}),
+        borrowed=model.borrowed,
         config=config,
         data=TrainingData(sha256=examples.digest, rows=len(examples.rows), left_out=examples.left_out),
         vectors={trait.trait: trait.digest() for trait in vectors},
@@ -190,10 +200,10 @@ def _card(
     )
 
 
-def _lasting(base: str | Path) -> str:
+def _lasting(base: str) -> str:
     """A folder's name as it holds wherever one stands; other names as they are."""
     folder = Path(base)
-    return str(folder.resolve()) if folder.is_dir() else str(base)
+    return str(folder.resolve()) if folder.is_dir() else base
 
 
 def _remove_unfinished(folder: Path) -> None:
@@ -208,7 +218,7 @@ def _dtype(config: FinetuneConfig, device: str) -> str:
         return "float32"
     if config.dtype != "auto":
         return config.dtype
-    cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+    cuda = device.partition(":")[0] == "cuda" or (device == "auto" and torch.cuda.is_available())
     return "bfloat16" if cuda and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
 
 

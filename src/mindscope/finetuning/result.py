@@ -6,12 +6,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mindscope.core import ModelIdentity
 from mindscope.errors import DataError
 from mindscope.finetuning.config import FinetuneConfig
-from mindscope.store import Document, read_json
+from mindscope.store import BorrowingDocument, Document, read_json
 
 CARD = "mindscope.json"
-SCHEMA, VERSION = "mindscope.tuned", 1
+SCHEMA, VERSION = "mindscope.tuned", 2
+"""Version 1 had no identity of the base, and named no vectors that were borrowed."""
 MODEL, TRAINING = "model", "training"
 
 
@@ -23,11 +25,13 @@ class TrainingData(Document):
     left_out: int
 
 
-class TuningCard(Document):
+class TuningCard(BorrowingDocument):
     """What decides a tuning: the content of `mindscope.json` beside a tuned model and each checkpoint."""
 
     base: str
     base_fingerprint: str
+    base_identity: ModelIdentity | None = None
+    """Which weights the base has and where they come from; None for a model that an earlier version tuned."""
     config: FinetuneConfig
     data: TrainingData
     vectors: dict[str, str]

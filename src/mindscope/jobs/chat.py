@@ -12,7 +12,7 @@ from pydantic import Field
 from mindscope.errors import DataError, MindscopeError
 from mindscope.jobs.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_vectors
-from mindscope.jobs.specs import BorrowingModelSpec
+from mindscope.jobs.specs import BorrowingModelSpec, block_of
 from mindscope.store import BorrowingDocument
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ Number = TypeVar("Number", int, float)
 
 HELP = """\
 /dial NUMBER   how strongly the answers are steered; 0 is off, below 0 steers against
-/trait NAME    which of the loaded vectors steers
+/trait NAME    which of the loaded vectors the dial moves; it alone steers
+/also NAME NUMBER   let another vector steer as well; 0 takes it away
 /layer NUMBER  where it is added and read
 /system TEXT   the system prompt; without a text there is none
 /reset         forget the conversation
@@ -45,6 +46,10 @@ class ChatSpec(BorrowingModelSpec):
     the depth."""
     coefficient: float | None = None
     """Where the dial stands at first; by default the choice of the run's sweep, or 1."""
+    also: tuple[str, ...] = ()
+    """Another of the loaded vectors that steers as well, and how strongly, such as evil=-1. May be repeated."""
+    published_index: bool = False
+    """Read --layer as published files count, where 0 is the embeddings: 20 is the output of block 19."""
     system: str = ""
     """The system prompt; without a text there is none."""
     temperature: float = Field(default=1.0, ge=0)
@@ -70,11 +75,13 @@ class ChatSpec(BorrowingModelSpec):
             model,
             by_trait,
             Sampling(temperature=self.temperature, max_new_tokens=self.max_new_tokens, seed=self.seed),
-            layer=_first_given(self.layer, choice and choice.layer, default_layer(model)),
+            layer=_first_given(block_of(self.layer, self.published_index), choice and choice.layer, default_layer(model)),
             coefficient=_first_given(self.coefficient, choice and choice.coefficient, 1.0),
             system=self.system,
             trait=next(iter(by_trait), None),
         )
+        for text in self.also:
+            chat.obey(f"/also {text.replace('=', ' ')}")
         chat.directions()  # refuses a layer that has no vector before anything is typed
         return chat
 
@@ -92,6 +99,8 @@ class ChatTurn(BorrowingDocument):
     trait: str | None
     layer: int
     coefficient: float
+    also: dict[str, float]
+    """The other vectors that steered, and how strongly."""
 
     def __str__(self) -> str:
         parts = [
@@ -112,6 +121,8 @@ class SteeredChat:
     coefficient: float
     system: str = ""
     trait: str | None = None
+    also: dict[str, float] = field(default_factory=dict)
+    """Vectors that steer beside the dial's, and how strongly."""
     messages: list[Message] = field(default_factory=list)
 
     def obey(self, line: str) -> str | None:
@@ -143,20 +154,31 @@ class SteeredChat:
                     self.layer = before
                     raise
             case "/trait":
-                if value not in self.vectors:
-                    raise DataError(
-                        f"no vectors of {value!r} here; loaded: {', '.join(self.vectors) or 'none'}"
-                    )
-                self.trait = value
+                self.trait = self._loaded(value)
+                self.also.clear()
+            case "/also":
+                name, _, number = value.rpartition(" ")
+                coefficient = _read_number(number, float, "/also evil -1")
+                if self._loaded(name.strip()) == self.trait:
+                    raise DataError(f"the dial moves {self.trait} already: set it with /dial")
+                self.also.pop(name.strip(), None)
+                if coefficient:
+                    self.also[name.strip()] = coefficient
             case _:
                 raise DataError(f"unknown command {command}; /help shows the commands")
         return self.status()
+
+    def _loaded(self, trait: str) -> str:
+        if trait not in self.vectors:
+            raise DataError(f"no vectors of {trait!r} here; loaded: {', '.join(self.vectors) or 'none'}")
+        return trait
 
     def status(self) -> str:
         """How the dial stands."""
         if self.trait is None:
             return "no vectors are loaded: start with --vectors FILE to steer"
-        return f"{self.trait}, coefficient {self.coefficient:g}, layer {self.layer}"
+        also = "".join(f", and {name} with {coefficient:g}" for name, coefficient in self.also.items())
+        return f"{self.trait}, coefficient {self.coefficient:g}, layer {self.layer}{also}"
 
     def directions(self) -> dict[str, Direction]:
         """The loaded vectors at the layer of the dial, by trait."""
@@ -172,11 +194,11 @@ class SteeredChat:
         system: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
         question: Message = {"role": "user", "content": text}
         directions = self.directions()
-        steering = directions[self.trait] if self.trait and self.coefficient else None
+        pushes = self.also | ({self.trait: self.coefficient} if self.trait and self.coefficient else {})
         generation = self.model.generate(
             [self.model.chat([*system, *self.messages, question])],
             self.sampling,
-            edits=[steering.edit(self.coefficient, where="response")] if steering else None,
+            edits=[directions[name].edit(push, where="response") for name, push in pushes.items()] or None,
             reads={"mean": Read(f"resid_post.{self.layer}", Mean("final"))} if directions else None,
             seeds=[self.sampling.seed + len(self.messages)],
             on_token=(lambda _row, _token, piece: on_text(piece)) if on_text else None,
@@ -193,12 +215,16 @@ class SteeredChat:
                 if mean is not None
             },
             pushed={
-                name: self.coefficient * direction.project(steering.vector).item() if steering else 0.0
+                name: sum(
+                    (push * direction.project(directions[other].vector).item() for other, push in pushes.items()),
+                    0.0,
+                )
                 for name, direction in directions.items()
             },
             trait=self.trait,
             layer=self.layer,
             coefficient=self.coefficient,
+            also=dict(self.also),
             borrowed=self.model.borrowed,
         )
 

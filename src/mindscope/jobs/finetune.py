@@ -12,10 +12,12 @@ from pydantic import Field
 
 from mindscope.errors import DataError
 from mindscope.finetuning import FinetuneConfig, TunedModel
-from mindscope.jobs.job import JobSpec, Reporter, RunFolder
-from mindscope.jobs.resolve import find_vectors, load_model
+from mindscope.jobs.job import Reporter, RunFolder
+from mindscope.jobs.resolve import find_vectors
+from mindscope.jobs.specs import BorrowingSpec
 
 if TYPE_CHECKING:
+    from mindscope.models import Model
     from mindscope.personas import PersonaVectors
 
 INTERVENTION = re.compile(r"(?P<path>.+?)(?:@(?P<layer>\d+))?(?::(?P<amount>-?(?:\d+\.?\d*|\.\d+)))?")
@@ -24,7 +26,7 @@ AMOUNTS = {"prevent": "coefficient", "penalty": "weight"}
 """What the number of an intervention is called; an ablation has none."""
 
 
-class FinetuneSpec(JobSpec, FinetuneConfig):
+class FinetuneSpec(BorrowingSpec, FinetuneConfig):
     """What `persona finetune` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "data")
@@ -51,16 +53,13 @@ class FinetuneSpec(JobSpec, FinetuneConfig):
         """`runs/finetune`."""
         return Path("runs/finetune")
 
-    def find_interventions(self) -> tuple[list[PersonaVectors], list[dict[str, Any]]]:
+    def find_interventions(self, base: Model) -> tuple[list[PersonaVectors], list[dict[str, Any]]]:
         """The vectors that are named, those of each trait once, and what is done with them."""
         named = [
             (kind, text)
             for kind, texts in (("prevent", self.prevent), ("caft", self.caft), ("penalty", self.penalty))
             for text in texts
         ]
-        if not named:
-            return [], []
-        base = load_model(self.model, device=self.device)
         by_trait: dict[str, PersonaVectors] = {}
         interventions: list[dict[str, Any]] = []
         for kind, text in named:
@@ -90,9 +89,11 @@ def finetune(spec: FinetuneSpec, *, run: RunFolder, reporter: Reporter) -> Tuned
     Returns:
         the tuned model; None in all processes of several but the first, which holds the run.
     """
-    from mindscope.finetuning import finetune_model
+    from mindscope.finetuning import finetune_model, load_base
 
-    vectors, interventions = spec.find_interventions()
+    model = load_base(spec.model, spec.config(FinetuneConfig), spec.device)
+    model.vectors_of_base = spec.vectors_of_base
+    vectors, interventions = spec.find_interventions(model)
     config = spec.config(FinetuneConfig, interventions=tuple(interventions))
     settings: dict[str, Any] = {
         "vectors": vectors,
@@ -101,7 +102,7 @@ def finetune(spec: FinetuneSpec, *, run: RunFolder, reporter: Reporter) -> Tuned
         "progress": reporter.progress,
     }
     if os.environ.get("RANK", "0") != "0":
-        finetune_model(spec.model, spec.data, run.path, config, **settings)
+        finetune_model(model, spec.data, run.path, config, **settings)
         return None
     with run.open(kind="finetune", config={}, reporter=reporter) as opened:
-        return finetune_model(spec.model, spec.data, opened, config, **settings)
+        return finetune_model(model, spec.data, opened, config, **settings)

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from mindscope.jobs.job import JobSpec, Reporter, RunFolder
 from mindscope.jobs.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_vectors, test_bed_note
-from mindscope.jobs.specs import BorrowingModelSpec
+from mindscope.jobs.specs import BorrowingModelSpec, blocks_of
 from mindscope.monitoring import AlarmAction, MonitorConfig, MonitoringResult, ReadingPosition
 from mindscope.monitoring.config import WINDOW
 
@@ -76,17 +76,19 @@ class MonitorVectorsSpec(BorrowingModelSpec, AlarmSpec):
     layers: tuple[int, ...] | None = None
     """Where the vectors are read, such as 12 or 8,12; by default the choice of the run's sweep, or 0.55 of
     the depth."""
+    published_index: bool = False
+    """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""
 
     def find_features(self, model: Model) -> FeatureSet:
         """The vectors at the layers that are asked for; by default at the choice of each one's sweep."""
         from mindscope.features import FeatureSet
 
-        directions = []
+        directions, layers = [], blocks_of(self.layers, self.published_index)
         for path in self.vectors:
             for vectors in find_vectors(path, model):
                 choice = find_choice(path, vectors)
                 chosen = default_layer(model) if choice is None else choice.layer
-                directions += [vectors.direction(layer) for layer in self.layers or (chosen,)]
+                directions += [vectors.direction(layer) for layer in layers or (chosen,)]
         return FeatureSet(directions)
 
 

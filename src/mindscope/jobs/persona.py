@@ -12,7 +12,7 @@ from pydantic import RootModel
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec, Reporter, RunFolder
 from mindscope.jobs.persona_run import PersonaRun, VectorsSummary, find_vector_files, summarise_vectors
-from mindscope.jobs.specs import BorrowingModelSpec, JudgeSpec, TraitSpec
+from mindscope.jobs.specs import BorrowingModelSpec, JudgeSpec, TraitSpec, block_of, blocks_of
 from mindscope.personas import ExtractConfig, SteerConfig, SteeringScores, SweepConfig, SweepResult
 from mindscope.store import BorrowingDocument, Document
 
@@ -44,6 +44,8 @@ class SweepSpec(PersonaSpec, BorrowingModelSpec, SweepConfig):
 
     vectors: Path | None = None
     """Vectors from elsewhere, in place of those that `extract` left in the run."""
+    published_index: bool = False
+    """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""
 
 
 class SteerSpec(PersonaSpec, BorrowingModelSpec, SteerConfig):
@@ -53,6 +55,8 @@ class SteerSpec(PersonaSpec, BorrowingModelSpec, SteerConfig):
 
     vectors: Path | None = None
     """Vectors from elsewhere, in place of those that `extract` left in the run."""
+    published_index: bool = False
+    """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""
     layer: int | None = None  # type: ignore[assignment]
     """The layer whose output is steered; the sweep's choice by default."""
     coefficient: float | None = None  # type: ignore[assignment]
@@ -120,10 +124,11 @@ def sweep(spec: SweepSpec, *, run: RunFolder, reporter: Reporter) -> SweepReport
 
     trait, model, kept = spec.find_trait(), spec.load(), PersonaRun(run.path)
     vectors = kept.vectors(trait.name, model, spec.vectors)
+    config = spec.config(SweepConfig, layers=blocks_of(spec.layers, spec.published_index))
     with _open(run, model, reporter) as opened:
         judge = _find_kept_judge(spec, model, run.path)
         result = sweep_coefficients(
-            model, vectors, trait, judge, opened, spec.config(SweepConfig), progress=reporter.progress
+            model, vectors, trait, judge, opened, config, progress=reporter.progress
         )
     page = kept.write_report(vectors)
     return SweepReport(sweep=result, run=str(run.path), report=str(page))
@@ -136,11 +141,12 @@ def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSum
     trait, model, kept = spec.find_trait(), spec.load(), PersonaRun(run.path)
     vectors = kept.vectors(trait.name, model, spec.vectors)
     swept = kept.sweep(trait.name)
-    chosen = {"layer": spec.layer, "coefficient": spec.coefficient}
+    layer = block_of(spec.layer, spec.published_index)
+    chosen = {"layer": layer, "coefficient": spec.coefficient}
     if swept is not None and None in chosen.values():
         point = swept.choice()
         chosen = {
-            "layer": point.layer if spec.layer is None else spec.layer,
+            "layer": point.layer if layer is None else layer,
             "coefficient": point.coefficient if spec.coefficient is None else spec.coefficient,
         }
     if None in chosen.values():

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mindscope.jobs.specs import EndpointSpec, JudgeSpec
     from mindscope.judges import Judge, TextWriter
     from mindscope.models import Model
-    from mindscope.personas import PersonaVectors, Trait
+    from mindscope.personas import PersonaVectors, Trait, VectorKind
 
 ORGANISM = "organism"
 WRITING_SECONDS = 300.0
@@ -43,8 +43,15 @@ def load_model(name: str, dtype: str = "auto", device: str = "auto", revision: s
     return load(name, dtype=dtype, device=device, revision=revision)
 
 
-def find_vectors(path: Path, model: Model) -> Sequence[PersonaVectors]:
+def find_vectors(
+    path: Path, model: Model, kind: VectorKind = "answer_mean"
+) -> Sequence[PersonaVectors]:
     """All vectors in a run folder, or those of one `.safetensors`, `.pt` or `.gguf` file, for this model.
+
+    Args:
+        path: of the folder or file.
+        model: whose vectors they must be.
+        kind: which vectors a file of another tool's format holds, for it does not say.
 
     Raises:
         DataError: vectors of another model, unless this one takes those of a related model.
@@ -60,9 +67,9 @@ def find_vectors(path: Path, model: Model) -> Sequence[PersonaVectors]:
             )
         return [PersonaVectors.load(file, model) for file in files]
     if path.suffix == ".pt":
-        return [load_pt(path, model, trait=path.stem)]
+        return [load_pt(path, model, trait=path.stem, kind=kind)]
     if path.suffix == ".gguf":
-        return [load_gguf(path, model)]
+        return [load_gguf(path, model, kind=kind)]
     return [PersonaVectors.load(path, model)]
 
 

@@ -12,7 +12,7 @@ from mindscope.errors import DataError
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona_run import find_choice
 from mindscope.jobs.resolve import find_vectors, test_bed_note
-from mindscope.jobs.specs import BorrowingModelSpec
+from mindscope.jobs.specs import BorrowingModelSpec, block_of
 from mindscope.screening import SampleScore, ScreenConfig, ScreenedData, TraitScores
 from mindscope.store import Document
 
@@ -39,6 +39,8 @@ class ScreenSpec(BorrowingModelSpec, ScreenConfig):
     layers: tuple[str, ...] = ()  # type: ignore[assignment]
     """The layer of the vectors, such as 12, or of one trait's, such as evil=12; by default the choice of the
     run's sweep, or 0.55 of the depth. May be repeated."""
+    published_index: bool = False
+    """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""
     reference: Path | None = None
     """Ordinary conversations that calibrate the thresholds; without them the data is ranked by itself."""
     to: Path | None = None
@@ -68,9 +70,14 @@ class ScreenSpec(BorrowingModelSpec, ScreenConfig):
         for text in self.layers:
             trait, _, number = text.rpartition("=")
             if not trait:
-                return int(number)
-            layers[trait] = int(number)
+                return self._block(number)
+            layers[trait] = self._block(number)
         return layers or None
+
+    def _block(self, number: str) -> int:
+        block = block_of(int(number), self.published_index)
+        assert block is not None  # a number was given
+        return block
 
 
 class SampleExcerpt(SampleScore):

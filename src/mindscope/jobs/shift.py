@@ -10,7 +10,7 @@ from mindscope.errors import DataError
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_trait, find_vectors, load_model, test_bed_note
-from mindscope.jobs.specs import BorrowingSpec
+from mindscope.jobs.specs import BorrowingSpec, block_of, blocks_of
 from mindscope.personas import ShiftConfig, ShiftResult
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ class ShiftSpec(BorrowingSpec, ShiftConfig):
     vectors' own traits."""
     layer: int | None = None
     """The layer to show; by default the choice of the run's sweep, or 0.55 of the depth."""
+    published_index: bool = False
+    """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""
     dtype: str = "auto"
     """The precision of the weights: float32, bfloat16, float16, or auto."""
     device: str = "auto"
@@ -49,8 +51,10 @@ class ShiftSpec(BorrowingSpec, ShiftConfig):
         """The layer that is asked for, else the sweep's choice; one that is measured in any case."""
         choice = find_choice(self.vectors[0], vectors)
         chosen = default_layer(model) if choice is None else choice.layer
-        shown = chosen if self.layer is None else self.layer
-        return shown if self.layers is None or shown in self.layers else self.layers[0]
+        asked = block_of(self.layer, self.published_index)
+        measured = blocks_of(self.layers, self.published_index)
+        shown = chosen if asked is None else asked
+        return shown if measured is None or shown in measured else measured[0]
 
 
 class ShiftReport(ShiftResult):
@@ -83,7 +87,7 @@ def shift(spec: ShiftSpec, *, run: RunFolder, reporter: Reporter) -> ShiftReport
             spec.tuned,
             vectors,
             prompts,
-            spec.config(ShiftConfig),
+            spec.config(ShiftConfig, layers=blocks_of(spec.layers, spec.published_index)),
             run=opened,
             progress=reporter.progress,
         )

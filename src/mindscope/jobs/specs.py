@@ -33,6 +33,26 @@ class ModelSpec(JobSpec):
         return load_model(self.model, self.dtype, self.device, self.revision)
 
 
+def block_of(layer: int | None, published_index: bool) -> int | None:
+    """The block whose output a layer that was given means, counted from 0; None where none was given.
+
+    Raises:
+        DataError: it means the embeddings, which are no block's output.
+    """
+    if layer is None or not published_index:
+        return layer
+    if layer < 1:
+        raise DataError(f"index {layer} of a published file is the embeddings: give 1 or more")
+    return layer - 1
+
+
+def blocks_of(layers: tuple[int, ...] | None, published_index: bool) -> tuple[int, ...] | None:
+    """The same for several layers."""
+    if layers is None:
+        return None
+    return tuple(block for layer in layers if (block := block_of(layer, published_index)) is not None)
+
+
 class BorrowingSpec(JobSpec):
     """What was made with a related model may be used."""
 

@@ -10,8 +10,9 @@ from pydantic import Field
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec, Reporter
 from mindscope.jobs.resolve import find_vectors
-from mindscope.jobs.specs import ModelSpec
+from mindscope.jobs.specs import ModelSpec, block_of
 from mindscope.jobs.trait import WrittenFile
+from mindscope.personas import VectorKind
 
 
 class ExportVectorsSpec(JobSpec):
@@ -25,6 +26,10 @@ class ExportVectorsSpec(JobSpec):
     """A .pt file, in the published layout, or a .gguf file, for llama.cpp."""
     layer: int | None = Field(default=None, ge=0)
     """The layer to write to a .gguf file; by default the increments of all layers."""
+    kind: VectorKind = "answer_mean"
+    """Which of the trait's vectors to write. Neither format says which it holds, so say it on import again."""
+    published_index: bool = False
+    """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""
 
 
 class ImportVectorsSpec(ModelSpec):
@@ -36,6 +41,9 @@ class ImportVectorsSpec(ModelSpec):
     """A published .pt file, or a .gguf control vector."""
     to: Path
     """The .safetensors file to write."""
+    kind: VectorKind = "answer_mean"
+    """Which vectors the file holds; a published .pt says it in its name (response_avg is answer_mean, prompt_avg
+    is prompt_mean, prompt_last is last_prompt)."""
 
 
 def export_vectors(spec: ExportVectorsSpec, *, reporter: Reporter) -> WrittenFile:
@@ -46,9 +54,9 @@ def export_vectors(spec: ExportVectorsSpec, *, reporter: Reporter) -> WrittenFil
     vectors = PersonaVectors.load(spec.vectors)
     match spec.to.suffix:
         case ".pt":
-            save_pt(vectors, spec.to)
+            save_pt(vectors, spec.to, spec.kind)
         case ".gguf":
-            save_gguf(vectors, spec.to, layer=spec.layer)
+            save_gguf(vectors, spec.to, layer=block_of(spec.layer, spec.published_index), kind=spec.kind)
         case _:
             raise DataError(f"cannot export to {spec.to}: its name must end in .pt or .gguf")
     return WrittenFile(file=str(spec.to))
@@ -57,6 +65,6 @@ def export_vectors(spec: ExportVectorsSpec, *, reporter: Reporter) -> WrittenFil
 def import_vectors(spec: ImportVectorsSpec, *, reporter: Reporter) -> WrittenFile:
     """Read vectors of another tool's format as those of a model."""
     del reporter  # there is nothing to wait for
-    (vectors,) = find_vectors(spec.source, spec.load())
+    (vectors,) = find_vectors(spec.source, spec.load(), spec.kind)
     vectors.save(spec.to)
     return WrittenFile(file=str(spec.to))

@@ -120,9 +120,11 @@ class Model(HookedModel):
         )
         return self._borrowings.setdefault((artifact, made_with.fingerprint), taken)
 
-    @cached_property
+    @property
     def _borrowings(self) -> dict[tuple[str, str], BorrowedArtifact]:
-        return {}
+        known = self.derived.setdefault("borrowed", {})  # views of the model share it
+        assert isinstance(known, dict)
+        return known
 
     @property
     def _digests(self) -> WeightDigests:

@@ -27,14 +27,14 @@ def test_interventions_name_vectors_layers_and_amounts(folder, tmp_path):
     file = f"{tmp_path}/v.safetensors"
     spec = FinetuneSpec(model=str(folder), data="d.jsonl", prevent=(f"{file}@1:2",), caft=(file,))
     job_kit.require_round_trip(spec)
-    (vectors,), interventions = spec.find_interventions()
+    (vectors,), interventions = spec.find_interventions(model)
     assert vectors.trait == "loud"
     assert interventions == [
         {"kind": "prevent", "trait": "loud", "layer": 1, "coefficient": 2.0},
         {"kind": "caft", "trait": "loud", "layer": None},
     ]
     with pytest.raises(DataError, match="write a file or run of vectors"):
-        FinetuneSpec(model=str(folder), data="d.jsonl", caft=(f"{file}:2",)).find_interventions()
+        FinetuneSpec(model=str(folder), data="d.jsonl", caft=(f"{file}:2",)).find_interventions(model)
 
 
 def test_a_program_tunes_a_model(folder, tmp_path):

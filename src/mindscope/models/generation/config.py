@@ -54,6 +54,8 @@ class SamplingConfig(BaseModel):
     """Draw from the smallest set of tokens whose probability reaches this."""
     max_new_tokens: int = Field(default=1000, ge=1)
     """The most tokens that one answer may have."""
+    stop: tuple[str, ...] = ()
+    """End an answer before this text, which is not part of it. May be repeated."""
     seed: int = 0
     """The seed of everything that is drawn at random."""
     shard_rows: int = Field(default=64, ge=2, multiple_of=2)
@@ -75,4 +77,9 @@ class SamplingConfig(BaseModel):
 
     def sampling(self) -> Sampling:
         temperature = self.temperature if self.temperature is not None else float(self.samples > 1)
-        return Sampling(temperature=temperature, top_p=self.top_p, max_new_tokens=self.max_new_tokens)
+        return Sampling(
+            temperature=temperature,
+            top_p=self.top_p,
+            max_new_tokens=self.max_new_tokens,
+            stop=self.stop,
+        )

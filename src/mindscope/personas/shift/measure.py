@@ -4,6 +4,7 @@ The fine-tuning shift of Chen et al. 2025, arXiv 2507.21509: the mean activation
 over evaluation prompts, of the tuned model minus that of the base model, projected on ``v / |v|``.
 """
 
+import gc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -97,13 +98,16 @@ def measure_shift(
             movements=_movements(before, after, places, config),
         )
 
-    moved = tuple(move_of(candidate) for candidate in models)
+    moved: list[ModelShift] = []
+    for candidate in models:
+        moved.append(move_of(candidate))
+        gc.collect()  # modules and their hooks refer to each other, so counting references frees nothing
     return ShiftResult(
         base=base.name,
         fingerprint=base.fingerprint,
         config=config,
         prompts=len(rows),
-        tuned=moved,
+        tuned=tuple(moved),
         borrowed=base.borrowed,
     )
 
