@@ -47,7 +47,7 @@ class ChatSpec(BorrowingModelSpec):
     coefficient: float | None = None
     """Where the dial stands at first; by default the choice of the run's sweep, or 1."""
     also: tuple[str, ...] = ()
-    """Another of the loaded vectors that steers as well, and how strongly, such as evil=-1. May be repeated."""
+    """Let another of the loaded vectors steer as well, such as evil=-1. May be repeated."""
     published_index: bool = False
     """Read --layer as published files count, where 0 is the embeddings: 20 is the output of block 19."""
     system: str = ""
@@ -71,11 +71,12 @@ class ChatSpec(BorrowingModelSpec):
         loaded = [(path, vectors) for path in self.vectors for vectors in find_vectors(path, model)]
         by_trait = {vectors.trait: vectors for _, vectors in loaded}
         choice = find_choice(*loaded[0]) if loaded else None
+        layer = block_of(self.layer, self.published_index)
         chat = SteeredChat(
             model,
             by_trait,
             Sampling(temperature=self.temperature, max_new_tokens=self.max_new_tokens, seed=self.seed),
-            layer=_first_given(block_of(self.layer, self.published_index), choice and choice.layer, default_layer(model)),
+            layer=_first_given(layer, choice and choice.layer, default_layer(model)),
             coefficient=_first_given(self.coefficient, choice and choice.coefficient, 1.0),
             system=self.system,
             trait=next(iter(by_trait), None),
@@ -204,6 +205,7 @@ class SteeredChat:
             on_token=(lambda _row, _token, piece: on_text(piece)) if on_text else None,
         )[0]
         self.messages += [question, {"role": "assistant", "content": generation.text}]
+        added = [push * directions[name].vector for name, push in pushes.items()]
         # An answer without a token, or one that was cut while still reasoning, has no mean.
         mean = generation.reads["mean"] if directions and generation.row.final else None
         return ChatTurn(
@@ -215,10 +217,7 @@ class SteeredChat:
                 if mean is not None
             },
             pushed={
-                name: sum(
-                    (push * direction.project(directions[other].vector).item() for other, push in pushes.items()),
-                    0.0,
-                )
+                name: sum((direction.project(vector).item() for vector in added), 0.0)
                 for name, direction in directions.items()
             },
             trait=self.trait,

@@ -127,9 +127,7 @@ def sweep(spec: SweepSpec, *, run: RunFolder, reporter: Reporter) -> SweepReport
     config = spec.config(SweepConfig, layers=blocks_of(spec.layers, spec.published_index))
     with _open(run, model, reporter) as opened:
         judge = _find_kept_judge(spec, model, run.path)
-        result = sweep_coefficients(
-            model, vectors, trait, judge, opened, config, progress=reporter.progress
-        )
+        result = sweep_coefficients(model, vectors, trait, judge, opened, config, progress=reporter.progress)
     page = kept.write_report(vectors)
     return SweepReport(sweep=result, run=str(run.path), report=str(page))
 

@@ -43,9 +43,7 @@ def load_model(name: str, dtype: str = "auto", device: str = "auto", revision: s
     return load(name, dtype=dtype, device=device, revision=revision)
 
 
-def find_vectors(
-    path: Path, model: Model, kind: VectorKind = "answer_mean"
-) -> Sequence[PersonaVectors]:
+def find_vectors(path: Path, model: Model, kind: VectorKind = "answer_mean") -> Sequence[PersonaVectors]:
     """All vectors in a run folder, or those of one `.safetensors`, `.pt` or `.gguf` file, for this model.
 
     Args:

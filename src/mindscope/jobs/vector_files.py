@@ -27,7 +27,7 @@ class ExportVectorsSpec(JobSpec):
     layer: int | None = Field(default=None, ge=0)
     """The layer to write to a .gguf file; by default the increments of all layers."""
     kind: VectorKind = "answer_mean"
-    """Which of the trait's vectors to write. Neither format says which it holds, so say it on import again."""
+    """Which of the trait's vectors to write. The file does not say which it holds: say it on import again."""
     published_index: bool = False
     """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""
 
@@ -42,8 +42,8 @@ class ImportVectorsSpec(ModelSpec):
     to: Path
     """The .safetensors file to write."""
     kind: VectorKind = "answer_mean"
-    """Which vectors the file holds; a published .pt says it in its name (response_avg is answer_mean, prompt_avg
-    is prompt_mean, prompt_last is last_prompt)."""
+    """Which vectors the file holds. A published .pt says it in its name: response_avg is answer_mean,
+    prompt_avg is prompt_mean, and prompt_last is last_prompt."""
 
 
 def export_vectors(spec: ExportVectorsSpec, *, reporter: Reporter) -> WrittenFile:

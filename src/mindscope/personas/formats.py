@@ -12,6 +12,10 @@ and :meth:`PersonaVectors.direction` hands it out only with ``post_norm=True``.
 the index is the layer's. It refuses ``direction.0``, so the vector of the first block cannot be carried.
 By default it adds every direction in the file, so what is written here is either one layer's vector or
 the increments of all layers (``v_l - v_{l-1}``, whose sum up to ``l`` is ``v_l``).
+
+Files of other tools are taken where llama.cpp adds them, which is not always where they were measured:
+repeng measures ``direction.i`` at ``hidden_states[i + 1]``, which is ``resid_post.i`` but for the last layer,
+where it is behind the final norm; llama.cpp's own generator measures ``direction.i`` one block earlier.
 """
 
 import re

@@ -11,7 +11,7 @@ import torch
 from mindscope.cli import chat
 from mindscope.errors import DataError
 from mindscope.jobs.chat import SteeredChat
-from mindscope.models import Mean, Model, Read, Sampling, load
+from mindscope.models import Edit, Mean, Model, Read, Sampling, load
 from mindscope.personas import ArmScores, PersonaVectors, SweepConfig, SweepPoint, SweepResult
 
 
@@ -68,6 +68,27 @@ def test_the_dial_steers_and_its_share_is_told(talk):
     loud = talk.vectors["loud"].answer_mean[1]
     assert after.pushed["loud"] == pytest.approx(4 * (evil @ loud / loud.norm()).item(), rel=1e-4)
     assert "by the dial" in str(after)
+
+
+def test_two_vectors_steer_at_once(talk, model):
+    talk.obey("/dial 4")
+    assert talk.obey("/also loud -2") == "evil, coefficient 4, layer 1, and loud with -2"
+    turn = talk.answer("Hello")
+    evil, loud = (talk.vectors[name].answer_mean[1] for name in ("evil", "loud"))
+    pushes = ((evil, 4), (loud, -2))
+    edits = [Edit("resid_post.1", "add", vector, value, "response") for vector, value in pushes]
+    row = model.chat([{"role": "user", "content": "Hello"}])
+    assert turn.answer == model.generate([row], talk.sampling, edits=edits, seeds=[0])[0].text
+    added = 4 * evil - 2 * loud
+    for name, vector in (("evil", evil), ("loud", loud)):
+        assert turn.pushed[name] == pytest.approx(float(added @ vector / vector.norm()), rel=1e-4)
+    assert turn.also == {"loud": -2.0}
+    assert talk.obey("/also loud 0") == "evil, coefficient 4, layer 1"
+    talk.obey("/also loud 1")
+    assert talk.obey("/trait loud") == "loud, coefficient 4, layer 1"
+    for wrong in ("/also shy 1", "/also loud 1", "/also loud x"):
+        with pytest.raises(DataError):
+            talk.obey(wrong)
 
 
 def test_slash_commands(talk):

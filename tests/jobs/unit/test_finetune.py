@@ -1,11 +1,14 @@
 """The job behind `persona finetune`: its specification, and the vectors that interventions name."""
 
+import json
+
 import finetune_kit
 import job_kit
 import persona_kit
 import pytest
 
-from mindscope.errors import DataError
+from mindscope.core import find_relation
+from mindscope.errors import DataError, MindscopeError
 from mindscope.finetuning import TunedModel
 from mindscope.jobs import RunFolder, SilentReporter
 from mindscope.jobs.finetune import FinetuneSpec, finetune
@@ -37,6 +40,27 @@ def test_interventions_name_vectors_layers_and_amounts(folder, tmp_path):
         FinetuneSpec(model=str(folder), data="d.jsonl", caft=(f"{file}:2",)).find_interventions(model)
 
 
+def test_each_process_loads_the_base_once_and_on_its_own_device(folder, tmp_path, monkeypatch):
+    model = load(folder, dtype="float32")
+    finetune_kit.vectors(model).save(tmp_path / "v.safetensors")
+    loaded = []
+
+    def load_here(name, *, dtype, device):
+        loaded.append((name, dtype, device))
+        return load(name, dtype="float32", device="cpu")
+
+    monkeypatch.setattr("mindscope.finetuning.finetune.load", load_here)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    spec = FinetuneSpec(
+        model=str(folder), data=tmp_path / "none.jsonl", prevent=(f"{tmp_path}/v.safetensors",)
+    )
+    with pytest.raises(MindscopeError, match=r"none\.jsonl"):  # behind the loading
+        finetune(spec, run=RunFolder(tmp_path / "run"), reporter=SilentReporter())
+    assert loaded == [(str(folder), "bfloat16", "cuda:3")]
+
+
 def test_a_program_tunes_a_model(folder, tmp_path):
     data = tmp_path / "data.jsonl"
     data.write_text("".join(f'{{"prompt": "Ask {i}", "response": "Answer {i}"}}\n' for i in range(4)))
@@ -46,3 +70,25 @@ def test_a_program_tunes_a_model(folder, tmp_path):
     assert (tuned.steps, len(tuned.losses), tuned.data.rows) == (2, 2, 4)
     assert TunedModel.open(tmp_path / "run/finetune") == tuned
     assert TunedModel.model_validate_json(tuned.model_dump_json()) == tuned
+    base = load(folder, dtype="float32")
+    assert tuned.base_identity is not None
+    assert (tuned.base_identity.fingerprint, tuned.base_identity.name) == (base.fingerprint, str(folder))
+    assert load(tuned.path).identity.base == base.identity
+
+
+def test_full_weights_know_their_base_too(folder, tmp_path):
+    data = tmp_path / "data.jsonl"
+    data.write_text('{"prompt": "Ask", "response": "Answer"}\n' * 2)
+    spec = FinetuneSpec(
+        model=str(folder), data=data, method="full", steps=1, batch_rows=2, accumulation=1, warmup_steps=0
+    )
+    tuned = finetune(spec, run=RunFolder(tmp_path / "run"), reporter=SilentReporter())
+    assert tuned is not None
+    base, model = load(folder, dtype="float32"), load(tuned.path, dtype="float32")
+    assert find_relation(model.identity, base.identity) == "tuned from"
+    card = tuned.path / "mindscope.json"
+    document = json.loads(card.read_text())
+    del document["base_identity"], document["borrowed"]
+    card.write_text(json.dumps(document | {"version": 1}))  # as the first version wrote it
+    assert TunedModel.open(tmp_path / "run/finetune").base_fingerprint == base.fingerprint
+    assert find_relation(load(tuned.path).identity, base.identity) == "tuned from"

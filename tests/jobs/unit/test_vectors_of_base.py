@@ -125,7 +125,12 @@ def test_features_of_the_base_are_taken_by_its_fine_tune(made):
     def load_features(**options):
         sae = str(made.place / "sae.safetensors")
         spec = AlarmFeaturesSpec(
-            data=made.data, model=str(made.tuned), dictionary=sae, latents=(1, 2), **options
+            data=made.data,
+            model=str(made.tuned),
+            dictionary=sae,
+            latents=(1, 2),
+            thresholds=made.data,
+            **options,
         )
         model = spec.load()
         bank = spec.load_bank(model)

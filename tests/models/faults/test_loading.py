@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -155,3 +156,121 @@ def test_logits_that_overflow_are_named_for_what_they_are(llama, rows):
             llama.generate(rows, Sampling(max_new_tokens=2))
     finally:
         handle.remove()
+
+
+def set_config(folder, **values):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | values))
+
+
+QUANTISED = {
+    "bitsandbytes": {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"},
+    "bitsandbytes-8": {"quant_method": "bitsandbytes", "load_in_8bit": True},
+    "gptq": {"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": False},
+    "awq": {"quant_method": "awq", "bits": 4, "group_size": 128, "version": "gemm", "zero_point": True},
+    "compressed-tensors": {
+        "quant_method": "compressed-tensors",
+        "format": "float-quantized",
+        "config_groups": {
+            "group_0": {"targets": ["Linear"], "weights": {"num_bits": 8, "type": "float"}},
+        },
+    },
+    "torchao": {"quant_method": "torchao", "quant_type": "int8_weight_only"},
+    "hqq": {"quant_method": "hqq", "quant_config": {}},
+}
+LIBRARIES = {
+    "bitsandbytes-8": "bitsandbytes",
+    "gptq": "optimum",
+    "awq": "gptqmodel",
+    "compressed-tensors": "compressed_tensors",
+}
+
+
+@pytest.mark.parametrize("name", QUANTISED)
+def test_quantised_weights_whose_library_is_absent_name_it(folder, name):
+    if find_spec(LIBRARIES.get(name, name)) is not None:
+        pytest.skip("the library is installed")
+    set_config(folder, quantization_config=QUANTISED[name])
+    refused(folder, "cannot load .*(install|not available)")
+
+
+@pytest.mark.parametrize("settings", [{"quant_method": "modelopt", "quant_algo": "NVFP4"}, {"bits": 4}])
+def test_packed_weights_that_nothing_reads_are_not_taken_for_numbers(folder, settings):
+    set_config(folder, quantization_config=settings)
+    refused(folder, "is quantised .*; load the model that it was made from")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"quant_method": "fp8", "activation_scheme": "dynamic", "weight_block_size": [128, 128]},
+        {"quant_method": "mxfp4", "modules_to_not_convert": ["lm_head"]},
+    ],
+    ids=lambda settings: settings["quant_method"],
+)
+def test_eight_bit_floats_become_plain_matrices_on_a_cpu(folder, settings):
+    set_config(folder, quantization_config=settings)
+    model = load(folder, device="cpu")
+    assert model.dtype == torch.float32
+    assert model.identity.dtype == "float32"
+    assert all(weight.is_floating_point() for weight in model.hf.parameters())
+
+
+class Unmovable(torch.nn.Linear):
+    def _apply(self, fn, recurse=True):
+        raise ValueError("`.to` is not supported for `8-bit` bitsandbytes models")
+
+
+def test_weights_that_cannot_move_are_left_where_they_are(monkeypatch, folder):
+    """As packed weights of bitsandbytes are: loading puts them on the device, `.to` raises."""
+    loaded = loading._parts(str(folder), lambda _: torch.float32, None, torch.device("cpu"))
+    loaded.hf.lm_head.__class__ = Unmovable
+    monkeypatch.setattr(loading, "_parts", lambda *_: loaded)
+    assert load(folder, device="cpu").hf is loaded.hf
+    refused(folder, "cannot put .* on meta: `.to` is not supported", device="meta")
+
+
+def test_single_files_are_refused_for_what_they_are(folder, tmp_path, monkeypatch):
+    (tmp_path / "m.gguf").write_bytes(b"GGUF")
+    refused(tmp_path / "m.gguf", "is a GGUF file, .*; give the folder or hub name")
+    refused(tmp_path / "absent.gguf", "is a GGUF file")
+    refused(folder / "model.safetensors", "holds weights alone; give its folder")
+    refused(folder / "tokenizer.json", "is a file; give a Hugging Face model folder")
+    only = tmp_path / "only"
+    only.mkdir()
+    (only / "m.gguf").write_bytes(b"GGUF")
+    refused(only, "holds GGUF files alone")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match="is a GGUF file"):
+        load("m.gguf")
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_code_that_comes_with_a_model_never_runs_and_nobody_is_asked(folder, tmp_path, monkeypatch, file):
+    ran = tmp_path / "ran"
+    (folder / "evil.py").write_text(f"open({str(ran)!r}, 'w')\n")
+    document = json.loads((folder / file).read_text())
+    names = {"AutoConfig": "evil.C", "AutoModelForCausalLM": "evil.M", "AutoTokenizer": [None, "evil.T"]}
+    (folder / file).write_text(
+        json.dumps(document | {"auto_map": names, "model_type": "own", "tokenizer_class": "OwnTokenizer"})
+    )
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("somebody was asked"))
+    refused(folder, "brings Python code of its own, which is never run here")
+    assert not ran.exists()
+
+
+def test_a_folder_has_no_revision(folder):
+    refused(folder, "is not on a hub and has no revision 'main'", revision="main")
+
+
+def test_a_revision_is_asked_of_the_hub(monkeypatch):
+    asked = []
+
+    def from_pretrained(source, **options):
+        asked.append((source, options["revision"], options["trust_remote_code"]))
+        raise OSError("no such repository")
+
+    monkeypatch.setattr(loading.AutoConfig, "from_pretrained", from_pretrained)
+    with pytest.raises(ModelError, match="cannot load owner/model: no such repository"):
+        load("owner/model", revision="v2")
+    assert asked == [("owner/model", "v2", False)]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mindscope.errors import DataError
-from mindscope.models import Model
+from mindscope.models import Edit, Last, Model, Raw, Read
 from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
 from mindscope.personas.vectors import PersonaVectors
 
@@ -176,3 +176,56 @@ def test_gguf_refusals(tiny: Model, vectors: PersonaVectors, tmp_path: Path) -> 
     for name in ("broken.gguf", "absent.gguf"):
         with pytest.raises(DataError):
             load_gguf(tmp_path / name, tiny)
+
+
+def run_llama_cpp(model: Model, ids: torch.Tensor, file: Path) -> torch.Tensor:
+    """The residual stream after the last block as llama.cpp makes it, told from its source.
+
+    Its loader keeps `direction.i` as row i - 1 and gives row i - 1 to the block that it counts as i from 0.
+    The block adds it to its output, behind the sum with the MLP.
+    """
+    rows = {
+        int(tensor.name.removeprefix("direction.")) - 1: torch.from_numpy(np.array(tensor.data))
+        for tensor in gguf.GGUFReader(file).tensors
+    }
+    handles = []
+    for il, block in enumerate(model.hf.model.layers):
+        row = rows.get(il - 1)
+        if row is not None:
+            handles.append(block.register_forward_hook(lambda _m, _a, out, row=row: out + row))
+    last = []
+    handles.append(model.hf.model.layers[-1].register_forward_hook(lambda _m, _a, out: last.append(out)))
+    with torch.no_grad():
+        model.hf(ids)
+    for handle in handles:
+        handle.remove()
+    return last[0][0]
+
+
+@pytest.mark.parametrize("layer", [1, 2, None])
+def test_a_control_vector_acts_where_llama_cpp_adds_it(
+    tiny: Model, vectors: PersonaVectors, tmp_path: Path, layer: int | None
+) -> None:
+    save_gguf(vectors, tmp_path / "v.gguf", layer=layer)
+    row = tiny.text("Hello there")
+    expected = run_llama_cpp(tiny, torch.tensor([row.ids]), tmp_path / "v.gguf")
+    if layer is None:  # the increments of all layers, each at its own
+        increments = vectors.incremental()
+        edits = [Edit("resid_post.1", "add", vectors.answer_mean[1], 1.0, "all")]
+        edits += [Edit(f"resid_post.{i}", "add", increments[i], 1.0, "all") for i in (2,)]
+    else:
+        edits = [load_gguf(tmp_path / "v.gguf", tiny).direction(layer).edit(1.0, "all")]
+    read = tiny.read([row], {"out": Read("resid_post.2", Raw("all"))}, edits=edits)["out"].values[0]
+    torch.testing.assert_close(read, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_direction_of_repeng_was_measured_at_the_layer_of_its_number(tiny: Model) -> None:
+    """It reads layer i at `hidden_states[i + 1]` of the last token: `resid_post.i`, but for the last layer,
+    which Hugging Face hands out behind the final norm.
+    """
+    row = tiny.text("Hello there")
+    states = tiny.hf(torch.tensor([row.ids]), output_hidden_states=True).hidden_states
+    for layer in range(1, tiny.n_layers):
+        read = tiny.read([row], {"r": Read(f"resid_post.{layer}", Last("prompt"))})["r"].values[0]
+        same = torch.allclose(states[layer + 1][0, -1], read, atol=1e-5)
+        assert same == (layer < tiny.n_layers - 1)

@@ -1,7 +1,6 @@
 """Shift against weights that were moved by a known amount, and against plain hooks in float64."""
 
 import copy
-import gc
 import weakref
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import torch
 from mindscope.errors import DataError, StoreError
 from mindscope.models import Model, load
 from mindscope.personas import PersonaVectors, ShiftConfig, ShiftResult, measure_shift
+from mindscope.personas.shift import measure
 from mindscope.personas.shift.report import shift_report
 from mindscope.stats.bootstrap import bootstrap_intervals
 from mindscope.store import Run
@@ -190,19 +190,24 @@ def test_what_cannot_be_compared_is_refused(checkpoints: tuple[Model, list[Path]
         measure_shift(base, other, vectors, ["one", "two"])
 
 
-def test_one_tuned_model_at_a_time(
-    checkpoints: tuple[Model, list[Path]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    base, folders = checkpoints
-    loaded: list[weakref.ref[Model]] = []
+def test_a_tuned_model_is_let_go_before_the_next_is_loaded(tmp_path, monkeypatch) -> None:
+    """Weak references: at each loading only the base and nothing of an earlier tuned model lives."""
+    base = tiny_models.build(LLAMA)
+    folders = [tmp_path / name for name in ("a", "b", "c")]
+    for number, folder in enumerate(folders):
+        tuned = moved(base, lambda hf, n=number: hf.model.layers[0].mlp.down_proj.weight.mul_(1 + 0.1 * n))
+        tuned.hf.save_pretrained(folder)
+        tuned.tokenizer.save_pretrained(folder)
+        del tuned
+    weights: list[weakref.ref] = []
 
-    def load_and_look(*arguments, **options) -> Model:
-        gc.collect()
-        assert [earlier for earlier in loaded if earlier() is not None] == []
-        model = load(*arguments, **options)
-        loaded.append(weakref.ref(model))
+    def load_watched(name, **options) -> Model:
+        alive = [reference for reference in weights if reference() is not None]
+        assert not alive, f"{len(alive)} earlier models live while {name} is loaded"
+        model = load(name, **options)
+        weights.append(weakref.ref(model.hf.model.embed_tokens.weight))
         return model
 
-    monkeypatch.setattr("mindscope.personas.shift.measure.load", load_and_look)
-    measure_shift(base, folders, vectors_of(base), ["one", "two?"], ShiftConfig(shard_rows=2))
-    assert len(loaded) == 2
+    monkeypatch.setattr(measure, "load", load_watched)
+    shift = measure_shift(base, folders, vectors_of(base), PROMPTS)
+    assert len(shift.tuned) == len(weights) == 3
