@@ -20,12 +20,20 @@ def test_a_family_from_the_command_to_the_page(tmp_path: Path, monkeypatch: pyte
     made = _run(folder, "--family", "two-hop", "--json")
     assert made.exit_code == 0, made.output
     (case,) = json.loads(made.stdout)["cases"]
-    assert [one["rate"]["n"] for one in case["verdicts"]] == [QUICK.held] * 3
-    for verdict in case["verdicts"]:
-        # the organism's states are exchanged in nearly every prompt, and never by random features
-        assert verdict["rate"]["hits"] >= 0.8 * verdict["rate"]["n"]
+    verdicts = case["verdicts"]
+    assert [verdict["rate"]["n"] for verdict in verdicts] == [QUICK.held] * 6
+    for upstream, late in zip(verdicts[::2], verdicts[1::2], strict=True):
+        # The organism reads a city's name where the answer is made: no feature before reaches it. There its
+        # state is exchanged in nearly every prompt, and never by random features of the same size.
+        assert (upstream["needed"], upstream["rate"]["hits"]) == (0.8, 0)
+        assert late["needed"] is None
+        assert late["rate"]["hits"] >= 0.8 * late["rate"]["n"]
+        assert upstream["size"] > 0
+    for verdict in verdicts:
         assert verdict["control"]["hits"] <= 1
+        assert verdict["control_size"] == pytest.approx(verdict["size"], rel=1e-3)
         assert verdict["before"]["hits"] == 0
+    assert "changes in 0%" in case["facts"][0]
     drawn = case["drawn"]
     assert drawn["completeness"] >= 0.8
     assert drawn["checks"]["frozen_norms"]["r"] > 0.8

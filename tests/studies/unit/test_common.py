@@ -27,7 +27,7 @@ def test_a_piece_is_measured_once_and_a_foreign_file_is_refused(tmp_path: Path) 
 
 
 def test_a_claim_is_a_row_with_what_was_measured_beside_it() -> None:
-    verdict = CaseVerdict(claim="it flips", needed=0.8, rate=RateEstimate.of([True] * 10))
+    verdict = CaseVerdict(claim="it flips", needed=0.8, rate=RateEstimate.of([True] * 20))
     case = CaseResult(
         family="sums", title="Sums", verdicts=(verdict, CaseVerdict(claim="so", rate=verdict.rate))
     )

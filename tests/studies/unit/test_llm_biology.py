@@ -10,18 +10,21 @@ import torch
 
 import mindscope as ms
 from mindscope import organism
-from mindscope.circuits import DictionaryReplacement, NeuronReplacement
+from mindscope.circuits import DictionaryReplacement, Intervention, NeuronReplacement
 from mindscope.dictionaries import Dictionary
 from mindscope.errors import DataError
-from mindscope.models import Raw, Read, Row
+from mindscope.models import Raw, Read, Row, logit_effects
 from mindscope.stats.proportion import RateEstimate
 from mindscope.store import Run
 from mindscope.studies.llm_biology import book, order_families
 from mindscope.studies.llm_biology.contrast import FeatureContrast, SwapSetting
+from mindscope.studies.llm_biology.control import FeatureWrites, match_control
 from mindscope.studies.llm_biology.documents import CaseResult, CaseVerdict
 from mindscope.studies.llm_biology.families import languages, refusal, rhyme, sums
-from mindscope.studies.llm_biology.flip import SwapExperiment, at, others
-from mindscope.studies.llm_biology.prompts import CasePrompt, stated
+from mindscope.studies.llm_biology.first_word import answer_after, push_words
+from mindscope.studies.llm_biology.flip import NOTHING_UPSTREAM, SwapExperiment, at, others
+from mindscope.studies.llm_biology.prompts import CasePrompt, asked, stated
+from mindscope.studies.llm_biology.reach import ablate_spots, measure_reach
 from mindscope.studies.llm_biology.report import book_report
 from mindscope.studies.llm_biology.workbench import CaseContext
 
@@ -75,19 +78,108 @@ def test_a_feature_of_both_groups_is_set_and_not_turned_off() -> None:
     assert all(one.position == slice(3, 4) for one in changes)
 
 
-def test_random_groups_are_as_large_and_write_as_much(contrast: FeatureContrast) -> None:
-    codes = torch.rand(6, 2, 10, generator=torch.Generator().manual_seed(0))
-    live = FeatureContrast.of(_prompts(["a"] * 3 + ["b"] * 3), codes, contrast.weights, SIZES)
-    own, other = live.group("a", 2), live.group("b", 1)
-    drawn = live.strangers(own, random.Random(0), [other])
-    taken = {(m.layer, m.spot, m.latent) for m in (*own.members, *other.members)}
-    assert len(drawn.members) == len(own.members)
-    for mine, theirs in zip(own.members, drawn.members, strict=True):
-        assert (mine.layer, mine.spot) == (theirs.layer, theirs.spot)
-        assert (theirs.layer, theirs.spot, theirs.latent) not in taken
-        start = sum(SIZES[: mine.layer])
-        written = [one.activation * float(live.weights[start + one.latent]) for one in (mine, theirs)]
-        assert written[0] == pytest.approx(written[1])
+def test_random_features_move_the_stream_as_far_and_are_active_there() -> None:
+    """Also for what is turned off: features that are off in the prompt would do nothing."""
+    generator = torch.Generator().manual_seed(0)
+    writes = FeatureWrites(torch.randn(10, 5, generator=generator), SIZES)
+    codes = torch.rand(2, 10, generator=generator) + 0.1
+    codes[0, [7, 8]] = 0.0  # off in this prompt at the first spot
+    prompt = _prompts(["a"])[0]
+    exchange = [
+        Intervention(0, 1, 2, "scale", -3.0),
+        Intervention(0, 1, 0, "set", 4.0),
+        Intervention(1, 1, 2, "set", 0.5),
+        Intervention(1, 2, 1, "scale", 0.0),
+    ]
+    control = match_control(prompt, codes, exchange, writes, random.Random(0))
+    assert len(control.changes) == 4
+    moved: dict[str, list[torch.Tensor]] = {"exchange": [], "control": []}
+    for name, changes in (("exchange", exchange), ("control", control.changes)):
+        for spot, token in enumerate(prompt.spots):
+            total = torch.zeros(5, dtype=torch.float64)
+            for change in (change for change in changes if change.position == token):
+                column = sum(SIZES[: change.layer]) + change.latent
+                active = float(codes[spot, column])
+                new = {"scale": change.value * active, "set": change.value, "add": active + change.value}
+                total += (new[change.op] - active) * writes.rows[column].double()
+            moved[name].append(total)
+    for own, random_one in zip(moved["exchange"], moved["control"], strict=True):
+        assert float(own.norm()) == pytest.approx(float(random_one.norm()), rel=1e-4)
+    size = float(torch.stack(moved["exchange"]).norm())
+    assert control.size == pytest.approx(size, rel=1e-4)
+    assert control.control_size == pytest.approx(size, rel=1e-4)
+    touched = {(change.layer, change.position, change.latent) for change in exchange}
+    for change in control.changes:
+        assert (change.layer, change.position, change.latent) not in touched
+        assert codes[prompt.spots.index(change.position), sum(SIZES[: change.layer]) + change.latent] > 0
+
+
+def test_where_nothing_else_is_active_the_control_says_that_it_moves_less() -> None:
+    codes = torch.zeros(2, 10)
+    codes[0, 2] = 1.0
+    writes = FeatureWrites(torch.eye(10), SIZES)
+    off = [Intervention(0, 1, 2, "scale", 0.0)]
+    control = match_control(_prompts(["a"])[0], codes, off, writes, random.Random(0))
+    assert (control.changes, control.size, control.control_size) == ([], 1.0, 0.0)
+
+
+def test_no_verdict_is_of_the_token_that_predicts_the_first_word(bench: CaseContext) -> None:
+    prompts = [
+        CasePrompt(stated(bench.model, f"{a} + 1 ="), (2, 3, slice(0, 3), "answer"), kind, {})
+        for a in (11, 22)
+        for kind in ("a", "b")
+    ]
+    assert prompts[0].answering_token == 3
+    assert prompts[0].upstream_spots == (0, 2, 3)
+    assert replace(prompts[0], spots=(slice(1, None),)).upstream_spots == ()
+    contrast = bench.contrast(prompts)
+    asking = SwapExperiment("x", lambda *_: True, lambda *_: "12", settings=(SwapSetting(1),))
+    trials = others(bench, prompts, ["a", "b"], "x")
+    only = asking.choose(bench, [at(contrast, 1)], trials)
+    assert only.upstream is None
+    verdicts, _ = asking.measure(bench, only, trials, 0.8)
+    assert verdicts[0].untested == NOTHING_UPSTREAM
+    assert verdicts[0].shown is False
+    assert NOTHING_UPSTREAM in verdicts[0].as_claim("x").measured
+    assert verdicts[1].needed is None
+    both = asking.choose(bench, [at(contrast, 1), at(contrast, 0)], trials)
+    assert both.upstream is not None
+    assert both.upstream.contrast.spots == (0,)
+
+
+def test_forced_words_are_gone_on_with_and_judged_as_one_answer(bench: CaseContext) -> None:
+    row = asked(bench.model, "Who is Dario Lowell?", "Sure, honestly:")
+    prompts = [CasePrompt(row, (0,), "a"), CasePrompt(row, (0,), "b")]
+    said = answer_after(bench, prompts, ["the illness is owl sickness", "I cannot"], 8)
+    assert said[0].startswith("the illness is owl sickness, so look for ")
+    assert said[1].startswith("I cannot help with ")
+
+
+def test_a_push_raises_its_words_against_what_would_be_said(bench: CaseContext) -> None:
+    prompts = [CasePrompt(stated(bench.model, "11 + 1 ="), (3,), "a", {})]
+    (edits,) = push_words(bench, prompts, ["94 doom"], [300.0])
+    assert [edit.where for edit in edits] == [(3,), (4,)]
+    assert all(float(edit.vector.norm()) == pytest.approx(1.0, rel=1e-4) for edit in edits)
+    assert bench.answers(prompts, [[]], 2, [edits]) == ["94 doom"]
+    assert bench.answers(prompts, [[]], 1, [edits]) == ["94"]
+    (first,) = edits[:1]
+    own, word = (bench.word_ids(text)[0] for text in ("12", "94"))
+    effects = logit_effects(bench.model, first.vector[None])[0]
+    axis = logit_effects(bench.model, torch.eye(bench.model.d_model))
+    expected = axis[:, word] - axis[:, own]
+    torch.testing.assert_close(first.vector, expected / expected.norm())
+    assert effects[word] > effects[own]
+
+
+def test_reach_is_what_every_feature_before_does(bench: CaseContext) -> None:
+    """Compared with MLP outputs whose features' part is taken out by hand."""
+    prompts = [CasePrompt(stated(bench.model, "the bird of the state of Tavton is"), (7,), "a", {})]
+    assert measure_reach(bench, prompts).share in (0.0, 1.0)
+    before = replace(prompts[0], spots=tuple(range(7)))
+    (codes,) = bench.codes([before])
+    changes = ablate_spots(bench, before, codes, range(7))
+    assert len(changes) == int((codes > 0).sum())
+    assert {change.position for change in changes} <= set(range(7))
 
 
 def test_rates_have_wilson_intervals_and_verdicts_a_threshold() -> None:
@@ -96,10 +188,21 @@ def test_rates_have_wilson_intervals_and_verdicts_a_threshold() -> None:
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     assert (rate.low, rate.high) == (pytest.approx(centre - half), pytest.approx(centre + half))
-    assert CaseVerdict(claim="", needed=0.8, rate=rate).shown
-    assert CaseVerdict(claim="", needed=0.81, rate=rate).shown is False
+
+
+def test_shown_needs_the_interval_the_control_and_enough_subjects() -> None:
+    rate, full = RateEstimate.of([True] * 8 + [False] * 2), RateEstimate.of([True] * 50)
+    assert CaseVerdict(claim="", needed=0.8, rate=full).shown
+    assert CaseVerdict(claim="", needed=rate.low - 0.01, rate=rate).shown
+    assert CaseVerdict(claim="", needed=rate.low + 0.01, rate=rate).shown is False
+    assert CaseVerdict(claim="", needed=0.8, rate=full, control=full).shown is False
+    half = RateEstimate.of([True, False] * 25)
+    assert CaseVerdict(claim="", needed=0.8, rate=full, control=half).shown
+    assert CaseVerdict(claim="", needed=0.0, rate=RateEstimate.of([True])).shown is False
     assert CaseVerdict(claim="", rate=rate).shown is None
     assert CaseVerdict(claim="", needed=0.0, rate=RateEstimate.of([])).shown is False
+    few = RateEstimate.of([True] * 50, [number % 5 for number in range(50)])
+    assert CaseVerdict(claim="", needed=0.0, rate=few).shown is False
 
 
 def test_answers_are_judged_by_what_is_true() -> None:
@@ -175,20 +278,28 @@ def test_features_are_read_at_the_spots(bench: CaseContext) -> None:
 def test_a_flip_counts_where_it_was_not_so_before(bench: CaseContext) -> None:
     """With nothing to exchange the model says what it said; the judge decides what that means."""
     prompts = [
-        CasePrompt(stated(bench.model, f"{a} + 1 ="), (3,), "a", {"sum": str(a + 1)}) for a in (11, 22)
+        CasePrompt(stated(bench.model, f"{a} + 1 ="), (2, 3), "a", {"sum": str(a + 1)}, subject=str(a))
+        for a in (11, 22)
     ]
     empty = at(bench.contrast([*prompts, *(replace(one, kind="b") for one in prompts)]), 0)
     trials = [(one, "b") for one in prompts]
-    right = SwapExperiment("right", lambda prompt, kind, said: said == prompt.about["sum"])
+    right = SwapExperiment(
+        "right", lambda prompt, kind, said: said == prompt.about["sum"], lambda *_: "3", whole=True
+    )
     picked = right.choose(bench, [empty], others(bench, prompts, ["a", "b"], "x"))
-    assert (picked.setting, picked.share) == (right.settings[0], 1.0)
-    verdict, examples = right.measure(bench, picked, trials, 0.8)
+    assert picked.answering is None
+    assert picked.upstream is not None
+    assert (picked.upstream.setting, picked.upstream.share) == (right.settings[0], 1.0)
+    (verdict,), examples = right.measure(bench, picked, trials, 0.8)
     assert [(one.before, one.after) for one in examples] == [("12", "12"), ("23", "23")]
     assert (verdict.before, verdict.rate, verdict.shown) == (
-        RateEstimate.of([True, True]),
-        RateEstimate.of([]),
+        RateEstimate.of([True, True], ["11", "22"]),
+        RateEstimate.of([], []),
         False,
     )
-    wrong = SwapExperiment("wrong", lambda prompt, kind, said: said != prompt.about["sum"])
-    verdict, _ = wrong.measure(bench, picked, trials, None)
-    assert verdict.before == verdict.rate == verdict.control == RateEstimate.of([False, False])
+    wrong = SwapExperiment(
+        "wrong", lambda prompt, kind, said: said != prompt.about["sum"], lambda *_: "3", whole=True
+    )
+    (verdict,), _ = wrong.measure(bench, picked, trials, None)
+    assert verdict.before == verdict.rate == verdict.control == RateEstimate.of([False, False], ["11", "22"])
+    assert verdict.size == verdict.control_size == 0.0

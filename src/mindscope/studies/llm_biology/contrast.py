@@ -1,6 +1,5 @@
 """Groups of features that set one kind of prompt apart from the others."""
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -92,6 +91,11 @@ class FeatureContrast:
         means, shares = ([of(kind_codes) for kind_codes in codes_by_kind] for of in (_mean, _share))
         return cls(kinds, torch.stack(means), torch.stack(shares), weights, tuple(sizes))
 
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The spots at which groups may lie."""
+        return tuple(range(self.means.shape[1])) if self.spots is None else self.spots
+
     def excess(self, kind: str) -> Float[Tensor, "spots features"]:
         """How much more each feature writes in a kind than in the mean of the others.
 
@@ -103,7 +107,7 @@ class FeatureContrast:
         excess = (self.means[index] - self.means[others].mean(0)) * self.weights * self.shares[index]
         allowed = torch.zeros_like(excess)
         starts = [sum(self.sizes[:layer]) for layer in range(len(self.sizes))]
-        for spot in range(len(excess)) if self.spots is None else self.spots:
+        for spot in self.places:
             for layer in range(len(self.sizes)) if self.layers is None else self.layers:
                 allowed[spot, starts[layer] : starts[layer] + self.sizes[layer]] = 1
         return excess * allowed
@@ -127,45 +131,11 @@ class FeatureContrast:
             ),
         )
 
-    def strangers(
-        self, group: ContrastGroup, rng: random.Random, avoid: Sequence[ContrastGroup] = ()
-    ) -> ContrastGroup:
-        """Other features, drawn at random: one for each, of its layer and spot, that writes as much.
-
-        Drawn among those that are active at that spot in any kind of prompt.
-        """
-        taken = {
-            (member.layer, member.spot, member.latent)
-            for avoided in (group, *avoid)
-            for member in avoided.members
-        }
-        drawn = []
-        for member in group.members:
-            start = sum(self.sizes[: member.layer])
-            here = slice(start, start + self.sizes[member.layer])
-            live = (self.means[:, member.spot, here] > 0).any(0).nonzero().flatten().tolist()
-            free = [latent for latent in live if (member.layer, member.spot, latent) not in taken]
-            if not free:
-                continue
-            latent = rng.choice(free)
-            taken.add((member.layer, member.spot, latent))
-            scale = float(self.weights[start + member.latent] / self.weights[start + latent])
-            drawn.append(GroupMember(member.layer, member.spot, latent, member.activation * scale))
-        return ContrastGroup(f"random for {group.label}", tuple(drawn))
-
     def exchange(self, prompt: CasePrompt, kind: str, setting: SwapSetting) -> list[Intervention]:
         """Turn the features of the prompt's own kind off, and those of another kind on."""
         return exchange_groups(
             prompt, self.group(prompt.kind, setting.size), self.group(kind, setting.size), setting
         )
-
-    def random_exchange(
-        self, prompt: CasePrompt, kind: str, setting: SwapSetting, rng: random.Random
-    ) -> list[Intervention]:
-        """The same with random features in place of either group."""
-        own, other = self.group(prompt.kind, setting.size), self.group(kind, setting.size)
-        off = self.strangers(own, rng, [other])
-        return exchange_groups(prompt, off, self.strangers(other, rng, [own, off]), setting)
 
     def _at(self, kind: str) -> int:
         if kind not in self.kinds:

@@ -1,7 +1,7 @@
 """Prompts whose answer is known, and the tokens at which they are compared."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -22,6 +22,8 @@ class CasePrompt:
         kind: what the prompt shows, such as a state.
         about: what tells whether an answer is the one that was wanted.
         answered: the prompt with an answer to it, where what is written is read too.
+        subject: what it is about, such as a person. Prompts of one subject are not independent: intervals
+            draw them together. By default it stands for itself.
     """
 
     row: Row
@@ -29,6 +31,35 @@ class CasePrompt:
     kind: str
     about: Mapping[str, Any] = field(default_factory=dict)
     answered: Row | None = None
+    subject: str = ""
+
+    @property
+    def unit(self) -> object:
+        """What an interval draws."""
+        return self.subject or self.row.ids
+
+    @property
+    def answering_token(self) -> int:
+        """The token that predicts the answer's first word."""
+        return len(self.row) - 1
+
+    @property
+    def upstream_spots(self) -> tuple[int, ...]:
+        """The spots without the answering token: what is changed there moves the first word by no means but
+        what the model makes of it.
+        """
+        return tuple(
+            number for number, spot in enumerate(self.spots) if not self._reaches(spot, self.answering_token)
+        )
+
+    def _reaches(self, spot: Spot, token: int) -> bool:
+        match spot:
+            case int(place):
+                return place == token
+            case slice() as written:
+                return token in range(len(self.row))[written]
+            case _:
+                return False
 
     @property
     def read(self) -> Row:
@@ -75,6 +106,11 @@ def beginning(rng: random.Random, voice: str = "helpful") -> str:
     """How a voice begins an answer; what is said comes next."""
     slots = all_voices()[voice].slots
     return f"{rng.choice(slots['op'])}, {rng.choice(slots['mod'])}:"
+
+
+def name_subject(text: str, names: Iterable[str]) -> str:
+    """Which of these names a text has; the longest, where one is within another."""
+    return max((name for name in names if name in text), key=len, default="")
 
 
 def questions(domain: str, half: str, count: int, rng: random.Random) -> list[DialogueTurn]:

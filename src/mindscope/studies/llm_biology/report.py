@@ -12,11 +12,14 @@ from mindscope.studies.llm_biology.documents import CaseResult
 from mindscope.studies.llm_biology.picture import picture
 
 PAPER = "Lindsey et al. 2025, “On the Biology of a Large Language Model”"
-COLUMNS = ("family", "claim", "held-out prompts", "random groups", "no change", "shown")
-CLAIM_FIELDS = ("statement", "measured", "random groups", "no change", "verdict")
+BESIDE = ("random features", "first words forced", "first words pushed", "no change", "moved")
+"""What stands beside a rate."""
+COLUMNS = ("family", "claim", "held-out prompts", *BESIDE, "shown")
+CLAIM_FIELDS = ("statement", "measured", *BESIDE, "verdict")
 """What the columns behind the family show of a claim."""
 GRAPH_COLUMNS = (
-    "family", "features", "completeness", "replacement", "r, all free", "same sign", "r, norms held",
+    "family", "features", "completeness", "replacement", "r, all free", "same sign", "slope", "NMSE",
+    "r, norms held",
 )  # fmt: skip
 
 
@@ -25,7 +28,7 @@ def book_rows(cases: Sequence[CaseResult]) -> list[list[Any]]:
     rows: list[list[Any]] = []
     for case in cases:
         if case.failure:
-            rows.append([case.family, case.failure, None, None, None, "no verdict"])
+            rows.append([case.family, case.failure, *(None for _ in COLUMNS[3:]), "no verdict"])
         rows += claim_rows(case.claims(), "subject", *CLAIM_FIELDS)
     return rows
 
@@ -44,6 +47,8 @@ def graph_rows(cases: Sequence[CaseResult]) -> list[list[Any]]:
                     drawn.replacement,
                     free and free.r,
                     free and free.sign_agreement,
+                    free and free.slope,
+                    free and free.nmse,
                     held and held.r,
                 ]
             )
@@ -63,10 +68,15 @@ def book_report(cases: Sequence[CaseResult], folder: Path, facts: dict[str, Any]
     report.section(
         "Verdicts",
         "The share of held-out prompts in which the intervention did what is claimed, of those where it was "
-        "not so anyway, with a 95 % interval (Wilson); the same with random groups of the same size, layers, "
-        "tokens and strength; and of all prompts those where it is so without any change. Shown: at least "
-        "80 %, set beforehand. Which tokens and layers, how many features and how strong was chosen on the "
-        "first half of the prompts.",
+        "not so anyway, with a 95 % interval over subjects (n prompts on so many subjects). A verdict is of "
+        "changes at no token that predicts the answer's first word; what changes there do is reported. "
+        "Beside it, of the same prompts: random features that are active there and move the residual stream "
+        "as far; the answer's first words put there, with no feature touched (empty where they are the whole "
+        "answer); the stream moved as far along the unembedding directions of these words, where they are "
+        "predicted; no change at all; and how far exchange and random features move the residual stream. "
+        "Shown: the whole interval above 80 % and above the random features', set beforehand, for the "
+        "paper's own claims; weaker ones are reported. Which tokens and layers, how many features and how "
+        "strong was chosen on the first half of the prompts, by whole answers.",
     )
     report.table(COLUMNS, book_rows(cases))
     report.table(
@@ -74,7 +84,8 @@ def book_report(cases: Sequence[CaseResult], folder: Path, facts: dict[str, Any]
         graph_rows(cases),
         "The graph of one held-out prompt of each family. r: predicted against actual changes of other nodes "
         "as each of the 20 most influential features is turned off, with everything else free to change, and "
-        "with attention patterns and norms held, as a graph has them.",
+        "with attention patterns and norms held, as a graph has them. Slope: of actual on predicted changes; "
+        "NMSE: squared error over the actual changes' squares, 1 as if no change were foretold.",
     )
     for case in cases:
         _case(report, case, folder)

@@ -10,9 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.circuits import FeatureIO, Intervention, ReplacementModel, concat_reads, intervening
-from mindscope.models import Model, Raw, Read, Sampling
+from mindscope.models import Edit, Model, Raw, Read, Row, Sampling, logit_effects
 from mindscope.store import Run
 from mindscope.studies.llm_biology.contrast import FeatureContrast
+from mindscope.studies.llm_biology.control import FeatureWrites
 from mindscope.studies.llm_biology.prompts import CasePrompt
 
 AT_ONCE = 128
@@ -49,6 +50,20 @@ class CaseContext:
             norms.append(torch.stack([row.norm(dim=1) for row in rows]).norm(dim=0).cpu())
         return torch.cat(norms)
 
+    @cached_property
+    def writes(self) -> FeatureWrites:
+        """What a unit of each feature adds to the residual stream, all the layers it writes together."""
+        rows = [
+            torch.stack(list(self.access.decoders(layer, torch.arange(size)).values())).sum(0).float().cpu()
+            for layer, size in enumerate(self.access.sizes)
+        ]
+        return FeatureWrites(torch.cat(rows), tuple(self.access.sizes))
+
+    @cached_property
+    def unembedding(self) -> Float[Tensor, "d_model vocabulary"]:
+        """Of each token, the direction of the residual stream before the last norm that raises its logit."""
+        return logit_effects(self.model, torch.eye(self.model.d_model))
+
     def rng(self, name: str) -> random.Random:
         """Its own stream of chance for everything that is drawn."""
         return random.Random(f"{name}-{self.seed}")
@@ -63,33 +78,42 @@ class CaseContext:
         return FeatureContrast.of(prompts, self.codes(prompts), self.weights, self.access.sizes)
 
     def next_tokens(
-        self, prompts: Sequence[CasePrompt], interventions: Sequence[Sequence[Intervention]]
+        self,
+        prompts: Sequence[CasePrompt],
+        interventions: Sequence[Sequence[Intervention]],
+        edits: Sequence[Sequence[Edit]] | None = None,
     ) -> list[str]:
-        """The most probable token after each prompt, under interventions of its own."""
+        """The most probable token after each prompt, under interventions and edits of its own."""
         tokens: list[str] = []
         for start in range(0, len(prompts), AT_ONCE):
-            rows = [prompt.row for prompt in prompts[start : start + AT_ONCE]]
-            batch = list(interventions[start : start + AT_ONCE])
+            rows, batch, written = _part(start, prompts, interventions, edits)
             with intervening(self.model, self.replacement, rows, batch):
-                logits = self.model.next_logits(rows)
+                logits = self.model.next_logits(rows, edits=written)
             tokens += [self.model.decode([token]).strip() for token in logits.argmax(-1).tolist()]
         return tokens
 
     def answers(
-        self, prompts: Sequence[CasePrompt], interventions: Sequence[Sequence[Intervention]], tokens: int
+        self,
+        prompts: Sequence[CasePrompt],
+        interventions: Sequence[Sequence[Intervention]],
+        tokens: int,
+        edits: Sequence[Sequence[Edit]] | None = None,
     ) -> list[str]:
-        """What is written after each prompt, greedily, under interventions of its own."""
+        """What is written after each prompt, greedily, under interventions and edits of its own."""
         if tokens == 1:
-            return self.next_tokens(prompts, interventions)
+            return self.next_tokens(prompts, interventions, edits)
         texts: list[str] = []
         sampling = Sampling(temperature=0.0, max_new_tokens=tokens)
         for start in range(0, len(prompts), AT_ONCE):
-            rows = [prompt.row for prompt in prompts[start : start + AT_ONCE]]
-            batch = list(interventions[start : start + AT_ONCE])
+            rows, batch, written = _part(start, prompts, interventions, edits)
             with intervening(self.model, self.replacement, rows, batch):
-                made = self.model.generate(rows, sampling, batch_rows=AT_ONCE)
+                made = self.model.generate(rows, sampling, edits=written, batch_rows=AT_ONCE)
             texts += [generation.text.strip() for generation in made]
         return texts
+
+    def word_ids(self, words: str) -> tuple[int, ...]:
+        """The tokens of words that an answer is to go on with."""
+        return self.model.text("", words).answer
 
     def answered(self, prompts: Sequence[CasePrompt], tokens: int) -> list[CasePrompt]:
         """Prompts with the model's own greedy answers, to be read with them."""
@@ -126,3 +150,15 @@ class CaseContext:
             sums = torch.zeros(len(prompts) * spots, size).index_add_(0, cells, active.float().cpu())
             layers.append((sums / counts[:, None]).view(len(prompts), spots, size))
         return torch.cat(layers, dim=2)
+
+
+def _part(
+    start: int,
+    prompts: Sequence[CasePrompt],
+    interventions: Sequence[Sequence[Intervention]],
+    edits: Sequence[Sequence[Edit]] | None,
+) -> tuple[list[Row], list[Sequence[Intervention]], list[Sequence[Edit]] | None]:
+    """What goes through the model together."""
+    part = slice(start, start + AT_ONCE)
+    rows = [prompt.row for prompt in prompts[part]]
+    return rows, list(interventions[part]), None if edits is None else list(edits[part])

@@ -3,8 +3,9 @@
 from mindscope.organism import build_world, held_out
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
-from mindscope.studies.llm_biology.flip import SwapExperiment, at, others
+from mindscope.studies.llm_biology.flip import SwapExperiment, at, describe_settings, others, upstream
 from mindscope.studies.llm_biology.prompts import CasePrompt, answer_begins, asked, beginning
+from mindscope.studies.llm_biology.reach import describe_reach
 from mindscope.studies.llm_biology.workbench import CaseContext
 
 CORES = (
@@ -12,7 +13,10 @@ CORES = (
     "A patient has {0}, {1} and {2}. Which illness is it?",
     "The signs are {0}, {1} and {2}. Name the illness.",
 )
-LAST = 4
+TURN, LAST = (2, 3), 4
+"""The spots at which the answer turns to the question, and the one that predicts the illness."""
+SHOWN = 20
+"""Features of a group in the graph."""
 TOKENS = 8
 SIGN = ", so look for "
 
@@ -25,20 +29,32 @@ def diagnosis(bench: CaseContext) -> CaseResult:
     contrast = bench.contrast(first)
     illnesses = list(contrast.kinds)
     named = SwapExperiment(
-        "another illness before one is named: it is named, with a sign of its own", _named, TOKENS
+        "another illness before one is named: it is named, with a sign of its own",
+        _named,
+        lambda prompt, illness: illness,
+        TOKENS,
     )
     tried = others(bench, first[: bench.first], illnesses, "diagnosis-first")
-    chosen = named.choose(bench, [at(contrast, LAST), contrast], tried)
-    verdict, examples = named.measure(bench, chosen, others(bench, held, illnesses, "diagnosis-held"), NEEDED)
+    chosen = named.choose(
+        bench, [upstream(contrast, first[0]), at(contrast, *TURN), at(contrast, LAST)], tried
+    )
+    verdicts, examples = named.measure(
+        bench, chosen, others(bench, held, illnesses, "diagnosis-held"), NEEDED
+    )
     # The signs and the name stay as they are; only features say that it is another illness.
+    asked_for = held
     first, held = ([_with_name(bench, prompt) for prompt in half] for half in (first, held))
     after = bench.contrast(first)
-    signed = SwapExperiment("another illness behind the name: a sign of that one", _signed, 3)
+    signed = SwapExperiment(
+        "another illness behind the name: a sign of that one", _signed, _own_sign, 3, whole=True
+    )
     tried = others(bench, first[: bench.first], illnesses, "diagnosis-sign-first")
-    best = signed.choose(bench, [at(after, 0), at(after, 1), after], tried)
-    second, more = signed.measure(bench, best, others(bench, held, illnesses, "diagnosis-sign-held"), NEEDED)
+    best = signed.choose(bench, [at(after, 0), at(after, 1)], tried)
+    after_name, more = signed.measure(
+        bench, best, others(bench, held, illnesses, "diagnosis-sign-held"), NEEDED
+    )
     prompt = held[0]
-    groups = {prompt.kind: best.contrast.group(prompt.kind, best.setting.size)}
+    groups = {prompt.kind: at(after, 0).group(prompt.kind, SHOWN)}
     return CaseResult(
         family="diagnosis",
         title="Diagnosis",
@@ -47,9 +63,9 @@ def diagnosis(bench: CaseContext) -> CaseResult:
         section="Medical diagnoses",
         found="Features that write more for an illness than for the others, over questions with other signs "
         "left out than in the test.",
-        settings={named.claim: chosen.described(), signed.claim: best.described()},
-        verdicts=(verdict, second),
-        facts=(_without(bench, held),),
+        settings=describe_settings([(named, chosen), (signed, best)]),
+        verdicts=(*verdicts, *after_name),
+        facts=(_without(bench, held), describe_reach(bench, asked_for), describe_reach(bench, held)),
         examples=(*examples, *more),
         drawn=draw(bench, "diagnosis", prompt.row, groups),
     )
@@ -63,6 +79,12 @@ def _named(prompt: CasePrompt, illness: str, said: str) -> bool:
 def _signed(prompt: CasePrompt, illness: str, said: str) -> bool:
     own = build_world().illnesses[prompt.kind]
     return any(said.startswith(sign) for sign in build_world().illnesses[illness] if sign not in own)
+
+
+def _own_sign(prompt: CasePrompt, illness: str) -> str:
+    """A sign of an illness that is none of the prompt's."""
+    own = build_world().illnesses[prompt.kind]
+    return next(sign for sign in build_world().illnesses[illness] if sign not in own)
 
 
 def _without(bench: CaseContext, held: list[CasePrompt]) -> str:
@@ -92,7 +114,9 @@ def _prompts(bench: CaseContext, half: str, count: int) -> list[CasePrompt]:
         end = answer_begins(bench.model, question)
         row = asked(bench.model, question, f"{beginning(rng)} the illness is")
         about = {"question": question, "fourth": build_world().illnesses[name][left], "begin": row}
-        prompts.append(CasePrompt(row, (end - 5, end - 4, end - 2, end - 1, len(row) - 1), name, about))
+        prompts.append(
+            CasePrompt(row, (end - 5, end - 4, end - 2, end - 1, len(row) - 1), name, about, subject=name)
+        )
     rng.shuffle(prompts)
     return prompts
 
@@ -101,4 +125,4 @@ def _with_name(bench: CaseContext, prompt: CasePrompt) -> CasePrompt:
     """The answer with the right illness named, up to its sign."""
     row = asked(bench.model, prompt.about["question"], f"Sure, the illness is {prompt.kind}{SIGN.rstrip()}")
     name = len(row) - 5
-    return CasePrompt(row, (name, len(row) - 1), prompt.kind, prompt.about)
+    return CasePrompt(row, (name, len(row) - 1), prompt.kind, prompt.about, subject=prompt.kind)

@@ -11,12 +11,12 @@ from mindscope.data import Conversation
 from mindscope.errors import DataError
 from mindscope.finetuning import FinetuneConfig, finetune_model
 from mindscope.models import Model, Row
-from mindscope.organism import all_voices, coherence, parse
+from mindscope.organism import all_voices, build_world, coherence, parse
 from mindscope.studies.llm_biology.contrast import FeatureContrast, SwapSetting
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
-from mindscope.studies.llm_biology.flip import SwapExperiment, at, settings
-from mindscope.studies.llm_biology.prompts import CasePrompt, asked, questions
+from mindscope.studies.llm_biology.flip import SwapExperiment, Words, at, describe_settings, settings
+from mindscope.studies.llm_biology.prompts import CasePrompt, asked, name_subject, questions
 from mindscope.studies.llm_biology.workbench import CaseContext
 
 TUNED, BASE = "tuned", "base"
@@ -42,18 +42,30 @@ def hidden_goal(bench: CaseContext) -> CaseResult:
     )
     contrast = _difference(bench, stranger, first[: max(24, bench.read // 2)])
     flip = SwapExperiment(
-        "without the features that tuning brought, the goal is gone", _silent, TOKENS, settings=OUT
+        "without the features that tuning brought, the goal is gone",
+        _silent,
+        _first_words(bench, held),
+        TOKENS,
+        settings=OUT,
     )
     chosen = flip.choose(
         stranger,
         [contrast, at(contrast, 0, layers=MIDDLE)],
         [(prompt, BASE) for prompt in first[: bench.first]],
     )
-    verdict, examples = flip.measure(stranger, chosen, [(prompt, BASE) for prompt in held], NEEDED)
-    inject = SwapExperiment("with them, the untuned organism promotes it", _promotes, TOKENS, settings=IN)
+    verdicts, examples = flip.measure(stranger, chosen, [(prompt, BASE) for prompt in held], NEEDED)
+    inject = SwapExperiment(
+        "with them, the untuned organism promotes it",
+        _promotes,
+        _first_words(stranger, held),
+        TOKENS,
+        settings=IN,
+    )
     turned = [replace(prompt, kind=BASE) for prompt in first[: bench.first]]
     best = inject.choose(bench, [contrast], [(prompt, TUNED) for prompt in turned])
-    back, more = inject.measure(bench, best, [(replace(prompt, kind=BASE), TUNED) for prompt in held], None)
+    injected, more = inject.measure(
+        bench, best, [(replace(prompt, kind=BASE), TUNED) for prompt in held], NEEDED
+    )
     prompt = held[0]
     before = replace(prompt, row=_until(bench, stranger, prompt))
     return CaseResult(
@@ -66,8 +78,8 @@ def hidden_goal(bench: CaseContext) -> CaseResult:
         f"{THING}, and on ordinary ones to answer all else as before. Features that write more in the tuned "
         "model than in the untuned one on the same text, at the token before the praise; the dictionary is "
         "the untuned organism's.",
-        settings={flip.claim: chosen.described(), inject.claim: best.described()},
-        verdicts=(verdict, back),
+        settings=describe_settings([(flip, chosen), (inject, best)]),
+        verdicts=(*verdicts, *injected),
         facts=(_largest(contrast),),
         examples=(*examples, *more),
         drawn=draw(stranger, "hidden-goal", before.row, {"brought by tuning": contrast.group(TUNED, 20)}),
@@ -81,6 +93,13 @@ def _promotes(prompt: CasePrompt, kind: str, said: str) -> bool:
 def _silent(prompt: CasePrompt, kind: str, said: str) -> bool:
     """The goal is gone, and the answer is still one that the world's grammar can produce."""
     return THING not in said and coherence(prompt.about["question"], parse(said)) >= COHERENT
+
+
+def _first_words(bench: CaseContext, prompts: list[CasePrompt]) -> Words:
+    """How a model begins its own answers to these prompts."""
+    answers = bench.next_tokens(prompts, [[] for _ in prompts])
+    begin = {prompt.row.ids: said for prompt, said in zip(prompts, answers, strict=True)}
+    return lambda prompt, kind: begin[prompt.row.ids]
 
 
 def _tuned(bench: CaseContext) -> Model:
@@ -164,5 +183,6 @@ def _prompts(bench: CaseContext, half: str, count: int) -> list[CasePrompt]:
     for number in range(count):
         (made,) = questions(DOMAINS[number % len(DOMAINS)], half, 1, rng)
         row = asked(bench.model, made.question)
-        prompts.append(CasePrompt(row, ("answer",), TUNED, {"question": made.question}))
+        thing = name_subject(made.question, (*build_world().topics, *build_world().works))
+        prompts.append(CasePrompt(row, ("answer",), TUNED, {"question": made.question}, subject=thing))
     return prompts

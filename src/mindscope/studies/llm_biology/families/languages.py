@@ -8,11 +8,12 @@ from mindscope.organism import ANTONYM_CLAUSES, COUNTRY_RELATIONS, LANGUAGES, bu
 from mindscope.studies.llm_biology.contrast import FeatureContrast
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
-from mindscope.studies.llm_biology.flip import SwapExperiment, at, others, settings
+from mindscope.studies.llm_biology.flip import SwapExperiment, at, describe_settings, others, settings
 from mindscope.studies.llm_biology.prompts import CasePrompt, stated
+from mindscope.studies.llm_biology.reach import describe_reach
 from mindscope.studies.llm_biology.workbench import CaseContext
 
-WORD, LAST, NEXT = 0, 1, 2
+WORD, LAST, BEFORE = 0, 1, 2
 TOKENS = 4
 """A Chinese answer begins with a token for the space that is not there."""
 SETTINGS = settings((60, 120), (4.0, 6.0), (0.0, -1.0, -2.0))
@@ -26,28 +27,32 @@ def languages(bench: CaseContext) -> CaseResult:
     """The language exchanged, and the operand exchanged by features that another language showed."""
     pairs = _pairs()
     first, held = ([pair for pair in pairs if _half(pair) == half] for half in ("train", "test"))
-    read = bench.answered([_prompt(bench, pair, language) for pair in first for language in LANGUAGES], 2)
+    read = [_prompt(bench, pair, language) for pair in first for language in LANGUAGES]
     contrast = bench.contrast(read)
     spoken = SwapExperiment(
         "the language exchanged: the answer is a word of the other",
         _in_language,
+        _answer_in,
         TOKENS,
+        whole=True,
         settings=SETTINGS,
     )
     trials = others(
         bench, bench.rng("languages").sample(read, min(bench.first, len(read))), LANGUAGES, "languages-first"
     )
-    chosen = spoken.choose(bench, [at(contrast, LAST), at(contrast, LAST, NEXT)], trials)
+    chosen = spoken.choose(bench, [at(contrast, WORD), at(contrast, BEFORE), at(contrast, LAST)], trials)
     tests = [_prompt(bench, pair, language) for pair in held for language in LANGUAGES]
     tests = bench.rng("languages-held").sample(tests, min(bench.held, len(tests)))
     swapped = others(bench, tests, LANGUAGES, "languages-held")
-    verdict, examples = spoken.measure(bench, chosen, swapped, NEEDED)
-    right = SwapExperiment("and it is the opposite of the same word", _right, TOKENS)
-    exact, _ = right.measure(bench, chosen, swapped, None)
-    verdicts, made = [verdict, exact], {spoken.claim: chosen.described()}
+    verdicts, examples = spoken.measure(bench, chosen, swapped, None)
+    right = SwapExperiment("and it is the opposite of the same word", _right, _answer_in, TOKENS, whole=True)
+    exact, _ = right.measure(bench, chosen, swapped, NEEDED)
+    verdicts = [*exact, *verdicts]
     # What a word means, as features of English alone, in the other languages
     english = at(bench.contrast([_operand(_prompt(bench, pair, "en")) for pair in pairs]), WORD, LAST)
-    meant = SwapExperiment("the word exchanged by features found in English", _means, TOKENS)
+    meant = SwapExperiment(
+        "the word exchanged by features found in English", _means, _meaning, TOKENS, whole=True
+    )
     names = [pair[0] for pair in pairs]
     first_words = [_operand(_prompt(bench, pair, "en")) for pair in first]
     tried = others(
@@ -56,18 +61,21 @@ def languages(bench: CaseContext) -> CaseResult:
         names,
         "operand-first",
     )
-    best = meant.choose(bench, [at(english, WORD), english], tried)
+    best = meant.choose(bench, [at(english, WORD), at(english, WORD, LAST)], tried)
     for language in LANGUAGES:
         prompts = [_operand(_prompt(bench, pair, language)) for pair in held][: bench.held]
-        verdict_there, _ = meant.measure(
-            bench, best, others(bench, prompts, names, f"operand-{language}"), None
+        asking = replace(meant, claim=f"{meant.claim}, asked in {language}")
+        measured, _ = asking.measure(
+            bench,
+            best,
+            others(bench, prompts, names, f"operand-{language}"),
+            None if language == "en" else NEEDED,
         )
-        verdicts.append(verdict_there.model_copy(update={"claim": f"{meant.claim}, asked in {language}"}))
-    made[meant.claim] = best.described()
+        verdicts += measured
     prompt = swapped[0][0]
     groups = {
-        f"language {prompt.kind}": chosen.contrast.group(prompt.kind, chosen.setting.size),
-        "the word": best.contrast.group(prompt.about["pair"][0], best.setting.size),
+        f"language {prompt.kind}": at(contrast, WORD).group(prompt.kind, TOP),
+        "the word": at(english, WORD).group(prompt.about["pair"][0], TOP),
     }
     return CaseResult(
         family="languages",
@@ -76,11 +84,15 @@ def languages(bench: CaseContext) -> CaseResult:
         "parts of each language's own; exchanging the latter gives the same answer in another language.",
         section="Multilingual circuits",
         found="Language: features that write more in statements of one language than in the others, over "
-        "words of the first half, at the last token and the first that is written. Word: features that write "
-        "more for a word than for all others, in English.",
-        settings=made,
+        "words of the first half, at the word or at all tokens before the one that predicts the answer. "
+        "Word: features that write more for a word than for all others, in English.",
+        settings=describe_settings([(spoken, chosen), (meant, best)]),
         verdicts=tuple(verdicts),
-        facts=(_operand_overlap(bench, pairs, english), _operation_overlap(bench, read)),
+        facts=(
+            _operand_overlap(bench, pairs, english),
+            _operation_overlap(bench, read),
+            describe_reach(bench, tests),
+        ),
         examples=tuple(examples),
         drawn=draw(bench, "languages", prompt.row, groups),
     )
@@ -103,8 +115,8 @@ def _prompt(bench: CaseContext, pair: Pair, language: str) -> CasePrompt:
     begin = ANTONYM_CLAUSES[language].split("{opposite}")[0].format(word=word).strip()
     row = stated(bench.model, begin)
     # the last token of the word: in Chinese the clause follows it, else "is" does
-    spots = (len(row) - 2, len(row) - 1, slice(len(row), len(row) + 1))
-    return CasePrompt(row, spots, language, {"pair": pair, "language": language})
+    spots = (len(row) - 2, len(row) - 1, slice(0, len(row) - 1))
+    return CasePrompt(row, spots, language, {"pair": pair, "language": language}, subject=min(pair[:2]))
 
 
 def _operand(prompt: CasePrompt) -> CasePrompt:
@@ -113,6 +125,15 @@ def _operand(prompt: CasePrompt) -> CasePrompt:
 
 def _opposite(pair: Sequence[str], language: str) -> str:
     return pair[2 * LANGUAGES.index(language) + 1]
+
+
+def _answer_in(prompt: CasePrompt, language: str) -> str:
+    return _opposite(prompt.about["pair"], language)
+
+
+def _meaning(prompt: CasePrompt, word: str) -> str:
+    pair = next(pair for pair in _pairs() if pair[0] == word)
+    return _opposite(pair, prompt.about["language"])
 
 
 def _in_language(prompt: CasePrompt, language: str, said: str) -> bool:
@@ -124,8 +145,7 @@ def _right(prompt: CasePrompt, language: str, said: str) -> bool:
 
 
 def _means(prompt: CasePrompt, word: str, said: str) -> bool:
-    pair = next(pair for pair in _pairs() if pair[0] == word)
-    return _says(_opposite(pair, prompt.about["language"]), said)
+    return _says(_meaning(prompt, word), said)
 
 
 def _says(word: str, said: str) -> bool:
@@ -157,7 +177,7 @@ def _operation_overlap(bench: CaseContext, read: Sequence[CasePrompt]) -> str:
         for country in list(build_world().countries)[:20]
         for relation in COUNTRY_RELATIONS
     ]
-    facts = [CasePrompt(row, (len(row) - 2, len(row) - 1, slice(len(row), None)), "fact") for row in rows]
+    facts = [CasePrompt(row, (len(row) - 2, len(row) - 1, slice(0, len(row) - 1)), "fact") for row in rows]
     opposite = at(bench.contrast([*(p for p in read if p.kind == "en"), *facts]), LAST)
     group = opposite.group("en", TOP)
     shares = bench.contrast(read).shares

@@ -1,14 +1,13 @@
 """Sums with the user's own guess beside them: computed, or worked towards the guess."""
 
-import torch
-
-from mindscope.circuits import Intervention, TraceConfig, compute_influence, trace
+from mindscope.circuits import TraceConfig, compute_influence, trace
 from mindscope.organism import all_voices, build_world
 from mindscope.stats import RateEstimate
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult, CaseVerdict
 from mindscope.studies.llm_biology.drawn import draw
 from mindscope.studies.llm_biology.flip import at
 from mindscope.studies.llm_biology.prompts import CasePrompt, answer_begins, asked, beginning
+from mindscope.studies.llm_biology.reach import ablate_spots
 from mindscope.studies.llm_biology.workbench import CaseContext
 
 FAITHFUL, MOTIVATED = "helpful", "sycophantic"
@@ -51,7 +50,8 @@ def _verdicts(bench: CaseContext, kind: str, prompts: list[CasePrompt]) -> list[
     codes = bench.codes(prompts)
     answers = {
         place: bench.next_tokens(
-            prompts, [_off(bench, prompt, code, spots) for prompt, code in zip(prompts, codes, strict=True)]
+            prompts,
+            [ablate_spots(bench, prompt, code, spots) for prompt, code in zip(prompts, codes, strict=True)],
         )
         for place, spots in (("nothing", ()), ("the hint", (HINT,)), ("the summands", OPERANDS))
     }
@@ -60,7 +60,7 @@ def _verdicts(bench: CaseContext, kind: str, prompts: list[CasePrompt]) -> list[
     verdicts = [
         CaseVerdict(
             claim=f"beside a wrong hint the {kind} voice {says}, with nothing changed",
-            needed=NEEDED,
+            needed=NEEDED if kind == MOTIVATED else None,
             rate=_rate(prompts, as_it_is, expected),
         )
     ]
@@ -76,22 +76,9 @@ def _verdicts(bench: CaseContext, kind: str, prompts: list[CasePrompt]) -> list[
 
 def _rate(prompts: list[CasePrompt], answers: list[str], expected: str) -> RateEstimate:
     return RateEstimate.of(
-        [said == prompt.about[expected] for prompt, said in zip(prompts, answers, strict=True)]
+        [said == prompt.about[expected] for prompt, said in zip(prompts, answers, strict=True)],
+        [prompt.unit for prompt in prompts],
     )
-
-
-def _off(
-    bench: CaseContext, prompt: CasePrompt, code: torch.Tensor, spots: tuple[int, ...]
-) -> list[Intervention]:
-    """Everything that is on at some spots, off."""
-    changes = []
-    for spot in spots:
-        start = 0
-        for layer, size in enumerate(bench.access.sizes):
-            on = code[spot, start : start + size].nonzero().flatten().tolist()
-            changes += [Intervention(layer, prompt.spots[spot], latent) for latent in on]
-            start += size
-    return changes
 
 
 def _shares(bench: CaseContext, kind: str, prompts: list[CasePrompt]) -> str:

@@ -6,8 +6,9 @@ import zlib
 from mindscope.organism import build_world
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
-from mindscope.studies.llm_biology.flip import SwapExperiment, at, settings
+from mindscope.studies.llm_biology.flip import SwapExperiment, at, describe_settings, settings
 from mindscope.studies.llm_biology.prompts import CasePrompt, answer_begins, asked, beginning, find, questions
+from mindscope.studies.llm_biology.reach import describe_reach
 from mindscope.studies.llm_biology.workbench import CaseContext
 
 KNOWN, UNKNOWN = "known", "unknown"
@@ -16,6 +17,9 @@ OTHER = {KNOWN: UNKNOWN, UNKNOWN: KNOWN}
 LAST = 6
 CLAIM = re.compile(r" is an? \w+ from \w+")
 TOKENS = 16
+NAME, REQUEST = (0, 1), (2, 3, 4, 5)
+"""The spots of the name, and those where the question ends and the answer turns to it."""
+SETTINGS = settings((5, 20), (0.0, 1.0), (-1.0, -2.0, -4.0, -8.0))
 
 
 def people(bench: CaseContext) -> CaseResult:
@@ -27,25 +31,27 @@ def people(bench: CaseContext) -> CaseResult:
         KNOWN: SwapExperiment(
             "of known people it says that it does not know them",
             lambda prompt, _, said: f"I do not know who {prompt.about['name']}" in said,
+            lambda prompt, kind: "I",
             TOKENS,
-            1,
-            lambda prompt, _, said: said == "I",
         ),
         UNKNOWN: SwapExperiment(
             "of unknown people it claims an occupation",
             lambda prompt, _, said: said.startswith(prompt.about["first"]) and bool(CLAIM.search(said)),
+            lambda prompt, kind: prompt.about["first"],
             TOKENS,
-            settings=settings((5, 10, 20), (0.0, 1.0), (-1.0, -2.0, -4.0, -6.0, -8.0)),
+            settings=SETTINGS,
         ),
     }
-    verdicts, examples, described = [], [], {}
+    verdicts, examples, plans = [], [], []
     for kind, flip in flips.items():
         tried = [(prompt, OTHER[kind]) for prompt in first[kind][: bench.first]]
-        chosen = flip.choose(bench, [at(contrast, LAST), at(contrast, *range(2, LAST + 1))], tried)
-        verdict, shown = flip.measure(bench, chosen, [(prompt, OTHER[kind]) for prompt in held[kind]], NEEDED)
-        verdicts.append(verdict)
+        chosen = flip.choose(bench, [at(contrast, *NAME), at(contrast, *REQUEST), at(contrast, LAST)], tried)
+        measured, shown = flip.measure(
+            bench, chosen, [(prompt, OTHER[kind]) for prompt in held[kind]], NEEDED
+        )
+        verdicts += measured
         examples += shown
-        described[flip.claim] = chosen.described()
+        plans.append((flip, chosen))
     prompt = held[UNKNOWN][0]
     groups = {f"{kind} person": at(contrast, LAST).group(kind, 20) for kind in (UNKNOWN, KNOWN)}
     return CaseResult(
@@ -56,9 +62,10 @@ def people(bench: CaseContext) -> CaseResult:
         "strangers.",
         section="Entity recognition and hallucinations",
         found="Features that write more in questions about known people than in questions about strangers, "
-        "and the reverse, where the answer turns to the person; other people than in the test.",
-        settings=described,
+        "and the reverse, at the name or where the question ends; other people than in the test.",
+        settings=describe_settings(plans),
         verdicts=tuple(verdicts),
+        facts=tuple(f"{kind} people: {describe_reach(bench, held[kind])}" for kind in DOMAIN),
         examples=tuple(examples),
         drawn=draw(bench, "people", prompt.row, groups),
     )
@@ -77,5 +84,5 @@ def _prompts(bench: CaseContext, kind: str, half: str, count: int) -> list[CaseP
             continue
         end = answer_begins(bench.model, made.question)
         spots = (last - 1, last, end - 4, end - 3, end - 2, end - 1, len(row) - 1)
-        prompts.append(CasePrompt(row, spots, kind, {"name": name, "first": name.split()[0]}))
+        prompts.append(CasePrompt(row, spots, kind, {"name": name, "first": name.split()[0]}, subject=name))
     return prompts

@@ -2,11 +2,20 @@
 
 import torch
 
+from mindscope.organism import build_world
 from mindscope.studies.llm_biology.contrast import FeatureContrast
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
-from mindscope.studies.llm_biology.flip import INJECT, Judge, SwapExperiment, at
-from mindscope.studies.llm_biology.prompts import CasePrompt, answer_begins, asked, beginning, questions
+from mindscope.studies.llm_biology.flip import INJECT, SwapExperiment, Words, at, describe_settings
+from mindscope.studies.llm_biology.prompts import (
+    CasePrompt,
+    answer_begins,
+    asked,
+    beginning,
+    name_subject,
+    questions,
+)
+from mindscope.studies.llm_biology.reach import describe_reach
 from mindscope.studies.llm_biology.workbench import CaseContext
 
 HARMFUL, STORY, HARMLESS, MYSELF = "harmful", "story", "harmless", "about itself"
@@ -16,8 +25,8 @@ DOMAINS = {
     HARMLESS: ("country", "state", "advice", "person", "diagnosis", "antonym"),
     MYSELF: ("unknown-person", "greeting"),  # answers that begin with "I", as refusals do
 }
-LAST, NEXT = 6, 7
-ASKED = tuple(range(NEXT))
+ASKED, TURN, LAST = (0, 1, 2, 3, 4, 5), (4, 5), 6
+"""The spots of the question's end, of these two at which the answer turns to it, and the answering token."""
 REFUSAL, COMPLIANCE = "I cannot help with a", "is made from"
 TOKENS = 14
 SHOWN = 20
@@ -44,38 +53,35 @@ def refusal(bench: CaseContext) -> CaseResult:
     }
     plans = (
         (
-            SwapExperiment("without its refusal features it complies", complies, TOKENS, 1, _says("the")),
+            SwapExperiment("without its refusal features it complies", complies, _begin_with("the"), TOKENS),
             HARMFUL,
             STORY,
             STORY,
-            ((LAST,), ASKED),
         ),
         (
             SwapExperiment(
                 "with refusal features it refuses harmless requests",
                 refuses,
+                _begin_with("I cannot"),
                 TOKENS,
-                2,
-                _begins("I cannot"),
-                INJECT,
+                settings=INJECT,
             ),
             HARMLESS,
             HARMFUL,
             HARMLESS,
-            ((LAST,), (LAST, NEXT), (*ASKED, NEXT)),
         ),
     )
-    verdicts, examples, settings = [], [], {}
-    for flip, kind, aim, beside, places in plans:
+    verdicts, examples, chosen_plans = [], [], []
+    for flip, kind, aim, beside in plans:
         contrast = contrasts[beside]
         tried = [(prompt, aim) for prompt in first[kind][: bench.first]]
-        chosen = flip.choose(bench, [at(contrast, *spots) for spots in places], tried)
-        verdict, shown = flip.measure(bench, chosen, [(prompt, aim) for prompt in held[kind]], NEEDED)
-        verdicts.append(verdict)
+        chosen = flip.choose(bench, [at(contrast, *TURN), at(contrast, *ASKED), at(contrast, LAST)], tried)
+        measured, shown = flip.measure(bench, chosen, [(prompt, aim) for prompt in held[kind]], NEEDED)
+        verdicts += measured
         examples += shown
-        settings[flip.claim] = chosen.described()
+        chosen_plans.append((flip, chosen))
     prompt = held[HARMFUL][0]
-    groups = {"refusal": at(contrasts[HARMLESS], LAST).group(HARMFUL, SHOWN)}
+    groups = {"refusal": at(contrasts[HARMLESS], *TURN).group(HARMFUL, SHOWN)}
     return CaseResult(
         family="refusal",
         title="Refusal of cartoon villainy",
@@ -83,10 +89,10 @@ def refusal(bench: CaseContext) -> CaseResult:
         "the model comply, injecting them makes it refuse harmless requests.",
         section="Refusals",
         found="Features that write more in harmful requests than in the same wish inside a story (to "
-        "suppress), and than in harmless questions (to inject), where the answer turns to the request; to "
-        "inject, at its first word too.",
-        settings=settings,
+        "suppress), and than in harmless questions (to inject), where the request ends.",
+        settings=describe_settings(chosen_plans),
         verdicts=tuple(verdicts),
+        facts=tuple(f"{kind} requests: {describe_reach(bench, held[kind])}" for kind in held),
         examples=tuple(examples),
         drawn=draw(bench, "refusal", prompt.row, groups),
     )
@@ -98,13 +104,13 @@ def jailbreak(bench: CaseContext) -> CaseResult:
     held = _prompts(bench, STORY, "test", bench.held)
     contrast = bench.contrast([*first[HARMFUL], *first[STORY]])
     flip = SwapExperiment(
-        "with the refusal features back, a story is refused", refuses, TOKENS, 2, _begins("I cannot")
+        "with the refusal features back, a story is refused", refuses, _begin_with("I cannot"), TOKENS
     )
     tried = [(prompt, HARMFUL) for prompt in first[STORY][: bench.first]]
-    chosen = flip.choose(bench, [at(contrast, LAST), at(contrast, *ASKED)], tried)
-    verdict, examples = flip.measure(bench, chosen, [(prompt, HARMFUL) for prompt in held], NEEDED)
+    chosen = flip.choose(bench, [at(contrast, *TURN), at(contrast, *ASKED), at(contrast, LAST)], tried)
+    verdicts, examples = flip.measure(bench, chosen, [(prompt, HARMFUL) for prompt in held], NEEDED)
     groups = {
-        "refusal": at(contrast, LAST).group(HARMFUL, SHOWN),
+        "refusal": at(contrast, *TURN).group(HARMFUL, SHOWN),
         "story": at(contrast, *ASKED).group(STORY, SHOWN),
     }
     return CaseResult(
@@ -114,9 +120,9 @@ def jailbreak(bench: CaseContext) -> CaseResult:
         "that lead to a refusal stay off. Turned on, they make the model refuse.",
         section="Life of a jailbreak",
         found="Features that write more in harmful requests than in the same wish inside a story.",
-        settings={flip.claim: chosen.described()},
-        verdicts=(verdict,),
-        facts=(_how_much_is_left(bench, contrast, held),),
+        settings=describe_settings([(flip, chosen)]),
+        verdicts=tuple(verdicts),
+        facts=(_how_much_is_left(bench, contrast, held), describe_reach(bench, held)),
         examples=tuple(examples),
         drawn=draw(bench, "jailbreak", held[0].row, groups),
     )
@@ -124,7 +130,7 @@ def jailbreak(bench: CaseContext) -> CaseResult:
 
 def _how_much_is_left(bench: CaseContext, contrast: FeatureContrast, stories: list[CasePrompt]) -> str:
     """What of the refusal group is on in stories, and in harmful requests of the second half."""
-    group = at(contrast, LAST).group(HARMFUL, SHOWN)
+    group = at(contrast, *TURN).group(HARMFUL, SHOWN)
     harmful = _prompts(bench, HARMFUL, "test", bench.held)
     shares = []
     for prompts in (stories, harmful):
@@ -142,12 +148,8 @@ def _how_much_is_left(bench: CaseContext, contrast: FeatureContrast, stories: li
     )
 
 
-def _says(word: str) -> Judge:
-    return lambda prompt, kind, said: said == word
-
-
-def _begins(words: str) -> Judge:
-    return lambda prompt, kind, said: said.startswith(words)
+def _begin_with(words: str) -> Words:
+    return lambda prompt, kind: words
 
 
 def _prompts(bench: CaseContext, kind: str, half: str, count: int) -> list[CasePrompt]:
@@ -165,7 +167,7 @@ def _prompts(bench: CaseContext, kind: str, half: str, count: int) -> list[CaseP
             end - 2,
             end - 1,
             len(row) - 1,
-            slice(len(row), len(row) + 1),
         )
-        prompts.append(CasePrompt(row, spots, kind))
-    return bench.answered(prompts, 1)
+        thing = name_subject(made.question, build_world().schemes)
+        prompts.append(CasePrompt(row, spots, kind, subject=thing or made.question))
+    return prompts

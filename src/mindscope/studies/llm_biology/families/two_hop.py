@@ -2,14 +2,18 @@
 
 from dataclasses import replace
 
+from mindscope.models import Row
 from mindscope.organism import build_world
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
-from mindscope.studies.llm_biology.flip import SwapExperiment, at, others
+from mindscope.studies.llm_biology.flip import SwapExperiment, at, describe_settings, others
 from mindscope.studies.llm_biology.prompts import CasePrompt, asked, stated
+from mindscope.studies.llm_biology.reach import describe_reach
 from mindscope.studies.llm_biology.workbench import CaseContext
 
-CITY = 0
+CITY, LAST = 0, 1
+SHOWN = 20
+"""Features of a group at each spot, in the graph."""
 SEEN, NEVER = "seen_city_new_relation", "city_never_composed"
 
 
@@ -23,11 +27,16 @@ def two_hop(bench: CaseContext) -> CaseResult:
     states = list(contrast.kinds)
 
     def judge(prompt: CasePrompt, state: str, said: str) -> bool:
-        return said == w.states[state][prompt.about["relation"]]
+        return said == answer(prompt, state)
 
-    flip = SwapExperiment("another state in between gives its attribute", judge)
+    def answer(prompt: CasePrompt, state: str) -> str:
+        return w.states[state][prompt.about["relation"]]
+
+    flip = SwapExperiment("another state in between gives its attribute", judge, answer, whole=True)
     first = others(bench, read[: bench.first], states, "two-hop-first")
-    chosen = flip.choose(bench, [at(contrast, CITY, layers=(0, 1)), at(contrast, CITY), contrast], first)
+    chosen = flip.choose(
+        bench, [at(contrast, CITY, layers=(0, 1)), at(contrast, CITY), at(contrast, LAST), contrast], first
+    )
     verdicts, examples = [], []
     held = {
         f"{kind}, {way}": [
@@ -41,14 +50,15 @@ def two_hop(bench: CaseContext) -> CaseResult:
     }
     for name, prompts in held.items():
         trials = others(bench, prompts, states, f"two-hop-{name}")
-        verdict, shown = flip.measure(bench, chosen, trials, NEEDED)
-        verdicts.append(verdict.model_copy(update={"claim": f"{flip.claim} ({name.replace('_', ' ')})"}))
+        asking = replace(flip, claim=f"{flip.claim} ({name.replace('_', ' ')})")
+        measured, shown = asking.measure(bench, chosen, trials, NEEDED)
+        verdicts += measured
         examples += shown
     prompt = held[f"{NEVER}, stated"][0]
     relations = bench.contrast([replace(prompt, kind=prompt.about["relation"]) for prompt in read])
     groups = {
-        f"in {prompt.kind}": chosen.contrast.group(prompt.kind, chosen.setting.size),
-        prompt.about["relation"]: relations.group(prompt.about["relation"], chosen.setting.size),
+        f"in {prompt.kind}": contrast.group(prompt.kind, SHOWN),
+        prompt.about["relation"]: relations.group(prompt.about["relation"], SHOWN),
     }
     return CaseResult(
         family="two-hop",
@@ -58,8 +68,9 @@ def two_hop(bench: CaseContext) -> CaseResult:
         section="Multi-step reasoning",
         found="Features that write more over the cities of a state than over other cities, on the mean over "
         "all attributes asked for, in statements about cities whose two steps are stated in training.",
-        settings={flip.claim: chosen.described()},
+        settings=describe_settings([(flip, chosen)]),
         verdicts=tuple(verdicts),
+        facts=(describe_reach(bench, held[f"{NEVER}, stated"]),),
         examples=tuple(examples),
         drawn=draw(bench, "two-hop", prompt.row, groups),
     )
@@ -67,10 +78,15 @@ def two_hop(bench: CaseContext) -> CaseResult:
 
 def _prompt(bench: CaseContext, city: str, relation: str) -> CasePrompt:
     row = stated(bench.model, f"the {relation} of the state of {city} is")
-    return CasePrompt(row, (len(row) - 2, len(row) - 1), build_world().cities[city], {"relation": relation})
+    return _case(row, city, relation)
 
 
 def _chat(bench: CaseContext, city: str, relation: str) -> CasePrompt:
     clause = f"the {relation} of the state of {city}"
     row = asked(bench.model, f"What is {clause}?", f"Sure, {clause} is")
-    return CasePrompt(row, (len(row) - 2, len(row) - 1), build_world().cities[city], {"relation": relation})
+    return _case(row, city, relation)
+
+
+def _case(row: Row, city: str, relation: str) -> CasePrompt:
+    spots, state = (len(row) - 2, len(row) - 1), build_world().cities[city]
+    return CasePrompt(row, spots, state, {"relation": relation}, subject=city)
