@@ -49,12 +49,24 @@ def test_a_graph_says_all_where_the_mlps_are_held(name: str, tmp_path: Path):
     for agreement in (validation.overall, validation.features, validation.targets, validation.logits):
         assert agreement.r == pytest.approx(1, abs=1e-6)
         assert agreement.sign_agreement == 1
+        assert agreement.slope == pytest.approx(1, abs=1e-4)
+        assert agreement.nmse == pytest.approx(0, abs=1e-6)
     # A graph that does not know its model is found out.
     shuffled = graph.edges.clone()
     shuffled[:, : graph.n_features] = -shuffled[:, : graph.n_features]
     wrong = validate_graph(model, replacement, replace(graph, edges=shuffled), config, nodes=[graph.id(11)])
     assert wrong.overall.r == pytest.approx(-1, abs=1e-6)
     assert wrong.overall.sign_agreement == 0
+    assert wrong.overall.slope == pytest.approx(-1, abs=1e-4)
+    assert wrong.overall.nmse == pytest.approx(4, abs=1e-3)
+    # A graph that foretells twice as much has the same r and signs; only the size tells.
+    twice = graph.edges.clone()
+    twice[:, : graph.n_features] *= 2
+    large = validate_graph(model, replacement, replace(graph, edges=twice), config, nodes=[graph.id(11)])
+    assert large.overall.r == pytest.approx(1, abs=1e-6)
+    assert large.overall.sign_agreement == 1
+    assert large.overall.slope == pytest.approx(0.5, abs=1e-4)
+    assert large.overall.nmse == pytest.approx(1, abs=1e-3)
     with_validation(graph, validation).save(tmp_path / "graph.safetensors")
     kept = AttributionGraph.load(tmp_path / "graph.safetensors", model).validation
     assert kept == validation

@@ -85,6 +85,14 @@ class PredictionAgreement(Document):
     sign_agreement: float | None
     """The share of pairs that go the same way, of those predicted to be at least 1 % of the largest change;
     None without any."""
+    slope: float | None = None
+    """Of actual on predicted changes through the origin, sum(p a) / sum(p^2): 1 where changes are as large as
+    the graph says, below 1 where it foretells more than comes. None without a predicted change, and in files
+    from before it was measured."""
+    nmse: float | None = None
+    """The mean squared error over the mean square of the actual changes, sum((a - p)^2) / sum(a^2): 0 where
+    all are foretold, 1 as if no change were foretold, above 1 worse than that. r and signs cannot show it.
+    None where nothing changed, and in files from before it was measured."""
     pairs: int
     """How many pairs there are."""
 

@@ -1,4 +1,4 @@
-// Built by "make page" from the modules in web/, sources 6bc8518a570bff2ac9b0aeb3e24ef5723b0cd7e7b2af9fcceb08b0dcc85ebed4
+// Built by "make page" from the modules in web/, sources 3680f7648f2bf2ffd928f49f4b2a708816017559b8d8b67b97340a81b33baaf7
 
 // model/graph.js
 function readGraph(content2) {
@@ -2069,11 +2069,13 @@ function writeValidation(store2, validation) {
   section.hidden = false;
 }
 function listFacts(validation) {
-  const { predicted, sign_agreement, features, targets, logits, factor, mode } = validation;
+  const { predicted, sign_agreement, slope, nmse, features, targets, logits, factor, mode } = validation;
   return [
     ["pairs", String(predicted.length)],
     ["correlation r", formatAgreement(validation) ?? "–"],
     ["same sign", Number.isFinite(sign_agreement) ? formatPercent(sign_agreement) : "–"],
+    ["slope", Number.isFinite(slope) ? formatNumber(slope) : null],
+    ["normalised error", Number.isFinite(nmse) ? formatNumber(nmse) : null],
     ["r of features", formatAgreement(features)],
     ["r of targets", formatAgreement(targets)],
     ["r of logits", formatAgreement(logits)],

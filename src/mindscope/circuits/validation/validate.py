@@ -4,7 +4,8 @@
 2. Predict, from the graph alone, by how much the measured features and all targets change (`predict`).
 3. Build readouts of the targets, which work in any forward pass (`readouts`).
 4. Change the features in the model, experiments side by side in batches, and measure the same.
-5. Compare: correlation over pairs of a change and a measured node, signs, with a bootstrap over changes.
+5. Compare: correlation over pairs of a change and a measured node, with a bootstrap over changes, signs, and
+   size: slope and normalised error (Ameisen et al. 2025 report the latter beside correlations).
 """
 
 from collections.abc import Sequence
@@ -230,5 +231,15 @@ def _compare(pairs: Sequence[_ChangePair]) -> PredictionAgreement:
         low=correlation.low,
         high=correlation.high,
         sign_agreement=sum(signs) / len(signs) if signs else None,
+        slope=_divide(_dot(predicted, actual), _dot(predicted, predicted)),
+        nmse=_divide(sum((a - b) ** 2 for a, b in zip(actual, predicted, strict=True)), _dot(actual, actual)),
         pairs=len(pairs),
     )
+
+
+def _dot(a: Sequence[float], b: Sequence[float]) -> float:
+    return sum(x * y for x, y in zip(a, b, strict=True))
+
+
+def _divide(value: float, by: float) -> float | None:
+    return value / by if by else None

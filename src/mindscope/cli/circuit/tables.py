@@ -115,6 +115,8 @@ def print_validation(result: GraphValidation) -> None:
             "low": agreement.low,
             "high": agreement.high,
             "same sign": agreement.sign_agreement,
+            "slope": agreement.slope,
+            "NMSE": agreement.nmse,
         }
         for name, agreement in agreements.items()
     ]

@@ -24,11 +24,13 @@ export function writeValidation(store, validation) {
 }
 
 function listFacts(validation) {
-  const { predicted, sign_agreement, features, targets, logits, factor, mode } = validation;
+  const { predicted, sign_agreement, slope, nmse, features, targets, logits, factor, mode } = validation;
   return [
     ["pairs", String(predicted.length)],
     ["correlation r", formatAgreement(validation) ?? "–"],
     ["same sign", Number.isFinite(sign_agreement) ? formatPercent(sign_agreement) : "–"],
+    ["slope", Number.isFinite(slope) ? formatNumber(slope) : null],
+    ["normalised error", Number.isFinite(nmse) ? formatNumber(nmse) : null],
     ["r of features", formatAgreement(features)],
     ["r of targets", formatAgreement(targets)],
     ["r of logits", formatAgreement(logits)],
