@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy
 
@@ -18,9 +20,16 @@ from mindscope.dictionaries.evaluation.absorption import measure_absorption, of_
 from mindscope.dictionaries.evaluation.config import EvaluateConfig
 from mindscope.dictionaries.evaluation.evaluate import evaluate
 from mindscope.dictionaries.evaluation.pooled import PooledActivations
-from mindscope.dictionaries.evaluation.probing import k_sparse
+from mindscope.dictionaries.evaluation.probing import (
+    PENALTIES,
+    build_tasks,
+    k_sparse,
+    probe_auc,
+    rank_columns,
+)
 from mindscope.dictionaries.evaluation.reconstruction import ReconstructionSums
 from mindscope.dictionaries.evaluation.recovered import count_pass_tokens, loss_sums
+from mindscope.dictionaries.evaluation.reseeds import ReseedSpread, measure_reseeded
 from mindscope.dictionaries.evaluation.splice import spliced
 from mindscope.dictionaries.lazy import LazyCoders
 from mindscope.errors import DataError
@@ -288,6 +297,51 @@ def test_k_sparse_probing_finds_the_one_latent():
     assert abs(shuffled.latents[1] - 0.5) < 0.12
     with pytest.raises(DataError, match="two classes"):
         k_sparse(pooled, ["same"] * len(labels))
+
+
+def test_a_probe_with_a_chosen_penalty_is_scored_by_the_area_under_its_curve():
+    """Compared with counting pairs, and with the penalty found by trying all."""
+    pooled, _, labels = world(noise=2)
+    noisy = pooled.latents.toarray() + np.random.default_rng(4).normal(size=pooled.latents.shape) * 3
+    (task, *_) = build_tasks(labels, seed=0)
+    x = noisy[:, rank_columns(noisy, task)[:2]]
+    auc = probe_auc(x, task, seed=0)
+    candidates = []
+    for penalty in PENALTIES:
+        probe = LogisticRegression(C=penalty, max_iter=1000).fit(x[task.train], task.train_labels)
+        said = probe.decision_function(x[task.test])
+        right, wrong = said[task.test_labels == 1], said[task.test_labels == 0]
+        candidates.append(float((right[:, None] > wrong[None]).mean()))
+    assert any(auc == pytest.approx(value, abs=1e-9) for value in candidates)
+    assert 0.6 < auc < 1.0
+    found = k_sparse(pooled, labels)
+    assert found.auc[1] == 1.0
+    shuffled = k_sparse(pooled, list(np.random.default_rng(1).permutation(labels)))
+    assert abs(shuffled.auc[1] - 0.5) < 0.15
+
+
+def test_draws_have_a_spread_and_a_smallest_difference():
+    """The interval by SciPy's own, and the difference by simulation: 5 % of equal pairs lie farther apart."""
+    values = [0.71, 0.74, 0.69, 0.75, 0.70]
+    spread = ReseedSpread.of(values)
+    low, high = stats.t.interval(0.95, 4, loc=np.mean(values), scale=stats.sem(values))
+    assert (spread.low, spread.high) == (pytest.approx(low), pytest.approx(high))
+    assert (spread.mean, spread.sd) == (pytest.approx(0.718), pytest.approx(np.std(values, ddof=1)))
+    draw = np.random.default_rng(0)
+    pairs = draw.normal(size=(20_000, 2, 5))
+    pooled_sd = np.sqrt(pairs.var(axis=2, ddof=1).mean(axis=1))
+    apart = np.abs(pairs.mean(axis=2) @ [1, -1])
+    beyond = apart > spread.smallest_difference / spread.sd * pooled_sd
+    assert float(beyond.mean()) == pytest.approx(0.05, abs=0.006)
+    seen: list[int] = []
+
+    def measure(seed: int) -> dict[str, float | None]:
+        seen.append(seed)
+        return {"a": float(seed), "b": None if seed == 4 else 1.0}
+
+    assert list(measure_reseeded(measure, range(3, 6))) == ["a"]
+    assert seen == [3, 4, 5]
+    assert measure_reseeded(measure, [3]) == {}
 
 
 def test_perturbation_hits_one_class_alone():

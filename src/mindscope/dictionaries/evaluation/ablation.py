@@ -4,6 +4,11 @@ Both ablate the n latents with the largest effect on a probe and look what probe
 arXiv 2503.09532, after Karvonen et al. 2024, arXiv 2411.18895, and SHIFT, arXiv 2403.19647). The effect of a
 latent is the difference of its mean activations between the classes times the probe's product with its
 decoder row. The reconstruction's error stays in the activations.
+
+Neither should rank dictionaries. Chanin 2026 ("Are Sparse Autoencoder Benchmarks Reliable?", arXiv
+2605.18229) reports that both fail at their canonical settings, in noise over draws, in agreement with the
+truth on synthetic dictionaries and in telling stages of training apart, and advises against them. They are
+kept to say which latents of one dictionary carry a concept, and so that published numbers can be compared.
 """
 
 from collections.abc import Sequence
@@ -15,6 +20,12 @@ from mindscope.dictionaries.evaluation.pooled import PooledActivations
 from mindscope.dictionaries.evaluation.probing import LEAST, build_tasks, mean_differences, probe_latents
 from mindscope.errors import DataError
 
+UNRELIABLE = (
+    "TPP and SCR should not rank dictionaries: arXiv 2605.18229 reports that both fail at their canonical "
+    "settings, in noise, in agreement with the truth on synthetic dictionaries, and in telling stages of "
+    "training apart. Read them as which latents of this dictionary carry a concept."
+)
+"""What stands beside both wherever they are shown."""
 NS = (2, 5, 10, 20, 50, 100)
 
 

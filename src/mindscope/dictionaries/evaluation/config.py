@@ -24,3 +24,6 @@ class EvaluateConfig(BaseModel):
     """Rows between two pieces of the run."""
     seed: int = 0
     """The seed of the draws from labelled texts."""
+    reseeds: int = Field(default=5, ge=1)
+    """How many draws from labelled texts say how much a measure depends on them; 1 for a single draw and no
+    interval."""

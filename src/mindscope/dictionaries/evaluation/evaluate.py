@@ -11,11 +11,9 @@ from torch import Tensor
 
 from mindscope.core import Progress
 from mindscope.dictionaries.dictionary import Dictionary
-from mindscope.dictionaries.evaluation.ablation import perturb_probes, remove_correlation
-from mindscope.dictionaries.evaluation.absorption import measure_absorption
 from mindscope.dictionaries.evaluation.config import EvaluateConfig
+from mindscope.dictionaries.evaluation.labelled import measure_labelled
 from mindscope.dictionaries.evaluation.pooled import pool
-from mindscope.dictionaries.evaluation.probing import k_sparse
 from mindscope.dictionaries.evaluation.reconstruction import ReconstructionSums
 from mindscope.dictionaries.evaluation.recovered import LossRecovered, count_pass_tokens, loss_sums
 from mindscope.dictionaries.evaluation.results import DictionaryEvaluation, LabelledMeasures
@@ -278,7 +276,6 @@ class _EvaluationJob:
         return {name: LossRecovered.of(sums) for name, sums in totals.items()}
 
     def _labelled(self, texts: Sequence[ClassifiedText]) -> LabelledMeasures:
-        labels = [text.label for text in texts]
         mean, last = pool(
             self.models,
             self.dictionary,
@@ -287,35 +284,13 @@ class _EvaluationJob:
             self.limits,
             progress=lambda done, total: self.progress(done, total, f"{self.name}: labelled texts"),
         )
-        seed = self.config.seed
-        probing = k_sparse(mean, labels, seed=seed)
-        if len(self.dictionary.wiring) > 1 or len(self.dictionary.writes) > 1:
-            reason = "it writes several sites, on which one probe cannot be"
-            return LabelledMeasures(probing, left_out=dict.fromkeys(("TPP", "absorption", "SCR"), reason))
-        if self.dictionary.normalisation is not None:
-            reason = "it normalises every token, so that what a latent writes has no length of its own"
-            return LabelledMeasures(probing, left_out=dict.fromkeys(("TPP", "absorption", "SCR"), reason))
-        decoder = self.dictionary.coder.W_dec.detach().float().cpu().numpy()
-        left_out: dict[str, str] = {}
-        removal = None
-        flags = [text.spurious for text in texts]
-        names = sorted(set(labels))
-        if any(flag is None for flag in flags):
-            left_out["SCR"] = "the texts do not say which concept comes with the label by chance"
-        elif len(names) != 2:
-            left_out["SCR"] = f"it needs two labels, there are {len(names)}"
-        else:
-            shown = [label == names[1] for label in labels]
-            try:
-                removal = remove_correlation(mean, decoder, shown, [bool(flag) for flag in flags], seed=seed)
-            except DataError as error:
-                left_out["SCR"] = str(error)
-        return LabelledMeasures(
-            probing,
-            perturb_probes(mean, decoder, labels, seed=seed),
-            measure_absorption(last, decoder, labels, seed=seed),
-            removal,
-            left_out,
+        return measure_labelled(
+            self.dictionary,
+            mean,
+            last,
+            [text.label for text in texts],
+            [text.spurious for text in texts],
+            self.config,
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mindscope.dictionaries.evaluation.ablation import UNRELIABLE
 from mindscope.dictionaries.evaluation.recovered import LossRecovered
 from mindscope.dictionaries.evaluation.results import DictionaryEvaluation
 from mindscope.reports import Report, ScatterPoints, scatter
@@ -102,6 +103,19 @@ def _labelled(report: Report, result: DictionaryEvaluation) -> None:
             ["activations", *of.probing.neurons.values(), of.probing.activations],
         ],
     )
+    if of.reseeds:
+        report.table(
+            ["measure", "mean of draws", "from", "to", "standard deviation", "smallest difference", "draws"],
+            [
+                [name, s.mean, s.low, s.high, s.sd, s.smallest_difference, s.draws]
+                for name, s in of.reseeds.items()
+            ],
+            "Each measure over several draws of training and test texts: the mean with its 95 % interval, "
+            "and how far the means of two dictionaries must lie apart to differ by more than these draws do. "
+            "Training a dictionary again with another seed adds noise of its own.",
+        )
+    if of.perturbation is not None or of.removal is not None:
+        report.note(UNRELIABLE)
     if of.perturbation is not None:
         p = of.perturbation
         report.table(

@@ -11,6 +11,7 @@ from mindscope.dictionaries.evaluation.absorption import FeatureAbsorption
 from mindscope.dictionaries.evaluation.probing import ProbingScores
 from mindscope.dictionaries.evaluation.reconstruction import Reconstruction
 from mindscope.dictionaries.evaluation.recovered import LossRecovered
+from mindscope.dictionaries.evaluation.reseeds import ReseedSpread
 from mindscope.dictionaries.evaluation.sparsity import Sparsity
 from mindscope.store import SavedDocument
 
@@ -37,6 +38,8 @@ class LabelledMeasures:
     absorption: FeatureAbsorption | None = None
     removal: CorrelationRemoval | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
+    reseeds: Mapping[str, ReseedSpread] = field(default_factory=dict)
+    """By the measure, its values over several draws of the texts; the others are of the first draw."""
 
 
 class DictionaryEvaluation(SavedDocument):
@@ -85,6 +88,7 @@ class DictionaryEvaluation(SavedDocument):
         if self.labelled is not None:
             of = self.labelled
             cells |= {f"probe k={k}": value for k, value in of.probing.latents.items()}
+            cells |= {f"probe AUC k={k}": value for k, value in of.probing.auc.items()}
             cells["TPP n=10"] = of.perturbation and of.perturbation.score.get(10)
             cells["absorption"] = of.absorption and of.absorption.fraction
             if of.removal is not None:
