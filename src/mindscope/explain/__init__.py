@@ -9,7 +9,14 @@ from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.explain.classification import FEATURES, ProbeComparison, compare_probes
-    from mindscope.explain.concepts import ConceptSummary, ConceptTable, LabelledText, concept_table
+    from mindscope.explain.concepts import (
+        ConceptSummary,
+        ConceptTable,
+        LabelledText,
+        concept_table,
+        list_pools,
+        table_of_pools,
+    )
     from mindscope.explain.config import SurveyConfig
     from mindscope.explain.export import feature_json
     from mindscope.explain.labelling import score_label, written_label
@@ -24,7 +31,14 @@ if TYPE_CHECKING:
         read_direction,
     )
     from mindscope.explain.page import feature_report
-    from mindscope.explain.pooling import PooledFeatures, pooled_activations, pooled_features
+    from mindscope.explain.pooling import (
+        Pool,
+        PooledFeatures,
+        pooled_activations,
+        pooled_channels,
+        pooled_features,
+        pooled_tokens,
+    )
     from mindscope.explain.results import ActivationContext, FeatureActivity, Survey, TokenUse
     from mindscope.explain.search import FeatureFiring, SearchHit, TextIndex, fires_on, search_token
     from mindscope.explain.steer import as_persona, best_latent
@@ -63,9 +77,14 @@ __all__ = [
     "feature_report",
     "feature_json",
     "PooledFeatures",
+    "Pool",
+    "pooled_channels",
     "pooled_features",
+    "pooled_tokens",
     "pooled_activations",
     "concept_table",
+    "list_pools",
+    "table_of_pools",
     "ConceptSummary",
     "ConceptTable",
     "LabelledText",

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from mindscope.core import Progress
 from mindscope.errors import DataError
@@ -141,18 +143,37 @@ def concept_table(
     Raises:
         DataError: features of another model, or a row in both halves.
     """
-    if {text.row.ids for text in train} & {text.row.ids for text in test}:
-        raise DataError("a text is in both halves: it would be tested on what it was chosen by")
-    pools: list[Pool] = list(dict.fromkeys((concept.where, concept.at) for concept in concepts))
+    _require_apart(train, test)
+    rows = [[text.row for text in part] for part in (train, test)]
+    pools = list_pools(concepts)
     halves = [
-        pooled_features(
-            model, features, [text.row for text in part], pools, progress=with_label(progress, name)
-        )
-        for part, name in ((train, "choosing"), (test, "testing"))
+        pooled_features(model, features, part, pools, progress=with_label(progress, name))
+        for part, name in zip(rows, ("choosing", "testing"), strict=True)
     ]
+    return table_of_pools(concepts, train, test, *(half.tables for half in halves))
+
+
+def list_pools(concepts: Sequence[Concept]) -> list[Pool]:
+    """Over which tokens something must be pooled for these concepts."""
+    return list(dict.fromkeys((concept.where, concept.at) for concept in concepts))
+
+
+def table_of_pools(
+    concepts: Sequence[Concept],
+    train: Sequence[LabelledText],
+    test: Sequence[LabelledText],
+    chosen_on: Mapping[Pool, Float[Tensor, "train features"]],
+    tested_on: Mapping[Pool, Float[Tensor, "test features"]],
+) -> ConceptTable:
+    """The same of anything that was pooled over both halves: features, tokens, neurons.
+
+    Raises:
+        DataError: a row in both halves.
+    """
+    _require_apart(train, test)
     best: dict[str, SingleFeature] = {}
     skipped: list[str] = []
-    for pool in pools:
+    for pool in list_pools(concepts):
         asked = [concept.name for concept in concepts if (concept.where, concept.at) == pool]
         shown = [
             torch.tensor([[name in text.concepts for name in asked] for text in part])
@@ -161,10 +182,15 @@ def concept_table(
         known = shown[0].any(0) & shown[1].any(0)
         skipped += [name for name, there in zip(asked, known.tolist(), strict=True) if not there]
         singles = best_single_features(
-            halves[0][pool], shown[0][:, known], halves[1][pool], shown[1][:, known]
+            chosen_on[pool], shown[0][:, known], tested_on[pool], shown[1][:, known]
         )
         names = [name for name, there in zip(asked, known.tolist(), strict=True) if there]
         best |= dict(zip(names, singles, strict=True))
     return ConceptTable(
         concepts=tuple(concepts), best=best, skipped=tuple(skipped), rows=(len(train), len(test))
     )
+
+
+def _require_apart(train: Sequence[LabelledText], test: Sequence[LabelledText]) -> None:
+    if {text.row.ids for text in train} & {text.row.ids for text in test}:
+        raise DataError("a text is in both halves: it would be tested on what it was chosen by")

@@ -84,6 +84,40 @@ def pooled_features(
     return PooledFeatures(tables, outliers, limits or OutlierLimits({}))
 
 
+def pooled_tokens(
+    model: Model, rows: Sequence[Row], pools: Sequence[Pool] = (("all", ""),)
+) -> dict[Pool, Float[Tensor, "rows vocabulary"]]:
+    """Which tokens are present in each of the pools, 1 or 0: what a feature must know more than."""
+    texts = np.array([token.strip() for token in vocabulary(model.tokenizer, model.engine.vocab_size)])
+    tables = {pool: torch.zeros(len(rows), model.engine.vocab_size) for pool in pools}
+    for pool, table in tables.items():
+        for index, row in enumerate(rows):
+            ids = np.array(row.ids, np.int64)[_meant(row, pool, texts)]
+            table[index, torch.from_numpy(ids)] = 1.0
+    return tables
+
+
+def pooled_channels(
+    model: Model, address: str, rows: Sequence[Row], pools: Sequence[Pool] = (("all", ""),)
+) -> dict[Pool, Float[Tensor, "rows channels"]]:
+    """The highest value of every channel at an address over each of the pools, and behind these of their
+    negatives: neurons speak with either sign. 0 where no token is meant or none is positive.
+    """
+    texts = np.array([token.strip() for token in vocabulary(model.tokenizer, model.engine.vocab_size)])
+    width = model.width(model.place(address))
+    tables = {pool: torch.zeros(len(rows), 2 * width) for pool in pools}
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        chunk = rows[start : start + ROWS_AT_ONCE]
+        values = model.read(chunk, {"channels": Read(address, Raw("all"))})["channels"].values
+        for pool, table in tables.items():
+            for index, (row, own) in enumerate(zip(chunk, values, strict=True), start):
+                tokens = own[torch.from_numpy(_meant(row, pool, texts))].float()
+                if len(tokens):
+                    highest = torch.cat([tokens.amax(0), (-tokens).amax(0)])
+                    table[index] = highest.clamp(min=0).cpu()
+    return tables
+
+
 def pooled_activations(
     model: Model, site: Site, rows: Sequence[Row], limits: OutlierLimits, where: Where = "all"
 ) -> dict[str, Float[Tensor, "rows width"]]:

@@ -59,8 +59,11 @@ def best_thresholds(
     """
     values, order = x.sort(dim=0, descending=True, stable=True)
     below = torch.cat([values[1:], values[-1:] - 1])
+    # no threshold lies below the last positive value: of sparse features few rows are left
+    depth = max(1, int((x > 0).sum(0).max()))
+    values, order, below = values[:depth], order[:depth], below[:depth]
     possible = (values != below) & (values > 0)  # no threshold lies between equals
-    said = torch.arange(1, len(x) + 1, dtype=torch.float32)[:, None]
+    said = torch.arange(1, depth + 1, dtype=torch.float32)[:, None]
     f1s: list[Tensor] = []
     thresholds: list[Tensor] = []
     for truth in shown.float().T:
@@ -90,8 +93,10 @@ def best_single_features(
         raise DataError("each concept needs rows that show it in both halves")
     if x.shape[1] != held_x.shape[1]:
         raise DataError(f"{x.shape[1]} features to choose from, {held_x.shape[1]} in the held-out rows")
-    parts = [best_thresholds(part, shown) for part in x.split(COLUMNS_AT_ONCE, dim=1)]
-    f1s, thresholds = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
+    # features that are active in as many rows go together, so that the few dense ones cost the others nothing
+    order = (x > 0).sum(0).argsort(stable=True)
+    parts = [best_thresholds(x[:, part], shown) for part in order.split(COLUMNS_AT_ONCE)]
+    f1s, thresholds = (torch.cat(part, dim=1)[:, order.argsort()] for part in zip(*parts, strict=True))
     singles: list[SingleFeature] = []
     for concept, feature in enumerate(f1s.argmax(1).tolist()):
         threshold, truth = thresholds[concept, feature].item(), held_shown[:, concept]

@@ -9,14 +9,16 @@ from typer.testing import CliRunner
 from mindscope import organism
 from mindscope.cli.app import app
 from mindscope.dictionaries import Coder, Dictionary, DictionaryBank, Site
-from mindscope.explain import ConceptTable
+from mindscope.errors import DataError
+from mindscope.explain import ConceptTable, pooled_channels, pooled_tokens
 from mindscope.features import encode_rows
-from mindscope.models import Edit, load
+from mindscope.models import Edit, Raw, Read, load
 from mindscope.organism.world import build_world
 from mindscope.probes import Concept, SingleFeature
 from mindscope.store import Run
 from mindscope.studies import organism_dictionaries as study
 from mindscope.studies.organism_dictionaries import behaviours
+from mindscope.studies.organism_dictionaries.baselines import NEURON, TOKEN, randomise
 from mindscope.studies.organism_dictionaries.behaviours import (
     ConceptLatent,
     LatentSwitching,
@@ -77,7 +79,65 @@ def test_a_concept_belongs_to_the_sae_that_was_best_on_the_other_half():
     tried = candidates(tables, {(name, "state: A"): 3.0 for name in tables})
     assert [(one.dictionary, one.latent) for one in tried] == [("sae.0", 1), ("sae.1", 2)]
     assert not candidates(tables, {(name, "state: A"): 0.0 for name in tables})
-    assert study.group_rows(measured) == [["state", 1, 0, 1, 0], ["all", 1, 0, 1, 0]]
+    assert study.group_rows(measured) == [["state", 1, 0, 0], ["all", 1, 0, 0]]
+
+
+def test_found_is_only_what_no_token_neuron_or_random_dictionary_reaches():
+    names = ("state: A", "state: B", "state: C")
+    concepts = tuple(Concept(name=name, group="state") for name in names)
+    scores = (0.95, 0.95, 0.8)
+    best = {name: single(1, f1, f1) for name, f1 in zip(names, scores, strict=True)}
+    table = ConceptTable(concepts=concepts, best=best, skipped=(), rows=(1, 1))
+    baselines = {
+        TOKEN: {"state: A": single(7, 0.95, 0.9), "state: B": single(8, 0.5, 0.5)},
+        NEURON: {"state: B": single(9, 0.94, 0.9), "state: C": single(9, 0.1, 0.1)},
+    }
+    measured = DictionaryMeasurements([], {"sae.0": table}, [], baselines)
+    assert measured.reaching() == ["state: A", "state: B"]
+    assert measured.found() == ["state: B"]  # a token tells A as well
+    assert study.group_rows(measured) == [["state", 3, 1, 2, 1, 1], ["all", 3, 1, 2, 1, 1]]
+    rows = {row[0]: row for row in study.concept_rows(measured)}
+    assert rows["state: B"][2:5] == [0.95, 0.5, 0.94]
+    assert rows["state: A"][2:5] == [0.95, 0.95, None]
+
+
+def test_baselines_are_read_where_the_concept_is_read():
+    """Presence of tokens and highest channels, compared with reading each row by itself."""
+    model = load("organism", dtype="float32")
+    rows = [
+        model.chat([{"role": "user", "content": text}], "Sure, 27 + 45 = 72.") for text in ("7 birds", "hi")
+    ]
+    pools = [("all", ""), ("answer", "="), ("prompt", "")]
+    present = pooled_tokens(model, rows, pools)
+    highest = pooled_channels(model, "mlp_act.1", rows, pools)
+    for index, row in enumerate(rows):
+        equals = max(place for place, token in enumerate(row.ids) if model.decode([token]).strip() == "=")
+        spans = {pools[0]: range(len(row)), pools[1]: [equals], pools[2]: range(row.prompt_length)}
+        values = model.read([row], {"x": Read("mlp_act.1", Raw("all"))})["x"].values[0].float()
+        for pool, span in spans.items():
+            assert set(present[pool][index].nonzero().flatten().tolist()) == {row.ids[i] for i in span}
+            own = values[list(span)]
+            expected = torch.cat([own.amax(0), (-own).amax(0)]).clamp(min=0)
+            torch.testing.assert_close(highest[pool][index], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_random_dictionary_is_as_large_and_as_sparse():
+    model = load("organism", dtype="float32")
+    trained = Dictionary.load(organism.dictionary_path("sae.1"), model)
+    drawn = randomise(trained, seed=0)
+    assert (drawn.n_latents, drawn.reads) == (trained.n_latents, trained.reads)
+    code = encode_rows(DictionaryBank(drawn), model, [model.text("the bird of the state of Tavton is")])
+    assert torch.bincount(code.tokens).max() <= (trained.k or 0)
+    cosines = (drawn.coder.W_dec @ trained.coder.W_dec.T / trained.coder.W_dec.norm(dim=1)).abs()
+    assert float(cosines.amax(1).mean()) < 0.5
+
+
+def test_bundled_dictionaries_are_only_measured():
+    with pytest.raises(DataError, match="only measured"):
+        study.ShippedDictionariesSpec(bundled=True, install=True)
+    names = {"sae.0", "sae.1", "sae.2", "sae.3", "transcoders", "clt"}
+    assert set(study.find_bundled()) == names
+    assert all(path.exists() for path in study.find_bundled().values())
 
 
 class Answering:

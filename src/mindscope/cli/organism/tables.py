@@ -33,12 +33,11 @@ def print_training_sets(result: organism.TrainingSets) -> None:
 
 def print_shipped_dictionaries(result: ShippedDictionariesReport) -> None:
     """How good the dictionaries are, what their latents stand for, and what these do."""
-    from mindscope.studies.organism_dictionaries import SUMMARY_COLUMNS
+    from mindscope.studies.organism_dictionaries import GROUP_COLUMNS, SUMMARY_COLUMNS
 
     print_records(result.evaluations or ())
     if result.groups:
-        names = [name for name in result.dictionaries if name.startswith("sae")]
-        print_table(["group", "concepts", "found", *names], result.groups)
+        print_table(list(GROUP_COLUMNS), result.groups)
     if result.summary:
         print_table(list(SUMMARY_COLUMNS), result.summary, "success rates")
     print_text(f"dictionaries: {result.installed or result.shipped}")

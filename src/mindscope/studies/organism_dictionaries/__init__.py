@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
-    from mindscope.studies.organism_dictionaries.build import build, install, load
+    from mindscope.studies.organism_dictionaries.build import build, find_bundled, install, load
     from mindscope.studies.organism_dictionaries.job import (
         ShippedDictionariesReport,
         ShippedDictionariesSpec,
@@ -20,15 +20,17 @@ if TYPE_CHECKING:
         group_rows,
         summary,
     )
-    from mindscope.studies.organism_dictionaries.results import SwitchEffect
+    from mindscope.studies.organism_dictionaries.results import GROUP_COLUMNS, SwitchEffect
 
 __all__ = [
+    "GROUP_COLUMNS",
     "PARTS",
     "SUMMARY_COLUMNS",
     "SwitchEffect",
     "DictionaryMeasurements",
     "Part",
     "build",
+    "find_bundled",
     "order_parts",
     "ShippedDictionariesReport",
     "ShippedDictionariesSpec",

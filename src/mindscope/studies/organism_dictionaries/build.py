@@ -12,7 +12,7 @@ from mindscope.dictionaries import Dictionary, ModelSource, stack_dictionaries, 
 from mindscope.models import Model
 from mindscope.organism import dictionaries_folder
 from mindscope.store import Run
-from mindscope.studies.organism_dictionaries.recipe import PARTS, Part, recipe
+from mindscope.studies.organism_dictionaries.recipe import N_LAYERS, PARTS, Part, recipe
 
 SHIPPED = "shipped"
 
@@ -57,6 +57,16 @@ def build(
                 dictionary.save(path, torch.bfloat16)
             shipped[name] = path
     return shipped
+
+
+def find_bundled(parts: Sequence[Part] = PARTS) -> dict[str, Path]:
+    """The dictionaries that come with the package, by their names."""
+    names = {
+        "sae": [f"sae.{layer}" for layer in range(N_LAYERS)],
+        "transcoder": ["transcoders"],
+        "clt": ["clt"],
+    }
+    return {name: organism.dictionary_path(name) for part in parts for name in names[part]}
 
 
 def load(model: Model, files: Mapping[str, Path]) -> dict[str, Dictionary]:

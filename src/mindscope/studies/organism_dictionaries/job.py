@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from mindscope.errors import DataError
 from mindscope.jobs import ORGANISM, JobSpec, Reporter, RunFolder, load_model
 from mindscope.store import Document
 from mindscope.studies.organism_dictionaries.recipe import PARTS, Part, order_parts
@@ -20,8 +21,12 @@ class ShippedDictionariesSpec(JobSpec):
     """What is trained: any of sae, transcoder and clt."""
     steps: int | None = Field(default=None, ge=1)
     """Batches to train on; the recipe's number by default, fewer make first, weaker dictionaries."""
+    bundled: bool = False
+    """Train nothing: measure the dictionaries that come with the package."""
     measure: bool = True
     """Evaluate the dictionaries, and look for the world's concepts."""
+    effects: bool = True
+    """Ablate and add the latents that stand for concepts, which takes the most time of measuring."""
     rows: int = Field(default=400, ge=1)
     """How many texts to evaluate on."""
     scale: float = Field(default=1.0, ge=0.01)
@@ -32,6 +37,14 @@ class ShippedDictionariesSpec(JobSpec):
     """Where the model runs: cpu, cuda, or auto."""
     seed: int = 0
     """The seed of the weights and of the order of the tokens."""
+
+    @model_validator(mode="after")
+    def _require_something_to_do(self) -> ShippedDictionariesSpec:
+        if self.bundled and (self.install or not self.measure or self.steps is not None):
+            raise DataError(
+                "bundled dictionaries are only measured: leave out install, steps and no-measure, or bundled"
+            )
+        return self
 
     def run_path(self) -> Path:
         """`runs/organism-dictionaries`."""
@@ -45,9 +58,10 @@ class ShippedDictionariesReport(Document):
         dictionaries: the file or folder of each, by its name.
         installed: the folder of the package that holds them, if they were put there.
         evaluations: a row for each dictionary.
-        concepts: concept, its best latent, F1, precision, recall, texts.
-        found: how many concepts a single latent stands for.
-        groups: group of concepts, how many, how many were found, and in each SAE.
+        concepts: concept, its best latent, F1, the F1 of every baseline, precision, recall, texts.
+        found: how many concepts a single latent stands for, better than any baseline.
+        groups: group of concepts, how many, how many were found, how many have a latent with a high F1, and
+            how many a single token, a single neuron or a random dictionary reaches so.
         effects: what the latents do, and `summary` that by the group of concepts.
     """
 
@@ -67,7 +81,7 @@ def build_shipped(
     spec: ShippedDictionariesSpec, *, run: RunFolder, reporter: Reporter
 ) -> ShippedDictionariesReport:
     """Train the organism's dictionaries, say how good they are, what their latents stand for and do."""
-    from mindscope.studies.organism_dictionaries.build import SHIPPED, build, install, load
+    from mindscope.studies.organism_dictionaries.build import SHIPPED, build, find_bundled, install, load
     from mindscope.studies.organism_dictionaries.measure import measure
     from mindscope.studies.organism_dictionaries.report import (
         concept_rows,
@@ -80,6 +94,8 @@ def build_shipped(
     model = load_model(ORGANISM, "float32", spec.device)
     settings = {
         "parts": parts,
+        "bundled": spec.bundled,
+        "effects": spec.effects,
         "steps": spec.steps,
         "rows": spec.rows,
         "scale": spec.scale,
@@ -93,7 +109,10 @@ def build_shipped(
         fingerprint=model.fingerprint,
         seed=spec.seed,
     ) as opened:
-        files = build(model, opened, parts, steps=spec.steps, seed=spec.seed, progress=reporter.progress)
+        if spec.bundled:
+            files = find_bundled(parts)
+        else:
+            files = build(model, opened, parts, steps=spec.steps, seed=spec.seed, progress=reporter.progress)
         result["dictionaries"] = {name: str(path) for name, path in files.items()}
         if spec.measure:
             measured = measure(
@@ -102,6 +121,7 @@ def build_shipped(
                 opened,
                 rows=spec.rows,
                 scale=spec.scale,
+                switching=spec.effects,
                 progress=reporter.progress,
             )
             page = dictionaries_report(model, measured).write(run.path / "report.html")

@@ -1,7 +1,7 @@
 """How good the dictionaries are: evaluated, what their latents stand for, and what these do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -13,12 +13,14 @@ from mindscope.jobs.feature import split_concept_texts
 from mindscope.models import Model
 from mindscope.probes import Concept, SingleFeature
 from mindscope.store import Run
+from mindscope.studies.organism_dictionaries.baselines import measure_baselines
 from mindscope.studies.organism_dictionaries.behaviours import candidates, effects
 from mindscope.studies.organism_dictionaries.results import SwitchEffect
 
 HELD_OUT = 1
 """The seed of the rows that are measured; training drew its rows with seed 0."""
 
+BASELINES_FILE = "concepts/baselines.json"
 SAMPLE = 1500
 """How many texts say how strong a latent usually is."""
 
@@ -31,11 +33,13 @@ class DictionaryMeasurements:
         evaluations: of every dictionary.
         tables: the best single latent of each concept, by the name of an SAE.
         effects: what the latents that stand for concepts do.
+        baselines: what stands for each concept without training, by the baseline's name.
     """
 
     evaluations: list[DictionaryEvaluation]
     tables: dict[str, ConceptTable]
     effects: list[SwitchEffect]
+    baselines: dict[str, dict[str, SingleFeature]] = field(default_factory=dict)
 
     def best(self) -> dict[str, str]:
         """For each concept the SAE whose latent stands for it best on the half it was chosen on."""
@@ -48,9 +52,21 @@ class DictionaryMeasurements:
             for name in names
         }
 
-    def found(self, least: float = 0.9) -> list[str]:
+    def reaching(self, least: float = 0.9) -> list[str]:
         """Concepts whose chosen latent has at least this F1 on the other half."""
         return [name for name, key in self.best().items() if self.tables[key].best[name].f1 >= least]
+
+    def found(self, least: float = 0.9) -> list[str]:
+        """Those of them that no baseline reaches: the latent's F1 is above that of all of them."""
+        return [
+            name
+            for name in self.reaching(least)
+            if all(
+                self.tables[self.best()[name]].best[name].f1 > baseline[name].f1
+                for baseline in self.baselines.values()
+                if name in baseline
+            )
+        ]
 
 
 def measure(
@@ -60,9 +76,10 @@ def measure(
     *,
     rows: int = 400,
     scale: float = 1.0,
+    switching: bool = True,
     progress: Progress | None = None,
 ) -> DictionaryMeasurements:
-    """Evaluate all dictionaries, and of the SAEs say what single latents stand for and do.
+    """Evaluate all dictionaries, and of the SAEs say what single latents stand for and, if asked, do.
 
     Losses are of the tokens of answers, which is all that the organism has learnt to predict.
     """
@@ -82,16 +99,28 @@ def measure(
         document = run.load_json(piece)
         tables[name] = _table(concepts, document)
         usual |= {(name, concept): value for concept, value in document["usual"].items()}
-    done = effects(model, saes, concepts, candidates(tables, usual), run, progress=progress)
-    return DictionaryMeasurements(evaluations, tables, done)
+    if not run.has(BASELINES_FILE):
+        measured = measure_baselines(model, saes, concepts, *halves)
+        run.save_json(BASELINES_FILE, {name: _singles(best) for name, best in measured.items()})
+    baselines = {
+        name: {concept: SingleFeature(**single) for concept, single in best.items()}
+        for name, best in run.load_json(BASELINES_FILE).items()
+    }
+    tried = candidates(tables, usual) if switching else []
+    done = effects(model, saes, concepts, tried, run, progress=progress) if tried else []
+    return DictionaryMeasurements(evaluations, tables, done, baselines)
 
 
 def _kept(table: ConceptTable) -> dict[str, Any]:
     return {
-        "best": {name: single.to_json() for name, single in table.best.items()},
+        "best": _singles(table.best),
         "skipped": table.skipped,
         "rows": table.rows,
     }
+
+
+def _singles(best: Mapping[str, SingleFeature]) -> dict[str, Any]:
+    return {name: single.to_json() for name, single in best.items()}
 
 
 def _table(concepts: Sequence[Concept], document: Mapping[str, Any]) -> ConceptTable:

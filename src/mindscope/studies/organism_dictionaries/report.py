@@ -9,7 +9,7 @@ from mindscope.models import Model
 from mindscope.reports import Report
 from mindscope.studies.organism_dictionaries.behaviours import LEAST
 from mindscope.studies.organism_dictionaries.measure import DictionaryMeasurements
-from mindscope.studies.organism_dictionaries.results import SwitchEffect
+from mindscope.studies.organism_dictionaries.results import GROUP_COLUMNS, SwitchEffect
 
 EFFECT_COLUMNS = (
     "concept", "latent", "F1", "ablated", "control", "added", "control", "strengths", "prompts with, without",
@@ -50,29 +50,43 @@ def concept_rows(measured: DictionaryMeasurements) -> list[list[Any]]:
     rows = []
     for name, key in measured.best().items():
         single = measured.tables[key].best[name]
+        beside = [best[name].f1 if name in best else None for best in measured.baselines.values()]
         rows.append(
-            [name, f"{key}/{single.feature}", single.f1, single.precision, single.recall, single.positive]
+            [
+                name,
+                f"{key}/{single.feature}",
+                single.f1,
+                *beside,
+                single.precision,
+                single.recall,
+                single.positive,
+            ]
         )
     return sorted(rows, key=lambda row: (-row[2], row[0]))
 
 
-CONCEPT_COLUMNS = ("concept", "latent", "F1", "precision", "recall", "texts")
+def concept_columns(measured: DictionaryMeasurements) -> list[str]:
+    """Their columns: the F1 of every baseline stands behind the latent's."""
+    return ["concept", "latent", "F1", *measured.baselines, "precision", "recall", "texts"]
 
 
 def group_rows(measured: DictionaryMeasurements) -> list[list[Any]]:
-    """For each group of concepts how many were found, over all SAEs and in each."""
+    """For each group of concepts how many there are, how many were found, how many have a latent with a high
+    F1 at all, over all SAEs, and how many are reached so by each baseline.
+    """
     concepts = {
         concept.name: concept.group for table in measured.tables.values() for concept in table.concepts
     }
-    known = measured.found()
+    known, reached = measured.found(), measured.reaching()
     rows = []
     for group in dict.fromkeys(concepts.values()):
         names = [name for name in measured.best() if concepts[name] == group]
-        single = [
-            sum(table.best[name].f1 >= LEAST for name in names if name in table.best)
-            for table in measured.tables.values()
+        singles = [
+            sum(best[name].f1 >= LEAST for name in names if name in best)
+            for best in measured.baselines.values()
         ]
-        rows.append([group, len(names), sum(name in known for name in names), *single])
+        counts = [sum(name in chosen for name in names) for chosen in (known, reached)]
+        rows.append([group, len(names), *counts, *singles])
     return [*rows, ["all", *(sum(row[column] for row in rows) for column in range(1, len(rows[0])))]]
 
 
@@ -80,11 +94,13 @@ def _concepts(report: Report, measured: DictionaryMeasurements) -> None:
     report.section(
         "What single latents stand for",
         f"Of each concept of the world the latent with the highest F1 on one half of the texts, in any SAE, "
-        f"and its F1 on the other half. Found: {LEAST} or more. A text counts by the latent's highest "
+        f"and its F1 on the other half. Reached: {LEAST} or more. Found: that, and more than one token's "
+        "presence, one neuron and a random dictionary of the same size reach, each chosen and tested on the "
+        "same texts. A text counts by the latent's highest "
         "activation over the tokens where the concept is read.",
     )
-    report.table(["group", "concepts", "found", *measured.tables], group_rows(measured))
-    report.table(CONCEPT_COLUMNS, concept_rows(measured), "All concepts")
+    report.table(GROUP_COLUMNS, group_rows(measured))
+    report.table(concept_columns(measured), concept_rows(measured), "All concepts")
 
 
 def _effects(report: Report, effects: Sequence[SwitchEffect]) -> None:

@@ -2,6 +2,11 @@
 
 from mindscope.store import Document
 
+BASELINES = ("one token", "one neuron", "random dictionary")
+"""What a latent must tell more than, see `baselines`."""
+GROUP_COLUMNS = ("group", "concepts", "found", "one latent", *BASELINES)
+"""Of a group of concepts: how many, found, with a latent of a high F1, and with a baseline of a high F1."""
+
 
 class SwitchEffect(Document):
     """What became of the answers, as shares of the prompts; None where there was no prompt to try.
