@@ -33,9 +33,9 @@ def test_a_claim_is_a_row_with_what_was_measured_beside_it() -> None:
     )
     shown, reported = case.claims()
     assert (shown.needed, shown.verdict, reported.needed, reported.verdict) == (
-        "80% of held-out prompts", "yes", None, "reported",
+        "more than 80% of held-out prompts", "yes", None, "reported",
     )  # fmt: skip
-    rows = claim_rows([shown], "subject", "statement", "random groups", "verdict")
+    rows = claim_rows([shown], "subject", "statement", "random features", "verdict")
     assert rows == [["sums", "it flips", None, "yes"]]
 
 
