@@ -80,6 +80,8 @@ def evaluate(spec: EvaluateDictionariesSpec, *, run: RunFolder, reporter: Report
     predictions = spec.scored_predictions()
     config = spec.config(EvaluateConfig, predictions=predictions)
     models = spec.load_models()
+    for read in models:
+        read.vectors_of_base = spec.vectors_of_base
     model = models[0]
     dictionaries = {name: Dictionary.load(file, models, lazy=True) for name, file in files.items()}
     rows = _read_rows(model, spec)
@@ -115,7 +117,7 @@ def evaluate(spec: EvaluateDictionariesSpec, *, run: RunFolder, reporter: Report
     return EvaluationReport(
         run=str(run.path),
         report=str(page),
-        borrowed=model.borrowed,
+        borrowed=tuple(artifact for read in models for artifact in read.borrowed),
         table=tuple(table),
         evaluations=tuple(evaluation.to_json() for evaluation in evaluations),
     )

@@ -46,7 +46,7 @@ class TwoModelsSpec(ModelSpec):
         """
         from mindscope.features import name_models, require_same_tokenizer
 
-        model = load_model(self.model, self.dtype, device or self.device)
+        model = load_model(self.model, self.dtype, device or self.device, self.revision)
         if self.second_model is None:
             return [model]
         models = [model, load_model(self.second_model, self.dtype, device or self.device)]
