@@ -82,6 +82,8 @@ def print_classification(result: ClassificationReport) -> None:
     title = f"{result.fitted} texts to fit on, {result.held_out} held out"
     columns = ["input", "classifier", "AUROC", "low", "high", "F1", "F1 low", "F1 high"]
     print_table(columns, rows, title)
+    if result.outliers:
+        print_text(f"outliers: {result.outliers:,} tokens with very large activations did not count")
     print_records([feature.to_json() for feature in result.top], "what the l2 classifier goes by")
 
 
