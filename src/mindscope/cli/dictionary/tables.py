@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 def print_training(result: TrainingReport) -> None:
     """A row for every dictionary, with the last that was measured."""
-    print_records([dictionary.to_json() for dictionary in result.dictionaries])
+    rows = [dictionary.to_json() for dictionary in result.dictionaries]
+    measured = {name for row in rows for name, value in row.items() if value is not None}
+    print_records([{name: row[name] for name in row if name in measured} for row in rows])
     if result.outliers is not None:
         print_text(f"outliers: {result.outliers:,} of {result.tokens:,} tokens were left out")
     print_text(f"dictionaries: {result.run}")
