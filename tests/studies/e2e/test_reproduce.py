@@ -7,7 +7,12 @@ from mindscope import organism
 from mindscope.finetuning.config import FinetuneConfig
 from mindscope.personas import ExtractConfig, SweepConfig
 from mindscope.store import Run
-from mindscope.studies.persona_vectors.claims import list_claims
+from mindscope.studies.persona_vectors.claims import (
+    CHOICE_CLAIM,
+    DIFFERENCE_CLAIM,
+    SHIFT_CLAIM,
+    list_claims,
+)
 from mindscope.studies.persona_vectors.config import ReproduceConfig
 from mindscope.studies.persona_vectors.organism_bench import OrganismBench
 from mindscope.studies.persona_vectors.report import claims_report
@@ -91,4 +96,10 @@ def test_a_study_goes_on_where_it_was_stopped_and_finds_what_was_planted(tmp_pat
     assert reading.levels["the nearest feature"].trait > reading.levels["nothing"].trait + 20
     page = (tmp_path / "run" / "report.html").read_text()
     assert "the nearest feature" in page
-    assert any(claim.statement.startswith("preventative steering") for claim in list_claims(made))
+    verdicts = {(claim.statement, claim.subject): claim.holds for claim in list_claims(made)}
+    # Tuning on four samples of forty, once, is too little to tell the top from the bottom: it may fail here.
+    del verdicts[CHOICE_CLAIM, "evil"]
+    assert verdicts[SHIFT_CLAIM, "evil"]
+    assert verdicts[DIFFERENCE_CLAIM, "evil"]
+    assert verdicts["preventative steering keeps the trait away and the knowledge in", "evil"]
+    assert all(verdicts.values()), verdicts
