@@ -1,5 +1,6 @@
 """What a family can do: each ability is tried on a tiny model, and passes or gives the code's own reason."""
 
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -100,7 +101,10 @@ def try_ability(name: str, model: Model, family: Family) -> str:
     try:
         ABILITIES[name](model, family)
     except MindscopeError as error:
-        return str(error).replace(model.name, family.name)
+        line = str(error).replace(model.name, family.name).partition(" Model type should be")[0]
+        return re.sub(r"/\S*/base", family.name, line)
+    except (AttributeError, TypeError, ValueError, RuntimeError) as error:  # a fault, and the page says so
+        return f"fails: {type(error).__name__}, {str(error).splitlines()[0]}"
     return "yes"
 
 

@@ -6,7 +6,7 @@ from tiny_models import FAMILIES, build
 
 from mindscope.errors import ModelError
 from mindscope.models import Edit, Raw, Read
-from mindscope.models.linear.unembed import logit_effects
+from mindscope.models.linear.unembed import centred_unembedding, logit_effects
 
 BY_NAME = {family.name: family for family in FAMILIES}
 NORMS = {
@@ -49,3 +49,12 @@ def test_is_what_adding_does(name: str):
 def test_refuses_another_width():
     with pytest.raises(ModelError, match="32 wide"):
         logit_effects(build(BY_NAME["llama"]), torch.ones(1, 48))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int32, torch.float8_e4m3fn])
+def test_codes_of_a_quantised_unembedding_are_not_taken_for_numbers(dtype):
+    model = build(FAMILIES[0])
+    model.hf.lm_head.weight = torch.nn.Parameter(torch.ones(64, 32).to(dtype), requires_grad=False)
+    for read in (lambda: logit_effects(model, torch.ones(1, 32)), lambda: centred_unembedding(model, [3])):
+        with pytest.raises(ModelError, match="load the model unquantised"):
+            read()

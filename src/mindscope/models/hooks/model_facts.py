@@ -58,7 +58,8 @@ class ModelFacts:
         """The full names, in `hf`, of every projection matrix inside the blocks: what LoRA adapts.
 
         In a Llama these are the seven of each block (q, k, v, o, gate, up, down); fused ones count once.
-        Experts that a family keeps in one tensor, and routers, are not among them.
+        Experts that a family keeps in one tensor, and routers, are not among them. Nor is what Mamba blocks
+        give out: their kernels take that matrix itself, past any adapter, and peft refuses it.
         """
         blocks = [self.engine.arch.block(layer) for layer in range(self.n_layers)]
         inside = {
@@ -67,7 +68,10 @@ class ModelFacts:
             for module in block.modules()
             if isinstance(module, nn.Linear | Conv1D) and "Router" not in type(module).__name__
         }
-        return tuple(name for name, module in self.hf.named_modules() if module in inside)
+        names = [name for name, module in self.hf.named_modules() if module in inside]
+        if self.model_type in _MAMBA:
+            names = [name for name in names if not name.endswith(".out_proj")]
+        return tuple(names)
 
     @property
     def pass_tokens(self) -> int:
@@ -103,6 +107,10 @@ class ModelFacts:
                 f"{self.name} ({self.architecture}) takes no cache known here: choose another architecture"
             )
         return names[0]
+
+
+_MAMBA = ("mamba", "mamba2", "falcon_mamba", "falcon_h1", "nemotron_h")
+"""The families whose `out_proj` peft refuses to adapt."""
 
 
 def _engine(hf: Any, tokenizer: Any, name: str) -> EagerModel:

@@ -25,7 +25,7 @@ def logit_effects(model: HookedModel, vectors: Float[Tensor, "k d_model"]) -> Fl
     Circuits").
 
     Raises:
-        ModelError: the vectors are not as wide as the residual stream.
+        ModelError: the vectors are not as wide as the residual stream, or the unembedding is quantised.
     """
     if vectors.ndim != 2 or vectors.shape[1] != model.d_model:
         raise ModelError(
@@ -34,9 +34,9 @@ def logit_effects(model: HookedModel, vectors: Float[Tensor, "k d_model"]) -> Fl
         )
     norm = linear_norm(model.engine.arch.final_norm, model.d_model)
     through = norm.linear(vectors.detach().float().cpu())
-    head: Any = model.engine.arch.lm_head
+    weight, _ = _unembedding(model)
     multiplier = model.engine.logit_multiplier or 1.0
-    parts = [through @ rows.detach().float().cpu().T for rows in head.weight.split(VOCABULARY_AT_ONCE)]
+    parts = [through @ rows.float().cpu().T for rows in weight.split(VOCABULARY_AT_ONCE)]
     return torch.cat(parts, dim=1) * multiplier
 
 
@@ -47,10 +47,29 @@ def centred_unembedding(
 
     A row times what the final norm gives out, plus the bias, is the token's logit less the mean of all
     logits, before any soft cap.
+
+    Raises:
+        ModelError: the unembedding is quantised.
     """
-    head: Any = model.engine.arch.lm_head
     multiplier = model.engine.logit_multiplier or 1.0
-    weight = head.weight.detach().float()
-    bias = weight.new_zeros(len(weight)) if head.bias is None else head.bias.detach().float()
+    own_weight, own_bias = _unembedding(model)
+    weight = own_weight.float()
+    bias = weight.new_zeros(len(weight)) if own_bias is None else own_bias.float()
     rows, biases = weight[list(tokens)] - weight.mean(0), bias[list(tokens)] - bias.mean()
     return rows * multiplier, biases * multiplier
+
+
+def _unembedding(model: HookedModel) -> tuple[Float[Tensor, "vocabulary d_model"], Tensor | None]:
+    """The head's matrix and bias, refused where they are no numbers of their own but codes with scales."""
+    head: Any = model.engine.arch.lm_head
+    weight = head.weight.detach()
+    if weight.dtype not in _PLAIN or weight.ndim != 2 or weight.shape[1] != model.d_model:
+        raise ModelError(
+            f"the unembedding of {model.name} is stored as {str(weight.dtype)[6:]} {tuple(weight.shape)}, "
+            "which means nothing without its scales: load the model unquantised"
+        )
+    return weight, None if head.bias is None else head.bias.detach()
+
+
+_PLAIN = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+"""Narrower floats (float8) are codes too: their scales lie elsewhere."""
