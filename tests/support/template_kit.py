@@ -3,8 +3,13 @@
 Each is written for these tests; what it shares with the family is what it renders.
 """
 
+from collections.abc import Sequence
+
+import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from mindscope.models import Model, Row
 
 SPECIAL = (
     *("<s>", "</s>", "<|im_start|>", "<|im_end|>", "<|start|>", "<|end|>", "<|return|>", "<|call|>"),
@@ -172,3 +177,44 @@ def spell(tokenizer: PreTrainedTokenizerFast, ids) -> str:
 def spell_role(tokenizer: PreTrainedTokenizerFast, row, role: str) -> str:
     """The text of a row's tokens that belong to a role."""
     return spell(tokenizer, [i for i, own in zip(row.ids, row.roles, strict=True) if own == role])
+
+
+def speaker(family: str) -> Model:
+    """A tiny model of the family's template."""
+    torch.manual_seed(5)
+    tokenizer = character_tokenizer(TEMPLATES[family])
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=512,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    return Model.wrap(LlamaForCausalLM(config).eval(), tokenizer, name=f"tiny {family}")
+
+
+class Script:
+    """Makes a model say given texts: a hook on the head that raises the logit of the next character."""
+
+    def __init__(self, model: Model, row: Row, texts: Sequence[str]) -> None:
+        self._model, self._prompt = model, len(row)
+        self._ids = [model.tokenizer.encode(text, add_special_tokens=False) for text in texts]
+        self._seen = 0
+
+    def __enter__(self) -> "Script":
+        self._handle = self._model.hf.lm_head.register_forward_hook(self._say)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._handle.remove()
+
+    def _say(self, _module, _inputs, logits: torch.Tensor) -> torch.Tensor:
+        logits = logits.clone()
+        for line, ids in enumerate(self._ids[: len(logits)]):
+            if self._seen < len(ids):
+                logits[line, -1, ids[self._seen]] = 1e6
+        self._seen += 1
+        return logits

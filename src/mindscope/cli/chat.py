@@ -41,6 +41,8 @@ def converse(spec: ChatSpec, as_json: bool = False, _run: Path | None = None) ->
             else:
                 turn = chat.answer(line, lambda text: output.print_text(text, end=""))
                 output.print_text(f"\n{turn}" if turn.projections else "")
+                if turn.reasoning is not None and not turn.answer:
+                    output.say("(cut while the model was still reasoning: raise --max-new-tokens)")
         except MindscopeError as error:
             output.print_error(str(error), kind=type(error).__name__, as_json=as_json)
         except KeyboardInterrupt:

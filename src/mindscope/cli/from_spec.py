@@ -35,6 +35,7 @@ LAST = (
     "vectors_of_base",
     "dtype",
     "device",
+    "template_option",
     "seed",
 )
 """Options that most commands have; they stand behind all others."""

@@ -10,12 +10,23 @@ it changes where the work runs, never the result. It implements this protocol an
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from mindscope.core import BorrowedArtifact, EngineCapabilities, ModelIdentity
-from mindscope.models import Controller, Edits, Generation, Message, Read, Reading, Row, Sampling
+from mindscope.models import (
+    Controller,
+    Edits,
+    Generation,
+    Message,
+    Read,
+    Reading,
+    Row,
+    Sampling,
+    TemplateMode,
+)
 
 
 @runtime_checkable
@@ -26,6 +37,8 @@ class Engine(Protocol):
     n_layers: int
     d_model: int
     tokenizer: Any
+    template: TemplateMode
+    """How conversations are rendered."""
 
     @property
     def model_type(self) -> str:
@@ -64,6 +77,10 @@ class Engine(Protocol):
     @property
     def capabilities(self) -> EngineCapabilities:
         """What it can do."""
+        ...
+
+    def with_template(self, *, clock: datetime | None = None, **options: Any) -> "Engine":
+        """The same model with its conversations rendered in another way."""
         ...
 
     def chat(

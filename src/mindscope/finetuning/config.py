@@ -108,6 +108,9 @@ class FinetuneConfig(_InterventionSetting):
     that has it, else float32."""
     seed: int = 0
     """The seed of the adapter's first values, the order of the conversations, and dropout."""
+    template_option: tuple[str, ...] = ()
+    """An option of the chat template, such as enable_thinking=false, which holds for every prompt. May be
+    repeated."""
     interventions: tuple[TrainingIntervention, ...] = ()
     """What is done against traits while training."""
 

@@ -31,7 +31,7 @@ from mindscope.finetuning.result import (
     TuningCard,
     finished_checkpoints,
 )
-from mindscope.models import Model, load
+from mindscope.models import Model, TemplateMode, load
 from mindscope.personas import PersonaVectors
 from mindscope.store import Run, claim, library_versions, replacing_folder, write_json
 
@@ -97,7 +97,9 @@ def finetune_model(
         )
     if first != isinstance(run, Run):
         raise DataError("under several processes the first is given the open run, the others its folder")
+    mode = TemplateMode.parse(config.template_option)
     model = base if isinstance(base, Model) else load_base(base, config, device)
+    model = model.with_template(clock=run.started if isinstance(run, Run) else None, **mode.options)
     examples = build_examples(
         data, model, turns=config.turns, max_tokens=config.max_tokens, on_error=on_error
     )

@@ -33,14 +33,22 @@ def test_bed_note(model: Model) -> str:
     return TEST_BED if is_organism(model.name) else ""
 
 
-def load_model(name: str, dtype: str = "auto", device: str = "auto", revision: str | None = None) -> Model:
-    """Load a model without the progress bar of its library."""
+def load_model(
+    name: str,
+    dtype: str = "auto",
+    device: str = "auto",
+    revision: str | None = None,
+    template_option: Sequence[str] = (),
+) -> Model:
+    """Load a model without the progress bar of its library, with options of its chat template as typed."""
     from transformers.utils import logging
 
-    from mindscope.models import load
+    from mindscope.models import TemplateMode, load
 
+    mode = TemplateMode.parse(template_option)  # refuses a misspelt one before anything is loaded
     logging.disable_progress_bar()
-    return load(name, dtype=dtype, device=device, revision=revision)
+    model = load(name, dtype=dtype, device=device, revision=revision)
+    return model.with_template(**mode.options) if mode.options else model
 
 
 def find_vectors(path: Path, model: Model, kind: VectorKind = "answer_mean") -> Sequence[PersonaVectors]:

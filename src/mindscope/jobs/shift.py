@@ -10,7 +10,7 @@ from mindscope.errors import DataError
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_trait, find_vectors, load_model, test_bed_note
-from mindscope.jobs.specs import BorrowingSpec, block_of, blocks_of
+from mindscope.jobs.specs import BorrowingSpec, TemplateSpec, block_of, blocks_of
 from mindscope.personas import ShiftConfig, ShiftResult
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CONVERSATIONS = (".jsonl", ".csv", ".parquet")
 
 
-class ShiftSpec(BorrowingSpec, ShiftConfig):
+class ShiftSpec(BorrowingSpec, TemplateSpec, ShiftConfig):
     """What `persona shift` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("base", "tuned")
@@ -70,7 +70,7 @@ def shift(spec: ShiftSpec, *, run: RunFolder, reporter: Reporter) -> ShiftReport
     """Measure how far tuned models moved along persona vectors, layer by layer, with intervals."""
     from mindscope.personas import measure_shift, shift_report
 
-    model = load_model(spec.base, spec.dtype, spec.device)
+    model = load_model(spec.base, spec.dtype, spec.device, template_option=spec.template_option)
     model.vectors_of_base = spec.vectors_of_base
     vectors = [item for path in spec.vectors for item in find_vectors(path, model)]
     layer = spec.shown_layer(model, vectors[0])

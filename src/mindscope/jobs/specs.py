@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from mindscope.personas import Trait
 
 
-class ModelSpec(JobSpec):
+class TemplateSpec(JobSpec):
+    """How the conversations of a model are rendered."""
+
+    template_option: tuple[str, ...] = ()
+    """An option of the chat template, such as enable_thinking=false, which holds for every prompt. May be
+    repeated."""
+
+
+class ModelSpec(TemplateSpec):
     """A model and how it is loaded."""
 
     model: str
@@ -30,7 +38,7 @@ class ModelSpec(JobSpec):
 
     def load(self) -> Model:
         """Load it."""
-        return load_model(self.model, self.dtype, self.device, self.revision)
+        return load_model(self.model, self.dtype, self.device, self.revision, self.template_option)
 
 
 def block_of(layer: int | None, published_index: bool) -> int | None:
@@ -71,7 +79,7 @@ class BorrowingModelSpec(BorrowingSpec, ModelSpec):
         return model
 
 
-class Float32ModelSpec(BorrowingSpec):
+class Float32ModelSpec(BorrowingSpec, TemplateSpec):
     """A model in float32: what is computed from it must add up to what it computed."""
 
     model: str
@@ -83,7 +91,7 @@ class Float32ModelSpec(BorrowingSpec):
 
     def load(self) -> Model:
         """Load it, and let it take what was made with a related model if that is asked for."""
-        model = load_model(self.model, "float32", self.device, self.revision)
+        model = load_model(self.model, "float32", self.device, self.revision, self.template_option)
         model.vectors_of_base = self.vectors_of_base
         return model
 

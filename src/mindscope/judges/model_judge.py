@@ -21,8 +21,8 @@ class ModelJudge:
 
     Args:
         model: any chat model.
-        prefill: text that the judge's answer begins with, e.g. ``"<think>\n\n</think>\n\n"`` for a model
-            that would think first.
+        prefill: text that the judge's answer begins with. A model that would think first needs none: it is
+            asked where its final answer begins, behind what closes an empty reasoning.
 
     Raises:
         JudgeError: the model's tokenizer cannot write numbers.
@@ -63,4 +63,4 @@ class ModelJudge:
 
     def _ids(self, rubric: Rubric, item: JudgeItem) -> tuple[int, ...]:
         prompt = judge_prompt(rubric, item)
-        return self._model.chat([{"role": "user", "content": prompt}], self._prefill or None).ids
+        return self._model.chat([{"role": "user", "content": prompt}], self._prefill).ids

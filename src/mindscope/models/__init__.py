@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from mindscope.models.linear.stream import map_to_stream, writes_residual
     from mindscope.models.linear.unembed import centred_unembedding, logit_effects
     from mindscope.models.model import Model, load
+    from mindscope.models.template_record import ChatRenderer, TemplateRecord, describe_prompts
     from mindscope.models.tokens.batch import BatchLayout, right_padded
     from mindscope.models.tokens.display import shown, vocabulary, written
     from mindscope.models.tokens.rows import (
@@ -118,7 +119,10 @@ __all__ = [
     "writes_residual",
     "position_mask",
     "row_mask",
+    "ChatRenderer",
     "TemplateMode",
+    "TemplateRecord",
+    "describe_prompts",
     "TurnSpan",
     "mlp_maps",
     "module_of_address",

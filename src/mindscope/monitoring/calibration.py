@@ -13,7 +13,7 @@ from torch import Tensor
 from mindscope.core import ModelIdentity
 from mindscope.errors import DataError
 from mindscope.features import Feature, FeatureSet
-from mindscope.models import Model
+from mindscope.models import ChatRenderer, Model, TemplateRecord
 from mindscope.monitoring.config import Signal, ThresholdScope
 from mindscope.monitoring.projections import TurnProjections
 from mindscope.monitoring.results import CalibrationSummary, ThresholdLevels
@@ -48,6 +48,7 @@ class Calibration:
         scores: `[conversations, features]` float64, of the ordinary conversations.
         made_with: the model whose scores these are, where it is written down or `fingerprint` is another's:
             see `for_model`.
+        template: how their prompts were rendered; None where it is not known.
     """
 
     features: tuple[str, ...]
@@ -58,6 +59,7 @@ class Calibration:
     over: ThresholdScope
     scores: Float[Tensor, "conversations features"]
     made_with: ModelIdentity | None = None
+    template: TemplateRecord | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.rate < 1:
@@ -137,6 +139,11 @@ class Calibration:
         )
         return replace(self, fingerprint=model.fingerprint, made_with=maker)
 
+    def require_template(self, model: ChatRenderer) -> None:
+        """Raises DataError unless the model's prompts are rendered as those of the calibration were."""
+        if self.template is not None:
+            self.template.require(model, "the thresholds were made")
+
     def summary(self) -> CalibrationSummary:
         """Everything but the scores."""
         rows = zip(self.features, self.thresholds.tolist(), self.recovery.tolist(), strict=True)
@@ -167,6 +174,7 @@ class Calibration:
                 "signal": self.signal.to_json(),
                 "rate": self.rate,
                 "over": self.over,
+                "template": self.template and self.template.model_dump(mode="json"),
             },
         )
 
@@ -176,6 +184,7 @@ class Calibration:
         artifact = load_artifact(path, schema=SCHEMA, version=VERSION)
         metadata, scores = artifact.metadata, artifact.tensors["scores"]
         maker = metadata.get("made_with")
+        template = metadata.get("template")
         calibration = cls(
             features=tuple(metadata["features"]),
             digest=metadata["digest"],
@@ -185,6 +194,7 @@ class Calibration:
             over=metadata["over"],
             scores=scores.double(),
             made_with=None if maker is None else ModelIdentity.model_validate(maker),
+            template=None if template is None else TemplateRecord.model_validate(template),
         )
         if features is not None:
             calibration.require(features if isinstance(features, FeatureSet) else FeatureSet(features))

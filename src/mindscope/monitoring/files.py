@@ -15,7 +15,7 @@ from mindscope.data import Conversation, ConversationSource, Data, FileRecord
 from mindscope.engines import Engine
 from mindscope.errors import DataError, ModelError
 from mindscope.features import Feature, FeatureSet
-from mindscope.models import Row, require_room, token_texts, turn_rows
+from mindscope.models import Row, TemplateRecord, describe_prompts, require_room, token_texts, turn_rows
 from mindscope.monitoring.calibration import Calibration
 from mindscope.monitoring.config import MonitorConfig, Signal, ThresholdScope
 from mindscope.monitoring.monitor import Monitor, MonitoredConversation
@@ -45,6 +45,7 @@ def calibrate_on(
     """
     signal, known = signal or Signal(), FeatureSet(features)
     config = (config or MonitorConfig()).model_copy(update={"answer": False})  # these are recorded
+    model = model.with_template(clock=run.started)
     job = _MonitorJob(model, known, ConversationSource.of(data), run, config)
     name = job.claim("calibrate", {"signal": signal.to_json()})
     scores: list[torch.Tensor] = []
@@ -65,6 +66,7 @@ def calibrate_on(
         over,
         torch.cat([*scores]),
         model.identity if known.fingerprint == model.fingerprint else None,
+        TemplateRecord.of(model),
     )
 
 
@@ -89,6 +91,9 @@ def monitor_file(
         StoreError: the run holds this part made from something else.
     """
     config = config or MonitorConfig()
+    model = model.with_template(clock=run.started)
+    if monitor.calibration is not None:
+        monitor.calibration.require_template(model)
     job = _MonitorJob(model, monitor.features, ConversationSource.of(data), run, config)
     calibration = monitor.calibration.summary() if monitor.calibration is not None else None
     policy = monitor.policy.action
@@ -162,6 +167,7 @@ class _MonitorJob:
         self.features.match(self.model)
         whole = {
             "fingerprint": self.model.fingerprint,
+            "template": describe_prompts(self.model),
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "source": self.source.digest,
             "features": self.features.digest(),
@@ -226,7 +232,7 @@ class _MonitorJob:
                     feature=feature,
                     turn=event.turn,
                     question=talk.messages[answer - 1]["content"],
-                    tokens=tuple(token_texts(self.model.tokenizer, turn.row.answer)),
+                    tokens=tuple(token_texts(self.model.tokenizer, turn.row.final)),
                     values=tuple(turn.tokens[:, watched.trace.column(feature)].tolist()),
                 )
             )

@@ -13,12 +13,15 @@ from mindscope.core import Progress, with_label
 from mindscope.engines import Engine
 from mindscope.errors import DataError
 from mindscope.features import FIRST, Engines, Feature, FeatureSet
-from mindscope.models import Edit, Edits, Generation, Read, Row, RowAction, Sampling
+from mindscope.models import Edit, Edits, Generation, Read, Row, RowAction, Sampling, Where
 from mindscope.monitoring.alarms import AlarmTracker, alarm_events, crossed
 from mindscope.monitoring.calibration import Calibration
 from mindscope.monitoring.config import AlarmAction
 from mindscope.monitoring.projections import ProjectedTurn, Talk, TurnProjections, project_turns
 from mindscope.monitoring.results import AlarmEvent, MonitoredAnswer
+
+_WATCHED: tuple[Where, ...] = ("last_prompt", "final")
+"""What is read of an answer, in this order: reasoning before the final answer is not watched."""
 
 ACTIONS: tuple[AlarmAction, ...] = get_args(AlarmAction)
 
@@ -175,6 +178,8 @@ class Monitor:
             )
         self.features.match(model)
         model.capabilities.require("watching answers while they are written", "reads", "controllers")
+        if self.calibration is not None:
+            self.calibration.require_template(model)
         controller = _MonitorController(self)
         generations = model.generate(
             rows,
@@ -186,7 +191,7 @@ class Monitor:
             on_token=on_token,
             controller=controller,
         )
-        return [controller.watched(index, generation) for index, generation in enumerate(generations)]
+        return [controller.watched(index, generation, model) for index, generation in enumerate(generations)]
 
     def _tell(self, number: int, new: Sequence[AlarmEvent]) -> None:
         for event in new:
@@ -206,53 +211,66 @@ class _MonitorController:
         if monitor.policy.action == "steer":
             push = -monitor.policy.coefficient
             self._against = [feature.edit(push, where="all") for feature in monitor.features]
-        self._values: dict[int, list[Tensor]] = {}
+        self._last_prompts: dict[int, Tensor] = {}
+        self._tokens: dict[int, list[Tensor]] = {}
         self._watches: dict[int, AlarmTracker] = {}
         self._events: dict[int, list[AlarmEvent]] = {}
 
     @property
     def reads(self) -> Mapping[str, Read]:
-        return self._features.build_reads("response", FIRST)
+        return {
+            f"{where}/{name}": read
+            for where in _WATCHED
+            for name, read in self._features.build_reads(where, FIRST).items()
+        }
 
     def step(self, seen: Mapping[int, Mapping[str, Tensor]]) -> Mapping[int, RowAction]:
-        """The first value of a row is its last prompt token's, the others are its answer's."""
+        """Takes in the last prompt token of a row, and the tokens of its final answer as they come."""
         commands: dict[int, RowAction] = {}
         for row, read in seen.items():
-            values = self._features.assemble(read)
-            new = self._take(row, values)
+            new: list[AlarmEvent] = []
+            for where in _WATCHED:
+                own = {
+                    name.removeprefix(f"{where}/"): values
+                    for name, values in read.items()
+                    if name.startswith(f"{where}/")
+                }
+                if own:
+                    new += self._take(row, where, self._features.assemble(own))
             self._monitor._tell(row, new)
             command = self._command(row, new)
             if command is not None:
                 commands[row] = command
         return commands
 
-    def watched(self, row: int, generation: Generation) -> MonitoredConversation:
-        read = torch.cat(self._values[row])[: 1 + len(generation.row.answer)]
-        turn = ProjectedTurn(generation.row, read[0].clone(), read[1:].clone())
+    def watched(self, row: int, generation: Generation, model: Engine) -> MonitoredConversation:
+        n_final = len(generation.row.final)
+        empty = torch.zeros(0, len(self._features))
+        tokens = torch.cat([empty, *self._tokens.get(row, ())])[:n_final]
+        if len(tokens) < n_final:
+            # The first tokens of an answer that might have begun with a reasoning are read afterwards.
+            (tokens,) = self._features.read(model, [generation.row], where="final")
+        turn = ProjectedTurn(generation.row, self._last_prompts[row].clone(), tokens.clone())
         if row in self._watches:
             last = self._watches[row].end()
             self._monitor._tell(row, last)
             self._events[row] += last
         # A stop string is cut off after its tokens were read; what happened in them did not happen.
         kept = tuple(
-            event
-            for event in self._events.get(row, ())
-            if event.token is None or event.token < len(generation.row.answer)
+            event for event in self._events.get(row, ()) if event.token is None or event.token < n_final
         )
         return MonitoredConversation(TurnProjections(self._features.keys, (turn,)), kept, generation)
 
-    def _take(self, row: int, values: Tensor) -> list[AlarmEvent]:
-        before = self._values.setdefault(row, [])
-        first = not before
-        before.append(values)
+    def _take(self, row: int, where: Where, values: Tensor) -> list[AlarmEvent]:
+        if where == "last_prompt":
+            self._last_prompts[row] = values[0]
+        else:
+            self._tokens.setdefault(row, []).append(values)
         if self._monitor.calibration is None:
             return []
         watch = self._watches.setdefault(row, AlarmTracker(self._monitor.calibration))
-        new: list[AlarmEvent] = []
-        if first:
-            new += watch.begin(values[0])
-        for token in values[1:] if first else values:
-            new += watch.token(token)
+        take = watch.begin if where == "last_prompt" else watch.token
+        new = [event for token in values for event in take(token)]
         self._events.setdefault(row, []).extend(new)
         return new
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
-    from mindscope.personas.answers import AnswerRequest, generate_answers
+    from mindscope.personas.answers import AnswerRequest, generate_answers, require_final_answers
     from mindscope.personas.config import (
         ExtractConfig,
         ShiftConfig,
@@ -94,6 +94,7 @@ __all__ = [
     "default_layer",
     "AnswerRequest",
     "generate_answers",
+    "require_final_answers",
     "judge_answers",
 ]
 

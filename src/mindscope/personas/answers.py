@@ -9,6 +9,7 @@ written at once, and after how many they are saved, is a matter of execution: a 
 that it began with.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +18,12 @@ from torch import Tensor
 
 from mindscope.core import Progress, with_label
 from mindscope.engines import AnswerPlan, Engine, generate_pieces
+from mindscope.errors import DataError
 from mindscope.models import Edit, Generation, Message, Read, Row, SamplingConfig
 from mindscope.store import Run
+
+MOST_CUT = 0.5
+"""The share of answers that may end in the middle of their reasoning: beyond it the rest is a minority."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,13 @@ class GeneratedAnswer:
 
     text: str
     finish: str
+    reasoning: str | None = None
+    """What was thought before ``text``; None where nothing was."""
+
+    @property
+    def cut(self) -> bool:
+        """Whether it ended while the model was still reasoning."""
+        return self.reasoning is not None and self.empty
 
     @property
     def empty(self) -> bool:
@@ -87,11 +99,13 @@ def generate_answers(
             run.save_tensors(f"{piece}.safetensors", stack(generations))
         texts = [_document(requests[i], item) for i, item in zip(shard, generations, strict=True)]
         run.save_json(f"{piece}.json", texts)
-    return [
-        GeneratedAnswer(entry["answer"], entry["finish"])
+    answers = [
+        GeneratedAnswer(entry["answer"], entry["finish"], entry["reasoning"])
         for index, shard in enumerate(plan.pieces)
         for entry in saved(index)[: len(shard)]
     ]
+    require_final_answers(sum(answer.cut for answer in answers), len(answers))
+    return answers
 
 
 def kept_shard_rows(run: Run, name: str, asked: int) -> int:
@@ -100,6 +114,23 @@ def kept_shard_rows(run: Run, name: str, asked: int) -> int:
     if not run.has(piece):
         run.save_json(piece, {"shard_rows": asked})
     return run.load_json(piece)["shard_rows"]
+
+
+def require_final_answers(n_cut: int, n_answers: int) -> None:
+    """Warn of answers that ended while the model was still reasoning, and refuse where most did.
+
+    Raises:
+        DataError: so many were cut that what is left is of the questions that take little thought.
+    """
+    if not n_cut:
+        return
+    line = (
+        f"{n_cut} of {n_answers} answers ended while the model was still reasoning and do not count: raise "
+        "--max-new-tokens, or give --template-option enable_thinking=false where the chat template takes it"
+    )
+    if n_cut > MOST_CUT * n_answers:
+        raise DataError(line)
+    warnings.warn(line, stacklevel=3)
 
 
 def shard_tensors(run: Run, name: str, n_requests: int, shard_rows: int) -> Iterator[dict[str, Tensor]]:
@@ -129,4 +160,5 @@ def _document(request: AnswerRequest, generation: Generation) -> dict[str, Any]:
         "seed": request.seed,
         "answer": generation.text,
         "finish": generation.finish,
+        "reasoning": generation.reasoning,
     }

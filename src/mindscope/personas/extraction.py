@@ -6,7 +6,7 @@ from mindscope.core import Progress
 from mindscope.engines import Engine
 from mindscope.errors import ModelError
 from mindscope.judges import Judge
-from mindscope.models import Model
+from mindscope.models import Model, TemplateRecord, describe_prompts
 from mindscope.personas import rollouts
 from mindscope.personas.answers import generate_answers, kept_shard_rows
 from mindscope.personas.config import ExtractConfig
@@ -45,8 +45,10 @@ def extract_vectors(
     config = config or ExtractConfig()
     model.capabilities.require("extracting persona vectors", "reads", addresses=("resid_post",))
     name = part_of("extract", trait.name)
+    model = model.with_template(clock=run.started)
     setup = {
         "fingerprint": model.fingerprint,
+        "template": describe_prompts(model),
         "dtype": str(model.dtype).removeprefix("torch."),
         "trait": trait.document(),
         "config": config.deciding("questions"),
@@ -109,6 +111,7 @@ def extract_vectors(
         filter=filtered.counts,
         trait_document=trait.document(),
         made_with=model.identity,
+        template=TemplateRecord.of(model),
         metadata={
             "dtype": setup["dtype"],
             "judge": "none" if judge is None else judge.name,

@@ -15,7 +15,7 @@ from mindscope.core import BorrowedArtifact, ModelIdentity, require_same_model
 from mindscope.engines import Engine
 from mindscope.errors import DataError
 from mindscope.features import Direction
-from mindscope.models import Model
+from mindscope.models import ChatRenderer, Model, TemplateRecord
 from mindscope.personas.config import VectorKind
 from mindscope.personas.layer_statistics import LayerStatistics
 from mindscope.personas.pair_filter import FilterCounts
@@ -65,6 +65,8 @@ class PersonaVectors:
     """Whose activations these are; None for imported vectors."""
     borrowed: BorrowedArtifact | None = None
     """How the model that they are used with is related to that one, where it is another; see `for_model`."""
+    template: TemplateRecord | None = None
+    """How the prompts were rendered; None for imported vectors."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Further provenance: judge, configuration, seed, precision, or the file that they were imported from."""
 
@@ -188,6 +190,7 @@ class PersonaVectors:
             "model_type": self.model_type,
             "filter": self.filter and self.filter.to_json(),
             "trait_document": self.trait_document,
+            "template": self.template and self.template.model_dump(mode="json"),
         }
         return {name: value for name, value in known.items() if value is not None} | dict(self.metadata)
 
@@ -195,11 +198,14 @@ class PersonaVectors:
         return ", ".join(map(str, self.layers))
 
     def require(self, model: Engine) -> None:
-        """Raises DataError unless these vectors are of this very model, or were borrowed for it."""
+        """Raises DataError unless these vectors are of this very model, or were borrowed for it, with prompts
+        as it renders them.
+        """
         self._require_shape(model)
         require_same_model(
             f"the vectors of '{self.trait}' come from", self.fingerprint, model, "extract them again with it"
         )
+        self._require_template(model)
 
     def for_model(self, model: Model) -> "PersonaVectors":
         """These vectors as those of a model: its own, or borrowed where `model.vectors_of_base` allows it.
@@ -211,6 +217,7 @@ class PersonaVectors:
             DataError: they have another shape, or are another model's and that is not allowed.
         """
         self._require_shape(model)
+        self._require_template(model)
         if self.fingerprint == model.fingerprint:
             return self
         maker = self.maker
@@ -234,6 +241,11 @@ class PersonaVectors:
                 f"the vectors of '{self.trait}' are {self.n_layers} layers x {self.d_model} wide but "
                 f"{model.name} has {model.n_layers} x {model.d_model}: extract them again with this model"
             )
+
+    def _require_template(self, model: ChatRenderer) -> None:
+        # A direction of answers without reasoning is another one than that of answers behind a reasoning.
+        if self.template is not None:
+            self.template.require(model, f"the vectors of '{self.trait}' were made")
 
     @property
     def maker(self) -> ModelIdentity:
@@ -269,6 +281,7 @@ class PersonaVectors:
         tensors, metadata = artifact.tensors, dict(artifact.metadata)
         statistics, counts = metadata.pop("statistics"), metadata.pop("filter", None)
         maker = metadata.pop("made_with", None)
+        template = metadata.pop("template", None)
         del metadata["schema"], metadata["version"]
         vectors = cls(
             trait=metadata.pop("trait"),
@@ -283,6 +296,7 @@ class PersonaVectors:
             filter=FilterCounts.model_validate(counts) if counts else None,
             trait_document=metadata.pop("trait_document", None),
             made_with=None if maker is None else ModelIdentity.model_validate(maker),
+            template=None if template is None else TemplateRecord.model_validate(template),
             metadata=metadata,
         )
         return vectors if model is None else vectors.for_model(model)

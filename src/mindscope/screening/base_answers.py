@@ -16,6 +16,7 @@ from mindscope.core import Progress, with_label
 from mindscope.engines import AnswerPlan, Engine, generate_pieces
 from mindscope.errors import ModelError
 from mindscope.models import Row
+from mindscope.personas import require_final_answers
 from mindscope.screening.config import ScreenConfig
 from mindscope.screening.traits import ScreenedTraits
 from mindscope.store import Run, digest
@@ -73,10 +74,14 @@ class BaselineSampler:
             self.run.save_tensors(f"{names[number]}/{_IDS}", _flat([item.row for item in generations]))
         means = torch.empty(len(prompts), len(self.traits.names))
         origins: list[Origin] = [("", 0)] * len(prompts)
+        n_cut = 0
         for name, rows in zip(names, plan.pieces, strict=True):
             means[[order[row] for row in rows]] = self._means(name, [plan.rows[row] for row in rows])
+            stored = _split(self.run.load_tensors(f"{name}/{_IDS}"))
+            n_cut += sum(0 < n_reasoning == len(ids) for ids, n_reasoning in stored)
             for place, row in enumerate(rows):
                 origins[order[row]] = (name, place)
+        require_final_answers(n_cut, len(prompts))
         return BaselineAnswers(means, origins)
 
     def text(self, origin: Origin) -> str:

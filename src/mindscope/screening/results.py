@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from mindscope.errors import DataError
+from mindscope.models import TemplateRecord
 from mindscope.screening.config import ScreenConfig
 from mindscope.stats import Estimate
 from mindscope.store import BorrowingDocument, Document, SavedDocument, html_table
@@ -67,6 +68,8 @@ class ScreenedData(BorrowingDocument):
     data: str
     data_digest: str
     fingerprint: str
+    template: TemplateRecord | None = None
+    """How the prompts were rendered; None in documents of schema 1, which do not say it."""
     config: ScreenConfig
     reference: str | None
     """What the thresholds were calibrated on; None: on the data itself."""

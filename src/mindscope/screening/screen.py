@@ -8,6 +8,7 @@ import numpy as np
 from mindscope.core import Progress
 from mindscope.data import Data
 from mindscope.engines import Engine
+from mindscope.models import TemplateRecord, describe_prompts
 from mindscope.personas import PersonaVectors
 from mindscope.screening.config import ScreenConfig
 from mindscope.screening.dataset import DataSet
@@ -64,6 +65,7 @@ def screen_dataset(
         DataError: vectors of another model, data without a conversation, or, unless `on_error` is "skip", the
             file, line and reason of a malformed row.
     """
+    model = model.with_template(clock=run.started)
     traits = ScreenedTraits.of(model, vectors, config)
     main = DataSet.read(model, data, traits, run, config, progress)
     other = None if reference is None else DataSet.read(model, reference, traits, run, config, progress)
@@ -72,6 +74,7 @@ def screen_dataset(
         "data": main.windows.source.digest,
         "reference": other and other.windows.source.digest,
         "probe": traits.features.digest(),
+        "template": describe_prompts(model),
         "config": config.model_dump(mode="json", exclude={"batch_rows"}),
     }
     folder = f"{part_of('screen', main.windows.source.name)}-{digest(setup)}"
@@ -85,6 +88,7 @@ def screen_dataset(
         data_digest=main.windows.source.digest,
         fingerprint=model.fingerprint,
         borrowed=model.borrowed,
+        template=TemplateRecord.of(model),
         config=config,
         reference=None if other is None else other.windows.source.label,
         samples=len(survey.dp),

@@ -12,7 +12,7 @@ from mindscope.core import Progress
 from mindscope.data import Conversation, ConversationSource, FileRecord
 from mindscope.engines import Engine
 from mindscope.errors import DataError, ModelError
-from mindscope.models import Message, Row, pack_turns, turn_rows
+from mindscope.models import Message, Row, describe_prompts, pack_turns, turn_rows
 from mindscope.screening.base_answers import NOT_FINITE, BaselineAnswers, BaselineSampler
 from mindscope.screening.config import ScreenConfig
 from mindscope.screening.traits import ScreenedTraits
@@ -58,6 +58,7 @@ class ReadingWindows:
         setup = {
             "model": model.fingerprint,
             "dtype": str(model.dtype),
+            "template": describe_prompts(model),
             "data": source.digest,
             "probe": traits.features.digest(),
             "window": config.window,

@@ -124,6 +124,11 @@ class Run:
         return self._record["seed"]
 
     @property
+    def started(self) -> datetime:
+        """When it was begun, in the time of this machine's place; the same after it was resumed."""
+        return datetime.fromisoformat(self._record["started"]).astimezone().replace(tzinfo=None)
+
+    @property
     def status(self) -> Status:
         """One of "running", "done", "failed", "interrupted"."""
         return self._record["status"]

@@ -1,5 +1,6 @@
 """Methods run on whatever speaks the engine protocol: here a stand-in that has nothing else of a model."""
 
+import copy
 from typing import Any
 
 import persona_kit
@@ -31,9 +32,16 @@ class StandIn:
     def __getattr__(self, name: str) -> Any:
         if name == "capabilities":
             return self._capabilities
+        if name == "with_template":
+            return self._with_template
         if name not in PROTOCOL:
             raise AttributeError(f"an engine has no {name}")
         return getattr(self._model, name)
+
+    def _with_template(self, **changes: Any) -> "StandIn":
+        view = copy.copy(self)
+        view._model = self._model.with_template(**changes)
+        return view
 
 
 def extract(engine: Any, folder: Any):

@@ -6,7 +6,9 @@ import finetune_kit
 import persona_kit
 import pytest
 from finetune_kit import conversation
+from template_kit import CHATML, speaker, spell
 
+from mindscope.data import Conversation
 from mindscope.errors import DataError
 from mindscope.finetuning.examples import IGNORED, build_example, build_examples
 from mindscope.models import Model, load
@@ -98,3 +100,79 @@ def test_no_usable_line(tiny, tmp_path):
     file.write_text("{}\n")
     with pytest.raises(DataError, match="no conversation can be trained on"):
         build_examples(file, tiny, on_error="skip")
+
+
+TWO = Conversation(
+    (
+        {"role": "user", "content": "One?"},
+        {"role": "assistant", "content": "First."},
+        {"role": "user", "content": "Two?"},
+        {"role": "assistant", "content": "Second!"},
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("family", "said"),
+    [
+        ("chatml", "First.<|im_end|>Second!<|im_end|>"),
+        ("qwen3", "First.<|im_end|>Second!<|im_end|>"),
+        ("harmony", "First.<|end|>Second!<|return|>"),
+        ("mistral", " First.</s> Second!</s>"),
+        ("gemma", "First.<end_of_turn>Second!<end_of_turn>"),
+        ("llama3", "First.<|eot_id|>Second!<|eot_id|>"),
+        ("glm", "First.<|user|>Second!<|user|>"),  # the marker with which it hands over, and not </s>
+        ("olmo", "First.Second!<|endoftext|>"),  # only the last turn has an end
+        ("r1", "First.</s>Second!</s>"),
+    ],
+)
+def test_the_end_of_a_turn_is_what_the_template_writes_there(family, said):
+    model = speaker(family)
+    row = build_example(TWO, model, "all")
+    kept = [i for i, label in zip(row["input_ids"], row["labels"], strict=True) if label != IGNORED]
+    # Blanks before a word are tokenized with the answer, and belong to it.
+    assert "".join(spell(model.tokenizer, kept).split()) == "".join(said.split())
+    assert model.end_of_turn[-1] in model.eos_ids
+
+
+def test_blanks_before_the_end_are_learnt_with_it():
+    model = speaker("chatml")
+    model.tokenizer.chat_template = CHATML.replace("<|im_end|>", "\n<|im_end|>")
+    row = build_example(TWO, model.with_template(), "all")
+    kept = [i for i, label in zip(row["input_ids"], row["labels"], strict=True) if label != IGNORED]
+    assert spell(model.tokenizer, kept) == "First.\n<|im_end|>Second!\n<|im_end|>"
+
+
+def test_without_any_end_training_is_refused():
+    model = speaker("chatml")
+    model.tokenizer.chat_template = "{% for m in messages %}{{ m.content }}\n{% endfor %}"
+    model.tokenizer.eos_token = None
+    with pytest.raises(DataError, match="set eos_token"):
+        build_example(TWO, model.with_template(), "last")
+
+
+def test_reasoning_is_learnt_and_an_empty_block_of_the_template_is_not():
+    model = speaker("qwen3")
+
+    def learnt_of(turn, used=model):
+        row = build_example(Conversation(({"role": "user", "content": "Q"}, turn)), used, "all")
+        kept = [i for i, label in zip(row["input_ids"], row["labels"], strict=True) if label != IGNORED]
+        return spell(model.tokenizer, kept)
+
+    thought = {"role": "assistant", "content": "Yes.", "reasoning": "hm"}
+    assert learnt_of(thought) == "<think>\nhm\n</think>\n\nYes.<|im_end|>"
+    assert learnt_of({"role": "assistant", "content": "Yes."}) == "Yes.<|im_end|>"
+    assert learnt_of(thought, model.with_template(enable_thinking=False)) == "Yes.<|im_end|>"
+    with pytest.raises(DataError, match="cut while still reasoning"):
+        learnt_of({"role": "assistant", "content": "<think>\nhm"})
+
+
+def test_turns_of_weight_0_are_read_and_not_learnt(tiny):
+    turns = [dict(turn) for turn in TWO.messages]
+    turns[1]["weight"] = 0
+    assert learnt(tiny, build_example(Conversation(tuple(turns)), tiny, "all")) == "Second!</s>"
+    turns[3]["weight"] = 0
+    with pytest.raises(DataError, match="weight 0"):
+        build_example(Conversation(tuple(turns)), tiny, "all")
+    del turns[1]["weight"]
+    assert learnt(tiny, build_example(Conversation(tuple(turns)), tiny, "all")) == "First.</s>"

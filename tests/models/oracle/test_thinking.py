@@ -1,13 +1,10 @@
 """Generation by a model that thinks: reasoning and final answer are told apart while they are written."""
 
-from collections.abc import Sequence
-
 import pytest
 import torch
-from template_kit import TEMPLATES, character_tokenizer, spell
-from transformers import LlamaConfig, LlamaForCausalLM
+from template_kit import Script, speaker, spell
 
-from mindscope.models import Apply, Last, Mean, Model, Raw, Read, Row, Sampling
+from mindscope.models import Apply, Last, Mean, Model, Raw, Read, Sampling
 
 ASK = [{"role": "user", "content": "Hm?"}]
 READS = {
@@ -17,47 +14,6 @@ READS = {
     "tokens": Read("resid_post.0", Apply(lambda tokens: tokens[:, :3], 3, "final")),
     "answer": Read("resid_post.0", Raw("answer")),
 }
-
-
-def speaker(family: str) -> Model:
-    """A tiny model of the family's template."""
-    torch.manual_seed(5)
-    tokenizer = character_tokenizer(TEMPLATES[family])
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=512,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    return Model.wrap(LlamaForCausalLM(config).eval(), tokenizer, name=f"tiny {family}")
-
-
-class Script:
-    """Makes a model say given texts: a hook on the head that raises the logit of the next character."""
-
-    def __init__(self, model: Model, row: Row, texts: Sequence[str]) -> None:
-        self._model, self._prompt = model, len(row)
-        self._ids = [model.tokenizer.encode(text, add_special_tokens=False) for text in texts]
-        self._seen = 0
-
-    def __enter__(self) -> "Script":
-        self._handle = self._model.hf.lm_head.register_forward_hook(self._say)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._handle.remove()
-
-    def _say(self, _module, _inputs, logits: torch.Tensor) -> torch.Tensor:
-        logits = logits.clone()
-        for line, ids in enumerate(self._ids[: len(logits)]):
-            if self._seen < len(ids):
-                logits[line, -1, ids[self._seen]] = 1e6
-        self._seen += 1
-        return logits
 
 
 def say(model: Model, text: str, *, stop: tuple[str, ...] = (), **generate):

@@ -1,7 +1,12 @@
 """Templates of models that think: one prompt whether an answer is given or asked for, and whose words are."""
 
+import warnings
+from datetime import datetime
+
 import pytest
 from template_kit import CHATML, QWEN3, TEMPLATES, character_tokenizer, spell, spell_role
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from mindscope.errors import ModelError
 from mindscope.models.tokens.chat import ChatTokenizer
@@ -207,11 +212,58 @@ def test_blanks_before_the_end_of_a_turn_are_part_of_it():
 
 
 def test_the_date_stands_still():
-    from datetime import datetime
-
     clock = datetime(2024, 7, 26)
     tokenizer = character_tokenizer(TEMPLATES["llama3"])
     row = ChatTokenizer(tokenizer, TemplateMode(clock=clock)).row(ASK, None)
     assert "Today Date: 26 Jul 2024" in spell(tokenizer, row.ids)
     dated = TemplateMode({"date_string": "1 May 1999"}, clock)
     assert "Today Date: 1 May 1999" in spell(tokenizer, ChatTokenizer(tokenizer, dated).row(ASK, None).ids)
+
+
+def test_a_date_in_another_model_object_of_the_same_clock_is_the_same():
+    clock = datetime(2024, 7, 26, 23, 59)
+    tokenizer = character_tokenizer(TEMPLATES["smollm3"])
+    first, second = (ChatTokenizer(tokenizer, TemplateMode(clock=clock)) for _ in range(2))
+    assert first.row(ASK, None) == second.row(ASK, None)
+    assert ", 26 July 2024\n" in spell(tokenizer, first.row(ASK, None).ids)
+
+
+CODES = "%Y-%m-%d %d %b %Y %B %A %a %H:%M:%S %I %p %y %j %-d %-m"
+
+
+def test_every_code_of_the_clock_is_what_strftime_writes():
+    clock = datetime(2023, 2, 3, 4, 5, 6)
+    tokenizer = character_tokenizer("{{ strftime_now('" + CODES + "') }}{{ messages[0].content }}")
+    row = ChatTokenizer(tokenizer, TemplateMode(clock=clock)).row(ASK, None)
+    assert spell(tokenizer, row.ids) == clock.strftime(CODES) + "Capital?"
+
+
+def test_a_base_model_says_once_that_it_has_no_template():
+    chat = ChatTokenizer(character_tokenizer(None), name="base")
+    with pytest.warns(UserWarning, match="the tokenizer of base has no chat template"):
+        chat.row(ASK, None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        chat.row(ASK, None)
+
+
+METASPACE = "<|user|>\n{{ messages[0].content }}</s>\n{% if add_generation_prompt %}<|assistant|>\n{% else %}"
+METASPACE += "<|assistant|>\n{{ messages[1].content }}</s>\n{% endif %}"
+
+
+@pytest.mark.parametrize("scheme", ["first", "always", "never"])
+@pytest.mark.parametrize("answer", ["Hello there", "there", "\nHello"])
+def test_an_answer_has_the_tokens_that_the_template_as_a_whole_gives(scheme, answer):
+    """A SentencePiece tokenizer puts a space before what begins a text, and an answer does not begin one."""
+    pieces = ["<unk>", "<s>", "</s>", "▁Hello", "Hello", "▁there", "there", "▁", "\n", "Hi", "▁Hi", "?"]
+    inner = Tokenizer(models.Unigram([(piece, -1.0 - 0.01 * i) for i, piece in enumerate(pieces)], unk_id=0))
+    inner.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme, split=False)
+    inner.decoder = decoders.Metaspace(prepend_scheme=scheme, split=False)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<s>", eos_token="</s>")
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|user|>", "<|assistant|>"]})
+    tokenizer.chat_template = METASPACE
+    asked = [{"role": "user", "content": "Hi?"}]
+    whole = tokenizer.apply_chat_template([*asked, {"role": "assistant", "content": answer}])["input_ids"]
+    row = ChatTokenizer(tokenizer).row(asked, answer)
+    assert list(row.ids) == whole[: len(row)]
+    assert whole[len(row)] == tokenizer.eos_token_id

@@ -16,6 +16,7 @@ from mindscope.errors import ModelError
 from mindscope.models.loading.adapters import base_of, is_adapter, merge_adapter
 from mindscope.models.loading.checks import check_file, check_folder, check_quantisation
 from mindscope.models.loading.identify import identify
+from mindscope.models.loading.processor_template import adopt_template
 from mindscope.models.loading.tuning_card import read_base
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -100,6 +101,7 @@ def _parts(
         if check_quantisation(name, config) and target.type != "cpu":
             placing = {"device_map": {"": target}}
         tokenizer = _from_hub(AutoTokenizer, source, name, revision=revision)
+        adopt_template(tokenizer, source, revision)
         hf, report = _from_hub(
             AutoModelForCausalLM,
             source,

@@ -12,7 +12,7 @@ import torch
 
 from mindscope.core import Progress
 from mindscope.errors import DataError
-from mindscope.models import Message, Model, Row, load
+from mindscope.models import Message, Model, Row, TemplateRecord, describe_prompts, load
 from mindscope.personas.config import ShiftConfig, ShiftPosition
 from mindscope.personas.shift.projections import LayerUnits, ModelProjections, read_projections
 from mindscope.personas.shift.results import ModelShift, ShiftResult, TraitShift
@@ -65,6 +65,8 @@ def measure_shift(
         raise DataError("a shift needs a tuned model, a vector and two prompts, or it has no interval")
     if len({item.trait for item in traits}) < len(traits):
         raise DataError("two of the vectors have the same trait: give each trait once")
+    if run is not None:
+        base = base.with_template(clock=run.started)
     for item in traits:
         item.require(base)
     places = _places(traits, config, base)
@@ -78,6 +80,7 @@ def measure_shift(
                 "dtype": str(base.dtype).removeprefix("torch."),
                 "vectors": [item.digest() for item in traits],
                 "prompts": digest({"rows": [row.ids for row in rows]}),
+                "template": describe_prompts(base),
                 "config": config.model_dump(mode="json", exclude={"resamples", "batch_rows"}),
             },
         )
@@ -90,6 +93,7 @@ def measure_shift(
             if isinstance(candidate, Model)
             else load(candidate, dtype=str(base.dtype).removeprefix("torch."), device=str(base.device))
         )
+        model = model.with_template(clock=base.template.clock, **base.template.options)
         _require_alike(base, model, rows, prompts)
         after = read_projections(model, rows, places, config, run, part, progress)
         return ModelShift(
@@ -109,6 +113,7 @@ def measure_shift(
         prompts=len(rows),
         tuned=tuple(moved),
         borrowed=base.borrowed,
+        template=TemplateRecord.of(base),
     )
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from mindscope.core import Progress, with_label
 from mindscope.engines import AnswerPlan, generate_pieces
 from mindscope.models import Last, Mean, Model, Read, Row
+from mindscope.personas.answers import require_final_answers
 from mindscope.personas.config import ShiftConfig, ShiftPosition
 from mindscope.store import Run, derived_seed
 
@@ -124,6 +125,7 @@ def _read_answered(
         reads=reads,
     )
     for index, generations in generate_pieces(model, plan, kept=kept, progress=progress):
+        require_final_answers(sum(item.unfinished_reasoning for item in generations), len(generations))
         yield (
             index,
             {

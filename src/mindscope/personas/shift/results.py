@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from mindscope.errors import DataError
+from mindscope.models import TemplateRecord
 from mindscope.personas.config import ShiftConfig, ShiftPosition
 from mindscope.store import BorrowingDocument, Document, SavedDocument, html_table
 
@@ -45,6 +46,8 @@ class ShiftResult(SavedDocument, BorrowingDocument):
     fingerprint: str
     config: ShiftConfig
     prompts: int
+    template: TemplateRecord | None = None
+    """How the prompts were rendered; None in documents of schema 1, which do not say it."""
     tuned: tuple[ModelShift, ...]
     """In the order given: a training run's checkpoints, first to last."""
 

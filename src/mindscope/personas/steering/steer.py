@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from mindscope.core import Progress
 from mindscope.engines import Engine
 from mindscope.judges import Judge
+from mindscope.models import describe_prompts
 from mindscope.personas.config import SteerConfig
 from mindscope.personas.steering.arms import (
     AGAINST,
@@ -44,6 +45,7 @@ def measure_steering(
     scores for every setting that was tried. Raises DataError for another model's vectors.
     """
     vectors.require(model)
+    model = model.with_template(clock=run.started)
     asked = tuple(questions) if questions is not None else trait.questions("evaluation")
     name = part_of("steer", trait.name)
     setup = {
@@ -51,6 +53,7 @@ def measure_steering(
         "trait": trait.document(),
         "questions": asked,
         "judge": judge.name,
+        "template": describe_prompts(model),
         "config": config.deciding(),
     }
     place = f"{name}/{config.layer}x{config.coefficient:g}-{digest(setup)}"

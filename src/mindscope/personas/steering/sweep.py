@@ -6,6 +6,7 @@ from mindscope.core import Progress
 from mindscope.engines import Engine
 from mindscope.errors import DataError
 from mindscope.judges import Judge
+from mindscope.models import describe_prompts
 from mindscope.personas.config import TIE, SweepConfig, read_config_with_scope
 from mindscope.personas.steering.arms import (
     RANDOM,
@@ -51,6 +52,7 @@ def sweep_coefficients(
     """
     config = config or SweepConfig()
     vectors.require(model)
+    model = model.with_template(clock=run.started)
     name = part_of("sweep", trait.name)
     claim(
         run,
@@ -59,6 +61,7 @@ def sweep_coefficients(
             "vectors": vectors.digest(),
             "trait": trait.document(),
             "judge": judge.name,
+            "template": describe_prompts(model),
             "config": config.deciding(),
         },
         read=read_config_with_scope,
