@@ -1,6 +1,7 @@
 import threading
 
 import pytest
+import template_kit
 import torch
 from tiny_models import hooks_on, tokenizer
 
@@ -209,3 +210,15 @@ def test_a_stream_holds_back_half_characters_and_half_stops():
         ]
     ]
     assert pieces == ["a", "", "é", "", "Ex", "EN"]
+
+
+@pytest.mark.parametrize("template", ["", "{{ '' }}"])
+def test_a_prompt_without_tokens_is_called_empty(template):
+    model = template_kit.speaker("chatml")
+    model.tokenizer.chat_template = template or None
+    model = model.with_template()
+    row = model.chat([{"role": "user", "content": "" if not template else "hi"}])
+    with pytest.raises(ModelError, match="row 0 is empty"):
+        model.generate([row])
+    with pytest.raises(ModelError, match="row 0 is empty"):
+        model.generate([model.text("")])
