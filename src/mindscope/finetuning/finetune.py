@@ -42,7 +42,9 @@ def load_base(base: str | Path, config: FinetuneConfig, device: str = "auto") ->
     Raises:
         ModelError: the model cannot be loaded.
     """
-    return load(base, dtype=_dtype(config, device), device=_own_device(device))
+    mode = TemplateMode.parse(config.template_option)  # refuses a misspelt one before anything is loaded
+    model = load(base, dtype=_dtype(config, device), device=_own_device(device))
+    return model.with_template(**mode.options)
 
 
 def finetune_model(
@@ -97,8 +99,8 @@ def finetune_model(
         )
     if first != isinstance(run, Run):
         raise DataError("under several processes the first is given the open run, the others its folder")
-    mode = TemplateMode.parse(config.template_option)
     model = base if isinstance(base, Model) else load_base(base, config, device)
+    mode = TemplateMode.parse(config.template_option)
     model = model.with_template(clock=run.started if isinstance(run, Run) else None, **mode.options)
     examples = build_examples(
         data, model, turns=config.turns, max_tokens=config.max_tokens, on_error=on_error
