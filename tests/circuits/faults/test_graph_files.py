@@ -19,7 +19,7 @@ from mindscope.circuits import (
     read_graph_json,
     write_graph_json,
 )
-from mindscope.errors import StoreError
+from mindscope.errors import DataError, StoreError
 
 
 @pytest.fixture
@@ -162,3 +162,14 @@ def test_a_cut_public_file_a_bad_slug_and_a_damaged_index_are_refused(tmp_path: 
         refused(lambda slug=slug: write_graph_json(tmp_path, graph, slug=slug), "cannot be a graph's slug")
     (tmp_path / "graph-metadata.json").write_text('{"graphs": 3}')
     refused(lambda: write_graph_json(tmp_path, graph, slug="one"), "not an index of graphs")
+
+
+def test_more_edges_than_a_page_can_open_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = random_graph()
+    pruned = prune_graph(graph, 1.0, 1.0)
+    n_edges = int(pruned.edge_mask.sum())
+    monkeypatch.setattr("mindscope.circuits.files.write_json.MOST_LINKS", n_edges)
+    build_graph_json(graph, pruned, slug="a")
+    monkeypatch.setattr("mindscope.circuits.files.write_json.MOST_LINKS", n_edges - 1)
+    with pytest.raises(DataError, match=f"keeps {n_edges} edges.*prune it to smaller shares"):
+        build_graph_json(graph, pruned, slug="a")

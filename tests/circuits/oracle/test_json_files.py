@@ -14,6 +14,7 @@ from mindscope.circuits import (
     GraphView,
     Supernode,
     build_graph_json,
+    build_graph_page,
     prune_graph,
     read_graph_json,
     write_graph_json,
@@ -159,3 +160,41 @@ def test_an_old_error_name_that_is_a_features_too_is_told_apart(tmp_path: Path) 
     read = read_graph_json(path).graph
     expected = prune_graph(graph, 1.0, 1.0).graph(graph)
     assert torch.equal(read.edges, expected.edges)
+
+
+@pytest.mark.parametrize("age", ["new", "old"])
+def test_a_file_with_gaps_is_read_with_the_same_edges(tmp_path: Path, age: str) -> None:
+    """One latent at two positions, labels null, no probabilities, links in no order: all seen in files."""
+    graph = random_graph(seed=3)
+    features = graph.features.clone()
+    features[:2] = torch.tensor([[0, 0, 4], [0, 1, 4]])
+    edges = graph.edges.clone()
+    edges[:2, : graph.n_features + graph.n_errors] = 0
+    edges[0, graph.n_features + graph.n_errors + 1 :] = 0
+    edges[1, graph.n_features + graph.n_errors + 2 :] = 0
+    before = graph.layers[: graph.n_sources] < graph.layers[graph.rows][:, None]
+    later = torch.tensor([0, 1, *graph.positions[2 : graph.n_sources].tolist()])
+    edges *= before & (later <= torch.tensor([0, 1, *graph.positions[graph.rows][2:].tolist()])[:, None])
+    graph = replace(graph, features=features, edges=edges)
+    document = build_graph_json(graph, prune_graph(graph, 1.0, 1.0), slug="gaps")
+    del document["mindscope"]
+    for node in document["nodes"]:
+        node["clerp"] = None
+        del node["token_prob"]
+        if age == "old" and node["feature_type"] == ERROR:
+            node["node_id"] = f"0_{node['layer']}_{node['ctx_idx']}"
+    if age == "old":
+        for link in document["links"]:
+            layer, latent, position = link["source"].split("_")
+            if latent == "-1":
+                link["source"] = f"0_{layer}_{position}"
+    document["links"].reverse()
+    path = tmp_path / "gaps.json"
+    path.write_text(json.dumps(document))
+    public = read_graph_json(path)
+    expected = prune_graph(graph, 1.0, 1.0).graph(graph)
+    assert torch.equal(public.graph.features, expected.features)
+    assert torch.equal(public.graph.edges, expected.edges)
+    assert [target.weight for target in public.graph.targets] == [0.5, 0.5]
+    assert public.view.labels == {}
+    assert len(build_graph_page(public.graph, public.pruned)) > 1000

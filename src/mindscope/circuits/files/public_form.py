@@ -19,7 +19,7 @@ class NodeRecord(BaseModel):
     ctx_idx: int = Field(ge=0)
     feature_type: str
     feature: int | None = None
-    token_prob: float | None = 0.0
+    token_prob: float | None = None
     clerp: str | None = ""
     influence: float | None = None
     activation: float | None = None

@@ -217,9 +217,12 @@ def _targets(logits: Sequence[NodeRecord], beside: Mapping[str, Any]) -> tuple[A
             AttributionTarget(label=node.clerp or "", **target)
             for node, target in zip(logits, beside["targets"], strict=True)
         )
+    # A file that does not say how probable its tokens are explains all of them alike.
+    known = [node.token_prob for node in logits if node.token_prob is not None]
+    weights = known if len(known) == len(logits) else [1 / len(logits)] * len(logits)
     return tuple(
-        AttributionTarget(node.clerp or "", node.middle, node.token_prob or 0.0, None, node.ctx_idx)
-        for node in logits
+        AttributionTarget(node.clerp or "", node.middle, weight, None, node.ctx_idx)
+        for node, weight in zip(logits, weights, strict=True)
     )
 
 

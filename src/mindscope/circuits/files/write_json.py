@@ -6,13 +6,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import Field
 
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.nodes import GraphNode, Kind, vocabulary_of
 from mindscope.circuits.graph.prune import PrunedGraph, prune_graph
 from mindscope.circuits.graph.supernodes import Supernode
-from mindscope.errors import StoreError
+from mindscope.errors import DataError, StoreError
 from mindscope.store import plain, read_json, write_json, write_text
 from mindscope.store.documents import Document
 
@@ -24,6 +25,8 @@ TYPES: dict[Kind, str] = {
     "target": "logit",
 }
 INDEX = "graph-metadata.json"
+MOST_LINKS = 2_000_000
+"""About 200 MB of JSON; browsers fail at opening more."""
 
 
 class GraphView(Document):
@@ -64,8 +67,16 @@ def build_graph_json(
         scan: the name of model and dictionary, under which a page looks for features; the graph's own if left
             out.
         view: groups, labels and pinned nodes.
+
+    Raises:
+        DataError: more edges stay than a page can open.
     """
     pruned, view = pruned or prune_graph(graph), view or GraphView()
+    if (n_links := int(torch.count_nonzero(pruned.edge_mask))) > MOST_LINKS:
+        raise DataError(
+            f"the graph keeps {n_links:,} edges, no page opens more than {MOST_LINKS:,}: prune it to smaller "
+            "shares of nodes and edges"
+        )
     names = {index: graph.id(index) for index in pruned.nodes}
     metadata = {
         "slug": slug,
@@ -219,9 +230,10 @@ def _private_values(
 ) -> dict[str, Any]:
     """What the public fields have no place for."""
     # What pruning cut is in the rows' sums, so that a graph that is read back still adds up.
-    small = pruned.graph(graph)
     rows = [index for index in names if index < graph.n_features or index >= graph.n_sources]
-    columns = (small.preactivations, small.biases, small.unselected, small.unselected_absolute)
+    kept = pruned.node_mask[graph.rows]
+    unselected, unselected_absolute = pruned.sum_unselected(graph)
+    columns = (graph.preactivations[kept], graph.biases[kept], unselected, unselected_absolute)
     return {
         "n_layers": graph.n_layers,
         "ids": list(graph.ids),

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.linalg import vector_norm
 
 from mindscope.circuits.graph.artifact import parse_values, read_graph, write_graph
 from mindscope.circuits.graph.checks import ROWS, find_fault
@@ -179,7 +180,7 @@ class AttributionGraph:
     @cached_property
     def magnitudes(self) -> Float[Tensor, "rows"]:
         """The sum of the absolute edges of each row, without the unselected features."""
-        return self.edges.abs().sum(1)
+        return vector_norm(self.edges, 1, dim=1)  # without a copy of the edges
 
     def row_normalised(self, unselected: bool = False) -> Float[Tensor, "rows sources"]:
         """What share of a row's absolute inputs each source has: |edges| by the row's sum.

@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.linalg import vector_norm
 
+from mindscope.circuits.graph.checks import ROWS_AT_ONCE
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.influence import compute_influence, output_weights, propagate_influence
 from mindscope.errors import DataError
@@ -58,19 +60,33 @@ class PrunedGraph:
         rows = self.node_mask[graph.rows]
         columns = torch.ones(graph.n_sources, dtype=torch.bool)
         columns[:n] = self.node_mask[:n]
-        edges = torch.where(self.edge_mask, graph.edges, 0.0)[rows]
-        # What goes is moved to `unselected`, so that every row still sums to its pre-activation.
-        gone = graph.edges[rows] - edges
+        edges = graph.edges[rows][:, columns]
+        edges *= self.edge_mask[rows][:, columns]
+        unselected, unselected_absolute = self.sum_unselected(graph)
         return replace(
             graph,
             features=graph.features[columns[:n]],
             activations=graph.activations[columns[:n]],
-            edges=edges[:, columns].contiguous(),
+            edges=edges,
             preactivations=graph.preactivations[rows],
             biases=graph.biases[rows],
-            unselected=graph.unselected[rows] + gone.sum(1),
-            unselected_absolute=graph.unselected_absolute[rows] + gone.abs().sum(1),
+            unselected=unselected,
+            unselected_absolute=unselected_absolute,
         )
+
+    def sum_unselected(self, graph: AttributionGraph) -> tuple[Float[Tensor, "kept"], Float[Tensor, "kept"]]:
+        """Of the rows that stay, the sum of the edges that do not, and of their magnitudes.
+
+        What goes is counted here, so that every row still sums to its pre-activation.
+        """
+        rows = self.node_mask[graph.rows].nonzero()[:, 0]
+        sums, magnitudes = graph.unselected[rows], graph.unselected_absolute[rows]
+        # In parts, as what goes takes as much room as the edges.
+        for part in torch.arange(len(rows)).split(ROWS_AT_ONCE):
+            gone = graph.edges[rows[part]].masked_fill_(self.edge_mask[rows[part]], 0.0)
+            sums[part] += gone.sum(1)
+            magnitudes[part] += vector_norm(gone, 1, dim=1)
+        return sums, magnitudes
 
 
 def prune_graph(

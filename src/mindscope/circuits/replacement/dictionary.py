@@ -1,7 +1,7 @@
 """MLPs replaced by a dictionary: the transcoders of all layers, with or without a skip, or a CLT."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -11,7 +11,7 @@ from mindscope.circuits.replacement.build import LayerDecoders, ReplacementCoder
 from mindscope.circuits.replacement.feature_io import DictionaryAccess
 from mindscope.circuits.replacement.layer_features import LayerFeatures
 from mindscope.circuits.replacement.local_model import LocalReplacementModel
-from mindscope.dictionaries import Dictionary, DictionaryBank
+from mindscope.dictionaries import Coder, Dictionary, DictionaryBank
 from mindscope.errors import DataError
 from mindscope.features import SparseCode
 from mindscope.models import FrozenPass, Model, Row, split_address
@@ -29,24 +29,28 @@ class DictionaryReplacement:
     """
 
     dictionary: Dictionary
+    _digests: dict[int, bytes] = field(default_factory=dict, init=False, repr=False)
+    """Of the coders read so far."""
 
     @property
     def digest(self) -> str:
-        """A short name for the dictionary: of its wiring, its biases, and a sample of its first weights.
+        """A short name for the dictionary: of its wiring, its biases, and a sample of every coder's weights.
 
-        Computed once. It is not `Dictionary.digest`, which reads every weight of a CLT that stays on disk.
+        Computed once. A coder that stays on disk is sampled when a prompt needs it, and read for its sample
+        alone if none has: `Dictionary.digest` would read and hash every weight of a CLT.
         """
         return self._digest
 
     @cached_property
     def _digest(self) -> str:
-        digest = hashlib.blake2b(digest_size=16)
         dictionary = self.dictionary
+        digest = hashlib.blake2b(digest_size=16)
         digest.update(repr((dictionary.wiring, dictionary.activation, dictionary.k)).encode())
-        for tensor in (dictionary.b_dec, *dictionary.coders[0].tensors().values()):
-            flat = tensor.detach().flatten()
-            sample = flat[:: max(1, len(flat) // SAMPLED)].to("cpu", torch.bfloat16)
-            digest.update(sample.contiguous().view(torch.int16).numpy().tobytes())
+        digest.update(_sample(dictionary.b_dec))
+        for index in range(len(dictionary.coders)):
+            if index not in self._digests:
+                self._digests[index] = _digest_coder(dictionary.coders[index])
+            digest.update(self._digests[index])
         return digest.hexdigest()
 
     def access(self, model: Model) -> DictionaryAccess:
@@ -65,7 +69,10 @@ class DictionaryReplacement:
         def encode(layer: int, frozen_pass: FrozenPass) -> tuple[LayerFeatures, LayerDecoders]:
             index = order[layer]
             targets = [_layer_of(writes[site]) for site in dictionary.wiring[index].writes]
-            return _encode(dictionary, index, frozen_pass.activations[reads[index]], targets)
+            coder = dictionary.coders[index]
+            if index not in self._digests:
+                self._digests[index] = _digest_coder(coder)
+            return _encode(dictionary, coder, index, frozen_pass.activations[reads[index]], targets)
 
         # A file may list its sites in any order.
         by_layer = sorted(writes, key=_layer_of)
@@ -109,6 +116,20 @@ def match_layers(dictionary: Dictionary, model: Model) -> tuple[list[int], list[
     return [layers.index(layer) for layer in of_model], by_coder, writes
 
 
+def _digest_coder(coder: Coder) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(coder.tensors().items()):
+        digest.update(name.encode() + _sample(tensor))
+    return digest.digest()
+
+
+def _sample(tensor: Tensor) -> bytes:
+    """Numbers from all over a tensor, rounded, so that it is the same in any type that holds them."""
+    flat = tensor.detach().flatten()
+    sample = flat[:: max(1, len(flat) // SAMPLED)].to("cpu", torch.bfloat16)
+    return sample.contiguous().view(torch.int16).numpy().tobytes()
+
+
 def _layer_of(address: str) -> int:
     layer = split_address(address)[1]
     assert layer is not None  # all points that are read or written have a layer
@@ -116,10 +137,9 @@ def _layer_of(address: str) -> int:
 
 
 def _encode(
-    dictionary: Dictionary, index: int, x: Tensor, targets: list[int]
+    dictionary: Dictionary, coder: Coder, index: int, x: Tensor, targets: list[int]
 ) -> tuple[LayerFeatures, LayerDecoders]:
     """What coder `index` makes of the tokens it reads; keeps only the rows of active latents."""
-    coder = dictionary.coders[index]
     if coder.W_enc.dtype != torch.float32 or coder.W_enc.device != x.device:
         coder = coder.to(x.device, torch.float32)  # checks all weights again: only where it must be
     code: SparseCode = coder.encode(x, dictionary.activation, dictionary.k)
