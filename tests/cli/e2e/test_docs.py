@@ -133,7 +133,11 @@ def test_the_commands_shown_exist_with_their_options(line):
         return
     assert command is not root, f"there is no such command: {line}"
     assert not rest or not hasattr(command, "commands"), f"there is no such verb: {line}"
-    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    known = {
+        option
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)  # a switch and its --no-switch
+    } | {"--help"}
     used = {word.partition("=")[0] for word in rest if re.match("--?[a-z]", word)}
     assert used <= known, f"{used - known} in: {line}"
 
