@@ -34,7 +34,7 @@ class FinetuneSpec(BorrowingSpec, FinetuneConfig):
     hidden: ClassVar[tuple[str, ...]] = ("interventions",)
 
     model: str
-    """A Hugging Face name or folder, or `organism`, the bundled model."""
+    """A Hugging Face name or folder, a GGUF file, or `organism`, the bundled model."""
     data: Path
     """A .jsonl, .csv or .parquet file of conversations, or the folder of a saved dataset."""
     prevent: tuple[str, ...] = Field(default=(), json_schema_extra={"metavar": "VECTORS[@LAYER][:COEF]"})

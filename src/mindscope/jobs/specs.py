@@ -28,7 +28,7 @@ class ModelSpec(TemplateSpec):
     """A model and how it is loaded."""
 
     model: str
-    """A Hugging Face name or folder, or `organism`, the bundled model."""
+    """A Hugging Face name or folder, a GGUF file, or `organism`, the bundled model."""
     dtype: str = "auto"
     """The precision of the weights: float32, bfloat16, float16, or auto."""
     device: str = "auto"
@@ -83,7 +83,7 @@ class Float32ModelSpec(BorrowingSpec, TemplateSpec):
     """A model in float32: what is computed from it must add up to what it computed."""
 
     model: str
-    """A Hugging Face name or folder, or `organism`, the bundled model."""
+    """A Hugging Face name or folder, a GGUF file, or `organism`, the bundled model."""
     device: str = "auto"
     """Where the model runs: cpu, cuda, or auto."""
     revision: str | None = None

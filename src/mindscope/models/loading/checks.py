@@ -17,8 +17,6 @@ def check_folder(folder: Path) -> None:
         ModelError: names the file and what to do.
     """
     config = folder / "config.json"
-    if not config.is_file() and any(folder.glob("*.gguf")):
-        raise ModelError(f"{folder} holds GGUF files alone; give the model's folder with *.safetensors")
     if not config.is_file():
         raise ModelError(f"{folder} has no config.json; point to a Hugging Face model folder")
     for file in sorted(folder.glob("*.json")):
@@ -36,11 +34,6 @@ def check_file(file: Path) -> None:
     Raises:
         ModelError: says what to give in its place.
     """
-    if file.suffix == ".gguf":
-        raise ModelError(
-            f"{file} is a GGUF file, which is made for llama.cpp; give the folder or hub name of the model "
-            "that it was made from, with *.safetensors"
-        )
     if file.suffix == ".safetensors":
         raise ModelError(f"{file} holds weights alone; give its folder, with config.json and the tokenizer")
     if file.is_file():

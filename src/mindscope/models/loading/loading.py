@@ -15,6 +15,7 @@ from mindscope.core import ModelIdentity
 from mindscope.errors import ModelError
 from mindscope.models.loading.adapters import base_of, is_adapter, merge_adapter
 from mindscope.models.loading.checks import check_file, check_folder, check_quantisation
+from mindscope.models.loading.gguf import find_gguf, unpack_gguf
 from mindscope.models.loading.identify import identify
 from mindscope.models.loading.processor_template import adopt_template
 from mindscope.models.loading.tuning_card import read_base
@@ -91,11 +92,13 @@ def _parts(
         return LoadedParts(
             merge_adapter(parts.hf, folder, choose(parts.hf.config), identity), tokenizer, identity
         )
-    check_file(folder)
+    gguf = find_gguf(folder)
+    if gguf is None:
+        check_file(folder)
     if not folder.exists() and (name.count("/") > 1 or name.startswith((".", "/", "~"))):
         raise ModelError(f"there is no folder {name}; give a model's folder, or a hub name (owner/model)")
-    source = _source(name)
     with _quiet():
+        source = _source(name) if gguf is None else str(unpack_gguf(gguf))
         config = _from_hub(AutoConfig, source, name, revision=revision)
         placing = {}
         if check_quantisation(name, config) and target.type != "cpu":
