@@ -26,7 +26,8 @@ def test_heads_of_edges_and_of_a_score_are_told_and_kept(traced: Path, capsys: p
     assert len(edges) == 5
     assert run(["circuit", "heads", "organism", str(traced), "--head", "0.3", "--relative", "--json"]) == 0
     score = json.loads(capsys.readouterr().out)["score"]
-    assert (score["query"], score["key"]) == (7, 6)
+    # A special token stands before the eight of the statement; the last of them looks at the one before it.
+    assert (score["query"], score["key"]) == (8, 7)
     graph = AttributionGraph.load(traced / "graph.safetensors")
     assert graph.attention is not None
     assert graph.attention.to_json() == {"loadings": edges, "scores": [score]}

@@ -24,7 +24,7 @@ def test_every_weight_of_every_coder_counts(llama: Model, coder: int, name: str)
     coders = list(dictionary.coders)
     coders[coder] = replace(coders[coder], **{name: getattr(coders[coder], name) * 1.1})
     changed = replace(dictionary, coders=tuple(coders))
-    assert DictionaryReplacement(changed).digest != DictionaryReplacement(dictionary).digest
+    assert DictionaryReplacement(changed).digest() != DictionaryReplacement(dictionary).digest()
 
 
 def test_coders_on_disk_have_the_same_name_and_are_read_once(
@@ -38,6 +38,8 @@ def test_coders_on_disk_have_the_same_name_and_are_read_once(
     monkeypatch.setattr(lazy.coders, "_read", lambda index: reads.append(index) or read(index))
     replacement = DictionaryReplacement(lazy)
     replacement.freeze(llama, circuit_kit.ROW)
-    assert replacement.digest == DictionaryReplacement(dictionary).digest
-    assert replacement.digest == DictionaryReplacement(Dictionary.load(tmp_path / "clt", lazy=True)).digest
+    assert replacement.digest() == DictionaryReplacement(dictionary).digest()
+    assert (
+        replacement.digest() == DictionaryReplacement(Dictionary.load(tmp_path / "clt", lazy=True)).digest()
+    )
     assert sorted(reads) == [0, 1, 2]

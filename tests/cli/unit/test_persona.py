@@ -54,7 +54,7 @@ def test_extract(cli, extracted, model, trait, tmp_path):
 
 
 def test_extract_with_other_settings_is_refused(cli, extracted, model, trait, tmp_path):
-    other = cli("persona", "extract", model, trait, "--samples", "3", "--run", tmp_path / "run", *FEW)
+    other = cli("persona", "extract", model, trait, "--seed", "1", "--run", tmp_path / "run", *FEW)
     assert other.code == 2
     assert "made with another config" in other.err
 

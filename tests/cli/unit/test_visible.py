@@ -117,6 +117,7 @@ def test_a_hostile_model_in_a_chat(capsys, monkeypatch):
                 trait=ALL,
                 layer=0,
                 coefficient=0.0,
+                also={},
             )
 
     monkeypatch.setattr(ChatSpec, "open", lambda spec: HostileChat())

@@ -167,7 +167,7 @@ def test_all_latents_died_in_training() -> None:
 def test_a_dictionary_keeps_what_it_was_trained_with(tmp_path: Path) -> None:
     with Run.open(tmp_path, kind="test", config={}) as run:
         train(AtomSource(), run, config(k=2))
-    about = load_artifact(tmp_path / "a.safetensors", schema="mindscope.dictionary", version=2).metadata[
+    about = load_artifact(tmp_path / "a.safetensors", schema="mindscope.dictionary", version=3).metadata[
         "about"
     ]
     assert about["training"]["k"] == 2

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from mindscope.core import ModelIdentity
 from mindscope.dictionaries import Dictionary, Site, TrainConfig, train
 from mindscope.dictionaries.training.sources import Position
 from mindscope.store import Run
@@ -26,6 +27,7 @@ class TwoLayers:
     names = ("in.0", "in.1", "out.0", "out.1")
     sites = tuple(Site(name, WIDTH) for name in names)
     models: Mapping[str, str | None] = {"0": None}
+    made_with: Mapping[str, ModelIdentity] = {}
 
     def __init__(self) -> None:
         draw = torch.Generator().manual_seed(0)

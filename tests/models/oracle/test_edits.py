@@ -1,5 +1,7 @@
 """Edits against closed forms in float64, and against hand-written code under autograd."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -41,6 +43,8 @@ def holds(row: Row, position: int, where) -> bool:
         "answer": position >= row.prompt_length,
         "last_prompt": position == row.prompt_length - 1,
         "response": position >= row.prompt_length - 1,
+        "reasoning": False,  # these rows have none
+        "final": position >= row.prompt_length,
     }[where]
 
 
@@ -95,8 +99,9 @@ def test_in_bfloat16_projections_are_as_good_as_the_dtype(op):
     vector = torch.randn(256, generator=torch.Generator().manual_seed(0))
     hidden = torch.randn(1, 40, 256, generator=torch.Generator().manual_seed(1)).bfloat16()
     edit = Edit("here", op, vector, 2.0)
+    place = replace(PLACE, width=256)
     _, now = right_padded([Row(tuple(range(40)), 20)])
-    got = CompiledEdits([[edit]], lambda _: PLACE, torch.device("cpu")).apply(PLACE, hidden, now)
+    got = CompiledEdits([[edit]], lambda _: place, torch.device("cpu")).apply(place, hidden, now)
     assert got.dtype == torch.bfloat16
     expected = np.stack([by_definition(h, edit) for h in hidden[0].double().numpy()])
     assert np.allclose(got[0].double().numpy(), expected, rtol=2**-8, atol=2**-8 * np.abs(expected).max())

@@ -39,7 +39,7 @@ def require_traced_with(model: Model, replacement: ReplacementModel, graph: Attr
     """Raises DataError if the graph says that it is of another model or replacement."""
     if graph.fingerprint not in ("", model.fingerprint):
         raise DataError(f"this graph is of another model than {model.name}: load the one it was traced on")
-    if graph.replacement_digest not in ("", replacement.digest):
+    if graph.replacement_digest not in ("", replacement.digest()):
         raise DataError("this graph was traced with another replacement: use the same dictionary, or neurons")
 
 

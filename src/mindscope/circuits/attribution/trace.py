@@ -97,7 +97,7 @@ def trace(
         unselected=edges.unselected,
         unselected_absolute=edges.unselected_absolute,
         fingerprint=model.fingerprint,
-        replacement_digest=replacement.digest,
+        replacement_digest=replacement.digest(),
         skip_tokens=local_model.skip_tokens,
         target_spec=spec.description,
         metadata={

@@ -32,7 +32,6 @@ class DictionaryReplacement:
     _digests: dict[int, bytes] = field(default_factory=dict, init=False, repr=False)
     """Of the coders read so far."""
 
-    @property
     def digest(self) -> str:
         """A short name for the dictionary: of its wiring, its biases, and a sample of every coder's weights.
 

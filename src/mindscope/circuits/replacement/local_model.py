@@ -159,7 +159,6 @@ class LocalReplacementModel:
 class ReplacementModel(Protocol):
     """What replaces the MLPs: a dictionary (transcoders, CLT), or their own neurons."""
 
-    @property
     def digest(self) -> str:
         """A short name for exactly this replacement; `neurons` for the model's own."""
         ...

@@ -25,7 +25,9 @@ class NeuronReplacement:
 
     model: Model
 
-    digest = "neurons"
+    def digest(self) -> str:
+        """See `ReplacementModel.digest`."""
+        return "neurons"
 
     def access(self, model: Model) -> NeuronAccess:
         """See `ReplacementModel.access`."""

@@ -107,7 +107,7 @@ def replacement_of(graph: AttributionGraph, name: str | None, model: Model) -> R
     """
     require_same_model("the graph is of", graph.fingerprint, model, "give the model that it was traced with")
     replacement, name = find_replacement(name or graph.replacement_name, model)
-    if graph.replacement_digest not in ("", replacement.digest):
+    if graph.replacement_digest not in ("", replacement.digest()):
         raise DataError(f"the graph was traced with another dictionary than {name}: give its --dictionary")
     return replacement
 

@@ -88,7 +88,7 @@ def trace(spec: TraceSpec, *, run: RunFolder, reporter: Reporter) -> TraceReport
     row = find_row(model, spec.prompt, spec.chat, spec.system, spec.answer)
     config = spec.config(TraceConfig)
     settings = {
-        "dictionary": replacement.digest,
+        "dictionary": replacement.digest(),
         "prompt": row if isinstance(row, str) else list(row.ids),
         "targets": dict(targets.description),
         "nodes": spec.nodes,

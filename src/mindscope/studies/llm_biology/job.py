@@ -59,7 +59,7 @@ def work_through(spec: CaseBookSpec, *, run: RunFolder, reporter: Reporter) -> C
     config = spec.book_config()
     model = load_model(ORGANISM, "float32", spec.device)
     replacement, name = find_replacement(spec.dictionary, model)
-    settings = settings_of(spec.families, config, replacement.digest)
+    settings = settings_of(spec.families, config, replacement.digest())
     with run.open(
         kind="case-book",
         config=settings,
