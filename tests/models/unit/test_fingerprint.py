@@ -2,7 +2,7 @@ import copy
 
 import pytest
 import torch
-from tiny_models import FAMILIES, build
+from tiny_models import FAMILIES, MORE, build
 
 from mindscope import organism
 from mindscope.dictionaries import Dictionary
@@ -142,3 +142,11 @@ def test_the_organism_has_the_name_under_which_its_dictionaries_were_trained():
     model = load("organism", device="cpu")
     for name in ("sae.0", "transcoders", "clt"):
         assert Dictionary.load(organism.dictionary_path(name), model, lazy=True).models
+
+
+def test_layers_that_differ_in_a_setting_have_a_fingerprint():
+    """Gemma 4's layers have heads of two sizes, and transformers gives no size for all of them."""
+    model = build(next(family for family in MORE if family.name == "gemma4_text"))
+    with pytest.raises(RuntimeError, match="per-layer"):
+        model.hf.config.head_dim  # noqa: B018 - reading it is what fails
+    assert len(model.fingerprint) == 64

@@ -94,7 +94,7 @@ def fingerprint_model(hf: nn.Module) -> str:
 def digest_weights(hf: nn.Module) -> WeightDigests:
     """All digests of a model's weights, in one pass over them."""
     config = getattr(hf.config, "get_text_config", lambda: hf.config)()
-    exact, by_bfloat16, by_float16 = _digests({key: getattr(config, key, None) for key in _ESSENTIALS})
+    exact, by_bfloat16, by_float16 = _digests({key: _setting(config, key) for key in _ESSENTIALS})
     for name, parameter in sorted(hf.named_parameters()):
         header = f"{name} {tuple(parameter.shape)}".encode()
         for digest, content in zip((exact, by_bfloat16, by_float16), _contents(parameter), strict=True):
@@ -153,15 +153,27 @@ def _settings(config: Any) -> dict[str, Any]:
     """Settings that decide the result and are not plain."""
     settings: dict[str, Any] = {}
     for name, plain in _PLAIN.items():
-        value = _comparable(getattr(config, name, None))
+        value = _comparable(_setting(config, name))
         if name == "layer_types" and value is not None and set(value) == {"full_attention"}:
             continue
         if value not in plain:
             settings[name] = value
-    heads, size = getattr(config, "num_attention_heads", None), getattr(config, "head_dim", None)
-    if size is not None and not (heads and size * heads == getattr(config, "hidden_size", None)):
+    heads, size, width = (
+        _setting(config, name) for name in ("num_attention_heads", "head_dim", "hidden_size")
+    )
+    is_plain = isinstance(size, int) and isinstance(heads, int) and size * heads == width
+    if size is not None and not is_plain:
         settings["head_dim"] = size
     return settings
+
+
+def _setting(config: Any, name: str) -> Any:
+    """A setting; where layers differ in it, and transformers gives no value for all, that of each."""
+    try:
+        return getattr(config, name, None)
+    except RuntimeError:
+        layers = range(config.num_hidden_layers)
+        return [getattr(config.per_layer_config[layer], name, None) for layer in layers]
 
 
 def _comparable(value: Any) -> Any:
