@@ -8,7 +8,7 @@ from transformers import DynamicCache, LlamaConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from mindscope.models import Sampling
-from mindscope.models.generation.kv_cache import BLOCK, growing_cache
+from mindscope.models.generation.kv_cache import BLOCK, LineSpan, columns_of_room, growing_cache
 from mindscope.models.hooks.decode_attention import decode_attention
 
 CONFIG = LlamaConfig(num_hidden_layers=1, hidden_size=8, num_attention_heads=2)
@@ -54,6 +54,52 @@ def test_one_query_attends_as_the_fused_kernel_does(columns, masked):
         got, _ = decode_attention(Grouped(), query, some_keys, some_values, mask, scaling=0.3)
         assert got.shape == expected.shape
         assert torch.allclose(got, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 2e-2)])
+def test_spans_leave_out_only_columns_that_no_row_uses(dtype, tolerance):
+    generator, columns = torch.Generator().manual_seed(0), 70
+    lengths = torch.tensor([70, 66, 40, 37, 5])
+    spans = [LineSpan(0, 2, 0), LineSpan(2, 4, columns - 40), LineSpan(4, 5, columns - 5)]
+    mask = (torch.arange(columns) >= columns - lengths[:, None])[:, None, None]
+    for layer in range(2):  # they share the mask, and what is remembered on it
+        cache = growing_cache(CONFIG)
+        cache.layers[0].spans = spans
+        keys, values = torch.randn(2, 5, 2, columns, 8, generator=generator).to(dtype)
+        query = torch.randn(5, 6, 1, 8, generator=generator).to(dtype)
+        expected, _ = sdpa_attention_forward(Grouped(), query, keys, values, mask, scaling=0.3)
+        shown = cache.update(keys, values, 0)
+        got, _ = decode_attention(Grouped(), query, *shown, mask, scaling=0.3)
+        assert torch.allclose(got, expected, atol=tolerance), layer
+    elsewhere = ~mask
+    elsewhere[..., -1] = True
+    expected, _ = sdpa_attention_forward(Grouped(), query, keys, values, elsewhere, scaling=0.3)
+    got, _ = decode_attention(Grouped(), query, keys, values, elsewhere, scaling=0.3)
+    assert torch.allclose(got, expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("before", [40, 64])
+@pytest.mark.parametrize("cut", [0, 13, 30])
+def test_permuted_lines_hold_what_an_index_and_zeros_hold(before, cut):
+    generator, rows, columns = torch.Generator().manual_seed(cut), 6, before - cut
+    layer = growing_cache(CONFIG).layers[0]
+    keys, values = torch.randn(2, rows, 2, before, 4, generator=generator)
+    lengths = torch.randint(0, columns + 1, (rows,), generator=generator).tolist()
+    lengths[0], lengths[1] = columns, 0
+    for line, length in enumerate(lengths):
+        keys[line, :, : before - length] = torch.nan  # what an ended row left there
+    layer.update(keys.clone(), values.clone(), 0)
+    buffer, room = layer.keys.roomy.data_ptr(), layer.room
+    order = [2, 0, 1, 3, 5, 4]  # a cycle of three, a line that stays, a swap
+    layer.permute_lines(order, lengths, columns)
+    for shown, tensor in ((layer.keys, keys), (layer.values, values)):
+        expected = tensor.new_zeros(rows, 2, layer.room, 4)
+        for line, source in enumerate(order):
+            used = slice(columns - lengths[source], columns)
+            expected[line, :, used] = tensor[source, :, before - lengths[source] :]
+        assert torch.equal(shown.roomy, expected)
+        assert shown.shape[-2] == layer.get_seq_length() == columns
+    assert (layer.keys.roomy.data_ptr() == buffer) == (columns_of_room(columns + 1) <= room)
 
 
 def test_longer_queries_go_to_the_fused_kernel():

@@ -242,10 +242,8 @@ class DecodingBatch:
             tables.rearrange(lines, 0, columns)
             return tokens[torch.tensor(lines, device=tokens.device)]
         if tables.full:
-            # The cache moves anyway: rows of like lengths come to lie side by side, see `attention.py`.
-            order = np.argsort(-tables.lengths, kind="stable").tolist()
-            tables.rearrange(order, 0, columns)
-            return tokens[torch.tensor(order, device=tokens.device)]
+            # The cache moves anyway: see `decode_attention.py`.
+            return tokens[torch.tensor(tables.sort_by_length(), device=tokens.device)]
         return tokens
 
     @torch.inference_mode()

@@ -12,6 +12,7 @@ A layer holds up to four kinds of tensors, and all of them are moved alike:
 4. convolution and recurrent states, which have no columns.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -59,21 +60,47 @@ def rearrange_rows(cache: DynamicCache, kept: Tensor | None, n_blank: int, colum
         ModelError: a layer keeps something that is not known here.
     """
     for layer in cache.layers:
-        new = {
-            name: _rearranged(tensor, kept, n_blank, axes, _held(layer, columns))
-            for name, tensor, axes in _tensors(layer)
-        }
-        for states in _states(layer):
-            for index, state in states.items():
-                if state is not None:
-                    states[index] = _rearranged(state, kept, n_blank, (0, None), 0)
-        if isinstance(layer, BlockLayer) and new:
-            layer.refill(new["keys"], new["values"])
+        _rearrange_layer(layer, kept, n_blank, columns)
+        _rearrange_states(layer, kept, n_blank)
+
+
+def permute_rows(cache: DynamicCache, order: Sequence[int], lengths: Sequence[int], columns: int) -> None:
+    """Put rows into another order and cut columns that no row uses, where possible without a second buffer.
+
+    Args:
+        cache: changed in place, and so are its tensors: no other cache shares them.
+        order: for each line the line whose row it takes, each of them once.
+        lengths: by line as they were, how many tokens its row has.
+        columns: how many columns there are then; no row is longer.
+    """
+    kept = torch.tensor(order)
+    for layer in cache.layers:
+        if isinstance(layer, BlockLayer) and layer.room:
+            layer.permute_lines(order, lengths, columns)
         else:
-            for name, tensor in new.items():
-                setattr(layer, name, tensor)
-        if isinstance(layer, DynamicSlidingWindowLayer):
-            layer.cumulative_length = columns
+            _rearrange_layer(layer, kept, 0, columns)
+        _rearrange_states(layer, kept, 0)
+
+
+def _rearrange_layer(layer: Any, kept: Tensor | None, n_blank: int, columns: int) -> None:
+    new = {
+        name: _rearranged(tensor, kept, n_blank, axes, _held(layer, columns))
+        for name, tensor, axes in _tensors(layer)
+    }
+    if isinstance(layer, BlockLayer) and new:
+        layer.refill(new["keys"], new["values"])
+    else:
+        for name, tensor in new.items():
+            setattr(layer, name, tensor)
+    if isinstance(layer, DynamicSlidingWindowLayer):
+        layer.cumulative_length = columns
+
+
+def _rearrange_states(layer: Any, kept: Tensor | None, n_blank: int) -> None:
+    for states in _states(layer):
+        for index, state in states.items():
+            if state is not None:
+                states[index] = _rearranged(state, kept, n_blank, (0, None), 0)
 
 
 def put_rows(cache: DynamicCache, lines: Tensor, other: DynamicCache) -> None:

@@ -8,8 +8,9 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, LinearAttentionAndFullAttentionLayer
 
 BLOCK = 32
-"""Columns that are made room for at once. `decode_attention` works on whole blocks, because oneDNN compiles a
-kernel of half a megabyte for every shape it meets, and would meet a new one at every step."""
+"""Columns that are made room for at once. In types narrower than float32 `decode_attention` works on whole
+blocks, because oneDNN compiles a kernel of half a megabyte for every shape it meets, and would meet a new one
+at every step. Products in float32 are not compiled."""
 
 
 class LineSpan(NamedTuple):
@@ -53,6 +54,36 @@ class BlockLayer(DynamicLayer):
         columns = keys.shape[-2]
         self._show((_with_room(keys, columns + 1), _with_room(values, columns + 1)), columns)
 
+    @property
+    def room(self) -> int:
+        """How many columns the buffers hold."""
+        return self._buffers[0].shape[-2] if self._buffers else 0
+
+    def permute_lines(self, order: Sequence[int], lengths: Sequence[int], columns: int) -> None:
+        """Put lines into another order and cut columns at the left, inside the buffers.
+
+        1. Where fewer columns are free than a new buffer would have, the buffers grow.
+        2. The lines of each cycle of the permutation move up by one, the first through a copy. Only a line's
+           own columns move: most of a buffer is room and the left of short rows.
+        3. All else becomes zeros: what is not finite would come through the mask.
+
+        Args:
+            order: for each line the line whose row it takes, each of them once.
+            lengths: by line as they were, how many of the newest columns are its row's.
+            columns: how many columns there are then; no row is longer.
+        """
+        before = self.get_seq_length()
+        if columns_of_room(columns + 1) > self.room:
+            self._buffers = tuple(_with_room(buffer, before + 1) for buffer in self._buffers)
+        for buffer in self._buffers:
+            for first in range(len(order)):
+                if min(cycle := _cycle(order, first)) == first:
+                    _shift_cycle(buffer, cycle, lengths, before, columns)
+            for line, source in enumerate(order):
+                buffer[line, :, : columns - lengths[source]] = 0
+            buffer[:, :, columns:before] = 0
+        self._show(self._buffers, columns)
+
     def _show(self, buffers: tuple[Tensor, ...], length: int) -> tuple[Tensor, Tensor]:
         self._buffers = buffers
         keys, values = (buffer[..., :length, :] for buffer in buffers)
@@ -79,6 +110,24 @@ def _with_room(buffer: Tensor, columns: int) -> Tensor:
     grown[..., :length, :] = buffer
     grown[..., length:, :] = 0
     return grown
+
+
+def _cycle(order: Sequence[int], first: int) -> list[int]:
+    """The lines from `first` on of which each takes the row of the next, and the last that of `first`."""
+    lines = [first]
+    while order[lines[-1]] != first:
+        lines.append(order[lines[-1]])
+    return lines
+
+
+def _shift_cycle(
+    buffer: Tensor, cycle: Sequence[int], lengths: Sequence[int], before: int, columns: int
+) -> None:
+    """Let each line of a cycle take the columns of the next, which then end at `columns`, not at `before`."""
+    sources = [buffer[line, :, before - lengths[line] : before] for line in cycle]
+    sources[0] = sources[0].clone()
+    for line, source in zip(cycle, [*sources[1:], sources[0]], strict=True):
+        buffer[line, :, columns - source.shape[-2] : columns] = source
 
 
 def growing_cache(config: Any) -> DynamicCache:

@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
 
-from mindscope.models.generation.cache_select import put_rows, rearrange_rows
+from mindscope.models.generation.cache_select import permute_rows, put_rows, rearrange_rows
 from mindscope.models.generation.control import ControllerReads
 from mindscope.models.generation.kv_cache import BLOCK, BlockLayer, LineSpan, columns_of_room
 from mindscope.models.generation.request import GenerationHandle
@@ -144,11 +144,11 @@ class SlotTables:
         return arguments, BatchLayout(positions, self.prompts, self.callers, finals=finals)
 
     def _spans(self) -> list[LineSpan]:
-        """Runs of lines, and the first block of columns that any row among them uses."""
+        """Runs of lines, and the first column that any row among them uses."""
         spans: list[LineSpan] = []
         for first in range(0, len(self.handles), _LINES_A_SPAN):
             end = min(first + _LINES_A_SPAN, len(self.handles))
-            column = (self.columns - int(self.lengths[first:end].max())) // BLOCK * BLOCK
+            column = self.columns - int(self.lengths[first:end].max())
             if spans and spans[-1].column == column:
                 spans[-1] = LineSpan(spans[-1].first, end, column)
             else:
@@ -190,6 +190,27 @@ class SlotTables:
             for table in (self.edits, self.pushed, self.randoms, *self._read_groups):
                 table.rearrange(lines, n_blank)
         self._place()
+
+    def sort_by_length(self) -> list[int]:
+        """Let rows of like lengths lie side by side, longest first, and cut the columns that none uses.
+
+        Returns:
+            For each line the line whose row it has taken.
+        """
+        lines = np.argsort(-self.lengths, kind="stable")
+        order, columns = lines.tolist(), int(self.lengths.max())
+        assert self.logits is not None
+        with torch.inference_mode():
+            permute_rows(self.cache, order, self.lengths.tolist(), columns)
+            self.logits = self.logits[torch.from_numpy(lines).to(self.logits.device)]
+        rooms = [layer.room for layer in self.cache.layers if isinstance(layer, BlockLayer)]
+        self.columns, self._room = columns, max(rooms, default=columns_of_room(columns + 1))
+        self.handles = [self.handles[line] for line in order]
+        self.lengths = self.lengths[lines]
+        for table in (self.edits, self.pushed, self.randoms, *self._read_groups):
+            table.rearrange(lines, 0)
+        self._place()
+        return order
 
     def put(self, lines: Sequence[int], other: "SlotTables") -> None:
         """Let the rows of other tables take these lines."""
