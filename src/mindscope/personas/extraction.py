@@ -68,8 +68,10 @@ def extract_vectors(
         stack=rollouts.stack_reads,
         progress=progress,
     )
+    contrast: dict[str, Any] = {}
     if isinstance(judge, ContrastRecipe):
         judge = judge.fit(_whole_model(model), trait, requests, answers, run, config, progress=progress)
+        contrast = {"contrast": judge.scores.to_json()}
     if judge is None:
         filtered = keep_answered_pairs(*rollouts.split_sides(answers))
     else:
@@ -115,6 +117,7 @@ def extract_vectors(
         metadata={
             "dtype": setup["dtype"],
             "judge": "none" if judge is None else judge.name,
+            **contrast,
             "seed": config.seed,
             "config": config.model_dump(mode="json"),
         },

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from mindscope.personas.pair_filter import FilterCounts
 from mindscope.personas.steering.results import ArmScores, SteeredArm, SteeringResult, SweepPoint, SweepResult
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.reports import (
@@ -71,11 +72,23 @@ def _add_vectors(report: Report, vectors: PersonaVectors, sweep: SweepResult | N
         columns, [list(row) for row in rows], "Separation is measured on questions held out of the vector."
     )
     if vectors.filter is not None:
-        counts = vectors.filter
+        report.text(_say_filter(vectors.filter, judged=vectors.metadata.get("judge") != "none"))
+    if contrast := vectors.metadata.get("contrast"):
         report.text(
-            f"{counts.kept} of {counts.pairs} pairs of answers passed the filter. The others failed "
-            f"on one criterion or several: {counts.failures()}."
+            "The judge was made of these answers themselves. Held out, it tells answers under the trait's "
+            f"instructions from those under the opposite with an AUROC of {contrast['auroc']:.2f} "
+            f"({contrast['low']:.2f} to {contrast['high']:.2f}; 0.5 is chance). It grades likeness to them: "
+            "near 0.6 that says something about means over many answers, and little about one."
         )
+
+
+def _say_filter(counts: FilterCounts, *, judged: bool) -> str:
+    if not judged:
+        return f"Nobody judged the answers: {counts.kept} of {counts.pairs} pairs have two, and all are used."
+    return (
+        f"{counts.kept} of {counts.pairs} pairs of answers passed the filter. The others failed "
+        f"on one criterion or several: {counts.failures()}."
+    )
 
 
 def _add_sweep(report: Report, sweep: SweepResult) -> None:

@@ -17,9 +17,11 @@ from mindscope.personas import (
     ContrastRecipe,
     ExtractConfig,
     Trait,
+    add_persona,
     contrast_recipe,
     extract_vectors,
 )
+from mindscope.reports import Report
 from mindscope.store import Run
 
 CONFIG = ExtractConfig(samples=1, questions=8, max_new_tokens=48, resamples=50, folds=3)
@@ -84,6 +86,20 @@ def test_without_a_judge_all_pairs_are_used(model, folder):
     assert vectors.filter is not None
     assert vectors.filter.kept == vectors.filter.pairs == 5 * 8
     assert vectors.metadata["judge"] == "none"
+    report = Report("", "")
+    add_persona(report, vectors)
+    page = report.write(folder / "none.html").read_text("utf-8")
+    assert "Nobody judged the answers: 40 of 40 pairs" in page
+
+
+def test_the_page_says_how_well_the_judge_tells_answers_apart(folder):
+    from mindscope.personas import PersonaVectors
+
+    vectors = PersonaVectors.load(folder / "contrast.safetensors")
+    report = Report("", "")
+    add_persona(report, vectors)
+    page = report.write(folder / "contrast.html").read_text("utf-8")
+    assert f"an AUROC of {vectors.metadata['contrast']['auroc']:.2f}" in page
 
 
 def test_the_file_is_named_where_there_is_no_judge(model, tmp_path):
