@@ -16,7 +16,14 @@ def print_monitoring(result: MonitoringReport) -> None:
 
     columns = [name.replace("_", " ") for name in FeatureAlarms.model_fields]
     rows = [list(feature.model_dump().values()) for feature in result.features]
-    print_table(columns, rows, f"{result.conversations} conversations, {result.alarmed} in alarm")
+    if any(feature.threshold is not None for feature in result.features):
+        title = f"{result.conversations} conversations, {result.alarmed} in alarm"
+    else:
+        title = (
+            f"{result.conversations} conversations; without thresholds nothing could alarm: give ordinary "
+            "conversations with --calibrate"
+        )
+    print_table(columns, rows, title)
     if result.left_out:
         say(f"left out {result.left_out} rows; the first: {result.left_out_first}")
     if result.thresholds:

@@ -119,3 +119,10 @@ def test_malformed_rows_are_named_or_left_out(cli, kit, tmp_path):
     kept = cli(*arguments, "--on-error", "skip", "--json")
     assert json.loads(kept.out)["left_out"] == 2
     assert json.loads(kept.out)["conversations"] == 3
+
+
+def test_without_thresholds_it_says_that_nothing_could_alarm(cli, kit, tmp_path):
+    done = cli(*start(kit, tmp_path / "run"))
+    assert done.code == 0, done.err
+    assert "3 conversations; without thresholds nothing could alarm" in " ".join(done.out.split())
+    assert "0 in alarm" not in done.out
