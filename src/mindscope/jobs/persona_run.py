@@ -34,6 +34,8 @@ class FilterSummary(Document):
 
     pairs: int
     kept: int
+    left_out: str
+    """Why the others were not used: how many failed on each criterion."""
 
 
 class SweepChoice(Document):
@@ -68,7 +70,7 @@ class VectorsSummary(Document):
                 "fingerprint": vectors.fingerprint,
                 "model": vectors.model,
                 "d_model": vectors.d_model,
-                "filter": kept and {"pairs": kept.pairs, "kept": kept.kept},
+                "filter": kept and {"pairs": kept.pairs, "kept": kept.kept, "left_out": kept.failures()},
                 "layers": [
                     {
                         "layer": layer,

@@ -41,7 +41,7 @@ def test_extract(cli, extracted, model, trait, tmp_path):
     result = json.loads(extracted.out)
     assert result["trait"] == "loud"
     assert [row["layer"] for row in result["layers"]] == [0, 1, 2]
-    assert result["filter"]["kept"] == 16
+    assert result["filter"] == {"pairs": 16, "kept": 16, "left_out": "none failed"}
     assert "extract/loud: answers" in extracted.err
     saved = PersonaVectors.load(tmp_path / "run/extract/loud/vectors.safetensors")
     assert saved.norms.tolist() == pytest.approx([row["norm"] for row in result["layers"]])

@@ -143,3 +143,5 @@ def _print_layers(vectors: VectorsSummary) -> None:
     pairs = f", {vectors.filter.kept} of {vectors.filter.pairs} pairs" if vectors.filter else ""
     rows = [[getattr(layer, column) for column in COLUMNS] for layer in vectors.layers]
     print_table(COLUMNS, rows, f"{vectors.trait}: {vectors.model or 'imported'}{pairs}")
+    if vectors.filter and vectors.filter.kept < vectors.filter.pairs:
+        print_text(f"pairs left out, some for several reasons: {vectors.filter.left_out}")
