@@ -1,5 +1,7 @@
 """What the tests of fine-tuning share: conversations, vectors, and a look at the gradients of a training."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,12 @@ import torch
 from torch import Tensor
 
 from mindscope.data import Conversation
+from mindscope.finetuning import finetune as job
 from mindscope.finetuning.config import FinetuneConfig
 from mindscope.finetuning.finetune import finetune_model
 from mindscope.finetuning.result import TunedModel
-from mindscope.finetuning.trainer import InterventionTrainer
-from mindscope.models import Model
+from mindscope.finetuning.trainer import InterventionTrainer, RunCallback
+from mindscope.models import Model, load
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run
 
@@ -40,6 +43,35 @@ def tune(model: Model, folder: Path, config: FinetuneConfig, **options: Any) -> 
     options.setdefault("data", DATA)
     with Run.open(folder, kind="test", config={}) as run:
         return finetune_model(model.name, run=run, config=config, **options)
+
+
+def tune_and_die(model: str, folder: str, config: str, event: str) -> None:
+    """Fine-tunes in this process, which kills itself at an event: steps, and saves before their mark.
+
+    Args:
+        model: its folder.
+        folder: of the run.
+        config: as JSON.
+        event: which one, from 1.
+    """
+    seen = 0
+
+    def count(function: Any) -> Any:
+        def wrapper(*arguments: Any, **options: Any) -> Any:
+            nonlocal seen
+            seen += 1
+            if seen == int(event):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **options)
+
+        return wrapper
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(RunCallback, "on_step_end", count(RunCallback.on_step_end))
+    patch.setattr(RunCallback, "on_save", count(RunCallback.on_save))
+    patch.setattr(job, "write_json", count(job.write_json))
+    loaded = load(model, dtype="float32")
+    tune(loaded, Path(folder), FinetuneConfig.model_validate_json(config), vectors=[vectors(loaded)])
 
 
 class Look:
