@@ -1,6 +1,7 @@
 """Sentence vectors against one text at a time, and the folder's own say."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -43,6 +44,15 @@ def test_vectors_are_normalised_means_over_real_tokens(folder):
         with torch.inference_mode():
             mean = bert(torch.tensor([ids])).last_hidden_state[0].mean(0)
         torch.testing.assert_close(vector, mean / mean.norm(), atol=1e-5, rtol=1e-5)
+
+
+def test_encoders_of_the_same_name_are_told_apart(folder, tmp_path):
+    other = tmp_path / "elsewhere" / folder.name
+    shutil.copytree(folder, other, ignore=shutil.ignore_patterns("elsewhere"))
+    assert SentenceEncoder(str(other)).name == SentenceEncoder(str(folder)).name
+    torch.manual_seed(1)
+    BertModel(BertConfig.from_pretrained(other)).save_pretrained(other)
+    assert SentenceEncoder(str(other)).name != SentenceEncoder(str(folder)).name
 
 
 def test_another_pooling_is_refused(folder):

@@ -1,5 +1,6 @@
 """Sentences as vectors, by an encoder in the folder form of sentence-transformers."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,9 @@ _ROWS = 64
 
 class SentenceEncoder:
     """Mean-pooled, normalised hidden states of a BERT-like model (Reimers & Gurevych 2019, arXiv 1908.10084).
+
+    Attributes:
+        name: what its folder is called, with a digest of its weights.
 
     Args:
         folder: of a model such as all-MiniLM-L6-v2, or its name on the Hugging Face hub.
@@ -39,7 +43,8 @@ class SentenceEncoder:
                 f"cannot load the sentence encoder {folder}: {reason}; give a folder of "
                 "sentence-transformers or use --judge contrast, which needs none"
             ) from None
-        self.name = Path(folder).name if Path(folder).exists() else folder
+        known_as = Path(folder).name if Path(folder).exists() else folder
+        self.name = f"{known_as} ({_digest(self._model)})"
         self._limit = _longest(folder, self._model.config)
 
     def encode(self, texts: Sequence[str]) -> Float[Tensor, "texts width"]:
@@ -60,6 +65,14 @@ class SentenceEncoder:
         back = torch.empty_like(joined)
         back[torch.tensor(order)] = joined
         return back
+
+
+def _digest(model: Any) -> str:
+    """A short name for the weights: folders of different encoders may have the same name."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(model.state_dict().items()):
+        digest.update(name.encode() + weight.flatten()[:64].numpy().tobytes())
+    return digest.hexdigest()[:8]
 
 
 def _require_mean_pooling(folder: str) -> None:

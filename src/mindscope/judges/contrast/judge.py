@@ -134,8 +134,8 @@ class ContrastJudge:
         metadata, tensors = artifact.metadata, artifact.tensors
         scores = ContrastScores.model_validate(metadata["scores"])
         if scores.vectors != ("ngrams" if encoder is None else encoder.name):
-            wanted = "contrast" if scores.vectors == "ngrams" else f"contrast:{scores.vectors}"
-            raise JudgeError(f"{path} was fitted with other text vectors: use --judge {wanted}")
+            wanted = "" if scores.vectors == "ngrams" else f":ENCODER, where ENCODER is {scores.vectors}"
+            raise JudgeError(f"{path} was fitted with other text vectors: use --judge contrast{wanted}")
         classifier = ContrastClassifier(
             weights=tensors["weights"],
             bias=float(metadata["bias"]),
