@@ -41,6 +41,18 @@ class ContrastRecipe:
         """As it is asked for on the command line."""
         return "contrast" if self.encoder is None else f"contrast:{self.encoder}"
 
+    def require_drawn(self, config: ExtractConfig) -> None:
+        """Refuse answers of likeliest tokens alone, beside which every drawn answer looks unusual.
+
+        Raises:
+            JudgeError: the extraction does not draw.
+        """
+        if config.sampling().temperature == 0:
+            raise JudgeError(
+                "a contrast judge learns from answers that are drawn, and a single sample takes the "
+                "likeliest tokens: give --samples 2 or more, or --temperature 1"
+            )
+
     @cached_property
     def text_encoder(self) -> TextEncoder | None:
         """The encoder, loaded; None for n-grams."""

@@ -44,6 +44,8 @@ def extract_vectors(
     """
     config = config or ExtractConfig()
     model.capabilities.require("extracting persona vectors", "reads", addresses=("resid_post",))
+    if isinstance(judge, ContrastRecipe):
+        judge.require_drawn(config)
     name = part_of("extract", trait.name)
     model = model.with_template(clock=run.started)
     setup = {

@@ -55,8 +55,8 @@ def _surprise(model, item: JudgeItem, system: str | None) -> float:
 
 def test_coherence_is_the_curve_through_the_references(model, judge):
     lowest = [min(_surprise(model, item, None), _surprise(model, item, VOICE)) for item in _references()]
-    median, edge = np.percentile(lowest, [50, 97.5])
-    edge = max(edge, median + 0.1)
+    median, high = np.percentile(lowest, [50, 97.5])
+    edge = median + 2 * max(high - median, 0.1)
     item = JudgeItem("q1?", "loud words here", "be loud")
     value = min(_surprise(model, item, "be loud"), _surprise(model, item, VOICE))
     z = math.log(19) / (edge - median) * (value - edge)

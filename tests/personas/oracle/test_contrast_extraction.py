@@ -24,7 +24,7 @@ from mindscope.personas import (
 from mindscope.reports import Report
 from mindscope.store import Run
 
-CONFIG = ExtractConfig(samples=1, questions=8, max_new_tokens=48, resamples=50, folds=3)
+CONFIG = ExtractConfig(samples=2, questions=8, max_new_tokens=48, resamples=50, folds=3)
 
 
 @pytest.fixture(scope="module")
@@ -84,12 +84,12 @@ def test_without_a_judge_all_pairs_are_used(model, folder):
 
     vectors = PersonaVectors.load(folder / "none.safetensors")
     assert vectors.filter is not None
-    assert vectors.filter.kept == vectors.filter.pairs == 5 * 8
+    assert vectors.filter.kept == vectors.filter.pairs == 5 * 8 * 2
     assert vectors.metadata["judge"] == "none"
     report = Report("", "")
     add_persona(report, vectors)
     page = report.write(folder / "none.html").read_text("utf-8")
-    assert "Nobody judged the answers: 40 of 40 pairs" in page
+    assert "Nobody judged the answers: 80 of 80 pairs" in page
 
 
 def test_the_page_says_how_well_the_judge_tells_answers_apart(folder):
@@ -105,6 +105,13 @@ def test_the_page_says_how_well_the_judge_tells_answers_apart(folder):
 def test_the_file_is_named_where_there_is_no_judge(model, tmp_path):
     with pytest.raises(JudgeError, match="extract the trait there with --judge contrast"):
         ContrastRecipe().load(model, tmp_path / JUDGE_FILE)
+
+
+def test_likeliest_answers_alone_are_refused_before_anything_is_written(model, trait, tmp_path):
+    with Run.open(tmp_path, kind="persona", config={}, fingerprint=model.fingerprint) as run:
+        with pytest.raises(JudgeError, match="give --samples 2 or more"):
+            extract_vectors(model, trait, ContrastRecipe(), run, CONFIG.model_copy(update={"samples": 1}))
+        assert not (tmp_path / "extract").exists()
 
 
 def test_recipes_are_read_from_what_is_asked_for():

@@ -6,9 +6,9 @@ An answer is compared with the model's own answers without any instruction or ed
    answer's own system prompt and question, once after the same question under the trait's instructions; the
    lower counts. An answer in the trait's voice is coherent, though the model would not have given it unasked.
 2. Its repetition is the share of its word trigrams that stand in it before.
-3. Of each, the reference answers give the median and the 97.5th percentile. A logistic curve through both
-   says 95 at the median and 50 at the percentile: of ordinary answers one in forty scores below 50, for
-   either reason. The lower of the two scores counts.
+3. Of each, the reference answers give the median and the 97.5th percentile. A logistic curve says 95 at the
+   median and 50 as far behind the percentile as that is behind the median: hardly an ordinary answer scores
+   below 50. The lower of the two scores counts.
 
 Text that is dull but usual scores high; text that is right but in an unusual style scores low. It is a
 measure of whether the model still speaks its own language.
@@ -24,17 +24,24 @@ from mindscope.errors import JudgeError
 from mindscope.judges.protocol import JudgeItem
 from mindscope.models import Message, Model, Row, score_answer_tokens
 
-AT_MEDIAN, AT_EDGE = 95.0, 50.0
-EDGE = 97.5
+AT_MEDIAN = 95.0
+PERCENTILE = 97.5
+BEHIND = 2.0
+"""The edge, where the score is 50, in distances from the median to the percentile.
+
+Chosen on steered answers of three of the organism's traits, where it is nearest to the exact judge's
+coherence (r 0.80 to 0.92, a mean of 72 in place of 81; at 1 the mean is 58): an answer with a trait is less
+usual than any ordinary one, and coherent all the same.
+"""
 LEAST_REFERENCES = 20
 _LEAST_SPREAD = {"surprise": 0.1, "repetition": 0.05}
-"""The least distance between median and edge: of reference answers that are all alike, every other answer
+"""The least distance from median to percentile: were the reference answers all alike, every other answer
 would be incoherent."""
 
 
 @dataclass(frozen=True, slots=True)
 class FluencyCurve:
-    """A quantity's median and edge among reference answers."""
+    """A quantity's median among reference answers, and where an answer scores 50."""
 
     median: float
     edge: float
@@ -129,5 +136,6 @@ def _row(model: Model, item: JudgeItem) -> Row:
 
 
 def _curve(values: Sequence[float], quantity: str) -> FluencyCurve:
-    median, edge = np.percentile(np.array(values, np.float64), [50, EDGE])
-    return FluencyCurve(float(median), float(max(edge, median + _LEAST_SPREAD[quantity])))
+    median, high = np.percentile(np.array(values, np.float64), [50, PERCENTILE])
+    spread = max(high - median, _LEAST_SPREAD[quantity])
+    return FluencyCurve(float(median), float(median + BEHIND * spread))
