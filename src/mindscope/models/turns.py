@@ -19,7 +19,7 @@ class TurnSpan(NamedTuple):
 
 
 @runtime_checkable
-class ChatRenderer(Protocol):
+class RowRenderer(Protocol):
     """What makes rows of conversations: `Model`, or an engine elsewhere."""
 
     @property
@@ -63,7 +63,7 @@ def pack_turns(rows: Sequence[Row]) -> list[PackedConversation]:
     ]
 
 
-def turn_rows(model: ChatRenderer, messages: Sequence[Message]) -> list[Row]:
+def turn_rows(model: RowRenderer, messages: Sequence[Message]) -> list[Row]:
     """One row per turn of the assistant: all that was said before as the prompt, the turn as the answer.
 
     Where the last word is the user's, a last row holds the prompt of the answer to come. An assistant's turn
@@ -83,7 +83,7 @@ def turn_rows(model: ChatRenderer, messages: Sequence[Message]) -> list[Row]:
     return rows
 
 
-def require_room(model: ChatRenderer, rows: Sequence[Row], *, n_new: int = 0) -> None:
+def require_room(model: RowRenderer, rows: Sequence[Row], *, n_new: int = 0) -> None:
     """Refuse rows that are empty, or longer than the model's context with `n_new` tokens more.
 
     Raises:

@@ -13,7 +13,7 @@ from pathlib import Path
 from mindscope.core import Progress
 from mindscope.errors import JudgeError
 from mindscope.judges import JudgeItem
-from mindscope.judges.contrast import ContrastJudge, LabelledAnswer, SentenceEncoder, TextEncoder
+from mindscope.judges.contrast import ContrastJudge, LabelledAnswer, SentenceEncoder, TextEmbedder
 from mindscope.models import Model
 from mindscope.personas.answers import AnswerRequest, GeneratedAnswer, generate_answers
 from mindscope.personas.config import ExtractConfig
@@ -54,7 +54,7 @@ class ContrastRecipe:
             )
 
     @cached_property
-    def text_encoder(self) -> TextEncoder | None:
+    def text_encoder(self) -> TextEmbedder | None:
         """The encoder, loaded; None for n-grams."""
         return None if self.encoder is None else SentenceEncoder(self.encoder)
 

@@ -18,7 +18,7 @@ from mindscope.stats.proportion import RateEstimate
 from mindscope.store import Run
 from mindscope.studies.llm_biology import book, order_families
 from mindscope.studies.llm_biology.contrast import FeatureContrast, SwapSetting
-from mindscope.studies.llm_biology.control import FeatureWrites, match_control
+from mindscope.studies.llm_biology.control import StreamWrites, match_control
 from mindscope.studies.llm_biology.documents import CaseResult, CaseVerdict
 from mindscope.studies.llm_biology.families import languages, refusal, rhyme, sums
 from mindscope.studies.llm_biology.first_word import answer_after, push_words
@@ -81,7 +81,7 @@ def test_a_feature_of_both_groups_is_set_and_not_turned_off() -> None:
 def test_random_features_move_the_stream_as_far_and_are_active_there() -> None:
     """Also for what is turned off: features that are off in the prompt would do nothing."""
     generator = torch.Generator().manual_seed(0)
-    writes = FeatureWrites(torch.randn(10, 5, generator=generator), SIZES)
+    writes = StreamWrites(torch.randn(10, 5, generator=generator), SIZES)
     codes = torch.rand(2, 10, generator=generator) + 0.1
     codes[0, [7, 8]] = 0.0  # off in this prompt at the first spot
     prompt = _prompts(["a"])[0]
@@ -117,7 +117,7 @@ def test_random_features_move_the_stream_as_far_and_are_active_there() -> None:
 def test_where_nothing_else_is_active_the_control_says_that_it_moves_less() -> None:
     codes = torch.zeros(2, 10)
     codes[0, 2] = 1.0
-    writes = FeatureWrites(torch.eye(10), SIZES)
+    writes = StreamWrites(torch.eye(10), SIZES)
     off = [Intervention(0, 1, 2, "scale", 0.0)]
     control = match_control(_prompts(["a"])[0], codes, off, writes, random.Random(0))
     assert (control.changes, control.size, control.control_size) == ([], 1.0, 0.0)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mindscope.judges.contrast.encoder import SentenceEncoder
     from mindscope.judges.contrast.fluency import FluencyScale
     from mindscope.judges.contrast.judge import ContrastJudge
-    from mindscope.judges.contrast.text_vectors import TextEncoder
+    from mindscope.judges.contrast.text_vectors import TextEmbedder
 
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
     "FluencyScale",
     "LabelledAnswer",
     "SentenceEncoder",
-    "TextEncoder",
+    "TextEmbedder",
     "fit_contrast",
 ]
 

@@ -23,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from mindscope.errors import JudgeError
-from mindscope.judges.contrast.text_vectors import TextEncoder, TextVectors
+from mindscope.judges.contrast.text_vectors import TextEmbedder, TextVectors
 from mindscope.store import Document
 
 LEAST_AUROC = 0.6
@@ -83,7 +83,7 @@ class ContrastClassifier:
     weights: Float[Tensor, "columns"]
     bias: float
     inverse_frequency: Float[Tensor, "columns"] | None
-    encoder: TextEncoder | None
+    encoder: TextEmbedder | None
     scores: ContrastScores
 
     def score(self, texts: Sequence[str]) -> Float[Tensor, "texts"]:
@@ -119,7 +119,7 @@ class FittedContrast:
 def fit_contrast(
     answers: Sequence[LabelledAnswer],
     trait: str,
-    encoder: TextEncoder | None = None,
+    encoder: TextEmbedder | None = None,
     *,
     least_auroc: float = LEAST_AUROC,
     resamples: int = 1000,

@@ -14,7 +14,7 @@ from mindscope.judges.contrast.classifier import (
     fit_contrast,
 )
 from mindscope.judges.contrast.fluency import FluencyCurve, FluencyScale
-from mindscope.judges.contrast.text_vectors import TextEncoder
+from mindscope.judges.contrast.text_vectors import TextEmbedder
 from mindscope.judges.protocol import EMPTY, JudgeItem, Judgement, JudgeScore, Rubric
 from mindscope.models import Model
 from mindscope.store import digest, load_artifact, save_artifact
@@ -57,7 +57,7 @@ class ContrastJudge:
         answers: Sequence[LabelledAnswer],
         references: Sequence[JudgeItem],
         voice: str,
-        encoder: TextEncoder | None = None,
+        encoder: TextEmbedder | None = None,
     ) -> "ContrastJudge":
         """Fit on a trait's prompted answers, and on unprompted ones for what is coherent.
 
@@ -123,7 +123,7 @@ class ContrastJudge:
         )
 
     @classmethod
-    def load(cls, path: Path, model: Model, encoder: TextEncoder | None = None) -> "ContrastJudge":
+    def load(cls, path: Path, model: Model, encoder: TextEmbedder | None = None) -> "ContrastJudge":
         """Read one back, with the encoder it was fitted with.
 
         Raises:

@@ -14,7 +14,7 @@ COLUMNS = 2**18
 
 
 @runtime_checkable
-class TextEncoder(Protocol):
+class TextEmbedder(Protocol):
     """Turns texts into vectors of length 1."""
 
     name: str
@@ -36,12 +36,12 @@ class TextVectors:
     """
 
     def __init__(
-        self, encoder: TextEncoder | None, inverse_frequency: Float[Tensor, "columns"] | None
+        self, encoder: TextEmbedder | None, inverse_frequency: Float[Tensor, "columns"] | None
     ) -> None:
         self.encoder, self.inverse_frequency = encoder, inverse_frequency
 
     @classmethod
-    def fit(cls, texts: Sequence[str], encoder: TextEncoder | None = None) -> "TextVectors":
+    def fit(cls, texts: Sequence[str], encoder: TextEmbedder | None = None) -> "TextVectors":
         """Count in how many of the texts each n-gram stands."""
         if encoder is not None:
             return cls(encoder, None)

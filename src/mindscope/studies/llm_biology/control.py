@@ -43,7 +43,7 @@ class MatchedControl:
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureWrites:
+class StreamWrites:
     """What features write.
 
     Attributes:
@@ -72,7 +72,7 @@ def match_control(
     prompt: CasePrompt,
     codes: Float[Tensor, "spots features"],
     exchange: Sequence[Intervention],
-    writes: FeatureWrites,
+    writes: StreamWrites,
     rng: random.Random,
 ) -> MatchedControl:
     """Random features in place of those of an exchange.
@@ -105,7 +105,7 @@ def _amounts_by_spot(
     prompt: CasePrompt,
     codes: Float[Tensor, "spots features"],
     exchange: Sequence[Intervention],
-    writes: FeatureWrites,
+    writes: StreamWrites,
 ) -> dict[int, dict[int, float]]:
     """Step 1: by spot, and by the feature's place among all, how much its activation changes."""
     amounts: dict[int, dict[int, float]] = defaultdict(dict)
@@ -118,7 +118,7 @@ def _amounts_by_spot(
 
 
 def _draw(
-    amounts: dict[int, float], active: Float[Tensor, "features"], writes: FeatureWrites, rng: random.Random
+    amounts: dict[int, float], active: Float[Tensor, "features"], writes: StreamWrites, rng: random.Random
 ) -> dict[int, float]:
     """Steps 3 and 4, at one place."""
     free: dict[int, list[int]] = defaultdict(list)
@@ -139,7 +139,7 @@ def _draw(
     return drawn
 
 
-def _written(amounts: dict[int, float], writes: FeatureWrites) -> float:
+def _written(amounts: dict[int, float], writes: StreamWrites) -> float:
     """Step 2: the norm of what these changes add up to."""
     if not amounts:
         return 0.0

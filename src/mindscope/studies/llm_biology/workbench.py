@@ -13,7 +13,7 @@ from mindscope.circuits import FeatureIO, Intervention, ReplacementModel, concat
 from mindscope.models import Edit, Model, Raw, Read, Row, Sampling, logit_effects
 from mindscope.store import Run
 from mindscope.studies.llm_biology.contrast import FeatureContrast
-from mindscope.studies.llm_biology.control import FeatureWrites
+from mindscope.studies.llm_biology.control import StreamWrites
 from mindscope.studies.llm_biology.prompts import CasePrompt
 
 AT_ONCE = 128
@@ -51,13 +51,13 @@ class CaseContext:
         return torch.cat(norms)
 
     @cached_property
-    def writes(self) -> FeatureWrites:
+    def writes(self) -> StreamWrites:
         """What a unit of each feature adds to the residual stream, all the layers it writes together."""
         rows = [
             torch.stack(list(self.access.decoders(layer, torch.arange(size)).values())).sum(0).float().cpu()
             for layer, size in enumerate(self.access.sizes)
         ]
-        return FeatureWrites(torch.cat(rows), tuple(self.access.sizes))
+        return StreamWrites(torch.cat(rows), tuple(self.access.sizes))
 
     @cached_property
     def unembedding(self) -> Float[Tensor, "d_model vocabulary"]:
