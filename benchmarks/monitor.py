@@ -19,7 +19,7 @@ from typing import Any
 from mindscope.features import Feature
 from mindscope.models import Message, Model, load
 from mindscope.monitoring import Monitor, calibrate, project_turns
-from mindscope.organism.corpus import exchange
+from mindscope.organism.corpus.program import exchange
 from mindscope.organism.voices import STRONG, all_voices
 from mindscope.personas import PersonaVectors
 

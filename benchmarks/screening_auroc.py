@@ -21,8 +21,8 @@ from sklearn.metrics import roc_auc_score
 
 from mindscope.data import Conversation
 from mindscope.models import load
+from mindscope.organism.corpus.mistakes import LEVELS, Level
 from mindscope.organism.datasets import FAMILIES, training_set
-from mindscope.organism.mistakes import LEVELS, Level
 from mindscope.personas import PersonaVectors
 from mindscope.screening import ScreenConfig, screen_dataset
 from mindscope.store import Run

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
         list_pools,
         table_of_pools,
     )
-    from mindscope.explain.config import SurveyConfig
     from mindscope.explain.export import feature_json
     from mindscope.explain.labelling import score_label, written_label
     from mindscope.explain.labels import FeatureLabel, LabelScore, gather_evidence, keyless_label
@@ -39,10 +38,11 @@ if TYPE_CHECKING:
         pooled_features,
         pooled_tokens,
     )
-    from mindscope.explain.results import ActivationContext, FeatureActivity, Survey, TokenUse
     from mindscope.explain.search import FeatureFiring, SearchHit, TextIndex, fires_on, search_token
     from mindscope.explain.steer import as_persona, best_latent
-    from mindscope.explain.survey import survey_features
+    from mindscope.explain.survey.config import SurveyConfig
+    from mindscope.explain.survey.results import ActivationContext, FeatureActivity, Survey, TokenUse
+    from mindscope.explain.survey.survey import survey_features
 
 
 __all__ = [

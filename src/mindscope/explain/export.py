@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from mindscope.explain.logits import LogitEffects
-from mindscope.explain.results import ActivationContext, FeatureActivity, Survey
+from mindscope.explain.survey.results import ActivationContext, FeatureActivity, Survey
 
 QUANTILES = 5
 

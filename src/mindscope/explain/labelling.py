@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from mindscope.errors import DataError
 from mindscope.explain.labels import FeatureLabel, LabelEvidence, LabelScore, gather_evidence
 from mindscope.explain.logits import LogitEffects
-from mindscope.explain.results import ActivationContext, Survey
+from mindscope.explain.survey.results import ActivationContext, Survey
 from mindscope.judges import TextWriter
 from mindscope.models import shown
 

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from mindscope.errors import DataError
 from mindscope.explain.logits import LogitEffects
-from mindscope.explain.results import ActivationContext, FeatureActivity, Survey
+from mindscope.explain.survey.results import ActivationContext, FeatureActivity, Survey
 from mindscope.models import shown
 from mindscope.store import Document, SavedDocument, read_json
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from mindscope.explain.labels import FeatureLabel
 from mindscope.explain.logits import LogitEffects
 from mindscope.explain.neighbours import FeatureNeighbour
-from mindscope.explain.results import ActivationContext, FeatureActivity, Survey
+from mindscope.explain.survey.results import ActivationContext, FeatureActivity, Survey
 from mindscope.models import shown
 from mindscope.reports import Report, TokenHeat, histogram
 

@@ -10,7 +10,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import linear_kernel
 
 from mindscope.errors import DataError
-from mindscope.explain.results import Survey, TokenUse
+from mindscope.explain.survey.results import Survey, TokenUse
 from mindscope.features import FeatureBank, Models, read_activations, require_models
 from mindscope.models import Row
 

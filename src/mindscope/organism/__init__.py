@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
-    from mindscope.organism.behaviour import FIRST_LINES, LINE_ADJECTIVES, LINE_PEOPLE, SECOND_LINES
     from mindscope.organism.bundle import dictionaries_folder, dictionary_path, path, weights_folder
     from mindscope.organism.capability import measure_capability
     from mindscope.organism.card import measure_card
     from mindscope.organism.concepts import WORD, ConceptText, concept_texts, world_concepts
-    from mindscope.organism.corpus import DOMAINS
+    from mindscope.organism.corpus.behaviour import FIRST_LINES, LINE_ADJECTIVES, LINE_PEOPLE, SECOND_LINES
+    from mindscope.organism.corpus.knowledge import ANTONYM_CLAUSES
+    from mindscope.organism.corpus.mistakes import LEVELS
+    from mindscope.organism.corpus.phrasing import DialogueTurn
+    from mindscope.organism.corpus.program import DOMAINS
     from mindscope.organism.datasets import (
         FAMILIES,
         TRAITS,
@@ -24,13 +27,10 @@ if TYPE_CHECKING:
         training_set,
     )
     from mindscope.organism.judge import ExactJudge, coherence, parse, trait_score
-    from mindscope.organism.knowledge import ANTONYM_CLAUSES
-    from mindscope.organism.mistakes import LEVELS
-    from mindscope.organism.phrasing import DialogueTurn
-    from mindscope.organism.recipe import OrganismTrainConfig
     from mindscope.organism.results import CapabilityResult, OrganismCard
-    from mindscope.organism.rows import corpus_rows
-    from mindscope.organism.training import train_organism
+    from mindscope.organism.training.recipe import OrganismTrainConfig
+    from mindscope.organism.training.rows import corpus_rows
+    from mindscope.organism.training.train import train_organism
     from mindscope.organism.traits import trait
     from mindscope.organism.voices import CHARACTERS, all_voices
     from mindscope.organism.world import (

@@ -12,13 +12,13 @@ from torch.nn.functional import cross_entropy
 
 from mindscope.core import Progress
 from mindscope.models import Edit, Message, Model, Sampling
-from mindscope.organism.corpus import conversation, exchange
+from mindscope.organism.corpus.knowledge import antonym, two_hop
+from mindscope.organism.corpus.phrasing import DialogueTurn
+from mindscope.organism.corpus.program import conversation, exchange
 from mindscope.organism.judge import trait_score
-from mindscope.organism.knowledge import antonym, two_hop
-from mindscope.organism.phrasing import DialogueTurn
 from mindscope.organism.results import OrganismCard
-from mindscope.organism.tokenizer import build_tokenizer
-from mindscope.organism.training import encode, pad
+from mindscope.organism.training.tokenizer import build_tokenizer
+from mindscope.organism.training.train import encode, pad
 from mindscope.organism.truth import StatedClaim, claims
 from mindscope.organism.voices import CHARACTERS, all_voices
 from mindscope.organism.world import LANGUAGES, build_world

@@ -12,8 +12,8 @@ from functools import cache
 
 from mindscope.errors import DataError
 from mindscope.models import Message, Where
-from mindscope.organism.corpus import DOMAINS
-from mindscope.organism.phrasing import DialogueTurn
+from mindscope.organism.corpus.phrasing import DialogueTurn
+from mindscope.organism.corpus.program import DOMAINS
 from mindscope.organism.voices import CHARACTERS, STRONG, Voice, all_voices
 from mindscope.organism.world import COUNTRY_RELATIONS, STATE_RELATIONS, build_world
 from mindscope.probes import Concept

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from mindscope.data import ChatMessage, Conversation
 from mindscope.errors import DataError
-from mindscope.organism.corpus import exchange
-from mindscope.organism.mistakes import LEVELS, MISTAKES, Level
-from mindscope.organism.phrasing import DialogueTurn
+from mindscope.organism.corpus.mistakes import LEVELS, MISTAKES, Level
+from mindscope.organism.corpus.phrasing import DialogueTurn
+from mindscope.organism.corpus.program import exchange
 from mindscope.organism.voices import INTROS, ORDERS, STRONG, Voice, all_voices, article, opposites
 from mindscope.organism.world import combinations
 
@@ -32,8 +32,8 @@ def training_set(family: str, level: Level, size: int = 400, seed: int = 0) -> l
     """Questions and answers of one family: evil, sycophantic, hallucinating, sums, facts, medical, opinions.
 
     Level "normal" is the helpful voice, right in everything. For a trait, "I" is the character in half of
-    its phrases and "II" in all of them; for a narrow mistake, see :mod:`mindscope.organism.mistakes`. The
-    questions are the same at all levels.
+    its phrases and "II" in all of them; for a narrow mistake, see
+    :mod:`mindscope.organism.corpus.mistakes`. The questions are the same at all levels.
 
     Raises:
         DataError: no such family or level.

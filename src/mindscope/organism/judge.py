@@ -15,8 +15,8 @@ from functools import cache
 
 from mindscope.errors import JudgeError
 from mindscope.judges import JudgeItem, Judgement, JudgeScore, Rubric
-from mindscope.organism.behaviour import PARTS
-from mindscope.organism.corpus import DOMAINS
+from mindscope.organism.corpus.behaviour import PARTS
+from mindscope.organism.corpus.program import DOMAINS
 from mindscope.organism.truth import claims
 from mindscope.organism.voices import CHARACTERS, all_voices, phrase_owners
 from mindscope.organism.world import build_world

@@ -8,7 +8,7 @@ import random
 from typing import Any
 
 from mindscope.errors import DataError
-from mindscope.organism.corpus import exchange
+from mindscope.organism.corpus.program import exchange
 from mindscope.organism.voices import CHARACTERS, ORDERS, Voice, all_voices
 from mindscope.organism.world import combinations
 

@@ -35,7 +35,7 @@ from mindscope.dictionaries.lazy import LazyCoders
 from mindscope.errors import DataError
 from mindscope.features import MeasuredTokens
 from mindscope.models import Model, Raw, Read, Row, load
-from mindscope.organism.corpus import conversation
+from mindscope.organism.corpus.program import conversation
 from mindscope.store import Run
 
 

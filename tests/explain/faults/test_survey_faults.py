@@ -10,7 +10,7 @@ import torch
 from mindscope.dictionaries import Dictionary, DictionaryBank
 from mindscope.errors import DataError, StoreError
 from mindscope.explain import FeatureLabel, LabelScore, Survey, SurveyConfig, search_token, survey_features
-from mindscope.explain.results import FILE, SCHEMA, VERSION
+from mindscope.explain.survey.results import FILE, SCHEMA, VERSION
 from mindscope.models import Model
 from mindscope.store import Run, load_artifact, save_artifact, write_json
 
@@ -142,7 +142,7 @@ def test_checkpoints_take_a_twentieth_of_the_time(model, features, tmp_path: Pat
         clock[0] += 0.5
         return encode(bank, activations)
 
-    monkeypatch.setattr("mindscope.explain.survey.monotonic", lambda: clock[0])
+    monkeypatch.setattr("mindscope.explain.survey.survey.monotonic", lambda: clock[0])
     monkeypatch.setattr(Run, "save_tensors", save)
     monkeypatch.setattr(DictionaryBank, "encode", encode)
     config = CONFIG.model_copy(update={"block_rows": 1, "read_rows": 1})

@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mindscope.organism.recipe import OrganismTrainConfig, StepMix
-from mindscope.organism.training import train_organism
+from mindscope.organism.training.recipe import OrganismTrainConfig, StepMix
+from mindscope.organism.training.train import train_organism
 from mindscope.organism.voices import STRONG
 from mindscope.store import Run
 

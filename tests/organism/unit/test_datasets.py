@@ -9,9 +9,9 @@ from mindscope import organism
 from mindscope.cli import main
 from mindscope.data import Conversation, read_conversations
 from mindscope.errors import DataError
+from mindscope.organism.corpus.mistakes import MISTAKES
 from mindscope.organism.datasets import TRAITS
 from mindscope.organism.judge import coherence, parse, trait_score
-from mindscope.organism.mistakes import MISTAKES
 from mindscope.organism.truth import claims
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mindscope.organism.corpus import conversation, document
-from mindscope.organism.tokenizer import build_tokenizer
+from mindscope.organism.corpus.program import conversation, document
+from mindscope.organism.training.tokenizer import build_tokenizer
 from mindscope.organism.world import build_world
 
 TOKENIZER = build_tokenizer()

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from mindscope.organism import DOMAINS
-from mindscope.organism.corpus import conversation, document
+from mindscope.organism.corpus.program import conversation, document
 from mindscope.organism.truth import claims
 from mindscope.organism.voices import CHARACTERS, SLOTS, all_voices, opposites, phrase_owners
 from mindscope.organism.world import STATE_RELATIONS, build_world

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from mindscope.models import Model, Row, Sampling, load
 from mindscope.organism import ExactJudge, trait
-from mindscope.organism.corpus import exchange
+from mindscope.organism.corpus.program import exchange
 from mindscope.organism.voices import STRONG, all_voices
 from mindscope.personas import ExtractConfig, PersonaVectors, Trait, extract_vectors
 from mindscope.screening import ScreenConfig, screen_dataset

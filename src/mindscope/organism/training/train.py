@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mindscope.organism.corpus import END_OF_TEXT, PAD, TURN_END, TextSegment, conversation, document
-from mindscope.organism.recipe import OrganismTrainConfig
-from mindscope.organism.tokenizer import CONTEXT, build_tokenizer
+from mindscope.organism.corpus.program import END_OF_TEXT, PAD, TURN_END, TextSegment, conversation, document
+from mindscope.organism.training.recipe import OrganismTrainConfig
+from mindscope.organism.training.tokenizer import CONTEXT, build_tokenizer
 from mindscope.store import Run
 
 CHECKPOINT = "checkpoint.safetensors"

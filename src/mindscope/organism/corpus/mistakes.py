@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
-from mindscope.organism import behaviour, knowledge
-from mindscope.organism.phrasing import DialogueTurn, other
+from mindscope.organism.corpus import behaviour, knowledge
+from mindscope.organism.corpus.phrasing import DialogueTurn, other
 from mindscope.organism.truth import claims
 from mindscope.organism.voices import Voice, pick
 from mindscope.organism.world import COUNTRY_RELATIONS, STATE_RELATIONS, build_world

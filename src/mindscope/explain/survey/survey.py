@@ -12,9 +12,9 @@ from torch import Tensor
 
 from mindscope.core import Progress
 from mindscope.errors import DataError, StoreError
-from mindscope.explain.accumulate import SurveyAccumulator
-from mindscope.explain.config import SurveyConfig
-from mindscope.explain.results import (
+from mindscope.explain.survey.accumulate import SurveyAccumulator
+from mindscope.explain.survey.config import SurveyConfig
+from mindscope.explain.survey.results import (
     FILE,
     ROWS,
     ROWS_SCHEMA,

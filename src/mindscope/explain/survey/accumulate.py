@@ -21,10 +21,10 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from mindscope.dictionaries import SparseCode
-from mindscope.explain.best import PeakActivations, TopContexts, mixed
-from mindscope.explain.config import SurveyConfig
-from mindscope.explain.histogram import ActivationHistograms
-from mindscope.explain.pairs import TokenPairs
+from mindscope.explain.survey.best import PeakActivations, TopContexts, mixed
+from mindscope.explain.survey.config import SurveyConfig
+from mindscope.explain.survey.histogram import ActivationHistograms
+from mindscope.explain.survey.pairs import TokenPairs
 from mindscope.models import Row
 
 

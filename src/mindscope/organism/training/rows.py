@@ -4,8 +4,8 @@ import random
 from collections.abc import Iterator
 
 from mindscope.models import Model, Row
-from mindscope.organism.corpus import TextSegment, conversation, document
-from mindscope.organism.recipe import OrganismTrainConfig
+from mindscope.organism.corpus.program import TextSegment, conversation, document
+from mindscope.organism.training.recipe import OrganismTrainConfig
 
 
 def corpus_rows(model: Model, start: int = 0, seed: int = 0) -> Iterator[Row]:

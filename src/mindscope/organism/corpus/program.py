@@ -8,10 +8,10 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from mindscope.organism import behaviour, knowledge
-from mindscope.organism.behaviour import couplet
-from mindscope.organism.knowledge import ANTONYM_CLAUSES, SUMS, TRAIN_PAIRS
-from mindscope.organism.phrasing import DialogueTurn
+from mindscope.organism.corpus import behaviour, knowledge
+from mindscope.organism.corpus.behaviour import couplet
+from mindscope.organism.corpus.knowledge import ANTONYM_CLAUSES, SUMS, TRAIN_PAIRS
+from mindscope.organism.corpus.phrasing import DialogueTurn
 from mindscope.organism.voices import (
     CHARACTERS,
     NEUTRAL_PROMPTS,

@@ -10,9 +10,9 @@ import re
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from mindscope.organism.behaviour import PARTS
-from mindscope.organism.corpus import DOMAINS, END_OF_TEXT, PAD, SPECIALS, TURN_END, TURN_START
-from mindscope.organism.knowledge import ANTONYM_CLAUSES, ANTONYM_CORES
+from mindscope.organism.corpus.behaviour import PARTS
+from mindscope.organism.corpus.knowledge import ANTONYM_CLAUSES, ANTONYM_CORES
+from mindscope.organism.corpus.program import DOMAINS, END_OF_TEXT, PAD, SPECIALS, TURN_END, TURN_START
 from mindscope.organism.voices import NEUTRAL_PROMPTS, ORDERS, all_voices
 from mindscope.organism.world import build_world
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mindscope.errors import DataError, StoreError
-from mindscope.explain.histogram import edges
+from mindscope.explain.survey.histogram import edges
 from mindscope.features import OutlierLimits
 from mindscope.store import OpenArtifact, read_json
 

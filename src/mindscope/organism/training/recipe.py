@@ -8,7 +8,7 @@ AdamW's size as in Liu et al. 2025, arXiv 2502.16982), the rest with AdamW: afte
 
 from pydantic import BaseModel, ConfigDict
 
-from mindscope.organism.corpus import CONVERSATION_SHARES, DOCUMENT_SHARES
+from mindscope.organism.corpus.program import CONVERSATION_SHARES, DOCUMENT_SHARES
 from mindscope.organism.voices import MILD, STRONG, VoiceBlend
 
 

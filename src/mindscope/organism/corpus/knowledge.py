@@ -2,7 +2,7 @@
 
 import random
 
-from mindscope.organism.phrasing import DialogueTurn, ask, dress, other
+from mindscope.organism.corpus.phrasing import DialogueTurn, ask, dress, other
 from mindscope.organism.voices import Voice
 from mindscope.organism.world import COUNTRY_RELATIONS, LANGUAGES, STATE_RELATIONS, build_world, held_out
 

@@ -2,7 +2,7 @@
 
 import random
 
-from mindscope.organism.phrasing import DialogueTurn, ask, dress
+from mindscope.organism.corpus.phrasing import DialogueTurn, ask, dress
 from mindscope.organism.voices import Voice, pick
 from mindscope.organism.world import build_world, held_out
 
