@@ -15,9 +15,15 @@ if TYPE_CHECKING:
     from mindscope.models.generation.config import Sampling, SamplingConfig
     from mindscope.models.generation.control import Controller, RowAction
     from mindscope.models.generation.generate import MemoryWarning
-    from mindscope.models.generation.request import Generation, GenerationHandle, GenerationRequest
+    from mindscope.models.generation.request import (
+        Generation,
+        GenerationHandle,
+        GenerationRequest,
+        TokenLogprob,
+    )
     from mindscope.models.hooks.attach import ActiveEdits
     from mindscope.models.hooks.core import Edits
+    from mindscope.models.hooks.edit_gauge import EditEffect
     from mindscope.models.hooks.edits import Edit, check_vector
     from mindscope.models.hooks.names import (
         HookAlias,
@@ -78,6 +84,8 @@ __all__ = [
     "Generation",
     "GenerationRequest",
     "GenerationHandle",
+    "TokenLogprob",
+    "EditEffect",
     "DecodingBatch",
     "AnswerBranch",
     "PromptBranches",

@@ -5,7 +5,8 @@ A step is:
 1. Requests that were cancelled leave.
 2. Requests that wait take free slots: their prompts pass through the model in a batch of their own, whose
    tables are put into the free lines (`slots.py`). A few slots are let run free before that, because prompts
-   that pass side by side cost little more than one.
+   that pass side by side cost little more than one. With `prefill_tokens` a step makes one pass of at most so
+   many prompt tokens, so that answers that are being written never wait for more.
 3. Every row draws its next token, by its own sampling and random numbers. Tokens and whether the logits were
    finite come to the host in one transfer.
 4. Rows that have ended leave; where nobody waits, the tensors shrink to the rows that go on.
@@ -16,7 +17,7 @@ The batch belongs to one thread. A request's callback or controller that raises 
 """
 
 from collections import deque
-from collections.abc import Set
+from collections.abc import Iterator, Set
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ from mindscope.models.generation.answer_writer import AnswerWriter
 from mindscope.models.generation.cache_select import require_known
 from mindscope.models.generation.control import RowAction, require_watchable
 from mindscope.models.generation.prefill import prefill_groups
-from mindscope.models.generation.request import GenerationHandle, GenerationRequest
+from mindscope.models.generation.request import GenerationHandle, GenerationRequest, TokenLogprob
 from mindscope.models.generation.sample import draw_tokens
 from mindscope.models.generation.slots import SlotTables
 from mindscope.models.hooks.core import HookedModel
@@ -56,16 +57,29 @@ class DecodingBatch:
     A row's answer depends on its request alone (beyond rounding): not on its neighbours, on when it joined,
     or on who left.
 
+    Args:
+        core: the model.
+        slots: the most rows that are written side by side.
+        eos_ids: the tokens that end an answer.
+        prefill_tokens: the most prompt tokens that pass between two steps; None for all that wait.
+
     Attributes:
         n_steps: how many steps it has made.
     """
 
-    def __init__(self, core: HookedModel, *, slots: int = 64, eos_ids: Set[int]):
+    def __init__(
+        self, core: HookedModel, *, slots: int = 64, eos_ids: Set[int], prefill_tokens: int | None = None
+    ):
         if slots < 1:
             raise ModelError(f"a batch needs at least one slot, got {slots}")
+        if prefill_tokens is not None and prefill_tokens < 1:
+            raise ModelError(f"prefill_tokens must be 1 or more, got {prefill_tokens}")
         self.core, self.n_slots = core, slots
         self.n_steps = 0
+        self._prefill_tokens = prefill_tokens
         self._waiting: deque[GenerationHandle] = deque()
+        self._joining: list[GenerationHandle] = []  # whose prompts are passing through the model
+        self._prefill: Iterator[SlotTables | None] = iter(())
         self._tables: SlotTables | None = None
         self._retired: list[GenerationHandle] = []
         self._writer = AnswerWriter(core, eos_ids)
@@ -78,12 +92,12 @@ class DecodingBatch:
     @property
     def n_waiting(self) -> int:
         """How many requests have no slot yet."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._joining)
 
     @property
     def busy(self) -> bool:
         """Whether `step` has anything to do or `retire` anything to hand out."""
-        return bool(self._waiting or self._retired or self._tables is not None)
+        return bool(self._waiting or self._joining or self._retired or self._tables is not None)
 
     def admit(self, request: GenerationRequest) -> GenerationHandle:
         """Take a request in; it gets a slot at the next step that has one free.
@@ -112,6 +126,7 @@ class DecodingBatch:
     def close(self) -> None:
         """Let all rows and their tables go, whatever their state; what has ended stays to be retired."""
         self._waiting.clear()
+        self._joining, self._prefill = [], iter(())
         self._tables = None
 
     def retire(self) -> list[GenerationHandle]:
@@ -123,10 +138,12 @@ class DecodingBatch:
         """Write one token of every row."""
         self._cancel()
         self._fill()
+        self._prefill_some()
         if self._tables is None:
             return
         self.n_steps += 1
         tokens = self._draw(self._tables)
+        self._note_logprobs(self._tables, tokens)
         for line, token in zip(self._tables.lines, tokens[self._tables.lines].tolist(), strict=True):
             self._writer.accept(self._handle(line), token)
         self._release(feed_cut=True)
@@ -145,23 +162,38 @@ class DecodingBatch:
 
     def _fill(self) -> None:
         """Let waiting requests take free slots."""
+        if self._joining:
+            return
         n_free = self.n_slots - self.n_live
         n_joining = min(n_free, len(self._waiting))
         if n_joining < min(len(self._waiting), max(1, self.n_slots // _SLOTS_A_PREFILL)) and self.n_live:
             return
         if not n_joining:
             return
-        joining = [self._waiting.popleft() for _ in range(n_joining)]
-        for tables in prefill_groups(self.core, joining):
-            self._join(tables, n_joining)
-            n_joining -= len(tables.handles)
-        assert self._tables is not None
-        self._consult(self._tables)
-        self._release()
+        self._joining = [self._waiting.popleft() for _ in range(n_joining)]
+        self._prefill = prefill_groups(self.core, self._joining, self._pass_tokens)
 
-    def _join(self, new: SlotTables, n_joining: int) -> None:
+    def _prefill_some(self) -> None:
+        """Pass waiting prompts through the model: all of them, or one pass where others are not to wait."""
+        joined = False
+        for tables in self._prefill:
+            if tables is not None:
+                self._join(tables)
+                joined = True
+            if self._prefill_tokens is not None:
+                break
+        if joined and self._tables is not None:
+            self._consult(self._tables)
+            self._release()
+
+    @property
+    def _pass_tokens(self) -> int:
+        return min(self.core.pass_tokens, self._prefill_tokens or self.core.pass_tokens)
+
+    def _join(self, new: SlotTables) -> None:
         """Put rows into free lines, and make room for all that are about to join."""
-        tables = self._tables
+        tables, n_joining = self._tables, len(self._joining)
+        self._joining = [handle for handle in self._joining if handle not in new.handles]
         if tables is None:
             tables = self._tables = new
             lines = list(range(len(new.handles)))
@@ -202,6 +234,27 @@ class DecodingBatch:
                 tokens[index] = draw_tokens(logits[index], sampling, numbers[index])
             return tokens
 
+    def _note_logprobs(self, tables: SlotTables, tokens: Int[Tensor, "lines"]) -> None:
+        """Keep the log-probabilities of rows that ask for them, fetched in one transfer."""
+        lines = [line for line in tables.lines if self._handle(line).request.n_logprobs is not None]
+        if not lines:
+            return
+        assert tables.logits is not None
+        n_top = max(self._handle(line).request.n_logprobs or 0 for line in lines)
+        with torch.inference_mode():
+            rows = tables.logits[torch.tensor(lines, device=tables.logits.device)].float().log_softmax(-1)
+            drawn = tokens[lines].clamp(min=0).to(rows.device)
+            own = rows.gather(1, drawn[:, None])
+            top = rows.topk(min(n_top, rows.shape[1]))
+            values = torch.cat([own, top.values], 1).tolist()
+            ids = top.indices.tolist()
+        for line, token, (logprob, *others), names in zip(
+            lines, tokens[lines].tolist(), values, ids, strict=True
+        ):
+            handle = self._handle(line)
+            likeliest = tuple(zip(names, others, strict=True))[: handle.request.n_logprobs]
+            handle.logprobs.append(TokenLogprob(token, logprob, likeliest))
+
     def _release(self, *, feed_cut: bool = False) -> None:
         """Let rows that have ended leave their slots.
 
@@ -223,6 +276,8 @@ class DecodingBatch:
 
     def _end(self, handle: GenerationHandle, line: int | None) -> None:
         reads: dict[str, Tensor] = {}
+        if line is not None and self._tables is not None and handle.request.measures_edits:
+            handle.effects = self._tables.gauge.of_row(line)
         if line is not None and self._tables is not None and handle.finish is not None:
             try:
                 reads = self._tables.read_of(line)
@@ -238,7 +293,7 @@ class DecodingBatch:
             return tokens
         lines, n_lines = tables.lines, len(tables.handles)
         columns = int(tables.lengths.max())
-        if len(lines) + len(self._waiting) < _WORTH_COMPACTING * n_lines:
+        if len(lines) + self.n_waiting < _WORTH_COMPACTING * n_lines:
             tables.rearrange(lines, 0, columns)
             return tokens[torch.tensor(lines, device=tokens.device)]
         if tables.full:
@@ -258,6 +313,7 @@ class DecodingBatch:
             arguments, layout, tables.steps, logits=going, early=not going, cache=tables.cache
         )
         tables.logits = logits
+        tables.gauge.forget()
         tables.fed()
 
     def _consult(self, tables: SlotTables) -> None:

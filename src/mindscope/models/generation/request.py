@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from torch import Tensor
 
@@ -10,6 +10,7 @@ from mindscope.errors import ModelError
 from mindscope.models.generation.config import Sampling
 from mindscope.models.generation.control import Controller, ControllerEdits
 from mindscope.models.generation.sample import Key
+from mindscope.models.hooks.edit_gauge import EditEffect
 from mindscope.models.hooks.edits import Edit
 from mindscope.models.hooks.read import Read
 from mindscope.models.tokens.reasoning import ReasoningTracker
@@ -66,6 +67,9 @@ class GenerationRequest:
         reads: what to read of prompt and answer, by name.
         controller: looks on while the answer is written. One may look on at many requests.
         on_token: called with (token id, text that became certain); raising ends this request alone.
+        n_logprobs: how many of the likeliest tokens to keep the log-probabilities of at every step, besides
+            that of the token drawn; None for none at all.
+        measures_edits: whether to read back from the passes what the edits did to this row.
     """
 
     row: Row
@@ -76,8 +80,12 @@ class GenerationRequest:
     reads: Mapping[str, Read] = field(default_factory=dict)
     controller: Controller | None = None
     on_token: Callable[[int, str], object] | None = None
+    n_logprobs: int | None = None
+    measures_edits: bool = False
 
     def __post_init__(self) -> None:
+        if self.n_logprobs is not None and self.n_logprobs < 0:
+            raise ModelError(f"n_logprobs must be 0 or more, got {self.n_logprobs}")
         if isinstance(self.seed, int) and self.seed < 0:
             raise ModelError(f"a seed must be 0 or more, got {self.seed}")
 
@@ -95,6 +103,20 @@ class GenerationRequest:
         return any(reaches_answer(read.reduce.where) for read in (*self.reads.values(), *watched))
 
 
+class TokenLogprob(NamedTuple):
+    """A token that was drawn: natural logarithms of probabilities at temperature 1, before any cut.
+
+    Attributes:
+        token: its id.
+        logprob: its own.
+        top: the likeliest tokens and theirs, in falling order.
+    """
+
+    token: int
+    logprob: float
+    top: tuple[tuple[int, float], ...]
+
+
 class GenerationHandle:
     """A request in a batch: what has been written so far, and the answer once it has ended.
 
@@ -102,6 +124,9 @@ class GenerationHandle:
         request: what was asked.
         answer: the ids written so far.
         finish: how the answer ended; None while it is being written.
+        logprobs: of every token drawn, where the request asks for them: also of one that ended the answer,
+            and of those of a stop string.
+        effects: what the edits did to the row, where the request asks for it; known once it has ended.
     """
 
     def __init__(self, request: GenerationRequest, limit: int, tracker: ReasoningTracker | None = None):
@@ -116,6 +141,8 @@ class GenerationHandle:
         self.cancelled = False
         self.error: Exception | None = None
         self.generation: Generation | None = None
+        self.logprobs: list[TokenLogprob] = []
+        self.effects: tuple[EditEffect, ...] = ()
 
     @property
     def n_reasoning(self) -> int:

@@ -31,6 +31,7 @@ from mindscope.models.generation.request import GenerationHandle
 from mindscope.models.generation.sample import UniformTable
 from mindscope.models.hooks.attach import ActivationTap
 from mindscope.models.hooks.core import HookedModel
+from mindscope.models.hooks.edit_gauge import EditGauge
 from mindscope.models.hooks.edits import CompiledEdits
 from mindscope.models.hooks.read import build_read_group
 from mindscope.models.hooks.read_group import ReadGroup
@@ -56,6 +57,7 @@ class SlotTables:
         groups: what is read, by what is asked for.
         controllers: the controllers that look on, and what they read.
         randoms: what the rows draw with.
+        gauge: what the edits did to the rows, where a request asks for it.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class SlotTables:
         self.edits = core.program([handle.request.edits for handle in handles])
         self.pushed = core.program([()] * n_lines)
         self.randoms = UniformTable(n_lines, core.device)
+        self.gauge = EditGauge(core, n_lines)
         self.groups: dict[ReadKey, ReadGroup] = {}
         self.controllers: dict[int, ControllerReads] = {}
         for handle in handles:
@@ -118,7 +121,24 @@ class SlotTables:
     def steps(self) -> list[CompiledEdits | list[ActivationTap]]:
         """What hangs on the model in every pass. Controllers see the edits and not their own pushes."""
         watched = [watch.group.taps for watch in self.controllers.values()]
-        return [self.edits, *watched, self.pushed, *(group.taps for group in self.groups.values())]
+        before, after = self.gauge.taps(self._measured)
+        reads = [group.taps for group in self.groups.values()]
+        # A step without taps would hang nothing; an empty one is left out.
+        return [
+            *filter(None, [before]),
+            self.edits,
+            *watched,
+            self.pushed,
+            *filter(None, [after]),
+            *reads,
+        ]
+
+    @property
+    def _measured(self) -> list[str]:
+        """The addresses where edits are measured: all that are edited, where any row asks for it."""
+        if not any(handle is not None and handle.request.measures_edits for handle in self.handles):
+            return []
+        return list(dict.fromkeys([*self.edits.places, *self.pushed.places]))
 
     def read_of(self, line: int) -> dict[str, Tensor]:
         """What was read of a row, by name."""
@@ -187,7 +207,7 @@ class SlotTables:
         if not same_lines or n_blank:
             self.handles = [*(self.handles[line] for line in kept), *[None] * n_blank]
             self.lengths = np.concatenate([self.lengths[lines], np.zeros(n_blank, np.int64)])
-            for table in (self.edits, self.pushed, self.randoms, *self._read_groups):
+            for table in (self.edits, self.pushed, self.randoms, self.gauge, *self._read_groups):
                 table.rearrange(lines, n_blank)
         self._place()
 
@@ -207,7 +227,7 @@ class SlotTables:
         self.columns, self._room = columns, max(rooms, default=columns_of_room(columns + 1))
         self.handles = [self.handles[line] for line in order]
         self.lengths = self.lengths[lines]
-        for table in (self.edits, self.pushed, self.randoms, *self._read_groups):
+        for table in (self.edits, self.pushed, self.randoms, self.gauge, *self._read_groups):
             table.rearrange(lines, 0)
         self._place()
         return order
@@ -227,6 +247,7 @@ class SlotTables:
         self.lengths[rows] = other.lengths
         self.edits.put(rows, other.edits)
         self.pushed.put(rows, other.pushed)
+        self.gauge.put(rows, other.gauge)
         for key, group in other.groups.items():
             if key not in self.groups:
                 self.groups[key] = group.blank(len(self.handles))

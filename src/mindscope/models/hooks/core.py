@@ -211,8 +211,12 @@ class HookedModel(ModelFacts):
         point, _, layer = address.partition(".")
         if point != "passed_on" or not layer.isdecimal():
             return self.place(address)
-        if int(layer) + 1 < self.n_layers:
-            return self.place(f"resid_pre.{int(layer) + 1}")
+        return self.passed_on_place(int(layer))
+
+    def passed_on_place(self, layer: int) -> HookPoint:
+        """What takes up the output of a block: the next block, or the final norm."""
+        if layer + 1 < self.n_layers:
+            return self.place(f"resid_pre.{layer + 1}")
         return replace(self.place("final_norm"), side="input")
 
     def forward_pass(
