@@ -31,11 +31,14 @@ if TYPE_CHECKING:
         split_site_name,
     )
     from mindscope.features.sparse_code import SparseCode
+    from mindscope.features.steer_edits import DirectionFinder, compile_steering, term_edits
+    from mindscope.features.steer_expression import SteerExpression, SteerLayers, SteerTerm
 
 
 __all__ = [
     "BankFeature",
     "Direction",
+    "DirectionFinder",
     "FIRST",
     "Feature",
     "FeatureBank",
@@ -47,6 +50,10 @@ __all__ = [
     "OutlierLimits",
     "Site",
     "SparseCode",
+    "SteerExpression",
+    "SteerLayers",
+    "SteerTerm",
+    "compile_steering",
     "encode_rows",
     "feature_edits",
     "join_fingerprints",
@@ -57,6 +64,7 @@ __all__ = [
     "require_models",
     "require_same_tokenizer",
     "split_site_name",
+    "term_edits",
     "written_directions",
 ]
 

@@ -13,7 +13,7 @@ from mindscope.errors import DataError
 from mindscope.features.direction import Direction
 from mindscope.features.site import Models, Site, match_models, require_same_tokenizer
 from mindscope.features.sparse_code import SparseCode
-from mindscope.models import Edit, Raw, Read, Row, Where
+from mindscope.models import Edit, Positions, Raw, Read, Row
 
 
 @runtime_checkable
@@ -98,7 +98,7 @@ class BankFeature:
         tokens = activations.reshape(-1, activations.shape[-1])
         return self.bank.values(tokens, [self.index])[:, 0].view(activations.shape[:-1])
 
-    def edit(self, value: float | int, where: Where | tuple[int, ...] = "answer") -> Edit:
+    def edit(self, value: float | int, where: Positions = "answer") -> Edit:
         """What the feature writes at an activation of `value`, added where it writes.
 
         Raises:
@@ -126,7 +126,7 @@ def written_directions(bank: FeatureBank, feature: int) -> tuple[Direction, ...]
 
 
 def feature_edits(
-    bank: FeatureBank, feature: int, value: float | int, where: Where | tuple[int, ...] = "answer"
+    bank: FeatureBank, feature: int, value: float | int, where: Positions = "answer"
 ) -> dict[str, tuple[Edit, ...]]:
     """What a feature writes at an activation of `value`, as edits for each model that it writes in."""
     edits: dict[str, tuple[Edit, ...]] = {}

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.features.site import FIRST, Site
-from mindscope.models import Edit, Where, check_vector
+from mindscope.models import Edit, Positions, check_vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +40,7 @@ class Direction:
     def models(self) -> dict[str, str]:
         return {FIRST: self.fingerprint}
 
-    def edit(self, value: float | int, where: Where | tuple[int, ...] = "answer") -> Edit:
+    def edit(self, value: float | int, where: Positions = "answer") -> Edit:
         """Steering with the raw norm: h + value * v at the positions of `where`."""
         return Edit(self.address, "add", self.vector, value, where)
 

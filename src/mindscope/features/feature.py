@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 from torch import Tensor
 
 from mindscope.features.site import Site
-from mindscope.models import Edit, Where
+from mindscope.models import Edit, Positions
 
 
 @runtime_checkable
@@ -37,7 +37,7 @@ class Feature(Protocol):
         """
         ...
 
-    def edit(self, value: float | int, where: Where | tuple[int, ...] = "answer") -> Edit:
+    def edit(self, value: float | int, where: Positions = "answer") -> Edit:
         """What raises it by pushing the activations (lowers it, for a negative value)."""
         ...
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         test_bed_note,
     )
     from mindscope.jobs.specs import JudgeSpec, ModelSpec, TraitSpec
+    from mindscope.jobs.steering import SteeringNames
 
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "ModelSpec",
     "TraitSpec",
     "JudgeSpec",
+    "SteeringNames",
     "JOBS",
     "find_job",
     "job_schemas",

@@ -1,4 +1,4 @@
-"""A conversation with a dial: each answer is steered along a vector, and read along all of them."""
+"""A conversation with a dial: each answer is steered by an expression, and read along all loaded vectors."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from mindscope.errors import DataError, MindscopeError
 from mindscope.jobs.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_vectors
 from mindscope.jobs.specs import BorrowingModelSpec, block_of
+from mindscope.jobs.steering import SteeringNames
 from mindscope.store import BorrowingDocument
 
 if TYPE_CHECKING:
-    from mindscope.features import Direction
-    from mindscope.models import Message, Model, Sampling
-    from mindscope.personas import PersonaVectors
+    from mindscope.features import Direction, SteerExpression
+    from mindscope.models import Edit, Message, Model, Sampling
 
 Number = TypeVar("Number", int, float)
 
+WHOLE_ANSWER = ("all", "answer", "response", "final")
+"""Positions that hold every token of the final answer, over which projections are averaged."""
 HELP = """\
-/dial NUMBER   how strongly the answers are steered; 0 is off, below 0 steers against
-/trait NAME    which of the loaded vectors the dial moves; it alone steers
-/also NAME NUMBER   let another vector steer as well; 0 takes it away
-/layer NUMBER  where it is added and read
+/steer WHAT    steer by these vectors, such as 0.5 kind - 1.2 evil@14-18
+/dial NUMBER   how many times that is added; 0 steers with nothing, below 0 against
+/layer NUMBER  where vectors are added of which /steer does not say it, and where all are read
 /system TEXT   the system prompt; without a text there is none
 /reset         forget the conversation
 /quit          leave
@@ -44,12 +45,14 @@ class ChatSpec(BorrowingModelSpec):
     layer: int | None = None
     """The layer where the vectors are added and read; by default the choice of the run's sweep, or 0.55 of
     the depth."""
+    steer: str | None = Field(default=None, json_schema_extra={"metavar": "EXPRESSION"})
+    """Steer by several directions at once, such as '0.5 kind - 1.2 evil@14-18': loaded vectors, runs, files,
+    and latents such as sae.3/1423; by default the first of --vectors."""
     coefficient: float | None = None
-    """Where the dial stands at first; by default the choice of the run's sweep, or 1."""
-    also: tuple[str, ...] = ()
-    """Let another of the loaded vectors steer as well, such as evil=-1. May be repeated."""
+    """Where the dial stands at first, which multiplies what is added; by default 1, and without --steer the
+    choice of the run's sweep."""
     published_index: bool = False
-    """Read --layer as published files count, where 0 is the embeddings: 20 is the output of block 19."""
+    """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""
     system: str = ""
     """The system prompt; without a text there is none."""
     temperature: float = Field(default=1.0, ge=0)
@@ -63,27 +66,35 @@ class ChatSpec(BorrowingModelSpec):
         """Load the model and the vectors.
 
         Raises:
-            DataError: vectors of another model, or a layer that has no vector.
+            DataError: an expression that cannot be read, vectors of another model, or a layer without one.
         """
+        from mindscope.features import SteerExpression, SteerTerm
         from mindscope.models import Sampling
 
+        asked = None if self.steer is None else SteerExpression.parse(self.steer)
         model = self.load()
         loaded = [(path, vectors) for path in self.vectors for vectors in find_vectors(path, model)]
         by_trait = {vectors.trait: vectors for _, vectors in loaded}
         choice = find_choice(*loaded[0]) if loaded else None
         layer = block_of(self.layer, self.published_index)
-        chat = SteeredChat(
+        names = SteeringNames(
             model,
             by_trait,
-            Sampling(temperature=self.temperature, max_new_tokens=self.max_new_tokens, seed=self.seed),
             layer=_first_given(layer, choice and choice.layer, default_layer(model)),
-            coefficient=_first_given(self.coefficient, choice and choice.coefficient, 1.0),
-            system=self.system,
-            trait=next(iter(by_trait), None),
+            published_index=self.published_index,
         )
-        for text in self.also:
-            chat.obey(f"/also {text.replace('=', ' ')}")
-        chat.directions()  # refuses a layer that has no vector before anything is typed
+        if asked is None and by_trait:
+            asked = SteerExpression((SteerTerm(next(iter(by_trait))),))
+        swept = choice.coefficient if choice is not None and self.steer is None else None
+        chat = SteeredChat(
+            model,
+            names,
+            Sampling(temperature=self.temperature, max_new_tokens=self.max_new_tokens, seed=self.seed),
+            steering=asked,
+            dial=_first_given(self.coefficient, swept, 1.0),
+            system=self.system,
+        )
+        chat.check()  # before anything is typed
         return chat
 
 
@@ -96,12 +107,12 @@ class ChatTurn(BorrowingDocument):
     projections: dict[str, float]
     """The mean over the answer's tokens of a . v / |v|, the steering included."""
     pushed: dict[str, float]
-    """How much of each projection the dial itself put there."""
-    trait: str | None
+    """How much of each projection was added at the very place where it is read."""
     layer: int
-    coefficient: float
-    also: dict[str, float]
-    """The other vectors that steered, and how strongly."""
+    """Where projections are read, and vectors added that are given no layer."""
+    steering: str | None
+    """What was steered by, the dial multiplied in; None where nothing was."""
+    dial: float
 
     def __str__(self) -> str:
         parts = [
@@ -113,17 +124,24 @@ class ChatTurn(BorrowingDocument):
 
 @dataclass
 class SteeredChat:
-    """A conversation and the state of its dial."""
+    """A conversation and the state of its dial.
+
+    Attributes:
+        model: who answers.
+        names: the vectors that are read, and whatever else the steering names.
+        sampling: how answers are drawn.
+        steering: what is steered by; None steers by nothing.
+        dial: what the steering's additions are multiplied with; 0 turns all steering off.
+        system: the system prompt; empty for none.
+        messages: the conversation up to now.
+    """
 
     model: Model
-    vectors: dict[str, PersonaVectors]
+    names: SteeringNames
     sampling: Sampling
-    layer: int
-    coefficient: float
+    steering: SteerExpression | None = None
+    dial: float = 1.0
     system: str = ""
-    trait: str | None = None
-    also: dict[str, float] = field(default_factory=dict)
-    """Vectors that steer beside the dial's, and how strongly."""
     messages: list[Message] = field(default_factory=list)
 
     def obey(self, line: str) -> str | None:
@@ -145,45 +163,59 @@ class SteeredChat:
             case "/system":
                 self.system = value
                 return f"system: {value}" if value else "no system prompt"
-            case "/dial":
-                self.coefficient = _read_number(value, float, "/dial 1.5")
-            case "/layer":
-                before, self.layer = self.layer, _read_number(value, int, "/layer 7")
+            case "/steer" | "/dial" | "/layer":
+                before = self.steering, self.dial, self.names.layer
                 try:
-                    self.directions()
+                    self._turn(command, value)
+                    self.check()
                 except MindscopeError:
-                    self.layer = before
+                    self.steering, self.dial, self.names.layer = before
                     raise
-            case "/trait":
-                self.trait = self._loaded(value)
-                self.also.clear()
-            case "/also":
-                name, _, number = value.rpartition(" ")
-                coefficient = _read_number(number, float, "/also evil -1")
-                if self._loaded(name.strip()) == self.trait:
-                    raise DataError(f"the dial moves {self.trait} already: set it with /dial")
-                self.also.pop(name.strip(), None)
-                if coefficient:
-                    self.also[name.strip()] = coefficient
             case _:
                 raise DataError(f"unknown command {command}; /help shows the commands")
         return self.status()
 
-    def _loaded(self, trait: str) -> str:
-        if trait not in self.vectors:
-            raise DataError(f"no vectors of {trait!r} here; loaded: {', '.join(self.vectors) or 'none'}")
-        return trait
+    def _turn(self, command: str, value: str) -> None:
+        from mindscope.features import SteerExpression
+
+        match command:
+            case "/steer":
+                self.steering = SteerExpression.parse(value)
+            case "/dial":
+                self.dial = _read_number(value, float, "/dial 1.5")
+            case "/layer":
+                self.names.layer = _read_number(value, int, "/layer 7")
+
+    @property
+    def layer(self) -> int:
+        """Where all vectors are read, and added where the steering does not say where."""
+        assert self.names.layer is not None  # a chat begins with one
+        return self.names.layer
 
     def status(self) -> str:
         """How the dial stands."""
-        if self.trait is None:
-            return "no vectors are loaded: start with --vectors FILE to steer"
-        also = "".join(f", and {name} with {coefficient:g}" for name, coefficient in self.also.items())
-        return f"{self.trait}, coefficient {self.coefficient:g}, layer {self.layer}{also}"
+        if self.steering is None:
+            return "nothing is steered: type /steer and the name of a vector, a file or a latent"
+        return f"steering {self.steering}, dial {self.dial:g}, layer {self.layer}"
+
+    def applied(self) -> SteerExpression | None:
+        """What is steered by now, the dial multiplied in; None where the dial is off."""
+        return self.steering.scaled(self.dial) if self.steering is not None and self.dial else None
+
+    def check(self) -> None:
+        """Raises DataError where the steering names what there is not, or a layer without a vector."""
+        if self.steering is not None:
+            self.names.edits(self.steering)
+        self.directions()
+
+    def edits(self) -> tuple[Edit, ...]:
+        """The edits of an answer."""
+        applied = self.applied()
+        return () if applied is None else self.names.edits(applied)
 
     def directions(self) -> dict[str, Direction]:
-        """The loaded vectors at the layer of the dial, by trait."""
-        return {name: vectors.direction(self.layer) for name, vectors in self.vectors.items()}
+        """The loaded vectors at the layer where they are read, by name."""
+        return {name: vectors.direction(self.layer) for name, vectors in self.names.vectors.items()}
 
     def answer(self, text: str, on_text: Callable[[str], object] | None = None) -> ChatTurn:
         """Ask, and keep question and answer in the conversation once the answer is whole.
@@ -194,20 +226,24 @@ class SteeredChat:
 
         system: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
         question: Message = {"role": "user", "content": text}
-        directions = self.directions()
-        pushes = self.also | ({self.trait: self.coefficient} if self.trait and self.coefficient else {})
+        edits, directions, address = self.edits(), self.directions(), f"resid_post.{self.layer}"
         generation = self.model.generate(
             [self.model.chat([*system, *self.messages, question])],
             self.sampling,
-            edits=[directions[name].edit(push, where="response") for name, push in pushes.items()] or None,
-            reads={"mean": Read(f"resid_post.{self.layer}", Mean("final"))} if directions else None,
+            edits=list(edits) or None,
+            reads={"mean": Read(address, Mean("final"))} if directions else None,
             seeds=[self.sampling.seed + len(self.messages)],
             on_token=(lambda _row, _token, piece: on_text(piece)) if on_text else None,
         )[0]
         self.messages += [question, {"role": "assistant", "content": generation.text}]
-        added = [push * directions[name].vector for name, push in pushes.items()]
+        added = [
+            edit.value * edit.vector
+            for edit in edits
+            if edit.address == address and edit.op == "add" and edit.where in WHOLE_ANSWER
+        ]
         # An answer without a token, or one that was cut while still reasoning, has no mean.
         mean = generation.reads["mean"] if directions and generation.row.final else None
+        applied = self.applied()
         return ChatTurn(
             answer=generation.text,
             reasoning=generation.reasoning,
@@ -220,10 +256,9 @@ class SteeredChat:
                 name: sum((direction.project(vector).item() for vector in added), 0.0)
                 for name, direction in directions.items()
             },
-            trait=self.trait,
             layer=self.layer,
-            coefficient=self.coefficient,
-            also=dict(self.also),
+            steering=None if applied is None else str(applied),
+            dial=self.dial,
             borrowed=self.model.borrowed,
         )
 

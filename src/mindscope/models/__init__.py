@@ -55,7 +55,9 @@ if TYPE_CHECKING:
     from mindscope.models.tokens.display import shown, vocabulary, written
     from mindscope.models.tokens.rows import (
         WHERES,
+        AnswerTokens,
         Message,
+        Positions,
         Row,
         Where,
         check_where,
@@ -108,6 +110,8 @@ __all__ = [
     "RewrittenPass",
     "SamplingConfig",
     "MemoryWarning",
+    "AnswerTokens",
+    "Positions",
     "WHERES",
     "Where",
     "address_of_hook",

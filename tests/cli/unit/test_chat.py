@@ -10,7 +10,9 @@ import torch
 
 from mindscope.cli import chat
 from mindscope.errors import DataError
+from mindscope.features import SteerExpression
 from mindscope.jobs.chat import SteeredChat
+from mindscope.jobs.steering import SteeringNames
 from mindscope.models import Edit, Mean, Model, Read, Sampling, load
 from mindscope.personas import ArmScores, PersonaVectors, SweepConfig, SweepPoint, SweepResult
 
@@ -33,7 +35,9 @@ def vectors(model: Model, trait: str, seed: int) -> PersonaVectors:
 @pytest.fixture
 def talk(model) -> SteeredChat:
     known = {name: vectors(model, name, seed) for seed, name in enumerate(("evil", "loud"))}
-    return SteeredChat(model, known, Sampling(max_new_tokens=8), layer=1, coefficient=0.0, trait="evil")
+    names = SteeringNames(model, known, layer=1)
+    steering = SteerExpression.parse("evil")
+    return SteeredChat(model, names, Sampling(max_new_tokens=8), steering=steering, dial=0.0)
 
 
 def test_an_unsteered_answer_and_its_projections(talk, model):
@@ -44,7 +48,7 @@ def test_an_unsteered_answer_and_its_projections(talk, model):
     ]
     assert turn.answer == expected.text == "".join(pieces)
     mean = model.read([expected.row], {"m": Read("resid_post.1", Mean("answer"))})["m"].values[0]
-    for name, each in talk.vectors.items():
+    for name, each in talk.names.vectors.items():
         vector = each.answer_mean[1].double()
         assert turn.projections[name] == pytest.approx(
             float(mean.double() @ vector / vector.norm()), abs=1e-4
@@ -63,38 +67,33 @@ def test_the_dial_steers_and_its_share_is_told(talk):
     talk.obey("/dial 4")
     after = talk.answer("Hello")
     assert after.answer != before.answer
-    evil = talk.vectors["evil"].answer_mean[1]
+    evil = talk.names.vectors["evil"].answer_mean[1]
     assert after.pushed["evil"] == pytest.approx(4 * evil.norm().item(), rel=1e-5)
-    loud = talk.vectors["loud"].answer_mean[1]
+    loud = talk.names.vectors["loud"].answer_mean[1]
     assert after.pushed["loud"] == pytest.approx(4 * (evil @ loud / loud.norm()).item(), rel=1e-4)
     assert "by the dial" in str(after)
 
 
-def test_two_vectors_steer_at_once(talk, model):
+def test_two_vectors_steer_at_once_at_several_layers(talk, model):
     talk.obey("/dial 4")
-    assert talk.obey("/also loud -2") == "evil, coefficient 4, layer 1, and loud with -2"
+    status = talk.obey("/steer evil - 0.5 loud@0-1")
+    assert status == "steering evil - 0.5 loud@0-1, dial 4, layer 1"
     turn = talk.answer("Hello")
-    evil, loud = (talk.vectors[name].answer_mean[1] for name in ("evil", "loud"))
-    pushes = ((evil, 4), (loud, -2))
-    edits = [Edit("resid_post.1", "add", vector, value, "response") for vector, value in pushes]
+    evil, loud = (talk.names.vectors[name].answer_mean for name in ("evil", "loud"))
+    pushes = ((1, evil[1], 4), (0, loud[0], -2), (1, loud[1], -2))
+    edits = [Edit(f"resid_post.{layer}", "add", vector, value, "response") for layer, vector, value in pushes]
     row = model.chat([{"role": "user", "content": "Hello"}])
     assert turn.answer == model.generate([row], talk.sampling, edits=edits, seeds=[0])[0].text
-    added = 4 * evil - 2 * loud
-    for name, vector in (("evil", evil), ("loud", loud)):
+    added = 4 * evil[1] - 2 * loud[1]
+    for name, vector in (("evil", evil[1]), ("loud", loud[1])):
         assert turn.pushed[name] == pytest.approx(float(added @ vector / vector.norm()), rel=1e-4)
-    assert turn.also == {"loud": -2.0}
-    assert talk.obey("/also loud 0") == "evil, coefficient 4, layer 1"
-    talk.obey("/also loud 1")
-    assert talk.obey("/trait loud") == "loud, coefficient 4, layer 1"
-    for wrong in ("/also shy 1", "/also loud 1", "/also loud x"):
-        with pytest.raises(DataError):
-            talk.obey(wrong)
+    assert turn.steering == "4 evil - 2 loud@0-1"
 
 
 def test_slash_commands(talk):
-    assert talk.obey("/trait loud") == "loud, coefficient 0, layer 1"
-    assert talk.obey("/dial -1.5") == "loud, coefficient -1.5, layer 1"
-    assert talk.obey("/layer 2") == "loud, coefficient -1.5, layer 2"
+    assert talk.obey("/steer loud") == "steering loud, dial 0, layer 1"
+    assert talk.obey("/dial -1.5") == "steering loud, dial -1.5, layer 1"
+    assert talk.obey("/layer 2") == "steering loud, dial -1.5, layer 2"
     assert talk.obey("/system Be brief.") == "system: Be brief."
     assert talk.obey("/system") == "no system prompt"
     assert "/dial" in str(talk.obey("/help"))
@@ -108,15 +107,17 @@ def test_slash_commands(talk):
         ("/dial", "'' is not a number"),
         ("/layer 1.5", "'1.5' is not a number"),
         ("/layer 9", "there is no layer 9"),
-        ("/trait kind", "no vectors of 'kind' here; loaded: evil, loud"),
+        ("/steer kind", "column 1, before 'kind': there is no vector 'kind'; loaded: evil, loud"),
+        ("/steer 2 * evil@7", "column 5, before 'evil@7': there is no layer 7"),
+        ("/steer", "nothing to steer with"),
         ("/nonsense", "unknown command /nonsense"),
     ],
 )
 def test_bad_commands_change_nothing(talk, line, says):
-    before = (talk.layer, talk.coefficient, talk.trait)
+    before = (talk.layer, talk.dial, talk.steering)
     with pytest.raises(DataError, match=says):
         talk.obey(line)
-    assert (talk.layer, talk.coefficient, talk.trait) == before
+    assert (talk.layer, talk.dial, talk.steering) == before
 
 
 def test_a_system_prompt_reaches_the_model(talk, model):
@@ -151,7 +152,7 @@ def test_piped_in(cli, monkeypatch, folder, model, tmp_path):
     assert result.code == 0, result.err
     assert result.out.count("projection at layer 2: evil") == 2
     assert result.out.count("by the dial") == 1
-    assert "evil, coefficient 0, layer 2" in result.err
+    assert "steering evil, dial 0, layer 2" in result.err
     assert "error: unknown command /nonsense" in result.err
 
 
@@ -160,7 +161,7 @@ def test_as_json(cli, monkeypatch, folder):
     turn = json.loads(result.out)
     assert turn["question"] == "Hello"
     assert turn["projections"] == {}
-    assert turn["trait"] is None
+    assert turn["steering"] is None
 
 
 def test_the_dial_begins_where_a_sweep_chose(cli, monkeypatch, folder, model, tmp_path):
@@ -177,9 +178,11 @@ def test_the_dial_begins_where_a_sweep_chose(cli, monkeypatch, folder, model, tm
     ).save(tmp_path / "sweep/evil/sweep.json")
     options = [folder, "--vectors", tmp_path, "--json", "--max-new-tokens", "5"]
     turn = json.loads(run(cli, monkeypatch, ["Hello"], *options).out)
-    assert (turn["layer"], turn["coefficient"]) == (2, 0.5)
+    assert (turn["layer"], turn["steering"]) == (2, "0.5 evil")
     turn = json.loads(run(cli, monkeypatch, ["Hello"], *options, "-c", "0", "--layer", "1").out)
-    assert (turn["layer"], turn["coefficient"]) == (1, 0.0)
+    assert (turn["layer"], turn["steering"]) == (1, None)
+    turn = json.loads(run(cli, monkeypatch, ["Hello"], *options, "--steer", "-2 evil@0").out)
+    assert (turn["layer"], turn["steering"], turn["dial"]) == (2, "-2 evil@0", 1.0)
 
 
 def test_a_conversation_that_fills_the_context_goes_on_after_reset(cli, monkeypatch, folder):
@@ -194,6 +197,8 @@ def test_a_conversation_that_fills_the_context_goes_on_after_reset(cli, monkeypa
     [
         (["--layer", "9"], "there is no layer 9"),
         (["--vectors", "nowhere.safetensors"], "no such file"),
+        (["--steer", "evil -"], "column 7, at the end: a name is missing"),
+        (["--steer", "evil + loud"], "column 8, before 'loud': there is no vector 'loud'"),
     ],
 )
 def test_refused_before_anything_is_typed(cli, monkeypatch, folder, model, tmp_path, options, says):
@@ -219,4 +224,4 @@ def test_typed_at_a_terminal(talk, monkeypatch, capsys):
     monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
     lines = chat._read_lines(talk)
     assert [next(lines), next(lines)] == ["Hello", "/quit"]
-    assert "evil, coefficient 0, layer 1" in capsys.readouterr().err
+    assert "steering evil, dial 0, layer 1" in capsys.readouterr().err

@@ -114,10 +114,9 @@ def test_a_hostile_model_in_a_chat(capsys, monkeypatch):
                 reasoning=ALL,
                 projections={ALL: 1.0},
                 pushed={ALL: 0.0},
-                trait=ALL,
+                steering=ALL,
                 layer=0,
-                coefficient=0.0,
-                also={},
+                dial=0.0,
             )
 
     monkeypatch.setattr(ChatSpec, "open", lambda spec: HostileChat())

@@ -104,7 +104,7 @@ def test_a_program_talks(folder):
         max_new_tokens=4,
     )
     turn = spec.open().answer("Hello")
-    assert (turn.trait, turn.layer, turn.coefficient) == ("loud", 1, 2.0)
+    assert (turn.steering, turn.layer, turn.dial) == ("2 loud", 1, 2.0)
     assert turn.pushed["loud"] > 0
     assert ChatTurn.model_validate_json(turn.model_dump_json()) == turn
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny_models import hooks_on
 
 from mindscope.errors import ModelError
-from mindscope.models import Edit, Mean, Raw, Read, Row, Sampling
+from mindscope.models import AnswerTokens, Edit, Mean, Raw, Read, Row, Sampling
 from mindscope.models.hooks.edits import OPS, CompiledEdits
 from mindscope.models.hooks.hook_points import HookPoint
 from mindscope.models.tokens.batch import left_padded, right_padded
@@ -37,6 +37,8 @@ def by_definition(h: np.ndarray, edit: Edit) -> np.ndarray:
 def holds(row: Row, position: int, where) -> bool:
     if isinstance(where, tuple):
         return position in where
+    if isinstance(where, AnswerTokens):
+        return position >= row.prompt_length + where.start
     return {
         "all": True,
         "prompt": position < row.prompt_length,
@@ -60,7 +62,7 @@ edit_lists = st.lists(
         st.sampled_from(OPS),
         vectors,
         st.floats(-3, 3, width=32),
-        st.sampled_from([*WHERES, (0,), (1, 4), ()]),
+        st.sampled_from([*WHERES, (0,), (1, 4), (), AnswerTokens(0), AnswerTokens(2)]),
     ),
     max_size=3,
 )

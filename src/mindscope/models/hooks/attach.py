@@ -16,7 +16,7 @@ from mindscope.models.hooks.hook_points import HookPoint
 from mindscope.models.hooks.row_ropes import row_ropes
 from mindscope.models.tokens.batch import BatchLayout, PositionIndex
 from mindscope.models.tokens.call_layout import layout_of_call, name_arguments
-from mindscope.models.tokens.rows import Where
+from mindscope.models.tokens.rows import Positions
 
 
 class ReadsServed(Exception):  # noqa: N818 - not an error: ends a pass whose reads have all been served
@@ -31,7 +31,7 @@ class ActivationTap:
     """
 
     place: HookPoint
-    where: Where | tuple[int, ...]
+    where: Positions
     take: Callable[[PositionIndex, Tensor], object]
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from mindscope.errors import ModelError
 from mindscope.models.hooks.hook_points import HookPoint
 from mindscope.models.tokens.batch import BatchLayout
-from mindscope.models.tokens.rows import Where, check_where
+from mindscope.models.tokens.rows import Positions, check_where
 
 Op = Literal["add", "ablate", "clamp", "cap", "replace"]
 OPS: tuple[Op, ...] = ("add", "ablate", "clamp", "cap", "replace")
@@ -35,7 +35,7 @@ class Edit:
     op: Op
     vector: Float[Tensor, "width"]
     value: float | int = 1.0
-    where: Where | tuple[int, ...] = "all"
+    where: Positions = "all"
 
     def __post_init__(self) -> None:
         if self.op not in OPS:
@@ -58,7 +58,7 @@ def check_vector(vector: object, what: str) -> None:
         raise ModelError(f"{what} is zero and has no direction; leave the edit out instead")
 
 
-Members = dict[Where | tuple[int, ...], np.ndarray]
+Members = dict[Positions, np.ndarray]
 """By positions, which rows of a batch mean them: `[rows, 1]`."""
 
 
@@ -249,7 +249,7 @@ def _stage(
     n_rows: int,
 ) -> _EditStage:
     rows = np.array([index for index, _ in edits])
-    wheres: list[Where | tuple[int, ...]] = [edit.where for _, edit in edits]
+    wheres: list[Positions] = [edit.where for _, edit in edits]
     members: Members = {where: np.zeros((n_rows, 1), bool) for where in dict.fromkeys(wheres)}
     if len(members) == 1:
         members[wheres[0]][rows] = True

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from mindscope.errors import ModelError
 from mindscope.models.tokens.batch import PositionIndex
-from mindscope.models.tokens.rows import Where, check_where
+from mindscope.models.tokens.rows import Positions, check_where
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
     """The mean over the tokens of `where`: `[width]` a row, summed in float32."""
 
-    where: Where | tuple[int, ...]
+    where: Positions
 
     def __post_init__(self) -> None:
         check_where(self.where)
@@ -28,7 +28,7 @@ class Mean:
 class Last:
     """The last token of `where`: `[width]` a row. `Last("prompt")` is where the answer is about to begin."""
 
-    where: Where | tuple[int, ...]
+    where: Positions
 
     def __post_init__(self) -> None:
         check_where(self.where)
@@ -38,7 +38,7 @@ class Last:
 class Raw:
     """Every token of `where`: `[tokens, width]` a row."""
 
-    where: Where | tuple[int, ...] = "all"
+    where: Positions = "all"
 
     def __post_init__(self) -> None:
         check_where(self.where)
@@ -52,7 +52,7 @@ class Project:
     """
 
     directions: Float[Tensor, "k width"]
-    where: Where | tuple[int, ...]
+    where: Positions
 
     def __post_init__(self) -> None:
         check_where(self.where)
@@ -72,7 +72,7 @@ class Apply:
 
     function: Callable[[Tensor], Tensor]
     size: int
-    where: Where | tuple[int, ...]
+    where: Positions
 
     def __post_init__(self) -> None:
         check_where(self.where)

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from mindscope.errors import ModelError
-from mindscope.models.tokens.rows import Row, Where, position_mask
+from mindscope.models.tokens.rows import Positions, Row, position_mask
 
 
 @dataclass(slots=True)
@@ -33,10 +33,10 @@ class BatchLayout:
     lengths: np.ndarray | None = None
     doubt: str | None = None
     finals: np.ndarray | None = None
-    _masks: dict[Where | tuple[int, ...], np.ndarray] = field(default_factory=dict)
+    _masks: dict[Positions, np.ndarray] = field(default_factory=dict)
     _chosen: dict[object, "PositionIndex"] = field(default_factory=dict)
 
-    def mask(self, where: Where | tuple[int, ...]) -> np.ndarray:
+    def mask(self, where: Positions) -> np.ndarray:
         """Booleans `[rows, columns]`: the columns that `where` means."""
         found = self._masks.get(where)
         if found is None:
@@ -66,14 +66,14 @@ class BatchLayout:
             )
         return found
 
-    def chosen(self, where: Where | tuple[int, ...]) -> "PositionIndex":
+    def chosen(self, where: Positions) -> "PositionIndex":
         """The same columns as a sink needs them, worked out once for all layers."""
         chosen = self._chosen.get(where)
         if chosen is None:
             chosen = self._chosen[where] = PositionIndex(self.mask(where), self.positions >= 0)
         return chosen
 
-    def members(self, key: object, members: Mapping[Where | tuple[int, ...], np.ndarray]) -> "PositionIndex":
+    def members(self, key: object, members: Mapping[Positions, np.ndarray]) -> "PositionIndex":
         """The columns that each row means by a `where` of its own.
 
         Args:

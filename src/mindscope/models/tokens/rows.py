@@ -23,6 +23,21 @@ papers that steer "the last position of each forward pass" while generating stee
 `final` is the whole answer.
 """
 
+
+@dataclass(frozen=True, slots=True)
+class AnswerTokens:
+    """The tokens of an answer from number `start` on, counted from 0 at its first token."""
+
+    start: int
+
+    def __post_init__(self) -> None:
+        if self.start < 0:
+            raise ModelError(f"tokens of an answer count from 0, got {self.start}")
+
+
+Positions = Where | tuple[int, ...] | AnswerTokens
+"""Tokens of a row by a name, by their indices in the row, or an answer's from some token on."""
+
 WHERES: tuple[Where, ...] = ("all", "prompt", "answer", "last_prompt", "response", "reasoning", "final")
 
 
@@ -102,14 +117,14 @@ def check_where(where: object) -> None:
     if isinstance(where, tuple):
         if not all(isinstance(position, int) and position >= 0 for position in where):
             raise ModelError(f"positions count from 0 at the row's first token, got {where}")
-    elif where not in WHERES:
+    elif not isinstance(where, AnswerTokens) and where not in WHERES:
         raise ModelError(
             f"unknown positions {where!r}; use one of {', '.join(WHERES)} or a tuple of positions"
         )
 
 
 def position_mask(
-    where: Where | tuple[int, ...],
+    where: Positions,
     positions: np.ndarray,
     prompts: np.ndarray,
     finals: np.ndarray | None = None,
@@ -128,6 +143,8 @@ def position_mask(
     if isinstance(where, tuple):
         return np.isin(positions, where) & (positions >= 0)
     bound = prompts[:, None]
+    if isinstance(where, AnswerTokens):
+        return positions >= bound + where.start
     final = bound if finals is None else finals[:, None]
     match where:
         case "all":
@@ -146,12 +163,12 @@ def position_mask(
             return positions >= np.maximum(final, 0)
 
 
-def row_mask(where: Where | tuple[int, ...], row: Row) -> np.ndarray:
+def row_mask(where: Positions, row: Row) -> np.ndarray:
     """Which tokens of one row `where` means; booleans `[tokens]`."""
     columns = np.arange(len(row))[None]
     return position_mask(where, columns, np.array([row.prompt_length]), np.array([row.final_start]))[0]
 
 
-def reaches_answer(where: Where | tuple[int, ...]) -> bool:
+def reaches_answer(where: Positions) -> bool:
     """Whether tokens behind the prompt can be meant."""
-    return isinstance(where, tuple) or where in ("all", "answer", "response", "reasoning", "final")
+    return not isinstance(where, str) or where in ("all", "answer", "response", "reasoning", "final")
