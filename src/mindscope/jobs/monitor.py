@@ -68,8 +68,8 @@ class AlarmSpec(JobSpec, MonitorConfig):
 class MonitorVectorsSpec(BorrowingModelSpec, AlarmSpec):
     """What `persona monitor` is to do."""
 
-    arguments: ClassVar[tuple[str, ...]] = ("data",)
-    options: ClassVar = {**AlarmSpec.options, "model": ("--model", "-m"), "layers": ("--layer",)}
+    arguments: ClassVar[tuple[str, ...]] = ("model", "data")
+    options: ClassVar = {**AlarmSpec.options, "layers": ("--layer",)}
 
     vectors: tuple[Path, ...]
     """Persona vectors to watch: a file or a run. May be repeated."""

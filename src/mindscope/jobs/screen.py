@@ -29,8 +29,8 @@ EXCERPT = 60
 class ScreenSpec(BorrowingModelSpec, ScreenConfig):
     """What `persona screen` is to do."""
 
-    arguments: ClassVar[tuple[str, ...]] = ("data",)
-    options: ClassVar[Mapping[str, tuple[str, ...]]] = {"model": ("--model", "-m"), "layers": ("--layer",)}
+    arguments: ClassVar[tuple[str, ...]] = ("model", "data")
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {"layers": ("--layer",)}
 
     data: Path
     """A .jsonl, .csv or .parquet file of conversations, or the folder of a saved dataset."""

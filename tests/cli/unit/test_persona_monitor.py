@@ -38,7 +38,7 @@ def kit(tmp_path_factory) -> dict[str, Path]:
 
 
 def start(kit, run, *options):
-    base = ["persona", "monitor", kit["chats"], "--model", kit["model"], "--vectors", kit["vectors"]]
+    base = ["persona", "monitor", kit["model"], kit["chats"], "--vectors", kit["vectors"]]
     return [*base, "--run", run, *FEW, *options]
 
 

@@ -139,7 +139,15 @@ def test_concepts_are_found_where_they_were_planted(tmp_path, capsys):
     planted(model, [one for (one,) in tokens], noise).save(tmp_path / "latents.safetensors")
     page = tmp_path / "concepts.html"
     code, out, err = run(
-        capsys, "concepts", tmp_path / "latents.safetensors", "--scale", 0.1, "--page", page, "--json"
+        capsys,
+        "concepts",
+        "organism",
+        tmp_path / "latents.safetensors",
+        "--scale",
+        0.1,
+        "--page",
+        page,
+        "--json",
     )
     assert code == 0, err
     found = json.loads(out)

@@ -32,10 +32,10 @@ def command(place, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(place)
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        fixed = ["--model", "model", "--dtype", "float32", "--vectors", "vectors"]
+        fixed = ["--dtype", "float32", "--vectors", "vectors"]
         capsys.readouterr()
         with pytest.raises(SystemExit) as caught:
-            main(["persona", "screen", *arguments, *fixed, "--run", str(tmp_path / "run")])
+            main(["persona", "screen", "model", *arguments, *fixed, "--run", str(tmp_path / "run")])
         return int(caught.value.code or 0), *capsys.readouterr()
 
     return run

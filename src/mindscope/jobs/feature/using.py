@@ -13,7 +13,6 @@ from mindscope.errors import DataError
 from mindscope.jobs.feature.inputs import DictionarySpec, FeatureSpec, label_text, open_survey, read_labels
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.monitor import AlarmSpec, MonitoringReport, watch_file
-from mindscope.jobs.resolve import ORGANISM
 from mindscope.jobs.specs import BorrowingModelSpec
 from mindscope.store import BorrowingDocument, Document
 
@@ -118,9 +117,9 @@ class AlarmFeaturesSpec(BorrowingModelSpec, AlarmSpec, DictionarySpec):
 class FindConceptsSpec(BorrowingModelSpec, DictionarySpec):
     """What `concepts` is to do."""
 
-    arguments: ClassVar[tuple[str, ...]] = ("dictionary", "model")
+    arguments: ClassVar[tuple[str, ...]] = ("model", "dictionary")
 
-    model: str = ORGANISM
+    model: str
     """The organism, or a model tuned from it."""
     phrasings: Literal["train", "test"] = "train"
     """How the tested texts are put: as in training, or as training never showed (test)."""
