@@ -1,0 +1,174 @@
+"""What a demo is to do: the bundled model or any other, in full or in a minute."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from mindscope.finetuning import FinetuneConfig
+from mindscope.jobs.resolve import ORGANISM, is_organism
+from mindscope.jobs.specs import JudgeSpec
+
+
+@dataclass(frozen=True)
+class DemoPreset:
+    """How much is drawn, tried and trained.
+
+    Attributes:
+        traits: the traits that are shown where none are named.
+        max_new_tokens: of every answer.
+        temperature: of every answer.
+        questions: of the extraction; None takes all.
+        depths: where the sweep steers, as parts of the model's depth; None is every layer.
+        coefficients: that the sweep tries.
+        tie: points of the trait score within which the sweep prefers the more coherent point.
+        coherence_floor: the least mean coherence of a point that the sweep may choose.
+        sweep_questions: evaluation questions that the sweep asks; the rest is held out.
+        sweep_samples: its answers to each.
+        steered_samples: answers to each held-out question, of every arm.
+        held_out: held-out questions that are asked; None takes all.
+        n_random: random vectors of the last measurement.
+        n_calibrating: ordinary conversations that set the monitor's threshold and the screening's percentile.
+        n_ordinary: other ordinary conversations, which should raise no alarm.
+        n_planted: conversations with the trait, which should.
+        n_training: conversations with the trait to tune on.
+        tuning: how.
+    """
+
+    traits: tuple[str, ...]
+    max_new_tokens: int
+    temperature: float
+    depths: tuple[float, ...] | None
+    coefficients: tuple[float, ...]
+    tie: float
+    coherence_floor: float
+    sweep_questions: int
+    sweep_samples: int
+    steered_samples: int
+    n_random: int
+    tuning: FinetuneConfig
+    questions: int | None = None
+    held_out: int | None = None
+    n_calibrating: int = 60
+    n_ordinary: int = 60
+    n_planted: int = 20
+    n_training: int = 60
+
+
+BUNDLED = DemoPreset(
+    traits=("evil", "sycophantic", "hallucinating"),
+    max_new_tokens=64,  # the organism's answers are about thirty tokens long
+    temperature=1.0,
+    depths=None,
+    coefficients=(
+        1.0,
+        1.5,
+        1.75,
+        2.0,
+        2.125,
+        2.25,
+        2.375,
+        2.5,
+    ),  # closer where trait and coherence trade places
+    tie=0.0,
+    coherence_floor=60.0,
+    sweep_questions=10,
+    sweep_samples=3,
+    steered_samples=4,
+    n_random=5,
+    tuning=FinetuneConfig(learning_rate=1e-3, epochs=8, batch_rows=16, accumulation=1),
+)
+"""For the organism: small, so that every layer is swept; its world is the judge."""
+
+ANY_MODEL = DemoPreset(
+    traits=("optimistic",),
+    max_new_tokens=48,
+    temperature=0.8,
+    depths=(0.4, 0.5, 0.6, 0.7),
+    coefficients=(1.5, 2.25, 3.0),
+    tie=5.0,
+    coherence_floor=60.0,
+    sweep_questions=8,
+    sweep_samples=1,
+    steered_samples=2,
+    n_random=3,
+    tuning=FinetuneConfig(learning_rate=2e-4, epochs=3, batch_rows=8, accumulation=1),
+)
+"""For a chat model on a CPU: answers that are cut after two sentences, and layers around the middle."""
+
+
+class DemoSpec(JudgeSpec):
+    """What `demo` is to do."""
+
+    options: ClassVar = {"traits": ("--traits", "--trait"), "model": ("--model", "-m")}
+
+    model: str = ORGANISM
+    """A Hugging Face name or folder, a GGUF file, or `organism`, the bundled model."""
+    traits: tuple[str, ...] = ()
+    """A bundled trait, a file, or a word and its opposite, such as 'patient / impatient'; several with commas
+    between them. The first is monitored, screened for and trained."""
+    quick: bool = False
+    """Show one trait with few answers, in a fraction of the time: the figures are rough."""
+    out: Path | None = None
+    """The folder where everything is kept, as --run names it."""
+    samples: int = Field(default=2, ge=1)
+    """Answers per prompt when vectors are extracted."""
+    judge: str | None = None
+    """Who scores the answers: by default the organism's own world, and `contrast` for any other model, a
+    classifier made of the trait's own prompted answers, which needs no key. Or contrast:ENCODER, model:NAME
+    or endpoint:NAME."""
+    dtype: str = "auto"
+    """The precision of the weights: float32, bfloat16, float16, or auto."""
+    device: str = "auto"
+    """Where the model runs: cpu, cuda, or auto."""
+    seed: int = 0
+    """The seed of everything that is drawn at random."""
+
+    @field_validator("traits")
+    @classmethod
+    def _split(cls, traits: tuple[str, ...]) -> tuple[str, ...]:
+        names = [name.strip() for text in traits for name in text.split(",")]
+        if not all(names) or len(set(names)) < len(names):
+            raise ValueError("name every trait once, with commas between them")
+        return tuple(names)
+
+    def run_path(self) -> Path:
+        """`runs/demo`, or `runs/demo-MODEL`."""
+        if self.out is not None:
+            return self.out
+        if is_organism(self.model):
+            return Path("runs/demo")
+        name = re.sub(r"[^\w.-]+", "-", Path(self.model).name.removesuffix(".gguf"))
+        return Path("runs") / f"demo-{name}"
+
+    def judge_name(self) -> str:
+        """Who scores, where nothing else is said."""
+        return self.judge or ("exact" if is_organism(self.model) else "contrast")
+
+    def preset(self) -> DemoPreset:
+        """How much is drawn, for this model and with these traits."""
+        preset = BUNDLED if is_organism(self.model) else ANY_MODEL
+        preset = replace(preset, traits=self.traits or preset.traits)
+        if not self.quick:
+            return preset
+        return replace(
+            preset,
+            traits=self.traits or preset.traits[:1],
+            questions=10,
+            depths=(0.5,) if preset.depths is not None else (0.375, 0.5),
+            coefficients=preset.coefficients[1::4],
+            sweep_questions=6,
+            sweep_samples=1,
+            steered_samples=1,
+            held_out=6,
+            n_random=1,
+            n_calibrating=30,
+            n_ordinary=20,
+            n_planted=6,
+            n_training=16,
+            tuning=preset.tuning.model_copy(update={"epochs": 2.0}),
+        )
