@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mindscope.monitoring.calibration import Calibration, calibrate
     from mindscope.monitoring.config import AlarmAction, MonitorConfig, ReadingPosition, Signal
     from mindscope.monitoring.files import calibrate_on, monitor_file
+    from mindscope.monitoring.live import LiveMonitor, WatchedAnswer
     from mindscope.monitoring.monitor import Monitor, MonitoredConversation, MonitorWarning, Policy
     from mindscope.monitoring.projections import ProjectedTurn, TurnProjections, project_turns
     from mindscope.monitoring.report import monitor_report
@@ -36,6 +37,8 @@ __all__ = [
     "signal_values",
     "Monitor",
     "MonitorWarning",
+    "LiveMonitor",
+    "WatchedAnswer",
     "MonitoringResult",
     "Policy",
     "Signal",
