@@ -9,6 +9,7 @@ from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.jobs.job import JobSpec, Reporter, RunFolder, SilentReporter
+    from mindscope.jobs.persona_run import find_choice
     from mindscope.jobs.registry import JOBS, export_schemas, find_job, job_schemas
     from mindscope.jobs.resolve import (
         ORGANISM,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
         load_model,
         test_bed_note,
     )
-    from mindscope.jobs.specs import JudgeSpec, ModelSpec, TraitSpec
+    from mindscope.jobs.specs import BorrowingModelSpec, JudgeSpec, ModelSpec, TraitSpec, block_of
     from mindscope.jobs.steering import SteeringNames
 
 
@@ -32,6 +33,7 @@ __all__ = [
     "Reporter",
     "SilentReporter",
     "ModelSpec",
+    "BorrowingModelSpec",
     "TraitSpec",
     "JudgeSpec",
     "SteeringNames",
@@ -45,6 +47,8 @@ __all__ = [
     "test_bed_note",
     "load_model",
     "find_vectors",
+    "find_choice",
+    "block_of",
     "find_trait",
     "find_judge",
     "find_writer",

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from mindscope.models.generation.branches import AnswerBranch, PromptBranches, cache_beginning
     from mindscope.models.generation.config import Sampling, SamplingConfig
     from mindscope.models.generation.control import Controller, RowAction
-    from mindscope.models.generation.generate import MemoryWarning
+    from mindscope.models.generation.generate import MemoryWarning, is_out_of_memory
+    from mindscope.models.generation.prefix_cache import PrefixCache
     from mindscope.models.generation.request import (
         Generation,
         GenerationHandle,
@@ -88,6 +89,7 @@ __all__ = [
     "GenerationHandle",
     "TokenLogprob",
     "EditEffect",
+    "PrefixCache",
     "DecodingBatch",
     "AnswerBranch",
     "PromptBranches",
@@ -110,6 +112,7 @@ __all__ = [
     "RewrittenPass",
     "SamplingConfig",
     "MemoryWarning",
+    "is_out_of_memory",
     "AnswerTokens",
     "Positions",
     "WHERES",

@@ -29,6 +29,7 @@ from mindscope.models.generation.answer_writer import AnswerWriter
 from mindscope.models.generation.cache_select import require_known
 from mindscope.models.generation.control import RowAction, require_watchable
 from mindscope.models.generation.prefill import prefill_groups
+from mindscope.models.generation.prefix_cache import PrefixCache
 from mindscope.models.generation.request import GenerationHandle, GenerationRequest, TokenLogprob
 from mindscope.models.generation.sample import draw_tokens
 from mindscope.models.generation.slots import SlotTables
@@ -62,13 +63,20 @@ class DecodingBatch:
         slots: the most rows that are written side by side.
         eos_ids: the tokens that end an answer.
         prefill_tokens: the most prompt tokens that pass between two steps; None for all that wait.
+        prefixes: the beginnings of earlier prompts, which then do not pass again. It is the batch's own.
 
     Attributes:
         n_steps: how many steps it has made.
     """
 
     def __init__(
-        self, core: HookedModel, *, slots: int = 64, eos_ids: Set[int], prefill_tokens: int | None = None
+        self,
+        core: HookedModel,
+        *,
+        slots: int = 64,
+        eos_ids: Set[int],
+        prefill_tokens: int | None = None,
+        prefixes: PrefixCache | None = None,
     ):
         if slots < 1:
             raise ModelError(f"a batch needs at least one slot, got {slots}")
@@ -76,7 +84,7 @@ class DecodingBatch:
             raise ModelError(f"prefill_tokens must be 1 or more, got {prefill_tokens}")
         self.core, self.n_slots = core, slots
         self.n_steps = 0
-        self._prefill_tokens = prefill_tokens
+        self._prefill_tokens, self._prefixes = prefill_tokens, prefixes
         self._waiting: deque[GenerationHandle] = deque()
         self._joining: list[GenerationHandle] = []  # whose prompts are passing through the model
         self._prefill: Iterator[SlotTables | None] = iter(())
@@ -171,7 +179,7 @@ class DecodingBatch:
         if not n_joining:
             return
         self._joining = [self._waiting.popleft() for _ in range(n_joining)]
-        self._prefill = prefill_groups(self.core, self._joining, self._pass_tokens)
+        self._prefill = prefill_groups(self.core, self._joining, self._pass_tokens, self._prefixes)
 
     def _prefill_some(self) -> None:
         """Pass waiting prompts through the model: all of them, or one pass where others are not to wait."""

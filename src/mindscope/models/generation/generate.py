@@ -116,16 +116,18 @@ def _step(batch: DecodingBatch) -> tuple[list[GenerationHandle], bool]:
     """What has ended, and whether memory ran out."""
     try:
         batch.step()
-    except RuntimeError as error:  # torch.OutOfMemoryError is one; CPUs and MPS raise a plain one
-        if not isinstance(error, torch.OutOfMemoryError) and not _names_memory(error):
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
             raise
         return batch.retire(), True
     return batch.retire(), False
 
 
-def _names_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: `torch.OutOfMemoryError` says so, CPUs and MPS raise a plain RuntimeError."""
     text = str(error)
-    return "can't allocate memory" in text or "MPS backend out of memory" in text
+    named = "can't allocate memory" in text or "MPS backend out of memory" in text
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or named
 
 
 def _fewer_slots(running: _OpenBatch) -> int:

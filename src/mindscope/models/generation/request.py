@@ -127,6 +127,7 @@ class GenerationHandle:
         logprobs: of every token drawn, where the request asks for them: also of one that ended the answer,
             and of those of a stop string.
         effects: what the edits did to the row, where the request asks for it; known once it has ended.
+        n_reused: tokens of the prompt that came out of a prefix cache and did not pass again.
     """
 
     def __init__(self, request: GenerationRequest, limit: int, tracker: ReasoningTracker | None = None):
@@ -143,6 +144,7 @@ class GenerationHandle:
         self.generation: Generation | None = None
         self.logprobs: list[TokenLogprob] = []
         self.effects: tuple[EditEffect, ...] = ()
+        self.n_reused = 0
 
     @property
     def n_reasoning(self) -> int:
