@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import typer
 
 from mindscope.cli.visible import as_visible
+from mindscope.core import RemainingTime, format_duration
 from mindscope.jobs import Reporter
 from mindscope.store import plain
 
@@ -76,11 +77,8 @@ def print_error(message: str, *, kind: str, as_json: bool) -> None:
 class _TerminalReporter:
     """Tells a person at a terminal: a bar for progress, a line on stderr for what is said."""
 
-    def __init__(self, report: Callable[[int, int, str], None]) -> None:
-        self._report = report
-
-    def progress(self, done: int, total: int, label: str) -> None:
-        self._report(done, total, label)
+    def __init__(self, progress: _Bars | _ProgressLines) -> None:
+        self.progress = progress
 
     def say(self, text: str) -> None:
         say(text)
@@ -94,36 +92,56 @@ def terminal_reporter() -> Iterator[Reporter]:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[int, int, str], None]]:
+def progress() -> Iterator[_Bars | _ProgressLines]:
     """Hand out `report(done, total, label)`: a bar on a terminal, a line every few seconds elsewhere."""
     if sys.stderr.isatty():
-        with _bars() as report:
+        with _Bars() as report:
             yield report
     else:
         yield _ProgressLines()
 
 
-@contextmanager
-def _bars() -> Iterator[Callable[[int, int, str], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+class _Bars:
+    """Progress as bars with the time that is left, one of each task."""
 
-    tasks: dict[str, Any] = {}
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        console=Console(stderr=True),
-    ) as bars:
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-        def report(done: int, total: int, label: str) -> None:
-            label = as_visible(label)
-            if label not in tasks:
-                tasks[label] = bars.add_task(label, total=total)
-            bars.update(tasks[label], completed=done, total=total)
+        self._tasks: dict[str, Any] = {}
+        self._times: dict[str, RemainingTime] = {}
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[time]}", markup=False),
+            console=Console(stderr=True),
+        )
 
-        yield report
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def __call__(self, done: int, total: int, label: str) -> None:
+        label = as_visible(label)
+        if label not in self._tasks:
+            self._tasks[label] = self._bars.add_task(label, total=total, time="")
+            self._times[label] = RemainingTime(time.monotonic)
+        self._times[label].take(done, total)
+        self._bars.update(
+            self._tasks[label],
+            completed=done,
+            total=total,
+            time=_describe_time(self._times[label], done, total),
+        )
+
+    def forecast(self, seconds: float, label: str) -> None:
+        """How long a task still takes, from whoever does it."""
+        if (label := as_visible(label)) in self._times:
+            self._times[label].forecast(seconds)
 
 
 class _ProgressLines:
@@ -131,30 +149,31 @@ class _ProgressLines:
 
     def __init__(self) -> None:
         self._label = ""
-        self._began = self._said = 0.0
-        self._from = 0
+        self._said = 0.0
+        self._time = RemainingTime(time.monotonic)
 
     def __call__(self, done: int, total: int, label: str) -> None:
         now = time.monotonic()
         new = label != self._label
         if new:
-            self._label, self._began, self._from = label, now, done
+            self._label, self._time = label, RemainingTime(time.monotonic)
+        self._time.take(done, total)
         if not new and done < total and now - self._said < PLAIN_PAUSE:
             return
         self._said = now
-        line = f"{label} {done}/{total}"
-        if self._from < done < total:
-            seconds = (now - self._began) / (done - self._from) * (total - done)
-            line += f", {_duration(seconds)} left"
-        elif done >= total and not new:
-            line += f", {_duration(now - self._began)}"
-        say(line)
+        told = "" if new else _describe_time(self._time, done, total)
+        say(f"{label} {done}/{total}" + (told and f", {told}"))
+
+    def forecast(self, seconds: float, label: str) -> None:
+        """How long a task still takes, from whoever does it."""
+        if label == self._label:
+            self._time.forecast(seconds)
 
 
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+def _describe_time(remaining: RemainingTime, done: int, total: int) -> str:
+    if done >= total:
+        return f"took {format_duration(remaining.elapsed)}"
+    return "" if remaining.left is None else f"{format_duration(remaining.left)} left"
 
 
 def _cell(value: Any) -> str:

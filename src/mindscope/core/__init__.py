@@ -11,10 +11,21 @@ from mindscope.core.identity import (
     find_relation,
     require_same_model,
 )
-from mindscope.core.progress import Progress, with_label
+from mindscope.core.progress import (
+    Clock,
+    ForecastListener,
+    LabelledProgress,
+    Progress,
+    RemainingTime,
+    format_duration,
+    with_label,
+)
 
 __all__ = [
     "BorrowedArtifact",
+    "Clock",
+    "ForecastListener",
+    "LabelledProgress",
     "ModelIdentity",
     "describe_relation",
     "find_relation",
@@ -22,8 +33,10 @@ __all__ = [
     "Need",
     "NamedModel",
     "Progress",
+    "RemainingTime",
     "digest_json",
     "digest_text",
+    "format_duration",
     "lazy_face",
     "require_same_model",
     "with_label",

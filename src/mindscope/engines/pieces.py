@@ -11,9 +11,12 @@ Without windows a killed run would either begin from nothing or end with other b
 after every piece would wait each time for the longest answer of the piece.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mindscope.core import Clock, LabelledProgress
+from mindscope.engines.forecast import AnswerForecast
 from mindscope.engines.protocol import Engine
 from mindscope.models import Edit, Generation, Read, Row, Sampling
 
@@ -60,6 +63,7 @@ def generate_pieces(
     *,
     kept: Callable[[int], bool],
     progress: Callable[[int, int], None] | None = None,
+    clock: Clock = time.monotonic,
 ) -> Iterator[tuple[int, list[Generation]]]:
     """The number of each piece that is not kept, and its answers in order.
 
@@ -67,7 +71,9 @@ def generate_pieces(
         engine: answers.
         plan: the rows.
         kept: whether a piece is finished already; asked once for each.
-        progress: called with (answers done, answers in all) for every single answer.
+        progress: called with (answers done, answers in all) for every single answer, and told how long the
+            rest takes where it listens (`core.LabelledProgress`).
+        clock: tells the time.
     """
     pieces = plan.pieces
     finished = [kept(number) for number in range(len(pieces))]
@@ -75,11 +81,13 @@ def generate_pieces(
     if progress is not None and n_done:
         progress(n_done, len(plan.rows))
     size = max(1, _BATCHES * plan.batch_rows // plan.piece_rows)
-    for first in range(0, len(pieces), size):
-        window = range(first, min(first + size, len(pieces)))
-        if all(finished[number] for number in window):
-            continue
-        rows = slice(pieces[window[0]].start, pieces[window[-1]].stop)
+    starts = range(0, len(pieces), size)
+    windows = [range(first, min(first + size, len(pieces))) for first in starts]
+    unwritten = [window for window in windows if not all(finished[number] for number in window)]
+    spans = [slice(pieces[window[0]].start, pieces[window[-1]].stop) for window in unwritten]
+    order = [_begin_order(plan, rows) for rows in spans]
+    forecast = AnswerForecast(order, plan.batch_rows, plan.sampling.max_new_tokens, clock)
+    for window, rows in zip(unwritten, spans, strict=True):
         answers: dict[int, dict[int, Generation]] = {number: {} for number in window if not finished[number]}
         for index, generation in engine.generate_unordered(
             plan.rows[rows],
@@ -90,6 +98,7 @@ def generate_pieces(
             batch_rows=plan.batch_rows,
         ):
             row = rows.start + index
+            forecast.ended(row, len(generation.row.answer))
             number = row // plan.piece_rows
             if finished[number]:
                 continue
@@ -100,3 +109,12 @@ def generate_pieces(
                 yield number, [of_piece[row] for row in pieces[number]]
             if progress is not None:
                 progress(n_done, len(plan.rows))
+            if isinstance(progress, LabelledProgress) and forecast.due():
+                progress.forecast(forecast.seconds_left() or 0.0)
+
+
+def _begin_order(plan: AnswerPlan, rows: slice) -> list[int]:
+    """The rows of a window in the order in which an engine begins them: see `models/generation`."""
+    indices = range(rows.start, rows.stop)
+    slots = max(1, plan.batch_rows)
+    return sorted(indices, key=lambda row: ((row - rows.start) // slots, -len(plan.rows[row])))

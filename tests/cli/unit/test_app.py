@@ -145,16 +145,20 @@ def test_interruption(cli, failing):
 
 
 def test_progress_in_plain_lines(capsys, monkeypatch):
-    clock = iter([0.0, 1.0, 6.0, 7.0, 20.0, 21.0])
-    monkeypatch.setattr(output.time, "monotonic", lambda: next(clock))
+    now = [0.0]
+    monkeypatch.setattr(output.time, "monotonic", lambda: now[0])
     with output.progress() as report:
-        for done in (10, 11, 20, 21, 100):
+        for now[0], done in ((0.0, 10), (1.0, 11), (6.0, 20), (7.0, 21)):
+            report(done, 100, "answers")
+        report.forecast(30.0, "answers")
+        for now[0], done in ((17.0, 66), (25.0, 100)):
             report(done, 100, "answers")
         report(1, 1, "scores")
     assert capsys.readouterr().err.splitlines() == [
         "answers 10/100",
         "answers 20/100, 0:48 left",
-        "answers 100/100, 0:20",
+        "answers 66/100, 0:20 left",  # by whoever writes them, and not by the rate so far: 0:10
+        "answers 100/100, took 0:25",
         "scores 1/1",
     ]
 
