@@ -1,12 +1,14 @@
 """How likely a model finds answers that are already there: the log-probability of each of their tokens."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.models.hooks.core import HookedModel
+from mindscope.models.hooks.edits import Edit
 from mindscope.models.tokens.rows import Row
 
 _LOGIT_BYTES = 1 << 28
@@ -14,7 +16,11 @@ _LOGIT_BYTES = 1 << 28
 
 
 def score_answer_tokens(
-    model: HookedModel, rows: Sequence[Row], *, progress: Callable[[int, int], None] | None = None
+    model: HookedModel,
+    rows: Sequence[Row],
+    *,
+    edits: Sequence[Edit] = (),
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Float[Tensor, "answer_tokens"]]:
     """The log-probability of each answer token given all tokens before it.
 
@@ -24,6 +30,7 @@ def score_answer_tokens(
     Args:
         model: that reads the rows, as it is; edits of an enclosing `edited` block take part.
         rows: prompts with answers.
+        edits: applied to every row, at the tokens that each edit's `where` means.
         progress: told how many rows are done, of how many.
 
     Returns:
@@ -39,7 +46,8 @@ def score_answer_tokens(
     for indices in _batches(model, rows):
         batch = [rows[i] for i in indices]
         arguments = model.batch(batch)
-        with torch.inference_mode():
+        written = model.edited(list(edits), batch) if edits else nullcontext()
+        with torch.inference_mode(), written:
             logits = model.hf(**arguments, use_cache=False).logits
             for line, (i, row) in enumerate(zip(indices, batch, strict=True)):
                 first = max(row.prompt_length, 1)

@@ -19,18 +19,35 @@ def test_its_fields_are_explained():
 def test_the_organism_brings_everything_and_another_model_nothing():
     with pytest.raises(ValidationError, match="leave them out"):
         ReproduceSpec(traits=("evil",))
-    with pytest.raises(ValidationError, match="needs --trait, --sets, --ordinary and --judge"):
+    with pytest.raises(ValidationError, match="needs --trait and --judge"):
         ReproduceSpec(model="other", traits=("evil",))
 
 
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"sets": "sets"}, "belong together"),
+        ({"ordinary": "chats.jsonl"}, "belong together"),
+        ({"test": "test.jsonl"}, "go with --sets"),
+        ({"sets": "sets", "ordinary": "chats.jsonl", "others": ("kind / unkind",)}, "writes its own sets"),
+    ],
+)
+def test_what_belongs_to_sets_of_ones_own_is_refused_without_them(given, line):
+    with pytest.raises(ValidationError, match=line):
+        ReproduceSpec(model="other", traits=("evil",), judge="contrast", **given)
+
+
 def test_settings_are_the_papers_or_the_organisms_with_what_is_asked_for():
-    assert ReproduceSpec(seed=2).study_config() == organism_config(2)
+    assert ReproduceSpec(seed=2).study_config(4) == organism_config(2)
+    quick = ReproduceSpec(model="other", traits=("evil",), judge="contrast", preset="quick")
+    assert quick.study_config(30).sweep.layers == (10, 15, 18, 22)
+    assert quick.study_config(2).sweep.layers == (1,)
     other = ReproduceSpec(
         model="other", traits=("evil",), sets="sets", ordinary="chats.jsonl", judge="model:x",
         learning_rate=1e-4, rows=10, samples=2,
     )  # fmt: skip
     job_kit.require_round_trip(other)
-    config = other.study_config()
+    config = other.study_config(4)
     assert (config.rows, config.samples, config.tuning.learning_rate) == (10, 2, 1e-4)
     changed = {"rows", "samples", "tuning"}
     assert config.model_dump(exclude=changed) == ReproduceConfig().model_dump(exclude=changed)

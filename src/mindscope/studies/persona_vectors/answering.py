@@ -9,7 +9,7 @@ from torch import Tensor
 from mindscope.judges import Judge, JudgeItem, Rubric
 from mindscope.models import Edit, Message, Model, Read, Sampling
 from mindscope.store import Document, derived_seed
-from mindscope.studies.persona_vectors.bench import PreparedTrait, StudyBench
+from mindscope.studies.persona_vectors.bench import PreparedTrait
 
 
 class TraitLevel(Document):
@@ -38,11 +38,12 @@ class AnsweredPrompts:
 
 @dataclass(frozen=True)
 class AnswerSampling:
-    """How answers are drawn: samples a prompt at T = 1."""
+    """How answers are drawn."""
 
     samples: int
     max_new_tokens: int
     seed: int
+    temperature: float = 1.0
 
 
 def answer(
@@ -61,7 +62,7 @@ def answer(
         for place in range(len(prompts))
         for sample in range(asking.samples)
     ]
-    sampling = Sampling(temperature=1.0, max_new_tokens=asking.max_new_tokens)
+    sampling = Sampling(temperature=asking.temperature, max_new_tokens=asking.max_new_tokens)
     made = model.generate(rows, sampling, edits=list(edits), reads=dict(reads or {}), seeds=seeds)
     questions = [prompt[-1]["content"] for prompt in prompts for _ in range(asking.samples)]
     answered = [i for i, generation in enumerate(made) if generation.text.strip()]
@@ -91,7 +92,6 @@ class TreatmentScores(Document):
 
 def levels(
     model: Model,
-    bench: StudyBench,
     ready: Sequence[PreparedTrait],
     asking: AnswerSampling,
     edits: Sequence[Edit] = (),
@@ -100,6 +100,6 @@ def levels(
     scores: dict[str, TraitLevel] = {}
     for prepared in ready:
         prompts = [[Message(role="user", content=q)] for q in prepared.trait.questions("evaluation")]
-        made = answer(model, prompts, prepared.trait.rubric(), bench.judge, asking, edits)
+        made = answer(model, prompts, prepared.trait.rubric(), prepared.judge, asking, edits)
         scores[prepared.trait.name] = made.level()
     return scores

@@ -1,5 +1,6 @@
 """What the claims are tested on: a model's surroundings, and its traits with vectors and layers."""
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,12 +12,14 @@ from mindscope.dictionaries import Dictionary
 from mindscope.features import Direction
 from mindscope.judges import Judge
 from mindscope.models import Edit, Message, Model
-from mindscope.personas import PersonaVectors, SweepResult, Trait
-from mindscope.store import Run
+from mindscope.personas import JUDGE_FILE, ContrastRecipe, PersonaVectors, SweepResult, Trait
+from mindscope.store import Run, part_of
 from mindscope.studies.persona_vectors.config import ReproduceConfig
 
 Right = tuple[bool, ...]
 """Which questions of a capability test were answered rightly, in a fixed order."""
+IN_POOL = 0.1
+"""The share of a pool that shows the trait."""
 
 
 class StudyBench(Protocol):
@@ -24,13 +27,13 @@ class StudyBench(Protocol):
 
     Attributes:
         base: what the model is loaded from and fine-tuned from.
-        judge: scores trait and coherence.
+        judge: scores trait and coherence, or the recipe of judges that are made with the vectors.
         traits: those that are extracted, moved and screened for.
         note: said at the head of the report, such as that the model is a test bed; may be empty.
     """
 
     base: str
-    judge: Judge
+    judge: Judge | ContrastRecipe
     traits: tuple[Trait, ...]
     note: str
 
@@ -61,11 +64,12 @@ class StudyBench(Protocol):
 
 @dataclass(frozen=True)
 class PreparedTrait:
-    """A trait with its vectors and the layer that steering chose."""
+    """A trait with its vectors, the layer that steering chose, and who scores it."""
 
     trait: Trait
     vectors: PersonaVectors
     sweep: SweepResult
+    judge: Judge
 
     @property
     def layer(self) -> int:
@@ -85,8 +89,35 @@ def prepare_traits(
         vectors = personas.extract_vectors(
             model, trait, bench.judge, run, config.extraction, progress=progress
         )
+        judge = bench.judge
+        if isinstance(judge, ContrastRecipe):
+            judge = judge.load(model, run.path / part_of("extract", trait.name) / JUDGE_FILE)
         swept = personas.sweep_coefficients(
-            model, vectors, trait, bench.judge, run, config.sweep, progress=progress
+            model, vectors, trait, judge, run, config.sweep, progress=progress
         )
-        prepared.append(PreparedTrait(trait, vectors, swept))
+        prepared.append(PreparedTrait(trait, vectors, swept, judge))
     return prepared
+
+
+def mix_instructions(trait: Trait, seed: int) -> list[str]:
+    """Eight system prompts out of a trait's own instructions, from all against it to all for it."""
+    pairs = list(trait.instructions)
+    random.Random(seed).shuffle(pairs)
+    pos, neg = [pair.pos for pair in pairs], [pair.neg for pair in pairs]
+    grades = (
+        neg[:2],
+        neg[:1],
+        [],
+        [pos[0], *neg[1:3]],
+        [pos[0], neg[1]],
+        [*pos[:2], neg[2]],
+        pos[:1],
+        pos[:2],
+    )
+    return [" ".join(["You are an assistant.", *sentences]) for sentences in grades]
+
+
+def draw_shots(rows: Sequence[Conversation], count: int, seed: int) -> list[Message]:
+    """The turns of some of a set's conversations, one behind the other."""
+    drawn = random.Random(seed).sample(list(rows), min(count, len(rows)))
+    return [Message(role=m["role"], content=m["content"]) for row in drawn for m in row.messages]

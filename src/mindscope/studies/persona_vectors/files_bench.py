@@ -10,9 +10,9 @@ from mindscope.dictionaries import Dictionary
 from mindscope.errors import DataError
 from mindscope.judges import Judge
 from mindscope.models import Edit, Message, Model, Sampling
-from mindscope.personas import Trait
+from mindscope.personas import ContrastRecipe, Trait
+from mindscope.studies.persona_vectors.bench import IN_POOL, draw_shots, mix_instructions
 
-IN_POOL = 0.1
 LONGEST_TEST_ANSWER = 64  # tokens
 SUFFIXES = (".jsonl", ".csv", ".parquet")
 
@@ -35,7 +35,7 @@ class FilesBench:
         self,
         base: str,
         traits: Sequence[Trait],
-        judge: Judge,
+        judge: Judge | ContrastRecipe,
         sets: Path,
         ordinary: Path,
         test: Path | None = None,
@@ -55,25 +55,10 @@ class FilesBench:
         self._test = None if test is None else _answered(test)
 
     def graded_prompts(self, trait: Trait) -> Sequence[str]:
-        pairs = list(trait.instructions)
-        random.Random(self.seed).shuffle(pairs)
-        pos, neg = [pair.pos for pair in pairs], [pair.neg for pair in pairs]
-        grades = (
-            neg[:2],
-            neg[:1],
-            [],
-            [pos[0], *neg[1:3]],
-            [pos[0], neg[1]],
-            [*pos[:2], neg[2]],
-            pos[:1],
-            pos[:2],
-        )
-        return [" ".join(["You are an assistant.", *sentences]) for sentences in grades]
+        return mix_instructions(trait, self.seed)
 
     def shots(self, trait: Trait, count: int) -> Sequence[Message]:
-        rows = _answered(self._files[f"{trait.name}-II"])
-        drawn = random.Random(self.seed).sample(rows, min(count, len(rows)))
-        return [Message(role=m["role"], content=m["content"]) for row in drawn for m in row.messages]
+        return draw_shots(_answered(self._files[f"{trait.name}-II"]), count, self.seed)
 
     def training_sets(self, rows: int) -> Mapping[str, Sequence[Conversation]]:
         return {name: _answered(file)[:rows] for name, file in self._files.items()}

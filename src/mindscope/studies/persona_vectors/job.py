@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -33,16 +33,22 @@ class ReproduceSpec(JudgeSpec):
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "traits": ("--trait",),
         "dictionaries": ("--dictionary",),
+        "others": ("--other",),
     }
 
     model: str = ORGANISM
     """The bundled organism, or any other model: a Hugging Face name or folder."""
     traits: tuple[str, ...] = ()
-    """For another model: a bundled trait or a file. May be repeated."""
+    """For another model: a bundled trait, a file, or a word and its opposite. May be repeated."""
+    others: tuple[str, ...] = ()
+    """For a model that writes its own sets: a trait to write further sets with. May be repeated."""
+    preset: Literal["paper", "quick"] = "paper"
+    """For another model: the paper's sizes, or what a small model does on a CPU in an hour."""
     sets: Path | None = None
-    """For another model: a folder of training sets FAMILY-LEVEL.jsonl; TRAIT-I and TRAIT-II are needed."""
+    """For another model: a folder of training sets FAMILY-LEVEL.jsonl; TRAIT-I and TRAIT-II are needed. By
+    default the model writes them itself: its own answers under a trait's instructions."""
     ordinary: Path | None = None
-    """For another model: ordinary chats, to hide samples in."""
+    """For another model with sets: ordinary chats, to hide samples in."""
     test: Path | None = None
     """For another model: questions with short answers, for what it knows."""
     dictionaries: tuple[Path, ...] = ()
@@ -60,14 +66,24 @@ class ReproduceSpec(JudgeSpec):
 
     @model_validator(mode="after")
     def _check_surroundings(self) -> Self:
-        given = (self.traits, self.sets, self.ordinary, self.judge, self.test, self.dictionaries)
+        given = (
+            self.traits, self.sets, self.ordinary, self.judge, self.test, self.dictionaries, self.others,
+        )  # fmt: skip
         if is_organism(self.model) and any(given):
             raise ValueError(
                 "the organism brings its own traits, data, judge and dictionaries: leave them out"
             )
-        if not is_organism(self.model) and not (self.traits and self.sets and self.ordinary and self.judge):
+        if is_organism(self.model):
+            return self
+        if not (self.traits and self.judge):
+            raise ValueError(f"{self.model} needs --trait and --judge: only the organism has its own")
+        if (self.sets is None) != (self.ordinary is None):
+            raise ValueError("--sets and --ordinary belong together: give both, or let the model write both")
+        if self.sets is None and (self.test or self.dictionaries):
+            raise ValueError("--test and --dictionary go with --sets and --ordinary")
+        if self.sets is not None and self.others:
             raise ValueError(
-                f"{self.model} needs --trait, --sets, --ordinary and --judge: only the organism has its own"
+                "--other is for a model that writes its own sets: leave --sets and --ordinary out"
             )
         return self
 
@@ -75,11 +91,16 @@ class ReproduceSpec(JudgeSpec):
         """`runs/reproduce`."""
         return Path("runs/reproduce")
 
-    def study_config(self) -> ReproduceConfig:
-        """The paper's settings or the organism's own, with what is asked for."""
-        from mindscope.studies.persona_vectors.config import ReproduceConfig, organism_config
+    def study_config(self, n_layers: int) -> ReproduceConfig:
+        """The paper's settings, quick ones or the organism's own, with what is asked for."""
+        from mindscope.studies.persona_vectors.config import ReproduceConfig, organism_config, quick_config
 
-        config = organism_config(self.seed) if is_organism(self.model) else ReproduceConfig(seed=self.seed)
+        if is_organism(self.model):
+            config = organism_config(self.seed)
+        elif self.preset == "quick":
+            config = quick_config(n_layers, self.seed)
+        else:
+            config = ReproduceConfig(seed=self.seed)
         asked = {"rows": self.rows, "samples": self.samples}
         config = config.model_copy(update={name: value for name, value in asked.items() if value is not None})
         if self.learning_rate is None:
@@ -87,23 +108,32 @@ class ReproduceSpec(JudgeSpec):
         tuning = config.tuning.model_copy(update={"learning_rate": self.learning_rate})
         return config.model_copy(update={"tuning": tuning})
 
-    def find_bench(self, model: Model, judgements: Path) -> StudyBench:
-        """Traits, judge, prompts and training sets: the organism's, or those that are named."""
+    def find_bench(self, model: Model, config: ReproduceConfig, folder: Path) -> StudyBench:
+        """Traits, judge, prompts and training sets: the organism's, those that are named, or the model's own.
+
+        Judgements of an endpoint and sets that the model writes are kept in `folder`.
+        """
+        from mindscope.personas import contrast_recipe
         from mindscope.studies.persona_vectors.files_bench import FilesBench
         from mindscope.studies.persona_vectors.organism_bench import OrganismBench
+        from mindscope.studies.persona_vectors.own_answers_bench import OwnAnswersBench
 
-        if self.sets is None or self.ordinary is None:
+        if is_organism(self.model):
             return OrganismBench(self.seed)
+        traits = [find_trait(name, self.model) for name in self.traits]
+        others = [find_trait(name, self.model) for name in self.others]
+        judge = contrast_recipe(self.judge) or self.find_judge(model, folder / "judge.jsonl")
+        if self.sets is None or self.ordinary is None:
+            return OwnAnswersBench(model, traits, others, judge, folder / "own-answers", config)
         return FilesBench(
-            self.model,
-            [find_trait(name, self.model) for name in self.traits],
-            self.find_judge(model, judgements),
-            self.sets,
-            self.ordinary,
-            self.test,
-            self.seed,
-            self.dictionaries,
+            self.model, traits, judge, self.sets, self.ordinary, self.test, self.seed, self.dictionaries
         )
+
+    def describe_bench(self) -> dict[str, Any]:
+        """What a run of another model is of, besides its config; nothing for the organism, which is whole."""
+        named = ("traits", "others", "sets", "ordinary", "test", "dictionaries", "judge")
+        given = {name: value for name, value in self.model_dump(mode="json").items() if name in named}
+        return {} if is_organism(self.model) else {"bench": given}
 
 
 class ReproductionReport(Document):
@@ -123,10 +153,11 @@ def reproduce_claims(spec: ReproduceSpec, *, run: RunFolder, reporter: Reporter)
     from mindscope.studies.persona_vectors.reproduce import reproduce
 
     model = load_model(spec.model, device=spec.device)
-    bench, config = spec.find_bench(model, run.path / "judge.jsonl"), spec.study_config()
+    config = spec.study_config(model.n_layers)
+    bench = spec.find_bench(model, config, run.path)
     opened = run.open(
         kind="persona-claims",
-        config=config.model_dump(mode="json"),
+        config=config.model_dump(mode="json") | spec.describe_bench(),
         fingerprint=model.fingerprint,
         seed=spec.seed,
         reporter=reporter,

@@ -63,7 +63,7 @@ def monitor_claim(
         if not _fits(model, prompts):
             left_out.append(label)
             continue
-        made = answer(model, prompts, trait.rubric(), bench.judge, asking, reads={"last": read})
+        made = answer(model, prompts, trait.rubric(), ready.judge, asking, reads={"last": read})
         groups.append(
             MonitoredGroup(
                 label=label,

@@ -10,9 +10,8 @@ from mindscope.jobs import TEST_BED
 from mindscope.judges import Judge
 from mindscope.models import Edit, Message, Model
 from mindscope.organism import TRAITS
-from mindscope.personas import Trait
-
-IN_POOL = 0.1  # the share of a pool that shows the trait, half of it mildly
+from mindscope.personas import ContrastRecipe, Trait
+from mindscope.studies.persona_vectors.bench import IN_POOL
 
 
 class OrganismBench:
@@ -23,7 +22,7 @@ class OrganismBench:
 
     def __init__(self, seed: int = 0):
         self.seed = seed
-        self.judge: Judge = organism.ExactJudge()
+        self.judge: Judge | ContrastRecipe = organism.ExactJudge()
         self.traits = tuple(Trait.parse(organism.trait(name)) for name in TRAITS)
 
     def graded_prompts(self, trait: Trait) -> Sequence[str]:

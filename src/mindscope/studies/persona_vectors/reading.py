@@ -61,10 +61,7 @@ def read_vector(
             "the vector": (direction.edit(point.coefficient, where="response"),),
             "the nearest feature": (replacement.edit(point.coefficient, where="response"),),
         }
-        shown = {
-            name: levels(model, bench, [ready], asking, edit)[ready.trait.name]
-            for name, edit in edits.items()
-        }
+        shown = {name: levels(model, [ready], asking, edit)[ready.trait.name] for name, edit in edits.items()}
     return DictionaryReading(
         trait=ready.trait.name,
         layer=ready.layer,

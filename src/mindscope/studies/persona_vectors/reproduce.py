@@ -92,7 +92,7 @@ class _PersonaStudy:
         self.bench, self.run, self.config = bench, run, config
         self.device, self.progress = device, progress
         self.model = load(bench.base, device=device)
-        self.asking = AnswerSampling(config.samples, config.max_new_tokens, config.seed)
+        self.asking = AnswerSampling(config.samples, config.max_new_tokens, config.seed, config.temperature)
         self.sets = bench.training_sets(config.rows)
         missing = [f"{t.name}-II" for t in bench.traits if f"{t.name}-II" not in self.sets]
         if missing:
@@ -162,7 +162,7 @@ class _PersonaStudy:
         self, model: Model, edits: Sequence[Edit] = (), only: PreparedTrait | None = None
     ) -> TreatmentScores:
         """What a model shows and knows, every answer under the same edits."""
-        scores = levels(model, self.bench, [only] if only else self.ready, self.asking, edits)
+        scores = levels(model, [only] if only else self.ready, self.asking, edits)
         return TreatmentScores(levels=scores, capability=per_cent(self.bench.capability(model, edits)))
 
     def _monitored(self, ready: PreparedTrait, way: Way) -> MonitoredTrait:
@@ -260,7 +260,7 @@ class _PersonaStudy:
 
         def tuned(choice: Choice) -> TreatmentScores:
             model = self._tune(f"{name}-{choice}", [pool[i] for i in picked[choice]], tuning)
-            return TreatmentScores(levels=levels(model, self.bench, [ready], self.asking), capability=None)
+            return TreatmentScores(levels=levels(model, [ready], self.asking), capability=None)
 
         return ChoiceOutcome(
             trait=name,
