@@ -10,6 +10,9 @@ from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.models.answer_logprobs import score_answer_tokens
+    from mindscope.models.baking.checkpoint import bake_checkpoint
+    from mindscope.models.baking.comparison import BakedCheckpoint, BakedComparison
+    from mindscope.models.baking.weight_changes import ablate_everywhere, change_weights
     from mindscope.models.generation.batch import DecodingBatch
     from mindscope.models.generation.branches import AnswerBranch, PromptBranches, cache_beginning
     from mindscope.models.generation.config import Sampling, SamplingConfig
@@ -73,6 +76,11 @@ if TYPE_CHECKING:
 __all__ = [
     "load",
     "score_answer_tokens",
+    "bake_checkpoint",
+    "change_weights",
+    "ablate_everywhere",
+    "BakedCheckpoint",
+    "BakedComparison",
     "Model",
     "Row",
     "Message",

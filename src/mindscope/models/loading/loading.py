@@ -97,7 +97,7 @@ def _parts(
         check_file(folder)
     if not folder.exists() and (name.count("/") > 1 or name.startswith((".", "/", "~"))):
         raise ModelError(f"there is no folder {name}; give a model's folder, or a hub name (owner/model)")
-    with _quiet():
+    with quiet_library():
         source = _source(name) if gguf is None else str(unpack_gguf(gguf))
         config = _from_hub(AutoConfig, source, name, revision=revision)
         placing = {}
@@ -177,7 +177,7 @@ def _best_dtype(device: torch.device, config: Any) -> torch.dtype:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_library() -> Iterator[None]:
     """Without transformers' own progress bars, which write to pipes and logs too."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
