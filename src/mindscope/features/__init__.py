@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
+    from mindscope.features.baking.bake import bake_checkpoint
+    from mindscope.features.baking.results import BakedCheckpoint, BakedComparison
     from mindscope.features.bank import (
         BankFeature,
         FeatureBank,
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "BakedCheckpoint",
+    "BakedComparison",
     "BankFeature",
     "Direction",
     "DirectionFinder",
@@ -53,6 +57,7 @@ __all__ = [
     "SteerExpression",
     "SteerLayers",
     "SteerTerm",
+    "bake_checkpoint",
     "compile_steering",
     "encode_rows",
     "feature_edits",

@@ -10,9 +10,14 @@ from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.models.answer_logprobs import score_answer_tokens
-    from mindscope.models.baking.checkpoint import bake_checkpoint
-    from mindscope.models.baking.comparison import BakedCheckpoint, BakedComparison
-    from mindscope.models.baking.weight_changes import ablate_everywhere, change_weights
+    from mindscope.models.baking.checkpoint import (
+        LogprobComparison,
+        compare_logprobs,
+        first_difference,
+        open_changed,
+        save_changed,
+    )
+    from mindscope.models.baking.weight_changes import WeightChanges, ablate_everywhere, change_weights
     from mindscope.models.generation.batch import DecodingBatch
     from mindscope.models.generation.branches import AnswerBranch, PromptBranches, cache_beginning
     from mindscope.models.generation.config import Sampling, SamplingConfig
@@ -76,11 +81,14 @@ if TYPE_CHECKING:
 __all__ = [
     "load",
     "score_answer_tokens",
-    "bake_checkpoint",
-    "change_weights",
     "ablate_everywhere",
-    "BakedCheckpoint",
-    "BakedComparison",
+    "change_weights",
+    "WeightChanges",
+    "save_changed",
+    "open_changed",
+    "compare_logprobs",
+    "first_difference",
+    "LogprobComparison",
     "Model",
     "Row",
     "Message",

@@ -13,7 +13,19 @@ from tiny_models import FAMILIES, HYBRIDS, MORE, MULTIMODAL, RECURRENT, SOUND, F
 from transformers import AutoModelForCausalLM
 
 from mindscope.errors import ModelError
-from mindscope.models import Edit, Model, ablate_everywhere, bake_checkpoint, load
+from mindscope.features import bake_checkpoint
+from mindscope.models import Edit, Model, Row, ablate_everywhere, load
+
+
+@pytest.fixture(scope="session")
+def llama() -> Model:
+    return tiny_models.build(FAMILIES[0])
+
+
+@pytest.fixture
+def rows() -> list[Row]:
+    return tiny_models.rows()
+
 
 EVERYWHERE = frozenset({"post", "attn", "mlp", "embeddings", "ablate"})
 """Additions behind a block, to its attention, to its MLP, to the first block's input; and an ablation."""
