@@ -16,13 +16,14 @@ if TYPE_CHECKING:
         ProjectionPenalty,
         TrainingIntervention,
     )
-    from mindscope.finetuning.finetune import finetune_model, load_base
+    from mindscope.finetuning.finetune import finetune_model, load_base, missing_libraries
     from mindscope.finetuning.result import TunedModel
 
 
 __all__ = [
     "finetune_model",
     "load_base",
+    "missing_libraries",
     "FinetuneConfig",
     "TunedModel",
     "TrainingIntervention",

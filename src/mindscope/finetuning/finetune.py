@@ -88,7 +88,7 @@ def finetune_model(
         MindscopeError: the loss is not finite, or a library is missing.
     """
     config = config or FinetuneConfig()
-    if missing := [library for library in ("peft", "trl", "accelerate") if find_spec(library) is None]:
+    if missing := missing_libraries():
         raise MindscopeError(f"fine-tuning needs {', '.join(missing)}: pip install 'mindscope[train]'")
     folder = (run.path if isinstance(run, Run) else Path(run)) / name
     first, processes = _processes()
@@ -115,6 +115,11 @@ def finetune_model(
         with _undisturbed():
             _train(model, examples, interventions, config, folder, run, name, card, progress)
     return TunedModel.open(folder)
+
+
+def missing_libraries() -> tuple[str, ...]:
+    """Those that fine-tuning needs and that are not installed."""
+    return tuple(library for library in ("peft", "trl", "accelerate") if find_spec(library) is None)
 
 
 def _train(

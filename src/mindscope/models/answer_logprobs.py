@@ -47,12 +47,16 @@ def score_answer_tokens(
         batch = [rows[i] for i in indices]
         arguments = model.batch(batch)
         written = model.edited(list(edits), batch) if edits else nullcontext()
+        # The head runs from the column on that predicts the first answer token of any row.
+        start = min(_first_answer(row) for row in batch) - 1
+        n_columns = arguments["input_ids"].shape[1] - start
         with torch.inference_mode(), written:
-            logits = model.hf(**arguments, use_cache=False).logits
+            logits = model.hf(**arguments, use_cache=False, logits_to_keep=n_columns).logits
             for line, (i, row) in enumerate(zip(indices, batch, strict=True)):
-                first = max(row.prompt_length, 1)
+                first = _first_answer(row)
                 if first < len(row):
-                    predictions = logits[line, first - 1 : len(row) - 1].float().log_softmax(-1)
+                    columns = slice(first - 1 - start, len(row) - 1 - start)
+                    predictions = logits[line, columns].float().log_softmax(-1)
                     targets = arguments["input_ids"][line, first : len(row), None]
                     values[i] = predictions.gather(-1, targets)[:, 0].cpu()
         done += len(batch)
@@ -63,9 +67,21 @@ def score_answer_tokens(
 
 def _batches(model: HookedModel, rows: Sequence[Row]) -> Iterator[list[int]]:
     """Indices of rows that pass together, longest first."""
-    tokens = max(1, min(model.pass_tokens, _LOGIT_BYTES // (4 * model.vocab_size)))
+    most_logits = _LOGIT_BYTES // (4 * model.vocab_size)
     order = sorted((i for i, row in enumerate(rows) if row.answer), key=lambda i: -len(rows[i]))
-    while order:
-        count = max(1, tokens // max(1, len(rows[order[0]])))
-        yield order[:count]
-        order = order[count:]
+    batch: list[int] = []
+    for i in order:
+        joined = [*batch, i]
+        width = len(rows[joined[0]])
+        columns = width - min(_first_answer(rows[j]) for j in joined) + 1  # that get logits
+        if batch and (len(joined) * width > model.pass_tokens or len(joined) * columns > most_logits):
+            yield batch
+            joined = [i]
+        batch = joined
+    if batch:
+        yield batch
+
+
+def _first_answer(row: Row) -> int:
+    """The first token with a probability: nothing comes before the first of a row without a prompt."""
+    return max(row.prompt_length, 1)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mindscope.personas.shift.measure import Prompt, measure_shift
     from mindscope.personas.shift.report import shift_report
     from mindscope.personas.shift.results import ModelShift, ShiftResult, TraitShift
-    from mindscope.personas.steering.arms import steering_edits
+    from mindscope.personas.steering.arms import random_directions, steering_edits
     from mindscope.personas.steering.results import (
         ArmScores,
         ScoredAnswer,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         SweepPoint,
         SweepResult,
     )
-    from mindscope.personas.steering.steer import measure_steering
+    from mindscope.personas.steering.steer import measure_steering, measure_trait
     from mindscope.personas.steering.sweep import held_out, sweep_coefficients
     from mindscope.personas.trait import InstructionPair, Trait
     from mindscope.personas.trait_writing import generate_trait
@@ -71,6 +71,7 @@ __all__ = [
     "held_out",
     "SteerConfig",
     "measure_steering",
+    "measure_trait",
     "SteeringResult",
     "SteeringScores",
     "SteeredArm",
@@ -81,6 +82,7 @@ __all__ = [
     "TraitShift",
     "shift_report",
     "steering_edits",
+    "random_directions",
     "ShiftPosition",
     "ArmScores",
     "ScoredAnswer",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         lines_with_bands,
         scatter,
     )
+    from mindscope.reports.groups import bars_by_group, dots_by_group
     from mindscope.reports.report import AnswerCard, AnswerSample, Report, TokenHeat
     from mindscope.reports.style import GRID, INK, MUTED, RC, SERIES, sheet
 
@@ -28,7 +29,9 @@ __all__ = [
     "ScatterPoints",
     "Report",
     "AnswerSample",
+    "bars_by_group",
     "bars_by_layer",
+    "dots_by_group",
     "heatmap",
     "histogram",
     "lines_with_bands",

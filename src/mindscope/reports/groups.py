@@ -30,12 +30,14 @@ def bars_by_group(
             places = np.arange(len(groups)) + (index - (len(values) - 1) / 2) * width
             heights = floats(numbers)
             axes.bar(places, heights, width * 0.92, color=SERIES[index % len(SERIES)], label=name)
-            for place, height in zip(places, heights, strict=True):
-                if np.isfinite(height):
-                    axes.text(place, 1, f"{height:.0f}", ha="center", va="bottom", fontsize=8.5, color=INK)
+            tops = heights
             if errors is not None and name in errors:
                 low, high = map(floats, errors[name])
                 axes.vlines(places, low, high, color=INK, linewidth=1)
+                tops = np.fmax(heights, high)
+            for place, height, top in zip(places, heights, tops, strict=True):
+                if np.isfinite(height):  # the number stands above the bar and its interval
+                    axes.text(place, top, f"{height:.0f}", ha="center", va="bottom", fontsize=8.5, color=INK)
         axes.set_xticks(np.arange(len(groups)), list(groups))
         if ylim is not None:
             axes.set_ylim(*ylim)

@@ -37,18 +37,25 @@ def steering_edits(direction: Direction, coefficient: float, positions: Where) -
     return (direction.edit(coefficient, where=positions),)
 
 
-def random_arms(
-    direction: Direction, coefficient: float, positions: Where, n: int, seed: int
-) -> list[SteeringArm]:
-    """Arms named `RANDOM`: the same push in ``n`` random directions of the same norm at the same address."""
-    arms: list[SteeringArm] = []
+def random_directions(direction: Direction, n: int, seed: int) -> list[Direction]:
+    """``n`` random directions of the same norm at the same address, which the seed fixes."""
+    directions: list[Direction] = []
     for index in range(n):
         generator = torch.Generator().manual_seed(derived_seed(seed, "random", direction.address, index))
         noise = torch.randn(direction.vector.shape, generator=generator, dtype=torch.float64)
         vector = (noise * (direction.vector.double().norm().cpu() / noise.norm())).float()
-        random = Direction(f"random {index}", direction.address, vector, direction.fingerprint)
-        arms.append(SteeringArm(RANDOM, steering_edits(random, coefficient, positions)))
-    return arms
+        directions.append(Direction(f"random {index}", direction.address, vector, direction.fingerprint))
+    return directions
+
+
+def random_arms(
+    direction: Direction, coefficient: float, positions: Where, n: int, seed: int
+) -> list[SteeringArm]:
+    """Arms named `RANDOM`: the same push in ``n`` random directions of the same norm at the same address."""
+    return [
+        SteeringArm(RANDOM, steering_edits(random, coefficient, positions))
+        for random in random_directions(direction, n, seed)
+    ]
 
 
 def ask_all(

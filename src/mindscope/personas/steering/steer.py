@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mindscope.core import Progress
 from mindscope.engines import Engine
 from mindscope.judges import Judge
-from mindscope.models import describe_prompts
+from mindscope.models import SamplingConfig, describe_prompts
 from mindscope.personas.config import SteerConfig
 from mindscope.personas.steering.arms import (
     AGAINST,
@@ -83,3 +83,34 @@ def measure_steering(
     )
     result.save(run.path / name / "steering.json")
     return result
+
+
+def measure_trait(
+    model: Engine,
+    trait: Trait,
+    judge: Judge,
+    run: Run,
+    name: str,
+    config: SamplingConfig,
+    questions: Sequence[str],
+    *,
+    progress: Progress | None = None,
+) -> SteeredArm:
+    """How much of a trait a model shows by itself: the unsteered arm of :func:`measure_steering`.
+
+    With the configuration of such a measurement the answers are drawn from the same seeds, so that a tuned
+    model can be compared with its base question by question. They are kept in the folder ``name`` of the run.
+    """
+    model = model.with_template(clock=run.started)
+    setup = {
+        "fingerprint": model.fingerprint,
+        "trait": trait.document(),
+        "questions": list(questions),
+        "judge": judge.name,
+        "template": describe_prompts(model),
+        "config": config.deciding(*SamplingConfig.model_fields),
+    }
+    claim(run, name, setup)
+    arms = [SteeringArm(UNSTEERED)]
+    samples = ask_all(model, arms, questions, trait.rubric(), judge, run, name, config, progress)[UNSTEERED]
+    return SteeredArm(scores=summarise_arm(samples, len(questions)), samples=tuple(samples))
