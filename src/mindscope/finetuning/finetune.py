@@ -7,6 +7,7 @@ import shutil
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def finetune_model(
         raise DataError("under several processes the first is given the open run, the others its folder")
     model = base if isinstance(base, Model) else load_base(base, config, device)
     mode = TemplateMode.parse(config.template_option)
-    model = model.with_template(clock=run.started if isinstance(run, Run) else None, **mode.options)
+    model = model.with_template(clock=_first_clock(run, model), **mode.options)
     examples = build_examples(
         data, model, turns=config.turns, max_tokens=config.max_tokens, on_error=on_error
     )
@@ -241,6 +242,18 @@ def _own_device(device: str) -> str:
 def _processes() -> tuple[bool, int]:
     """Whether this is the first process, and how many there are."""
     return os.environ.get("RANK", "0") == "0", int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def _first_clock(run: Run | Path, model: Model) -> datetime | None:
+    """When the run was begun: the first of several processes, which holds it, tells the others."""
+    started = [run.started if isinstance(run, Run) else None]
+    if _processes()[1] > 1:
+        from accelerate import PartialState
+        from accelerate.utils import broadcast_object_list
+
+        PartialState(cpu=model.device.type == "cpu")
+        broadcast_object_list(started)
+    return started[0]
 
 
 @contextmanager

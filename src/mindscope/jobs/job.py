@@ -12,13 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mindscope.errors import DataError
-from mindscope.store import Run
+from mindscope.store import Run, find_start
+
+if TYPE_CHECKING:
+    from mindscope.models import Model
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -92,18 +97,36 @@ class RunFolder:
     command: tuple[str, ...] = ()
     """The arguments after `mindscope` that ask for it; empty where a program did."""
 
+    @cached_property
+    def started(self) -> datetime:
+        """What the run is taken to begin at, the same when it is resumed: the day that templates see.
+
+        Rows are rendered with it before the run is opened: `model.with_template(clock=run.started)`.
+        """
+        return find_start(self.path)
+
     def open(
         self,
         *,
         kind: str,
         config: Mapping[str, Any],
         reporter: Reporter,
+        model: Model | None = None,
         fingerprint: str | None = None,
         seed: int = 0,
     ) -> Run:
-        """Open the run, or go on with it: see `store.Run.open`."""
+        """Open the run, or go on with it, for the model that it reads, or for a fingerprint where there is
+        none: see `store.Run.open`.
+        """
         run = Run.open(
-            self.path, kind=kind, config=config, fingerprint=fingerprint, seed=seed, command=self.command
+            self.path,
+            kind=kind,
+            config=config,
+            fingerprint=fingerprint if model is None else model.fingerprint,
+            seed=seed,
+            command=self.command,
+            identity=None if model is None else model.identity.model_dump(mode="json"),
+            started=self.started,
         )
         if run.resumed:
             reporter.say(f"going on with {self.path}")

@@ -128,7 +128,7 @@ def watch_file(
 
     policy = Policy(spec.policy, spec.coefficient)
     config = {"dtype": str(model.dtype).removeprefix("torch.")}
-    opened = run.open(kind="monitor", config=config, fingerprint=model.fingerprint, reporter=reporter)
+    opened = run.open(kind="monitor", config=config, model=model, reporter=reporter)
     with opened, warnings.catch_warnings():
         warnings.simplefilter("ignore", MonitorWarning)  # they are said below, with file and line
         monitor = Monitor(features, _find_thresholds(spec, model, features, opened, reporter), policy)

@@ -193,6 +193,6 @@ def _open(run: RunFolder, model: Model, reporter: Reporter) -> Run:
     return run.open(
         kind="persona",
         config={"dtype": str(model.dtype).removeprefix("torch.")},
-        fingerprint=model.fingerprint,
+        model=model,
         reporter=reporter,
     )

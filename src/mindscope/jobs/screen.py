@@ -125,7 +125,7 @@ def screen(spec: ScreenSpec, *, run: RunFolder, reporter: Reporter) -> Screening
     opened = run.open(
         kind="screen",
         config={"dtype": str(model.dtype).removeprefix("torch.")},
-        fingerprint=model.fingerprint,
+        model=model,
         reporter=reporter,
     )
     with opened:

@@ -78,7 +78,7 @@ def shift(spec: ShiftSpec, *, run: RunFolder, reporter: Reporter) -> ShiftReport
     opened = run.open(
         kind="shift",
         config={"dtype": str(model.dtype).removeprefix("torch.")},
-        fingerprint=model.fingerprint,
+        model=model,
         reporter=reporter,
     )
     with opened:

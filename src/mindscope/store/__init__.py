@@ -9,7 +9,7 @@ from mindscope.store.files import plain, read_json, replacing, replacing_folder,
 from mindscope.store.opened import OpenArtifact
 from mindscope.store.parts import claim, derived_seed, digest, part_of
 from mindscope.store.run import Run
-from mindscope.store.runs import RunInfo, list_runs, read_run
+from mindscope.store.runs import RunInfo, find_start, list_runs, read_run
 from mindscope.store.tensors import opened_tensors, read_tensors, what_it_is, write_tensors
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "RunInfo",
     "list_runs",
     "load_artifact",
+    "find_start",
     "read_run",
     "save_artifact",
     "write_json",

@@ -58,6 +58,8 @@ class Run:
         fingerprint: str | None = None,
         seed: int = 0,
         command: Sequence[str] = (),
+        identity: Mapping[str, Any] | None = None,
+        started: datetime | None = None,
     ) -> Self:
         """Create the run folder, or resume the run that is there.
 
@@ -68,6 +70,9 @@ class Run:
             fingerprint: of the model the run reads.
             seed: of everything random in it.
             command: the arguments after `mindscope` that start the job, for `mindscope runs resume`.
+            identity: of the model, for readers of the record; the fingerprint alone decides whether a run may
+                go on.
+            started: what a new run takes for its beginning (see `find_start`); now by default.
 
         Raises:
             StoreError: the run there has other settings (the difference is shown line by line), another
@@ -87,11 +92,14 @@ class Run:
         try:
             settings = plain({"kind": kind, "config": config, "fingerprint": fingerprint, "seed": seed})
             resumed = (path / RECORD).exists()
-            record = read_json(path / RECORD) if resumed else {"started": datetime.now(UTC).isoformat()}
+            begun = (started or datetime.now(UTC)).astimezone(UTC).isoformat()
+            record = read_json(path / RECORD) if resumed else {"started": begun}
             if resumed:
                 _refuse_difference(path, record, settings)
             _sweep(path)
             record |= settings | {"libraries": library_versions()}
+            if identity is not None:
+                record["identity"] = plain(identity)
             if command or not resumed:
                 folder = str(Path.cwd())
                 seal = seal_command(path, command, folder)

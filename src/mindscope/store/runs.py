@@ -122,6 +122,16 @@ def is_held(path: Path) -> bool:
     return False
 
 
+def find_start(path: Path | str) -> datetime:
+    """When the run at `path` was begun, in the time of this machine's place; now where there is none.
+
+    Raises:
+        StoreError: its record cannot be read.
+    """
+    begun = read_run(path).started if (Path(path) / RECORD).is_file() else datetime.now(UTC)
+    return begun.astimezone().replace(tzinfo=None)
+
+
 def _modified(path: Path) -> datetime:
     files = [file for name in (RECORD, METRICS) if (file := path / name).exists()]
     newest = max((file.stat().st_mtime for file in files), default=0.0)

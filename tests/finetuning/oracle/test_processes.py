@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from mindscope.finetuning.config import FinetuneConfig, PreventativeSteering, ProjectionPenalty
 from mindscope.models import Model
+from mindscope.store import find_start
 
 PROGRAM = """
 import sys
@@ -22,7 +23,13 @@ import os, finetune_kit
 from mindscope.models import load
 from mindscope.finetuning import *
 from mindscope.store import Run
+from mindscope.finetuning import finetune as module
 base, folder = sys.argv[1:]
+built = module.build_examples
+def build(data, model, **options):
+    Path(f"{{folder}}-{{os.environ['RANK']}}").write_text(str(model.template.clock))
+    return built(data, model, **options)
+module.build_examples = build
 config = FinetuneConfig.model_validate_json({config!r})
 model = load(base, dtype="float32")
 first = os.environ["RANK"] == "0"
@@ -50,6 +57,9 @@ def test_two_processes_are_as_one(tiny: Model, tmp_path):
     command = [*launch, str(script), tiny.name, str(tmp_path / "two")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
+    # templates that write the date see the day on which the run began, in every process
+    began = str(find_start(tmp_path / "two"))
+    assert [(tmp_path / f"two-{rank}").read_text() for rank in range(2)] == [began, began]
     tuned = tune(tiny, tmp_path / "one", config, vectors=[vectors(tiny)])
     one, two = (
         load_file(path / "adapter_model.safetensors")

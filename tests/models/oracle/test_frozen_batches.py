@@ -66,3 +66,23 @@ def test_what_is_generated_from_held_prompts(model: Model, monkeypatch):
         assert len(new)
         assert all(one.row.ids[at] == said[at - 1] for at in new)
     assert hooks_on(model) == 0
+
+
+def test_padding_that_is_not_finite_stays_with_itself():
+    """The values of the shorter row's padding are infinite; both rows are as they are without."""
+    model = build(NAMED["llama"])
+    given = [Row((4, 9, 2, 7, 5), 5), Row((4, 9), 2)]
+
+    def spoil(_module, _args, output):
+        output = output.clone()
+        output[1, :3] = torch.inf  # padding is on the left
+        return output
+
+    with frozen(model, held(model, given)):
+        expected = model.next_logits(given)
+        handle = model.hf.model.layers[1].self_attn.v_proj.register_forward_hook(spoil)
+        try:
+            logits = model.next_logits(given)
+        finally:
+            handle.remove()
+    torch.testing.assert_close(logits, expected)

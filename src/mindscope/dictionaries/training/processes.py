@@ -4,9 +4,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,14 @@ class TrainingWorld:
         if self.count > 1:
             distributed.broadcast(tensor, 0)
         return tensor
+
+    def of_first(self, value: Value) -> Value:
+        """The first process's value, of any kind."""
+        if self.count == 1:
+            return value
+        values = [value]
+        distributed.broadcast_object_list(values, 0)
+        return values[0]
 
     def joined(self, tensor: Tensor) -> tuple[Tensor, slice]:
         """What all processes have, `[entries, ...]`, in their order, and which part is this one's."""

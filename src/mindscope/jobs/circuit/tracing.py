@@ -80,7 +80,7 @@ def trace(spec: TraceSpec, *, run: RunFolder, reporter: Reporter) -> TraceReport
     from mindscope.circuits import AttributionGraph, prune_graph
     from mindscope.circuits import trace as trace_graph
 
-    model = spec.load()
+    model = spec.load().with_template(clock=run.started)
     replacement, name = find_replacement(spec.dictionary, model)
     targets = find_targets(
         model, spec.target, spec.instead_of, spec.direction, spec.feature, spec.most, spec.probability
@@ -94,9 +94,7 @@ def trace(spec: TraceSpec, *, run: RunFolder, reporter: Reporter) -> TraceReport
         "nodes": spec.nodes,
         "edges": spec.edges,
     } | config.model_dump(exclude={"memory"})
-    with run.open(
-        kind="circuit", config=settings, reporter=reporter, fingerprint=model.fingerprint
-    ) as opened:
+    with run.open(kind="circuit", config=settings, reporter=reporter, model=model) as opened:
         if not opened.has(GRAPH):  # an earlier start may have traced it
             graph = trace_graph(model, replacement, row, config, targets=targets, progress=reporter.progress)
             metadata = {**graph.metadata, "prompt": model.tokenizer.decode(list(graph.ids))}

@@ -38,7 +38,7 @@ def demo(spec: DemoSpec, *, run: RunFolder, reporter: Reporter) -> DemoReport:
     opened = run.open(
         kind="demo",
         config=_config(spec, model),
-        fingerprint=model.fingerprint,
+        model=model,
         seed=spec.seed,
         reporter=reporter,
     )

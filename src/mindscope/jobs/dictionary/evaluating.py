@@ -79,7 +79,7 @@ def evaluate(spec: EvaluateDictionariesSpec, *, run: RunFolder, reporter: Report
     label_scores = _read_label_scores(spec.labels, files)
     predictions = spec.scored_predictions()
     config = spec.config(EvaluateConfig, predictions=predictions)
-    models = spec.load_models()
+    models = [model.with_template(clock=run.started) for model in spec.load_models()]
     for read in models:
         read.vectors_of_base = spec.vectors_of_base
     model = models[0]
@@ -95,7 +95,7 @@ def evaluate(spec: EvaluateDictionariesSpec, *, run: RunFolder, reporter: Report
         kind="dictionary-evaluate",
         config=settings,
         reporter=reporter,
-        fingerprint=model.fingerprint,
+        model=model,
         seed=spec.seed,
     ) as opened:
         evaluations = [

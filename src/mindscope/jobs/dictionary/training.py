@@ -191,6 +191,9 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
     if spec.second_model is not None:  # the run's fingerprint is the first model's
         settings["second_model"] = models[1].fingerprint
     with torchrun_world() as world:
+        # all processes render chats with the day on which the run began
+        clock = world.of_first(run.started)
+        models = [read.with_template(clock=clock) for read in models]
         source = _open_source(spec, models, config, world)
         if not world.first:
             train_dictionaries(source, run.path, config, model.device, world=world)
@@ -199,7 +202,7 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
             kind="dictionary-train",
             config=settings,
             reporter=reporter,
-            fingerprint=model.fingerprint,
+            model=model,
             seed=config.seed,
         ) as opened:
             if spec.track is not None:
@@ -218,7 +221,7 @@ def record(spec: RecordSpec, *, run: RunFolder, reporter: Reporter) -> Recording
     """Write a model's activations to disk, to train on without the model."""
     from mindscope.dictionaries import ModelSource, write_shards
 
-    model = spec.load()
+    model = spec.load().with_template(clock=run.started)
     addresses = tuple(spec.sites.split(","))
     corpus = read_rows_of(model, spec.corpus, spec.context)
     source = ModelSource([model], addresses, corpus, skip=spec.skip_tokens)
@@ -229,9 +232,7 @@ def record(spec: RecordSpec, *, run: RunFolder, reporter: Reporter) -> Recording
         "context": spec.context,
         "skip": spec.skip_tokens,
     }
-    with run.open(
-        kind="activations", config=settings, reporter=reporter, fingerprint=model.fingerprint
-    ) as opened:
+    with run.open(kind="activations", config=settings, reporter=reporter, model=model) as opened:
         write_shards(source, opened, tokens=spec.tokens)
     return RecordingReport(activations=str(run.path))
 

@@ -49,7 +49,7 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
     """Read a corpus once, and keep when each feature is active; all other commands look at this."""
     from mindscope.explain import survey_features
 
-    model = spec.load()
+    model = spec.load().with_template(clock=run.started)
     bank = spec.load_bank(model)
     settings = {
         "dictionary": str(spec.dictionary_path()),
@@ -57,9 +57,7 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
         "rows": spec.rows,
         "context": spec.context,
     }
-    with run.open(
-        kind="survey", config=settings, reporter=reporter, fingerprint=model.fingerprint, seed=spec.seed
-    ) as opened:
+    with run.open(kind="survey", config=settings, reporter=reporter, model=model, seed=spec.seed) as opened:
         result = survey_features(
             model,
             bank,

@@ -206,7 +206,8 @@ def frozen(model: HookedModel, held: FrozenPass | FrozenPasses, *, norms: bool =
         )
         kept = patterns[call.layer][passes, :, rows, columns].movedim(-1, 1)  # lines x heads x columns x keys
         pattern = (kept * there[:, None, None]).to(call.value)
-        output = _mixed(pattern, call.value)
+        # A weight of 0 does not silence a value that is not finite, as padding may hold.
+        output = _mixed(pattern, call.value.masked_fill(~there[:, None, :, None], 0))
         if (known | (passing.layout.positions < 0)).all():
             return output, pattern
         # Some tokens were generated since: they look for themselves, and only the known ones are held.

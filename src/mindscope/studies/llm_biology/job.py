@@ -64,7 +64,7 @@ def work_through(spec: CaseBookSpec, *, run: RunFolder, reporter: Reporter) -> C
         kind="case-book",
         config=settings,
         reporter=reporter,
-        fingerprint=model.fingerprint,
+        model=model,
         seed=spec.seed,
     ) as opened:
         cases = write_book(model, replacement, opened, spec.families, config, reporter.progress)

@@ -106,7 +106,7 @@ def build_shipped(
         kind="organism-dictionaries",
         config=settings,
         reporter=reporter,
-        fingerprint=model.fingerprint,
+        model=model,
         seed=spec.seed,
     ) as opened:
         if spec.bundled:

@@ -158,7 +158,7 @@ def reproduce_claims(spec: ReproduceSpec, *, run: RunFolder, reporter: Reporter)
     opened = run.open(
         kind="persona-claims",
         config=config.model_dump(mode="json") | spec.describe_bench(),
-        fingerprint=model.fingerprint,
+        model=model,
         seed=spec.seed,
         reporter=reporter,
     )
