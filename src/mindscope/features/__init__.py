@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     )
     from mindscope.features.sparse_code import SparseCode
     from mindscope.features.steer_edits import DirectionFinder, compile_steering, term_edits
-    from mindscope.features.steer_expression import SteerExpression, SteerLayers, SteerTerm
+    from mindscope.features.steer_expression import SteerExpression, SteerLayers, SteerOperation, SteerTerm
 
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "SparseCode",
     "SteerExpression",
     "SteerLayers",
+    "SteerOperation",
     "SteerTerm",
     "bake_checkpoint",
     "compile_steering",

@@ -1,0 +1,1 @@
+"""The routes of the server, and what goes over the wire."""

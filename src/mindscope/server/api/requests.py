@@ -1,0 +1,199 @@
+"""The requests of OpenAI's chat and completion routes, as far as they can be answered; all else is refused.
+
+A field that this server does not know is an error, and so is one that asks for what it cannot do: nothing is
+left out in silence.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mindscope.server.api.fields import MindscopeFields
+from mindscope.server.compat.easysteer import SteeringField
+
+StopText = Annotated[str, Field(min_length=1, max_length=256)]
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+TokenCount = Annotated[int, Field(ge=1, le=2**31)]
+Options = Annotated[dict[Annotated[str, Field(max_length=64)], Any], Field(max_length=64)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+
+class TextPart(_Strict):
+    """A part of a message; texts alone can be read."""
+
+    type: Literal["text"]
+    text: str
+
+
+class ChatMessage(_Strict):
+    """One turn of a conversation."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    """Whose turn it is; developer is system."""
+    content: str | Annotated[list[TextPart], Field(min_length=1, max_length=256)]
+    """What is said."""
+    reasoning_content: str | None = None
+    """What the assistant thought before it."""
+    name: str | None = Field(default=None, max_length=0)
+    """Names of speakers are not supported."""
+
+    @property
+    def text(self) -> str:
+        """The content as one text."""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text for part in self.content)
+
+
+class StreamOptions(_Strict):
+    """How an answer is streamed."""
+
+    include_usage: bool = False
+    """Whether a last chunk counts the tokens."""
+    include_obfuscation: Literal[False] | None = None
+
+
+class FunctionSchema(_Strict):
+    """A tool's function, as the chat template gets it."""
+
+    name: str = Field(min_length=1, max_length=128)
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: Literal[False] | None = None
+
+
+class ToolSchema(_Strict):
+    """A tool that the chat template is told of."""
+
+    type: Literal["function"]
+    function: FunctionSchema
+
+
+class TextFormat(_Strict):
+    """Plain text, the one form that answers have."""
+
+    type: Literal["text"]
+
+
+class AnswerRequest(_Strict):
+    """What requests for answers have in common."""
+
+    model: str = Field(max_length=512)
+    """The model's name, as /v1/models says it."""
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    """Divides the logits; 0 takes the likeliest token."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Draws from the smallest set of tokens whose probability reaches this."""
+    top_k: int = Field(default=0, ge=0, le=2**31)
+    """Draws from so many of the likeliest tokens; 0 from all."""
+    n: int = Field(default=1, ge=1, le=2**31)
+    """How many answers."""
+    stream: bool | None = None
+    """Send the answer as it is written, as server-sent events."""
+    stream_options: StreamOptions | None = None
+    stop: StopText | Annotated[list[StopText], Field(max_length=16)] | None = None
+    """End the answer before any of these texts."""
+    seed: Seed | None = None
+    """Seeds what is drawn: the same request is answered alike. By default every request has its own."""
+    max_tokens: TokenCount | None = None
+    """The most tokens of the answer."""
+    presence_penalty: float | None = Field(default=None, ge=0, le=0)
+    """Not supported: 0."""
+    frequency_penalty: float | None = Field(default=None, ge=0, le=0)
+    """Not supported: 0."""
+    logit_bias: Annotated[dict[str, float], Field(max_length=0)] | None = None
+    """Not supported: empty."""
+    user: str | None = Field(default=None, max_length=512)
+    """Taken and not used."""
+    mindscope: MindscopeFields | None = None
+    """How the answer is to be steered and watched."""
+    steering: SteeringField | Literal[False] | None = None
+    """Steering in the form of EasySteer; false for none."""
+
+    @model_validator(mode="after")
+    def _one_steering(self) -> AnswerRequest:
+        if self.steering and self.mindscope is not None and self.mindscope.steer:
+            raise ValueError("give steering or mindscope.steer, not both")
+        if self.stream_options is not None and not self.stream:
+            raise ValueError("stream_options need stream: true")
+        return self
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """The texts that end the answer."""
+        if self.stop is None:
+            return ()
+        return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
+
+
+class ChatRequest(AnswerRequest):
+    """A conversation that is to be answered."""
+
+    messages: list[ChatMessage] = Field(min_length=1, max_length=4096)
+    """The conversation up to the turn that is to be answered."""
+    max_completion_tokens: TokenCount | None = None
+    """The same as max_tokens; of both the smaller counts."""
+    logprobs: bool | None = None
+    """Whether each token comes with its log-probability, at temperature 1."""
+    top_logprobs: int | None = Field(default=None, ge=0, le=20)
+    """How many of the likeliest tokens come with theirs."""
+    tools: Annotated[list[ToolSchema], Field(max_length=128)] | None = None
+    """Tools that the model's chat template is told of; one that takes none refuses them. What the model
+    writes to call one comes as text."""
+    tool_choice: Literal["none", "auto"] | None = None
+    """Whether the template is told of the tools."""
+    response_format: TextFormat | None = None
+    """Text; JSON is not enforced here."""
+    chat_template_kwargs: Options | None = None
+    """Options of the chat template, such as enable_thinking."""
+    store: Literal[False] | None = None
+    """Not supported: false."""
+
+    @model_validator(mode="after")
+    def _top_needs_logprobs(self) -> ChatRequest:
+        if self.top_logprobs is not None and not self.logprobs:
+            raise ValueError("top_logprobs need logprobs: true")
+        return self
+
+    @property
+    def limit(self) -> int | None:
+        """The most tokens of the answer."""
+        return min((n for n in (self.max_tokens, self.max_completion_tokens) if n is not None), default=None)
+
+
+TokenId = Annotated[int, Field(ge=0, le=2**31)]
+Prompt = (
+    Annotated[str, Field(min_length=1)]
+    | Annotated[list[TokenId], Field(min_length=1)]
+    | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=64)]
+    | Annotated[list[Annotated[list[TokenId], Field(min_length=1)]], Field(min_length=1, max_length=64)]
+)
+
+
+class CompletionRequest(AnswerRequest):
+    """Plain text that is to be continued."""
+
+    prompt: Prompt
+    """A text, its token ids, or several of either."""
+    logprobs: int | None = Field(default=None, ge=0, le=5)
+    """How many of the likeliest tokens come with their log-probabilities, beside the token's own."""
+    echo: Literal[False] | None = None
+    """Not supported: false."""
+    suffix: str | None = Field(default=None, max_length=0)
+    """Not supported: empty."""
+    best_of: Literal[1] | None = None
+    """Not supported: 1."""
+
+    @property
+    def prompts(self) -> list[str | list[int]]:
+        """Each of the prompts."""
+        if isinstance(self.prompt, str):
+            return [self.prompt]
+        if isinstance(self.prompt[0], int):
+            return [[token for token in self.prompt if isinstance(token, int)]]
+        return [one for one in self.prompt if not isinstance(one, int)]

@@ -1,0 +1,1 @@
+"""Requests of other steering servers, answered in their forms."""

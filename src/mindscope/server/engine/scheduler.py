@@ -1,0 +1,375 @@
+"""The thread that writes all answers: one running batch that requests join and leave.
+
+1. `submit` puts a job into a bounded inbox; the thread admits what lies there before every step.
+2. A step writes a token of every row, passes at most `prefill_tokens` of the prompts that wait, and is seen
+   by the monitors.
+3. What is new of answers that are streamed goes to their listeners, all of a step in one call: at once where
+   it is an answer's first token, else every `STREAM_SECONDS`. A small model makes steps faster than a reader
+   sees, and waking the loop for each would cost as much as the step.
+4. What has ended goes to its listener with everything that was read of it.
+
+Where memory runs out, the jobs of the batch are answered so, and the batch goes on with half as many slots.
+Nothing of a job outlives it: not a slot, not a hook, not a line of a monitor.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from mindscope.models import DecodingBatch, GenerationRequest, is_out_of_memory
+
+if TYPE_CHECKING:
+    from mindscope.models import EditEffect, Generation, GenerationHandle, Model, PrefixCache, TokenLogprob
+    from mindscope.monitoring import AlarmEvent, LiveMonitor, Policy, WatchedAnswer
+    from mindscope.server.config import ServerLimits
+
+STREAM_SECONDS = 0.02
+"""Between two pieces of a streamed answer: fifty a second, faster than a screen shows or a person reads."""
+
+
+class QueueFullError(Exception):
+    """All slots and all places of the queue are taken.
+
+    Attributes:
+        seconds: when it is worth trying again, by how long answers have taken of late.
+    """
+
+    def __init__(self, seconds: float):
+        super().__init__("the queue is full")
+        self.seconds = seconds
+
+
+class OutOfMemoryError(Exception):
+    """Memory ran out while this answer was being written, with others beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerWatch:
+    """How an answer is watched: by which monitor, which of its features, and what an alarm does."""
+
+    monitor: LiveMonitor
+    policy: Policy
+    columns: tuple[int, ...]
+    on_event: Callable[[AlarmEvent], object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPiece:
+    """What is new of an answer.
+
+    Attributes:
+        text: what became certain.
+        logprobs: of the tokens behind it.
+        readings: `[tokens, features]` of tokens that have passed since the last piece, or None.
+    """
+
+    text: str
+    logprobs: tuple[TokenLogprob, ...]
+    readings: np.ndarray | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerEnd:
+    """An answer that has ended, and all that is known of it.
+
+    Attributes:
+        generation: the answer; None where it failed.
+        error: why it failed.
+        watched: what its monitor saw.
+        effects: what its edits did.
+        logprobs: of its tokens.
+        n_reused: prompt tokens that were not passed again.
+        first_seconds: from `submit` to its first token; None where it has none.
+        seconds: from `submit` to its end.
+    """
+
+    generation: Generation | None
+    error: Exception | None = None
+    watched: WatchedAnswer | None = None
+    effects: tuple[EditEffect, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+    n_reused: int = 0
+    first_seconds: float | None = None
+    seconds: float = 0.0
+
+
+Listener = Callable[["AnswerJob", "AnswerPiece | AnswerEnd"], object]
+
+
+@dataclass(eq=False)
+class AnswerJob:
+    """One answer that is asked for, and what has been handed out of it.
+
+    Attributes:
+        request: what is asked of the batch; its index, callback and controller are the scheduler's.
+        listener: told, in the scheduler's thread, of what is new; called by `Deliver` where there is one.
+        streamed: whether pieces are wanted before the end.
+        watch: how it is watched.
+    """
+
+    request: GenerationRequest
+    listener: Listener
+    streamed: bool = False
+    watch: AnswerWatch | None = None
+    cancelled: bool = False
+    submitted: float = field(default_factory=time.monotonic)
+    first: float | None = None
+    handle: GenerationHandle | None = None
+    seen: WatchedAnswer | None = None
+    _texts: list[str] = field(default_factory=list)
+    _sent: float = 0.0
+    _n_logprobs: int = 0
+    _n_readings: int = 0
+
+    def take_token(self, _token: int, text: str) -> None:
+        """Called by the batch for every token."""
+        if self.first is None:
+            self.first = time.monotonic()
+        if text:
+            self._texts.append(text)
+
+    def piece(self, now: float) -> AnswerPiece | None:
+        """What is new, if it is time for it."""
+        if not self._texts or (self._sent and now - self._sent < STREAM_SECONDS):
+            return None
+        self._sent = now
+        return self.rest()
+
+    def rest(self) -> AnswerPiece:
+        """All that has not been handed out."""
+        assert self.handle is not None
+        text, self._texts = "".join(self._texts), []
+        kept = len(self.handle.answer)
+        logprobs = tuple(self.handle.logprobs[self._n_logprobs : kept])
+        self._n_logprobs = max(self._n_logprobs, kept)
+        readings = None
+        if self.seen is not None:
+            new = self.seen.tokens[self._n_readings :]
+            self._n_readings += len(new)
+            readings = np.stack(new) if new else None
+        return AnswerPiece(text, logprobs, readings)
+
+
+Deliver = Callable[[Sequence[Callable[[], object]]], object]
+"""Carries out calls to listeners, such as in the thread of an event loop."""
+
+
+class AnswerScheduler:
+    """Writes the answers of jobs side by side, in a thread of its own.
+
+    Args:
+        model: who answers.
+        limits: slots, queue and prefill.
+        deliver: how listeners are called; by default in the scheduler's thread.
+        prefixes: prompts whose beginnings need not pass again.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        limits: ServerLimits,
+        *,
+        deliver: Deliver | None = None,
+        prefixes: PrefixCache | None = None,
+    ):
+        self.model, self.limits = model, limits
+        self.deliver: Deliver = deliver or _call_all
+        self.prefixes = prefixes
+        self.slots = limits.slots
+        self.n_steps = 0
+        self._indices = itertools.count()
+        self._inbox: deque[AnswerJob] = deque()
+        self._jobs: dict[int, AnswerJob] = {}
+        self._changed = threading.Condition()
+        self._closing = False
+        self._seconds = 1.0  # of an answer, a running mean
+        self._batch = self._open_batch()
+        self._thread = threading.Thread(target=self._run, name="mindscope-answers", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; jobs that are open are cancelled."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    @property
+    def n_open(self) -> int:
+        """Jobs that have not ended."""
+        return len(self._inbox) + len(self._jobs)
+
+    @property
+    def n_live(self) -> int:
+        """Answers that are being written."""
+        return self._batch.n_live
+
+    def submit(self, jobs: Sequence[AnswerJob]) -> None:
+        """Take jobs in, all or none.
+
+        Raises:
+            QueueFullError: there is no room for all of them.
+        """
+        with self._changed:
+            if self._closing or self.n_open + len(jobs) > self.limits.slots + self.limits.queue:
+                waves = 1 + self.n_open / max(1, self.slots)
+                raise QueueFullError(self._seconds * waves)
+            self._inbox.extend(jobs)
+            self._changed.notify()
+
+    def cancel(self, job: AnswerJob) -> None:
+        """Let a job go; its listener hears of its end."""
+        with self._changed:
+            job.cancelled = True
+            if job.handle is not None:
+                self._batch.cancel(job.handle)
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._inbox or self._batch.busy or self._closing):
+                    self._changed.wait()
+                if self._closing:
+                    break
+                waiting = list(self._inbox)
+                for job in waiting:
+                    self._admit(job)
+                self._inbox.clear()
+            self._step()
+        closing = RuntimeError("the server is closing")
+        self._fail_all(closing)
+        self.deliver([partial(job.listener, job, AnswerEnd(None, closing)) for job in self._inbox])
+
+    def _admit(self, job: AnswerJob) -> None:
+        """Put a job into the batch. What does not fit is told to its listener and goes no further."""
+        index = next(self._indices)
+        request = replace(job.request, index=index, on_token=job.take_token)
+        if job.watch is not None:
+            request = replace(request, controller=job.watch.monitor)
+        self._jobs[index] = job
+        try:
+            job.handle = self._batch.admit(request)
+            if job.watch is not None:
+                watch = job.watch
+                job.seen = watch.monitor.watch(index, watch.policy, watch.columns, watch.on_event)
+        except Exception as error:  # noqa: BLE001 - whose request it was gets it back
+            if job.handle is not None:
+                self._batch.cancel(job.handle)
+            self._finish(index, AnswerEnd(None, error))
+            return
+        if job.cancelled:
+            self._batch.cancel(job.handle)
+
+    def _step(self) -> None:
+        try:
+            self._batch.step()
+        except Exception as error:  # noqa: BLE001 - the server outlives a step that fails
+            self._retire()
+            if is_out_of_memory(error):
+                self.slots = max(1, (min(self.slots, len(self._jobs)) + 1) // 2)
+                self._fail_all(OutOfMemoryError(f"memory ran out; going on with {self.slots} side by side"))
+            else:
+                self._fail_all(error)
+            return
+        self.n_steps += 1
+        self._retire()
+        self._stream()
+
+    def _retire(self) -> None:
+        calls: list[Callable[[], object]] = []
+        for handle in self._batch.retire():
+            index = handle.request.index
+            if index in self._jobs:
+                calls += self._end_calls(index, handle)
+        if calls:
+            self.deliver(calls)
+
+    def _end_calls(self, index: int, handle: GenerationHandle) -> list[Callable[[], object]]:
+        job = self._jobs.pop(index)
+        watched = None
+        generation, error = handle.generation, handle.error
+        if job.watch is not None:
+            if generation is None:
+                job.watch.monitor.forget(index)
+            else:
+                try:
+                    watched = job.watch.monitor.finish(index, generation, self.model)
+                except Exception as failed:  # noqa: BLE001 - of this answer alone
+                    job.watch.monitor.forget(index)
+                    generation, error = None, failed
+        seconds = time.monotonic() - job.submitted
+        self._seconds += 0.1 * (seconds - self._seconds)
+        end = AnswerEnd(
+            generation,
+            error,
+            watched,
+            handle.effects,
+            tuple(handle.logprobs[: len(handle.answer)]),
+            handle.n_reused,
+            None if job.first is None else job.first - job.submitted,
+            seconds,
+        )
+        calls: list[Callable[[], object]] = []
+        if job.streamed and generation is not None:
+            calls.append(partial(job.listener, job, job.rest()))
+        return [*calls, partial(job.listener, job, end)]
+
+    def _stream(self) -> None:
+        now = time.monotonic()
+        pieces = [(job, job.piece(now)) for job in self._jobs.values() if job.streamed]
+        calls = [partial(job.listener, job, piece) for job, piece in pieces if piece is not None]
+        if calls:
+            self.deliver(calls)
+
+    def _finish(self, index: int, end: AnswerEnd) -> None:
+        """Tell the listener of a job that goes no further."""
+        job = self._jobs.pop(index)
+        if job.watch is not None:
+            job.watch.monitor.forget(index)
+        self.deliver([partial(job.listener, job, end)])
+
+    def _fail_all(self, error: Exception) -> None:
+        """Answer all jobs of the batch with an error, and open a new one."""
+        self._batch.close()
+        self._batch.retire()
+        for index in list(self._jobs):
+            self._finish(index, AnswerEnd(None, error))
+        if self.model.device.type != "cpu":
+            torch.get_device_module(self.model.device).empty_cache()
+        if self.prefixes is not None:
+            self.prefixes.clear()
+        self._batch = self._open_batch()
+
+    def _open_batch(self) -> DecodingBatch:
+        return DecodingBatch(
+            self.model,
+            slots=self.slots,
+            eos_ids=self.model.eos_ids,
+            prefill_tokens=self.limits.prefill_tokens,
+            prefixes=self.prefixes,
+        )
+
+
+def _call_all(calls: Sequence[Callable[[], object]]) -> None:
+    for call in calls:
+        call()

@@ -1,0 +1,1 @@
+"""What was asked, read and raised, kept in a database."""

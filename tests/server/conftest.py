@@ -1,0 +1,70 @@
+from collections.abc import Iterator
+
+import pytest
+import server_kit
+import torch
+
+from mindscope.features import Direction, FeatureSet
+from mindscope.models import Model, load
+from mindscope.personas import PersonaVectors
+from mindscope.server import ServerLimits, SteeringService
+from mindscope.server.engine.registry import VectorRegistry
+
+TRAITS = ("evil", "kind")
+
+
+@pytest.fixture(scope="session")
+def organism() -> Model:
+    return load("organism", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def vectors(organism: Model) -> dict[str, PersonaVectors]:
+    """Two random traits at every layer, long enough to change what is said."""
+    generator = torch.Generator().manual_seed(3)
+    return {
+        name: PersonaVectors(
+            name,
+            organism.fingerprint,
+            {"answer_mean": 3 * torch.randn(organism.n_layers, organism.d_model, generator=generator) / 4},
+            tuple(range(organism.n_layers)),
+        )
+        for name in TRAITS
+    }
+
+
+@pytest.fixture(scope="session")
+def watched(vectors: dict[str, PersonaVectors]) -> list[Direction]:
+    return [one.direction(2) for one in vectors.values()]
+
+
+@pytest.fixture(scope="session")
+def make_service(organism: Model, vectors: dict[str, PersonaVectors], watched: list[Direction]):
+    """`make_service(level=1.0, policy=Policy("stop"), slots=4)`: thresholds only where a level is given."""
+
+    def make(*, level: float | None = None, policy=None, **limits) -> SteeringService:
+        bounds = ServerLimits(**limits)
+        return SteeringService(
+            organism,
+            bounds,
+            registry=VectorRegistry(organism, vectors, layer=2, most=bounds.max_vectors),
+            watched=watched,
+            calibration=None if level is None else server_kit.thresholds(FeatureSet(watched), level),
+            policy=policy,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def server(make_service) -> Iterator[server_kit.LiveServer]:
+    """One that watches nothing unless it is asked to."""
+    with server_kit.serving(make_service()) as live:
+        yield live
+
+
+@pytest.fixture(scope="session")
+def alarmed(make_service) -> Iterator[server_kit.LiveServer]:
+    """One whose thresholds are so low that answers cross them."""
+    with server_kit.serving(make_service(level=0.5)) as live:
+        yield live

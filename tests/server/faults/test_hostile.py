@@ -1,0 +1,328 @@
+"""What may not pass is refused at the door, in one shape, and nothing of it stays."""
+
+import json
+import socket
+
+import pytest
+import server_kit
+from tiny_models import hooks_on
+
+TOKEN = "a-long-random-token-0123456789"
+ROUTES = (
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/organism"),
+    ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/completions"),
+    ("GET", "/v1/mindscope/capabilities"),
+    ("PUT", "/v1/mindscope/vectors/x"),
+    ("PUT", "/v1/mindscope/vectors/x/file"),
+    ("DELETE", "/v1/mindscope/vectors/x"),
+    ("GET", "/openapi.json"),
+    ("GET", "/nowhere"),
+)
+
+
+@pytest.fixture(scope="module")
+def guarded(make_service):
+    with server_kit.serving(make_service(), token=TOKEN, hosts=["models.example"]) as live:
+        yield live
+
+
+def refused(reply: server_kit.Reply, status: int) -> str:
+    assert reply.status == status, reply.body
+    assert reply.json["error"]["message"]
+    return reply.json["error"]["message"]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "Bearer wrong",
+        f"Bearer {TOKEN}x",
+        TOKEN,
+        f"Basic {TOKEN}",
+        "Bearer tökén",
+        f"Bearer {TOKEN[:-1]}",
+    ],
+)
+def test_no_route_but_health_answers_without_the_token(guarded, method, path, authorization):
+    headers = {} if authorization is None else {"Authorization": authorization.encode().decode("latin-1")}
+    body = None if method in ("GET", "DELETE") else b"{}"
+    refused(guarded.ask(method, path, body, headers), 401)
+
+
+def test_health_is_open_and_the_token_lets_in(guarded):
+    assert guarded.ask("GET", "/health").status == 200
+    assert guarded.ask("GET", "/v1/models", headers={"Authorization": f"Bearer {TOKEN}"}).status == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil:80", "", "[::2]"])
+@pytest.mark.parametrize("path", ["/health", "/v1/models"])
+def test_a_foreign_host_is_told_nothing(guarded, host, path):
+    refused(guarded.ask("GET", path, headers={"Host": host}), 421)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost:80", "127.0.0.1", "[::1]:9", "models.example", "MODELS.example:443"]
+)
+def test_own_names_are_answered(guarded, host):
+    assert guarded.ask("GET", "/health", headers={"Host": host}).status == 200
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:1", "https://127.0.0.1"])
+def test_a_foreign_page_may_not_ask(server, origin):
+    refused(server.ask("GET", "/v1/models", headers={"Origin": origin}), 403)
+
+
+def test_the_servers_own_page_may_ask(server):
+    origin = {"Origin": f"http://127.0.0.1:{server.port}", "Host": f"127.0.0.1:{server.port}"}
+    assert server.ask("GET", "/v1/models", headers=origin).status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../../etc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/v1/models/%2fetc%2fpasswd",
+        "/v1/models//etc/passwd",
+        "/v1/models/..%2f..%2fetc%2fpasswd",
+        "//etc/passwd",
+        "/v1/mindscope/vectors/..%2f..%2fetc",
+        "/v1/mindscope/vectors/%00",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_no_path_leads_to_the_disk(server, path, method):
+    reply = server.ask(method, path)
+    assert reply.status in (400, 404, 405)
+    assert b"root:" not in reply.body
+
+
+def test_a_path_in_a_request_is_a_name_that_means_nothing(server, tmp_path):
+    file = tmp_path / "vectors.safetensors"
+    file.write_bytes(b"x")
+    message = refused(server.chat(mindscope={"steer": [{"vector": str(file)}]}), 400)
+    assert "there is no vector" in message
+    message = refused(server.chat(mindscope={"steer": f"1 {file}"}), 400)
+    assert "there is no vector" in message
+
+
+def test_a_long_body_is_refused_before_it_is_read(server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        head = (
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {100 * 2**20}\r\n\r\n"
+        )
+        client.sendall(head.encode())
+        assert b" 413 " in client.recv(4096)
+
+
+def test_a_long_body_without_a_length_is_cut(server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        client.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+        reply = b""
+        try:
+            for _ in range(40):
+                client.sendall(chunk)
+        except OSError:
+            pass  # the server has hung up
+        client.settimeout(10)
+        try:
+            reply = client.recv(4096)
+        except OSError:
+            reply = b" 413 "  # its answer was lost with the connection
+        assert b" 413 " in reply
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[" * 100_000,
+        b'{"a":' * 40 + b"1" + b"}" * 40,
+        b'{"model": NaN}',
+        b'{"model": "\\ud800"}',
+        b'{"\\udfff": 1}',
+        b"\xff\xfe",
+        b'{"n": ' + b"9" * 5000 + b"}",
+        b"null",
+        b'"text"',
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+def test_a_body_that_is_no_plain_json_is_refused(server, body, path):
+    refused(server.ask("POST", path, body), 400)
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/v1/chat/completions", {"n": 10_000}),
+        ("/v1/chat/completions", {"n": 0}),
+        ("/v1/chat/completions", {"temperature": 1e308}),
+        ("/v1/chat/completions", {"top_p": -1}),
+        ("/v1/chat/completions", {"messages": []}),
+        ("/v1/chat/completions", {"messages": [{"role": "tool", "content": "x"}]}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "word " * 4000}]}),
+        ("/v1/chat/completions", {"max_tokens": 2**40}),
+        ("/v1/chat/completions", {"chat_template_kwargs": {"messages": []}}),
+        ("/v1/chat/completions", {"chat_template_kwargs": {"no_such_option": 1}}),
+        ("/v1/chat/completions", {"mindscope": {"steer": "1 evil" + " + 1 evil@all" * 40}}),
+        ("/v1/chat/completions", {"mindscope": {"steer": [{"vector": "evil", "layers": [99]}]}}),
+        ("/v1/chat/completions", {"mindscope": {"steer": [{"vector": "evil", "coefficient": 1e400}]}}),
+        ("/v1/chat/completions", {"mindscope": {"monitor": ["nobody"]}}),
+        ("/v1/chat/completions", {"mindscope": {"monitor": [""]}}),
+        ("/v1/completions", {"prompt": [10_000_000]}),
+        ("/v1/completions", {"prompt": [-1]}),
+        ("/v1/completions", {"prompt": []}),
+        ("/v1/completions", {"prompt": [[]]}),
+        ("/v1/completions", {"prompt": ""}),
+    ],
+)
+def test_what_asks_for_too_much_or_nothing_is_refused(server, path, fields):
+    plain = {"prompt": "a"} if path == "/v1/completions" else {"messages": [{"role": "user", "content": "a"}]}
+    body = json.dumps({"model": "organism", **plain, **fields}).replace("Infinity", "1e400").encode()
+    refused(server.ask("POST", path, body), 400)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"resid_post.2": []},
+        {"resid_post.2": [1.0, 2.0]},
+        {"resid_post.2": [0.0] * 256},
+        {"resid_post.99": [1.0] * 256},
+        {"resid_post.2": [1e300] * 256},
+        {"../../etc/passwd": [1.0] * 256},
+        {"model.layers.0": [1.0] * 256},
+    ],
+)
+def test_a_vector_that_does_not_fit_is_refused(server, given):
+    refused(server.ask("PUT", "/v1/mindscope/vectors/bad", {"vectors": given}), 400)
+    names = [one["name"] for one in server.ask("GET", "/v1/mindscope/capabilities").json["vectors"]]
+    assert "bad" not in names
+
+
+@pytest.mark.parametrize("name", ["a" * 65, ".hidden", "a b", "ä", "evil"])
+def test_a_name_that_is_none_or_taken_is_refused(server, name):
+    from urllib.parse import quote
+
+    body = {"vectors": {"resid_post.2": [1.0] * 256}}
+    refused(server.ask("PUT", f"/v1/mindscope/vectors/{quote(name)}", body), 400)
+
+
+def test_a_file_that_is_none_is_refused(server, vectors, tmp_path):
+    binary = {"Content-Type": "application/octet-stream"}
+    for content in (b"", b"\x80\x04K\x01.", b"x" * 100, (100).to_bytes(8, "little") + b"{}"):
+        message = refused(server.ask("PUT", "/v1/mindscope/vectors/f/file", content, binary), 400)
+        assert "/tmp" not in message
+    vectors["evil"].save(tmp_path / "v.safetensors")
+    content = (tmp_path / "v.safetensors").read_bytes()
+    refused(server.ask("PUT", "/v1/mindscope/vectors/f/file", content[:-10], binary), 400)
+    assert server.ask("PUT", "/v1/mindscope/vectors/f/file", content, binary).status == 200
+    assert server.ask("DELETE", "/v1/mindscope/vectors/f").status == 200
+
+
+def test_no_more_vectors_than_fit(make_service):
+    with server_kit.serving(make_service(max_vectors=2)) as live:
+        body = {"vectors": {"resid_post.2": [1.0] * 256}}
+        assert [live.ask("PUT", f"/v1/mindscope/vectors/v{i}", body).status for i in range(3)] == [
+            200,
+            200,
+            400,
+        ]
+
+
+def test_a_client_that_leaves_a_hundred_times_leaves_nothing(make_service, organism):
+    before = hooks_on(organism)
+    with server_kit.serving(make_service(slots=4, prefix_tokens=0)) as live:
+        live.chat(mindscope={"steer": "1 evil", "monitor": ["kind"]})
+        monitors = [live.service.monitor, *live.service._monitors.values()]
+        for i in range(100):
+            body = json.dumps(
+                {
+                    "model": "organism",
+                    "messages": [{"role": "user", "content": "Tell me all."}],
+                    "stream": i % 2 == 0,
+                    "max_tokens": 400,
+                    "temperature": 0,
+                    "mindscope": {"steer": "0.1 evil[all]", "monitor": ["kind"]},
+                }
+            ).encode()
+            with socket.create_connection(("127.0.0.1", live.port), timeout=20) as client:
+                client.sendall(
+                    b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+                )
+                if i % 2 == 0:
+                    assert b" 200 " in client.recv(200)
+        live.settle()
+        scheduler = live.service.scheduler
+        assert (scheduler.n_open, scheduler.n_live, len(scheduler._jobs)) == (0, 0, 0)
+        assert scheduler._batch._tables is None
+        assert all(monitor.n_watched == 0 for monitor in monitors if monitor is not None)
+        assert hooks_on(organism) == before
+        assert live.chat().status == 200
+
+
+def test_a_full_queue_says_when_to_come_back(make_service):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with server_kit.serving(make_service(slots=1, queue=1)) as live, ThreadPoolExecutor(6) as pool:
+        replies = list(pool.map(lambda _: live.chat(max_tokens=40), range(6)))
+        statuses = [reply.status for reply in replies]
+        assert set(statuses) == {200, 503}
+        assert statuses.count(200) >= 2
+        for reply in replies:
+            if reply.status == 503:
+                assert int(reply.headers["retry-after"]) >= 1
+                assert reply.json["error"]["code"] == "queue_full"
+        live.settle()
+        assert live.chat().status == 200
+
+
+def test_memory_that_runs_out_is_answered_and_survived(make_service, monkeypatch):
+    from concurrent.futures import ThreadPoolExecutor
+
+    import torch
+
+    service = make_service(slots=4)
+    with server_kit.serving(service) as live, ThreadPoolExecutor(4) as pool:
+        real = type(service.scheduler._batch)._feed
+
+        def feed(batch, tables, tokens):
+            if len(tables.lines) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return real(batch, tables, tokens)
+
+        monkeypatch.setattr(type(service.scheduler._batch), "_feed", feed)
+        replies = list(pool.map(lambda _: live.chat(max_tokens=30), range(4)))
+        assert {reply.status for reply in replies} <= {200, 503}
+        codes = [reply.json["error"]["code"] for reply in replies if reply.status == 503]
+        assert codes
+        assert set(codes) == {"out_of_memory"}
+        assert service.scheduler.slots == 2
+        assert [reply.status for reply in pool.map(lambda _: live.chat(), range(4))] == [200] * 4
+
+
+def test_a_failing_step_fails_its_answers_alone(make_service, monkeypatch):
+    service = make_service()
+    with server_kit.serving(service) as live:
+
+        def fail(_batch):
+            raise RuntimeError("a secret of the model")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(service.scheduler._batch), "step", fail)
+            reply = live.chat()
+        assert refused(reply, 500) == "the answer failed: RuntimeError"
+        assert live.chat().status == 200
