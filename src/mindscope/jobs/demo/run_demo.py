@@ -43,6 +43,7 @@ def demo(spec: DemoSpec, *, run: RunFolder, reporter: Reporter) -> DemoReport:
         reporter=reporter,
     )
     with opened:
+        model = model.with_template(clock=opened.started)  # prompts are as on the day the run began
         shown, refused = _show_traits(traits, model, spec, preset, opened, reporter)
         first = shown[0]
         files = draw_conversations(model, first, spec, preset, opened, reporter.progress)
