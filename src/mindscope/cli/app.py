@@ -18,6 +18,7 @@ from mindscope.cli.from_spec import add_command
 from mindscope.cli.organism import app as organism
 from mindscope.cli.persona import app as persona
 from mindscope.cli.session import begin_session
+from mindscope.cli.vectors import app as vectors
 from mindscope.errors import MindscopeError
 from mindscope.jobs import demo as demo_job
 from mindscope.jobs import doctor
@@ -33,6 +34,7 @@ add_command(app, "doctor", doctor.examine, show=print_doctor)
 chat.add_chat(app)
 serve.add_serve(app)
 app.add_typer(persona.app, name="persona")
+app.add_typer(vectors.app, name="vectors")
 app.add_typer(dictionary.app, name="dictionary")
 app.add_typer(feature.app, name="feature")
 app.add_typer(circuit.app, name="circuit")

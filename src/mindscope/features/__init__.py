@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from mindscope.features.sparse_code import SparseCode
     from mindscope.features.steer_edits import DirectionFinder, compile_steering, term_edits
     from mindscope.features.steer_expression import SteerExpression, SteerLayers, SteerOperation, SteerTerm
+    from mindscope.features.steering_files.check import check_steering_file
+    from mindscope.features.steering_files.exports import export_gguf, export_pt, read_gguf_file
+    from mindscope.features.steering_files.probes import PROBE_QUESTIONS
+    from mindscope.features.steering_files.results import FileCheck, SteeringFileReport
+    from mindscope.features.steering_files.steering_file import SteeringFile, make_steering_file
 
 
 __all__ = [
@@ -52,21 +57,30 @@ __all__ = [
     "Models",
     "OUTLIER_FACTOR",
     "OutlierLimits",
+    "PROBE_QUESTIONS",
     "Site",
     "SparseCode",
     "SteerExpression",
     "SteerLayers",
     "SteerOperation",
     "SteerTerm",
+    "SteeringFile",
+    "SteeringFileReport",
+    "FileCheck",
     "bake_checkpoint",
+    "check_steering_file",
     "compile_steering",
     "encode_rows",
+    "export_gguf",
+    "export_pt",
     "feature_edits",
     "join_fingerprints",
+    "make_steering_file",
     "match_models",
     "measure_norms",
     "name_models",
     "read_activations",
+    "read_gguf_file",
     "require_models",
     "require_same_tokenizer",
     "split_site_name",

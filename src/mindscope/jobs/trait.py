@@ -58,6 +58,8 @@ class WrittenFile(Document):
     """A file that was written."""
 
     file: str
+    notes: tuple[str, ...] = ()
+    """What the file does not carry, or what is not known of what it was made from."""
 
 
 def show_traits(spec: TraitsSpec, *, reporter: Reporter) -> TraitsReport:

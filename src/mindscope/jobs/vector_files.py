@@ -67,4 +67,4 @@ def import_vectors(spec: ImportVectorsSpec, *, reporter: Reporter) -> WrittenFil
     del reporter  # there is nothing to wait for
     (vectors,) = find_vectors(spec.source, spec.load(), spec.kind)
     vectors.save(spec.to)
-    return WrittenFile(file=str(spec.to))
+    return WrittenFile(file=str(spec.to), notes=tuple(vectors.metadata.get("unknown", ())))

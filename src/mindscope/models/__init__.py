@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mindscope.models.hooks.attach import ActiveEdits
     from mindscope.models.hooks.core import Edits
     from mindscope.models.hooks.edit_gauge import EditEffect
-    from mindscope.models.hooks.edits import Edit, check_vector
+    from mindscope.models.hooks.edits import Edit, Op, check_vector
     from mindscope.models.hooks.names import (
         HookAlias,
         address_of_hook,
@@ -99,6 +99,7 @@ __all__ = [
     "Project",
     "Apply",
     "Edit",
+    "Op",
     "Sampling",
     "Generation",
     "GenerationRequest",

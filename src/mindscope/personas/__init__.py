@@ -10,6 +10,11 @@ from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.personas.answers import AnswerRequest, generate_answers, require_final_answers
+    from mindscope.personas.baking.config import BakeConfig, BakeOperation
+    from mindscope.personas.baking.divergence import measure_divergence
+    from mindscope.personas.baking.report import bake_report
+    from mindscope.personas.baking.results import BAKE_COLUMNS, BakePoint, BakeSearch, bake_rows
+    from mindscope.personas.baking.search import baked_edits, search_baking
     from mindscope.personas.config import (
         ExtractConfig,
         ShiftConfig,
@@ -69,6 +74,16 @@ __all__ = [
     "SweepResult",
     "SweepPoint",
     "held_out",
+    "BakeConfig",
+    "BakeOperation",
+    "BakePoint",
+    "BAKE_COLUMNS",
+    "bake_rows",
+    "BakeSearch",
+    "search_baking",
+    "baked_edits",
+    "bake_report",
+    "measure_divergence",
     "SteerConfig",
     "measure_steering",
     "measure_trait",

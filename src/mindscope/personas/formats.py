@@ -19,6 +19,7 @@ where it is behind the final norm; llama.cpp's own generator measures ``directio
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import gguf
@@ -34,6 +35,8 @@ from mindscope.store import replacing
 
 ARCHITECTURE = "controlvector"
 INCREMENTS = "mindscope.increments"
+FINGERPRINT = "mindscope.fingerprint"
+_UNSAID = "with which coefficient and at which tokens they steer, and how good they are"
 
 
 def save_pt(vectors: PersonaVectors, path: Path | str, kind: VectorKind = "answer_mean") -> None:
@@ -68,14 +71,25 @@ def load_pt(
         )
     matrix = torch.zeros(model.n_layers, model.d_model)
     matrix[:-1] = rows[1:-1]
+    layers = tuple(layer for layer in range(model.n_layers - 1) if matrix[layer].any())
+    if not layers:
+        raise DataError(f"{path} holds zeros before its last row: there is nothing to steer with")
     return PersonaVectors(
         trait=trait,
         fingerprint=model.fingerprint,
         matrices={kind: matrix},
-        layers=tuple(range(model.n_layers - 1)),
+        layers=layers,
         embeddings={kind: rows[0]},
         final_norm={kind: rows[-1]},
-        metadata={"source": Path(path).name, "format": "pt"},
+        metadata={
+            "source": Path(path).name,
+            "format": "pt",
+            "unknown": [
+                _UNSAID,
+                f"whose they are: taken as those of {model.name}",
+                f"their kind: taken as {kind}",
+            ],
+        },
     )
 
 
@@ -123,7 +137,7 @@ def save_gguf(
         writer.add_string(f"{ARCHITECTURE}.model_hint", vectors.model_type or "")
         writer.add_uint32(f"{ARCHITECTURE}.layer_count", vectors.n_layers)
         writer.add_string("mindscope.trait", vectors.trait)
-        writer.add_string("mindscope.fingerprint", vectors.maker.fingerprint)
+        writer.add_string(FINGERPRINT, vectors.maker.fingerprint)
         writer.add_bool(INCREMENTS, layer is None)
         for index, vector in directions.items():
             writer.add_tensor(f"direction.{index}", vector.contiguous().numpy())
@@ -155,10 +169,14 @@ def load_gguf(
         matrix = matrix.double().cumsum(0).float()
     vectors = PersonaVectors(
         trait=trait or str(fields.get("mindscope.trait", Path(path).stem)),
-        fingerprint=str(fields.get("mindscope.fingerprint", model.fingerprint)),
+        fingerprint=str(fields.get(FINGERPRINT, model.fingerprint)),
         matrices={kind: matrix},
         layers=tuple(sorted(directions)),
-        metadata={"source": Path(path).name, "format": "gguf"},
+        metadata={
+            "source": Path(path).name,
+            "format": "gguf",
+            "unknown": [_UNSAID, *_unsaid_of_gguf(fields, model, kind)],
+        },
     )
     return vectors.for_model(model)
 
@@ -187,3 +205,13 @@ def _read_gguf(path: Path) -> tuple[dict[int, Tensor], dict[str, object]]:
     if not directions:
         raise DataError(f"{path} holds no direction: write it again")
     return directions, fields
+
+
+def _unsaid_of_gguf(fields: Mapping[str, object], model: Model, kind: VectorKind) -> list[str]:
+    """What a control vector leaves open, in words for whoever imports it."""
+    unsaid = [f"their kind: taken as {kind}"]
+    if FINGERPRINT not in fields:
+        hint = str(fields.get(f"{ARCHITECTURE}.model_hint") or "nothing")
+        unsaid.append(f"whose they are: taken as those of {model.name}; the file's hint is {hint}")
+        unsaid.append("at which layers they were measured: taken where llama.cpp adds them")
+    return unsaid

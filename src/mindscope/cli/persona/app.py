@@ -7,6 +7,7 @@ import typer
 from mindscope.cli.from_spec import add_command
 from mindscope.cli.monitoring import print_monitoring
 from mindscope.cli.persona.tables import (
+    print_baked,
     print_file,
     print_listing,
     print_reproduction,
@@ -18,13 +19,14 @@ from mindscope.cli.persona.tables import (
     print_tuned,
     print_vectors,
 )
-from mindscope.jobs import finetune, monitor, persona, screen, shift, trait, vector_files
+from mindscope.jobs import bake, finetune, monitor, persona, screen, shift, trait, vector_files
 from mindscope.studies.persona_vectors import reproduce_claims
 
 app = typer.Typer(no_args_is_help=True, help="Extract, choose, steer and show persona vectors.")
 add_command(app, "extract", persona.extract, show=print_vectors)
 add_command(app, "sweep", persona.sweep, show=print_sweep, require=lambda report: report.sweep.choice())
 add_command(app, "steer", persona.steer, show=print_steering)
+add_command(app, "bake", bake.bake, show=print_baked, require=bake.require_checkpoint)
 add_command(app, "monitor", monitor.monitor_vectors, show=print_monitoring)
 add_command(app, "screen", screen.screen, show=print_screening)
 add_command(app, "finetune", finetune.finetune, show=print_tuned)

@@ -8,6 +8,7 @@ from mindscope.cli.output import print_table, print_text, say
 
 if TYPE_CHECKING:
     from mindscope.finetuning import TunedModel
+    from mindscope.jobs.bake import BakeReport
     from mindscope.jobs.persona import ExtractReport, SteeringSummary, SweepReport, VectorsListing
     from mindscope.jobs.persona_run import VectorsSummary
     from mindscope.jobs.screen import ScreeningReport
@@ -66,6 +67,28 @@ def print_steering(result: SteeringSummary) -> None:
     ]
     title = f"{result.trait}: layer {result.layer}, coefficient {result.coefficient:g}"
     print_table(["", "trait", "coherence"], rows, title)
+    print_text(f"report: {result.report}")
+
+
+def print_baked(result: BakeReport) -> None:
+    """Every point that was tried, and how the checkpoint compares with the steered model."""
+    if result.search is not None:
+        from mindscope.personas import BAKE_COLUMNS, bake_rows
+
+        before = result.search.unsteered.trait
+        title = result.search.trait + (f": unsteered {before.mean:.1f}" if before else "")
+        print_table(BAKE_COLUMNS, bake_rows(result.search), title)
+        for layer in result.search.refused:
+            say(f"layer {layer.layer} was left out: {layer.reason}")
+    if result.checkpoint is not None:
+        compared = result.checkpoint.comparison
+        for sentence in result.checkpoint.changes:
+            print_text(sentence)
+        print_text(
+            f"log-probabilities differ from the steered model's by at most {compared.largest:.1e} nats at "
+            f"{compared.tokens} tokens; steering changes them by {compared.steering_rms:.2f}"
+        )
+        print_text(f"checkpoint: {result.checkpoint.folder}")
     print_text(f"report: {result.report}")
 
 
@@ -135,8 +158,10 @@ def print_traits(result: TraitsReport) -> None:
 
 
 def print_file(result: WrittenFile) -> None:
-    """The file that was written."""
+    """The file that was written, and what it leaves unsaid."""
     print_text(result.file)
+    for note in result.notes:
+        say(note)
 
 
 def _print_layers(vectors: VectorsSummary) -> None:
