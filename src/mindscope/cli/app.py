@@ -8,7 +8,7 @@ import typer
 from typer.exceptions import TyperException
 
 from mindscope import __version__
-from mindscope.cli import chat, output, runs, schema, serve
+from mindscope.cli import chat, log, output, runs, schema, serve
 from mindscope.cli.circuit import app as circuit
 from mindscope.cli.demo import print_demo
 from mindscope.cli.dictionary import app as dictionary
@@ -33,6 +33,7 @@ add_command(app, "demo", demo_job.demo, show=print_demo)
 add_command(app, "doctor", doctor.examine, show=print_doctor)
 chat.add_chat(app)
 serve.add_serve(app)
+app.add_typer(log.app, name="log")
 app.add_typer(persona.app, name="persona")
 app.add_typer(vectors.app, name="vectors")
 app.add_typer(dictionary.app, name="dictionary")

@@ -12,6 +12,7 @@ from mindscope.core import lazy_face
 if TYPE_CHECKING:
     from mindscope.server.app import build_app
     from mindscope.server.config import ServerLimits, ServeSpec
+    from mindscope.server.log.export import LogExport, export_log
     from mindscope.server.run import serve
     from mindscope.server.service import SteeringService
 
@@ -20,6 +21,8 @@ __all__ = [
     "ServeSpec",
     "ServerLimits",
     "SteeringService",
+    "LogExport",
+    "export_log",
     "build_app",
     "serve",
 ]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, MutableMapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
 from mindscope import __version__
@@ -20,9 +20,10 @@ from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.api.guard import RequestGuard
 from mindscope.server.api.replies import HealthReply, ModelCard, ModelList
 from mindscope.server.api.vectors import build_vector_router
+from mindscope.server.compat.neuronpedia import build_neuronpedia_router
 
 if TYPE_CHECKING:
-    from mindscope.server.api.guard import Application
+    from mindscope.server.api.guard import Application, Receive, Scope, Send
     from mindscope.server.service import SteeringService
 
 
@@ -70,6 +71,11 @@ def build_app(
             context_length=model.context_length,
         )
 
+    @app.get("/metrics", tags=["server"], responses=RESPONSES, response_class=PlainTextResponse)
+    async def metrics() -> PlainTextResponse:
+        """What has been counted, in Prometheus' text form."""
+        return PlainTextResponse(service.metrics.text())
+
     @app.get("/v1/models", tags=["openai"], responses=RESPONSES)
     async def models() -> ModelList:
         """The model that is served."""
@@ -83,10 +89,11 @@ def build_app(
 
     app.include_router(build_router(service))
     app.include_router(build_vector_router(service))
+    app.include_router(build_neuronpedia_router(service))
     _answer_errors(app)
     _describe_errors(app)
     return RequestGuard(
-        app,
+        _counted(app, service),
         token=token,
         hosts=hosts,
         origins=origins,
@@ -105,6 +112,21 @@ def _lifespan(service: SteeringService) -> Any:
             await asyncio.to_thread(service.close)
 
     return lifespan
+
+
+def _counted(app: Application, service: SteeringService) -> Application:
+    """The application with its requests counted by route and status."""
+
+    async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+        async def sent(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                route = getattr(scope.get("route"), "path", "other")
+                service.metrics.count_request(route, message["status"])
+            await send(message)
+
+        await app(scope, receive, sent)
+
+    return counted
 
 
 def _answer_errors(app: FastAPI) -> None:

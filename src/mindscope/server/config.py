@@ -75,10 +75,22 @@ class ServeSpec(BorrowingModelSpec, ServerLimits):
     coefficient: float = Field(default=1.0, gt=0)
     """How hard the policy `steer` pushes against a vector: h - c * v."""
 
+    log: str | None = Field(default=None, json_schema_extra={"metavar": "DATABASE"})
+    """A database that keeps conversations, turns, readings and events: a file of SQLite, an SQLAlchemy URL,
+    or env:NAME for a variable that holds one."""
+    log_text: bool = False
+    """Keep the texts of prompts and answers in the log too, not only what was read of them."""
+    retention_days: float | None = Field(default=None, gt=0)
+    """Days after which turns are deleted from the log; by default never."""
+    webhook: str | None = Field(default=None, json_schema_extra={"metavar": "URL"})
+    """An address that is sent every crossing and recovery as JSON."""
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.policy != "log" and self.thresholds is None:
             raise ValueError(f"--policy {self.policy} needs --thresholds")
+        if self.log is None and (self.log_text or self.retention_days is not None):
+            raise ValueError("--log-text and --retention-days are about a --log")
         if self.thresholds is not None and not self.vectors:
             raise ValueError("--thresholds need the --vectors that they were made for")
         if not is_loopback(self.host) and self.token_env is None:

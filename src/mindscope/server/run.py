@@ -27,8 +27,13 @@ def open_service(spec: ServeSpec) -> SteeringService:
     from mindscope.monitoring import Policy
     from mindscope.server.config import ServerLimits
     from mindscope.server.engine.registry import VectorRegistry
+    from mindscope.server.log.webhook import AlarmWebhook
+    from mindscope.server.log.writer import MonitorLog, open_database
     from mindscope.server.service import SteeringService
 
+    webhook = None if spec.webhook is None else AlarmWebhook(spec.webhook)
+    if (log := spec.log) is not None:
+        open_database(log).dispose()  # before the model is loaded
     model = spec.load()
     vectors, chosen = _load_vectors(spec, model)
     registry = VectorRegistry(
@@ -48,6 +53,9 @@ def open_service(spec: ServeSpec) -> SteeringService:
         watched=watched,
         calibration=_load_thresholds(spec, model),
         policy=Policy(spec.policy, spec.coefficient),
+        log=None if log is None else MonitorLog(log, retention_days=spec.retention_days),
+        log_text=spec.log_text,
+        webhook=webhook,
     )
 
 

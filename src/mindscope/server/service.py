@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import logging
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,14 +31,19 @@ from mindscope.server.api.fields import (
 )
 from mindscope.server.engine.registry import NamedEdit, VectorRegistry
 from mindscope.server.engine.scheduler import AnswerEnd, AnswerScheduler, AnswerWatch
+from mindscope.server.log.writer import LoggedTurn
+from mindscope.server.metrics import ServerMetrics
 
 if TYPE_CHECKING:
     from mindscope.features import Feature
     from mindscope.models import Model
     from mindscope.monitoring import AlarmEvent, Calibration
-    from mindscope.server.api.requests import AnswerRequest
     from mindscope.server.config import ServerLimits
     from mindscope.server.engine.scheduler import Deliver
+    from mindscope.server.log.webhook import AlarmWebhook
+    from mindscope.server.log.writer import MonitorLog
+
+_logger = logging.getLogger("mindscope.server")
 
 _MONITORS = 64
 """Sets of features that are read without thresholds and remembered: requests share what reads them."""
@@ -75,6 +84,9 @@ class SteeringService:
             requests that ask to monitor.
         calibration: their thresholds.
         policy: what an alarm does where a request does not say; one that acts cannot be changed by requests.
+        log: where turns are kept.
+        log_text: whether their texts are.
+        webhook: who is told of events.
     """
 
     def __init__(
@@ -87,8 +99,12 @@ class SteeringService:
         watched: Sequence[Feature] = (),
         calibration: Calibration | None = None,
         policy: Policy | None = None,
+        log: MonitorLog | None = None,
+        log_text: bool = False,
+        webhook: AlarmWebhook | None = None,
     ):
         self.model, self.limits, self.name = model, limits, name or model.name
+        self.log, self.log_text, self.webhook = log, log_text, webhook
         self.registry = registry or VectorRegistry(model, most=limits.max_vectors)
         self.policy = policy or Policy()
         self.calibration = calibration
@@ -96,6 +112,7 @@ class SteeringService:
         self.labels = () if self.monitor is None else short_labels(self.monitor.features)
         prefixes = PrefixCache(limits.prefix_tokens) if limits.prefix_tokens else None
         self.scheduler = AnswerScheduler(model, limits, prefixes=prefixes)
+        self.metrics = ServerMetrics(self)
         self._monitors: OrderedDict[tuple[str, ...], LiveMonitor] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -107,16 +124,107 @@ class SteeringService:
         """
         if deliver is not None:
             self.scheduler.deliver = deliver
-        self.scheduler.start()
+        for part in (self.log, self.webhook, self.scheduler):
+            if part is not None:
+                part.start()
 
     def close(self) -> None:
-        """End the thread that writes."""
-        self.scheduler.close()
+        """End the thread that writes, and let log and webhook come to their ends."""
+        for part in (self.scheduler, self.webhook, self.log):
+            if part is not None:
+                part.close()
+
+    def listen(self, plan: AnswerPlan, request: str) -> AnswerPlan:
+        """The plan of a request whose events are counted, warned of and sent on as they happen."""
+        if plan.watch is None or plan.watch.monitor.calibration is None:
+            return plan
+        names = self._names(plan)
+        action = plan.watch.policy.action
+
+        def hear(event: AlarmEvent) -> None:
+            told = describe_event(event, names.get(event.feature))
+            self.metrics.count_event(told.feature, told.kind)
+            if action == "warn":
+                _logger.warning("%s: %s %s its threshold: %g", request, told.feature, told.kind, told.value)
+            if self.webhook is not None:
+                head = {"request": request, "conversation": plan.conversation, "model": self.name}
+                self.webhook.send({**head, "policy": action, "time": time.time(), "event": told.model_dump()})
+
+        return replace(plan, watch=replace(plan.watch, on_event=hear))
 
     async def record(
-        self, request: str, asked: AnswerRequest, plan: AnswerPlan, ends: Sequence[AnswerEnd]
+        self, request: str, plan: AnswerPlan, ends: Mapping[int, AnswerEnd], operation: str
     ) -> None:
-        """Keep in the log what was read of answers, before anybody is told of them."""
+        """Count answers and keep them in the log, before anybody is told of them.
+
+        Args:
+            request: the name of the reply.
+            plan: what was to be done.
+            ends: answers by the number of their choice.
+            operation: `chat` or `text_completion`.
+
+        Raises:
+            ApiError: the log did not take them.
+        """
+        for end in ends.values():
+            self.metrics.count_answer(end, operation)
+        if self.log is None:
+            return
+        conversation = plan.conversation or request
+        turns = [self._logged(f"{request}/{n}", conversation, plan, end) for n, end in ends.items()]
+        try:
+            await asyncio.gather(*(asyncio.wrap_future(self.log.write(turn)) for turn in turns))
+        except Exception as error:
+            _logger.exception("the log did not take a turn")
+            raise ApiError(
+                503, "the log cannot be written, so nothing is answered", code="log_unavailable"
+            ) from error
+
+    def _logged(self, name: str, conversation: str, plan: AnswerPlan, end: AnswerEnd) -> LoggedTurn:
+        generation, watched = end.generation, end.watched
+        assert generation is not None
+        reply = self.reply(replace(plan, shows_readings=True, per_token=True), end)
+        asked = [
+            {
+                "vector": one.name,
+                "address": one.edit.address,
+                "operation": one.edit.op,
+                "value": one.edit.value,
+            }
+            for one in plan.edits
+        ]
+        applied = [one.model_dump(mode="json") for one in reply.applied]
+        n_prompt = generation.row.prompt_length
+        turn = {
+            "id": name,
+            "created": time.time(),
+            "model": self.name,
+            "fingerprint": self.model.fingerprint,
+            "finish": generation.finish,
+            "prompt_tokens": n_prompt,
+            "answer_tokens": len(generation.row) - n_prompt,
+            "first_seconds": end.first_seconds,
+            "seconds": end.seconds,
+            "policy": None if watched is None else watched.policy.action,
+            "pushed_tokens": reply.pushed_tokens,
+            "steering": json.dumps({"asked": asked, "applied": applied}),
+            "prompt": self.model.decode(generation.row.ids[:n_prompt]) if self.log_text else None,
+            "answer": generation.text if self.log_text else None,
+        }
+        readings = tuple(
+            {"feature": name, "before": one.before, "mean": one.mean, "tokens": json.dumps(one.tokens or [])}
+            for name, one in (reply.readings or {}).items()
+        )
+        events = tuple(
+            {"number": number, **event.model_dump()} for number, event in enumerate(reply.events or ())
+        )
+        return LoggedTurn(conversation, turn, readings, events)
+
+    def _names(self, plan: AnswerPlan) -> dict[str, str]:
+        """What the features of a plan's monitor are called in its replies."""
+        assert plan.watch is not None
+        keys = plan.watch.monitor.features.keys
+        return {keys[column]: label for column, label in plan.labels}
 
     def plan(self, fields: MindscopeFields | None) -> AnswerPlan:
         """What a request asks for, checked.
@@ -165,7 +273,7 @@ class SteeringService:
             }
             reply = reply.model_copy(update={"readings": readings})
         if calibration is not None:
-            names = {plan.watch.monitor.features.keys[column]: label for column, label in plan.labels}
+            names = self._names(plan)
             events = [describe_event(event, names.get(event.feature)) for event in watched.events]
             reply = reply.model_copy(update={"events": events, "rate": describe_rate(calibration)})
         return reply

@@ -65,50 +65,38 @@ def _call_all(calls: Sequence[Callable[[], object]]) -> None:
 class RequestAnswers:
     """The answers of one request, from `submit` to their ends."""
 
-    def __init__(self, service: SteeringService, http: Request):
-        self._service, self._http = service, http
+    def __init__(self, service: SteeringService, http: Request, *, streamed: bool):
+        self._service, self._http, self._streamed = service, http, streamed
         self._queue: asyncio.Queue[AnswerEvent] = asyncio.Queue()
         self.jobs: list[AnswerJob] = []
 
-    def submit(
-        self,
-        rows: Sequence[Row],
-        asked: AnswerRequest,
-        plan: AnswerPlan,
-        limit: int | None,
-        *,
-        n_top: int | None,
+    def add(
+        self, row: Row, sampling: Sampling, plan: AnswerPlan, *, seed: tuple[int, ...], n_top: int | None
     ) -> None:
-        """Ask for `n` answers to every row.
+        """One more answer of this request."""
+        request = GenerationRequest(
+            row,
+            sampling,
+            seed=seed,
+            edits=tuple(named.edit for named in plan.edits),
+            n_logprobs=n_top,
+            measures_edits=bool(plan.edits) or _pushes(plan),
+        )
+        listener = self._listener(len(self.jobs))
+        self.jobs.append(AnswerJob(request, listener, self._streamed, plan.watch))
+
+    def submit(self) -> None:
+        """Ask for all answers that were added, or for none.
 
         Raises:
-            ApiError: too much is asked for, or there is no room.
+            ApiError: there are too many, or there is no room.
         """
-        service = self._service
-        if asked.n * len(rows) > service.limits.max_choices:
-            raise ApiError(
-                400,
-                f"{service.limits.max_choices} answers are the most that one request may ask for",
-                param="n",
-            )
-        seed = secrets.randbits(63) if asked.seed is None else asked.seed % 2**63
-        for index, row in enumerate(rows):
-            tokens = _answer_limit(service, row, limit)
-            sampling = Sampling(asked.temperature, asked.top_p, asked.top_k, tokens, stop=asked.stops)
-            for choice in range(asked.n):
-                number = index * asked.n + choice
-                request = GenerationRequest(
-                    row,
-                    sampling,
-                    seed=(seed, number),
-                    edits=tuple(named.edit for named in plan.edits),
-                    n_logprobs=n_top,
-                    measures_edits=bool(plan.edits) or _pushes(plan),
-                )
-                listener = self._listener(number)
-                self.jobs.append(AnswerJob(request, listener, bool(asked.stream), plan.watch))
+        most = self._service.limits.max_choices
+        if len(self.jobs) > most:
+            self.jobs = []
+            raise ApiError(400, f"{most} answers are the most that one request may ask for", param="n")
         try:
-            service.scheduler.submit(self.jobs)
+            self._service.scheduler.submit(self.jobs)
         except QueueFullError as full:
             self.jobs = []
             raise queue_full(full.seconds) from full
@@ -190,7 +178,38 @@ def require_row(model: Model, row: Row) -> None:
     model.check_rows([row], filled=True, new=1)
 
 
-def _answer_limit(service: SteeringService, row: Row, limit: int | None) -> int:
+def submit_choices(
+    answers: RequestAnswers,
+    service: SteeringService,
+    rows: Sequence[Row],
+    asked: AnswerRequest,
+    plan: AnswerPlan,
+    limit: int | None,
+    n_top: int | None,
+) -> None:
+    """Ask for `n` answers to every row.
+
+    Raises:
+        ApiError: too much is asked for, or there is no room.
+    """
+    if asked.n * len(rows) > service.limits.max_choices:  # before so many are made
+        most = service.limits.max_choices
+        raise ApiError(400, f"{most} answers are the most that one request may ask for", param="n")
+    seed = draw_seed(asked.seed)
+    for index, row in enumerate(rows):
+        tokens = answer_limit(service, row, limit)
+        sampling = Sampling(asked.temperature, asked.top_p, asked.top_k, tokens, stop=asked.stops)
+        for choice in range(asked.n):
+            answers.add(row, sampling, plan, seed=(seed, index * asked.n + choice), n_top=n_top)
+    answers.submit()
+
+
+def draw_seed(asked: int | None) -> int:
+    """The seed of a request; one of its own where it names none."""
+    return secrets.randbits(63) if asked is None else asked % 2**63
+
+
+def answer_limit(service: SteeringService, row: Row, limit: int | None) -> int:
     """How many tokens an answer may have."""
     most, room = service.limits.max_tokens, service.model.context_length
     left = most if room is None else room - len(row)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -20,6 +20,7 @@ from mindscope.server.api.answering import (
     now,
     request_id,
     require_row,
+    submit_choices,
 )
 from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.api.replies import ChatReply, CompletionReply, Reason
@@ -48,11 +49,12 @@ def build_router(service: SteeringService) -> APIRouter:
         require_model(service, asked.model)
         plan = service.plan(asked.mindscope)
         row = await asyncio.to_thread(chat_row, service.model, asked)
-        plan = _with_easysteer(service, asked, plan, [row], asked.limit)
+        name = request_id("chatcmpl")
+        plan = service.listen(_with_easysteer(service, asked, plan, [row], asked.limit), name)
         n_top = (asked.top_logprobs or 0) if asked.logprobs else None
-        answers = RequestAnswers(service, http)
-        answers.submit([row], asked, plan, asked.limit, n_top=n_top)
-        form = _ChatForm(service, asked, plan, request_id("chatcmpl"), len(row))
+        answers = RequestAnswers(service, http, streamed=bool(asked.stream))
+        submit_choices(answers, service, [row], asked, plan, asked.limit, n_top)
+        form = _ChatForm(service, asked, plan, name, len(row))
         return await _respond(form, answers)
 
     @router.post("/completions", response_model=CompletionReply, responses=STREAM)
@@ -62,11 +64,12 @@ def build_router(service: SteeringService) -> APIRouter:
         plan = service.plan(asked.mindscope)
         rows = await asyncio.to_thread(text_rows, service.model, asked)
         limit = asked.max_tokens or _COMPLETION_TOKENS
-        plan = _with_easysteer(service, asked, plan, rows, limit)
-        answers = RequestAnswers(service, http)
-        answers.submit(rows, asked, plan, limit, n_top=asked.logprobs)
+        name = request_id("cmpl")
+        plan = service.listen(_with_easysteer(service, asked, plan, rows, limit), name)
+        answers = RequestAnswers(service, http, streamed=bool(asked.stream))
+        submit_choices(answers, service, rows, asked, plan, limit, asked.logprobs)
         n_prompt = sum(len(row) for row in rows)
-        return await _respond(_TextForm(service, asked, plan, request_id("cmpl"), n_prompt), answers)
+        return await _respond(_TextForm(service, asked, plan, name, n_prompt), answers)
 
     return router
 
@@ -151,7 +154,7 @@ async def _respond(form: _AnswerForm, answers: RequestAnswers) -> Response:
         ends = await answers.ends()
     except ClientGoneError:
         return Response(status_code=499)  # nobody hears it
-    await form.log(ends)
+    await form.log(dict(enumerate(ends)))
     return JSONResponse(form.whole(ends))
 
 
@@ -181,7 +184,7 @@ async def _chunks(form: _AnswerForm, answers: RequestAnswers) -> AsyncGenerator[
                         yield _sse(form.piece(event.choice, event.what))
                     continue
                 ends[event.choice] = event.what
-                await form.log([event.what])
+                await form.log({event.choice: event.what})
                 yield _sse(form.last(event.choice, event.what))
         except ApiError as error:
             if not began:
@@ -209,8 +212,9 @@ class _AnswerForm:
     id: str
     n_prompt: int
 
-    whole_object = ""
-    chunk_object = ""
+    whole_object: ClassVar[str] = ""
+    chunk_object: ClassVar[str] = ""
+    operation: ClassVar[str] = ""
 
     def head(self, kind: str) -> Json:
         """What every reply and chunk begins with."""
@@ -243,9 +247,9 @@ class _AnswerForm:
             "total_tokens": self.n_prompt + written,
         }
 
-    async def log(self, ends: Sequence[AnswerEnd]) -> None:
+    async def log(self, ends: Mapping[int, AnswerEnd]) -> None:
         """Keep what was read, before it is told."""
-        await self.service.record(self.id, self.asked, self.plan, ends)
+        await self.service.record(self.id, self.plan, ends, self.operation)
 
     def extra(self, end: AnswerEnd) -> Json:
         """What mindscope has to say, where the client asked for anything."""
@@ -282,6 +286,7 @@ class _AnswerForm:
 
 @dataclass(frozen=True)
 class _ChatForm(_AnswerForm):
+    operation = "chat"
     whole_object = "chat.completion"
     chunk_object = "chat.completion.chunk"
 
@@ -335,6 +340,7 @@ class _ChatForm(_AnswerForm):
 
 @dataclass(frozen=True)
 class _TextForm(_AnswerForm):
+    operation = "text_completion"
     whole_object = "text_completion"
     chunk_object = "text_completion"
 

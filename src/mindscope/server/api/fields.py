@@ -60,7 +60,8 @@ class PolicyField(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     action: AlarmAction = "log"
-    """Log the event, warn (webhook), stop the answer, or steer against the vector until it has recovered."""
+    """Log the event, warn in the server's own output too, stop the answer, or steer against the vector until
+    it has recovered."""
     coefficient: float = Field(default=1.0, gt=0, le=1e6)
     """How hard `steer` pushes: h - c * v."""
 
