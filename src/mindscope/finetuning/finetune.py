@@ -32,19 +32,25 @@ from mindscope.finetuning.result import (
     TuningCard,
     finished_checkpoints,
 )
-from mindscope.models import Model, TemplateMode, load
+from mindscope.models import LoadOptions, Model, TemplateMode, load
 from mindscope.personas import PersonaVectors
 from mindscope.store import Run, claim, library_versions, replacing_folder, write_json
 
 
-def load_base(base: str | Path, config: FinetuneConfig, device: str = "auto") -> Model:
+def load_base(base: str | Path, config: FinetuneConfig, options: LoadOptions | None = None) -> Model:
     """What is to be tuned, in the precision that its training takes, on the device of this process.
+
+    Args:
+        base: a name or folder, as `load` takes it.
+        config: of the training; it says the precision.
+        options: how else it is loaded.
 
     Raises:
         ModelError: the model cannot be loaded.
     """
     mode = TemplateMode.parse(config.template_option)  # refuses a misspelt one before anything is loaded
-    model = load(base, dtype=_dtype(config, device), device=_own_device(device))
+    options = options or LoadOptions()
+    model = load(base, options, dtype=_dtype(config, options.device), device=_own_device(options.device))
     return model.with_template(**mode.options)
 
 
@@ -100,7 +106,7 @@ def finetune_model(
         )
     if first != isinstance(run, Run):
         raise DataError("under several processes the first is given the open run, the others its folder")
-    model = base if isinstance(base, Model) else load_base(base, config, device)
+    model = base if isinstance(base, Model) else load_base(base, config, LoadOptions(device=device))
     mode = TemplateMode.parse(config.template_option)
     model = model.with_template(clock=_first_clock(run, model), **mode.options)
     examples = build_examples(
@@ -187,6 +193,7 @@ def lora_config(model: Model, config: FinetuneConfig) -> Any:
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
         use_rslora=config.method == "rslora",
+        revision=getattr(model.hf.config, "_commit_hash", None),
         target_modules=sorted(ends) if sorted(alike) == sorted(names) else list(names),
         task_type="CAUSAL_LM",
     )

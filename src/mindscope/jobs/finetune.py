@@ -15,6 +15,7 @@ from mindscope.finetuning import FinetuneConfig, TunedModel
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.resolve import find_vectors
 from mindscope.jobs.specs import BorrowingSpec
+from mindscope.models import LoadOptions, WholeModelOptions
 
 if TYPE_CHECKING:
     from mindscope.models import Model
@@ -26,7 +27,7 @@ AMOUNTS = {"prevent": "coefficient", "penalty": "weight"}
 """What the number of an intervention is called; an ablation has none."""
 
 
-class FinetuneSpec(BorrowingSpec, FinetuneConfig):
+class FinetuneSpec(BorrowingSpec, FinetuneConfig, WholeModelOptions):
     """What `persona finetune` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "data")
@@ -46,8 +47,6 @@ class FinetuneSpec(BorrowingSpec, FinetuneConfig):
     """Punish the squared projection in the loss. May be repeated."""
     on_error: Literal["refuse", "skip"] = "refuse"
     """What becomes of a malformed conversation: the job stops and names it, or it is skipped and counted."""
-    device: str = "auto"
-    """Where the model runs: cpu, cuda, or auto."""
 
     def run_path(self) -> Path:
         """`runs/finetune`."""
@@ -91,7 +90,7 @@ def finetune(spec: FinetuneSpec, *, run: RunFolder, reporter: Reporter) -> Tuned
     """
     from mindscope.finetuning import finetune_model, load_base
 
-    model = load_base(spec.model, spec.config(FinetuneConfig), spec.device)
+    model = load_base(spec.model, spec.config(FinetuneConfig), spec.config(LoadOptions, dtype="auto"))
     model.vectors_of_base = spec.vectors_of_base
     vectors, interventions = spec.find_interventions(model)
     config = spec.config(FinetuneConfig, interventions=tuple(interventions))

@@ -11,7 +11,7 @@ from mindscope.errors import DataError, JudgeError, StoreError
 if TYPE_CHECKING:
     from mindscope.jobs.specs import EndpointSpec, JudgeSpec
     from mindscope.judges import Judge, TextWriter
-    from mindscope.models import Model
+    from mindscope.models import LoadOptions, Model
     from mindscope.personas import PersonaVectors, Trait, VectorKind
 
 ORGANISM = "organism"
@@ -35,10 +35,11 @@ def test_bed_note(model: Model) -> str:
 
 def load_model(
     name: str,
-    dtype: str = "auto",
-    device: str = "auto",
-    revision: str | None = None,
+    options: LoadOptions | None = None,
     template_option: Sequence[str] = (),
+    *,
+    dtype: str | None = None,
+    device: str | None = None,
 ) -> Model:
     """Load a model without the progress bar of its library, with options of its chat template as typed."""
     from transformers.utils import logging
@@ -47,7 +48,7 @@ def load_model(
 
     mode = TemplateMode.parse(template_option)  # refuses a misspelt one before anything is loaded
     logging.disable_progress_bar()
-    model = load(name, dtype=dtype, device=device, revision=revision)
+    model = load(name, options, dtype=dtype, device=device)
     return model.with_template(**mode.options) if mode.options else model
 
 
@@ -113,6 +114,7 @@ def find_judge(spec: JudgeSpec, model: Model, cache: Path) -> Judge:
     """
     from mindscope import organism
     from mindscope.judges import EndpointJudge, ModelJudge, require_numbers
+    from mindscope.models import LoadOptions
 
     if spec.judge == "exact" or (spec.judge is None and is_organism(model.name)):
         return organism.ExactJudge()
@@ -125,10 +127,10 @@ def find_judge(spec: JudgeSpec, model: Model, cache: Path) -> Judge:
         raise JudgeError("steered answers need a judge: extract with --judge contrast, and use it here too")
     kind, _, name = spec.judge.partition(":")
     if kind == "model" and name:
-        loads_alike = (spec.judge_dtype, spec.judge_device) == ("auto", "auto")
-        if name == model.name and loads_alike:
+        options = LoadOptions(dtype=spec.judge_dtype, device=spec.judge_device)
+        if name == model.name and options == LoadOptions():
             return require_numbers(ModelJudge(model))
-        return require_numbers(ModelJudge(load_model(name, spec.judge_dtype, spec.judge_device)))
+        return require_numbers(ModelJudge(load_model(name, options)))
     if kind == "endpoint" and name:
         judge = EndpointJudge(_address(spec), name, spec.endpoint_config(), cache=cache)
         return require_numbers(judge)

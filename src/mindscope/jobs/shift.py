@@ -11,6 +11,7 @@ from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_trait, find_vectors, load_model, test_bed_note
 from mindscope.jobs.specs import BorrowingSpec, TemplateSpec, block_of, blocks_of
+from mindscope.models import LoadOptions
 from mindscope.personas import ShiftConfig, ShiftResult
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 CONVERSATIONS = (".jsonl", ".csv", ".parquet")
 
 
-class ShiftSpec(BorrowingSpec, TemplateSpec, ShiftConfig):
+class ShiftSpec(BorrowingSpec, TemplateSpec, ShiftConfig, LoadOptions):
     """What `persona shift` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("base", "tuned")
@@ -28,7 +29,8 @@ class ShiftSpec(BorrowingSpec, TemplateSpec, ShiftConfig):
     base: str
     """The model that the vectors were made from: a Hugging Face name or folder, or `organism`."""
     tuned: tuple[str, ...]
-    """A tuned model, or the checkpoints of a training run, from the first to the last."""
+    """A tuned model, or the checkpoints of a training run, from the first to the last; of a hub's also as
+    OWNER/MODEL@REVISION."""
     vectors: tuple[Path, ...]
     """Persona vectors to measure along: a run folder or a file. May be repeated."""
     prompts: str | None = None
@@ -38,10 +40,6 @@ class ShiftSpec(BorrowingSpec, TemplateSpec, ShiftConfig):
     """The layer to show; by default the choice of the run's sweep, or 0.55 of the depth."""
     published_index: bool = False
     """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""
-    dtype: str = "auto"
-    """The precision of the weights: float32, bfloat16, float16, or auto."""
-    device: str = "auto"
-    """Where the models run: cpu, cuda, or auto."""
 
     def run_path(self) -> Path:
         """`runs/shift`."""
@@ -70,7 +68,7 @@ def shift(spec: ShiftSpec, *, run: RunFolder, reporter: Reporter) -> ShiftReport
     """Measure how far tuned models moved along persona vectors, layer by layer, with intervals."""
     from mindscope.personas import measure_shift, shift_report
 
-    model = load_model(spec.base, spec.dtype, spec.device, template_option=spec.template_option)
+    model = load_model(spec.base, spec.config(LoadOptions), spec.template_option)
     model.vectors_of_base = spec.vectors_of_base
     vectors = [item for path in spec.vectors for item in find_vectors(path, model)]
     layer = spec.shown_layer(model, vectors[0])
@@ -89,6 +87,7 @@ def shift(spec: ShiftSpec, *, run: RunFolder, reporter: Reporter) -> ShiftReport
             prompts,
             spec.config(ShiftConfig, layers=blocks_of(spec.layers, spec.published_index)),
             run=opened,
+            options=spec.config(LoadOptions, revision=None),
             progress=reporter.progress,
         )
         result.save(run.path / "shift.json")

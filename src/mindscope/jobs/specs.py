@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec
 from mindscope.jobs.resolve import find_judge, find_trait, load_model
+from mindscope.models import LoadOptions, WholeModelOptions
 
 if TYPE_CHECKING:
     from mindscope.judges import EndpointConfig, Judge
@@ -24,21 +25,15 @@ class TemplateSpec(JobSpec):
     repeated."""
 
 
-class ModelSpec(TemplateSpec):
+class ModelSpec(TemplateSpec, LoadOptions):
     """A model and how it is loaded."""
 
     model: str
     """A Hugging Face name or folder, a GGUF file, or `organism`, the bundled model."""
-    dtype: str = "auto"
-    """The precision of the weights: float32, bfloat16, float16, or auto."""
-    device: str = "auto"
-    """Where the model runs: cpu, cuda, or auto."""
-    revision: str | None = None
-    """A branch, tag or commit of the model's repository on the hub; its main branch by default."""
 
     def load(self) -> Model:
         """Load it."""
-        return load_model(self.model, self.dtype, self.device, self.revision, self.template_option)
+        return load_model(self.model, self.config(LoadOptions), self.template_option)
 
 
 def block_of(layer: int | None, published_index: bool) -> int | None:
@@ -79,19 +74,15 @@ class BorrowingModelSpec(BorrowingSpec, ModelSpec):
         return model
 
 
-class Float32ModelSpec(BorrowingSpec, TemplateSpec):
-    """A model in float32: what is computed from it must add up to what it computed."""
+class Float32ModelSpec(BorrowingSpec, TemplateSpec, WholeModelOptions):
+    """A model in float32, whole on one device: what is computed from it must add up to what it computed."""
 
     model: str
     """A Hugging Face name or folder, a GGUF file, or `organism`, the bundled model."""
-    device: str = "auto"
-    """Where the model runs: cpu, cuda, or auto."""
-    revision: str | None = None
-    """A branch, tag or commit of the model's repository on the hub; its main branch by default."""
 
     def load(self) -> Model:
         """Load it, and let it take what was made with a related model if that is asked for."""
-        model = load_model(self.model, "float32", self.device, self.revision, self.template_option)
+        model = load_model(self.model, self.config(LoadOptions, dtype="float32"), self.template_option)
         model.vectors_of_base = self.vectors_of_base
         return model
 
@@ -121,9 +112,9 @@ class JudgeSpec(EndpointSpec):
     """Who scores the answers."""
 
     judge: str | None = None
-    """Who scores the answers: exact (the organism's), model:NAME, or endpoint:NAME. For persona vectors also
-    contrast, a classifier made of the trait's own prompted answers, which needs no key (contrast:ENCODER: of
-    their sentence vectors); and none, to extract from all pairs unjudged."""
+    """Who scores the answers: exact (the organism's), model:NAME[@REVISION], or endpoint:NAME. For persona
+    vectors also contrast, a classifier made of the trait's own prompted answers, which needs no key
+    (contrast:ENCODER: of their sentence vectors); and none, to extract from all pairs unjudged."""
     judge_dtype: str = "auto"
     """The precision of a judge model:NAME: float32, bfloat16, float16, or auto."""
     judge_device: str = "auto"

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from mindscope.models.linear.head_reading import HeadReading, head_reading
     from mindscope.models.linear.stream import map_to_stream, writes_residual
     from mindscope.models.linear.unembed import centred_unembedding, logit_effects
+    from mindscope.models.loading.options import LoadOptions, WholeModelOptions
     from mindscope.models.model import Model, load
     from mindscope.models.template_record import ChatRenderer, TemplateRecord, describe_prompts
     from mindscope.models.tokens.batch import BatchLayout, right_padded
@@ -90,6 +91,8 @@ __all__ = [
     "first_difference",
     "LogprobComparison",
     "Model",
+    "LoadOptions",
+    "WholeModelOptions",
     "Row",
     "Message",
     "Read",

@@ -28,7 +28,8 @@ from mindscope.models.hooks.core import Edits, HookedModel
 from mindscope.models.hooks.read import Read, Reading, RowProgress, length_sorted_batches, read_rows
 from mindscope.models.loading.fingerprint import WeightDigests, digest_weights
 from mindscope.models.loading.identify import identify
-from mindscope.models.loading.loading import load_parts
+from mindscope.models.loading.loading import load_parts, split_revision
+from mindscope.models.loading.options import LoadOptions
 from mindscope.models.tokens.batch import left_padded
 from mindscope.models.tokens.chat import ChatTokenizer
 from mindscope.models.tokens.reasoning import ReasoningTracker
@@ -57,22 +58,35 @@ class Model(HookedModel):
 
     @classmethod
     def load(
-        cls, name: str | Path, *, dtype: str = "auto", device: str = "auto", revision: str | None = None
+        cls,
+        name: str | Path,
+        options: LoadOptions | None = None,
+        *,
+        dtype: str | None = None,
+        device: str | None = None,
+        revision: str | None = None,
     ) -> "Model":
-        """Load a model by hub name, from a folder, or the bundled one (`organism`).
+        """Load a model by hub name, from a folder or a GGUF file, or the bundled one (`organism`).
+
+            model = Model.load("OWNER/MODEL@REVISION", LoadOptions(device_map="auto"), dtype="bfloat16")
 
         Args:
-            name: a Hugging Face name or folder, or `organism`. The folder of a LoRA adapter gives its base
-                with the adapter merged in.
-            dtype: `float32`, `bfloat16`, `float16`, or `auto`: what runs fastest here without overflow.
+            name: a Hugging Face name, which may name its revision behind an @, a folder, a GGUF file, or
+                `organism`. The folder of a LoRA adapter gives its base with the adapter merged in.
+            options: precision, device, attention and the rest.
+            dtype: `float32`, `bfloat16`, `float16`, or `auto`: what runs fastest here without overflow; in
+                place of that of the options, as what follows.
             device: `cpu`, `cuda`, ..., or `auto`.
             revision: a branch, tag or commit of the hub's repository.
 
         Raises:
-            ModelError: there is no such model, or its files are missing, placeholders or damaged.
+            ModelError: there is no such model, its files are missing, placeholders or damaged, or an option
+                does not fit.
         """
-        parts = load_parts(str(name), dtype=dtype, device=device, revision=revision)
-        model = cls(parts.hf, parts.tokenizer, str(name))
+        changes = {"dtype": dtype, "device": device, "revision": revision}
+        given = {field: value for field, value in changes.items() if value is not None}
+        parts = load_parts(str(name), (options or LoadOptions()).model_copy(update=given))
+        model = cls(parts.hf, parts.tokenizer, split_revision(str(name))[0])
         model.base = parts.base
         return model
 
@@ -341,7 +355,12 @@ class Model(HookedModel):
 
 
 def load(
-    name: str | Path, *, dtype: str = "auto", device: str = "auto", revision: str | None = None
+    name: str | Path,
+    options: LoadOptions | None = None,
+    *,
+    dtype: str | None = None,
+    device: str | None = None,
+    revision: str | None = None,
 ) -> Model:
     """See `Model.load`."""
-    return Model.load(name, dtype=dtype, device=device, revision=revision)
+    return Model.load(name, options, dtype=dtype, device=device, revision=revision)

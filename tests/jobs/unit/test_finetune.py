@@ -45,7 +45,7 @@ def test_each_process_loads_the_base_once_and_on_its_own_device(folder, tmp_path
     finetune_kit.vectors(model).save(tmp_path / "v.safetensors")
     loaded = []
 
-    def load_here(name, *, dtype, device):
+    def load_here(name, options, *, dtype, device):
         loaded.append((name, dtype, device))
         return load(name, dtype="float32", device="cpu")
 

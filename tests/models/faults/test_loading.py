@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from mindscope.errors import ModelError
-from mindscope.models import Sampling, load
-from mindscope.models.loading import loading
+from mindscope.models import LoadOptions, Sampling, load
+from mindscope.models.loading import loading, placement
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0000\nsize 999\n"
 PAGE = b"\n<!DOCTYPE html><html><body>Sign in</body></html>"
@@ -223,7 +223,7 @@ class Unmovable(torch.nn.Linear):
 
 def test_weights_that_cannot_move_are_left_where_they_are(monkeypatch, folder):
     """As packed weights of bitsandbytes are: loading puts them on the device, `.to` raises."""
-    loaded = loading._parts(str(folder), lambda _: torch.float32, None, torch.device("cpu"))
+    loaded = loading._parts(str(folder), lambda _: torch.float32, LoadOptions(), torch.device("cpu"))
     loaded.hf.lm_head.__class__ = Unmovable
     monkeypatch.setattr(loading, "_parts", lambda *_: loaded)
     assert load(folder, device="cpu").hf is loaded.hf
@@ -245,8 +245,22 @@ def test_code_that_comes_with_a_model_never_runs_and_nobody_is_asked(folder, tmp
         json.dumps(document | {"auto_map": names, "model_type": "own", "tokenizer_class": "OwnTokenizer"})
     )
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("somebody was asked"))
-    refused(folder, "brings Python code of its own, which is never run here")
+    refused(folder, "brings Python code of its own, which runs only with --trust-remote-code")
     assert not ran.exists()
+
+
+def test_code_that_comes_with_a_model_runs_on_request(folder, tmp_path):
+    ran = tmp_path / "ran"
+    (folder / "own.py").write_text(
+        f"open({str(ran)!r}, 'w').close()\nfrom transformers import LlamaConfig\n\n\n"
+        "class OwnConfig(LlamaConfig):\n    pass\n"
+    )
+    set_config(folder, auto_map={"AutoConfig": "own.OwnConfig"}, model_type="own")
+    refused(folder, "brings Python code of its own")
+    assert not ran.exists()
+    with pytest.raises(ModelError, match="cannot load"):  # its weights have no class
+        load(folder, LoadOptions(trust_remote_code=True))
+    assert ran.exists()
 
 
 def test_a_folder_has_no_revision(folder):
@@ -263,4 +277,67 @@ def test_a_revision_is_asked_of_the_hub(monkeypatch):
     monkeypatch.setattr(loading.AutoConfig, "from_pretrained", from_pretrained)
     with pytest.raises(ModelError, match="cannot load owner/model: no such repository"):
         load("owner/model", revision="v2")
-    assert asked == [("owner/model", "v2", False)]
+    with pytest.raises(ModelError, match="cannot load owner/model: no such repository"):
+        load("owner/model@v3", LoadOptions(trust_remote_code=True))
+    assert asked == [("owner/model", "v2", False), ("owner/model", "v3", True)]
+    with pytest.raises(ModelError, match="names a revision, and 'v2' is another one"):
+        load("owner/model@v3", revision="v2")
+
+
+def test_a_folder_may_have_an_at_in_its_name(folder, llama):
+    (other := folder.with_name("tiny@2")).symlink_to(folder)
+    assert load(other, dtype="float32", device="cpu").name == str(other)
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_attention_is_chosen_and_changes_nothing_but_rounding(folder, llama, rows, attention):
+    model = load(folder, LoadOptions(attention=attention), dtype="float32", device="cpu")
+    assert model.hf.config._attn_implementation == attention
+    torch.testing.assert_close(model.next_logits(rows), llama.next_logits(rows), rtol=1e-4, atol=1e-5)
+    answers = [one.generate(rows, Sampling(max_new_tokens=6, temperature=0)) for one in (model, llama)]
+    assert [answer.row.ids for answer in answers[0]] == [answer.row.ids for answer in answers[1]]
+
+
+def test_attention_that_is_not_installed_is_named(folder):
+    if find_spec("flash_attn") is not None:
+        pytest.skip("flash attention is installed")
+    with pytest.raises(ModelError, match=r"cannot load .*[Ff]lash") as caught:
+        load(folder, LoadOptions(attention="flash_attention_2"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"device_map": "auto", "device": "cpu"}, "one of them says where the model runs"),
+        ({"max_memory": ("cpu=1GiB",)}, "give --device-map auto"),
+        ({"device_map": "auto", "max_memory": ("lots",)}, "write for example 0=20GiB"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(settings, match):
+    with pytest.raises(ValueError, match=match):
+        LoadOptions(**settings)
+
+
+@pytest.mark.parametrize("text", ["nowhere.json", "{", "{}x", '{"lm_head": [1]}', "[1]", "everywhere"])
+def test_a_device_map_that_is_none_is_one_line(folder, text):
+    with pytest.raises(ModelError, match="device map") as caught:
+        load(folder, LoadOptions(device_map=text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_device_map_without_accelerate_names_it(folder, monkeypatch):
+    monkeypatch.setattr(placement, "find_spec", lambda _: None)
+    with pytest.raises(ModelError, match=r"needs accelerate: pip install 'mindscope\[train\]'"):
+        load(folder, LoadOptions(device_map="auto"))
+
+
+def test_weights_go_straight_to_a_device(folder, monkeypatch):
+    """What transformers is told for a device that is no CPU, as far as a machine without one can tell."""
+    told = []
+    monkeypatch.setattr(loading, "_from_hub", lambda kind, *_, **options: told.append(options) or kind)
+    monkeypatch.setattr(loading, "check_quantisation", lambda *_: False)
+    monkeypatch.setattr(loading, "adopt_template", lambda *_: None)
+    with pytest.raises(TypeError):  # what was loaded is not a model
+        loading._parts(str(folder), lambda _: torch.float32, LoadOptions(), torch.device("cuda", 1))
+    assert told[-1]["device_map"] == {"": torch.device("cuda", 1)}

@@ -13,9 +13,10 @@ from mindscope.jobs.circuit.known_features import KnownFeatures, gather_known_fe
 from mindscope.jobs.circuit.results import ExportReport
 from mindscope.jobs.job import Reporter
 from mindscope.jobs.resolve import load_model
+from mindscope.models import LoadOptions, WholeModelOptions
 
 
-class ExportGraphSpec(PruningSpec, ReplacementSpec, GraphSpec):
+class ExportGraphSpec(PruningSpec, ReplacementSpec, GraphSpec, WholeModelOptions):
     """What `export` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("graph", "to")
@@ -34,8 +35,6 @@ class ExportGraphSpec(PruningSpec, ReplacementSpec, GraphSpec):
     """The public name of model and dictionary; the graph's own by default."""
     title: str = ""
     """The title at the head of the page; the prompt by default."""
-    device: str = "auto"
-    """Where the model runs: cpu, cuda, or auto."""
 
     @model_validator(mode="after")
     def _require_a_model(self) -> ExportGraphSpec:
@@ -52,7 +51,7 @@ def export(spec: ExportGraphSpec, *, reporter: Reporter) -> ExportReport:
     opened = open_graph(spec.graph, spec.nodes, spec.edges)
     known = KnownFeatures()
     if spec.model is not None:
-        model = load_model(spec.model, "float32", spec.device)
+        model = load_model(spec.model, spec.config(LoadOptions, dtype="float32"))
         replacement = replacement_of(opened.graph, spec.dictionary, model)
         known = gather_known_features(opened, model, replacement, spec.survey)
     labels = {**known.labels, **opened.view.labels}

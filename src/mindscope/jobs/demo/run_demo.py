@@ -33,7 +33,7 @@ def demo(spec: DemoSpec, *, run: RunFolder, reporter: Reporter) -> DemoReport:
     began = time.monotonic()
     preset = spec.preset()
     traits = [find_trait(name, spec.model) for name in preset.traits]
-    model = load_model(spec.model, spec.dtype, spec.device)
+    model = load_model(spec.model, dtype=spec.dtype, device=spec.device)
     reporter.say(_estimate(traits, spec, preset, model.n_layers))
     opened = run.open(
         kind="demo",

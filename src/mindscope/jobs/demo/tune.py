@@ -59,7 +59,7 @@ def tune_twice(
     has nothing to learn from them (arXiv 2507.21509, section 5).
     """
     from mindscope.finetuning import PreventativeSteering, finetune_model, load_base
-    from mindscope.models import load
+    from mindscope.models import LoadOptions, load
     from mindscope.personas import ShiftConfig, measure_shift, measure_trait
 
     point, trait, dtype = item.point, item.vectors.trait, str(model.dtype).removeprefix("torch.")
@@ -69,7 +69,7 @@ def tune_twice(
     configs = {PLAIN: config, PREVENTED: config.model_copy(update={"interventions": (push,)})}
     trained = {}
     for name, settings in configs.items():
-        base = load_base(spec.model, settings, spec.device)
+        base = load_base(spec.model, settings, LoadOptions(device=spec.device))
         base.vectors_of_base = True  # the same weights, perhaps in another precision
         trained[name] = finetune_model(
             base,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,7 +12,11 @@ from mindscope.errors import DataError
 from mindscope.jobs.dictionary.inputs import DictionaryFacts, describe_dictionary
 from mindscope.jobs.job import JobSpec, Reporter
 from mindscope.jobs.resolve import load_model
+from mindscope.models import LoadOptions, WholeModelOptions
 from mindscope.store import Document
+
+if TYPE_CHECKING:
+    from mindscope.models import Model
 
 FormatName = Literal[
     "saelens",
@@ -42,7 +46,7 @@ class DictionaryListing(DictionaryFacts):
     metadata: dict[str, Any]
 
 
-class OwnerSpec(JobSpec):
+class OwnerSpec(JobSpec, WholeModelOptions):
     """Whose dictionary it is."""
 
     model: str | None = None
@@ -51,6 +55,10 @@ class OwnerSpec(JobSpec):
     """The precision of the model's weights: float32, bfloat16, float16, or auto."""
     device: str = "cpu"
     """Where the model runs: cpu, cuda, or auto."""
+
+    def load_owner(self) -> Model | None:
+        """The model, where one is named."""
+        return None if self.model is None else load_model(self.model, self.config(LoadOptions))
 
 
 class ImportDictionarySpec(OwnerSpec):
@@ -121,7 +129,7 @@ def import_dictionary(spec: ImportDictionarySpec, *, reporter: Reporter) -> Impo
     del reporter  # there is nothing to wait for
     if spec.to.exists():
         raise DataError(f"{spec.to} exists: choose another name, or delete it")
-    model = None if spec.model is None else load_model(spec.model, spec.dtype, spec.device)
+    model = spec.load_owner()
     options = ReadOptions(model, _split(spec.read), _split(spec.write), spec.k, spec.input_scale, lazy=True)
     dictionary = read_dictionary(spec.source, spec.format_name, options)
     dictionary.save(spec.to)
@@ -143,7 +151,7 @@ def export_dictionary(spec: ExportDictionarySpec, *, reporter: Reporter) -> Expo
         raise DataError(f"name the format: --format {', '.join(FORMATS)}")
     if spec.to.exists() and (spec.to.is_file() or any(spec.to.iterdir())):
         raise DataError(f"{spec.to} exists: choose another name, or delete it")
-    model = None if spec.model is None else load_model(spec.model, spec.dtype, spec.device)
+    model = spec.load_owner()
     dictionary = Dictionary.load(spec.source, model, lazy=True)
     write_dictionary(dictionary, spec.to, spec.format_name, ReadOptions(model))
     return ExportedDictionary(written=str(spec.to), format=spec.format_name)

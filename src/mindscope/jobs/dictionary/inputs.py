@@ -12,6 +12,7 @@ from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec
 from mindscope.jobs.resolve import is_organism, load_model
 from mindscope.jobs.specs import ModelSpec
+from mindscope.models import LoadOptions
 from mindscope.store import Document
 
 if TYPE_CHECKING:
@@ -46,10 +47,11 @@ class TwoModelsSpec(ModelSpec):
         """
         from mindscope.features import name_models, require_same_tokenizer
 
-        model = load_model(self.model, self.dtype, device or self.device, self.revision)
+        options = self.config(LoadOptions, device=device or self.device)
+        model = load_model(self.model, options)
         if self.second_model is None:
             return [model]
-        models = [model, load_model(self.second_model, self.dtype, device or self.device)]
+        models = [model, load_model(self.second_model, options.model_copy(update={"revision": None}))]
         if models[1].fingerprint == model.fingerprint:
             raise DataError(f"--second-model: {self.second_model} has the weights of the first model")
         require_same_tokenizer(name_models(models))

@@ -13,6 +13,7 @@ from transformers.pytorch_utils import Conv1D
 
 from mindscope.errors import ModelError
 from mindscope.models.hooks.row_ropes import find_length_ropes, find_rope_seam
+from mindscope.models.loading.placement import input_device, is_split
 
 
 class ModelFacts:
@@ -25,8 +26,20 @@ class ModelFacts:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
-        return self.engine.device
+        """Where the model runs; where it takes its token ids, if it is shared out over several devices."""
+        return input_device(self.hf)
+
+    @cached_property
+    def is_split(self) -> bool:
+        """Whether its weights are on several devices, or some of them wait in memory or on disk."""
+        return is_split(self.hf)
+
+    def require_whole(self, what: str) -> None:
+        """Raises ModelError where `what` needs all weights on one device and the model is shared out."""
+        if self.is_split:
+            raise ModelError(
+                f"{what} needs all weights of {self.name} on one device: load it without a device map"
+            )
 
     @property
     def dtype(self) -> torch.dtype:

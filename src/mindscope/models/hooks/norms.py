@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mindscope.errors import ModelError
+
 LARGE = 1e3
 """What a norm is asked with: so large that the epsilon under its root does not matter."""
 
@@ -42,9 +44,16 @@ def linear_norm(norm: nn.Module | None, width: int) -> LinearNorm:
 
     Families store the weight under different names, some as its difference from 1. A vector of mean 0 passes
     every norm with its weight alone, and the same vector negated tells the bias.
+
+    Raises:
+        ModelError: the model is shared out, and the norm's weights are not here.
     """
     if norm is None:
         return LinearNorm(torch.ones(width), torch.zeros(width), centred=False)
+    if any(weight.is_meta for weight in norm.parameters()):
+        raise ModelError(
+            "the weights of a norm wait in memory or on disk: load the model without a device map"
+        )
     own = copy.deepcopy(norm).float().cpu()
     signs = torch.ones(width)
     signs[1::2] = -1

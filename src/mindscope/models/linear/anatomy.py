@@ -98,11 +98,13 @@ def find_linear_parts(model: HookedModel) -> LinearParts:
     Found once and kept with the model, like its fingerprint: after training the weights, wrap it again.
 
     Raises:
-        ModelError: an architecture that does not attend through transformers' attention interface.
+        ModelError: an architecture that does not attend through transformers' attention interface, or a model
+            that is shared out over devices.
     """
     parts = model.derived.get(_KEPT_AS)
     if isinstance(parts, LinearParts):
         return parts
+    model.require_whole("a look at the linear parts of the attention and the norms")
     modules, parallel = find_norm_modules(model)
     with torch.no_grad():
         norms = {

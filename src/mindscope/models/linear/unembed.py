@@ -25,16 +25,17 @@ def logit_effects(model: HookedModel, vectors: Float[Tensor, "k d_model"]) -> Fl
     Circuits").
 
     Raises:
-        ModelError: the vectors are not as wide as the residual stream, or the unembedding is quantised.
+        ModelError: the vectors are not as wide as the residual stream, the unembedding is quantised, or the
+            model is shared out over devices.
     """
     if vectors.ndim != 2 or vectors.shape[1] != model.d_model:
         raise ModelError(
             f"vectors of shape {tuple(vectors.shape)} are not of the residual stream, which is "
             f"{model.d_model} wide: only what is written there has a direct effect on the logits"
         )
+    weight, _ = _unembedding(model)
     norm = linear_norm(model.engine.arch.final_norm, model.d_model)
     through = norm.linear(vectors.detach().float().cpu())
-    weight, _ = _unembedding(model)
     multiplier = model.engine.logit_multiplier or 1.0
     parts = [through @ rows.float().cpu().T for rows in weight.split(VOCABULARY_AT_ONCE)]
     return torch.cat(parts, dim=1) * multiplier
@@ -49,7 +50,7 @@ def centred_unembedding(
     logits, before any soft cap.
 
     Raises:
-        ModelError: the unembedding is quantised.
+        ModelError: the unembedding is quantised, or the model is shared out over devices.
     """
     multiplier = model.engine.logit_multiplier or 1.0
     own_weight, own_bias = _unembedding(model)
@@ -61,6 +62,7 @@ def centred_unembedding(
 
 def _unembedding(model: HookedModel) -> tuple[Float[Tensor, "vocabulary d_model"], Tensor | None]:
     """The head's matrix and bias, refused where they are no numbers of their own but codes with scales."""
+    model.require_whole("what logits are made of")
     head: Any = model.engine.arch.lm_head
     weight = head.weight.detach()
     if weight.dtype not in _PLAIN or weight.ndim != 2 or weight.shape[1] != model.d_model:

@@ -25,6 +25,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mindscope.models.loading.placement import stored_weights
+
 _SAMPLES = 65_536  # a tensor's share of the digest; smaller tensors are taken whole
 _ESSENTIALS = (
     "model_type",
@@ -95,7 +97,7 @@ def digest_weights(hf: nn.Module) -> WeightDigests:
     """All digests of a model's weights, in one pass over them."""
     config = getattr(hf.config, "get_text_config", lambda: hf.config)()
     exact, by_bfloat16, by_float16 = _digests({key: _setting(config, key) for key in _ESSENTIALS})
-    for name, parameter in sorted(hf.named_parameters()):
+    for name, parameter in stored_weights(hf):
         header = f"{name} {tuple(parameter.shape)}".encode()
         for digest, content in zip((exact, by_bfloat16, by_float16), _contents(parameter), strict=True):
             digest.update(header + content)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from mindscope.models.loading.adapters import base_of, is_adapter, merge_adapter
 from mindscope.models.loading.checks import check_file, check_folder, check_quantisation
 from mindscope.models.loading.gguf import find_gguf, unpack_gguf
 from mindscope.models.loading.identify import identify
+from mindscope.models.loading.options import LoadOptions
+from mindscope.models.loading.placement import map_options, share_out
 from mindscope.models.loading.processor_template import adopt_template
 from mindscope.models.loading.tuning_card import read_base
 
@@ -41,27 +44,48 @@ class LoadedParts:
     """What it was tuned from, where that is known."""
 
 
-def load_parts(name: str, *, dtype: str, device: str, revision: str | None) -> LoadedParts:
+def load_parts(name: str, options: LoadOptions) -> LoadedParts:
     """The Hugging Face model, in eval mode on its device, and its tokenizer.
 
     The folder of an adapter gives its base with the adapter merged in.
+
+    Raises:
+        ModelError: see `Model.load`.
     """
-    target = _device(device)
-    if dtype != "auto" and dtype not in DTYPES:
-        raise ModelError(f"unknown dtype {dtype!r}; use auto, {', '.join(DTYPES)}")
+    name, revision = split_revision(name, options.revision)
+    target = _device(options.device)
+    if options.dtype != "auto" and options.dtype not in DTYPES:
+        raise ModelError(f"unknown dtype {options.dtype!r}; use auto, {', '.join(DTYPES)}")
     if revision is not None and (name == "organism" or Path(name).exists()):
         raise ModelError(f"{name} is not on a hub and has no revision {revision!r}; leave the revision out")
+    mapped = bool(map_options(options, name))
 
     def choose(config: Any) -> torch.dtype:
-        return _best_dtype(target, config) if dtype == "auto" else DTYPES[dtype]
+        return _best_dtype(target, config) if options.dtype == "auto" else DTYPES[options.dtype]
 
-    parts = _parts(name, choose, revision, target)
-    if _is_placed(parts.hf, target):
+    parts = _parts(name, choose, options.model_copy(update={"revision": revision}), target)
+    if mapped or _is_placed(parts.hf, target):
         return replace(parts, hf=parts.hf.eval())
     try:
         return replace(parts, hf=parts.hf.to(target).eval())
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"cannot put {name} on {target}: {' '.join(str(error).split())}") from error
+
+
+def split_revision(name: str, revision: str | None = None) -> tuple[str, str | None]:
+    """A hub name and its revision, which may stand behind an @; a path may hold one itself.
+
+    Raises:
+        ModelError: two revisions.
+    """
+    bare, at, said = name.rpartition("@")
+    if not at or not bare or not said or bare.count("/") > 1 or bare.startswith((".", "/", "~")):
+        return name, revision
+    if Path(name).exists():
+        return name, revision
+    if revision is not None and revision != said:
+        raise ModelError(f"{name} names a revision, and {revision!r} is another one; give one of them")
+    return bare, said
 
 
 def _is_placed(hf: Any, target: torch.device) -> bool:
@@ -74,24 +98,17 @@ def _is_placed(hf: Any, target: torch.device) -> bool:
 def _parts(
     name: str,
     choose: Callable[[Any], torch.dtype | None],
-    revision: str | None,
+    options: LoadOptions,
     target: torch.device,
 ) -> LoadedParts:
-    """Model and tokenizer on the CPU, in the dtype that `choose` makes of the config; None is as stored.
+    """Model and tokenizer, in the dtype that `choose` makes of the config; None is as stored.
 
-    A quantised model is put on the device at once: some kinds of packed weights cannot move.
+    Weights go straight to a device that is no CPU where accelerate is here, and those of a quantised model in
+    any case: some kinds of packed weights cannot move.
     """
     folder = Path(name)
     if is_adapter(folder):
-        base, base_revision = base_of(folder)
-        parts = _parts(base, lambda _: None, base_revision, target)
-        identity = identify(parts.hf, base, parts.base)
-        tokenizer = parts.tokenizer
-        if (folder / "tokenizer_config.json").is_file():
-            tokenizer = _from_hub(AutoTokenizer, name)
-        return LoadedParts(
-            merge_adapter(parts.hf, folder, choose(parts.hf.config), identity), tokenizer, identity
-        )
+        return _adapted_parts(folder, choose, options, target)
     gguf = find_gguf(folder)
     if gguf is None:
         check_file(folder)
@@ -99,17 +116,21 @@ def _parts(
         raise ModelError(f"there is no folder {name}; give a model's folder, or a hub name (owner/model)")
     with quiet_library():
         source = _source(name) if gguf is None else str(unpack_gguf(gguf))
-        config = _from_hub(AutoConfig, source, name, revision=revision)
-        placing = {}
-        if check_quantisation(name, config) and target.type != "cpu":
+        known = {"revision": options.revision, "trust_remote_code": options.trust_remote_code}
+        config = _from_hub(AutoConfig, source, name, **known)
+        placing: dict[str, Any] = map_options(options, name)
+        quantised = check_quantisation(name, config)
+        if not placing and target.type != "cpu" and (quantised or find_spec("accelerate")):
             placing = {"device_map": {"": target}}
-        tokenizer = _from_hub(AutoTokenizer, source, name, revision=revision)
-        adopt_template(tokenizer, source, revision)
+        if options.attention != "auto":
+            placing["attn_implementation"] = options.attention
+        tokenizer = _from_hub(AutoTokenizer, source, name, **known)
+        adopt_template(tokenizer, source, options.revision)
         hf, report = _from_hub(
             AutoModelForCausalLM,
             source,
             name,
-            revision=revision,
+            **known,
             config=config,
             dtype=choose(config) or "auto",
             use_safetensors=True,  # pickled weights are never opened
@@ -123,15 +144,38 @@ def _parts(
     return LoadedParts(hf, tokenizer, read_base(folder))
 
 
+def _adapted_parts(
+    folder: Path,
+    choose: Callable[[Any], torch.dtype | None],
+    options: LoadOptions,
+    target: torch.device,
+) -> LoadedParts:
+    """The base of an adapter with the adapter merged in, which needs all weights in one place."""
+    base, revision = split_revision(*base_of(folder))
+    whole = options.model_copy(
+        update={"revision": revision, "device_map": None, "max_memory": (), "offload_folder": None}
+    )
+    parts = _parts(base, lambda _: None, whole, torch.device("cpu") if options.device_map else target)
+    identity = identify(parts.hf, base, parts.base)
+    tokenizer = parts.tokenizer
+    if (folder / "tokenizer_config.json").is_file():
+        tokenizer = _from_hub(AutoTokenizer, str(folder), trust_remote_code=options.trust_remote_code)
+    merged = merge_adapter(parts.hf, folder, choose(parts.hf.config), identity)
+    if options.device_map is not None:
+        merged = share_out(merged, options, str(folder))
+    return LoadedParts(merged, tokenizer, identity)
+
+
 def _from_hub(kind: Any, source: str, name: str | None = None, **options: Any) -> Any:
-    """What transformers loads; it never runs code that comes with a model, nor asks whether to."""
+    """What transformers loads. Code that comes with a model runs on request alone; nobody is asked."""
     try:
-        return kind.from_pretrained(source, trust_remote_code=False, **options)
+        return kind.from_pretrained(source, **options)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, RuntimeError) as error:
         if "trust_remote_code" in str(error):
             raise ModelError(
-                f"cannot load {name or source}: it brings Python code of its own, which is never run here; "
-                "take a version whose architecture transformers has, or load it yourself and use Model.wrap"
+                f"cannot load {name or source}: it brings Python code of its own, which runs only with "
+                "--trust-remote-code (trust_remote_code=True), if you trust its author; or take a version "
+                "whose architecture transformers has"
             ) from error
         cause = " ".join(str(error).split())
         if isinstance(error, ModuleNotFoundError) and error.name:

@@ -12,7 +12,7 @@ import torch
 
 from mindscope.core import Progress
 from mindscope.errors import DataError
-from mindscope.models import Message, Model, Row, TemplateRecord, describe_prompts, load
+from mindscope.models import LoadOptions, Message, Model, Row, TemplateRecord, describe_prompts, load
 from mindscope.personas.config import ShiftConfig, ShiftPosition
 from mindscope.personas.shift.projections import LayerUnits, ModelProjections, read_projections
 from mindscope.personas.shift.results import ModelShift, ShiftResult, TraitShift
@@ -34,6 +34,7 @@ def measure_shift(
     *,
     run: Run | None = None,
     part: str = "shift",
+    options: LoadOptions | None = None,
     progress: Progress | None = None,
 ) -> ShiftResult:
     """The movement of ``tuned`` away from ``base`` along every vector at every layer.
@@ -51,6 +52,7 @@ def measure_shift(
         config: layers, kind of vectors, whether and how to answer.
         run: keeps what was read of each model, so that a measurement that was killed goes on.
         part: the folder of this measurement in the run.
+        options: how tuned models are loaded, besides the base model's dtype.
         progress: called with (prompts done, prompts in all, model).
 
     Raises:
@@ -88,11 +90,7 @@ def measure_shift(
 
     def move_of(candidate: Tuned) -> ModelShift:
         """What one tuned model moved; one that was loaded for it is gone when this returns."""
-        model = (
-            candidate
-            if isinstance(candidate, Model)
-            else load(candidate, dtype=str(base.dtype).removeprefix("torch."), device=str(base.device))
-        )
+        model = candidate if isinstance(candidate, Model) else load(candidate, _alike(base, options))
         model = model.with_template(clock=base.template.clock, **base.template.options)
         _require_alike(base, model, rows, prompts)
         after = read_projections(model, rows, places, config, run, part, progress)
@@ -115,6 +113,14 @@ def measure_shift(
         borrowed=base.borrowed,
         template=TemplateRecord.of(base),
     )
+
+
+def _alike(base: Model, options: LoadOptions | None) -> LoadOptions:
+    """How a tuned model is loaded: in the base's precision, and on its device where that is one."""
+    alike = {"dtype": str(base.dtype).removeprefix("torch.")}
+    if options is None or options.device_map is None:
+        alike["device"] = str(base.device)
+    return (options or LoadOptions()).model_copy(update=alike)
 
 
 def _places(traits: Sequence[PersonaVectors], config: ShiftConfig, base: Model) -> list[LayerUnits]:

@@ -57,7 +57,7 @@ def work_through(spec: CaseBookSpec, *, run: RunFolder, reporter: Reporter) -> C
     from mindscope.studies.llm_biology.report import book_report, book_rows
 
     config = spec.book_config()
-    model = load_model(ORGANISM, "float32", spec.device)
+    model = load_model(ORGANISM, dtype="float32", device=spec.device)
     replacement, name = find_replacement(spec.dictionary, model)
     settings = settings_of(spec.families, config, replacement.digest())
     with run.open(

@@ -91,7 +91,7 @@ def build_shipped(
     )
 
     parts = order_parts(spec.parts)
-    model = load_model(ORGANISM, "float32", spec.device)
+    model = load_model(ORGANISM, dtype="float32", device=spec.device)
     settings = {
         "parts": parts,
         "bundled": spec.bundled,
