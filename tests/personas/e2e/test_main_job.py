@@ -39,6 +39,17 @@ def test_the_demo_steers_three_traits(demo):
         assert abs(row["random"] - row["unsteered"]) <= 10
 
 
+def test_the_demo_watches_screens_and_trains_for_the_first_trait(demo):
+    summary = json.loads((demo[0] / "summary.json").read_text())
+    assert {"planted", "planted_alarms", "ordinary", "ordinary_alarms"} == set(summary["monitor"])
+    assert summary["monitor"]["ordinary_alarms"] / summary["monitor"]["ordinary"] <= 0.15  # 5 % are asked for
+    assert summary["screen"]["auroc"] >= 0.8
+    tuned, shift = summary["finetune"], summary["shift"]
+    assert tuned["plain"] >= tuned["base"] + 10
+    assert tuned["prevented"] <= tuned["plain"] - 10
+    assert shift["prevented"] < shift["plain"]
+
+
 def test_the_report_is_one_page_that_asks_nothing_of_the_network(demo):
     run, _ = demo
     page = (run / "report.html").read_text()

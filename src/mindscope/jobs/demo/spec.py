@@ -164,7 +164,7 @@ class DemoSpec(JudgeSpec):
         return replace(
             preset,
             traits=self.traits or preset.traits[:1],
-            questions=10,
+            questions=6,
             depths=(0.5,) if preset.depths is not None else (0.375, 0.5),
             coefficients=preset.coefficients[1::4],
             sweep_questions=6,
@@ -172,7 +172,7 @@ class DemoSpec(JudgeSpec):
             steered_samples=1,
             held_out=6,
             n_random=1,
-            n_calibrating=30,
+            n_calibrating=20,
             n_ordinary=20,
             n_planted=6,
             n_training=16,
