@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from mindscope.finetuning.finetune import finetune_model, load_base, missing_libraries
     from mindscope.finetuning.result import TunedModel
+    from mindscope.finetuning.shift_callback import ShiftCallback, ShiftLog, ShiftRecord, follow_shift
 
 
 __all__ = [
@@ -25,6 +26,10 @@ __all__ = [
     "load_base",
     "missing_libraries",
     "FinetuneConfig",
+    "follow_shift",
+    "ShiftCallback",
+    "ShiftLog",
+    "ShiftRecord",
     "TunedModel",
     "TrainingIntervention",
     "PreventativeSteering",
