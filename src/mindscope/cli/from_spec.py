@@ -24,6 +24,8 @@ from mindscope.errors import DataError
 from mindscope.jobs import JobSpec
 
 LAST = (
+    "columns",
+    "split",
     "judge",
     "judge_dtype",
     "judge_device",

@@ -1,5 +1,6 @@
 """What every floor needs and none owns: progress, digests, identities of models, lazy faces."""
 
+from mindscope.core.cache import CACHE_VARIABLE, cache_folder
 from mindscope.core.capabilities import EngineCapabilities, Need
 from mindscope.core.digest import digest_json, digest_text
 from mindscope.core.faces import lazy_face
@@ -22,6 +23,8 @@ from mindscope.core.progress import (
 )
 
 __all__ = [
+    "CACHE_VARIABLE",
+    "cache_folder",
     "BorrowedArtifact",
     "Clock",
     "ForecastListener",

@@ -1,27 +1,22 @@
-"""One conversation, and the forms in which a row of a file may state it."""
+"""One conversation, and how a row of a file becomes one."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mindscope.data.messages import ChatMessage, kind_of, parse_message, read_text
+from mindscope.data.forms import RowForm, detect
+from mindscope.data.forms.chats import say_tools
+from mindscope.data.forms.pairs import PROMPT_ONLY
+from mindscope.data.messages import ChatMessage, kind_of, read_text
+from mindscope.data.remarks import APART, DROPPED, UNREAD, Remarks, one_line
 from mindscope.errors import DataError
-
-PAIRS = (
-    ("prompt", "response"),
-    ("prompt", "completion"),
-    ("prompt", "answer"),
-    ("question", "answer"),
-    ("instruction", "output"),
-)
-"""The columns of a file with one question and one answer a row."""
 
 SYSTEMS = ("system", "system_prompt")
 """Columns with a system prompt beside the conversation."""
-
-HISTORY = "history"
-"""The column with earlier questions and answers, a list of pairs."""
+MEDIA = {"images": "images", "image": "images", "videos": "videos", "audios": "sounds", "audio": "sounds"}
+"""Columns with what is no text, and what it is called."""
+NAMES = ("id", "conversation_id", "conversation_hash")
+"""Columns that name a row; they are read where a row is shown."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +25,12 @@ class Conversation:
 
     messages: tuple[ChatMessage, ...]
     meta: dict[str, Any] = field(default_factory=dict)
+    rejected: tuple[ChatMessage, ...] = ()
+    """The conversation with the answer that was not preferred; empty where the row has one answer only."""
+    form: str = ""
+    """Which form the row had."""
+    remarks: tuple[str, ...] = ()
+    """What was not read of the row, or was written otherwise."""
 
     @property
     def prompt(self) -> tuple[ChatMessage, ...]:
@@ -47,39 +48,74 @@ class Conversation:
         """What the assistant thought before that, where the row tells it apart."""
         return self.messages[-1].get("reasoning")
 
+    def as_rejected(self) -> "Conversation":
+        """The same row with the answer that was not preferred.
+
+        Raises:
+            DataError: there is none.
+        """
+        if not self.rejected:
+            raise DataError("the row has no rejected answer")
+        return Conversation(self.rejected, self.meta, form=self.form)
+
 
 def parse_conversation(row: Any) -> Conversation:
-    """Read one row: `messages`, or one of the column pairs in :data:`PAIRS`; other columns become `meta`.
+    """Read one row of any form of `data.FORMS`; columns that are not in the turns become `meta`.
 
-    An `input` beside `instruction` and `output` is added to the question, as instruction data sets mean it. A
-    column of :data:`SYSTEMS` is the system prompt, and `history` beside a pair holds the turns before it.
+    A column that is null counts as absent. A column of :data:`SYSTEMS` is the system prompt.
 
     Raises:
         DataError: the reason, without the place; :func:`read_conversations` adds the place.
     """
     if not isinstance(row, Mapping):
         raise DataError(f"an object is needed, this is {kind_of(row)}")
-    if "messages" in row:
-        return Conversation(_with_system(row, _messages(row["messages"])), _rest(row, "messages", *SYSTEMS))
-    for question, answer in PAIRS:
-        if question in row and answer in row:
-            asked = read_text(row[question], question)
-            if question == "instruction" and row.get("input"):
-                asked = f"{asked}\n\n{read_text(row['input'], 'input')}"
-            answered = read_text(row[answer], answer)
-            turns = (*_earlier(row.get(HISTORY)), *_pair(asked, answered))
-            used = (question, answer, *SYSTEMS, HISTORY, *(["input"] * (question == "instruction")))
-            return Conversation(_with_system(row, turns), _rest(row, *used))
-    names = ", ".join(map(str, row)) or "nothing"
-    pairs = ", ".join(f"{question}+{answer}" for question, answer in PAIRS)
-    raise DataError(
-        f"messages or one of {pairs} is needed, found {names}: rename the columns; messages is a list of "
-        "turns, each with role and content"
-    )
+    known = {key: value for key, value in row.items() if value is not None}
+    remarks = Remarks()
+    form = _find_form(row, known)
+    read = form.read(known, remarks)
+    messages = _with_system(known, read.messages)
+    rejected = _with_system(known, read.rejected) if read.rejected else ()
+    if any("reasoning" in turn for turn in messages):
+        remarks.add(APART, "reasoning")
+    used = {*read.used, *SYSTEMS, *say_tools(known, remarks)}
+    meta = {key: value for key, value in row.items() if key not in used}
+    for name, kind in MEDIA.items():
+        if meta.get(name):
+            remarks.add(DROPPED, kind)
+    quiet = {*NAMES, *MEDIA}
+    remarks.add(UNREAD, *(name for name in meta if name not in quiet and meta[name] not in (None, "", [])))
+    return Conversation(messages, meta, rejected, form.name, remarks.all())
 
 
-def _pair(question: str, answer: str) -> tuple[ChatMessage, ChatMessage]:
-    return {"role": "user", "content": question}, {"role": "assistant", "content": answer}
+def _find_form(row: Mapping[str, Any], known: Mapping[str, Any]) -> RowForm:
+    """The form of the columns that have a value.
+
+    Raises:
+        DataError: none, or the names of the columns make it another whose values are missing.
+    """
+    try:
+        form = detect(known)
+    except DataError:
+        if missing := _missing(row, None):
+            raise DataError(f"{missing} must be text, this is missing") from None
+        raise
+    # A prompt beside an answer that is null is no list of questions.
+    if form is PROMPT_ONLY and (missing := _missing(row, form)):
+        raise DataError(f"{missing} must be text, this is missing")
+    return form
+
+
+def _missing(row: Mapping[str, Any], form: RowForm | None) -> str | None:
+    """The null column with which a row would be of another form; None where there is none."""
+    for name in (name for name, value in row.items() if value is None):
+        filled = {key: value for key, value in row.items() if value is not None} | {name: ""}
+        try:
+            other = detect(filled)
+        except DataError:
+            continue
+        if other is not form:
+            return one_line(name)
+    return None
 
 
 def _with_system(row: Mapping[str, Any], turns: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
@@ -93,36 +129,3 @@ def _with_system(row: Mapping[str, Any], turns: tuple[ChatMessage, ...]) -> tupl
         raise DataError(f"the row has more than one system prompt, one of them in {name}: keep one")
     rest = turns[1:] if turns[0]["role"] == "system" else turns
     return ({"role": "system", "content": system}, *rest)
-
-
-def _earlier(value: Any) -> tuple[ChatMessage, ...]:
-    """The turns of a history."""
-    pairs = _from_cell(value, HISTORY) if value else []
-    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
-        raise DataError(f"{HISTORY} must be a list of pairs, a question and its answer")
-    return tuple(
-        message
-        for question, answer in pairs
-        for message in _pair(read_text(question, HISTORY), read_text(answer, HISTORY))
-    )
-
-
-def _from_cell(value: Any, name: str) -> Any:
-    """The value of a column, which a CSV file writes as JSON."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        raise DataError(f"{name} is not JSON") from None
-
-
-def _messages(value: Any) -> tuple[ChatMessage, ...]:
-    turns = _from_cell(value, "messages")
-    if not isinstance(turns, list) or not turns:
-        raise DataError("messages must be a list of at least one turn")
-    return tuple(parse_message(turn, f"messages[{index}]") for index, turn in enumerate(turns))
-
-
-def _rest(row: Mapping[str, Any], *used: str) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key not in used}

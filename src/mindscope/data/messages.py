@@ -1,69 +1,140 @@
-"""One turn of a conversation out of a file: its role, its text, and what else the row says of it."""
+"""The turns of a conversation out of a file: roles, texts, reasoning, tools, and what is not read of them.
 
-from collections.abc import Mapping
+1. A turn is an object with a role and a content, by whatever names its form has for them.
+2. The content is a text, or parts: texts are joined, reasoning is told apart, images and their like are left
+   out.
+3. What a tool was asked and gave back is written as text, as the templates of Hermes and Qwen write it: a
+   call belongs to the assistant's turn and is not to be learnt, a result is a user's turn.
+4. Whatever is not read becomes a remark, which whoever reads the file counts and says.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
+from mindscope.data.remarks import DROPPED, TURN_KEYS, WRITTEN, Remarks, one_line
 from mindscope.errors import DataError
 
 ROLES = ("system", "user", "assistant")
 
-_SAME_AS_SYSTEM = "developer"
-"""What newer interfaces call a system turn."""
+SPEAKERS = {
+    "system": ("system", "developer"),
+    "user": ("user", "human", "prompter"),
+    "assistant": ("assistant", "gpt", "chatgpt", "bing", "bard", "model", "ai", "bot"),
+    "tool": ("tool", "function", "observation", "tool_response", "function_response", "ipython"),
+    "call": ("function_call", "tool_call"),
+}
+"""What files call the speaker of a turn."""
+_SPEAKER_OF = {name: speaker for speaker, names in SPEAKERS.items() for name in names}
+
+ROLE_KEYS = ("role", "from", "speaker")
+CONTENT_KEYS = ("content", "value", "text", "parts")
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 """Names under which what was thought before an answer stands beside it."""
 _CALLS = ("tool_calls", "function_call")
+_QUIET_KEYS = ("id", "tool_call_id", "index", "type", "train", "weight", "loss", "refusal", "label")
+"""Keys that are read elsewhere or say nothing about the words."""
+
 _TEXT_PARTS = ("text", "input_text", "output_text")
+_THOUGHT_PARTS = ("thinking", "reasoning")
+_MEDIA = {
+    "images": ("image", "image_url", "input_image", "inline_data", "inlineData"),
+    "sounds": ("audio", "audio_url", "input_audio"),
+    "videos": ("video", "video_url"),
+    "files": ("file", "input_file", "document", "file_data", "fileData"),
+    "hidden reasoning": ("redacted_thinking",),
+}
+_MEDIUM_OF = {kind: name for name, kinds in _MEDIA.items() for kind in kinds}
+
+_THOUGHT_FIRST = re.compile(
+    r"\s*(?:<think>(.*?)</think>|\[THINK\](.*?)\[/THINK\]|<seed:think>(.*?)</seed:think>"
+    r"|<thought>(.*?)</thought>)\s*",
+    re.DOTALL,
+)
+"""A reasoning that a recorded answer begins with, in the markers that models write themselves."""
 
 
 class ChatMessage(TypedDict):
-    """One turn. `reasoning` is what was thought before it; `weight` 0 says that it is not to be learnt."""
+    """One turn. `reasoning` is what was thought before it; `weight` 0 says that it is not to be learnt;
+    `label` is what the file says of the turn alone, in lower case.
+    """
 
     role: str
     content: str
     reasoning: NotRequired[str]
     weight: NotRequired[int]
+    label: NotRequired[str]
 
 
-def parse_message(turn: Any, name: str) -> ChatMessage:
-    """Read one turn.
-
-    A column that is null counts as absent, as in files whose rows must all have the same columns.
+def read_turns(value: Any, name: str, remarks: Remarks) -> tuple[ChatMessage, ...]:
+    """The turns of a list, in order.
 
     Args:
-        turn: what the file says.
-        name: of the turn, such as `messages[3]`.
+        value: what the file says: turns, or pairs of a question and its answer; in CSV, JSON of them.
+        name: of the column.
+        remarks: takes what is not read.
 
     Raises:
-        DataError: the turn has no known role or no text, or holds what cannot be read as text.
+        DataError: it holds no turn, or one that cannot be read.
     """
-    if not isinstance(turn, Mapping):
-        raise DataError(f"{name} must be an object with role and content")
-    role = turn.get("role")
-    if role == _SAME_AS_SYSTEM:
-        role = "system"
-    if role in ("tool", "function"):
-        raise DataError(
-            f"{name} is what a tool gave back, which is not read: leave conversations with tools out"
-        )
-    if role not in ROLES:
-        raise DataError(f"{name}.role is {role!r}, one of {', '.join(ROLES)} is needed")
-    if any(turn.get(call) for call in _CALLS):
-        raise DataError(f"{name} calls a tool, which is not read: leave conversations with tools out")
-    text, thought = _read_content(turn.get("content"), f"{name}.content")
-    for key in _THOUGHTS:
-        if turn.get(key) is not None:
-            thought = read_text(turn[key], f"{name}.{key}")
-    message: ChatMessage = {"role": str(role), "content": text}
-    if thought:
-        if role != "assistant":
-            raise DataError(f"{name} has a reasoning and is the {role}'s: only the assistant reasons")
-        message["reasoning"] = thought
-    weight = turn.get("weight", 1 if turn.get("train", True) is not False else 0)
-    if weight not in (None, 0, 1):
-        raise DataError(f"{name}.weight is {weight!r}: 0 or 1 is needed")
-    if weight == 0:
-        message["weight"] = 0
-    return message
+    turns = read_cell(value, name)
+    if isinstance(turns, Mapping):
+        turns = _transposed(turns, name)
+    if isinstance(turns, list) and len(turns) == 1 and isinstance(turns[0], list):
+        turns = turns[0]
+    if not isinstance(turns, list) or not turns:
+        raise DataError(f"{name} must be a list of at least one turn")
+    if all(isinstance(turn, list) for turn in turns):
+        return read_pairs(turns, name)
+    messages: list[ChatMessage] = []
+    for index, turn in enumerate(turns):
+        message, is_result = _read_turn(turn, f"{name}[{index}]", remarks)
+        if message is None:
+            continue
+        if is_result and messages and is_tool_result(messages[-1]):
+            messages[-1] = {**messages[-1], "content": f"{messages[-1]['content']}\n{message['content']}"}
+        else:
+            messages.append(message)
+    if not messages:
+        raise DataError(f"{name} holds no turn with words")
+    return tuple(messages)
+
+
+def read_pairs(value: Any, name: str) -> tuple[ChatMessage, ...]:
+    """The turns of a list of pairs, a question and its answer.
+
+    Raises:
+        DataError: it is none.
+    """
+    pairs = read_cell(value, name) if value else []
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise DataError(f"{name} must be a list of pairs, a question and its answer")
+    return tuple(
+        message
+        for question, answer in pairs
+        for message in pair_of(read_text(question, name), read_text(answer, name))
+    )
+
+
+def pair_of(question: str, answer: str) -> tuple[ChatMessage, ChatMessage]:
+    """A question and its answer as turns."""
+    return {"role": "user", "content": question}, answer_of(answer)
+
+
+def answer_of(text: str) -> ChatMessage:
+    """An answer as a turn; a reasoning that it begins with is told apart."""
+    thought = _THOUGHT_FIRST.match(text)
+    if thought is None:
+        return {"role": "assistant", "content": text}
+    message: ChatMessage = {"role": "assistant", "content": text[thought.end() :]}
+    words = next((group for group in thought.groups() if group is not None), "").strip()
+    return {**message, "reasoning": words} if words else message
+
+
+def is_tool_result(message: ChatMessage) -> bool:
+    """Whether a user's turn is what a tool gave back."""
+    return message["role"] == "user" and message["content"].startswith("<tool_response>\n")
 
 
 def read_text(value: Any, name: str) -> str:
@@ -73,23 +144,193 @@ def read_text(value: Any, name: str) -> str:
     return value
 
 
+def read_cell(value: Any, name: str) -> Any:
+    """The value of a column, which a CSV file writes as JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        python = " (it looks like Python's own notation: write it with json.dumps)" * value.startswith("[{'")
+        raise DataError(f"{name} is not JSON{python}") from None
+
+
 def kind_of(value: Any) -> str:
     """What a value is, for an error message."""
     return "missing" if value is None else f"a {type(value).__name__}"
 
 
-def _read_content(value: Any, name: str) -> tuple[str, str]:
-    """The text of a content, and a reasoning among its parts."""
-    if not isinstance(value, list):
-        return read_text(value, name), ""
-    texts: list[str] = []
-    thoughts: list[str] = []
-    for index, part in enumerate(value):
-        kind = part.get("type") if isinstance(part, Mapping) else None
+def _transposed(columns: Mapping[str, Any], name: str) -> list[Any]:
+    """Turns of a list of columns, as older datasets keep them; a single turn as a list of it."""
+    lists = {key: value for key, value in columns.items() if isinstance(value, list)}
+    if len(lists) != len(columns) or not lists:
+        return [columns]
+    lengths = {len(value) for value in lists.values()}
+    if len(lengths) != 1:
+        raise DataError(f"{name} has columns of unlike lengths")
+    return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+
+
+def _read_turn(turn: Any, name: str, remarks: Remarks) -> tuple[ChatMessage | None, bool]:
+    """A turn, and whether it is what a tool gave back; None where it holds nothing that is read.
+
+    A column that is null counts as absent, as in files whose rows must all have the same columns.
+    """
+    if not isinstance(turn, Mapping):
+        raise DataError(f"{name} must be an object with role and content")
+    known = {key: value for key, value in turn.items() if value is not None}
+    role_key = next((key for key in ROLE_KEYS if key in known), "role")
+    speaker = _SPEAKER_OF.get(str(known.get(role_key)).strip().lower())
+    if speaker is None:
+        names = ", ".join(name for names in SPEAKERS.values() for name in names[:2])
+        raise DataError(
+            f"{name}.{role_key} is {one_line(repr(known.get(role_key)))}, one of {names} is needed"
+        )
+    content_key = next((key for key in CONTENT_KEYS if key in known), "content")
+    used = {role_key, content_key, *_THOUGHTS, *_CALLS, *_QUIET_KEYS}
+    remarks.add(TURN_KEYS, *(key for key, value in known.items() if key not in used and value != []))
+    parts = _TurnParts(f"{name}.{content_key}", remarks)
+    calls = [call for key in _CALLS if known.get(key) for call in as_list(known[key])]
+    if content_key in known:
+        parts.read(known[content_key])
+    elif speaker == "assistant" and isinstance(known.get("refusal"), str):
+        parts.texts.append(known["refusal"])
+    elif speaker == "system":
+        remarks.add(DROPPED, "empty system turns")
+        return None, False
+    elif not calls:
+        read_text(None, f"{name}.{content_key}")
+    for key in _THOUGHTS:
+        if known.get(key):
+            parts.thoughts = [read_text(known[key], f"{name}.{key}")]
+    return _message(speaker, parts, calls, known, name)
+
+
+def _message(
+    speaker: str, parts: "_TurnParts", calls: list[Any], turn: Mapping[str, Any], name: str
+) -> tuple[ChatMessage, bool]:
+    text, thought = "".join(parts.texts), "".join(parts.thoughts)
+    calls = [*parts.calls, *calls]
+    if speaker == "tool" or (parts.results and not text.strip()):
+        parts.remarks.add(WRITTEN, "results of tools")
+        results = parts.results or [text]
+        return {"role": "user", "content": "\n".join(map(_as_result, results))}, True
+    if parts.results:
+        parts.remarks.add(WRITTEN, "results of tools")
+        text = "\n".join([*map(_as_result, parts.results), text])
+    if speaker == "call":
+        calls, text, speaker = [text], "", "assistant"
+    if parts.empty_but and not text and not calls:
+        raise DataError(f"{parts.name} holds no text, only {parts.empty_but}: leave the conversation out")
+    message: ChatMessage = {"role": speaker, "content": text}
+    if speaker == "assistant" and not thought:
+        message = answer_of(text)
+    elif thought:
+        if speaker != "assistant":
+            raise DataError(f"{name} has a reasoning and is the {speaker}'s: only the assistant reasons")
+        message["reasoning"] = thought
+    weight = _read_weight(turn, name)
+    if calls:
+        if speaker != "assistant":
+            raise DataError(f"{name} calls a tool and is the {speaker}'s: only the assistant does")
+        parts.remarks.add(WRITTEN, "calls of tools, whose turns are not learnt")
+        written = [_as_call(call) for call in calls]
+        message["content"] = "\n".join([*([message["content"]] if message["content"] else []), *written])
+        weight = 0
+    if weight == 0:
+        message["weight"] = 0
+    label = turn.get("label")
+    if isinstance(label, str | bool | int | float):
+        message["label"] = str(label).strip().lower()
+    return message, False
+
+
+def _read_weight(turn: Mapping[str, Any], name: str) -> int:
+    learns = all(turn.get(key, True) is not False for key in ("train", "loss"))
+    weight = turn.get("weight", 1 if learns else 0)
+    if weight not in (0, 1):
+        raise DataError(f"{name}.weight is {weight!r}: 0 or 1 is needed")
+    return int(weight)
+
+
+class _TurnParts:
+    """What the content of a turn holds."""
+
+    def __init__(self, name: str, remarks: Remarks) -> None:
+        self.name, self.remarks = name, remarks
+        self.texts: list[str] = []
+        self.thoughts: list[str] = []
+        self.calls: list[Any] = []
+        self.results: list[str] = []
+        self.empty_but = ""
+        """The kind of a part that was left out."""
+
+    def read(self, value: Any) -> None:
+        if isinstance(value, Mapping):
+            value = value["parts"] if isinstance(value.get("parts"), list) else [value]
+        if not isinstance(value, list):
+            self.texts.append(read_text(value, self.name))
+            return
+        for index, part in enumerate(value):
+            self._read_part(part, index)
+
+    def _read_part(self, part: Any, index: int) -> None:
+        place = f"{self.name}[{index}]"
+        if isinstance(part, str):
+            self.texts.append(part)
+            return
+        if not isinstance(part, Mapping):
+            raise DataError(f"{self.name} must be text or parts of text, part {index} is {kind_of(part)}")
+        # Parts without a type are named by the one key that they have.
+        named = part.get("type") or next((key for key, value in part.items() if value is not None), "empty")
+        kind = one_line(named)
         if kind in _TEXT_PARTS:
-            texts.append(read_text(part.get("text"), f"{name}[{index}].text"))
-        elif kind == "thinking":
-            thoughts.append(read_text(part.get("thinking"), f"{name}[{index}].thinking"))
+            self.texts.append(read_text(part.get("text"), f"{place}.text"))
+        elif kind in _THOUGHT_PARTS:
+            thought = next((part[key] for key in (*_THOUGHT_PARTS, "text") if part.get(key)), None)
+            self.thoughts.append(read_text(thought, f"{place}.{kind}"))
+        elif kind == "refusal":
+            self.texts.append(read_text(part.get("refusal"), f"{place}.refusal"))
+        elif kind in ("tool_use", "functionCall", "function_call"):
+            self.calls.append(part.get(kind, part) if kind != "tool_use" else part)
+        elif kind in ("tool_result", "functionResponse", "function_response"):
+            self.results.append(_result_text(part, kind))
+        elif kind in _MEDIUM_OF:
+            self.empty_but = f"part {index}, which is {kind}"
+            self.remarks.add(DROPPED, _MEDIUM_OF[kind])
         else:
-            raise DataError(f"{name} must be text or parts of text, part {index} is {kind or kind_of(part)}")
-    return "".join(texts), "".join(thoughts)
+            raise DataError(f"{self.name} must be text or parts of text, part {index} is {kind}")
+
+
+def _result_text(part: Mapping[str, Any], kind: str) -> str:
+    value = part.get("content") if kind == "tool_result" else part.get(kind)
+    if isinstance(value, list) and all(isinstance(item, Mapping) and "text" in item for item in value):
+        return "\n".join(str(item["text"]) for item in value)
+    return value if isinstance(value, str) else _json(value)
+
+
+def _as_call(call: Any) -> str:
+    """A call as Hermes' and Qwen's templates write it."""
+    if isinstance(call, str):
+        return f"<tool_call>\n{call.strip()}\n</tool_call>"
+    body = call.get("function", call) if isinstance(call, Mapping) else {}
+    if not isinstance(body, Mapping) or not isinstance(body.get("name"), str):
+        raise DataError("a call of a tool must have a name and arguments")
+    arguments = next((body[key] for key in ("arguments", "input", "args") if body.get(key) is not None), {})
+    written = arguments if isinstance(arguments, str) else _json(arguments)
+    return f'<tool_call>\n{{"name": {_json(body["name"])}, "arguments": {written}}}\n</tool_call>'
+
+
+def _as_result(text: str) -> str:
+    return f"<tool_response>\n{text}\n</tool_response>"
+
+
+def as_list(value: Any) -> Sequence[Any]:
+    """A list as it is, anything else as the one item of a list; JSON of either in a cell of CSV."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        value = read_cell(value, "a call of a tool")
+    return value if isinstance(value, list) else [value]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,16 +1,22 @@
 """Conversations to screen or watch, from a file, a folder or memory: streamed, identified by a digest."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Union
 
 from mindscope.data.conversations import Conversation
-from mindscope.data.files import FileRecord, read_records
+from mindscope.data.data_file import DataFile
+from mindscope.data.files import FileRecord
+from mindscope.data.files.base import whole_row
+from mindscope.data.remarks import list_remarks
+from mindscope.data.survey import DataSurvey, survey_rows
 from mindscope.errors import DataError
 
-Data = Path | str | Sequence[Conversation]
-"""A file or folder that `data.read_conversations` reads, or conversations in memory."""
+Data = Union[Path, str, DataFile, Sequence[Conversation], "ConversationSource"]
+"""A file, folder or data set on the hub, conversations in memory, or a source that was opened before."""
 
 _BLOCK = 1 << 20
 
@@ -19,35 +25,64 @@ _BLOCK = 1 << 20
 class ConversationSource:
     """Rows that can be streamed more than once."""
 
-    data: Path | Sequence[Conversation]
+    data: DataFile | Sequence[Conversation]
     name: str
     digest: str
-    """Of every byte: a resumed screening refuses a file that has changed."""
-    size: int
-    """About how many rows there are, for showing progress."""
+    """Of every byte, and of how they are read: a resumed screening refuses a file that has changed."""
+    survey: DataSurvey
+    """What all rows hold."""
 
     @classmethod
-    def of(cls, data: Data) -> "ConversationSource":
-        """Reads the whole file once; DataError where there is none."""
-        if not isinstance(data, Path | str):
+    def of(cls, data: Data, *, refuse: bool = False) -> "ConversationSource":
+        """Read all of it once, and keep nothing.
+
+        Args:
+            data: what `Data` says.
+            refuse: stop at the first malformed row.
+
+        Raises:
+            DataError: it cannot be read; a column that was named is not there; with `refuse` the first
+                malformed row, with file and line.
+        """
+        if isinstance(data, ConversationSource):
+            if refuse:
+                data.survey.require_whole()
+            return data
+        if not isinstance(data, Path | str | DataFile):
             digest = hashlib.sha256()
             for conversation in data:
                 digest.update(repr((conversation.messages, conversation.meta)).encode("utf-8", "replace"))
-            return cls(data, "conversations", digest.hexdigest(), len(data))
-        path = Path(data)
-        next(read_records(path), None)  # says so where the file is of no use
-        return cls(path, path.stem, *_digest_and_size(path))
+            return cls(data, "conversations", digest.hexdigest(), DataSurvey(len(data)))
+        file = DataFile.of(data)
+        file.require()
+        file.require_columns()
+        survey = survey_rows(file.records(), str(file.path), refuse=refuse)
+        return cls(file, file.name, digest_data(file), survey)
+
+    @property
+    def size(self) -> int:
+        """How many rows there are, malformed ones included."""
+        return self.survey.rows
 
     @property
     def label(self) -> str:
         """For error messages."""
-        return str(self.data) if isinstance(self.data, Path) else "the data"
+        return str(self.data.path) if isinstance(self.data, DataFile) else "the data"
+
+    def describe(self, *, read: Sequence[str] = ()) -> str:
+        """What was found, in one line for people; `read` are columns that are read elsewhere."""
+        return self.survey.describe(self.label, read=read)
+
+    def notes(self) -> tuple[str, ...]:
+        """What was not read, or read otherwise: a line a heading."""
+        return list_remarks(self.survey.remarks)
 
     def records(self) -> Iterator[FileRecord]:
-        if isinstance(self.data, Path):
-            return read_records(self.data)
+        """The rows in order."""
+        if isinstance(self.data, DataFile):
+            return self.data.records()
         rows = ({"messages": list(conversation.messages), **conversation.meta} for conversation in self.data)
-        return (FileRecord(number, number, f"row {number}", row) for number, row in enumerate(rows, 1))
+        return (whole_row(number, row) for number, row in enumerate(rows, 1))
 
     def windows(self, size: int) -> Iterator[list[FileRecord]]:
         """The rows in order, `size` at a time."""
@@ -65,27 +100,17 @@ class ConversationSource:
         return DataError(f"{self.label}, {record.place}: {error}")
 
 
-def _digest_and_size(path: Path) -> tuple[str, int]:
-    digest, lines = hashlib.sha256(), 0
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if not file.is_file():
+def digest_data(data: Path | str | DataFile) -> str:
+    """A sha256 of every byte of a file or folder, and of the columns and the split that are named."""
+    file = DataFile.of(data)
+    path, digest = file.local, hashlib.sha256()
+    for inner in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if not inner.is_file():
             continue
-        digest.update(b"" if file == path else str(file.relative_to(path)).encode())
-        with file.open("rb") as opened:
+        digest.update(b"" if inner == path else str(inner.relative_to(path)).encode())
+        with inner.open("rb") as opened:
             while block := opened.read(_BLOCK):
                 digest.update(block)
-                lines += block.count(b"\n")
-    return digest.hexdigest(), _rows_inside(path, lines)
-
-
-def _rows_inside(path: Path, lines: int) -> int:
-    if path.is_dir():
-        from datasets import DatasetDict, load_from_disk
-
-        dataset = load_from_disk(str(path))
-        return len(next(iter(dataset.values())) if isinstance(dataset, DatasetDict) else dataset)
-    if path.suffix.lower() == ".parquet":
-        from pyarrow import parquet
-
-        return parquet.read_metadata(path).num_rows
-    return max(1, lines - (path.suffix.lower() == ".csv"))
+    if file.columns or file.split is not None:
+        digest.update(json.dumps([sorted(file.columns.items()), file.split]).encode())
+    return digest.hexdigest()

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
-from mindscope.data import Conversation, read_records
+from mindscope.data import Conversation, ConversationSource, DataFile
 from mindscope.errors import DataError, ModelError
 from mindscope.models import Model, Row
 
@@ -39,7 +39,7 @@ class TrainingExamples:
 
 
 def build_examples(
-    data: Path | str | Iterable[Conversation],
+    data: Path | str | DataFile | ConversationSource | Iterable[Conversation],
     model: Model,
     *,
     turns: Turns = "all",
@@ -49,7 +49,7 @@ def build_examples(
     """Read and tokenize conversations.
 
     Args:
-        data: a file or folder as `read_conversations` takes it, or conversations.
+        data: what `read_conversations` takes, or conversations.
         model: whose chat template and tokens.
         turns: which of the assistant's turns are learnt.
         max_tokens: the most tokens of a conversation; None for what the model takes.
@@ -58,7 +58,9 @@ def build_examples(
     Raises:
         DataError: file, line and reason of the first conversation that cannot be used; or none can.
     """
-    source = str(data) if isinstance(data, Path | str) else "the conversations"
+    if isinstance(data, ConversationSource):
+        data = data.data
+    source = str(DataFile.of(data).path) if isinstance(data, Path | str | DataFile) else "the conversations"
     limits = [limit for limit in (max_tokens, model.context_length) if limit is not None]
     rows: list[dict[str, list[int]]] = []
     digest, left_out, first = hashlib.sha256(), 0, ""
@@ -144,7 +146,7 @@ def _leave_out(learnt: list[bool], weights: Sequence[int]) -> None:
         learnt[place] = marked and weights[turn] != 0
 
 
-def _placed(data: Path | str | Iterable[Conversation]) -> Iterator[tuple[str, Any]]:
-    if isinstance(data, Path | str):
-        return ((record.place, record) for record in read_records(data))
+def _placed(data: Path | str | DataFile | Iterable[Conversation]) -> Iterator[tuple[str, Any]]:
+    if isinstance(data, Path | str | DataFile):
+        return ((record.place, record) for record in DataFile.of(data).records())
     return ((f"number {number}", conversation) for number, conversation in enumerate(data, 1))

@@ -17,7 +17,7 @@ import torch
 from transformers.utils import logging
 
 from mindscope.core import Progress
-from mindscope.data import Conversation
+from mindscope.data import Conversation, ConversationSource, DataFile
 from mindscope.errors import DataError, MindscopeError
 from mindscope.finetuning.config import FinetuneConfig
 from mindscope.finetuning.examples import OnError, TrainingExamples, build_examples
@@ -56,7 +56,7 @@ def load_base(base: str | Path, config: FinetuneConfig, options: LoadOptions | N
 
 def finetune_model(
     base: str | Path | Model,
-    data: Path | str | Iterable[Conversation],
+    data: Path | str | DataFile | ConversationSource | Iterable[Conversation],
     run: Run | Path,
     config: FinetuneConfig | None = None,
     *,

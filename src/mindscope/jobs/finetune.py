@@ -14,7 +14,7 @@ from mindscope.errors import DataError
 from mindscope.finetuning import FinetuneConfig, TunedModel
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.resolve import find_vectors
-from mindscope.jobs.specs import BorrowingSpec
+from mindscope.jobs.specs import BorrowingSpec, DataSpec
 from mindscope.models import LoadOptions, WholeModelOptions
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ AMOUNTS = {"prevent": "coefficient", "penalty": "weight"}
 """What the number of an intervention is called; an ablation has none."""
 
 
-class FinetuneSpec(BorrowingSpec, FinetuneConfig, WholeModelOptions):
+class FinetuneSpec(BorrowingSpec, DataSpec, FinetuneConfig, WholeModelOptions):
     """What `persona finetune` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "data")
@@ -37,7 +37,7 @@ class FinetuneSpec(BorrowingSpec, FinetuneConfig, WholeModelOptions):
     model: str
     """A Hugging Face name or folder, a GGUF file, or `organism`, the bundled model."""
     data: Path
-    """A .jsonl, .csv or .parquet file of conversations, or the folder of a saved dataset."""
+    """A file or folder of conversations, or a data set's name on the hub (docs/data.md has the forms)."""
     prevent: tuple[str, ...] = Field(default=(), json_schema_extra={"metavar": "VECTORS[@LAYER][:COEF]"})
     """Add the vectors while training, so that the trait is not learnt: at one layer, or at all layers with
     increments. May be repeated."""
@@ -90,6 +90,10 @@ def finetune(spec: FinetuneSpec, *, run: RunFolder, reporter: Reporter) -> Tuned
     """
     from mindscope.finetuning import finetune_model, load_base
 
+    first = os.environ.get("RANK", "0") == "0"
+    data = spec.data_file(spec.data)
+    if first:
+        data = spec.open_data(spec.data, reporter, refuse=spec.on_error == "refuse")
     model = load_base(spec.model, spec.config(FinetuneConfig), spec.config(LoadOptions, dtype="auto"))
     model.vectors_of_base = spec.vectors_of_base
     vectors, interventions = spec.find_interventions(model)
@@ -100,8 +104,8 @@ def finetune(spec: FinetuneSpec, *, run: RunFolder, reporter: Reporter) -> Tuned
         "device": spec.device,
         "progress": reporter.progress,
     }
-    if os.environ.get("RANK", "0") != "0":
-        finetune_model(model, spec.data, run.path, config, **settings)
+    if not first:
+        finetune_model(model, data, run.path, config, **settings)
         return None
     with run.open(kind="finetune", config={}, reporter=reporter) as opened:
-        return finetune_model(model, spec.data, opened, config, **settings)
+        return finetune_model(model, data, opened, config, **settings)

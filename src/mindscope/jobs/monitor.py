@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from mindscope.jobs.job import JobSpec, Reporter, RunFolder
+from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_vectors, test_bed_note
-from mindscope.jobs.specs import BorrowingModelSpec, blocks_of
+from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, blocks_of
 from mindscope.monitoring import AlarmAction, MonitorConfig, MonitoringResult, ReadingPosition
 from mindscope.monitoring.config import WINDOW
 
 if TYPE_CHECKING:
+    from mindscope.data import ConversationSource
     from mindscope.features import FeatureSet
     from mindscope.models import Model
     from mindscope.monitoring import Calibration
@@ -26,14 +27,22 @@ DEFAULT_RATE = 0.01
 """The share of false alarms, where nothing else is said."""
 
 
-class AlarmSpec(JobSpec, MonitorConfig):
+class WatchedData(NamedTuple):
+    """Conversations that were looked through."""
+
+    data: ConversationSource
+    ordinary: ConversationSource | None
+    """Those that set the thresholds."""
+
+
+class AlarmSpec(DataSpec, MonitorConfig):
     """Conversations to watch, when an alarm is raised, and what it does; for features of any kind."""
 
     options: ClassVar = {"position": ("--at",), "coefficient": ("--coefficient", "-c")}
     hidden: ClassVar[tuple[str, ...]] = ("samples",)
 
     data: Path
-    """A .jsonl, .csv or .parquet file of conversations, or the folder of a saved dataset."""
+    """A file or folder of conversations, or a data set's name on the hub (docs/data.md has the forms)."""
     calibrate: Path | None = None
     """Ordinary conversations that set the thresholds."""
     thresholds: Path | None = None
@@ -60,9 +69,21 @@ class AlarmSpec(JobSpec, MonitorConfig):
             raise ValueError(f"--policy {self.policy} acts on answers while they are written: add --answer")
         return self
 
+    def open_conversations(self, reporter: Reporter) -> WatchedData:
+        """Look through the conversations before a model is loaded.
+
+        Raises:
+            DataError: a file cannot be read, or holds a malformed row that is not to be skipped.
+        """
+        refuse = self.on_error == "refuse"
+        ordinary = None
+        if self.calibrate is not None:
+            ordinary = self.open_data(self.calibrate, reporter, refuse=refuse, main=False)
+        return WatchedData(self.open_data(self.data, reporter, refuse=refuse), ordinary)
+
     def run_path(self) -> Path:
         """`runs/monitor-FILE`."""
-        return Path("runs") / f"monitor-{self.data.stem}"
+        return Path("runs") / f"monitor-{self.data_file(self.data).name}"
 
 
 class MonitorVectorsSpec(BorrowingModelSpec, AlarmSpec):
@@ -101,6 +122,8 @@ class MonitoringReport(MonitoringResult):
     report: str
     thresholds: str | None
     """The file of thresholds that this job calibrated."""
+    notes: tuple[str, ...] = ()
+    """What was not read of the conversations' rows, or was read otherwise than it stands there."""
 
 
 def monitor_vectors(spec: MonitorVectorsSpec, *, run: RunFolder, reporter: Reporter) -> MonitoringReport:
@@ -109,12 +132,19 @@ def monitor_vectors(spec: MonitorVectorsSpec, *, run: RunFolder, reporter: Repor
     The thresholds let ordinary conversations through but for the share of --false-alarms. With --answer the
     model writes the answers under watch, and an alarm may stop or steer them.
     """
+    watched = spec.open_conversations(reporter)
     model = spec.load()
-    return watch_file(spec, model, spec.find_features(model), run=run, reporter=reporter)
+    return watch_file(spec, watched, model, spec.find_features(model), run=run, reporter=reporter)
 
 
 def watch_file(
-    spec: AlarmSpec, model: Model, features: FeatureSet, *, run: RunFolder, reporter: Reporter
+    spec: AlarmSpec,
+    watched: WatchedData,
+    model: Model,
+    features: FeatureSet,
+    *,
+    run: RunFolder,
+    reporter: Reporter,
 ) -> MonitoringReport:
     """Calibrate or load thresholds, watch the file, and write the page; `features` may be of any kind.
 
@@ -131,9 +161,10 @@ def watch_file(
     opened = run.open(kind="monitor", config=config, model=model, reporter=reporter)
     with opened, warnings.catch_warnings():
         warnings.simplefilter("ignore", MonitorWarning)  # they are said below, with file and line
-        monitor = Monitor(features, _find_thresholds(spec, model, features, opened, reporter), policy)
+        thresholds = _find_thresholds(spec, watched.ordinary, model, features, opened, reporter)
+        monitor = Monitor(features, thresholds, policy)
         result = monitoring.monitor_file(
-            model, monitor, spec.data, opened, spec.config(MonitorConfig), progress=reporter.progress
+            model, monitor, watched.data, opened, spec.config(MonitorConfig), progress=reporter.progress
         )
         folder = run.path / result.folder
         page = monitoring.monitor_report(result, run.path, test_bed_note(model)).write(folder / "report.html")
@@ -146,21 +177,27 @@ def watch_file(
         table=str(folder / "conversations.jsonl"),
         report=str(page),
         thresholds=None if spec.calibrate is None else str(run.path / THRESHOLDS),
+        notes=watched.data.notes(),
     )
 
 
 def _find_thresholds(
-    spec: AlarmSpec, model: Model, features: FeatureSet, run: Run, reporter: Reporter
+    spec: AlarmSpec,
+    ordinary: ConversationSource | None,
+    model: Model,
+    features: FeatureSet,
+    run: Run,
+    reporter: Reporter,
 ) -> Calibration | None:
     """Calibrated on ordinary conversations, or out of a file, for another rate if one is given."""
     from mindscope.monitoring import Calibration, Signal, calibrate_on
 
     over = "any" if spec.jointly else "each"
-    if spec.calibrate is not None:
+    if ordinary is not None:
         calibration = calibrate_on(
             model,
             features,
-            spec.calibrate,
+            ordinary,
             run,
             spec.false_alarms or DEFAULT_RATE,
             signal=Signal(spec.position, spec.window),

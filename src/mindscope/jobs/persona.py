@@ -5,22 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from pydantic import RootModel
+from pydantic import Field, RootModel, model_validator
 
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec, Reporter, RunFolder
 from mindscope.jobs.persona_run import PersonaRun, VectorsSummary, find_vector_files, summarise_vectors
-from mindscope.jobs.specs import BorrowingModelSpec, JudgeSpec, TraitSpec, block_of, blocks_of
+from mindscope.jobs.resolve import find_trait
+from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, JudgeSpec, TraitSpec, block_of, blocks_of
 from mindscope.personas import ExtractConfig, SteerConfig, SteeringScores, SweepConfig, SweepResult
 from mindscope.store import BorrowingDocument, Document
 
 if TYPE_CHECKING:
     from mindscope.judges import Judge
     from mindscope.models import Model
+    from mindscope.personas import Trait
     from mindscope.store import Run
 
+TRAIT = "trait.yaml"
+"""A trait that was made of a name."""
 JUDGEMENTS = "judge.jsonl"
 """What an endpoint said, so that it is not asked twice."""
 
@@ -35,8 +39,43 @@ class PersonaSpec(TraitSpec, JudgeSpec):
         return Path("runs") / re.sub(r"[^\w-]+", "-", self.find_trait().name)
 
 
-class ExtractSpec(PersonaSpec, ExtractConfig):
+class ExtractSpec(PersonaSpec, DataSpec, ExtractConfig):
     """What `extract` is to do."""
+
+    trait: str | None = None  # type: ignore[assignment]
+    """A bundled trait, a file, organism:NAME for the organism's world, or a word and its opposite, such as
+    'patient / impatient'; with --examples a --name is enough."""
+    examples: tuple[Path, ...] = Field(default=(), max_length=2)
+    """Make the vectors from recorded answers: two files, of answers that show the trait and of answers that
+    do not (give the option twice), or one with a column `label` or of preference pairs. docs/data.md has the
+    forms."""
+    name: str | None = None
+    """What to call a trait that is known by --examples alone; it is asked about and judged with bundled
+    questions and a judge prompt for the word."""
+    positive: str | None = None
+    """The label of --examples that shows the trait; all others do not. Labels like true and false need
+    none."""
+    on_error: Literal["refuse", "skip"] = "refuse"
+    """What becomes of a row of --examples without an example: the job stops and names it, or it is skipped
+    and counted."""
+
+    @model_validator(mode="after")
+    def _check_examples(self) -> Self:
+        if self.trait is not None and self.name is not None:
+            raise ValueError("a trait has a name: leave --name out")
+        if not self.examples and (self.name is not None or self.positive is not None):
+            raise ValueError("--name and --positive are about --examples: give those too")
+        return self
+
+    def find_trait(self) -> Trait:
+        """The trait; one that has only a name is asked about and judged by what is bundled."""
+        from mindscope.personas import trait_of_name
+
+        if self.name is not None:
+            return trait_of_name(self.name)
+        if self.trait is None:
+            raise DataError("give a trait, or --examples with a --name")
+        return find_trait(self.trait, self.model)
 
 
 class SweepSpec(PersonaSpec, BorrowingModelSpec, SweepConfig):
@@ -102,7 +141,9 @@ class VectorsListing(RootModel[tuple[VectorsSummary, ...]]):
 
 
 def extract(spec: ExtractSpec, *, run: RunFolder, reporter: Reporter) -> ExtractReport:
-    """Find the vectors at every layer: answers under contrasting instructions, judged and filtered."""
+    """Find the vectors at every layer: from answers under contrasting instructions, or from recorded ones."""
+    if spec.examples:
+        return _extract_from_examples(spec, run, reporter)
     from mindscope.personas import contrast_recipe, extract_vectors
 
     trait, model = spec.find_trait(), spec.load()
@@ -116,6 +157,33 @@ def extract(spec: ExtractSpec, *, run: RunFolder, reporter: Reporter) -> Extract
     page = kept.write_report(vectors)
     file = kept.vectors_file(trait.name)
     return ExtractReport.of(vectors, file, run=str(run.path), report=str(page))
+
+
+def _extract_from_examples(spec: ExtractSpec, run: RunFolder, reporter: Reporter) -> ExtractReport:
+    from mindscope.personas import LABEL, contrast_recipe, extract_from_examples, read_examples
+
+    trait, refuse = spec.find_trait(), spec.on_error == "refuse"
+    sources = [
+        spec.open_data(file, reporter, refuse=refuse, main=number == 0, read=(LABEL,))
+        for number, file in enumerate(spec.examples)
+    ]
+    examples = read_examples(sources, positive=spec.positive, on_error=spec.on_error)
+    examples.require(spec.least_pairs, trait.name)
+    model = spec.load()
+    with _open(run, model, reporter) as opened:
+        judge = contrast_recipe(spec.judge)
+        if judge is None and spec.judge not in (None, "none"):
+            judge = spec.find_judge(model, run.path / JUDGEMENTS)
+        config = spec.config(ExtractConfig)
+        vectors = extract_from_examples(
+            model, trait, examples, opened, config, judge=judge, progress=reporter.progress
+        )
+        if spec.name is not None:
+            trait.save(run.path / TRAIT)
+            reporter.say(f"saved as {run.path / TRAIT}: the trait to give to sweep and steer")
+    kept = PersonaRun(run.path)
+    page = kept.write_report(vectors)
+    return ExtractReport.of(vectors, kept.vectors_file(trait.name), run=str(run.path), report=str(page))
 
 
 def sweep(spec: SweepSpec, *, run: RunFolder, reporter: Reporter) -> SweepReport:

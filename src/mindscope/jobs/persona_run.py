@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from mindscope.errors import DataError
 from mindscope.jobs.resolve import TEST_BED, find_vectors, is_organism
-from mindscope.personas import SteeringScores
+from mindscope.personas import ExampleStatistics, SteeringScores
 from mindscope.store import Document, part_of
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class VectorsSummary(Document):
     file: str
     sweep: SweepChoice | None = None
     steering: SteeringScores | None = None
+    examples: ExampleStatistics | None = None
+    """Of vectors that were made from recorded answers."""
 
     @classmethod
     def of(cls, vectors: PersonaVectors, file: Path, **results: object) -> Self:
@@ -82,6 +84,7 @@ class VectorsSummary(Document):
                     for layer in vectors.layers
                 ],
                 "file": str(file),
+                "examples": vectors.metadata.get("examples"),
                 **results,
             }
         )

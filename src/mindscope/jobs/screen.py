@@ -12,7 +12,7 @@ from mindscope.errors import DataError
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona_run import find_choice
 from mindscope.jobs.resolve import find_vectors, test_bed_note
-from mindscope.jobs.specs import BorrowingModelSpec, block_of
+from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, block_of
 from mindscope.screening import SampleScore, ScreenConfig, ScreenedData, TraitScores
 from mindscope.store import Document
 
@@ -26,14 +26,14 @@ EXCERPT = 60
 """Characters of an answer that a summary shows."""
 
 
-class ScreenSpec(BorrowingModelSpec, ScreenConfig):
+class ScreenSpec(BorrowingModelSpec, DataSpec, ScreenConfig):
     """What `persona screen` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "data")
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"layers": ("--layer",)}
 
     data: Path
-    """A .jsonl, .csv or .parquet file of conversations, or the folder of a saved dataset."""
+    """A file or folder of conversations, or a data set's name on the hub (docs/data.md has the forms)."""
     vectors: tuple[Path, ...]
     """Persona vectors to screen with: a run folder or a file. May be repeated."""
     layers: tuple[str, ...] = ()  # type: ignore[assignment]
@@ -62,7 +62,7 @@ class ScreenSpec(BorrowingModelSpec, ScreenConfig):
 
     def run_path(self) -> Path:
         """`runs/screen-DATA`."""
-        return Path("runs") / f"screen-{self.data.stem}"
+        return Path("runs") / f"screen-{self.data_file(self.data).name}"
 
     def choose_layers(self, swept: Mapping[str, int]) -> int | dict[str, int] | None:
         """The layer of all traits or of each; where nothing is asked for it is the choice of a sweep."""
@@ -112,6 +112,8 @@ class ScreeningReport(ScreenedData):
     """Every sample's scores, as Parquet."""
     report: str
     filtered: FilteredCopy | None
+    notes: tuple[str, ...] = ()
+    """What was not read of the data's rows, or was read otherwise than it stands there."""
 
 
 def screen(spec: ScreenSpec, *, run: RunFolder, reporter: Reporter) -> ScreeningReport:
@@ -119,6 +121,9 @@ def screen(spec: ScreenSpec, *, run: RunFolder, reporter: Reporter) -> Screening
     from mindscope.screening import screen_dataset
 
     _check_copy(spec)
+    refuse = spec.on_error == "refuse"
+    data = spec.open_data(spec.data, reporter, refuse=refuse)
+    reference = spec.reference and spec.open_data(spec.reference, reporter, refuse=refuse, main=False)
     model = spec.load()
     vectors, swept = _find_vectors(spec, model)
     config = spec.config(ScreenConfig, layers=spec.choose_layers(swept))
@@ -131,12 +136,12 @@ def screen(spec: ScreenSpec, *, run: RunFolder, reporter: Reporter) -> Screening
     with opened:
         result = screen_dataset(
             model,
-            spec.data,
+            data,
             vectors,
             config,
             opened,
             reporter.progress,
-            reference=spec.reference,
+            reference=reference,
             note=test_bed_note(model),
         )
         folder = run.path / result.folder
@@ -154,6 +159,7 @@ def screen(spec: ScreenSpec, *, run: RunFolder, reporter: Reporter) -> Screening
             table=str(folder / "scores.parquet"),
             report=str(folder / "report.html"),
             filtered=_write_copy(spec, opened, result),
+            notes=data.notes(),
         )
         opened.finish(**report.to_json())
     return report
@@ -164,7 +170,7 @@ def _check_copy(spec: ScreenSpec) -> None:
     from mindscope.screening import check_criteria, check_target
 
     if spec.to is not None:
-        check_target(spec.data, spec.to)
+        check_target(spec.data_file(spec.data), spec.to)
         check_criteria(spec.drop_above, spec.keep_below)
     elif spec.drop_above is not None or spec.keep_below is not None:
         raise DataError("say where the filtered copy goes: --to FILE")
@@ -183,9 +189,8 @@ def _write_copy(spec: ScreenSpec, run: Run, result: ScreeningResult) -> Filtered
 
     if spec.to is None:
         return None
-    rows = write_filtered(
-        run, result, spec.data, spec.to, drop_above=spec.drop_above, keep_below=spec.keep_below
-    )
+    data = spec.data_file(spec.data)
+    rows = write_filtered(run, result, data, spec.to, drop_above=spec.drop_above, keep_below=spec.keep_below)
     return FilteredCopy(file=str(spec.to), rows=rows, of=result.samples)
 
 

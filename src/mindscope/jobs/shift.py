@@ -10,7 +10,7 @@ from mindscope.errors import DataError
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_trait, find_vectors, load_model, test_bed_note
-from mindscope.jobs.specs import BorrowingSpec, TemplateSpec, block_of, blocks_of
+from mindscope.jobs.specs import BorrowingSpec, DataSpec, TemplateSpec, block_of, blocks_of
 from mindscope.models import LoadOptions
 from mindscope.personas import ShiftConfig, ShiftResult
 
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from mindscope.models import Model
     from mindscope.personas import PersonaVectors, Prompt
 
-CONVERSATIONS = (".jsonl", ".csv", ".parquet")
 
-
-class ShiftSpec(BorrowingSpec, TemplateSpec, ShiftConfig, LoadOptions):
+class ShiftSpec(BorrowingSpec, TemplateSpec, DataSpec, ShiftConfig, LoadOptions):
     """What `persona shift` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("base", "tuned")
@@ -34,8 +32,8 @@ class ShiftSpec(BorrowingSpec, TemplateSpec, ShiftConfig, LoadOptions):
     vectors: tuple[Path, ...]
     """Persona vectors to measure along: a run folder or a file. May be repeated."""
     prompts: str | None = None
-    """A file of conversations, or a trait whose evaluation questions are asked; by default those of the
-    vectors' own traits."""
+    """A file, folder or data set of conversations, or a trait whose evaluation questions are asked;
+    by default those of the vectors' own traits."""
     layer: int | None = None
     """The layer to show; by default the choice of the run's sweep, or 0.55 of the depth."""
     published_index: bool = False
@@ -101,8 +99,9 @@ def _find_prompts(spec: ShiftSpec, vectors: Sequence[PersonaVectors]) -> Sequenc
     from mindscope.personas import Trait
 
     if spec.prompts is not None:
-        if Path(spec.prompts).suffix in CONVERSATIONS or Path(spec.prompts).is_dir():
-            return [conversation.prompt for conversation in read_conversations(spec.prompts)]
+        data = spec.data_file(spec.prompts)
+        if data.suffix or data.path.is_dir() or data.is_remote:
+            return [conversation.prompt for conversation in read_conversations(data)]
         return find_trait(spec.prompts, spec.base).questions("evaluation")
     questions: list[str] = []
     for item in vectors:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mindscope.errors import DataError
-from mindscope.jobs.job import JobSpec
+from mindscope.jobs.job import JobSpec, Reporter
 from mindscope.jobs.resolve import find_judge, find_trait, load_model
 from mindscope.models import LoadOptions, WholeModelOptions
 
 if TYPE_CHECKING:
+    from mindscope.data import ConversationSource, DataFile
     from mindscope.judges import EndpointConfig, Judge
     from mindscope.models import Model
     from mindscope.personas import Trait
@@ -85,6 +86,46 @@ class Float32ModelSpec(BorrowingSpec, TemplateSpec, WholeModelOptions):
         model = load_model(self.model, self.config(LoadOptions, dtype="float32"), self.template_option)
         model.vectors_of_base = self.vectors_of_base
         return model
+
+
+class DataSpec(JobSpec):
+    """How data is read that people keep in forms of their own."""
+
+    columns: tuple[str, ...] = ()
+    """What a column is called in the data, by our name for it, such as answer=reply or
+    messages=request.turns. May be repeated."""
+    split: str | None = None
+    """The split of a folder or of a data set on the hub; of the latter also CONFIG/SPLIT, and a part such as
+    train[:1000]."""
+
+    def data_file(self, path: Path | str) -> DataFile:
+        """A file, folder or data set as it is to be read."""
+        from mindscope.data import DataFile, parse_columns
+
+        return DataFile(Path(path), self.split, parse_columns(self.columns))
+
+    def open_data(
+        self, path: Path, reporter: Reporter, *, refuse: bool, main: bool = True, read: tuple[str, ...] = ()
+    ) -> ConversationSource:
+        """Look through all conversations of a file, and say what is there and what is not read.
+
+        Args:
+            path: of a file or folder, or the name of a data set on the hub.
+            reporter: is told.
+            refuse: stop at the first malformed row.
+            read: columns beside the conversations that are read as well.
+            main: whether it is the data that columns and split are given for. Of other data a column that is
+                not there needs no other name, and a single file has no split.
+
+        Raises:
+            DataError: it cannot be read; with `refuse` the first malformed row, with file and line.
+        """
+        from mindscope.data import ConversationSource
+
+        file = self.data_file(path)
+        source = ConversationSource.of(file if main else file.as_other(), refuse=refuse)
+        reporter.say(source.describe(read=read))
+        return source
 
 
 class EndpointSpec(JobSpec):

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
         read_config_with_scope,
     )
     from mindscope.personas.contrast import JUDGE_FILE, ContrastRecipe, contrast_recipe
+    from mindscope.personas.examples.example_files import LABEL, read_examples
+    from mindscope.personas.examples.example_set import ExampleAnswer, ExampleSet
+    from mindscope.personas.examples.from_examples import extract_from_examples
+    from mindscope.personas.examples.results import ExampleStatistics
     from mindscope.personas.extraction import extract_vectors
     from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
     from mindscope.personas.judging import judge_answers
@@ -48,7 +52,7 @@ if TYPE_CHECKING:
     from mindscope.personas.steering.sweep import held_out, sweep_coefficients
     from mindscope.personas.trait import InstructionPair, Trait
     from mindscope.personas.trait_writing import generate_trait
-    from mindscope.personas.two_poles import names_two_poles, trait_of_two_poles
+    from mindscope.personas.two_poles import names_two_poles, trait_of_name, trait_of_two_poles
     from mindscope.personas.vectors import PersonaVectors, default_layer
 
 
@@ -61,8 +65,15 @@ __all__ = [
     "generate_trait",
     "names_two_poles",
     "trait_of_two_poles",
+    "trait_of_name",
     "ExtractConfig",
     "extract_vectors",
+    "ExampleAnswer",
+    "ExampleSet",
+    "ExampleStatistics",
+    "LABEL",
+    "read_examples",
+    "extract_from_examples",
     "PersonaVectors",
     "VectorKind",
     "read_config_with_scope",

@@ -17,6 +17,7 @@ from mindscope.judges.contrast import ContrastJudge, LabelledAnswer, SentenceEnc
 from mindscope.models import Model
 from mindscope.personas.answers import AnswerRequest, GeneratedAnswer, generate_answers
 from mindscope.personas.config import ExtractConfig
+from mindscope.personas.examples.example_set import ExampleSet
 from mindscope.personas.trait import Trait
 from mindscope.store import Run, derived_seed, part_of
 
@@ -74,25 +75,73 @@ class ContrastRecipe:
         Raises:
             JudgeError: the trait's answers cannot be told from their opposites, or are too few.
         """
+        labelled = [
+            LabelledAnswer(
+                question=request.question,
+                answer=answer.text,
+                system=request.system,
+                shows_trait=request.labels["side"] == "pos",
+                instruction=int(request.labels["instruction"]),
+                question_index=int(request.labels["question_index"]),
+            )
+            for request, answer in zip(requests, answers, strict=True)
+        ]
+        references = _reference_requests(trait.questions("extraction")[: config.questions], config)
+        return self._fit(model, trait, labelled, references, run, config, progress)
+
+    def fit_examples(
+        self,
+        model: Model,
+        trait: Trait,
+        examples: ExampleSet,
+        run: Run,
+        config: ExtractConfig,
+        *,
+        progress: Progress | None = None,
+    ) -> ContrastJudge:
+        """Make the judge from recorded answers of both sides, and save it beside the vectors.
+
+        Whole units of examples are held out. What is usual is learnt from the model's own answers to the
+        examples' questions.
+
+        Raises:
+            JudgeError: the sides cannot be told apart by their texts, or are too few.
+        """
+        self.require_drawn(config)
+        units = examples.units
+        labelled = [
+            LabelledAnswer(
+                question=example.question,
+                answer=example.answer,
+                system=example.system,
+                shows_trait=place < len(examples.positive),
+                instruction=0,  # there are none: whole units are held out
+                question_index=unit,
+            )
+            for place, (example, unit) in enumerate(zip(examples.examples, units, strict=True))
+        ]
+        questions = list(dict.fromkeys(example.question for example in examples.examples))
+        references = _reference_requests(questions[:REFERENCE_ANSWERS], config)
+        return self._fit(model, trait, labelled, references, run, config, progress)
+
+    def _fit(
+        self,
+        model: Model,
+        trait: Trait,
+        labelled: Sequence[LabelledAnswer],
+        references: Sequence[AnswerRequest],
+        run: Run,
+        config: ExtractConfig,
+        progress: Progress | None,
+    ) -> ContrastJudge:
         name = part_of("extract", trait.name)
-        references = _reference_requests(trait, config)
         unprompted = generate_answers(
             model, references, run, f"{name}/references", config=config, progress=progress
         )
         judge = ContrastJudge.fit(
             model,
             trait.name,
-            [
-                LabelledAnswer(
-                    question=request.question,
-                    answer=answer.text,
-                    system=request.system,
-                    shows_trait=request.labels["side"] == "pos",
-                    instruction=int(request.labels["instruction"]),
-                    question_index=int(request.labels["question_index"]),
-                )
-                for request, answer in zip(requests, answers, strict=True)
-            ],
+            labelled,
             [
                 JudgeItem(request.question, answer.text)
                 for request, answer in zip(references, unprompted, strict=True)
@@ -124,8 +173,7 @@ def contrast_recipe(judge: str | None) -> ContrastRecipe | None:
     return ContrastRecipe(encoder or None) if kind == "contrast" else None
 
 
-def _reference_requests(trait: Trait, config: ExtractConfig) -> list[AnswerRequest]:
-    questions = trait.questions("extraction")[: config.questions]
+def _reference_requests(questions: Sequence[str], config: ExtractConfig) -> list[AnswerRequest]:
     samples = math.ceil(REFERENCE_ANSWERS / len(questions))
     return [
         AnswerRequest(

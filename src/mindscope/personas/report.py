@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from mindscope.personas.examples.results import ExampleStatistics
 from mindscope.personas.pair_filter import FilterCounts
 from mindscope.personas.steering.results import ArmScores, SteeredArm, SteeringResult, SweepPoint, SweepResult
 from mindscope.personas.vectors import PersonaVectors
@@ -71,6 +72,8 @@ def _add_vectors(report: Report, vectors: PersonaVectors, sweep: SweepResult | N
     report.table(
         columns, [list(row) for row in rows], "Separation is measured on questions held out of the vector."
     )
+    if (made_from := vectors.metadata.get("examples")) is not None:
+        _add_examples(report, ExampleStatistics.model_validate(made_from))
     if vectors.filter is not None:
         report.text(_say_filter(vectors.filter, judged=vectors.metadata.get("judge") != "none"))
     if contrast := vectors.metadata.get("contrast"):
@@ -80,6 +83,34 @@ def _add_vectors(report: Report, vectors: PersonaVectors, sweep: SweepResult | N
             f"({contrast['low']:.2f} to {contrast['high']:.2f}; 0.5 is chance). It grades likeness to them: "
             "near 0.6 that says something about means over many answers, and little about one."
         )
+
+
+def _add_examples(report: Report, examples: ExampleStatistics) -> None:
+    for line in examples.describe():
+        report.text(f"{line[0].upper()}{line[1:]}.")
+    report.table(
+        ["layer", "AUROC from", "to", "shuffled sides", "positive above its partner"],
+        [
+            [
+                layer,
+                low,
+                examples.auroc_high[layer],
+                examples.shuffled[layer],
+                None if examples.pair_rate is None else str(examples.pair_rate[layer]),
+            ]
+            for layer, low in enumerate(examples.auroc_low)
+        ],
+        "The held-out AUROC's 95 % interval over questions, and what 95 of 100 random sides of the same "
+        "examples stay below.",
+    )
+    controls = [["the answer's length alone", examples.length]]
+    if examples.prompt is not None:
+        controls.append(["the prompt alone", examples.prompt])
+    report.table(
+        ["control", "AUROC", "from", "to"],
+        [[name, estimate.mean, estimate.low, estimate.high] for name, estimate in controls],
+        "What tells the sides apart without the vector.",
+    )
 
 
 def _say_filter(counts: FilterCounts, *, judged: bool) -> str:

@@ -53,6 +53,18 @@ def trait_of_two_poles(text: str) -> Trait:
     )
 
 
+def trait_of_name(name: str) -> Trait:
+    """A trait that is known by examples and has a name: what is asked and judged is bundled.
+
+    Raises:
+        DataError: the name is empty.
+    """
+    word = " ".join(name.split())
+    if not word:
+        raise DataError("the trait needs a name: --name kind")
+    return trait_of_two_poles(f"{word}{SEPARATOR}not {word}")
+
+
 def _fill(text: str, trait: str, opposite: str) -> str:
     """Put both words in; the judge's own places stay. An article before a word fits the word."""
     for place, word in (("{trait}", trait), ("{opposite}", opposite)):

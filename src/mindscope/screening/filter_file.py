@@ -1,33 +1,32 @@
 """A copy of a data set without some of its rows: same format, the rows as they stand, the input untouched."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from mindscope.data import ConversationSource, csv_header, read_records
+from mindscope.data import DataFile, digest_data
 from mindscope.errors import DataError
 from mindscope.screening.results import ScreeningResult
 from mindscope.store import Run, replacing
 
-_BATCH = 1024
 
-
-def check_target(source: Path, target: Path) -> None:
+def check_target(data: Path | str | DataFile, target: Path) -> None:
     """Refuse a target that exists, or that has another format than the source."""
+    source = DataFile.of(data).local
     if target.exists():
         raise DataError(f"{target} exists: choose another name, or delete it")
     if source.is_dir() and target.suffix:
         raise DataError(f"{source} is a folder: the filtered copy needs a folder's name, not {target}")
-    if not source.is_dir() and target.suffix.lower() != source.suffix.lower():
-        raise DataError(f"the filtered copy keeps the format: its name must end in {source.suffix}")
+    ending = DataFile(source).suffix
+    if not target.name.lower().endswith(ending):
+        raise DataError(f"the filtered copy keeps the format: its name must end in {ending}")
 
 
 def write_filtered(
     run: Run,
     screening: ScreeningResult,
-    data: Path | str,
+    data: Path | str | DataFile,
     target: Path | str,
     *,
     drop_above: float | None = None,
@@ -41,7 +40,7 @@ def write_filtered(
     Args:
         run: the run that holds the screening.
         screening: of exactly this data.
-        data: the file or folder that was screened; it is only read.
+        data: the file, folder or data set that was screened; it is only read.
         target: does not exist yet; JSON lines and CSV rows are copied byte by byte.
         drop_above: leave out samples above this percentile of the calibration, 0 to 100, on any trait.
         keep_below: keep only samples whose dP is below this on every trait, in units of the activations.
@@ -49,18 +48,16 @@ def write_filtered(
     Raises:
         DataError: the target exists or has another format, no criterion is given, or `data` has changed.
     """
-    source, target = Path(data), Path(target)
-    check_target(source, target)
+    file, target = DataFile.of(data), Path(target)
+    check_target(file, target)
     check_criteria(drop_above, keep_below)
-    if ConversationSource.of(source).digest != screening.data_digest:
-        raise DataError(f"{source} has changed since it was screened: screen it again")
+    if digest_data(file) != screening.data_digest:
+        raise DataError(f"{file.path} has changed since it was screened: screen it again")
     passing = _passing(run, screening, drop_above, keep_below)
-    copy = {".jsonl": _copy_lines, ".csv": _copy_lines, ".parquet": _copy_parquet}
-    write = _copy_dataset if source.is_dir() else copy[source.suffix.lower()]
-    if source.is_dir():
-        return write(source, target, passing)
+    if file.local.is_dir():
+        return file.copy(target, passing)
     with replacing(target) as temporary:
-        return write(source, temporary, passing)
+        return file.copy(temporary, passing)
 
 
 def check_criteria(drop_above: float | None, keep_below: float | None) -> None:
@@ -90,50 +87,3 @@ def _passing(
                 passing.extend(bytes(number + 1 - len(passing)))
                 passing[number] = 1
     return lambda number: number < len(passing) and bool(passing[number])
-
-
-def _copy_lines(source: Path, target: Path, passes: Callable[[int], bool]) -> int:
-    count = 0
-    with target.open("wb") as file:
-        if source.suffix.lower() == ".csv":
-            file.write(csv_header(source))
-        for record in read_records(source):
-            if passes(record.number):
-                # The last line of a file may lack its end.
-                file.write(record.raw if record.raw.endswith((b"\n", b"\r")) else record.raw + b"\n")
-                count += 1
-    return count
-
-
-def _copy_parquet(source: Path, target: Path, passes: Callable[[int], bool]) -> int:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    number = count = 0
-    with (
-        parquet.ParquetFile(source) as file,
-        parquet.ParquetWriter(target, file.schema_arrow) as writer,
-    ):
-        for batch in file.iter_batches(batch_size=_BATCH):
-            mask = pa.array([passes(number + i) for i in range(1, len(batch) + 1)])
-            number += len(batch)
-            kept = batch.filter(mask)
-            count += len(kept)
-            writer.write_batch(kept)
-    return count
-
-
-def _copy_dataset(source: Path, target: Path, passes: Callable[[int], bool]) -> int:
-    from datasets import DatasetDict, load_from_disk
-
-    loaded = load_from_disk(str(source))
-    split, dataset = next(iter(loaded.items())) if isinstance(loaded, DatasetDict) else (None, loaded)
-    kept = dataset.select([i for i in range(len(dataset)) if passes(i + 1)])
-    temporary = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        (DatasetDict({split: kept}) if split is not None else kept).save_to_disk(str(temporary))
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return len(kept)

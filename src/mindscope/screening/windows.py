@@ -195,10 +195,13 @@ class ReadingWindows:
 
 
 def answers_in(conversation: Conversation) -> list[int]:
-    """The places of the assistant's turns; DataError where there is none, or one that cannot be scored."""
+    """The places of the assistant's turns; DataError where there is none, or one that cannot be scored.
+
+    Turns of weight 0 are not learnt, so they are not scored.
+    """
     places: list[int] = []
     for index, message in enumerate(conversation.messages):
-        if message["role"] != "assistant":
+        if message["role"] != "assistant" or message.get("weight") == 0:
             continue
         if not index:
             raise DataError("messages[0] is the assistant's: there is no prompt that it answers")
@@ -221,7 +224,8 @@ def answer_rows(model: Engine, conversation: Conversation) -> list[Row]:
     """
     answers = answers_in(conversation)
     messages: list[Message] = [{**turn} for turn in conversation.messages[: answers[-1] + 1]]
-    rows = turn_rows(model, messages)
+    spoken = [i for i, message in enumerate(messages) if i and message["role"] == "assistant"]
+    rows = [row for index, row in zip(spoken, turn_rows(model, messages), strict=True) if index in answers]
     for index, row in zip(answers, rows, strict=True):
         if len(row) == row.prompt_length:
             raise DataError(f"messages[{index}] has no tokens in this model")

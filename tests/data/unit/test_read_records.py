@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mindscope.data import read_records
-from mindscope.data.files import csv_header
+from mindscope.data.files.delimited import csv_header
 from mindscope.errors import DataError
 
 

@@ -53,10 +53,11 @@ def test_each_process_loads_the_base_once_and_on_its_own_device(folder, tmp_path
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
     monkeypatch.setenv("LOCAL_RANK", "3")
+    (tmp_path / "none.jsonl").write_text('{"prompt": "Ask", "response": ""}\n')
     spec = FinetuneSpec(
         model=str(folder), data=tmp_path / "none.jsonl", prevent=(f"{tmp_path}/v.safetensors",)
     )
-    with pytest.raises(MindscopeError, match=r"none\.jsonl"):  # behind the loading
+    with pytest.raises(MindscopeError, match=r"none\.jsonl, line 1: an answer is empty"):
         finetune(spec, run=RunFolder(tmp_path / "run"), reporter=SilentReporter())
     assert loaded == [(str(folder), "bfloat16", "cuda:3")]
 
@@ -92,3 +93,12 @@ def test_full_weights_know_their_base_too(folder, tmp_path):
     card.write_text(json.dumps(document | {"version": 1}))  # as the first version wrote it
     assert TunedModel.open(tmp_path / "run/finetune").base_fingerprint == base.fingerprint
     assert find_relation(load(tuned.path).identity, base.identity) == "tuned from"
+
+
+def test_a_malformed_row_is_named_before_a_model_is_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr("mindscope.finetuning.finetune.load", lambda *_, **__: pytest.fail("it was loaded"))
+    data = tmp_path / "data.jsonl"
+    data.write_text('{"prompt": "Ask", "response": "Answer"}\n{"prompt": "Ask", "response": 3}\n')
+    with pytest.raises(MindscopeError, match=r"data\.jsonl, line 2: response must be text, this is a int"):
+        spec = FinetuneSpec(model="none", data=data)
+        finetune(spec, run=RunFolder(tmp_path / "run"), reporter=SilentReporter())

@@ -51,5 +51,5 @@ def test_a_program_watches_a_file(tmp_path):
     assert report.conversations == 1
     assert [feature.feature for feature in report.features] == ["loud/answer_mean@resid_post.1"]
     assert MonitoringReport.model_validate_json(report.model_dump_json()) == report
-    assert report.alarmed == bool(reporter.lines)
+    assert report.alarmed == bool(reporter.lines[2:])  # the first two say what the files hold
     assert "calibrating" in reporter.labels

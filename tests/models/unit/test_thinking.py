@@ -267,3 +267,9 @@ def test_an_answer_has_the_tokens_that_the_template_as_a_whole_gives(scheme, ans
     row = ChatTokenizer(tokenizer).row(asked, answer)
     assert list(row.ids) == whole[: len(row)]
     assert whole[len(row)] == tokenizer.eos_token_id
+
+
+def test_a_model_that_does_not_reason_apart_is_not_given_a_reasoning(tiny):
+    chat = ChatTokenizer(tiny.tokenizer)
+    assert chat.markers is None
+    assert chat.row(ASK, "Yes.", "hm") == chat.row(ASK, "Yes.")

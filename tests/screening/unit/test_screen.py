@@ -12,12 +12,13 @@ from datasets import Dataset, DatasetDict, load_from_disk
 from pyarrow import parquet
 from scipy.stats import percentileofscore
 
+from mindscope.data import parse_conversation
 from mindscope.models import Model, load
 from mindscope.models.tokens.text import token_texts
 from mindscope.screening import ScreenConfig, ScreeningResult, screen_dataset, write_filtered
 from mindscope.screening.scores import ReferencePercentiles, window_scores
 from mindscope.screening.traits import layer_of
-from mindscope.screening.windows import WindowReadings
+from mindscope.screening.windows import WindowReadings, answer_rows
 from mindscope.stats.bootstrap import bootstrap_interval
 from mindscope.stats.streamed import StreamedMeans
 from mindscope.store import Run
@@ -211,3 +212,17 @@ def test_conversations_in_memory_are_screened_like_a_file(tiny: Model, run: Run,
         for data in (path, rows)
     ]
     assert tables[0].equals(tables[1])
+
+
+def test_turns_of_weight_0_are_read_and_not_scored(tiny: Model) -> None:
+    """Such as calls of tools, which no training learns."""
+    turns = [
+        {"role": "user", "content": "Weather?"},
+        {"role": "assistant", "content": "", "tool_calls": [{"name": "ask", "arguments": {}}]},
+        {"role": "tool", "content": "4 degrees"},
+        {"role": "assistant", "content": "Cold."},
+    ]
+    (row,) = answer_rows(tiny, parse_conversation({"messages": turns}))
+    assert tiny.decode(row.answer) == "Cold."
+    assert "<tool_call>" in tiny.decode(row.ids)
+    assert "4 degrees" in tiny.decode(row.ids)

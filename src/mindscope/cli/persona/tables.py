@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SAMPLES_SHOWN = 5
 SHIFT_COLUMNS = ("trait", "at", "base", "tuned", "shift", "low", "high", "cosine")
 COLUMNS = ("layer", "norm", "d_prime", "auroc", "cosine")
+EXAMPLE_COLUMNS = ("low", "high", "shuffled sides")
 
 
 def print_vectors(result: ExtractReport) -> None:
@@ -165,8 +166,20 @@ def print_file(result: WrittenFile) -> None:
 
 
 def _print_layers(vectors: VectorsSummary) -> None:
-    pairs = f", {vectors.filter.kept} of {vectors.filter.pairs} pairs" if vectors.filter else ""
-    rows = [[getattr(layer, column) for column in COLUMNS] for layer in vectors.layers]
-    print_table(COLUMNS, rows, f"{vectors.trait}: {vectors.model or 'imported'}{pairs}")
-    if vectors.filter and vectors.filter.kept < vectors.filter.pairs:
-        print_text(f"pairs left out, some for several reasons: {vectors.filter.left_out}")
+    examples, kept = vectors.examples, vectors.filter
+    units = "pairs" if examples is None or examples.paired else "examples"
+    pairs = f", {kept.kept} of {kept.pairs} {units}" if kept else ""
+    columns: list[str] = list(COLUMNS)
+    rows = [[getattr(layer, name) for name in COLUMNS] for layer in vectors.layers]
+    if examples is not None:
+        columns += EXAMPLE_COLUMNS
+        for layer, row in zip(vectors.layers, rows, strict=True):
+            row += [
+                getattr(examples, field)[layer.layer] for field in ("auroc_low", "auroc_high", "shuffled")
+            ]
+    print_table(columns, rows, f"{vectors.trait}: {vectors.model or 'imported'}{pairs}")
+    if kept and kept.kept < kept.pairs:
+        print_text(f"{units} left out, some for several reasons: {kept.left_out}")
+    if examples is not None:
+        for line in examples.describe():
+            print_text(line)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from mindscope.data import parse_conversation, read_records
+from mindscope.data import DataFile
 from mindscope.errors import DataError
 from mindscope.models import Model, Row
 
@@ -15,8 +15,8 @@ TEXT = "text"
 """The column of a file of plain texts."""
 
 
-def read_corpus(model: Model, path: Path | str, *, context: int = 256) -> TextCorpus:
-    """The rows of a file: `.txt` (texts parted by empty lines), or what `read_records` reads.
+def read_corpus(model: Model, data: Path | str | DataFile, *, context: int = 256) -> TextCorpus:
+    """The rows of a file: `.txt` (texts parted by empty lines), or what `data.read_records` reads.
 
     A row with a `text` is plain text, any other is a conversation in the model's chat template. Longer ones
     are cut into rows of `context` tokens, so that no token is lost and none stands deeper than that. Where
@@ -26,13 +26,17 @@ def read_corpus(model: Model, path: Path | str, *, context: int = 256) -> TextCo
     Raises:
         DataError: the file cannot be read, or holds something else; with the place.
     """
-    path = Path(path)
+    file = DataFile.of(data)
     most = min(context, model.context_length or context)
-    if not path.exists():
-        raise DataError(f"no such file: {path}")
+    if file.path.suffix == ".txt":
+        if not file.path.is_file():
+            raise DataError(f"no such file: {file.path}")
+    else:
+        file.require()
+        file.require_columns()
 
     def whole() -> Iterator[Row]:
-        return _texts(model, path) if path.suffix == ".txt" else _records(model, path)
+        return _texts(model, file.path) if file.path.suffix == ".txt" else _records(model, file)
 
     def rows(start: int) -> Iterator[Row]:
         pieces = (piece for row in whole() for piece in cut(row, most, model.tokenizer.bos_token_id))
@@ -78,15 +82,15 @@ def _texts(model: Model, path: Path) -> Iterator[Row]:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _records(model: Model, path: Path) -> Iterator[Row]:
-    for record in read_records(path):
+def _records(model: Model, file: DataFile) -> Iterator[Row]:
+    for record in file.records():
         try:
             if isinstance(record.row, DataError):
                 raise record.row
             if isinstance(record.row, dict) and isinstance(record.row.get(TEXT), str):
                 yield model.text(record.row[TEXT])
             else:
-                conversation = parse_conversation(record.row)
+                conversation = record.conversation()
                 yield model.chat(list(conversation.prompt), conversation.answer)
         except DataError as error:
-            raise DataError(f"{path}, {record.place}: {error}") from None
+            raise DataError(f"{file.path}, {record.place}: {error}") from None

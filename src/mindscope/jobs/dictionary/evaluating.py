@@ -43,7 +43,7 @@ class EvaluateDictionariesSpec(TwoModelsSpec, BorrowingModelSpec, EvaluateConfig
     """The predictions whose loss is measured; all by default, and `response` for the organism's corpus."""
     labelled: Path | None = None
     """Texts with a label, and perhaps a true or false `spurious`, for probing, TPP, absorption and SCR
-    (.jsonl, .csv, .parquet)."""
+    (docs/data.md has the kinds of files)."""
     labels: tuple[Path, ...] = ()
     """Scored labels of latents: a JSON file for every dictionary, in their order. May be repeated."""
 
@@ -107,7 +107,7 @@ def evaluate(spec: EvaluateDictionariesSpec, *, run: RunFolder, reporter: Report
         table = [evaluation.row() for evaluation in evaluations]
         facts = {
             "model": " and ".join(read.name for read in models),
-            "corpus": f"{spec.corpus}, {len(rows)} rows",
+            "corpus": f"{spec.corpus_name}, {len(rows)} rows",
             "tokens": f"{spec.where}, from position {spec.skip} on; losses of predictions: {predictions}",
             "run": str(run.path),
         }
@@ -132,7 +132,7 @@ def _weights_digest(file: Path) -> str:
 
 
 def _read_rows(model: Model, spec: EvaluateDictionariesSpec) -> list[Row]:
-    corpus = read_rows_of(model, spec.corpus, spec.context, HELD_OUT)
+    corpus = read_rows_of(model, spec, HELD_OUT)
     rows = list(islice(corpus(spec.first), spec.rows))
     if not rows:
         raise DataError(f"{spec.corpus} has no row after the first {spec.first}")

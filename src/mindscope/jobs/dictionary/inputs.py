@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from mindscope.errors import DataError
-from mindscope.jobs.job import JobSpec
 from mindscope.jobs.resolve import is_organism, load_model
-from mindscope.jobs.specs import ModelSpec
+from mindscope.jobs.specs import DataSpec, ModelSpec
 from mindscope.models import LoadOptions
 from mindscope.store import Document
 
@@ -20,13 +19,20 @@ if TYPE_CHECKING:
     from mindscope.models import Model
 
 
-class CorpusSpec(JobSpec):
+class CorpusSpec(DataSpec):
     """Texts that a model reads."""
 
     corpus: str
-    """Texts or conversations (.txt, .jsonl, .csv, .parquet), or `organism`, the organism's own corpus."""
+    """Texts (.txt, or a column `text`), conversations (docs/data.md has the forms), or `organism`, the
+    organism's own corpus."""
     context: int = Field(default=256, ge=2)
     """Longer rows are cut into rows of this many tokens."""
+
+    @property
+    def corpus_name(self) -> str:
+        """The corpus, and how it is read where that is said."""
+        said = [*([self.split] if self.split else []), *self.columns]
+        return f"{self.corpus} ({', '.join(said)})" if said else self.corpus
 
 
 class TwoModelsSpec(ModelSpec):
@@ -79,12 +85,12 @@ def describe_dictionary(name: str, dictionary: Dictionary) -> dict[str, object]:
     }
 
 
-def read_rows_of(model: Model, corpus: str, context: int, seed: int = 0) -> TextCorpus:
-    """The rows of a corpus that is given as in `CorpusSpec`; `seed` draws other rows of the organism's."""
-    if not is_organism(corpus):
+def read_rows_of(model: Model, spec: CorpusSpec, seed: int = 0) -> TextCorpus:
+    """The rows of a corpus; `seed` draws other rows of the organism's."""
+    if not is_organism(spec.corpus):
         from mindscope.dictionaries import read_corpus
 
-        return read_corpus(model, corpus, context=context)
+        return read_corpus(model, spec.data_file(spec.corpus), context=spec.context)
     from mindscope import organism
 
     return lambda start: organism.corpus_rows(model, start, seed)

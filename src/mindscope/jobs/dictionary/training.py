@@ -43,8 +43,8 @@ class TrainDictionariesSpec(TwoModelsSpec, MethodConfig, ScheduleConfig, CorpusS
     }
 
     corpus: str
-    """Texts or conversations (.txt, .jsonl, .csv, .parquet), a folder of recorded activations, or `organism`,
-    the organism's own corpus."""
+    """Texts (.txt, or a column `text`), conversations (docs/data.md has the forms), a folder of recorded
+    activations, or `organism`, the organism's own corpus."""
     kind: Literal["sae", "transcoder", "clt", "crosscoder"] = "sae"
     """What is trained: a sparse autoencoder or a transcoder at every layer, or a cross-layer transcoder (clt)
     or crosscoder over all of them."""
@@ -184,7 +184,7 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
         content = {"dictionaries": spec.plan(model), **schedule}
     config = build_config(TrainConfig, content)
     settings = config.model_dump(mode="json") | {
-        "corpus": spec.corpus,
+        "corpus": spec.corpus_name,
         "context": spec.context,
         "skip": spec.skip_tokens,
     }
@@ -223,10 +223,10 @@ def record(spec: RecordSpec, *, run: RunFolder, reporter: Reporter) -> Recording
 
     model = spec.load().with_template(clock=run.started)
     addresses = tuple(spec.sites.split(","))
-    corpus = read_rows_of(model, spec.corpus, spec.context)
+    corpus = read_rows_of(model, spec)
     source = ModelSource([model], addresses, corpus, skip=spec.skip_tokens)
     settings = {
-        "corpus": spec.corpus,
+        "corpus": spec.corpus_name,
         "sites": addresses,
         "tokens": spec.tokens,
         "context": spec.context,
@@ -252,7 +252,7 @@ def _open_source(
     addresses = dict.fromkeys(
         address for dictionary in config.dictionaries for address in (*dictionary.reads, *dictionary.targets)
     )
-    corpus = read_rows_of(models[0], spec.corpus, spec.context)
+    corpus = read_rows_of(models[0], spec)
     return ModelSource(models, tuple(addresses), corpus, skip=spec.skip_tokens, world=world)
 
 

@@ -53,7 +53,7 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
     bank = spec.load_bank(model)
     settings = {
         "dictionary": str(spec.dictionary_path()),
-        "corpus": spec.corpus,
+        "corpus": spec.corpus_name,
         "rows": spec.rows,
         "context": spec.context,
     }
@@ -61,7 +61,7 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
         result = survey_features(
             model,
             bank,
-            islice(read_rows_of(model, spec.corpus, spec.context)(0), spec.rows),
+            islice(read_rows_of(model, spec)(0), spec.rows),
             opened,
             spec.config(SurveyConfig),
             total=spec.rows,

@@ -206,10 +206,11 @@ def alarm(spec: AlarmFeaturesSpec, *, run: RunFolder, reporter: Reporter) -> Mon
     """Watch conversations for features, as `persona monitor` does for persona vectors."""
     from mindscope.features import FeatureSet
 
+    watched = spec.open_conversations(reporter)
     model = spec.load()
     bank = spec.load_bank(model)
     features = FeatureSet([bank.feature(latent) for latent in spec.latents])
-    return watch_file(spec, model, features, run=run, reporter=reporter)
+    return watch_file(spec, watched, model, features, run=run, reporter=reporter)
 
 
 def find_concepts(spec: FindConceptsSpec, *, reporter: Reporter) -> ConceptsReport:

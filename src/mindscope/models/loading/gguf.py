@@ -6,7 +6,6 @@ any other. Quantised weights are unpacked to float16: its rounding is a sixteent
 """
 
 import hashlib
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -15,9 +14,9 @@ import torch
 from gguf import GGMLQuantizationType, GGUFReader
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
+from mindscope.core import CACHE_VARIABLE, cache_folder
 from mindscope.errors import ModelError
 
-_CACHE = "MINDSCOPE_CACHE"
 _DTYPES = {GGMLQuantizationType.F32: torch.float32, GGMLQuantizationType.BF16: torch.bfloat16}
 
 
@@ -59,8 +58,8 @@ def unpack_gguf(file: Path) -> Path:
         temporary = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=folder.parent))
     except OSError as error:
         raise ModelError(
-            f"cannot unpack {file.name} into {folder.parent} ({error.strerror}); set {_CACHE} to a folder "
-            "with room"
+            f"cannot unpack {file.name} into {folder.parent} ({error.strerror}); set {CACHE_VARIABLE} to a "
+            "folder with room"
         ) from error
     try:
         _unpack(file, temporary, dtype)
@@ -68,18 +67,12 @@ def unpack_gguf(file: Path) -> Path:
     except OSError as error:
         if not folder.is_dir():  # another process may have been first
             raise ModelError(
-                f"cannot unpack {file.name} into {folder} ({error}); set {_CACHE} to a folder with room"
+                f"cannot unpack {file.name} into {folder} ({error}); set {CACHE_VARIABLE} to a folder "
+                "with room"
             ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
-
-
-def cache_folder() -> Path:
-    """Where what can be made again is kept: `$MINDSCOPE_CACHE`, or `mindscope` in the user's cache folder."""
-    chosen = os.environ.get(_CACHE)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(chosen) if chosen else Path(base) / "mindscope"
 
 
 def _stored_dtype(file: Path) -> torch.dtype:

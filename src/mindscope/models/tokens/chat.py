@@ -169,6 +169,8 @@ class ChatTokenizer:
         """
         markers, form = self.markers, self._form
         final: str | None = answer
+        if markers is None:
+            reasoning = None  # a model that does not reason apart has no place for it
         if markers is not None and reasoning is None:
             reasoning, final = markers.split(answer, opened=markers.is_open(self._header))
         lead, role = form.plain, "special"

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mindscope.data import Conversation, read_conversations
+from mindscope.data import Conversation, DataFile, read_conversations
 from mindscope.dictionaries import Dictionary
 from mindscope.errors import DataError
 from mindscope.judges import Judge
@@ -14,15 +14,15 @@ from mindscope.personas import ContrastRecipe, Trait
 from mindscope.studies.persona_vectors.bench import IN_POOL, draw_shots, mix_instructions
 
 LONGEST_TEST_ANSWER = 64  # tokens
-SUFFIXES = (".jsonl", ".csv", ".parquet")
 
 
 class FilesBench:
     """See :class:`mindscope.studies.persona_vectors.bench.StudyBench`.
 
-    The folder of sets holds FAMILY-LEVEL.jsonl (or .csv, .parquet); each trait has TRAIT-II and TRAIT-I.
-    Graded prompts mix the trait's own positive and negative instructions; shots are rows of TRAIT-II. A test
-    is a file of questions with short answers; an answer is right when it holds the expected one's words.
+    The folder of sets holds FAMILY-LEVEL.jsonl, or files of another kind; each trait has TRAIT-II and
+    TRAIT-I. Graded prompts mix the trait's own positive and negative instructions; shots are rows of
+    TRAIT-II. A test is a file of questions with short answers; an answer is right when it holds the expected
+    one's words.
     Dictionaries are SAEs of the residual stream, of any layers.
 
     Raises:
@@ -44,7 +44,8 @@ class FilesBench:
     ) -> None:
         self._dictionaries = tuple(dictionaries)
         self.base, self.traits, self.judge, self.seed = base, tuple(traits), judge, seed
-        self._files = {file.stem: file for file in sorted(sets.glob("*-*")) if file.suffix in SUFFIXES}
+        files = map(DataFile.of, sorted(sets.glob("*-*")))
+        self._files = {file.name: file.path for file in files if file.suffix}
         for trait in traits:
             for level in ("I", "II"):
                 if f"{trait.name}-{level}" not in self._files:

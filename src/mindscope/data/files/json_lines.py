@@ -1,0 +1,58 @@
+"""JSON lines: an object a line, blank lines between them."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mindscope.data.files.base import LONGEST_ROW, TOO_LONG, FileKind, FileRecord
+from mindscope.data.files.compression import created_bytes, opened_bytes, split_suffix
+from mindscope.errors import DataError
+
+_BOM = b"\xef\xbb\xbf"
+
+
+def read_json_lines(path: Path) -> Iterator[FileRecord]:
+    """The rows of a file."""
+    number = line = 0
+    with opened_bytes(path) as file:
+        while raw := file.readline(LONGEST_ROW):
+            line += 1
+            if len(raw) == LONGEST_ROW:
+                raise DataError(f"{path}, line {line}: {TOO_LONG}")
+            if text := raw.removeprefix(_BOM).strip():
+                number += 1
+                yield FileRecord(number, line, f"line {line}", parse_json(text), raw)
+
+
+def parse_json(text: bytes) -> Any:
+    """What JSON says, or the DataError that reading it gave."""
+    try:
+        return json.loads(text)
+    except UnicodeDecodeError:
+        return DataError("the text is not UTF-8")
+    except (ValueError, RecursionError) as error:
+        return DataError(f"not JSON ({error})")
+
+
+def copy_lines(
+    source: Path,
+    target: Path,
+    passes: Callable[[int], bool],
+    *,
+    read: Callable[[Path], Iterator[FileRecord]] = read_json_lines,
+    header: bytes = b"",
+) -> int:
+    """Write the rows that pass byte by byte, compressed as the source is."""
+    count = 0
+    with created_bytes(target, split_suffix(source)[1]) as file:
+        file.write(header)
+        for record in read(source):
+            if passes(record.number):
+                # The last line of a file may lack its end.
+                file.write(record.raw if record.raw.endswith((b"\n", b"\r")) else record.raw + b"\n")
+                count += 1
+    return count
+
+
+JSON_LINES = FileKind("JSON lines", (".jsonl", ".ndjson"), read_json_lines, copy_lines)

@@ -1,0 +1,1 @@
+"""Vectors from answers that people have: two files, a labelled one, preference pairs, turns of chats."""
