@@ -58,6 +58,7 @@ JOBS: Mapping[str, str] = {
     "circuit heads": "mindscope.jobs.circuit:show_heads",
     "circuit export": "mindscope.jobs.circuit:export",
     "circuit cases": "mindscope.studies.llm_biology:work_through",
+    "circuit known": "mindscope.studies.known_circuits:find_known_circuits",
     "organism train": "mindscope.jobs.organism:train",
     "organism card": "mindscope.jobs.organism:measure",
     "organism datasets": "mindscope.jobs.organism:write_training_sets",

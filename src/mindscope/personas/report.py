@@ -213,7 +213,8 @@ def _arm_row(name: str, arm: SteeredArm) -> Row:
 def _card(name: str, arm: SteeredArm, question: int, n_questions: int) -> AnswerCard:
     """The first of the arm's samples to a question."""
     sample = arm.samples[question * (len(arm.samples) // n_questions)]
-    return AnswerCard(name, sample.answer, {"trait": sample.trait, "coherence": sample.coherence})
+    scores = {"trait": sample.trait, "coherence": sample.coherence}
+    return AnswerCard(name, sample.answer, scores, reasoning=sample.reasoning)
 
 
 def _add_provenance(report: Report, vectors: PersonaVectors) -> Report:

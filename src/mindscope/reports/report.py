@@ -25,6 +25,8 @@ class AnswerCard:
     text: str
     scores: Mapping[str, float | None] = field(default_factory=dict)
     note: str = ""
+    reasoning: str | None = None
+    """What was thought before the text; folded away."""
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,21 @@ def test_an_option_that_the_template_does_not_take_is_refused():
         ChatTokenizer(character_tokenizer(None), TemplateMode({"enable_thinking": False}))
 
 
+def test_markers_that_nobody_knows_can_be_named():
+    mode = TemplateMode.parse(['reasoning_markers=["<reason>", "</reason>"]'])
+    tokenizer = character_tokenizer(TEMPLATES["gemma"])
+    chat = ChatTokenizer(tokenizer, mode)
+    plain = ChatTokenizer(tokenizer).markers
+    assert plain is not None
+    assert plain.split("<reason>Hm.</reason>Oslo.") == (None, "<reason>Hm.</reason>Oslo.")
+    assert chat.markers is not None
+    assert chat.markers.split("<reason>Hm.</reason>Oslo.") == ("Hm.", "Oslo.")
+    assert chat.row(ASK, None).ids == ChatTokenizer(tokenizer).row(ASK, None).ids
+    for wrong in ('"<reason>"', '["<a>"]', '["<a>", "<a>"]', '["", "b"]', "[1, 2]"):
+        with pytest.raises(ModelError, match="two texts"):
+            ChatTokenizer(tokenizer, TemplateMode.parse([f"reasoning_markers={wrong}"]))
+
+
 def test_options_are_read_as_they_are_typed():
     texts = ["enable_thinking=false", "effort=low", "budget=3", "thinking=True", "names=[1]"]
     options = TemplateMode.parse(texts).options

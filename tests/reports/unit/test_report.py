@@ -54,7 +54,7 @@ def full(text: str) -> Report:
     report.figure(bars_by_layer({text: [1.0], "b": [2.0]}, text, title=text), text)
     report.figure(heatmap([[1.0]], [text], [text], xlabel=text, ylabel=text, title=text), text)
     report.table([text], [[text]], text)
-    report.samples([AnswerSample(text, [AnswerCard(text, text, {text: 50.0}, text)])], text)
+    report.samples([AnswerSample(text, [AnswerCard(text, text, {text: 50.0}, text, text)])], text)
     return report.facts({text: text})
 
 
@@ -73,6 +73,13 @@ def test_any_answer_is_shown_as_it_is(text):
     report = Report("t").samples([AnswerSample("q", [AnswerCard("a", text)])])
     page = Page(report.html())
     assert not text.strip() or text in page.text
+
+
+def test_reasoning_is_folded_away_beside_its_answer():
+    answers = [AnswerCard("a", "Oslo.", reasoning="Norway, then."), AnswerCard("b", "Lima.")]
+    html = Report("t").samples([AnswerSample("q", answers)]).html()
+    assert html.count("<details") == 1
+    assert html.index("Norway, then.") < html.index("Oslo.")
 
 
 def test_nothing_is_asked_from_the_network():

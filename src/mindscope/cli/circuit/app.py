@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from mindscope.cli.circuit.cases import print_cases
+from mindscope.cli.circuit.known import print_known_circuits
 from mindscope.cli.circuit.tables import (
     print_comparison,
     print_export,
@@ -17,6 +18,7 @@ from mindscope.cli.circuit.tables import (
 )
 from mindscope.cli.from_spec import add_command
 from mindscope.jobs import circuit
+from mindscope.studies.known_circuits import find_known_circuits
 from mindscope.studies.llm_biology import work_through
 
 app = typer.Typer(
@@ -31,3 +33,4 @@ add_command(app, "validate", circuit.validate, show=print_validation)
 add_command(app, "heads", circuit.show_heads, show=print_heads)
 add_command(app, "export", circuit.export, show=print_export)
 add_command(app, "cases", work_through, show=print_cases)
+add_command(app, "known", find_known_circuits, show=print_known_circuits)

@@ -80,7 +80,9 @@ class ChatTokenizer:
     @cached_property
     def markers(self) -> ReasoningMarkers | None:
         """What stands around a reasoning; None for a model that does not reason apart from its answer."""
-        return find_markers(self._template.source, self.tokenizer) if self._template else None
+        if not self._template:
+            return None
+        return self._template.markers or find_markers(self._template.source, self.tokenizer)
 
     def tracker(self, row: Row) -> ReasoningTracker | None:
         """What follows the answer to a row while it is written; None where nothing is to be followed."""

@@ -12,10 +12,13 @@ from typing import Any
 from jinja2 import TemplateError
 
 from mindscope.errors import ModelError
+from mindscope.models.tokens.reasoning import ReasoningMarkers
 from mindscope.models.tokens.rows import Message
 
 NAMED = "chat_template"
 """The option that says which of a tokenizer's named templates is meant."""
+MARKERS = "reasoning_markers"
+"""The option that says what stands around a reasoning."""
 
 _OURS = ("messages", "conversation", "tokenize", "add_generation_prompt", "continue_final_message")
 
@@ -37,7 +40,8 @@ class TemplateMode:
 
     Attributes:
         options: what the template takes by name, such as `{"enable_thinking": False}`. `chat_template` names
-            one of several templates.
+            one of several templates; `reasoning_markers` are two texts, what a reasoning begins and ends
+            with, for a model whose markers are not known.
         clock: the time that a template sees which writes the date; None for when the model was loaded.
     """
 
@@ -105,6 +109,19 @@ class TemplateRenderer:
             )
         return templates[name]
 
+    @cached_property
+    def markers(self) -> ReasoningMarkers | None:
+        """What stands around a reasoning, as the option says; None where the template is to tell."""
+        match self._options.get(MARKERS):
+            case None:
+                return None
+            case [str(opens), str(closes)] if opens.strip() and closes.strip() and opens != closes:
+                return ReasoningMarkers(opens, closes)
+        raise ModelError(
+            f"{MARKERS} are two texts, what a reasoning begins and ends with: write "
+            f'{MARKERS}=["<think>", "</think>"]'
+        )
+
     def render(self, messages: Sequence[Message], *, answered: bool = False) -> str:
         """The prompt of the next answer, or with `answered` the conversation as it stands.
 
@@ -112,7 +129,8 @@ class TemplateRenderer:
             ModelError: the template refuses the conversation.
         """
         template, options = self.source, {**self._options}
-        options.pop(NAMED, None)
+        for ours in (NAMED, MARKERS):
+            options.pop(ours, None)
         if "strftime_now" in template:
             template, options["clock_codes"] = _CLOCK + template, self._clock_codes
         try:
@@ -148,10 +166,11 @@ class TemplateRenderer:
         for name in self._options:
             if name in _OURS:
                 raise ModelError(f"the template option {name} is not free: it follows from what is rendered")
-            if name != NAMED and not re.search(rf"\b{name}\b", self.source):
+            if name not in (NAMED, MARKERS) and not re.search(rf"\b{name}\b", self.source):
                 raise ModelError(
                     f"the chat template takes no option {name!r}: look for its names in the template"
                 )
+        _ = self.markers  # refuses what are no markers
 
 
 def _as_template_takes(message: Message) -> dict[str, Any]:

@@ -97,7 +97,13 @@ def ask_all(
     scored = zip(requests, answers, judgements, strict=True)
     for request, answer, judgement in sorted(scored, key=lambda item: item[0].labels["question_index"]):
         trait, coherence = (judgement.trait.value, judgement.coherence.value) if judgement else (None, None)
-        sample = ScoredAnswer(question=request.question, answer=answer.text, trait=trait, coherence=coherence)
+        sample = ScoredAnswer(
+            question=request.question,
+            answer=answer.text,
+            trait=trait,
+            coherence=coherence,
+            reasoning=answer.reasoning,
+        )
         results[str(request.labels["arm"])].append(sample)
     return results
 

@@ -15,6 +15,8 @@ class ScoredAnswer(Document):
     answer: str
     trait: float | None
     coherence: float | None
+    reasoning: str | None = None
+    """What was thought before the answer; None where nothing was."""
 
 
 class ArmScores(Document):
@@ -103,8 +105,12 @@ class SteeringScores(Document):
 class SteeringResult(SavedDocument, BorrowingDocument):
     """The same questions answered in four ways."""
 
-    SCHEMA: ClassVar[str] = "mindscope.steering/3"
-    READERS: ClassVar = {"mindscope.steering/1": read_config_with_scope, "mindscope.steering/2": dict}
+    SCHEMA: ClassVar[str] = "mindscope.steering/4"
+    READERS: ClassVar = {
+        "mindscope.steering/1": read_config_with_scope,
+        "mindscope.steering/2": dict,
+        "mindscope.steering/3": dict,
+    }
 
     trait: str
     fingerprint: str
