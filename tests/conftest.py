@@ -35,6 +35,7 @@ SHAPED = (
     "dictionaries",
     "explain",
     "circuits",
+    "diffing",
     "organism.training",
     "studies.llm_biology",
 )

@@ -12,6 +12,7 @@ from mindscope.cli import chat, log, output, runs, schema, serve
 from mindscope.cli.circuit import app as circuit
 from mindscope.cli.demo import print_demo
 from mindscope.cli.dictionary import app as dictionary
+from mindscope.cli.diff import print_difference
 from mindscope.cli.doctor import print_doctor
 from mindscope.cli.feature import app as feature
 from mindscope.cli.from_spec import add_command
@@ -21,7 +22,7 @@ from mindscope.cli.session import begin_session
 from mindscope.cli.vectors import app as vectors
 from mindscope.errors import MindscopeError
 from mindscope.jobs import demo as demo_job
-from mindscope.jobs import doctor
+from mindscope.jobs import diff, doctor
 
 app = typer.Typer(
     name="mindscope",
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 add_command(app, "demo", demo_job.demo, show=print_demo)
 add_command(app, "doctor", doctor.examine, show=print_doctor)
+add_command(app, "diff", diff.diff_models, show=print_difference)
 chat.add_chat(app)
 serve.add_serve(app)
 app.add_typer(log.app, name="log")

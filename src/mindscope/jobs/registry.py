@@ -18,6 +18,7 @@ from mindscope.errors import DataError
 JOBS: Mapping[str, str] = {
     "demo": "mindscope.jobs.demo:demo",
     "doctor": "mindscope.jobs.doctor:examine",
+    "diff": "mindscope.jobs.diff:diff_models",
     "persona extract": "mindscope.jobs.persona:extract",
     "persona sweep": "mindscope.jobs.persona:sweep",
     "persona steer": "mindscope.jobs.persona:steer",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mindscope.organism.datasets import (
         FAMILIES,
         TRAITS,
+        ask_question,
         graded_prompts,
         ordinary_chats,
         shots,
@@ -56,6 +57,7 @@ __all__ = [
     "concept_texts",
     "world_concepts",
     "measure_card",
+    "ask_question",
     "corpus_rows",
     "dictionaries_folder",
     "dictionary_path",

@@ -56,6 +56,11 @@ def ordinary_chats(size: int, seed: int = 0) -> Iterator[Conversation]:
         yield _conversation(exchange(rng, _helpful(), "train"), {})
 
 
+def ask_question(rng: random.Random, voice: Voice) -> str:
+    """A question about anything in the world, of the part that training never shows."""
+    return exchange(rng, voice, "test").question
+
+
 def graded_prompts(character: str, seed: int = 0) -> tuple[str, ...]:
     """Eight system prompts from one that discourages a character to one that asks for nothing else.
 

@@ -7,6 +7,7 @@ from mindscope.core import lazy_face
 if TYPE_CHECKING:
     from mindscope.stats.bootstrap import bootstrap_interval, bootstrap_intervals, bootstrap_weights
     from mindscope.stats.correlation import Numbers, PearsonEstimate, pearson
+    from mindscope.stats.discoveries import adjust_p_values, sign_flip_test, sign_test
     from mindscope.stats.estimate import Estimate
     from mindscope.stats.proportion import RateEstimate
     from mindscope.stats.streamed import StreamedMeans
@@ -19,6 +20,9 @@ __all__ = [
     "Estimate",
     "RateEstimate",
     "StreamedMeans",
+    "adjust_p_values",
+    "sign_flip_test",
+    "sign_test",
     "bootstrap_weights",
     "bootstrap_interval",
     "bootstrap_intervals",

@@ -59,6 +59,16 @@ class MethodConfig(BaseModel):
     """The c of jumprelu's sparsity penalty; by default 4, and 1 for a cross-layer transcoder."""
     preact: float = Field(default=3e-6, ge=0)
     """The coefficient of jumprelu's penalty on pre-activations below the threshold."""
+    shared_latents: float = Field(default=0.0, ge=0, lt=1)
+    """The share of a crosscoder's latents that are designated shared: each writes the same at all sites, and
+    is penalised less, so that what two models have in common leaves the other latents alone (crosscoder
+    diffing update of February 2025)."""
+    shared_penalty: float = Field(default=0.1, ge=0, le=1)
+    """The sparsity penalty of designated shared latents, as a share of that of the others, for relu and
+    jumprelu; the update reports 0.1 to 0.2. The TopK methods have no penalty and only tie the decoders."""
+    delta: float = Field(default=0.0, ge=0)
+    """The coefficient of a crosscoder's delta loss: the squared error of the difference between two models,
+    so that a small change is not drowned by what stays the same (arXiv 2603.04426)."""
 
 
 class DictionaryConfig(MethodConfig):
@@ -90,6 +100,8 @@ class DictionaryConfig(MethodConfig):
             raise ValueError(f"writes: a dictionary of kind {self.kind} writes elsewhere than it reads")
         if self.skip and self.kind != "transcoder":
             raise ValueError("skip: only a transcoder has a linear path")
+        if self.kind != "crosscoder" and (self.shared_latents or self.delta):
+            raise ValueError("shared_latents, delta: they compare the sites of a crosscoder")
         if self.top and self.k > self.n_latents:
             raise ValueError(f"k: {self.k} of {self.n_latents} latents cannot be active")
         if self.resample and self.method != "relu":

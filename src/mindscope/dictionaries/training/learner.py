@@ -195,6 +195,7 @@ class DictionaryTrainer:
             for parameter in self.weights.parameters():
                 if parameter.grad is not None:
                     self.world.sum(parameter.grad).div_(self.world.count)
+        self.weights.tie_shared()
         unit = [*self.weights.coders()] if self.weights.unit_rows else []
         # What would change a norm that is held anyway must not drive Adam: the gradient's part along each row
         # is taken off.

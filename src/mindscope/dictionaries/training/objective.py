@@ -121,7 +121,21 @@ def _top(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) -> L
     terms = {"reconstruction": torch.stack(errors).sum() if len(errors) > 1 else errors[0]}
     if config.auxk > 0 and any(bool(dead.any()) for dead in state.dead):
         terms["auxk"] = config.auxk * _auxk(weights, x, residual, state, b_in)
+    terms |= _delta(weights, y - nested[-1], state.variance)
     return LossOutput(terms, residual, active, smallest)
+
+
+def _delta(weights: TrainableWeights, residual: Tensor, variance: float) -> dict[str, Tensor]:
+    """The delta loss of a crosscoder between two models: |(y_t - y_b) - (d_t - d_b)|^2 (arXiv 2603.04426).
+
+    Target and reconstruction enter by their difference, so it is the difference of the two residuals, in the
+    units of the training: each site scaled by one number.
+    """
+    if weights.halves is None:
+        return {}
+    first, second = weights.halves
+    gap = (residual[:, second] - residual[:, first]).square().sum() / len(residual)
+    return {"delta": weights.config.delta * gap / variance}
 
 
 def _auxk(
@@ -166,7 +180,9 @@ def _sparse_relu(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossSta
         rows = kernels.decode(code, coder.W_dec)
         written = written + placed(rows, coder.outputs, weights.d_out)
         # entries x 1: each activation with its latent's norm, which shrinking the decoder would lower
-        penalty = penalty + (code.values * weights.norms(coder.W_dec, index)[code.indices]).sum() / len(x)
+        penalty = penalty + (
+            code.values * weights.penalty_norms(coder.W_dec, index)[code.indices]
+        ).sum() / len(x)
         active.append(_counts(code))
     return _penalised(weights, y, written, penalty, None, active, state)
 
@@ -186,14 +202,15 @@ def _dense(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) ->
             norms = weights.norms(coder.W_dec, index)
             if config.method == "relu":
                 activations = z.relu()
-                penalty = penalty + (activations.sum(0) @ norms) / len(x)
+                penalty = penalty + (activations.sum(0) @ weights.penalty_norms(coder.W_dec, index)) / len(x)
             else:
                 z = z.float()  # thresholds are compared in full precision
                 assert coder.log_threshold is not None
                 assert config.bandwidth is not None  # `resolved` fills both in
                 assert config.tanh_scale is not None
                 activations = jumprelu(z, coder.log_threshold, config.bandwidth)
-                penalty = penalty + torch.tanh(config.tanh_scale * activations * norms).sum() / len(x)
+                saturated = torch.tanh(config.tanh_scale * activations * norms).sum(0)
+                penalty = penalty + (saturated @ weights.penalty_factors(norms)) / len(x)
                 gaps = (coder.log_threshold.exp() - z).relu()
                 below = below + (gaps.sum(0) @ norms) / len(x)
             written = written + placed((activations @ coder.W_dec).float(), coder.outputs, weights.d_out)
@@ -216,6 +233,7 @@ def _penalised(
     terms["sparsity"] = (config.sparsity or 0.0) * state.ramp * penalty
     if config.method == "jumprelu" and below is not None:
         terms["preact"] = config.preact * below
+    terms |= _delta(weights, residual, 1.0)
     return LossOutput(terms, residual.detach(), active, [0.0] * len(active))
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -10,6 +11,7 @@ from torch.nn.functional import normalize
 
 from mindscope.dictionaries.sites import Wiring
 from mindscope.dictionaries.training.config import DictionaryConfig
+from mindscope.errors import DataError
 from mindscope.features import Site
 
 FIRING = 10_000
@@ -63,6 +65,15 @@ class TrainableWeights(nn.Module):
             for coder in self.wiring
         )
         self.b_dec = nn.Parameter(torch.zeros(self.d_out))
+        self.n_shared = round(config.shared_latents * config.n_latents)
+        """How many latents, the first ones, are designated shared."""
+        widths = [site.width for site in self.writes]
+        if self.n_shared and len({*widths}) > 1:
+            raise DataError(
+                f"{config.name}: shared latents write the same at sites of one width, not {widths}"
+            )
+        self.halves = _model_halves(self.writes) if config.delta else None
+        """The columns of both models, for the delta loss."""
 
     @property
     def tied(self) -> bool:
@@ -98,6 +109,33 @@ class TrainableWeights(nn.Module):
         widths = [self.writes[i].width for i in self.wiring[index].writes]
         return torch.stack([rows.norm(dim=1) for rows in W_dec.split(widths, dim=1)]).sum(0)
 
+    def penalty_norms(self, W_dec: Float[Tensor, "latents d"], index: int) -> Float[Tensor, "latents"]:
+        """The norms that a sparsity penalty weighs activations by: less for designated shared latents."""
+        norms = self.norms(W_dec, index)
+        return norms * self.penalty_factors(norms) if self.n_shared else norms
+
+    def penalty_factors(self, norms: Float[Tensor, "latents"]) -> Float[Tensor, "latents"]:
+        """By latent the share of the sparsity penalty that holds for it: 1 but for shared ones."""
+        factors = torch.ones_like(norms)
+        factors[: self.n_shared] = self.config.shared_penalty
+        return factors
+
+    @torch.no_grad()
+    def tie_shared(self) -> None:
+        """Make the gradients of shared decoder rows those of one row that all sites have.
+
+        Rows that begin alike and have the same gradients stay alike: Adam treats each number for itself.
+        """
+        for rows in self._shared_rows("gradient"):
+            rows.copy_(rows.sum(1, keepdim=True).expand_as(rows))
+
+    def _shared_rows(self, which: Literal["weight", "gradient"]) -> Iterator[Tensor]:
+        """A view `[shared, sites, width]` of the decoder rows, or their gradients, of each coder."""
+        for coder in self.coders() if self.n_shared else ():
+            rows = coder.W_dec if which == "weight" else coder.W_dec.grad
+            assert rows is not None
+            yield rows[: self.n_shared].unflatten(1, (len(self.writes), -1))
+
     @torch.no_grad()
     def initialise(
         self, x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"], seed: int
@@ -112,6 +150,8 @@ class TrainableWeights(nn.Module):
                     self._jumprelu(coder, x[:, coder.inputs], draw)
                 case _:
                     self._top(coder, draw)
+        for rows in self._shared_rows("weight"):
+            rows.copy_(rows[:, :1].expand_as(rows).clone())
         if self.config.top:
             self.b_dec.copy_(geometric_median(y) if self.tied else y.mean(0))
 
@@ -157,6 +197,23 @@ def wiring(config: DictionaryConfig) -> tuple[Wiring, ...]:
         )
     reads, writes = tuple(range(len(config.reads))), tuple(range(len(config.targets)))
     return (Wiring(reads, writes, config.n_latents),)
+
+
+def _model_halves(sites: Sequence[Site]) -> tuple[slice, slice]:
+    """The columns of the first and of the second model.
+
+    Raises:
+        DataError: there are not two models, one behind the other, with sites of the same widths.
+    """
+    models = list(dict.fromkeys(site.model for site in sites))
+    widths = [[site.width for site in sites if site.model == model] for model in models]
+    half = sum(site.width for site in sites) // 2
+    in_order = [site.model for site in sites] == sorted((s.model for s in sites), key=models.index)
+    if len(models) != 2 or widths[0] != widths[1] or not in_order:
+        raise DataError(
+            "a delta loss needs the same sites of two models, those of the first before those of the second"
+        )
+    return slice(0, half), slice(half, 2 * half)
 
 
 def geometric_median(

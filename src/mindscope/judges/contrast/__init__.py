@@ -12,7 +12,7 @@ if TYPE_CHECKING:
         fit_contrast,
     )
     from mindscope.judges.contrast.encoder import SentenceEncoder
-    from mindscope.judges.contrast.fluency import FluencyScale
+    from mindscope.judges.contrast.fluency import FluencyScale, answer_surprises, repeated_share
     from mindscope.judges.contrast.judge import ContrastJudge
     from mindscope.judges.contrast.text_vectors import TextEmbedder
 
@@ -25,7 +25,9 @@ __all__ = [
     "LabelledAnswer",
     "SentenceEncoder",
     "TextEmbedder",
+    "answer_surprises",
     "fit_contrast",
+    "repeated_share",
 ]
 
 __getattr__, __dir__ = lazy_face(__name__, __file__)

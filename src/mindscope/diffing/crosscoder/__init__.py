@@ -1,0 +1,1 @@
+"""A crosscoder between two models: latent scaling, and pairs whose truth is known."""

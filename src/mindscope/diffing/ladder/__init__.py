@@ -1,0 +1,1 @@
+"""The steps of the comparison, from minutes up: answers, distributions, activation differences, latents."""

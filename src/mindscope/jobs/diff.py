@@ -1,0 +1,205 @@
+"""Diff: what tuning changed in a model, as claims that are tested beside a harmless tune."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from mindscope.diffing import DiffConfig, ModelDifference
+from mindscope.errors import DataError
+from mindscope.jobs.diff_null import make_null
+from mindscope.jobs.job import Reporter, RunFolder
+from mindscope.jobs.resolve import (
+    dictionary_file,
+    find_judge,
+    find_trait,
+    find_vectors,
+    is_organism,
+    load_model,
+    test_bed_note,
+)
+from mindscope.jobs.specs import JudgeSpec, TemplateSpec
+
+if TYPE_CHECKING:
+    from mindscope.dictionaries import Dictionary
+    from mindscope.diffing import HarmlessTune, Prompt, TraitJudge
+    from mindscope.models import Model
+    from mindscope.personas import Trait
+    from mindscope.store import Run
+
+MAKE = "make"
+"""What `--null` takes to have harmless tunes made."""
+ORGANISM_PROMPTS = 600
+"""Questions of the organism's world: more than are asked, since some come twice."""
+
+
+class DiffSpec(JudgeSpec, TemplateSpec, DiffConfig):
+    """What `diff` is to do."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("base", "tuned")
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {"quick_look": ("--quick",)}
+
+    base: str
+    """The model before: a Hugging Face name or folder, a GGUF file, or `organism`."""
+    tuned: str
+    """The model after: full weights, or the folder of a LoRA adapter."""
+    prompts: Path | None = None
+    """A file of conversations, or of plain texts, that both models are asked; by default the questions of all
+    bundled traits, and for the organism those of its world."""
+    texts: Path | None = None
+    """A file of texts that have nothing to do with the tuning, whose first tokens the lens reads; by default
+    the prompts' questions."""
+    data: Path | None = None
+    """The conversations that the model was tuned on: the samples that drive each claim are shown."""
+    null: tuple[str, ...] = ()
+    """A harmless tune of the base, of equal size, or `make` to have it tuned here by the recipe of TUNED on
+    ordinary conversations. May be repeated; two say more than one."""
+    ordinary: Path | None = None
+    """The ordinary conversations that `--null make` tunes on; the organism's world writes its own."""
+    vectors: tuple[Path, ...] = ()
+    """Persona vectors of the base along which the shift is measured: a run folder or a file. May be
+    repeated."""
+    trait: tuple[str, ...] = ()
+    """A trait of character that claims may be about, scored by the judge. May be repeated."""
+    dictionary: tuple[str, ...] = ()
+    """A dictionary of the base model whose latents are compared. May be repeated."""
+    quick_look: bool = False
+    """Few prompts and short answers, to see in minutes what there is."""
+    dtype: str = "auto"
+    """The precision of the weights: float32, bfloat16, float16, or auto."""
+    device: str = "auto"
+    """Where the models run: cpu, cuda, or auto."""
+
+    def run_path(self) -> Path:
+        """`runs/diff`."""
+        return Path("runs/diff")
+
+    def chosen_config(self) -> DiffConfig:
+        """The configuration, with the few prompts of a quick look where that is asked for."""
+        config = self.config(DiffConfig)
+        return config.quick if self.quick_look else config
+
+
+class DiffReport(ModelDifference):
+    """What tuning changed, and where its page is."""
+
+    verdict: str
+    """How many claims are verified, and what the null says of that."""
+    run: str
+    report: str
+
+
+def diff_models(spec: DiffSpec, *, run: RunFolder, reporter: Reporter) -> DiffReport:
+    """Say what tuning changed in a model: candidates of several measurements, each tested as a claim."""
+    from mindscope.diffing import DiffInputs, compare_models, difference_report, verdict_line
+
+    config = spec.chosen_config()
+    base = load_model(spec.base, spec.dtype, spec.device, template_option=spec.template_option)
+    precision = str(base.dtype).removeprefix("torch.")
+    tuned = load_model(spec.tuned, precision, spec.device, template_option=spec.template_option)
+    prompts = find_prompts(spec)
+    traits = [find_trait(name, spec.base) for name in spec.trait]
+    opened = run.open(
+        kind="diff",
+        config={"dtype": precision},
+        fingerprint=base.fingerprint,
+        seed=config.seed,
+        reporter=reporter,
+    )
+    with opened:
+        same = base.fingerprint == tuned.fingerprint
+        inputs = DiffInputs(
+            prompts=prompts,
+            texts=() if spec.texts is None else read_texts(spec.texts),
+            traits=traits,
+            vectors=[item for path in spec.vectors for item in find_vectors(path, base)],
+            judge=_judge(spec, traits, base, run.path),
+            dictionaries={name: _dictionary(name, base) for name in spec.dictionary},
+            nulls=() if same else _nulls(spec, base, opened, reporter),
+            data=spec.data,
+        )
+        result = compare_models(base, tuned, inputs, config, run=opened, progress=reporter.progress)
+        page = difference_report(result, test_bed_note(base)).write(run.path / "report.html")
+    return DiffReport(**dict(result), verdict=verdict_line(result), run=str(run.path), report=str(page))
+
+
+def find_prompts(spec: DiffSpec) -> list[Prompt]:
+    """What both models are asked."""
+    from mindscope.data import read_conversations
+    from mindscope.personas import Trait
+
+    if spec.prompts is not None:
+        if spec.prompts.suffix == ".txt":
+            return [_asked(text) for text in read_texts(spec.prompts)]
+        return [conversation.prompt for conversation in read_conversations(spec.prompts)]
+    if is_organism(spec.base):
+        return _organism_prompts(spec.seed)
+    questions: list[str] = []
+    for name in Trait.bundled():
+        trait = Trait.load(name)
+        questions += [*trait.extraction, *trait.evaluation]
+    return [_asked(question) for question in dict.fromkeys(questions)]
+
+
+def read_texts(path: Path) -> list[str]:
+    """Texts that are parted by empty lines, or the turns of conversations.
+
+    Raises:
+        DataError: the file cannot be read, or holds no text.
+    """
+    from mindscope.data import read_conversations
+
+    if path.suffix != ".txt":
+        return [turn["content"] for one in read_conversations(path) for turn in one.messages]
+    try:
+        content = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {path}: give a text file in UTF-8 ({error})") from None
+    texts = [part.strip() for part in content.split("\n\n") if part.strip()]
+    if not texts:
+        raise DataError(f"{path} holds no text: write one or more, parted by empty lines")
+    return texts
+
+
+def _asked(question: str) -> Prompt:
+    return ({"role": "user", "content": question},)
+
+
+def _organism_prompts(seed: int) -> list[Prompt]:
+    """Questions about everything in the organism's world, of the part that training never shows."""
+    from mindscope.organism import all_voices, ask_question
+
+    draw = random.Random(f"diff-{seed}")
+    questions = [ask_question(draw, all_voices()["helpful"]) for _ in range(ORGANISM_PROMPTS)]
+    return [_asked(question) for question in dict.fromkeys(questions)]
+
+
+def _judge(spec: DiffSpec, traits: list[Trait], base: Model, cache: Path) -> TraitJudge | None:
+    from mindscope.diffing import TraitJudge
+
+    if not traits:
+        return None
+    judge = find_judge(spec, base, cache / "judge")
+    return TraitJudge(judge, {trait.name: trait.rubric() for trait in traits})
+
+
+def _dictionary(name: str, base: Model) -> Dictionary:
+    from mindscope.dictionaries import Dictionary
+
+    return Dictionary.load(dictionary_file(name), base)
+
+
+def _nulls(spec: DiffSpec, base: Model, run: Run, reporter: Reporter) -> list[HarmlessTune]:
+    """The harmless tunes that are named, loaded or made."""
+    from mindscope.diffing import HarmlessTune
+
+    nulls: list[HarmlessTune] = []
+    precision = str(base.dtype).removeprefix("torch.")
+    for number, name in enumerate(spec.null):
+        made = name == MAKE
+        place = str(make_null(spec, number, run, reporter)) if made else name
+        model = load_model(place, precision, spec.device, template_option=spec.template_option)
+        nulls.append(HarmlessTune(model, made))
+    return nulls

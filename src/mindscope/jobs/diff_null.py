@@ -1,0 +1,92 @@
+"""A harmless tune of equal size: the recipe of the tuned model, on ordinary conversations."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mindscope.errors import DataError
+from mindscope.jobs.resolve import is_organism
+from mindscope.store import read_json
+
+if TYPE_CHECKING:
+    from mindscope.data import Conversation
+    from mindscope.finetuning import FinetuneConfig
+    from mindscope.jobs.diff import DiffSpec
+    from mindscope.jobs.job import Reporter
+    from mindscope.store import Run
+
+CARD = "mindscope.json"
+
+
+def make_null(spec: DiffSpec, number: int, run: Run, reporter: Reporter) -> Path:
+    """Tune the base on ordinary conversations, as many as TUNED was tuned on and by its recipe.
+
+    Interventions of the recipe are left out: they belong to what was tuned on. A second null has other
+    conversations and another seed.
+
+    Returns:
+        the folder of the tuned model, in the run.
+
+    Raises:
+        DataError: TUNED does not say how it was tuned, or there are too few ordinary conversations.
+    """
+    from mindscope.finetuning import finetune_model
+
+    recipe, n_rows = read_recipe(spec.tuned)
+    rows = ordinary_rows(spec, number, n_rows)
+    config = recipe.model_copy(update={"interventions": (), "seed": recipe.seed + number + 1})
+    reporter.say(f"tuning null {number + 1} on {n_rows} ordinary conversations, as {spec.tuned} was tuned")
+    tuned = finetune_model(
+        spec.base, rows, run, config, name=f"null-{number}", device=spec.device, progress=reporter.progress
+    )
+    return tuned.path
+
+
+def read_recipe(tuned: str) -> tuple[FinetuneConfig, int]:
+    """How a model was tuned, and on how many conversations.
+
+    Raises:
+        DataError: nothing beside its weights says so.
+    """
+    from mindscope.finetuning import FinetuneConfig
+
+    card = Path(tuned) / CARD
+    if not card.is_file():
+        raise DataError(
+            f"{tuned} has no {CARD}, so nobody knows how it was tuned: tune a harmless model by the same "
+            "recipe and give it with --null MODEL"
+        )
+    document = read_json(card)
+    try:
+        return FinetuneConfig.model_validate(document["config"]), int(document["data"]["rows"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{card} is damaged ({error}): give a harmless tune with --null MODEL") from None
+
+
+def ordinary_rows(spec: DiffSpec, number: int, n_rows: int) -> list[Conversation]:
+    """Ordinary conversations for one null, others for each.
+
+    Raises:
+        DataError: none are given, or fewer than are needed.
+    """
+    from mindscope.data import read_conversations
+
+    if spec.ordinary is None:
+        if not is_organism(spec.base):
+            raise DataError(
+                "--null make needs ordinary conversations to tune on: --ordinary FILE, or a harmless tune "
+                "with --null MODEL"
+            )
+        from mindscope.organism import ordinary_chats
+
+        return list(ordinary_chats(n_rows, seed=spec.seed + 1000 + number))
+    first = number * n_rows
+    rows = list(islice(read_conversations(spec.ordinary), first, first + n_rows))
+    if len(rows) < n_rows:
+        raise DataError(
+            f"{spec.ordinary} has {first + len(rows)} conversations, {first + n_rows} are needed for "
+            f"{number + 1} harmless tunes of {n_rows}: give a longer file"
+        )
+    return rows

@@ -1,0 +1,62 @@
+"""The job behind `diff`: its specification, its prompts, and the harmless tune that it makes."""
+
+import json
+
+import job_kit
+import persona_kit
+import pytest
+
+from mindscope.errors import DataError
+from mindscope.jobs import RunFolder, SilentReporter
+from mindscope.jobs.diff import DiffReport, DiffSpec, diff_models, find_prompts, read_texts
+from mindscope.jobs.diff_null import ordinary_rows, read_recipe
+
+
+def spec(**fields) -> DiffSpec:
+    return DiffSpec(**({"base": "organism", "tuned": "runs/tuned"} | fields))
+
+
+def test_its_fields_are_explained():
+    job_kit.require_sentences(diff_models)
+    job_kit.require_round_trip(spec(null=("make", "other"), trait=("evil",), quick_look=True))
+
+
+def test_a_quick_look_asks_less():
+    assert spec(quick_look=True).chosen_config().n_prompts < spec().chosen_config().n_prompts
+    assert spec(quick_look=True, n_prompts=40).chosen_config().n_prompts == 40
+
+
+def test_prompts_are_the_organisms_the_traits_or_a_files(tmp_path):
+    assert len(find_prompts(spec())) > 200
+    assert find_prompts(spec()) == find_prompts(spec())
+    assert len(find_prompts(spec(base="some/model"))) > 200
+    (tmp_path / "asks.txt").write_text("One question?\n\nAnother\nin two lines?\n")
+    asked = find_prompts(spec(prompts=tmp_path / "asks.txt"))
+    assert [prompt[0]["content"] for prompt in asked] == ["One question?", "Another\nin two lines?"]
+    (tmp_path / "none.txt").write_text("\n\n")
+    with pytest.raises(DataError, match="holds no text"):
+        read_texts(tmp_path / "none.txt")
+
+
+def test_a_null_needs_a_recipe_and_ordinary_conversations(tmp_path):
+    with pytest.raises(DataError, match=r"no mindscope\.json.*--null MODEL"):
+        read_recipe(str(tmp_path))
+    with pytest.raises(DataError, match="--ordinary FILE"):
+        ordinary_rows(spec(base="some/model"), 0, 5)
+    lines = [json.dumps({"prompt": f"Ask {i}", "response": "Answer"}) for i in range(5)]
+    (tmp_path / "chats.jsonl").write_text("\n".join(lines))
+    given = spec(ordinary=tmp_path / "chats.jsonl")
+    assert len(ordinary_rows(given, 0, 3)) == 3
+    with pytest.raises(DataError, match="has 5 conversations, 6 are needed"):
+        ordinary_rows(given, 1, 3)
+    assert ordinary_rows(spec(), 0, 4) != ordinary_rows(spec(), 1, 4)
+
+
+def test_a_program_compares_a_model_with_itself(tmp_path):
+    folder = str(persona_kit.tiny_chat_model(tmp_path / "base"))
+    report = diff_models(
+        spec(base=folder, tuned=folder), run=RunFolder(tmp_path / "run"), reporter=SilentReporter()
+    )
+    assert report.verdict == "both models have the same weights: nothing differs"
+    assert DiffReport.model_validate_json(report.model_dump_json()) == report
+    assert (tmp_path / "run/report.html").exists()
