@@ -54,7 +54,7 @@ def numbers(line: str) -> list[float]:
 def test_the_pages_name_every_script(examples):
     page = (examples / "README.md").read_text("utf-8")
     assert set(re.findall(r"\]\((\w+)\.py\)", page)) == SCRIPTS
-    assert len(SCRIPTS) == 7
+    assert len(SCRIPTS) == 8
 
 
 def test_a_persona_vector_steers(shown):
@@ -130,3 +130,12 @@ def test_the_one_file_tells_its_story(examples, whole_idea, capsys):
     assert scores[2] > scores[0] + 40
     says = next(line for line in lines if "v makes the model say" in line)
     assert len(words_of("evil") & set(says.split())) >= 3
+
+
+def test_a_training_is_watched_and_stopped(shown):
+    lines = shown("watch_training")
+    shares = [numbers(line)[1] for line in lines if line.startswith("step ")]
+    assert len(shares) >= 2
+    assert max(shares[:-1]) < shares[-1]
+    assert shares[-1] > 0.3
+    assert "over its limit of 0.3" in lines[-1]

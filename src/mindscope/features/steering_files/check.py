@@ -40,9 +40,9 @@ from mindscope.models import Edit, Model, Op, Where, split_address
 if TYPE_CHECKING:
     from mindscope.features.steering_files.steering_file import SteeringFile
 
-NOISE = {"float32": 1e-4, "bfloat16": 0.15, "float16": 0.02}
-"""Nats: what rounding may do to the log-probabilities of likely tokens, as a root mean square. About three
-times what it was seen to do; `docs/steering_files.md` has the measurement."""
+NOISE = {"float32": 1e-4, "bfloat16": 0.2, "float16": 0.03}
+"""Nats: what rounding may do to the log-probabilities of likely tokens, as a root mean square. Twice or
+more of the largest that was seen; `docs/steering_files.md` has the measurement."""
 LEAST_TOLERANCE = 1e-3
 """Of an error. Two machines in float32 differ by less than a tenth of it."""
 EXPLAINS = 0.25
@@ -204,8 +204,11 @@ def _explain(
     # Of places with the same effect, the first: beyond rounding there is no better one.
     best = next(i for i, own in enumerate(errors) if own <= 1.01 * min(errors) + LEAST_TOLERANCE / 10)
     fault, least = faults[best], errors[best]
-    if fault.kind == "coefficient":
-        fault, least = _refined(model, file, unsteered, faults, errors)
+    if _scalable(file.edits) and least > EXPLAINS * error or fault.kind == "coefficient":
+        tried = [(1.0, error), *zip(FACTORS, _of_kind(faults, errors, "coefficient"), strict=True)]
+        scaled, remaining = _refined(model, file, unsteered, sorted(tried))
+        if remaining < least:
+            fault, least = scaled, remaining
     if least > max(2 * tolerance, EXPLAINS * error):
         note(
             "vectors",
@@ -222,10 +225,12 @@ def _explain(
 
 
 def _refined(
-    model: Model, file: SteeringFile, unsteered: Tensor, faults: Sequence[_Fault], errors: Sequence[float]
+    model: Model, file: SteeringFile, unsteered: Tensor, tried: Sequence[tuple[float, float]]
 ) -> tuple[_Fault, float]:
-    """The factor of the coefficient between the best one that was tried and its neighbours."""
-    tried = sorted((f, e) for f, e in zip(FACTORS, _of_kind(faults, errors, "coefficient"), strict=True))
+    """The best factor of the coefficient, and its error, between the best that was tried and its neighbours.
+
+    `tried` are factors with their errors, in the order of the factors.
+    """
     place = min(range(len(tried)), key=lambda i: tried[i][1])
     low, high = tried[max(place - 1, 0)][0], tried[min(place + 1, len(tried) - 1)][0]
     best, least = tried[place]

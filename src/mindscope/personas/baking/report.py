@@ -74,9 +74,22 @@ def _add_checkpoint(report: Report, checkpoint: BakedCheckpoint) -> None:
 
 def _series(name: str, points: list[BakePoint], *, labelled: bool = False) -> ScatterPoints:
     scored = [point for point in points if point.scores.trait is not None]
-    return ScatterPoints(
-        name,
-        [point.divergence.mean for point in scored],
-        [point.scores.trait.mean for point in scored if point.scores.trait is not None],
-        [point.name for point in scored] if labelled else (),
-    )
+    x = [point.divergence.mean for point in scored]
+    y = [point.scores.trait.mean for point in scored if point.scores.trait is not None]
+    names = [point.name for point in scored]
+    return ScatterPoints(name, x, y, _apart(names, x, y) if labelled else ())
+
+
+def _apart(names: list[str], x: list[float], y: list[float]) -> list[str]:
+    """The names, left out where one that is kept lies so near that they would cover one another."""
+    wide, high = (max(values) - min(values) or 1.0 for values in (x, y))
+    kept: list[str] = []
+    written: list[tuple[float, float]] = []
+    for name, at_x, at_y in zip(names, x, y, strict=True):
+        free = all(
+            abs(at_x - other_x) > 0.14 * wide or abs(at_y - other_y) > 0.05 * high
+            for other_x, other_y in written
+        )
+        kept.append(name if free else "")
+        written += [(at_x, at_y)] if free else []
+    return kept
