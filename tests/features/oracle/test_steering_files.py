@@ -90,7 +90,7 @@ def test_a_sound_file_passes_every_check(file, organism, tmp_path):
         ({"value": -1.5}, "coefficient", "the opposite sign"),
         ({"value": 1.65}, "coefficient", "0.91 times"),
         ({"value": 1.515}, "coefficient", "0.99 times"),
-        ({"value": 0.5}, "coefficient", "3 times"),
+        ({"value": 0.5}, "coefficient", "3.00 times"),
         ({"address": "mlp_out.1", "where": "response"}, None, ""),
         ({"address": "mlp_in.1"}, "place", "resid_post"),
         ({"address": "resid_mid.1"}, "place", "resid_post"),

@@ -204,7 +204,7 @@ def _explain(
     # Of places with the same effect, the first: beyond rounding there is no better one.
     best = next(i for i, own in enumerate(errors) if own <= 1.01 * min(errors) + LEAST_TOLERANCE / 10)
     fault, least = faults[best], errors[best]
-    if _scalable(file.edits) and least > EXPLAINS * error or fault.kind == "coefficient":
+    if (_scalable(file.edits) and least > EXPLAINS * error) or fault.kind == "coefficient":
         tried = [(1.0, error), *zip(FACTORS, _of_kind(faults, errors, "coefficient"), strict=True)]
         scaled, remaining = _refined(model, file, unsteered, sorted(tried))
         if remaining < least:
@@ -297,7 +297,7 @@ def _scaled(edits: Sequence[Edit], factor: float) -> _Fault:
     scaled = tuple(
         replace(edit, value=edit.value * factor) if edit.op != "ablate" else edit for edit in edits
     )
-    says = "the opposite sign" if factor == -1 else f"{factor:.3g} times the coefficient"
+    says = "the opposite sign" if factor == -1 else f"{factor:.2f} times the coefficient"
     return _Fault("coefficient", f"the recorded changes are those of {says}", scaled)
 
 
