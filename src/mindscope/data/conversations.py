@@ -8,7 +8,7 @@ from mindscope.data.forms import RowForm, detect
 from mindscope.data.forms.chats import say_tools
 from mindscope.data.forms.pairs import PROMPT_ONLY
 from mindscope.data.messages import ChatMessage, kind_of, read_text
-from mindscope.data.remarks import APART, DROPPED, UNREAD, Remarks, one_line
+from mindscope.data.remarks import APART, DROPPED, REJECTED, UNREAD, Remarks, one_line
 from mindscope.errors import DataError
 
 SYSTEMS = ("system", "system_prompt")
@@ -77,6 +77,8 @@ def parse_conversation(row: Any) -> Conversation:
     rejected = _with_system(known, read.rejected) if read.rejected else ()
     if any("reasoning" in turn for turn in messages):
         remarks.add(APART, "reasoning")
+    if rejected:
+        remarks.add(*REJECTED.split(": "))
     used = {*read.used, *SYSTEMS, *say_tools(known, remarks)}
     meta = {key: value for key, value in row.items() if key not in used}
     for name, kind in MEDIA.items():

@@ -9,7 +9,7 @@ from typing import Literal
 from mindscope.data.conversations import Conversation
 from mindscope.data.data_file import DataFile
 from mindscope.data.files import FileRecord
-from mindscope.data.remarks import UNREAD, list_remarks
+from mindscope.data.remarks import REJECTED, UNREAD, list_remarks
 from mindscope.errors import DataError
 
 
@@ -65,7 +65,9 @@ def _conversations(file: DataFile, rows: Iterator[FileRecord], on_error: str) ->
                 raise DataError(reason) from None
             skipped, first = skipped + 1, first or reason
         else:
-            remarks.update(remark for remark in conversation.remarks if not remark.startswith(UNREAD))
+            # Other columns are in `meta`, and the other answer is in `rejected`.
+            said = (remark for remark in conversation.remarks if not remark.startswith(UNREAD))
+            remarks.update(remark for remark in said if remark != REJECTED)
             yield conversation
     if skipped:
         warnings.warn(f"left out {skipped} of {count} rows; the first: {first}", stacklevel=3)

@@ -9,6 +9,8 @@ DROPPED = "left out"
 WRITTEN = "written as text"
 GUESSED = "taken as"
 APART = "kept apart from the answer"
+REJECTED = f"{DROPPED}: rejected answers"
+"""The remark of a preference pair, which a command that needs both answers does not make."""
 
 SHOWN = 12
 """Names of a heading that a line shows; files of logs may have hundreds of columns."""

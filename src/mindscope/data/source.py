@@ -70,7 +70,7 @@ class ConversationSource:
         return str(self.data.path) if isinstance(self.data, DataFile) else "the data"
 
     def describe(self, *, read: Sequence[str] = ()) -> str:
-        """What was found, in one line for people; `read` are columns that are read elsewhere."""
+        """What was found, in one line for people; `read` as in `DataSurvey.describe`."""
         return self.survey.describe(self.label, read=read)
 
     def notes(self) -> tuple[str, ...]:

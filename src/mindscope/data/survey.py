@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mindscope.data.files import FileRecord
-from mindscope.data.remarks import UNREAD, list_remarks
+from mindscope.data.remarks import REJECTED, UNREAD, list_remarks
 from mindscope.errors import DataError
 
 SHOWN_FORMS = 4
@@ -30,13 +30,14 @@ class DataSurvey:
     first_malformed: str | None = None
 
     def describe(self, name: str, *, read: Sequence[str] = ()) -> str:
-        """One line for people; `read` are columns that are read elsewhere."""
+        """One line for people; `read` are columns that this command reads too, and `rejected` answers."""
         forms = sorted(self.forms.items(), key=lambda item: -item[1])
         kinds = ", ".join(f"{count} {form}" for form, count in forms[:SHOWN_FORMS])
-        parts = [f"{name}: {self.rows} rows" + (f" ({kinds})" if kinds else "")]
+        rows = "1 row" if self.rows == 1 else f"{self.rows} rows"
+        parts = [f"{name}: {rows}" + (f" ({kinds})" if kinds else "")]
         if self.malformed:
             parts.append(f"malformed: {self.malformed}, the first: {self.first_malformed}")
-        quiet = [f"{UNREAD}: {column}" for column in read]
+        quiet = [REJECTED if column == "rejected" else f"{UNREAD}: {column}" for column in read]
         unread = {remark: rows for remark, rows in self.remarks.items() if remark not in quiet}
         return "; ".join([*parts, *list_remarks(unread)])
 

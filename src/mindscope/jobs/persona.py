@@ -164,7 +164,7 @@ def _extract_from_examples(spec: ExtractSpec, run: RunFolder, reporter: Reporter
 
     trait, refuse = spec.find_trait(), spec.on_error == "refuse"
     sources = [
-        spec.open_data(file, reporter, refuse=refuse, main=number == 0, read=(LABEL,))
+        spec.open_data(file, reporter, refuse=refuse, main=number == 0, read=(LABEL, "rejected"))
         for number, file in enumerate(spec.examples)
     ]
     examples = read_examples(sources, positive=spec.positive, on_error=spec.on_error)

@@ -88,18 +88,23 @@ def _add_vectors(report: Report, vectors: PersonaVectors, sweep: SweepResult | N
 def _add_examples(report: Report, examples: ExampleStatistics) -> None:
     for line in examples.describe():
         report.text(f"{line[0].upper()}{line[1:]}.")
+    columns = ["layer", "AUROC from", "to", "shuffled sides"]
+    rows = [
+        list(row)
+        for row in zip(
+            range(len(examples.shuffled)),
+            examples.auroc_low,
+            examples.auroc_high,
+            examples.shuffled,
+            strict=True,
+        )
+    ]
+    if examples.pair_rate is not None:
+        columns.append("positive above its partner")
+        rows = [[*row, str(rate)] for row, rate in zip(rows, examples.pair_rate, strict=True)]
     report.table(
-        ["layer", "AUROC from", "to", "shuffled sides", "positive above its partner"],
-        [
-            [
-                layer,
-                low,
-                examples.auroc_high[layer],
-                examples.shuffled[layer],
-                None if examples.pair_rate is None else str(examples.pair_rate[layer]),
-            ]
-            for layer, low in enumerate(examples.auroc_low)
-        ],
+        columns,
+        rows,
         "The held-out AUROC's 95 % interval over questions, and what 95 of 100 random sides of the same "
         "examples stay below.",
     )

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mindscope.data import ConversationSource, parse_conversation
+from mindscope.data.columns import rename_columns
 from mindscope.errors import DataError
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
@@ -115,3 +116,12 @@ def test_parquet_of_noise(tmp_path_factory, content):
     path.write_bytes(b"PAR1" + content + b"PAR1")
     with pytest.raises(DataError, match=r"not a whole Parquet file|is needed"):
         list(ConversationSource.of(path).records())
+
+
+@settings(max_examples=150)
+@given(st.lists(st.sampled_from(SAMPLES), min_size=1, max_size=3), st.data())
+def test_columns_by_any_name(samples, data):
+    """Renaming gives rows, whatever the names lead to."""
+    columns = data.draw(st.dictionaries(st.sampled_from(["messages", "answer", "role", "content"]), COLUMNS))
+    for sample in samples:
+        read(rename_columns(sample.row, columns))

@@ -23,7 +23,8 @@ def test_a_sample_is_read_as_it_is_meant(sample: FormSample) -> None:
     assert conversation.form == sample.form
     assert "".join(turn["role"][0] for turn in conversation.messages) == sample.roles
     assert [turn["content"] for turn in conversation.messages] == list(sample.texts)
-    assert sorted(conversation.remarks) == sorted(sample.remarks)
+    of_pairs = [] if sample.rejected is None else ["left out: rejected answers"]
+    assert sorted(conversation.remarks) == sorted([*sample.remarks, *of_pairs])
     assert conversation.reasoning == sample.reasoning
     if sample.rejected is None:
         with pytest.raises(DataError, match="no rejected answer"):

@@ -43,9 +43,9 @@ def test_two_files_with_other_prompts_are_sides(tmp_path):
     assert answers(found.positive) == ["A1"]
     assert answers(found.negative) == ["B1", "A2", "B2"]
     assert found.notes == (
-        "1 examples stand there twice and count once",
-        "1 answers stand on both sides and count on neither",
-        "2 prompts have an answer on both sides; not all have, so there are no pairs",
+        "examples that are there twice and count once: 1",
+        "answers that are on both sides and count on neither: 1",
+        "prompts with answers on both sides (not all have, so there are no pairs): 2",
     )
 
 
@@ -57,8 +57,8 @@ def test_preference_pairs(tmp_path):
     assert answers(found.positive) == ["good 0", "good 1", "good 2"]
     assert answers(found.negative) == ["bad 0", "bad 1", "bad 2"]
     assert found.notes == (
-        "1 pairs stand there twice and count once",
-        "1 pairs have the same answer on both sides and do not count",
+        "pairs that are there twice and count once: 1",
+        "pairs of two equal answers, which do not count: 1",
     )
 
 
@@ -118,7 +118,7 @@ def test_more_refusals(tmp_path):
     rows = [{**chat("p", "A"), "label": True}, chat("q", "B"), {**chat("p", "C"), "label": False}]
     found = read_examples([write(path, rows)], on_error="skip")
     assert len(found.examples) == 2
-    assert found.notes[0].startswith(f"1 rows are left out, the first: {path}, line 2: the row has neither")
+    assert found.notes[0].startswith(f"rows left out: 1, the first: {path}, line 2: the row has neither")
 
 
 def test_too_few_are_refused_with_their_number():

@@ -91,7 +91,7 @@ class _ExampleReader:
                 self._left_out, self._first = self._left_out + 1, self._first or located
 
     def notes(self) -> list[str]:
-        return [f"{self._left_out} rows are left out, the first: {self._first}"] if self._left_out else []
+        return [f"rows left out: {self._left_out}, the first: {self._first}"] if self._left_out else []
 
 
 def _try_read(record: FileRecord) -> Conversation | None:

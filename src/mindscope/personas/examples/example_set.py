@@ -124,10 +124,10 @@ class ExampleSet:
         lines = [
             *notes,
             *_counted(
-                sum(map(len, sides)) - sum(map(len, said)), "examples stand there twice and count once"
+                sum(map(len, sides)) - sum(map(len, said)), "examples that are there twice and count once"
             ),
-            *_counted(len(both), "answers stand on both sides and count on neither"),
-            *_counted(shared, "prompts have an answer on both sides; not all have, so there are no pairs"),
+            *_counted(len(both), "answers that are on both sides and count on neither"),
+            *_counted(shared, "prompts with answers on both sides (not all have, so there are no pairs)"),
         ]
         return cls(kept[0], kept[1], False, tuple(lines), tuple(sources))
 
@@ -144,8 +144,8 @@ class ExampleSet:
         kept = [pair for pair in distinct.values() if pair[0].answer.strip() != pair[1].answer.strip()]
         lines = [
             *notes,
-            *_counted(len(pairs) - len(distinct), "pairs stand there twice and count once"),
-            *_counted(len(distinct) - len(kept), "pairs have the same answer on both sides and do not count"),
+            *_counted(len(pairs) - len(distinct), "pairs that are there twice and count once"),
+            *_counted(len(distinct) - len(kept), "pairs of two equal answers, which do not count"),
         ]
         positive, negative = tuple(pair[0] for pair in kept), tuple(pair[1] for pair in kept)
         return cls(positive, negative, True, tuple(lines), tuple(sources))
@@ -198,4 +198,4 @@ def _partners(positive: Sequence[ExampleAnswer], negative: Sequence[ExampleAnswe
 
 
 def _counted(count: int, what: str) -> list[str]:
-    return [f"{count} {what}"] if count else []
+    return [f"{what}: {count}"] if count else []
