@@ -80,7 +80,7 @@ def bake(spec: BakeSpec, *, run: RunFolder, reporter: Reporter) -> BakeReport:
     opened = run.open(
         kind="persona",
         config={"dtype": str(model.dtype).removeprefix("torch.")},
-        fingerprint=model.fingerprint,
+        model=model,
         reporter=reporter,
     )
     search: BakeSearch | None = None

@@ -139,3 +139,13 @@ def test_graphs_that_cannot_be_checked(model: Model, replacement):
             call()
         assert "\n" not in str(error.value)
     assert tiny_models.hooks_on(model) == 0
+
+
+def test_changes_that_grow_without_bounds_are_refused(model: Model):
+    """Where norms are held, each gated MLP squares what the one before has made of a change."""
+    replacement = NeuronReplacement(model)
+    graph = trace(model, replacement, ROW)
+    with pytest.raises(MindscopeError, match="grow beyond what float32 holds"):
+        validate_graph(model, replacement, graph, ValidationConfig(factor=1e30, mode="frozen_norms"))
+    usual = validate_graph(model, replacement, graph, ValidationConfig(mode="frozen_norms"))
+    assert usual.overall.nmse is not None

@@ -83,8 +83,8 @@ def validate_graph(
         progress: called with (interventions done, in all, what).
 
     Raises:
-        DataError: a graph of another model or replacement, nodes that are not features, or targets that
-            are not the graph's.
+        DataError: a graph of another model or replacement, nodes that are not features, targets that are not
+            the graph's, or changes that grow beyond all bounds, as they may where norms' scales are held.
     """
     config = config or ValidationConfig()
     _require_changes(model, replacement, graph, config.factor)
@@ -100,6 +100,11 @@ def validate_graph(
     # 4: experiments x measured, and experiments x logits
     experiments = _ExperimentBatches(model, replacement, graph, groups, measured, readouts)
     changed, changed_logits = experiments.run(config, progress)
+    if not all(values.isfinite().all() for values in (predicted, changed, changed_logits)):
+        raise DataError(
+            f"some changes in mode {config.mode!r} grow beyond what float32 holds, which says nothing "
+            "of the graph: let norms adapt (mode 'open' or 'frozen'), or change by a smaller factor"
+        )
     # 5: what is held, and what should not move at all, is not evidence
     pairs = [
         _ChangePair(number, row, float(predicted[number, row]), actual)

@@ -47,7 +47,7 @@ def find_known_circuits(
     """Look for circuits that the literature knows: indirect objects, a fact, an opposite, induction."""
     from mindscope.circuits import TraceConfig
     from mindscope.studies.known_circuits.measure import rank_heads, trace_known
-    from mindscope.studies.known_circuits.prompts import HELD_FRAMES, KNOWN, draw_prompts
+    from mindscope.studies.known_circuits.prompts import HELD_FRAMES, KNOWN, TEXTBOOK, draw_prompts
     from mindscope.studies.known_circuits.report import build_page
     from mindscope.studies.known_circuits.swap import exchange_names
 
@@ -71,12 +71,15 @@ def find_known_circuits(
             NameSwap,
             lambda: exchange_names(model, replacement, spec.seed, spec.held, reporter.progress),
         )
-        heads = measure_once(
-            opened,
-            "heads.json",
-            HeadRanking,
-            lambda: rank_heads(model, replacement, prompts, config, reporter.progress),
-        )
+        rankings = {
+            name: measure_once(
+                opened,
+                f"{name}.json",
+                HeadRanking,
+                lambda rows=rows: rank_heads(model, replacement, rows, config, reporter.progress),
+            )
+            for name, rows in (("textbook", [TEXTBOOK]), ("heads", prompts))
+        }
         traced = []
         for number, prompt in enumerate(KNOWN):
             reporter.progress(number, len(KNOWN), "graphs")
@@ -94,7 +97,7 @@ def find_known_circuits(
             model=model.name,
             fingerprint=model.fingerprint,
             traced=tuple(traced),
-            heads=heads,
+            **rankings,
             swap=swap,
         )
         result.save(run.path / "known-circuits.json")

@@ -12,6 +12,7 @@ NAMES = (
     "David", "Kate", "Jack", "Laura", "Robert", "Susan", "Michael", "Linda",
     "Maria", "Henry", "Jane", "Daniel",
 )  # fmt: skip
+TEXTBOOK_NAMES = ("Mary", "John")
 CHOSEN_FRAMES = (
     "When {0} and {1} went to the store, {2} gave a drink to",
     "After {0} and {1} sat down in the kitchen, {2} handed the book to",
@@ -103,6 +104,10 @@ class NamedPrompt:
         before, _, rest = self.frame.partition("{0}")
         middle = rest.partition("{1}")[0]
         return before + self.names[0] + (middle + self.names[1] if self.receiver else "")
+
+
+TEXTBOOK = NamedPrompt(CHOSEN_FRAMES[0], TEXTBOOK_NAMES, 0, NAMES[2])
+"""The prompt that stands for indirect objects everywhere."""
 
 
 def draw_prompts(frames: tuple[str, ...], count: int, seed: int) -> list[NamedPrompt]:

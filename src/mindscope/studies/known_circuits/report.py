@@ -35,8 +35,8 @@ def graph_table(result: KnownCircuits) -> list[list[Any]]:
             f"{traced.least_replacement:.2f}, {traced.least_completeness:.2f}",
             traced.open.r,
             traced.open.slope,
-            traced.held.r,
-            traced.held.slope,
+            traced.held and traced.held.r,
+            traced.held and traced.held.slope,
         ]
         for traced in result.traced
     ]
@@ -55,14 +55,15 @@ def build_page(result: KnownCircuits, facts: dict[str, Any]) -> Report:
     report.table(list(GRAPH_COLUMNS), graph_table(result))
     report.section(
         "Heads",
-        f"Means over {result.heads.prompts} prompts of indirect objects. A loading is what a head carries of "
-        "the edges into the difference of the two names' logits; patching puts a head's output of the "
-        "opposite prompt in its place. Over all heads the two correlate with "
+        f"Of the textbook prompt, and means over {result.heads.prompts} others that were drawn. A loading is "
+        "what a head carries of the edges into the difference of the two names' logits; patching puts a "
+        "head's output of the opposite prompt in its place. Over all heads the two correlate with "
         f"r {result.heads.correlation:.2f}.",
     )
     columns = ["head", "loading", "patched"]
-    report.table(columns, _head_rows(result.heads.loaded))
-    report.table(columns, _head_rows(result.heads.patched))
+    for about, ranking in (("textbook prompt", result.textbook), ("drawn prompts", result.heads)):
+        for order, effects in (("loadings", ranking.loaded), ("patching", ranking.patched)):
+            report.table(columns, _head_rows(effects), f"The strongest by {order}, {about}.")
     swap = result.swap
     report.section(
         "Names exchanged",

@@ -30,8 +30,9 @@ class TracedPrompt(Document):
     """Both scores, where active features that are no nodes count as errors."""
     open: PredictionAgreement
     """Of the graph's predictions with what the model does when features are turned off, everything free."""
-    held: PredictionAgreement
-    """The same where attention patterns and norms' scales are held."""
+    held: PredictionAgreement | None
+    """The same where attention patterns and norms' scales are held; None where changes then grow without
+    bounds."""
 
 
 class HeadEffect(Document):
@@ -94,28 +95,20 @@ class KnownCircuits(SavedDocument):
     model: str
     fingerprint: str
     traced: tuple[TracedPrompt, ...]
+    textbook: HeadRanking
+    """Heads on the one prompt that stands for indirect objects."""
     heads: HeadRanking
+    """Heads on drawn prompts."""
     swap: NameSwap
 
     def claims(self) -> list[Claim]:
         """The bars, which were set before anything was measured, and what came."""
-        strongest = {effect.name for effect in self.heads.patched[:5]}
-        among = [effect.name in strongest for effect in self.heads.loaded[:3]]
         swap = self.swap
         return [
+            _claim_heads("the textbook prompt", self.textbook),
+            _claim_heads(f"{self.heads.prompts} drawn prompts", self.heads),
             Claim(
-                subject="indirect object",
-                statement="the three strongest heads by loadings are among the five strongest by patching",
-                needed="3 of 3",
-                measured=f"{sum(among)} of 3",
-                beside={
-                    "loadings": " ".join(effect.name for effect in self.heads.loaded[:3]),
-                    "patching": " ".join(effect.name for effect in self.heads.patched[:5]),
-                },
-                holds=all(among),
-            ),
-            Claim(
-                subject="indirect object",
+                subject="held-out prompts",
                 statement="exchanging a name's features for another's moves the answer to that name",
                 needed="80 % or more, and an interval above that of random features",
                 measured=str(swap.swapped),
@@ -127,3 +120,19 @@ class KnownCircuits(SavedDocument):
                 holds=swap.swapped.share >= BAR and swap.swapped.low > swap.random.high,
             ),
         ]
+
+
+def _claim_heads(subject: str, ranking: HeadRanking) -> Claim:
+    strongest = {effect.name for effect in ranking.patched[:5]}
+    among = [effect.name in strongest for effect in ranking.loaded[:3]]
+    return Claim(
+        subject=subject,
+        statement="the three strongest heads by loadings are among the five strongest by patching",
+        needed="3 of 3",
+        measured=f"{sum(among)} of 3",
+        beside={
+            "loadings": " ".join(effect.name for effect in ranking.loaded[:3]),
+            "patching": " ".join(effect.name for effect in ranking.patched[:5]),
+        },
+        holds=all(among),
+    )
