@@ -139,6 +139,11 @@ class SteerExpression:
         """The names of all directions, each once."""
         return tuple(dict.fromkeys(term.name for term in self.terms))
 
+    @property
+    def adds(self) -> bool:
+        """Whether anything is added, and can be turned round."""
+        return any(term.operation in ADDED for term in self.terms)
+
     def scaled(self, factor: float) -> SteerExpression:
         """With what is added multiplied by a number: -1 steers against. Other operations stay as they are."""
         terms = (

@@ -38,6 +38,7 @@ class ChatSpec(BorrowingModelSpec):
     """With whom the conversation is, and where its dial begins."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model",)
+    inputs: ClassVar[tuple[str, ...]] = ("vectors",)
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"coefficient": ("--coefficient", "-c")}
 
     vectors: tuple[Path, ...] = ()

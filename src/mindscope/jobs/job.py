@@ -41,6 +41,18 @@ class JobSpec(BaseModel):
     hidden: ClassVar[tuple[str, ...]] = ()
     """Fields that a command line does not offer, because the job leaves them no choice."""
 
+    inputs: ClassVar[tuple[str, ...]] = ()
+    """Fields that name files or folders to be read: they must be there before anything is loaded."""
+
+    def require_inputs(self) -> None:
+        """Raises DataError where a file or folder that is to be read is not there."""
+        for field in self.inputs:
+            value = getattr(self, field)
+            for path in value if isinstance(value, tuple) else (value,):
+                if path is not None and not Path(path).exists():
+                    where = field.upper() if field in self.arguments else f"--{field.replace('_', '-')}"
+                    raise DataError(f"{where}: no such file or folder: {path}")
+
     def run_path(self) -> Path:
         """Where the work is kept if nobody says."""
         return Path("runs") / type(self).__name__.removesuffix("Spec").lower()

@@ -40,6 +40,7 @@ class AlarmSpec(DataSpec, MonitorConfig):
 
     options: ClassVar = {"position": ("--at",), "coefficient": ("--coefficient", "-c")}
     hidden: ClassVar[tuple[str, ...]] = ("samples",)
+    inputs: ClassVar[tuple[str, ...]] = ("thresholds",)
 
     data: Path
     """A file or folder of conversations, or a data set's name on the hub (docs/data.md has the forms)."""
@@ -91,6 +92,7 @@ class MonitorVectorsSpec(BorrowingModelSpec, AlarmSpec):
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "data")
     options: ClassVar = {**AlarmSpec.options, "layers": ("--layer",)}
+    inputs: ClassVar[tuple[str, ...]] = (*AlarmSpec.inputs, "vectors")
 
     vectors: tuple[Path, ...]
     """Persona vectors to watch: a file or a run. May be repeated."""

@@ -12,15 +12,16 @@ from pydantic import Field, RootModel, model_validator
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec, Reporter, RunFolder
 from mindscope.jobs.persona_run import PersonaRun, VectorsSummary, find_vector_files, summarise_vectors
-from mindscope.jobs.resolve import find_trait
+from mindscope.jobs.resolve import find_trait, is_organism, require_judge
 from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, JudgeSpec, TraitSpec, block_of, blocks_of
+from mindscope.jobs.steering import SteeringNames
 from mindscope.personas import ExtractConfig, SteerConfig, SteeringScores, SweepConfig, SweepResult
 from mindscope.store import BorrowingDocument, Document
 
 if TYPE_CHECKING:
     from mindscope.judges import Judge
     from mindscope.models import Model
-    from mindscope.personas import Trait
+    from mindscope.personas import SteeringResult, Trait
     from mindscope.store import Run
 
 TRAIT = "trait.yaml"
@@ -92,16 +93,50 @@ class SteerSpec(PersonaSpec, BorrowingModelSpec, SteerConfig):
 
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"coefficient": ("--coefficient", "-c")}
 
+    trait: str | None = None  # type: ignore[assignment]
+    """A bundled trait, a file, organism:NAME for the organism's world, or a word and its opposite, such as
+    'patient / impatient'. With --steer and --question and without a judge none is needed."""
     vectors: Path | None = None
     """Vectors from elsewhere, in place of those that `extract` left in the run."""
     published_index: bool = False
     """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""
-    layer: int | None = None  # type: ignore[assignment]
+    layer: int | None = None
     """The layer whose output is steered; the sweep's choice by default."""
-    coefficient: float | None = None  # type: ignore[assignment]
+    coefficient: float | None = None
     """How many times the vector is added; the sweep's choice by default."""
     question: tuple[str, ...] = ()
-    """Ask this question; the held-out evaluation questions by default. May be repeated."""
+    """Ask this question; the held-out evaluation questions by default. May be repeated. Without a judge the
+    answers are shown side by side, and not scored."""
+
+    def run_path(self) -> Path:
+        """`runs/TRAIT`, or `runs/steer` without a trait."""
+        return Path("runs/steer") if self.trait is None else super().run_path()
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether answers are scored."""
+        if self.judge is None:
+            return self.trait is not None and (is_organism(self.model) or not self.question)
+        return self.judge != "none" or not self.question
+
+    def require_work(self, run: Path) -> None:
+        """Refuse what cannot be done with what lies in the run, before a model is loaded.
+
+        Raises:
+            DataError: no trait, vectors or sweep where one is needed, or an expression that cannot be read.
+            JudgeError: answers are to be scored, and nobody is named who does.
+        """
+        if self.trait is None:
+            if self.is_judged:
+                raise DataError("name the trait that is scored: mindscope persona steer MODEL TRAIT")
+            if self.steer is None or not self.question:
+                raise DataError("without a trait say what to steer by and what to ask: --steer, --question")
+        if self.steer is not None:
+            self.config(SteerConfig).expression("")
+        if self.is_judged:
+            _require_kept_judge(self, run)
+        elif self.steer is None:
+            _require_vectors(self, run)
 
 
 class ShowVectorsSpec(JobSpec):
@@ -128,10 +163,20 @@ class SweepReport(Document):
     report: str
 
 
+class ComparedAnswers(Document):
+    """One question's answers by arm."""
+
+    question: str
+    answers: dict[str, tuple[str, ...]]
+
+
 class SteeringSummary(SteeringScores, BorrowingDocument):
     """What steering did, and where its page is."""
 
-    trait: str
+    trait: str | None
+    steered_by: str
+    texts: tuple[ComparedAnswers, ...]
+    """The answers to the questions that were given; those to the trait's own are on the page."""
     run: str
     report: str
 
@@ -146,13 +191,17 @@ def extract(spec: ExtractSpec, *, run: RunFolder, reporter: Reporter) -> Extract
         return _extract_from_examples(spec, run, reporter)
     from mindscope.personas import contrast_recipe, extract_vectors
 
-    trait, model = spec.find_trait(), spec.load()
+    trait, recipe, config = spec.find_trait(), contrast_recipe(spec.judge), spec.config(ExtractConfig)
+    if recipe is not None:
+        recipe.require_drawn(config)
+    elif spec.judge != "none":
+        require_judge(spec, spec.model)
+    if config.temperature is None and config.samples == 1:
+        reporter.say("one answer to each prompt takes the likeliest tokens: --temperature 1 draws it")
+    model = spec.load()
     with _open(run, model, reporter) as opened:
-        recipe = contrast_recipe(spec.judge)
         judge = None if spec.judge == "none" else recipe or spec.find_judge(model, run.path / JUDGEMENTS)
-        vectors = extract_vectors(
-            model, trait, judge, opened, spec.config(ExtractConfig), progress=reporter.progress
-        )
+        vectors = extract_vectors(model, trait, judge, opened, config, progress=reporter.progress)
     kept = PersonaRun(run.path)
     page = kept.write_report(vectors)
     file = kept.vectors_file(trait.name)
@@ -187,10 +236,16 @@ def _extract_from_examples(spec: ExtractSpec, run: RunFolder, reporter: Reporter
 
 
 def sweep(spec: SweepSpec, *, run: RunFolder, reporter: Reporter) -> SweepReport:
-    """Choose where to steer: trait score and coherence at every layer with every coefficient."""
+    """Choose where to steer: trait score and coherence at every layer with every coefficient.
+
+    Given again with other layers or coefficients, it keeps the answers that are there and adds the others.
+    """
     from mindscope.personas import sweep_coefficients
 
-    trait, model, kept = spec.find_trait(), spec.load(), PersonaRun(run.path)
+    trait, kept = spec.find_trait(), PersonaRun(run.path)
+    _require_vectors(spec, run.path)
+    _require_kept_judge(spec, run.path)
+    model = spec.load()
     vectors = kept.vectors(trait.name, model, spec.vectors)
     config = spec.config(SweepConfig, layers=blocks_of(spec.layers, spec.published_index))
     with _open(run, model, reporter) as opened:
@@ -201,42 +256,69 @@ def sweep(spec: SweepSpec, *, run: RunFolder, reporter: Reporter) -> SweepReport
 
 
 def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSummary:
-    """Measure what steering does: unsteered, steered, steered against, and with random vectors."""
-    from mindscope.personas import held_out, measure_steering
+    """Measure what steering does: unsteered, steered, steered against, and with random vectors.
 
-    trait, model, kept = spec.find_trait(), spec.load(), PersonaRun(run.path)
-    vectors = kept.vectors(trait.name, model, spec.vectors)
-    swept = kept.sweep(trait.name)
-    layer = block_of(spec.layer, spec.published_index)
-    chosen = {"layer": layer, "coefficient": spec.coefficient}
-    if swept is not None and None in chosen.values():
-        point = swept.choice()
-        chosen = {
-            "layer": point.layer if layer is None else layer,
-            "coefficient": point.coefficient if spec.coefficient is None else spec.coefficient,
-        }
-    if None in chosen.values():
-        raise DataError("there is no sweep in this run: give --layer and --coefficient, or sweep first")
-    questions = spec.question or (held_out(trait, swept) if swept is not None else None)
+    With --question and without a judge it shows the answers side by side.
+    """
+    from mindscope.personas import held_out, measure_steering, steering_report
+
+    spec.require_work(run.path)
+    trait, kept = None if spec.trait is None else spec.find_trait(), PersonaRun(run.path)
+    swept = None if trait is None else kept.sweep(trait.name)
+    config = _steer_config(spec, swept)
+    model = spec.load()
+    vectors = None
+    if trait is not None and (spec.steer is None or _vectors_file(spec, run.path).exists()):
+        vectors = kept.vectors(trait.name, model, spec.vectors)
+    questions = spec.question or (held_out(trait, swept) if trait is not None and swept is not None else None)
+    names = SteeringNames(
+        model,
+        {} if vectors is None else {vectors.trait: vectors},
+        chosen={} if swept is None or swept.chosen is None else {swept.trait: swept.choice().layer},
+        kind=spec.kind,
+        published_index=spec.published_index and spec.steer is not None,
+    )
     with _open(run, model, reporter) as opened:
-        judge = _find_kept_judge(spec, model, run.path)
+        judge = _find_kept_judge(spec, model, run.path) if spec.is_judged else None
         result = measure_steering(
             model,
             vectors,
             trait,
             judge,
             opened,
-            spec.config(SteerConfig, **chosen),
+            config,
             questions=questions,
+            find=names.find,
             progress=reporter.progress,
         )
-    page = kept.write_report(vectors)
+    if vectors is None:
+        page = steering_report(result, model.name).write(run.path / "report.html")
+    else:
+        page = kept.write_report(vectors)
     return SteeringSummary(
         **result.summary().to_json(),
-        trait=trait.name,
+        trait=result.trait,
+        steered_by=result.steered_by,
+        texts=compare_answers(result) if spec.question else (),
         run=str(run.path),
         report=str(page),
         borrowed=result.borrowed,
+    )
+
+
+def compare_answers(result: SteeringResult) -> tuple[ComparedAnswers, ...]:
+    """The answers of all arms by question."""
+    arms = {name: getattr(result, name).samples for name in ("unsteered", "steered", "against", "random")}
+    return tuple(
+        ComparedAnswers(
+            question=question,
+            answers={
+                name: tuple(sample.answer for sample in samples if sample.question == question)
+                for name, samples in arms.items()
+                if samples
+            },
+        )
+        for question in result.questions
     )
 
 
@@ -246,6 +328,41 @@ def show(spec: ShowVectorsSpec, *, reporter: Reporter) -> VectorsListing:
     return VectorsListing(tuple(summarise_vectors(file) for file in find_vector_files(spec.path)))
 
 
+def _steer_config(spec: SteerSpec, swept: SweepResult | None) -> SteerConfig:
+    """What is steered by: an expression, or a layer and a coefficient, which a sweep may have chosen."""
+    if spec.steer is not None:
+        return spec.config(SteerConfig)
+    layer, coefficient = block_of(spec.layer, spec.published_index), spec.coefficient
+    if swept is not None and None in (layer, coefficient):
+        point = swept.choice()
+        layer = point.layer if layer is None else layer
+        coefficient = point.coefficient if coefficient is None else coefficient
+    if layer is None or coefficient is None:
+        raise DataError(
+            "there is no sweep in this run: give --layer and --coefficient, or --steer, or sweep first"
+        )
+    return spec.config(SteerConfig, layer=layer, coefficient=coefficient)
+
+
+def _vectors_file(spec: SweepSpec | SteerSpec, run: Path) -> Path:
+    return spec.vectors or PersonaRun(run).vectors_file(spec.find_trait().name)
+
+
+def _require_vectors(spec: SweepSpec | SteerSpec, run: Path) -> None:
+    PersonaRun.require_vectors(_vectors_file(spec, run))
+
+
+def _require_kept_judge(spec: SweepSpec | SteerSpec, run: Path) -> None:
+    """Refuse what names no judge, or a contrast judge that nobody has made."""
+    from mindscope.personas import JUDGE_FILE, contrast_recipe
+
+    recipe = contrast_recipe(spec.judge)
+    if recipe is None:
+        require_judge(spec, spec.model)
+    else:
+        recipe.require_made(_vectors_file(spec, run).with_name(JUDGE_FILE))
+
+
 def _find_kept_judge(spec: SweepSpec | SteerSpec, model: Model, run: Path) -> Judge:
     """Who scores steered answers: a contrast judge is the one that was made with the vectors."""
     from mindscope.personas import JUDGE_FILE, contrast_recipe
@@ -253,8 +370,7 @@ def _find_kept_judge(spec: SweepSpec | SteerSpec, model: Model, run: Path) -> Ju
     recipe = contrast_recipe(spec.judge)
     if recipe is None:
         return spec.find_judge(model, run / JUDGEMENTS)
-    vectors = spec.vectors or PersonaRun(run).vectors_file(spec.find_trait().name)
-    return recipe.load(model, vectors.with_name(JUDGE_FILE))
+    return recipe.load(model, _vectors_file(spec, run).with_name(JUDGE_FILE))
 
 
 def _open(run: RunFolder, model: Model, reporter: Reporter) -> Run:

@@ -112,14 +112,19 @@ class PersonaRun:
             DataError: there are none, or those of several traits.
         """
         path = file or self.vectors_file(trait)
-        if not path.exists():
-            raise DataError(
-                f"there are no vectors in {path}: run `mindscope persona extract` first, or give --vectors"
-            )
+        self.require_vectors(path)
         vectors = find_vectors(path, model)
         if len(vectors) != 1:
             raise DataError(f"{path} holds the vectors of {len(vectors)} traits: name one file")
         return vectors[0]
+
+    @staticmethod
+    def require_vectors(path: Path) -> None:
+        """Raises DataError where there are no vectors."""
+        if not path.exists():
+            raise DataError(
+                f"there are no vectors in {path}: run `mindscope persona extract` first, or give --vectors"
+            )
 
     def sweep(self, trait: str) -> SweepResult | None:
         """The trait's sweep, if there was one."""

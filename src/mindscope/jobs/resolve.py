@@ -116,8 +116,29 @@ def find_judge(spec: JudgeSpec, model: Model, cache: Path) -> Judge:
     from mindscope.judges import EndpointJudge, ModelJudge, require_numbers
     from mindscope.models import LoadOptions
 
-    if spec.judge == "exact" or (spec.judge is None and is_organism(model.name)):
+    require_judge(spec, model.name)
+    if spec.judge is None or spec.judge == "exact":
         return organism.ExactJudge()
+    kind, _, name = spec.judge.partition(":")
+    if kind == "model" and name:
+        options = LoadOptions(dtype=spec.judge_dtype, device=spec.judge_device)
+        if name == model.name and options == LoadOptions():
+            return require_numbers(ModelJudge(model))
+        return require_numbers(ModelJudge(load_model(name, options)))
+    return require_numbers(EndpointJudge(_address(spec), name, spec.endpoint_config(), cache=cache))
+
+
+def require_judge(spec: JudgeSpec, model_name: str) -> None:
+    """Refuse what names no judge by itself; `contrast` and `none` are the caller's.
+
+    No model and no endpoint is needed to say so, and a job asks before it loads one.
+
+    Raises:
+        JudgeError: none is named, or an endpoint without an address.
+        DataError: there is no such judge, or the options of its requests cannot be read.
+    """
+    if spec.judge == "exact" or (spec.judge is None and is_organism(model_name)):
+        return
     if spec.judge is None:
         raise JudgeError(
             "choose who scores the answers: --judge model:NAME, --judge endpoint:NAME --base-url URL, or "
@@ -126,18 +147,14 @@ def find_judge(spec: JudgeSpec, model: Model, cache: Path) -> Judge:
     if spec.judge == "none":
         raise JudgeError("steered answers need a judge: extract with --judge contrast, and use it here too")
     kind, _, name = spec.judge.partition(":")
-    if kind == "model" and name:
-        options = LoadOptions(dtype=spec.judge_dtype, device=spec.judge_device)
-        if name == model.name and options == LoadOptions():
-            return require_numbers(ModelJudge(model))
-        return require_numbers(ModelJudge(load_model(name, options)))
-    if kind == "endpoint" and name:
-        judge = EndpointJudge(_address(spec), name, spec.endpoint_config(), cache=cache)
-        return require_numbers(judge)
-    raise DataError(
-        f"there is no judge {spec.judge!r}: use exact (the organism's), model:NAME, endpoint:NAME, or, "
-        "for persona vectors, contrast"
-    )
+    if kind not in ("model", "endpoint") or not name:
+        raise DataError(
+            f"there is no judge {spec.judge!r}: use exact (the organism's), model:NAME, endpoint:NAME, or, "
+            "for persona vectors, contrast"
+        )
+    if kind == "endpoint":
+        _address(spec)
+        spec.endpoint_config()
 
 
 def find_writer(writer: str, spec: EndpointSpec) -> TextWriter:

@@ -30,6 +30,7 @@ class ScreenSpec(BorrowingModelSpec, DataSpec, ScreenConfig):
     """What `persona screen` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "data")
+    inputs: ClassVar[tuple[str, ...]] = ("vectors",)
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"layers": ("--layer",)}
 
     data: Path

@@ -23,6 +23,7 @@ class ShiftSpec(BorrowingSpec, TemplateSpec, DataSpec, ShiftConfig, LoadOptions)
     """What `persona shift` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("base", "tuned")
+    inputs: ClassVar[tuple[str, ...]] = ("vectors",)
 
     base: str
     """The model that the vectors were made from: a Hugging Face name or folder, or `organism`."""
@@ -66,6 +67,7 @@ def shift(spec: ShiftSpec, *, run: RunFolder, reporter: Reporter) -> ShiftReport
     """Measure how far tuned models moved along persona vectors, layer by layer, with intervals."""
     from mindscope.personas import measure_shift, shift_report
 
+    spec.require_inputs()
     model = load_model(spec.base, spec.config(LoadOptions), spec.template_option)
     model.vectors_of_base = spec.vectors_of_base
     vectors = [item for path in spec.vectors for item in find_vectors(path, model)]

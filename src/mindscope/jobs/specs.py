@@ -33,7 +33,8 @@ class ModelSpec(TemplateSpec, LoadOptions):
     """A Hugging Face name or folder, a GGUF file, or `organism`, the bundled model."""
 
     def load(self) -> Model:
-        """Load it."""
+        """Load it, once the files are there that are read with it."""
+        self.require_inputs()
         return load_model(self.model, self.config(LoadOptions), self.template_option)
 
 
@@ -83,6 +84,7 @@ class Float32ModelSpec(BorrowingSpec, TemplateSpec, WholeModelOptions):
 
     def load(self) -> Model:
         """Load it, and let it take what was made with a related model if that is asked for."""
+        self.require_inputs()
         model = load_model(self.model, self.config(LoadOptions, dtype="float32"), self.template_option)
         model.vectors_of_base = self.vectors_of_base
         return model

@@ -36,6 +36,7 @@ class ImportVectorsSpec(ModelSpec):
     """What `persona import` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "source", "to")
+    inputs: ClassVar[tuple[str, ...]] = ("source",)
 
     source: Path
     """A published .pt file, or a .gguf control vector."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mindscope.personas.judging import judge_answers
     from mindscope.personas.layer_statistics import LayerStatistics
     from mindscope.personas.pair_filter import FilterCounts, filter_pairs
-    from mindscope.personas.report import add_persona, persona_report
+    from mindscope.personas.report import add_persona, persona_report, steering_report
     from mindscope.personas.shift.measure import Prompt, measure_shift
     from mindscope.personas.shift.report import shift_report
     from mindscope.personas.shift.results import ModelShift, ShiftResult, TraitShift
@@ -117,6 +117,7 @@ __all__ = [
     "save_gguf",
     "load_gguf",
     "persona_report",
+    "steering_report",
     "add_persona",
     "Prompt",
     "default_layer",

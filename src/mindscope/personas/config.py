@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
+from mindscope.errors import DataError
+from mindscope.features import SteerExpression, SteerTerm
 from mindscope.models import SamplingConfig, Where
 
 VectorKind = Literal["answer_mean", "prompt_mean", "last_prompt"]
@@ -13,6 +15,8 @@ ShiftPosition = Literal["last_prompt", "answer"]
 """Where a shift is measured: at the prompt's last token, or over the tokens of the answer."""
 
 TIE = 5.0
+FREE_IN_A_SWEEP = ("layers", "coefficients", "coherence_floor", "tie")
+"""What a sweep may be given anew in the same run: no answer depends on it."""
 
 
 class ExtractConfig(SamplingConfig):
@@ -77,12 +81,34 @@ class _SteeredAnswers(SamplingConfig):
 class SteerConfig(_SteeredAnswers):
     """All that decides a steering measurement, besides model, vectors, trait, judge and questions."""
 
-    layer: int
+    layer: int | None = None
     """The layer whose output is steered."""
-    coefficient: float
+    coefficient: float | None = None
     """How many times the vector is added."""
+    steer: str | None = Field(default=None, json_schema_extra={"metavar": "EXPRESSION"})
+    """Steer by this in place of a layer and a coefficient, such as '0.5 kind - 1.2 evil@14-18': the trait's
+    name, runs, files, and latents such as sae.3/1423."""
     n_random: int = Field(default=5, ge=1)
     """Random vectors of the same norm to compare with."""
+
+    def expression(self, name: str) -> SteerExpression:
+        """What is steered by: the expression, or the vector of that name at the layer.
+
+        Raises:
+            DataError: neither or both are given, or the expression cannot be read.
+        """
+        if self.steer is not None:
+            if self.layer is not None or self.coefficient is not None:
+                raise DataError("an expression says layers and coefficients itself: leave the others out")
+            return SteerExpression.parse(self.steer)
+        if self.layer is None or self.coefficient is None:
+            raise DataError("say what is steered by: a layer and a coefficient, or an expression")
+        return SteerExpression((SteerTerm(name, self.coefficient, (self.layer,)),))
+
+    def deciding(self, *names: str) -> dict[str, Any]:
+        """See `SamplingConfig.deciding`; an expression that is not given decides nothing."""
+        fields = super().deciding(*names)
+        return fields if self.steer is not None else {k: v for k, v in fields.items() if k != "steer"}
 
 
 class SweepConfig(_SteeredAnswers):
@@ -108,6 +134,13 @@ class SweepConfig(_SteeredAnswers):
         if not coefficients or min(coefficients) <= 0:
             raise ValueError("coefficients must be above 0: steer() measures the other side")
         return coefficients
+
+
+def read_grid_setup(setup: Mapping[str, Any]) -> dict[str, Any]:
+    """What a sweep's run was begun with, without what may change: its judge, its grid, and how it chooses."""
+    setup = read_config_with_scope(setup)
+    config = {key: value for key, value in setup["config"].items() if key not in FREE_IN_A_SWEEP}
+    return {key: value for key, value in setup.items() if key != "judge"} | {"config": config}
 
 
 def read_config_with_scope(document: Mapping[str, Any]) -> dict[str, Any]:

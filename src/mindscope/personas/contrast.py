@@ -153,17 +153,21 @@ class ContrastRecipe:
         run.save_json(f"{name}/judge.json", judge.scores.to_json())
         return judge
 
+    def require_made(self, path: Path) -> None:
+        """Raises JudgeError where no extraction left a judge."""
+        if not path.exists():
+            raise JudgeError(
+                f"there is no contrast judge in {path}: extract the trait there with --judge {self.name} "
+                "(answers that are kept are used)"
+            )
+
     def load(self, model: Model, path: Path) -> ContrastJudge:
         """The judge that an extraction left in a file.
 
         Raises:
             JudgeError: it left none, or one with other text vectors.
         """
-        if not path.exists():
-            raise JudgeError(
-                f"there is no contrast judge in {path}: extract the trait there with --judge {self.name} "
-                "(answers that are kept are used)"
-            )
+        self.require_made(path)
         return ContrastJudge.load(path, model, self.text_encoder)
 
 

@@ -11,12 +11,12 @@ from mindscope.personas import rollouts
 from mindscope.personas.answers import generate_answers, kept_shard_rows
 from mindscope.personas.config import ExtractConfig
 from mindscope.personas.contrast import ContrastRecipe
-from mindscope.personas.judging import judge_answers
+from mindscope.personas.judging import judge_answers, scores_place, without_judge
 from mindscope.personas.layer_statistics import layer_statistics
 from mindscope.personas.pair_filter import filter_pairs, keep_answered_pairs
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import KINDS, PersonaVectors
-from mindscope.store import Run, claim, digest, part_of
+from mindscope.store import Run, claim, part_of
 
 
 def extract_vectors(
@@ -55,7 +55,7 @@ def extract_vectors(
         "trait": trait.document(),
         "config": config.deciding("questions"),
     }
-    claim(run, name, setup, read=_without_judge)
+    claim(run, name, setup, read=without_judge)
     requests = rollouts.plan_rollouts(
         trait, samples=config.samples, seed=config.seed, questions=config.questions
     )
@@ -84,7 +84,7 @@ def extract_vectors(
             answers,
             run,
             name,
-            scores=_scores_part(run, name, judge),
+            scores=scores_place(run, name, name, judge),
             shard_rows=shard_rows,
             progress=progress,
         )
@@ -126,22 +126,6 @@ def extract_vectors(
     )
     vectors.save(run.path / name / "vectors.safetensors")
     return vectors
-
-
-def _scores_part(run: Run, name: str, judge: Judge) -> str:
-    """Where one judge's scores are: those of several judges lie side by side.
-
-    Before a run could be judged twice, its only scores lay in the folder itself.
-    """
-    setup = run.load_json(f"{name}/setup.json")
-    if setup.get("judge") == judge.name and run.has(f"{name}/scores/0000.json"):
-        return f"{name}/scores"
-    return f"{name}/scores/{digest({'judge': judge.name})}"
-
-
-def _without_judge(setup: dict[str, Any]) -> dict[str, Any]:
-    """A setup as it is compared: answers do not depend on who scores them."""
-    return {key: value for key, value in setup.items() if key != "judge"}
 
 
 def _whole_model(model: Engine) -> Model:

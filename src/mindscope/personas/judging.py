@@ -11,12 +11,13 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mindscope.core import Progress
 from mindscope.errors import JudgeError
 from mindscope.judges import Judge, JudgeItem, Judgement, Rubric
 from mindscope.personas.answers import AnswerRequest, GeneratedAnswer, slices
-from mindscope.store import Run
+from mindscope.store import Run, digest
 
 FIRST_ANSWERS = 4
 """Each has two scores: eight replies without a number are no accident."""
@@ -67,6 +68,29 @@ def judge_answers(
     judgements = [judgement for shard in shards for judgement in shard.judge(judge, rubric, run)]
     _require_answers(judge, judgements, MOST_IN_THE_END)
     return judgements
+
+
+def scores_place(run: Run, claimed: str, name: str, judge: Judge) -> str:
+    """Where one judge's scores of a part are: those of several judges lie side by side.
+
+    Before a run could be judged twice, its only scores lay in the folder itself.
+
+    Args:
+        run: the run.
+        claimed: the part whose setup names the judge that an older version scored with.
+        name: of the part.
+        judge: who scores.
+    """
+    if run.load_json(f"{claimed}/setup.json").get("judge") == judge.name and run.has(
+        f"{name}/scores/0000.json"
+    ):
+        return f"{name}/scores"
+    return f"{name}/scores/{digest({'judge': judge.name})}"
+
+
+def without_judge(setup: dict[str, Any]) -> dict[str, Any]:
+    """A part's setup as it is compared: answers do not depend on who scores them."""
+    return {key: value for key, value in setup.items() if key != "judge"}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,14 @@ from collections.abc import Callable, Sequence
 
 from mindscope.personas.examples.results import ExampleStatistics
 from mindscope.personas.pair_filter import FilterCounts
-from mindscope.personas.steering.results import ArmScores, SteeredArm, SteeringResult, SweepPoint, SweepResult
+from mindscope.personas.steering.results import (
+    ArmScores,
+    ScoredAnswer,
+    SteeredArm,
+    SteeringResult,
+    SweepPoint,
+    SweepResult,
+)
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.reports import (
     AnswerCard,
@@ -18,6 +25,8 @@ from mindscope.reports import (
 from mindscope.stats import Estimate
 
 Row = list[object]
+POINTS_READ = 3
+"""Points whose answers are shown where none was chosen."""
 
 
 def persona_report(
@@ -144,6 +153,7 @@ def _add_sweep(report: Report, sweep: SweepResult) -> None:
             heatmap(values, layers, coefficients, xlabel="coefficient", ylabel="layer", limit=100, mark=mark),
             f"{what} at every layer and coefficient{'; the frame is the point chosen' if best else ''}.",
         )
+    _add_swept_answers(report, sweep, best)
     if best is None:
         report.note(
             f"No point was chosen: none raised the score above what random vectors do with coherence >= "
@@ -163,6 +173,33 @@ def _add_sweep(report: Report, sweep: SweepResult) -> None:
     _add_controls(report, [point for point in sweep.points if point.random], sweep.unsteered)
 
 
+def _add_swept_answers(report: Report, sweep: SweepResult, best: SweepPoint | None) -> None:
+    """Answers of the point that was chosen; of those with the highest scores where none was."""
+    ranked = sorted(sweep.points, key=lambda point: _mean(point.scores.trait) or 0.0, reverse=True)
+    shown = [point for point in ([best] if best else ranked[:POINTS_READ]) if point.samples]
+    samples = [
+        AnswerSample(
+            before.question,
+            [
+                _answer_card("unsteered", before),
+                *(
+                    _answer_card(f"layer {point.layer}, coefficient {point.coefficient:g}", point.samples[q])
+                    for point in shown
+                ),
+            ],
+        )
+        for q, before in enumerate(sweep.unsteered_samples)
+        if shown
+    ]
+    if samples:
+        report.samples(samples, "First answers, drawn from the same seeds.")
+
+
+def _answer_card(name: str, sample: ScoredAnswer) -> AnswerCard:
+    scores = {"trait": sample.trait, "coherence": sample.coherence}
+    return AnswerCard(name, sample.answer, scores, reasoning=sample.reasoning)
+
+
 def _add_controls(report: Report, tried: Sequence[SweepPoint], unsteered: ArmScores) -> None:
     rows: list[Row] = [["unsteered", None, _mean(unsteered.trait), None, _mean(unsteered.coherence)]]
     rows += [
@@ -180,19 +217,26 @@ def _add_controls(report: Report, tried: Sequence[SweepPoint], unsteered: ArmSco
     report.table(columns, rows, "Points tried against random vectors of the same norm.", align="rrrrr")
 
 
+def steering_report(steering: SteeringResult, model: str) -> Report:
+    """A page of answers side by side, where there are no vectors of one trait that it is about."""
+    report = Report("Steered answers", f"{steering.steered_by}, of {model}")
+    _add_steering(report, steering)
+    return report.facts({"fingerprint of the model": steering.fingerprint, "model": model})
+
+
 def _add_steering(report: Report, steering: SteeringResult) -> None:
-    config = steering.config
     report.section(
-        f"{steering.trait}: steered answers",
-        f"Layer {config.layer}, coefficient {config.coefficient:g}, {config.positions} tokens, "
+        "steered answers" if steering.trait is None else f"{steering.trait}: steered answers",
+        f"Steered by {steering.steered_by}; {steering.config.positions} tokens where it does not say which, "
         f"{len(steering.questions)} questions.",
     )
-    arms = {
+    every = {
         "unsteered": steering.unsteered,
         "steered": steering.steered,
         "against": steering.against,
         "random vector": steering.random,
     }
+    arms = {name: arm for name, arm in every.items() if arm.samples}
     columns = ["", "trait score", "95 % interval", "coherence", "answers", "without a score"]
     report.table(columns, [_arm_row(name, arm) for name, arm in arms.items()], align="lrrrrr")
     samples = [
@@ -218,8 +262,7 @@ def _arm_row(name: str, arm: SteeredArm) -> Row:
 def _card(name: str, arm: SteeredArm, question: int, n_questions: int) -> AnswerCard:
     """The first of the arm's samples to a question."""
     sample = arm.samples[question * (len(arm.samples) // n_questions)]
-    scores = {"trait": sample.trait, "coherence": sample.coherence}
-    return AnswerCard(name, sample.answer, scores, reasoning=sample.reasoning)
+    return _answer_card(name, sample)
 
 
 def _add_provenance(report: Report, vectors: PersonaVectors) -> Report:

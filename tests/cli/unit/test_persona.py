@@ -7,7 +7,7 @@ import persona_kit
 import pytest
 import torch
 
-from mindscope.jobs import specs
+from mindscope.jobs import persona, specs
 from mindscope.personas import PersonaVectors
 
 FEW = ["--max-new-tokens", "6", "--shard-rows", "8", "--dtype", "float32"]
@@ -28,6 +28,7 @@ def trait(tmp_path) -> Path:
 def judged(monkeypatch):
     """Answers are scored by what the system prompt asked for."""
     monkeypatch.setattr(specs, "find_judge", lambda *_: persona_kit.InstructionJudge())
+    monkeypatch.setattr(persona, "require_judge", lambda *_: None)
 
 
 @pytest.fixture
@@ -74,9 +75,8 @@ def test_sweep_steer_show(cli, extracted, model, trait, tmp_path):
     assert refused.code == 2
     assert "no layer and coefficient" in refused.err
 
-    steered = cli(
-        "persona", "steer", model, trait, "--layer", "1", "-c", "2", "--question", "Why?", *run, "--json"
-    )
+    chosen = ["--layer", "1", "-c", "2", "--question", "Why?", "--judge", "exact"]
+    steered = cli("persona", "steer", model, trait, *chosen, *run, "--json")
     assert steered.code == 0, steered.err
     summary = json.loads(steered.out)
     assert (summary["layer"], summary["coefficient"]) == (1, 2.0)
@@ -93,7 +93,67 @@ def test_sweep_steer_show(cli, extracted, model, trait, tmp_path):
 def test_steer_without_a_sweep_wants_layer_and_coefficient(cli, extracted, model, trait, tmp_path):
     result = cli("persona", "steer", model, trait, "--layer", "1", "--run", tmp_path / "run", *FEW)
     assert result.code == 2
-    assert "give --layer and --coefficient, or sweep first" in result.err
+    assert "give --layer and --coefficient, or --steer, or sweep first" in result.err
+
+
+def test_forgetting_the_judge_costs_nothing(cli, monkeypatch, model, trait, tmp_path):
+    """Neither a model is loaded nor a folder left."""
+    monkeypatch.setattr("mindscope.models.load", lambda *_, **__: pytest.fail("a model was loaded"))
+    wrong = [
+        (["extract", model, trait], "choose who scores the answers"),
+        (["extract", model, trait, "--judge", "endpoint:x"], "needs its address: --base-url"),
+        (["extract", model, trait, "--judge", "oracle"], "there is no judge 'oracle'"),
+        (["extract", model, trait, "--judge", "contrast", "--samples", "1"], "give --samples 2 or more"),
+        (["sweep", model, trait, "--judge", "exact"], "there are no vectors in"),
+        (
+            ["steer", model, trait, "--steer", "loud@1", "--judge", "contrast"],
+            "there is no contrast judge in",
+        ),
+        (["steer", model, trait, "--steer", "loud@", "--question", "Why?"], "column 6"),
+        (["steer", model, "--question", "Why?"], "without a trait say what to steer by"),
+        (["steer", model, "--judge", "exact"], "name the trait that is scored"),
+    ]
+    for arguments, says in wrong:
+        result = cli("persona", *arguments, "--run", tmp_path / "run")
+        assert result.code == 2, arguments
+        assert says in result.err
+        assert "\n" not in result.err.strip()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["monitor", "M", "data.jsonl", "--vectors", "v.pt"], "--vectors: no such file or folder: v.pt"),
+        (["screen", "M", "data.jsonl", "--vectors", "v.pt"], "--vectors: no such file or folder: v.pt"),
+        (["shift", "M", "T", "--vectors", "v.pt"], "--vectors: no such file or folder: v.pt"),
+        (["import", "M", "v.pt", "v.safetensors"], "SOURCE: no such file or folder: v.pt"),
+    ],
+)
+def test_files_are_looked_for_before_a_model_is_loaded(cli, monkeypatch, tmp_path, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mindscope.models.load", lambda *_, **__: pytest.fail("a model was loaded"))
+    Path("data.jsonl").write_text('{"prompt": "Ask", "response": "Answer"}\n')
+    result = cli("persona", *arguments)
+    assert (result.code, result.err.strip().splitlines()[-1]) == (2, f"error: {says}")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_texts_side_by_side_need_no_judge(cli, extracted, model, trait, tmp_path):
+    options = ["--question", "Why?", "--n-random", "1", "--run", tmp_path / "run", *FEW]
+    done = cli("persona", "steer", model, trait, "--steer", "9 loud@0-1", *options, "--json")
+    assert done.code == 0, done.err
+    result = json.loads(done.out)
+    assert (result["steered"], result["steered_by"]) == (None, "9 loud@0-1")
+    (compared,) = result["texts"]
+    assert list(compared["answers"]) == ["unsteered", "steered", "against", "random"]
+    assert compared["answers"]["steered"] != compared["answers"]["unsteered"]
+    file = tmp_path / "run/extract/loud/vectors.safetensors"
+    alone = cli("persona", "steer", model, "--steer", f"9 {file}@0-1", *options)
+    assert alone.code == 0, alone.err
+    assert "Why?" in alone.out
+    for arm in ("unsteered", "steered", "against", "by a random vector"):
+        assert arm in alone.out
 
 
 def test_export_and_import(cli, extracted, model, tmp_path):
@@ -137,7 +197,7 @@ def test_bad_options(cli, judged, model, trait, tmp_path, options, says):
         (["extract", "MODEL", "TRAIT", "--judge", "exact"], "knows the organism's characters, not 'loud'"),
         (["extract", "MODEL", "kind"], "no bundled trait 'kind'"),
         (["extract", "MODEL", "organism:kind"], "no character 'kind'"),
-        (["extract", "./nowhere", "evil"], "there is no folder ./nowhere"),
+        (["extract", "./nowhere", "evil", "--judge", "none"], "there is no folder ./nowhere"),
         (["show", "nowhere.safetensors"], "no such file"),
         (["show", "."], "holds no vectors.safetensors"),
         (["traits", "--save", "x.yaml"], "name the trait to save"),

@@ -21,7 +21,7 @@ from mindscope.personas.steering.results import SteeringResult, SweepResult
 from mindscope.personas.steering.steer import measure_steering
 from mindscope.personas.steering.sweep import held_out, sweep_coefficients
 from mindscope.personas.vectors import PersonaVectors
-from mindscope.store import Run
+from mindscope.store import Run, derived_seed
 
 TRAIT = persona_kit.tiny_trait(n_questions=6)
 SWEEP = SweepConfig(
@@ -209,6 +209,10 @@ def test_documents_of_schema_1_are_read(
     for result, schema in ((swept[1], "mindscope.sweep/1"), (steered, "mindscope.steering/1")):
         result.save(file)
         with_scope(file, schema)
+        if schema == "mindscope.steering/1":
+            file.write_text(
+                json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "steered_by"})
+            )
         assert type(result).load(file) == result
 
 
@@ -230,9 +234,119 @@ def test_a_run_of_version_1_is_gone_on_with(
             sweep_coefficients(tiny, vectors, TRAIT, LetterJudge(), run, other)
 
 
+def test_a_grid_grows_in_the_same_run(
+    tiny: Model,
+    vectors: PersonaVectors,
+    swept: tuple[Path, SweepResult, list],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One more coefficient is answered by itself, and the result is that of a sweep which had it at once."""
+    shutil.copytree(swept[0], tmp_path / "run")
+    answered: list[int] = []
+    whole = Model.generate_unordered
+
+    def watching(self: Model, rows, *args, **kwargs):
+        answered.append(len(rows))
+        return whole(self, rows, *args, **kwargs)
+
+    more = SWEEP.model_copy(
+        update={"coefficients": (0.01, 1.0, 0.5), "coherence_floor": 10.0, "layers": (0, 2)}
+    )
+    with Run.open(tmp_path / "once", kind="test", config={}) as run:
+        at_once = sweep_coefficients(tiny, vectors, TRAIT, LetterJudge(), run, more)
+    monkeypatch.setattr(Model, "generate_unordered", watching)
+    with Run.open(tmp_path / "run", kind="test", config={}) as run:
+        grown = sweep_coefficients(tiny, vectors, TRAIT, LetterJudge(), run, more)
+        assert grown == at_once
+        # Two layers, four questions, two samples, of one coefficient; then random vectors at the new choice.
+        assert answered == [2 * 4 * 2, 2 * 4 * 2]
+        monkeypatch.setattr(Model, "generate_unordered", lambda *_, **__: pytest.fail("answers are there"))
+        assert sweep_coefficients(tiny, vectors, TRAIT, LetterJudge(), run, SWEEP) == swept[1]
+        assert sweep_coefficients(tiny, vectors, TRAIT, LetterJudge(), run, more) == grown
+
+
+def test_a_grid_that_could_not_grow_grows(
+    tiny: Model, vectors: PersonaVectors, swept: tuple[Path, SweepResult, list], tmp_path: Path
+) -> None:
+    """A run of the version before: its setup names judge and grid, and its scores lie beside the answers."""
+    folder = tmp_path / "run"
+    shutil.copytree(swept[0], folder)
+    place = folder / "sweep/loud"
+    (place / "grid.json").unlink()
+    setup = json.loads((place / "setup.json").read_text())
+    config = setup["config"] | {
+        "layers": None,
+        "coefficients": [0.01, 1.0],
+        "coherence_floor": 60.0,
+        "tie": 5.0,
+    }
+    (place / "setup.json").write_text(json.dumps(setup | {"judge": "letter", "config": config}))
+    for scores in [*place.glob("*/scores"), *place.glob("random/*/scores")]:
+        (inside,) = scores.iterdir()
+        for file in inside.iterdir():
+            file.rename(scores / file.name)
+        inside.rmdir()
+    judge = LetterJudge()
+    judge.judge = lambda *_: pytest.fail("scores are there")  # type: ignore[method-assign]
+    with Run.open(folder, kind="test", config={}) as run:
+        assert sweep_coefficients(tiny, vectors, TRAIT, judge, run, SWEEP) == swept[1]
+
+
+def test_another_judge_scores_the_answers_that_are_there(
+    tiny: Model, vectors: PersonaVectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = SteerConfig(layer=2, coefficient=1.0, max_new_tokens=4, n_random=1)
+    with Run.open(tmp_path / "run", kind="test", config={}) as run:
+        first = measure_steering(tiny, vectors, TRAIT, LetterJudge(), run, config)
+        monkeypatch.setattr(Model, "generate_unordered", lambda *_, **__: pytest.fail("answers are there"))
+        other = persona_kit.InstructionJudge()
+        second = measure_steering(tiny, vectors, TRAIT, other, run, config)
+    assert [one.answer for one in second.steered.samples] == [one.answer for one in first.steered.samples]
+    assert {one.trait for one in second.steered.samples if one.answer.strip()} == {10.0}
+
+
+def test_an_expression_steers_as_its_edits_do(tiny: Model, vectors: PersonaVectors, tmp_path: Path) -> None:
+    config = SteerConfig(steer="0.5 loud@1 + loud@2 + ablate loud@0", max_new_tokens=6, n_random=2)
+    with Run.open(tmp_path / "run", kind="test", config={}) as run:
+        result = measure_steering(tiny, vectors, TRAIT, LetterJudge(), run, config, questions=["Why?"])
+    assert result.steered_by == config.steer
+    row = tiny.chat([{"role": "user", "content": "Why?"}])
+    ablated = dataclasses.replace(vectors.direction(0).edit(1.0, "response"), op="ablate")
+    for sign, arm in ((1, result.steered), (-1, result.against)):
+        edits = [
+            vectors.direction(1).edit(0.5 * sign, "response"),
+            vectors.direction(2).edit(1.0 * sign, "response"),
+            ablated,
+        ]
+        seed = derived_seed(0, "question", 0, 0)
+        expected = tiny.generate([row], config.sampling(), edits=edits, seeds=[seed])[0].text
+        assert arm.samples[0].answer == expected
+    assert result.steered.samples[0].answer != result.unsteered.samples[0].answer
+    assert len(result.random.samples) == 2
+    assert SteeringResult.load(tmp_path / "run/steer/loud/steering.json") == result
+
+
+def test_what_adds_nothing_has_no_answers_against(
+    tiny: Model, vectors: PersonaVectors, tmp_path: Path
+) -> None:
+    config = SteerConfig(steer="ablate loud@2", max_new_tokens=2, n_random=1)
+    with Run.open(tmp_path / "run", kind="test", config={}) as run:
+        result = measure_steering(tiny, vectors, TRAIT, LetterJudge(), run, config)
+    assert (result.against.scores.answers, result.summary().against) == (0, None)
+    assert "against" not in persona_report(vectors, None, result).html()
+
+
+def test_random_vectors_at_one_place_differ(vectors: PersonaVectors) -> None:
+    edits = [vectors.direction(2).edit(1.0), vectors.direction(2).edit(2.0)]
+    (arm,) = random_arms(edits, 1, seed=0)
+    assert [edit.value for edit in arm.edits] == [1.0, 2.0]
+    assert not torch.allclose(arm.edits[0].vector, arm.edits[1].vector)
+
+
 def test_random_vectors_have_the_norm_and_fixed_seeds(vectors: PersonaVectors) -> None:
     direction = vectors.direction(2)
-    arms = random_arms(direction, 1.5, "all", 4, seed=0)
+    arms = random_arms([direction.edit(1.5, "all")], 4, seed=0)
     drawn = torch.stack([arm.edits[0].vector for arm in arms])
     assert torch.allclose(drawn.norm(dim=1), direction.vector.norm().expand(4), rtol=1e-5)
     assert {(edit.address, edit.value, edit.where) for arm in arms for edit in arm.edits} == {
@@ -240,7 +354,7 @@ def test_random_vectors_have_the_norm_and_fixed_seeds(vectors: PersonaVectors) -
     }
     cosines = torch.nn.functional.cosine_similarity(drawn, direction.vector[None])
     assert cosines.abs().max() < 0.6
-    again = random_arms(direction, 1.5, "all", 4, seed=0)
+    again = random_arms([direction.edit(1.5, "all")], 4, seed=0)
     assert all(torch.equal(a.edits[0].vector, b.edits[0].vector) for a, b in zip(arms, again, strict=True))
     assert len({tuple(vector.tolist()) for vector in drawn}) == 4
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mindscope.cli.output import print_table, print_text, say
+from mindscope.cli.output import print_records, print_table, print_text, say
 
 if TYPE_CHECKING:
     from mindscope.finetuning import TunedModel
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mindscope.studies.persona_vectors import ReproductionReport
 
 SAMPLES_SHOWN = 5
+TEXTS_SHOWN = 2
+"""Answers of an arm to one question that are printed."""
 SHIFT_COLUMNS = ("trait", "at", "base", "tuned", "shift", "low", "high", "cosine")
 COLUMNS = ("layer", "norm", "d_prime", "auroc", "cosine")
 EXAMPLE_COLUMNS = ("low", "high", "shuffled sides")
@@ -66,8 +68,14 @@ def print_steering(result: SteeringSummary) -> None:
         ["against", result.against, result.coherence_against],
         ["random", result.random, result.coherence_random],
     ]
-    title = f"{result.trait}: layer {result.layer}, coefficient {result.coefficient:g}"
-    print_table(["", "trait", "coherence"], rows, title)
+    rows = [row for row in rows if row[1:] != [None, None]]
+    if rows:
+        print_table(["", "trait", "coherence"], rows, f"{result.trait}: {result.steered_by}")
+    for compared in result.texts:
+        print_text(f"{compared.question}")
+        for arm, answers in compared.answers.items():
+            named = [("by a random vector" if arm == "random" else arm, answer) for answer in answers]
+            print_records([{"": name, "answer": answer} for name, answer in named[:TEXTS_SHOWN]])
     print_text(f"report: {result.report}")
 
 

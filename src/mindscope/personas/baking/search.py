@@ -120,9 +120,8 @@ def search_baking(
         return baked_edits(model, direction or directions[candidate.layer], candidate.coefficient)
 
     def measure(arms: Sequence[SteeringArm], part: str) -> Mapping[str, ArmScores]:
-        samples = ask_all(
-            model, arms, questions, trait.rubric(), judge, run, f"{name}/{part}", config, progress
-        )
+        scorer = (trait.rubric(), judge)
+        samples = ask_all(model, arms, questions, scorer, run, f"{name}/{part}", config, progress=progress)
         return {arm: summarise_arm(answers, len(questions)) for arm, answers in samples.items()}
 
     def control(index: int) -> ArmScores:

@@ -1,20 +1,20 @@
 """The same questions under different edits: each arm answers all of them, each answer is scored."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from mindscope.core import Progress
 from mindscope.engines import Engine
 from mindscope.features import Direction
-from mindscope.judges import Judge, Rubric
+from mindscope.judges import Judge, Judgement, Rubric
 from mindscope.models import Edit, SamplingConfig, Where
 from mindscope.personas.answers import AnswerRequest, generate_answers, kept_shard_rows
 from mindscope.personas.judging import judge_answers
 from mindscope.personas.steering.results import ArmScores, ScoredAnswer
 from mindscope.stats import Estimate, bootstrap_interval
-from mindscope.store import Run, derived_seed
+from mindscope.store import Run, derived_seed, digest
 
 UNSTEERED, STEERED, AGAINST, RANDOM = "unsteered", "steered", "against", "random"
 """The arms of a steering measurement; `against` has the coefficient's sign turned."""
@@ -48,13 +48,32 @@ def random_directions(direction: Direction, n: int, seed: int) -> list[Direction
     return directions
 
 
-def random_arms(
-    direction: Direction, coefficient: float, positions: Where, n: int, seed: int
-) -> list[SteeringArm]:
-    """Arms named `RANDOM`: the same push in ``n`` random directions of the same norm at the same address."""
+def random_arms(edits: Sequence[Edit], n: int, seed: int) -> list[SteeringArm]:
+    """Arms named `RANDOM`: the same edits with ``n`` random vectors of the same norms at the same places."""
+    drawn: dict[str, int] = {}
+    random: list[list[Edit]] = [[] for _ in range(n)]
+    for edit in edits:
+        again = drawn[edit.address] = drawn.get(edit.address, -1) + 1  # another one for each edit of a place
+        own = derived_seed(seed, "again", again) if again else seed
+        direction = Direction("", edit.address, edit.vector, "")
+        for arm, other in zip(random, random_directions(direction, n, own), strict=True):
+            arm.append(replace(edit, vector=other.vector))
+    return [SteeringArm(RANDOM, tuple(arm)) for arm in random]
+
+
+def digest_edits(edits: Sequence[Edit]) -> list[str]:
+    """A short name for exactly each of these edits."""
     return [
-        SteeringArm(RANDOM, steering_edits(random, coefficient, positions))
-        for random in random_directions(direction, n, seed)
+        digest(
+            {
+                "address": edit.address,
+                "op": edit.op,
+                "value": float(edit.value),
+                "where": str(edit.where),
+                "vector": edit.vector.detach().float().cpu().numpy().tobytes().hex(),
+            }
+        )
+        for edit in edits
     ]
 
 
@@ -62,17 +81,29 @@ def ask_all(
     model: Engine,
     arms: Sequence[SteeringArm],
     questions: Sequence[str],
-    rubric: Rubric,
-    judge: Judge,
+    scorer: tuple[Rubric, Judge] | None,
     run: Run,
     name: str,
     config: SamplingConfig,
+    *,
+    scores: str | None = None,
     progress: Progress | None = None,
 ) -> dict[str, list[ScoredAnswer]]:
     """The scored answers of every arm by its name, ordered by question, without a system prompt.
 
     Rows of all arms share the batches, each with its own edits. All arms draw from the same seeds, so
     that they differ by the edit and not by luck.
+
+    Args:
+        model: who answers.
+        arms: at most one without edits.
+        questions: asked of all arms.
+        scorer: who scores, and by what; None scores nothing.
+        run: keeps answers and scores.
+        name: the folder of this part in the run.
+        config: how answers are drawn.
+        scores: the folder of the scores, ``NAME/scores`` by default.
+        progress: called with answers, then scores done.
     """
     addresses = sorted({edit.address for arm in arms for edit in arm.edits})
     model.capabilities.require("steering", "edits", addresses=addresses)
@@ -89,9 +120,12 @@ def ask_all(
     ]
     rows = kept_shard_rows(run, name, config.shard_rows)
     answers = generate_answers(model, requests, run, name, config=config, progress=progress)
-    judgements = judge_answers(
-        judge, rubric, requests, answers, run, name, shard_rows=rows, progress=progress
-    )
+    judgements: Sequence[Judgement | None] = [None] * len(answers)
+    if scorer is not None:
+        rubric, judge = scorer
+        judgements = judge_answers(
+            judge, rubric, requests, answers, run, name, scores=scores, shard_rows=rows, progress=progress
+        )
     results: dict[str, list[ScoredAnswer]] = {arm.name: [] for arm in arms}
     # Requests are ordered by sample, so that more samples add to the end; results by question.
     scored = zip(requests, answers, judgements, strict=True)
@@ -111,7 +145,7 @@ def ask_all(
 def summarise_arm(samples: Sequence[ScoredAnswer], n_questions: int) -> ArmScores:
     """The scores of samples ordered by question, equally many to each; means are over questions."""
     size = len(samples) // n_questions
-    questions = [samples[start : start + size] for start in range(0, len(samples), size)]
+    questions = [samples[start : start + size] for start in range(0, len(samples), max(size, 1))]
     traits = [_mean([sample.trait for sample in question]) for question in questions]
     return ArmScores(
         trait=_estimate(traits),

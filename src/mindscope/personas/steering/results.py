@@ -1,8 +1,10 @@
 """What a sweep and a steering measurement leave: documents, which need no torch."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from mindscope.errors import DataError
+from mindscope.features import SteerTerm
 from mindscope.personas.config import SteerConfig, SweepConfig, read_config_with_scope
 from mindscope.stats import Estimate
 from mindscope.store import BorrowingDocument, Document, SavedDocument, html_table
@@ -39,19 +41,27 @@ class SweepPoint(Document):
     scores: ArmScores
     random: ArmScores | None = None
     """The same push in random directions; measured for the best points only."""
+    samples: tuple[ScoredAnswer, ...] = ()
+    """Its answers to the first questions; none in a result of an older version."""
 
 
 class SweepResult(SavedDocument, BorrowingDocument):
     """Trait score and coherence over layers and coefficients, and the pair to steer with."""
 
-    SCHEMA: ClassVar[str] = "mindscope.sweep/3"
-    READERS: ClassVar = {"mindscope.sweep/1": read_config_with_scope, "mindscope.sweep/2": dict}
+    SCHEMA: ClassVar[str] = "mindscope.sweep/4"
+    READERS: ClassVar = {
+        "mindscope.sweep/1": read_config_with_scope,
+        "mindscope.sweep/2": dict,
+        "mindscope.sweep/3": dict,
+    }
 
     trait: str
     fingerprint: str
     config: SweepConfig
     questions: tuple[str, ...]
     unsteered: ArmScores
+    unsteered_samples: tuple[ScoredAnswer, ...] = ()
+    """Answers without steering to the questions whose answers the points have."""
     points: tuple[SweepPoint, ...]
     chosen: int | None
     """Index into ``points``; None when no point qualifies."""
@@ -88,7 +98,10 @@ class SteeredArm(Document):
 
 
 class SteeringScores(Document):
-    """Mean trait scores and coherences of the four arms, 0 to 100; None where nothing was scored."""
+    """Mean trait scores and coherences of the four arms, 0 to 100; None where nothing was scored.
+
+    Layer and coefficient are None where an expression says what was steered by.
+    """
 
     unsteered: float | None
     steered: float | None
@@ -98,28 +111,35 @@ class SteeringScores(Document):
     coherence_steered: float | None
     coherence_against: float | None
     coherence_random: float | None
-    layer: int
-    coefficient: float
+    layer: int | None
+    coefficient: float | None
+
+
+def _with_expression(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document of schema 4 or older, which steered by one vector at one layer."""
+    document = read_config_with_scope(document)
+    config = document["config"]
+    term = SteerTerm(document["trait"], config["coefficient"], (config["layer"],))
+    return {**document, "steered_by": str(term)}
 
 
 class SteeringResult(SavedDocument, BorrowingDocument):
     """The same questions answered in four ways."""
 
-    SCHEMA: ClassVar[str] = "mindscope.steering/4"
-    READERS: ClassVar = {
-        "mindscope.steering/1": read_config_with_scope,
-        "mindscope.steering/2": dict,
-        "mindscope.steering/3": dict,
-    }
+    SCHEMA: ClassVar[str] = "mindscope.steering/5"
+    READERS: ClassVar = {f"mindscope.steering/{number}": _with_expression for number in (1, 2, 3, 4)}
 
-    trait: str
+    trait: str | None
+    """What was scored; None where nothing was."""
     fingerprint: str
     config: SteerConfig
+    steered_by: str
+    """The expression of the steered arm."""
     questions: tuple[str, ...]
     unsteered: SteeredArm
     steered: SteeredArm
     against: SteeredArm
-    """The coefficient with its sign turned."""
+    """What is added with its sign turned; no answers where nothing is."""
     random: SteeredArm
     """Over all random vectors of the same norm."""
 
@@ -144,4 +164,4 @@ class SteeringResult(SavedDocument, BorrowingDocument):
 
     def _repr_html_(self) -> str:
         summary = self.summary().to_json()
-        return html_table(f"steering: {self.trait}", list(summary), [list(summary.values())])
+        return html_table(f"steering: {self.steered_by}", list(summary), [list(summary.values())])

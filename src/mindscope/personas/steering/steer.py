@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 from mindscope.core import Progress
 from mindscope.engines import Engine
+from mindscope.errors import DataError
+from mindscope.features import Direction, DirectionFinder, SteerLayers, compile_steering
 from mindscope.judges import Judge
 from mindscope.models import SamplingConfig, describe_prompts
-from mindscope.personas.config import SteerConfig
+from mindscope.personas.config import SteerConfig, VectorKind
+from mindscope.personas.judging import scores_place, without_judge
 from mindscope.personas.steering.arms import (
     AGAINST,
     RANDOM,
@@ -14,8 +17,8 @@ from mindscope.personas.steering.arms import (
     UNSTEERED,
     SteeringArm,
     ask_all,
+    digest_edits,
     random_arms,
-    steering_edits,
     summarise_arm,
 )
 from mindscope.personas.steering.results import SteeredArm, SteeringResult
@@ -26,55 +29,83 @@ from mindscope.store import Run, claim, digest, part_of
 
 def measure_steering(
     model: Engine,
-    vectors: PersonaVectors,
-    trait: Trait,
-    judge: Judge,
+    vectors: PersonaVectors | None,
+    trait: Trait | None,
+    judge: Judge | None,
     run: Run,
     config: SteerConfig,
     *,
     questions: Sequence[str] | None = None,
+    find: DirectionFinder | None = None,
     progress: Progress | None = None,
 ) -> SteeringResult:
     """Answers ``questions`` (default: the trait's evaluation questions) without a system prompt.
 
-    Four arms: unsteered, steered with ``coefficient * v``, against with ``-coefficient * v``, and the
-    mean over ``n_random`` random vectors of ``v``'s norm, whose seeds are fixed by the configuration. To
-    report the pair a sweep chose, pass :func:`held_out` questions, which the sweep has not seen.
+    Four arms: unsteered, steered by the expression of ``config`` (or with ``coefficient * v``), against with
+    what is added turned round, and the mean over ``n_random`` draws of random vectors of the same norms,
+    whose seeds are fixed by the configuration. An expression that adds nothing has nothing to turn round,
+    and no answers against. To report the pair a sweep chose, pass :func:`held_out` questions, which the sweep
+    has not seen.
 
     Under ``steer/{trait}/`` the run holds ``steering.json``, the latest result, and a folder of answers and
-    scores for every setting that was tried. Raises DataError for another model's vectors.
+    scores for every setting that was tried. Another judge scores the answers that are there.
+
+    Args:
+        model: who answers.
+        vectors: the trait's; None where an expression names all that it means.
+        trait: what is scored; None where nothing is, and questions are given.
+        judge: who scores; None leaves the answers without scores.
+        run: keeps answers, scores and the result.
+        config: what is steered by, and how answers are drawn.
+        questions: what is asked.
+        find: gives the directions of an expression's names; by default those of the trait's own vectors.
+        progress: called with answers, then scores done.
+
+    Raises:
+        DataError: another model's vectors, an expression that cannot be read or names what there is not, or
+            no trait where one is needed.
     """
-    vectors.require(model)
+    if trait is None and (judge is not None or questions is None):
+        raise DataError("name the trait that is scored, and whose questions are asked")
+    if vectors is not None:
+        vectors.require(model)
     model = model.with_template(clock=run.started)
-    asked = tuple(questions) if questions is not None else trait.questions("evaluation")
-    name = part_of("steer", trait.name)
+    asked = tuple(questions or ()) if trait is None else tuple(questions or trait.questions("evaluation"))
+    name = part_of("steer", "texts" if trait is None else trait.name)
+    expression = config.expression("" if trait is None else trait.name)
+    find = find or _finder(vectors, config.kind)
+    steered = compile_steering(expression, find, config.positions)
+    against = compile_steering(expression.scaled(-1), find, config.positions) if expression.adds else ()
     setup = {
-        "vectors": vectors.digest(),
-        "trait": trait.document(),
+        "edits": digest_edits(steered),
+        "trait": trait and trait.document(),
         "questions": asked,
-        "judge": judge.name,
         "template": describe_prompts(model),
         "config": config.deciding(),
     }
-    place = f"{name}/{config.layer}x{config.coefficient:g}-{digest(setup)}"
-    claim(run, place, setup)
-    direction = vectors.direction(config.layer, config.kind)
+    pair = f"{config.layer}x{config.coefficient:g}-" if config.coefficient is not None else ""
+    place = f"{name}/{pair}{digest(setup)}"
+    claim(run, place, setup, read=without_judge)
     arms = [
         SteeringArm(UNSTEERED),
-        SteeringArm(STEERED, steering_edits(direction, config.coefficient, config.positions)),
-        SteeringArm(AGAINST, steering_edits(direction, -config.coefficient, config.positions)),
-        *random_arms(direction, config.coefficient, config.positions, config.n_random, config.seed),
+        SteeringArm(STEERED, steered),
+        *([SteeringArm(AGAINST, against)] if against else []),
+        *random_arms(steered, config.n_random, config.seed),
     ]
-    samples = ask_all(model, arms, asked, trait.rubric(), judge, run, place, config, progress)
+    scorer = None if judge is None or trait is None else (trait.rubric(), judge)
+    scores = None if judge is None else scores_place(run, place, place, judge)
+    samples = ask_all(model, arms, asked, scorer, run, place, config, scores=scores, progress=progress)
 
     def scored(arm: str) -> SteeredArm:
-        return SteeredArm(scores=summarise_arm(samples[arm], len(asked)), samples=tuple(samples[arm]))
+        answers = samples.get(arm, [])
+        return SteeredArm(scores=summarise_arm(answers, len(asked)), samples=tuple(answers))
 
     result = SteeringResult(
-        trait=trait.name,
+        trait=None if trait is None else trait.name,
         fingerprint=model.fingerprint,
         borrowed=model.borrowed,
         config=config,
+        steered_by=str(expression),
         questions=asked,
         unsteered=scored(UNSTEERED),
         steered=scored(STEERED),
@@ -83,6 +114,19 @@ def measure_steering(
     )
     result.save(run.path / name / "steering.json")
     return result
+
+
+def _finder(vectors: PersonaVectors | None, kind: VectorKind) -> DirectionFinder:
+    """The directions of the trait's own vectors, by the trait's name; layers must be said."""
+
+    def find(name: str, layers: SteerLayers) -> Sequence[Direction]:
+        if vectors is None or name != vectors.trait:
+            raise DataError(f"there is no vector {name!r} here: say what it means (find)")
+        if layers is None:
+            raise DataError(f"say at which layers {name} is added: {name}@12")
+        return [vectors.direction(layer, kind) for layer in (vectors.layers if layers == "all" else layers)]
+
+    return find
 
 
 def measure_trait(
@@ -112,5 +156,6 @@ def measure_trait(
     }
     claim(run, name, setup)
     arms = [SteeringArm(UNSTEERED)]
-    samples = ask_all(model, arms, questions, trait.rubric(), judge, run, name, config, progress)[UNSTEERED]
+    scorer = (trait.rubric(), judge)
+    samples = ask_all(model, arms, questions, scorer, run, name, config, progress=progress)[UNSTEERED]
     return SteeredArm(scores=summarise_arm(samples, len(questions)), samples=tuple(samples))

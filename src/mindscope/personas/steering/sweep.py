@@ -7,7 +7,8 @@ from mindscope.engines import Engine
 from mindscope.errors import DataError
 from mindscope.judges import Judge
 from mindscope.models import describe_prompts
-from mindscope.personas.config import TIE, SweepConfig, read_config_with_scope
+from mindscope.personas.config import TIE, SweepConfig, read_grid_setup
+from mindscope.personas.judging import scores_place
 from mindscope.personas.steering.arms import (
     RANDOM,
     UNSTEERED,
@@ -18,11 +19,14 @@ from mindscope.personas.steering.arms import (
     summarise_arm,
     surely_higher,
 )
-from mindscope.personas.steering.results import ArmScores, SweepPoint, SweepResult
+from mindscope.personas.steering.results import ArmScores, ScoredAnswer, SweepPoint, SweepResult
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import PersonaVectors
-from mindscope.store import Run, claim, part_of
+from mindscope.store import Run, claim, digest, part_of
 
+GRID = "grid"
+TEXTS = 3
+"""Questions whose answers are kept with each point, to be read on the page."""
 CONTROLS = 8
 """How many of the best points are tried against random vectors before the sweep gives up."""
 
@@ -47,47 +51,53 @@ def sweep_coefficients(
     2025 steer each layer with one coefficient and take the layer with the highest trait score.)
 
     Under ``sweep/{trait}/`` the run holds every answer and score, and ``sweep.json``. Killed and called
-    again it goes on. Raises DataError for another model's vectors and StoreError when the run holds
-    this part made from other vectors, trait, judge or configuration.
+    again it goes on. Called again with other layers or coefficients, or another judge, it keeps the answers
+    that are there and adds the others; the result is about what was asked for last.
+
+    Raises DataError for another model's vectors and StoreError when the run holds this part made from other
+    vectors, another trait or another way of answering.
     """
     config = config or SweepConfig()
     vectors.require(model)
     model = model.with_template(clock=run.started)
     name = part_of("sweep", trait.name)
-    claim(
-        run,
-        name,
-        {
-            "vectors": vectors.digest(),
-            "trait": trait.document(),
-            "judge": judge.name,
-            "template": describe_prompts(model),
-            "config": config.deciding(),
-        },
-        read=read_config_with_scope,
-    )
+    setup = {
+        "vectors": vectors.digest(),
+        "trait": trait.document(),
+        "template": describe_prompts(model),
+        "config": config.deciding(),
+    }
+    claim(run, name, read_grid_setup(setup), read=read_grid_setup)
     questions = trait.questions("evaluation")[: config.questions]
     layers = config.layers if config.layers is not None else vectors.layers
-    directions = {layer: vectors.direction(layer, config.kind) for layer in layers}
 
-    def measure(arms: Sequence[SteeringArm], part: str) -> Mapping[str, ArmScores]:
-        samples = ask_all(
-            model, arms, questions, trait.rubric(), judge, run, f"{name}/{part}", config, progress
-        )
-        return {arm: summarise_arm(answers, len(questions)) for arm, answers in samples.items()}
+    def steered(layer: int, coefficient: float, arm: str) -> SteeringArm:
+        direction = vectors.direction(layer, config.kind)
+        return SteeringArm(arm, steering_edits(direction, coefficient, config.positions))
+
+    def ask(arms: Sequence[SteeringArm], part: str) -> Mapping[str, list[ScoredAnswer]]:
+        place = f"{name}/{part}"
+        scores, scorer = scores_place(run, name, place, judge), (trait.rubric(), judge)
+        return ask_all(model, arms, questions, scorer, run, place, config, scores=scores, progress=progress)
 
     def control(point: SweepPoint) -> ArmScores:
-        direction = directions[point.layer]
-        arms = random_arms(direction, point.coefficient, config.positions, config.n_random, config.seed)
-        return measure(arms, f"random/{point.layer}x{point.coefficient:g}")[RANDOM]
+        (edit,) = steered(point.layer, point.coefficient, RANDOM).edits
+        arms = random_arms([edit], config.n_random, config.seed)
+        answers = ask(arms, f"random/{point.layer}x{point.coefficient:g}")
+        return summarise_arm(answers[RANDOM], len(questions))
 
     grid = {f"{layer}x{c:g}": (layer, c) for layer in layers for c in config.coefficients}
-    steered = [
-        SteeringArm(arm, steering_edits(directions[layer], c, config.positions))
+    answers: dict[str, list[ScoredAnswer]] = {}
+    for part, names in plan_grid(run, name, [UNSTEERED, *grid], vectors.layers).items():
+        arms = [
+            SteeringArm(UNSTEERED) if arm == UNSTEERED else steered(*_point_of(arm), arm) for arm in names
+        ]
+        answers |= ask(arms, part)
+    scores = {arm: summarise_arm(answers[arm], len(questions)) for arm in (UNSTEERED, *grid)}
+    points = [
+        SweepPoint(layer=layer, coefficient=c, scores=scores[arm], samples=_shown(answers[arm], questions))
         for arm, (layer, c) in grid.items()
     ]
-    scores = measure([SteeringArm(UNSTEERED), *steered], "grid")
-    points = [SweepPoint(layer=layer, coefficient=c, scores=scores[arm]) for arm, (layer, c) in grid.items()]
     points, chosen = choose_point(points, scores[UNSTEERED], config.coherence_floor, control, config.tie)
     result = SweepResult(
         trait=trait.name,
@@ -96,11 +106,53 @@ def sweep_coefficients(
         config=config,
         questions=questions,
         unsteered=scores[UNSTEERED],
+        unsteered_samples=_shown(answers[UNSTEERED], questions),
         points=tuple(points),
         chosen=chosen,
     )
     result.save(run.path / name / "sweep.json")
     return result
+
+
+def plan_grid(
+    run: Run, name: str, asked: Sequence[str], vector_layers: Sequence[int]
+) -> dict[str, list[str]]:
+    """By part of the run, the arms whose answers are or will be there, so that every arm asked for is one.
+
+    Arms that no earlier sweep of the run had become a part of their own, which is written down before
+    anything is answered: a sweep that is killed goes on with the same parts. Parts without any arm that is
+    asked for are left out.
+
+    Args:
+        run: the run.
+        name: of the sweep's folder.
+        asked: names of arms, such as 12x1.5.
+        vector_layers: the layers of a sweep that named none.
+    """
+    piece = f"{name}/grid.json"
+    parts: dict[str, list[str]] = {}
+    if run.has(piece):
+        parts = run.load_json(piece)
+    elif run.has(f"{name}/{GRID}/shards.json"):  # of a version whose grid could not grow
+        config = run.load_json(f"{name}/setup.json")["config"]
+        layers = config["layers"] if config["layers"] is not None else vector_layers
+        own = [f"{layer}x{c:g}" for layer in layers for c in config["coefficients"]]
+        parts = {GRID: [UNSTEERED, *own]}
+    known = {arm for arms in parts.values() for arm in arms}
+    if new := [arm for arm in asked if arm not in known]:
+        parts[f"{GRID}-{digest({'arms': new})}" if parts else GRID] = new
+        run.save_json(piece, parts)
+    return {part: arms for part, arms in parts.items() if set(arms) & set(asked)}
+
+
+def _point_of(arm: str) -> tuple[int, float]:
+    layer, _, coefficient = arm.partition("x")
+    return int(layer), float(coefficient)
+
+
+def _shown(answers: Sequence[ScoredAnswer], questions: Sequence[str]) -> tuple[ScoredAnswer, ...]:
+    """The first answers to the first questions, to be read."""
+    return tuple(answers[:: len(answers) // len(questions)][:TEXTS])
 
 
 def choose_point(
