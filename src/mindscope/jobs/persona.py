@@ -133,10 +133,10 @@ class SteerSpec(PersonaSpec, BorrowingModelSpec, SteerConfig):
                 raise DataError("without a trait say what to steer by and what to ask: --steer, --question")
         if self.steer is not None:
             self.config(SteerConfig).expression("")
+        else:
+            _require_vectors(self, run)
         if self.is_judged:
             _require_kept_judge(self, run)
-        elif self.steer is None:
-            _require_vectors(self, run)
 
 
 class ShowVectorsSpec(JobSpec):
