@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 from mindscope import __version__
 from mindscope.cli import chat, log, output, runs, schema, serve
 from mindscope.cli.circuit import app as circuit
+from mindscope.cli.conform import print_conform
 from mindscope.cli.demo import print_demo
 from mindscope.cli.dictionary import app as dictionary
 from mindscope.cli.diff import print_difference
@@ -23,6 +24,7 @@ from mindscope.cli.vectors import app as vectors
 from mindscope.errors import MindscopeError
 from mindscope.jobs import demo as demo_job
 from mindscope.jobs import diff, doctor
+from mindscope.server.conform.job import conform as conform_job
 
 app = typer.Typer(
     name="mindscope",
@@ -36,6 +38,7 @@ add_command(app, "diff", diff.diff_models, show=print_difference)
 chat.add_chat(app)
 serve.add_serve(app)
 app.add_typer(log.app, name="log")
+add_command(app, "conform", conform_job, show=print_conform, require=lambda report: report.require_passed())
 app.add_typer(persona.app, name="persona")
 app.add_typer(vectors.app, name="vectors")
 app.add_typer(dictionary.app, name="dictionary")

@@ -16,6 +16,7 @@ from mindscope.store import Document
 EXTRAS = {
     "train": ("peft", "trl", "accelerate"),
     "judge": ("openai",),
+    "server": ("fastapi", "uvicorn", "sqlalchemy", "prometheus_client"),
     "map": ("umap",),
     "track": ("tensorboard", "trackio", "wandb"),
 }

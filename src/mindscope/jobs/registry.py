@@ -19,6 +19,7 @@ JOBS: Mapping[str, str] = {
     "demo": "mindscope.jobs.demo:demo",
     "doctor": "mindscope.jobs.doctor:examine",
     "diff": "mindscope.jobs.diff:diff_models",
+    "conform": "mindscope.server.conform.job:conform",
     "persona extract": "mindscope.jobs.persona:extract",
     "persona sweep": "mindscope.jobs.persona:sweep",
     "persona steer": "mindscope.jobs.persona:steer",

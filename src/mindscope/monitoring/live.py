@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mindscope.errors import DataError
 from mindscope.features import FIRST, FeatureSet
-from mindscope.models import Edit, Generation, Model, Read, RowAction
+from mindscope.models import Edit, Generation, Model, Read, Row, RowAction
 from mindscope.monitoring.calibration import Calibration
 from mindscope.monitoring.monitor import Policy
 from mindscope.monitoring.results import AlarmEvent
@@ -138,6 +138,23 @@ class LiveMonitor:
         answer.events = [event for event in answer.events if event.token is None or event.token < n_final]
         self.forget(index)
         return answer
+
+    def read(
+        self,
+        model: Model,
+        row: Row,
+        policy: Policy,
+        columns: Sequence[int] | None = None,
+        on_event: OnEvent | None = None,
+    ) -> WatchedAnswer:
+        """Watch an answer that is written already, token by token as if it were being written."""
+        reads = {where: self.features.read(model, [row], where=where)[0] for where in (_BEFORE, _FINAL)}
+        index = min([0, *self._answers]) - 1
+        answer = self.watch(index, policy, columns, on_event)
+        for where in (_BEFORE, _FINAL):
+            for values in reads[where].double().numpy():
+                self._follow(where, [answer], values[None])
+        return self.finish(index, Generation(row, "", "stop"), model)
 
     def step(self, seen: Mapping[int, Mapping[str, Tensor]]) -> Mapping[int, RowAction]:
         """Take in the readings of one pass; see `models.Controller`."""

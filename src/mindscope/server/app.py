@@ -21,6 +21,7 @@ from mindscope.server.api.guard import RequestGuard
 from mindscope.server.api.replies import HealthReply, ModelCard, ModelList
 from mindscope.server.api.vectors import build_vector_router
 from mindscope.server.compat.neuronpedia import build_neuronpedia_router
+from mindscope.server.upstream import UpstreamServer, build_upstream_router
 
 if TYPE_CHECKING:
     from mindscope.server.api.guard import Application, Receive, Scope, Send
@@ -33,6 +34,7 @@ def build_app(
     token: str | None = None,
     hosts: Iterable[str] = (),
     origins: Iterable[str] = (),
+    upstream: UpstreamServer | None = None,
 ) -> Application:
     """An ASGI application that serves a model.
 
@@ -41,6 +43,7 @@ def build_app(
         token: what clients must send; None for no token.
         hosts: names that the server may be asked for under, besides this machine's own.
         origins: pages of a browser that may ask, besides the server's own.
+        upstream: who answers in the model's place, which then only watches.
     """
     app = FastAPI(
         title="mindscope",
@@ -87,9 +90,12 @@ def build_app(
         require_model(service, name)
         return card()
 
-    app.include_router(build_router(service))
+    if upstream is not None:
+        app.include_router(build_upstream_router(service, upstream))
+    else:
+        app.include_router(build_router(service))
+        app.include_router(build_neuronpedia_router(service))
     app.include_router(build_vector_router(service))
-    app.include_router(build_neuronpedia_router(service))
     _answer_errors(app)
     _describe_errors(app)
     return RequestGuard(

@@ -85,10 +85,22 @@ class ServeSpec(BorrowingModelSpec, ServerLimits):
     webhook: str | None = Field(default=None, json_schema_extra={"metavar": "URL"})
     """An address that is sent every crossing and recovery as JSON."""
 
+    upstream: str | None = Field(default=None, json_schema_extra={"metavar": "URL"})
+    """Forward conversations to this OpenAI-compatible server, such as http://127.0.0.1:9000/v1, and watch
+    what it answers with the model here; nothing is steered."""
+    upstream_key_env: str | None = Field(default=None, json_schema_extra={"metavar": "NAME"})
+    """The environment variable that holds the key of --upstream; clients' own tokens are not passed on."""
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.policy != "log" and self.thresholds is None:
             raise ValueError(f"--policy {self.policy} needs --thresholds")
+        if self.upstream is not None and (not self.vectors or self.policy == "steer"):
+            raise ValueError(
+                "--upstream needs --vectors to watch, and cannot steer what another server writes"
+            )
+        if self.upstream is None and self.upstream_key_env is not None:
+            raise ValueError("--upstream-key-env is about an --upstream")
         if self.log is None and (self.log_text or self.retention_days is not None):
             raise ValueError("--log-text and --retention-days are about a --log")
         if self.thresholds is not None and not self.vectors:
@@ -112,6 +124,19 @@ class ServeSpec(BorrowingModelSpec, ServerLimits):
         if not token or not token.isascii() or any(c.isspace() for c in token):
             raise DataError(f"${self.token_env} holds no token: set it to a long random ASCII text")
         return token
+
+    def read_upstream_key(self) -> str | None:
+        """The key of the server behind this one.
+
+        Raises:
+            DataError: the variable is empty.
+        """
+        if self.upstream_key_env is None:
+            return None
+        key = os.environ.get(self.upstream_key_env, "")
+        if not key or not key.isascii():
+            raise DataError(f"${self.upstream_key_env} holds no key for --upstream")
+        return key
 
 
 def is_loopback(host: str) -> bool:

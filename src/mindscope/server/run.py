@@ -69,11 +69,13 @@ def serve(spec: ServeSpec, say: Callable[[str], object]) -> None:
     import uvicorn
 
     from mindscope.server.app import build_app
+    from mindscope.server.upstream import UpstreamServer
 
     token = spec.read_token()
     service = open_service(spec)
     hosts = [*spec.allow_host, *([] if spec.host in ("0.0.0.0", "::") else [spec.host])]
-    app = build_app(service, token=token, hosts=hosts, origins=spec.allow_origin)
+    upstream = None if spec.upstream is None else UpstreamServer(spec.upstream, spec.read_upstream_key())
+    app = build_app(service, token=token, hosts=hosts, origins=spec.allow_origin, upstream=upstream)
     config = uvicorn.Config(
         app,
         host=spec.host,

@@ -115,6 +115,7 @@ class SteeringService:
         self.metrics = ServerMetrics(self)
         self._monitors: OrderedDict[tuple[str, ...], LiveMonitor] = OrderedDict()
         self._lock = threading.Lock()
+        self.reading = threading.Lock()  # of answers that another server wrote, one at a time
 
     def start(self, deliver: Deliver | None = None) -> None:
         """Begin to answer.

@@ -1,0 +1,152 @@
+"""The server under load, as ratios within one run: clients, steering, monitoring, time to a first token.
+
+    python benchmarks/server.py                      # the organism
+    python benchmarks/server.py --model NAME --tokens 64 --rounds 3
+
+A server runs in this process and its clients in another, over loopback. Arms take turns within each round, so
+that what else runs on the machine falls on all of them alike; ratios are of the same round, and the table has
+their median and range. Clients ask without streaming, but for the time to the first token.
+"""
+
+import argparse
+import json
+import multiprocessing
+import statistics
+import sys
+import threading
+import time
+from http.client import HTTPConnection
+from pathlib import Path
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
+
+import server_kit
+
+from mindscope.features import Direction
+from mindscope.models import load
+from mindscope.server import ServerLimits, SteeringService
+
+CLIENTS = 16
+TRAITS = 7
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="organism")
+    parser.add_argument("--tokens", type=int, default=48)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--clients", type=int, default=CLIENTS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    model = load(options.model)
+    service = SteeringService(model, ServerLimits(slots=max(16, options.clients), queue=256, max_vectors=64))
+    generator = torch.Generator().manual_seed(0)
+    layer, norm = model.n_layers // 2, 0.02
+    for i in range(CLIENTS):
+        vector = torch.randn(model.d_model, generator=generator)
+        service.registry.add_directions(f"v{i}", {f"resid_post.{layer}": (norm * vector).tolist()})
+    watched = [
+        Direction(
+            f"trait{i}",
+            f"resid_post.{layer}",
+            torch.randn(model.d_model, generator=generator),
+            model.fingerprint,
+        )
+        for i in range(TRAITS)
+    ]
+    for direction in watched:
+        service.registry.add_directions(direction.name, {direction.address: direction.vector.tolist()})
+    names = [direction.name for direction in watched]
+    plain: list[dict] = [{}] * options.clients
+    arms = {
+        "one at a time": (1, plain[:2]),
+        "side by side": (options.clients, plain),
+        "monitored": (options.clients, [{"mindscope": {"monitor": names}}] * options.clients),
+        "steered": (
+            options.clients,
+            [{"mindscope": {"steer": f"1 v{i % CLIENTS}[all]"}} for i in range(options.clients)],
+        ),
+    }
+    speeds: dict[str, list[float]] = {name: [] for name in arms}
+    firsts: list[float] = []
+    with server_kit.serving(service) as live, multiprocessing.get_context("spawn").Pool(1) as pool:
+
+        def run(n_at_once: int, extras: list[dict], stream: bool = False) -> list[tuple[float, float, int]]:
+            return pool.apply(ask_all, (live.port, service.name, n_at_once, extras, options.tokens, stream))
+
+        for n_at_once, extras in arms.values():
+            run(n_at_once, extras)  # once for nothing
+        for _ in range(options.rounds):
+            for name, (n_at_once, extras) in arms.items():
+                begin = time.perf_counter()
+                n_tokens = sum(tokens for _, _, tokens in run(n_at_once, extras))
+                speeds[name].append(n_tokens / (time.perf_counter() - begin))
+            firsts += [first for first, _, _ in run(options.clients, plain, stream=True)]
+    print(f"{options.model}, {model.dtype}, {options.clients} clients, {options.tokens} tokens an answer")
+    for name, values in speeds.items():
+        print(f"{name:>15}: {statistics.median(values):8.1f} tokens/s")
+    ratios = {
+        "16 clients against one": ("side by side", "one at a time"),
+        f"monitoring {TRAITS} traits": ("monitored", "side by side"),
+        f"{CLIENTS} distinct vectors": ("steered", "side by side"),
+    }
+    for says, (above, below) in ratios.items():
+        own = [a / b for a, b in zip(speeds[above], speeds[below], strict=True)]
+        print(f"{says:>25}: {statistics.median(own):.3f} ({min(own):.3f} to {max(own):.3f})")
+    firsts.sort()
+    p95 = firsts[int(0.95 * (len(firsts) - 1))]
+    print(
+        f"first token, {options.clients} at once: median {statistics.median(firsts):.3f} s, p95 {p95:.3f} s"
+    )
+
+
+def ask_all(
+    port: int, model: str, n_at_once: int, extras: list[dict], n_tokens: int, stream: bool
+) -> list[tuple[float, float, int]]:
+    """In another process: seconds to the first byte of an answer, to its end, and how many tokens it had."""
+    results: list[tuple[float, float, int]] = []
+    waiting = list(enumerate(extras))
+    lock = threading.Lock()
+
+    def work() -> None:
+        while True:
+            with lock:
+                if not waiting:
+                    return
+                i, extra = waiting.pop()
+            body = {
+                "model": model,
+                "messages": [{"role": "user", "content": f"Tell me all about number {i}, and why."}],
+                "temperature": 1.0,
+                "seed": i,
+                "max_tokens": n_tokens,
+                "stream": stream,
+                **({"stream_options": {"include_usage": True}} if stream else {}),
+                **extra,
+            }
+            connection = HTTPConnection("127.0.0.1", port, timeout=300)
+            begin = time.perf_counter()
+            connection.request(
+                "POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"}
+            )
+            reply = connection.getresponse()
+            first = time.perf_counter() - begin
+            content = reply.read()
+            whole = time.perf_counter() - begin
+            connection.close()
+            assert reply.status == 200, content
+            usage = json.loads(content.split(b"\n\n")[-3][6:] if stream else content)["usage"]
+            results.append((first, whole, usage["completion_tokens"]))
+
+    threads = [threading.Thread(target=work) for _ in range(n_at_once)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+if __name__ == "__main__":
+    main()

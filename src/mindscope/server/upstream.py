@@ -1,0 +1,274 @@
+"""A sidecar: another server answers, and the model here reads what passes, with the same alarms.
+
+What the client sends goes on as it is, but for the field `mindscope`. Answers are passed on piece by piece.
+The model reads them in its own rendering of the conversation, so it should be the one that answers, or one
+whose vectors mean the same. With the policy `stop` a stream is read anew every `_PIECES` pieces, and ends
+where an alarm is raised; a whole answer is read once, and withheld.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import ValidationError
+
+from mindscope.errors import DataError, MindscopeError
+from mindscope.models import Generation, Message
+from mindscope.server.api.answering import request_id
+from mindscope.server.api.errors import RESPONSES, ApiError
+from mindscope.server.api.fields import MindscopeFields
+from mindscope.server.engine.scheduler import AnswerEnd
+
+if TYPE_CHECKING:
+    from mindscope.server.service import AnswerPlan, SteeringService
+
+_PIECES = 16
+"""Pieces of a stream between two readings: about the window of a signal."""
+_SECONDS = 300.0
+_REPLY_BYTES = 2**24
+
+Json = dict[str, Any]
+
+
+class UpstreamServer:
+    """Who answers.
+
+    Args:
+        url: its address, up to `/v1`.
+        key: its key, which goes to no other address.
+
+    Raises:
+        DataError: the address is none.
+    """
+
+    def __init__(self, url: str, key: str | None = None):
+        if not url.startswith(("http://", "https://")):
+            raise DataError(f"{url!r} is no address: write for example http://127.0.0.1:9000/v1")
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self.url = url.rstrip("/")
+        self.client = httpx2.AsyncClient(headers=headers, timeout=_SECONDS, follow_redirects=False)
+
+    async def send(self, body: Json) -> httpx2.Response:
+        """A conversation, whose reply is open and still to be read.
+
+        Raises:
+            ApiError: it does not answer.
+        """
+        request = self.client.build_request("POST", f"{self.url}/chat/completions", json=body)
+        try:
+            return await self.client.send(request, stream=True)
+        except httpx2.HTTPError as error:
+            raise ApiError(
+                503,
+                f"the server behind this one does not answer: {type(error).__name__}",
+                code="upstream_unavailable",
+                headers={"Retry-After": "5"},
+            ) from error
+
+
+@dataclass
+class _PassingAnswer:
+    """One choice of a stream, as far as it has come."""
+
+    text: str = ""
+    finish: str = "stop"
+    n_pieces: int = 0
+
+
+@dataclass
+class _Watcher:
+    """What reads the answers of one request."""
+
+    service: SteeringService
+    plan: AnswerPlan
+    messages: list[Message]
+    name: str
+    ends: dict[int, AnswerEnd] = field(default_factory=dict)
+
+    async def read(self, choice: int, text: str, finish: str, *, last: bool = True) -> AnswerEnd:
+        """What the model reads of an answer; kept in the log where it is the last reading."""
+        end = await asyncio.to_thread(self._read, text, finish, last)
+        if last:
+            self.ends[choice] = end
+            await self.service.record(self.name, self.plan, {choice: end}, "chat")
+        return end
+
+    def stops(self, end: AnswerEnd) -> bool:
+        """Whether the policy ends the answer."""
+        watch, seen = self.plan.watch, end.watched
+        if watch is None or seen is None or watch.policy.action != "stop":
+            return False
+        return bool(seen.raised.any())
+
+    def extra(self, end: AnswerEnd) -> Json:
+        """What mindscope has to say, where the client asked for anything."""
+        if not self.plan.asked:
+            return {}
+        return {"mindscope": self.service.reply(self.plan, end).model_dump(mode="json", exclude_none=True)}
+
+    def _read(self, text: str, finish: str, last: bool) -> AnswerEnd:
+        service, watch = self.service, self.plan.watch
+        row = service.model.chat(self.messages, text)
+        room = service.model.context_length
+        if room is not None and len(row) > room:
+            raise ApiError(400, f"the conversation has {len(row)} tokens, and {room} can be watched here")
+        generation = Generation(row, text, "length" if finish == "length" else "stop")
+        if watch is None:
+            return AnswerEnd(generation)
+        with service.reading:  # events are told once, of the last reading
+            hear = watch.on_event if last else None
+            seen = watch.monitor.read(service.model, row, watch.policy, watch.columns, hear)
+        halted = watch.policy.action == "stop" and seen.raised.any()
+        return AnswerEnd(replace(generation, finish="halted") if halted else generation, watched=seen)
+
+
+def build_upstream_router(service: SteeringService, upstream: UpstreamServer) -> APIRouter:
+    """The route of a sidecar."""
+    router = APIRouter(prefix="/v1", tags=["openai"], responses=RESPONSES)
+
+    @router.post("/chat/completions", response_model=None)
+    async def chat_completions(body: dict[str, Any], http: Request) -> Response:
+        """Pass a conversation on, and watch what is answered."""
+        watcher = _open_watcher(service, body)
+        reply = await upstream.send(body)
+        if reply.status_code != 200:
+            content = await _bounded(reply)
+            return Response(content, reply.status_code, media_type=reply.headers.get("content-type"))
+        if body.get("stream") is True:
+            return StreamingResponse(_passed_on(watcher, reply), media_type="text/event-stream")
+        return JSONResponse(await _whole(watcher, await _bounded(reply)))
+
+    return router
+
+
+def _open_watcher(service: SteeringService, body: Json) -> _Watcher:
+    """Take mindscope's field out of a body, and find the conversation in it."""
+    try:
+        fields = MindscopeFields.model_validate(body.pop("mindscope")) if "mindscope" in body else None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(["mindscope", *map(str, first["loc"])])
+        raise ApiError(400, f"{place}: {first['msg']}", param=place) from error
+    if fields is not None and fields.steer:
+        raise ApiError(400, "another server answers here, and cannot be steered", param="mindscope.steer")
+    plan = service.plan(fields)
+    if plan.watch is not None and plan.watch.policy.action == "steer":
+        raise ApiError(400, "another server answers here, and cannot be steered", param="mindscope.policy")
+    messages = _messages(body.get("messages"))
+    try:
+        service.model.chat(messages)
+    except MindscopeError as error:
+        raise ApiError(400, str(error), param="messages") from error
+    name = request_id("chatcmpl")
+    return _Watcher(service, service.listen(plan, name), messages, name)
+
+
+def _messages(given: object) -> list[Message]:
+    messages: list[Message] = []
+    for message in given if isinstance(given, list) else []:
+        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
+            raise ApiError(400, "messages that are not plain text cannot be watched", param="messages")
+        role = "system" if message.get("role") == "developer" else str(message.get("role"))
+        messages.append({"role": role, "content": message["content"]})
+    return messages
+
+
+async def _bounded(reply: httpx2.Response) -> bytes:
+    """A whole reply, if it is not too long."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in reply.aiter_bytes():
+            parts.append(part)
+            size += len(part)
+            if size > _REPLY_BYTES:
+                raise ApiError(503, "the server behind this one answers at too great a length")
+    except httpx2.HTTPError as error:
+        raise ApiError(503, "the server behind this one broke off", code="upstream_unavailable") from error
+    finally:
+        await reply.aclose()
+    return b"".join(parts)
+
+
+async def _whole(watcher: _Watcher, content: bytes) -> Json:
+    try:
+        body = json.loads(content)
+        choices = [(choice, choice["message"]["content"] or "") for choice in body["choices"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ApiError(503, "the server behind this one gave no chat completion") from error
+    for number, (choice, text) in enumerate(choices):
+        end = await watcher.read(number, text, str(choice.get("finish_reason")))
+        if watcher.stops(end):
+            choice["message"]["content"], choice["finish_reason"] = "", "content_filter"
+        choice |= watcher.extra(end)
+    return body
+
+
+async def _passed_on(watcher: _Watcher, reply: httpx2.Response) -> AsyncGenerator[str]:
+    """The events of the other server, and behind an answer's last one what was read of it."""
+    answers: dict[int, _PassingAnswer] = {}
+    head: Json = {}
+    try:
+        async for line in reply.aiter_lines():
+            if not line.startswith("data:"):
+                continue
+            data = line[5:].strip()
+            if data == "[DONE]":
+                break
+            event = json.loads(data)
+            head = {key: event[key] for key in ("id", "object", "created", "model") if key in event}
+            stopped = await _take_event(watcher, answers, event)
+            if stopped is not None:
+                yield _sse({**head, "choices": [stopped]})
+                yield "data: [DONE]\n\n"
+                return
+            yield f"data: {data}\n\n"
+        for number, answer in answers.items():
+            end = await watcher.read(number, answer.text, answer.finish)
+            if extra := watcher.extra(end):
+                yield _sse(
+                    {**head, "choices": [{"index": number, "delta": {}, "finish_reason": None, **extra}]}
+                )
+        yield "data: [DONE]\n\n"
+    except ApiError as error:
+        yield _sse(error.body())
+    except (httpx2.HTTPError, ValueError):
+        yield _sse(ApiError(503, "the server behind this one broke off").body())
+    finally:
+        await reply.aclose()
+
+
+async def _take_event(
+    watcher: _Watcher, answers: dict[int, _PassingAnswer], event: Mapping[str, Any]
+) -> Json | None:
+    """Take in a piece; the choice that ends the stream, where the policy says so."""
+    for choice in event.get("choices") or ():
+        number = int(choice.get("index", 0))
+        answer = answers.setdefault(number, _PassingAnswer())
+        answer.text += (choice.get("delta") or {}).get("content") or ""
+        answer.finish = choice.get("finish_reason") or answer.finish
+        answer.n_pieces += 1
+        watch = watcher.plan.watch
+        acts = watch is not None and watch.policy.action == "stop"
+        if acts and (answer.n_pieces % _PIECES == 0 or choice.get("finish_reason")):
+            seen = await watcher.read(number, answer.text, answer.finish, last=False)
+            if watcher.stops(seen):
+                end = await watcher.read(number, answer.text, answer.finish)
+                return {
+                    "index": number,
+                    "delta": {},
+                    "finish_reason": "content_filter",
+                    **watcher.extra(end),
+                }
+    return None
+
+
+def _sse(body: Json) -> str:
+    return f"data: {json.dumps(body, ensure_ascii=False, separators=(',', ':'))}\n\n"
