@@ -164,7 +164,10 @@ SAMPLES = (
                         {
                             "type": "tool_result",
                             "tool_use_id": "t1",
-                            "content": [{"type": "text", "text": "4"}],
+                            "content": [
+                                {"type": "text", "text": "4"},
+                                {"type": "image", "source": {"data": "A"}},
+                            ],
                         }
                     ],
                 },
@@ -183,6 +186,7 @@ SAMPLES = (
         "system must be text, this is a int",
         remarks=[
             "kept apart from the answer: reasoning",
+            "left out: image in results of tools",
             "written as text: calls of tools, whose turns are not learnt",
             "written as text: results of tools",
         ],

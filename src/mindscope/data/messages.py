@@ -10,13 +10,21 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
 from mindscope.data.remarks import DROPPED, TURN_KEYS, WRITTEN, Remarks, one_line
+from mindscope.data.tools import (
+    CALL_PARTS,
+    CALLS,
+    RESULT,
+    RESULT_PARTS,
+    list_calls,
+    read_result,
+    write_call,
+    write_result,
+)
 from mindscope.errors import DataError
-
-ROLES = ("system", "user", "assistant")
 
 SPEAKERS = {
     "system": ("system", "developer"),
@@ -32,7 +40,6 @@ ROLE_KEYS = ("role", "from", "speaker")
 CONTENT_KEYS = ("content", "value", "text", "parts")
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 """Names under which what was thought before an answer stands beside it."""
-_CALLS = ("tool_calls", "function_call")
 _QUIET_KEYS = ("id", "tool_call_id", "index", "type", "train", "weight", "loss", "refusal", "label")
 """Keys that are read elsewhere or say nothing about the words."""
 
@@ -92,7 +99,7 @@ def read_turns(value: Any, name: str, remarks: Remarks) -> tuple[ChatMessage, ..
         message, is_result = _read_turn(turn, f"{name}[{index}]", remarks)
         if message is None:
             continue
-        if is_result and messages and is_tool_result(messages[-1]):
+        if is_result and messages and messages[-1]["content"].startswith(RESULT):
             messages[-1] = {**messages[-1], "content": f"{messages[-1]['content']}\n{message['content']}"}
         else:
             messages.append(message)
@@ -130,11 +137,6 @@ def answer_of(text: str) -> ChatMessage:
     message: ChatMessage = {"role": "assistant", "content": text[thought.end() :]}
     words = next((group for group in thought.groups() if group is not None), "").strip()
     return {**message, "reasoning": words} if words else message
-
-
-def is_tool_result(message: ChatMessage) -> bool:
-    """Whether a user's turn is what a tool gave back."""
-    return message["role"] == "user" and message["content"].startswith("<tool_response>\n")
 
 
 def read_text(value: Any, name: str) -> str:
@@ -187,10 +189,10 @@ def _read_turn(turn: Any, name: str, remarks: Remarks) -> tuple[ChatMessage | No
             f"{name}.{role_key} is {one_line(repr(known.get(role_key)))}, one of {names} is needed"
         )
     content_key = next((key for key in CONTENT_KEYS if key in known), "content")
-    used = {role_key, content_key, *_THOUGHTS, *_CALLS, *_QUIET_KEYS}
+    used = {role_key, content_key, *_THOUGHTS, *CALLS, *_QUIET_KEYS}
     remarks.add(TURN_KEYS, *(key for key, value in known.items() if key not in used and value != []))
     parts = _TurnParts(f"{name}.{content_key}", remarks)
-    calls = [call for key in _CALLS if known.get(key) for call in as_list(known[key])]
+    calls = [call for key in CALLS if known.get(key) for call in list_calls(known[key])]
     if content_key in known:
         parts.read(known[content_key])
     elif speaker == "assistant" and isinstance(known.get("refusal"), str):
@@ -214,10 +216,10 @@ def _message(
     if speaker == "tool" or (parts.results and not text.strip()):
         parts.remarks.add(WRITTEN, "results of tools")
         results = parts.results or [text]
-        return {"role": "user", "content": "\n".join(map(_as_result, results))}, True
+        return {"role": "user", "content": "\n".join(map(write_result, results))}, True
     if parts.results:
         parts.remarks.add(WRITTEN, "results of tools")
-        text = "\n".join([*map(_as_result, parts.results), text])
+        text = "\n".join([*map(write_result, parts.results), text])
     if speaker == "call":
         calls, text, speaker = [text], "", "assistant"
     if parts.empty_but and not text and not calls:
@@ -234,7 +236,7 @@ def _message(
         if speaker != "assistant":
             raise DataError(f"{name} calls a tool and is the {speaker}'s: only the assistant does")
         parts.remarks.add(WRITTEN, "calls of tools, whose turns are not learnt")
-        written = [_as_call(call) for call in calls]
+        written = [write_call(call) for call in calls]
         message["content"] = "\n".join([*([message["content"]] if message["content"] else []), *written])
         weight = 0
     if weight == 0:
@@ -249,7 +251,7 @@ def _read_weight(turn: Mapping[str, Any], name: str) -> int:
     learns = all(turn.get(key, True) is not False for key in ("train", "loss"))
     weight = turn.get("weight", 1 if learns else 0)
     if weight not in (0, 1):
-        raise DataError(f"{name}.weight is {weight!r}: 0 or 1 is needed")
+        raise DataError(f"{name}.weight is {one_line(repr(weight))}: 0 or 1 is needed")
     return int(weight)
 
 
@@ -291,46 +293,14 @@ class _TurnParts:
             self.thoughts.append(read_text(thought, f"{place}.{kind}"))
         elif kind == "refusal":
             self.texts.append(read_text(part.get("refusal"), f"{place}.refusal"))
-        elif kind in ("tool_use", "functionCall", "function_call"):
-            self.calls.append(part.get(kind, part) if kind != "tool_use" else part)
-        elif kind in ("tool_result", "functionResponse", "function_response"):
-            self.results.append(_result_text(part, kind))
+        elif kind in CALL_PARTS:
+            self.calls.append(part if kind == "tool_use" else part.get(kind, part))
+        elif kind in RESULT_PARTS:
+            texts, left_out = read_result(part.get("content" if kind == "tool_result" else kind))
+            self.results.append(texts)
+            self.remarks.add(DROPPED, *(f"{name} in results of tools" for name in left_out))
         elif kind in _MEDIUM_OF:
             self.empty_but = f"part {index}, which is {kind}"
             self.remarks.add(DROPPED, _MEDIUM_OF[kind])
         else:
             raise DataError(f"{self.name} must be text or parts of text, part {index} is {kind}")
-
-
-def _result_text(part: Mapping[str, Any], kind: str) -> str:
-    value = part.get("content") if kind == "tool_result" else part.get(kind)
-    if isinstance(value, list) and all(isinstance(item, Mapping) and "text" in item for item in value):
-        return "\n".join(str(item["text"]) for item in value)
-    return value if isinstance(value, str) else _json(value)
-
-
-def _as_call(call: Any) -> str:
-    """A call as Hermes' and Qwen's templates write it."""
-    if isinstance(call, str):
-        return f"<tool_call>\n{call.strip()}\n</tool_call>"
-    body = call.get("function", call) if isinstance(call, Mapping) else {}
-    if not isinstance(body, Mapping) or not isinstance(body.get("name"), str):
-        raise DataError("a call of a tool must have a name and arguments")
-    arguments = next((body[key] for key in ("arguments", "input", "args") if body.get(key) is not None), {})
-    written = arguments if isinstance(arguments, str) else _json(arguments)
-    return f'<tool_call>\n{{"name": {_json(body["name"])}, "arguments": {written}}}\n</tool_call>'
-
-
-def _as_result(text: str) -> str:
-    return f"<tool_response>\n{text}\n</tool_response>"
-
-
-def as_list(value: Any) -> Sequence[Any]:
-    """A list as it is, anything else as the one item of a list; JSON of either in a cell of CSV."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
-        value = read_cell(value, "a call of a tool")
-    return value if isinstance(value, list) else [value]
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
