@@ -88,12 +88,13 @@ def finetune(spec: FinetuneSpec, *, run: RunFolder, reporter: Reporter) -> Tuned
     Returns:
         the tuned model; None in all processes of several but the first, which holds the run.
     """
-    from mindscope.finetuning import finetune_model, load_base
-
     first = os.environ.get("RANK", "0") == "0"
     data = spec.data_file(spec.data)
     if first:
         data = spec.open_data(spec.data, reporter, refuse=spec.on_error == "refuse")
+
+    from mindscope.finetuning import finetune_model, load_base  # takes seconds, which bad data need not cost
+
     model = load_base(spec.model, spec.config(FinetuneConfig), spec.config(LoadOptions, dtype="auto"))
     model.vectors_of_base = spec.vectors_of_base
     vectors, interventions = spec.find_interventions(model)

@@ -209,7 +209,7 @@ def extract(spec: ExtractSpec, *, run: RunFolder, reporter: Reporter) -> Extract
 
 
 def _extract_from_examples(spec: ExtractSpec, run: RunFolder, reporter: Reporter) -> ExtractReport:
-    from mindscope.personas import LABEL, contrast_recipe, extract_from_examples, read_examples
+    from mindscope.personas import LABEL, read_examples
 
     trait, refuse = spec.find_trait(), spec.on_error == "refuse"
     sources = [
@@ -218,6 +218,9 @@ def _extract_from_examples(spec: ExtractSpec, run: RunFolder, reporter: Reporter
     ]
     examples = read_examples(sources, positive=spec.positive, on_error=spec.on_error)
     examples.require(spec.least_pairs, trait.name)
+
+    from mindscope.personas import contrast_recipe, extract_from_examples  # takes seconds
+
     model = spec.load()
     with _open(run, model, reporter) as opened:
         judge = contrast_recipe(spec.judge)

@@ -119,12 +119,13 @@ class ScreeningReport(ScreenedData):
 
 def screen(spec: ScreenSpec, *, run: RunFolder, reporter: Reporter) -> ScreeningReport:
     """Score every sample by how far it lies from the model's own answers along persona vectors."""
-    from mindscope.screening import screen_dataset
-
     _check_copy(spec)
     refuse = spec.on_error == "refuse"
     data = spec.open_data(spec.data, reporter, refuse=refuse)
     reference = spec.reference and spec.open_data(spec.reference, reporter, refuse=refuse, main=False)
+
+    from mindscope.screening import screen_dataset  # takes seconds, which bad data need not cost
+
     model = spec.load()
     vectors, swept = _find_vectors(spec, model)
     config = spec.config(ScreenConfig, layers=spec.choose_layers(swept))
