@@ -221,12 +221,15 @@ def _extract_from_examples(spec: ExtractSpec, run: RunFolder, reporter: Reporter
 
     from mindscope.personas import contrast_recipe, extract_from_examples  # takes seconds
 
+    recipe, config = contrast_recipe(spec.judge), spec.config(ExtractConfig)
+    is_judged = spec.judge not in (None, "none")
+    if recipe is not None:
+        recipe.require_drawn(config)
+    elif is_judged:
+        require_judge(spec, spec.model)
     model = spec.load()
     with _open(run, model, reporter) as opened:
-        judge = contrast_recipe(spec.judge)
-        if judge is None and spec.judge not in (None, "none"):
-            judge = spec.find_judge(model, run.path / JUDGEMENTS)
-        config = spec.config(ExtractConfig)
+        judge = recipe or (spec.find_judge(model, run.path / JUDGEMENTS) if is_judged else None)
         vectors = extract_from_examples(
             model, trait, examples, opened, config, judge=judge, progress=reporter.progress
         )
