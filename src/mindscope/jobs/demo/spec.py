@@ -100,7 +100,7 @@ ANY_MODEL = DemoPreset(
     sweep_samples=1,
     steered_samples=2,
     n_random=3,
-    tuning=FinetuneConfig(learning_rate=2e-4, epochs=3, batch_rows=8, accumulation=1),
+    tuning=FinetuneConfig(learning_rate=4e-4, epochs=2, batch_rows=8, accumulation=1),
 )
 """For a chat model on a CPU: answers that are cut after two sentences, and layers around the middle."""
 
