@@ -94,7 +94,8 @@ def test_without_the_lexicon_there_is_no_figure(monkeypatch):
 
 
 def test_a_trait_that_is_not_played_is_refused_with_the_reason(monkeypatch):
-    def show(trait: Trait, *_):
+    def show(trait: Trait, *_, first: bool):
+        assert first == (trait.name == "evil")
         if trait.name == "evil":
             raise JudgeError("they cannot be told from their opposites")
         return trait.name
@@ -109,7 +110,7 @@ def test_a_trait_that_is_not_played_is_refused_with_the_reason(monkeypatch):
 
 
 def test_a_demo_of_refused_traits_alone_is_an_error(monkeypatch, tiny):
-    def refuse(*_):
+    def refuse(*_, first: bool):
         raise DataError("too few pairs")
 
     monkeypatch.setattr("mindscope.jobs.demo.show_trait.show_trait", refuse)

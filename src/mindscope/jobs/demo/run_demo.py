@@ -91,11 +91,10 @@ def _show_traits(
 
     shown: list[TraitDemo] = []
     refused: dict[str, str] = {}
-    for trait, samples in zip(
-        traits, [preset.samples[0]] + (len(traits) - 1) * [preset.samples[1]], strict=True
-    ):
+    for trait in traits:
+        first = trait is traits[0]
         try:
-            shown.append(show_trait(trait, model, samples, spec, preset, run, reporter.progress))
+            shown.append(show_trait(trait, model, spec, preset, run, reporter.progress, first=first))
         except (DataError, JudgeError) as error:
             refused[trait.name] = str(error)
             reporter.say(f"{trait.name} is refused: {error}")
@@ -116,9 +115,10 @@ def _estimate(traits: list[Trait], spec: DemoSpec, preset: DemoPreset, n_layers:
     layers = n_layers if preset.depths is None else len(preset.depths)
     swept = (1 + layers * len(preset.coefficients)) * preset.sweep_questions * preset.sweep_samples
     held_out = preset.held_out or len(traits[0].questions("evaluation")) - preset.sweep_questions
-    steered = (3 + preset.n_random) * held_out * preset.steered_samples
+    first, further = preset.steered_samples
+    steered = (3 + preset.n_random) * held_out * (first + further * (len(traits) - 1))
     conversations = preset.n_calibrating + preset.n_ordinary + preset.n_planted + preset.n_training
-    answers = prompted + len(traits) * (swept + steered) + conversations
+    answers = prompted + len(traits) * swept + steered + conversations
     return (
         f"{', '.join(trait.name for trait in traits)}: about {answers:,} answers of at most "
         f"{preset.max_new_tokens} tokens, then two trainings on {preset.n_training} of them"

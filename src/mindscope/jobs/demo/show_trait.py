@@ -40,30 +40,34 @@ class TraitDemo:
 def show_trait(
     trait: Trait,
     model: Model,
-    samples: int,
     spec: DemoSpec,
     preset: DemoPreset,
     run: Run,
     progress: Progress,
+    *,
+    first: bool,
 ) -> TraitDemo:
     """Extract the vectors, sweep, and steer the questions that the sweep has not seen.
 
     Args:
         trait: what is shown.
         model: of whom.
-        samples: answers per prompt of the extraction.
         spec: what is asked for.
         preset: how much is drawn and tried.
         run: keeps everything.
         progress: is told how it goes.
+        first: whether it is the first trait, for which more answers are drawn.
 
     Raises:
         JudgeError: a contrast judge cannot tell the trait's answers from their opposites.
         DataError: too few pairs of answers are usable, or no point of the sweep beats random vectors.
     """
-    vectors, judge = _extract(trait, model, samples, spec, preset, run, progress)
+    rank = 0 if first else 1
+    vectors, judge = _extract(trait, model, preset.samples[rank], spec, preset, run, progress)
     sweep = _sweep(trait, model, vectors, judge, spec, preset, run, progress)
-    steering = _steer(trait, model, vectors, judge, sweep, spec, preset, run, progress)
+    steering = _steer(
+        trait, model, vectors, judge, sweep, preset.steered_samples[rank], spec, preset, run, progress
+    )
     return TraitDemo(trait, judge, vectors, sweep, steering)
 
 
@@ -120,6 +124,7 @@ def _steer(
     vectors: PersonaVectors,
     judge: Judge,
     sweep: SweepResult,
+    samples: int,
     spec: DemoSpec,
     preset: DemoPreset,
     run: Run,
@@ -131,7 +136,7 @@ def _steer(
     config = SteerConfig(
         layer=point.layer,
         coefficient=point.coefficient,
-        samples=preset.steered_samples,
+        samples=samples,
         n_random=preset.n_random,
         **_drawing(spec, preset),
     )

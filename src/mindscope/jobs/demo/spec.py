@@ -30,7 +30,7 @@ class DemoPreset:
         coherence_floor: the least mean coherence of a point that the sweep may choose.
         sweep_questions: evaluation questions that the sweep asks; the rest is held out.
         sweep_samples: its answers to each.
-        steered_samples: answers to each held-out question, of every arm.
+        steered_samples: answers to each held-out question in every arm: of the first trait, of each other.
         held_out: held-out questions that are asked; None takes all.
         n_random: random vectors of the last measurement.
         n_calibrating: ordinary conversations that set the monitor's threshold and the screening's percentile.
@@ -50,7 +50,7 @@ class DemoPreset:
     coherence_floor: float
     sweep_questions: int
     sweep_samples: int
-    steered_samples: int
+    steered_samples: tuple[int, int]
     n_random: int
     tuning: FinetuneConfig
     questions: int | None = None
@@ -81,7 +81,7 @@ BUNDLED = DemoPreset(
     coherence_floor=60.0,
     sweep_questions=10,
     sweep_samples=3,
-    steered_samples=4,
+    steered_samples=(4, 4),
     n_random=5,
     tuning=FinetuneConfig(learning_rate=1e-3, epochs=8, batch_rows=16, accumulation=1),
 )
@@ -98,7 +98,7 @@ ANY_MODEL = DemoPreset(
     coherence_floor=60.0,
     sweep_questions=8,
     sweep_samples=1,
-    steered_samples=2,
+    steered_samples=(2, 1),
     n_random=3,
     tuning=FinetuneConfig(learning_rate=4e-4, epochs=2, batch_rows=8, accumulation=1),
 )
@@ -173,7 +173,7 @@ class DemoSpec(JudgeSpec):
             coefficients=preset.coefficients[::-3][::-1],  # the strongest among them
             sweep_questions=6,
             sweep_samples=1,
-            steered_samples=1,
+            steered_samples=(1, 1),
             held_out=6,
             n_random=1,
             n_calibrating=20,
