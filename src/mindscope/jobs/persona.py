@@ -11,17 +11,30 @@ from pydantic import Field, RootModel, model_validator
 
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec, Reporter, RunFolder
-from mindscope.jobs.persona_run import PersonaRun, VectorsSummary, find_vector_files, summarise_vectors
+from mindscope.jobs.persona_run import (
+    PersonaRun,
+    VectorsSummary,
+    default_layer,
+    find_vector_files,
+    summarise_vectors,
+)
 from mindscope.jobs.resolve import find_trait, is_organism, require_judge
 from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, JudgeSpec, TraitSpec, block_of, blocks_of
 from mindscope.jobs.steering import SteeringNames
-from mindscope.personas import ExtractConfig, SteerConfig, SteeringScores, SweepConfig, SweepResult
+from mindscope.personas import (
+    BudgetChoice,
+    ExtractConfig,
+    SteerConfig,
+    SteeringScores,
+    SweepConfig,
+    SweepResult,
+)
 from mindscope.store import BorrowingDocument, Document
 
 if TYPE_CHECKING:
     from mindscope.judges import Judge
     from mindscope.models import Model
-    from mindscope.personas import SteeringResult, Trait
+    from mindscope.personas import PersonaVectors, SteeringResult, Trait
     from mindscope.store import Run
 
 TRAIT = "trait.yaml"
@@ -104,6 +117,9 @@ class SteerSpec(PersonaSpec, BorrowingModelSpec, SteerConfig):
     """The layer whose output is steered; the sweep's choice by default."""
     coefficient: float | None = None
     """How many times the vector is added; the sweep's choice by default."""
+    budget: float | None = Field(default=None, gt=0)
+    """Nats: take the largest coefficient at which 95 % of the tokens of steered answers diverge by less than
+    this from the unsteered model, in place of --coefficient; 1 is usual."""
     question: tuple[str, ...] = ()
     """Ask this question; the held-out evaluation questions by default. May be repeated. Without a judge the
     answers are shown side by side, and not scored."""
@@ -126,6 +142,8 @@ class SteerSpec(PersonaSpec, BorrowingModelSpec, SteerConfig):
             DataError: no trait, vectors or sweep where one is needed, or an expression that cannot be read.
             JudgeError: answers are to be scored, and nobody is named who does.
         """
+        if self.budget is not None and (self.coefficient is not None or self.steer is not None):
+            raise DataError("--budget finds the coefficient: leave --coefficient and --steer out")
         if self.trait is None:
             if self.is_judged:
                 raise DataError("name the trait that is scored: mindscope persona steer MODEL TRAIT")
@@ -179,6 +197,8 @@ class SteeringSummary(SteeringScores, BorrowingDocument):
     """The answers to the questions that were given; those to the trait's own are on the page."""
     run: str
     report: str
+    budget: BudgetChoice | None = None
+    """How the coefficient was found, where it was by a budget."""
 
 
 class VectorsListing(RootModel[tuple[VectorsSummary, ...]]):
@@ -271,11 +291,16 @@ def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSum
     spec.require_work(run.path)
     trait, kept = None if spec.trait is None else spec.find_trait(), PersonaRun(run.path)
     swept = None if trait is None else kept.sweep(trait.name)
-    config = _steer_config(spec, swept)
+    config = None if spec.budget is not None else _steer_config(spec, swept)
     model = spec.load()
     vectors = None
     if trait is not None and (spec.steer is None or _vectors_file(spec, run.path).exists()):
         vectors = kept.vectors(trait.name, model, spec.vectors)
+    choice: BudgetChoice | None = None
+    if config is None:
+        assert trait is not None
+        assert vectors is not None
+        config, choice = _within_budget(spec, model, vectors, trait, swept, reporter)
     questions = spec.question or (held_out(trait, swept) if trait is not None and swept is not None else None)
     names = SteeringNames(
         model,
@@ -309,7 +334,39 @@ def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSum
         run=str(run.path),
         report=str(page),
         borrowed=result.borrowed,
+        budget=choice,
     )
+
+
+CALIBRATION_QUESTIONS = 8
+"""How many extraction questions are answered with each coefficient that is tried for a budget."""
+
+
+def _within_budget(
+    spec: SteerSpec,
+    model: Model,
+    vectors: PersonaVectors,
+    trait: Trait,
+    swept: SweepResult | None,
+    reporter: Reporter,
+) -> tuple[SteerConfig, BudgetChoice]:
+    """The layer, and the largest coefficient within the budget on questions that are not measured afterwards."""
+    from mindscope.personas import find_budget_coefficient
+
+    assert spec.budget is not None
+    layer = block_of(spec.layer, spec.published_index)
+    if layer is None:
+        layer = default_layer(model) if swept is None or swept.chosen is None else swept.choice().layer
+    choice = find_budget_coefficient(
+        model,
+        vectors.direction(layer, spec.kind),
+        trait.questions("extraction")[:CALIBRATION_QUESTIONS],
+        budget=spec.budget,
+        positions=spec.positions,
+        progress=reporter.progress,
+    )
+    reporter.say(f"coefficient {choice.coefficient:.3g} at layer {layer}: within {spec.budget:g} nats")
+    return spec.config(SteerConfig, layer=layer, coefficient=choice.coefficient), choice
 
 
 def compare_answers(result: SteeringResult) -> tuple[ComparedAnswers, ...]:

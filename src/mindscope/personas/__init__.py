@@ -39,8 +39,11 @@ if TYPE_CHECKING:
     from mindscope.personas.shift.report import shift_report
     from mindscope.personas.shift.results import ModelShift, ShiftResult, TraitShift
     from mindscope.personas.steering.arms import random_directions, steering_edits
+    from mindscope.personas.steering.budget import find_budget_coefficient
     from mindscope.personas.steering.results import (
         ArmScores,
+        BudgetChoice,
+        BudgetTrial,
         ScoredAnswer,
         SteeredArm,
         SteeringResult,
@@ -96,6 +99,9 @@ __all__ = [
     "bake_report",
     "measure_divergence",
     "SteerConfig",
+    "find_budget_coefficient",
+    "BudgetChoice",
+    "BudgetTrial",
     "measure_steering",
     "measure_trait",
     "SteeringResult",

@@ -90,6 +90,24 @@ class SweepResult(SavedDocument, BorrowingDocument):
         return html_table(f"sweep: {self.trait}", columns, rows)
 
 
+class BudgetTrial(Document):
+    """One coefficient, and how far steered answers diverge from the unsteered model: KL in nats."""
+
+    coefficient: float
+    worst: float
+    """The divergence at the token of which 95 % diverge less."""
+    mean: float
+    tokens: int
+
+
+class BudgetChoice(Document):
+    """The coefficient that a budget of divergence allows, and what was tried."""
+
+    budget: float
+    coefficient: float
+    trials: tuple[BudgetTrial, ...]
+
+
 class SteeredArm(Document):
     """The scores of one arm, and its answers."""
 
