@@ -350,7 +350,7 @@ def _within_budget(
     swept: SweepResult | None,
     reporter: Reporter,
 ) -> tuple[SteerConfig, BudgetChoice]:
-    """The layer, and the largest coefficient within the budget on questions that are not measured afterwards."""
+    """The layer, and the largest coefficient within the budget, on questions that are not measured then."""
     from mindscope.personas import find_budget_coefficient
 
     assert spec.budget is not None
