@@ -165,6 +165,7 @@ def test_folders_of_files_with_splits(tmp_path):
     ):
         (tmp_path / "data").mkdir(exist_ok=True)
         write(tmp_path / "data" / f"{name}.parquet", rows)
+    (tmp_path / "dataset_infos.json").write_text('{"default": {}}')
     (tmp_path / ".cache").mkdir()
     write(tmp_path / ".cache" / "x.jsonl")
     assert len(answers(tmp_path, split="train")) == 5

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 Reader = Callable[[Path], Iterator[FileRecord]]
-_SAVED = ("dataset_dict.json", "state.json", "dataset_info.json")
+_SAVED = ("dataset_dict.json", "state.json")
+_ABOUT = ("dataset_info.json", "dataset_infos.json")
+"""Files of a repository that say what its data are."""
 _SPLITS = ("train", "test", "validation", "valid", "val", "dev", "eval")
 """Words in the names of files or folders that say which split they are of."""
 
@@ -160,4 +162,5 @@ def _split_of(file: Path, folder: Path) -> str | None:
 
 
 def _is_hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
+    hidden = any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
+    return hidden or file.name in _ABOUT
