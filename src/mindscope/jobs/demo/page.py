@@ -79,7 +79,7 @@ def _add_summary(
             {name: [item and item.mean for item in row] for name, row in estimates.items()},
             "trait score",
             errors={name: _ends(row) for name, row in estimates.items()},
-            ylim=(0, 100),
+            ylim=(0, 110),  # numbers stand above their bars
         ),
         "Mean trait score of each arm, with its 95 % interval over the questions.",
     )
