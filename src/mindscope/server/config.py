@@ -32,7 +32,7 @@ class ServerLimits(BaseModel):
     body_bytes: int = Field(default=2**20, ge=1024)
     """The longest body of a request, in bytes."""
     upload_bytes: int = Field(default=2**26, ge=1024)
-    """The longest file of vectors that may be uploaded, in bytes."""
+    """How large uploaded vectors may be, one file and all together, in bytes."""
     max_vectors: int = Field(default=256, ge=0)
     """The most vectors that may be uploaded; 0 takes none."""
     max_steers: int = Field(default=64, ge=1)

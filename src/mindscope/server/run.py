@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ def open_service(spec: ServeSpec) -> SteeringService:
         layer=block_of(spec.layer, False),
         dictionaries=_load_dictionaries(spec, model),
         most=spec.max_vectors,
+        most_bytes=spec.upload_bytes,
     )
     watched = [direction for name in vectors for direction in registry.find(name)]
     return SteeringService(
@@ -72,22 +74,37 @@ def serve(spec: ServeSpec, say: Callable[[str], object]) -> None:
     from mindscope.server.upstream import UpstreamServer
 
     token = spec.read_token()
+    listener = open_listener(spec.host, spec.port)
     service = open_service(spec)
     hosts = [*spec.allow_host, *([] if spec.host in ("0.0.0.0", "::") else [spec.host])]
     upstream = None if spec.upstream is None else UpstreamServer(spec.upstream, spec.read_upstream_key())
     app = build_app(service, token=token, hosts=hosts, origins=spec.allow_origin, upstream=upstream)
     config = uvicorn.Config(
         app,
-        host=spec.host,
-        port=spec.port,
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_keep_alive=30,
         limit_concurrency=_CONNECTIONS,
     )
-    say(f"serving {service.name} on http://{spec.host}:{spec.port}/v1")
-    uvicorn.Server(config).run()
+    host = f"[{spec.host}]" if ":" in spec.host else spec.host
+    say(f"serving {service.name} on http://{host}:{listener.getsockname()[1]}/v1")
+    with listener:
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """The socket to listen on, taken before anything is loaded.
+
+    Raises:
+        DataError: the address is none of this machine's, or the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_CONNECTIONS)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot listen on {host}:{port}: {reason}; choose another --port") from error
 
 
 _CONNECTIONS = 1024

@@ -105,7 +105,9 @@ class SteeringService:
     ):
         self.model, self.limits, self.name = model, limits, name or model.name
         self.log, self.log_text, self.webhook = log, log_text, webhook
-        self.registry = registry or VectorRegistry(model, most=limits.max_vectors)
+        self.registry = registry or VectorRegistry(
+            model, most=limits.max_vectors, most_bytes=limits.upload_bytes
+        )
         self.policy = policy or Policy()
         self.calibration = calibration
         self.monitor = LiveMonitor(FeatureSet(watched), calibration) if watched else None

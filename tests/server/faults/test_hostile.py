@@ -175,6 +175,8 @@ def test_a_body_that_is_no_plain_json_is_refused(server, body, path):
         ("/v1/chat/completions", {"max_tokens": 2**40}),
         ("/v1/chat/completions", {"chat_template_kwargs": {"messages": []}}),
         ("/v1/chat/completions", {"chat_template_kwargs": {"no_such_option": 1}}),
+        ("/v1/chat/completions", {"chat_template_kwargs": {"(": 1}}),
+        ("/v1/chat/completions", {"chat_template_kwargs": {"(.*.*.*)*x": 1}}),
         ("/v1/chat/completions", {"mindscope": {"steer": "1 evil" + " + 1 evil@all" * 40}}),
         ("/v1/chat/completions", {"mindscope": {"steer": [{"vector": "evil", "layers": [99]}]}}),
         ("/v1/chat/completions", {"mindscope": {"steer": [{"vector": "evil", "coefficient": 1e400}]}}),
@@ -240,6 +242,17 @@ def test_no_more_vectors_than_fit(make_service):
             200,
             400,
         ]
+
+
+def test_no_larger_vectors_than_fit(make_service):
+    service = make_service()
+    service.registry.most_bytes = 3000
+    with server_kit.serving(service) as live:
+        two = {"vectors": {"resid_post.1": [1.0] * 256, "resid_post.2": [1.0] * 256}}
+        assert live.ask("PUT", "/v1/mindscope/vectors/a", two).status == 200
+        refused(live.ask("PUT", "/v1/mindscope/vectors/b", two), 400)
+        assert live.ask("DELETE", "/v1/mindscope/vectors/a").status == 200
+        assert live.ask("PUT", "/v1/mindscope/vectors/b", two).status == 200
 
 
 def test_a_client_that_leaves_a_hundred_times_leaves_nothing(make_service, organism):

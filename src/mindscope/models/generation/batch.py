@@ -95,7 +95,8 @@ class DecodingBatch:
     @property
     def n_live(self) -> int:
         """How many rows are being written."""
-        return 0 if self._tables is None else len(self._tables.lines)
+        tables = self._tables  # others may ask while a step lets go of them
+        return 0 if tables is None else len(tables.lines)
 
     @property
     def n_waiting(self) -> int:

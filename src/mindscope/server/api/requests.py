@@ -16,7 +16,8 @@ from mindscope.server.compat.easysteer import SteeringField
 StopText = Annotated[str, Field(min_length=1, max_length=256)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 TokenCount = Annotated[int, Field(ge=1, le=2**31)]
-Options = Annotated[dict[Annotated[str, Field(max_length=64)], Any], Field(max_length=64)]
+OptionName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+Options = Annotated[dict[OptionName, Any], Field(max_length=64)]
 
 
 class _Strict(BaseModel):

@@ -60,6 +60,7 @@ class VectorRegistry:
         layer: where vectors stand of which a request does not say it.
         dictionaries: dictionaries by name; their latents are called NAME/LATENT.
         most: how many may be uploaded.
+        most_bytes: how large they may be together, in float32.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class VectorRegistry:
         layer: int | None = None,
         dictionaries: Mapping[str, Dictionary] | None = None,
         most: int = 256,
+        most_bytes: int = 2**26,
     ):
-        self.model, self.most = model, most
+        self.model, self.most, self.most_bytes = model, most, most_bytes
         self.dictionaries = dict(dictionaries or {})
         self._names = SteeringNames(model, vectors, chosen=chosen, layer=layer, files=False)
         self._registered = frozenset(self._names.vectors)
         self._uploaded: dict[str, str] = {}  # by name, the digest
+        self._sizes: dict[str, int] = {}  # by name, in bytes
         self._lock = threading.Lock()
 
     def find(self, name: str, layers: SteerLayers = None) -> Sequence[Direction]:
@@ -132,8 +135,9 @@ class VectorRegistry:
             raise DataError(f"{name} has no vector: give one by its address, such as resid_post.2")
         self.model.check_edits(direction.edit(1.0, "all") for direction in directions)
         digest = "+".join(direction.digest() for direction in directions)
+        size = sum(4 * direction.vector.numel() for direction in directions)
         with self._lock:
-            self._require_free(name)
+            self._require_free(name, size)
             self._names.directions[name] = directions
             self._uploaded[name] = digest
         return self._card(name)
@@ -157,8 +161,9 @@ class VectorRegistry:
                 raise DataError(str(error).replace(str(file), "the upload")) from error
             except (KeyError, TypeError, ValueError) as error:
                 raise DataError(f"the upload's metadata is not that of persona vectors: {error}") from error
+        size = sum(4 * matrix.numel() for matrix in vectors.matrices.values())
         with self._lock:
-            self._require_free(name)
+            self._require_free(name, size)
             self._names.vectors[name] = vectors
             self._uploaded[name] = vectors.digest()
         return self._card(name)
@@ -172,7 +177,7 @@ class VectorRegistry:
         with self._lock:
             if name not in self._uploaded:
                 raise DataError(f"{name!r} was not uploaded and cannot be deleted")
-            del self._uploaded[name]
+            del self._uploaded[name], self._sizes[name]
             self._names.directions.pop(name, None)
             self._names.vectors.pop(name, None)
 
@@ -189,11 +194,16 @@ class VectorRegistry:
         addresses = tuple(f"resid_post.{layer}" for layer in vectors.layers)
         return VectorCard(name, addresses, default, name in self._uploaded, vectors.digest())
 
-    def _require_free(self, name: str) -> None:
+    def _require_free(self, name: str, size: int = 0) -> None:
+        """Refuse a name that is taken and what there is no room for; else note the size."""
         if name in self._names.vectors or name in self._names.directions or name in self.dictionaries:
             raise DataError(f"there is a vector {name!r} already: delete it or choose another name")
         if len(self._uploaded) >= self.most:
             raise DataError(f"{self.most} vectors have been uploaded, and no more are taken: delete some")
+        if sum(self._sizes.values()) + size > self.most_bytes:
+            raise DataError(f"uploaded vectors may take {self.most_bytes} bytes together: delete some")
+        if size:
+            self._sizes[name] = size
 
     def _latent(self, name: str) -> tuple[Dictionary, int] | None:
         """The dictionary and number of `NAME/LATENT`; None where a name means no latent."""

@@ -8,7 +8,8 @@
    sees, and waking the loop for each would cost as much as the step.
 4. What has ended goes to its listener with everything that was read of it.
 
-Where memory runs out, the jobs of the batch are answered so, and the batch goes on with half as many slots.
+Where memory runs out, the answers that have begun are told so, those that wait are begun again once, and the
+batch goes on with half as many slots.
 Nothing of a job outlives it: not a slot, not a hook, not a line of a monitor.
 """
 
@@ -115,6 +116,7 @@ class AnswerJob:
         listener: told, in the scheduler's thread, of what is new; called by `Deliver` where there is one.
         streamed: whether pieces are wanted before the end.
         watch: how it is watched.
+        again: whether it was begun again after memory had run out.
     """
 
     request: GenerationRequest
@@ -122,6 +124,7 @@ class AnswerJob:
     streamed: bool = False
     watch: AnswerWatch | None = None
     cancelled: bool = False
+    again: bool = False
     submitted: float = field(default_factory=time.monotonic)
     first: float | None = None
     handle: GenerationHandle | None = None
@@ -287,6 +290,7 @@ class AnswerScheduler:
             self._retire()
             if is_out_of_memory(error):
                 self.slots = max(1, (min(self.slots, len(self._jobs)) + 1) // 2)
+                self._begin_again()
                 self._fail_all(OutOfMemoryError(f"memory ran out; going on with {self.slots} side by side"))
             else:
                 self._fail_all(error)
@@ -347,6 +351,18 @@ class AnswerScheduler:
         if job.watch is not None:
             job.watch.monitor.forget(index)
         self.deliver([partial(job.listener, job, end)])
+
+    def _begin_again(self) -> None:
+        """Put those that have no token yet back into the inbox, once."""
+        for index, job in list(self._jobs.items()):
+            if job.first is not None or job.again or job.cancelled:
+                continue
+            del self._jobs[index]
+            if job.watch is not None:
+                job.watch.monitor.forget(index)
+            job.handle, job.seen, job.again = None, None, True
+            with self._changed:
+                self._inbox.append(job)
 
     def _fail_all(self, error: Exception) -> None:
         """Answer all jobs of the batch with an error, and open a new one."""
