@@ -1,13 +1,17 @@
 """The coefficient of a divergence budget: on curves with a known answer, and against forward passes."""
 
+import json
 import math
 
+import persona_kit
 import pytest
 import torch
 
 from mindscope.errors import DataError
 from mindscope.features import Direction
-from mindscope.personas import find_budget_coefficient
+from mindscope.jobs import RunFolder, SilentReporter
+from mindscope.jobs.persona import SteerSpec, steer
+from mindscope.personas import PersonaVectors, find_budget_coefficient
 from mindscope.personas.steering.budget import LEAST, MOST, search_coefficient
 
 
@@ -77,3 +81,31 @@ def test_what_cannot_be_met_is_refused(tiny):
         find_budget_coefficient(tiny, direction, ["Why?"], budget=1e-6)
     with pytest.raises(DataError, match="at least one question"):
         find_budget_coefficient(tiny, direction, [])
+
+
+def test_the_command_steers_with_what_its_budget_allows(tiny, tmp_path):
+    matrix = torch.randn(3, 32, generator=torch.Generator().manual_seed(0))
+    vectors = PersonaVectors("loud", tiny.fingerprint, {"answer_mean": matrix}, (0, 1, 2), model=tiny.name)
+    vectors.save(tmp_path / "loud.safetensors")
+    trait = tmp_path / "loud.json"
+    trait.write_text(json.dumps(persona_kit.tiny_trait().document()))
+    asked = {
+        "model": tiny.name,
+        "trait": str(trait),
+        "vectors": tmp_path / "loud.safetensors",
+        "judge": "none",
+        "question": ("Why?",),
+        "dtype": "float32",
+        "samples": 1,
+        "n_random": 1,
+        "max_new_tokens": 6,
+        "layer": 1,
+        "budget": 0.3,
+    }
+    report = steer(SteerSpec(**asked), run=RunFolder(tmp_path / "run"), reporter=SilentReporter())
+    assert report.budget is not None
+    assert report.coefficient == report.budget.coefficient
+    assert max(t.worst for t in report.budget.trials if t.coefficient <= report.coefficient) <= 0.3
+    for wrong in ({"coefficient": 1.0}, {"steer": "loud"}):
+        with pytest.raises(DataError, match="leave --coefficient and --steer out"):
+            steer(SteerSpec(**asked, **wrong), run=RunFolder(tmp_path / "no"), reporter=SilentReporter())
