@@ -1,52 +1,45 @@
-"""All nouns in one application, and what becomes of errors."""
+"""All first words in one application, and what becomes of errors."""
 
+import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
 from mindscope import __version__
-from mindscope.cli import chat, log, output, runs, schema, serve
-from mindscope.cli.circuit import app as circuit
-from mindscope.cli.conform import print_conform
-from mindscope.cli.demo import print_demo
-from mindscope.cli.dictionary import app as dictionary
-from mindscope.cli.diff import print_difference
-from mindscope.cli.doctor import print_doctor
-from mindscope.cli.feature import app as feature
-from mindscope.cli.from_spec import add_command
-from mindscope.cli.organism import app as organism
-from mindscope.cli.persona import app as persona
+from mindscope.cli import output
+from mindscope.cli.commands import attach_commands
 from mindscope.cli.session import begin_session
-from mindscope.cli.vectors import app as vectors
 from mindscope.errors import MindscopeError
-from mindscope.jobs import demo as demo_job
-from mindscope.jobs import diff, doctor
-from mindscope.server.conform.job import conform as conform_job
 
-app = typer.Typer(
-    name="mindscope",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-add_command(app, "demo", demo_job.demo, show=print_demo)
-add_command(app, "doctor", doctor.examine, show=print_doctor)
-add_command(app, "diff", diff.diff_models, show=print_difference)
-chat.add_chat(app)
-serve.add_serve(app)
-app.add_typer(log.app, name="log")
-add_command(app, "conform", conform_job, show=print_conform, require=lambda report: report.require_passed())
-app.add_typer(persona.app, name="persona")
-app.add_typer(vectors.app, name="vectors")
-app.add_typer(dictionary.app, name="dictionary")
-app.add_typer(feature.app, name="feature")
-app.add_typer(circuit.app, name="circuit")
-app.add_typer(organism.app, name="organism")
-app.add_typer(runs.app, name="runs")
-app.command("schema")(schema.schema)
+EVERYTHING = ""
+"""As a first word: all commands are wanted whole."""
+
+
+def build_app(first: str | None) -> typer.Typer:
+    """The application of a command line that begins with a word, or with None, such as `mindscope --help`.
+
+    It has the commands of that word; of all others it has the names. `EVERYTHING` has all.
+    """
+    app = typer.Typer(
+        name="mindscope",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    attach_commands(app, None if first == EVERYTHING else first or "-")
+    app.callback()(_root)
+    return app
+
+
+def __getattr__(name: str) -> Any:
+    """`app` is the whole application, for whoever walks through all commands."""
+    if name == "app":
+        globals()["app"] = build_app(EVERYTHING)
+        return globals()["app"]
+    raise AttributeError(name)
 
 
 def _print_version(asked: bool) -> None:
@@ -55,7 +48,6 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
@@ -91,5 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line in the session that is open, and hand back its exit code."""
+    words = [word for word in arguments if not word.startswith("-")]
+    completing = "_MINDSCOPE_COMPLETE" in os.environ
+    app = build_app(EVERYTHING if completing else words[0] if words else None)
     code = app(args=list(arguments), prog_name="mindscope", standalone_mode=False)
     return code if isinstance(code, int) else 0

@@ -10,7 +10,8 @@ from typer.main import get_command
 
 import mindscope as ms
 from mindscope.cli import output
-from mindscope.cli.app import app
+from mindscope.cli.app import app, build_app
+from mindscope.cli.commands import COMMANDS
 from mindscope.errors import MindscopeError, StoreError
 
 HEAVY = ("torch", "transformers", "datasets", "sklearn", "matplotlib", "pyarrow", "openai")
@@ -121,7 +122,7 @@ def failing(monkeypatch):
         @noun.command("other")
         def other() -> None: ...
 
-        monkeypatch.setattr("mindscope.cli.app.app", noun)
+        monkeypatch.setattr("mindscope.cli.app.build_app", lambda first: noun)
 
     return register
 
@@ -178,3 +179,18 @@ def test_tables_are_not_cut_without_a_terminal(capsys):
     assert "1.235" in out
     assert "[b]" in out
     assert "–" in out
+
+
+def test_the_list_of_commands_says_of_each_what_it_says_itself():
+    whole = typer.main.get_command(app).commands
+    assert {*whole} == {*COMMANDS}
+    for name, entry in COMMANDS.items():
+        assert " ".join((whole[name].help or "").split("\n\n")[0].split()) == entry.help, name
+        assert hasattr(whole[name], "commands") == entry.noun, name
+
+
+def test_a_command_line_has_the_commands_of_its_first_word_alone():
+    commands = typer.main.get_command(build_app("runs")).commands
+    assert [*commands["runs"].commands] == [*typer.main.get_command(app).commands["runs"].commands]
+    assert not commands["circuit"].commands
+    assert [*commands] == [*typer.main.get_command(build_app(None)).commands]
