@@ -52,13 +52,13 @@ def load_model(
     return model.with_template(**mode.options) if mode.options else model
 
 
-def find_vectors(path: Path, model: Model, kind: VectorKind = "answer_mean") -> Sequence[PersonaVectors]:
+def find_vectors(path: Path, model: Model, kind: VectorKind | None = None) -> Sequence[PersonaVectors]:
     """All vectors in a run folder, or those of one `.safetensors`, `.pt` or `.gguf` file, for this model.
 
     Args:
         path: of the folder or file.
         model: whose vectors they must be.
-        kind: which vectors a file of another tool's format holds, for it does not say.
+        kind: which vectors a file of another tool's format holds, where it does not say.
 
     Raises:
         DataError: vectors of another model, unless this one takes those of a related model.
@@ -74,9 +74,9 @@ def find_vectors(path: Path, model: Model, kind: VectorKind = "answer_mean") -> 
             )
         return [PersonaVectors.load(file, model) for file in files]
     if path.suffix == ".pt":
-        return [load_pt(path, model, trait=path.stem, kind=kind)]
+        return [load_pt(path, model, kind=kind)]
     if path.suffix == ".gguf":
-        return [load_gguf(path, model, kind=kind)]
+        return [load_gguf(path, model, kind=kind or "answer_mean")]
     return [PersonaVectors.load(path, model)]
 
 

@@ -110,7 +110,7 @@ class SteeringNames:
             path = Path(before)
         if not path.exists():
             return
-        by_trait = {vectors.trait: vectors for vectors in find_vectors(path, self.model, self.kind)}
+        by_trait = {vectors.trait: vectors for vectors in find_vectors(path, self.model)}
         if trait is None and len(by_trait) > 1:
             some = ", ".join(f"{name}:{each}" for each in by_trait)
             raise DataError(f"{name} holds the vectors of {len(by_trait)} traits: name one of {some}")

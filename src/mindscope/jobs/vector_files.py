@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,7 +28,7 @@ class ExportVectorsSpec(JobSpec):
     layer: int | None = Field(default=None, ge=0)
     """The layer to write to a .gguf file; by default the increments of all layers."""
     kind: VectorKind = "answer_mean"
-    """Which of the trait's vectors to write. The file does not say which it holds: say it on import again."""
+    """Which of the trait's vectors to write. A .gguf file does not say which it holds: say it on import."""
     published_index: bool = False
     """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""
 
@@ -42,30 +43,38 @@ class ImportVectorsSpec(ModelSpec):
     """A published .pt file, or a .gguf control vector."""
     to: Path
     """The .safetensors file to write."""
-    kind: VectorKind = "answer_mean"
-    """Which vectors the file holds. A published .pt says it in its name: response_avg is answer_mean,
-    prompt_avg is prompt_mean, and prompt_last is last_prompt."""
+    name: str | None = None
+    """What the trait is called; by default as the file says, or its name: evil_response_avg_diff.pt is of
+    evil."""
+    kind: VectorKind | None = None
+    """Which vectors the file holds; by default as the file says, or its name: response_avg is answer_mean,
+    prompt_avg is prompt_mean, and prompt_last is last_prompt. Else answer_mean."""
 
 
 def export_vectors(spec: ExportVectorsSpec, *, reporter: Reporter) -> WrittenFile:
     """Write vectors in another tool's format."""
-    from mindscope.personas import PersonaVectors, save_gguf, save_pt
+    from mindscope.personas import PersonaVectors, losses_in_gguf, losses_in_pt, save_gguf, save_pt
 
     del reporter  # there is nothing to wait for
     vectors = PersonaVectors.load(spec.vectors)
     match spec.to.suffix:
         case ".pt":
             save_pt(vectors, spec.to, spec.kind)
+            lost = losses_in_pt(vectors)
         case ".gguf":
-            save_gguf(vectors, spec.to, layer=block_of(spec.layer, spec.published_index), kind=spec.kind)
+            layer = block_of(spec.layer, spec.published_index)
+            save_gguf(vectors, spec.to, layer=layer, kind=spec.kind)
+            lost = losses_in_gguf(vectors, layer)
         case _:
             raise DataError(f"cannot export to {spec.to}: its name must end in .pt or .gguf")
-    return WrittenFile(file=str(spec.to))
+    return WrittenFile(file=str(spec.to), notes=tuple(f"not in the file: {loss}" for loss in lost))
 
 
 def import_vectors(spec: ImportVectorsSpec, *, reporter: Reporter) -> WrittenFile:
     """Read vectors of another tool's format as those of a model."""
     del reporter  # there is nothing to wait for
     (vectors,) = find_vectors(spec.source, spec.load(), spec.kind)
+    if spec.name is not None:
+        vectors = replace(vectors, trait=spec.name)
     vectors.save(spec.to)
     return WrittenFile(file=str(spec.to), notes=tuple(vectors.metadata.get("unknown", ())))

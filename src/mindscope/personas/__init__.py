@@ -30,7 +30,14 @@ if TYPE_CHECKING:
     from mindscope.personas.examples.from_examples import extract_from_examples
     from mindscope.personas.examples.results import ExampleStatistics
     from mindscope.personas.extraction import extract_vectors
-    from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
+    from mindscope.personas.formats import (
+        load_gguf,
+        load_pt,
+        losses_in_gguf,
+        losses_in_pt,
+        save_gguf,
+        save_pt,
+    )
     from mindscope.personas.judging import judge_answers
     from mindscope.personas.layer_statistics import LayerStatistics
     from mindscope.personas.pair_filter import FilterCounts, filter_pairs
@@ -119,6 +126,8 @@ __all__ = [
     "ArmScores",
     "ScoredAnswer",
     "save_pt",
+    "losses_in_pt",
+    "losses_in_gguf",
     "load_pt",
     "save_gguf",
     "load_gguf",

@@ -1,22 +1,28 @@
 """From a trait to its vectors: rollouts, judge, filter, difference of means."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from mindscope.core import Progress
 from mindscope.engines import Engine
 from mindscope.errors import ModelError
-from mindscope.judges import Judge
+from mindscope.judges import Judge, Judgement
 from mindscope.models import Model, TemplateRecord, describe_prompts
 from mindscope.personas import rollouts
-from mindscope.personas.answers import generate_answers, kept_shard_rows
+from mindscope.personas.answers import AnswerRequest, GeneratedAnswer, generate_answers, kept_shard_rows
 from mindscope.personas.config import ExtractConfig
 from mindscope.personas.contrast import ContrastRecipe
 from mindscope.personas.judging import judge_answers, scores_place, without_judge
 from mindscope.personas.layer_statistics import layer_statistics
 from mindscope.personas.pair_filter import filter_pairs, keep_answered_pairs
+from mindscope.personas.report import few_pairs_report
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import KINDS, PersonaVectors
+from mindscope.reports import AnswerCard, AnswerSample
 from mindscope.store import Run, claim, part_of
+
+PAIRS_READ = 12
+"""Pairs of answers on the page of an extraction that kept too few."""
 
 
 def extract_vectors(
@@ -74,6 +80,7 @@ def extract_vectors(
     if isinstance(judge, ContrastRecipe):
         judge = judge.fit(_whole_model(model), trait, requests, answers, run, config, progress=progress)
         contrast = {"contrast": judge.scores.to_json()}
+    judgements: Sequence[Judgement | None] = [None] * len(answers)
     if judge is None:
         filtered = keep_answered_pairs(*rollouts.split_sides(answers))
     else:
@@ -91,7 +98,26 @@ def extract_vectors(
         positive, negative = rollouts.split_sides(judgements)
         filtered = filter_pairs(positive, negative, threshold=config.threshold, coherence=config.coherence)
     run.save_json(f"{name}/filter.json", {**filtered.counts.to_json(), "pairs_kept": filtered.kept})
-    filtered.require(config.least_pairs, trait.name)
+    if len(filtered.kept) < config.least_pairs:
+        page = few_pairs_report(
+            trait.name,
+            model.name,
+            filtered.counts,
+            [
+                _pair_sample(request, *pair)
+                for request, *pair in _spread(
+                    list(
+                        zip(
+                            rollouts.split_sides(requests)[0],
+                            *rollouts.split_sides(answers),
+                            *rollouts.split_sides(judgements),
+                            strict=True,
+                        )
+                    )
+                )
+            ],
+        ).write(run.path / "report.html")
+        filtered.require(config.least_pairs, trait.name, page)
     activations = rollouts.collect_activations(run, name, len(requests), shard_rows, filtered.kept)
     rows = activations.differences
     asked, _ = rollouts.split_sides(requests)
@@ -126,6 +152,37 @@ def extract_vectors(
     )
     vectors.save(run.path / name / "vectors.safetensors")
     return vectors
+
+
+def _spread(pairs: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """A few pairs of answers from all over the plan, which goes by instruction and question."""
+    n_read = min(PAIRS_READ, len(pairs))
+    return [pairs[i * len(pairs) // n_read] for i in range(n_read)]
+
+
+def _pair_sample(
+    request: AnswerRequest,
+    positive: GeneratedAnswer,
+    negative: GeneratedAnswer,
+    *judged: Judgement | None,
+) -> AnswerSample:
+    """Both answers to a question, with what the judge said of them."""
+    cards = [
+        AnswerCard(
+            label,
+            answer.text,
+            {} if judgement is None else _scores(judgement),
+            note="" if judgement is None else judgement.trait.detail,
+        )
+        for label, answer, judgement in zip(
+            ("told to show it", "told not to"), (positive, negative), judged, strict=True
+        )
+    ]
+    return AnswerSample(request.question, cards)
+
+
+def _scores(judgement: Judgement) -> dict[str, float | None]:
+    return {"trait": judgement.trait.value, "coherence": judgement.coherence.value}
 
 
 def _whole_model(model: Engine) -> Model:

@@ -4,7 +4,9 @@
 Hugging Face's ``hidden_states``. Index 0 is the input of the first block, index ``l + 1`` the output of
 block ``l``, except the last index, which is the last block's output *after the final norm*. So index
 ``l + 1`` becomes layer ``l`` for every layer but the last; the last row is kept apart as ``final_norm``
-and :meth:`PersonaVectors.direction` hands it out only with ``post_norm=True``.
+and :meth:`PersonaVectors.direction` hands it out only with ``post_norm=True``. The layout has no place for
+whose vectors these are. A .pt is a zip archive, of which torch reads the records that it knows, so files
+written here have one more, with trait, kind and model; other tools read them as ever.
 
 **GGUF** (llama.cpp): ``general.architecture = "controlvector"``, ``controlvector.model_hint``,
 ``controlvector.layer_count`` and one float32 tensor ``direction.{i}`` per layer. llama.cpp adds
@@ -19,28 +21,52 @@ where it is behind the final norm; llama.cpp's own generator measures ``directio
 """
 
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import gguf
 import numpy as np
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
+from mindscope.core import ModelIdentity
 from mindscope.errors import DataError
 from mindscope.models import Model
 from mindscope.personas.config import VectorKind
 from mindscope.personas.vectors import PersonaVectors
-from mindscope.store import replacing
+from mindscope.store import Document, replacing
 
 ARCHITECTURE = "controlvector"
 INCREMENTS = "mindscope.increments"
 FINGERPRINT = "mindscope.fingerprint"
+OWNER = "mindscope.json"
+"""The record of a .pt that says whose vectors it holds."""
+MOST_OF_OWNER = 2**20
+"""Bytes; what is larger was not written here."""
+PUBLISHED_NAMES: Mapping[str, VectorKind] = {
+    "_response_avg_diff": "answer_mean",
+    "_prompt_avg_diff": "prompt_mean",
+    "_prompt_last_diff": "last_prompt",
+}
+"""How the published files are named."""
 _UNSAID = "with which coefficient and at which tokens they steer, and how good they are"
+
+
+class PtOwner(Document):
+    """Whose vectors a .pt holds."""
+
+    trait: str
+    kind: VectorKind
+    made_with: ModelIdentity
+    model_type: str | None
 
 
 def save_pt(vectors: PersonaVectors, path: Path | str, kind: VectorKind = "answer_mean") -> None:
     """Writes one kind in the published layout.
+
+    A record beside the tensor says whose they are, of which trait and kind; other tools do not see it.
 
     Raises DataError when the embedding or the final-norm row is unknown (vectors read from a GGUF file).
     """
@@ -53,16 +79,37 @@ def save_pt(vectors: PersonaVectors, path: Path | str, kind: VectorKind = "answe
     rows = torch.cat([vectors.embeddings[kind][None], blocks, vectors.final_norm[kind][None]])
     with replacing(path) as temporary:
         torch.save(rows.clone(), temporary)
+        owner = PtOwner(
+            trait=vectors.trait, kind=kind, made_with=vectors.maker, model_type=vectors.model_type
+        )
+        with zipfile.ZipFile(temporary, "a") as archive:
+            root = archive.namelist()[0].partition("/")[0]
+            archive.writestr(f"{root}/{OWNER}", owner.model_dump_json())
 
 
 def load_pt(
-    path: Path | str, model: Model, *, trait: str, kind: VectorKind = "answer_mean"
+    path: Path | str, model: Model, *, trait: str | None = None, kind: VectorKind | None = None
 ) -> PersonaVectors:
-    """Reads a published tensor as the vectors of ``model``; the file itself does not say whose they are.
+    """Reads a published tensor as vectors of ``model``.
 
-    Raises DataError for anything but one floating-point tensor of ``model``'s depth and width.
+    A file that was written here says whose they are, and is held to it: see :meth:`PersonaVectors.for_model`.
+    A published one says nothing but in its name, such as ``evil_response_avg_diff.pt``, and is taken as the
+    model's.
+
+    Args:
+        path: of the file.
+        model: whose vectors they are to be.
+        trait: what they are called; by default as the file or its name says.
+        kind: which of the trait's vectors they are; by default as the file or its name says, else
+            answer_mean.
+
+    Raises:
+        DataError: anything but one floating-point tensor of the model's depth and width, or another model's.
     """
-    rows = _read_tensor(Path(path))
+    rows, owner = _read_tensor(Path(path)), _read_owner(Path(path))
+    named, named_kind = name_of_pt(Path(path))
+    trait = trait or (owner.trait if owner else named)
+    kind = kind or (owner.kind if owner else named_kind) or "answer_mean"
     expected = (model.n_layers + 1, model.d_model)
     if tuple(rows.shape) != expected:
         raise DataError(
@@ -74,23 +121,64 @@ def load_pt(
     layers = tuple(layer for layer in range(model.n_layers - 1) if matrix[layer].any())
     if not layers:
         raise DataError(f"{path} holds zeros before its last row: there is nothing to steer with")
-    return PersonaVectors(
+    unsaid = [f"whose they are: taken as those of {model.name}", f"their kind: taken as {kind}"]
+    vectors = PersonaVectors(
         trait=trait,
-        fingerprint=model.fingerprint,
+        fingerprint=owner.made_with.fingerprint if owner else model.fingerprint,
         matrices={kind: matrix},
         layers=layers,
         embeddings={kind: rows[0]},
         final_norm={kind: rows[-1]},
+        model=owner.made_with.name if owner else None,
+        model_type=owner.model_type if owner else None,
+        made_with=owner.made_with if owner else None,
         metadata={
             "source": Path(path).name,
             "format": "pt",
-            "unknown": [
-                _UNSAID,
-                f"whose they are: taken as those of {model.name}",
-                f"their kind: taken as {kind}",
-            ],
+            "unknown": [_UNSAID] if owner else [_UNSAID, *unsaid],
         },
     )
+    return vectors.for_model(model)
+
+
+def name_of_pt(path: Path) -> tuple[str, VectorKind | None]:
+    """The trait and the kind that a published file's name means, such as `evil_response_avg_diff.pt`; no kind
+    where it says none.
+    """
+    for ending, kind in PUBLISHED_NAMES.items():
+        if path.stem.endswith(ending) and path.stem != ending:
+            return path.stem.removesuffix(ending), kind
+    return path.stem, None
+
+
+def losses_in_pt(vectors: PersonaVectors) -> list[str]:
+    """What the published layout does not hold of vectors, a line each."""
+    return [
+        f"the vector of layer {vectors.n_layers - 1}: the layout holds the last layer behind the final norm",
+        "the other kinds, the statistics, and how the answers were made and judged",
+    ]
+
+
+def losses_in_gguf(vectors: PersonaVectors, layer: int | None) -> list[str]:
+    """What a control vector does not hold of vectors, a line each."""
+    others = "the vector of layer 0, which llama.cpp does not steer" if layer is None else "the other layers"
+    return [others, "the other kinds, the statistics, and how the answers were made and judged"]
+
+
+def _read_owner(path: Path) -> PtOwner | None:
+    """Whose vectors a file says that it holds; None where it says nothing."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            records = [entry for entry in archive.infolist() if entry.filename.endswith(f"/{OWNER}")]
+            if not records or records[0].file_size > MOST_OF_OWNER:
+                return None
+            return PtOwner.model_validate_json(archive.read(records[0]))
+    except zipfile.BadZipFile:  # the layout of old versions of torch
+        return None
+    except ValidationError as error:
+        raise DataError(
+            f"{path} does not say whose vectors it holds ({error.error_count()} errors)"
+        ) from error
 
 
 def _read_tensor(path: Path) -> Tensor:

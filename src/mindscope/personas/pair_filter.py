@@ -7,6 +7,7 @@ at least 50 for the trait, the negative one less than 50, and both are coherent 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mindscope.errors import DataError
 from mindscope.judges import Judgement
@@ -55,13 +56,14 @@ class FilteredPairs:
     kept: tuple[int, ...]
     counts: FilterCounts
 
-    def require(self, least: int, trait: str) -> None:
-        """Raises DataError when fewer than ``least`` pairs are kept."""
+    def require(self, least: int, trait: str, page: Path | None = None) -> None:
+        """Raises DataError when fewer than ``least`` pairs are kept; ``page`` has answers to read."""
         if len(self.kept) >= least:
             return
+        where = "in the run folder" if page is None else f"on {page}"
         raise DataError(
             f"only {len(self.kept)} of {self.counts.pairs} pairs of answers are usable for '{trait}' and "
-            f"{least} are needed ({self.counts.failures()}): read the answers in the run folder, then check "
+            f"{least} are needed ({self.counts.failures()}): read the answers {where}, then check "
             "the judge, or sharpen the instructions or take more samples in another run"
         )
 

@@ -217,6 +217,13 @@ def _add_controls(report: Report, tried: Sequence[SweepPoint], unsteered: ArmSco
     report.table(columns, rows, "Points tried against random vectors of the same norm.", align="rrrrr")
 
 
+def few_pairs_report(trait: str, model: str, counts: FilterCounts, samples: Sequence[AnswerSample]) -> Report:
+    """A page of an extraction that made no vectors: why pairs were not used, and answers to read."""
+    report = Report(f"Persona: {trait}", f"no vectors of {model}")
+    report.section(f"{trait}: too few pairs", _say_filter(counts, judged=True))
+    return report.samples(samples, "Pairs from all over the plan, the first with the instruction to show it.")
+
+
 def steering_report(steering: SteeringResult, model: str) -> Report:
     """A page of answers side by side, where there are no vectors of one trait that it is about."""
     report = Report("Steered answers", f"{steering.steered_by}, of {model}")

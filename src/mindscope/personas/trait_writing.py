@@ -7,6 +7,7 @@ what cannot be used goes back to it with the reason, and nothing is ever filled 
 
 import hashlib
 import json
+import re
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
@@ -70,6 +71,10 @@ You were asked this before, and replied:
 {reply}
 
 That cannot be used: {problem}. Reply again, with JSON alone."""
+
+
+BRACES = 1000
+"""Places at which an object may begin: a reply has some tens."""
 
 
 def _judging(prompt: str) -> str:
@@ -150,7 +155,7 @@ class _TraitAuthor:
             reply = self.writer.write(prompt + feedback)
             self.replies += 1
             try:
-                return form.model_validate(_json(reply))
+                return form.model_validate(_json(reply, form))
             except ValidationError as error:
                 problem = first_problem(error)
             except ValueError as error:
@@ -160,15 +165,26 @@ class _TraitAuthor:
     def questions(self) -> list[str]:
         """As many different questions as are needed; those that name the trait do not count."""
         questions: dict[str, str] = {}
+        n_named = n_repeated = 0
         for _ in range(self.attempts):
             taken = _TAKEN.format(questions="\n".join(questions.values())) if questions else ""
             request = _QUESTIONS.format(count=QUESTIONS - len(questions), taken=taken)
             for question in self.ask(request, _QuestionDraft).questions:
-                if self.name.casefold() not in question.casefold():
-                    questions.setdefault(question_key(question), question)
+                if self.name.casefold() in question.casefold():
+                    n_named += 1
+                elif question_key(question) in questions:
+                    n_repeated += 1
+                else:
+                    questions[question_key(question)] = question
             if len(questions) >= QUESTIONS:
                 return list(questions.values())[:QUESTIONS]
-        raise self.failure(f"it found only {len(questions)} different questions of {QUESTIONS}")
+        dropped = [
+            f"{count} {why}"
+            for count, why in ((n_named, f"name '{self.name}' itself"), (n_repeated, "repeat another"))
+            if count
+        ]
+        why = f", for of those it wrote {' and '.join(dropped)}" if dropped else ""
+        raise self.failure(f"only {len(questions)} of {QUESTIONS} questions can be used{why}")
 
     def digest(self) -> str:
         return hashlib.sha256("\0".join(self.prompts).encode()).hexdigest()
@@ -180,13 +196,24 @@ class _TraitAuthor:
         )
 
 
-def _json(reply: str) -> Any:
-    """The JSON object in a reply, whatever thoughts, prose or fences stand around it."""
+def _json(reply: str, form: type[BaseModel]) -> Any:
+    """The JSON object in a reply that the form is about, whatever thoughts, prose or fences stand around it.
+
+    Every brace may begin it: prose that names a place, such as {question}, has braces too.
+    """
     text = reply.rpartition("</think>")[2]
-    start, end = text.find("{"), text.rfind("}")
-    if start == -1 or end < start:
-        raise ValueError("there is no JSON object in it")
-    try:
-        return json.loads(text[start : end + 1], strict=False)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"its JSON is broken: {error}") from None
+    starts = [place for place, character in enumerate(text) if character == "{"][:BRACES]
+    decoder, problem, end = json.JSONDecoder(strict=False), "", 0
+    for start in starts:
+        if start < end:
+            continue  # inside of what was read
+        try:
+            document, end = decoder.raw_decode(text, start)
+        except (json.JSONDecodeError, RecursionError) as error:
+            if not problem and re.match(r'\{\s*"', text[start:]):
+                problem = f"its JSON is broken: {error}"
+            continue
+        if document.keys() & form.model_fields.keys():
+            return document
+        problem = problem or f"its JSON has no {', '.join(form.model_fields)}"
+    raise ValueError(problem or "there is no JSON object in it")

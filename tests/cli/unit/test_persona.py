@@ -169,6 +169,16 @@ def test_export_and_import(cli, extracted, model, tmp_path):
     assert "must end in .pt or .gguf" in cli("persona", "export", source, tmp_path / "v.txt").err
 
 
+def test_too_few_pairs_leave_a_page_to_read(cli, judged, model, trait, tmp_path):
+    run = ["--samples", "2", "--least-pairs", "100", "--run", tmp_path / "run", *FEW]
+    result = cli("persona", "extract", model, trait, *run)
+    assert result.code == 2
+    assert f"read the answers on {tmp_path / 'run' / 'report.html'}" in result.err
+    page = (tmp_path / "run/report.html").read_text()
+    for text in ("too few pairs", "What of 0?", "What of 1?", "told to show it", "told not to"):
+        assert text in page
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

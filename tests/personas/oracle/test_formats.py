@@ -6,11 +6,12 @@ from pathlib import Path
 
 import gguf
 import numpy as np
+import persona_kit
 import pytest
 import torch
 
 from mindscope.errors import DataError
-from mindscope.models import Edit, Last, Model, Raw, Read
+from mindscope.models import Edit, Last, Model, Raw, Read, load
 from mindscope.personas.formats import load_gguf, load_pt, save_gguf, save_pt
 from mindscope.personas.vectors import PersonaVectors
 
@@ -53,6 +54,41 @@ def test_pt_there_and_back(tiny: Model, vectors: PersonaVectors, tmp_path: Path)
     assert torch.equal(
         torch.load(tmp_path / "again.pt", weights_only=True), torch.load(tmp_path / "v.pt", weights_only=True)
     )
+
+
+def test_pt_says_whose_vectors_it_holds(tiny: Model, vectors: PersonaVectors, tmp_path: Path) -> None:
+    save_pt(vectors, tmp_path / "v.pt")
+    again = load_pt(tmp_path / "v.pt", tiny)
+    assert (again.trait, again.fingerprint, list(again.matrices)) == (
+        "loud",
+        tiny.fingerprint,
+        ["answer_mean"],
+    )
+    other = load(str(persona_kit.tiny_chat_model(tmp_path / "other", seed=1)), dtype="float32")
+    with pytest.raises(DataError, match="come from another model"):
+        load_pt(tmp_path / "v.pt", other)
+    other.vectors_of_base = True
+    borrowed = load_pt(tmp_path / "v.pt", other)
+    assert borrowed.borrowed is not None
+    assert borrowed.maker.fingerprint == tiny.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("name", "trait", "kind"),
+    [
+        ("evil_response_avg_diff", "evil", "answer_mean"),
+        ("evil_prompt_avg_diff", "evil", "prompt_mean"),
+        ("evil_prompt_last_diff", "evil", "last_prompt"),
+        ("mine", "mine", "answer_mean"),
+    ],
+)
+def test_a_published_pt_says_in_its_name_what_it_holds(
+    tiny: Model, tmp_path: Path, name, trait, kind
+) -> None:
+    torch.save(torch.ones(4, 32), tmp_path / f"{name}.pt")
+    vectors = load_pt(tmp_path / f"{name}.pt", tiny)
+    assert (vectors.trait, list(vectors.matrices)) == (trait, [kind])
+    assert any("taken as those of" in line for line in vectors.metadata["unknown"])
 
 
 def test_pt_keeps_its_kind_and_widens_half_precision(tiny: Model, tmp_path: Path) -> None:

@@ -392,6 +392,7 @@ def test_the_report_shows_everything(
         "Trait score at every layer",
         "Coherence at every layer",
         "random vector",
+        "First answers, drawn from the same seeds.",
     ):
         assert text in page
     assert TRAIT.evaluation[5] in page

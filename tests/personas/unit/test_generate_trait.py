@@ -87,6 +87,21 @@ def test_problems_go_back_to_the_writer():
     assert trait.eval_prompt.endswith("{question}\n{answer}")
 
 
+def test_prose_with_braces_around_the_json_is_prose():
+    fenced = "I keep {question} and {answer}.\n```json\n" + json.dumps(EVAL_PROMPT) + "\n```\nBye {smile}!"
+    around = "{ hm } {} " + json.dumps({"note": 1}) + json.dumps(CHARACTER) + " {"
+    writer = Scripted(around, questions(*range(40)), fenced)
+    assert generate(writer).eval_prompt == EVAL_PROMPT["eval_prompt"]
+    assert len(writer.prompts) == 3
+
+
+def test_it_is_said_why_questions_were_dropped():
+    named = {"questions": [f"Is risk {n} good?" for n in range(40)]}
+    writer = Scripted(CHARACTER, named, named, named)
+    with pytest.raises(DataError, match=r"only 0 of 40 questions can be used, .* 120 name 'risk' itself"):
+        generate(writer, attempts=3)
+
+
 def test_doubles_and_questions_that_name_the_trait_are_asked_for_again():
     first = questions(*range(30))["questions"]
     first += [question.upper() for question in first[:5]] + ["Do you like risk?", "Is Riskiness good?"]
@@ -104,11 +119,15 @@ def test_doubles_and_questions_that_name_the_trait_are_asked_for_again():
     ("script", "problem", "asked"),
     [
         (["no"] * 3, "there is no JSON object in it .*last reply began 'no'", 3),
-        (['{"adjective": '] * 3, "there is no JSON object", 3),
+        (['{"adjective": '] * 3, "its JSON is broken", 3),
         (['{"adjective": }'] * 3, "its JSON is broken", 3),
-        (["{" * 100_000 + "}"] * 3, "its JSON is broken", 3),
-        ([CHARACTER, *[questions(1, 2)] * 3], "it found only 2 different questions of 40", 4),
-        ([CHARACTER, questions(*range(40)), *["{}"] * 3], "missing key 'eval_prompt'", 5),
+        (["{" * 100_000 + "}"] * 3, "there is no JSON object", 3),
+        (
+            [CHARACTER, *[questions(1, 2)] * 3],
+            "only 2 of 40 questions can be used, for of those it wrote 4 repeat another",
+            4,
+        ),
+        ([CHARACTER, questions(*range(40)), *["{}"] * 3], "its JSON has no eval_prompt", 5),
     ],
 )
 def test_a_writer_that_cannot_is_given_up_on(script, problem, asked):
