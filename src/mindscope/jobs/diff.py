@@ -21,6 +21,7 @@ from mindscope.jobs.resolve import (
     test_bed_note,
 )
 from mindscope.jobs.specs import JudgeSpec, TemplateSpec
+from mindscope.models import LoadOptions
 
 if TYPE_CHECKING:
     from mindscope.dictionaries import Dictionary
@@ -35,7 +36,7 @@ ORGANISM_PROMPTS = 600
 """Questions of the organism's world: more than are asked, since some come twice."""
 
 
-class DiffSpec(JudgeSpec, TemplateSpec, DiffConfig):
+class DiffSpec(JudgeSpec, TemplateSpec, DiffConfig, LoadOptions):
     """What `diff` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("base", "tuned")
@@ -67,14 +68,16 @@ class DiffSpec(JudgeSpec, TemplateSpec, DiffConfig):
     """A dictionary of the base model whose latents are compared. May be repeated."""
     quick_look: bool = False
     """Few prompts and short answers, to see in minutes what there is."""
-    dtype: str = "auto"
-    """The precision of the weights: float32, bfloat16, float16, or auto."""
-    device: str = "auto"
-    """Where the models run: cpu, cuda, or auto."""
 
     def run_path(self) -> Path:
         """`runs/diff`."""
         return Path("runs/diff")
+
+    def load_beside(self, name: str, base: Model) -> Model:
+        """A model that is compared with the base: loaded as it was, in its precision."""
+        precision = str(base.dtype).removeprefix("torch.")
+        options = self.config(LoadOptions, dtype=precision, revision=None)
+        return load_model(name, options, self.template_option)
 
     def chosen_config(self) -> DiffConfig:
         """The configuration, with the few prompts of a quick look where that is asked for."""
@@ -96,9 +99,8 @@ def diff_models(spec: DiffSpec, *, run: RunFolder, reporter: Reporter) -> DiffRe
     from mindscope.diffing import DiffInputs, compare_models, difference_report, verdict_line
 
     config = spec.chosen_config()
-    base = load_model(spec.base, spec.dtype, spec.device, template_option=spec.template_option)
-    precision = str(base.dtype).removeprefix("torch.")
-    tuned = load_model(spec.tuned, precision, spec.device, template_option=spec.template_option)
+    base = load_model(spec.base, spec.config(LoadOptions), spec.template_option)
+    tuned = spec.load_beside(spec.tuned, base)
     prompts = find_prompts(spec)
     traits = [find_trait(name, spec.base) for name in spec.trait]
     opened = run.open(
@@ -196,10 +198,9 @@ def _nulls(spec: DiffSpec, base: Model, run: Run, reporter: Reporter) -> list[Ha
     from mindscope.diffing import HarmlessTune
 
     nulls: list[HarmlessTune] = []
-    precision = str(base.dtype).removeprefix("torch.")
     for number, name in enumerate(spec.null):
         made = name == MAKE
         place = str(make_null(spec, number, run, reporter)) if made else name
-        model = load_model(place, precision, spec.device, template_option=spec.template_option)
+        model = spec.load_beside(place, base)
         nulls.append(HarmlessTune(model, made))
     return nulls
