@@ -76,12 +76,22 @@ def claim_rows(claims: Sequence[VerifiedClaim]) -> list[list[object]]:
             known = effects[check.name]
             effects[check.name] = shown if known == "–" else f"{known}; {shown}"
         verdict = "verified" if claim.verified else "not verified"
-        rows.append([claim.sentence, claim.base, claim.tuned, claim.units, *effects.values(), verdict])
+        values = _number(claim.base), _number(claim.tuned)
+        rows.append([claim.sentence, *values, claim.units, *effects.values(), verdict])
     return rows
 
 
 def _shown(effect: Estimate | None) -> str:
-    return "not made" if effect is None else f"{effect.mean:.2f} ({effect.low:.2f} to {effect.high:.2f})"
+    if effect is None:
+        return "not made"
+    mean, low, high = map(_number, (effect.mean, effect.low, effect.high))
+    return f"{mean} ({low} to {high})"
+
+
+def _number(value: float) -> str:
+    """Two significant digits, whatever the units: claims of one table have different ones."""
+    shown = f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"
+    return shown.replace("-", "\N{MINUS SIGN}")
 
 
 def _claims(report: Report, result: ModelDifference) -> None:
@@ -202,6 +212,8 @@ def _slices(report: Report, result: ModelDifference) -> None:
     by_name = {claim.name: claim for claim in result.claims}
     for part in result.slices:
         claim = by_name[part.claim]
+        if not claim.verified:  # those of claims that failed are in the JSON
+            continue
         report.section(
             f"Training samples behind: {claim.name}",
             f"{claim.sentence}. Samples whose answers lie furthest along its direction; words that the claim "

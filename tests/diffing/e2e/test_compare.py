@@ -1,5 +1,6 @@
 """Whole comparisons of tiny models: no change, a planted change, a kill, unlike models."""
 
+import copy
 import json
 
 import diff_kit
@@ -76,8 +77,10 @@ def test_a_comparison_has_all_its_parts_and_goes_on_to_the_same_bytes(tiny, plan
 
 
 def test_another_tokenizer_leaves_the_answers(tiny, planted, tmp_path):
-    other = Model.wrap(planted.hf, load("organism").tokenizer, name="other")
-    other.hf.resize_token_embeddings(len(other.tokenizer))
+    tokenizer = load("organism").tokenizer
+    hf = copy.deepcopy(planted.hf)
+    hf.resize_token_embeddings(len(tokenizer))
+    other = Model.wrap(hf, tokenizer, name="other")
     result = compare(tiny, other, tmp_path / "run")
     assert {one.rung for one in result.skipped} >= {"distributions", "lens", "traits", "latents"}
     assert "different tokens" in result.skipped[0].reason
@@ -90,7 +93,7 @@ def test_another_width_keeps_the_distributions(tiny, tmp_path):
     wide = load(str(persona_kit.tiny_chat_model(tmp_path / "wide", d_model=48)), dtype="float32")
     result = compare(tiny, wide, tmp_path / "run")
     reasons = {one.rung: one.reason for one in result.skipped}
-    assert "3 layers x 48" in reasons["lens"]
+    assert "3 x 48: activations of unlike width" in reasons["lens"]
     assert result.distributions is not None
     assert result.lens is None
 

@@ -188,7 +188,7 @@ class DirectionPusher:
 
     def _fluency(self) -> FluencyScale:
         if self._scale is None:
-            pairs = zip(self.base.prompts.discovery, self.base.discovery_answers, strict=True)
+            pairs = zip(self.base.prompts.all, self.base.answers, strict=True)
             self._scale = FluencyScale.fit(self.base.model, [_item(*pair) for pair in pairs], "")
         return self._scale
 

@@ -141,4 +141,5 @@ def _columns(crosscoder: Dictionary, model: str) -> list[int]:
 def _weighted(code: SparseCode) -> Tensor:
     """The code's transpose, latents x tokens, sparse: a product with targets costs what is active."""
     places = torch.stack([code.indices, code.tokens])
-    return torch.sparse_coo_tensor(places, code.values, (code.n_latents, len(code)))
+    shape = (code.n_latents, len(code))
+    return torch.sparse_coo_tensor(places, code.values, shape, check_invariants=False)
