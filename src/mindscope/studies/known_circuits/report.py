@@ -45,7 +45,7 @@ def graph_table(result: KnownCircuits) -> list[list[Any]]:
 def build_page(result: KnownCircuits, facts: dict[str, Any]) -> Report:
     """The page."""
     report = begin_page("Known circuits", f"{result.model}: indirect objects, a fact, an opposite, induction")
-    report.section("Claims", "Their bars were set before anything was measured; what fails is printed.")
+    report.section("Claims", "What fails is printed.")
     report.table(list(CLAIM_COLUMNS), claim_table(result))
     report.section(
         "Graphs",
@@ -57,7 +57,7 @@ def build_page(result: KnownCircuits, facts: dict[str, Any]) -> Report:
         "Heads",
         f"Of the textbook prompt, and means over {result.heads.prompts} others that were drawn. A loading is "
         "what a head carries of the edges into the difference of the two names' logits; patching puts a "
-        "head's output of the opposite prompt in its place. Over all heads the two correlate with "
+        "head's output of the opposite prompt in its place. Over all heads of the drawn prompts the two correlate with "
         f"r {result.heads.correlation:.2f}.",
     )
     columns = ["head", "loading", "patched"]

@@ -102,7 +102,7 @@ class KnownCircuits(SavedDocument):
     swap: NameSwap
 
     def claims(self) -> list[Claim]:
-        """The bars, which were set before anything was measured, and what came."""
+        """What was needed, and what came."""
         swap = self.swap
         return [
             _claim_heads("the textbook prompt", self.textbook),
