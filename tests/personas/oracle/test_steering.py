@@ -16,9 +16,9 @@ from mindscope.judges import JudgeItem, Judgement, JudgeScore, Rubric
 from mindscope.models import Model
 from mindscope.personas.config import SteerConfig, SweepConfig
 from mindscope.personas.report import persona_report
-from mindscope.personas.steering.arms import random_arms, steering_edits
+from mindscope.personas.steering.arms import random_arms, random_directions, steering_edits
 from mindscope.personas.steering.results import SteeringResult, SweepResult
-from mindscope.personas.steering.steer import measure_steering
+from mindscope.personas.steering.steer import measure_steering, measure_trait
 from mindscope.personas.steering.sweep import held_out, sweep_coefficients
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run, derived_seed
@@ -409,3 +409,25 @@ def test_another_coefficient_fits_in_the_same_run(
             measure_steering(tiny, vectors, TRAIT, LetterJudge(), run, config)
             assert SteeringResult.load(run.path / "steer/loud/steering.json").config == config
         assert len(list((run.path / "steer/loud").glob("*/answers"))) == 2
+
+
+def test_a_model_by_itself_answers_as_the_unsteered_arm_does(tiny, vectors, tmp_path):
+    config = SteerConfig(layer=2, coefficient=1.0, samples=2, max_new_tokens=8, seed=5, n_random=1)
+    with Run.open(tmp_path, kind="persona", config={}) as run:
+        result = measure_steering(tiny, vectors, TRAIT, LetterJudge(), run, config)
+        alone = measure_trait(tiny, TRAIT, LetterJudge(), run, "alone", config, result.questions)
+        assert alone == result.unsteered
+        assert alone != result.steered
+        with pytest.raises(StoreError, match="another questions"):
+            measure_trait(tiny, TRAIT, LetterJudge(), run, "alone", config, result.questions[:3])
+
+
+def test_random_directions_have_the_norm_and_the_address(vectors):
+    direction = vectors.direction(1)
+    several = random_directions(direction, 3, seed=4)
+    assert {random.address for random in several} == {direction.address}
+    for random, same in zip(several, random_directions(direction, 3, seed=4), strict=True):
+        torch.testing.assert_close(random.vector.norm(), direction.vector.norm())
+        assert torch.equal(random.vector, same.vector)
+    cosines = torch.stack([random.vector / random.vector.norm() for random in several])
+    assert (cosines @ cosines.T - torch.eye(3)).abs().max() < 0.9
