@@ -40,6 +40,7 @@ class DiffSpec(JudgeSpec, TemplateSpec, DiffConfig, LoadOptions):
     """What `diff` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("base", "tuned")
+    inputs: ClassVar[tuple[str, ...]] = ("prompts", "texts", "data", "ordinary", "vectors")
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"quick_look": ("--quick",)}
 
     base: str
@@ -98,6 +99,7 @@ def diff_models(spec: DiffSpec, *, run: RunFolder, reporter: Reporter) -> DiffRe
     """Say what tuning changed in a model: candidates of several measurements, each tested as a claim."""
     from mindscope.diffing import DiffInputs, compare_models, difference_report, verdict_line
 
+    spec.require_inputs()
     config = spec.chosen_config()
     base = load_model(spec.base, spec.config(LoadOptions), spec.template_option)
     tuned = spec.load_beside(spec.tuned, base)
@@ -105,8 +107,8 @@ def diff_models(spec: DiffSpec, *, run: RunFolder, reporter: Reporter) -> DiffRe
     traits = [find_trait(name, spec.base) for name in spec.trait]
     opened = run.open(
         kind="diff",
-        config={"dtype": precision},
-        fingerprint=base.fingerprint,
+        config={"dtype": str(base.dtype).removeprefix("torch.")},
+        model=base,
         seed=config.seed,
         reporter=reporter,
     )
