@@ -57,8 +57,8 @@ def build_page(result: KnownCircuits, facts: dict[str, Any]) -> Report:
         "Heads",
         f"Of the textbook prompt, and means over {result.heads.prompts} others that were drawn. A loading is "
         "what a head carries of the edges into the difference of the two names' logits; patching puts a "
-        "head's output of the opposite prompt in its place. Over all heads of the drawn prompts the two correlate with "
-        f"r {result.heads.correlation:.2f}.",
+        "head's output of the opposite prompt in its place. Over all heads of the drawn prompts the two "
+        f"correlate with r {result.heads.correlation:.2f}.",
     )
     columns = ["head", "loading", "patched"]
     for about, ranking in (("textbook prompt", result.textbook), ("drawn prompts", result.heads)):
