@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         require_models,
         written_directions,
     )
+    from mindscope.features.controls import N_RANDOM, random_directions
     from mindscope.features.direction import Direction
     from mindscope.features.feature import Feature
     from mindscope.features.feature_set import FeatureSet
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BakedCheckpoint",
     "BakedComparison",
+    "N_RANDOM",
+    "random_directions",
     "BankFeature",
     "Direction",
     "DirectionFinder",

@@ -6,6 +6,7 @@ from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.stats.bootstrap import bootstrap_interval, bootstrap_intervals, bootstrap_weights
+    from mindscope.stats.control import RandomControl, area_under_curve, place_among
     from mindscope.stats.correlation import Numbers, PearsonEstimate, pearson
     from mindscope.stats.discoveries import adjust_p_values, sign_flip_test, sign_test
     from mindscope.stats.estimate import Estimate
@@ -19,6 +20,9 @@ __all__ = [
     "PearsonEstimate",
     "Estimate",
     "RateEstimate",
+    "RandomControl",
+    "area_under_curve",
+    "place_among",
     "StreamedMeans",
     "adjust_p_values",
     "sign_flip_test",
