@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
-    from mindscope.personas.answers import AnswerRequest, generate_answers, require_final_answers
+    from mindscope.personas.answers import (
+        AnswerRequest,
+        count_kept,
+        generate_answers,
+        plan_answers,
+        require_final_answers,
+    )
     from mindscope.personas.baking.config import BakeConfig, BakeOperation
     from mindscope.personas.baking.divergence import measure_divergence
     from mindscope.personas.baking.report import bake_report
@@ -42,10 +48,12 @@ if TYPE_CHECKING:
     from mindscope.personas.layer_statistics import LayerStatistics
     from mindscope.personas.pair_filter import FilterCounts, filter_pairs
     from mindscope.personas.report import add_persona, persona_report, steering_report
-    from mindscope.personas.shift.measure import Prompt, measure_shift
+    from mindscope.personas.rollouts import plan_rollouts, rollout_reads
+    from mindscope.personas.shift.measure import Prompt, measure_shift, render_prompts
+    from mindscope.personas.shift.projections import plan_shift_answers
     from mindscope.personas.shift.report import shift_report
     from mindscope.personas.shift.results import ModelShift, ShiftResult, TraitShift
-    from mindscope.personas.steering.arms import random_directions, steering_edits
+    from mindscope.personas.steering.arms import steering_edits
     from mindscope.personas.steering.budget import find_budget_coefficient
     from mindscope.personas.steering.results import (
         ArmScores,
@@ -59,7 +67,7 @@ if TYPE_CHECKING:
         SweepResult,
     )
     from mindscope.personas.steering.steer import measure_steering, measure_trait
-    from mindscope.personas.steering.sweep import held_out, sweep_coefficients
+    from mindscope.personas.steering.sweep import CONTROLS, held_out, sweep_coefficients
     from mindscope.personas.trait import InstructionPair, Trait
     from mindscope.personas.trait_writing import generate_trait
     from mindscope.personas.two_poles import names_two_poles, trait_of_name, trait_of_two_poles
@@ -84,6 +92,11 @@ __all__ = [
     "LABEL",
     "read_examples",
     "extract_from_examples",
+    "plan_rollouts",
+    "rollout_reads",
+    "plan_answers",
+    "count_kept",
+    "CONTROLS",
     "PersonaVectors",
     "VectorKind",
     "read_config_with_scope",
@@ -116,12 +129,13 @@ __all__ = [
     "SteeredArm",
     "ShiftConfig",
     "measure_shift",
+    "plan_shift_answers",
+    "render_prompts",
     "ShiftResult",
     "ModelShift",
     "TraitShift",
     "shift_report",
     "steering_edits",
-    "random_directions",
     "ShiftPosition",
     "ArmScores",
     "ScoredAnswer",

@@ -73,15 +73,8 @@ def generate_answers(
     With ``reads``, ``stack`` turns a shard's generations into the tensors saved beside its texts; see
     :func:`shard_tensors`. The texts are written last: a shard without its texts is not finished.
     """
-    edits = [request.edits for request in requests]
-    plan = AnswerPlan(
-        rows=[_row(model, request) for request in requests],
-        sampling=config.sampling(),
-        seeds=[request.seed for request in requests],
-        piece_rows=kept_shard_rows(run, name, config.shard_rows),
-        batch_rows=config.batch_rows,
-        edits=edits if any(edits) else None,
-        reads=reads or {},
+    plan = plan_answers(
+        model, requests, config, reads=reads, shard_rows=kept_shard_rows(run, name, config.shard_rows)
     )
 
     def saved(index: int) -> list[dict[str, Any]]:
@@ -106,6 +99,33 @@ def generate_answers(
     ]
     require_final_answers(sum(answer.cut for answer in answers), len(answers))
     return answers
+
+
+def plan_answers(
+    model: Engine,
+    requests: Sequence[AnswerRequest],
+    config: SamplingConfig,
+    *,
+    reads: Mapping[str, Read] | None = None,
+    shard_rows: int | None = None,
+) -> AnswerPlan:
+    """The requests as rows with their seeds and edits; pieces of ``shard_rows``, by default the config's."""
+    edits = [request.edits for request in requests]
+    return AnswerPlan(
+        rows=[_row(model, request) for request in requests],
+        sampling=config.sampling(),
+        seeds=[request.seed for request in requests],
+        piece_rows=shard_rows or config.shard_rows,
+        batch_rows=config.batch_rows,
+        edits=edits if any(edits) else None,
+        reads=reads or {},
+    )
+
+
+def count_kept(run: Run, name: str) -> int:
+    """How many answers a part of a run holds by now."""
+    shards = sorted((run.path / name / "answers").glob("*.json"))
+    return sum(len(run.load_json(str(shard.relative_to(run.path)))) for shard in shards)
 
 
 def kept_shard_rows(run: Run, name: str, asked: int) -> int:

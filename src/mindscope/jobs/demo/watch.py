@@ -68,9 +68,8 @@ def monitor_conversations(
     model: Model, item: TraitDemo, files: DemoConversations, spec: DemoSpec, run: Run, progress: Progress
 ) -> MonitoredDemo:
     """Calibrate on ordinary conversations, then watch planted and other ordinary ones."""
-    from mindscope.features import FeatureSet
+    from mindscope.features import FeatureSet, random_directions
     from mindscope.monitoring import Monitor, Policy, calibrate_on, conversations_of, monitor_file
-    from mindscope.personas import random_directions
 
     direction = item.vectors.direction(item.point.layer)
     features = FeatureSet([direction, *random_directions(direction, N_RANDOM, spec.seed)])
@@ -110,7 +109,7 @@ def screen_conversations(
     from pyarrow import parquet
     from sklearn.metrics import roc_auc_score
 
-    from mindscope.personas import random_directions
+    from mindscope.features import random_directions
     from mindscope.screening import ScreenConfig, screen_dataset
 
     layer, trait = item.point.layer, item.vectors.trait

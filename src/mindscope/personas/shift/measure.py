@@ -7,6 +7,7 @@ over evaluation prompts, of the tuned model minus that of the base model, projec
 import gc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -50,7 +51,8 @@ def measure_shift(
         vectors: of one trait or several.
         prompts: at least two. The paper's are the trait's evaluation questions.
         config: layers, kind of vectors, whether and how to answer.
-        run: keeps what was read of each model, so that a measurement that was killed goes on.
+        run: keeps what was read of each model, so that a measurement that was killed goes on, and one with
+            answers, or more of them, takes what is there.
         part: the folder of this measurement in the run.
         options: how tuned models are loaded, besides the base model's dtype.
         progress: called with (prompts done, prompts in all, model).
@@ -72,7 +74,7 @@ def measure_shift(
     for item in traits:
         item.require(base)
     places = _places(traits, config, base)
-    rows = _rows(base, prompts)
+    rows = render_prompts(base, prompts)
     if run is not None:
         claim(
             run,
@@ -83,9 +85,12 @@ def measure_shift(
                 "vectors": [item.digest() for item in traits],
                 "prompts": digest({"rows": [row.ids for row in rows]}),
                 "template": describe_prompts(base),
-                "config": config.model_dump(mode="json", exclude={"resamples", "batch_rows"}),
+                "config": config.model_dump(mode="json", include={"layers", "kind"}),
             },
+            read=_without_answers,
         )
+        if config.answers:  # what is not read claims nothing
+            claim(run, f"{part}/answers", {"config": config.deciding("answers")})
     before = read_projections(base, rows, places, config, run, part, progress)
 
     def move_of(candidate: Tuned) -> ModelShift:
@@ -123,6 +128,12 @@ def _alike(base: Model, options: LoadOptions | None) -> LoadOptions:
     return (options or LoadOptions()).model_copy(update=alike)
 
 
+def _without_answers(setup: dict[str, Any]) -> dict[str, Any]:
+    """A setup as it is compared: before answers had one of their own, theirs was part of it."""
+    config = setup["config"]
+    return {**setup, "config": {name: config[name] for name in ("layers", "kind")}}
+
+
 def _places(traits: Sequence[PersonaVectors], config: ShiftConfig, base: Model) -> list[LayerUnits]:
     """Every vector that is asked for, grouped by layer."""
     asked = tuple(range(base.n_layers)) if config.layers is None else tuple(sorted(set(config.layers)))
@@ -142,7 +153,8 @@ def _places(traits: Sequence[PersonaVectors], config: ShiftConfig, base: Model) 
     ]
 
 
-def _rows(model: Model, prompts: Sequence[Prompt]) -> list[Row]:
+def render_prompts(model: Model, prompts: Sequence[Prompt]) -> list[Row]:
+    """Questions, or the turns before an answer, as rows to be answered."""
     return [
         model.chat([{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt)
         for prompt in prompts
@@ -155,7 +167,7 @@ def _require_alike(base: Model, tuned: Model, rows: Sequence[Row], prompts: Sequ
             f"{tuned.name} has {tuned.n_layers} layers x {tuned.d_model} but {base.name} has "
             f"{base.n_layers} x {base.d_model}: a shift is between a model and one tuned from it"
         )
-    for index, (own, expected) in enumerate(zip(_rows(tuned, prompts), rows, strict=True)):
+    for index, (own, expected) in enumerate(zip(render_prompts(tuned, prompts), rows, strict=True)):
         if own.ids != expected.ids:
             raise DataError(
                 f"{tuned.name} tokenizes prompt {index} otherwise than {base.name}: save the base model's "

@@ -6,12 +6,13 @@ from mindscope.reports import CurveLine, Report, bars_by_layer, lines_with_bands
 WORDS = {"last_prompt": "the last prompt token", "answer": "the answers' tokens"}
 
 
-def shift_report(shift: ShiftResult, layer: int, note: str = "") -> Report:
-    """The page, ``note`` at its head; ``layer`` is the one whose numbers are shown for every checkpoint."""
+def shift_report(shift: ShiftResult, layer: int, *notes: str) -> Report:
+    """The page, ``notes`` at its head; ``layer`` is the one whose numbers are shown for every checkpoint."""
     last = shift.tuned[-1].model
     report = Report("Shift along persona vectors", f"{last} away from {shift.base}")
-    if note:
-        report.note(note)
+    for note in notes:
+        if note:
+            report.note(note)
     report.text(
         f"The mean activation of {last} minus that of {shift.base} over {shift.prompts} prompts, projected "
         "on each unit vector (Chen et al. 2025, arXiv 2507.21509). Intervals are 95 %, over the prompts."

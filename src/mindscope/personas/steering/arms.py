@@ -7,7 +7,7 @@ import torch
 
 from mindscope.core import Progress
 from mindscope.engines import Engine
-from mindscope.features import Direction
+from mindscope.features import Direction, random_directions
 from mindscope.judges import Judge, Judgement, Rubric
 from mindscope.models import Edit, SamplingConfig, Where
 from mindscope.personas.answers import AnswerRequest, generate_answers, kept_shard_rows
@@ -35,17 +35,6 @@ def steering_edits(direction: Direction, coefficient: float, positions: Where) -
     at the prompt's last token, whose output predicts the answer's first.
     """
     return (direction.edit(coefficient, where=positions),)
-
-
-def random_directions(direction: Direction, n: int, seed: int) -> list[Direction]:
-    """``n`` random directions of the same norm at the same address, which the seed fixes."""
-    directions: list[Direction] = []
-    for index in range(n):
-        generator = torch.Generator().manual_seed(derived_seed(seed, "random", direction.address, index))
-        noise = torch.randn(direction.vector.shape, generator=generator, dtype=torch.float64)
-        vector = (noise * (direction.vector.double().norm().cpu() / noise.norm())).float()
-        directions.append(Direction(f"random {index}", direction.address, vector, direction.fingerprint))
-    return directions
 
 
 def random_arms(edits: Sequence[Edit], n: int, seed: int) -> list[SteeringArm]:
