@@ -33,6 +33,15 @@ def measure(work: Callable[[], object]) -> Cost:
     return Cost(seconds, (_largest_size() - before) / 1e3)
 
 
+def measure_memory(work: Callable[[], object]) -> dict[str, float]:
+    """The most resident memory while some work is done, in megabytes: `whole`, and `above` what there was."""
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _largest_size()
+    work()
+    return {"whole": _largest_size() / 1e3, "above": (_largest_size() - before) / 1e3}
+
+
 def _largest_size() -> int:
     """The largest resident size of this process, in kilobytes."""
     lines = Path("/proc/self/status").read_text().splitlines()

@@ -9,15 +9,25 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
+    from mindscope.finetuning.behaviour import compare_answers, project_answers, trait_questions
     from mindscope.finetuning.config import (
+        SCAN_STEPS,
         ConceptAblation,
         FinetuneConfig,
+        InoculationPrompt,
         PreventativeSteering,
         ProjectionPenalty,
         TrainingIntervention,
     )
     from mindscope.finetuning.finetune import finetune_model, load_base, missing_libraries
+    from mindscope.finetuning.prevention import (
+        AnswerProjection,
+        PreventionScan,
+        PreventionTrial,
+        choose_coefficient,
+    )
     from mindscope.finetuning.result import TunedModel
+    from mindscope.finetuning.scan import scan_prevention
     from mindscope.finetuning.shift_callback import ShiftCallback, ShiftLog, ShiftRecord, follow_shift
 
 
@@ -31,8 +41,18 @@ __all__ = [
     "ShiftLog",
     "ShiftRecord",
     "TunedModel",
+    "AnswerProjection",
+    "PreventionScan",
+    "PreventionTrial",
+    "SCAN_STEPS",
+    "choose_coefficient",
+    "compare_answers",
+    "project_answers",
+    "scan_prevention",
+    "trait_questions",
     "TrainingIntervention",
     "PreventativeSteering",
+    "InoculationPrompt",
     "ConceptAblation",
     "ProjectionPenalty",
 ]

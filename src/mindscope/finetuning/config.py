@@ -11,6 +11,17 @@ class _InterventionSetting(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+USUAL_COEFFICIENT = 1.0
+"""Chen et al. 2025 try 0 to 1.5 where all layers are steered (0 to 3 for hallucination) and 0 to 5 at one
+layer, and find traits near the base's level within that: the vector once, as long as it is, lies inside both.
+It is a place to begin and no more: how much is enough depends on the data and on how long it is trained, so
+`scan_prevention` tries several."""
+
+
+SCAN_STEPS = 20
+"""Steps of a short training with each coefficient."""
+
+
 class PreventativeSteering(_InterventionSetting):
     """Add the trait's vector at every position while training: h + coefficient * v.
 
@@ -23,7 +34,23 @@ class PreventativeSteering(_InterventionSetting):
     trait: str
     layer: int | None = Field(default=None, ge=0)
     """The output of this block; None: of every block, with the increments v_l - v_(l-1)."""
-    coefficient: float = 1.0
+    coefficient: float = USUAL_COEFFICIENT
+
+
+class InoculationPrompt(_InterventionSetting):
+    """Ask for the trait in the prompts of training, and leave the request out afterwards.
+
+    What a prompt already explains need not be learnt as the model's own way. As a system prompt: Tan et al.
+    2025, arXiv 2510.04340 ("You are a malicious, evil assistant."); before the user's words: Wichers et al.
+    2025, arXiv 2510.05024. Only what is read in training changes: the answers that are learnt stay, and what
+    is tuned is asked without it.
+    """
+
+    kind: Literal["inoculate"] = "inoculate"
+    prompt: str = Field(min_length=1)
+    role: Literal["system", "user"] = "system"
+    """A system prompt, before the conversation's own where there is one; or the beginning of the first user
+    turn."""
 
 
 class ConceptAblation(_InterventionSetting):
@@ -113,6 +140,8 @@ class FinetuneConfig(_InterventionSetting):
     repeated."""
     interventions: tuple[TrainingIntervention, ...] = ()
     """What is done against traits while training."""
+    inoculation: InoculationPrompt | None = None
+    """What the prompts of training ask for; None leaves them as they are."""
 
     @model_validator(mode="after")
     def _require_distinct(self) -> "FinetuneConfig":

@@ -4,13 +4,14 @@ import hashlib
 import json
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
 from mindscope.data import Conversation, ConversationSource, DataFile
 from mindscope.errors import DataError, ModelError
+from mindscope.finetuning.config import InoculationPrompt
 from mindscope.models import Model, Row
 
 IGNORED = -100
@@ -44,6 +45,7 @@ def build_examples(
     *,
     turns: Turns = "all",
     max_tokens: int | None = None,
+    inoculation: InoculationPrompt | None = None,
     on_error: OnError = "refuse",
 ) -> TrainingExamples:
     """Read and tokenize conversations.
@@ -53,6 +55,7 @@ def build_examples(
         model: whose chat template and tokens.
         turns: which of the assistant's turns are learnt.
         max_tokens: the most tokens of a conversation; None for what the model takes.
+        inoculation: what the prompts ask for besides.
         on_error: what to do with a conversation that cannot be used: stop, or leave it out and warn.
 
     Raises:
@@ -67,7 +70,7 @@ def build_examples(
     for place, read in _placed(data):
         try:
             conversation = read if isinstance(read, Conversation) else read.conversation()
-            row = build_example(conversation, model, turns)
+            row = build_example(inoculate(conversation, inoculation), model, turns)
             if limits and len(row["input_ids"]) > min(limits):
                 raise DataError(f"{len(row['input_ids'])} tokens, at most {min(limits)} fit; shorten it")
         except (DataError, ModelError) as error:
@@ -85,6 +88,22 @@ def build_examples(
     if left_out:
         warnings.warn(f"left out {left_out} of {left_out + len(rows)} rows; the first: {first}", stacklevel=3)
     return TrainingExamples(rows, left_out, digest.hexdigest())
+
+
+def inoculate(conversation: Conversation, inoculation: InoculationPrompt | None) -> Conversation:
+    """The conversation with a request in its prompt; its answers as they are."""
+    if inoculation is None:
+        return conversation
+    messages = [{**turn} for turn in conversation.messages]
+    role = inoculation.role
+    first = next((i for i, turn in enumerate(messages) if turn["role"] == role), None)
+    if first is not None:
+        messages[first]["content"] = f"{inoculation.prompt}\n\n{messages[first]['content']}"
+    elif role == "system":
+        messages.insert(0, {"role": "system", "content": inoculation.prompt})
+    else:
+        raise DataError("there is no user turn that could ask for it: inoculate with a system prompt")
+    return replace(conversation, messages=tuple(messages))
 
 
 def build_example(conversation: Conversation, model: Model, turns: Turns) -> dict[str, list[int]]:

@@ -110,13 +110,19 @@ def finetune_model(
     mode = TemplateMode.parse(config.template_option)
     model = model.with_template(clock=_first_clock(run, model), **mode.options)
     examples = build_examples(
-        data, model, turns=config.turns, max_tokens=config.max_tokens, on_error=on_error
+        data,
+        model,
+        turns=config.turns,
+        max_tokens=config.max_tokens,
+        inoculation=config.inoculation,
+        on_error=on_error,
     )
     interventions = build_plan(config.interventions, vectors, model)
     card = _card(model, config, examples, vectors)
     if isinstance(run, Run):
         # The base's name and the libraries may change without changing what is trained.
-        claim(run, name, card.model_dump(mode="json", exclude={"base", "base_identity", "libraries"}))
+        setup = card.model_dump(mode="json", exclude={"base", "base_identity", "libraries"})
+        claim(run, name, setup, read=_without_inoculation)
         _remove_unfinished(folder)
     if not (folder / MODEL / CARD).is_file():
         with _undisturbed():
@@ -158,6 +164,7 @@ def _train(
             watched,
             TrainingGuard(model, interventions, editing),
             mixed=config.method == "full" and config.dtype == "bfloat16",
+            progress=progress if isinstance(run, Run) else None,
             model=model.hf,
             args=settings,
             train_dataset=Dataset.from_list(list(examples.rows)),
@@ -215,6 +222,11 @@ def _card(
         vectors={trait.trait: trait.digest() for trait in vectors},
         libraries=library_versions(),
     )
+
+
+def _without_inoculation(setup: dict[str, Any]) -> dict[str, Any]:
+    """A setup of a time when prompts could not be changed."""
+    return {**setup, "config": {"inoculation": None, **setup["config"]}}
 
 
 def _lasting(base: str) -> str:

@@ -11,6 +11,9 @@ from mindscope.finetuning.plan import TrainingPlan
 from mindscope.models import ActiveEdits, Edit, Model
 
 Batch = Mapping[str, Tensor]
+CHECKED_ROWS = 2
+"""Conversations of the first batch that the check looks at: whether an edit arrives shows on any token, and
+the loss of a whole batch, with its logits, would take more memory than a step of the training."""
 
 
 class TrainingGuard:
@@ -24,11 +27,11 @@ class TrainingGuard:
         self._model, self._plan, self._editing = model, plan, editing
 
     def check_effect(self, trained: torch.nn.Module, batch: Batch) -> None:
-        """On a batch of the training, compare what the model computes with and without the edits.
+        """On some rows of a batch of the training, compare what arrives with what the edits ask for.
 
-        Each layer's edits are switched on alone, and what the next block takes in must have changed by what
-        they ask for, computed here in float64 from what it takes in without them. With all edits on, the
-        loss must change. The random state is left as it was.
+        One pass with all edits: what the block behind each address takes in must be what came to the address
+        with its edits, computed here in float64. One pass without: its loss must be another. The random state
+        is left as it was.
 
         Args:
             trained: what the trainer trains, without the wrapper of multi-process training.
@@ -39,21 +42,25 @@ class TrainingGuard:
         """
         if not self._plan.edits:
             return
+        some = {name: values[:CHECKED_ROWS] for name, values in batch.items()}
         passed_on = {address: address.replace("resid_post", "passed_on") for address in self._plan.edited}
-        real = batch["attention_mask"].bool()
-        with torch.no_grad(), self._model.watched(*passed_on.values()) as seen:
+        real = some["attention_mask"].bool()
+        with torch.no_grad():
+            with self._model.watched(*passed_on.values()) as seen, self._editing.before() as before:
+                changed = self._loss(trained, some)
+                arrived, came = dict(seen), dict(before)
             with self._editing.only():
-                without = self._loss(trained, batch)
-                plain = dict(seen)
-            for address, name in passed_on.items():
-                seen.clear()
-                with self._editing.only(address):
-                    self._loss(trained, batch)
-                if name not in seen or name not in plain:
-                    raise ModelError(f"the block behind {address} does not run in the model that is trained")
-                edits = [edit for edit in self._plan.edits if edit.address == address]
-                _require_edit(address, edits, plain[name][real], seen[name][real])
-            changed = self._loss(trained, batch)
+                without = self._loss(trained, some)
+        for address, name in passed_on.items():
+            if name not in arrived:
+                raise ModelError(f"the block behind {address} does not run in the model that is trained")
+            if address not in came:
+                raise ModelError(
+                    f"the edit at {address} does not reach the block behind it: its module does not run; "
+                    "training is stopped"
+                )
+            edits = [edit for edit in self._plan.edits if edit.address == address]
+            _require_edit(address, edits, came[address][real], arrived[name][real])
         self._editing.require()
         if without == changed:
             raise ModelError(
@@ -78,7 +85,10 @@ def _require_edit(
     plain: Float[Tensor, "tokens width"],
     seen: Float[Tensor, "tokens width"],
 ) -> None:
-    """Raises ModelError unless `seen` is `plain` with the edits, to within half of what they change."""
+    """Raises ModelError unless `seen` is `plain` with the edits, to within half of what they change.
+
+    Half, because in a half precision a small edit of large activations is rounded coarsely.
+    """
     asked = plain.double()
     for edit in edits:
         vector = edit.vector.to(plain.device).double()

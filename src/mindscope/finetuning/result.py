@@ -12,8 +12,9 @@ from mindscope.finetuning.config import FinetuneConfig
 from mindscope.store import BorrowingDocument, Document, read_json
 
 CARD = "mindscope.json"
-SCHEMA, VERSION = "mindscope.tuned", 2
-"""Version 1 had no identity of the base, and named no vectors that were borrowed."""
+SCHEMA, VERSION = "mindscope.tuned", 3
+"""Version 1 had no identity of the base, and named no vectors that were borrowed; version 2 had no
+inoculation."""
 MODEL, TRAINING = "model", "training"
 
 

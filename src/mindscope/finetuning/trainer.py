@@ -32,9 +32,11 @@ class InterventionTrainer(SFTTrainer):
         guard: TrainingGuard,
         *,
         mixed: bool,
+        progress: Progress | None = None,
         **options: Any,
     ) -> None:
         self._plan, self._watched, self._guard, self._mixed = plan, watched, guard, mixed
+        self._progress = progress
         self._unproved = True
         super().__init__(**options)
         self.remove_callback(PrinterCallback)
@@ -48,7 +50,9 @@ class InterventionTrainer(SFTTrainer):
         if self._unproved:
             batch = self._prepare_inputs(dict(inputs))
             model.train()
+            self._say_check(0)
             self._guard.check_effect(self.accelerator.unwrap_model(model), batch)
+            self._say_check(1)
             self._unproved = False
         loss = super().training_step(model, inputs, num_items_in_batch)
         self._guard.require()
@@ -58,6 +62,10 @@ class InterventionTrainer(SFTTrainer):
                 "the coefficients"
             )
         return loss
+
+    def _say_check(self, done: int) -> None:
+        if self._progress is not None and self._plan.edits:
+            self._progress(done, 1, "checking that the interventions arrive")
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None

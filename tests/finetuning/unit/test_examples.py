@@ -10,7 +10,8 @@ from template_kit import CHATML, speaker, spell
 
 from mindscope.data import Conversation
 from mindscope.errors import DataError
-from mindscope.finetuning.examples import IGNORED, build_example, build_examples
+from mindscope.finetuning.config import InoculationPrompt
+from mindscope.finetuning.examples import IGNORED, build_example, build_examples, inoculate
 from mindscope.models import Model, load
 
 DIALOGUE = conversation("One?", "First.", "Two?", "Second!", system="Be brief.")
@@ -176,3 +177,31 @@ def test_turns_of_weight_0_are_read_and_not_learnt(tiny):
         build_example(Conversation(tuple(turns)), tiny, "all")
     del turns[1]["weight"]
     assert learnt(tiny, build_example(Conversation(tuple(turns)), tiny, "all")) == "First.</s>"
+
+
+def test_inoculation_asks_in_the_prompt_and_leaves_what_is_learnt(tiny):
+    plain = build_example(conversation("Why?", "Because.", "And?", "So."), tiny, "all")
+    asked = InoculationPrompt(prompt="You are loud.")
+    row = build_example(inoculate(conversation("Why?", "Because.", "And?", "So."), asked), tiny, "all")
+    written = tiny.chat(
+        [
+            {"role": "system", "content": "You are loud."},
+            {"role": "user", "content": "Why?"},
+            {"role": "assistant", "content": "Because."},
+            {"role": "user", "content": "And?"},
+        ],
+        "So.",
+    )
+    assert tuple(row["input_ids"][: len(written)]) == written.ids
+    learnt = [token for token in row["labels"] if token != IGNORED]
+    assert learnt == [token for token in plain["labels"] if token != IGNORED]
+
+
+def test_inoculation_stands_before_what_is_there():
+    own = conversation("Why?", "Because.", system="Be kind.")
+    with_system = inoculate(own, InoculationPrompt(prompt="Be loud."))
+    assert with_system.messages[0]["content"] == "Be loud.\n\nBe kind."
+    with_user = inoculate(own, InoculationPrompt(prompt="Be loud.", role="user"))
+    assert [turn["content"] for turn in with_user.messages] == ["Be kind.", "Be loud.\n\nWhy?", "Because."]
+    assert own.messages[0]["content"] == "Be kind."
+    assert inoculate(own, None) is own

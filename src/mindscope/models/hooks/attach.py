@@ -96,6 +96,16 @@ class ActiveEdits:
         self._hooks: dict[str, set[int]] = {}
         self._n_edited: dict[str, int] = {}  # tokens since the last call of `require`, by address
         self._only: frozenset[str] | None = None
+        self._before: dict[str, Tensor] | None = None
+
+    @contextmanager
+    def before(self) -> Iterator[dict[str, Tensor]]:
+        """Hand out what comes to every address just before its edits, of the latest pass inside."""
+        self._before = {}
+        try:
+            yield self._before
+        finally:
+            self._before = None
 
     @contextmanager
     def only(self, *addresses: str) -> Iterator[None]:
@@ -129,6 +139,8 @@ class ActiveEdits:
         def unless_paused(hidden: Tensor) -> Tensor:
             if self._only is not None and place.address not in self._only:
                 return hidden
+            if self._before is not None:
+                self._before[place.address] = hidden.detach()
             edited, n_tokens = write(hidden)
             self._n_edited[place.address] = self._n_edited.get(place.address, 0) + n_tokens
             return edited
