@@ -7,6 +7,7 @@ from mindscope.core import lazy_face
 if TYPE_CHECKING:
     from mindscope.monitoring.calibration import Calibration, calibrate
     from mindscope.monitoring.config import AlarmAction, MonitorConfig, ReadingPosition, Signal
+    from mindscope.monitoring.controls import compare_random
     from mindscope.monitoring.files import calibrate_on, monitor_file
     from mindscope.monitoring.live import LiveMonitor, WatchedAnswer
     from mindscope.monitoring.monitor import Monitor, MonitoredConversation, MonitorWarning, Policy
@@ -49,6 +50,7 @@ __all__ = [
     "ReadingPosition",
     "MonitoredConversation",
     "calibrate",
+    "compare_random",
     "calibrate_on",
     "conversations_of",
     "monitor_report",

@@ -12,6 +12,12 @@ from mindscope.reports import CurveLine, Report, TokenHeat, lines_with_bands
 SHOWN = 12
 LINES = 4
 EVENTS = 100
+EXPLAINED = (
+    "Share: of conversations in alarm, with its 95 % interval. Within two answers: alarms that came so soon. "
+    "Recovered: alarms that ended, below a lower level than the threshold. Rising, falling: conversations of "
+    "three answers or more whose reading surely moves over the turns. Among random: the share of random "
+    "directions of the same layer that tell these conversations from ordinary ones less well."
+)
 
 
 def monitor_report(result: MonitoringResult, run: Path, note: str = "") -> Report:
@@ -29,8 +35,12 @@ def monitor_report(result: MonitoringResult, run: Path, note: str = "") -> Repor
         "recovered",
         "rising",
         "falling",
+        "among random",
     ]
-    report.table(columns, [_row(feature) for feature in result.features], align="lrrrrrrr")
+    report.table(columns, [_row(feature) for feature in result.features], EXPLAINED, "lrrrrrrrr")
+    for feature in result.features:
+        if feature.control is not None:
+            report.text(f"{feature.feature}: {feature.control}.")
     if result.left_out:
         report.note(f"{result.left_out} rows were left out; the first: {result.left_out_first}")
     strongest = _strongest(result, run)
@@ -136,4 +146,5 @@ def _row(feature: FeatureAlarms) -> list[object]:
         feature.recovered,
         feature.rising,
         feature.falling,
+        feature.control and f"{feature.control.percentile:.3g} %",
     ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from mindscope.monitoring.config import Signal, ThresholdScope
+from mindscope.stats import RandomControl
 from mindscope.store import BorrowingDocument, Document, SavedDocument, html_table
 
 
@@ -92,6 +93,14 @@ class ConversationRecord(Document):
     answer: MonitoredAnswer | None = None
     heat: tuple[AlarmTokens, ...]
 
+    def words_at(self, event: AlarmEvent, before: int = 12) -> str:
+        """What was said where an alarm began: the token, and some before it; nothing before an answer."""
+        for heat in self.heat:
+            if (heat.feature, heat.turn) == (event.feature, event.turn) and event.token is not None:
+                words = heat.tokens[max(0, event.token + 1 - before) : event.token + 1]
+                return " ".join("".join(words).split())
+        return ""
+
 
 class ThresholdLevels(Document):
     """Where an alarm of a feature begins, and below which level it ends."""
@@ -134,6 +143,9 @@ class FeatureAlarms(Document):
     rising: int
     """Conversations of three answers or more whose slope over the turns is surely above 0."""
     falling: int
+    """The same with a slope surely below 0."""
+    control: RandomControl | None = None
+    """Where it stands among random directions; None where thresholds were not calibrated in the same job."""
 
 
 class MonitoringResult(SavedDocument, BorrowingDocument):
@@ -159,10 +171,9 @@ class MonitoringResult(SavedDocument, BorrowingDocument):
     folder: str
 
     def _repr_html_(self) -> str:
-        rows = [list(feature.model_dump().values()) for feature in self.features]
-        return html_table(
-            f"{self.data}: {self.conversations} conversations", list(FeatureAlarms.model_fields), rows
-        )
+        rows = [list(feature.model_dump(exclude={"control"}).values()) for feature in self.features]
+        columns = [name for name in FeatureAlarms.model_fields if name != "control"]
+        return html_table(f"{self.data}: {self.conversations} conversations", columns, rows)
 
 
 def conversations_of(run: Path, result: MonitoringResult) -> Iterator[ConversationRecord]:

@@ -51,7 +51,11 @@ class AlarmTally:
                     share=counts["alarms"] / self.conversations,
                     low=interval.low,
                     high=interval.high,
-                    **{name: counts[name] for name in ("alarms", "soon", "recovered", "rising", "falling")},
+                    alarms=counts["alarms"],
+                    soon=counts["soon"],
+                    recovered=counts["recovered"],
+                    rising=counts["rising"],
+                    falling=counts["falling"],
                 )
             )
         return tuple(features)

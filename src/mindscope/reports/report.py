@@ -16,6 +16,9 @@ from matplotlib.figure import Figure
 from mindscope.reports.style import sheet, to_svg
 from mindscope.store import write_text
 
+SCALE = (-100, -50, 0, 50, 100)
+"""Shades that the scale of shaded tokens shows, in percent of the strongest."""
+
 
 @dataclass(frozen=True)
 class AnswerCard:
@@ -119,7 +122,8 @@ class Report:
             {"heat": heat, "tokens": [(text, value, _shade(value, limit)) for text, value in heat.tokens]}
             for heat in heats
         ]
-        return self._add("heats", heats=shades[:shown], more=shades[shown:], caption=caption)
+        scale = [(share, _cell(share / 100 * limit)) for share in SCALE] if limit else []
+        return self._add("heats", heats=shades[:shown], more=shades[shown:], caption=caption, scale=scale)
 
     def facts(self, facts: Mapping[str, Any]) -> Self:
         """Add named values, such as where the results come from."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         trait_rows,
     )
     from mindscope.screening.screen import screen_dataset
+    from mindscope.screening.sizing import DataLook, plan_own_answers
     from mindscope.screening.windows import WindowReadings
 
 
@@ -41,6 +42,8 @@ __all__ = [
     "check_criteria",
     "check_target",
     "WindowReadings",
+    "DataLook",
+    "plan_own_answers",
     "Turns",
 ]
 

@@ -34,6 +34,9 @@ class ScreenConfig(SamplingConfig):
     """The percentile of the reference's samples above which a sample of the data is flagged."""
     samples: int = Field(default=1, ge=1)
     """Own answers per prompt; a sample is compared with their mean."""
+    max_new_tokens: int | None = Field(default=None, ge=1)  # type: ignore[assignment]
+    """The most tokens of an own answer; by default as many as nine tenths of the data's answers have, and at
+    most 1000."""
     temperature: float | None = Field(default=1.0, ge=0)
     """The sampling temperature of the own answers; 0 takes the likeliest token."""
     subsample: int = Field(default=200, ge=2)

@@ -48,8 +48,9 @@ class DataSet:
         run: Run,
         config: ScreenConfig,
         progress: Progress | None,
+        most: int | None = None,
     ) -> "DataSet":
-        """Read whatever the run does not hold yet."""
+        """Read whatever the run does not hold yet, of the first `most` windows where that is given."""
         windows = ReadingWindows(
             model,
             ConversationSource.of(data),
@@ -58,7 +59,7 @@ class DataSet:
             run,
             config,
         )
-        windows.read(own=config.form == "exact", report=progress)
+        windows.read(own=config.form == "exact", report=progress, most=most)
         if not any(len(readings.numbers) for readings in windows.readings()):
             reasons = [reason for readings in windows.readings() for reason in readings.left_out]
             why = f"; the first row: {reasons[0]}" if reasons else ""

@@ -10,7 +10,7 @@ FORMS = {
     "prompt": "the prompt's last token",
     "sample": "the mean of the base model's own answers to a random subsample of the prompts",
 }
-BINS = 40
+LEAST_BINS, BINS = 5, 40
 SHOWN_IN_TABLE = 60
 
 
@@ -35,7 +35,11 @@ def screening_report(
         f"than {FORMS[screening.config.form]}, in units of the activations. Intervals are 95 % bootstrap "
         "intervals over the samples.",
     )
-    report.table(COLUMNS, trait_rows(screening.traits))
+    report.table(
+        COLUMNS,
+        trait_rows(screening.traits),
+        "Among random: the share of 200 random directions of the same layer that lie below the trait.",
+    )
     if screening.reference is None:
         report.note(
             f"No ordinary data set was given, so the threshold is the {screening.config.percentile:g}th "
@@ -64,6 +68,8 @@ def _add_trait(
         + (f" of {trait.threshold:.3g}." if trait.threshold is not None else ".")
         + (f" {trait.unscored} have no score: the base model said nothing." if trait.unscored else ""),
     )
+    if trait.control is not None:
+        report.text(f"{trait.control}.")
     if np.isfinite(dp).any():
         report.figure(
             _distribution(dp, reference, trait.threshold),
@@ -104,11 +110,13 @@ def _heat(ranked: RankedSample, ordinary: float) -> TokenHeat:
 
 
 def _distribution(dp: np.ndarray, reference: np.ndarray | None, threshold: float | None):
+    """Shares of samples by dP; few samples have few bins (2 n^(1/3), Rice's rule), or all would be noise."""
     series = {"data": dp[np.isfinite(dp)]}
     if reference is not None:
         series["reference"] = reference[np.isfinite(reference)]
     together = np.concatenate(list(series.values()))
-    edges = np.histogram_bin_edges(together, BINS)
+    fewest = min(len(values) for values in series.values() if len(values))
+    edges = np.histogram_bin_edges(together, min(BINS, max(LEAST_BINS, round(2 * fewest ** (1 / 3)))))
     lines: list[CurveLine] = []
     for name, values in series.items():
         share = np.histogram(values, edges)[0] / max(1, len(values)) * 100
@@ -130,6 +138,7 @@ def _add_provenance(report: Report, screening: ScreeningResult, model: str) -> R
             "conversations scored by": f"the {config.turns} of their turns",
             "turns": screening.turns,
             "rows through the model": screening.passes,
+            "tokens of an own answer, at most": config.max_new_tokens,
             "seed": config.seed,
         }
     )

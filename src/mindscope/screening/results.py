@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from mindscope.errors import DataError
 from mindscope.models import TemplateRecord
 from mindscope.screening.config import ScreenConfig
-from mindscope.stats import Estimate
+from mindscope.stats import Estimate, RandomControl
 from mindscope.store import BorrowingDocument, Document, SavedDocument, html_table
 
 
@@ -54,6 +54,9 @@ class TraitScores(Document):
     flagged: int
     unscored: int
     """Samples without a score, because the base model said nothing."""
+    control: RandomControl | None = None
+    """Where the trait stands among random directions of its layer; None in earlier documents, and where too
+    few samples have a score."""
 
 
 class TraitScreening(TraitScores):
@@ -109,7 +112,7 @@ class ScreeningResult(ScreenedData, SavedDocument):
         return html_table(f"screening: {self.data}", COLUMNS, trait_rows(self.traits))
 
 
-COLUMNS = ("trait", "layer", "dP", "95 % interval", "raw", "threshold", "flagged")
+COLUMNS = ("trait", "layer", "dP", "95 % interval", "raw", "threshold", "flagged", "among random")
 
 
 def trait_rows(traits: Sequence[TraitScores]) -> list[list[object]]:
@@ -123,6 +126,7 @@ def trait_rows(traits: Sequence[TraitScores]) -> list[list[object]]:
             scores.raw and scores.raw.mean,
             scores.threshold,
             scores.flagged,
+            scores.control and f"{scores.control.percentile:.3g} %",
         ]
         for scores in traits
     ]

@@ -11,14 +11,16 @@ from mindscope.engines import Engine
 from mindscope.models import TemplateRecord, describe_prompts
 from mindscope.personas import PersonaVectors
 from mindscope.screening.config import ScreenConfig
+from mindscope.screening.controls import compare_random
 from mindscope.screening.dataset import DataSet
 from mindscope.screening.ranking import TopSamples
 from mindscope.screening.report import screening_report
 from mindscope.screening.results import RankedSample, ScreeningResult, TraitScreening
 from mindscope.screening.scores import ReferencePercentiles
+from mindscope.screening.sizing import size_answers
 from mindscope.screening.table import write_table
 from mindscope.screening.traits import ScreenedTraits
-from mindscope.stats import StreamedMeans
+from mindscope.stats import RandomControl, StreamedMeans
 from mindscope.store import Run, digest, part_of
 
 LEFT_OUT_SHOWN = 10
@@ -45,7 +47,8 @@ def screen_dataset(
 
     A sample is flagged above the chosen percentile of an ordinary `reference`, screened in the same way.
     Without one the percentile is that of the data itself, which flags the same share of any data: good for
-    ranking, no evidence that something is there.
+    ranking, no evidence that something is there. In either case the trait is held against random directions
+    of its layer, on the first window of the data (`TraitScores.control`).
 
     The data is streamed; what stays in memory grows by 4 bytes a sample and trait. The run holds every
     window's readings and the model's own answers, so that a killed screening goes on, and one with other
@@ -67,6 +70,7 @@ def screen_dataset(
     """
     model = model.with_template(clock=run.started)
     traits = ScreenedTraits.of(model, vectors, config)
+    config = size_answers(model, data, config)
     main = DataSet.read(model, data, traits, run, config, progress)
     other = None if reference is None else DataSet.read(model, reference, traits, run, config, progress)
     setup = {
@@ -78,6 +82,7 @@ def screen_dataset(
         "config": config.model_dump(mode="json", exclude={"batch_rows"}),
     }
     folder = f"{part_of('screen', main.windows.source.name)}-{digest(setup)}"
+    controls = compare_random(model, data, reference, traits, run, config, progress)
     survey = _survey(main, len(traits.names), config)
     ordinary = survey.dp if other is None else np.concatenate([scores.dp for scores in other.scores()])
     calibration = ReferencePercentiles.of(ordinary)
@@ -96,7 +101,7 @@ def screen_dataset(
         passes=survey.passes,
         left_out=survey.left_out,
         left_out_first=tuple(survey.left_out_first),
-        traits=_traits(main, traits, survey, calibration, ranked),
+        traits=_traits(main, traits, survey, calibration, ranked, controls),
         folder=folder,
     )
     path = run.path / folder
@@ -144,6 +149,7 @@ def _traits(
     survey: _WindowSummary,
     calibration: ReferencePercentiles,
     ranked: Sequence[tuple[RankedSample, ...]],
+    controls: Sequence[RandomControl | None],
 ) -> tuple[TraitScreening, ...]:
     k = len(traits.names)
     estimates = survey.means.estimates()
@@ -162,6 +168,7 @@ def _traits(
             threshold=threshold,
             flagged=0 if threshold is None else int((survey.dp[:, i] > threshold).sum()),
             unscored=int(np.isnan(survey.dp[:, i]).sum()),
+            control=controls[i],
             ranked=ranked[i],
         )
         for i, (trait, threshold) in enumerate(zip(traits.names, thresholds, strict=True))

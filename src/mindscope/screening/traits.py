@@ -1,12 +1,12 @@
 """The vectors of all traits as a set of features, read in one pass that ends at the deepest of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from mindscope.engines import Engine
 from mindscope.errors import DataError
-from mindscope.features import FIRST, Direction, FeatureSet
+from mindscope.features import FIRST, Direction, FeatureSet, random_directions
 from mindscope.models import Read, Where
 from mindscope.personas import PersonaVectors, default_layer
 from mindscope.screening.config import ScreenConfig
@@ -45,6 +45,20 @@ class ScreenedTraits:
             item.direction(layer, config.kind) for item, layer in zip(vectors, layers, strict=True)
         )
         return cls(names, layers, directions)
+
+    def with_random(self, seed: int) -> "ScreenedTraits":
+        """The same with random directions behind them, of every layer that is read."""
+        first = dict(zip(self.layers, self.directions, strict=True))
+        drawn = [
+            (layer, replace(item, name=f"control {index}"))  # no trait is called so
+            for layer, like in first.items()
+            for index, item in enumerate(random_directions(like, seed=seed))
+        ]
+        return ScreenedTraits(
+            (*self.names, *(f"{item.name} of {layer}" for layer, item in drawn)),
+            (*self.layers, *(layer for layer, _ in drawn)),
+            (*self.directions, *(item for _, item in drawn)),
+        )
 
     @cached_property
     def features(self) -> FeatureSet:

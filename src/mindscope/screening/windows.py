@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -70,8 +71,9 @@ class ReadingWindows:
         self.count = 0
         """Windows seen by :meth:`read`."""
 
-    def read(self, *, own: bool, report: Progress | None) -> None:
-        """Read all windows that are not finished, with the model's own answers if `own`.
+    def read(self, *, own: bool, report: Progress | None, most: int | None = None) -> None:
+        """Read all windows that are not finished, or only the first `most`, with the model's own answers if
+        `own`.
 
         Raises:
             DataError: file, line and reason of the first malformed row, if such rows are to be refused.
@@ -79,7 +81,7 @@ class ReadingWindows:
         if self.config.on_error == "refuse":
             self._check()
         rows = 0
-        for index, window in enumerate(self.source.windows(self.config.window)):
+        for index, window in islice(enumerate(self.source.windows(self.config.window)), most):
             piece = f"{self.name}/{index:06d}.json"
             done = self.run.has(piece)
             answered = not own or self.run.has(f"{self.own_name}/{index:06d}.json")
@@ -179,19 +181,20 @@ class ReadingWindows:
         self.run.save_json(f"{self.own_name}/{index:06d}.json", own.origins)
 
     def _own(self, samples: Sequence[Sample], report: Progress | None) -> BaselineAnswers:
-        """Own answers to every turn's prompt, the mean of them where several are drawn."""
-        draws = range(self.config.samples)
+        """Own answers to every turn's prompt, the mean of them where several are drawn.
+
+        Each draw has pieces of its own, so that more samples in the same run draw only what is missing.
+        """
         prompts = [row.as_prompt() for row in _turns(samples)]
-        seeds = [
-            derived_seed(self.config.seed, "own", record.number, turn, draw)
-            for record, _, rows in samples
-            for turn in range(len(rows))
-            for draw in draws
-        ]
-        label = f"own answers: {self.source.name}"
-        own = self.base.own([prompt for prompt in prompts for _ in draws], seeds, report, label)
-        by_draw = own.means.view(len(prompts), len(draws), -1)
-        return BaselineAnswers(by_draw.nanmean(1), own.origins[:: len(draws)])
+        drawn: list[BaselineAnswers] = []
+        for draw in range(self.config.samples):
+            seeds = [
+                derived_seed(self.config.seed, "own", record.number, turn, draw)
+                for record, _, rows in samples
+                for turn in range(len(rows))
+            ]
+            drawn.append(self.base.own(prompts, seeds, report, f"own answers: {self.source.name}"))
+        return BaselineAnswers(torch.stack([own.means for own in drawn]).nanmean(0), drawn[0].origins)
 
 
 def answers_in(conversation: Conversation) -> list[int]:

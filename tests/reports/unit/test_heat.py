@@ -15,6 +15,8 @@ def test_values_become_shades():
         "Why?", [("a", 1.0), (" <b>", -2.0), ("c", 0.0), ("d", 9.0)], label="row 1", note="own: x"
     )
     page = Report("Page").heats([heat], limit=2.0).html()
+    scale = page.split('class="quiet heat scale">')[1].split("</p>")[0]
+    assert re.findall(r">([^<>]+)</span>", scale) == ["\N{MINUS SIGN}2", "\N{MINUS SIGN}1", "0", "1", "2"]
     assert shades(page) == [("up", 50), ("down", 100), ("", 0), ("up", 100)]
     assert " &lt;b&gt;</span>" in page
     assert "Why?" in page
