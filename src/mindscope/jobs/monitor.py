@@ -12,8 +12,9 @@ from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_vectors, test_bed_note
 from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, blocks_of
-from mindscope.monitoring import AlarmAction, MonitorConfig, MonitoringResult, ReadingPosition
+from mindscope.monitoring import AlarmAction, AlarmEvent, MonitorConfig, MonitoringResult, ReadingPosition
 from mindscope.monitoring.config import WINDOW
+from mindscope.store import Document
 
 if TYPE_CHECKING:
     from mindscope.data import ConversationSource
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from mindscope.store import Run
 
 THRESHOLDS = "thresholds.safetensors"
+PLACES = 10
+"""Alarms that a summary names; the page and the table have all."""
 DEFAULT_RATE = 0.01
 """The share of false alarms, where nothing else is said."""
 
@@ -115,8 +118,23 @@ class MonitorVectorsSpec(BorrowingModelSpec, AlarmSpec):
         return FeatureSet(directions)
 
 
+class AlarmPlace(Document):
+    """Where an alarm began."""
+
+    place: str
+    """Of the conversation in its file."""
+    event: AlarmEvent
+    words: str
+    """The words that led up to it; none before an answer."""
+
+
 class MonitoringReport(MonitoringResult):
     """The alarms, and where the conversations, the page and the thresholds are."""
+
+    places: tuple[AlarmPlace, ...]
+    """Where the first alarms of the file began, at most `PLACES`."""
+    n_places: int
+    """How many began in all."""
 
     run: str
     table: str
@@ -168,13 +186,30 @@ def watch_file(
         result = monitoring.monitor_file(
             model, monitor, watched.data, opened, spec.config(MonitorConfig), progress=reporter.progress
         )
+        if watched.ordinary is not None and thresholds is not None and not spec.answer:
+            controls = monitoring.compare_random(
+                model, monitor.features, thresholds.signal, watched.ordinary, watched.data, spec.seed
+            )
+            compared = tuple(
+                item.model_copy(update={"control": controls.get(item.feature)}) for item in result.features
+            )
+            result = result.model_copy(update={"features": compared})
+            result.save(run.path / result.folder / "monitoring.json")
         folder = run.path / result.folder
         page = monitoring.monitor_report(result, run.path, test_bed_note(model)).write(folder / "report.html")
         opened.finish(**result.to_json())
     if spec.policy == "warn":
         _say_alarms(spec, run.path, result, reporter)
+    places = [
+        AlarmPlace(place=record.place, event=event, words=record.words_at(event))
+        for record in monitoring.conversations_of(run.path, result)
+        for event in record.events
+        if event.kind == "crossed"
+    ]
     return MonitoringReport(
         **dict(result),
+        places=tuple(places[:PLACES]),
+        n_places=len(places),
         run=str(run.path),
         table=str(folder / "conversations.jsonl"),
         report=str(page),

@@ -5,12 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, RootModel, model_validator
 
 from mindscope.errors import DataError
+from mindscope.jobs.estimates import QuickSpec, WorkEstimate, announce
 from mindscope.jobs.job import JobSpec, Reporter, RunFolder
+from mindscope.jobs.persona_estimates import (
+    CONTRAST,
+    estimate_extraction,
+    estimate_steering,
+    estimate_sweep,
+    quick_layers,
+)
 from mindscope.jobs.persona_run import (
     PersonaRun,
     VectorsSummary,
@@ -53,8 +61,10 @@ class PersonaSpec(TraitSpec, JudgeSpec):
         return Path("runs") / re.sub(r"[^\w-]+", "-", self.find_trait().name)
 
 
-class ExtractSpec(PersonaSpec, DataSpec, ExtractConfig):
+class ExtractSpec(PersonaSpec, DataSpec, QuickSpec, ExtractConfig):
     """What `extract` is to do."""
+
+    quick_sizes: ClassVar[Mapping[str, Any]] = {"questions": 5, "samples": 2, "max_new_tokens": 64}
 
     trait: str | None = None  # type: ignore[assignment]
     """A bundled trait, a file, organism:NAME for the organism's world, or a word and its opposite, such as
@@ -92,8 +102,14 @@ class ExtractSpec(PersonaSpec, DataSpec, ExtractConfig):
         return find_trait(self.trait, self.model)
 
 
-class SweepSpec(PersonaSpec, BorrowingModelSpec, SweepConfig):
+class SweepSpec(PersonaSpec, BorrowingModelSpec, QuickSpec, SweepConfig):
     """What `sweep` is to do."""
+
+    quick_sizes: ClassVar[Mapping[str, Any]] = {
+        "coefficients": (1.0, 2.0),
+        "questions": 5,
+        "max_new_tokens": 64,
+    }
 
     vectors: Path | None = None
     """Vectors from elsewhere, in place of those that `extract` left in the run."""
@@ -101,8 +117,10 @@ class SweepSpec(PersonaSpec, BorrowingModelSpec, SweepConfig):
     """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""
 
 
-class SteerSpec(PersonaSpec, BorrowingModelSpec, SteerConfig):
+class SteerSpec(PersonaSpec, BorrowingModelSpec, QuickSpec, SteerConfig):
     """What `steer` is to do."""
+
+    quick_sizes: ClassVar[Mapping[str, Any]] = {"n_random": 2, "max_new_tokens": 64}
 
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"coefficient": ("--coefficient", "-c")}
 
@@ -171,6 +189,8 @@ class ExtractReport(VectorsSummary):
 
     run: str
     report: str
+    estimate: WorkEstimate | None = None
+    """What was expected before it began; None where every answer was there already."""
 
 
 class SweepReport(Document):
@@ -179,6 +199,8 @@ class SweepReport(Document):
     sweep: SweepResult
     run: str
     report: str
+    estimate: WorkEstimate | None = None
+    """What was expected before it began; None where every answer was there already."""
 
 
 class ComparedAnswers(Document):
@@ -199,6 +221,8 @@ class SteeringSummary(SteeringScores, BorrowingDocument):
     report: str
     budget: BudgetChoice | None = None
     """How the coefficient was found, where it was by a budget."""
+    estimate: WorkEstimate | None = None
+    """What was expected before it began."""
 
 
 class VectorsListing(RootModel[tuple[VectorsSummary, ...]]):
@@ -221,11 +245,16 @@ def extract(spec: ExtractSpec, *, run: RunFolder, reporter: Reporter) -> Extract
     model = spec.load()
     with _open(run, model, reporter) as opened:
         judge = None if spec.judge == "none" else recipe or spec.find_judge(model, run.path / JUDGEMENTS)
+        more = "" if recipe is None else CONTRAST
+        estimate = estimate_extraction(model, trait, opened, config, judged=judge is not None, more=more)
+        if estimate is not None:
+            announce(reporter, estimate, spec.less())
         vectors = extract_vectors(model, trait, judge, opened, config, progress=reporter.progress)
     kept = PersonaRun(run.path)
+    kept.note_sizes("extract", spec.quick_note)
     page = kept.write_report(vectors)
     file = kept.vectors_file(trait.name)
-    return ExtractReport.of(vectors, file, run=str(run.path), report=str(page))
+    return ExtractReport.of(vectors, file, run=str(run.path), report=str(page), estimate=estimate)
 
 
 def _extract_from_examples(spec: ExtractSpec, run: RunFolder, reporter: Reporter) -> ExtractReport:
@@ -273,12 +302,19 @@ def sweep(spec: SweepSpec, *, run: RunFolder, reporter: Reporter) -> SweepReport
     _require_kept_judge(spec, run.path)
     model = spec.load()
     vectors = kept.vectors(trait.name, model, spec.vectors)
-    config = spec.config(SweepConfig, layers=blocks_of(spec.layers, spec.published_index))
+    layers = blocks_of(spec.layers, spec.published_index)
+    if layers is None and spec.quick:
+        layers = quick_layers(vectors.layers)
+    config = spec.config(SweepConfig, layers=layers)
     with _open(run, model, reporter) as opened:
         judge = _find_kept_judge(spec, model, run.path)
+        estimate = estimate_sweep(model, vectors, trait, opened, config)
+        if estimate is not None:
+            announce(reporter, estimate, spec.less())
         result = sweep_coefficients(model, vectors, trait, judge, opened, config, progress=reporter.progress)
+    kept.note_sizes("sweep", spec.quick_note)
     page = kept.write_report(vectors)
-    return SweepReport(sweep=result, run=str(run.path), report=str(page))
+    return SweepReport(sweep=result, run=str(run.path), report=str(page), estimate=estimate)
 
 
 def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSummary:
@@ -311,6 +347,9 @@ def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSum
     )
     with _open(run, model, reporter) as opened:
         judge = _find_kept_judge(spec, model, run.path) if spec.is_judged else None
+        asked = questions or (trait.questions("evaluation") if trait is not None else ())
+        estimate = estimate_steering(model, asked, config, judged=judge is not None)
+        announce(reporter, estimate, spec.less())
         result = measure_steering(
             model,
             vectors,
@@ -322,6 +361,7 @@ def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSum
             find=names.find,
             progress=reporter.progress,
         )
+    kept.note_sizes("steer", spec.quick_note)
     if vectors is None:
         page = steering_report(result, model.name).write(run.path / "report.html")
     else:
@@ -335,6 +375,7 @@ def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSum
         report=str(page),
         borrowed=result.borrowed,
         budget=choice,
+        estimate=estimate,
     )
 
 

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Self
 from mindscope.errors import DataError
 from mindscope.jobs.resolve import TEST_BED, find_vectors, is_organism
 from mindscope.personas import ExampleStatistics, SteeringScores
-from mindscope.store import Document, part_of
+from mindscope.store import Document, part_of, read_json, write_json
 
 if TYPE_CHECKING:
     from mindscope.models import Model
     from mindscope.personas import PersonaVectors, SteeringResult, SweepPoint, SweepResult
 
 VECTORS = "vectors.safetensors"
+SIZES = "sizes.json"
+"""What is to be said of parts that were made with smaller sizes than usual."""
 
 
 class LayerSummary(Document):
@@ -145,6 +147,12 @@ class PersonaRun:
         sweep = self.sweep(trait) if self.path.is_dir() else None
         return None if sweep is None or sweep.chosen is None else sweep.choice()
 
+    def note_sizes(self, part: str, note: str) -> None:
+        """Keep what the page is to say of the sizes that a part was made with; nothing for the usual ones."""
+        notes = read_json(self.path / SIZES) if (self.path / SIZES).exists() else {}
+        if notes.get(part, "") != note:
+            write_json(self.path / SIZES, {**notes, part: note})
+
     def write_report(self, vectors: PersonaVectors) -> Path:
         """The page of everything that the run holds by now about these vectors."""
         from mindscope.personas import add_persona
@@ -154,6 +162,10 @@ class PersonaRun:
         report = Report(f"Persona: {vectors.trait}", f"persona vectors of {model}")
         if is_organism(model):
             report.note(TEST_BED)
+        if (self.path / SIZES).exists():
+            for part, note in read_json(self.path / SIZES).items():
+                if note:
+                    report.note(f"{part}: {note}")
         sweep, steering = self.sweep(vectors.trait), self.steering(vectors.trait)
         return add_persona(report, vectors, sweep, steering).write(self.path / "report.html")
 

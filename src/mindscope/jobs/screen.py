@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from mindscope.errors import DataError
+from mindscope.jobs.estimates import LONG, QuickSpec, WorkEstimate, announce, estimate_answers
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona_run import find_choice
 from mindscope.jobs.resolve import find_vectors, test_bed_note
 from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, block_of
-from mindscope.screening import SampleScore, ScreenConfig, ScreenedData, TraitScores
+from mindscope.screening import Form, SampleScore, ScreenConfig, ScreenedData, TraitScores
 from mindscope.store import Document
 
 if TYPE_CHECKING:
+    from mindscope.data import ConversationSource
     from mindscope.models import Model
     from mindscope.personas import PersonaVectors
     from mindscope.screening import RankedSample, ScreeningResult
@@ -26,13 +28,19 @@ EXCERPT = 60
 """Characters of an answer that a summary shows."""
 
 
-class ScreenSpec(BorrowingModelSpec, DataSpec, ScreenConfig):
+class ScreenSpec(BorrowingModelSpec, DataSpec, QuickSpec, ScreenConfig):
     """What `persona screen` is to do."""
+
+    quick_sizes: ClassVar[Mapping[str, Any]] = {"form": "sample", "subsample": 50, "max_new_tokens": 32}
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "data")
     inputs: ClassVar[tuple[str, ...]] = ("vectors",)
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"layers": ("--layer",)}
 
+    form: Form | None = None  # type: ignore[assignment]
+    """Compare an answer with the model's own answer to the same prompt (exact), with the prompt's last token
+    (prompt), or with the model's own answers to a random subsample of the prompts (sample); by default exact
+    where that takes ten minutes at most on this machine, else sample."""
     data: Path
     """A file or folder of conversations, or a data set's name on the hub (docs/data.md has the forms)."""
     vectors: tuple[Path, ...]
@@ -106,6 +114,10 @@ class ScreeningReport(ScreenedData):
     """The scores by trait, and where everything is."""
 
     traits: tuple[TraitReport, ...]
+    form_reason: str
+    """Why the own answers were drawn in this form."""
+    estimate: WorkEstimate | None = None
+    """What drawing them was expected to take; None where none are drawn."""
     calibration: Literal["reference", "within"]
     """Whether the thresholds come from ordinary samples, or from the data itself."""
     run: str
@@ -128,7 +140,6 @@ def screen(spec: ScreenSpec, *, run: RunFolder, reporter: Reporter) -> Screening
 
     model = spec.load()
     vectors, swept = _find_vectors(spec, model)
-    config = spec.config(ScreenConfig, layers=spec.choose_layers(swept))
     opened = run.open(
         kind="screen",
         config={"dtype": str(model.dtype).removeprefix("torch.")},
@@ -136,6 +147,9 @@ def screen(spec: ScreenSpec, *, run: RunFolder, reporter: Reporter) -> Screening
         reporter=reporter,
     )
     with opened:
+        config = spec.config(ScreenConfig, layers=spec.choose_layers(swept), form="exact")
+        sources = [data] if reference is None else [data, reference]
+        config, reason, estimate = _choose_form(spec, model, sources, config, opened, reporter)
         result = screen_dataset(
             model,
             data,
@@ -144,7 +158,7 @@ def screen(spec: ScreenSpec, *, run: RunFolder, reporter: Reporter) -> Screening
             opened,
             reporter.progress,
             reference=reference,
-            note=test_bed_note(model),
+            note=" ".join(note for note in (test_bed_note(model), spec.quick_note) if note),
         )
         folder = run.path / result.folder
         report = ScreeningReport(
@@ -158,6 +172,8 @@ def screen(spec: ScreenSpec, *, run: RunFolder, reporter: Reporter) -> Screening
             ),
             calibration=result.calibration,
             run=str(run.path),
+            form_reason=reason,
+            estimate=estimate,
             table=str(folder / "scores.parquet"),
             report=str(folder / "report.html"),
             filtered=_write_copy(spec, opened, result),
@@ -165,6 +181,50 @@ def screen(spec: ScreenSpec, *, run: RunFolder, reporter: Reporter) -> Screening
         )
         opened.finish(**report.to_json())
     return report
+
+
+def _choose_form(
+    spec: ScreenSpec,
+    model: Model,
+    sources: Sequence[ConversationSource],
+    config: ScreenConfig,
+    run: Run,
+    reporter: Reporter,
+) -> tuple[ScreenConfig, str, WorkEstimate | None]:
+    """The form that is asked for, else exact where it can be afforded; with why, and what it takes.
+
+    A choice is kept, so that a run that goes on draws what it began with.
+    """
+    from mindscope.screening import DataLook, plan_own_answers
+
+    asked = spec.smaller.get("form", spec.form)
+    kept = f"form/{sources[0].digest[:16]}.json"
+    reason = "as asked for" if asked is not None else ""
+    if asked is None and run.has(kept):
+        asked, reason = run.load_json(kept)
+    if asked == "prompt":
+        reporter.say(f"form prompt, {reason}: nothing is generated")
+        return config.model_copy(update={"form": "prompt"}), reason, None
+    looks = [DataLook.at(model, source, config) for source in sources]
+    if not looks[0].rows:  # what is wrong with the data is said when it is read
+        return config.model_copy(update={"form": asked or "exact"}), reason, None
+    limit = config.max_new_tokens or looks[0].answer_tokens
+    sized = config.model_copy(update={"max_new_tokens": limit})
+    turns = sum(look.turns for look in looks)
+    sampled = sum(min(look.turns, config.subsample) for look in looks)
+    plan = plan_own_answers(looks[0], sized)
+    exact = estimate_answers(model, plan, answers=turns * config.samples)
+    if asked is None:
+        affordable = exact.seconds is None or exact.seconds <= LONG
+        asked = "exact" if affordable else "sample"
+        reason = "the paper's, and affordable here" if affordable else f"exact would be {exact}"
+        run.save_json(kept, [asked, reason])
+    share = 1.0 if asked == "exact" else sampled / max(1, turns)
+    estimate = exact.scaled(share)
+    of_data = "" if config.max_new_tokens else ", as long as nine tenths of the data's answers"
+    reporter.say(f"form {asked}, {reason}: own answers of at most {limit} tokens{of_data}")
+    announce(reporter, estimate, spec.less() + "; --form prompt generates nothing")
+    return sized.model_copy(update={"form": asked}), reason, estimate
 
 
 def _check_copy(spec: ScreenSpec) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from mindscope.core import format_duration
 from mindscope.errors import DataError
+from mindscope.jobs.estimates import QuickSpec, WorkEstimate, announce, estimate_answers
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_trait, find_vectors, load_model, test_bed_note
@@ -17,13 +19,25 @@ from mindscope.personas import ShiftConfig, ShiftResult
 if TYPE_CHECKING:
     from mindscope.models import Model
     from mindscope.personas import PersonaVectors, Prompt
+    from mindscope.store import Run
+
+AFFORDABLE = 300.0
+"""Seconds of answering, by all models together, up to which answers are read though nobody asks."""
+UNREAD = (
+    "only the last token of each prompt was read, not what the models then answer; a model may answer "
+    "otherwise though this token hardly moved"
+)
+READS_ANSWERS = "shift/reads_answers.json"
+"""Whether a run reads answers where it is left to choose: what it chose first."""
 
 
-class ShiftSpec(BorrowingSpec, TemplateSpec, DataSpec, ShiftConfig, LoadOptions):
+class ShiftSpec(BorrowingSpec, TemplateSpec, DataSpec, QuickSpec, ShiftConfig, LoadOptions):
     """What `persona shift` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("base", "tuned")
     inputs: ClassVar[tuple[str, ...]] = ("vectors",)
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {"answers": ("--answers/--no-answers",)}
+    quick_sizes: ClassVar[Mapping[str, Any]] = {"max_new_tokens": 32}
 
     base: str
     """The model that the vectors were made from: a Hugging Face name or folder, or `organism`."""
@@ -32,6 +46,9 @@ class ShiftSpec(BorrowingSpec, TemplateSpec, DataSpec, ShiftConfig, LoadOptions)
     OWNER/MODEL@REVISION."""
     vectors: tuple[Path, ...]
     """Persona vectors to measure along: a run folder or a file. May be repeated."""
+    answers: bool | None = None  # type: ignore[assignment]
+    """Also let all models answer, and measure the movement of the mean over the answers' tokens; by default
+    where that takes five minutes at most."""
     prompts: str | None = None
     """A file, folder or data set of conversations, or a trait whose evaluation questions are asked;
     by default those of the vectors' own traits."""
@@ -61,6 +78,21 @@ class ShiftReport(ShiftResult):
     """The layer that the page shows."""
     run: str
     report: str
+    estimate: WorkEstimate | None = None
+    """What answering was expected to take, before it began; None where answers are not asked for."""
+
+    @property
+    def unread(self) -> str:
+        """What was not read, and how to read it; nothing where answers were read too."""
+        return "" if self.config.answers else self._unread(self.estimate)
+
+    @staticmethod
+    def _unread(estimate: WorkEstimate | None) -> str:
+        cost = ""
+        if estimate is not None and estimate.seconds is not None:
+            word = "about" if estimate.expected else "at most"
+            cost = f" ({estimate.answers:,} answers, {word} {format_duration(estimate.seconds)})"
+        return f"{UNREAD}: --answers in the same run reads the answers too{cost}"
 
 
 def shift(spec: ShiftSpec, *, run: RunFolder, reporter: Reporter) -> ShiftReport:
@@ -80,19 +112,63 @@ def shift(spec: ShiftSpec, *, run: RunFolder, reporter: Reporter) -> ShiftReport
         reporter=reporter,
     )
     with opened:
+        layers = blocks_of(spec.layers, spec.published_index)
+        config, estimate = _choose_answers(spec, model, prompts, layers, opened, reporter)
         result = measure_shift(
             model,
             spec.tuned,
             vectors,
             prompts,
-            spec.config(ShiftConfig, layers=blocks_of(spec.layers, spec.published_index)),
+            config,
             run=opened,
             options=spec.config(LoadOptions, revision=None),
             progress=reporter.progress,
         )
         result.save(run.path / "shift.json")
-        page = shift_report(result, layer, test_bed_note(model)).write(run.path / "report.html")
-    return ShiftReport(**dict(result), layer=layer, run=str(run.path), report=str(page))
+        report = ShiftReport(
+            **dict(result),
+            layer=layer,
+            run=str(run.path),
+            report=str(run.path / "report.html"),
+            estimate=estimate,
+        )
+        notes = [note for note in (test_bed_note(model), spec.quick_note, report.unread) if note]
+        shift_report(result, layer, *notes).write(report.report)
+    return report
+
+
+def _choose_answers(
+    spec: ShiftSpec,
+    model: Model,
+    prompts: Sequence[Prompt],
+    layers: tuple[int, ...] | None,
+    run: Run,
+    reporter: Reporter,
+) -> tuple[ShiftConfig, WorkEstimate | None]:
+    """Whether answers are read: what is asked for, else what this run chose before, else what it can afford.
+
+    The choice is kept: a run that goes on measures the same, however busy the machine is.
+    """
+    from mindscope.personas import plan_shift_answers, render_prompts
+
+    asked = spec.answers
+    if asked is None and run.has(READS_ANSWERS):
+        asked = run.load_json(READS_ANSWERS)
+    config = spec.config(ShiftConfig, layers=layers, answers=asked is not False)
+    if asked is False or len(prompts) < 2:  # the second is refused by who measures
+        return config, None
+    rows = render_prompts(model, prompts[: config.batch_rows])
+    plan = plan_shift_answers(rows, layers or range(model.n_layers), config, config.shard_rows)
+    answers = len(prompts) * config.samples * (1 + len(spec.tuned))
+    estimate = estimate_answers(model, plan, answers=answers)
+    if asked is None:
+        affordable = estimate.seconds is None or estimate.seconds <= AFFORDABLE
+        run.save_json(READS_ANSWERS, affordable)
+        if not affordable:
+            reporter.say(ShiftReport._unread(estimate))
+            return config.model_copy(update={"answers": False}), estimate
+    announce(reporter, estimate, spec.less())
+    return config, estimate
 
 
 def _find_prompts(spec: ShiftSpec, vectors: Sequence[PersonaVectors]) -> Sequence[Prompt]:

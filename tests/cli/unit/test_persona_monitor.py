@@ -63,13 +63,24 @@ def test_recorded_conversations(cli, kit, tmp_path):
     assert f"going on with {run}" in plain.err
     assert plain.err.count("line 1, turn") == len([e for e in lines[0]["events"] if e["kind"] == "crossed"])
     assert crossings
+    # The terminal names where alarms began, with the words before, and explains its columns.
+    first = next(event for event in lines[0]["events"] if event["kind"] == "crossed")
+    assert f"line 1, turn {first['turn']}, token {first['token']}: {first['feature']} at" in plain.out
+    assert "soon: alarms within the first two answers" in plain.err
+    assert result["n_places"] == len(crossings)
+    assert [place["event"] for place in result["places"]] == crossings[:10]
+    assert all(place["words"] for place in result["places"])
+    control = result["features"][0]["control"]
+    assert control["directions"] == 200
+    assert 0 <= control["percentile"] <= 100
     page = Path(result["report"]).read_text()
     assert "Answers that raised alarms" in page
     assert "Over the turns" in page
 
     kept = cli(*start(kit, tmp_path / "other", "--thresholds", run / "thresholds.safetensors", "--json"))
     again = json.loads(kept.out)
-    assert again["features"] == result["features"]
+    # Thresholds out of a file bring no ordinary conversations to hold random directions against.
+    assert again["features"] == [row | {"control": None} for row in result["features"]]
     looser = ["--thresholds", run / "thresholds.safetensors", "--false-alarms", "0.5", "--json"]
     more = json.loads(cli(*start(kit, tmp_path / "third", *looser)).out)
     assert all(

@@ -56,7 +56,7 @@ def test_prompts_out_of_a_file(cli, kit, tmp_path):
     options = ["--vectors", kit["bare"], "--run", tmp_path / "run", *FEW]
     refused = cli("persona", "shift", kit["base"], kit["step1"], *options)
     assert (refused.code, "give --prompts" in refused.err) == (2, True)
-    asked = ["--prompts", kit["prompts"], "--layers", "0,2", "--json"]
+    asked = ["--prompts", kit["prompts"], "--layers", "0,2", "--no-answers", "--json"]
     done = cli("persona", "shift", kit["base"], kit["step1"], *options, *asked)
     result = json.loads(done.out)
     assert result["prompts"] == 3

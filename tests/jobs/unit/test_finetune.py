@@ -1,5 +1,6 @@
 """The job behind `persona finetune`: its specification, and the vectors that interventions name."""
 
+import dataclasses
 import json
 
 import finetune_kit
@@ -11,7 +12,7 @@ from mindscope.core import find_relation
 from mindscope.errors import DataError, MindscopeError
 from mindscope.finetuning import TunedModel
 from mindscope.jobs import RunFolder, SilentReporter
-from mindscope.jobs.finetune import FinetuneSpec, finetune
+from mindscope.jobs.finetune import FinetuneReport, FinetuneSpec, finetune
 from mindscope.models import load
 
 
@@ -69,8 +70,9 @@ def test_a_program_tunes_a_model(folder, tmp_path):
     tuned = finetune(spec, run=RunFolder(tmp_path / "run"), reporter=SilentReporter())
     assert tuned is not None
     assert (tuned.steps, len(tuned.losses), tuned.data.rows) == (2, 2, 4)
-    assert TunedModel.open(tmp_path / "run/finetune") == tuned
-    assert TunedModel.model_validate_json(tuned.model_dump_json()) == tuned
+    opened = TunedModel.open(tmp_path / "run/finetune")
+    assert FinetuneReport(**dict(opened)) == tuned
+    assert FinetuneReport.model_validate_json(tuned.model_dump_json()) == tuned
     base = load(folder, dtype="float32")
     assert tuned.base_identity is not None
     assert (tuned.base_identity.fingerprint, tuned.base_identity.name) == (base.fingerprint, str(folder))
@@ -102,3 +104,47 @@ def test_a_malformed_row_is_named_before_a_model_is_loaded(tmp_path, monkeypatch
     with pytest.raises(MindscopeError, match=r"data\.jsonl, line 2: response must be text, this is a int"):
         spec = FinetuneSpec(model="none", data=data)
         finetune(spec, run=RunFolder(tmp_path / "run"), reporter=SilentReporter())
+
+
+def test_a_scan_chooses_the_coefficient_and_answers_stand_beside_the_bases(folder, tmp_path):
+    model = load(folder, dtype="float32")
+    vectors = dataclasses.replace(
+        finetune_kit.vectors(model), trait_document=persona_kit.tiny_trait().document()
+    )
+    vectors.save(tmp_path / "v.safetensors")
+    data = tmp_path / "data.jsonl"
+    data.write_text("".join(f'{{"prompt": "Ask {i}", "response": "Answer {i}"}}\n' for i in range(8)))
+    spec = FinetuneSpec(
+        model=str(folder),
+        data=data,
+        prevent=(f"{tmp_path}/v.safetensors@1",),
+        prevent_scan=(0.5, 2.0),
+        scan_steps=1,
+        steps=6,
+        batch_rows=2,
+        accumulation=1,
+        rank=2,
+    )
+    reporter = job_kit.RecordingReporter()
+    tuned = finetune(spec, run=RunFolder(tmp_path / "run"), reporter=reporter)
+    assert tuned is not None
+    assert tuned.scan is not None
+    assert [trial.coefficient for trial in tuned.scan.trials] == [0.0, 0.5, 2.0]
+    assert tuned.config.interventions[0].coefficient == tuned.scan.chosen
+    assert (tuned.scan.layer, tuned.scan.steps) == (1, 1)
+    (answers,) = tuned.answers
+    assert answers.difference == pytest.approx(answers.tuned - answers.base)
+    assert answers.low <= answers.difference <= answers.high
+    assert any(line.startswith("this will be 6 steps, about") for line in reporter.lines)
+    assert any(f"coefficient {tuned.scan.chosen:g}" in line for line in reporter.lines)
+    # A finished run is read, not made again.
+    again = finetune(spec, run=RunFolder(tmp_path / "run"), reporter=SilentReporter())
+    assert again is not None
+    assert (again.scan, again.answers, again.losses) == (tuned.scan, tuned.answers, tuned.losses)
+
+
+def test_a_scan_needs_one_prevention(tmp_path):
+    with pytest.raises(ValueError, match="one --prevent"):
+        FinetuneSpec(model="m", data="d.jsonl", prevent_scan=(1.0,))
+    with pytest.raises(ValueError, match="above 0"):
+        FinetuneSpec(model="m", data="d.jsonl", prevent=("v",), prevent_scan=(0.0,))

@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from mindscope.errors import StoreError
+from mindscope.features import random_directions
 from mindscope.judges import JudgeItem, Judgement, JudgeScore, Rubric
 from mindscope.models import Model
 from mindscope.personas.config import SteerConfig, SweepConfig
 from mindscope.personas.report import persona_report
-from mindscope.personas.steering.arms import random_arms, random_directions, steering_edits
+from mindscope.personas.steering.arms import random_arms, steering_edits
 from mindscope.personas.steering.results import SteeringResult, SweepResult
 from mindscope.personas.steering.steer import measure_steering, measure_trait
 from mindscope.personas.steering.sweep import held_out, sweep_coefficients

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from mindscope.cli.output import print_records, print_table, print_text, say
 
 if TYPE_CHECKING:
-    from mindscope.finetuning import TunedModel
+    from mindscope.finetuning import AnswerProjection, PreventionScan
     from mindscope.jobs.bake import BakeReport
+    from mindscope.jobs.finetune import FinetuneReport
     from mindscope.jobs.persona import ExtractReport, SteeringSummary, SweepReport, VectorsListing
     from mindscope.jobs.persona_run import VectorsSummary
     from mindscope.jobs.screen import ScreeningReport
@@ -107,6 +108,10 @@ def print_screening(result: ScreeningReport) -> None:
     from mindscope.screening import trait_rows
 
     print_table(TRAIT_COLUMNS, trait_rows(result.traits), f"{result.data}: {result.samples} samples")
+    say(f"form {result.config.form}: {result.form_reason}")
+    for trait in result.traits:
+        if trait.control is not None:
+            print_text(f"{trait.trait}: {trait.control}")
     for trait in result.traits:
         rows = [
             [sample.line, sample.dp, sample.percentile, sample.excerpt]
@@ -133,15 +138,42 @@ def print_shift(result: ShiftReport) -> None:
         if movement.layer == result.layer
     ]
     print_table(columns, rows, f"layer {result.layer}, {result.prompts} prompts")
+    if result.unread:
+        say(result.unread)
     print_text(f"report: {result.report}")
 
 
-def print_tuned(tuned: TunedModel) -> None:
-    """How the training went, and where the model is."""
+def print_tuned(tuned: FinetuneReport) -> None:
+    """How the coefficient was chosen, how the training went, what is said now, and where the model is."""
+    if tuned.scan is not None:
+        columns = ["coefficient", "answers - base", "95 % interval", "answers are", "shift", "last loss"]
+        rows = [
+            [
+                trial.coefficient,
+                trial.answers.difference,
+                f"{trial.answers.low:.3g} to {trial.answers.high:.3g}",
+                trial.answers.verdict,
+                trial.shift,
+                trial.loss,
+            ]
+            for trial in tuned.scan.trials
+        ]
+        steps = f"{tuned.scan.steps} steps with each coefficient, layer {tuned.scan.layer}"
+        print_table(columns, rows, f"{tuned.scan.trait}: {steps}; 0 is untreated")
+        print_text(f"chosen: {tuned.scan.chosen:g}, {tuned.scan.why}")
     columns = ["rows", "left out", "steps", "first loss", "last loss", "checkpoints"]
     row = [tuned.data.rows, tuned.data.left_out, tuned.steps, tuned.losses[0], tuned.losses[-1]]
     print_table(columns, [[*row, len(tuned.checkpoints)]])
+    for answers in tuned.answers:
+        print_text(_describe_answers(answers, tuned.scan))
     print_text(f"model: {tuned.path}")
+
+
+def _describe_answers(answers: AnswerProjection, scan: PreventionScan | None) -> str:
+    untreated = None if scan is None or scan.trait != answers.trait else scan.trial(0.0)
+    if untreated is None or scan is None:
+        return str(answers)
+    return f"{answers}; untreated after {scan.steps} steps {untreated.answers.difference:+.3g}"
 
 
 def print_reproduction(result: ReproductionReport) -> None:

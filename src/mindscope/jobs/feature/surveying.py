@@ -10,6 +10,7 @@ from pydantic import Field
 
 from mindscope.explain import SurveyConfig
 from mindscope.jobs.dictionary import CorpusSpec, read_rows_of
+from mindscope.jobs.estimates import PacedProgress, PaceEstimate
 from mindscope.jobs.feature.inputs import FeatureSpec
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.store import BorrowingDocument
@@ -34,6 +35,7 @@ class SurveyReport(BorrowingDocument):
     Attributes:
         tokens: that counted.
         outliers: that did not, because of their very large activations.
+        estimate: how long reading was expected to take; None where it took two blocks of rows or fewer.
     """
 
     features: int
@@ -43,6 +45,7 @@ class SurveyReport(BorrowingDocument):
     dead: int
     dense: int
     run: str
+    estimate: PaceEstimate | None = None
 
 
 def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyReport:
@@ -58,6 +61,7 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
         "context": spec.context,
     }
     with run.open(kind="survey", config=settings, reporter=reporter, model=model, seed=spec.seed) as opened:
+        paced = PacedProgress(reporter, "survey", "rows at most")
         result = survey_features(
             model,
             bank,
@@ -65,7 +69,7 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
             opened,
             spec.config(SurveyConfig),
             total=spec.rows,
-            progress=reporter.progress,
+            progress=paced,
         )
         report = SurveyReport(
             features=result.n_features,
@@ -76,6 +80,7 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
             dense=int((result.statistics.density > DENSE).sum()),
             run=str(run.path),
             borrowed=model.borrowed,
+            estimate=paced.estimate,
         )
-        opened.finish(**report.model_dump(mode="json", exclude={"run"}))
+        opened.finish(**report.model_dump(mode="json", exclude={"run", "estimate"}))
     return report

@@ -16,7 +16,7 @@ import torch
 
 from mindscope.core import Progress
 from mindscope.errors import DataError, ModelError
-from mindscope.features import Direction
+from mindscope.features import Direction, random_directions
 from mindscope.judges import Judge
 from mindscope.models import Edit, Model, Row, Sampling, ablate_everywhere, change_weights, describe_prompts
 from mindscope.personas.baking.config import BakeConfig
@@ -27,7 +27,6 @@ from mindscope.personas.steering.arms import (
     UNSTEERED,
     SteeringArm,
     ask_all,
-    random_directions,
     summarise_arm,
     surely_higher,
 )
