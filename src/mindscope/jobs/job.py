@@ -124,17 +124,14 @@ class RunFolder:
         config: Mapping[str, Any],
         reporter: Reporter,
         model: Model | None = None,
-        fingerprint: str | None = None,
         seed: int = 0,
     ) -> Run:
-        """Open the run, or go on with it, for the model that it reads, or for a fingerprint where there is
-        none: see `store.Run.open`.
-        """
+        """Open the run, or go on with it, for the model that it reads: see `store.Run.open`."""
         run = Run.open(
             self.path,
             kind=kind,
             config=config,
-            fingerprint=fingerprint if model is None else model.fingerprint,
+            fingerprint=None if model is None else model.fingerprint,
             seed=seed,
             command=self.command,
             identity=None if model is None else model.identity.model_dump(mode="json"),
