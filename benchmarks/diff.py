@@ -34,7 +34,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "batchtopk": {"method": "batchtopk"},
     "batchtopk, shared and delta": {"method": "batchtopk", "shared_latents": 0.5, "delta": 1.0},
     "l1": {"method": "relu", "sparsity": 2.0},
-    "l1, shared": {"method": "relu", "sparsity": 2.0, "shared_latents": 0.5, "shared_penalty": 0.15},
+    "l1, shared": {"method": "relu", "sparsity": 2.0, "shared_latents": 0.5},
 }
 """Crosscoders that are trained on the same tokens."""
 
