@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
-    from mindscope.features.baking.bake import bake_checkpoint
+    from mindscope.features.baking.bake import bake_checkpoint, require_replaceable
     from mindscope.features.baking.results import BakedCheckpoint, BakedComparison
     from mindscope.features.bank import (
         BankFeature,
@@ -85,6 +85,7 @@ __all__ = [
     "read_activations",
     "read_gguf_file",
     "require_models",
+    "require_replaceable",
     "require_same_tokenizer",
     "split_site_name",
     "term_edits",

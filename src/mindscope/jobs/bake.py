@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mindscope.errors import DataError
 from mindscope.features import BakedCheckpoint
@@ -42,8 +42,8 @@ class BakeSpec(JudgeSpec, BorrowingModelSpec, BakeConfig):
     """How many times the vector of --layer is added."""
     to: Path | None = None
     """The folder of the checkpoint; by default bake/model in the run."""
-    precision: str = "float32"
-    """The precision of the checkpoint: float32, bfloat16, or float16."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """The precision of the checkpoint."""
     ordinary: Path | None = None
     """A file of conversations that have nothing to do with the trait, on which the divergence is measured; by
     default the model's own answers to the trait's extraction questions."""
@@ -72,10 +72,12 @@ def bake(spec: BakeSpec, *, run: RunFolder, reporter: Reporter) -> BakeReport:
     --layer or --steer, layers and coefficients are searched for the best trait score at the least divergence
     from the unsteered model. The checkpoint is compared with the steered model in plain transformers.
     """
-    from mindscope.features import bake_checkpoint
+    from mindscope.features import bake_checkpoint, require_replaceable
     from mindscope.personas import bake_report, search_baking
 
     _require_one_source(spec)
+    folder = spec.to or run.path / "bake" / "model"
+    require_replaceable(folder)
     model = spec.load()
     opened = run.open(
         kind="persona",
@@ -105,7 +107,6 @@ def bake(spec: BakeSpec, *, run: RunFolder, reporter: Reporter) -> BakeReport:
             edits, card = _chosen_edits(search, model, vectors)
         if edits:
             reporter.say("writing the checkpoint, and comparing it with the steered model")
-            folder = spec.to or run.path / "bake" / "model"
             compared = (rows or _plain_rows(model))[:COMPARED]
             checkpoint = bake_checkpoint(
                 model, edits, folder, compared, precision=spec.precision, card={"steering": card}

@@ -5,7 +5,7 @@ import tiny_models
 import torch
 from tiny_models import FAMILIES
 
-from mindscope.errors import ModelError
+from mindscope.errors import DataError, ModelError
 from mindscope.features import bake_checkpoint
 from mindscope.models import Edit, Model, Row, ablate_everywhere, change_weights
 from mindscope.models.baking import checkpoint
@@ -83,6 +83,9 @@ def test_a_checkpoint_that_does_something_else_is_never_left(llama, rows, tmp_pa
 
     (tmp_path / "baked").mkdir()
     (tmp_path / "baked" / "mine").write_text("kept")
+    with pytest.raises(DataError, match="no checkpoint written here"):
+        bake_checkpoint(llama, [Edit("resid_post.1", "add", VECTOR)], tmp_path / "baked", rows)
+    (tmp_path / "baked" / "mindscope.json").write_text("{}")
     monkeypatch.setattr(checkpoint, "_assembled", forgetful)
     with pytest.raises(ModelError, match=r"up to .* nats, first at resid_post.1"):
         bake_checkpoint(llama, [Edit("resid_post.1", "add", VECTOR)], tmp_path / "baked", rows)

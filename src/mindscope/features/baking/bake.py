@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mindscope.errors import ModelError
+from mindscope.errors import DataError, ModelError
 from mindscope.features.baking.results import BakedCheckpoint, BakedComparison
 from mindscope.models import (
     Edit,
@@ -20,6 +20,16 @@ from mindscope.store import replacing_folder, write_json
 
 CARD, SCHEMA = "mindscope.json", "mindscope.tuned"
 """The card of a model that comes from another, which says to whoever loads it what its base is."""
+
+
+def require_replaceable(folder: Path) -> None:
+    """Refuse to write where something else lies than an older checkpoint of this kind.
+
+    Raises:
+        DataError: the folder holds something else.
+    """
+    if folder.exists() and not (folder / CARD).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder} holds something that is no checkpoint written here: name another folder")
 
 
 def bake_checkpoint(
@@ -46,7 +56,9 @@ def bake_checkpoint(
 
     Raises:
         ModelError: the weights cannot hold the edits, or the checkpoint does something else.
+        DataError: the folder holds something that is no such checkpoint.
     """
+    require_replaceable(folder)
     if not rows:
         raise ModelError("give at least one text to compare the checkpoint with the steered model on")
     changes = change_weights(model, edits)
