@@ -26,7 +26,7 @@ from mindscope.jobs.persona_run import (
     find_vector_files,
     summarise_vectors,
 )
-from mindscope.jobs.resolve import find_trait, is_organism, require_judge
+from mindscope.jobs.resolve import TEST_BED, find_trait, is_organism, require_judge
 from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, JudgeSpec, TraitSpec, block_of, blocks_of
 from mindscope.jobs.steering import SteeringNames
 from mindscope.personas import (
@@ -363,7 +363,10 @@ def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSum
         )
     kept.note_sizes("steer", spec.quick_note)
     if vectors is None:
-        page = steering_report(result, model.name).write(run.path / "report.html")
+        answers = steering_report(result, model.name)
+        if is_organism(model.name):
+            answers.note(TEST_BED)
+        page = answers.write(run.path / "report.html")
     else:
         page = kept.write_report(vectors)
     return SteeringSummary(

@@ -1,6 +1,7 @@
 """The page of a persona: how good its vectors are, what the sweep found, what steering does to answers."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from mindscope.personas.examples.results import ExampleStatistics
 from mindscope.personas.pair_filter import FilterCounts
@@ -233,7 +234,7 @@ def steering_report(steering: SteeringResult, model: str) -> Report:
 
 def _add_steering(report: Report, steering: SteeringResult) -> None:
     report.section(
-        "steered answers" if steering.trait is None else f"{steering.trait}: steered answers",
+        "Answers" if steering.trait is None else f"{steering.trait}: steered answers",
         f"Steered by {steering.steered_by}; {steering.config.positions} tokens where it does not say which, "
         f"{len(steering.questions)} questions.",
     )
@@ -244,10 +245,14 @@ def _add_steering(report: Report, steering: SteeringResult) -> None:
         "random vector": steering.random,
     }
     arms = {name: arm for name, arm in every.items() if arm.samples}
-    columns = ["", "trait score", "95 % interval", "coherence", "answers", "without a score"]
-    report.table(columns, [_arm_row(name, arm) for name, arm in arms.items()], align="lrrrrr")
+    is_scored = any(arm.scores.unscored < arm.scores.answers for arm in arms.values())
+    if is_scored:
+        columns = ["", "trait score", "95 % interval", "coherence", "answers", "without a score"]
+        report.table(columns, [_arm_row(name, arm) for name, arm in arms.items()], align="lrrrrr")
     samples = [
-        AnswerSample(question, [_card(name, arm, q, len(steering.questions)) for name, arm in arms.items()])
+        AnswerSample(
+            question, [_card(name, arm, q, len(steering.questions), is_scored) for name, arm in arms.items()]
+        )
         for q, question in enumerate(steering.questions)
     ]
     report.samples(samples, "The same questions, drawn from the same seeds.")
@@ -266,10 +271,11 @@ def _arm_row(name: str, arm: SteeredArm) -> Row:
     ]
 
 
-def _card(name: str, arm: SteeredArm, question: int, n_questions: int) -> AnswerCard:
+def _card(name: str, arm: SteeredArm, question: int, n_questions: int, is_scored: bool) -> AnswerCard:
     """The first of the arm's samples to a question."""
     sample = arm.samples[question * (len(arm.samples) // n_questions)]
-    return _answer_card(name, sample)
+    card = _answer_card(name, sample)
+    return card if is_scored else replace(card, scores={})
 
 
 def _add_provenance(report: Report, vectors: PersonaVectors) -> Report:

@@ -6,6 +6,7 @@ from pathlib import Path
 import persona_kit
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 
 from mindscope.models import load
 from mindscope.personas import PersonaVectors
@@ -40,6 +41,26 @@ def kit(tmp_path_factory) -> dict[str, Path]:
 def start(kit, run, *options):
     base = ["persona", "monitor", kit["model"], kit["chats"], "--vectors", kit["vectors"]]
     return [*base, "--run", run, *FEW, *options]
+
+
+def test_a_fine_tune_is_monitored_with_the_vectors_of_its_base(cli, kit, tmp_path):
+    """In one command: an adapter on the kit's model, its base's vectors, and thresholds of the fine-tune."""
+    base = load(str(kit["model"]), dtype="float32")
+    wrapped = get_peft_model(base.hf, LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM"))
+    with torch.no_grad():
+        for name, parameter in wrapped.named_parameters():
+            if "lora_" in name:
+                parameter.normal_(0, 0.3, generator=torch.Generator().manual_seed(1))
+    wrapped.save_pretrained(tmp_path / "tuned")
+    command = start(kit | {"model": tmp_path / "tuned"}, tmp_path / "run", "--calibrate", kit["ordinary"])
+    refused = cli(*command)
+    assert refused.code == 2
+    assert "was tuned from it, so add --vectors-of-base" in refused.err
+    done = cli(*command, "--false-alarms", "0.1", "--vectors-of-base", "--json")
+    assert done.code == 0, done.err
+    result = json.loads(done.out)
+    assert {artifact["relation"] for artifact in result["borrowed"]} == {"tuned from"}
+    assert result["calibration"]["conversations"] == 24
 
 
 def test_recorded_conversations(cli, kit, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mindscope.cli.output import print_records, print_table, print_text, say
+from mindscope.cli.output import print_table, print_text, say
 
 if TYPE_CHECKING:
     from mindscope.finetuning import AnswerProjection, PreventionScan
@@ -73,10 +73,12 @@ def print_steering(result: SteeringSummary) -> None:
     if rows:
         print_table(["", "trait", "coherence"], rows, f"{result.trait}: {result.steered_by}")
     for compared in result.texts:
-        print_text(f"{compared.question}")
-        for arm, answers in compared.answers.items():
-            named = [("by a random vector" if arm == "random" else arm, answer) for answer in answers]
-            print_records([{"": name, "answer": answer} for name, answer in named[:TEXTS_SHOWN]])
+        shown = [
+            ["by a random vector" if arm == "random" else arm, answer]
+            for arm, answers in compared.answers.items()
+            for answer in answers[:TEXTS_SHOWN]
+        ]
+        print_table(["", "answer"], shown, compared.question)
     print_text(f"report: {result.report}")
 
 
