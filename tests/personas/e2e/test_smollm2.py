@@ -7,6 +7,7 @@ had no part in the vector. The bars are those of docs/real_model.md.
 import pytest
 from absent import import_or_skip
 
+from mindscope.features import random_directions
 from mindscope.jobs.demo.lexicon import mean_sentiment
 from mindscope.models import Model, Sampling, load
 from mindscope.personas import (
@@ -15,7 +16,6 @@ from mindscope.personas import (
     Trait,
     extract_vectors,
     generate_answers,
-    random_directions,
     steering_edits,
 )
 from mindscope.store import Run
