@@ -61,6 +61,32 @@ def test_an_addition_is_measured_where_the_next_block_takes_it_up(
     assert torch.allclose(effect.answer_change, -2.0 * 5 * vector, atol=1e-3)
 
 
+def test_a_row_that_takes_a_line_that_has_run_free_is_measured_alone(llama: Model):
+    vector = torch.randn(32, generator=torch.Generator().manual_seed(0))
+    batch = DecodingBatch(llama, slots=2, eos_ids=frozenset())
+    handles = [
+        batch.admit(
+            GenerationRequest(
+                Row((2, 3, 4), 3),
+                Sampling(temperature=0, max_new_tokens=n),
+                index=i,
+                edits=(Edit("resid_post.0", "add", vector, 1.0 + i, "all"),),
+                measures_edits=True,
+            )
+        )
+        for i, n in enumerate((3, 9, 5, 4))
+    ]
+    while batch.busy:
+        batch.step()
+        batch.retire()
+    for i, (handle, n) in enumerate(zip(handles, (3, 9, 5, 4), strict=True)):
+        assert handle.result().finish == "length"
+        (effect,) = handle.effects
+        assert (effect.n_prompt, effect.n_answer) == (3, n - 1)
+        expected = (1.0 + i) * vector.norm().item()
+        assert effect.mean_change(vector / vector.norm()) == pytest.approx(expected, rel=1e-4)
+
+
 def test_an_ablation_is_measured_as_what_it_took_away(llama: Model):
     vector = torch.randn(32, generator=torch.Generator().manual_seed(0))
     unit = vector / vector.norm()

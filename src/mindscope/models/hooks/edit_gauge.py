@@ -78,10 +78,12 @@ class EditGauge:
         for address, counts in self._counts.items():
             n_prompt, n_answer = counts[row].tolist()
             if n_prompt or n_answer:
-                prompt, answer = self._sums[address][row].cpu()
+                # A copy: the next row that takes the line writes over it.
+                prompt, answer = self._sums[address][row].to("cpu", copy=True)
                 effects.append(EditEffect(address, n_prompt, n_answer, prompt, answer))
         return tuple(effects)
 
+    @torch.inference_mode()  # the tables are made in passes, which run in this mode
     def rearrange(self, kept: np.ndarray, n_blank: int) -> None:
         """Keep some rows in a new order, and append blank ones."""
         self._n_rows = len(kept) + n_blank
@@ -90,6 +92,7 @@ class EditGauge:
                 lines = table[torch.from_numpy(kept).to(table.device)]
                 tables[address] = torch.cat([lines, lines.new_zeros(n_blank, *lines.shape[1:])])
 
+    @torch.inference_mode()
     def put(self, rows: np.ndarray, other: "EditGauge") -> None:
         """Let the rows of another batch take the places of these."""
         for address in other._counts.keys() | self._counts.keys():
