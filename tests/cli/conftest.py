@@ -1,5 +1,6 @@
 """Running a command line inside the test's process, or in one of its own."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -45,7 +46,10 @@ def process() -> Callable[..., Result]:
 
 @pytest.fixture
 def refused(capsys) -> Callable[..., str]:
-    """`refused("chat", ...)` runs a command line that must end with code 2; gives the one line it said."""
+    """`refused("chat", ...)` runs a command line that must end with code 2; gives the one line that says why.
+
+    What the data hold may have been said before.
+    """
 
     def run(*arguments: object) -> str:
         capsys.readouterr()
@@ -54,7 +58,8 @@ def refused(capsys) -> Callable[..., str]:
         out, err = capsys.readouterr()
         assert caught.value.code == 2
         assert out == ""
-        (line,) = err.splitlines()
+        *before, line = err.splitlines()
+        assert all(re.match(r"\S+: \d+ rows? \(", said) for said in before)
         assert line.startswith("error: ")
         return line
 
