@@ -17,10 +17,10 @@ from mindscope.errors import DataError
 from mindscope.jobs import JobSpec
 from mindscope.jobs.registry import JOBS, find_job, job_schemas
 
-CONVERSATIONS = {"chat", "organism chat"}
-"""They answer a person line by line, so there is nothing to hand back."""
-HOUSEKEEPING = {"doctor", "schema", "runs list", "runs show", "runs resume"}
-"""They tell of the machine, of commands and of runs."""
+CONVERSATIONS = {"chat", "organism chat", "serve"}
+"""They answer people or their programs until they are stopped, so there is nothing to hand back."""
+HOUSEKEEPING = {"doctor", "schema", "runs list", "runs show", "runs resume", "log export"}
+"""They tell of the machine, of commands, of runs, and of what a server wrote down."""
 NEEDED: dict[str, dict[str, Any]] = {
     "circuit intervene": {"set": ("0_1_1=0",)},
     "feature search": {"words": "capital"},
