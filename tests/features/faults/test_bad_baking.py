@@ -36,8 +36,8 @@ def test_what_depends_on_the_stream_is_refused(llama, op):
 
 
 @pytest.mark.parametrize("address", ["resid_mid.1", "mlp_in.1", "attn_in.0"])
-def test_places_beside_the_stream_are_refused(llama, address):
-    with pytest.raises(ModelError, match="not one to the residual stream"):
+def test_places_that_no_module_writes_to_are_refused(llama, address):
+    with pytest.raises(ModelError, match="not one that a module makes to the residual stream"):
         change_weights(llama, [Edit(address, "add", VECTOR)])
 
 

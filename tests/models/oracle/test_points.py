@@ -88,6 +88,27 @@ def test_points_are_written_as_they_are_read(model, rows, name):
         assert torch.allclose(after["end"].values[i], before["end"].values[i], atol=1e-5) == (i == 0)
 
 
+def test_what_is_written_between_attention_and_mlp_stays_in_the_stream(model, rows):
+    """The norm before the MLP takes a copy of the stream: what is written to it is the stream's, too."""
+    if not model.engine.serves("resid_mid.1"):
+        pytest.skip("this family has no resid_mid")
+    parts = ("resid_mid.1", "mlp_out_post.1", "resid_post.1")
+    reads = {address: Read(address, Raw("all")) for address in parts if model.engine.serves(address)}
+    if len(reads) < len(parts):
+        pytest.skip("this family does not tell what its MLP adds")
+    vector = torch.randn(model.d_model, generator=torch.Generator().manual_seed(1))
+    edits = [[Edit("resid_mid.1", "add", vector, float(i))] for i in range(len(rows))]
+    within = {}
+    for i in range(len(rows)):
+        with model.edited(edits[i]):
+            within[i] = model.read([rows[i]], reads)
+    for found in (model.read(rows, reads), model.read(rows, reads, edits=edits), *within.values()):
+        for i in range(len(found["resid_mid.1"].values)):
+            middle, added, end = (found[address].values[i] for address in parts)
+            scale = max(1.0, float(end.abs().max()))
+            assert torch.allclose(end, middle + added, rtol=0, atol=1e-5 * scale)
+
+
 def test_what_is_reported_and_not_computed_with_cannot_be_written(rows):
     moe = build(next(family for family in FAMILIES if family.name == "qwen3_moe"))
     with pytest.raises(ModelError, match="can be read but not written"):

@@ -41,7 +41,7 @@ from mindscope.models.hooks.edits import Edit
 ORTHOGONAL = 1e-5
 """The largest cosine of two directions that are ablated together."""
 POINTS = ("embeddings", "resid_pre", "resid_post", "attn_out", "attn_out_post", "mlp_out", "mlp_out_post")
-"""Where an addition reaches the stream. At resid_mid it reaches what the MLP reads and nothing else."""
+"""Where an addition reaches the stream through one module's output or the embeddings."""
 
 
 @dataclass(frozen=True)
@@ -244,8 +244,8 @@ def _writers(model: HookedModel, address: str) -> list[StreamWriter]:
     point = address.partition(".")[0]
     if point not in POINTS:
         raise ModelError(
-            f"an addition at {address} is not one to the residual stream: bake one at resid_post, "
-            "attn_out or mlp_out"
+            f"an addition at {address} is not one that a module makes to the residual stream: bake one at "
+            "resid_post, attn_out or mlp_out"
         )
     return find_writers(model, address)
 

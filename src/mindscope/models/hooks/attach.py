@@ -66,12 +66,23 @@ def attached(
             raise ReadsServed
 
     with HookManager() as hooks:
+        # What a copy of the stream was given reaches the stream before anything else at the block's output.
+        carried = {
+            (number, place.address): _StreamCarry(place.behind, hooks)
+            for number, step in enumerate(steps)
+            if isinstance(step, CompiledEdits)
+            for place in step.places.values()
+            if place.behind is not None
+        }
         for number, step in enumerate(steps):
             if isinstance(step, CompiledEdits):
                 for place in step.places.values():
                     key = (number, place.address)
                     unwritten.add(key)
-                    hooks.write(place.module, partial(write, step, place, key), point=place.side)
+                    written = partial(write, step, place, key)
+                    if key in carried:
+                        written = partial(carried[key].keep, written)
+                    hooks.write(place.module, written, point=place.side)
                 continue
             taps_at: dict[str, list[ActivationTap]] = {}
             for tap in step:
@@ -86,6 +97,24 @@ def attached(
             return
     if lost := sorted(address for _, address in waiting | unwritten):
         raise ModelError(f"{', '.join(lost)} did not run in this forward pass; choose another address")
+
+
+class _StreamCarry:
+    """Adds to a block's output what was written to a copy of the stream inside the block."""
+
+    def __init__(self, behind: HookPoint, hooks: HookManager) -> None:
+        self._change: Tensor | None = None
+        hooks.write(behind.module, self._add, point=behind.side)
+
+    def keep(self, write: Callable[[Tensor], Tensor], hidden: Tensor) -> Tensor:
+        """Write, and remember what that changed."""
+        edited = write(hidden)
+        self._change = None if edited is hidden else edited - hidden
+        return edited
+
+    def _add(self, hidden: Tensor) -> Tensor:
+        change, self._change = self._change, None
+        return hidden if change is None else hidden + change
 
 
 class ActiveEdits:
@@ -146,7 +175,10 @@ class ActiveEdits:
             return edited
 
         before = _hook_ids(place)
-        hooks.write(place.module, unless_paused, point=place.side)
+        written = unless_paused
+        if place.behind is not None:
+            written = partial(_StreamCarry(place.behind, hooks).keep, unless_paused)
+        hooks.write(place.module, written, point=place.side)
         self._places[place.address], self._hooks[place.address] = place, _hook_ids(place) - before
 
 
@@ -241,7 +273,8 @@ def ambient_edits(
     with HookManager() as hooks, row_ropes(length_ropes, uncached):
         handle = engine.arch.trunk.register_forward_pre_hook(see, with_kwargs=True)
         try:
-            for place in program.places.values():
+            # Places in the middle of a block first: what they write reaches the block's output before others.
+            for place in sorted(program.places.values(), key=lambda place: place.behind is None):
                 editing._hang(place, partial(write, place), hooks)
             yield editing
             if seen and unwritten:

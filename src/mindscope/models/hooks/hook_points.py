@@ -27,6 +27,8 @@ class HookPoint:
         heads: how many heads a per-head tensor has, for points that some families keep per head.
         part: takes the point out of the module's tensor where a fused projection holds more than it.
         runs_again: whether activation checkpointing runs the module a second time in the backward pass.
+        behind: the block's output, where the module takes a copy of the stream and the stream itself passes
+            it by: what is written must be added there too.
     """
 
     address: str
@@ -36,6 +38,7 @@ class HookPoint:
     heads: int
     part: Callable[[Tensor], Tensor] | None
     runs_again: bool
+    behind: "HookPoint | None" = None
 
     def tokens(self, hidden: Tensor, rows: int, columns: int) -> Shaped[Tensor, "rows columns width"]:
         """The point as one vector per token, however the family lays it out."""
@@ -82,7 +85,8 @@ def find_hook_point(engine: EagerModel, address: str) -> HookPoint:
     width = engine.d_model if spec is not None and spec.width is Width.D_MODEL else None
     part = _part(engine, name, layer or 0)
     runs_again = layer is not None and module is not engine.arch.block(layer)
-    return HookPoint(address, module, side, width, _heads(engine, name, layer or 0), part, runs_again)
+    behind = find_hook_point(engine, f"resid_post.{layer}") if name == "resid_mid" else None
+    return HookPoint(address, module, side, width, _heads(engine, name, layer or 0), part, runs_again, behind)
 
 
 def _heads(engine: EagerModel, name: str, layer: int) -> int:
