@@ -27,7 +27,9 @@ def main(name: str = "organism") -> None:
     trait = ms.Trait.parse(organism.trait(TRAIT)) if bundled else ms.Trait.load(TRAIT)
     judge = organism.ExactJudge() if bundled else judges.ModelJudge(model)
     drawing = personas.ExtractConfig(samples=1, temperature=1.0, questions=8, max_new_tokens=64)
-    with ms.Run.open(f"runs/examples/{model.fingerprint[:8]}", kind="example", config={"model": name}) as run:
+    with ms.Run.open(
+        f"runs/examples/watched-{model.fingerprint[:8]}", kind="example", config={"model": name}
+    ) as run:
         vectors = personas.extract_vectors(model, trait, judge, run, drawing)
 
     data = Dataset.from_list(

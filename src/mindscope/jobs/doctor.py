@@ -16,8 +16,9 @@ from mindscope.store import Document
 EXTRAS = {
     "train": ("peft", "trl", "accelerate"),
     "judge": ("openai",),
-    "server": ("fastapi", "uvicorn", "sqlalchemy", "prometheus_client"),
+    "server": ("fastapi", "uvicorn", "sqlalchemy", "httpx2", "prometheus_client", "opentelemetry"),
     "map": ("umap",),
+    "lexicon": ("vaderSentiment",),
     "track": ("tensorboard", "trackio", "wandb"),
 }
 """The modules that each extra of the package brings."""

@@ -70,7 +70,20 @@ def narrow(tensors) -> None:
 )
 def test_spoilt_vectors(refused, folder, trait, file, tmp_path, change, says):
     spoil(file, change)
-    steer = ["persona", "steer", folder, trait, "--layer", "1", "-c", "1", "--run", tmp_path / "run"]
+    steer = [
+        "persona",
+        "steer",
+        folder,
+        trait,
+        "--layer",
+        "1",
+        "-c",
+        "1",
+        "--run",
+        tmp_path / "run",
+        "--judge",
+        "exact",
+    ]
     for command in (["chat", folder], steer):
         assert says in refused(*command, "--vectors", file, "--dtype", "float32")
 
@@ -94,7 +107,7 @@ def test_files_that_hold_no_vectors(refused, folder, file, content, says):
 
 def test_vectors_of_another_model(refused, trait, file, tmp_path):
     other = persona_kit.tiny_chat_model(tmp_path / "other", seed=1)
-    run = ["--run", tmp_path / "run", "--vectors", file, "--dtype", "float32"]
+    run = ["--run", tmp_path / "run", "--vectors", file, "--dtype", "float32", "--judge", "exact"]
     assert "another model" in refused("persona", "sweep", other, trait, *run)
 
 

@@ -40,6 +40,8 @@ OPTIONS = [
     "2",
     "--dtype",
     "float32",
+    "--judge",
+    "exact",
 ]
 EXTRACT = ["persona", "extract", "model", "loud.yaml", *OPTIONS, "--run"]
 VECTORS = "extract/loud/vectors.safetensors"

@@ -67,7 +67,7 @@ def speak_progress() -> None:
 
 
 def speak_at_a_terminal() -> None:
-    with output._bars() as report:
+    with output._Bars() as report:
         report(1, 2, ALL)
 
 

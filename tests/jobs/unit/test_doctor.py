@@ -21,7 +21,11 @@ def test_the_extras_are_those_of_the_package_and_have_code():
     root = Path(mindscope.__file__).parents[2]
     extras = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     del extras["dev"]
-    modules = {"umap-learn": "umap"}
+    modules = {
+        "umap-learn": "umap",
+        "opentelemetry-api": "opentelemetry",
+        "prometheus-client": "prometheus_client",
+    }
     named = {
         extra: {
             modules.get(name, name)

@@ -142,7 +142,7 @@ def test_another_models_vectors(tiny: Model, run: Run, vectors: PersonaVectors, 
             use()
 
 
-@pytest.mark.parametrize(("layer", "message"), [(3, "there is no layer 3"), (-1, "there is no layer -1")])
+@pytest.mark.parametrize(("layer", "message"), [(3, "there is no layer 3"), (-1, "counted from 0, not")])
 def test_a_layer_that_is_not_there(
     tiny: Model, run: Run, vectors: PersonaVectors, layer: int, message: str
 ) -> None:

@@ -201,10 +201,10 @@ def test_a_tuned_model_is_let_go_before_the_next_is_loaded(tmp_path, monkeypatch
         del tuned
     weights: list[weakref.ref] = []
 
-    def load_watched(name, **options) -> Model:
+    def load_watched(name, *given, **options) -> Model:
         alive = [reference for reference in weights if reference() is not None]
         assert not alive, f"{len(alive)} earlier models live while {name} is loaded"
-        model = load(name, **options)
+        model = load(name, *given, **options)
         weights.append(weakref.ref(model.hf.model.embed_tokens.weight))
         return model
 
