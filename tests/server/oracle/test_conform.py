@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import time
 
 import pytest
 import server_kit
@@ -126,6 +127,13 @@ def test_neighbours_that_are_steered_are_found(make_service, reference):
         real(jobs)
 
     service.scheduler.submit = submit
+    step = service.scheduler._step
+
+    def step_slowly():  # so that steered answers are still being written when others are asked for
+        time.sleep(0.03)
+        step()
+
+    service.scheduler._step = step_slowly
     with server_kit.serving(service) as live:
         found = failed(examine(live, reference))
     assert set(found) <= {"neighbours", "side by side"}
