@@ -50,7 +50,7 @@ _MONITORS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AnswerPlan:
+class SteeringPlan:
     """What is to be done to an answer and read of it.
 
     Attributes:
@@ -137,7 +137,7 @@ class SteeringService:
             if part is not None:
                 part.close()
 
-    def listen(self, plan: AnswerPlan, request: str) -> AnswerPlan:
+    def listen(self, plan: SteeringPlan, request: str) -> SteeringPlan:
         """The plan of a request whose events are counted, warned of and sent on as they happen."""
         if plan.watch is None or plan.watch.monitor.calibration is None:
             return plan
@@ -156,7 +156,7 @@ class SteeringService:
         return replace(plan, watch=replace(plan.watch, on_event=hear))
 
     async def record(
-        self, request: str, plan: AnswerPlan, ends: Mapping[int, AnswerEnd], operation: str
+        self, request: str, plan: SteeringPlan, ends: Mapping[int, AnswerEnd], operation: str
     ) -> None:
         """Count answers and keep them in the log, before anybody is told of them.
 
@@ -183,7 +183,7 @@ class SteeringService:
                 503, "the log cannot be written, so nothing is answered", code="log_unavailable"
             ) from error
 
-    def _logged(self, name: str, conversation: str, plan: AnswerPlan, end: AnswerEnd) -> LoggedTurn:
+    def _logged(self, name: str, conversation: str, plan: SteeringPlan, end: AnswerEnd) -> LoggedTurn:
         generation, watched = end.generation, end.watched
         assert generation is not None
         reply = self.reply(replace(plan, shows_readings=True, per_token=True), end)
@@ -223,13 +223,13 @@ class SteeringService:
         )
         return LoggedTurn(conversation, turn, readings, events)
 
-    def _names(self, plan: AnswerPlan) -> dict[str, str]:
+    def _names(self, plan: SteeringPlan) -> dict[str, str]:
         """What the features of a plan's monitor are called in its replies."""
         assert plan.watch is not None
         keys = plan.watch.monitor.features.keys
         return {keys[column]: label for column, label in plan.labels}
 
-    def plan(self, fields: MindscopeFields | None) -> AnswerPlan:
+    def plan(self, fields: MindscopeFields | None) -> SteeringPlan:
         """What a request asks for, checked.
 
         Raises:
@@ -245,11 +245,11 @@ class SteeringService:
         self.model.check_edits(named.edit for named in edits)
         watch, labels = self._watch(asked)
         shows = asked.monitor not in (None, False)
-        return AnswerPlan(
+        return SteeringPlan(
             edits, watch, labels, fields is not None, shows, asked.readings == "tokens", asked.conversation
         )
 
-    def reply(self, plan: AnswerPlan, end: AnswerEnd) -> MindscopeReply:
+    def reply(self, plan: SteeringPlan, end: AnswerEnd) -> MindscopeReply:
         """What is said of an answer that has ended."""
         generation, watched = end.generation, end.watched
         assert generation is not None
@@ -281,7 +281,7 @@ class SteeringService:
             reply = reply.model_copy(update={"events": events, "rate": describe_rate(calibration)})
         return reply
 
-    def policy_features(self, plan: AnswerPlan) -> dict[str, Direction]:
+    def policy_features(self, plan: SteeringPlan) -> dict[str, Direction]:
         """The directions that the plan's policy may push against, by their labels."""
         if plan.watch is None or plan.watch.policy.action != "steer":
             return {}

@@ -27,7 +27,7 @@ from mindscope.server.api.fields import MindscopeFields
 from mindscope.server.engine.scheduler import AnswerEnd
 
 if TYPE_CHECKING:
-    from mindscope.server.service import AnswerPlan, SteeringService
+    from mindscope.server.service import SteeringPlan, SteeringService
 
 _PIECES = 16
 """Pieces of a stream between two readings: about the window of a signal."""
@@ -87,7 +87,7 @@ class _Watcher:
     """What reads the answers of one request."""
 
     service: SteeringService
-    plan: AnswerPlan
+    plan: SteeringPlan
     messages: list[Message]
     name: str
     ends: dict[int, AnswerEnd] = field(default_factory=dict)

@@ -120,7 +120,8 @@ def test_neighbours_that_are_steered_are_found(make_service, reference):
     real = service.scheduler.submit
 
     def submit(jobs):
-        steered = [job for job in service.scheduler._jobs.values() if job.request.edits]
+        beside = [*service.scheduler._jobs.values(), *service.scheduler._inbox]
+        steered = [job for job in beside if job.request.edits]
         for job in jobs:
             if steered and not job.request.edits:
                 job.request = dataclasses.replace(job.request, edits=steered[-1].request.edits)
@@ -130,7 +131,7 @@ def test_neighbours_that_are_steered_are_found(make_service, reference):
     step = service.scheduler._step
 
     def step_slowly():  # so that steered answers are still being written when others are asked for
-        time.sleep(0.03)
+        time.sleep(0.01)
         step()
 
     service.scheduler._step = step_slowly

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from mindscope.models import Model, Row
-    from mindscope.server.api.requests import AnswerRequest
-    from mindscope.server.service import AnswerPlan, SteeringService
+    from mindscope.server.api.requests import SampledRequest
+    from mindscope.server.service import SteeringPlan, SteeringService
 
 
 class ClientGoneError(Exception):
@@ -71,7 +71,7 @@ class RequestAnswers:
         self.jobs: list[AnswerJob] = []
 
     def add(
-        self, row: Row, sampling: Sampling, plan: AnswerPlan, *, seed: tuple[int, ...], n_top: int | None
+        self, row: Row, sampling: Sampling, plan: SteeringPlan, *, seed: tuple[int, ...], n_top: int | None
     ) -> None:
         """One more answer of this request."""
         request = GenerationRequest(
@@ -182,8 +182,8 @@ def submit_choices(
     answers: RequestAnswers,
     service: SteeringService,
     rows: Sequence[Row],
-    asked: AnswerRequest,
-    plan: AnswerPlan,
+    asked: SampledRequest,
+    plan: SteeringPlan,
     limit: int | None,
     n_top: int | None,
 ) -> None:
@@ -228,7 +228,7 @@ def answer_limit(service: SteeringService, row: Row, limit: int | None) -> int:
     return limit
 
 
-def _pushes(plan: AnswerPlan) -> bool:
+def _pushes(plan: SteeringPlan) -> bool:
     return plan.watch is not None and plan.watch.policy.action == "steer"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -24,13 +25,18 @@ from mindscope.server.api.answering import (
 )
 from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.api.replies import ChatReply, CompletionReply, Reason
-from mindscope.server.api.requests import AnswerRequest, ChatMessage, ChatRequest, CompletionRequest
+from mindscope.server.api.requests import (
+    ChatCompletionRequest,
+    CompletionRequest,
+    RequestMessage,
+    SampledRequest,
+)
 from mindscope.server.compat.easysteer import compile_easysteer
 from mindscope.server.engine.scheduler import AnswerEnd, AnswerPiece
 
 if TYPE_CHECKING:
     from mindscope.models import Model, TokenLogprob
-    from mindscope.server.service import AnswerPlan, SteeringService
+    from mindscope.server.service import SteeringPlan, SteeringService
 
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {"content": {"application/json": {}, "text/event-stream": {"schema": {"type": "string"}}}}
@@ -44,7 +50,7 @@ def build_router(service: SteeringService) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["openai"], responses=RESPONSES)
 
     @router.post("/chat/completions", response_model=ChatReply, responses=STREAM)
-    async def chat_completions(asked: ChatRequest, http: Request) -> Response:
+    async def chat_completions(asked: ChatCompletionRequest, http: Request) -> Response:
         """Answer a conversation, steered and watched as `mindscope` says."""
         require_model(service, asked.model)
         plan = service.plan(asked.mindscope)
@@ -89,7 +95,7 @@ def require_model(service: SteeringService, name: str) -> None:
         )
 
 
-def chat_row(model: Model, asked: ChatRequest) -> Row:
+def chat_row(model: Model, asked: ChatCompletionRequest) -> Row:
     """The conversation as the model sees it.
 
     Raises:
@@ -115,7 +121,7 @@ def text_rows(model: Model, asked: CompletionRequest) -> list[Row]:
     return rows
 
 
-def _message(message: ChatMessage) -> Message:
+def _message(message: RequestMessage) -> Message:
     role = "system" if message.role == "developer" else message.role
     made: Message = {"role": role, "content": message.text}
     if message.reasoning_content is not None:
@@ -126,8 +132,12 @@ def _message(message: ChatMessage) -> Message:
 
 
 def _with_easysteer(
-    service: SteeringService, asked: AnswerRequest, plan: AnswerPlan, rows: Sequence[Row], limit: int | None
-) -> AnswerPlan:
+    service: SteeringService,
+    asked: SampledRequest,
+    plan: SteeringPlan,
+    rows: Sequence[Row],
+    limit: int | None,
+) -> SteeringPlan:
     """The plan with the edits of a `steering` object."""
     if not asked.steering:
         return plan
@@ -141,7 +151,7 @@ def _with_easysteer(
     return replace(plan, edits=tuple(edits), asked=plan.asked or asked.mindscope is not None)
 
 
-async def _respond(form: _AnswerForm, answers: RequestAnswers) -> Response:
+async def _respond(form: _ReplyForm, answers: RequestAnswers) -> Response:
     if form.asked.stream:
         # The first event is waited for, so that what fails at once is a status and not a broken stream.
         chunks = _chunks(form, answers)
@@ -168,7 +178,7 @@ async def _joined(first: str, chunks: AsyncGenerator[str]) -> AsyncGenerator[str
             yield chunk
 
 
-async def _chunks(form: _AnswerForm, answers: RequestAnswers) -> AsyncGenerator[str]:
+async def _chunks(form: _ReplyForm, answers: RequestAnswers) -> AsyncGenerator[str]:
     """The events of a streamed reply."""
     ends: dict[int, AnswerEnd] = {}
     began: set[int] = set()
@@ -203,12 +213,12 @@ def _sse(body: Json) -> str:
 
 
 @dataclass(frozen=True)
-class _AnswerForm:
+class _ReplyForm(ABC):
     """How the answers of one request are written down."""
 
     service: SteeringService
-    asked: AnswerRequest
-    plan: AnswerPlan
+    asked: SampledRequest
+    plan: SteeringPlan
     id: str
     n_prompt: int
 
@@ -267,25 +277,25 @@ class _AnswerForm:
         }
         return {"mindscope": {"readings": readings}}
 
+    @abstractmethod
     def choice(self, index: int, end: AnswerEnd) -> Json:
         """One answer of a reply that is not streamed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def opening(self, index: int) -> Json | None:
         """What is sent before the first piece of an answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def piece(self, index: int, piece: AnswerPiece) -> Json:
         """A chunk with a piece of an answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def last(self, index: int, end: AnswerEnd) -> Json:
         """The chunk that ends an answer."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class _ChatForm(_AnswerForm):
+class _ChatForm(_ReplyForm):
     operation = "chat"
     whole_object = "chat.completion"
     chunk_object = "chat.completion.chunk"
@@ -339,7 +349,7 @@ class _ChatForm(_AnswerForm):
 
 
 @dataclass(frozen=True)
-class _TextForm(_AnswerForm):
+class _TextForm(_ReplyForm):
     operation = "text_completion"
     whole_object = "text_completion"
     chunk_object = "text_completion"
@@ -390,8 +400,8 @@ def reason_of(end: AnswerEnd) -> Reason:
     return "stop"
 
 
-def _asks_logprobs(asked: AnswerRequest) -> bool:
-    if isinstance(asked, ChatRequest):
+def _asks_logprobs(asked: SampledRequest) -> bool:
+    if isinstance(asked, ChatCompletionRequest):
         return bool(asked.logprobs)
     return isinstance(asked, CompletionRequest) and asked.logprobs is not None
 

@@ -20,18 +20,18 @@ OptionName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 Options = Annotated[dict[OptionName, Any], Field(max_length=64)]
 
 
-class _Strict(BaseModel):
+class _StrictBody(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
 
 
-class TextPart(_Strict):
+class TextPart(_StrictBody):
     """A part of a message; texts alone can be read."""
 
     type: Literal["text"]
     text: str
 
 
-class ChatMessage(_Strict):
+class RequestMessage(_StrictBody):
     """One turn of a conversation."""
 
     role: Literal["system", "developer", "user", "assistant"]
@@ -51,7 +51,7 @@ class ChatMessage(_Strict):
         return "".join(part.text for part in self.content)
 
 
-class StreamOptions(_Strict):
+class StreamOptions(_StrictBody):
     """How an answer is streamed."""
 
     include_usage: bool = False
@@ -59,7 +59,7 @@ class StreamOptions(_Strict):
     include_obfuscation: Literal[False] | None = None
 
 
-class FunctionSchema(_Strict):
+class FunctionSchema(_StrictBody):
     """A tool's function, as the chat template gets it."""
 
     name: str = Field(min_length=1, max_length=128)
@@ -68,20 +68,20 @@ class FunctionSchema(_Strict):
     strict: Literal[False] | None = None
 
 
-class ToolSchema(_Strict):
+class ToolSchema(_StrictBody):
     """A tool that the chat template is told of."""
 
     type: Literal["function"]
     function: FunctionSchema
 
 
-class TextFormat(_Strict):
+class TextFormat(_StrictBody):
     """Plain text, the one form that answers have."""
 
     type: Literal["text"]
 
 
-class AnswerRequest(_Strict):
+class SampledRequest(_StrictBody):
     """What requests for answers have in common."""
 
     model: str = Field(max_length=512)
@@ -117,7 +117,7 @@ class AnswerRequest(_Strict):
     """Steering in the form of EasySteer; false for none."""
 
     @model_validator(mode="after")
-    def _one_steering(self) -> AnswerRequest:
+    def _one_steering(self) -> SampledRequest:
         if self.steering and self.mindscope is not None and self.mindscope.steer:
             raise ValueError("give steering or mindscope.steer, not both")
         if self.stream_options is not None and not self.stream:
@@ -132,10 +132,10 @@ class AnswerRequest(_Strict):
         return (self.stop,) if isinstance(self.stop, str) else tuple(self.stop)
 
 
-class ChatRequest(AnswerRequest):
+class ChatCompletionRequest(SampledRequest):
     """A conversation that is to be answered."""
 
-    messages: list[ChatMessage] = Field(min_length=1, max_length=4096)
+    messages: list[RequestMessage] = Field(min_length=1, max_length=4096)
     """The conversation up to the turn that is to be answered."""
     max_completion_tokens: TokenCount | None = None
     """The same as max_tokens; of both the smaller counts."""
@@ -156,7 +156,7 @@ class ChatRequest(AnswerRequest):
     """Not supported: false."""
 
     @model_validator(mode="after")
-    def _top_needs_logprobs(self) -> ChatRequest:
+    def _top_needs_logprobs(self) -> ChatCompletionRequest:
         if self.top_logprobs is not None and not self.logprobs:
             raise ValueError("top_logprobs need logprobs: true")
         return self
@@ -176,7 +176,7 @@ Prompt = (
 )
 
 
-class CompletionRequest(AnswerRequest):
+class CompletionRequest(SampledRequest):
     """Plain text that is to be continued."""
 
     prompt: Prompt

@@ -35,11 +35,11 @@ _OPS: dict[str, Literal["add", "ablate", "replace"]] = {
 }
 
 
-class _Strict(BaseModel):
+class _EasySteerBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class ApplyField(_Strict):
+class ApplyField(_EasySteerBody):
     """Which tokens: the union of what is named, without what is excluded."""
 
     phases: Annotated[list[Literal["prompt", "generation"]], Field(max_length=2)] | None = None
@@ -66,7 +66,7 @@ class ApplyField(_Strict):
         return self
 
 
-class TensorField(_Strict):
+class TensorField(_EasySteerBody):
     """One vector: little-endian float32, in base64."""
 
     shape: Annotated[list[Annotated[int, Field(ge=1, le=2**20)]], Field(min_length=1, max_length=1)]
@@ -87,7 +87,7 @@ class TensorField(_Strict):
         return list(struct.unpack(f"<{self.shape[0]}f", raw))
 
 
-class PayloadField(_Strict):
+class PayloadField(_EasySteerBody):
     """Vectors that come with the request: tensors called `layer.N`."""
 
     version: int | None = None
@@ -100,7 +100,7 @@ class PayloadField(_Strict):
     sha256: str | None = Field(default=None, max_length=64)
 
 
-class VectorField(_Strict):
+class VectorField(_EasySteerBody):
     """One vector and where it is applied."""
 
     source: str | None = Field(default=None, min_length=1, max_length=256)
@@ -120,7 +120,7 @@ class VectorField(_Strict):
         return self
 
 
-class SteeringField(_Strict):
+class SteeringField(_EasySteerBody):
     """Vectors in order, and what happens where two of them mean the same token of a layer."""
 
     vectors: list[VectorField] = Field(min_length=1, max_length=64)

@@ -34,7 +34,7 @@ from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.api.fields import Finite
 from mindscope.server.engine.registry import NamedEdit
 from mindscope.server.engine.scheduler import AnswerEnd, AnswerPiece
-from mindscope.server.service import AnswerPlan
+from mindscope.server.service import SteeringPlan
 
 if TYPE_CHECKING:
     from mindscope.features import Direction
@@ -152,11 +152,11 @@ def build_neuronpedia_router(service: SteeringService) -> APIRouter:
         camel = "steerMethod" in await http.json()
         row = await asyncio.to_thread(_row, service.model, asked)
         limit = answer_limit(service, row, asked.n_completion_tokens)
-        steered = AnswerPlan(tuple(_edits(service, asked, row, limit)))
+        steered = SteeringPlan(tuple(_edits(service, asked, row, limit)))
         service.model.check_edits(named.edit for named in steered.edits)
         answers = RequestAnswers(service, http, streamed=bool(asked.stream))
         name, seed = request_id("steer"), draw_seed(int(asked.seed))
-        plans: dict[SteerType, AnswerPlan] = {kind: service.plan(None) for kind in asked.types}
+        plans: dict[SteerType, SteeringPlan] = {kind: service.plan(None) for kind in asked.types}
         if "STEERED" in plans:
             plans["STEERED"] = replace(plans["STEERED"], edits=steered.edits)
         plans = {kind: service.listen(plan, name) for kind, plan in plans.items()}
@@ -188,7 +188,7 @@ class _SteerForm:
         service: SteeringService,
         asked: SteerChatRequest,
         row: Row,
-        plans: Sequence[tuple[SteerType, AnswerPlan]],
+        plans: Sequence[tuple[SteerType, SteeringPlan]],
         name: str,
         camel: bool,
     ):
