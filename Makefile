@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/mindscope demo
 
-# The same on a real model, with nobody's key, on all cores: 12 minutes of two.
+# The same on a real model, with nobody's key, on all cores.
 demo-real: setup real-model
 	OMP_NUM_THREADS=$(CORES) $(BIN)/mindscope demo --model $(SMOLLM2) --out runs/demo-real
 

@@ -107,8 +107,9 @@ def refilling(options: argparse.Namespace) -> dict[str, float | str]:
 
             seconds[refill].append(Meter(work).seconds)
     differ = sum(answers[True][i] != answers[False][i] for i in answers[True])
-    # Some three draws in a thousand land among the tokens of a millionth each, where rounding decides which.
-    # Where a processor rounds products of unlike sizes unlike, that is an answer in five.
+    # A draw that lands among tokens of a millionth each is decided by rounding, and some processors round
+    # products of unlike sizes unlike: two answers of twelve were seen to differ so. Rows that depended on
+    # their slots would differ far more often.
     if differ > len(answers[True]) / 3:
         raise SystemExit(f"{differ} answers depend on how slots are filled, more than rounding explains")
     gains = [closed / refill for refill, closed in zip(seconds[True], seconds[False], strict=True)]

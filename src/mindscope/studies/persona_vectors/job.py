@@ -43,7 +43,7 @@ class ReproduceSpec(JudgeSpec):
     others: tuple[str, ...] = ()
     """For a model that writes its own sets: a trait to write further sets with. May be repeated."""
     preset: Literal["paper", "quick"] = "paper"
-    """For another model: the paper's sizes, or what a small model does on a CPU in an hour."""
+    """For another model: the paper's sizes, or smaller ones for a small model on a CPU."""
     sets: Path | None = None
     """For another model: a folder of training sets FAMILY-LEVEL.jsonl; TRAIT-I and TRAIT-II are needed. By
     default the model writes them itself: its own answers under a trait's instructions."""
