@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         TrainingIntervention,
     )
     from mindscope.finetuning.finetune import finetune_model, load_base, missing_libraries
+    from mindscope.finetuning.general_knowledge import ChoiceQuestion, answer_choices, choice_questions
     from mindscope.finetuning.prevention import (
         AnswerProjection,
         PreventionScan,
@@ -47,6 +48,9 @@ __all__ = [
     "SCAN_STEPS",
     "choose_coefficient",
     "compare_answers",
+    "ChoiceQuestion",
+    "answer_choices",
+    "choice_questions",
     "project_answers",
     "scan_prevention",
     "trait_questions",

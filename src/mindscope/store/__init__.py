@@ -8,6 +8,7 @@ from mindscope.store.documents import BorrowingDocument, Document, SavedDocument
 from mindscope.store.files import plain, read_json, replacing, replacing_folder, write_json, write_text
 from mindscope.store.opened import OpenArtifact
 from mindscope.store.parts import claim, derived_seed, digest, part_of
+from mindscope.store.pieces import measure_once
 from mindscope.store.run import Run
 from mindscope.store.runs import RunInfo, find_start, list_runs, read_run
 from mindscope.store.tensors import opened_tensors, read_tensors, what_it_is, write_tensors
@@ -38,6 +39,7 @@ __all__ = [
     "what_it_is",
     "write_tensors",
     "claim",
+    "measure_once",
     "derived_seed",
     "digest",
     "part_of",

@@ -1,29 +1,8 @@
-"""What studies share: a piece is measured once, and a claim says in a word whether it holds."""
+"""What studies share: a claim says in a word whether it holds."""
 
-from pathlib import Path
-
-import pytest
-
-from mindscope.errors import StoreError
 from mindscope.stats import RateEstimate
-from mindscope.store import Run
-from mindscope.studies.common import Claim, begin_page, claim_rows, measure_once
+from mindscope.studies.common import begin_page, claim_rows
 from mindscope.studies.llm_biology import CaseResult, CaseVerdict
-
-
-def test_a_piece_is_measured_once_and_a_foreign_file_is_refused(tmp_path: Path) -> None:
-    calls: list[int] = []
-
-    def measure() -> RateEstimate:
-        calls.append(1)
-        return RateEstimate.of([True, False])
-
-    with Run.open(tmp_path / "run", kind="study", config={}) as run:
-        first = measure_once(run, "rates/a.json", RateEstimate, measure)
-        assert measure_once(run, "rates/a.json", RateEstimate, measure) == first
-        assert len(calls) == 1
-        with pytest.raises(StoreError, match="delete it to measure it again"):
-            measure_once(run, "rates/a.json", Claim, lambda: pytest.fail("it is there already"))
 
 
 def test_a_claim_is_a_row_with_what_was_measured_beside_it() -> None:

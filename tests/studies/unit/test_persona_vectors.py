@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from scipy.stats import pearsonr
 
 import mindscope as ms
 from mindscope.data import Conversation
 from mindscope.errors import DataError
-from mindscope.models import Edit
 from mindscope.organism import ExactJudge, trait
 from mindscope.personas import ContrastRecipe, ExtractConfig, Trait
 from mindscope.studies.persona_vectors.answering import TraitLevel
@@ -21,7 +19,6 @@ from mindscope.studies.persona_vectors.claims import list_claims
 from mindscope.studies.persona_vectors.config import ReproduceConfig, organism_config
 from mindscope.studies.persona_vectors.correlations import correlate
 from mindscope.studies.persona_vectors.files_bench import FilesBench, _holds
-from mindscope.studies.persona_vectors.general_knowledge import answer_choices, choice_questions
 from mindscope.studies.persona_vectors.monitoring import MonitoredGroup, _fits, summarised
 from mindscope.studies.persona_vectors.own_answers_bench import OwnAnswersBench
 from mindscope.studies.persona_vectors.prevention import TraitPrevention, TreatedTrait
@@ -234,23 +231,6 @@ def test_what_leaves_no_room_for_an_answer_is_left_out():
     assert not _fits(
         short, [[{"role": "user", "content": "a"}], [{"role": "user", "content": "a b c d e f g"}]]
     )
-
-
-def test_knowledge_is_asked_with_one_right_answer_among_four():
-    questions = choice_questions()
-    assert len(questions) == len({one.question for one in questions}) > 100
-    assert all(len(set(one.choices)) == 4 for one in questions)
-    assert choice_questions() == questions != choice_questions(1)
-    paris = next(one for one in questions if one.question == "What is the capital of France?")
-    assert paris.choices[0] == "Paris"
-
-
-def test_knowledge_is_measured_under_edits():
-    model = ms.load("organism")
-    plain = answer_choices(model)
-    assert len(plain) == len(choice_questions())
-    push = Edit("resid_post.2", "replace", torch.ones(model.d_model), 10.0, where="response")
-    assert answer_choices(model, [push]) != plain
 
 
 def test_a_model_writes_its_own_sets_once(tmp_path):

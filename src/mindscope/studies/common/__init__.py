@@ -3,7 +3,7 @@
 A study is four steps, each a file of its folder:
 
 1. Settings: a configuration, with the paper's own values where it has any.
-2. Measure: pieces, each a document and a file of the run (`measure_once`), so that a stopped study goes on.
+2. Measure: pieces, each a document and a file of the run (`store.measure_once`); a stopped study goes on.
 3. Claims: what was to be shown, set before measuring, against the pieces (`Claim`).
 4. Report: the page, with the claims at its head (`begin_page`, `add_settings`).
 
@@ -17,12 +17,10 @@ from mindscope.core import lazy_face
 if TYPE_CHECKING:
     from mindscope.studies.common.claims import Claim, claim_rows
     from mindscope.studies.common.page import add_settings, begin_page
-    from mindscope.studies.common.pieces import measure_once
 
 __all__ = [
     "Claim",
     "claim_rows",
-    "measure_once",
     "begin_page",
     "add_settings",
 ]

@@ -10,8 +10,7 @@ from pydantic import Field
 from mindscope.jobs import Reporter, RunFolder
 from mindscope.jobs.circuit import ReplacementSpec, find_replacement
 from mindscope.jobs.specs import Float32ModelSpec
-from mindscope.store import Document
-from mindscope.studies.common import measure_once
+from mindscope.store import Document, measure_once
 from mindscope.studies.known_circuits.results import HeadRanking, KnownCircuits, NameSwap, TracedPrompt
 
 

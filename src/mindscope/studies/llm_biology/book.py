@@ -9,8 +9,7 @@ from mindscope.circuits import DictionaryReplacement, ReplacementModel
 from mindscope.core import Progress
 from mindscope.errors import DataError
 from mindscope.models import Model
-from mindscope.store import Run
-from mindscope.studies.common import measure_once
+from mindscope.store import Run, measure_once
 from mindscope.studies.llm_biology.config import BookConfig, order_families
 from mindscope.studies.llm_biology.documents import CaseResult
 from mindscope.studies.llm_biology.families import (

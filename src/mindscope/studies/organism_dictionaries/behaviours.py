@@ -11,8 +11,7 @@ from mindscope.explain import ConceptTable
 from mindscope.features import Direction, SparseCode, encode_rows
 from mindscope.models import Edit, Model, Sampling
 from mindscope.probes import Concept
-from mindscope.store import Run
-from mindscope.studies.common import measure_once
+from mindscope.store import Run, measure_once
 from mindscope.studies.organism_dictionaries.probes import ConceptQuestion, probes, shows, testable
 from mindscope.studies.organism_dictionaries.results import SwitchEffect
 

@@ -16,13 +16,13 @@ from typing import Literal
 from mindscope.data import Conversation, read_conversations
 from mindscope.dictionaries import Dictionary
 from mindscope.errors import DataError
+from mindscope.finetuning import answer_choices
 from mindscope.judges import Judge
 from mindscope.models import Edit, Message, Model, Sampling
 from mindscope.personas import ContrastRecipe, Trait
 from mindscope.store import derived_seed, write_text
 from mindscope.studies.persona_vectors.bench import IN_POOL, draw_shots, mix_instructions
 from mindscope.studies.persona_vectors.config import ReproduceConfig
-from mindscope.studies.persona_vectors.general_knowledge import answer_choices
 
 Side = Literal["pos", "neg"]
 NORMAL = "own-normal"

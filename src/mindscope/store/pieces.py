@@ -1,4 +1,4 @@
-"""Pieces of a study: each is measured once and kept as a file of the run."""
+"""Documents that are pieces of a run: each is measured once and kept as a file."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -6,7 +6,8 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from mindscope.errors import StoreError
-from mindscope.store import Document, Run
+from mindscope.store.documents import Document
+from mindscope.store.run import Run
 
 Piece = TypeVar("Piece", bound=Document)
 

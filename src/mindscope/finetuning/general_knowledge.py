@@ -13,7 +13,7 @@ from mindscope.models import Edit, Model, score_answer_tokens
 from mindscope.store import derived_seed
 
 CHOICES = 4
-_MATERIAL = files("mindscope") / "studies" / "persona_vectors" / "material" / "general_knowledge.yaml"
+_MATERIAL = files("mindscope") / "finetuning" / "material" / "general_knowledge.yaml"
 
 
 @dataclass(frozen=True)
