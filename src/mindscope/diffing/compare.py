@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from mindscope.core import Progress
+from mindscope.data import DataFile
 from mindscope.dictionaries import Dictionary
 from mindscope.diffing.claims.candidates import ClaimCandidate
 from mindscope.diffing.claims.pushing import DirectionPusher
@@ -77,7 +78,7 @@ class DiffInputs:
     judge: TraitJudge | None = None
     dictionaries: Mapping[str, Dictionary] = field(default_factory=dict)
     nulls: Sequence[HarmlessTune] = ()
-    data: Path | None = None
+    data: Path | DataFile | None = None
 
 
 class ModelComparison:

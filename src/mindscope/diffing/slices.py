@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mindscope.core import Progress
-from mindscope.data import Conversation, read_conversations
+from mindscope.data import Conversation, DataFile, read_conversations
 from mindscope.diffing.claims.pushing import PushDirection
 from mindscope.diffing.results import DataSlice, SliceSample, VerifiedClaim
 from mindscope.diffing.terms import term_density
@@ -28,7 +28,7 @@ SAMPLES_AT_ONCE = 256
 
 def find_slices(
     model: Model,
-    data: Path,
+    data: Path | DataFile,
     claims: Sequence[VerifiedClaim],
     directions: Mapping[str, PushDirection],
     progress: Progress | None = None,

@@ -11,7 +11,7 @@ from mindscope.features import BakedCheckpoint
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona import JUDGEMENTS
 from mindscope.jobs.resolve import find_vectors, test_bed_note
-from mindscope.jobs.specs import BorrowingModelSpec, JudgeSpec
+from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, JudgeSpec
 from mindscope.personas import BakeConfig, BakeSearch
 from mindscope.store import Document
 
@@ -24,7 +24,7 @@ COMPARED = 8
 """Texts on which the checkpoint is compared with the steered model."""
 
 
-class BakeSpec(JudgeSpec, BorrowingModelSpec, BakeConfig):
+class BakeSpec(JudgeSpec, BorrowingModelSpec, DataSpec, BakeConfig):
     """What `persona bake` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model",)
@@ -76,6 +76,7 @@ def bake(spec: BakeSpec, *, run: RunFolder, reporter: Reporter) -> BakeReport:
     from mindscope.personas import bake_report, search_baking
 
     _require_one_source(spec)
+    _check_ordinary(spec, reporter)
     folder = spec.to or run.path / "bake" / "model"
     require_replaceable(folder)
     model = spec.load()
@@ -196,6 +197,14 @@ def _said(vectors: PersonaVectors, layer: int, coefficient: float | None) -> str
     return f"{coefficient:g} {vectors.trait}@{layer}[all]"
 
 
+def _check_ordinary(spec: BakeSpec, reporter: Reporter) -> None:
+    """Look through the ordinary conversations before a model is loaded."""
+    if spec.ordinary is not None:
+        spec.open_data(spec.ordinary, reporter, refuse=True)
+    elif spec.columns or spec.split:
+        raise DataError("--columns and --split are about the ordinary conversations: give --ordinary FILE")
+
+
 def _ordinary_rows(spec: BakeSpec, model: Model) -> list[Row] | None:
     from itertools import islice
 
@@ -203,7 +212,7 @@ def _ordinary_rows(spec: BakeSpec, model: Model) -> list[Row] | None:
 
     if spec.ordinary is None:
         return None
-    conversations = islice(read_conversations(spec.ordinary), spec.texts)
+    conversations = islice(read_conversations(spec.data_file(spec.ordinary)), spec.texts)
     return [model.chat(conversation.prompt, answer=conversation.answer) for conversation in conversations]
 
 

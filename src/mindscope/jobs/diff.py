@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,10 +21,11 @@ from mindscope.jobs.resolve import (
     load_model,
     test_bed_note,
 )
-from mindscope.jobs.specs import JudgeSpec, TemplateSpec
+from mindscope.jobs.specs import DataSpec, JudgeSpec, TemplateSpec
 from mindscope.models import LoadOptions
 
 if TYPE_CHECKING:
+    from mindscope.data import DataFile
     from mindscope.dictionaries import Dictionary
     from mindscope.diffing import HarmlessTune, Prompt, TraitJudge
     from mindscope.models import Model
@@ -36,7 +38,7 @@ ORGANISM_PROMPTS = 600
 """Questions of the organism's world: more than are asked, since some come twice."""
 
 
-class DiffSpec(JudgeSpec, TemplateSpec, DiffConfig, LoadOptions):
+class DiffSpec(JudgeSpec, TemplateSpec, DataSpec, DiffConfig, LoadOptions):
     """What `diff` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("base", "tuned")
@@ -74,6 +76,30 @@ class DiffSpec(JudgeSpec, TemplateSpec, DiffConfig, LoadOptions):
         """`runs/diff`."""
         return Path("runs/diff")
 
+    def read_file(self, path: Path) -> DataFile:
+        """One of the files of conversations; a column that is not there needs no other name."""
+        file = self.data_file(path)
+        return replace(file, split=None, columns={}) if path.suffix == ".txt" else file.as_other()
+
+    def require_columns(self) -> None:
+        """Refuse columns that none of the files has, which are misspelt.
+
+        Raises:
+            DataError: which, and what columns the first file has.
+        """
+        given = (self.prompts, self.texts, self.data, self.ordinary)
+        paths = [path for path in given if path is not None and path.suffix != ".txt"]
+        if (self.columns or self.split) and not paths:
+            raise DataError(
+                "--columns and --split are about files of conversations: give --prompts, --data, --texts or "
+                "--ordinary"
+            )
+        present = {ours for path in paths for ours in self.read_file(path).columns}
+        if paths:
+            file = self.data_file(paths[0])
+            missing = {ours: theirs for ours, theirs in file.columns.items() if ours not in present}
+            replace(file, columns=missing).require_columns()
+
     def load_beside(self, name: str, base: Model) -> Model:
         """A model that is compared with the base: loaded as it was, in its precision."""
         precision = str(base.dtype).removeprefix("torch.")
@@ -100,6 +126,7 @@ def diff_models(spec: DiffSpec, *, run: RunFolder, reporter: Reporter) -> DiffRe
     from mindscope.diffing import DiffInputs, compare_models, difference_report, verdict_line
 
     spec.require_inputs()
+    spec.require_columns()
     config = spec.chosen_config()
     base = load_model(spec.base, spec.config(LoadOptions), spec.template_option)
     tuned = spec.load_beside(spec.tuned, base)
@@ -116,13 +143,13 @@ def diff_models(spec: DiffSpec, *, run: RunFolder, reporter: Reporter) -> DiffRe
         same = base.fingerprint == tuned.fingerprint
         inputs = DiffInputs(
             prompts=prompts,
-            texts=() if spec.texts is None else read_texts(spec.texts),
+            texts=() if spec.texts is None else read_texts(spec.read_file(spec.texts)),
             traits=traits,
             vectors=[item for path in spec.vectors for item in find_vectors(path, base)],
             judge=_judge(spec, traits, base, run.path),
             dictionaries={name: _dictionary(name, base) for name in spec.dictionary},
             nulls=() if same else _nulls(spec, base, opened, reporter),
-            data=spec.data,
+            data=spec.data and spec.read_file(spec.data),
         )
         result = compare_models(base, tuned, inputs, config, run=opened, progress=reporter.progress)
         page = difference_report(result, test_bed_note(base)).write(run.path / "report.html")
@@ -136,8 +163,8 @@ def find_prompts(spec: DiffSpec) -> list[Prompt]:
 
     if spec.prompts is not None:
         if spec.prompts.suffix == ".txt":
-            return [_asked(text) for text in read_texts(spec.prompts)]
-        return [conversation.prompt for conversation in read_conversations(spec.prompts)]
+            return [_asked(text) for text in read_texts(spec.read_file(spec.prompts))]
+        return [conversation.prompt for conversation in read_conversations(spec.read_file(spec.prompts))]
     if is_organism(spec.base):
         return _organism_prompts(spec.seed)
     questions: list[str] = []
@@ -147,16 +174,17 @@ def find_prompts(spec: DiffSpec) -> list[Prompt]:
     return [_asked(question) for question in dict.fromkeys(questions)]
 
 
-def read_texts(path: Path) -> list[str]:
+def read_texts(data: Path | DataFile) -> list[str]:
     """Texts that are parted by empty lines, or the turns of conversations.
 
     Raises:
         DataError: the file cannot be read, or holds no text.
     """
-    from mindscope.data import read_conversations
+    from mindscope.data import DataFile, read_conversations
 
+    path = data.path if isinstance(data, DataFile) else data
     if path.suffix != ".txt":
-        return [turn["content"] for one in read_conversations(path) for turn in one.messages]
+        return [turn["content"] for one in read_conversations(data) for turn in one.messages]
     try:
         content = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -83,7 +83,7 @@ def ordinary_rows(spec: DiffSpec, number: int, n_rows: int) -> list[Conversation
 
         return list(ordinary_chats(n_rows, seed=spec.seed + 1000 + number))
     first = number * n_rows
-    rows = list(islice(read_conversations(spec.ordinary), first, first + n_rows))
+    rows = list(islice(read_conversations(spec.read_file(spec.ordinary)), first, first + n_rows))
     if len(rows) < n_rows:
         raise DataError(
             f"{spec.ordinary} has {first + len(rows)} conversations, {first + n_rows} are needed for "

@@ -151,3 +151,19 @@ def test_half_a_question_is_refused_before_a_model_is_loaded(vectors, tmp_path, 
     asked = BakeSpec(**{"model": "no/such/model", "vectors": vectors, **options})
     with pytest.raises(DataError, match=match):
         bake(asked, run=RunFolder(tmp_path / "run"), reporter=RecordingReporter())
+
+
+def test_ordinary_conversations_may_name_their_columns(tiny, vectors, tmp_path):
+    file = tmp_path / "plain.jsonl"
+    file.write_text("".join(json.dumps({"ask": f"q{i}?", "reply": "so it is"}) + "\n" for i in range(4)))
+    given = {"layer": 1, "coefficient": 0.5, "ordinary": file, "to": tmp_path / "baked"}
+    asked = spec(tiny, vectors, **given, columns=("question=ask", "answer=reply"))
+    assert bake(asked, run=RunFolder(tmp_path / "run"), reporter=RecordingReporter()).checkpoint is not None
+    for options, said in (
+        ({**given, "columns": ("question=nobody",)}, "nobody"),
+        ({**given, "ordinary": None, "columns": ("question=ask",)}, "give --ordinary"),
+    ):
+        with pytest.raises(DataError, match=said):
+            bake(
+                spec(tiny, vectors, **options), run=RunFolder(tmp_path / "no"), reporter=RecordingReporter()
+            )

@@ -38,6 +38,27 @@ def test_prompts_are_the_organisms_the_traits_or_a_files(tmp_path):
         read_texts(tmp_path / "none.txt")
 
 
+def test_columns_of_its_files_may_have_other_names(tmp_path):
+    data, ordinary = tmp_path / "data.jsonl", tmp_path / "ordinary.jsonl"
+    data.write_text(json.dumps({"ask": "Why?", "reply": "So."}) + "\n")
+    ordinary.write_text(json.dumps({"prompt": "Ask", "response": "Answer"}) + "\n")
+    given = spec(prompts=data, ordinary=ordinary, columns=("question=ask", "answer=reply"))
+    given.require_columns()
+    assert find_prompts(given)[0][0]["content"] == "Why?"
+    assert read_texts(given.read_file(data)) == ["Why?", "So."]
+    assert ordinary_rows(given, 0, 1)[0].answer == "Answer"
+    with pytest.raises(DataError, match="nobody"):
+        spec(prompts=data, ordinary=ordinary, columns=("question=nobody",)).require_columns()
+    with pytest.raises(DataError, match="give --prompts"):
+        spec(columns=("question=ask",)).require_columns()
+
+
+def test_a_text_file_has_no_columns(tmp_path):
+    (tmp_path / "asks.txt").write_text("One?\n\nTwo?")
+    given = spec(prompts=tmp_path / "asks.txt", columns=("question=ask",))
+    assert len(find_prompts(given)) == 2
+
+
 def test_a_null_needs_a_recipe_and_ordinary_conversations(tmp_path):
     with pytest.raises(DataError, match=r"no mindscope\.json.*--null MODEL"):
         read_recipe(str(tmp_path))

@@ -64,6 +64,20 @@ def test_coherence_is_the_curve_through_the_references(model, judge):
     assert judged.coherence.value == pytest.approx(100 / (1 + math.exp(z)), abs=0.05)
 
 
+def test_what_is_not_read_in_the_voice_would_not_have_counted(model, judge):
+    scale = FluencyScale(VOICE, FluencyCurve(2.0, 5.0), FluencyCurve(0.0, 0.3))
+    items = [JudgeItem(f"q{i}?", answer) for i, answer in enumerate(("aa", "zq xj", "a a a a a", "b c d e"))]
+    items.append(JudgeItem("q?", "loud words here", "be loud"))
+    expected = [
+        min(
+            scale.surprise.score(min(_surprise(model, item, item.system), _surprise(model, item, VOICE))),
+            scale.repetition.score(repeated_share(item.answer)),
+        )
+        for item in items
+    ]
+    assert scale.score(model, items) == pytest.approx(expected, abs=0.05)
+
+
 def test_the_curve_says_what_it_promises():
     curve = FluencyCurve(2.0, 3.0)
     assert curve.score(2.0) == pytest.approx(95)

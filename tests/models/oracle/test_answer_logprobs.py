@@ -6,6 +6,7 @@ from tiny_models import FAMILIES, build
 
 from mindscope.errors import ModelError
 from mindscope.models import Edit, Row, score_answer_tokens
+from mindscope.models.generation.prefix_cache import prefixes_stand_alone
 
 
 @pytest.mark.parametrize("family", FAMILIES[:6], ids=str)
@@ -22,6 +23,11 @@ def test_each_token_as_a_row_alone_says(family, monkeypatch):
     )
     told = []
     values = score_answer_tokens(model, rows, progress=lambda done, total: told.append((done, total)))
+    _require_as_alone(model, rows, values)
+    assert told[-1] == (4, 5)  # the row without an answer needs no pass
+
+
+def _require_as_alone(model, rows, values):
     for row, value in zip(rows, values, strict=True):
         first = max(row.prompt_length, 1)
         expected = torch.zeros(0)
@@ -31,7 +37,39 @@ def test_each_token_as_a_row_alone_says(family, monkeypatch):
             log_p = logits.log_softmax(-1)
             expected = torch.stack([log_p[t - 1, row.ids[t]] for t in range(first, len(row))]).float()
         torch.testing.assert_close(value, expected, atol=1e-5, rtol=1e-5)
-    assert told[-1] == (4, 5)  # the row without an answer needs no pass
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=str)
+def test_answers_that_share_prompts_as_each_alone_says(family, monkeypatch):
+    model = build(family)
+    draw = torch.Generator().manual_seed(0)
+
+    def ids(count):
+        return tuple(torch.randint(3, 60, (count,), generator=draw).tolist())
+
+    prompts = [ids(length) for length in (3, 9, 5)]
+    lengths = {0: (4, 1, 0, 7), 1: (2, 6, 6, 3), 2: (1, 5)}
+    rows = [Row((*prompts[p], *ids(n)), len(prompts[p])) for p, all_n in lengths.items() for n in all_n]
+    rows = [rows[i] for i in torch.randperm(len(rows), generator=draw).tolist()]
+    # Three answers a pass: a prompt is torn between passes, and a pass holds answers to two prompts.
+    monkeypatch.setattr("mindscope.models.answer_logprobs._LOGIT_BYTES", 4 * model.vocab_size * 21)
+    passes = []
+    forward = model.forward_pass
+    monkeypatch.setattr(
+        model, "forward_pass", lambda *a, **k: passes.append(k["logits"]) or forward(*a, **k), raising=True
+    )
+    values = score_answer_tokens(model, rows)
+    _require_as_alone(model, rows, values)
+    assert ("all" in passes) == prefixes_stand_alone(model)
+
+
+def test_an_edit_around_it_reaches_answers_that_share_prompts():
+    model = build(FAMILIES[0])
+    rows = [Row((5, 6, 7, *answer), 3) for answer in ((8, 9), (10, 11, 12), (13,))]
+    push = Edit("resid_post.1", "add", torch.linspace(-1, 1, model.d_model), 2.0, where="all")
+    with model.edited([push]):
+        values = score_answer_tokens(model, rows)
+    torch.testing.assert_close(values, score_answer_tokens(model, rows, edits=[push]), atol=1e-5, rtol=1e-5)
 
 
 def test_rows_that_do_not_fit_are_refused():

@@ -92,11 +92,14 @@ class FluencyScale:
 
     def score(self, model: Model, items: Sequence[JudgeItem]) -> list[float]:
         """Coherence of each answer, 0 to 100."""
-        surprises = lowest_surprises(model, items, self.voice)
-        return [
-            min(self.surprise.score(surprise), self.repetition.score(repeated_share(item.answer)))
-            for item, surprise in zip(items, surprises, strict=True)
-        ]
+        repetition = [self.repetition.score(repeated_share(item.answer)) for item in items]
+        surprise = [self.surprise.score(value) for value in answer_surprises(model, items)]
+        # In the trait's voice an answer can only gain, so those that repetition decides are not read again.
+        undecided = [i for i in range(len(items)) if surprise[i] < repetition[i]]
+        voiced = answer_surprises(model, _voiced([items[i] for i in undecided], self.voice))
+        for i, value in zip(undecided, voiced, strict=True):
+            surprise[i] = max(surprise[i], self.surprise.score(value))
+        return [min(pair) for pair in zip(surprise, repetition, strict=True)]
 
 
 def lowest_surprises(
@@ -107,9 +110,12 @@ def lowest_surprises(
     progress: Callable[[int, int], None] | None = None,
 ) -> list[float]:
     """The lower surprise of each answer, after its own prompt and in the trait's voice."""
-    voiced = [JudgeItem(item.question, item.answer, voice) for item in items]
-    surprises = answer_surprises(model, [*items, *voiced], progress=progress)
+    surprises = answer_surprises(model, [*items, *_voiced(items, voice)], progress=progress)
     return [min(pair) for pair in zip(surprises[: len(items)], surprises[len(items) :], strict=True)]
+
+
+def _voiced(items: Sequence[JudgeItem], voice: str) -> list[JudgeItem]:
+    return [JudgeItem(item.question, item.answer, voice) for item in items]
 
 
 def answer_surprises(

@@ -88,7 +88,7 @@ class PrefixCache:
 
     def find(self, core: HookedModel, request: GenerationRequest) -> PromptPrefix | None:
         """The longest beginning of a request's prompt that is known under its edits."""
-        if not self._entries or not _usable(core) or _reads_prompt(request):
+        if not self._entries or not prefixes_stand_alone(core) or _reads_prompt(request):
             return None
         key, ids = prompt_edits(request.edits), np.array(request.row.ids[: request.row.prompt_length - 1])
         best, name = 0, None
@@ -102,7 +102,7 @@ class PrefixCache:
 
     def keep(self, core: HookedModel, requests: Sequence[GenerationRequest], cache: DynamicCache) -> None:
         """Remember the prompts that have just passed, which stand right-aligned in a cache of their own."""
-        if not _usable(core) or not all(isinstance(layer, BlockLayer) for layer in cache.layers):
+        if not prefixes_stand_alone(core) or not all(isinstance(layer, BlockLayer) for layer in cache.layers):
             return
         for line, request in enumerate(requests):
             row = request.row
@@ -155,7 +155,7 @@ def prefix_cache_of(core: HookedModel, prefix: PromptPrefix, n_rows: int) -> Dyn
     return cache
 
 
-def _usable(core: HookedModel) -> bool:
+def prefixes_stand_alone(core: HookedModel) -> bool:
     """Whether a token's keys and values depend on nothing but the tokens before it."""
     known = core.derived.get("prefixes stand alone")
     if known is None:
