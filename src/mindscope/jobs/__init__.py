@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         find_writer,
         is_organism,
         load_model,
+        require_judge,
         test_bed_note,
     )
     from mindscope.jobs.specs import BorrowingModelSpec, JudgeSpec, ModelSpec, TraitSpec, block_of
@@ -51,6 +52,7 @@ __all__ = [
     "block_of",
     "find_trait",
     "find_judge",
+    "require_judge",
     "find_writer",
     "dictionary_file",
 ]

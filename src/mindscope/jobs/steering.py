@@ -13,7 +13,7 @@ from mindscope.jobs.specs import blocks_of
 
 if TYPE_CHECKING:
     from mindscope.dictionaries import Dictionary
-    from mindscope.features import Direction, SteerExpression, SteerLayers
+    from mindscope.features import Direction, Feature, SteerExpression, SteerLayers
     from mindscope.models import Edit, Model, Positions
     from mindscope.personas import PersonaVectors, VectorKind
 
@@ -86,6 +86,25 @@ class SteeringNames:
             raise DataError(f"there is no vector {name!r}; loaded: {loaded}{paths}")
         vectors = self.vectors[name]
         return [vectors.direction(layer, self.kind) for layer in self._blocks(name, vectors, layers)]
+
+    def features(self, name: str) -> Sequence[Feature]:
+        """What is read under a name: projections on its directions, or the activation of a latent.
+
+        Raises:
+            DataError: nothing has this name.
+        """
+        if (
+            name not in self.vectors
+            and name not in self.directions
+            and self.files
+            and self._find_latent(name)
+        ):
+            from mindscope.dictionaries import DictionaryBank
+            from mindscope.features import BankFeature
+
+            dictionary, _, number = name.rpartition("/")
+            return [BankFeature(DictionaryBank(self._dictionaries[dictionary]), int(number), name)]
+        return self.find(name)
 
     def _blocks(self, name: str, vectors: PersonaVectors, layers: SteerLayers) -> Sequence[int]:
         if layers == "all":
