@@ -9,7 +9,7 @@ from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.jobs.job import JobSpec, Reporter, RunFolder, SilentReporter
-    from mindscope.jobs.persona_run import find_choice
+    from mindscope.jobs.persona.persona_run import find_choice
     from mindscope.jobs.registry import JOBS, export_schemas, find_job, job_schemas
     from mindscope.jobs.resolve import (
         ORGANISM,

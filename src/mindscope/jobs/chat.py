@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from pydantic import Field
 
 from mindscope.errors import DataError, MindscopeError
-from mindscope.jobs.persona_run import default_layer, find_choice
+from mindscope.jobs.persona.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_vectors
 from mindscope.jobs.specs import BorrowingModelSpec, block_of
 from mindscope.jobs.steering import SteeringNames

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from mindscope.jobs.job import Reporter, RunFolder
-from mindscope.jobs.persona_run import default_layer, find_choice
+from mindscope.jobs.persona.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_vectors, test_bed_note
 from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, blocks_of
 from mindscope.monitoring import AlarmAction, AlarmEvent, MonitorConfig, MonitoringResult, ReadingPosition

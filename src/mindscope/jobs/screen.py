@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from mindscope.errors import DataError
 from mindscope.jobs.estimates import LONG, QuickSpec, WorkEstimate, announce, estimate_answers
 from mindscope.jobs.job import Reporter, RunFolder
-from mindscope.jobs.persona_run import find_choice
+from mindscope.jobs.persona.persona_run import find_choice
 from mindscope.jobs.resolve import find_vectors, test_bed_note
 from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, block_of
 from mindscope.screening import Form, SampleScore, ScreenConfig, ScreenedData, TraitScores

@@ -10,7 +10,7 @@ from mindscope.core import format_duration
 from mindscope.errors import DataError
 from mindscope.jobs.estimates import QuickSpec, WorkEstimate, announce, estimate_answers
 from mindscope.jobs.job import Reporter, RunFolder
-from mindscope.jobs.persona_run import default_layer, find_choice
+from mindscope.jobs.persona.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_trait, find_vectors, load_model, test_bed_note
 from mindscope.jobs.specs import BorrowingSpec, DataSpec, TemplateSpec, block_of, blocks_of
 from mindscope.models import LoadOptions

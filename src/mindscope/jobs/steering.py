@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mindscope.errors import DataError
-from mindscope.jobs.persona_run import default_layer, find_choice
+from mindscope.jobs.persona.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import ORGANISM, dictionary_file, find_vectors, is_organism
 from mindscope.jobs.specs import blocks_of
 

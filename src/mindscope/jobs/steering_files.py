@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from mindscope.errors import DataError
 from mindscope.features import SteeringFileReport
 from mindscope.jobs.job import JobSpec, Reporter
+from mindscope.jobs.persona.traits import WrittenFile
 from mindscope.jobs.specs import BorrowingModelSpec, ModelSpec
-from mindscope.jobs.trait import WrittenFile
 
 if TYPE_CHECKING:
     from mindscope.features import SteerExpression, SteeringFile

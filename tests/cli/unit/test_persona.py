@@ -7,7 +7,8 @@ import persona_kit
 import pytest
 import torch
 
-from mindscope.jobs import persona, specs
+from mindscope.jobs import specs
+from mindscope.jobs.persona import three_steps
 from mindscope.personas import PersonaVectors
 
 FEW = ["--max-new-tokens", "6", "--shard-rows", "8", "--dtype", "float32"]
@@ -28,7 +29,7 @@ def trait(tmp_path) -> Path:
 def judged(monkeypatch):
     """Answers are scored by what the system prompt asked for."""
     monkeypatch.setattr(specs, "find_judge", lambda *_: persona_kit.InstructionJudge())
-    monkeypatch.setattr(persona, "require_judge", lambda *_: None)
+    monkeypatch.setattr(three_steps, "require_judge", lambda *_: None)
 
 
 @pytest.fixture

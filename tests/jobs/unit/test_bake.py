@@ -11,8 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from mindscope.errors import DataError, ModelError
 from mindscope.jobs import RunFolder
-from mindscope.jobs import bake as jobs
-from mindscope.jobs.bake import BakeSpec, bake, require_checkpoint
+from mindscope.jobs.persona import BakeSpec, bake, baking, require_checkpoint
 from mindscope.models import Row, load
 from mindscope.personas import PersonaVectors, measure_divergence
 from mindscope.store import Run
@@ -41,7 +40,7 @@ def vectors(tiny, tmp_path) -> Path:
 @pytest.fixture
 def judged(monkeypatch):
     """Steered answers score higher, the more they differ from the question's letters."""
-    monkeypatch.setattr(jobs, "_find_judge", lambda *_: persona_kit.HashJudge())
+    monkeypatch.setattr(baking, "_find_judge", lambda *_: persona_kit.HashJudge())
 
 
 def spec(tiny, vectors, **options) -> BakeSpec:
@@ -164,6 +163,4 @@ def test_ordinary_conversations_may_name_their_columns(tiny, vectors, tmp_path):
         ({**given, "ordinary": None, "columns": ("question=ask",)}, "give --ordinary"),
     ):
         with pytest.raises(DataError, match=said):
-            bake(
-                spec(tiny, vectors, **options), run=RunFolder(tmp_path / "no"), reporter=RecordingReporter()
-            )
+            bake(spec(tiny, vectors, **options), run=RunFolder(tmp_path / "no"), reporter=RecordingReporter())

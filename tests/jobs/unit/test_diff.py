@@ -9,7 +9,7 @@ import pytest
 from mindscope.errors import DataError
 from mindscope.jobs import RunFolder, SilentReporter
 from mindscope.jobs.diff import DiffReport, DiffSpec, diff_models, find_prompts, read_texts
-from mindscope.jobs.diff_null import ordinary_rows, read_recipe
+from mindscope.jobs.diff.null import ordinary_rows, read_recipe
 
 
 def spec(**fields) -> DiffSpec:

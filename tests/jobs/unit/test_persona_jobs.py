@@ -19,8 +19,8 @@ from mindscope.jobs.persona import (
     steer,
     sweep,
 )
-from mindscope.jobs.trait import TraitsReport, TraitsSpec, WriteTraitSpec, show_traits, write_trait
-from mindscope.jobs.vector_files import (
+from mindscope.jobs.persona.traits import TraitsReport, TraitsSpec, WriteTraitSpec, show_traits, write_trait
+from mindscope.jobs.persona.vector_files import (
     ExportVectorsSpec,
     ImportVectorsSpec,
     export_vectors,

@@ -7,6 +7,7 @@ from mindscope import organism
 from mindscope.finetuning.config import FinetuneConfig
 from mindscope.personas import ExtractConfig, SweepConfig
 from mindscope.store import Run
+from mindscope.studies.persona_vectors.benches.organism_bench import OrganismBench
 from mindscope.studies.persona_vectors.claims import (
     CHOICE_CLAIM,
     DIFFERENCE_CLAIM,
@@ -14,7 +15,6 @@ from mindscope.studies.persona_vectors.claims import (
     list_claims,
 )
 from mindscope.studies.persona_vectors.config import ReproduceConfig
-from mindscope.studies.persona_vectors.organism_bench import OrganismBench
 from mindscope.studies.persona_vectors.report import claims_report
 from mindscope.studies.persona_vectors.reproduce import PersonaReproduction, reproduce
 

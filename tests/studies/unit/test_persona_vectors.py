@@ -14,13 +14,13 @@ from mindscope.errors import DataError
 from mindscope.organism import ExactJudge, trait
 from mindscope.personas import ContrastRecipe, ExtractConfig, Trait
 from mindscope.studies.persona_vectors.answering import TraitLevel
+from mindscope.studies.persona_vectors.benches.files_bench import FilesBench, _holds
+from mindscope.studies.persona_vectors.benches.own_answers_bench import OwnAnswersBench
 from mindscope.studies.persona_vectors.chosen import ChoiceOutcome, choices
 from mindscope.studies.persona_vectors.claims import list_claims
 from mindscope.studies.persona_vectors.config import ReproduceConfig, organism_config
 from mindscope.studies.persona_vectors.correlations import correlate
-from mindscope.studies.persona_vectors.files_bench import FilesBench, _holds
 from mindscope.studies.persona_vectors.monitoring import MonitoredGroup, _fits, summarised
-from mindscope.studies.persona_vectors.own_answers_bench import OwnAnswersBench
 from mindscope.studies.persona_vectors.prevention import TraitPrevention, TreatedTrait
 from mindscope.studies.persona_vectors.reading import DictionaryReading
 from mindscope.studies.persona_vectors.report import claims_report

@@ -19,21 +19,21 @@ from mindscope.cli.persona.tables import (
     print_tuned,
     print_vectors,
 )
-from mindscope.jobs import bake, finetune, monitor, persona, screen, shift, trait, vector_files
+from mindscope.jobs import finetune, monitor, persona, screen, shift
 from mindscope.studies.persona_vectors import reproduce_claims
 
 app = typer.Typer(no_args_is_help=True, help="Extract, choose, steer and show persona vectors.")
 add_command(app, "extract", persona.extract, show=print_vectors)
 add_command(app, "sweep", persona.sweep, show=print_sweep, require=lambda report: report.sweep.choice())
 add_command(app, "steer", persona.steer, show=print_steering)
-add_command(app, "bake", bake.bake, show=print_baked, require=bake.require_checkpoint)
+add_command(app, "bake", persona.bake, show=print_baked, require=persona.require_checkpoint)
 add_command(app, "monitor", monitor.monitor_vectors, show=print_monitoring)
 add_command(app, "screen", screen.screen, show=print_screening)
 add_command(app, "finetune", finetune.finetune, show=print_tuned)
 add_command(app, "shift", shift.shift, show=print_shift)
 add_command(app, "show", persona.show, show=print_listing)
 add_command(app, "reproduce", reproduce_claims, show=print_reproduction)
-add_command(app, "traits", trait.show_traits, show=print_traits)
-add_command(app, "artifacts", trait.write_trait, show=print_file)
-add_command(app, "export", vector_files.export_vectors, show=print_file)
-add_command(app, "import", vector_files.import_vectors, show=print_file)
+add_command(app, "traits", persona.show_traits, show=print_traits)
+add_command(app, "artifacts", persona.write_trait, show=print_file)
+add_command(app, "export", persona.export_vectors, show=print_file)
+add_command(app, "import", persona.import_vectors, show=print_file)

@@ -8,13 +8,13 @@ from mindscope.cli.output import print_table, print_text, say
 
 if TYPE_CHECKING:
     from mindscope.finetuning import AnswerProjection, PreventionScan
-    from mindscope.jobs.bake import BakeReport
     from mindscope.jobs.finetune import FinetuneReport
     from mindscope.jobs.persona import ExtractReport, SteeringSummary, SweepReport, VectorsListing
-    from mindscope.jobs.persona_run import VectorsSummary
+    from mindscope.jobs.persona.baking import BakeReport
+    from mindscope.jobs.persona.persona_run import VectorsSummary
+    from mindscope.jobs.persona.traits import TraitsReport, WrittenFile
     from mindscope.jobs.screen import ScreeningReport
     from mindscope.jobs.shift import ShiftReport
-    from mindscope.jobs.trait import TraitsReport, WrittenFile
     from mindscope.studies.persona_vectors import ReproductionReport
 
 SAMPLES_SHOWN = 5

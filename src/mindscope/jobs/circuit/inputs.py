@@ -13,7 +13,7 @@ from mindscope.core import require_same_model
 from mindscope.errors import DataError, StoreError
 from mindscope.jobs.dictionary import find_dictionaries
 from mindscope.jobs.job import JobSpec
-from mindscope.jobs.persona_run import default_layer
+from mindscope.jobs.persona.persona_run import default_layer
 from mindscope.jobs.resolve import ORGANISM, dictionary_file, find_vectors, is_organism
 
 if TYPE_CHECKING:

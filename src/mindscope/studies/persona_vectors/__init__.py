@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
-    from mindscope.studies.persona_vectors.bench import StudyBench
+    from mindscope.studies.persona_vectors.benches.bench import StudyBench
+    from mindscope.studies.persona_vectors.benches.files_bench import FilesBench
+    from mindscope.studies.persona_vectors.benches.organism_bench import OrganismBench
     from mindscope.studies.persona_vectors.claims import list_claims
     from mindscope.studies.persona_vectors.config import ReproduceConfig, organism_config
-    from mindscope.studies.persona_vectors.files_bench import FilesBench
     from mindscope.studies.persona_vectors.job import ReproduceSpec, ReproductionReport, reproduce_claims
-    from mindscope.studies.persona_vectors.organism_bench import OrganismBench
     from mindscope.studies.persona_vectors.report import claims_report
     from mindscope.studies.persona_vectors.reproduce import PersonaReproduction, reproduce
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from mindscope.judges import Judge, JudgeItem, Rubric
 from mindscope.models import Edit, Message, Model, Read, Sampling
 from mindscope.store import Document, derived_seed
-from mindscope.studies.persona_vectors.bench import PreparedTrait
+from mindscope.studies.persona_vectors.benches.bench import PreparedTrait
 
 
 class TraitLevel(Document):

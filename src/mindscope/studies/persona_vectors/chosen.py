@@ -13,7 +13,7 @@ from mindscope.models import Model
 from mindscope.screening import ScreenConfig, screen_dataset
 from mindscope.store import Document, Run
 from mindscope.studies.persona_vectors.answering import TraitLevel
-from mindscope.studies.persona_vectors.bench import PreparedTrait
+from mindscope.studies.persona_vectors.benches.bench import PreparedTrait
 
 Choice = Literal["top", "random", "bottom"]
 

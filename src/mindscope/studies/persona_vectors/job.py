@@ -22,7 +22,7 @@ from mindscope.studies.common import Claim
 
 if TYPE_CHECKING:
     from mindscope.models import Model
-    from mindscope.studies.persona_vectors.bench import StudyBench
+    from mindscope.studies.persona_vectors.benches.bench import StudyBench
     from mindscope.studies.persona_vectors.config import ReproduceConfig
 
 
@@ -114,9 +114,9 @@ class ReproduceSpec(JudgeSpec):
         Judgements of an endpoint and sets that the model writes are kept in `folder`.
         """
         from mindscope.personas import contrast_recipe
-        from mindscope.studies.persona_vectors.files_bench import FilesBench
-        from mindscope.studies.persona_vectors.organism_bench import OrganismBench
-        from mindscope.studies.persona_vectors.own_answers_bench import OwnAnswersBench
+        from mindscope.studies.persona_vectors.benches.files_bench import FilesBench
+        from mindscope.studies.persona_vectors.benches.organism_bench import OrganismBench
+        from mindscope.studies.persona_vectors.benches.own_answers_bench import OwnAnswersBench
 
         if is_organism(self.model):
             return OrganismBench(self.seed)

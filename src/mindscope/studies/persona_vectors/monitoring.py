@@ -12,7 +12,7 @@ from mindscope.models import Last, Message, Model, Read
 from mindscope.personas import Trait
 from mindscope.store import Document
 from mindscope.studies.persona_vectors.answering import AnswerSampling, answer
-from mindscope.studies.persona_vectors.bench import PreparedTrait, StudyBench
+from mindscope.studies.persona_vectors.benches.bench import PreparedTrait, StudyBench
 from mindscope.studies.persona_vectors.correlations import ClaimCorrelation, correlate
 
 Way = Literal["system prompts", "shots"]

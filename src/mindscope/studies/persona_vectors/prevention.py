@@ -16,7 +16,7 @@ from mindscope.finetuning import (
 )
 from mindscope.store import Document
 from mindscope.studies.persona_vectors.answering import TraitLevel
-from mindscope.studies.persona_vectors.bench import PreparedTrait
+from mindscope.studies.persona_vectors.benches.bench import PreparedTrait
 from mindscope.studies.persona_vectors.config import ReproduceConfig
 
 Curve = Literal[

@@ -5,7 +5,7 @@ from mindscope.explain import best_latent, feature_logits, read_direction
 from mindscope.models import Model
 from mindscope.store import Document
 from mindscope.studies.persona_vectors.answering import AnswerSampling, TraitLevel, levels
-from mindscope.studies.persona_vectors.bench import PreparedTrait, StudyBench
+from mindscope.studies.persona_vectors.benches.bench import PreparedTrait, StudyBench
 
 SHOWN = 5
 """Features of each vector."""

@@ -12,7 +12,7 @@ from mindscope.personas import measure_shift, read_config_with_scope
 from mindscope.screening import Form, ScreenConfig, screen_dataset
 from mindscope.store import Document, Run, SavedDocument, measure_once
 from mindscope.studies.persona_vectors.answering import AnswerSampling, TraitLevel, TreatmentScores, levels
-from mindscope.studies.persona_vectors.bench import PreparedTrait, StudyBench, prepare_traits
+from mindscope.studies.persona_vectors.benches.bench import PreparedTrait, StudyBench, prepare_traits
 from mindscope.studies.persona_vectors.chosen import (
     Choice,
     ChoiceOutcome,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from mindscope.store import Document
 from mindscope.studies.persona_vectors.answering import TraitLevel
-from mindscope.studies.persona_vectors.bench import PreparedTrait
+from mindscope.studies.persona_vectors.benches.bench import PreparedTrait
 from mindscope.studies.persona_vectors.correlations import ClaimCorrelation, correlate
 
 

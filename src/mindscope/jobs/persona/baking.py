@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from mindscope.errors import DataError
 from mindscope.features import BakedCheckpoint
 from mindscope.jobs.job import Reporter, RunFolder
-from mindscope.jobs.persona import JUDGEMENTS
+from mindscope.jobs.persona.three_steps import JUDGEMENTS
 from mindscope.jobs.resolve import find_vectors, test_bed_note
 from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, JudgeSpec
 from mindscope.personas import BakeConfig, BakeSearch
@@ -156,7 +156,7 @@ def _find_trait(spec: BakeSpec, vectors: PersonaVectors) -> Trait:
 
 def _find_judge(spec: BakeSpec, model: Model, run: Path, trait: Trait) -> Judge:
     """Who scores the answers: a contrast judge is the one that was made with the vectors."""
-    from mindscope.jobs.persona_run import PersonaRun
+    from mindscope.jobs.persona.persona_run import PersonaRun
     from mindscope.personas import JUDGE_FILE, contrast_recipe
 
     recipe = contrast_recipe(spec.judge)

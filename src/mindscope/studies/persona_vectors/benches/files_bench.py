@@ -11,13 +11,13 @@ from mindscope.errors import DataError
 from mindscope.judges import Judge
 from mindscope.models import Edit, Message, Model, Sampling
 from mindscope.personas import ContrastRecipe, Trait
-from mindscope.studies.persona_vectors.bench import IN_POOL, draw_shots, mix_instructions
+from mindscope.studies.persona_vectors.benches.bench import IN_POOL, draw_shots, mix_instructions
 
 LONGEST_TEST_ANSWER = 64  # tokens
 
 
 class FilesBench:
-    """See :class:`mindscope.studies.persona_vectors.bench.StudyBench`.
+    """See :class:`mindscope.studies.persona_vectors.benches.bench.StudyBench`.
 
     The folder of sets holds FAMILY-LEVEL.jsonl, or files of another kind; each trait has TRAIT-II and
     TRAIT-I. Graded prompts mix the trait's own positive and negative instructions; shots are rows of

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mindscope.diffing import DiffConfig, ModelDifference
 from mindscope.errors import DataError
-from mindscope.jobs.diff_null import make_null
+from mindscope.jobs.diff.null import make_null
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.resolve import (
     dictionary_file,

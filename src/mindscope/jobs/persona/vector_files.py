@@ -10,9 +10,9 @@ from pydantic import Field
 
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec, Reporter
+from mindscope.jobs.persona.traits import WrittenFile
 from mindscope.jobs.resolve import find_vectors
 from mindscope.jobs.specs import ModelSpec, block_of
-from mindscope.jobs.trait import WrittenFile
 from mindscope.personas import VectorKind
 
 

@@ -13,7 +13,7 @@ from mindscope.store import read_json
 if TYPE_CHECKING:
     from mindscope.data import Conversation
     from mindscope.finetuning import FinetuneConfig
-    from mindscope.jobs.diff import DiffSpec
+    from mindscope.jobs.diff.comparing import DiffSpec
     from mindscope.jobs.job import Reporter
     from mindscope.store import Run
 

@@ -11,11 +11,11 @@ from mindscope.judges import Judge
 from mindscope.models import Edit, Message, Model
 from mindscope.organism import TRAITS
 from mindscope.personas import ContrastRecipe, Trait
-from mindscope.studies.persona_vectors.bench import IN_POOL
+from mindscope.studies.persona_vectors.benches.bench import IN_POOL
 
 
 class OrganismBench:
-    """See :class:`mindscope.studies.persona_vectors.bench.StudyBench`."""
+    """See :class:`mindscope.studies.persona_vectors.benches.bench.StudyBench`."""
 
     base = "organism"
     note = TEST_BED

@@ -21,7 +21,7 @@ from mindscope.judges import Judge
 from mindscope.models import Edit, Message, Model, Sampling
 from mindscope.personas import ContrastRecipe, Trait
 from mindscope.store import derived_seed, write_text
-from mindscope.studies.persona_vectors.bench import IN_POOL, draw_shots, mix_instructions
+from mindscope.studies.persona_vectors.benches.bench import IN_POOL, draw_shots, mix_instructions
 from mindscope.studies.persona_vectors.config import ReproduceConfig
 
 Side = Literal["pos", "neg"]
@@ -31,7 +31,7 @@ MILD = 2
 
 
 class OwnAnswersBench:
-    """See :class:`mindscope.studies.persona_vectors.bench.StudyBench`.
+    """See :class:`mindscope.studies.persona_vectors.benches.bench.StudyBench`.
 
     Sets: `own-normal`, answers without any instruction; for each trait TRAIT-II, answers under its
     instructions, TRAIT-I, half of those, and the same of its opposite; and both levels of every other trait,

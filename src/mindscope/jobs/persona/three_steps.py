@@ -12,14 +12,14 @@ from pydantic import Field, RootModel, model_validator
 from mindscope.errors import DataError
 from mindscope.jobs.estimates import QuickSpec, WorkEstimate, announce
 from mindscope.jobs.job import JobSpec, Reporter, RunFolder
-from mindscope.jobs.persona_estimates import (
+from mindscope.jobs.persona.estimates import (
     CONTRAST,
     estimate_extraction,
     estimate_steering,
     estimate_sweep,
     quick_layers,
 )
-from mindscope.jobs.persona_run import (
+from mindscope.jobs.persona.persona_run import (
     PersonaRun,
     VectorsSummary,
     default_layer,
