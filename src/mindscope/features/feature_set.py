@@ -187,7 +187,7 @@ class FeatureSet(Sequence[Feature]):
         for number, group in enumerate(self._groups):
             parts = [readings[f"{number}/{site}"] for site in group.sites]
             columns = parts[0] if len(parts) == 1 else group.compute(torch.cat(parts, dim=1))
-            table = torch.empty(len(columns), len(self)) if table is None else table
+            table = torch.empty(len(columns), len(self), dtype=torch.float32) if table is None else table
             table[:, group.columns] = columns
         assert table is not None
         return table

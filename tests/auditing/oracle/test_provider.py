@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+import torch
 from inspect_ai.model import (
     ChatMessage,
     ChatMessageAssistant,
@@ -13,6 +14,7 @@ from inspect_ai.model import (
     ModelOutput,
     get_model,
 )
+from inspect_ai.model._model_info import MODEL_INFO_LOOKUP_API_KEY
 
 from mindscope import models
 from mindscope.auditing.extension.call import CallRecord
@@ -157,3 +159,21 @@ def test_model_arguments_that_do_not_fit_are_refused_when_it_is_opened(
 ):
     with pytest.raises(DataError, match=message):
         get_model("mindscope/organism", memoize=False, **arguments)
+
+
+def test_a_look_up_of_the_models_name_loads_nothing():
+    looked = MindscopeAPI("organism", api_key=MODEL_INFO_LOOKUP_API_KEY)
+    assert not hasattr(looked, "model")
+    looked.close()
+
+
+def test_readings_do_not_hang_on_the_precision_of_new_tensors(organism: Model):
+    # Another model that is loaded meanwhile changes it for all threads.
+    features = FeatureSet(SteeringNames(api_of(organism).model).features(LATENT))
+    row = direct(organism).row
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        (table,) = features.read(api_of(organism).model, [row], where="final")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert table.dtype == torch.float32

@@ -15,7 +15,7 @@ import threading
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from mindscope.errors import ModelError
 from mindscope.models import DecodingBatch, GenerationRequest
@@ -60,6 +60,10 @@ class AnswerThread:
         slots: the most answers that are written at once; others wait.
     """
 
+    passing: ClassVar[threading.RLock] = threading.RLock()
+    """Held while anything is computed or a model is loaded: loading changes, for all threads, the precision
+    that torch makes new tensors in."""
+
     def __init__(self, model: Model, slots: int):
         self.model, self.slots = model, slots
         self._indices = itertools.count()
@@ -102,9 +106,10 @@ class AnswerThread:
                 closing = self._closing
             if closing:
                 break
-            for call in waiting:
-                self._admit(call)
-            self._step()
+            with self.passing:
+                for call in waiting:
+                    self._admit(call)
+                self._step()
         for call in [*self._open.values(), *waiting]:
             call.future.cancel()
         self._open.clear()

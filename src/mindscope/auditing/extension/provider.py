@@ -32,6 +32,7 @@ from inspect_ai.model import (
     StopReason,
     TopLogprob,
 )
+from inspect_ai.model._model_info import MODEL_INFO_LOOKUP_API_KEY
 from inspect_ai.tool import ToolChoice, ToolInfo
 from pydantic import ConfigDict, Field, field_validator
 
@@ -110,11 +111,18 @@ class MindscopeAPI(ModelAPI):
     ):
         super().__init__(model_name, base_url, api_key, [], config)
         self.options: ProviderOptions = read_fields(ProviderOptions, model_args, "model arguments")
+        if api_key == MODEL_INFO_LOOKUP_API_KEY:
+            return  # Inspect asks what is known of the name and never for an answer
+        with AnswerThread.passing:
+            self._open()
+
+    def _open(self) -> None:
+        """Load all that answers need, and refuse defaults that do not fit before anything is asked."""
         self.model = self._load()
         self._directions: dict[str, tuple[Feature, ...]] = {}
         self._monitors: dict[tuple[str, ...], LiveMonitor] = {}
         self.calibration = self._load_thresholds()
-        self._plan(self.options)  # refuses defaults that do not fit before anything is asked
+        self._plan(self.options)
         self._thread = AnswerThread(self.model, self.options.slots)
 
     def _load(self) -> Model:
@@ -176,7 +184,8 @@ class MindscopeAPI(ModelAPI):
 
     def close(self) -> None:
         """Let the thread go that writes the answers."""
-        self._thread.close()
+        if hasattr(self, "_thread"):
+            self._thread.close()
 
     async def generate(
         self,
@@ -193,7 +202,8 @@ class MindscopeAPI(ModelAPI):
         if tool_choice == "none":
             tools = []
         fields = self.options.changed_by(config.extra_body)
-        edits, watch, labels = self._plan(fields)
+        with AnswerThread.passing:
+            edits, watch, labels = self._plan(fields)
         handler = _tool_handler(self.model_name) if tools else None
         row = self._row(input, tools, handler)
         seed = config.seed if config.seed is not None else random.randrange(_SEEDS)
