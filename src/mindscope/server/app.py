@@ -22,10 +22,12 @@ from mindscope.server.api.replies import HealthReply, ModelCard, ModelList
 from mindscope.server.api.vectors import build_vector_router
 from mindscope.server.compat.neuronpedia import build_neuronpedia_router
 from mindscope.server.upstream import UpstreamServer, build_upstream_router
+from mindscope.server.workbench.routes import build_workbench_router
 
 if TYPE_CHECKING:
     from mindscope.server.api.guard import Application, Receive, Scope, Send
     from mindscope.server.service import SteeringService
+    from mindscope.server.workbench.routes import WorkbenchPlace
 
 
 def build_app(
@@ -35,6 +37,7 @@ def build_app(
     hosts: Iterable[str] = (),
     origins: Iterable[str] = (),
     upstream: UpstreamServer | None = None,
+    workbench: WorkbenchPlace | None = None,
 ) -> Application:
     """An ASGI application that serves a model.
 
@@ -44,6 +47,7 @@ def build_app(
         hosts: names that the server may be asked for under, besides this machine's own.
         origins: pages of a browser that may ask, besides the server's own.
         upstream: who answers in the model's place, which then only watches.
+        workbench: what the workbench shows; None to serve no pages.
     """
     app = FastAPI(
         title="mindscope",
@@ -96,6 +100,8 @@ def build_app(
         app.include_router(build_router(service))
         app.include_router(build_neuronpedia_router(service))
     app.include_router(build_vector_router(service))
+    if workbench is not None:
+        app.include_router(build_workbench_router(service, workbench))
     _answer_errors(app)
     _describe_errors(app)
     return RequestGuard(

@@ -75,6 +75,9 @@ class ServeSpec(BorrowingModelSpec, ServerLimits):
     coefficient: float = Field(default=1.0, gt=0)
     """How hard the policy `steer` pushes against a vector: h - c * v."""
 
+    runs: Path | None = None
+    """A folder of runs that the workbench shows, and in which it keeps what is started there."""
+
     log: str | None = Field(default=None, json_schema_extra={"metavar": "DATABASE"})
     """A database that keeps conversations, turns, readings and events: a file of SQLite, an SQLAlchemy URL,
     or env:NAME for a variable that holds one."""

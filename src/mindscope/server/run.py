@@ -72,13 +72,17 @@ def serve(spec: ServeSpec, say: Callable[[str], object]) -> None:
 
     from mindscope.server.app import build_app
     from mindscope.server.upstream import UpstreamServer
+    from mindscope.server.workbench.routes import WorkbenchPlace
 
     token = spec.read_token()
     listener = open_listener(spec.host, spec.port)
     service = open_service(spec)
     hosts = [*spec.allow_host, *([] if spec.host in ("0.0.0.0", "::") else [spec.host])]
     upstream = None if spec.upstream is None else UpstreamServer(spec.upstream, spec.read_upstream_key())
-    app = build_app(service, token=token, hosts=hosts, origins=spec.allow_origin, upstream=upstream)
+    workbench = None if upstream else WorkbenchPlace(spec.runs)
+    app = build_app(
+        service, token=token, hosts=hosts, origins=spec.allow_origin, upstream=upstream, workbench=workbench
+    )
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -88,7 +92,10 @@ def serve(spec: ServeSpec, say: Callable[[str], object]) -> None:
         limit_concurrency=_CONNECTIONS,
     )
     host = f"[{spec.host}]" if ":" in spec.host else spec.host
-    say(f"serving {service.name} on http://{host}:{listener.getsockname()[1]}/v1")
+    address = f"http://{host}:{listener.getsockname()[1]}"
+    say(f"serving {service.name} on {address}/v1")
+    if workbench is not None:
+        say(f"the workbench is at {address}/workbench/")
     with listener:
         uvicorn.Server(config).run(sockets=[listener])
 

@@ -5,7 +5,8 @@ Every request passes here before any route sees it. In this order:
 1. The `Host` must be one that this server answers to: a page whose name was pointed at this machine (DNS
    rebinding) is told nothing.
 2. An `Origin` must be the server's own or one that was allowed: other pages of a browser may not ask.
-3. The token, where there is one, is compared in constant time, on every route but health.
+3. The token, where there is one, is compared in constant time, on every route but health and the workbench's
+   pages, which hold nothing of a model.
 4. The body is read whole, within its limit and in time. JSON must be plain: no deeper than a person nests, no
    NaN, no half of a surrogate pair, which no tokenizer takes.
 """
@@ -30,7 +31,8 @@ DEEPEST = 32
 BODY_SECONDS = 30.0
 """A body that has not come by then does not come."""
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
-OPEN_PATHS = ("/health",)
+OPEN_PATHS = ("/", "/health")
+OPEN_FOLDER = "/workbench/"
 
 
 class RequestGuard:
@@ -91,7 +93,7 @@ class RequestGuard:
             raise ApiError(403, "pages of that Origin may not ask this server", code="origin_not_allowed")
 
     def _check_token(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
-        if self._token is None or scope["path"] in OPEN_PATHS:
+        if self._token is None or scope["path"] in OPEN_PATHS or scope["path"].startswith(OPEN_FOLDER):
             return
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
         # Compared as bytes, so that what is not ASCII is a wrong token and not an error.

@@ -82,6 +82,11 @@ class VectorRegistry:
         self._sizes: dict[str, int] = {}  # by name, in bytes
         self._lock = threading.Lock()
 
+    @property
+    def personas(self) -> Mapping[str, PersonaVectors]:
+        """All persona vectors by name, uploaded ones too."""
+        return dict(self._names.vectors)
+
     def find(self, name: str, layers: SteerLayers = None) -> Sequence[Direction]:
         """The directions that a name means at some layers.
 

@@ -1,0 +1,58 @@
+"""The workbench in a browser: pages in which nothing may go wrong and which nothing may leave."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from absent import import_or_skip, skip_absent
+from page_kit import find_browser
+
+FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+AXE = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
+
+
+@contextmanager
+def open_browser() -> Iterator[Any]:
+    """This machine's browser."""
+    sync_api = import_or_skip("playwright.sync_api", "dev")
+    if (path := find_browser()) is None:
+        skip_absent("a browser to open pages in: make browser")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=FLAGS.split())
+        yield opened
+        opened.close()
+
+
+@contextmanager
+def open_page(browser: Any, url: str, **options: Any) -> Iterator[Any]:
+    """A page at an address; afterwards nothing may have been said on its console or asked of anybody else.
+
+    `url` begins with the server's own address; blobs are what the page itself saves.
+    """
+    context = browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
+    page = context.new_page()
+    own = "/".join(url.split("/")[:3]) + "/"
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(f"{message.type}: {message.text}"))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda asked: asked.url.startswith((own, "blob:", "data:")) or wrong.append(asked.url))
+    page.goto(url)
+    yield page
+    assert page.evaluate("() => window.hacked") is None
+    assert wrong == []
+    context.close()
+
+
+def find_faults(page: Any) -> list[str]:
+    """What axe finds on a page that keeps people out: serious and critical faults, with their first place."""
+    if not AXE.exists():
+        skip_absent("axe, which looks for faults of access: make web-tools")
+    page.evaluate(f"() => {{ {AXE.read_text('utf-8')} }}")
+    found = page.evaluate("async () => (await window.axe.run({ resultTypes: ['violations'] })).violations")
+    return [
+        f"{fault['id']}: {fault['help']} at {fault['nodes'][0]['target']}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+    ]

@@ -1,0 +1,30 @@
+/** The pages, in the order of the navigation. `PAGES` in `server/workbench/pages.py` has the same names. */
+
+import { type ComponentType, type LazyExoticComponent, lazy } from "react";
+import type { Capabilities } from "../api/client";
+import { ChatPage } from "../chat/ChatPage";
+
+export interface PageProps {
+  server: Capabilities;
+}
+
+export interface PageEntry {
+  name: string;
+  title: string;
+  Page: ComponentType<PageProps> | LazyExoticComponent<ComponentType<PageProps>>;
+}
+
+export const BASE = "/workbench/";
+
+export const PAGES: readonly PageEntry[] = [{ name: "chat", title: "Chat", Page: ChatPage }];
+
+export const lazyPage = (load: () => Promise<ComponentType<PageProps>>) =>
+  lazy(async () => ({ default: await load() }));
+
+/** The page of an address; the first one where it names none. */
+export function findPage(path: string): PageEntry {
+  const name = path.startsWith(BASE) ? path.slice(BASE.length).replace(/\/$/, "") : "";
+  const [first] = PAGES;
+  if (!first) throw new Error("there are no pages");
+  return PAGES.find((page) => page.name === name) ?? first;
+}
