@@ -167,13 +167,13 @@ def test_a_look_up_of_the_models_name_loads_nothing():
     looked.close()
 
 
-def test_readings_do_not_hang_on_the_precision_of_new_tensors(organism: Model):
+def test_tables_of_readings_do_not_hang_on_the_precision_of_new_tensors(organism: Model):
     # Another model that is loaded meanwhile changes it for all threads.
-    features = FeatureSet(SteeringNames(api_of(organism).model).features(LATENT))
-    row = direct(organism).row
+    names = SteeringNames(api_of(organism).model)
+    features = FeatureSet([*names.features(LATENT), *names.features("sae.3/1")])
     torch.set_default_dtype(torch.bfloat16)
     try:
-        (table,) = features.read(api_of(organism).model, [row], where="final")
+        table = features.assemble({"0/0": torch.ones(5, 2, dtype=torch.float32)})
     finally:
         torch.set_default_dtype(torch.float32)
     assert table.dtype == torch.float32
