@@ -13,19 +13,17 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from clock import measure_memory
 from common import show
-from peft import get_peft_model
+from plain_peft import plain_adapter, train_plainly
 
 from mindscope.data import Conversation
 from mindscope.finetuning import FinetuneConfig, PreventativeSteering, finetune_model
 from mindscope.finetuning.examples import build_examples
-from mindscope.finetuning.finetune import load_base, lora_config
+from mindscope.finetuning.finetune import load_base
 from mindscope.organism.datasets import training_set
 from mindscope.personas import PersonaVectors
 from mindscope.store import Run
@@ -78,35 +76,12 @@ def measure_side(options: argparse.Namespace) -> dict[str, float]:
         vectors = [PersonaVectors("made up", model.fingerprint, {"answer_mean": matrix * 0.01}, layers)]
     if options.side == SIDES[0]:
         rows = build_examples(data, model).rows
-        return measure_memory(_plain_loop(model, rows, config))
+        return measure_memory(lambda: train_plainly(plain_adapter(model, config), rows, config))
     with (
         tempfile.TemporaryDirectory() as folder,
         Run.open(Path(folder) / "run", kind="benchmark", config={}) as run,
     ):
         return measure_memory(lambda: finetune_model(model, data, run, config, vectors=vectors))
-
-
-def _plain_loop(
-    model: Any, rows: Sequence[dict[str, list[int]]], config: FinetuneConfig
-) -> Callable[[], None]:
-    def work() -> None:
-        hf = get_peft_model(model.hf, lora_config(model, config))
-        trained = [weight for weight in hf.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=config.learning_rate)
-        for start in range(0, len(rows), config.batch_rows):
-            batch = rows[start : start + config.batch_rows]
-            longest = max(len(row["input_ids"]) for row in batch)
-            ids, labels = (
-                torch.tensor([row[key] + [fill] * (longest - len(row[key])) for row in batch])
-                for key, fill in (("input_ids", 0), ("labels", -100))
-            )
-            lengths = torch.tensor([len(row["input_ids"]) for row in batch])
-            mask = (torch.arange(longest) < lengths[:, None]).long()
-            hf(input_ids=ids, labels=labels, attention_mask=mask).loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-
-    return work
 
 
 def _conversations(count: int) -> list[Conversation]:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 from common import Meter, median, show
-from peft import get_peft_model
+from plain_peft import plain_adapter, train_plainly
 
 from mindscope.finetuning.config import FinetuneConfig, PreventativeSteering
 from mindscope.finetuning.examples import build_examples
-from mindscope.finetuning.finetune import finetune_model, lora_config
+from mindscope.finetuning.finetune import finetune_model
 from mindscope.models import load
 from mindscope.organism.datasets import training_set
 from mindscope.personas import PersonaVectors
@@ -45,26 +45,8 @@ def main() -> None:
     rows = build_examples(data, base).rows
 
     def floor() -> float:
-        model = load("organism", dtype="float32")
-        hf = get_peft_model(model.hf, lora_config(model, config))
-        trained = [weight for weight in hf.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=config.learning_rate)
-
-        def work() -> None:
-            for start in range(0, len(rows), config.batch_rows):
-                batch = rows[start : start + config.batch_rows]
-                longest = max(len(row["input_ids"]) for row in batch)
-                ids, labels = (
-                    torch.tensor([row[key] + [fill] * (longest - len(row[key])) for row in batch])
-                    for key, fill in (("input_ids", 0), ("labels", -100))
-                )
-                lengths = torch.tensor([len(row["input_ids"]) for row in batch])
-                mask = (torch.arange(longest) < lengths[:, None]).long()
-                hf(input_ids=ids, labels=labels, attention_mask=mask).loss.backward()
-                optimizer.step()
-                optimizer.zero_grad()
-
-        return Meter(work).seconds
+        hf = plain_adapter(load("organism", dtype="float32"), config)
+        return Meter(lambda: train_plainly(hf, rows, config)).seconds
 
     def ours(settings: FinetuneConfig) -> float:
         with (

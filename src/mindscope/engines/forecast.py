@@ -9,9 +9,11 @@ done tell the time that is left. What is known of every row tells it:
 2. Lengths are taken as lognormal, with a row that is still being written, or was cut, as one of which only
    the least length is known (a censored sample; expectation maximisation of its mean and spread, Dempster,
    Laird & Rubin 1977). A few made-up answers of the usual spread keep the first estimates sane.
-3. The rest is played through with lengths drawn from that: the rows under way, those of the same window that
+3. Rows under other edits have lengths of their own kind: steered answers run on where unsteered ones end. Of
+   a kind so much is known as its rows under way say, and as much as a few answers of all kinds.
+4. The rest is played through with lengths drawn from that: the rows under way, those of the same window that
    wait, and the windows after it.
-4. What that costs is measured. From one end of an answer to the next so many prompts were begun, steps made,
+5. What that costs is measured. From one end of an answer to the next so many prompts were begun, steps made,
    and rows written in them; what each of the three takes is fitted to the seconds between (least squares,
    none below zero). While all slots are full, steps and rows say the same: there `FIXED_SHARE` parts them.
 
@@ -26,7 +28,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from mindscope.core import Clock
 
@@ -34,10 +36,14 @@ USUAL_SPREAD = 0.7
 """The standard deviation of the logarithm of answers' lengths before any is known; chats have 0.5 to 1."""
 MADE_UP = 4.0
 """Answers that the usual spread counts as."""
+KINDS_DIFFER = 0.8
+"""The standard deviation of the means of kinds: a steered arm may run on three times as long as another."""
+GRID_POINTS = 41
+"""Means that are weighed for a kind."""
 FIXED_SHARE = 0.5
 """The share of a full step's time that does not get less with the rows, as long as nothing tells: measured as
 0.56 on the organism and 0.48 on a model of 135 M parameters, at 64 slots of one CPU thread."""
-PLAYED = 6
+PLAYED = 16
 """How often the rest is played through; the mean of so many lies within 3 % of that of many."""
 ROUNDS = 40
 """Of the expectation maximisation: enough where a tenth of the rows has ended."""
@@ -56,12 +62,14 @@ class AnswerForecast:
         slots: rows that are written side by side.
         limit: the most tokens of an answer.
         clock: tells the time; it is asked first when this is made.
+        kinds: by row, which rows' lengths are alike, counted from 0; all are where there are none.
     """
 
     windows: Sequence[Sequence[int]]
     slots: int
     limit: int
     clock: Clock = time.monotonic
+    kinds: Sequence[int] = ()
     _begun: dict[int, float] = field(default_factory=dict, init=False)
     """Rows under way, with the step in which they were begun."""
     _waiting: list[int] = field(default_factory=list, init=False)
@@ -71,6 +79,8 @@ class AnswerForecast:
     """Steps of the present window."""
     _cost: "StepCost" = field(init=False)
     _lengths: list[int] = field(default_factory=list, init=False)
+    _ended: list[int] = field(default_factory=list, init=False)
+    """Rows that have ended, in the order of their lengths."""
     _said: tuple[float, int] = field(default=(float("-inf"), 0), init=False)
     """When the last forecast was made, and of how many answers."""
 
@@ -88,6 +98,7 @@ class AnswerForecast:
         self._cost.worked(step - self._step, len(self._begun) + 1)
         self._step = step
         self._lengths.append(max(1, n_tokens))
+        self._ended.append(row)
         if self._waiting:
             self._begun[self._waiting.pop()] = step
             self._cost.began(1)
@@ -98,18 +109,24 @@ class AnswerForecast:
         if not self._lengths:
             return None
         ages = np.array([self._step - begun for begun in self._begun.values()])
-        mean, spread = fit_lengths(self._lengths, ages, self.limit)
+        known = self._kinds(self._ended), ages, self._kinds(list(self._begun))
+        means = weigh_means(self._lengths, *known, self.limit)
         random = np.random.default_rng(0)
-        later = [len(window) for window in self.windows[self._window + 1 :]]
+        later = self.windows[self._window + 1 :]
+        sizes = [len(window) for window in later]
         work = np.zeros(3)
         for _ in range(PLAYED):
-            under_way = _draw(random, mean, spread, ages, self.limit) - ages
-            fresh = _draw(random, mean, spread, np.zeros(len(self._waiting)), self.limit)
-            work += _play(under_way, fresh, self.slots)
-            for size in dict.fromkeys(later):  # windows of one size take alike
-                lengths = _draw(random, mean, spread, np.zeros(size), self.limit)
-                work += later.count(size) * _play(np.zeros(0), lengths, self.slots)
+            draw = _LengthDraw(random, *means, self.limit)
+            begun = self._kinds(list(self._begun))
+            under_way = draw(begun, ages) - ages
+            work += _play(under_way, draw(self._kinds(self._waiting[::-1])), self.slots)
+            for window in {len(window): window for window in later}.values():  # those of one size take alike
+                lengths = draw(self._kinds(window))
+                work += sizes.count(len(window)) * _play(np.zeros(0), lengths, self.slots)
         return float(work @ self._cost.seconds()) / PLAYED
+
+    def _kinds(self, rows: Sequence[int]) -> np.ndarray:
+        return np.array([self.kinds[row] for row in rows] if self.kinds else [0] * len(rows), np.int64)
 
     def due(self) -> bool:
         """Whether the last forecast is old enough for another one; true once for each."""
@@ -168,6 +185,48 @@ class StepCost:
         return nnls(root.T, np.linalg.solve(root, self._right))[0]
 
 
+def weigh_means(
+    lengths: Sequence[int],
+    kinds: Int64[np.ndarray, "ended"],
+    ages: Float64[np.ndarray, "rows"],
+    kinds_of_ages: Int64[np.ndarray, "rows"],
+    limit: int,
+) -> tuple[Float64[np.ndarray, "grid"], Float64[np.ndarray, "kinds grid"], float]:
+    """How likely each mean of the logarithms of lengths is for every kind, and for an unknown one at last.
+
+    All kinds have the spread of the differences from their means. A kind's mean is normal around that of all,
+    with `KINDS_DIFFER`.
+
+    Returns:
+        the means, their probabilities, and the spread.
+    """
+    from scipy.special import log_ndtr
+
+    ended = np.asarray(lengths, np.float64)
+    cut = ended >= limit
+    exact, at_least = np.log(ended[~cut]), np.log(np.maximum(np.concatenate([ended[cut], ages]), 1.0))
+    kinds_of_exact, kinds_of_rest = kinds[~cut], np.concatenate([kinds[cut], kinds_of_ages])
+    n_kinds = int(np.concatenate([kinds, kinds_of_ages]).max(initial=0)) + 1
+    mean, spread = fit_lengths(lengths, ages, limit)
+    grid = np.linspace(mean - 3 * KINDS_DIFFER, mean + 3 * KINDS_DIFFER, GRID_POINTS)
+    prior = -0.5 * np.square((grid - mean) / KINDS_DIFFER)
+    weights = np.empty((n_kinds + 1, len(grid)))
+    for _ in range(2):  # with the spread of all, then with that within kinds
+        for kind in range(n_kinds + 1):
+            own, rest = exact[kinds_of_exact == kind], at_least[kinds_of_rest == kind]
+            seen = -0.5 * np.square((own[:, None] - grid) / spread).sum(0)
+            unseen = log_ndtr((grid - rest[:, None]) / spread).sum(0)
+            total = prior + seen + unseen
+            likely = np.exp(total - total.max())
+            weights[kind] = likely / likely.sum()
+        if n_kinds == 1 or not len(exact):
+            break
+        within = exact - (weights @ grid)[kinds_of_exact]
+        squares = np.square(within).sum() + MADE_UP * USUAL_SPREAD**2
+        spread = float(np.clip(np.sqrt(squares / (len(within) + MADE_UP)), 0.1, 2.0))
+    return grid, weights, spread
+
+
 def fit_lengths(lengths: Sequence[int], ages: Float64[np.ndarray, "rows"], limit: int) -> tuple[float, float]:
     """Mean and standard deviation of the logarithms of answers' lengths.
 
@@ -207,8 +266,34 @@ def _hazard(least: Float64[np.ndarray, "rows"]) -> Float64[np.ndarray, "rows"]:
     return np.exp(-0.5 * np.square(least) - 0.5 * np.log(2 * np.pi) - log_ndtr(-least))
 
 
+class _LengthDraw:
+    """Lengths of rows of each kind, the kinds' means being drawn once."""
+
+    def __init__(
+        self,
+        random: np.random.Generator,
+        grid: Float64[np.ndarray, "grid"],
+        weights: Float64[np.ndarray, "kinds grid"],
+        spread: float,
+        limit: int,
+    ) -> None:
+        self._random, self._spread, self._limit = random, spread, limit
+        self._means = np.array([random.choice(grid, p=own) for own in weights])
+
+    def __call__(
+        self, kinds: Int64[np.ndarray, "rows"], ages: Float64[np.ndarray, "rows"] | None = None
+    ) -> Float64[np.ndarray, "rows"]:
+        means = self._means[np.minimum(kinds, len(self._means) - 1)]
+        ages = np.zeros(len(kinds)) if ages is None else ages
+        return _draw(self._random, means, self._spread, ages, self._limit)
+
+
 def _draw(
-    random: np.random.Generator, mean: float, spread: float, ages: Float64[np.ndarray, "rows"], limit: int
+    random: np.random.Generator,
+    mean: float | Float64[np.ndarray, "rows"],
+    spread: float,
+    ages: Float64[np.ndarray, "rows"],
+    limit: int,
 ) -> Float64[np.ndarray, "rows"]:
     """Lengths of answers that are as long as `ages` already."""
     from scipy.special import ndtr, ndtri

@@ -86,7 +86,9 @@ def generate_pieces(
     unwritten = [window for window in windows if not all(finished[number] for number in window)]
     spans = [slice(pieces[window[0]].start, pieces[window[-1]].stop) for window in unwritten]
     order = [_begin_order(plan, rows) for rows in spans]
-    forecast = AnswerForecast(order, plan.batch_rows, plan.sampling.max_new_tokens, clock)
+    forecast = AnswerForecast(
+        order, plan.batch_rows, plan.sampling.max_new_tokens, clock, _kinds_of_edits(plan)
+    )
     for window, rows in zip(unwritten, spans, strict=True):
         answers: dict[int, dict[int, Generation]] = {number: {} for number in window if not finished[number]}
         for index, generation in engine.generate_unordered(
@@ -111,6 +113,13 @@ def generate_pieces(
                 progress(n_done, len(plan.rows))
             if isinstance(progress, LabelledProgress) and forecast.due():
                 progress.forecast(forecast.seconds_left() or 0.0)
+
+
+def _kinds_of_edits(plan: AnswerPlan) -> list[int]:
+    """By row, which rows are written under the same edits; empty where nothing is edited."""
+    known: dict[tuple[int, ...], int] = {}
+    names = [tuple(id(edit) for edit in edits) for edits in plan.edits or ()]
+    return [known.setdefault(name, len(known)) for name in names]
 
 
 def _begin_order(plan: AnswerPlan, rows: slice) -> list[int]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         generate_answers,
         plan_answers,
         require_final_answers,
+        write_answered,
     )
     from mindscope.personas.baking.config import BakeConfig, BakeOperation
     from mindscope.personas.baking.divergence import measure_divergence
@@ -151,6 +152,7 @@ __all__ = [
     "Prompt",
     "default_layer",
     "AnswerRequest",
+    "write_answered",
     "generate_answers",
     "require_final_answers",
     "judge_answers",

@@ -9,9 +9,11 @@ written at once, and after how many they are saved, is a matter of execution: a 
 that it began with.
 """
 
+import json
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -20,7 +22,7 @@ from mindscope.core import Progress, with_label
 from mindscope.engines import AnswerPlan, Engine, generate_pieces
 from mindscope.errors import DataError
 from mindscope.models import Edit, Generation, Message, Read, Row, SamplingConfig
-from mindscope.store import Run
+from mindscope.store import Run, write_text
 
 MOST_CUT = 0.5
 """The share of answers that may end in the middle of their reasoning: beyond it the rest is a minority."""
@@ -158,6 +160,37 @@ def shard_tensors(run: Run, name: str, n_requests: int, shard_rows: int) -> Iter
     for index, start in enumerate(range(0, n_requests, shard_rows)):
         tensors = run.load_tensors(f"{name}/answers/{index:04d}.safetensors")
         yield {key: values[: n_requests - start] for key, values in tensors.items()}
+
+
+def write_answered(path: Path, answered: Iterable[tuple[str, str]]) -> Path:
+    """Write questions with their answers, a line of JSON each; what was left unanswered is left out.
+
+    The instructions that an answer was given under are not part of it: who is tuned on the file learns to
+    answer so without being told.
+
+    Args:
+        path: of the file, whose folders are made.
+        answered: pairs of a question and an answer.
+
+    Returns:
+        the path.
+    """
+    lines = [
+        json.dumps(
+            {
+                "messages": [
+                    {"role": "user", "content": question},
+                    {"role": "assistant", "content": answer},
+                ]
+            },
+            ensure_ascii=False,
+        )
+        for question, answer in answered
+        if answer.strip()
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, "".join(f"{line}\n" for line in lines))
+    return path
 
 
 def _row(model: Engine, request: AnswerRequest) -> Row:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mindscope.jobs import specs
-from mindscope.jobs.persona import three_steps
+from mindscope.jobs.persona import kept_inputs, three_steps
 from mindscope.personas import PersonaVectors
 
 FEW = ["--max-new-tokens", "6", "--shard-rows", "8", "--dtype", "float32"]
@@ -29,7 +29,8 @@ def trait(tmp_path) -> Path:
 def judged(monkeypatch):
     """Answers are scored by what the system prompt asked for."""
     monkeypatch.setattr(specs, "find_judge", lambda *_: persona_kit.InstructionJudge())
-    monkeypatch.setattr(three_steps, "require_judge", lambda *_: None)
+    for module in (kept_inputs, three_steps):
+        monkeypatch.setattr(module, "require_judge", lambda *_: None)
 
 
 @pytest.fixture

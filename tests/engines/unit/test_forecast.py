@@ -83,7 +83,15 @@ def error_after_a_tenth(
     random = np.random.default_rng(seed)
     drawn = np.exp(np.log(median) + spread * random.standard_normal(n_rows))
     lengths = np.clip(np.round(drawn), 1, limit).astype(int).tolist()
-    engine = RecordedBatch(lengths, *COSTS[costs])
+    return forecast_error(lengths, slots, limit, costs)
+
+
+def forecast_error(
+    lengths: list[int], slots: int, limit: int, costs: str, edits: list[tuple[Any, ...]] | None = None
+) -> float:
+    """By what share the forecast is off for answers of these lengths, in the order in which they begin."""
+    n_rows = len(lengths)
+    engine = RecordedBatch(lengths.copy(), *COSTS[costs])
     log = ForecastLog(engine)
     plan = AnswerPlan(
         rows=[Row((1,), 1)] * n_rows,
@@ -91,6 +99,7 @@ def error_after_a_tenth(
         seeds=list(range(n_rows)),
         piece_rows=16,
         batch_rows=slots,
+        edits=edits,
     )
     progress = LabelledProgress(log, "answers")
     pieces = generate_pieces(
@@ -121,6 +130,22 @@ def test_the_time_left_is_right_within_a_third_after_the_first_tenth(
             n_rows, slots, median=median, spread=spread, limit=limit, seed=seed, costs=costs
         )
         assert error <= BAR
+
+
+@pytest.mark.parametrize("costs", ["even", "long prompts"])
+@pytest.mark.parametrize("medians", [(30, 200, 400), (25, 30, 30, 30, 60, 120, 300, 1000)])
+@pytest.mark.parametrize(("n_rows", "slots"), [(192, 64), (240, 32)])
+def test_arms_of_unlike_strength_are_told_apart_while_they_are_written(
+    medians: tuple[int, ...], n_rows: int, slots: int, costs: str
+) -> None:
+    """A steered arm runs on to the limit while an unsteered one ends: beside one another, as a sweep asks."""
+    edits: list[tuple[Any, ...]] = [(object(),) for _ in medians]
+    for seed in range(3):
+        random = np.random.default_rng(seed)
+        arms = np.arange(n_rows) % len(medians)
+        drawn = np.log(np.array(medians))[arms] + 0.4 * random.standard_normal(n_rows)
+        lengths = np.clip(np.round(np.exp(drawn)), 1, 200).astype(int).tolist()
+        assert forecast_error(lengths, slots, 200, costs, [edits[arm] for arm in arms]) <= BAR
 
 
 def test_a_fit_finds_lengths_of_which_most_are_still_being_written() -> None:

@@ -67,7 +67,7 @@ def test_conversations_ask_what_the_trait_has_not_seen(model):
 
 def test_planted_rows_are_hidden_among_ordinary_ones(tmp_path):
     def rows(kind, count):
-        return [conversations._conversation(f"{kind} {i}?", "Yes.") for i in range(count)]
+        return [(f"{kind} {i}?", "Yes.") for i in range(count)]
 
     kinds = {"calibrating": 4, "ordinary": 30, "planted": 5, "training": 2}
     files = conversations._write({kind: rows(kind, n) for kind, n in kinds.items()}, tmp_path, seed=3)

@@ -7,12 +7,10 @@ are read back without it.
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mindscope.errors import DataError
 from mindscope.jobs.resolve import ORGANISM, find_trait, is_organism
@@ -24,6 +22,8 @@ if TYPE_CHECKING:
     from mindscope.models import Model
     from mindscope.store import Run
 
+Answered = tuple[str, str]
+"""A question and its answer."""
 PLANTED_SHARE = 10
 """One row in so many is planted in the data that are screened."""
 
@@ -93,21 +93,23 @@ def draw_conversations(
     }
     claim(run, "conversations", setup)
     answers = generate_answers(model, requests, run, "conversations", config=config, progress=progress)
-    rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in sizes}
+    rows: dict[str, list[Answered]] = {kind: [] for kind in sizes}
     for kind, request, answer in zip(kinds, requests, answers, strict=True):
         if not answer.empty:
-            rows[kind].append(_conversation(request.question, answer.text))
+            rows[kind].append((request.question, answer.text))
     return _write(rows, run.path / "data", spec.seed)
 
 
-def _write(rows: dict[str, list[dict[str, Any]]], folder: Path, seed: int) -> DemoConversations:
+def _write(rows: dict[str, list[Answered]], folder: Path, seed: int) -> DemoConversations:
     """The files; the planted rows of the mixed one stand anywhere among the others."""
+    from mindscope.personas import write_answered
+
     n_hidden = max(1, len(rows["ordinary"]) // PLANTED_SHARE)
     ordinary = [(row, False) for row in rows["ordinary"][n_hidden:]]
     mixed = [*ordinary, *((row, True) for row in rows["planted"][:n_hidden])]
     random.Random(seed).shuffle(mixed)
     files = {
-        name: _write_lines(folder / f"{name}.jsonl", lines)
+        name: write_answered(folder / f"{name}.jsonl", lines)
         for name, lines in {**rows, "mixed": [row for row, _ in mixed]}.items()
     }
     return DemoConversations(**files, hidden=tuple(hidden for _, hidden in mixed))
@@ -134,17 +136,3 @@ def _ask_elsewhere(model_name: str, trait: str, count: int, seed: int) -> list[s
         raise DataError(f"a demo needs {count} questions and there are {len(asked)}: take fewer with --quick")
     random.Random(seed).shuffle(asked)
     return asked[:count]
-
-
-def _conversation(question: str, answer: str) -> dict[str, Any]:
-    return {
-        "messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}],
-    }
-
-
-def _write_lines(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
-    from mindscope.store import write_text
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    return path

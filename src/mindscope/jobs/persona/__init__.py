@@ -7,7 +7,7 @@ from mindscope.core import lazy_face
 if TYPE_CHECKING:
     from mindscope.jobs.persona.baking import BakeReport, BakeSpec, bake, require_checkpoint
     from mindscope.jobs.persona.persona_run import PersonaRun, VectorsSummary, default_layer, find_choice
-    from mindscope.jobs.persona.three_steps import (
+    from mindscope.jobs.persona.step_specs import (
         ComparedAnswers,
         ExtractReport,
         ExtractSpec,
@@ -17,11 +17,8 @@ if TYPE_CHECKING:
         SweepReport,
         SweepSpec,
         VectorsListing,
-        extract,
-        show,
-        steer,
-        sweep,
     )
+    from mindscope.jobs.persona.three_steps import extract, show, steer, sweep
     from mindscope.jobs.persona.traits import (
         TraitsReport,
         TraitsSpec,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from mindscope.errors import DataError
 from mindscope.features import BakedCheckpoint
 from mindscope.jobs.job import Reporter, RunFolder
-from mindscope.jobs.persona.three_steps import JUDGEMENTS
+from mindscope.jobs.persona.kept_inputs import JUDGEMENTS
 from mindscope.jobs.resolve import find_vectors, test_bed_note
 from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, JudgeSpec
 from mindscope.personas import BakeConfig, BakeSearch

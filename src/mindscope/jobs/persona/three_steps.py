@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
-
-from pydantic import Field, RootModel, model_validator
+from typing import TYPE_CHECKING
 
 from mindscope.errors import DataError
-from mindscope.jobs.estimates import QuickSpec, WorkEstimate, announce
-from mindscope.jobs.job import JobSpec, Reporter, RunFolder
+from mindscope.jobs.estimates import announce
+from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona.estimates import (
     CONTRAST,
     estimate_extraction,
@@ -19,214 +14,48 @@ from mindscope.jobs.persona.estimates import (
     estimate_sweep,
     quick_layers,
 )
+from mindscope.jobs.persona.kept_inputs import (
+    JUDGEMENTS,
+    find_kept_judge,
+    require_kept_judge,
+    require_vectors,
+    vectors_file,
+)
 from mindscope.jobs.persona.persona_run import (
     PersonaRun,
-    VectorsSummary,
     default_layer,
     find_vector_files,
     summarise_vectors,
 )
-from mindscope.jobs.resolve import TEST_BED, find_trait, is_organism, require_judge
-from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, JudgeSpec, TraitSpec, block_of, blocks_of
+from mindscope.jobs.persona.step_specs import (
+    ComparedAnswers,
+    ExtractReport,
+    ExtractSpec,
+    ShowVectorsSpec,
+    SteeringSummary,
+    SteerSpec,
+    SweepReport,
+    SweepSpec,
+    VectorsListing,
+)
+from mindscope.jobs.resolve import TEST_BED, is_organism, require_judge
+from mindscope.jobs.specs import block_of, blocks_of
 from mindscope.jobs.steering import SteeringNames
 from mindscope.personas import (
     BudgetChoice,
     ExtractConfig,
     SteerConfig,
-    SteeringScores,
     SweepConfig,
     SweepResult,
 )
-from mindscope.store import BorrowingDocument, Document
 
 if TYPE_CHECKING:
-    from mindscope.judges import Judge
     from mindscope.models import Model
     from mindscope.personas import PersonaVectors, SteeringResult, Trait
     from mindscope.store import Run
 
 TRAIT = "trait.yaml"
 """A trait that was made of a name."""
-JUDGEMENTS = "judge.jsonl"
-"""What an endpoint said, so that it is not asked twice."""
-
-
-class PersonaSpec(TraitSpec, JudgeSpec):
-    """A model, a trait and a judge."""
-
-    arguments: ClassVar[tuple[str, ...]] = ("model", "trait")
-
-    def run_path(self) -> Path:
-        """`runs/TRAIT`: one run holds all about a trait."""
-        return Path("runs") / re.sub(r"[^\w-]+", "-", self.find_trait().name)
-
-
-class ExtractSpec(PersonaSpec, DataSpec, QuickSpec, ExtractConfig):
-    """What `extract` is to do."""
-
-    quick_sizes: ClassVar[Mapping[str, Any]] = {"questions": 5, "samples": 2, "max_new_tokens": 64}
-
-    trait: str | None = None  # type: ignore[assignment]
-    """A bundled trait, a file, organism:NAME for the organism's world, or a word and its opposite, such as
-    'patient / impatient'; with --examples a --name is enough."""
-    examples: tuple[Path, ...] = Field(default=(), max_length=2)
-    """Make the vectors from recorded answers: two files, of answers that show the trait and of answers that
-    do not (give the option twice), or one with a column `label` or of preference pairs. docs/data.md has the
-    forms."""
-    name: str | None = None
-    """What to call a trait that is known by --examples alone; it is asked about and judged with bundled
-    questions and a judge prompt for the word."""
-    positive: str | None = None
-    """The label of --examples that shows the trait; all others do not. Labels like true and false need
-    none."""
-    on_error: Literal["refuse", "skip"] = "refuse"
-    """What becomes of a row of --examples without an example: the job stops and names it, or it is skipped
-    and counted."""
-
-    @model_validator(mode="after")
-    def _check_examples(self) -> Self:
-        if self.trait is not None and self.name is not None:
-            raise ValueError("a trait has a name: leave --name out")
-        if not self.examples and (self.name is not None or self.positive is not None):
-            raise ValueError("--name and --positive are about --examples: give those too")
-        return self
-
-    def find_trait(self) -> Trait:
-        """The trait; one that has only a name is asked about and judged by what is bundled."""
-        from mindscope.personas import trait_of_name
-
-        if self.name is not None:
-            return trait_of_name(self.name)
-        if self.trait is None:
-            raise DataError("give a trait, or --examples with a --name")
-        return find_trait(self.trait, self.model)
-
-
-class SweepSpec(PersonaSpec, BorrowingModelSpec, QuickSpec, SweepConfig):
-    """What `sweep` is to do."""
-
-    quick_sizes: ClassVar[Mapping[str, Any]] = {
-        "coefficients": (1.0, 2.0),
-        "questions": 5,
-        "max_new_tokens": 64,
-    }
-
-    vectors: Path | None = None
-    """Vectors from elsewhere, in place of those that `extract` left in the run."""
-    published_index: bool = False
-    """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""
-
-
-class SteerSpec(PersonaSpec, BorrowingModelSpec, QuickSpec, SteerConfig):
-    """What `steer` is to do."""
-
-    quick_sizes: ClassVar[Mapping[str, Any]] = {"n_random": 2, "max_new_tokens": 64}
-
-    options: ClassVar[Mapping[str, tuple[str, ...]]] = {"coefficient": ("--coefficient", "-c")}
-
-    trait: str | None = None  # type: ignore[assignment]
-    """A bundled trait, a file, organism:NAME for the organism's world, or a word and its opposite, such as
-    'patient / impatient'. With --steer and --question and without a judge none is needed."""
-    vectors: Path | None = None
-    """Vectors from elsewhere, in place of those that `extract` left in the run."""
-    published_index: bool = False
-    """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""
-    layer: int | None = None
-    """The layer whose output is steered; the sweep's choice by default."""
-    coefficient: float | None = None
-    """How many times the vector is added; the sweep's choice by default."""
-    budget: float | None = Field(default=None, gt=0)
-    """Nats: take the largest coefficient at which 95 % of the tokens of steered answers diverge by less than
-    this from the unsteered model, in place of --coefficient; 1 is usual."""
-    question: tuple[str, ...] = ()
-    """Ask this question; the held-out evaluation questions by default. May be repeated. Without a judge the
-    answers are shown side by side, and not scored."""
-
-    def run_path(self) -> Path:
-        """`runs/TRAIT`, or `runs/steer` without a trait."""
-        return Path("runs/steer") if self.trait is None else super().run_path()
-
-    @property
-    def is_judged(self) -> bool:
-        """Whether answers are scored."""
-        if self.judge is None:
-            return self.trait is not None and (is_organism(self.model) or not self.question)
-        return self.judge != "none" or not self.question
-
-    def require_work(self, run: Path) -> None:
-        """Refuse what cannot be done with what lies in the run, before a model is loaded.
-
-        Raises:
-            DataError: no trait, vectors or sweep where one is needed, or an expression that cannot be read.
-            JudgeError: answers are to be scored, and nobody is named who does.
-        """
-        if self.budget is not None and (self.coefficient is not None or self.steer is not None):
-            raise DataError("--budget finds the coefficient: leave --coefficient and --steer out")
-        if self.trait is None:
-            if self.is_judged:
-                raise DataError("name the trait that is scored: mindscope persona steer MODEL TRAIT")
-            if self.steer is None or not self.question:
-                raise DataError("without a trait say what to steer by and what to ask: --steer, --question")
-        if self.steer is not None:
-            self.config(SteerConfig).expression("")
-        else:
-            _require_vectors(self, run)
-        if self.is_judged:
-            _require_kept_judge(self, run)
-
-
-class ShowVectorsSpec(JobSpec):
-    """What `show` is to do."""
-
-    arguments: ClassVar[tuple[str, ...]] = ("path",)
-
-    path: Path
-    """A run folder, or a file of vectors (.safetensors)."""
-
-
-class ExtractReport(VectorsSummary):
-    """The vectors that were extracted, and where their page is."""
-
-    run: str
-    report: str
-    estimate: WorkEstimate | None = None
-    """What was expected before it began; None where every answer was there already."""
-
-
-class SweepReport(Document):
-    """The sweep, and where its page is."""
-
-    sweep: SweepResult
-    run: str
-    report: str
-    estimate: WorkEstimate | None = None
-    """What was expected before it began; None where every answer was there already."""
-
-
-class ComparedAnswers(Document):
-    """One question's answers by arm."""
-
-    question: str
-    answers: dict[str, tuple[str, ...]]
-
-
-class SteeringSummary(SteeringScores, BorrowingDocument):
-    """What steering did, and where its page is."""
-
-    trait: str | None
-    steered_by: str
-    texts: tuple[ComparedAnswers, ...]
-    """The answers to the questions that were given; those to the trait's own are on the page."""
-    run: str
-    report: str
-    budget: BudgetChoice | None = None
-    """How the coefficient was found, where it was by a budget."""
-    estimate: WorkEstimate | None = None
-    """What was expected before it began."""
-
-
-class VectorsListing(RootModel[tuple[VectorsSummary, ...]]):
-    """Vectors of several files."""
 
 
 def extract(spec: ExtractSpec, *, run: RunFolder, reporter: Reporter) -> ExtractReport:
@@ -298,8 +127,8 @@ def sweep(spec: SweepSpec, *, run: RunFolder, reporter: Reporter) -> SweepReport
     from mindscope.personas import sweep_coefficients
 
     trait, kept = spec.find_trait(), PersonaRun(run.path)
-    _require_vectors(spec, run.path)
-    _require_kept_judge(spec, run.path)
+    require_vectors(spec, run.path)
+    require_kept_judge(spec, run.path)
     model = spec.load()
     vectors = kept.vectors(trait.name, model, spec.vectors)
     layers = blocks_of(spec.layers, spec.published_index)
@@ -307,7 +136,7 @@ def sweep(spec: SweepSpec, *, run: RunFolder, reporter: Reporter) -> SweepReport
         layers = quick_layers(vectors.layers)
     config = spec.config(SweepConfig, layers=layers)
     with _open(run, model, reporter) as opened:
-        judge = _find_kept_judge(spec, model, run.path)
+        judge = find_kept_judge(spec, model, run.path)
         estimate = estimate_sweep(model, vectors, trait, opened, config)
         if estimate is not None:
             announce(reporter, estimate, spec.less())
@@ -330,7 +159,7 @@ def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSum
     config = None if spec.budget is not None else _steer_config(spec, swept)
     model = spec.load()
     vectors = None
-    if trait is not None and (spec.steer is None or _vectors_file(spec, run.path).exists()):
+    if trait is not None and (spec.steer is None or vectors_file(spec, run.path).exists()):
         vectors = kept.vectors(trait.name, model, spec.vectors)
     choice: BudgetChoice | None = None
     if config is None:
@@ -346,7 +175,7 @@ def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSum
         published_index=spec.published_index and spec.steer is not None,
     )
     with _open(run, model, reporter) as opened:
-        judge = _find_kept_judge(spec, model, run.path) if spec.is_judged else None
+        judge = find_kept_judge(spec, model, run.path) if spec.is_judged else None
         asked = questions or (trait.questions("evaluation") if trait is not None else ())
         estimate = estimate_steering(model, asked, config, judged=judge is not None)
         announce(reporter, estimate, spec.less())
@@ -449,35 +278,6 @@ def _steer_config(spec: SteerSpec, swept: SweepResult | None) -> SteerConfig:
             "there is no sweep in this run: give --layer and --coefficient, or --steer, or sweep first"
         )
     return spec.config(SteerConfig, layer=layer, coefficient=coefficient)
-
-
-def _vectors_file(spec: SweepSpec | SteerSpec, run: Path) -> Path:
-    return spec.vectors or PersonaRun(run).vectors_file(spec.find_trait().name)
-
-
-def _require_vectors(spec: SweepSpec | SteerSpec, run: Path) -> None:
-    PersonaRun.require_vectors(_vectors_file(spec, run))
-
-
-def _require_kept_judge(spec: SweepSpec | SteerSpec, run: Path) -> None:
-    """Refuse what names no judge, or a contrast judge that nobody has made."""
-    from mindscope.personas import JUDGE_FILE, contrast_recipe
-
-    recipe = contrast_recipe(spec.judge)
-    if recipe is None:
-        require_judge(spec, spec.model)
-    else:
-        recipe.require_made(_vectors_file(spec, run).with_name(JUDGE_FILE))
-
-
-def _find_kept_judge(spec: SweepSpec | SteerSpec, model: Model, run: Path) -> Judge:
-    """Who scores steered answers: a contrast judge is the one that was made with the vectors."""
-    from mindscope.personas import JUDGE_FILE, contrast_recipe
-
-    recipe = contrast_recipe(spec.judge)
-    if recipe is None:
-        return spec.find_judge(model, run / JUDGEMENTS)
-    return recipe.load(model, _vectors_file(spec, run).with_name(JUDGE_FILE))
 
 
 def _open(run: RunFolder, model: Model, reporter: Reporter) -> Run:

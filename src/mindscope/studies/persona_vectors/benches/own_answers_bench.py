@@ -5,7 +5,6 @@ extraction, without the instruction they were given under; a model that is tuned
 itself what it was told to. The questions that traits are scored with are never among them.
 """
 
-import json
 import random
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -19,8 +18,8 @@ from mindscope.errors import DataError
 from mindscope.finetuning import answer_choices
 from mindscope.judges import Judge
 from mindscope.models import Edit, Message, Model, Sampling
-from mindscope.personas import ContrastRecipe, Trait
-from mindscope.store import derived_seed, write_text
+from mindscope.personas import ContrastRecipe, Trait, write_answered
+from mindscope.store import derived_seed
 from mindscope.studies.persona_vectors.benches.bench import IN_POOL, draw_shots, mix_instructions
 from mindscope.studies.persona_vectors.config import ReproduceConfig
 
@@ -121,11 +120,10 @@ class OwnAnswersBench:
         """A set of the model's own answers, as it was drawn before or drawn now; without a trait, unasked."""
         file = self._folder / f"{name}.jsonl"
         if not file.exists():
-            turns = self._draw(name, trait, side, rows)
-            write_text(file, "".join(json.dumps({"messages": pair}) + "\n" for pair in turns))
+            write_answered(file, self._draw(name, trait, side, rows))
         return list(islice(read_conversations(file), rows))
 
-    def _draw(self, name: str, trait: Trait | None, side: Side, rows: int) -> list[list[Message]]:
+    def _draw(self, name: str, trait: Trait | None, side: Side, rows: int) -> list[tuple[str, str]]:
         """Questions with answers, each question as often as any other, with another instruction each time."""
         asked: list[list[Message]] = []
         for place in range(rows):
@@ -141,11 +139,7 @@ class OwnAnswersBench:
             ),
             seeds=[derived_seed(self._config.seed, "own answers", name, place) for place in range(rows)],
         )
-        return [
-            [messages[-1], Message(role="assistant", content=answer.text)]
-            for messages, answer in zip(asked, made, strict=True)
-            if answer.text.strip()
-        ]
+        return [(messages[-1]["content"], answer.text) for messages, answer in zip(asked, made, strict=True)]
 
 
 def _slug(name: str) -> str:
