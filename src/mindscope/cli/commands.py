@@ -95,6 +95,11 @@ COMMANDS: dict[str, CommandEntry] = {
         "Say what tuning changed in a model: candidates of several measurements, each tested as a claim.",
         _diff,
     ),
+    "gate": CommandEntry(
+        "Judge whether a tuned model may ship, by a policy; the exit code is the verdict.",
+        _noun("gate", "gate"),
+        noun=True,
+    ),
     "chat": CommandEntry(
         "Talk to a model, steer it with a dial, and see each answer's projection on the loaded vectors.",
         _chat,

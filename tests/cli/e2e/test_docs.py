@@ -129,6 +129,8 @@ def test_the_commands_shown_exist_with_their_options(line):
     command, rest = root, words
     while rest and rest[0] in getattr(command, "commands", {}):
         command, rest = command.commands[rest[0]], rest[1:]
+    if rest and hasattr(command, "default_verb"):  # the verb may be left out
+        command = command.commands[command.default_verb]
     if words[0].isupper() or words == ["--help"]:  # `mindscope NOUN VERB`, or all commands
         return
     assert command is not root, f"there is no such command: {line}"

@@ -25,6 +25,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "circuit intervene": {"set": ("0_1_1=0",)},
     "feature search": {"words": "capital"},
     "feature alarm": {"calibrate": Path("ordinary.jsonl")},
+    "gate run": {"traits": ("evil",)},
 }
 """What a specification needs besides its required fields."""
 

@@ -1,0 +1,46 @@
+"""What a gate will ask of a machine, said before it begins."""
+
+from __future__ import annotations
+
+from mindscope.gate.preparing import GateBench
+from mindscope.jobs.estimates import announce, estimate_answers
+from mindscope.models import SamplingConfig
+from mindscope.personas import AnswerRequest, plan_answers
+from mindscope.store import derived_seed
+
+LOOK = 32
+"""Questions of the look by which the time is told."""
+LESS = "a policy with smaller sizes, or screening form prompt, which generates nothing, takes less"
+
+
+def announce_work(bench: GateBench) -> None:
+    """Say how many answers both models write and how long that takes; training of nulls comes on top."""
+    policy, spec = bench.policy, bench.spec
+    questions = [question for item in bench.traits for question in item.questions]
+    counts = dict.fromkeys(("behaviour", "shift", "alarms", "screening"), 0)
+    judged = sum(len(item.questions) for item in bench.traits if item.judge is not None)
+    counts["behaviour"] = 2 * judged * policy.behaviour.samples
+    counts["shift"] = 2 * len(set(questions))
+    if bench.ordinary is not None:
+        counts["alarms"] = policy.alarms.calibrating + 2 * policy.alarms.watched
+        if policy.screening.form == "exact":
+            counts["screening"] = bench.data.size + len(bench.ordinary.rows)
+    counts = {
+        name: 0 if getattr(policy, name).effect == "skip" or bench.run.has(f"sections/{name}.json") else count
+        for name, count in counts.items()
+    }
+    if not sum(counts.values()) or not questions:
+        return
+    requests = [
+        AnswerRequest(question, derived_seed(spec.seed, "look", place))
+        for place, question in enumerate(questions[:LOOK])
+    ]
+    sampling = SamplingConfig(samples=1, temperature=1.0, max_new_tokens=policy.max_new_tokens)
+    estimate = estimate_answers(
+        bench.base,
+        plan_answers(bench.base, requests, sampling),
+        answers=sum(counts.values()),
+        judge_calls=2 * counts["behaviour"],
+        more="the comparison with its nulls comes on top" if spec.null else "",
+    )
+    announce(bench.reporter, estimate, LESS)
