@@ -5,7 +5,6 @@ from __future__ import annotations
 from mindscope.diffing import (
     DiffConfig,
     DiffInputs,
-    HarmlessTune,
     ModelDifference,
     TraitJudge,
     compare_models,
@@ -15,8 +14,7 @@ from mindscope.errors import DataError
 from mindscope.gate.checking import no_evidence
 from mindscope.gate.preparing import GateBench
 from mindscope.gate.results import GateCheck, GateSection
-from mindscope.jobs.diff import MAKE, DiffSpec, find_prompts
-from mindscope.jobs.diff_null import make_null
+from mindscope.jobs.diff import DiffSpec, find_nulls, find_prompts
 
 DIFF = "diff.json"
 
@@ -43,7 +41,7 @@ def check_claims(bench: GateBench) -> GateSection:
     (judge,) = judges.values()
     spec = _diff_spec(bench)
     try:
-        nulls = _nulls(bench, spec)
+        nulls = find_nulls(spec, bench.base, bench.run, bench.reporter)
     except DataError as error:
         return GateSection(name="claims", decides=decides, checks=(no_evidence(*named, str(error)),))
     result = compare_models(
@@ -100,12 +98,3 @@ def _diff_spec(bench: GateBench) -> DiffSpec:
         template_option=spec.template_option,
         **spec.load_options().model_dump(),
     )
-
-
-def _nulls(bench: GateBench, spec: DiffSpec) -> list[HarmlessTune]:
-    nulls: list[HarmlessTune] = []
-    for number, name in enumerate(spec.null):
-        made = name == MAKE
-        place = str(make_null(spec, number, bench.run, bench.reporter)) if made else name
-        nulls.append(HarmlessTune(spec.load_beside(place, bench.base), made))
-    return nulls

@@ -5,13 +5,21 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
-    from mindscope.jobs.diff.comparing import DiffReport, DiffSpec, diff_models, find_prompts, read_texts
+    from mindscope.jobs.diff.comparing import (
+        DiffReport,
+        DiffSpec,
+        diff_models,
+        find_nulls,
+        find_prompts,
+        read_texts,
+    )
     from mindscope.jobs.diff.null import ordinary_rows, read_recipe
 
 __all__ = [
     "diff_models",
     "DiffSpec",
     "DiffReport",
+    "find_nulls",
     "find_prompts",
     "read_texts",
     "ordinary_rows",

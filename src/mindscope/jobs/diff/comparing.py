@@ -148,7 +148,7 @@ def diff_models(spec: DiffSpec, *, run: RunFolder, reporter: Reporter) -> DiffRe
             vectors=[item for path in spec.vectors for item in find_vectors(path, base)],
             judge=_judge(spec, traits, base, run.path),
             dictionaries={name: _dictionary(name, base) for name in spec.dictionary},
-            nulls=() if same else _nulls(spec, base, opened, reporter),
+            nulls=() if same else find_nulls(spec, base, opened, reporter),
             data=spec.data and spec.read_file(spec.data),
         )
         result = compare_models(base, tuned, inputs, config, run=opened, progress=reporter.progress)
@@ -223,7 +223,7 @@ def _dictionary(name: str, base: Model) -> Dictionary:
     return Dictionary.load(dictionary_file(name), base)
 
 
-def _nulls(spec: DiffSpec, base: Model, run: Run, reporter: Reporter) -> list[HarmlessTune]:
+def find_nulls(spec: DiffSpec, base: Model, run: Run, reporter: Reporter) -> list[HarmlessTune]:
     """The harmless tunes that are named, loaded or made."""
     from mindscope.diffing import HarmlessTune
 
