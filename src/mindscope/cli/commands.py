@@ -134,6 +134,11 @@ COMMANDS: dict[str, CommandEntry] = {
     "organism": CommandEntry(
         "Train, measure and talk to the bundled model.", _noun("organism.app", "organism"), noun=True
     ),
+    "study": CommandEntry(
+        "Published results, rerun: claims with their verdicts, and a page.",
+        _noun("study.app", "study"),
+        noun=True,
+    ),
     "runs": CommandEntry("List, show and resume runs.", _noun("runs", "runs"), noun=True),
 }
 """In the order of the list."""

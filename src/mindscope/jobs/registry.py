@@ -68,6 +68,7 @@ JOBS: Mapping[str, str] = {
     "organism card": "mindscope.jobs.organism:measure",
     "organism datasets": "mindscope.jobs.organism:write_training_sets",
     "organism dictionaries": "mindscope.studies.organism_dictionaries:build_shipped",
+    "study superposition": "mindscope.studies.superposition:study_superposition",
 }
 
 

@@ -15,14 +15,42 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
+    from mindscope.studies.common.bench import PieceBench, PieceProgress
     from mindscope.studies.common.claims import Claim, claim_rows
     from mindscope.studies.common.page import add_settings, begin_page
+    from mindscope.studies.common.seeds import SeedEstimate
+    from mindscope.studies.common.study import CLAIM_COLUMNS, StudyReport, StudySpec, claim_table
+    from mindscope.studies.common.toy_models import (
+        Sampler,
+        ToyModels,
+        draw_uniform,
+        feature_dimensionality,
+        patterned_uniform,
+        sparse_uniform,
+        train_models,
+    )
+    from mindscope.studies.common.toy_training import ToyTraining
 
 __all__ = [
     "Claim",
     "claim_rows",
+    "PieceBench",
+    "PieceProgress",
     "begin_page",
     "add_settings",
+    "SeedEstimate",
+    "StudySpec",
+    "StudyReport",
+    "CLAIM_COLUMNS",
+    "claim_table",
+    "ToyTraining",
+    "ToyModels",
+    "Sampler",
+    "train_models",
+    "sparse_uniform",
+    "patterned_uniform",
+    "draw_uniform",
+    "feature_dimensionality",
 ]
 
 __getattr__, __dir__ = lazy_face(__name__, __file__)

@@ -1,0 +1,14 @@
+"""`mindscope study`: the results that the field stands on, each one command and one page."""
+
+from __future__ import annotations
+
+import typer
+
+from mindscope.cli.from_spec import add_command
+from mindscope.cli.study.tables import print_study
+from mindscope.studies.superposition import study_superposition
+
+app = typer.Typer(
+    no_args_is_help=True, help="Published results, rerun: claims with their verdicts, and a page."
+)
+add_command(app, "superposition", study_superposition, show=print_study)

@@ -1,0 +1,69 @@
+"""What a study of trained toys is run on: pieces measured once, how far it is, and how long each took."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from mindscope.jobs import Reporter
+from mindscope.jobs.estimates import PacedProgress
+from mindscope.store import Document, Run, measure_once
+
+PARTS = 1000
+"""Into so many parts progress is told; pieces of unlike cost then share one bar and one estimate."""
+FIRST = 20
+"""After so many parts the time of the whole is said."""
+
+Piece = TypeVar("Piece", bound=Document)
+PieceProgress = Callable[[int, int], None]
+"""Called with (done, total) of a piece."""
+
+
+class PieceBench:
+    """Measures the pieces of a study, each once.
+
+    The times stand in the run's metrics and not in the pieces, which are the same bytes however often a run
+    was interrupted.
+    """
+
+    def __init__(self, run: Run, reporter: Reporter, label: str, costs: Mapping[str, float]) -> None:
+        """Begin.
+
+        Args:
+            run: where pieces are kept.
+            reporter: is told how far it is.
+            label: what is being done.
+            costs: every piece by name, with its share of the time in any unit.
+        """
+        self._run, self._label, self._costs = run, label, costs
+        self._progress = PacedProgress(reporter, label, "parts", after=FIRST)
+        self._done = 0.0
+
+    def measure(self, name: str, kind: type[Piece], work: Callable[[PieceProgress], Piece]) -> Piece:
+        """A piece out of its file, or measured and kept.
+
+        Args:
+            name: one of the names in the costs.
+            kind: what it is.
+            work: measures it, and tells how far it is.
+        """
+        cost = self._costs[name]
+        start, kept = time.perf_counter(), self._run.has(f"{name}.json")
+        piece = measure_once(
+            self._run,
+            f"{name}.json",
+            kind,
+            lambda: work(lambda done, total: self._tell(self._done + cost * done / total)),
+        )
+        if not kept:
+            self._run.log(piece=name, seconds=round(time.perf_counter() - start, 3))
+        self._done += cost
+        self._tell(self._done)
+        return piece
+
+    def seconds(self) -> dict[str, float]:
+        """How long each piece took; one that was measured in an earlier start included."""
+        return {line["piece"]: line["seconds"] for line in self._run.metrics() if "piece" in line}
+
+    def _tell(self, done: float) -> None:
+        part = round(PARTS * done / sum(self._costs.values()))
+        self._progress(min(part, PARTS), PARTS, self._label)

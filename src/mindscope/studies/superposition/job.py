@@ -1,0 +1,112 @@
+"""The study as a job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mindscope.jobs import Reporter, RunFolder
+from mindscope.studies.common import StudyReport, StudySpec
+from mindscope.studies.superposition.config import SuperpositionConfig
+
+
+class SuperpositionSpec(StudySpec):
+    """What `superposition` is to do."""
+
+    def run_path(self) -> Path:
+        """`runs/superposition-quick` or `-paper`."""
+        return Path("runs") / f"superposition-{self.preset}"
+
+
+def study_superposition(spec: SuperpositionSpec, *, run: RunFolder, reporter: Reporter) -> StudyReport:
+    """Train toy models that keep more features than they have dimensions (Elhage et al. 2022)."""
+    from mindscope.studies.common import PieceBench
+    from mindscope.studies.superposition.claims import list_claims
+    from mindscope.studies.superposition.computing import measure_computing
+    from mindscope.studies.superposition.config import PRESETS
+    from mindscope.studies.superposition.geometry import measure_band
+    from mindscope.studies.superposition.measure import measure_correlated, measure_panels, measure_polytopes
+    from mindscope.studies.superposition.phase import measure_phases
+    from mindscope.studies.superposition.report import build_page
+    from mindscope.studies.superposition.results import (
+        ComputedFeatures,
+        CorrelatedFeatures,
+        GeometryBand,
+        PhaseDiagrams,
+        PolytopeFits,
+        SuperpositionPanels,
+        SuperpositionStudy,
+        UniformGeometry,
+    )
+
+    config, seed = PRESETS[spec.preset], spec.seed
+    settings = {"preset": spec.preset, **config.model_dump(mode="json")}
+    with run.open(kind="study-superposition", config=settings, reporter=reporter, seed=seed) as opened:
+        bench = PieceBench(opened, reporter, "superposition", _costs(config))
+        study = SuperpositionStudy(
+            panels=bench.measure("panels", SuperpositionPanels, lambda p: measure_panels(config, seed, p)),
+            polytopes=bench.measure("polytopes", PolytopeFits, lambda p: measure_polytopes(config, seed, p)),
+            correlated=bench.measure(
+                "correlated", CorrelatedFeatures, lambda p: measure_correlated(config, seed, p)
+            ),
+            phases=bench.measure("phases", PhaseDiagrams, lambda p: measure_phases(config.phase, seed, p)),
+            computing=bench.measure(
+                "computing", ComputedFeatures, lambda p: measure_computing(config, seed, p)
+            ),
+            geometry=UniformGeometry(
+                features=config.geometry.features,
+                hidden=config.geometry.hidden,
+                bands=tuple(
+                    bench.measure(
+                        f"geometry/{density:g}",
+                        GeometryBand,
+                        lambda p, density=density: measure_band(config.geometry, density, seed, p),
+                    )
+                    for density in config.geometry.densities
+                ),
+            ),
+        )
+        study.save(run.path / "superposition.json")
+        claims, seconds = list_claims(study), bench.seconds()
+        facts = {"preset": spec.preset, "seed": seed, **settings}
+        page = build_page(study, claims, facts, seconds).write(run.path / "report.html")
+        opened.finish(report=str(page), claims=[claim.to_json() for claim in claims])
+    return StudyReport(
+        study="superposition",
+        preset=spec.preset,
+        report=str(page),
+        seconds=sum(seconds.values()),
+        claims=tuple(claims),
+    )
+
+
+def _costs(config: SuperpositionConfig) -> dict[str, float]:
+    """Numbers that pass through models: models x features x samples x steps, weighted by what one costs."""
+    from mindscope.studies.superposition.computing import FEATURES
+    from mindscope.studies.superposition.config import DENSITIES
+    from mindscope.studies.superposition.measure import PANEL_FEATURES, POLYTOPES, SETS
+
+    small = config.small.steps * config.small.samples * config.seeds
+    phase, band = config.phase.training, config.geometry.training
+    many = config.geometry.seeds * config.geometry.features * band.steps * band.samples
+    return {
+        "panels": 2 * small * len(DENSITIES) * PANEL_FEATURES,
+        "polytopes": small * sum(features for _, features, *_ in POLYTOPES),
+        "correlated": 3
+        * small
+        // config.seeds
+        * config.set_seeds
+        * config.starts
+        * sum(features for _, features in SETS),
+        "phases": config.phase.seeds
+        * config.phase.starts
+        * config.phase.cells**2
+        * 5
+        * phase.steps
+        * phase.samples,
+        "computing": 4
+        * config.computing_seeds
+        * len(config.computing_densities)
+        * FEATURES
+        * config.computing.steps
+        * config.computing.samples,
+    } | {f"geometry/{density:g}": 2.0 * many for density in config.geometry.densities}
