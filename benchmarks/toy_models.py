@@ -1,10 +1,10 @@
-"""Toy models of superposition, trained side by side and in a loop: the time of each, and equality.
+"""Toy models of superposition, trained side by side and in a loop: the time of each, and whether they differ.
 
 Both train the same models on the same samples: a grid of densities by seeds, as the study of superposition
-does. The loop is what a notebook has for one model: autograd, and a fused AdamW of its own for each; it runs on
-some of the models, and its time is taken times the rest. The side by side time has the drawing of samples in
-it, the loop's has not. Seconds are of this process's CPU, so that other work does not count;
-both sides take turns.
+does. The loop is what a notebook has for one model: autograd, and a fused AdamW of its own for each; it runs
+on some of the models, and its time is taken times the rest. The time side by side has the drawing of samples
+in it, the loop's has not. Seconds are of this process's CPU, so that other work does not count; both sides
+take turns.
 
     python benchmarks/toy_models.py [--models 500] [--features 5] [--hidden 2] [--samples 128] [--json]
 """
