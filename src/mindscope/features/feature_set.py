@@ -187,6 +187,8 @@ class FeatureSet(Sequence[Feature]):
         for number, group in enumerate(self._groups):
             parts = [readings[f"{number}/{site}"] for site in group.sites]
             columns = parts[0] if len(parts) == 1 else group.compute(torch.cat(parts, dim=1))
+            if len(group.columns) == len(self):  # the only one, whose columns are in order
+                return columns.float()
             table = torch.empty(len(columns), len(self), dtype=torch.float32) if table is None else table
             table[:, group.columns] = columns
         assert table is not None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mindscope.models.generation.batch import DecodingBatch
     from mindscope.models.generation.branches import AnswerBranch, PromptBranches, cache_beginning
     from mindscope.models.generation.config import Sampling, SamplingConfig
-    from mindscope.models.generation.control import Controller, RowAction
+    from mindscope.models.generation.control import Controller, ReadTable, RowAction, SeenTokens
     from mindscope.models.generation.generate import MemoryWarning, is_out_of_memory
     from mindscope.models.generation.prefix_cache import PrefixCache
     from mindscope.models.generation.request import (
@@ -115,6 +115,8 @@ __all__ = [
     "PromptBranches",
     "cache_beginning",
     "Controller",
+    "ReadTable",
+    "SeenTokens",
     "RowAction",
     "Reading",
     "LinearParts",

@@ -12,12 +12,10 @@ thresholds and a policy of its own. What is read is the same for all of them, so
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mindscope.errors import DataError
 from mindscope.features import FIRST, FeatureSet
-from mindscope.models import Edit, Generation, Model, Read, Row, RowAction
+from mindscope.models import Edit, Generation, Model, Read, ReadTable, Row, RowAction, SeenTokens
 from mindscope.monitoring.calibration import Calibration
 from mindscope.monitoring.monitor import Policy
 from mindscope.monitoring.results import AlarmEvent
@@ -45,7 +43,6 @@ class WatchedAnswer:
         self.tokens: list[np.ndarray] = []
         self.events: list[AlarmEvent] = []
         self.raised = np.zeros(n_features, bool)
-        self.watched = np.isin(np.arange(n_features), columns)
         self.line = -1
 
 
@@ -70,15 +67,15 @@ class LiveMonitor:
         if calibration is not None:
             calibration.require(features)
         self.features, self.calibration = features, calibration
-        self._reads = {
-            f"{where}/{name}": read
-            for where in (_BEFORE, _FINAL)
-            for name, read in features.build_reads(where, FIRST).items()
-        }
+        reads = {where: features.build_reads(where, FIRST) for where in (_BEFORE, _FINAL)}
+        self._reads = {f"{where}/{name}": read for where in reads for name, read in reads[where].items()}
+        self._names = {where: {name: f"{where}/{name}" for name in reads[where]} for where in reads}
         self._answers: dict[int, WatchedAnswer] = {}
         self._window = 1 if calibration is None else calibration.signal.window
         self._rings = np.zeros((0, self._window, len(features)))  # lines x window x features
         self._counts = np.zeros(0, np.int64)
+        self._raised = np.zeros((0, len(features)), bool)
+        self._watched = np.zeros((0, len(features)), bool)
         self._free: list[int] = []
         if calibration is not None:
             self._up, self._down = calibration.thresholds.numpy(), calibration.recovery.numpy()
@@ -112,6 +109,8 @@ class LiveMonitor:
             self._grow()
         answer.line = self._free.pop()
         self._counts[answer.line] = 0
+        self._raised[answer.line] = False
+        self._watched[answer.line] = np.isin(np.arange(len(self.features)), answer.columns)
         self._answers[index] = answer
         return answer
 
@@ -156,33 +155,30 @@ class LiveMonitor:
                 self._follow(where, [answer], values[None])
         return self.finish(index, Generation(row, "", "stop"), model)
 
-    def step(self, seen: Mapping[int, Mapping[str, Tensor]]) -> Mapping[int, RowAction]:
+    def step(self, seen: SeenTokens) -> Mapping[int, RowAction]:
         """Take in the readings of one pass; see `models.Controller`."""
         changed: dict[int, WatchedAnswer] = {}
-        for where in (_BEFORE, _FINAL):
-            names = [name for name in self._reads if name.startswith(f"{where}/")]
-            rows = [row for row, read in seen.items() if names[0] in read and row in self._answers]
-            if rows:
-                changed |= self._take_readings(where, names, rows, seen)
+        for where, names in self._names.items():
+            if all(name in seen.tables for name in names.values()):
+                changed |= self._take_readings(where, {name: seen.tables[key] for name, key in names.items()})
         return {row: action for row, answer in changed.items() if (action := self._action(answer))}
 
-    def _take_readings(
-        self, where: str, names: Sequence[str], rows: Sequence[int], seen: Mapping[int, Mapping[str, Tensor]]
-    ) -> dict[int, WatchedAnswer]:
-        """The answers whose alarms change."""
-        counts = [len(seen[row][names[0]]) for row in rows]
-        together = {
-            name.removeprefix(f"{where}/"): torch.cat([seen[row][name] for row in rows]) for name in names
-        }
-        values = self.features.assemble(together).double().numpy()  # tokens of all rows x features
-        starts = np.cumsum([0, *counts[:-1]])
+    def _take_readings(self, where: str, tables: Mapping[str, ReadTable]) -> dict[int, WatchedAnswer]:
+        """The answers whose alarms change. All reads are of the same tokens."""
+        values = self.features.assemble({name: table.values for name, table in tables.items()})
+        table = values.numpy().astype(np.float64)  # tokens of all rows x features
+        rows, counts = (first := next(iter(tables.values()))).rows, first.counts
+        if len(table) == len(rows):  # one new token of each row
+            answers = [self._answers[row] for row in rows if row in self._answers]
+            if len(answers) == len(rows):
+                return {rows[i]: answers[i] for i in self._follow(where, answers, table)}
+        starts = np.cumsum(counts) - counts
         changed: dict[int, WatchedAnswer] = {}
-        for place in range(max(counts)):
+        for place in range(counts.max()):
             # The place-th new token of every row that has one.
-            chosen = [i for i, count in enumerate(counts) if place < count]
+            chosen = [i for i, row in enumerate(rows) if place < counts[i] and row in self._answers]
             answers = [self._answers[rows[i]] for i in chosen]
-            table = values[starts[chosen] + place]
-            for i in self._follow(where, answers, table):
+            for i in self._follow(where, answers, table[starts[chosen] + place]):
                 changed[rows[chosen[i]]] = answers[i]
         return changed
 
@@ -196,11 +192,11 @@ class LiveMonitor:
             return self._take(answers, table, [None] * len(answers))
         for answer, values in zip(answers, table, strict=True):
             answer.tokens.append(values)
+        if not self._follows_answer:
+            return []
         lines = np.array([answer.line for answer in answers])
         self._rings[lines, self._counts[lines] % self._window] = table
         self._counts[lines] += 1
-        if not self._follows_answer:
-            return []
         ready = np.flatnonzero(self._counts[lines] >= self._window)
         if not len(ready):
             return []
@@ -213,15 +209,14 @@ class LiveMonitor:
         self, answers: Sequence[WatchedAnswer], signal: np.ndarray, tokens: Sequence[int | None]
     ) -> list[int]:
         """Hold `[answers, features]` against the thresholds; the indices of answers with an event."""
-        raised = np.stack([answer.raised for answer in answers])
-        watched = np.stack([answer.watched for answer in answers])
-        flips = np.where(raised, signal < self._down, signal > self._up) & watched
+        lines = [answer.line for answer in answers]
+        flips = np.where(self._raised[lines], signal < self._down, signal > self._up) & self._watched[lines]
         hit = np.flatnonzero(flips.any(1)).tolist()
         for i in hit:
             answer = answers[i]
             for column in np.flatnonzero(flips[i]).tolist():
                 was = bool(answer.raised[column])
-                answer.raised[column] = not was
+                answer.raised[column] = self._raised[answer.line, column] = not was
                 event = AlarmEvent(
                     kind="recovered" if was else "crossed",
                     feature=self.features.keys[column],
@@ -256,4 +251,7 @@ class LiveMonitor:
         more = max(8, n_lines)
         self._rings = np.concatenate([self._rings, np.zeros((more, *self._rings.shape[1:]))])
         self._counts = np.concatenate([self._counts, np.zeros(more, np.int64)])
+        blank = np.zeros((more, len(self.features)), bool)
+        self._raised = np.concatenate([self._raised, blank])
+        self._watched = np.concatenate([self._watched, blank])
         self._free += range(n_lines, n_lines + more)

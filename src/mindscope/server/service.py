@@ -49,6 +49,10 @@ _MONITORS = 64
 """Sets of features that are read without thresholds and remembered: requests share what reads them."""
 
 
+Labels = tuple[tuple[int, str], ...]
+"""What features are called in a reply, by their columns in the monitor."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SteeringPlan:
     """What is to be done to an answer and read of it.
@@ -65,7 +69,7 @@ class SteeringPlan:
 
     edits: tuple[NamedEdit, ...] = ()
     watch: AnswerWatch | None = None
-    labels: tuple[tuple[int, str], ...] = ()
+    labels: Labels = ()
     asked: bool = False
     shows_readings: bool = False
     per_token: bool = True
@@ -115,7 +119,7 @@ class SteeringService:
         prefixes = PrefixCache(limits.prefix_tokens) if limits.prefix_tokens else None
         self.scheduler = AnswerScheduler(model, limits, prefixes=prefixes)
         self.metrics = ServerMetrics(self)
-        self._monitors: OrderedDict[tuple[str, ...], LiveMonitor] = OrderedDict()
+        self._monitors: OrderedDict[tuple[int | str, ...], tuple[LiveMonitor, Labels]] = OrderedDict()
         self._lock = threading.Lock()
         self.reading = threading.Lock()  # of answers that another server wrote, one at a time
 
@@ -265,11 +269,12 @@ class SteeringService:
         calibration = plan.watch.monitor.calibration
         if plan.shows_readings:
             table = np.stack(watched.tokens) if watched.tokens else None
+            means = None if table is None else table.mean(0)
             readings = {
                 label: FeatureReadings(
                     before=None if watched.before is None else _short(watched.before[column]),
-                    mean=None if table is None else _short(table[:, column].mean()),
-                    tokens=_shorts(table[:, column]) if plan.per_token and table is not None else None,
+                    mean=None if means is None else _short(means[column]),
+                    tokens=short_numbers(table[:, column]) if plan.per_token and table is not None else None,
                     threshold=None if calibration is None else _short(calibration.thresholds[column].item()),
                 )
                 for column, label in plan.labels
@@ -289,7 +294,7 @@ class SteeringService:
         chosen = {label: features[column] for column, label in plan.labels}
         return {label: feature for label, feature in chosen.items() if isinstance(feature, Direction)}
 
-    def _watch(self, asked: MindscopeFields) -> tuple[AnswerWatch | None, tuple[tuple[int, str], ...]]:
+    def _watch(self, asked: MindscopeFields) -> tuple[AnswerWatch | None, Labels]:
         policy = self._policy(asked)
         if isinstance(asked.monitor, list):
             columns = [self._column(name) for name in asked.monitor]
@@ -305,9 +310,7 @@ class SteeringService:
             return None, ()
         return self._watch_own(policy, tuple(range(len(self.labels))))
 
-    def _watch_own(
-        self, policy: Policy, columns: tuple[int, ...]
-    ) -> tuple[AnswerWatch, tuple[tuple[int, str], ...]]:
+    def _watch_own(self, policy: Policy, columns: tuple[int, ...]) -> tuple[AnswerWatch, Labels]:
         """By the server's own monitor. Where its policy acts, all features are watched, and some are told."""
         assert self.monitor is not None
         labels = tuple((column, self.labels[column]) for column in columns)
@@ -317,9 +320,7 @@ class SteeringService:
             raise DataError(f"the policy {policy.action!r} needs thresholds: this server has none")
         return AnswerWatch(self.monitor, policy, watched), labels
 
-    def _watch_others(
-        self, asked: MindscopeFields, policy: Policy
-    ) -> tuple[AnswerWatch, tuple[tuple[int, str], ...]]:
+    def _watch_others(self, asked: MindscopeFields, policy: Policy) -> tuple[AnswerWatch, Labels]:
         """By a monitor of features that have no thresholds."""
         assert isinstance(asked.monitor, list)
         if self.calibration is not None:
@@ -330,18 +331,18 @@ class SteeringService:
             )
         if policy.action != "log":
             raise DataError(f"the policy {policy.action!r} needs thresholds: this server has none")
-        names = tuple(dict.fromkeys(asked.monitor))
-        features = FeatureSet([feature for name in names for feature in self.registry.features(name)])
-        key = (features.digest(), *features.keys)
+        key = (self.registry.version, *dict.fromkeys(asked.monitor))
         with self._lock:
-            if key not in self._monitors:
-                self._monitors[key] = LiveMonitor(features)
+            known = self._monitors.get(key)
+            if known is None:
+                names = key[1:]
+                features = FeatureSet([feature for name in names for feature in self.registry.features(name)])
+                known = self._monitors[key] = LiveMonitor(features), tuple(enumerate(short_labels(features)))
                 while len(self._monitors) > _MONITORS:
                     self._monitors.popitem(last=False)
             self._monitors.move_to_end(key)
-            monitor = self._monitors[key]
-        columns = tuple(range(len(features)))
-        return AnswerWatch(monitor, policy, columns), tuple(enumerate(short_labels(features)))
+        monitor, labels = known
+        return AnswerWatch(monitor, policy, tuple(range(len(labels)))), labels
 
     def _policy(self, asked: MindscopeFields) -> Policy:
         wanted = asked.policy
@@ -439,5 +440,7 @@ def _short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _shorts(values: np.ndarray) -> list[float]:
-    return [_short(value) for value in values.tolist()]
+def short_numbers(values: np.ndarray) -> list[float]:
+    """A column of readings to four digits, which are all that JSON then spells; formatted in one go."""
+    numbers = values.tolist()
+    return [float(text) for text in ("%.4g " * len(numbers) % tuple(numbers)).split()]

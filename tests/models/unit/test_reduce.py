@@ -56,8 +56,27 @@ def test_tokens_are_of_members_alone_and_are_drained_once():
     tokens.members = np.array([False, True])
     for _ in range(40):  # more passes than wait for one transfer
         tokens.take(chosen(), HIDDEN)
-    drained = tokens.drain()
-    assert list(drained) == [1]
-    assert torch.equal(drained[1], HIDDEN[1].repeat(40, 1))
-    assert tokens.drain() == {}
-    assert tokens.of_row(0).shape == (0, 2)
+    counts, drained = tokens.drain()
+    assert counts.tolist() == [0, 120]
+    assert torch.equal(drained, HIDDEN[1].repeat(40, 1))
+    assert tokens.drain() is None
+    tokens.take(chosen(), HIDDEN)  # a single pass, which needs no sorting by row
+    counts, drained = tokens.drain()
+    assert counts.tolist() == [0, 3]
+    assert torch.equal(drained, HIDDEN[1])
+
+
+@pytest.mark.parametrize("reads", ["tokens", "projections", "a threshold"])
+@pytest.mark.parametrize("values", [[torch.inf], [1.0, torch.nan, 1.0]])
+def test_a_row_with_a_token_that_is_not_finite_is_noted_and_no_other(reads, values):
+    tokens = {
+        "tokens": TokenCollector(2, 2),
+        "projections": TokenCollector(2, 1, lambda tokens: tokens @ torch.ones(2, 1), linear=True),
+        "a threshold": TokenCollector(2, 1, lambda tokens: (tokens[:, 1:] > 0).float()),
+    }[reads]
+    for value in values:
+        hidden = HIDDEN.clone()
+        hidden[1, 0, 1] = value
+        tokens.take(chosen(), hidden)
+    tokens.drain()
+    assert tokens.broken.tolist() == [False, True]

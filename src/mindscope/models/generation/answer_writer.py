@@ -18,7 +18,6 @@ class AnswerWriter:
     def __init__(self, core: HookedModel, eos_ids: Set[int]):
         self._core, self._eos_ids = core, eos_ids
         self._stops: dict[tuple[str, ...], StopStrings] = {}
-        self._streams: dict[GenerationHandle, AnswerStream] = {}
 
     def accept(self, handle: GenerationHandle, token: int) -> None:
         """Write the token that was drawn, and hand it on. What the callback raises ends this answer alone."""
@@ -32,16 +31,19 @@ class AnswerWriter:
         else:
             self._append(handle, token)
         if handle.request.on_token is not None:
-            stream = self._streams.setdefault(handle, AnswerStream(self._stops_of(handle)))
             try:
-                text = stream.add(self._text(handle), ended=handle.finish is not None)
-                handle.request.on_token(token, text)
+                handle.request.on_token(token, self.fresh_text(handle))
             except Exception as error:  # noqa: BLE001 - whose callback it was gets it back
                 handle.error = error
 
+    def fresh_text(self, handle: GenerationHandle) -> str:
+        """What has become certain of an answer's text since the last call, whether or not it has ended."""
+        if handle.stream is None:
+            handle.stream = AnswerStream(self._stops_of(handle))
+        return handle.stream.add(self._text(handle), ended=handle.finish is not None)
+
     def end(self, handle: GenerationHandle, reads: dict[str, Tensor]) -> None:
         """Make the answer of a request that has ended. `reads` is what was read of it."""
-        self._streams.pop(handle, None)
         if handle.error is not None:
             return
         if handle.finish is None:

@@ -17,7 +17,7 @@ The batch belongs to one thread. A request's callback or controller that raises 
 """
 
 from collections import deque
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from torch import Tensor
 from mindscope.errors import ModelError
 from mindscope.models.generation.answer_writer import AnswerWriter
 from mindscope.models.generation.cache_select import require_known
-from mindscope.models.generation.control import RowAction, require_watchable
+from mindscope.models.generation.control import ControllerReads, RowAction, require_watchable
 from mindscope.models.generation.prefill import prefill_groups
 from mindscope.models.generation.prefix_cache import PrefixCache
 from mindscope.models.generation.request import GenerationHandle, GenerationRequest, TokenLogprob
@@ -43,6 +43,11 @@ much as one step, so it pays soon."""
 _SLOTS_A_PREFILL = 16
 """One of so many slots is let run free before waiting rows are prefilled: half of that, 3 % of the slots, is
 idle on average, and prompts pass four at a time at 64 slots."""
+
+
+_COMPANY, _WAITS = 4, 2
+"""While others are written, fewer requests than the first wait this many steps for company: prompts that pass
+side by side cost little more than one, and requests that come one by one would each stop all others."""
 
 
 class DecodingBatch:
@@ -85,6 +90,7 @@ class DecodingBatch:
         self.core, self.n_slots = core, slots
         self.n_steps = 0
         self._prefill_tokens, self._prefixes = prefill_tokens, prefixes
+        self._n_waited = 0  # steps that requests with a free slot have waited for company
         self._waiting: deque[GenerationHandle] = deque()
         self._joining: list[GenerationHandle] = []  # whose prompts are passing through the model
         self._prefill: Iterator[SlotTables | None] = iter(())
@@ -131,6 +137,14 @@ class DecodingBatch:
     def cancel(self, handle: GenerationHandle) -> None:
         """Let a request go: at the next step it leaves with what it has written."""
         handle.cancelled = True
+
+    def fresh_text(self, handle: GenerationHandle) -> str:
+        """What has become certain of an answer's text since the last call.
+
+        For who looks now and then: a request's `on_token` gets it with every token, and every token then pays
+        for a look at the whole answer.
+        """
+        return self._writer.fresh_text(handle)
 
     def close(self) -> None:
         """Let all rows and their tables go, whatever their state; what has ended stays to be retired."""
@@ -179,6 +193,10 @@ class DecodingBatch:
             return
         if not n_joining:
             return
+        if self.n_live and n_joining < min(n_free, _COMPANY) and self._n_waited < _WAITS:
+            self._n_waited += 1
+            return
+        self._n_waited = 0
         self._joining = [self._waiting.popleft() for _ in range(n_joining)]
         self._prefill = prefill_groups(self.core, self._joining, self._pass_tokens, self._prefixes)
 
@@ -329,29 +347,43 @@ class DecodingBatch:
         """Show the controllers what passed by, and do as they say to the rows that go on."""
         pushed: list[int] = []
         for watch in tables.controllers.values():
-            seen = watch.group.drain()
-            for line in list(seen):
+            seen = watch.drain(tables.callers)
+            if (broken := watch.group.broken) is not None:
+                seen = seen.without(self._refuse_broken(watch, np.flatnonzero(broken).tolist()))
+            if not seen.tables:
+                continue
+            try:
+                commands = watch.controller.step(seen)
+                self.core.check_edits(edit for command in commands.values() for edit in command.edits or ())
+            except Exception as error:  # noqa: BLE001 - whose controller it was gets it back
+                lines = self._lines_of(watch)
+                for index in seen:
+                    self._handle(lines[index]).error = error
+                continue
+            lines = self._lines_of(watch) if commands else {}
+            pushed += [
+                lines[i] for i, command in commands.items() if i in seen and self._obey(lines[i], command)
+            ]
+        if pushed:
+            tables.push(pushed, [self._handle(line).controller_edits.current for line in pushed])
+
+    def _lines_of(self, watch: ControllerReads) -> dict[int, int]:
+        """The lines of a controller's rows, by the indices of their requests."""
+        assert self._tables is not None
+        requests = ((line, self._handle(line).request) for line in self._tables.lines)
+        return {own.index: line for line, own in requests if own.controller is watch.controller}
+
+    def _refuse_broken(self, watch: ControllerReads, broken: Sequence[int]) -> set[int]:
+        """Note the errors of a controller's rows among lines that are not finite; their indices."""
+        refused: set[int] = set()
+        for index, line in self._lines_of(watch).items():
+            if line in broken:
                 try:
                     watch.group.require_finite(line)
                 except ModelError as error:
                     self._handle(line).error = error
-                    del seen[line]
-            lines = {self._handle(line).request.index: line for line in seen}
-            if not lines:
-                continue
-            try:
-                commands = watch.controller.step({index: seen[line] for index, line in lines.items()})
-                self.core.check_edits(edit for command in commands.values() for edit in command.edits or ())
-            except Exception as error:  # noqa: BLE001 - whose controller it was gets it back
-                for line in lines.values():
-                    self._handle(line).error = error
-                continue
-            pushed += [
-                lines[i] for i, command in commands.items() if i in lines and self._obey(lines[i], command)
-            ]
-        if pushed:
-            program = self.core.program([self._handle(line).controller_edits.current for line in pushed])
-            tables.pushed.put(np.array(pushed, np.int64), program)
+                    refused.add(index)
+        return refused
 
     def _obey(self, line: int, command: RowAction) -> bool:
         """Do to a row what its controller says; whether its pushes change."""

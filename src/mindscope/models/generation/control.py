@@ -1,9 +1,11 @@
 """Acting on answers while they are written: who looks on, and what may be done to a row."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from mindscope.errors import ModelError
@@ -34,6 +36,64 @@ class RowAction:
             )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadTable:
+    """What one read found in several rows.
+
+    Attributes:
+        rows: those that have new tokens, by the indices of their requests.
+        counts: `[rows]`, how many.
+        values: `[tokens, k]`, row by row, on the CPU.
+    """
+
+    rows: tuple[int, ...]
+    counts: np.ndarray
+    values: Tensor
+
+
+class SeenTokens(Mapping[int, Mapping[str, Tensor]]):
+    """What a controller's reads found since its last call: by row and read, `[tokens, k]`.
+
+    Rows are made of the tables as they are asked for: who takes the tables needs no work for each row.
+
+    Attributes:
+        tables: by read, all rows at once; reads without new tokens are left out.
+    """
+
+    def __init__(self, tables: Mapping[str, ReadTable]):
+        self.tables = tables
+        self._rows: dict[int, dict[str, Tensor]] | None = None
+
+    def __getitem__(self, row: int) -> Mapping[str, Tensor]:
+        return self._by_row()[row]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._by_row())
+
+    def __len__(self) -> int:
+        return len(self._by_row())
+
+    def without(self, rows: Set[int]) -> "SeenTokens":
+        """The same but for some rows."""
+        tables: dict[str, ReadTable] = {}
+        for name, table in self.tables.items():
+            kept = np.array([row not in rows for row in table.rows], bool)
+            if kept.any():
+                tokens = torch.from_numpy(np.repeat(kept, table.counts))
+                own = tuple(row for row in table.rows if row not in rows)
+                tables[name] = ReadTable(own, table.counts[kept], table.values[tokens])
+        return SeenTokens(tables)
+
+    def _by_row(self) -> dict[int, dict[str, Tensor]]:
+        if self._rows is None:
+            self._rows = {}
+            for name, table in self.tables.items():
+                parts = table.values.split(table.counts.tolist())
+                for row, tokens in zip(table.rows, parts, strict=True):
+                    self._rows.setdefault(row, {})[name] = tokens
+        return self._rows
+
+
 @runtime_checkable
 class Controller(Protocol):
     """Looks on while answers are written, and may end a row or push it, without touching its neighbours."""
@@ -46,12 +106,13 @@ class Controller(Protocol):
         """
         ...
 
-    def step(self, seen: Mapping[int, Mapping[str, Tensor]]) -> Mapping[int, RowAction]:
+    def step(self, seen: SeenTokens) -> Mapping[int, RowAction]:
         """Called after every forward pass.
 
         Args:
             seen: by row, what each read found since the last call, `[tokens, k]` on the CPU; rows and reads
-                without new tokens are left out. The first call is of the prompt's tokens.
+                without new tokens are left out. The first call is of the prompt's tokens. The same lies in
+                `seen.tables` for all rows at once.
 
         Returns:
             What to do, for the rows about which anything is to be done.
@@ -82,6 +143,24 @@ class ControllerReads:
 
     controller: Controller
     group: ReadGroup
+    _rows: tuple[np.ndarray, np.ndarray, tuple[int, ...], np.ndarray] | None = None
+
+    def drain(self, callers: np.ndarray) -> SeenTokens:
+        """What was seen since the last call; `callers` are the indices of the requests, `[lines]`."""
+        drained = self.group.drain()
+        return SeenTokens(
+            {
+                name: ReadTable(*self._rows_of(counts, callers), values)
+                for name, (counts, values) in drained.items()
+            }
+        )
+
+    def _rows_of(self, counts: np.ndarray, callers: np.ndarray) -> tuple[tuple[int, ...], np.ndarray]:
+        """The requests of the lines with tokens, and how many each has; most passes ask as the last did."""
+        if self._rows is None or self._rows[0] is not counts or self._rows[1] is not callers:
+            lines = np.flatnonzero(counts)
+            self._rows = counts, callers, tuple(callers[lines].tolist()), counts[lines]
+        return self._rows[2:]
 
 
 def require_watchable(core: HookedModel, controller: Controller) -> None:

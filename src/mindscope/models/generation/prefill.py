@@ -17,6 +17,10 @@ from mindscope.models.hooks.core import HookedModel
 from mindscope.models.hooks.read import length_sorted_batches
 from mindscope.models.tokens.batch import BatchLayout, left_padded
 
+_WORTH_A_PASS = 64
+"""Prompt tokens that a prefix must save, over all rows that share it, for a pass of its own beside others. A
+pass costs as much as some ten tokens of a large model and hundreds of a small one."""
+
 
 def prefill_groups(
     core: HookedModel,
@@ -26,7 +30,8 @@ def prefill_groups(
 ) -> Iterator[SlotTables | None]:
     """Tables of all rows, longest first, each group's when it has passed through the model.
 
-    Rows that begin with a known prefix come first; those of one prefix and length pass together.
+    Rows that begin with a known prefix come first; those of one prefix and length pass together. What would
+    save little joins the others, who pass whole.
 
     Args:
         core: the model.
@@ -46,6 +51,11 @@ def prefill_groups(
         else:
             key = (id(prefix.entry), prefix.n_tokens, len(handle.request.row))
             known.setdefault(key, (prefix, []))[1].append(handle)
+    if len(known) + bool(cold) > 1:
+        for key, (prefix, group) in list(known.items()):
+            if prefix.n_tokens * len(group) < _WORTH_A_PASS:
+                cold += group
+                del known[key]
     lengths = [len(handle.request.row) for handle in cold]
     groups: list[tuple[PromptPrefix | None, list[GenerationHandle]]] = [*known.values()]
     groups += [(None, [cold[i] for i in group]) for group in length_sorted_batches(lengths, pass_tokens)]

@@ -15,6 +15,7 @@ from mindscope.models.hooks.edits import Edit
 from mindscope.models.hooks.read import Read
 from mindscope.models.tokens.reasoning import ReasoningTracker
 from mindscope.models.tokens.rows import Row, reaches_answer
+from mindscope.models.tokens.text import AnswerStream
 
 Finish = Literal["stop", "length", "halted", "cancelled"]
 
@@ -145,6 +146,7 @@ class GenerationHandle:
         self.logprobs: list[TokenLogprob] = []
         self.effects: tuple[EditEffect, ...] = ()
         self.n_reused = 0
+        self.stream: AnswerStream | None = None  # what has been handed out of the text
 
     @property
     def n_reasoning(self) -> int:

@@ -32,10 +32,10 @@ from mindscope.models.generation.sample import UniformTable
 from mindscope.models.hooks.attach import ActivationTap
 from mindscope.models.hooks.core import HookedModel
 from mindscope.models.hooks.edit_gauge import EditGauge
-from mindscope.models.hooks.edits import CompiledEdits
+from mindscope.models.hooks.edits import CompiledEdits, Edit
 from mindscope.models.hooks.read import build_read_group
 from mindscope.models.hooks.read_group import ReadGroup
-from mindscope.models.tokens.batch import BatchLayout
+from mindscope.models.tokens.batch import BatchLayout, SteadyColumns
 
 _LINES_A_SPAN = 8
 """Lines that leave out the same columns in `decode_attention`: fewer are more operations, more waste time on
@@ -108,6 +108,9 @@ class SlotTables:
             [0 if handle is None else handle.request.row.prompt_length for handle in handles]
         )
         self.callers = np.array([0 if handle is None else handle.request.index for handle in handles])
+        reasons = any(handle is not None and handle.tracker is not None for handle in handles)
+        self._steady = SteadyColumns(self.live, reasons=reasons)
+        self._steps: list[CompiledEdits | list[ActivationTap]] | None = None
         self._lengths = torch.from_numpy(self.lengths).to(self.core.device, copy=True)
         self._live = torch.from_numpy(self.live.astype(np.int64)).to(self.core.device)
         self._all_columns = torch.arange(self.columns + 2 * BLOCK, device=self.core.device)
@@ -120,18 +123,21 @@ class SlotTables:
     @property
     def steps(self) -> list[CompiledEdits | list[ActivationTap]]:
         """What hangs on the model in every pass. Controllers see the edits and not their own pushes."""
-        watched = [watch.group.taps for watch in self.controllers.values()]
-        before, after = self.gauge.taps(self._measured)
-        reads = [group.taps for group in self.groups.values()]
-        # A step without taps would hang nothing; an empty one is left out.
-        return [
-            *filter(None, [before]),
-            self.edits,
-            *watched,
-            self.pushed,
-            *filter(None, [after]),
-            *reads,
-        ]
+        if self._steps is None:
+            watched = [watch.group.taps for watch in self.controllers.values()]
+            before, after = self.gauge.taps(self._measured)
+            reads = [group.taps for group in self.groups.values()]
+            steps = [before, self.edits, *watched, self.pushed, after, *reads]
+            # What would hang nothing is left out.
+            self._steps = [
+                step for step in steps if (step.places if isinstance(step, CompiledEdits) else step)
+            ]
+        return self._steps
+
+    def push(self, lines: Sequence[int], edits: Sequence[Sequence[Edit]]) -> None:
+        """Let controllers push rows: one list of edits for each of the lines, in place of those before."""
+        self.pushed.put(np.array(lines, np.int64), self.core.program(edits))
+        self._steps = None
 
     @property
     def _measured(self) -> list[str]:
@@ -161,7 +167,9 @@ class SlotTables:
             arguments["position_ids"] = self._lengths[:, None]
         positions = np.where(self.live, self.lengths, -1)[:, None]
         finals = np.array([0 if handle is None else handle.final_start for handle in self.handles])
-        return arguments, BatchLayout(positions, self.prompts, self.callers, finals=finals)
+        return arguments, BatchLayout(
+            positions, self.prompts, self.callers, finals=finals, steady=self._steady
+        )
 
     def _spans(self) -> list[LineSpan]:
         """Runs of lines, and the first column that any row among them uses."""
@@ -269,3 +277,7 @@ class SlotTables:
     @property
     def _read_groups(self) -> list[ReadGroup]:
         return [*self.groups.values(), *(watch.group for watch in self.controllers.values())]
+
+
+def _hangs_nothing(step: CompiledEdits | list[ActivationTap]) -> bool:
+    return not (step.places if isinstance(step, CompiledEdits) else step)

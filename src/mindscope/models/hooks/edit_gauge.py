@@ -52,7 +52,7 @@ class EditGauge:
     """The effects of all edits on the rows of a batch, one line a row."""
 
     def __init__(self, core: HookedModel, n_rows: int):
-        self._core, self._n_rows = core, n_rows
+        self._core, self._n_rows, self._device = core, n_rows, core.device
         self._counts: dict[str, Int[Tensor, "rows 2"]] = {}
         self._sums: dict[str, Float[Tensor, "rows 2 width"]] = {}
         self._before: dict[str, Tensor] = {}
@@ -115,12 +115,19 @@ class EditGauge:
         change = (hidden - self._before[address].to(hidden.device)).float()
         if not chosen.whole:
             change = torch.where(chosen.flags(hidden.device).unsqueeze(-1), change, 0)
-        self._counts[address][:, part] += change.any(-1).sum(1).to(self._core.device)
-        self._sums[address][:, part] += change.sum(1).to(self._core.device)
+        changed = change.any(-1)
+        # A pass of one token a row, as most are, has nothing to sum.
+        if change.shape[1] == 1:
+            n_changed, change = changed[:, 0], change[:, 0]
+        else:
+            n_changed, change = changed.sum(1), change.sum(1)
+        self._counts[address].select(1, part).add_(n_changed.to(self._device))
+        self._sums[address].select(1, part).add_(change.to(self._device))
 
     def _require(self, address: str, width: int) -> None:
         """Have tables for a place."""
         if address not in self._counts:
-            device = self._core.device
-            self._counts[address] = torch.zeros(self._n_rows, len(_PARTS), dtype=torch.long, device=device)
-            self._sums[address] = torch.zeros(self._n_rows, len(_PARTS), width, device=device)
+            self._counts[address] = torch.zeros(
+                self._n_rows, len(_PARTS), dtype=torch.long, device=self._device
+            )
+            self._sums[address] = torch.zeros(self._n_rows, len(_PARTS), width, device=self._device)

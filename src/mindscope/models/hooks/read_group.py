@@ -102,13 +102,24 @@ class ReadGroup:
             if isinstance(sink, TokenCollector) and sink.broken[row]:
                 raise _not_finite(self._core, self._wanted[name][0])
 
-    def drain(self) -> dict[int, dict[str, Tensor]]:
-        """The tokens that came since the last call, by row and name, which are then forgotten."""
-        drained: dict[int, dict[str, Tensor]] = {}
+    @property
+    def broken(self) -> np.ndarray | None:
+        """`[rows]`, those that `require_finite` refuses; None where there are none."""
+        marks = [sink.broken for sink in self._sinks if isinstance(sink, TokenCollector)]
+        if not any(mark.any() for mark in marks):
+            return None
+        return np.logical_or.reduce(marks)
+
+    def drain(self) -> dict[str, tuple[np.ndarray, Tensor]]:
+        """The tokens that came since the last call, which are then forgotten.
+
+        Returns:
+            For each read that has any, how many tokens each row had, `[rows]`, and these row by row.
+        """
+        drained: dict[str, tuple[np.ndarray, Tensor]] = {}
         for name, (sink, _) in self._at.items():
-            if isinstance(sink, TokenCollector):
-                for row, tokens in sink.drain().items():
-                    drained.setdefault(row, {})[name] = tokens
+            if isinstance(sink, TokenCollector) and (new := sink.drain()) is not None:
+                drained[name] = new
         return drained
 
     def blank(self, n_rows: int) -> "ReadGroup":

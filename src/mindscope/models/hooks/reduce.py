@@ -1,12 +1,13 @@
 """Reductions of activations while they stream past, so that `[rows, tokens, width]` is never kept."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mindscope.errors import ModelError
@@ -152,25 +153,43 @@ class TokenCollector:
     What passes by stays on the device and is fetched in one transfer for many passes. Whether it was finite
     is noted before the function has it: a threshold makes zeros of what is not a number.
 
+    Args:
+        n_rows: how many rows there are.
+        width: of what is kept of a token.
+        function: what is made of tokens, `[tokens, width of the place]`; None for the tokens as they are.
+        linear: whether it makes nothing finite of what is not finite.
+
     Attributes:
         members: `[rows]`, the rows of which anything is taken.
         broken: `[rows]`, those of which a token was not finite.
     """
 
-    def __init__(self, n_rows: int, width: int, function: Callable[[Tensor], Tensor] | None = None):
-        self.function, self.width = function, width
+    def __init__(
+        self,
+        n_rows: int,
+        width: int,
+        function: Callable[[Tensor], Tensor] | None = None,
+        *,
+        linear: bool = False,
+    ):
+        self.function, self.width, self.linear = function, width, linear or function is None
         self.members, self.broken = np.ones(n_rows, bool), np.zeros(n_rows, bool)
         self._parts: list[list[Tensor]] = [[] for _ in range(n_rows)]
-        self._fresh: list[
-            tuple[Tensor, Tensor, np.ndarray]
-        ] = []  # tokens, whether finite, and counts of a pass
+        self._kept = False  # whether any of the parts holds a token
+        # Of each pass its tokens, whether they were finite (None: that is seen in what was made of them), and
+        # how many each row had.
+        self._fresh: list[tuple[Tensor, Tensor | None, np.ndarray]] = []
 
     def take(self, chosen: PositionIndex, hidden: Tensor) -> None:
         chosen = chosen.among(self.members)
         if not chosen.n_chosen:
             return
-        tokens = hidden.flatten(0, 1)[chosen.index(hidden.device)].float()
-        finite = tokens.isfinite().all(-1)
+        tokens = hidden[:, 0] if hidden.shape[1] == 1 else hidden.flatten(0, 1)
+        if chosen.n_chosen < len(tokens):
+            tokens = tokens[chosen.index(hidden.device)]
+        tokens = tokens.float() if self.function is not None else tokens.to(torch.float32, copy=True)
+        # A projection of what is not finite is not finite either, and is smaller to look at.
+        finite = None if self.linear else tokens.isfinite().all(-1)
         if self.function is not None:
             tokens = self.function(tokens)
             if tokens.shape[1:] != (self.width,):
@@ -186,12 +205,23 @@ class TokenCollector:
     def of_rows(self) -> list[Tensor]:
         return [self.of_row(row) for row in range(len(self._parts))]
 
-    def drain(self) -> dict[int, Float[Tensor, "tokens width"]]:
-        """What came since the last call, by row, and forget it."""
+    def drain(self) -> tuple[Int[np.ndarray, "rows"], Float[Tensor, "tokens width"]] | None:
+        """How many tokens of each row came since the last call, and these row by row; they are forgotten.
+
+        None where none came.
+        """
+        if not self._kept and len(self._fresh) <= 1:  # the usual case, whose tokens lie row by row already
+            if not self._fresh:
+                return None
+            tokens, finite, counts = self._fresh.pop()
+            tokens = tokens.cpu()
+            self._note_broken(tokens, finite, counts)
+            return counts, tokens
         self._fetch()
-        drained = {row: torch.cat(parts) for row, parts in enumerate(self._parts) if parts}
-        self._parts = [[] for _ in self._parts]
-        return drained
+        counts = np.array([sum(map(len, parts)) for parts in self._parts], np.int64)
+        tokens = torch.cat([torch.zeros(0, self.width), *(part for parts in self._parts for part in parts)])
+        self._parts, self._kept = [[] for _ in self._parts], False
+        return counts, tokens
 
     def rearrange(self, kept: np.ndarray, n_blank: int) -> None:
         self._fetch()
@@ -204,20 +234,35 @@ class TokenCollector:
         other._fetch()
         for row, parts in zip(rows.tolist(), other._parts, strict=True):
             self._parts[row] = parts
+        self._kept = self._kept or other._kept
         self.members[rows], self.broken[rows] = other.members, other.broken
 
     def _fetch(self) -> None:
         if not self._fresh:
             return
-        counts = np.concatenate([count for _, _, count in self._fresh])
-        rows = np.tile(np.arange(len(self._parts)), len(self._fresh))
-        parts = torch.cat([tokens for tokens, _, _ in self._fresh]).cpu().split(counts.tolist())
-        finite = torch.cat([finite for _, finite, _ in self._fresh]).cpu().numpy()
-        self.broken[np.repeat(rows, counts)[~finite]] = True
-        self._fresh = []
-        for row, part in zip(rows.tolist(), parts, strict=True):
+        fresh, self._fresh, self._kept = self._fresh, [], True
+        counts = np.concatenate([count for _, _, count in fresh])
+        tokens = torch.cat([tokens for tokens, _, _ in fresh]).cpu()
+        finite = None if self.linear else torch.cat([part for _, part, _ in fresh if part is not None])
+        self._note_broken(tokens, finite, counts)
+        rows = np.tile(np.arange(len(self._parts)), len(fresh))
+        for row, part in zip(rows.tolist(), tokens.split(counts.tolist()), strict=True):
             if len(part):
                 self._parts[row].append(part)
+
+    def _note_broken(self, tokens: Tensor, finite: Tensor | None, counts: np.ndarray) -> None:
+        """Note the rows of tokens that were not finite; `counts` goes round all rows once a pass."""
+        if finite is None:
+            values = tokens.numpy()
+            # One sum in place of a look at each; float32 does not overflow in float64.
+            if math.isfinite(np.add.reduce(values, None, np.float64)):
+                return
+            sound = np.isfinite(values).all(1)
+        else:
+            sound = finite.cpu().numpy()
+        if not sound.all():
+            rows = np.arange(len(counts)) % len(self._parts)
+            self.broken[np.repeat(rows, counts)[~sound]] = True
 
 
 _PASSES_A_TRANSFER = 32
@@ -244,9 +289,12 @@ def build_token_collector(
         case Raw():
             return TokenCollector(n_rows, width)
         case Project():
-            directions = reduction.directions.to(device, torch.float32)
+            columns = reduction.directions.to(device, torch.float32).T
             return TokenCollector(
-                n_rows, len(directions), lambda tokens: tokens @ directions.to(tokens.device).T
+                n_rows,
+                columns.shape[1],
+                lambda tokens: tokens @ columns.to(tokens.device),
+                linear=columns.shape[1] > 0,
             )
         case Apply():
             return TokenCollector(n_rows, reduction.size, reduction.function)

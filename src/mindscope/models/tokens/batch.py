@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ class BatchLayout:
         doubt: why it cannot be told which tokens these are, so that only all of them can be meant; None where
             it can.
         finals: `[rows]`, where final answers begin, as far as they have begun; None where no row reasons.
+        steady: what many passes of the same rows choose alike; None where every pass is looked at by itself.
     """
 
     positions: np.ndarray
@@ -33,6 +35,7 @@ class BatchLayout:
     lengths: np.ndarray | None = None
     doubt: str | None = None
     finals: np.ndarray | None = None
+    steady: "SteadyColumns | None" = None
     _masks: dict[Positions, np.ndarray] = field(default_factory=dict)
     _chosen: dict[object, "PositionIndex"] = field(default_factory=dict)
 
@@ -68,6 +71,8 @@ class BatchLayout:
 
     def chosen(self, where: Positions) -> "PositionIndex":
         """The same columns as a sink needs them, worked out once for all layers."""
+        if self.steady is not None and (known := self.steady.known.get(where)) is not None:
+            return known
         chosen = self._chosen.get(where)
         if chosen is None:
             chosen = self._chosen[where] = PositionIndex(self.mask(where), self.positions >= 0)
@@ -80,13 +85,42 @@ class BatchLayout:
             key: names the members; the same key in the same pass must be the same members.
             members: by `where`, which rows mean it, `[rows, 1]`.
         """
-        chosen = self._chosen.get(key)
+        steady = self.steady is not None and members.keys() <= self.steady.known.keys()
+        remembered = self.steady.members if self.steady is not None and steady else self._chosen
+        chosen = remembered.get(key)
         if chosen is None:
             mask = np.zeros(self.positions.shape, bool)
             for where, rows in members.items():
                 mask |= self.mask(where) & rows
-            chosen = self._chosen[key] = PositionIndex(mask, self.positions >= 0)
+            chosen = remembered[key] = PositionIndex(mask, self.positions >= 0)
         return chosen
+
+
+class SteadyColumns:
+    """The choices that hold for every pass of one new token a row, until other rows are in the pass.
+
+    Attributes:
+        known: by `where`.
+        members: of rows that mean different ones of these, by their key.
+    """
+
+    def __init__(self, live: np.ndarray, *, reasons: bool):
+        """Of rows that are past their prompts: `live` are booleans `[rows]`, the others are padding.
+
+        With `reasons` some row has a reasoning, whose end is not known beforehand.
+        """
+        real = live[:, None].copy()
+        everything, nothing = PositionIndex(real, real), PositionIndex(np.zeros_like(real), real)
+        self.known: dict[Positions, PositionIndex] = {
+            "all": everything,
+            "answer": everything,
+            "response": everything,
+            "prompt": nothing,
+            "last_prompt": nothing,
+        }
+        if not reasons:
+            self.known |= {"final": everything, "reasoning": nothing}
+        self.members: dict[object, PositionIndex] = {}
 
 
 class PositionIndex:
@@ -104,10 +138,16 @@ class PositionIndex:
         self.mask = mask
         self.counts = mask.sum(1)
         self.n_chosen = int(self.counts.sum())
-        self.whole = bool((mask | ~real.any(1, keepdims=True)).all())
         self._real = real
         self._on_device: dict[tuple[str, torch.device], Tensor] = {}
         self._among: dict[bytes, PositionIndex] = {}
+
+    @cached_property
+    def whole(self) -> bool:
+        """See above; worked out where it is asked for."""
+        if self.n_chosen == self.mask.size:
+            return True
+        return bool((self.mask | ~self._real.any(1, keepdims=True)).all())
 
     def among(self, rows: np.ndarray) -> "PositionIndex":
         """The same columns of some rows alone, which booleans `[rows]` name."""

@@ -33,6 +33,7 @@ from mindscope.server.api.requests import (
 )
 from mindscope.server.compat.easysteer import compile_easysteer
 from mindscope.server.engine.scheduler import AnswerEnd, AnswerPiece
+from mindscope.server.service import short_numbers
 
 if TYPE_CHECKING:
     from mindscope.models import Model, TokenLogprob
@@ -271,10 +272,7 @@ class _ReplyForm(ABC):
         """The readings of a piece."""
         if not (self.plan.shows_readings and self.plan.per_token) or piece.readings is None:
             return {}
-        readings = {
-            label: [float(f"{value:.4g}") for value in piece.readings[:, column].tolist()]
-            for column, label in self.plan.labels
-        }
+        readings = {label: short_numbers(piece.readings[:, column]) for column, label in self.plan.labels}
         return {"mindscope": {"readings": readings}}
 
     @abstractmethod

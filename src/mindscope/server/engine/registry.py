@@ -61,6 +61,9 @@ class VectorRegistry:
         dictionaries: dictionaries by name; their latents are called NAME/LATENT.
         most: how many may be uploaded.
         most_bytes: how large they may be together, in float32.
+
+    Attributes:
+        version: counts what was uploaded and deleted: with the same version names mean the same.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class VectorRegistry:
         self._uploaded: dict[str, str] = {}  # by name, the digest
         self._sizes: dict[str, int] = {}  # by name, in bytes
         self._lock = threading.Lock()
+        self.version = 0
 
     @property
     def personas(self) -> Mapping[str, PersonaVectors]:
@@ -145,6 +149,7 @@ class VectorRegistry:
             self._require_free(name, size)
             self._names.directions[name] = directions
             self._uploaded[name] = digest
+            self.version += 1
         return self._card(name)
 
     def add_file(self, name: str, content: bytes) -> VectorCard:
@@ -171,6 +176,7 @@ class VectorRegistry:
             self._require_free(name, size)
             self._names.vectors[name] = vectors
             self._uploaded[name] = vectors.digest()
+            self.version += 1
         return self._card(name)
 
     def remove(self, name: str) -> None:
@@ -185,6 +191,7 @@ class VectorRegistry:
             del self._uploaded[name], self._sizes[name]
             self._names.directions.pop(name, None)
             self._names.vectors.pop(name, None)
+            self.version += 1
 
     def cards(self) -> list[VectorCard]:
         """All vectors but latents, those that were registered first."""

@@ -112,7 +112,7 @@ class AnswerJob:
     """One answer that is asked for, and what has been handed out of it.
 
     Attributes:
-        request: what is asked of the batch; its index, callback and controller are the scheduler's.
+        request: what is asked of the batch; its index and controller are the scheduler's.
         listener: told, in the scheduler's thread, of what is new; called by `Deliver` where there is one.
         streamed: whether pieces are wanted before the end.
         watch: how it is watched.
@@ -129,29 +129,32 @@ class AnswerJob:
     first: float | None = None
     handle: GenerationHandle | None = None
     seen: WatchedAnswer | None = None
-    _texts: list[str] = field(default_factory=list)
     _sent: float = 0.0
     _n_logprobs: int = 0
     _n_readings: int = 0
 
-    def take_token(self, _token: int, text: str) -> None:
-        """Called by the batch for every token."""
-        if self.first is None:
-            self.first = time.monotonic()
-        if text:
-            self._texts.append(text)
+    def begin(self, now: float) -> None:
+        """Note when the first token came."""
+        if self.first is None and self.handle is not None and (self.handle.answer or self.handle.finish):
+            self.first = now
 
-    def piece(self, now: float) -> AnswerPiece | None:
+    def piece(self, now: float, fresh_text: FreshText) -> AnswerPiece | None:
         """What is new, if it is time for it."""
-        if not self._texts or (self._sent and now - self._sent < STREAM_SECONDS):
+        assert self.handle is not None
+        if self.first is None or (self._sent and now - self._sent < STREAM_SECONDS):
+            return None
+        if not (text := fresh_text(self.handle)):
             return None
         self._sent = now
-        return self.rest()
+        return self._rest(text)
 
-    def rest(self) -> AnswerPiece:
-        """All that has not been handed out."""
+    def last_piece(self, fresh_text: FreshText) -> AnswerPiece:
+        """All that has not been handed out of an answer that has ended."""
         assert self.handle is not None
-        text, self._texts = "".join(self._texts), []
+        return self._rest(fresh_text(self.handle))
+
+    def _rest(self, text: str) -> AnswerPiece:
+        assert self.handle is not None
         kept = len(self.handle.answer)
         logprobs = tuple(self.handle.logprobs[self._n_logprobs : kept])
         self._n_logprobs = max(self._n_logprobs, kept)
@@ -162,6 +165,9 @@ class AnswerJob:
             readings = np.stack(new) if new else None
         return AnswerPiece(text, logprobs, readings)
 
+
+FreshText = Callable[["GenerationHandle"], str]
+"""What has become certain of an answer's text since the last call: `DecodingBatch.fresh_text`."""
 
 Deliver = Callable[[Sequence[Callable[[], object]]], object]
 """Carries out calls to listeners, such as in the thread of an event loop."""
@@ -266,7 +272,7 @@ class AnswerScheduler:
     def _admit(self, job: AnswerJob) -> None:
         """Put a job into the batch. What does not fit is told to its listener and goes no further."""
         index = next(self._indices)
-        request = replace(job.request, index=index, on_token=job.take_token)
+        request = replace(job.request, index=index)
         if job.watch is not None:
             request = replace(request, controller=job.watch.monitor)
         self._jobs[index] = job
@@ -296,6 +302,9 @@ class AnswerScheduler:
                 self._fail_all(error)
             return
         self.n_steps += 1
+        now = time.monotonic()
+        for job in self._jobs.values():
+            job.begin(now)
         self._retire()
         self._stream()
 
@@ -335,12 +344,14 @@ class AnswerScheduler:
         )
         calls: list[Callable[[], object]] = []
         if job.streamed and generation is not None:
-            calls.append(partial(job.listener, job, job.rest()))
+            calls.append(partial(job.listener, job, job.last_piece(self._batch.fresh_text)))
         return [*calls, partial(job.listener, job, end)]
 
     def _stream(self) -> None:
         now = time.monotonic()
-        pieces = [(job, job.piece(now)) for job in self._jobs.values() if job.streamed]
+        pieces = [
+            (job, job.piece(now, self._batch.fresh_text)) for job in self._jobs.values() if job.streamed
+        ]
         calls = [partial(job.listener, job, piece) for job, piece in pieces if piece is not None]
         if calls:
             self.deliver(calls)
