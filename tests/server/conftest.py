@@ -1,8 +1,15 @@
+import os
+import secrets
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
+import absent
+import postgres_kit
 import pytest
 import server_kit
 import torch
+from sqlalchemy import create_engine, make_url, text
 
 from mindscope.features import Direction, FeatureSet
 from mindscope.models import Model, load
@@ -68,3 +75,30 @@ def alarmed(make_service) -> Iterator[server_kit.LiveServer]:
     """One whose thresholds are so low that answers cross them."""
     with server_kit.serving(make_service(level=0.5)) as live:
         yield live
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server: the one that runs already, or one of these tests' own."""
+    if (running := os.environ.get(postgres_kit.URL)) is not None:
+        yield running
+        return
+    programs = postgres_kit.find_programs()
+    if programs is None:
+        absent.skip_absent("PostgreSQL: apt-get install postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # a socket's path is short
+    yield postgres_kit.start(folder, programs)
+    postgres_kit.stop(folder, programs)
+
+
+@pytest.fixture
+def postgres_schema(postgres: str) -> Iterator[str]:
+    """The URL of an empty schema of its own."""
+    name, engine = f"test_{secrets.token_hex(8)}", create_engine(postgres)
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE SCHEMA {name}"))
+    url = make_url(postgres).update_query_dict({"options": f"-csearch_path={name}", "application_name": name})
+    yield url.render_as_string(hide_password=False)
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP SCHEMA {name} CASCADE"))
+    engine.dispose()

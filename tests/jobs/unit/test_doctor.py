@@ -23,6 +23,7 @@ def test_the_extras_are_those_of_the_package_and_have_code():
     del extras["dev"]
     modules = {
         "umap-learn": "umap",
+        "inspect-ai": "inspect_ai",
         "opentelemetry-api": "opentelemetry",
         "prometheus-client": "prometheus_client",
     }

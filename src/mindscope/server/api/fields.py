@@ -79,7 +79,7 @@ class MindscopeFields(BaseModel):
     """What an alarm does; where the server's own policy acts, a request cannot change it."""
     readings: Literal["tokens", "mean"] = "tokens"
     """Whether the answer carries a reading for every token, or the means alone."""
-    conversation: str | None = Field(default=None, min_length=1, max_length=128)
+    conversation: str | None = Field(default=None, min_length=1, max_length=128, pattern=r"^[^\x00]*$")
     """Which conversation of the log this turn belongs to; by default one of its own."""
 
     def expression(self) -> SteerExpression | None:

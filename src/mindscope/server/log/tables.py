@@ -47,7 +47,7 @@ READINGS = Table(
     "readings",
     METADATA,
     Column("turn", String(64), ForeignKey("turns.id"), primary_key=True),
-    Column("feature", String(256), primary_key=True),
+    Column("feature", String(512), primary_key=True),
     Column("before", Float),  # at the prompt's last token
     Column("mean", Float),
     Column("tokens", Text, nullable=False),  # JSON: one reading a token, to four digits
@@ -59,7 +59,7 @@ EVENTS = Table(
     Column("turn", String(64), ForeignKey("turns.id"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("kind", String(16), nullable=False),
-    Column("feature", String(256), nullable=False),
+    Column("feature", String(512), nullable=False),
     Column("token", Integer),
     Column("value", Float, nullable=False),
     Column("level", Float, nullable=False),

@@ -1,7 +1,8 @@
 """Writing the monitor's log: one thread, one transaction for all that waits, told when it is on disk.
 
 An answer is not told to its client before its rows are committed. So a row of an answer that somebody has
-seen survives whatever happens to the process: SQLite runs with a write-ahead log and full synchronisation.
+seen survives whatever happens to the process: SQLite runs with a write-ahead log and full synchronisation,
+PostgreSQL with synchronous commits. Several servers may keep one log in PostgreSQL.
 """
 
 from __future__ import annotations
@@ -10,18 +11,19 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, create_engine, delete, event, insert, make_url, select
+from sqlalchemy import Connection, Insert, Table, create_engine, delete, event, insert, make_url, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from mindscope.errors import StoreError
-from mindscope.server.log.tables import CONVERSATIONS, EVENTS, METADATA, READINGS, TABLES, TURNS
+from mindscope.server.log.tables import CONVERSATIONS, EVENTS, METADATA, READINGS, TURNS
 
 Row = Mapping[str, Any]
 
@@ -77,16 +79,25 @@ def open_database(text: str) -> Engine:
     """
     url = log_url(text)
     try:
-        engine = create_engine(url)
-        if engine.dialect.name == "sqlite":
-            event.listen(engine, "connect", _settle_sqlite)
-        METADATA.create_all(engine)
+        # A connection that the database has dropped is noticed before it is written to.
+        engine = create_engine(url, pool_pre_ping=True)
+        if (settle := _SETTLE.get(engine.dialect.name)) is not None:
+            event.listen(engine, "connect", settle)
+        _create_tables(engine)
     except ModuleNotFoundError as error:
-        raise StoreError(f"the log's database needs {error.name}: pip install {error.name}") from error
+        brought = "'mindscope[server]'" if error.name == "psycopg" else error.name
+        raise StoreError(f"the log's database needs {error.name}: pip install {brought}") from error
     except SQLAlchemyError as error:
         shown = url.render_as_string(hide_password=True)
         raise StoreError(f"the log {shown} cannot be opened: {_line(error)}") from error
     return engine
+
+
+def _create_tables(engine: Engine) -> None:
+    try:
+        METADATA.create_all(engine)
+    except SQLAlchemyError:  # another server has just made some of them
+        METADATA.create_all(engine)
 
 
 def _settle_sqlite(connection: Any, _record: object) -> None:
@@ -94,6 +105,17 @@ def _settle_sqlite(connection: Any, _record: object) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _settle_postgresql(connection: Any, _record: object) -> None:
+    """Wait for the disk at every commit, whatever the database's own setting is."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit TO on")
+    connection.commit()  # else the setting would go with the transaction that it began
+
+
+_SETTLE = {"sqlite": _settle_sqlite, "postgresql": _settle_postgresql}
+"""What is done with a new connection, by the kind of database."""
 
 
 class MonitorLog:
@@ -185,19 +207,44 @@ class MonitorLog:
 
 def _insert(connection: Connection, turns: Sequence[LoggedTurn]) -> None:
     """All rows of some turns, in one statement a table."""
-    started = {turn.conversation: turn.turn["created"] for turn in reversed(turns)}
-    known = select(CONVERSATIONS.c.id).where(CONVERSATIONS.c.id.in_(list(started)))
-    there = set(connection.execute(known).scalars())
-    new = [{"id": name, "started": when} for name, when in started.items() if name not in there]
+    _begin_conversations(connection, turns)
     rows: dict[str, Sequence[Row]] = {
-        "conversations": new,
         "turns": [{**turn.turn, "conversation": turn.conversation} for turn in turns],
         "readings": [{**row, "turn": turn.turn["id"]} for turn in turns for row in turn.readings],
         "events": [{**row, "turn": turn.turn["id"]} for turn in turns for row in turn.events],
     }
-    for table in TABLES:
+    for table in (TURNS, READINGS, EVENTS):
         if rows[table.name]:
-            connection.execute(insert(table), [dict(row) for row in rows[table.name]])
+            connection.execute(insert(table), [_spelled(row) for row in rows[table.name]])
+
+
+def _begin_conversations(connection: Connection, turns: Sequence[LoggedTurn]) -> None:
+    """The rows of new conversations. Another server of the same log may begin one at the same time."""
+    started = {turn.conversation: turn.turn["created"] for turn in reversed(turns)}
+    known = select(CONVERSATIONS.c.id).where(CONVERSATIONS.c.id.in_(list(started)))
+    there = set(connection.execute(known).scalars())
+    # In one order everywhere, so that two servers never wait for one another.
+    new = [{"id": name, "started": started[name]} for name in sorted(started.keys() - there)]
+    if not new:
+        return
+    insert_new = _INSERT_NEW.get(connection.dialect.name)
+    statement = insert(CONVERSATIONS) if insert_new is None else insert_new(CONVERSATIONS)
+    connection.execute(statement, new)
+
+
+_INSERT_NEW: dict[str, Callable[[Table], Insert]] = {
+    "sqlite": lambda table: sqlite.insert(table).on_conflict_do_nothing(),
+    "postgresql": lambda table: postgresql.insert(table).on_conflict_do_nothing(),
+}
+"""By the kind of database: an insertion that leaves out rows which are there."""
+
+
+def _spelled(row: Row) -> dict[str, Any]:
+    """A row whose texts every database can hold: none has a character of number 0."""
+    return {
+        name: value.replace("\0", "\ufffd") if isinstance(value, str) else value
+        for name, value in row.items()
+    }
 
 
 def _line(error: Exception) -> str:
