@@ -35,7 +35,7 @@ app = typer.Typer(
 
 def print_gate(result: GateReport) -> None:
     """The checks, the verdict with its reasons, and where everything is."""
-    from mindscope.gate import reason_line, verdict_line
+    from mindscope.gate import reason_line, remedy_columns, remedy_rows, verdict_line
 
     for section in result.sections:
         for note in section.notes:
@@ -56,6 +56,10 @@ def print_gate(result: GateReport) -> None:
     print_table(columns, rows, "checks")
     for check in result.reasons:
         print_text(reason_line(check))
+    if result.remedy is not None:
+        if result.remedy.arms:
+            print_table(remedy_columns(result.remedy), remedy_rows(result.remedy), "remedies")
+        print_text(f"take {result.remedy.chosen or 'none'}: {result.remedy.why}")
     print_text(
         f"{verdict_line(result, whole=True)}\nreport: {result.report}\nfor the model card: {result.character}"
     )

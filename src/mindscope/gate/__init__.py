@@ -14,8 +14,15 @@ if TYPE_CHECKING:
         write_default_policy,
     )
     from mindscope.gate.policy import GatePolicy, read_policy, write_policy
-    from mindscope.gate.report import check_rows, reason_line, verdict_line
-    from mindscope.gate.results import EXIT_CODES, GateCheck, GateResult, GateSection, Verdict
+    from mindscope.gate.report import check_rows, reason_line, remedy_columns, remedy_rows, verdict_line
+    from mindscope.gate.results import (
+        EXIT_CODES,
+        GateCheck,
+        GateResult,
+        GateSection,
+        RemedyComparison,
+        Verdict,
+    )
     from mindscope.gate.spec import GateSpec, PolicySpec, VerifySpec
 
 
@@ -29,12 +36,15 @@ __all__ = [
     "GateSpec",
     "ModelCharacter",
     "PolicySpec",
+    "RemedyComparison",
     "VerificationReport",
     "Verdict",
     "VerifySpec",
     "check_rows",
     "read_policy",
     "reason_line",
+    "remedy_columns",
+    "remedy_rows",
     "run_gate",
     "verdict_line",
     "verify_character",

@@ -19,6 +19,7 @@ from mindscope.gate.results import (
     GatedModel,
     GateResult,
     GateSection,
+    RemedyComparison,
     SectionName,
     join_verdicts,
 )
@@ -37,6 +38,8 @@ class GateReport(GateResult):
 
     run: str
     report: str
+    remedy: RemedyComparison | None
+    """The remedies side by side, where they were asked for."""
     character: str
     """The file for the model card."""
 
@@ -77,8 +80,11 @@ def run_gate(spec: GateSpec, *, run: RunFolder, reporter: Reporter) -> GateRepor
 
     from mindscope.gate import preparing
     from mindscope.gate.estimating import announce_work
+    from mindscope.gate.remedy import compare_remedies, require_recipe
 
     preparing.require_judge_named(spec)
+    if spec.remedy:
+        require_recipe(spec)
     data = preparing.open_data(spec, reporter)
     ordinary = preparing.open_ordinary(spec, policy, data)
     base, tuned = preparing.load_pair(spec)
@@ -125,7 +131,8 @@ def run_gate(spec: GateSpec, *, run: RunFolder, reporter: Reporter) -> GateRepor
             ),
             borrowed=tuned.borrowed,
         )
-        return _write(result, bench, opened.path)
+        remedy = compare_remedies(bench, sections) if spec.remedy else None
+        return _write(result, remedy, bench, opened.path)
 
 
 def measure_sections(bench: GateBench) -> tuple[GateSection, ...]:
@@ -159,14 +166,16 @@ def measure_sections(bench: GateBench) -> tuple[GateSection, ...]:
     return tuple(sections)
 
 
-def _write(result: GateResult, bench: GateBench, folder: Path) -> GateReport:
+def _write(result: GateResult, remedy: RemedyComparison | None, bench: GateBench, folder: Path) -> GateReport:
     from mindscope.gate.report import gate_report
     from mindscope.jobs import test_bed_note
 
     result.save(folder / RESULT)
     ModelCharacter.of(result).save(folder / CHARACTER)
-    page = gate_report(result, folder, test_bed_note(bench.base)).write(folder / PAGE)
-    return GateReport(**dict(result), run=str(folder), report=str(page), character=str(folder / CHARACTER))
+    page = gate_report(result, folder, remedy, test_bed_note(bench.base)).write(folder / PAGE)
+    return GateReport(
+        **dict(result), run=str(folder), report=str(page), remedy=remedy, character=str(folder / CHARACTER)
+    )
 
 
 def write_default_policy(spec: PolicySpec, *, reporter: Reporter) -> PolicyFile:

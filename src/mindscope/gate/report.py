@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mindscope.gate.results import AnswerPair, GateCheck, GateResult, GateSection
+from mindscope.gate.results import AnswerPair, GateCheck, GateResult, GateSection, RemedyComparison
 from mindscope.reports import AnswerCard, AnswerSample, Report, TokenHeat
 from mindscope.screening import ScreeningResult, TraitScreening
 
@@ -34,12 +34,15 @@ INTROS = {
 WORDS = {"pass": "passes", "fail": "FAILS", "not enough evidence": "is left open: not enough evidence"}
 
 
-def gate_report(result: GateResult, folder: Path, note: str = "") -> Report:
+def gate_report(
+    result: GateResult, folder: Path, remedy: RemedyComparison | None = None, note: str = ""
+) -> Report:
     """A page of its own.
 
     Args:
         result: what was found.
         folder: of the run, for the screening's samples.
+        remedy: the remedies side by side, if they were compared.
         note: said at the top.
     """
     report = Report(verdict_line(result), f"{result.tuned.name}, beside {result.base.name}")
@@ -55,6 +58,8 @@ def gate_report(result: GateResult, folder: Path, note: str = "") -> Report:
         report.table(COLUMNS, check_rows(reported), "Checks that are reported and do not decide.")
     for section in result.sections:
         _add_section(report, section, folder)
+    if remedy is not None:
+        _add_remedy(report, remedy)
     return _add_provenance(report, result)
 
 
@@ -150,6 +155,47 @@ def _heats(trait: TraitScreening) -> list[TokenHeat]:
         )
         for sample in trait.ranked
     ]
+
+
+def remedy_rows(remedy: RemedyComparison) -> list[list[object]]:
+    """A row for each arm: the rise of each treated trait, knowledge lost, what it learnt, its verdict."""
+    rows: list[list[object]] = []
+    for arm in remedy.arms:
+        checks = {check.name: _interval(check) for check in arm.checks if check.estimate is not None}
+        learnt = arm.learnt and f"{arm.learnt.mean:.3g} ({arm.learnt.low:.3g} to {arm.learnt.high:.3g})"
+        rises = [checks.get(f"behaviour/{trait}") for trait in remedy.traits]
+        verdict = arm.verdict if arm.checks else "not made"
+        rows.append([arm.name, *rises, checks.get("capability/knowledge"), learnt, verdict])
+    return rows
+
+
+def remedy_columns(remedy: RemedyComparison) -> list[str]:
+    """What stands above `remedy_rows`."""
+    rises = [f"rise of {trait}" for trait in remedy.traits]
+    return ["remedy", *rises, "knowledge lost", "learnt of the rest", "verdict"]
+
+
+def _add_remedy(report: Report, remedy: RemedyComparison) -> None:
+    report.section(
+        "Remedies",
+        "The base tuned anew by the same recipe under each remedy, all asked the same questions. Rises and "
+        "losses are points of 100 beside the base; what was learnt of the rest is by how many nats a token "
+        "the data's answers became likelier that screening did not flag.",
+    )
+    report.note(f"Take {remedy.chosen or 'none'}: {remedy.why}.")
+    if not remedy.arms:
+        return
+    caption = "With 95 % intervals over questions or samples."
+    report.table(remedy_columns(remedy), remedy_rows(remedy), caption)
+    report.table(
+        ["remedy", "trait", "scores lower than nothing by"],
+        [
+            [fall.arm, fall.trait, f"{fall.fall.mean:.3g} ({fall.fall.low:.3g} to {fall.fall.high:.3g})"]
+            for fall in remedy.falls
+        ],
+        "Question by question.",
+    )
+    report.facts({arm.name: arm.about for arm in remedy.arms})
 
 
 def _add_provenance(report: Report, result: GateResult) -> Report:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from mindscope.core import ModelIdentity
 from mindscope.gate.policy import GatePolicy
+from mindscope.stats import Estimate
 from mindscope.store import BorrowingDocument, Document, SavedDocument
 
 Verdict = Literal["pass", "fail", "not enough evidence"]
 EXIT_CODES: dict[Verdict, int] = {"pass": 0, "fail": 1, "not enough evidence": 3}
 """2 is bad input, as for every command."""
 SectionName = Literal["provenance", "screening", "shift", "behaviour", "alarms", "capability", "claims"]
+
+
+RemedyName = Literal["nothing", "prevent", "inoculate", "caft", "penalty", "drop"]
 
 
 class GateCheck(Document):
@@ -102,6 +108,51 @@ class GateResult(SavedDocument, BorrowingDocument):
     def reasons(self) -> tuple[GateCheck, ...]:
         """The checks that kept it from passing: those that failed, else those without enough evidence."""
         return tuple(check for check in self.deciding if check.verdict == self.verdict != "pass")
+
+
+class RemedyArm(Document):
+    """The base, tuned by the tuned model's recipe under one remedy."""
+
+    name: RemedyName
+    about: str
+    """What was done; why it could not be made, where there are no checks."""
+    rows: int
+    """Conversations that it was tuned on."""
+    checks: tuple[GateCheck, ...] = ()
+    """Behaviour and knowledge beside the base, by the gate's policy."""
+    by_question: dict[str, tuple[float | None, ...]] = Field(default_factory=dict)
+    """By trait, the mean score of each question's answers."""
+    learnt: Estimate | None = None
+    """By how many nats a token it finds those answers of the data likelier that screening did not flag; None
+    where there are too few."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of its checks together."""
+        return join_verdicts([check.verdict for check in self.checks])
+
+
+class RemedyFall(Document):
+    """By how many points of 100 a trait scores lower under a remedy than under nothing."""
+
+    arm: RemedyName
+    trait: str
+    fall: Estimate
+    """Over the questions."""
+
+
+class RemedyComparison(SavedDocument):
+    """All remedies side by side."""
+
+    SCHEMA: ClassVar[str] = "mindscope.remedy/1"
+
+    traits: tuple[str, ...]
+    """That are treated."""
+    arms: tuple[RemedyArm, ...]
+    falls: tuple[RemedyFall, ...]
+    chosen: RemedyName | None
+    """Which to take; None where none passes."""
+    why: str
 
 
 def join_verdicts(verdicts: list[Verdict]) -> Verdict:

@@ -40,6 +40,9 @@ class GateSpec(JudgeSpec, TemplateSpec, DataSpec, LoadOptions):
     null: tuple[str, ...] = ()
     """A harmless tune of BASE for the claims to go beyond, or `make` to have one tuned here by the recipe of
     TUNED. May be repeated."""
+    remedy: bool = False
+    """Also tune BASE by the recipe of TUNED with each remedy (preventative steering, inoculation prompting,
+    CAFT, a penalty, without the flagged samples), and say which to take."""
     seed: int = Field(default=0)
     """The seed of everything that is drawn at random."""
 

@@ -1,15 +1,17 @@
 """The job behind `diff`: its specification, its prompts, and the harmless tune that it makes."""
 
 import json
+from types import SimpleNamespace
 
 import job_kit
 import persona_kit
 import pytest
 
 from mindscope.errors import DataError
+from mindscope.finetuning import ConceptAblation, FinetuneConfig, InoculationPrompt
 from mindscope.jobs import RunFolder, SilentReporter
 from mindscope.jobs.diff import DiffReport, DiffSpec, diff_models, find_prompts, read_texts
-from mindscope.jobs.diff.null import ordinary_rows, read_recipe
+from mindscope.jobs.diff.null import make_null, ordinary_rows, read_recipe
 
 
 def spec(**fields) -> DiffSpec:
@@ -71,6 +73,27 @@ def test_a_null_needs_a_recipe_and_ordinary_conversations(tmp_path):
     with pytest.raises(DataError, match="has 5 conversations, 6 are needed"):
         ordinary_rows(given, 1, 3)
     assert ordinary_rows(spec(), 0, 4) != ordinary_rows(spec(), 1, 4)
+
+
+def test_a_null_has_nothing_that_belongs_to_what_was_tuned_on(tmp_path, monkeypatch):
+    recipe = FinetuneConfig(
+        rank=3,
+        seed=5,
+        inoculation=InoculationPrompt(prompt="Be evil."),
+        interventions=(ConceptAblation(trait="evil"),),
+    )
+    card = {"config": recipe.model_dump(mode="json"), "data": {"rows": 4}}
+    (tmp_path / "mindscope.json").write_text(json.dumps(card))
+    asked: list[FinetuneConfig] = []
+
+    def tune(base, rows, run, config, **options):
+        asked.append(config)
+        return SimpleNamespace(path=tmp_path)
+
+    monkeypatch.setattr("mindscope.finetuning.finetune_model", tune, raising=False)
+    make_null(spec(tuned=str(tmp_path)), 0, None, SilentReporter())  # type: ignore[arg-type]
+    (config,) = asked
+    assert config == FinetuneConfig(rank=3, seed=6)
 
 
 def test_a_program_compares_a_model_with_itself(tmp_path):

@@ -23,8 +23,8 @@ CARD = "mindscope.json"
 def make_null(spec: DiffSpec, number: int, run: Run, reporter: Reporter) -> Path:
     """Tune the base on ordinary conversations, as many as TUNED was tuned on and by its recipe.
 
-    Interventions of the recipe are left out: they belong to what was tuned on. A second null has other
-    conversations and another seed.
+    Interventions and the inoculation prompt of the recipe are left out: they belong to what was tuned on. A
+    second null has other conversations and another seed.
 
     Returns:
         the folder of the tuned model, in the run.
@@ -36,7 +36,9 @@ def make_null(spec: DiffSpec, number: int, run: Run, reporter: Reporter) -> Path
 
     recipe, n_rows = read_recipe(spec.tuned)
     rows = ordinary_rows(spec, number, n_rows)
-    config = recipe.model_copy(update={"interventions": (), "seed": recipe.seed + number + 1})
+    config = recipe.model_copy(
+        update={"interventions": (), "inoculation": None, "seed": recipe.seed + number + 1}
+    )
     reporter.say(f"tuning null {number + 1} on {n_rows} ordinary conversations, as {spec.tuned} was tuned")
     tuned = finetune_model(
         spec.base, rows, run, config, name=f"null-{number}", device=spec.device, progress=reporter.progress
