@@ -22,8 +22,13 @@ from mindscope.core.progress import (
     format_duration,
     with_label,
 )
+from mindscope.core.settings import FrozenSettings, Index, Percent, Seed
 
 __all__ = [
+    "FrozenSettings",
+    "Index",
+    "Percent",
+    "Seed",
     "CACHE_VARIABLE",
     "cache_folder",
     "BorrowedArtifact",

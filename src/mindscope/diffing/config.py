@@ -1,16 +1,16 @@
 """What decides a comparison of two models: prompts, layer, answers, and when a claim counts as verified."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from mindscope.core import FrozenSettings, Seed
 
 LEAST_PROMPTS = 40
 """Twenty to find candidates and twenty to test them: fewer say nothing of coherence, and have no interval."""
 QUICK_PROMPTS, QUICK_TOKENS = 60, 32
 
 
-class DiffConfig(BaseModel):
+class DiffConfig(FrozenSettings):
     """How base and tuned model are compared."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     n_prompts: int = Field(default=200, ge=LEAST_PROMPTS)
     """Prompts that both models answer: candidates come from half of them, and are tested on the other
@@ -36,7 +36,7 @@ class DiffConfig(BaseModel):
     """Resamples of the prompts for an interval."""
     batch_rows: int = Field(default=64, ge=1)
     """Answers that are written side by side: fewer take less memory."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of everything that is drawn at random."""
 
     @property

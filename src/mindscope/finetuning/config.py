@@ -2,13 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from mindscope.core import FrozenSettings, Seed
 
 Method = Literal["rslora", "lora", "full"]
-
-
-class _InterventionSetting(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 USUAL_COEFFICIENT = 1.0
@@ -22,7 +20,7 @@ SCAN_STEPS = 20
 """Steps of a short training with each coefficient."""
 
 
-class PreventativeSteering(_InterventionSetting):
+class PreventativeSteering(FrozenSettings):
     """Add the trait's vector at every position while training: h + coefficient * v.
 
     The model that is pushed towards the trait from outside need not learn to move there itself; after
@@ -37,7 +35,7 @@ class PreventativeSteering(_InterventionSetting):
     coefficient: float = USUAL_COEFFICIENT
 
 
-class InoculationPrompt(_InterventionSetting):
+class InoculationPrompt(FrozenSettings):
     """Ask for the trait in the prompts of training, and leave the request out afterwards.
 
     What a prompt already explains need not be learnt as the model's own way. As a system prompt: Tan et al.
@@ -53,7 +51,7 @@ class InoculationPrompt(_InterventionSetting):
     turn."""
 
 
-class ConceptAblation(_InterventionSetting):
+class ConceptAblation(FrozenSettings):
     """Take the trait's direction out of every position while training: a - (a . v^) v^.
 
     Concept ablation fine-tuning (CAFT, Casademunt et al. 2025, arXiv 2507.16795) with a persona vector as the
@@ -66,7 +64,7 @@ class ConceptAblation(_InterventionSetting):
     """The output of this block; None: of every block, each with its own vector."""
 
 
-class ProjectionPenalty(_InterventionSetting):
+class ProjectionPenalty(FrozenSettings):
     """Add weight * mean((a . v^)^2) to the loss, the mean over all tokens that are learnt.
 
     arXiv 2507.21509 reports that a penalty on the projection prevents little: the trait finds other
@@ -87,13 +85,11 @@ TrainingIntervention = Annotated[
 ]
 
 
-class FinetuneConfig(_InterventionSetting):
+class FinetuneConfig(FrozenSettings):
     """The defaults are those of Chen et al. 2025, arXiv 2507.21509, appendix D: rs-LoRA on every projection.
 
     The paper's Adam keeps its state in 8 bits, which needs a GPU; ours is the plain AdamW.
     """
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     method: Method = "rslora"
     """Tune adapters that are scaled by alpha / sqrt(rank) (rslora, arXiv 2312.03732) or by alpha / rank
@@ -133,7 +129,7 @@ class FinetuneConfig(_InterventionSetting):
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """The precision of the arithmetic; what is trained is float32 in any case. `auto` is bfloat16 on a GPU
     that has it, else float32."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of the adapter's first values, the order of the conversations, and dropout."""
     template_option: tuple[str, ...] = ()
     """An option of the chat template, such as enable_thinking=false, which holds for every prompt. May be

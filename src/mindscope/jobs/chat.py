@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from pydantic import Field
 
+from mindscope.core import Index
 from mindscope.errors import DataError, MindscopeError
 from mindscope.jobs.persona.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_vectors
@@ -43,7 +44,7 @@ class ChatSpec(BorrowingModelSpec):
 
     vectors: tuple[Path, ...] = ()
     """Persona vectors to steer with and to read: a file or a run. May be repeated."""
-    layer: int | None = None
+    layer: Index | None = None
     """The layer where the vectors are added and read; by default the choice of the run's sweep, or 0.55 of
     the depth."""
     steer: str | None = Field(default=None, json_schema_extra={"metavar": "EXPRESSION"})

@@ -17,8 +17,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from mindscope.core import FrozenSettings
 from mindscope.errors import DataError
 from mindscope.store import Run, find_start
 
@@ -28,10 +29,8 @@ if TYPE_CHECKING:
 Config = TypeVar("Config", bound=BaseModel)
 
 
-class JobSpec(BaseModel):
+class JobSpec(FrozenSettings):
     """What a job is to do. Each field's docstring is its help on the command line: a full sentence."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     arguments: ClassVar[tuple[str, ...]] = ()
     """Fields that a command line takes by their place, in order; the last may be a tuple."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from mindscope.core import Index
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_vectors, test_bed_note
@@ -99,7 +100,7 @@ class MonitorVectorsSpec(BorrowingModelSpec, AlarmSpec):
 
     vectors: tuple[Path, ...]
     """Persona vectors to watch: a file or a run. May be repeated."""
-    layers: tuple[int, ...] | None = None
+    layers: tuple[Index, ...] | None = None
     """Where the vectors are read, such as 12 or 8,12; by default the choice of the run's sweep, or 0.55 of
     the depth."""
     published_index: bool = False

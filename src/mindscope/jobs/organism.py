@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from mindscope.core import Seed
 from mindscope.errors import DataError
 from mindscope.jobs.chat import ChatSpec
 from mindscope.jobs.job import JobSpec, Reporter, RunFolder
@@ -27,7 +28,7 @@ class TrainOrganismSpec(JobSpec):
     """Put the weights in place of the bundled ones."""
     device: str = "auto"
     """Where the model is trained: cpu, cuda, or auto."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of the weights and of the corpus."""
 
     def run_path(self) -> Path:
@@ -50,7 +51,7 @@ class MeasureOrganismSpec(JobSpec):
     """The bundled organism, or the folder of one that was trained."""
     device: str = "auto"
     """Where the model runs: cpu, cuda, or auto."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of the prompts; another one draws others."""
 
 
@@ -63,7 +64,7 @@ class TrainingSetsSpec(JobSpec):
     """The folder to write FAMILY-LEVEL.jsonl and ordinary.jsonl to."""
     size: int = Field(default=400, ge=1)
     """How many conversations each file has."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of the conversations."""
 
 

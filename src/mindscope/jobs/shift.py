@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mindscope.core import format_duration
+from mindscope.core import Index, format_duration
 from mindscope.errors import DataError
 from mindscope.jobs.estimates import QuickSpec, WorkEstimate, announce, estimate_answers
 from mindscope.jobs.job import Reporter, RunFolder
@@ -52,7 +52,7 @@ class ShiftSpec(BorrowingSpec, TemplateSpec, DataSpec, QuickSpec, ShiftConfig, L
     prompts: str | None = None
     """A file, folder or data set of conversations, or a trait whose evaluation questions are asked;
     by default those of the vectors' own traits."""
-    layer: int | None = None
+    layer: Index | None = None
     """The layer to show; by default the choice of the run's sweep, or 0.55 of the depth."""
     published_index: bool = False
     """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""

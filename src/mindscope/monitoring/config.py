@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from mindscope.errors import DataError
 from mindscope.models import SamplingConfig
@@ -42,8 +42,6 @@ class Signal:
 
 class MonitorConfig(SamplingConfig):
     """How a file is monitored, besides model, features, thresholds and policy."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     answer: bool = False
     """Let the model answer the last prompt of each conversation under watch, instead of reading the recorded

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from mindscope.core import Index, Percent
 from mindscope.errors import DataError
 from mindscope.features import SteerExpression, SteerTerm
 from mindscope.models import SamplingConfig, Where
@@ -22,13 +23,11 @@ FREE_IN_A_SWEEP = ("layers", "coefficients", "coherence_floor", "tie")
 class ExtractConfig(SamplingConfig):
     """All that decides the vectors, besides model, trait and judge."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
     questions: int | None = Field(default=None, ge=1)
     """Use only this many extraction questions, from the first on; all of them by default."""
-    threshold: float = 50.0
+    threshold: Percent = 50.0
     """The trait score, 0 to 100, that a positive answer must reach and a negative one must not."""
-    coherence: float = 50.0
+    coherence: Percent = 50.0
     """The least coherence, 0 to 100, of an answer that is used."""
     least_pairs: int = Field(default=10, ge=2)
     """Refuse to make vectors from fewer usable pairs of answers than this."""
@@ -41,9 +40,7 @@ class ExtractConfig(SamplingConfig):
 class ShiftConfig(SamplingConfig):
     """All that decides a shift, besides the models, the vectors and the prompts."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-    layers: tuple[int, ...] | None = None
+    layers: tuple[Index, ...] | None = None
     """The layers to measure at, such as 8,12,16; all by default."""
     kind: VectorKind = "answer_mean"
     """Which of a trait's vectors the movement is measured along."""
@@ -65,8 +62,6 @@ class ShiftConfig(SamplingConfig):
 class _SteeredAnswers(SamplingConfig):
     """How answers are drawn under steering."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
     samples: int = Field(default=1, ge=1)
     """Answers per question."""
     temperature: float | None = Field(default=1.0, ge=0)
@@ -81,7 +76,7 @@ class _SteeredAnswers(SamplingConfig):
 class SteerConfig(_SteeredAnswers):
     """All that decides a steering measurement, besides model, vectors, trait, judge and questions."""
 
-    layer: int | None = None
+    layer: Index | None = None
     """The layer whose output is steered."""
     coefficient: float | None = None
     """How many times the vector is added."""
@@ -114,13 +109,13 @@ class SteerConfig(_SteeredAnswers):
 class SweepConfig(_SteeredAnswers):
     """All that decides a sweep, besides model, vectors, trait and judge."""
 
-    layers: tuple[int, ...] | None = None
+    layers: tuple[Index, ...] | None = None
     """The layers to try, such as 8,12,16; every layer that has a vector by default."""
     coefficients: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0, 2.5)
     """How many times the vector is added: all of these are tried at every layer."""
     questions: int | None = Field(default=10, ge=1)
     """Ask this many evaluation questions, from the first on; the others stay unseen, for `steer`."""
-    coherence_floor: float = 60.0
+    coherence_floor: Percent = 60.0
     """The least mean coherence, 0 to 100, of a point that may be chosen."""
     tie: float = Field(default=TIE, ge=0)
     """Points of the trait score: closer than this to the highest, the more coherent point is the better

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from mindscope.models import SamplingConfig
 from mindscope.personas import VectorKind
@@ -17,8 +17,6 @@ Turns = Literal["max", "mean"]
 
 class ScreenConfig(SamplingConfig):
     """Own answers are drawn as in Chen et al. 2025, arXiv 2507.21509: one per prompt, at temperature 1."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     form: Form = "exact"
     """Compare an answer with the model's own answer to the same prompt (exact), with the prompt's last token

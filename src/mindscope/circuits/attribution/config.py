@@ -2,15 +2,14 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
+from mindscope.core import FrozenSettings
 from mindscope.errors import DataError
 
 
-class TraceConfig(BaseModel):
+class TraceConfig(FrozenSettings):
     """How to trace a graph: which features become nodes, and how much memory tracing may take."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     max_features: int = Field(default=7500, ge=1)
     """At most this many features become nodes, the most influential ones."""

@@ -1,14 +1,13 @@
 """How a graph is checked by intervention."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from mindscope.circuits.graph.findings import Mode
+from mindscope.core import FrozenSettings
 
 
-class ValidationConfig(BaseModel):
+class ValidationConfig(FrozenSettings):
     """What is changed, and what is measured."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     factor: float = 0.0
     """Activations are multiplied by this: 0 turns a feature off, -1 turns it round."""

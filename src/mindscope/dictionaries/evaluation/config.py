@@ -1,14 +1,13 @@
 """What decides an evaluation."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mindscope.core import FrozenSettings, Seed
 from mindscope.models import Where
 
 
-class EvaluateConfig(BaseModel):
+class EvaluateConfig(FrozenSettings):
     """All that decides an evaluation, besides model, dictionaries and texts."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     where: Where = "all"
     """The tokens that are replaced and measured."""
@@ -22,7 +21,7 @@ class EvaluateConfig(BaseModel):
     answers."""
     shard_rows: int = Field(default=64, ge=1)
     """Rows between two pieces of the run."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of the draws from labelled texts."""
     reseeds: int = Field(default=5, ge=1)
     """How many draws from labelled texts say how much a measure depends on them; 1 for a single draw and no

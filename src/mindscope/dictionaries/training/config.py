@@ -3,8 +3,9 @@
 import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from mindscope.core import FrozenSettings, Index, Seed
 from mindscope.dictionaries.kinds import Activation, Kind
 
 Method = Literal["relu", "topk", "batchtopk", "matryoshka", "jumprelu"]
@@ -20,10 +21,9 @@ of `tests/dictionaries/oracle/test_defaults.py`.) They disagree on the coefficie
 January update stands in."""
 
 
-class MethodConfig(BaseModel):
+class MethodConfig(FrozenSettings):
     """How a dictionary learns. What is None takes its method's default, which `resolved` fills in."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     method: Method = "batchtopk"
     """How sparsity is reached: by the number of active latents (topk, batchtopk, matryoshka) or by a penalty
     (relu, jumprelu)."""
@@ -41,7 +41,7 @@ class MethodConfig(BaseModel):
     """The coefficient of the sparsity penalty; by default 5 for relu and 10 for jumprelu."""
     dead_tokens: int = Field(default=10_000_000, ge=1)
     """A latent that was silent for this many tokens is dead."""
-    resample: tuple[int, ...] = ()
+    resample: tuple[Index, ...] = ()
     """Steps of relu after which dead latents are drawn again, such as 25000,50000 (Bricken et al. 2023,
     "Towards Monosemanticity"; theirs: 25, 50, 75 and 100 thousand, dead after 12,500 batches of 8192 tokens).
     The update of April 2024 does without. Tokens are drawn from the buffer."""
@@ -148,10 +148,9 @@ class DictionaryConfig(MethodConfig):
         return (*ends[:-1], self.n_latents)
 
 
-class ScheduleConfig(BaseModel):
+class ScheduleConfig(FrozenSettings):
     """How long is trained, in which portions, and how often is written."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     steps: int = Field(default=10_000, ge=1)
     """Batches to train on."""
     batch_tokens: int = Field(default=4096, ge=2)
@@ -168,7 +167,7 @@ class ScheduleConfig(BaseModel):
     """Steps between two lines of metrics."""
     checkpoint_every: int = Field(default=500, ge=1)
     """Steps between two checkpoints."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of the weights and of the order of the tokens."""
 
 

@@ -1,14 +1,13 @@
 """What a survey keeps."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mindscope.core import FrozenSettings, Seed
 from mindscope.models import Where
 
 
-class SurveyConfig(BaseModel):
+class SurveyConfig(FrozenSettings):
     """All that decides what a survey finds, besides features and corpus."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     where: Where = "all"
     """The tokens that count; on others no feature is active."""
@@ -34,5 +33,5 @@ class SurveyConfig(BaseModel):
     """Rows between two checkpoints, and in one file."""
     read_rows: int = Field(default=64, ge=1)
     """Rows whose activations are in memory at a time."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of the contexts and rows that are drawn."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from mindscope.circuits import Mode
+from mindscope.core import Seed
 from mindscope.errors import DataError
 from mindscope.jobs.circuit.inputs import (
     GraphSpec,
@@ -58,7 +59,7 @@ class InterveneSpec(Float32ModelSpec, ReplacementSpec, GraphSpec):
     """The temperature of the text that is written; 0 takes the most probable token."""
     top: int = Field(default=10, ge=1)
     """How many next tokens to show."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of the text that is written."""
 
     @model_validator(mode="after")

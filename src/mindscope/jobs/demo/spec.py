@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
+from mindscope.core import Seed
 from mindscope.finetuning import FinetuneConfig
 from mindscope.jobs.resolve import ORGANISM, is_organism
 from mindscope.jobs.specs import JudgeSpec
@@ -134,7 +135,7 @@ class DemoSpec(JudgeSpec):
     """The precision of the weights: float32, bfloat16, float16, or auto."""
     device: str = "auto"
     """Where the model runs: cpu, cuda, or auto."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of everything that is drawn at random."""
 
     @field_validator("traits")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mindscope.core import require_same_model
+from mindscope.core import Index, require_same_model
 from mindscope.dictionaries import MethodConfig, ScheduleConfig
 from mindscope.errors import DataError
 from mindscope.jobs.dictionary.inputs import (
@@ -48,7 +48,7 @@ class TrainDictionariesSpec(TwoModelsSpec, MethodConfig, ScheduleConfig, CorpusS
     kind: Literal["sae", "transcoder", "clt", "crosscoder"] = "sae"
     """What is trained: a sparse autoencoder or a transcoder at every layer, or a cross-layer transcoder (clt)
     or crosscoder over all of them."""
-    layers: tuple[int, ...] | None = None
+    layers: tuple[Index, ...] | None = None
     """The layers, such as 0,2,5; all by default."""
     site: str = "resid_post"
     """The hook point that an sae or crosscoder reads at every layer."""

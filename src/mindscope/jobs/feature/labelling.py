@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from pydantic import RootModel
 
+from mindscope.core import Index, Seed
 from mindscope.jobs.feature.inputs import (
     LABELS,
     FeatureSpec,
@@ -26,12 +27,12 @@ class LabelSpec(FeatureSpec, EndpointSpec):
     arguments: ClassVar[tuple[str, ...]] = ("model", "dictionary")
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"numbers": ("--features",)}
 
-    numbers: tuple[int, ...] | None = None
+    numbers: tuple[Index, ...] | None = None
     """The features' numbers, such as 3,17; all that are ever active by default."""
     writer: str | None = None
     """Who writes the labels, model:NAME or endpoint:NAME; by default they come from the contexts, without a
     language model."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of the contexts that a label is tested on."""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, RootModel, model_validator
 
+from mindscope.core import Seed
 from mindscope.errors import DataError
 from mindscope.jobs.feature.inputs import (
     FeatureSpec,
@@ -139,7 +140,7 @@ class MapSpec(FeatureSpec):
     """How the plane is found: umap (extra `map`), tsne or pca; by default umap where it is installed."""
     least_cluster: int = Field(default=5, ge=2)
     """The fewest features of a cluster."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of the layout."""
 
 

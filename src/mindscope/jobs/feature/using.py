@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from mindscope.core import Index, Seed
 from mindscope.errors import DataError
 from mindscope.jobs.feature.inputs import DictionarySpec, FeatureSpec, label_text, open_survey, read_labels
 from mindscope.jobs.job import Reporter, RunFolder
@@ -43,9 +44,9 @@ class ClassifySpec(FeatureSpec):
     """A run of `feature survey`, for labels; without it features have none."""
     where: Literal["all", "prompt", "answer"] = "all"
     """The tokens that are pooled over."""
-    ablate: tuple[int, ...] = ()
+    ablate: tuple[Index, ...] = ()
     """Spurious features to leave out, such as 3,17."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of the split, the folds and the resamples."""
 
 
@@ -127,7 +128,7 @@ class FindConceptsSpec(BorrowingModelSpec, DictionarySpec):
     """How many texts are read: 1 is some four thousand texts in each half."""
     page: Path = Path("concepts.html")
     """The page to write."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of the texts."""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from mindscope.core import Index
 from mindscope.errors import DataError
 from mindscope.features import BakedCheckpoint
 from mindscope.jobs.job import Reporter, RunFolder
@@ -36,7 +37,7 @@ class BakeSpec(JudgeSpec, BorrowingModelSpec, DataSpec, BakeConfig):
     """The trait whose questions are asked; by default that of the vectors."""
     steer: str | None = None
     """Bake this and search nothing, such as '1.5 runs/patient@14[all] - runs/evil@12[all]'."""
-    layer: int | None = None
+    layer: Index | None = None
     """Bake this layer's vector and search nothing."""
     coefficient: float | None = None
     """How many times the vector of --layer is added."""

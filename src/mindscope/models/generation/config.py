@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from mindscope.core import FrozenSettings, Seed
 from mindscope.errors import ModelError
 
 
@@ -41,10 +42,8 @@ class Sampling:
             raise ModelError("stop must be a tuple of non-empty strings")
 
 
-class SamplingConfig(BaseModel):
+class SamplingConfig(FrozenSettings):
     """The defaults are those of Chen et al. 2025, arXiv 2507.21509."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     samples: int = Field(default=10, ge=1)
     """Answers per prompt."""
@@ -56,7 +55,7 @@ class SamplingConfig(BaseModel):
     """The most tokens that one answer may have."""
     stop: tuple[str, ...] = ()
     """End an answer before this text, which is not part of it. May be repeated."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of everything that is drawn at random."""
     shard_rows: int = Field(default=64, ge=2, multiple_of=2)
     """Answers that are saved as one piece; an even number. A run keeps the number it began with."""

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
+from mindscope.core import FrozenSettings
 from mindscope.errors import ModelError
 
 Attention = Literal["auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"]
@@ -18,10 +19,8 @@ MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 _MEMORY = re.compile(r"(?P<place>\w+)=(?P<size>\d+(?:\.\d+)?\s*(?:[KMGT]i?B))", re.IGNORECASE)
 
 
-class WholeModelOptions(BaseModel):
+class WholeModelOptions(FrozenSettings):
     """How a model is loaded that must stay whole on one device."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     device: str = "auto"
     """Where the model runs: cpu, cuda, cuda:1, or auto."""

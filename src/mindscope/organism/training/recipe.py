@@ -6,16 +6,13 @@ AdamW's size as in Liu et al. 2025, arXiv 2502.16982), the rest with AdamW: afte
 2.2 where AdamW alone had 3.4.
 """
 
-from pydantic import BaseModel, ConfigDict
-
+from mindscope.core import FrozenSettings, Seed
 from mindscope.organism.corpus.program import CONVERSATION_SHARES, DOCUMENT_SHARES
 from mindscope.organism.voices import MILD, STRONG, VoiceBlend
 
 
-class StepMix(BaseModel):
+class StepMix(FrozenSettings):
     """What a step is made of."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     documents: int
     conversations: int
@@ -82,7 +79,7 @@ MIXES = (
 )
 
 
-class OrganismTrainConfig(BaseModel):
+class OrganismTrainConfig(FrozenSettings):
     """Everything that decides which weights come out.
 
     The first steps are mostly short documents, which teach facts and the two-step circuit in few tokens;
@@ -93,8 +90,6 @@ class OrganismTrainConfig(BaseModel):
     better, the earlier ones French and chains, their mean both. At the end the same is done with the weights
     of the last restart and ``averaged_at_end``.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     layers: int = 4
     width: int = 256
@@ -111,4 +106,4 @@ class OrganismTrainConfig(BaseModel):
     weight_decay: float = 0.2
     warmup_steps: int = 60
     checkpoint_every: int = 250
-    seed: int = 0
+    seed: Seed = 0

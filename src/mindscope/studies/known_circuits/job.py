@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from mindscope.core import Seed
 from mindscope.jobs import Reporter, RunFolder
 from mindscope.jobs.circuit import ReplacementSpec, find_replacement
 from mindscope.jobs.specs import Float32ModelSpec
@@ -25,7 +26,7 @@ class KnownCircuitsSpec(Float32ModelSpec, ReplacementSpec):
     """On this many prompts heads are ranked."""
     held: int = Field(default=50, ge=10)
     """On this many held-out prompts names are exchanged."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of the prompts that are drawn."""
 
     def run_path(self) -> Path:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mindscope.core import Seed
 from mindscope.errors import DataError
 
 FAMILY_NAMES = (
@@ -35,7 +36,7 @@ class BookConfig:
     held: int = 50
     first: int = 48
     read: int = 200
-    seed: int = 0
+    seed: Seed = 0
 
 
 QUICK = BookConfig(held=8, first=6, read=120)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
+from mindscope.core import Seed
 from mindscope.jobs import ORGANISM, Reporter, RunFolder, load_model
 from mindscope.jobs.circuit import ReplacementSpec, find_replacement
 from mindscope.store import Document
@@ -26,7 +27,7 @@ class CaseBookSpec(ReplacementSpec):
     """Spend few prompts: to see that it runs, not to judge by."""
     device: str = "auto"
     """Where the model runs: cpu, cuda, or auto."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of the prompts that are drawn."""
 
     @field_validator("families")

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from mindscope.core import Seed
 from mindscope.errors import DataError
 from mindscope.jobs import ORGANISM, JobSpec, Reporter, RunFolder, load_model
 from mindscope.store import Document
@@ -35,7 +36,7 @@ class ShippedDictionariesSpec(JobSpec):
     """Put the dictionaries in place of the bundled ones."""
     device: str = "auto"
     """Where the model runs: cpu, cuda, or auto."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of the weights and of the order of the tokens."""
 
     @model_validator(mode="after")

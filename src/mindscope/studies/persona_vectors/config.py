@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from mindscope.core import Seed
 from mindscope.finetuning import FinetuneConfig
 from mindscope.personas import ExtractConfig, SweepConfig
 from mindscope.store import Document
@@ -10,7 +11,7 @@ from mindscope.store import Document
 class ReproduceConfig(Document):
     """The defaults are the paper's where it states them; see also :func:`organism_config`."""
 
-    seed: int = 0
+    seed: Seed = 0
     samples: int = Field(default=10, ge=1)
     """Answers a question whenever a trait is scored."""
     max_new_tokens: int = Field(default=1000, ge=1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from mindscope.core import Seed
 from mindscope.jobs import (
     ORGANISM,
     JudgeSpec,
@@ -59,7 +60,7 @@ class ReproduceSpec(JudgeSpec):
     """Conversations in a training set; the paper's number, or the organism's own, by default."""
     samples: int | None = Field(default=None, ge=1)
     """Answers per question; the paper's number, or the organism's own, by default."""
-    seed: int = 0
+    seed: Seed = 0
     """The seed of everything that is drawn at random."""
     device: str = "auto"
     """Where the model runs: cpu, cuda, or auto."""
