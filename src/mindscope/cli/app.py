@@ -75,6 +75,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except MindscopeError as error:
             output.print_error(str(error), kind=type(error).__name__, as_json=as_json)
             code = 2
+        except BrokenPipeError:  # who read the output has gone, as in `mindscope runs list | head -1`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 1
+        except OSError as error:  # a disk that is full, a name that is too long, a folder that is not ours
+            place = "" if error.filename is None else f": {str(error.filename)[:200]}"
+            output.print_error(
+                f"{error.strerror or error}{place}", kind=type(error).__name__, as_json=as_json
+            )
+            code = 2
     if code == 130:
         go_on = "" if session.run is None else f"; go on with: mindscope runs resume {session.run}"
         output.say(f"interrupted{go_on}")

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ValidationError
 
 from mindscope.core import FrozenSettings
 from mindscope.errors import DataError
-from mindscope.store import Run, find_start
+from mindscope.store import Run, find_start, require_content
 
 if TYPE_CHECKING:
     from mindscope.models import Model
@@ -44,13 +44,20 @@ class JobSpec(FrozenSettings):
     """Fields that name files or folders to be read: they must be there before anything is loaded."""
 
     def require_inputs(self) -> None:
-        """Raises DataError where a file or folder that is to be read is not there."""
+        """Look at what is to be read before anything is loaded.
+
+        Raises:
+            DataError: a file or folder is not there.
+            StoreError: a file holds nothing that could be meant; see `store.require_content`.
+        """
         for field in self.inputs:
             value = getattr(self, field)
             for path in value if isinstance(value, tuple) else (value,):
                 if path is not None and not Path(path).exists():
                     where = field.upper() if field in self.arguments else f"--{field.replace('_', '-')}"
                     raise DataError(f"{where}: no such file or folder: {path}")
+                if path is not None:
+                    require_content(Path(path))
 
     def run_path(self) -> Path:
         """Where the work is kept if nobody says."""

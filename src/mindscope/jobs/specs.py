@@ -120,12 +120,15 @@ class DataSpec(JobSpec):
                 not there needs no other name, and a single file has no split.
 
         Raises:
-            DataError: it cannot be read; with `refuse` the first malformed row, with file and line.
+            DataError: it cannot be read, or there are none; with `refuse` the first malformed row, with file
+                and line.
         """
         from mindscope.data import ConversationSource
 
         file = self.data_file(path)
         source = ConversationSource.of(file if main else file.as_other(), refuse=refuse)
+        if source.size == 0:
+            raise DataError(f"{path} holds no conversations")
         reporter.say(source.describe(read=read))
         return source
 

@@ -11,7 +11,7 @@ from mindscope.store.parts import claim, derived_seed, digest, part_of
 from mindscope.store.pieces import measure_once
 from mindscope.store.run import Run
 from mindscope.store.runs import RunInfo, find_start, list_runs, read_run
-from mindscope.store.tensors import opened_tensors, read_tensors, what_it_is, write_tensors
+from mindscope.store.tensors import opened_tensors, read_tensors, require_content, what_it_is, write_tensors
 
 __all__ = [
     "Artifact",
@@ -36,6 +36,7 @@ __all__ = [
     "read_tensors",
     "replacing",
     "replacing_folder",
+    "require_content",
     "what_it_is",
     "write_tensors",
     "claim",

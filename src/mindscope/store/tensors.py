@@ -72,17 +72,42 @@ def _separate(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return result
 
 
-def what_it_is(path: Path, wanted: str = "safetensors", default: str = "") -> str:
-    """Say what a file is that cannot be read as what is `wanted`, and what to do; else `default`."""
-    with path.open("rb") as file:
-        head = file.read(512)
-    text = head.lstrip().lower()
+def require_content(path: Path) -> None:
+    """Look at the beginning of a file before anything long is begun for it; folders are not looked into.
+
+    Raises:
+        StoreError: it is empty, a Git LFS pointer, a web page, cannot be read, or has the ending of tensors
+            and holds something else.
+    """
+    if path.is_dir():
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror or error}") from None
+    if reason := _no_content(head):
+        raise StoreError(f"{path} {reason}")
+    if path.suffix == ".safetensors":
+        opened_tensors(path)
+
+
+def _no_content(head: bytes) -> str | None:
     if not head:
         return "is empty: copy or make it again"
     if head.startswith(b"version https://git-lfs"):
         return "is a Git LFS pointer, not the file itself: run `git lfs pull`"
-    if text.startswith((b"<!doctype html", b"<html")):
-        return "is a web page, not a tensor file: download the file itself"
+    if head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return "is a web page: download the file itself"
+    return None
+
+
+def what_it_is(path: Path, wanted: str = "safetensors", default: str = "") -> str:
+    """Say what a file is that cannot be read as what is `wanted`, and what to do; else `default`."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    if reason := _no_content(head):
+        return reason
     if head.startswith(b"GGUF"):
         return f"is a GGUF file, a .{wanted} file is needed"
     if wanted == "safetensors" and head.startswith((b"PK\x03\x04", *PICKLES)):

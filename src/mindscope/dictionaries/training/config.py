@@ -1,7 +1,7 @@
 """How dictionaries are trained: each method with the constants of its paper."""
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -47,7 +47,7 @@ class MethodConfig(FrozenSettings):
     The update of April 2024 does without. Tokens are drawn from the buffer."""
     auxk: float = Field(default=1 / 32, ge=0)
     """The coefficient of AuxK, the loss that revives dead latents of the TopK methods."""
-    groups: tuple[float, ...] = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 17 / 32)
+    groups: tuple[Annotated[float, Field(gt=0)], ...] = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 17 / 32)
     """The shares of the latents that the nested reconstructions of matryoshka add one after another."""
     log_threshold: float | None = None
     """Where the log-thresholds of jumprelu begin; by default 0.1, and log 0.03 for a cross-layer

@@ -99,7 +99,7 @@ class AlarmFeaturesSpec(BorrowingModelSpec, AlarmSpec, DictionarySpec):
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "dictionary", "data")
 
-    latents: tuple[int, ...]
+    latents: tuple[Index, ...]
     """The numbers of the features to watch, such as 3,17."""
 
     @model_validator(mode="after")

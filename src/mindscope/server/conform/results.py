@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from mindscope.core import Seed
 from mindscope.errors import DataError
 from mindscope.jobs import ModelSpec
 from mindscope.store import Document, SavedDocument
@@ -36,7 +37,7 @@ class ConformSpec(ModelSpec):
     answers differ by, at least 0.02."""
     requests: tuple[int, ...] = (1, 8)
     """Requests at once for which the cost of steering is measured; 0 measures none."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """The seed of the vectors."""
 
 
