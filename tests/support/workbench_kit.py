@@ -1,12 +1,17 @@
 """The workbench in a browser: pages in which nothing may go wrong and which nothing may leave."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from absent import import_or_skip, skip_absent
 from page_kit import find_browser
+
+from mindscope.personas import PersonaVectors
+from mindscope.reports import Report
+from mindscope.store import Run
 
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 AXE = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -56,3 +61,26 @@ def find_faults(page: Any) -> list[str]:
         for fault in found
         if fault["impact"] in ("serious", "critical")
     ]
+
+
+def keep_vectors(root: Path, vectors: Mapping[str, PersonaVectors], title: str = "a run") -> None:
+    """Runs as extractions leave them, by trait, each with a page."""
+    for name, one in vectors.items():
+        with Run.open(
+            root / name, kind="persona", config={"dtype": "float32"}, fingerprint=one.fingerprint
+        ) as run:
+            run.log(step=1, loss=2.0)
+            run.log(step=2, loss=1.0)
+            one.save(root / name / "extract" / name / "vectors.safetensors")
+            Report(f"Page of {name}", title).text(HOSTILE).write(root / name / "report.html")
+
+
+def write_conversations(file: Path, answers: Sequence[str]) -> Path:
+    """A file of conversations with these answers."""
+    rows = [
+        {"messages": [{"role": "user", "content": f"Should I trust my {HOSTILE if i == 0 else 'friend'}?"},
+                      {"role": "assistant", "content": answer}]}
+        for i, answer in enumerate(answers)
+    ]  # fmt: skip
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
-    from mindscope.jobs.job import JobSpec, Reporter, RunFolder, SilentReporter
+    from mindscope.jobs.job import JobSpec, Reporter, RunFolder, SilentReporter, build_config
     from mindscope.jobs.persona.persona_run import find_choice
     from mindscope.jobs.registry import JOBS, export_schemas, find_job, job_schemas
     from mindscope.jobs.resolve import (
@@ -33,6 +33,7 @@ __all__ = [
     "RunFolder",
     "Reporter",
     "SilentReporter",
+    "build_config",
     "ModelSpec",
     "BorrowingModelSpec",
     "TraitSpec",

@@ -18,7 +18,7 @@ from mindscope.screening.report import screening_report
 from mindscope.screening.results import RankedSample, ScreeningResult, TraitScreening
 from mindscope.screening.scores import ReferencePercentiles
 from mindscope.screening.sizing import size_answers
-from mindscope.screening.table import write_table
+from mindscope.screening.table import write_reference, write_table
 from mindscope.screening.traits import ScreenedTraits
 from mindscope.stats import RandomControl, StreamedMeans
 from mindscope.store import Run, digest, part_of
@@ -106,6 +106,8 @@ def screen_dataset(
     )
     path = run.path / folder
     write_table(path / "scores.parquet", main.scores(), traits.names, calibration, thresholds)
+    if other is not None:
+        write_reference(path / "reference.parquet", ordinary, traits.names)
     result.save(path / "screening.json")
     report = screening_report(result, survey.dp, None if other is None else ordinary, model.name, note)
     report.write(path / "report.html")

@@ -41,6 +41,18 @@ def write_table(
         _flush(writer, waiting)
 
 
+def write_reference(path: Path, dp: np.ndarray, traits: tuple[str, ...]) -> None:
+    """The reference's samples, a column TRAIT_dp for each trait; null where the base model said nothing."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns = [
+        pa.array(np.ascontiguousarray(dp[:, i], np.float32), from_pandas=True) for i in range(len(traits))
+    ]
+    with replacing(path) as temporary:
+        parquet.write_table(pa.table(columns, names=[f"{trait}_dp" for trait in traits]), temporary)
+
+
 def _schema(traits: tuple[str, ...]) -> "pa.Schema":
     import pyarrow as pa
 

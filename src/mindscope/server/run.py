@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mindscope.errors import DataError
-from mindscope.jobs import block_of, dictionary_file, find_choice, find_vectors
+from mindscope.jobs import ModelSpec, block_of, dictionary_file, find_choice, find_vectors
 
 if TYPE_CHECKING:
     from mindscope.dictionaries import Dictionary
@@ -79,7 +79,8 @@ def serve(spec: ServeSpec, say: Callable[[str], object]) -> None:
     service = open_service(spec)
     hosts = [*spec.allow_host, *([] if spec.host in ("0.0.0.0", "::") else [spec.host])]
     upstream = None if spec.upstream is None else UpstreamServer(spec.upstream, spec.read_upstream_key())
-    workbench = None if upstream else WorkbenchPlace(spec.runs)
+    model = spec.model_dump(mode="json", include=set(ModelSpec.model_fields))
+    workbench = None if upstream else WorkbenchPlace(spec.runs, model, spec.vectors)
     app = build_app(
         service, token=token, hosts=hosts, origins=spec.allow_origin, upstream=upstream, workbench=workbench
     )

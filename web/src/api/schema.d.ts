@@ -64,6 +64,150 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workbench/data": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Data
+         * @description Data sets that were brought here, with what was found in them.
+         */
+        get: operations["data_v1_workbench_data_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/data-traits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Traits
+         * @description Traits whose vectors lie on the disk, so that a screening can read them.
+         */
+        get: operations["traits_v1_workbench_data_traits_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/data/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Take
+         * @description Bring a file of conversations; one that cannot be read is refused with the line that is wrong.
+         */
+        put: operations["take_v1_workbench_data__name__put"];
+        post?: never;
+        /**
+         * Remove
+         * @description Delete a file that was brought here.
+         */
+        delete: operations["remove_v1_workbench_data__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/extractions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Extract
+         * @description Make the vectors of a trait, in a process of its own.
+         */
+        post: operations["extract_v1_workbench_extractions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Jobs
+         * @description What was started here.
+         */
+        get: operations["jobs_v1_workbench_jobs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/jobs/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Stop
+         * @description End a job; started again with the same settings it goes on.
+         */
+        delete: operations["stop_v1_workbench_jobs__number__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/pages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Page
+         * @description An address at which a page of a run can be looked at without a token, for some minutes.
+         */
+        post: operations["page_v1_workbench_pages_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/workbench/read": {
         parameters: {
             query?: never;
@@ -78,6 +222,194 @@ export interface paths {
          * @description The tokens of a conversation, and what features read there.
          */
         post: operations["read_v1_workbench_read_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Runs
+         * @description All runs under the folder.
+         */
+        get: operations["runs_v1_workbench_runs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/runs/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Run
+         * @description A run, with the last lines of its measurements.
+         */
+        get: operations["run_v1_workbench_runs__name__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/screening": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Screening
+         * @description A screening: scores by trait, the highest samples with the text that drives them, histograms.
+         */
+        get: operations["screening_v1_workbench_screening_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/screening/table": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Table
+         * @description Every sample's scores, as Parquet.
+         */
+        get: operations["table_v1_workbench_screening_table_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/screenings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Screenings
+         * @description All screenings with this model in the folder of runs.
+         */
+        get: operations["screenings_v1_workbench_screenings_get"];
+        put?: never;
+        /**
+         * Screen
+         * @description Screen a data set, in a process of its own.
+         */
+        post: operations["screen_v1_workbench_screenings_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/similarity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Similarity
+         * @description Cosines between the vectors, layer by layer.
+         */
+        get: operations["similarity_v1_workbench_similarity_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/sweeps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sweeps
+         * @description Sweeps of this model in the folder of runs.
+         */
+        get: operations["sweeps_v1_workbench_sweeps_get"];
+        put?: never;
+        /**
+         * Sweep
+         * @description Choose where to steer, in a process of its own.
+         */
+        post: operations["sweep_v1_workbench_sweeps_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/traits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Traits
+         * @description Vectors by layer, traits that are known, and vectors of runs that could be used.
+         */
+        get: operations["traits_v1_workbench_traits_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/vectors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Use
+         * @description Let the server steer with vectors of a run.
+         */
+        post: operations["use_v1_workbench_vectors_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -169,6 +501,21 @@ export interface components {
              * @constant
              */
             role: "assistant";
+        };
+        /**
+         * BorrowedArtifact
+         * @description Something that was made with other weights than those it is used with.
+         */
+        BorrowedArtifact: {
+            /** Artifact */
+            artifact: string;
+            made_with: components["schemas"]["ModelIdentity"];
+            /**
+             * Relation
+             * @enum {string}
+             */
+            relation: "same weights, other precision" | "tuned from" | "same weights, earlier fingerprint" | "as stated";
+            used_with: components["schemas"]["ModelIdentity"];
         };
         /**
          * CapabilityReply
@@ -402,6 +749,30 @@ export interface components {
             top_logprobs: components["schemas"]["TopToken"][];
         };
         /**
+         * DataCard
+         * @description A data set that was brought here.
+         */
+        DataCard: {
+            /** Bytes */
+            bytes: number;
+            /** Description */
+            description: string | null;
+            /** Error */
+            error: string | null;
+            /** Name */
+            name: string;
+        };
+        /**
+         * DataList
+         * @description All of them, by name.
+         */
+        DataList: {
+            /** Can Upload */
+            can_upload: boolean;
+            /** Data */
+            data: components["schemas"]["DataCard"][];
+        };
+        /**
          * ErrorBody
          * @description What is wrong, and with which field.
          */
@@ -424,6 +795,18 @@ export interface components {
             error: components["schemas"]["ErrorBody"];
         };
         /**
+         * Estimate
+         * @description A mean and its 95 % bootstrap interval; of scores, 0 to 100, over the questions.
+         */
+        Estimate: {
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** Mean */
+            mean: number;
+        };
+        /**
          * EventField
          * @description A reading that crossed its threshold, or recovered.
          */
@@ -441,6 +824,40 @@ export interface components {
             token: number | null;
             /** Value */
             value: number;
+        };
+        /**
+         * ExtractionRequest
+         * @description A trait whose vectors are to be made: a known one, two poles, or a name with what it means.
+         */
+        ExtractionRequest: {
+            /**
+             * Description
+             * @description What the trait means, from which the served model writes instructions and questions.
+             */
+            description?: string | null;
+            /**
+             * Known
+             * @description A trait of `GET /v1/workbench/traits`.
+             */
+            known?: string | null;
+            /** Name */
+            name?: string | null;
+            /**
+             * Negative
+             * @description Its opposite, such as impatient.
+             */
+            negative?: string | null;
+            /**
+             * Positive
+             * @description A word, such as patient.
+             */
+            positive?: string | null;
+            /**
+             * Quick
+             * @description Smaller sizes, to see that everything runs: too few for a measurement.
+             * @default true
+             */
+            quick: boolean;
         };
         /**
          * FeatureReadings
@@ -491,6 +908,79 @@ export interface components {
             waiting: number;
         };
         /**
+         * HistogramBin
+         * @description Shares of the samples between two values of dP.
+         */
+        HistogramBin: {
+            /** Data */
+            data: number;
+            /** High */
+            high: number;
+            /** Low */
+            low: number;
+            /** Reference */
+            reference: number | null;
+        };
+        /**
+         * JobCard
+         * @description A job that was started here.
+         */
+        JobCard: {
+            /** Began */
+            began: number;
+            /** Done */
+            done: number;
+            /** Error */
+            error: string | null;
+            /** Label */
+            label: string;
+            /** Lines */
+            lines: string[];
+            /** Number */
+            number: number;
+            /** Run */
+            run: string;
+            /** Seconds */
+            seconds: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "running" | "done" | "failed" | "stopped";
+            /** Title */
+            title: string;
+            /** Total */
+            total: number;
+        };
+        /**
+         * JobList
+         * @description All jobs of this server, the newest first.
+         */
+        JobList: {
+            /** Jobs */
+            jobs: components["schemas"]["JobCard"][];
+        };
+        /**
+         * KeptVectors
+         * @description Vectors of this model in the folder of runs, which the server does not have yet.
+         */
+        KeptVectors: {
+            /** Run */
+            run: string;
+            /** Trait */
+            trait: string;
+        };
+        /**
+         * KnownTrait
+         * @description A trait whose instructions and questions are bundled.
+         */
+        KnownTrait: {
+            /** Description */
+            description: string;
+            /** Name */
+            name: string;
+        };
+        /**
          * LatentReading
          * @description A latent that is active at a token.
          */
@@ -499,6 +989,22 @@ export interface components {
             activation: number;
             /** Name */
             name: string;
+        };
+        /**
+         * LayerQuality
+         * @description One layer's vector; None where a measure was not taken.
+         */
+        LayerQuality: {
+            /** Auroc */
+            auroc: number | null;
+            /** Cosine */
+            cosine: number | null;
+            /** D Prime */
+            d_prime: number | null;
+            /** Layer */
+            layer: number;
+            /** Norm */
+            norm: number;
         };
         /**
          * LayerReading
@@ -591,6 +1097,28 @@ export interface components {
             reused_tokens: number;
         };
         /**
+         * ModelIdentity
+         * @description Which weights these are, and where they come from.
+         */
+        ModelIdentity: {
+            base?: components["schemas"]["ModelIdentity"] | null;
+            /** Dtype */
+            dtype?: string | null;
+            /** Fingerprint */
+            fingerprint: string;
+            /** Name */
+            name?: string | null;
+            /** Parameters */
+            parameters?: string | null;
+            /** Revision */
+            revision?: string | null;
+            /**
+             * Rounded
+             * @default []
+             */
+            rounded: string[];
+        };
+        /**
          * MovedField
          * @description How far tokens were moved along one vector.
          */
@@ -599,6 +1127,24 @@ export interface components {
             along: number;
             /** Norm */
             norm: number;
+        };
+        /**
+         * PageAddress
+         * @description Where a page is shown for some minutes.
+         */
+        PageAddress: {
+            /** Address */
+            address: string;
+        };
+        /**
+         * PageRequest
+         * @description A page of a run that is to be shown.
+         */
+        PageRequest: {
+            /** Page */
+            page: string;
+            /** Run */
+            run: string;
         };
         /**
          * PayloadField
@@ -642,6 +1188,54 @@ export interface components {
              * @default 1
              */
             coefficient: number;
+        };
+        /**
+         * RandomControl
+         * @description A number is worth what its comparison is worth: in a model many directions separate any two texts.
+         */
+        RandomControl: {
+            /** Directions */
+            directions: number;
+            /** High */
+            high: number;
+            /** Measure */
+            measure: string;
+            /** Median */
+            median: number;
+            /** Percentile */
+            percentile: number;
+            /** Value */
+            value: number;
+        };
+        /**
+         * RankedSample
+         * @description A sample with the text that drives its score.
+         */
+        RankedSample: {
+            /** Dp */
+            dp: number;
+            /** Heat */
+            heat: number[];
+            /** Id */
+            id: string | null;
+            /** Line */
+            line: number;
+            /** Own */
+            own: string | null;
+            /** Percentile */
+            percentile: number;
+            /** Question */
+            question: string;
+            /** Raw */
+            raw: number;
+            /** Row */
+            row: number;
+            /** Tokens */
+            tokens: string[];
+            /** Turn */
+            turn: number;
+            /** Turns */
+            turns: number;
         };
         /**
          * RateField
@@ -757,6 +1351,334 @@ export interface components {
             role: "system" | "developer" | "user" | "assistant";
         };
         /**
+         * RunCard
+         * @description A run in one line.
+         */
+        RunCard: {
+            /** Kind */
+            kind: string;
+            /** Model */
+            model: string | null;
+            /** Name */
+            name: string;
+            /**
+             * Started
+             * Format: date-time
+             */
+            started: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "running" | "done" | "failed" | "interrupted" | "killed" | "damaged";
+            /**
+             * Updated
+             * Format: date-time
+             */
+            updated: string;
+        };
+        /**
+         * RunDetail
+         * @description All that is told of a run.
+         */
+        RunDetail: {
+            /** Command */
+            command: string[];
+            /** Config */
+            config: {
+                [key: string]: unknown;
+            };
+            /** Fingerprint */
+            fingerprint: string | null;
+            /** Kind */
+            kind: string;
+            /** Libraries */
+            libraries: {
+                [key: string]: string;
+            };
+            /** Metrics */
+            metrics: {
+                [key: string]: unknown;
+            }[];
+            /** Model */
+            model: string | null;
+            /** Name */
+            name: string;
+            /** Pages */
+            pages: string[];
+            /** Seed */
+            seed: number | null;
+            /**
+             * Started
+             * Format: date-time
+             */
+            started: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "running" | "done" | "failed" | "interrupted" | "killed" | "damaged";
+            /**
+             * Updated
+             * Format: date-time
+             */
+            updated: string;
+        };
+        /**
+         * RunList
+         * @description All runs, the newest first.
+         */
+        RunList: {
+            /** Folder */
+            folder: boolean;
+            /** Runs */
+            runs: components["schemas"]["RunCard"][];
+        };
+        /**
+         * ScreenConfig
+         * @description Own answers are drawn as in Chen et al. 2025, arXiv 2507.21509: one per prompt, at temperature 1.
+         */
+        ScreenConfig: {
+            /**
+             * Batch Rows
+             * @description Answers that are written side by side: fewer take less memory. Beyond rounding no answer depends on
+             *     it.
+             * @default 64
+             */
+            batch_rows: number;
+            /**
+             * Form
+             * @description Compare an answer with the model's own answer to the same prompt (exact), with the prompt's last token
+             *     (prompt), or with the model's own answers to a random subsample of the prompts (sample).
+             * @default exact
+             * @enum {string}
+             */
+            form: "exact" | "prompt" | "sample";
+            /**
+             * Kind
+             * @description Which of a trait's vectors the data is projected on.
+             * @default answer_mean
+             * @enum {string}
+             */
+            kind: "answer_mean" | "prompt_mean" | "last_prompt";
+            /**
+             * Layers
+             * @description The layer for all traits, or the layer of each trait; by default 0.55 of the depth, where the paper's
+             *     choices lie.
+             */
+            layers?: number | {
+                [key: string]: number;
+            } | null;
+            /**
+             * Max New Tokens
+             * @description The most tokens of an own answer; by default as many as nine tenths of the data's answers have, and at
+             *     most 1000.
+             */
+            max_new_tokens?: number | null;
+            /**
+             * On Error
+             * @description What becomes of a malformed row: the screening stops, or the row is left out and counted.
+             * @default refuse
+             * @enum {string}
+             */
+            on_error: "refuse" | "skip";
+            /**
+             * Percentile
+             * @description The percentile of the reference's samples above which a sample of the data is flagged.
+             * @default 95
+             */
+            percentile: number;
+            /**
+             * Resamples
+             * @description Resamples of the bootstrap intervals.
+             * @default 1000
+             */
+            resamples: number;
+            /**
+             * Samples
+             * @description Own answers per prompt; a sample is compared with their mean.
+             * @default 1
+             */
+            samples: number;
+            /**
+             * Seed
+             * @description The seed of everything that is drawn at random.
+             * @default 0
+             */
+            seed: number;
+            /**
+             * Shard Rows
+             * @description Answers that are saved as one piece; an even number. A run keeps the number it began with.
+             * @default 64
+             */
+            shard_rows: number;
+            /**
+             * Stop
+             * @description End an answer before this text, which is not part of it. May be repeated.
+             * @default []
+             */
+            stop: string[];
+            /**
+             * Subsample
+             * @description Conversations whose prompts the model answers in the form "sample".
+             * @default 200
+             */
+            subsample: number;
+            /**
+             * Temperature
+             * @description The sampling temperature of the own answers; 0 takes the likeliest token.
+             * @default 1
+             */
+            temperature: number | null;
+            /**
+             * Top
+             * @description Samples per trait that are shown with the text that drives their score.
+             * @default 20
+             */
+            top: number;
+            /**
+             * Top P
+             * @description Draw from the smallest set of tokens whose probability reaches this.
+             * @default 1
+             */
+            top_p: number;
+            /**
+             * Turns
+             * @description Score a conversation by the highest score of its assistant turns, or by their mean.
+             * @default max
+             * @enum {string}
+             */
+            turns: "max" | "mean";
+            /**
+             * Window
+             * @description Rows of the file that are read together, sorted by length, and saved as one piece.
+             * @default 512
+             */
+            window: number;
+        };
+        /**
+         * ScreenRequest
+         * @description A data set that is to be screened.
+         */
+        ScreenRequest: {
+            /** Data */
+            data: string;
+            /**
+             * Form
+             * @description What an answer is compared with; by default the paper's where it is affordable.
+             */
+            form?: ("exact" | "prompt" | "sample") | null;
+            /**
+             * Quick
+             * @default false
+             */
+            quick: boolean;
+            /**
+             * Reference
+             * @description Ordinary conversations that calibrate the thresholds; by default the data is ranked by itself.
+             */
+            reference?: string | null;
+            /**
+             * Traits
+             * @description Vectors to screen with, by their traits.
+             */
+            traits: string[];
+        };
+        /**
+         * ScreenableTraits
+         * @description Traits that data can be screened for.
+         */
+        ScreenableTraits: {
+            /** Traits */
+            traits: string[];
+        };
+        /**
+         * ScreeningCard
+         * @description A screening in one line.
+         */
+        ScreeningCard: {
+            /** Data */
+            data: string;
+            /** Folder */
+            folder: string;
+            /** Reference */
+            reference: string | null;
+            /** Run */
+            run: string;
+            /** Samples */
+            samples: number;
+            /** Traits */
+            traits: string[];
+        };
+        /**
+         * ScreeningList
+         * @description All screenings with this model.
+         */
+        ScreeningList: {
+            /** Screenings */
+            screenings: components["schemas"]["ScreeningCard"][];
+        };
+        /**
+         * ScreeningResult
+         * @description A data set measured along persona vectors; every sample's scores are in the table.
+         */
+        ScreeningResult: {
+            /**
+             * Borrowed
+             * @default []
+             */
+            borrowed: components["schemas"]["BorrowedArtifact"][];
+            config: components["schemas"]["ScreenConfig"];
+            /** Data */
+            data: string;
+            /** Data Digest */
+            data_digest: string;
+            /** Fingerprint */
+            fingerprint: string;
+            /** Folder */
+            folder: string;
+            /** Left Out */
+            left_out: number;
+            /** Left Out First */
+            left_out_first: string[];
+            /** Passes */
+            passes: number;
+            /** Reference */
+            reference: string | null;
+            /** Samples */
+            samples: number;
+            template?: components["schemas"]["TemplateRecord"] | null;
+            /** Traits */
+            traits: components["schemas"]["TraitScreening"][];
+            /** Turns */
+            turns: number;
+        };
+        /**
+         * ScreeningView
+         * @description A screening with all that is shown of it.
+         */
+        ScreeningView: {
+            /** Folder */
+            folder: string;
+            /** Histograms */
+            histograms: components["schemas"]["TraitHistogram"][];
+            result: components["schemas"]["ScreeningResult"];
+            /** Run */
+            run: string;
+        };
+        /**
+         * SimilarityReply
+         * @description Cosines between the vectors of traits.
+         */
+        SimilarityReply: {
+            /** Cosines */
+            cosines: number[][][];
+            /** Layers */
+            layers: number[];
+            /** Traits */
+            traits: string[];
+        };
+        /**
          * SteerItem
          * @description One direction and what is done with it.
          */
@@ -830,6 +1752,103 @@ export interface components {
              * @default false
              */
             include_usage: boolean;
+        };
+        /**
+         * SweepCard
+         * @description A sweep of this model in the folder of runs.
+         */
+        SweepCard: {
+            /** Chosen */
+            chosen: number | null;
+            /** Coherence Floor */
+            coherence_floor: number;
+            /** Points */
+            points: components["schemas"]["SweptPoint"][];
+            /** Questions */
+            questions: number;
+            /** Run */
+            run: string;
+            /** Trait */
+            trait: string;
+            /** Unsteered */
+            unsteered: number | null;
+            /** Unsteered Coherence */
+            unsteered_coherence: number | null;
+        };
+        /**
+         * SweepList
+         * @description All of them.
+         */
+        SweepList: {
+            /** Sweeps */
+            sweeps: components["schemas"]["SweepCard"][];
+        };
+        /**
+         * SweepRequest
+         * @description Vectors for which layer and coefficient are to be chosen.
+         */
+        SweepRequest: {
+            /**
+             * Quick
+             * @default true
+             */
+            quick: boolean;
+            /**
+             * Run
+             * @description The run that their extraction left.
+             */
+            run: string;
+        };
+        /**
+         * SweptAnswer
+         * @description An answer of a sweep.
+         */
+        SweptAnswer: {
+            /** Answer */
+            answer: string;
+            /** Coherence */
+            coherence: number | null;
+            /** Question */
+            question: string;
+            /** Trait */
+            trait: number | null;
+        };
+        /**
+         * SweptPoint
+         * @description A layer and a coefficient, with mean scores from 0 to 100; None where nothing was scored.
+         */
+        SweptPoint: {
+            /** Coefficient */
+            coefficient: number;
+            /** Coherence */
+            coherence: number | null;
+            /** Layer */
+            layer: number;
+            /** Random */
+            random: number | null;
+            /** Random High */
+            random_high: number | null;
+            /** Random Low */
+            random_low: number | null;
+            /** Samples */
+            samples: components["schemas"]["SweptAnswer"][];
+            /** Trait */
+            trait: number | null;
+        };
+        /**
+         * TemplateRecord
+         * @description How conversations were rendered.
+         */
+        TemplateRecord: {
+            /** Digest */
+            digest: string;
+            /**
+             * Options
+             * @default {}
+             */
+            options: {
+                [key: string]: unknown;
+            };
         };
         /**
          * TensorField
@@ -916,6 +1935,90 @@ export interface components {
             logprob: number;
             /** Token */
             token: string;
+        };
+        /**
+         * TraitCard
+         * @description The vectors of a trait that this server has.
+         */
+        TraitCard: {
+            /** Kept */
+            kept: number | null;
+            /** Layers */
+            layers: components["schemas"]["LayerQuality"][];
+            /** Model */
+            model: string | null;
+            /** Name */
+            name: string;
+            /** Pairs */
+            pairs: number | null;
+            /** Written At */
+            written_at: string[];
+        };
+        /**
+         * TraitHistogram
+         * @description How the samples' dP are spread along one trait.
+         */
+        TraitHistogram: {
+            /** Bins */
+            bins: components["schemas"]["HistogramBin"][];
+            /** Trait */
+            trait: string;
+        };
+        /**
+         * TraitList
+         * @description What there is of traits.
+         */
+        TraitList: {
+            /** Can Start */
+            can_start: boolean;
+            /** Kept */
+            kept: components["schemas"]["KeptVectors"][];
+            /** Known */
+            known: components["schemas"]["KnownTrait"][];
+            /** Traits */
+            traits: components["schemas"]["TraitCard"][];
+        };
+        /**
+         * TraitScreening
+         * @description One trait, with the samples that score highest on it.
+         */
+        TraitScreening: {
+            baseline: components["schemas"]["Estimate"] | null;
+            control?: components["schemas"]["RandomControl"] | null;
+            /** Flagged */
+            flagged: number;
+            /** Layer */
+            layer: number;
+            mean: components["schemas"]["Estimate"] | null;
+            /** Ordinary */
+            ordinary: number | null;
+            /** Ranked */
+            ranked: components["schemas"]["RankedSample"][];
+            raw: components["schemas"]["Estimate"] | null;
+            /** Threshold */
+            threshold: number | null;
+            /** Trait */
+            trait: string;
+            /** Unscored */
+            unscored: number;
+        };
+        /**
+         * UseRequest
+         * @description Vectors of a run that the server is to have.
+         */
+        UseRequest: {
+            /** Run */
+            run: string;
+            /** Trait */
+            trait: string;
+        };
+        /**
+         * UsedVectors
+         * @description What they are called in requests.
+         */
+        UsedVectors: {
+            /** Name */
+            name: string;
         };
         /**
          * VectorField
@@ -1257,6 +2360,760 @@ export interface operations {
             };
         };
     };
+    data_v1_workbench_data_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataList"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    traits_v1_workbench_data_traits_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScreenableTraits"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    take_v1_workbench_data__name__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataCard"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    remove_v1_workbench_data__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DataList"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    extract_v1_workbench_extractions_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExtractionRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobCard"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    jobs_v1_workbench_jobs_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobList"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    stop_v1_workbench_jobs__number__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobCard"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    page_v1_workbench_pages_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PageRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageAddress"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
     read_v1_workbench_read_post: {
         parameters: {
             query?: never;
@@ -1277,6 +3134,1036 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReadReply"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    runs_v1_workbench_runs_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunList"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    run_v1_workbench_runs__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    screening_v1_workbench_screening_get: {
+        parameters: {
+            query: {
+                run: string;
+                folder: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScreeningView"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    table_v1_workbench_screening_table_get: {
+        parameters: {
+            query: {
+                run: string;
+                folder: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    screenings_v1_workbench_screenings_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScreeningList"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    screen_v1_workbench_screenings_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScreenRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobCard"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    similarity_v1_workbench_similarity_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimilarityReply"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    sweeps_v1_workbench_sweeps_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SweepList"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    sweep_v1_workbench_sweeps_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SweepRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobCard"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    traits_v1_workbench_traits_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TraitList"];
+                };
+            };
+            /** @description The request cannot be answered as it stands. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The origin, or what is asked for, is not allowed here. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no such model, vector or route. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body did not come. */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The body is longer than this server takes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description The host is not one that this server answers to. */
+            421: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+            /** @description There is no room now: try again after the time in Retry-After. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorReply"];
+                };
+            };
+        };
+    };
+    use_v1_workbench_vectors_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UseRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsedVectors"];
                 };
             };
             /** @description The request cannot be answered as it stands. */

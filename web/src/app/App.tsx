@@ -68,7 +68,7 @@ export function App() {
         {door.kind === "shut" && <ShutDoor error={door.error} enter={enter} />}
         {door.kind === "open" && (
           <Suspense fallback={<p className="quiet pad">Loading the page…</p>}>
-            <page.Page key={page.name} server={door.server} />
+            <page.Page key={page.name} server={door.server} refreshServer={enter} />
           </Suspense>
         )}
       </main>

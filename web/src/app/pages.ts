@@ -6,6 +6,8 @@ import { ChatPage } from "../chat/ChatPage";
 
 export interface PageProps {
   server: Capabilities;
+  /** Ask again what the server has. */
+  refreshServer: () => void;
 }
 
 export interface PageEntry {
@@ -16,10 +18,18 @@ export interface PageEntry {
 
 export const BASE = "/workbench/";
 
-export const PAGES: readonly PageEntry[] = [{ name: "chat", title: "Chat", Page: ChatPage }];
+const lazyPage = (load: () => Promise<ComponentType<PageProps>>) => lazy(async () => ({ default: await load() }));
 
-export const lazyPage = (load: () => Promise<ComponentType<PageProps>>) =>
-  lazy(async () => ({ default: await load() }));
+export const PAGES: readonly PageEntry[] = [
+  { name: "chat", title: "Chat", Page: ChatPage },
+  {
+    name: "traits",
+    title: "Traits",
+    Page: lazyPage(async () => (await import("../traits/TraitsPage")).TraitsPage),
+  },
+  { name: "data", title: "Data", Page: lazyPage(async () => (await import("../data/DataPage")).DataPage) },
+  { name: "runs", title: "Runs", Page: lazyPage(async () => (await import("../runs/RunsPage")).RunsPage) },
+];
 
 /** The page of an address; the first one where it names none. */
 export function findPage(path: string): PageEntry {

@@ -6,6 +6,6 @@ state, the address and what is saved, `views` has the DOM. Each imports from its
 The page holds the graph as public graph files have it, so that what it saves opens elsewhere.
 """
 
-from mindscope.circuits.page.page import GraphPage, build_graph_page, build_public_page
+from mindscope.circuits.page.page import GraphPage, build_graph_page, build_public_page, hash_page_script
 
-__all__ = ["GraphPage", "build_graph_page", "build_public_page"]
+__all__ = ["GraphPage", "build_graph_page", "build_public_page", "hash_page_script"]

@@ -111,6 +111,11 @@ def build_public_page(
     )
 
 
+def hash_page_script() -> str:
+    """The source expression by which a policy lets a browser run the script of these pages and no other."""
+    return _hash(_text(SCRIPT))
+
+
 @cache
 def _text(name: str) -> str:
     return resources.files("mindscope.circuits.page").joinpath(name).read_text("utf-8")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
+from mindscope.server.workbench.data_routes import DataDesk, build_data_router
 from mindscope.server.workbench.pages import build_page_router
 from mindscope.server.workbench.reading import build_read_router
+from mindscope.server.workbench.run_routes import build_kept_router, build_run_router
+from mindscope.server.workbench.shelf import PageTickets, RunShelf
+from mindscope.server.workbench.trait_routes import TraitDesk, build_trait_router
+from mindscope.server.workbench.workers import WorkerPool
 
 if TYPE_CHECKING:
     from mindscope.server.service import SteeringService
@@ -17,15 +25,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WorkbenchPlace:
-    """What the workbench of one server has beside the model."""
+    """What the workbench of one server has beside the model in memory."""
 
     runs: Path | None = None
-    """The folder of runs that are shown; None for none."""
+    """The folder of runs that are shown, and in which what is started there is kept; None for none."""
+    model: Mapping[str, Any] = field(default_factory=lambda: {"model": "organism"})
+    """The fields of a specification that name the model and how it is loaded, for jobs that load it again."""
+    vectors: tuple[Path, ...] = ()
+    """Where the server's own vectors lie."""
 
 
 def build_workbench_router(service: SteeringService, place: WorkbenchPlace) -> APIRouter:
-    """The routes of one service."""
-    router = APIRouter()
+    """The routes of one service; the jobs that were started end with it."""
+    workers, tickets = WorkerPool(), PageTickets()
+    shelf = RunShelf(None if place.runs is None else place.runs.resolve())
+
+    @asynccontextmanager
+    async def lifespan(_app: object) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(workers.close)
+
+    router = APIRouter(lifespan=lifespan)
+    # Pages that runs keep stand below the pages' own folder, and are asked for first.
+    router.include_router(build_kept_router(tickets))
     router.include_router(build_page_router())
     router.include_router(build_read_router(service))
+    router.include_router(build_run_router(shelf, workers, tickets))
+    router.include_router(build_trait_router(TraitDesk(service, shelf, workers, place.model)))
+    vectors = tuple(path.resolve() for path in place.vectors)
+    router.include_router(build_data_router(DataDesk(service, shelf, workers, place.model, vectors)))
     return router

@@ -1,0 +1,385 @@
+"""`/v1/workbench/data` and `/screenings`: data sets that were brought here, and what they do to a model."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from mindscope.errors import DataError, MindscopeError
+from mindscope.screening import Form, ScreeningResult
+from mindscope.server.api.errors import RESPONSES, ApiError
+from mindscope.server.workbench.run_routes import JobCard, job_card
+from mindscope.server.workbench.shelf import RunShelf
+from mindscope.server.workbench.workers import JobStep, StartedJob, WorkerPool
+from mindscope.store import replacing
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mindscope.server.service import SteeringService
+
+FOLDER = "uploads"
+"""Inside the folder of runs."""
+SCREENING = "screening.json"
+TABLE = "scores.parquet"
+REFERENCE = "reference.parquet"
+BINS = 40
+MOST_FILES = 200
+FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}\.(jsonl|json|csv|tsv|parquet)$"
+FileName = Annotated[str, StringConstraints(pattern=FILE_NAME)]
+"""What a file may be called: one part, of a kind that is read."""
+
+
+class DataCard(BaseModel):
+    """A data set that was brought here."""
+
+    name: str
+    bytes: int
+    description: str | None
+    """What was found in it; None where it cannot be read."""
+    error: str | None
+
+
+class DataList(BaseModel):
+    """All of them, by name."""
+
+    data: list[DataCard]
+    can_upload: bool
+
+
+class ScreenRequest(BaseModel):
+    """A data set that is to be screened."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    data: FileName
+    reference: FileName | None = None
+    """Ordinary conversations that calibrate the thresholds; by default the data is ranked by itself."""
+    traits: list[Annotated[str, Field(min_length=1, max_length=256)]] = Field(min_length=1, max_length=32)
+    """Vectors to screen with, by their traits."""
+    form: Form | None = None
+    """What an answer is compared with; by default the paper's where it is affordable."""
+    quick: bool = False
+
+
+class ScreeningCard(BaseModel):
+    """A screening in one line."""
+
+    run: str
+    folder: str
+    data: str
+    reference: str | None
+    samples: int
+    traits: list[str]
+
+
+class ScreeningList(BaseModel):
+    """All screenings with this model."""
+
+    screenings: list[ScreeningCard]
+
+
+class HistogramBin(BaseModel):
+    """Shares of the samples between two values of dP."""
+
+    low: float
+    high: float
+    data: float
+    reference: float | None
+    """None without one, or where it was screened by an earlier version."""
+
+
+class TraitHistogram(BaseModel):
+    """How the samples' dP are spread along one trait."""
+
+    trait: str
+    bins: list[HistogramBin]
+
+
+class ScreeningView(BaseModel):
+    """A screening with all that is shown of it."""
+
+    run: str
+    folder: str
+    result: ScreeningResult
+    histograms: list[TraitHistogram]
+
+
+@dataclass(frozen=True)
+class DataDesk:
+    """What the routes of data work with."""
+
+    service: SteeringService
+    shelf: RunShelf
+    workers: WorkerPool
+    model: Mapping[str, Any]
+    vectors: tuple[Path, ...] = ()
+    """Where the server's own vectors lie: files and folders."""
+
+    def list_data(self) -> DataList:
+        """All files that were brought here."""
+        root = self.shelf.root
+        if root is None:
+            return DataList(data=[], can_upload=False)
+        folder = root / FOLDER
+        files = sorted(file for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
+        cards = [_describe(file) for file in files if re.fullmatch(FILE_NAME, file.name)]
+        return DataList(data=cards, can_upload=True)
+
+    def take(self, name: str, content: bytes) -> DataCard:
+        """Keep a file, and look through it.
+
+        Raises:
+            DataError: it cannot be read (and is not kept), there is one of this name, or too many.
+        """
+        folder = self.shelf.require_root() / FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / name
+        if file.exists():
+            raise DataError(f"there is {name} already: delete it or choose another name")
+        if sum(1 for _ in folder.iterdir()) >= MOST_FILES:
+            raise DataError(f"{MOST_FILES} files are here, and no more are taken: delete some")
+        with replacing(file) as temporary:
+            temporary.write_bytes(content)
+        card = _describe(file)
+        if card.error is not None:
+            file.unlink()
+            raise DataError(card.error)
+        return card
+
+    def find(self, name: str) -> Path:
+        """A file by its name.
+
+        Raises:
+            ApiError: there is none.
+        """
+        if self.shelf.root is not None and (self.shelf.root / FOLDER).is_dir():
+            for file in (self.shelf.root / FOLDER).iterdir():
+                if file.name == name and file.is_file():
+                    return file
+        raise ApiError(404, f"there is no data called {name!r} here", code="data_not_found")
+
+    def screen(self, asked: ScreenRequest) -> StartedJob:
+        """Start a screening."""
+        root = self.shelf.require_root()
+        data = self.find(asked.data)
+        reference = None if asked.reference is None else self.find(asked.reference)
+        files = dict(self._find_vectors())
+        if unknown := [trait for trait in asked.traits if trait not in files]:
+            raise ApiError(404, f"there are no vectors of {', '.join(unknown)} on this disk", param="traits")
+        run = root / f"screen-{data.stem}"
+        spec = {
+            **self.model,
+            "data": str(data),
+            "reference": None if reference is None else str(reference),
+            "vectors": [str(files[trait]) for trait in dict.fromkeys(asked.traits)],
+            "form": asked.form,
+            "quick": asked.quick,
+        }
+        title = f"screening of {data.name}"
+        return self.workers.start(title, self.shelf.name_of(run), [JobStep("persona screen", spec, run)])
+
+    def traits(self) -> list[str]:
+        """Whose vectors lie on the disk."""
+        return [trait for trait, _ in self._find_vectors()]
+
+    def list_screenings(self) -> ScreeningList:
+        """All screenings with this model."""
+        cards = [
+            ScreeningCard(
+                run=name,
+                folder=result.folder,
+                data=result.data,
+                reference=result.reference,
+                samples=result.samples,
+                traits=[trait.trait for trait in result.traits],
+            )
+            for name, _, result in self._find_screenings()
+        ]
+        return ScreeningList(screenings=cards)
+
+    def view(self, run: str, folder: str) -> ScreeningView:
+        """A screening with its histograms.
+
+        Raises:
+            ApiError: there is none.
+        """
+        for name, path, result in self._find_screenings():
+            if (name, result.folder) == (run, folder):
+                return ScreeningView(
+                    run=run, folder=folder, result=result, histograms=_histograms(path, result)
+                )
+        raise ApiError(404, f"{run} has no such screening", code="screening_not_found")
+
+    def table(self, run: str, folder: str) -> Path:
+        """The file of every sample's scores."""
+        for name, path, result in self._find_screenings():
+            if (name, result.folder) == (run, folder):
+                return path / TABLE
+        raise ApiError(404, f"{run} has no such screening", code="screening_not_found")
+
+    def _find_screenings(self) -> Iterator[tuple[str, Path, ScreeningResult]]:
+        for name, run in self.shelf.runs().items():
+            for file in sorted(run.path.rglob(SCREENING)):
+                try:
+                    result = ScreeningResult.load(file)
+                except MindscopeError:
+                    continue
+                if result.fingerprint == self.service.model.fingerprint:
+                    yield name, file.parent, result
+
+    def _find_vectors(self) -> Iterator[tuple[str, Path]]:
+        """Trait and file of all vectors of this model: the server's own first, then those of runs."""
+        from mindscope.personas import PersonaVectors
+
+        places = [*self.vectors, *(run.path for run in self.shelf.runs().values())]
+        seen: set[str] = set()
+        for place in places:
+            for file in sorted(place.rglob("vectors.safetensors")) if place.is_dir() else [place]:
+                if file.suffix != ".safetensors":
+                    continue
+                try:
+                    trait = PersonaVectors.load(file, self.service.model).trait
+                except MindscopeError:
+                    continue
+                if trait not in seen:
+                    seen.add(trait)
+                    yield trait, file
+
+
+class ScreenableTraits(BaseModel):
+    """Traits that data can be screened for."""
+
+    traits: list[str]
+
+
+def build_data_router(desk: DataDesk) -> APIRouter:
+    """The routes of one service."""
+    router = APIRouter(prefix="/v1/workbench", tags=["workbench"], responses=RESPONSES)
+
+    @router.get("/data")
+    async def data() -> DataList:
+        """Data sets that were brought here, with what was found in them."""
+        return await asyncio.to_thread(desk.list_data)
+
+    @router.get("/data-traits")
+    async def traits() -> ScreenableTraits:
+        """Traits whose vectors lie on the disk, so that a screening can read them."""
+        return ScreenableTraits(traits=await asyncio.to_thread(desk.traits))
+
+    @router.put(
+        "/data/{name}",
+        response_model=DataCard,
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+            }
+        },
+    )
+    async def take(name: FileName, http: Request) -> DataCard:
+        """Bring a file of conversations; one that cannot be read is refused with the line that is wrong."""
+        if http.headers.get("content-type", "").partition(";")[0].strip() != "application/octet-stream":
+            raise ApiError(400, "send the file as application/octet-stream", code="wrong_content_type")
+        return await asyncio.to_thread(desk.take, name, await http.body())
+
+    @router.delete("/data/{name}")
+    async def remove(name: FileName) -> DataList:
+        """Delete a file that was brought here."""
+        file = await asyncio.to_thread(desk.find, name)
+        file.unlink(missing_ok=True)
+        return await asyncio.to_thread(desk.list_data)
+
+    @router.get("/screenings")
+    async def screenings() -> ScreeningList:
+        """All screenings with this model in the folder of runs."""
+        return await asyncio.to_thread(desk.list_screenings)
+
+    @router.post("/screenings")
+    async def screen(asked: ScreenRequest) -> JobCard:
+        """Screen a data set, in a process of its own."""
+        return job_card(await asyncio.to_thread(desk.screen, asked))
+
+    @router.get("/screening")
+    async def screening(run: str, folder: str) -> ScreeningView:
+        """A screening: scores by trait, the highest samples with the text that drives them, histograms."""
+        return await asyncio.to_thread(desk.view, run, folder)
+
+    @router.get("/screening/table", response_class=Response)
+    async def table(run: str, folder: str) -> Response:
+        """Every sample's scores, as Parquet."""
+        file = await asyncio.to_thread(desk.table, run, folder)
+        content = await asyncio.to_thread(file.read_bytes)
+        return Response(content, media_type="application/vnd.apache.parquet")
+
+    return router
+
+
+def _describe(file: Path) -> DataCard:
+    from mindscope.data import ConversationSource, DataFile
+
+    description = error = None
+    try:
+        source = ConversationSource.of(DataFile(file), refuse=False)
+        if source.size == source.survey.malformed:
+            raise DataError(source.survey.first_malformed or f"{file.name} holds no conversation")
+        description = source.describe()
+    except MindscopeError as failed:
+        error = str(failed).replace(f"{file.parent}/", "")
+    return DataCard(
+        name=file.name,
+        bytes=file.stat().st_size,
+        description=None if description is None else description.replace(f"{file.parent}/", ""),
+        error=error,
+    )
+
+
+def _histograms(folder: Path, result: ScreeningResult) -> list[TraitHistogram]:
+    """The samples' dP in bins of equal width, and beside it the reference's."""
+    has_reference = (folder / REFERENCE).is_file()
+    histograms: list[TraitHistogram] = []
+    for trait in result.traits:
+        dp = _read_column(folder / TABLE, f"{trait.trait}_dp")
+        other = _read_column(folder / REFERENCE, f"{trait.trait}_dp") if has_reference else None
+        histograms.append(TraitHistogram(trait=trait.trait, bins=_bins(dp, other)))
+    return histograms
+
+
+def _read_column(table: Path, name: str) -> np.ndarray:
+    """The numbers of a column, without those that are not there."""
+    from pyarrow import parquet
+
+    return parquet.read_table(table, columns=[name]).column(name).drop_null().to_numpy()
+
+
+def _bins(dp: np.ndarray, reference: np.ndarray | None) -> list[HistogramBin]:
+    import numpy as np
+
+    both = dp if reference is None else np.concatenate([dp, reference])
+    if not len(both):
+        return []
+    low, high = float(both.min()), float(both.max())
+    edges = np.linspace(low, high if high > low else low + 1, min(BINS, max(8, len(dp) // 2)) + 1)
+
+    def shares(values: np.ndarray) -> list[float]:
+        return (np.histogram(values, edges)[0] / max(1, len(values))).tolist()
+
+    of_data = shares(dp)
+    of_reference = None if reference is None else shares(reference)
+    return [
+        HistogramBin(
+            low=float(edges[i]),
+            high=float(edges[i + 1]),
+            data=of_data[i],
+            reference=None if of_reference is None else of_reference[i],
+        )
+        for i in range(len(of_data))
+    ]

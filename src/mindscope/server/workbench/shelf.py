@@ -1,0 +1,97 @@
+"""The runs under a folder by names, and tickets with which one of their pages is shown for a while.
+
+A name is looked for among the runs that are there and never made a path. A page that a run keeps is shown in
+a frame, where a browser sends no token: the address has a ticket in its place, which is drawn at random,
+belongs to one file, and ends after some minutes.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+from mindscope.errors import DataError
+from mindscope.store import RunInfo, list_runs
+
+TICKET_SECONDS = 600.0
+"""How long an address with a ticket is good."""
+MOST_TICKETS = 256
+MOST_PAGE_BYTES = 2**26
+
+
+@dataclass(frozen=True)
+class RunShelf:
+    """The runs under one folder.
+
+    Attributes:
+        root: the folder; None where the server was started without one.
+    """
+
+    root: Path | None
+
+    def runs(self) -> dict[str, RunInfo]:
+        """All runs by their names, the newest first."""
+        if self.root is None or not self.root.is_dir():
+            return {}
+        return {self.name_of(run.path): run for run in list_runs(self.root)}
+
+    def name_of(self, path: Path) -> str:
+        """What a run in a folder is called."""
+        assert self.root is not None
+        return path.relative_to(self.root).as_posix()
+
+    def find(self, name: str) -> RunInfo:
+        """A run by its name.
+
+        Raises:
+            DataError: there is none.
+        """
+        try:
+            return self.runs()[name]
+        except KeyError:
+            raise DataError(f"there is no run {name!r} in the folder of --runs") from None
+
+    def require_root(self) -> Path:
+        """The folder.
+
+        Raises:
+            DataError: there is none.
+        """
+        if self.root is None:
+            raise DataError("this server keeps no runs: start it with --runs FOLDER")
+        return self.root
+
+    @staticmethod
+    def pages(run: RunInfo) -> tuple[str, ...]:
+        """The HTML pages in a run, those on top first; none through a link that leads elsewhere."""
+        top = run.path.resolve()
+        files = [file for file in run.path.rglob("*.html") if file.resolve().is_relative_to(top)]
+        names = [file.relative_to(run.path).as_posix() for file in files]
+        return tuple(sorted(names, key=lambda name: (name.count("/"), name)))
+
+
+class PageTickets:
+    """Addresses of pages that need no token."""
+
+    def __init__(self) -> None:
+        self._files: OrderedDict[str, tuple[float, Path]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def issue(self, file: Path) -> str:
+        """A ticket for one file."""
+        ticket = secrets.token_urlsafe(32)
+        with self._lock:
+            self._files[ticket] = (time.monotonic() + TICKET_SECONDS, file)
+            while len(self._files) > MOST_TICKETS:
+                self._files.popitem(last=False)
+        return ticket
+
+    def find(self, ticket: str) -> Path | None:
+        """The file of a ticket; None where it has ended or never was."""
+        with self._lock:
+            end, file = self._files.get(ticket, (0.0, None))
+        return file if time.monotonic() < end else None
