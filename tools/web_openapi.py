@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,15 +41,29 @@ def describe_routes() -> dict[str, Any]:
             waiting |= _find_references(schemas[name])
     return {
         "openapi": document["openapi"],
-        "info": {"title": "mindscope workbench", "version": "1"},
         "paths": paths,
         "components": {"schemas": dict(sorted(used.items()))},
     }
 
 
 def write_document(document: dict[str, Any]) -> str:
-    """The document as it is kept."""
-    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    """The document as it is kept: without bounds and sentences, which no type is made of."""
+    return json.dumps(_strip(document), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+UNTYPED = ("description", "title", "summary", "operationId", "pattern", "format", "multipleOf")
+BOUNDS = re.compile(r"(exclusive)?(min|max)(imum|Length|Items|Properties)", re.IGNORECASE)
+
+
+def _strip(value: Any) -> Any:
+    if isinstance(value, dict):
+        # A property may have the name of such a word; it is then a schema and no text or number.
+        return {
+            key: _strip(item)
+            for key, item in value.items()
+            if isinstance(item, dict) or (key not in UNTYPED and not BOUNDS.fullmatch(key))
+        }
+    return [_strip(item) for item in value] if isinstance(value, list) else value
 
 
 async def _ask(app: Any, path: str) -> Any:

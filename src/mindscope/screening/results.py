@@ -84,7 +84,7 @@ class ScreenedData(BorrowingDocument):
     left_out_first: tuple[str, ...]
     """File, line and reason of the first malformed rows."""
     folder: str
-    """Inside the run: `screening.json`, `scores.parquet` (of a reference `reference.parquet`), `report.html`."""
+    """Inside the run: `screening.json`, `report.html`, `scores.parquet`, and `reference.parquet`."""
 
 
 class ScreeningResult(ScreenedData, SavedDocument):

@@ -11,11 +11,89 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Health
-         * @description Whether the server answers.
-         */
-        get: operations["health_health_get"];
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["HealthReply"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         put?: never;
         post?: never;
         delete?: never;
@@ -33,11 +111,94 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /**
-         * Chat Completions
-         * @description Answer a conversation, steered and watched as `mindscope` says.
-         */
-        post: operations["chat_completions_v1_chat_completions_post"];
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ChatCompletionRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ChatReply"];
+                        "text/event-stream": string;
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -51,11 +212,89 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Capabilities
-         * @description What the model is, which vectors there are, and what is watched.
-         */
-        get: operations["capabilities_v1_mindscope_capabilities_get"];
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CapabilityReply"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         put?: never;
         post?: never;
         delete?: never;
@@ -71,11 +310,89 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Data
-         * @description Data sets that were brought here, with what was found in them.
-         */
-        get: operations["data_v1_workbench_data_get"];
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DataList"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         put?: never;
         post?: never;
         delete?: never;
@@ -91,11 +408,89 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Traits
-         * @description Traits whose vectors lie on the disk, so that a screening can read them.
-         */
-        get: operations["traits_v1_workbench_data_traits_get"];
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ScreenableTraits"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         put?: never;
         post?: never;
         delete?: never;
@@ -112,17 +507,181 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /**
-         * Take
-         * @description Bring a file of conversations; one that cannot be read is refused with the line that is wrong.
-         */
-        put: operations["take_v1_workbench_data__name__put"];
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DataCard"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         post?: never;
-        /**
-         * Remove
-         * @description Delete a file that was brought here.
-         */
-        delete: operations["remove_v1_workbench_data__name__delete"];
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DataList"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         options?: never;
         head?: never;
         patch?: never;
@@ -137,11 +696,93 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /**
-         * Extract
-         * @description Make the vectors of a trait, in a process of its own.
-         */
-        post: operations["extract_v1_workbench_extractions_post"];
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ExtractionRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["JobCard"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -155,11 +796,89 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Jobs
-         * @description What was started here.
-         */
-        get: operations["jobs_v1_workbench_jobs_get"];
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["JobList"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         put?: never;
         post?: never;
         delete?: never;
@@ -178,11 +897,91 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /**
-         * Stop
-         * @description End a job; started again with the same settings it goes on.
-         */
-        delete: operations["stop_v1_workbench_jobs__number__delete"];
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    number: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["JobCard"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         options?: never;
         head?: never;
         patch?: never;
@@ -197,11 +996,93 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /**
-         * Page
-         * @description An address at which a page of a run can be looked at without a token, for some minutes.
-         */
-        post: operations["page_v1_workbench_pages_post"];
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PageRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PageAddress"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -217,11 +1098,93 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /**
-         * Read
-         * @description The tokens of a conversation, and what features read there.
-         */
-        post: operations["read_v1_workbench_read_post"];
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ReadRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ReadReply"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -235,11 +1198,89 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Runs
-         * @description All runs under the folder.
-         */
-        get: operations["runs_v1_workbench_runs_get"];
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RunList"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         put?: never;
         post?: never;
         delete?: never;
@@ -255,11 +1296,91 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Run
-         * @description A run, with the last lines of its measurements.
-         */
-        get: operations["run_v1_workbench_runs__name__get"];
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RunDetail"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         put?: never;
         post?: never;
         delete?: never;
@@ -275,11 +1396,92 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Screening
-         * @description A screening: scores by trait, the highest samples with the text that drives them, histograms.
-         */
-        get: operations["screening_v1_workbench_screening_get"];
+        get: {
+            parameters: {
+                query: {
+                    run: string;
+                    folder: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ScreeningView"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         put?: never;
         post?: never;
         delete?: never;
@@ -295,11 +1497,90 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Table
-         * @description Every sample's scores, as Parquet.
-         */
-        get: operations["table_v1_workbench_screening_table_get"];
+        get: {
+            parameters: {
+                query: {
+                    run: string;
+                    folder: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         put?: never;
         post?: never;
         delete?: never;
@@ -315,17 +1596,177 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Screenings
-         * @description All screenings with this model in the folder of runs.
-         */
-        get: operations["screenings_v1_workbench_screenings_get"];
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ScreeningList"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         put?: never;
-        /**
-         * Screen
-         * @description Screen a data set, in a process of its own.
-         */
-        post: operations["screen_v1_workbench_screenings_post"];
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ScreenRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["JobCard"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -339,11 +1780,89 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Similarity
-         * @description Cosines between the vectors, layer by layer.
-         */
-        get: operations["similarity_v1_workbench_similarity_get"];
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SimilarityReply"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         put?: never;
         post?: never;
         delete?: never;
@@ -359,17 +1878,177 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Sweeps
-         * @description Sweeps of this model in the folder of runs.
-         */
-        get: operations["sweeps_v1_workbench_sweeps_get"];
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SweepList"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         put?: never;
-        /**
-         * Sweep
-         * @description Choose where to steer, in a process of its own.
-         */
-        post: operations["sweep_v1_workbench_sweeps_post"];
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["SweepRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["JobCard"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -383,11 +2062,89 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Traits
-         * @description Vectors by layer, traits that are known, and vectors of runs that could be used.
-         */
-        get: operations["traits_v1_workbench_traits_get"];
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TraitList"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         put?: never;
         post?: never;
         delete?: never;
@@ -405,11 +2162,93 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /**
-         * Use
-         * @description Let the server steer with vectors of a run.
-         */
-        post: operations["use_v1_workbench_vectors_post"];
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["UseRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["UsedVectors"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -420,1654 +2259,696 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /**
-         * AppliedField
-         * @description What was really done at one place, read back from the passes.
-         */
         AppliedField: {
-            /** Address */
             address: string;
-            /** Answer Tokens */
             answer_tokens: number;
-            /** Moved */
             moved: {
                 [key: string]: components["schemas"]["MovedField"];
             };
-            /** Prompt Tokens */
             prompt_tokens: number;
         };
-        /**
-         * ApplyField
-         * @description Which tokens: the union of what is named, without what is excluded.
-         */
         ApplyField: {
-            /** Exclude Generation Positions */
             exclude_generation_positions?: number[] | null;
-            /** Exclude Generation Tokens */
             exclude_generation_tokens?: number[] | null;
-            /** Exclude Generation Window */
             exclude_generation_window?: [
                 number,
                 number | null
             ] | null;
-            /** Exclude Prompt Positions */
             exclude_prompt_positions?: number[] | null;
-            /** Exclude Prompt Tokens */
             exclude_prompt_tokens?: number[] | null;
-            /** Exclude Prompt Window */
             exclude_prompt_window?: [
                 number,
                 number | null
             ] | null;
-            /** Generation */
             generation?: "all" | null;
-            /** Generation Positions */
             generation_positions?: number[] | null;
-            /** Generation Tokens */
             generation_tokens?: number[] | null;
-            /** Generation Window */
             generation_window?: [
                 number,
                 number | null
             ] | null;
-            /** Phases */
             phases?: ("prompt" | "generation")[] | null;
-            /** Prompt */
             prompt?: "all" | null;
-            /** Prompt Positions */
             prompt_positions?: number[] | null;
-            /** Prompt Tokens */
             prompt_tokens?: number[] | null;
-            /** Prompt Window */
             prompt_window?: [
                 number,
                 number | null
             ] | null;
         };
-        /**
-         * AssistantMessage
-         * @description The answer.
-         */
         AssistantMessage: {
-            /** Content */
             content: string;
-            /** Reasoning Content */
             reasoning_content?: string | null;
-            /** Refusal */
             refusal?: null;
             /**
-             * Role
              * @default assistant
              * @constant
              */
             role: "assistant";
         };
-        /**
-         * BorrowedArtifact
-         * @description Something that was made with other weights than those it is used with.
-         */
         BorrowedArtifact: {
-            /** Artifact */
             artifact: string;
             made_with: components["schemas"]["ModelIdentity"];
-            /**
-             * Relation
-             * @enum {string}
-             */
+            /** @enum {string} */
             relation: "same weights, other precision" | "tuned from" | "same weights, earlier fingerprint" | "as stated";
             used_with: components["schemas"]["ModelIdentity"];
         };
-        /**
-         * CapabilityReply
-         * @description What can be asked of this server.
-         */
         CapabilityReply: {
-            /** Context Length */
             context_length: number | null;
-            /** D Model */
             d_model: number;
-            /** Dictionaries */
             dictionaries: {
                 [key: string]: number;
             };
-            /** Fingerprint */
             fingerprint: string;
-            /** Max Tokens */
             max_tokens: number;
-            /** Model */
             model: string;
-            /** N Layers */
             n_layers: number;
-            /** Operations */
             operations: string[];
-            /**
-             * Policy
-             * @enum {string}
-             */
+            /** @enum {string} */
             policy: "log" | "warn" | "stop" | "steer";
-            /** Positions */
             positions: string[];
             rate?: components["schemas"]["RateField"] | null;
-            /** Slots */
             slots: number;
-            /** Vectors */
             vectors: components["schemas"]["VectorReply"][];
-            /** Watched */
             watched: string[];
         };
-        /**
-         * ChatChoice
-         * @description One of the answers.
-         */
         ChatChoice: {
-            /**
-             * Finish Reason
-             * @enum {string}
-             */
+            /** @enum {string} */
             finish_reason: "stop" | "length" | "content_filter";
-            /** Index */
             index: number;
             logprobs?: components["schemas"]["ChatLogprobs"] | null;
             message: components["schemas"]["AssistantMessage"];
             mindscope?: components["schemas"]["MindscopeReply"] | null;
         };
-        /**
-         * ChatCompletionRequest
-         * @description A conversation that is to be answered.
-         */
         ChatCompletionRequest: {
-            /**
-             * Chat Template Kwargs
-             * @description Options of the chat template, such as enable_thinking.
-             */
             chat_template_kwargs?: {
                 [key: string]: unknown;
             } | null;
-            /**
-             * Frequency Penalty
-             * @description Not supported: 0.
-             */
             frequency_penalty?: number | null;
-            /**
-             * Logit Bias
-             * @description Not supported: empty.
-             */
             logit_bias?: {
                 [key: string]: number;
             } | null;
-            /**
-             * Logprobs
-             * @description Whether each token comes with its log-probability, at temperature 1.
-             */
             logprobs?: boolean | null;
-            /**
-             * Max Completion Tokens
-             * @description The same as max_tokens; of both the smaller counts.
-             */
             max_completion_tokens?: number | null;
-            /**
-             * Max Tokens
-             * @description The most tokens of the answer.
-             */
             max_tokens?: number | null;
-            /**
-             * Messages
-             * @description The conversation up to the turn that is to be answered.
-             */
             messages: components["schemas"]["RequestMessage"][];
-            /** @description How the answer is to be steered and watched. */
             mindscope?: components["schemas"]["MindscopeFields"] | null;
-            /**
-             * Model
-             * @description The model's name, as /v1/models says it.
-             */
             model: string;
-            /**
-             * N
-             * @description How many answers.
-             * @default 1
-             */
+            /** @default 1 */
             n: number;
-            /**
-             * Presence Penalty
-             * @description Not supported: 0.
-             */
             presence_penalty?: number | null;
-            /** @description Text; JSON is not enforced here. */
             response_format?: components["schemas"]["TextFormat"] | null;
-            /**
-             * Seed
-             * @description Seeds what is drawn: the same request is answered alike. By default every request has its own.
-             */
             seed?: number | null;
-            /**
-             * Steering
-             * @description Steering in the form of EasySteer; false for none.
-             */
             steering?: components["schemas"]["SteeringField"] | false | null;
-            /**
-             * Stop
-             * @description End the answer before any of these texts.
-             */
             stop?: string | string[] | null;
-            /**
-             * Store
-             * @description Not supported: false.
-             */
             store?: false | null;
-            /**
-             * Stream
-             * @description Send the answer as it is written, as server-sent events.
-             */
             stream?: boolean | null;
             stream_options?: components["schemas"]["StreamOptions"] | null;
-            /**
-             * Temperature
-             * @description Divides the logits; 0 takes the likeliest token.
-             * @default 1
-             */
+            /** @default 1 */
             temperature: number;
-            /**
-             * Tool Choice
-             * @description Whether the template is told of the tools.
-             */
             tool_choice?: ("none" | "auto") | null;
-            /**
-             * Tools
-             * @description Tools that the model's chat template is told of; one that takes none refuses them. What the model
-             *     writes to call one comes as text.
-             */
             tools?: components["schemas"]["ToolSchema"][] | null;
-            /**
-             * Top K
-             * @description Draws from so many of the likeliest tokens; 0 from all.
-             * @default 0
-             */
+            /** @default 0 */
             top_k: number;
-            /**
-             * Top Logprobs
-             * @description How many of the likeliest tokens come with theirs.
-             */
             top_logprobs?: number | null;
-            /**
-             * Top P
-             * @description Draws from the smallest set of tokens whose probability reaches this.
-             * @default 1
-             */
+            /** @default 1 */
             top_p: number;
-            /**
-             * User
-             * @description Taken and not used.
-             */
             user?: string | null;
         };
-        /**
-         * ChatLogprobs
-         * @description The tokens of an answer.
-         */
         ChatLogprobs: {
-            /** Content */
             content: components["schemas"]["ChatToken"][];
-            /** Refusal */
             refusal?: null;
         };
-        /**
-         * ChatReply
-         * @description The answers to a conversation.
-         */
         ChatReply: {
-            /** Choices */
             choices: components["schemas"]["ChatChoice"][];
-            /** Created */
             created: number;
-            /** Id */
             id: string;
-            /** Model */
             model: string;
             /**
-             * Object
              * @default chat.completion
              * @constant
              */
             object: "chat.completion";
-            /** System Fingerprint */
             system_fingerprint: string;
             usage: components["schemas"]["TokenUsage"];
         };
-        /**
-         * ChatToken
-         * @description A token of an answer, and what else was likely there.
-         */
         ChatToken: {
-            /** Bytes */
             bytes?: number[] | null;
-            /** Logprob */
             logprob: number;
-            /** Token */
             token: string;
-            /** Top Logprobs */
             top_logprobs: components["schemas"]["TopToken"][];
         };
-        /**
-         * DataCard
-         * @description A data set that was brought here.
-         */
         DataCard: {
-            /** Bytes */
             bytes: number;
-            /** Description */
             description: string | null;
-            /** Error */
             error: string | null;
-            /** Name */
             name: string;
         };
-        /**
-         * DataList
-         * @description All of them, by name.
-         */
         DataList: {
-            /** Can Upload */
             can_upload: boolean;
-            /** Data */
             data: components["schemas"]["DataCard"][];
         };
-        /**
-         * ErrorBody
-         * @description What is wrong, and with which field.
-         */
         ErrorBody: {
-            /** Code */
             code?: string | null;
-            /** Message */
             message: string;
-            /** Param */
             param?: string | null;
-            /** Type */
             type: string;
         };
-        /**
-         * ErrorReply
-         * @description The body of every refusal.
-         */
         ErrorReply: {
-            /** @description What is wrong, and what to do. */
             error: components["schemas"]["ErrorBody"];
         };
-        /**
-         * Estimate
-         * @description A mean and its 95 % bootstrap interval; of scores, 0 to 100, over the questions.
-         */
         Estimate: {
-            /** High */
             high: number;
-            /** Low */
             low: number;
-            /** Mean */
             mean: number;
         };
-        /**
-         * EventField
-         * @description A reading that crossed its threshold, or recovered.
-         */
         EventField: {
-            /** Feature */
             feature: string;
-            /**
-             * Kind
-             * @enum {string}
-             */
+            /** @enum {string} */
             kind: "crossed" | "recovered";
-            /** Level */
             level: number;
-            /** Token */
             token: number | null;
-            /** Value */
             value: number;
         };
-        /**
-         * ExtractionRequest
-         * @description A trait whose vectors are to be made: a known one, two poles, or a name with what it means.
-         */
         ExtractionRequest: {
-            /**
-             * Description
-             * @description What the trait means, from which the served model writes instructions and questions.
-             */
             description?: string | null;
-            /**
-             * Known
-             * @description A trait of `GET /v1/workbench/traits`.
-             */
             known?: string | null;
-            /** Name */
             name?: string | null;
-            /**
-             * Negative
-             * @description Its opposite, such as impatient.
-             */
             negative?: string | null;
-            /**
-             * Positive
-             * @description A word, such as patient.
-             */
             positive?: string | null;
-            /**
-             * Quick
-             * @description Smaller sizes, to see that everything runs: too few for a measurement.
-             * @default true
-             */
+            /** @default true */
             quick: boolean;
         };
-        /**
-         * FeatureReadings
-         * @description What one feature did in one answer, as projections a . v / |v| in the activations' own units.
-         */
         FeatureReadings: {
-            /** Before */
             before?: number | null;
-            /** Mean */
             mean?: number | null;
-            /** Threshold */
             threshold?: number | null;
-            /** Tokens */
             tokens?: number[] | null;
         };
-        /**
-         * FunctionSchema
-         * @description A tool's function, as the chat template gets it.
-         */
         FunctionSchema: {
-            /** Description */
             description?: string | null;
-            /** Name */
             name: string;
-            /** Parameters */
             parameters?: {
                 [key: string]: unknown;
             } | null;
-            /** Strict */
             strict?: false | null;
         };
-        /**
-         * HealthReply
-         * @description Whether the server answers, and how much is going on.
-         */
         HealthReply: {
-            /** Live */
             live: number;
-            /** Slots */
             slots: number;
             /**
-             * Status
              * @default ok
              * @constant
              */
             status: "ok";
-            /** Waiting */
             waiting: number;
         };
-        /**
-         * HistogramBin
-         * @description Shares of the samples between two values of dP.
-         */
         HistogramBin: {
-            /** Data */
             data: number;
-            /** High */
             high: number;
-            /** Low */
             low: number;
-            /** Reference */
             reference: number | null;
         };
-        /**
-         * JobCard
-         * @description A job that was started here.
-         */
         JobCard: {
-            /** Began */
             began: number;
-            /** Done */
             done: number;
-            /** Error */
             error: string | null;
-            /** Label */
             label: string;
-            /** Lines */
             lines: string[];
-            /** Number */
             number: number;
-            /** Run */
             run: string;
-            /** Seconds */
             seconds: number;
-            /**
-             * State
-             * @enum {string}
-             */
+            /** @enum {string} */
             state: "running" | "done" | "failed" | "stopped";
-            /** Title */
             title: string;
-            /** Total */
             total: number;
         };
-        /**
-         * JobList
-         * @description All jobs of this server, the newest first.
-         */
         JobList: {
-            /** Jobs */
             jobs: components["schemas"]["JobCard"][];
         };
-        /**
-         * KeptVectors
-         * @description Vectors of this model in the folder of runs, which the server does not have yet.
-         */
         KeptVectors: {
-            /** Run */
             run: string;
-            /** Trait */
             trait: string;
         };
-        /**
-         * KnownTrait
-         * @description A trait whose instructions and questions are bundled.
-         */
         KnownTrait: {
-            /** Description */
             description: string;
-            /** Name */
             name: string;
         };
-        /**
-         * LatentReading
-         * @description A latent that is active at a token.
-         */
         LatentReading: {
-            /** Activation */
             activation: number;
-            /** Name */
             name: string;
         };
-        /**
-         * LayerQuality
-         * @description One layer's vector; None where a measure was not taken.
-         */
         LayerQuality: {
-            /** Auroc */
             auroc: number | null;
-            /** Cosine */
             cosine: number | null;
-            /** D Prime */
             d_prime: number | null;
-            /** Layer */
             layer: number;
-            /** Norm */
             norm: number;
         };
-        /**
-         * LayerReading
-         * @description What one vector reads at one token, layer by layer.
-         */
         LayerReading: {
-            /** Feature */
             feature: string;
-            /** Layers */
             layers: number[];
-            /** Values */
             values: number[];
         };
-        /**
-         * LikelyToken
-         * @description A token that may stand somewhere.
-         */
         LikelyToken: {
-            /** Probability */
             probability: number;
-            /** Text */
             text: string;
         };
-        /**
-         * MindscopeFields
-         * @description How an answer is to be steered and watched.
-         */
         MindscopeFields: {
-            /**
-             * Conversation
-             * @description Which conversation of the log this turn belongs to; by default one of its own.
-             */
             conversation?: string | null;
-            /**
-             * Monitor
-             * @description Which vectors to read at every token of the answer: by their names, or all that the server watches.
-             */
             monitor?: boolean | string[] | null;
-            /**
-             * Policy
-             * @description What an alarm does; where the server's own policy acts, a request cannot change it.
-             */
             policy?: ("log" | "warn" | "stop" | "steer") | components["schemas"]["PolicyField"] | null;
             /**
-             * Readings
-             * @description Whether the answer carries a reading for every token, or the means alone.
              * @default tokens
              * @enum {string}
              */
             readings: "tokens" | "mean";
-            /**
-             * Steer
-             * @description An expression such as `0.5 kind - 1.2 evil@14-18`, or a list of what is to be done.
-             */
             steer?: string | components["schemas"]["SteerItem"][] | null;
         };
-        /**
-         * MindscopeReply
-         * @description What was done to an answer and read of it.
-         */
         MindscopeReply: {
-            /**
-             * Applied
-             * @default []
-             */
+            /** @default [] */
             applied: components["schemas"]["AppliedField"][];
-            /** Events */
             events?: components["schemas"]["EventField"][] | null;
-            /**
-             * Halted
-             * @default false
-             */
+            /** @default false */
             halted: boolean;
-            /** Policy */
             policy?: ("log" | "warn" | "stop" | "steer") | null;
-            /**
-             * Pushed Tokens
-             * @default 0
-             */
+            /** @default 0 */
             pushed_tokens: number;
             rate?: components["schemas"]["RateField"] | null;
-            /** Readings */
             readings?: {
                 [key: string]: components["schemas"]["FeatureReadings"];
             } | null;
-            /**
-             * Reused Tokens
-             * @default 0
-             */
+            /** @default 0 */
             reused_tokens: number;
         };
-        /**
-         * ModelIdentity
-         * @description Which weights these are, and where they come from.
-         */
         ModelIdentity: {
             base?: components["schemas"]["ModelIdentity"] | null;
-            /** Dtype */
             dtype?: string | null;
-            /** Fingerprint */
             fingerprint: string;
-            /** Name */
             name?: string | null;
-            /** Parameters */
             parameters?: string | null;
-            /** Revision */
             revision?: string | null;
-            /**
-             * Rounded
-             * @default []
-             */
+            /** @default [] */
             rounded: string[];
         };
-        /**
-         * MovedField
-         * @description How far tokens were moved along one vector.
-         */
         MovedField: {
-            /** Along */
             along: number;
-            /** Norm */
             norm: number;
         };
-        /**
-         * PageAddress
-         * @description Where a page is shown for some minutes.
-         */
         PageAddress: {
-            /** Address */
             address: string;
         };
-        /**
-         * PageRequest
-         * @description A page of a run that is to be shown.
-         */
         PageRequest: {
-            /** Page */
             page: string;
-            /** Run */
             run: string;
         };
-        /**
-         * PayloadField
-         * @description Vectors that come with the request: tensors called `layer.N`.
-         */
         PayloadField: {
-            /** Extra */
             extra?: {
                 [key: string]: unknown;
             } | null;
-            /**
-             * Kind
-             * @constant
-             */
+            /** @constant */
             kind: "direction";
-            /** Sha256 */
             sha256?: string | null;
-            /** Tensors */
             tensors: {
                 [key: string]: components["schemas"]["TensorField"];
             };
-            /** Version */
             version?: number | null;
         };
-        /**
-         * PolicyField
-         * @description What an alarm does.
-         */
         PolicyField: {
             /**
-             * Action
-             * @description Log the event, warn in the server's own output too, stop the answer, or steer against the vector until
-             *     it has recovered.
              * @default log
              * @enum {string}
              */
             action: "log" | "warn" | "stop" | "steer";
-            /**
-             * Coefficient
-             * @description How hard `steer` pushes: h - c * v.
-             * @default 1
-             */
+            /** @default 1 */
             coefficient: number;
         };
-        /**
-         * RandomControl
-         * @description A number is worth what its comparison is worth: in a model many directions separate any two texts.
-         */
         RandomControl: {
-            /** Directions */
             directions: number;
-            /** High */
             high: number;
-            /** Measure */
             measure: string;
-            /** Median */
             median: number;
-            /** Percentile */
             percentile: number;
-            /** Value */
             value: number;
         };
-        /**
-         * RankedSample
-         * @description A sample with the text that drives its score.
-         */
         RankedSample: {
-            /** Dp */
             dp: number;
-            /** Heat */
             heat: number[];
-            /** Id */
             id: string | null;
-            /** Line */
             line: number;
-            /** Own */
             own: string | null;
-            /** Percentile */
             percentile: number;
-            /** Question */
             question: string;
-            /** Raw */
             raw: number;
-            /** Row */
             row: number;
-            /** Tokens */
             tokens: string[];
-            /** Turn */
             turn: number;
-            /** Turns */
             turns: number;
         };
-        /**
-         * RateField
-         * @description What an alarm is worth: the calibration behind the thresholds.
-         */
         RateField: {
-            /** Conversations */
             conversations: number;
-            /** False Alarms */
             false_alarms: number;
-            /** High */
             high: number;
-            /** Low */
             low: number;
-            /**
-             * Over
-             * @enum {string}
-             */
+            /** @enum {string} */
             over: "each" | "any";
         };
-        /**
-         * ReadMessage
-         * @description One turn of a conversation.
-         */
         ReadMessage: {
-            /** Content */
             content: string;
-            /** Reasoning */
             reasoning?: string | null;
-            /**
-             * Role
-             * @enum {string}
-             */
+            /** @enum {string} */
             role: "system" | "user" | "assistant";
         };
-        /**
-         * ReadReply
-         * @description A conversation as tokens, with readings.
-         */
         ReadReply: {
-            /** Answer */
             answer: number;
-            /** Readings */
             readings: {
                 [key: string]: number[];
             };
             token?: components["schemas"]["TokenReading"] | null;
-            /** Tokens */
             tokens: components["schemas"]["ReadToken"][];
         };
-        /**
-         * ReadRequest
-         * @description What to read of which conversation.
-         */
         ReadRequest: {
-            /**
-             * Features
-             * @description What to read at every token: names of vectors, or DICTIONARY/LATENT.
-             * @default []
-             */
+            /** @default [] */
             features: string[];
-            /**
-             * Messages
-             * @description The conversation; a last turn of the assistant is the answer.
-             */
             messages: components["schemas"]["ReadMessage"][];
-            /**
-             * Steer
-             * @description What is written meanwhile, as in a request for an answer.
-             */
             steer?: string | components["schemas"]["SteerItem"][] | null;
-            /**
-             * Token
-             * @description A token of the answer of which all is to be told, counted from 0.
-             */
             token?: number | null;
         };
-        /**
-         * ReadToken
-         * @description A token of the conversation as the model sees it.
-         */
         ReadToken: {
-            /** Role */
             role: string;
-            /** Text */
             text: string;
         };
-        /**
-         * RequestMessage
-         * @description One turn of a conversation.
-         */
         RequestMessage: {
-            /**
-             * Content
-             * @description What is said.
-             */
             content: string | components["schemas"]["TextPart"][];
-            /**
-             * Name
-             * @description Names of speakers are not supported.
-             */
             name?: string | null;
-            /**
-             * Reasoning Content
-             * @description What the assistant thought before it.
-             */
             reasoning_content?: string | null;
-            /**
-             * Role
-             * @description Whose turn it is; developer is system.
-             * @enum {string}
-             */
+            /** @enum {string} */
             role: "system" | "developer" | "user" | "assistant";
         };
-        /**
-         * RunCard
-         * @description A run in one line.
-         */
         RunCard: {
-            /** Kind */
             kind: string;
-            /** Model */
             model: string | null;
-            /** Name */
             name: string;
-            /**
-             * Started
-             * Format: date-time
-             */
             started: string;
-            /**
-             * Status
-             * @enum {string}
-             */
+            /** @enum {string} */
             status: "running" | "done" | "failed" | "interrupted" | "killed" | "damaged";
-            /**
-             * Updated
-             * Format: date-time
-             */
             updated: string;
         };
-        /**
-         * RunDetail
-         * @description All that is told of a run.
-         */
         RunDetail: {
-            /** Command */
             command: string[];
-            /** Config */
             config: {
                 [key: string]: unknown;
             };
-            /** Fingerprint */
             fingerprint: string | null;
-            /** Kind */
             kind: string;
-            /** Libraries */
             libraries: {
                 [key: string]: string;
             };
-            /** Metrics */
             metrics: {
                 [key: string]: unknown;
             }[];
-            /** Model */
             model: string | null;
-            /** Name */
             name: string;
-            /** Pages */
             pages: string[];
-            /** Seed */
             seed: number | null;
-            /**
-             * Started
-             * Format: date-time
-             */
             started: string;
-            /**
-             * Status
-             * @enum {string}
-             */
+            /** @enum {string} */
             status: "running" | "done" | "failed" | "interrupted" | "killed" | "damaged";
-            /**
-             * Updated
-             * Format: date-time
-             */
             updated: string;
         };
-        /**
-         * RunList
-         * @description All runs, the newest first.
-         */
         RunList: {
-            /** Folder */
             folder: boolean;
-            /** Runs */
             runs: components["schemas"]["RunCard"][];
         };
-        /**
-         * ScreenConfig
-         * @description Own answers are drawn as in Chen et al. 2025, arXiv 2507.21509: one per prompt, at temperature 1.
-         */
         ScreenConfig: {
-            /**
-             * Batch Rows
-             * @description Answers that are written side by side: fewer take less memory. Beyond rounding no answer depends on
-             *     it.
-             * @default 64
-             */
+            /** @default 64 */
             batch_rows: number;
             /**
-             * Form
-             * @description Compare an answer with the model's own answer to the same prompt (exact), with the prompt's last token
-             *     (prompt), or with the model's own answers to a random subsample of the prompts (sample).
              * @default exact
              * @enum {string}
              */
             form: "exact" | "prompt" | "sample";
             /**
-             * Kind
-             * @description Which of a trait's vectors the data is projected on.
              * @default answer_mean
              * @enum {string}
              */
             kind: "answer_mean" | "prompt_mean" | "last_prompt";
-            /**
-             * Layers
-             * @description The layer for all traits, or the layer of each trait; by default 0.55 of the depth, where the paper's
-             *     choices lie.
-             */
             layers?: number | {
                 [key: string]: number;
             } | null;
-            /**
-             * Max New Tokens
-             * @description The most tokens of an own answer; by default as many as nine tenths of the data's answers have, and at
-             *     most 1000.
-             */
             max_new_tokens?: number | null;
             /**
-             * On Error
-             * @description What becomes of a malformed row: the screening stops, or the row is left out and counted.
              * @default refuse
              * @enum {string}
              */
             on_error: "refuse" | "skip";
-            /**
-             * Percentile
-             * @description The percentile of the reference's samples above which a sample of the data is flagged.
-             * @default 95
-             */
+            /** @default 95 */
             percentile: number;
-            /**
-             * Resamples
-             * @description Resamples of the bootstrap intervals.
-             * @default 1000
-             */
+            /** @default 1000 */
             resamples: number;
-            /**
-             * Samples
-             * @description Own answers per prompt; a sample is compared with their mean.
-             * @default 1
-             */
+            /** @default 1 */
             samples: number;
-            /**
-             * Seed
-             * @description The seed of everything that is drawn at random.
-             * @default 0
-             */
+            /** @default 0 */
             seed: number;
-            /**
-             * Shard Rows
-             * @description Answers that are saved as one piece; an even number. A run keeps the number it began with.
-             * @default 64
-             */
+            /** @default 64 */
             shard_rows: number;
-            /**
-             * Stop
-             * @description End an answer before this text, which is not part of it. May be repeated.
-             * @default []
-             */
+            /** @default [] */
             stop: string[];
-            /**
-             * Subsample
-             * @description Conversations whose prompts the model answers in the form "sample".
-             * @default 200
-             */
+            /** @default 200 */
             subsample: number;
-            /**
-             * Temperature
-             * @description The sampling temperature of the own answers; 0 takes the likeliest token.
-             * @default 1
-             */
+            /** @default 1 */
             temperature: number | null;
-            /**
-             * Top
-             * @description Samples per trait that are shown with the text that drives their score.
-             * @default 20
-             */
+            /** @default 20 */
             top: number;
-            /**
-             * Top P
-             * @description Draw from the smallest set of tokens whose probability reaches this.
-             * @default 1
-             */
+            /** @default 1 */
             top_p: number;
             /**
-             * Turns
-             * @description Score a conversation by the highest score of its assistant turns, or by their mean.
              * @default max
              * @enum {string}
              */
             turns: "max" | "mean";
-            /**
-             * Window
-             * @description Rows of the file that are read together, sorted by length, and saved as one piece.
-             * @default 512
-             */
+            /** @default 512 */
             window: number;
         };
-        /**
-         * ScreenRequest
-         * @description A data set that is to be screened.
-         */
         ScreenRequest: {
-            /** Data */
             data: string;
-            /**
-             * Form
-             * @description What an answer is compared with; by default the paper's where it is affordable.
-             */
             form?: ("exact" | "prompt" | "sample") | null;
-            /**
-             * Quick
-             * @default false
-             */
+            /** @default false */
             quick: boolean;
-            /**
-             * Reference
-             * @description Ordinary conversations that calibrate the thresholds; by default the data is ranked by itself.
-             */
             reference?: string | null;
-            /**
-             * Traits
-             * @description Vectors to screen with, by their traits.
-             */
             traits: string[];
         };
-        /**
-         * ScreenableTraits
-         * @description Traits that data can be screened for.
-         */
         ScreenableTraits: {
-            /** Traits */
             traits: string[];
         };
-        /**
-         * ScreeningCard
-         * @description A screening in one line.
-         */
         ScreeningCard: {
-            /** Data */
             data: string;
-            /** Folder */
             folder: string;
-            /** Reference */
             reference: string | null;
-            /** Run */
             run: string;
-            /** Samples */
             samples: number;
-            /** Traits */
             traits: string[];
         };
-        /**
-         * ScreeningList
-         * @description All screenings with this model.
-         */
         ScreeningList: {
-            /** Screenings */
             screenings: components["schemas"]["ScreeningCard"][];
         };
-        /**
-         * ScreeningResult
-         * @description A data set measured along persona vectors; every sample's scores are in the table.
-         */
         ScreeningResult: {
-            /**
-             * Borrowed
-             * @default []
-             */
+            /** @default [] */
             borrowed: components["schemas"]["BorrowedArtifact"][];
             config: components["schemas"]["ScreenConfig"];
-            /** Data */
             data: string;
-            /** Data Digest */
             data_digest: string;
-            /** Fingerprint */
             fingerprint: string;
-            /** Folder */
             folder: string;
-            /** Left Out */
             left_out: number;
-            /** Left Out First */
             left_out_first: string[];
-            /** Passes */
             passes: number;
-            /** Reference */
             reference: string | null;
-            /** Samples */
             samples: number;
             template?: components["schemas"]["TemplateRecord"] | null;
-            /** Traits */
             traits: components["schemas"]["TraitScreening"][];
-            /** Turns */
             turns: number;
         };
-        /**
-         * ScreeningView
-         * @description A screening with all that is shown of it.
-         */
         ScreeningView: {
-            /** Folder */
             folder: string;
-            /** Histograms */
             histograms: components["schemas"]["TraitHistogram"][];
             result: components["schemas"]["ScreeningResult"];
-            /** Run */
             run: string;
         };
-        /**
-         * SimilarityReply
-         * @description Cosines between the vectors of traits.
-         */
         SimilarityReply: {
-            /** Cosines */
             cosines: number[][][];
-            /** Layers */
             layers: number[];
-            /** Traits */
             traits: string[];
         };
-        /**
-         * SteerItem
-         * @description One direction and what is done with it.
-         */
         SteerItem: {
-            /**
-             * Coefficient
-             * @description How many times the vector is added (or what it is replaced with); of clamp and cap the projection, in
-             *     the units of the activations.
-             * @default 1
-             */
+            /** @default 1 */
             coefficient: number;
-            /**
-             * From Token
-             * @description In place of positions: the answer's tokens from this one on, counted from 0.
-             */
             from_token?: number | null;
-            /**
-             * Layers
-             * @description The blocks behind which it is done, counted from 0; by default where the vector belongs.
-             */
             layers?: number[] | "all" | null;
             /**
-             * Operation
-             * @description What is done: h + c v; the same in increments over layers; h - (h . v^) v^; the projection becomes c,
-             *     or at most c; c v.
              * @default add
              * @enum {string}
              */
             operation: "add" | "increment" | "ablate" | "clamp" | "cap" | "replace";
-            /**
-             * Positions
-             * @description Which tokens: by default those from which the answer is predicted.
-             */
             positions?: ("all" | "prompt" | "answer" | "last_prompt" | "response" | "reasoning" | "final") | null;
-            /**
-             * Vector
-             * @description The name of a vector that was registered or uploaded, or DICTIONARY/LATENT.
-             */
             vector: string;
         };
-        /**
-         * SteeringField
-         * @description Vectors in order, and what happens where two of them mean the same token of a layer.
-         */
         SteeringField: {
             /**
-             * Conflict
              * @default priority
              * @enum {string}
              */
             conflict: "priority" | "sequential" | "error";
             /**
-             * Debug
              * @default false
              * @constant
              */
             debug: false;
-            /** Vectors */
             vectors: components["schemas"]["VectorField"][];
         };
-        /**
-         * StreamOptions
-         * @description How an answer is streamed.
-         */
         StreamOptions: {
-            /** Include Obfuscation */
             include_obfuscation?: false | null;
-            /**
-             * Include Usage
-             * @description Whether a last chunk counts the tokens.
-             * @default false
-             */
+            /** @default false */
             include_usage: boolean;
         };
-        /**
-         * SweepCard
-         * @description A sweep of this model in the folder of runs.
-         */
         SweepCard: {
-            /** Chosen */
             chosen: number | null;
-            /** Coherence Floor */
             coherence_floor: number;
-            /** Points */
             points: components["schemas"]["SweptPoint"][];
-            /** Questions */
             questions: number;
-            /** Run */
             run: string;
-            /** Trait */
             trait: string;
-            /** Unsteered */
             unsteered: number | null;
-            /** Unsteered Coherence */
             unsteered_coherence: number | null;
         };
-        /**
-         * SweepList
-         * @description All of them.
-         */
         SweepList: {
-            /** Sweeps */
             sweeps: components["schemas"]["SweepCard"][];
         };
-        /**
-         * SweepRequest
-         * @description Vectors for which layer and coefficient are to be chosen.
-         */
         SweepRequest: {
-            /**
-             * Quick
-             * @default true
-             */
+            /** @default true */
             quick: boolean;
-            /**
-             * Run
-             * @description The run that their extraction left.
-             */
             run: string;
         };
-        /**
-         * SweptAnswer
-         * @description An answer of a sweep.
-         */
         SweptAnswer: {
-            /** Answer */
             answer: string;
-            /** Coherence */
             coherence: number | null;
-            /** Question */
             question: string;
-            /** Trait */
             trait: number | null;
         };
-        /**
-         * SweptPoint
-         * @description A layer and a coefficient, with mean scores from 0 to 100; None where nothing was scored.
-         */
         SweptPoint: {
-            /** Coefficient */
             coefficient: number;
-            /** Coherence */
             coherence: number | null;
-            /** Layer */
             layer: number;
-            /** Random */
             random: number | null;
-            /** Random High */
             random_high: number | null;
-            /** Random Low */
             random_low: number | null;
-            /** Samples */
             samples: components["schemas"]["SweptAnswer"][];
-            /** Trait */
             trait: number | null;
         };
-        /**
-         * TemplateRecord
-         * @description How conversations were rendered.
-         */
         TemplateRecord: {
-            /** Digest */
             digest: string;
-            /**
-             * Options
-             * @default {}
-             */
+            /** @default {} */
             options: {
                 [key: string]: unknown;
             };
         };
-        /**
-         * TensorField
-         * @description One vector: little-endian float32, in base64.
-         */
         TensorField: {
-            /** Data */
             data: string;
-            /** Shape */
             shape: number[];
         };
-        /**
-         * TextFormat
-         * @description Plain text, the one form that answers have.
-         */
         TextFormat: {
-            /**
-             * Type
-             * @constant
-             */
+            /** @constant */
             type: "text";
         };
-        /**
-         * TextPart
-         * @description A part of a message; texts alone can be read.
-         */
         TextPart: {
-            /** Text */
             text: string;
-            /**
-             * Type
-             * @constant
-             */
+            /** @constant */
             type: "text";
         };
-        /**
-         * TokenReading
-         * @description All that is known at one token of an answer.
-         */
         TokenReading: {
-            /** Index */
             index: number;
-            /** Latents */
             latents: components["schemas"]["LatentReading"][];
-            /** Layers */
             layers: components["schemas"]["LayerReading"][];
-            /** Likeliest */
             likeliest: components["schemas"]["LikelyToken"][];
-            /** Probability */
             probability: number;
         };
-        /**
-         * TokenUsage
-         * @description How many tokens passed.
-         */
         TokenUsage: {
-            /** Completion Tokens */
             completion_tokens: number;
-            /** Prompt Tokens */
             prompt_tokens: number;
-            /** Total Tokens */
             total_tokens: number;
         };
-        /**
-         * ToolSchema
-         * @description A tool that the chat template is told of.
-         */
         ToolSchema: {
             function: components["schemas"]["FunctionSchema"];
-            /**
-             * Type
-             * @constant
-             */
+            /** @constant */
             type: "function";
         };
-        /**
-         * TopToken
-         * @description A likely token.
-         */
         TopToken: {
-            /** Bytes */
             bytes?: number[] | null;
-            /** Logprob */
             logprob: number;
-            /** Token */
             token: string;
         };
-        /**
-         * TraitCard
-         * @description The vectors of a trait that this server has.
-         */
         TraitCard: {
-            /** Kept */
             kept: number | null;
-            /** Layers */
             layers: components["schemas"]["LayerQuality"][];
-            /** Model */
             model: string | null;
-            /** Name */
             name: string;
-            /** Pairs */
             pairs: number | null;
-            /** Written At */
             written_at: string[];
         };
-        /**
-         * TraitHistogram
-         * @description How the samples' dP are spread along one trait.
-         */
         TraitHistogram: {
-            /** Bins */
             bins: components["schemas"]["HistogramBin"][];
-            /** Trait */
             trait: string;
         };
-        /**
-         * TraitList
-         * @description What there is of traits.
-         */
         TraitList: {
-            /** Can Start */
             can_start: boolean;
-            /** Kept */
             kept: components["schemas"]["KeptVectors"][];
-            /** Known */
             known: components["schemas"]["KnownTrait"][];
-            /** Traits */
             traits: components["schemas"]["TraitCard"][];
         };
-        /**
-         * TraitScreening
-         * @description One trait, with the samples that score highest on it.
-         */
         TraitScreening: {
             baseline: components["schemas"]["Estimate"] | null;
             control?: components["schemas"]["RandomControl"] | null;
-            /** Flagged */
             flagged: number;
-            /** Layer */
             layer: number;
             mean: components["schemas"]["Estimate"] | null;
-            /** Ordinary */
             ordinary: number | null;
-            /** Ranked */
             ranked: components["schemas"]["RankedSample"][];
             raw: components["schemas"]["Estimate"] | null;
-            /** Threshold */
             threshold: number | null;
-            /** Trait */
             trait: string;
-            /** Unscored */
             unscored: number;
         };
-        /**
-         * UseRequest
-         * @description Vectors of a run that the server is to have.
-         */
         UseRequest: {
-            /** Run */
             run: string;
-            /** Trait */
             trait: string;
         };
-        /**
-         * UsedVectors
-         * @description What they are called in requests.
-         */
         UsedVectors: {
-            /** Name */
             name: string;
         };
-        /**
-         * VectorField
-         * @description One vector and where it is applied.
-         */
         VectorField: {
             /**
-             * Algorithm
              * @default direct
              * @enum {string}
              */
             algorithm: "direct" | "erase" | "replace";
             apply: components["schemas"]["ApplyField"];
             data?: components["schemas"]["PayloadField"] | null;
-            /** Layers */
             layers?: number[] | null;
-            /** Name */
             name?: string | null;
-            /**
-             * Normalize
-             * @default false
-             */
+            /** @default false */
             normalize: boolean;
-            /** Params */
             params?: {
                 [key: string]: unknown;
             } | null;
-            /**
-             * Scale
-             * @default 1
-             */
+            /** @default 1 */
             scale: number;
-            /** Source */
             source?: string | null;
         };
-        /**
-         * VectorReply
-         * @description A vector that can be named in requests.
-         */
         VectorReply: {
-            /** Addresses */
             addresses: string[];
-            /** Default */
             default: string[];
-            /** Digest */
             digest: string;
-            /** Name */
             name: string;
-            /** Uploaded */
             uploaded: boolean;
         };
     };
@@ -2078,2166 +2959,4 @@ export interface components {
     pathItems: never;
 }
 export type $defs = Record<string, never>;
-export interface operations {
-    health_health_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["HealthReply"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    chat_completions_v1_chat_completions_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ChatCompletionRequest"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ChatReply"];
-                    "text/event-stream": string;
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    capabilities_v1_mindscope_capabilities_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["CapabilityReply"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    data_v1_workbench_data_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DataList"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    traits_v1_workbench_data_traits_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ScreenableTraits"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    take_v1_workbench_data__name__put: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/octet-stream": string;
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DataCard"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    remove_v1_workbench_data__name__delete: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["DataList"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    extract_v1_workbench_extractions_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ExtractionRequest"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobCard"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    jobs_v1_workbench_jobs_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobList"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    stop_v1_workbench_jobs__number__delete: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                number: number;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobCard"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    page_v1_workbench_pages_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PageRequest"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PageAddress"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    read_v1_workbench_read_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ReadRequest"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ReadReply"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    runs_v1_workbench_runs_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RunList"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    run_v1_workbench_runs__name__get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["RunDetail"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    screening_v1_workbench_screening_get: {
-        parameters: {
-            query: {
-                run: string;
-                folder: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ScreeningView"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    table_v1_workbench_screening_table_get: {
-        parameters: {
-            query: {
-                run: string;
-                folder: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    screenings_v1_workbench_screenings_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ScreeningList"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    screen_v1_workbench_screenings_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["ScreenRequest"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobCard"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    similarity_v1_workbench_similarity_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SimilarityReply"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    sweeps_v1_workbench_sweeps_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["SweepList"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    sweep_v1_workbench_sweeps_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["SweepRequest"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JobCard"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    traits_v1_workbench_traits_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["TraitList"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-    use_v1_workbench_vectors_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["UseRequest"];
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["UsedVectors"];
-                };
-            };
-            /** @description The request cannot be answered as it stands. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The token is missing or wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The origin, or what is asked for, is not allowed here. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no such model, vector or route. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body did not come. */
-            408: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The body is longer than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description The host is not one that this server answers to. */
-            421: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-            /** @description There is no room now: try again after the time in Retry-After. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorReply"];
-                };
-            };
-        };
-    };
-}
+export type operations = Record<string, never>;
