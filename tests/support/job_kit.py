@@ -1,14 +1,46 @@
 """What every job's specification must hold: it goes to JSON and back, and explains each of its fields."""
 
 import inspect
-from collections.abc import Callable
-from typing import Any, get_type_hints
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mindscope.jobs import JobSpec
+
+NEEDED: dict[str, dict[str, Any]] = {
+    "circuit intervene": {"set": ("0_1_1=0",)},
+    "feature search": {"words": "capital"},
+    "feature alarm": {"calibrate": Path("ordinary.jsonl")},
+    "gate run": {"traits": ("evil",)},
+}
+"""What a specification needs besides its required fields, by the name of its job."""
 
 
 def spec_type(job: Callable[..., Any]) -> type[JobSpec]:
     return get_type_hints(job)["spec"]
+
+
+def kinds_of(annotation: Any) -> Iterator[Any]:
+    """The types that a field may have, without None and with what a tuple holds."""
+    if get_origin(annotation) is Literal:
+        return
+    if arguments := get_args(annotation):
+        for inner in arguments:
+            if inner not in (types.NoneType, Ellipsis):
+                yield from kinds_of(inner)
+    else:
+        yield annotation
+
+
+def smallest_values(kind: type[JobSpec]) -> dict[str, Any]:
+    """A value for every field that has no default."""
+    values: dict[str, Any] = {}
+    for field, info in kind.model_fields.items():
+        if info.is_required():
+            sample = 1 if int in {*kinds_of(info.annotation)} else "x"
+            values[field] = (sample,) if "tuple" in str(info.annotation) else sample
+    return values
 
 
 def require_sentences(job: Callable[..., Any]) -> None:

@@ -177,7 +177,7 @@ def _parameter(field: str, info: FieldInfo, kind: type[JobSpec]) -> inspect.Para
     shown = None if required else _text(default) if type_ is str else default
     bounds: dict[str, Any] = {}
     if type_ in (int, float):
-        for mark in info.metadata:
+        for mark in _rules(info):
             bounds |= {"min": mark.ge} if isinstance(mark, Ge) else {}
             bounds |= {"max": mark.le} if isinstance(mark, Le) else {}
     settings: dict[str, Any] = {
@@ -200,6 +200,21 @@ def _parameter(field: str, info: FieldInfo, kind: type[JobSpec]) -> inspect.Para
     return _keyword(field, annotation, inspect.Parameter.empty if required else shown, mark)
 
 
+def _rules(info: FieldInfo) -> list[Any]:
+    """What holds for a field's values: said by the field, or by the type that it may have, as by `Index`."""
+    rules = list(info.metadata)
+    for choice in get_args(info.annotation):
+        if get_origin(choice) is Annotated:
+            for mark in get_args(choice)[1:]:
+                rules += mark.metadata if isinstance(mark, FieldInfo) else [mark]
+    return rules
+
+
+def _bare(annotation: Any) -> Any:
+    """A type without what is said about its values."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
 def _metavar(info: FieldInfo, otherwise: str) -> str | None:
     """What stands for a value in the help; None lets typer name the type."""
     extra = info.json_schema_extra
@@ -211,7 +226,7 @@ def _option_type(info: FieldInfo) -> tuple[Any, bool]:
     """The type that a command line reads, and whether the option may be repeated."""
     annotation = info.annotation
     if get_origin(annotation) in (Union, UnionType):
-        choices = [choice for choice in get_args(annotation) if choice is not NoneType]
+        choices = [_bare(choice) for choice in get_args(annotation) if choice is not NoneType]
         annotation = choices[0] if len(choices) == 1 else str
     if get_origin(annotation) is tuple and get_args(annotation)[0] in (str, Path):
         return get_args(annotation)[0], True
@@ -233,7 +248,7 @@ def _read(value: Any, info: FieldInfo) -> Any:
     if isinstance(value, str) and get_origin(annotation) is tuple:
         if not value:  # how the default of a tuple that may be empty is typed
             return ()
-        kind = get_args(annotation)[0]
+        kind = _bare(get_args(annotation)[0])
         if kind not in (int, float):
             return tuple(part.strip() for part in value.split(","))
         try:

@@ -13,6 +13,7 @@ from mindscope.core.identity import (
     find_relation,
     require_same_model,
 )
+from mindscope.core.json_text import parse_json
 from mindscope.core.progress import (
     Clock,
     ForecastListener,
@@ -48,6 +49,7 @@ __all__ = [
     "digest_text",
     "format_duration",
     "lazy_face",
+    "parse_json",
     "require_same_model",
     "with_label",
 ]

@@ -8,11 +8,11 @@
 4. Whatever is not read becomes a remark, which whoever reads the file counts and says.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
 
+from mindscope.core import parse_json
 from mindscope.data.remarks import DROPPED, TURN_KEYS, WRITTEN, Remarks, one_line
 from mindscope.data.tools import (
     CALL_PARTS,
@@ -151,8 +151,8 @@ def read_cell(value: Any, name: str) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
+        return parse_json(value)
+    except ValueError:
         python = " (it looks like Python's own notation: write it with json.dumps)" * value.startswith("[{'")
         raise DataError(f"{name} is not JSON{python}") from None
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mindscope.core import parse_json
 from mindscope.errors import DataError
 
 CALLS = ("tool_calls", "function_call")
@@ -26,8 +27,8 @@ def list_calls(value: Any) -> Sequence[Any]:
     """
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            value = parse_json(value)
+        except ValueError:
             raise DataError("a call of a tool is not JSON") from None
     return value if isinstance(value, list) else [value]
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
+from mindscope.core import Seed
 from mindscope.jobs import JobSpec, JudgeSpec
+from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.specs import DataSpec, TemplateSpec
 from mindscope.models import LoadOptions
 
@@ -17,7 +19,7 @@ class GateSpec(JudgeSpec, TemplateSpec, DataSpec, LoadOptions):
     """What `gate run` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("base", "tuned")
-    inputs: ClassVar[tuple[str, ...]] = ("vectors", "ordinary", "policy")
+    inputs: ClassVar[Mapping[str, InputKind]] = {"vectors": "vectors", "ordinary": "rows", "policy": "file"}
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"traits": ("--traits", "--trait")}
 
     base: str
@@ -43,7 +45,7 @@ class GateSpec(JudgeSpec, TemplateSpec, DataSpec, LoadOptions):
     remedy: bool = False
     """Also tune BASE by the recipe of TUNED with each remedy (preventative steering, inoculation prompting,
     CAFT, a penalty, without the flagged samples), and say which to take."""
-    seed: int = Field(default=0)
+    seed: Seed = 0
     """The seed of everything that is drawn at random."""
 
     @model_validator(mode="after")
@@ -78,7 +80,7 @@ class VerifySpec(DataSpec):
     """What `gate verify` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("file",)
-    inputs: ClassVar[tuple[str, ...]] = ("file", "policy")
+    inputs: ClassVar[Mapping[str, InputKind]] = {"file": "file", "policy": "file"}
 
     file: Path
     """The character.json of a gate."""

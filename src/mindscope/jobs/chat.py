@@ -11,6 +11,7 @@ from pydantic import Field
 
 from mindscope.core import Index
 from mindscope.errors import DataError, MindscopeError
+from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.persona.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_vectors
 from mindscope.jobs.specs import BorrowingModelSpec, block_of
@@ -39,7 +40,7 @@ class ChatSpec(BorrowingModelSpec):
     """With whom the conversation is, and where its dial begins."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model",)
-    inputs: ClassVar[tuple[str, ...]] = ("vectors",)
+    inputs: ClassVar[Mapping[str, InputKind]] = {"vectors": "vectors"}
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"coefficient": ("--coefficient", "-c")}
 
     vectors: tuple[Path, ...] = ()

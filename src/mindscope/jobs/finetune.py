@@ -20,6 +20,7 @@ from mindscope.finetuning import (
     TunedModel,
 )
 from mindscope.jobs.estimates import PacedProgress, PaceEstimate
+from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder, build_config
 from mindscope.jobs.resolve import find_vectors
 from mindscope.jobs.specs import BorrowingSpec, DataSpec
@@ -46,6 +47,7 @@ class FinetuneSpec(BorrowingSpec, DataSpec, FinetuneConfig, WholeModelOptions):
     """What `persona finetune` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "data")
+    inputs: ClassVar[Mapping[str, InputKind]] = {"compare": "vectors"}
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"learning_rate": ("--lr",)}
     hidden: ClassVar[tuple[str, ...]] = ("interventions", "inoculation")
 
@@ -92,6 +94,7 @@ class FinetuneSpec(BorrowingSpec, DataSpec, FinetuneConfig, WholeModelOptions):
         """The base, as it is tuned."""
         from mindscope.finetuning import load_base
 
+        self.require_inputs()
         model = load_base(self.model, self.config(FinetuneConfig), self.config(LoadOptions, dtype="auto"))
         model.vectors_of_base = self.vectors_of_base
         return model

@@ -21,7 +21,8 @@ from pydantic import BaseModel, ValidationError
 
 from mindscope.core import FrozenSettings
 from mindscope.errors import DataError
-from mindscope.store import Run, find_start, require_content
+from mindscope.jobs.inputs import InputKind, require_input
+from mindscope.store import Run, find_start
 
 if TYPE_CHECKING:
     from mindscope.models import Model
@@ -40,24 +41,25 @@ class JobSpec(FrozenSettings):
     hidden: ClassVar[tuple[str, ...]] = ()
     """Fields that a command line does not offer, because the job leaves them no choice."""
 
-    inputs: ClassVar[tuple[str, ...]] = ()
-    """Fields that name files or folders to be read: they must be there before anything is loaded."""
+    inputs: ClassVar[Mapping[str, InputKind]] = {}
+    """Fields that name files or folders to be read, and what is in them; that is looked at first."""
 
     def require_inputs(self) -> None:
         """Look at what is to be read before anything is loaded.
 
         Raises:
             DataError: a file or folder is not there.
-            StoreError: a file holds nothing that could be meant; see `store.require_content`.
+            StoreError: it holds something else than the field wants; see `require_input`.
         """
-        for field in self.inputs:
+        for field, kind in self.inputs.items():
             value = getattr(self, field)
             for path in value if isinstance(value, tuple) else (value,):
-                if path is not None and not Path(path).exists():
+                if path is None:
+                    continue
+                if not Path(path).exists():
                     where = field.upper() if field in self.arguments else f"--{field.replace('_', '-')}"
                     raise DataError(f"{where}: no such file or folder: {path}")
-                if path is not None:
-                    require_content(Path(path))
+                require_input(Path(path), kind)
 
     def run_path(self) -> Path:
         """Where the work is kept if nobody says."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from mindscope.core import Index
+from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_vectors, test_bed_note
@@ -44,7 +46,7 @@ class AlarmSpec(DataSpec, MonitorConfig):
 
     options: ClassVar = {"position": ("--at",), "coefficient": ("--coefficient", "-c")}
     hidden: ClassVar[tuple[str, ...]] = ("samples",)
-    inputs: ClassVar[tuple[str, ...]] = ("thresholds",)
+    inputs: ClassVar[Mapping[str, InputKind]] = {"thresholds": "tensors"}
 
     data: Path
     """A file or folder of conversations, or a data set's name on the hub (docs/data.md has the forms)."""
@@ -96,7 +98,7 @@ class MonitorVectorsSpec(BorrowingModelSpec, AlarmSpec):
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "data")
     options: ClassVar = {**AlarmSpec.options, "layers": ("--layer",)}
-    inputs: ClassVar[tuple[str, ...]] = (*AlarmSpec.inputs, "vectors")
+    inputs: ClassVar[Mapping[str, InputKind]] = {**AlarmSpec.inputs, "vectors": "vectors"}
 
     vectors: tuple[Path, ...]
     """Persona vectors to watch: a file or a run. May be repeated."""

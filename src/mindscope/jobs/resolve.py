@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mindscope.errors import DataError, JudgeError, StoreError
+from mindscope.errors import DataError, JudgeError
+from mindscope.jobs.inputs import list_vector_files
 
 if TYPE_CHECKING:
     from mindscope.jobs.specs import EndpointSpec, JudgeSpec
@@ -67,12 +68,7 @@ def find_vectors(path: Path, model: Model, kind: VectorKind | None = None) -> Se
     from mindscope.personas import PersonaVectors, load_gguf, load_pt
 
     if path.is_dir():
-        files = sorted(path.rglob("vectors.safetensors"))
-        if not files:
-            raise StoreError(
-                f"{path} holds no vectors.safetensors: make one with `mindscope persona extract`"
-            )
-        return [PersonaVectors.load(file, model) for file in files]
+        return [PersonaVectors.load(file, model) for file in list_vector_files(path)]
     if path.suffix == ".pt":
         return [load_pt(path, model, kind=kind)]
     if path.suffix == ".gguf":

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from mindscope.errors import DataError
 from mindscope.jobs.estimates import LONG, QuickSpec, WorkEstimate, announce, estimate_answers
+from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona.persona_run import find_choice
 from mindscope.jobs.resolve import find_vectors, test_bed_note
@@ -34,7 +35,7 @@ class ScreenSpec(BorrowingModelSpec, DataSpec, QuickSpec, ScreenConfig):
     quick_sizes: ClassVar[Mapping[str, Any]] = {"form": "sample", "subsample": 50, "max_new_tokens": 32}
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "data")
-    inputs: ClassVar[tuple[str, ...]] = ("vectors",)
+    inputs: ClassVar[Mapping[str, InputKind]] = {"vectors": "vectors"}
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"layers": ("--layer",)}
 
     form: Form | None = None  # type: ignore[assignment]

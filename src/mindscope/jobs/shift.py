@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from mindscope.core import Index, format_duration
 from mindscope.errors import DataError
 from mindscope.jobs.estimates import QuickSpec, WorkEstimate, announce, estimate_answers
+from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_trait, find_vectors, load_model, test_bed_note
@@ -35,7 +36,7 @@ class ShiftSpec(BorrowingSpec, TemplateSpec, DataSpec, QuickSpec, ShiftConfig, L
     """What `persona shift` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("base", "tuned")
-    inputs: ClassVar[tuple[str, ...]] = ("vectors",)
+    inputs: ClassVar[Mapping[str, InputKind]] = {"vectors": "vectors"}
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"answers": ("--answers/--no-answers",)}
     quick_sizes: ClassVar[Mapping[str, Any]] = {"max_new_tokens": 32}
 

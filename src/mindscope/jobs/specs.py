@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mindscope.core import parse_json
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec, Reporter
 from mindscope.jobs.resolve import find_judge, find_trait, load_model
@@ -185,7 +185,7 @@ class TraitSpec(ModelSpec):
 
 def _read_options(text: str) -> dict[str, Any]:
     try:
-        options = json.loads(text or "{}")
+        options = parse_json(text or "{}")
     except ValueError:
         options = None
     if not isinstance(options, dict):

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mindscope.core import parse_json
 from mindscope.errors import JudgeError
 from mindscope.judges.protocol import JudgeScore
 
@@ -46,7 +47,7 @@ class ScoreCache:
         text = path.read_text("utf-8", errors="replace")
         for line in text.splitlines():
             try:
-                record = json.loads(line)
+                record = parse_json(line)
                 self._scores[record["key"]] = JudgeScore.from_json(record)
             except (ValueError, TypeError, KeyError, JudgeError):
                 continue

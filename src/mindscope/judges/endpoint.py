@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+from mindscope.core import parse_json
 from mindscope.errors import JudgeError
 from mindscope.judges.address import NO_KEY, EndpointAddress
 from mindscope.judges.replies import (
@@ -196,7 +197,7 @@ class ChatEndpoint:
 
 def _read_body(text: Any) -> EndpointReply:
     try:
-        body = json.loads(text)
+        body = parse_json(text)
     except ValueError:
         raise UnusableReplyError(f"the endpoint's reply is not JSON: {one_line(str(text))[:80]!r}") from None
     return read_reply(body)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import yaml
 
+from mindscope.core import parse_json
 from mindscope.errors import DataError
 
 Split = Literal["extraction", "evaluation"]
@@ -44,7 +45,7 @@ def read_trait_document(path: Path, evaluation: Path | None = None) -> dict[str,
 def decode(text: str, source: str) -> dict[str, Any]:
     """The mapping in ``text``: JSON where ``source`` ends so, YAML otherwise."""
     try:
-        document = json.loads(text) if source.endswith(".json") else yaml.safe_load(text)
+        document = parse_json(text) if source.endswith(".json") else yaml.safe_load(text)
     except (json.JSONDecodeError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise DataError(

@@ -12,6 +12,7 @@ from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mindscope.core import parse_json
 from mindscope.errors import StoreError
 from mindscope.store.files import plain
 from mindscope.store.tensors import read_tensors, write_tensors
@@ -139,7 +140,7 @@ def _metadata(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
             f"{path} is a tensor file without mindscope's metadata: it was not written by mindscope"
         )
     try:
-        metadata = json.loads(header[KEY])
+        metadata = parse_json(header[KEY])
     except ValueError:
         metadata = None
     if not isinstance(metadata, dict):

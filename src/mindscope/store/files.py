@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from mindscope.core import parse_json
 from mindscope.errors import StoreError
 
 TEMPORARY = ".*.tmp"
@@ -87,7 +88,7 @@ def read_json(path: Path | str) -> Any:
     """
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StoreError(f"no such file: {path}") from None
     except OSError as error:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from mindscope.core import parse_json
 from mindscope.errors import StoreError
 from mindscope.store.artifacts import library_versions
 from mindscope.store.files import TEMPORARY, plain, read_json, write_json
@@ -171,7 +172,7 @@ class Run:
             return
         for line in (self.path / METRICS).read_text(encoding="utf-8", errors="replace").splitlines(True):
             if line.endswith("\n"):
-                yield json.loads(line)
+                yield parse_json(line)
 
     def has(self, name: str) -> bool:
         """Whether the piece `name` is finished."""

@@ -1,9 +1,7 @@
 """What is true of one command is true of all: nonsense ends in one line, code 2, before a model is loaded."""
 
-import types
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import job_kit
 import persona_kit
@@ -20,12 +18,6 @@ from mindscope.personas import PersonaVectors
 
 WRITTEN = {"document", "folder", "keep", "offload_folder", "out", "page", "save", "to"}
 """Fields that name what is written, or a folder that need not be there."""
-NEEDED: dict[str, dict[str, Any]] = {
-    "circuit intervene": {"set": ("0_1_1=0",)},
-    "feature search": {"words": "capital"},
-    "feature alarm": {"calibrate": Path("ordinary.jsonl")},
-}
-"""What a specification needs besides its required fields."""
 SPOILT = {
     "empty": b"",
     "pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
@@ -36,36 +28,19 @@ SPOILT = {
 }
 
 
-def kinds_of(annotation: Any) -> Iterator[Any]:
-    """The types that a field may have, without None and with what a tuple holds."""
-    if get_origin(annotation) is Literal:
-        return
-    if arguments := get_args(annotation):
-        for inner in arguments:
-            if inner not in (types.NoneType, Ellipsis):
-                yield from kinds_of(inner)
-    else:
-        yield annotation
-
-
 def numbers_of(kind: type[JobSpec], wanted: type) -> list[tuple[str, bool]]:
     """Fields that hold such a number, and whether they hold several."""
     return [
         (name, "tuple" in str(info.annotation))
         for name, info in kind.model_fields.items()
-        if wanted in {*kinds_of(info.annotation)} and "Mapping" not in str(info.annotation)
+        if wanted in {*job_kit.kinds_of(info.annotation)} and "Mapping" not in str(info.annotation)
     ]
 
 
 def values_of(name: str) -> tuple[type[JobSpec], dict[str, Any]]:
-    """A specification's smallest values."""
+    """A specification and its smallest values."""
     kind = job_kit.spec_type(find_job(name))
-    required: dict[str, Any] = {}
-    for field, info in kind.model_fields.items():
-        if info.is_required():
-            sample = 1 if int in {*kinds_of(info.annotation)} else "x"
-            required[field] = (sample,) if "tuple" in str(info.annotation) else sample
-    return kind, required | NEEDED.get(name, {})
+    return kind, job_kit.smallest_values(kind) | job_kit.NEEDED.get(name, {})
 
 
 def refuses(kind: type[JobSpec], values: dict[str, Any], field: str, value: Any, many: bool) -> bool:
@@ -129,7 +104,7 @@ def files_of(kind: type[JobSpec]) -> list[str]:
     return [
         name
         for name, info in kind.model_fields.items()
-        if Path in {*kinds_of(info.annotation)} and name not in WRITTEN and name not in kind.hidden
+        if Path in {*job_kit.kinds_of(info.annotation)} and name not in WRITTEN and name not in kind.hidden
     ]
 
 
@@ -137,11 +112,11 @@ def command_line(name: str, good: dict[str, Path], field: str, path: Path) -> li
     """The command with good files and the model, and with `path` for one field."""
     kind, values = values_of(name)
     places = {"model": good["model"], "base": good["model"], "trait": "evil", "vectors": good["vectors"]}
-    words: list[object] = name.split()
+    words: list[object] = [*name.split()]
     for argument in kind.arguments:
         ordinary = good["rows"] if argument in files_of(kind) else values.get(argument, "x")
         value = path if argument == field else places.get(argument, ordinary)
-        words += [*value] if isinstance(value, tuple) else [value]
+        words.extend(value if isinstance(value, tuple) else [value])
     for other, info in kind.model_fields.items():
         if other in kind.arguments or other in kind.hidden or not (info.is_required() or other == field):
             continue
@@ -161,7 +136,7 @@ def test_files_that_are_none(refused, good, tmp_path, monkeypatch, name, field):
         raise ModelError("the model would be loaded now")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mindscope.models.load", refuse_to_load)
+    monkeypatch.setattr("mindscope.models.model.load_parts", refuse_to_load)
     paths = [tmp_path / "absent.jsonl", tmp_path / ("x" * 5000)]
     for suffix in (".jsonl", ".safetensors"):
         for label, content in SPOILT.items():

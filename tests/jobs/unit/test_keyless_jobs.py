@@ -8,6 +8,8 @@ from mindscope.errors import JudgeError
 from mindscope.jobs import RunFolder, SilentReporter
 from mindscope.jobs.persona import ExtractSpec, SteerSpec, SweepSpec, extract, steer, sweep
 
+pytestmark = pytest.mark.slow
+
 SILENT = SilentReporter()
 MODEL = {"model": "organism", "trait": "evil", "judge": "contrast", "max_new_tokens": 64}
 

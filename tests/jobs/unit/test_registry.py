@@ -4,7 +4,6 @@ import inspect
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import job_kit
@@ -21,13 +20,6 @@ CONVERSATIONS = {"chat", "organism chat", "serve"}
 """They answer people or their programs until they are stopped, so there is nothing to hand back."""
 HOUSEKEEPING = {"doctor", "schema", "runs list", "runs show", "runs resume", "log export"}
 """They tell of the machine, of commands, of runs, and of what a server wrote down."""
-NEEDED: dict[str, dict[str, Any]] = {
-    "circuit intervene": {"set": ("0_1_1=0",)},
-    "feature search": {"words": "capital"},
-    "feature alarm": {"calibrate": Path("ordinary.jsonl")},
-    "gate run": {"traits": ("evil",)},
-}
-"""What a specification needs besides its required fields."""
 
 
 def list_commands(command: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -41,15 +33,8 @@ def list_commands(command: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 def smallest_spec(name: str) -> JobSpec:
-    """With a value for every field that has no default."""
     kind = job_kit.spec_type(find_job(name))
-    samples = {"tuple[int": (1,), "tuple": ("x",), "int": 1, "str": "x", "Path": "x"}
-    values: dict[str, Any] = {
-        field: next(sample for word, sample in samples.items() if word in str(info.annotation))
-        for field, info in kind.model_fields.items()
-        if info.is_required()
-    }
-    return kind(**values | NEEDED.get(name, {}))
+    return kind(**job_kit.smallest_values(kind) | job_kit.NEEDED.get(name, {}))
 
 
 def test_every_command_is_a_job_or_says_why_not():

@@ -13,6 +13,7 @@ from pydantic import Field
 from mindscope.dictionaries import EvaluateConfig
 from mindscope.errors import DataError
 from mindscope.jobs.dictionary.inputs import CorpusSpec, TwoModelsSpec, find_dictionaries, read_rows_of
+from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.resolve import dictionary_file, is_organism, test_bed_note
 from mindscope.jobs.specs import BorrowingModelSpec
@@ -32,6 +33,8 @@ class EvaluateDictionariesSpec(TwoModelsSpec, BorrowingModelSpec, EvaluateConfig
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "corpus", "dictionaries")
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"skip": ("--skip-tokens",)}
+
+    inputs: ClassVar[Mapping[str, InputKind]] = {"labelled": "rows", "labels": "file"}
 
     dictionaries: tuple[str, ...] = Field(min_length=1)
     """Dictionaries, run folders of `dictionary train`, or organism:sae.0 and so on."""

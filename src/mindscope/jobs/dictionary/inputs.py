@@ -53,6 +53,7 @@ class TwoModelsSpec(ModelSpec):
         """
         from mindscope.features import name_models, require_same_tokenizer
 
+        self.require_inputs()
         options = self.config(LoadOptions, device=device or self.device)
         model = load_model(self.model, options)
         if self.second_model is None:

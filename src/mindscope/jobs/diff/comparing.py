@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from mindscope.diffing import DiffConfig, ModelDifference
 from mindscope.errors import DataError
 from mindscope.jobs.diff.null import make_null
+from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.resolve import (
     dictionary_file,
@@ -42,7 +43,13 @@ class DiffSpec(JudgeSpec, TemplateSpec, DataSpec, DiffConfig, LoadOptions):
     """What `diff` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("base", "tuned")
-    inputs: ClassVar[tuple[str, ...]] = ("prompts", "texts", "data", "ordinary", "vectors")
+    inputs: ClassVar[Mapping[str, InputKind]] = {
+        "prompts": "rows",
+        "texts": "rows",
+        "data": "rows",
+        "ordinary": "rows",
+        "vectors": "vectors",
+    }
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"quick_look": ("--quick",)}
 
     base: str

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from mindscope.core import Index, Seed
 from mindscope.errors import DataError
 from mindscope.jobs.feature.inputs import DictionarySpec, FeatureSpec, label_text, open_survey, read_labels
+from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.monitor import AlarmSpec, MonitoringReport, watch_file
 from mindscope.jobs.specs import BorrowingModelSpec
@@ -35,6 +36,7 @@ class ClassifySpec(FeatureSpec):
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "dictionary", "positive", "negative")
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {"survey": ("--run",)}
+    inputs: ClassVar[Mapping[str, InputKind]] = {"positive": "rows", "negative": "rows", "survey": "folder"}
 
     positive: Path
     """Texts or conversations of the class."""

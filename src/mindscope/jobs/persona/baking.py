@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mindscope.core import Index
 from mindscope.errors import DataError
 from mindscope.features import BakedCheckpoint
+from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona.kept_inputs import JUDGEMENTS
 from mindscope.jobs.resolve import find_vectors, test_bed_note
@@ -30,6 +31,7 @@ class BakeSpec(JudgeSpec, BorrowingModelSpec, DataSpec, BakeConfig):
 
     arguments: ClassVar[tuple[str, ...]] = ("model",)
     hidden: ClassVar[tuple[str, ...]] = ("positions",)
+    inputs: ClassVar[Mapping[str, InputKind]] = {"vectors": "vectors"}
 
     vectors: Path | None = None
     """Persona vectors: a run folder or a file, of one trait."""

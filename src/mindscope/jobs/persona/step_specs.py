@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, RootModel, model_validator
 
+from mindscope.core import Index
 from mindscope.errors import DataError
 from mindscope.jobs.estimates import QuickSpec, WorkEstimate
 from mindscope.jobs.job import JobSpec
@@ -112,7 +113,7 @@ class SteerSpec(PersonaSpec, BorrowingModelSpec, QuickSpec, SteerConfig):
     """Vectors from elsewhere, in place of those that `extract` left in the run."""
     published_index: bool = False
     """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""
-    layer: int | None = None
+    layer: Index | None = None
     """The layer whose output is steered; the sweep's choice by default."""
     coefficient: float | None = None
     """How many times the vector is added; the sweep's choice by default."""

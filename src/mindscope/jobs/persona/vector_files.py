@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -9,6 +10,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from mindscope.errors import DataError
+from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import JobSpec, Reporter
 from mindscope.jobs.persona.traits import WrittenFile
 from mindscope.jobs.resolve import find_vectors
@@ -37,7 +39,7 @@ class ImportVectorsSpec(ModelSpec):
     """What `persona import` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "source", "to")
-    inputs: ClassVar[tuple[str, ...]] = ("source",)
+    inputs: ClassVar[Mapping[str, InputKind]] = {"source": "vectors"}
 
     source: Path
     """A published .pt file, or a .gguf control vector."""

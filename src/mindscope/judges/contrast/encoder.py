@@ -1,7 +1,6 @@
 """Sentences as vectors, by an encoder in the folder form of sentence-transformers."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mindscope.core import parse_json
 from mindscope.errors import JudgeError
 
 _ROWS = 64
@@ -78,7 +78,7 @@ def _digest(model: Any) -> str:
 def _require_mean_pooling(folder: str) -> None:
     """Refuse what the folder says is pooled in another way; a hub name says nothing here and is taken."""
     path = Path(folder) / "1_Pooling" / "config.json"
-    if path.exists() and not json.loads(path.read_text("utf-8")).get("pooling_mode_mean_tokens", True):
+    if path.exists() and not parse_json(path.read_text("utf-8")).get("pooling_mode_mean_tokens", True):
         raise JudgeError(
             f"the sentence encoder {folder} does not pool by the mean, which is all that is read here"
         )
@@ -87,4 +87,4 @@ def _require_mean_pooling(folder: str) -> None:
 def _longest(folder: str, config: Any) -> int:
     path = Path(folder) / "sentence_bert_config.json"
     most = int(getattr(config, "max_position_embeddings", 512))
-    return min(most, int(json.loads(path.read_text("utf-8"))["max_seq_length"])) if path.exists() else most
+    return min(most, int(parse_json(path.read_text("utf-8"))["max_seq_length"])) if path.exists() else most

@@ -1,12 +1,12 @@
 """A model folder is looked at before anything loads it, so that a bad one gets one clear line."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
 
+from mindscope.core import parse_json
 from mindscope.errors import ModelError
 
 
@@ -22,7 +22,7 @@ def check_folder(folder: Path) -> None:
     for file in sorted(folder.glob("*.json")):
         _refuse_placeholder(file)
     try:
-        json.loads(config.read_text())
+        parse_json(config.read_text())
     except ValueError as error:
         raise ModelError(f"{config} is not valid JSON ({error}); download it again") from error
     check_weights(folder)
@@ -67,7 +67,7 @@ def read_object(file: Path) -> dict[str, Any]:
         ModelError: it holds something else, or cannot be read.
     """
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
+        document = parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"{file} cannot be read as JSON ({error}); save or download it again") from error
     if not isinstance(document, dict):
@@ -99,7 +99,7 @@ def _check_index(folder: Path) -> None:
     if not index.is_file():
         return
     try:
-        shards = set(json.loads(index.read_text())["weight_map"].values())
+        shards = set(parse_json(index.read_text())["weight_map"].values())
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(f"{index} is not a valid index ({error}); download it again") from error
     if missing := sorted(shard for shard in shards if not (folder / shard).is_file()):

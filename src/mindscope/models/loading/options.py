@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import field_validator, model_validator
 
-from mindscope.core import FrozenSettings
+from mindscope.core import FrozenSettings, parse_json
 from mindscope.errors import ModelError
 
 Attention = Literal["auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"]
@@ -82,7 +81,7 @@ class LoadOptions(WholeModelOptions):
         try:
             if not text.lstrip().startswith("{"):
                 text = Path(text).read_text(encoding="utf-8")
-            modules = json.loads(text)
+            modules = parse_json(text)
         except (OSError, ValueError) as error:
             raise ModelError(
                 f"the device map {self.device_map!r} is neither {', '.join(MAPS)} nor a JSON file of modules "

@@ -1,11 +1,11 @@
 """The chat template of a model whose tokenizer has none, out of the file of its processor."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from transformers.utils.hub import cached_file
 
+from mindscope.core import parse_json
 from mindscope.errors import ModelError
 
 _PROCESSOR_FILE = "chat_template.json"
@@ -32,6 +32,6 @@ def adopt_template(tokenizer: Any, name: str, revision: str | None = None) -> No
     if file is None:
         return
     try:
-        tokenizer.chat_template = json.loads(Path(file).read_text("utf-8"))["chat_template"]
+        tokenizer.chat_template = parse_json(Path(file).read_text("utf-8"))["chat_template"]
     except (OSError, ValueError, KeyError, TypeError):
         raise ModelError(f"{file} holds no chat_template: download it again, or remove it") from None

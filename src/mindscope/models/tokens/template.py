@@ -1,6 +1,5 @@
 """Rendering a chat template: with options of one's own, and under a clock that stands still."""
 
-import json
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
+from mindscope.core import parse_json
 from mindscope.errors import ModelError
 from mindscope.models.tokens.reasoning import ReasoningMarkers
 from mindscope.models.tokens.rows import Message
@@ -65,7 +65,7 @@ class TemplateMode:
             if not equals or not name.isidentifier():
                 raise ModelError(f"{text!r} is not NAME=VALUE: write for example enable_thinking=false")
             try:
-                options[name] = json.loads(value)
+                options[name] = parse_json(value)
             except ValueError:
                 options[name] = {"True": True, "False": False}.get(value, value)
         return cls(options)
