@@ -125,7 +125,12 @@ def command_line(name: str, good: dict[str, Path], field: str, path: Path) -> li
     return words
 
 
-FILES = [(name, field) for name in JOBS for field in files_of(job_kit.spec_type(find_job(name)))]
+FILES = [
+    (name, field)
+    for name in JOBS
+    for field in files_of(job_kit.spec_type(find_job(name)))
+    if (name, field) != ("gate policy", "file")  # which is written
+]
 
 
 @pytest.mark.parametrize(("name", "field"), FILES, ids=[f"{name} {field}" for name, field in FILES])

@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import Field
-
+from mindscope.core import Seed
 from mindscope.jobs import JobSpec
 from mindscope.store import Document
 from mindscope.studies.common.claims import Claim, claim_rows
@@ -22,7 +21,7 @@ class StudySpec(JobSpec):
 
     preset: Preset = "quick"
     """The sizes: quick takes minutes on one core, paper has the published constants and takes much longer."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """The first of the seeds; a study takes several and says how many."""
 
 
