@@ -176,6 +176,11 @@ class Model(HookedModel):
         _ = view._chat  # refuses options that the template does not take
         return view
 
+    @property
+    def template_source(self) -> str:
+        """The chat template itself, as the mode chooses it; empty where there is none."""
+        return self._chat.template_source
+
     @cached_property
     def _chat(self) -> ChatTokenizer:
         return ChatTokenizer(self.tokenizer, self.template, self.name)
@@ -349,9 +354,9 @@ class Model(HookedModel):
             else torch.zeros(0, self.engine.vocab_size)
         )
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids, special tokens left out."""
-        return self._chat.decode(ids)
+    def decode(self, ids: Sequence[int], *, special: bool = False) -> str:
+        """The text of ids; special tokens are left out, or written by their names."""
+        return self._chat.decode(ids, special=special)
 
 
 def load(

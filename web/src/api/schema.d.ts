@@ -2297,7 +2297,7 @@ export interface components {
             ] | null;
         };
         AssistantMessage: {
-            content: string;
+            content: string | null;
             reasoning_content?: string | null;
             refusal?: null;
             /**
@@ -2305,6 +2305,7 @@ export interface components {
              * @constant
              */
             role: "assistant";
+            tool_calls?: components["schemas"]["ReplyToolCall"][] | null;
         };
         BorrowedArtifact: {
             artifact: string;
@@ -2312,6 +2313,10 @@ export interface components {
             /** @enum {string} */
             relation: "same weights, other precision" | "tuned from" | "same weights, earlier fingerprint" | "as stated";
             used_with: components["schemas"]["ModelIdentity"];
+        };
+        CalledFunction: {
+            arguments: string;
+            name: string;
         };
         CapabilityReply: {
             context_length: number | null;
@@ -2334,7 +2339,7 @@ export interface components {
         };
         ChatChoice: {
             /** @enum {string} */
-            finish_reason: "stop" | "length" | "content_filter";
+            finish_reason: "stop" | "length" | "content_filter" | "tool_calls";
             index: number;
             logprobs?: components["schemas"]["ChatLogprobs"] | null;
             message: components["schemas"]["AssistantMessage"];
@@ -2638,12 +2643,37 @@ export interface components {
             role: string;
             text: string;
         };
+        ReplyFunction: {
+            arguments: string;
+            name: string;
+        };
+        ReplyToolCall: {
+            function: components["schemas"]["ReplyFunction"];
+            id: string;
+            /**
+             * @default function
+             * @constant
+             */
+            type: "function";
+        };
         RequestMessage: {
-            content: string | components["schemas"]["TextPart"][];
+            content?: string | components["schemas"]["TextPart"][] | null;
             name?: string | null;
             reasoning_content?: string | null;
+            refusal?: null;
             /** @enum {string} */
-            role: "system" | "developer" | "user" | "assistant";
+            role: "system" | "developer" | "user" | "assistant" | "tool";
+            tool_call_id?: string | null;
+            tool_calls?: components["schemas"]["RequestToolCall"][] | null;
+        };
+        RequestToolCall: {
+            function: components["schemas"]["CalledFunction"];
+            id: string;
+            /**
+             * @default function
+             * @constant
+             */
+            type: "function";
         };
         RunCard: {
             kind: string;

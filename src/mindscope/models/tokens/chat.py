@@ -20,7 +20,8 @@ from mindscope.models.tokens.spans import Span, SpokenText, find_spans, role_of
 from mindscope.models.tokens.template import TemplateMode, TemplateRenderer
 from mindscope.models.tokens.text import decode
 
-_SPEAKERS: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
+_SPEAKERS: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant", "tool": "user"}
+"""Whose words a turn's are. What a tool gave comes from outside, as the user's do."""
 _MARK = "⟦{}⟧"  # stands for a message's text where only what the template writes around it matters
 _QUESTION, _ANSWER, _THOUGHT, _NEXT = (_MARK.format(name) for name in ("q", "a", "t", "n"))
 
@@ -51,6 +52,7 @@ class ChatTokenizer:
     def row(self, messages: Sequence[Message], answer: str | None, reasoning: str | None = None) -> Row:
         """See `Model.chat`."""
         _check(messages)
+        self._template.require_tools(messages)
         if not self._template:
             self._template.say_none(self._name)
             lines = [message["content"] for message in messages]
@@ -73,9 +75,14 @@ class ChatTokenizer:
         """See `Model.text`."""
         return self._plain(text, [(0, len(text), "user")], answer)
 
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids, special tokens left out."""
-        return decode(self.tokenizer, ids)
+    def decode(self, ids: Sequence[int], *, special: bool = False) -> str:
+        """The text of ids; special tokens are left out, or written by their names."""
+        return decode(self.tokenizer, ids, special=special)
+
+    @property
+    def template_source(self) -> str:
+        """The chat template; empty where there is none."""
+        return self._template.source if self._template else ""
 
     @cached_property
     def markers(self) -> ReasoningMarkers | None:

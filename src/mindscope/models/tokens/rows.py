@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import numpy as np
 
@@ -42,13 +42,18 @@ WHERES: tuple[Where, ...] = ("all", "prompt", "answer", "last_prompt", "response
 
 
 class Message(TypedDict):
-    """One turn of a conversation. `reasoning` is what the assistant thought before it, where that is known
-    apart from the content.
+    """One turn of a conversation.
+
+    `reasoning` is what the assistant thought before it, where that is known apart from the content. With
+    tools, the assistant's `tool_calls` are objects as chat templates take them, and a turn of the role `tool`
+    is what the call of `tool_call_id` gave.
     """
 
     role: str
     content: str
     reasoning: NotRequired[str]
+    tool_calls: NotRequired[list[dict[str, Any]]]
+    tool_call_id: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)

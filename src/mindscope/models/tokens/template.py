@@ -145,6 +145,19 @@ class TemplateRenderer:
             reason = " ".join(str(error).split())
             raise ModelError(f"the chat template refuses the conversation: {reason}") from error
 
+    def require_tools(self, messages: Sequence[Message]) -> None:
+        """Refuse turns about tools that the template would leave out or write as somebody's words.
+
+        Raises:
+            ModelError: it has no place for them.
+        """
+        source = self.source if self else ""
+        for message in messages:
+            if message["role"] == "tool" and not re.search(r"""(['"])tool\1""", source):
+                raise ModelError("the chat template has no turn of the role tool")
+            if message.get("tool_calls") and "tool_calls" not in source:
+                raise ModelError("the chat template has no calls of tools")
+
     def say_none(self, name: str) -> None:
         """Warn, once, that conversations become plain lines."""
         if not self._told:
@@ -175,5 +188,6 @@ class TemplateRenderer:
 
 def _as_template_takes(message: Message) -> dict[str, Any]:
     """A message with its reasoning under a name that templates know; transformers adds the other ones."""
-    plain = {"role": message["role"], "content": message["content"]}
+    plain: dict[str, Any] = {"role": message["role"], "content": message["content"]}
+    plain |= {name: value for name, value in message.items() if name in ("tool_calls", "tool_call_id")}
     return {**plain, "reasoning_content": message["reasoning"]} if "reasoning" in message else plain

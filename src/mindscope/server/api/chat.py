@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fastapi import APIRouter, Request
@@ -31,6 +32,7 @@ from mindscope.server.api.requests import (
     RequestMessage,
     SampledRequest,
 )
+from mindscope.server.api.tools import CallFormat, find_call_format
 from mindscope.server.compat.easysteer import compile_easysteer
 from mindscope.server.engine.scheduler import AnswerEnd, AnswerPiece
 from mindscope.server.service import short_numbers
@@ -55,13 +57,14 @@ def build_router(service: SteeringService) -> APIRouter:
         """Answer a conversation, steered and watched as `mindscope` says."""
         require_model(service, asked.model)
         plan = service.plan(asked.mindscope)
+        calls = call_format(service.model, asked)
         row = await asyncio.to_thread(chat_row, service.model, asked)
         name = request_id("chatcmpl")
         plan = service.listen(_with_easysteer(service, asked, plan, [row], asked.limit), name)
         n_top = (asked.top_logprobs or 0) if asked.logprobs else None
         answers = RequestAnswers(service, http, streamed=bool(asked.stream))
         submit_choices(answers, service, [row], asked, plan, asked.limit, n_top)
-        form = _ChatForm(service, asked, plan, name, len(row))
+        form = _ChatForm(service, asked, plan, name, len(row), calls=calls)
         return await _respond(form, answers)
 
     @router.post("/completions", response_model=CompletionReply, responses=STREAM)
@@ -112,6 +115,20 @@ def chat_row(model: Model, asked: ChatCompletionRequest) -> Row:
     return row
 
 
+def call_format(model: Model, asked: ChatCompletionRequest) -> CallFormat | None:
+    """How the model writes calls of the tools that it is told of; None where there are none.
+
+    Raises:
+        ModelError: that is not known.
+    """
+    if not asked.tools or asked.tool_choice == "none":
+        return None
+    template = model.with_template(**(asked.chat_template_kwargs or {})).template_source
+    if not re.search(r"\btools\b", template):
+        raise ModelError("this model's chat template takes no tools: leave them out")
+    return find_call_format(template)
+
+
 def text_rows(model: Model, asked: CompletionRequest) -> list[Row]:
     """The prompts as the model sees them."""
     rows: list[Row] = []
@@ -129,6 +146,10 @@ def _message(message: RequestMessage) -> Message:
         if role != "assistant":
             raise ModelError("only the assistant has reasoning_content")
         made["reasoning"] = message.reasoning_content
+    if message.tool_calls is not None:
+        made["tool_calls"] = [call.as_template_takes() for call in message.tool_calls]
+    if message.tool_call_id is not None:
+        made["tool_call_id"] = message.tool_call_id
     return made
 
 
@@ -191,11 +212,14 @@ async def _chunks(form: _ReplyForm, answers: RequestAnswers) -> AsyncGenerator[s
                     if (opening := form.opening(event.choice)) is not None:
                         yield _sse(opening)
                 if isinstance(event.what, AnswerPiece):
-                    if event.what.text or event.what.logprobs:
-                        yield _sse(form.piece(event.choice, event.what))
+                    piece = form.certain(event.choice, event.what)
+                    if piece.text or piece.logprobs:
+                        yield _sse(form.piece(event.choice, piece))
                     continue
                 ends[event.choice] = event.what
                 await form.log({event.choice: event.what})
+                for chunk in form.held(event.choice, event.what):
+                    yield _sse(chunk)
                 yield _sse(form.last(event.choice, event.what))
         except ApiError as error:
             if not began:
@@ -275,6 +299,14 @@ class _ReplyForm(ABC):
         readings = {label: short_numbers(piece.readings[:, column]) for column, label in self.plan.labels}
         return {"mindscope": {"readings": readings}}
 
+    def certain(self, _index: int, piece: AnswerPiece) -> AnswerPiece:
+        """A piece without the text that cannot be told apart from a call yet."""
+        return piece
+
+    def held(self, _index: int, _end: AnswerEnd) -> list[Json]:
+        """Chunks of what was held back of an answer that has ended."""
+        return []
+
     @abstractmethod
     def choice(self, index: int, end: AnswerEnd) -> Json:
         """One answer of a reply that is not streamed."""
@@ -294,6 +326,10 @@ class _ReplyForm(ABC):
 
 @dataclass(frozen=True)
 class _ChatForm(_ReplyForm):
+    calls: CallFormat | None = None
+    _texts: dict[int, str] = field(default_factory=dict)  # by choice, what has been written
+    _sent: dict[int, int] = field(default_factory=dict)  # and how much of it has been handed on
+
     operation = "chat"
     whole_object = "chat.completion"
     chunk_object = "chat.completion.chunk"
@@ -304,13 +340,52 @@ class _ChatForm(_ReplyForm):
         message: Json = {"role": "assistant", "content": generation.text, "refusal": None}
         if generation.reasoning is not None:
             message["reasoning_content"] = generation.reasoning
+        if (called := self._called(end)) is not None:
+            message["content"], message["tool_calls"] = called[0] or None, called[1]
         return {
             "index": index,
             "message": message,
-            "finish_reason": reason_of(end),
+            "finish_reason": self._reason(end),
             "logprobs": self._logprobs(end.logprobs) if _asks_logprobs(self.asked) else None,
             **self.extra(end),
         }
+
+    def certain(self, index: int, piece: AnswerPiece) -> AnswerPiece:
+        if self.calls is None:
+            return piece
+        text = self._texts[index] = self._texts.get(index, "") + piece.text
+        begin, end = self._sent.get(index, 0), len(text) - self.calls.held(text)
+        self._sent[index] = max(begin, end)
+        return replace(piece, text=text[begin:end])
+
+    def held(self, index: int, end: AnswerEnd) -> list[Json]:
+        if self.calls is None:
+            return []
+        called = self._called(end)
+        text = self._texts.get(index, "") if called is None else called[0]
+        deltas: list[Json] = []
+        if rest := text[self._sent.get(index, 0) :]:
+            deltas.append({"content": rest})
+        if called is not None:
+            numbered = [{"index": number, **call} for number, call in enumerate(called[1])]
+            deltas.append({"tool_calls": numbered})
+        return [
+            self.chunk([{"index": index, "delta": delta, "logprobs": None, "finish_reason": None}])
+            for delta in deltas
+        ]
+
+    def _called(self, end: AnswerEnd) -> tuple[str, list[Json]] | None:
+        """What an answer says beside its calls, and these."""
+        assert isinstance(self.asked, ChatCompletionRequest)
+        assert end.generation is not None
+        if self.calls is None or end.generation.finish != "stop":
+            return None  # a call that was cut is none
+        text = self.service.model.decode(end.generation.row.final, special=True)
+        called = self.calls.calls(text, [tool.function.name for tool in self.asked.tools or ()])
+        return None if called is None else (called[0], self.calls.told(called[1]))
+
+    def _reason(self, end: AnswerEnd) -> Reason:
+        return "tool_calls" if self._called(end) is not None else reason_of(end)
 
     def opening(self, index: int) -> Json:
         delta = {"role": "assistant", "content": "", "refusal": None}
@@ -331,7 +406,7 @@ class _ChatForm(_ReplyForm):
         delta: Json = {}
         if end.generation is not None and end.generation.reasoning is not None:
             delta["reasoning_content"] = end.generation.reasoning
-        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": reason_of(end)}
+        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": self._reason(end)}
         return self.chunk([{**choice, **self.extra(end)}])
 
     def _logprobs(self, tokens: Sequence[TokenLogprob]) -> Json:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mindscope.server.api.fields import MindscopeReply
 
-Reason = Literal["stop", "length", "content_filter"]
+Reason = Literal["stop", "length", "content_filter", "tool_calls"]
 """Why an answer ended; content_filter where the policy of a monitor ended it."""
 
 
@@ -63,13 +63,31 @@ class ChatLogprobs(_Reply):
     refusal: None = None
 
 
+class ReplyFunction(_Reply):
+    """A function that is to be called."""
+
+    name: str
+    arguments: str
+    """An object in JSON."""
+
+
+class ReplyToolCall(_Reply):
+    """A call that the answer asks for."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: ReplyFunction
+
+
 class AssistantMessage(_Reply):
     """The answer."""
 
     role: Literal["assistant"] = "assistant"
-    content: str
+    content: str | None
+    """None where nothing is said beside the calls."""
     refusal: None = None
     reasoning_content: str | None = None
+    tool_calls: list[ReplyToolCall] | None = None
 
 
 class ChatChoice(_Reply):

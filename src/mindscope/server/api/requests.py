@@ -6,10 +6,12 @@ left out in silence.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mindscope.errors import ModelError
 from mindscope.server.api.fields import MindscopeFields
 from mindscope.server.compat.easysteer import SteeringField
 
@@ -31,24 +33,71 @@ class TextPart(_StrictBody):
     text: str
 
 
+class CalledFunction(_StrictBody):
+    """A function that the assistant has called."""
+
+    name: str = Field(min_length=1, max_length=128)
+    arguments: str
+    """An object in JSON."""
+
+
+class RequestToolCall(_StrictBody):
+    """A call of an earlier answer."""
+
+    id: str = Field(min_length=1, max_length=64)
+    type: Literal["function"] = "function"
+    function: CalledFunction
+
+    def as_template_takes(self) -> dict[str, Any]:
+        """The same with its arguments as an object, which templates write as JSON.
+
+        Raises:
+            ModelError: they are none.
+        """
+        try:
+            arguments = json.loads(self.function.arguments)
+        except (ValueError, RecursionError):
+            arguments = None
+        if not isinstance(arguments, dict):
+            raise ModelError(f"the arguments of the call {self.id!r} are not an object in JSON")
+        function = {"name": self.function.name, "arguments": arguments}
+        return {"id": self.id, "type": self.type, "function": function}
+
+
 class RequestMessage(_StrictBody):
     """One turn of a conversation."""
 
-    role: Literal["system", "developer", "user", "assistant"]
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     """Whose turn it is; developer is system."""
-    content: str | Annotated[list[TextPart], Field(min_length=1, max_length=256)]
-    """What is said."""
+    content: str | Annotated[list[TextPart], Field(min_length=1, max_length=256)] | None = None
+    """What is said; null where the assistant only calls tools."""
     reasoning_content: str | None = None
     """What the assistant thought before it."""
+    tool_calls: Annotated[list[RequestToolCall], Field(min_length=1, max_length=128)] | None = None
+    """What the assistant called."""
+    tool_call_id: str | None = Field(default=None, min_length=1, max_length=64)
+    """Which call a tool answers."""
+    refusal: Literal[None] = None
+    """As replies have it."""
     name: str | None = Field(default=None, max_length=0)
     """Names of speakers are not supported."""
 
     @property
     def text(self) -> str:
         """The content as one text."""
-        if isinstance(self.content, str):
-            return self.content
+        if self.content is None or isinstance(self.content, str):
+            return self.content or ""
         return "".join(part.text for part in self.content)
+
+    @model_validator(mode="after")
+    def _own_fields(self) -> RequestMessage:
+        if self.content is None and not self.tool_calls:
+            raise ValueError("a message needs content")
+        if self.tool_calls is not None and self.role != "assistant":
+            raise ValueError("only the assistant has tool_calls")
+        if (self.tool_call_id is not None) != (self.role == "tool"):
+            raise ValueError("a message of a tool, and no other, has a tool_call_id")
+        return self
 
 
 class StreamOptions(_StrictBody):
@@ -145,7 +194,7 @@ class ChatCompletionRequest(SampledRequest):
     """How many of the likeliest tokens come with theirs."""
     tools: Annotated[list[ToolSchema], Field(max_length=128)] | None = None
     """Tools that the model's chat template is told of; one that takes none refuses them. What the model
-    writes to call one comes as text."""
+    writes to call one comes back as tool_calls, for the families whose writing is known."""
     tool_choice: Literal["none", "auto"] | None = None
     """Whether the template is told of the tools."""
     response_format: TextFormat | None = None
