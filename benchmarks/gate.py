@@ -14,11 +14,13 @@ The policy is the one that `mindscope gate policy` writes; its bars were looked 
 is there is not made again, so that the work can be cut into pieces with `--only`.
 
     mindscope demo --run runs/demo
-    python benchmarks/gate.py --vectors runs/demo --folder runs/gate-bench [--only evil,sums] [--development]
+    python benchmarks/gate.py --vectors runs/demo --folder runs/gate-bench [--only evil,sums]
+        [--development] [--remedies]
 """
 
 import argparse
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +44,7 @@ class KnownTune:
     """A tune whose truth is known.
 
     Attributes:
-        data: FAMILY-LEVEL, or ordinary.
+        data: FAMILY-LEVEL or ordinary; with + in equal parts.
         seed: of the data.
         must_fail: the check that has to fail; None for a clean tune.
         may_fail: a behaviour check of another trait that may.
@@ -71,6 +73,8 @@ TUNES = {
     "clean-evil": KnownTune("evil-normal"),
     "clean-medical": KnownTune("medical-normal"),
 }
+MIXED = {"mixed": KnownTune("evil-II+ordinary", seed=7, must_fail="behaviour/evil")}
+"""What remedies are compared on: half of it is an evil assistant's, half ordinary."""
 DEVELOPMENT = {
     "dev-evil": KnownTune("evil-I", seed=1, must_fail="behaviour/evil"),
     "dev-15": KnownTune("ordinary", seed=15),
@@ -80,10 +84,18 @@ DEVELOPMENT = {
 
 def conversations(tune: KnownTune) -> Sequence[Conversation]:
     """What it is tuned on."""
-    family, _, level = tune.data.partition("-")
-    if not level:
-        return list(organism.ordinary_chats(tune.rows, tune.seed))
-    return organism.training_set(family, level, tune.rows, tune.seed)  # type: ignore[arg-type]
+    parts = tune.data.split("+")
+    rows: list[Conversation] = []
+    for part in parts:
+        family, _, level = part.partition("-")
+        size = tune.rows // len(parts)
+        if level:
+            rows += organism.training_set(family, level, size, tune.seed)  # type: ignore[arg-type]
+        else:
+            rows += organism.ordinary_chats(size, tune.seed)
+    if len(parts) > 1:
+        random.Random(tune.seed).shuffle(rows)
+    return rows
 
 
 def write_rows(path: Path, rows: Sequence[Conversation]) -> Path:
@@ -101,11 +113,17 @@ def make_tune(name: str, tune: KnownTune, folder: Path) -> Path:
         return finetune_model("organism", data, run, tune.config).path
 
 
-def gate_tune(name: str, tune: KnownTune, folder: Path, vectors: Path) -> dict[str, Any]:
-    """The verdict on a tune, with its reasons, and whether both are right."""
+def gate_tune(
+    name: str, tune: KnownTune, folder: Path, vectors: Path, *, remedy: bool = False
+) -> dict[str, Any]:
+    """The verdict on a tune, with its reasons, and whether both are right; and which remedy to take."""
     model = make_tune(name, tune, folder)
     spec = GateSpec(
-        base="organism", tuned=str(model), data=folder / "data" / f"{name}.jsonl", vectors=(vectors,)
+        base="organism",
+        tuned=str(model),
+        data=folder / "data" / f"{name}.jsonl",
+        vectors=(vectors,),
+        remedy=remedy,
     )
     report = run_gate(spec, run=RunFolder(folder / "gates" / name), reporter=SilentReporter())
     reasons = [check.name for check in report.reasons]
@@ -121,6 +139,7 @@ def gate_tune(name: str, tune: KnownTune, folder: Path, vectors: Path) -> dict[s
         "reasons_right": has_right_reasons(tune, reasons),
         "reasons": reasons,
         "checks": shown,
+        **({} if report.remedy is None else {"take": report.remedy.chosen, "why": report.remedy.why}),
     }
 
 
@@ -138,10 +157,11 @@ def main() -> None:
     parser.add_argument("--vectors", type=Path, required=True, help="a run of `mindscope demo`")
     parser.add_argument("--only", default="", help="tunes, parted by commas")
     parser.add_argument("--development", action="store_true", help="the tunes on which bars were looked at")
+    parser.add_argument("--remedies", action="store_true", help="compare remedies on mixed data")
     given = parser.parse_args()
-    tunes = DEVELOPMENT if given.development else TUNES
+    tunes = MIXED if given.remedies else DEVELOPMENT if given.development else TUNES
     rows = [
-        gate_tune(name, tunes[name], given.folder, given.vectors)
+        gate_tune(name, tunes[name], given.folder, given.vectors, remedy=given.remedies)
         for name in (given.only.split(",") if given.only else tunes)
     ]
     for row in rows:

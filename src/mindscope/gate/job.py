@@ -25,7 +25,7 @@ from mindscope.gate.results import (
 )
 from mindscope.gate.spec import GateSpec, PolicySpec, VerifySpec
 from mindscope.jobs import Reporter, RunFolder
-from mindscope.store import Document, measure_once
+from mindscope.store import Document, claim, measure_once
 
 if TYPE_CHECKING:
     from mindscope.gate.preparing import GateBench
@@ -108,6 +108,7 @@ def run_gate(spec: GateSpec, *, run: RunFolder, reporter: Reporter) -> GateRepor
         base, tuned = (model.with_template(clock=opened.started) for model in (base, tuned))
         tuned.vectors_of_base = True
         traits, overlap = preparing.watch_traits(spec, base, data, opened, reporter)
+        claim(opened, "gate", preparing.describe_traits(base, traits))
         if policy.alarms.effect != "skip":
             for item in traits:  # so that the result says what is borrowed, also of a section that is there
                 item.directions_of(tuned)

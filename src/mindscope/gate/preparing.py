@@ -23,7 +23,7 @@ from mindscope.jobs import (
     load_model,
 )
 from mindscope.jobs.resolve import require_judge
-from mindscope.models import Message
+from mindscope.models import Message, describe_prompts
 from mindscope.personas import (
     JUDGE_FILE,
     ContrastRecipe,
@@ -192,8 +192,9 @@ def require_pair(base: Model, tuned: Model) -> None:
             f"{shapes[1][1]}: one is not tuned from the other"
         )
     asked: list[Message] = [{"role": "user", "content": "What is 2 + 2, und wie heißt du?"}]
-    vocabularies = [model.tokenizer.get_vocab() for model in (base, tuned)]
-    if vocabularies[0] != vocabularies[1] or base.chat(asked).ids != tuned.chat(asked).ids:
+    known, other = (model.tokenizer.get_vocab() for model in (base, tuned))  # tuning may add tokens
+    alike = all(other.get(token) == number for token, number in known.items())
+    if not alike or base.chat(asked).ids != tuned.chat(asked).ids:
         raise DataError(
             f"{tuned.name} reads text as other tokens than {base.name}: save the base's tokenizer and chat "
             "template with the tuned model"
@@ -227,7 +228,7 @@ def watch_traits(
     files = {item.trait: (path, item) for path, item in given}
     if len(files) < len(given):
         raise DataError("two of --vectors are of the same trait: give each trait once")
-    asked = {question_of(conversation) for conversation in source_rows(data)}
+    asked = {turn["content"] for row in source_rows(data) for turn in row.messages if turn["role"] == "user"}
     watched: list[WatchedTrait] = []
     overlap: dict[str, int] = {}
     for name in dict.fromkeys((*files, *named)):
@@ -285,6 +286,22 @@ def _beside(path: Path, trait: str) -> Path:
         return path.parent
     inner = path / part_of("extract", trait)
     return inner if inner.is_dir() else path
+
+
+def describe_traits(base: Model, traits: Sequence[WatchedTrait]) -> dict[str, object]:
+    """What decides the measurements besides models, data and policy: a run of other vectors is refused."""
+    return {
+        "template": describe_prompts(base),
+        "traits": {
+            item.name: {
+                "vectors": item.vectors.digest(),
+                "layer": item.layer,
+                "trait": digest({"document": item.trait.document()}),
+                "judge": item.judge and item.judge.name,
+            }
+            for item in traits
+        },
+    }
 
 
 def judge_name(traits: Sequence[WatchedTrait]) -> str | None:

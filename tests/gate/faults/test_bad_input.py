@@ -4,16 +4,18 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import finetune_kit
 import gate_kit
 import persona_kit
 import pytest
 
 from mindscope.cli.app import main
 from mindscope.core import ModelIdentity
-from mindscope.errors import DataError, MindscopeError
+from mindscope.errors import DataError, MindscopeError, StoreError
 from mindscope.gate import run_gate
 from mindscope.gate.preparing import require_pair
 from mindscope.jobs import RunFolder, SilentReporter
+from mindscope.models import load
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +116,16 @@ def test_a_judge_that_dies_loses_nothing(bench, monkeypatch):
     gate_kit.run(bench, "living", monkeypatch)
     for file in ("gate.json", "character.json"):
         assert (bench / "dying" / file).read_bytes() == (bench / "living" / file).read_bytes()
+
+
+def test_other_vectors_in_the_same_run_are_refused(bench, monkeypatch):
+    gate_kit.run(bench, "claimed", monkeypatch)
+    plain = finetune_kit.vectors(load(str(bench / "base"), dtype="float32"), seed=1)
+    fields = {name: getattr(plain, name) for name in ("trait", "fingerprint", "matrices", "layers")}
+    document = persona_kit.tiny_trait(n_questions=24).document()
+    type(plain)(**fields, trait_document=document).save(bench / "other.safetensors")
+    with pytest.raises(StoreError, match="made with another traits"):
+        gate_kit.run(bench, "claimed", monkeypatch, vectors=(bench / "other.safetensors",))
+    (bench / "looser.toml").write_text(gate_kit.POLICY + "shift = {max_share = 9}\n")
+    with pytest.raises(StoreError, match=r"policy\.shift\.max_share: 0\.3 -> 9"):
+        gate_kit.run(bench, "claimed", monkeypatch, policy=bench / "looser.toml")
