@@ -68,7 +68,8 @@ def _wilson(share: float, n: int) -> tuple[float, float]:
     """(p + z^2/2n -+ z sqrt(p (1 - p)/n + z^2/4n^2)) / (1 + z^2/n)."""
     centre, spread = share + Z * Z / (2 * n), Z * sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
     scale = 1 + Z * Z / n
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    low, high = max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    return (low if share > 0 else 0.0), (high if share < 1 else 1.0)  # exact where rounding is not
 
 
 def _drawn_again(hits: Sequence[bool], subjects: Sequence[Hashable]) -> tuple[float, float]:

@@ -45,6 +45,12 @@ def test_trials_that_repeat_a_subject_tell_no_more_than_it() -> None:
     assert apart.low <= RateEstimate.of([True] * 8 + [False] * 2).low
 
 
+@pytest.mark.parametrize("n", [12, 40, 150])
+def test_where_all_or_none_hit_the_interval_ends_there(n: int) -> None:
+    assert RateEstimate.of([False] * n).low == 0.0
+    assert RateEstimate.of([True] * n).high == 1.0
+
+
 def test_without_trials_nothing_is_known() -> None:
     assert (RateEstimate.of([], []).low, RateEstimate.of([], []).high) == (0.0, 1.0)
     assert str(RateEstimate.of([])) == "no prompt"
