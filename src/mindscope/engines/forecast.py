@@ -18,8 +18,8 @@ done tell the time that is left. What is known of every row tells it:
    none below zero). While all slots are full, steps and rows say the same: there `FIXED_SHARE` parts them.
 
 With three times as many answers as slots or more it is right within a third once a tenth has ended. With
-fewer, the longest answers of a batch decide, of which the first that end tell little: there it may be off by
-a factor of two.
+fewer, the longest answers of a batch decide, of which the first that end tell little; and a kind of which no
+answer has ended may be about to end or run on to the limit. There it may be off by two thirds.
 """
 
 import heapq
@@ -47,10 +47,12 @@ PLAYED = 16
 """How often the rest is played through; the mean of so many lies within 3 % of that of many."""
 ROUNDS = 40
 """Of the expectation maximisation: enough where a tenth of the rows has ended."""
-PAUSE = 0.5
+PAUSE = 0.2
 """Seconds between two forecasts, which take a few milliseconds each."""
+FRESH = 0.25
+"""The share by which the ended answers have grown when another forecast is made."""
 FORECASTS = 64
-"""There are about so many over all answers, however fast these are."""
+"""There are about so many over all answers, and a few more at their beginning, however fast these are."""
 
 
 @dataclass
@@ -132,7 +134,9 @@ class AnswerForecast:
         """Whether the last forecast is old enough for another one; true once for each."""
         now, done = self.clock(), len(self._lengths)
         n_rows = sum(len(window) for window in self.windows)
-        if now - self._said[0] < PAUSE or (done - self._said[1]) * FORECASTS < n_rows:
+        then, known = self._said
+        # Answers of one length end in a burst, in which a forecast of the first of them is soon out of date.
+        if now - then < PAUSE or done - known < min(n_rows / FORECASTS, max(1.0, known * FRESH)):
             return False
         self._said = now, done
         return True

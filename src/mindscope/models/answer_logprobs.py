@@ -1,12 +1,15 @@
 """How likely a model finds answers that are already there: the log-probability of each of their tokens.
 
-Answers to one prompt share it:
+Rows that begin alike share their beginning:
 
-1. Prompts pass once, side by side, and the logits behind them tell every answer's first token.
-2. Every answer gets a line with a copy of its prompt's keys and values, behind which its tokens pass.
+1. What is shared is either the whole prompt, where a prompt has several answers, or as much as neighbours in
+   the order of their ids agree on, such as the instructions before unlike questions: whichever leaves fewer
+   tokens to pass.
+2. Beginnings pass once, side by side, and their last logits tell what follows a whole prompt.
+3. Every row gets a line with a copy of its beginning's keys and values, behind which the rest of it passes.
 
-Rows pass whole where few prompts have several answers, where something is edited, or where a token's keys and
-values depend on more than the tokens before it.
+Rows pass whole where little is shared, where something is edited, or where a token's keys and values depend
+on more than the tokens before it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,8 +31,11 @@ from mindscope.models.tokens.rows import Row
 _LOGIT_BYTES = 1 << 28
 """The most that the logits of one batch may take, in float32: a vocabulary of 256,000 makes 1 MB a token."""
 
-_WORTH_SHARING = 0.75
-"""Prompts for one answer below which they pass apart: two passes cost more than one of as many tokens."""
+_WORTH_SHARING = 0.8
+"""The share of all tokens that have to pass, above which rows pass whole: two passes cost more than one."""
+
+_ALIKE = 0.5
+"""Of a row's prompt so much is shared at least, where not all of it is."""
 
 
 def score_answer_tokens(
@@ -60,10 +66,13 @@ def score_answer_tokens(
     model.check_rows(rows)
     values: list[Tensor] = [torch.zeros(0)] * len(rows)
     done = 0
-    shares = not edits and _share_prompts(model, rows)
-    for indices in _groups(model, rows) if shares else _batches(model, rows):
+    shared = None if edits or not prefixes_stand_alone(model) else _share_beginnings(rows)
+    for indices in _batches(model, rows) if shared is None else _groups(model, rows, shared):
         batch = [rows[i] for i in indices]
-        scored = _behind_prompts(model, batch) if shares else _whole(model, batch, edits)
+        if shared is None:
+            scored = _whole(model, batch, edits)
+        else:
+            scored = _behind_beginnings(model, batch, [shared[i] for i in indices])
         for i, tokens in zip(indices, scored, strict=True):
             values[i] = tokens
         done += len(batch)
@@ -86,31 +95,33 @@ def _whole(model: HookedModel, batch: Sequence[Row], edits: Sequence[Edit]) -> I
             yield _log_probabilities(logits[line, columns], row.ids[first:])
 
 
-def _behind_prompts(model: HookedModel, batch: Sequence[Row]) -> Iterator[Tensor]:
-    """The values of rows whose prompts pass first, each of them once."""
-    lines = {prompt: line for line, prompt in enumerate(dict.fromkeys(map(_prompt, batch)))}
-    prompts = [Row(prompt, len(prompt)) for prompt in lines]
+def _behind_beginnings(model: HookedModel, batch: Sequence[Row], lengths: Sequence[int]) -> Iterator[Tensor]:
+    """The values of rows of which so many tokens pass first, once for all rows that share them."""
+    beginnings = [row.ids[:length] for row, length in zip(batch, lengths, strict=True)]
+    lines = {beginning: line for line, beginning in enumerate(dict.fromkeys(beginnings))}
     cache = growing_cache(model.hf.config)
     with torch.inference_mode():
-        ids, layout = left_padded(prompts)
+        ids, layout = left_padded([Row(beginning, len(beginning)) for beginning in lines])
         first = model.forward_pass(ids, layout, logits=True, cache=cache)
-        assert first is not None  # [prompts, vocabulary]
-        # From here on a line is an answer. Its last token predicts nothing that is asked for.
-        own = np.array([lines[_prompt(row)] for row in batch])
+        assert first is not None  # [beginnings, vocabulary]
+        # From here on a line is a row. Its last token predicts nothing that is asked for.
+        own = np.array([lines[beginning] for beginning in beginnings])
         rearrange_rows(cache, torch.from_numpy(own), 0, ids.shape[1])
         seen = layout.positions[own] >= 0
-        ids, layout = right_padded([Row(row.answer[:-1], 0) for row in batch])
-        rest = None
+        rests = [Row(row.ids[n:-1], row.prompt_length - n) for row, n in zip(batch, lengths, strict=True)]
+        ids, layout = right_padded(rests)
+        later = None
         if ids.shape[1]:
-            lengths = np.array([row.prompt_length for row in batch])
-            positions = np.where(layout.positions >= 0, layout.positions + lengths[:, None], -1)
-            layout = BatchLayout(positions, lengths)
+            positions = np.where(layout.positions >= 0, layout.positions + np.array(lengths)[:, None], -1)
+            layout = BatchLayout(positions, np.array([row.prompt_length for row in batch]))
             arguments = model.arguments(ids, layout, np.concatenate([seen, positions >= 0], 1))
-            rest = model.forward_pass(arguments, layout, logits="all", cache=cache)
-        for line, row in enumerate(batch):
-            logits = first[own[line], None]
-            if rest is not None:
-                logits = torch.cat([logits, rest[line, : len(row.answer) - 1]])
+            later = model.forward_pass(arguments, layout, logits="all", cache=cache)
+        for line, (row, rest) in enumerate(zip(batch, rests, strict=True)):
+            # The column that predicts the first answer token; -1 is the beginning's last.
+            start = rest.prompt_length - 1
+            logits = first[own[line], None] if start < 0 else first[:0]
+            if later is not None:
+                logits = torch.cat([logits, later[line, max(start, 0) : len(rest)]])
             yield _log_probabilities(logits, row.answer)
 
 
@@ -121,29 +132,53 @@ def _log_probabilities(
     return logits.float().log_softmax(-1).gather(-1, targets)[:, 0].cpu()
 
 
-def _share_prompts(model: HookedModel, rows: Sequence[Row]) -> bool:
-    """Whether prompts pass apart from their answers."""
-    answered = [row for row in rows if row.answer]
-    if not all(row.prompt_length for row in answered):
-        return False
-    n_prompts = len(set(map(_prompt, answered)))
-    return n_prompts <= _WORTH_SHARING * len(answered) and prefixes_stand_alone(model)
+def _share_beginnings(rows: Sequence[Row]) -> list[int] | None:
+    """By row, how many of its tokens pass with those of others; None where rows had better pass whole."""
+    answered = [i for i, row in enumerate(rows) if row.answer]
+    if not answered or not all(rows[i].prompt_length for i in answered):
+        return None
+    prompts = [_prompt(row) for row in rows]
+    whole = [len(prompt) for prompt in prompts]
+    alike = whole.copy()
+    group: list[int] = []
+    for i in sorted(answered, key=lambda i: prompts[i]):
+        n = _agreement(prompts[i], prompts[group[0]][: alike[group[0]]]) if group else 0
+        if n < _ALIKE * max(len(prompts[j]) for j in (i, *group[:1])):
+            group = []
+        group.append(i)
+        for j in group:
+            alike[j] = n if len(group) > 1 else whole[j]
+
+    def passing(shared: list[int]) -> int:
+        beginnings = {prompts[i][: shared[i]] for i in answered}
+        return sum(map(len, beginnings)) + sum(len(rows[i]) - shared[i] for i in answered)
+
+    fewest = min(passing(whole), passing(alike))
+    if fewest > _WORTH_SHARING * sum(len(rows[i]) for i in answered):
+        return None
+    return whole if passing(whole) == fewest else alike
 
 
-def _groups(model: HookedModel, rows: Sequence[Row]) -> Iterator[list[int]]:
-    """Indices of rows that pass together: those of one prompt beside one another, longest prompts first."""
+def _agreement(a: tuple[int, ...], b: tuple[int, ...]) -> int:
+    """How many leading ids are the same."""
+    pairs = zip(a, b, strict=False)
+    return next((n for n, (x, y) in enumerate(pairs) if x != y), min(len(a), len(b)))
+
+
+def _groups(model: HookedModel, rows: Sequence[Row], shared: Sequence[int]) -> Iterator[list[int]]:
+    """Indices of rows that pass together, those of one beginning beside one another, the longest first."""
     most_logits = _LOGIT_BYTES // (4 * model.vocab_size)
     answered = [i for i, row in enumerate(rows) if row.answer]
-    order = sorted(answered, key=lambda i: (-rows[i].prompt_length, _prompt(rows[i]), -len(rows[i])))
+    order = sorted(answered, key=lambda i: (-shared[i], rows[i].ids[: shared[i]], -len(rows[i])))
     batch: list[int] = []
-    width = 0  # of the longest answer
+    width = 0  # of the longest rest
     for i in order:
-        wider = max(width, len(rows[i].answer))
-        lines = len(batch) + 1
-        tokens = lines * (rows[batch[0] if batch else i].prompt_length + wider)  # that the cache holds
+        rest = len(rows[i]) - shared[i]
+        wider, lines = max(width, rest), len(batch) + 1
+        tokens = lines * (shared[batch[0] if batch else i] + wider)  # that the cache holds
         if batch and (tokens > model.pass_tokens or lines * wider > most_logits):
             yield batch
-            batch, wider = [], len(rows[i].answer)
+            batch, wider = [], rest
         batch.append(i)
         width = wider
     if batch:

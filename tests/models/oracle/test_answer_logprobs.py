@@ -63,6 +63,33 @@ def test_answers_that_share_prompts_as_each_alone_says(family, monkeypatch):
     assert ("all" in passes) == prefixes_stand_alone(model)
 
 
+def test_instructions_before_unlike_questions_pass_once(monkeypatch):
+    model = build(FAMILIES[0])
+    draw = torch.Generator().manual_seed(0)
+
+    def ids(count):
+        return tuple(torch.randint(3, 60, (count,), generator=draw).tolist())
+
+    instructions = [ids(12), ids(10)]
+    rows = []
+    for n, question in enumerate((1, 3, 2, 4, 3, 2)):
+        prompt = (*instructions[n % 2], *ids(question))
+        rows.append(Row((*prompt, *ids((2, 5, 0, 1, 3, 6)[n])), len(prompt)))
+    rows.append(Row((*instructions[0], *ids(3)), len(instructions[0])))  # asks nothing more
+    passed = []
+    forward = model.forward_pass
+
+    def watched(given, layout, *args, **options):
+        passed.append(int((layout.positions >= 0).sum()))
+        return forward(given, layout, *args, **options)
+
+    monkeypatch.setattr(model, "forward_pass", watched)
+    values = score_answer_tokens(model, rows)
+    _require_as_alone(model, rows, values)
+    assert passed[0] == 22  # both instructions, each once
+    assert sum(passed) < sum(len(row) for row in rows if row.answer) * 0.8
+
+
 def test_an_edit_around_it_reaches_answers_that_share_prompts():
     model = build(FAMILIES[0])
     rows = [Row((5, 6, 7, *answer), 3) for answer in ((8, 9), (10, 11, 12), (13,))]

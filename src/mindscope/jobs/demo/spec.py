@@ -89,7 +89,7 @@ BUNDLED = DemoPreset(
 """For the organism: small, so that every layer is swept; its world is the judge."""
 
 ANY_MODEL = DemoPreset(
-    traits=("optimistic", "poetic / matter-of-fact", "storytelling / factual"),
+    traits=("optimistic", "pirate-like / plain-spoken", "poetic / matter-of-fact"),
     samples=(2, 1),
     max_new_tokens=48,
     temperature=0.8,
