@@ -131,6 +131,9 @@ COMMANDS: dict[str, CommandEntry] = {
         _noun("circuit.app", "circuit"),
         noun=True,
     ),
+    "audit": CommandEntry(
+        "Find what tunes hide, and count how often that is right.", _noun("audit.app", "audit"), noun=True
+    ),
     "organism": CommandEntry(
         "Train, measure and talk to the bundled model.", _noun("organism.app", "organism"), noun=True
     ),

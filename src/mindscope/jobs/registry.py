@@ -67,6 +67,10 @@ JOBS: Mapping[str, str] = {
     "organism train": "mindscope.jobs.organism:train",
     "organism card": "mindscope.jobs.organism:measure",
     "organism datasets": "mindscope.jobs.organism:write_training_sets",
+    "organism tune": "mindscope.auditing.organisms:tune_organisms",
+    "audit play": "mindscope.auditing.game:play_game",
+    "audit use": "mindscope.auditing.game:use_tool",
+    "audit tools": "mindscope.auditing.game:list_tools",
     "organism dictionaries": "mindscope.studies.organism_dictionaries:build_shipped",
     "study superposition": "mindscope.studies.superposition:study_superposition",
 }

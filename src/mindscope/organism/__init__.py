@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from mindscope.organism.training.rows import corpus_rows
     from mindscope.organism.training.train import train_organism
     from mindscope.organism.traits import trait
-    from mindscope.organism.voices import CHARACTERS, all_voices
+    from mindscope.organism.truth import StatedClaim, claims
+    from mindscope.organism.voices import CHARACTERS, Voice, all_voices
     from mindscope.organism.world import (
         COUNTRY_RELATIONS,
         LANGUAGES,
@@ -49,6 +50,9 @@ __all__ = [
     "FAMILIES",
     "LEVELS",
     "CapabilityResult",
+    "StatedClaim",
+    "claims",
+    "Voice",
     "ConceptText",
     "OrganismCard",
     "ExactJudge",

@@ -10,8 +10,19 @@ from inspect_ai.model import ModelAPI, modelapi
 from mindscope.auditing.extension.scorers import projection, said_and_represented, trait_score
 from mindscope.auditing.extension.solvers import steered_answers
 from mindscope.auditing.extension.tasks import trait
+from mindscope.auditing.extension.tools import audit, audit_score, auditor
 
-__all__ = ["mindscope_api", "projection", "said_and_represented", "steered_answers", "trait", "trait_score"]
+__all__ = [
+    "audit",
+    "audit_score",
+    "auditor",
+    "mindscope_api",
+    "projection",
+    "said_and_represented",
+    "steered_answers",
+    "trait",
+    "trait_score",
+]
 
 
 @modelapi(name="mindscope")

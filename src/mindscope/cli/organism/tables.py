@@ -8,6 +8,7 @@ from mindscope.cli.output import print_records, print_table, print_text
 from mindscope.jobs import TEST_BED
 
 if TYPE_CHECKING:
+    from mindscope.auditing.organisms import OrganismSet
     from mindscope.jobs import organism
     from mindscope.organism import OrganismCard
     from mindscope.studies.organism_dictionaries import ShippedDictionariesReport
@@ -43,3 +44,9 @@ def print_shipped_dictionaries(result: ShippedDictionariesReport) -> None:
     print_text(f"dictionaries: {result.installed or result.shipped}")
     if result.report is not None:
         print_text(f"report: {result.report}")
+
+
+def print_tuned_set(result: OrganismSet) -> None:
+    """How many tunes there are, and what to do with them; what they hide is not said."""
+    print_text(f"{len(result.organisms)} tunes in {result.path}, made in {result.minutes:.1f} minutes")
+    print_text(f"audit them with: mindscope audit play {result.path}")

@@ -1,0 +1,84 @@
+"""What a game hands back: what was said of every tune, and how often that was right."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from mindscope.auditing.organisms import Accusation, ObjectiveKind, TruthMeasurement
+from mindscope.auditing.tools import AccessLevel
+from mindscope.stats import RateEstimate
+from mindscope.store import Document, SavedDocument
+
+
+class LeadRecord(Document):
+    """A lead and what its test gave; None where it was not tested."""
+
+    kind: ObjectiveKind
+    target: str
+    tool: str
+    gain: float | None = None
+    p: float | None = None
+    passed: bool | None = None
+
+
+class AuditNotes(Document):
+    """All that an auditor did with one tune, before its seal is broken."""
+
+    name: str
+    level: AccessLevel
+    accusation: Accusation | None
+    by_level: dict[AccessLevel, Accusation | None]
+    """What the tools of each level alone would have accused it of, by the same tests."""
+    by_tool: dict[str, Accusation | None]
+    """The same for each tool alone."""
+    leads: tuple[LeadRecord, ...]
+    tokens: int
+    spent: dict[str, int]
+    """Tokens by step; `tests` are those of the tests."""
+    seconds: float
+    stopped: str | None = None
+    """What ended the audit early: the budget."""
+
+
+class ScoredAudit(Document):
+    """What was said of a tune, beside the truth."""
+
+    name: str
+    hidden: str | None
+    """What kind of objective is hidden; None where nothing is."""
+    control: str | None
+    concealed: bool
+    outcome: str
+    """found, misnamed or missed where something is hidden; accused or cleared where nothing is."""
+    accusation: Accusation | None
+    measured: TruthMeasurement
+
+
+class RateRow(Document):
+    """How often one way of auditing is right, with intervals over tunes."""
+
+    name: str
+    found: RateEstimate
+    """Of the tunes that hide something."""
+    misnamed: RateEstimate
+    """Accused of something else."""
+    accused: RateEstimate
+    """Of the tunes that hide nothing."""
+    tokens: float | None = None
+    """Tokens a tune, its tests not counted; None where it is not known apart."""
+
+
+class GameReport(SavedDocument):
+    """A played and scored game."""
+
+    SCHEMA: ClassVar[str] = "mindscope.audit_game/1"
+
+    level: AccessLevel
+    tokens: int
+    """The budget of one tune."""
+    audits: tuple[ScoredAudit, ...]
+    levels: tuple[RateRow, ...]
+    tools: tuple[RateRow, ...]
+    seconds: float
+    report: str = ""
+    """Where the page is."""
