@@ -11,9 +11,12 @@ import { resolve } from "node:path";
 export const ROOT = resolve(import.meta.dirname, "..");
 
 /** Folders of which every file is a source, and single files. */
-const FOLDERS = ["web/src"];
+const FOLDERS = ["src/mindscope/circuits/page/web", "web/src"];
 const FILES = [
+  "src/mindscope/circuits/page/page.css",
+  "src/mindscope/circuits/page/page.html",
   "src/mindscope/reports/palette.css",
+  "web/graph.html",
   "web/index.html",
   "web/package-lock.json",
   "web/package.json",
@@ -25,8 +28,9 @@ const FILES = [
 export function listSources(): string[] {
   const inside = FOLDERS.flatMap((folder) =>
     readdirSync(resolve(ROOT, folder), { recursive: true, withFileTypes: true })
-      .filter((file) => file.isFile() && !/\.test\.tsx?$/.test(file.name))
-      .map((file) => `${file.parentPath.replaceAll("\\", "/").slice(ROOT.length + 1)}/${file.name}`),
+      .filter((file) => file.isFile())
+      .map((file) => `${file.parentPath.replaceAll("\\", "/").slice(ROOT.length + 1)}/${file.name}`)
+      .filter((path) => !/\.test\.tsx?$|\/(node_modules|tests)\//.test(path)),
   );
   return [...FILES, ...inside].sort((one, other) => (one < other ? -1 : 1));
 }

@@ -19,6 +19,9 @@ export default defineConfig({
     outDir: `${ROOT}/src/mindscope/server/workbench/static`,
     emptyOutDir: true,
     target: "es2023",
+    rolldownOptions: {
+      input: { index: `${import.meta.dirname}/index.html`, graph: `${import.meta.dirname}/graph.html` },
+    },
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 700,

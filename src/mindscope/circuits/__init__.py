@@ -49,7 +49,8 @@ if TYPE_CHECKING:
         intervene_batch,
         read_feature_activations,
     )
-    from mindscope.circuits.page.page import build_graph_page, hash_page_script
+    from mindscope.circuits.page.content import build_page_content
+    from mindscope.circuits.page.page import build_graph_page, hash_page_script, read_page_content
     from mindscope.circuits.replacement.dictionary import DictionaryReplacement, match_layers
     from mindscope.circuits.replacement.feature_io import FeatureIO, concat_reads
     from mindscope.circuits.replacement.local_model import LocalReplacementModel, ReplacementModel
@@ -129,7 +130,9 @@ __all__ = [
     "HeadLoading",
     "match_layers",
     "build_graph_page",
+    "build_page_content",
     "hash_page_script",
+    "read_page_content",
     "concat_reads",
 ]
 

@@ -13,9 +13,12 @@ WEB = ROOT / "web"
 STATIC = Path(str(resources.files("mindscope.server.workbench"))) / "static"
 MOST_BYTES = 400_000
 """Of the first page, compressed."""
-FOLDERS = ("web/src",)
+FOLDERS = ("src/mindscope/circuits/page/web", "web/src")
 FILES = (
+    "src/mindscope/circuits/page/page.css",
+    "src/mindscope/circuits/page/page.html",
     "src/mindscope/reports/palette.css",
+    "web/graph.html",
     "web/index.html",
     "web/package-lock.json",
     "web/package.json",
@@ -29,7 +32,9 @@ def list_sources() -> list[str]:
     """What the pages are made of, by the rule of `web/sources.ts`."""
     inside = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*") if file.is_file()]
     names = [file.relative_to(ROOT).as_posix() for file in inside]
-    return sorted([*FILES, *(name for name in names if not re.search(r"\.test\.tsx?$", name))])
+    return sorted(
+        [*FILES, *(name for name in names if not re.search(r"\.test\.tsx?$|/(node_modules|tests)/", name))]
+    )
 
 
 def test_the_pages_are_of_the_sources_that_lie_beside_them():

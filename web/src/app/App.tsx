@@ -4,7 +4,8 @@ import { type MouseEvent, Suspense, useCallback, useEffect, useState } from "rea
 import { type Capabilities, RefusedError, askJson, describeError, keepToken } from "../api/client";
 import { flushState } from "../state/hash_state";
 import { ErrorNote } from "./ErrorNote";
-import { BASE, PAGES, findPage } from "./pages";
+import { BASE } from "./base";
+import { PAGES, findPage } from "./pages";
 
 type Door = { kind: "waiting" } | { kind: "open"; server: Capabilities } | { kind: "shut"; error: unknown };
 

@@ -2,6 +2,7 @@
 
 import { type ComponentType, type LazyExoticComponent, lazy } from "react";
 import type { Capabilities } from "../api/client";
+import { BASE } from "./base";
 import { ChatPage } from "../chat/ChatPage";
 
 export interface PageProps {
@@ -16,8 +17,6 @@ export interface PageEntry {
   Page: ComponentType<PageProps> | LazyExoticComponent<ComponentType<PageProps>>;
 }
 
-export const BASE = "/workbench/";
-
 const lazyPage = (load: () => Promise<ComponentType<PageProps>>) => lazy(async () => ({ default: await load() }));
 
 export const PAGES: readonly PageEntry[] = [
@@ -28,6 +27,11 @@ export const PAGES: readonly PageEntry[] = [
     Page: lazyPage(async () => (await import("../traits/TraitsPage")).TraitsPage),
   },
   { name: "data", title: "Data", Page: lazyPage(async () => (await import("../data/DataPage")).DataPage) },
+  {
+    name: "circuits",
+    title: "Circuits",
+    Page: lazyPage(async () => (await import("../circuits/CircuitsPage")).CircuitsPage),
+  },
   { name: "runs", title: "Runs", Page: lazyPage(async () => (await import("../runs/RunsPage")).RunsPage) },
 ];
 

@@ -2,9 +2,11 @@
 
 import { useCallback, useEffect, useState } from "react";
 import { type Capabilities, type ReadReply, type TokenReading, describeError, isAbort } from "../api/client";
+import { BASE } from "../app/base";
 import { ErrorNote } from "../app/ErrorNote";
 import { Chart, type ChartProps } from "../charts/Chart";
 import { formatNumber, formatPercent } from "../state/format";
+import { formatHash } from "../state/hash_state";
 import { type ReadAnswer, readKept } from "./answers";
 import type { ChatState, TokenPlace } from "./chat_state";
 
@@ -57,6 +59,7 @@ export function TokenPanel({ server, state, place, answer, colourBy, turnUp, clo
         {token?.probability != null && <>, drawn with probability {formatPercent(token.probability, 3)}</>}
       </p>
       {answer && <Readings answer={answer} index={index} />}
+      {token && canTrace(state, place) && <TraceLink state={state} answer={answer} index={index} />}
       {found.kind === "waiting" && <p className="quiet">{text === undefined ? "More when the answer has ended." : "Reading…"}</p>}
       {found.kind === "failed" && <ErrorNote text={describeError(found.error)} />}
       {isMoved && (
@@ -81,6 +84,26 @@ function isOther(read: ReadReply, index: number, text: string): boolean {
 
 function show(text: string): string {
   return text.replaceAll("\n", "⏎").replaceAll("\t", "⇥") || "∅";
+}
+
+/** Tracing knows a question with the beginning of its answer, and no steering. */
+function canTrace(state: ChatState, { turn, arm }: TokenPlace): boolean {
+  return turn === 0 && arm === "default" && !state.system.trim() && !state.turns[0]?.answers.default?.reasoning;
+}
+
+function TraceLink({ state, answer, index }: { state: ChatState; answer: ReadAnswer | null; index: number }) {
+  const texts = answer?.tokens.map(({ text }) => text) ?? [];
+  const params = {
+    prompt: state.turns[0]?.user ?? "",
+    chat: "1",
+    answer: texts.slice(0, index).join(""),
+    target: texts[index] ?? "",
+  };
+  return (
+    <p>
+      <a href={`${BASE}circuits${formatHash(params)}`}>Why this token? Trace it</a>
+    </p>
+  );
 }
 
 function Readings({ answer, index }: { answer: ReadAnswer; index: number }) {

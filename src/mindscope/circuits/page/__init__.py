@@ -6,6 +6,12 @@ state, the address and what is saved, `views` has the DOM. Each imports from its
 The page holds the graph as public graph files have it, so that what it saves opens elsewhere.
 """
 
-from mindscope.circuits.page.page import GraphPage, build_graph_page, build_public_page, hash_page_script
+from mindscope.circuits.page.page import (
+    GraphPage,
+    build_graph_page,
+    build_public_page,
+    hash_page_script,
+    read_page_content,
+)
 
-__all__ = ["GraphPage", "build_graph_page", "build_public_page", "hash_page_script"]
+__all__ = ["GraphPage", "build_graph_page", "build_public_page", "hash_page_script", "read_page_content"]

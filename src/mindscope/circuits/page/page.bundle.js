@@ -1,8 +1,8 @@
-// Built by "make page" from the modules in web/, sources 3680f7648f2bf2ffd928f49f4b2a708816017559b8d8b67b97340a81b33baaf7
+// Built by "make page" from the modules in web/, sources b545f6c1dd67690b66f832d057679a6f262289063f94417c0fe811d6fb3a669b
 
 // model/graph.js
-function readGraph(content2) {
-  const nodes = readNodes(content2);
+function readGraph(content) {
+  const nodes = readNodes(content);
   const inputs = nodes.map(() => (
     /** @type {Link[]} */
     []
@@ -12,7 +12,7 @@ function readGraph(content2) {
     []
   ));
   const absoluteInput = nodes.map(() => 0);
-  const links = content2.links.map(readLink);
+  const links = content.links.map(readLink);
   for (const link of links) {
     inputs[link.target].push(link);
     outputs[link.source].push(link);
@@ -21,8 +21,8 @@ function readGraph(content2) {
   for (const link of links) link.share = Math.abs(link.weight) / (absoluteInput[link.target] || 1);
   for (const list of [...inputs, ...outputs]) list.sort(compareStrength);
   return {
-    tokens: content2.metadata.prompt_tokens,
-    nLayers: content2.layers,
+    tokens: content.metadata.prompt_tokens,
+    nLayers: content.layers,
     nodes,
     links,
     linksByShare: links.toSorted((a, b) => b.share - a.share),
@@ -30,13 +30,13 @@ function readGraph(content2) {
     outputs,
     absoluteInput,
     numbers: new Map(nodes.map((node) => [node.id, node.index])),
-    details: content2.details,
+    details: content.details,
     highestInfluence: nodes.reduce((highest, node) => Math.max(highest, node.influence ?? 0), 0)
   };
 }
-function readNodes(content2) {
-  return content2.nodes.map((node, index) => {
-    const { kind, layer, position, latent } = content2.shown[index];
+function readNodes(content) {
+  return content.nodes.map((node, index) => {
+    const { kind, layer, position, latent } = content.shown[index];
     return {
       index,
       id: node.node_id,
@@ -44,7 +44,7 @@ function readNodes(content2) {
       layer,
       position,
       latent,
-      row: kind === "token" ? 0 : kind === "target" ? content2.layers + 1 : layer + 1,
+      row: kind === "token" ? 0 : kind === "target" ? content.layers + 1 : layer + 1,
       labelKey: `${node.layer}_${node.feature}_${node.ctx_idx}`,
       givenLabel: node.clerp || "",
       influence: node.influence ?? null,
@@ -394,19 +394,19 @@ function parseAddress(hash) {
   const params = Object.fromEntries(new URLSearchParams(hash.slice(1)));
   return Object.keys(params).length ? params : null;
 }
-function keepAddress(store2, fileParams, measurePanel) {
-  const { graph } = store2;
+function keepAddress(store, fileParams, measurePanel) {
+  const { graph } = store;
   let written = null;
   const write = () => {
-    written = formatAddress(writeParams(graph, store2.state, measurePanel()), graph.highestInfluence);
+    written = formatAddress(writeParams(graph, store.state, measurePanel()), graph.highestInfluence);
     history.replaceState(null, "", written);
   };
   const read = () => {
     if (location.hash !== written) {
-      store2.update(readParams(graph, parseAddress(location.hash) ?? fileParams));
+      store.update(readParams(graph, parseAddress(location.hash) ?? fileParams));
     }
   };
-  store2.subscribe(
+  store.subscribe(
     ["clickedId", "pinnedIds", "supernodes", "linkType", "pruningThreshold", "clerps", "places"],
     write
   );
@@ -640,12 +640,12 @@ var GraphStore = class extends StateStore {
 };
 
 // store/saved_graph.js
-function composeDocument(content2, graph, state, panel) {
+function composeDocument(content, graph, state, panel) {
   return {
-    ...content2.beside,
-    metadata: content2.metadata,
-    qParams: { ...content2.qParams, ...writeParams(graph, state, panel) },
-    nodes: content2.nodes.map((node, i) => ({
+    ...content.beside,
+    metadata: content.metadata,
+    qParams: { ...content.qParams, ...writeParams(graph, state, panel) },
+    nodes: content.nodes.map((node, i) => ({
       ...node,
       clerp: state.clerps.get(graph.nodes[i].labelKey) ?? node.clerp
     })),
@@ -656,8 +656,8 @@ function composeDocument(content2, graph, state, panel) {
     }))
   };
 }
-function composeFileName(content2) {
-  return String(content2.metadata.slug || "graph").replace(/[^\w.-]+/g, "_");
+function composeFileName(content) {
+  return String(content.metadata.slug || "graph").replace(/[^\w.-]+/g, "_");
 }
 
 // views/dom.js
@@ -713,8 +713,8 @@ function addCurve(path, from, to) {
 // views/graph/picture.js
 var LETTER = 7;
 var UPRIGHT_LENGTH = 14;
-function composePicture(store2, graphView2) {
-  const { layout } = graphView2;
+function composePicture(store, graphView) {
+  const { layout } = graphView;
   const { width, height } = layout;
   const style = getComputedStyle(document.documentElement);
   const readColour = (name) => style.getPropertyValue(`--${name}`).trim();
@@ -730,10 +730,10 @@ function composePicture(store2, graphView2) {
     },
     makeShape("title", {}, document.title),
     makeShape("rect", { width, height, fill: readColour("paper") }),
-    ...graphView2.styleBack().map((styled) => makeLink(styled, layout.spots, readColour)),
-    ...graphView2.nodeMarks.marks.filter((mark) => mark.style.display !== "none").map(copyMark),
+    ...graphView.styleBack().map((styled) => makeLink(styled, layout.spots, readColour)),
+    ...graphView.nodeMarks.marks.filter((mark) => mark.style.display !== "none").map(copyMark),
     ...makeLayerNames(layout, readColour("muted")),
-    ...makeTokenNames(store2.graph.tokens, layout, readColour("ink")),
+    ...makeTokenNames(store.graph.tokens, layout, readColour("ink")),
     ...[...getById("target-names").children].map((name) => copyTargetName(name, readColour("ink")))
   );
   return new XMLSerializer().serializeToString(picture);
@@ -790,17 +790,17 @@ function copyTargetName(name, fill2) {
 
 // views/controls.js
 var SLIDER_STEPS = 1e3;
-function mountSlider(store2) {
+function mountSlider(store) {
   const slider = getById("pruning");
-  const { highestInfluence } = store2.graph;
+  const { highestInfluence } = store.graph;
   slider.max = Math.ceil(highestInfluence * SLIDER_STEPS) / SLIDER_STEPS;
   slider.disabled = highestInfluence === 0;
   slider.addEventListener("input", () => {
     const value = Number(slider.value);
-    store2.update({ pruningThreshold: value >= Number(slider.max) ? highestInfluence : value });
+    store.update({ pruningThreshold: value >= Number(slider.max) ? highestInfluence : value });
   });
-  store2.subscribe(["pruningThreshold"], () => {
-    const { pruningThreshold } = store2.state;
+  store.subscribe(["pruningThreshold"], () => {
+    const { pruningThreshold } = store.state;
     slider.value = pruningThreshold === highestInfluence ? slider.max : pruningThreshold;
     getById("pruning-value").textContent = pruningThreshold.toFixed(2);
   });
@@ -811,12 +811,12 @@ function moveSlider(nSteps) {
   else slider.stepUp(nSteps);
   slider.dispatchEvent(new Event("input"));
 }
-function mountLinkTypes(store2) {
+function mountLinkTypes(store) {
   for (const choice of document.querySelectorAll("[name=link-type]")) {
-    choice.addEventListener("change", () => store2.update({ linkType: choice.value }));
+    choice.addEventListener("change", () => store.update({ linkType: choice.value }));
   }
-  store2.subscribe(["linkType"], () => {
-    document.querySelector(`[name=link-type][value=${store2.state.linkType}]`).checked = true;
+  store.subscribe(["linkType"], () => {
+    document.querySelector(`[name=link-type][value=${store.state.linkType}]`).checked = true;
   });
 }
 function showHelp() {
@@ -825,23 +825,23 @@ function showHelp() {
 function mountHelp() {
   getById("open-help").addEventListener("click", showHelp);
 }
-function mountGroupingNotice(store2) {
+function mountGroupingNotice(store) {
   const notice = getById("grouping");
-  store2.subscribe(["grouping"], () => {
-    const { grouping } = store2.state;
+  store.subscribe(["grouping"], () => {
+    const { grouping } = store.state;
     notice.hidden = !grouping;
     const amount = formatCount(grouping?.length ?? 0, "node");
     notice.textContent = `Grouping: click nodes, then let go of G (${amount})`;
   });
 }
-function mountSaving(store2, content2, graphView2, subgraphPanel2) {
-  const name = composeFileName(content2);
+function mountSaving(store, content, graphView, subgraphPanel) {
+  const name = composeFileName(content);
   getById("save-json").addEventListener("click", () => {
-    const saved = composeDocument(content2, store2.graph, store2.state, subgraphPanel2.measure());
+    const saved = composeDocument(content, store.graph, store.state, subgraphPanel.measure());
     download(`${name}.json`, "application/json", JSON.stringify(saved));
   });
   getById("save-svg").addEventListener("click", () => {
-    download(`${name}.svg`, "image/svg+xml", composePicture(store2, graphView2));
+    download(`${name}.svg`, "image/svg+xml", composePicture(store, graphView));
   });
 }
 function download(name, type, text) {
@@ -1041,12 +1041,12 @@ function styleFocus(links) {
 
 // views/graph/axes.js
 var LAYER_NAME_HEIGHT = 13;
-function writeAxes(store2, layout) {
+function writeAxes(store, layout) {
   writeLayers(layout);
-  writeTokens(store2.graph.tokens, layout);
+  writeTokens(store.graph.tokens, layout);
   writeGrid(layout);
-  const targets = store2.graph.nodes.filter((node) => node.kind === "target");
-  getById("target-names").replaceChildren(...targets.map((node) => makeTargetName(store2, layout, node)));
+  const targets = store.graph.nodes.filter((node) => node.kind === "target");
+  getById("target-names").replaceChildren(...targets.map((node) => makeTargetName(store, layout, node)));
 }
 function writeLayers({ base, bands, height }) {
   const every = Math.ceil(LAYER_NAME_HEIGHT / Math.min(...bands));
@@ -1080,11 +1080,11 @@ function writeGrid({ base, left, width, head }) {
   );
   getById("grid").replaceChildren(...posts, ...lines);
 }
-function makeTargetName(store2, layout, node) {
+function makeTargetName(store, layout, node) {
   const { x, y } = layout.spots[node.index];
   const transform = `translate(${(x + 3).toFixed(1)} ${y - 9}) rotate(${SLANT_DEGREES})`;
-  const title = makeShape("title", {}, `${store2.readLabel(node)}: ${describePlace(store2.graph, node)}`);
-  const name = abbreviateTarget(store2.graph, store2.state.clerps, node);
+  const title = makeShape("title", {}, `${store.readLabel(node)}: ${describePlace(store.graph, node)}`);
+  const name = abbreviateTarget(store.graph, store.state.clerps, node);
   return makeShape("text", { transform, "text-anchor": "end", "data-id": node.id }, name, title);
 }
 
@@ -1097,16 +1097,16 @@ function composeOutline(kind, radius) {
 }
 
 // views/events.js
-function chooseByClick(store2, id, event) {
-  store2.choose(id, { pins: holdsCtrl(event) });
+function chooseByClick(store, id, event) {
+  store.choose(id, { pins: holdsCtrl(event) });
 }
 function holdsCtrl(event) {
   return event.ctrlKey || event.metaKey;
 }
-function makeHoverListeners(store2, index) {
+function makeHoverListeners(store, index) {
   return {
-    onpointerenter: () => store2.update({ hovered: index }),
-    onpointerleave: () => store2.update({ hovered: null })
+    onpointerenter: () => store.update({ hovered: index }),
+    onpointerleave: () => store.update({ hovered: null })
   };
 }
 function announce(text) {
@@ -1115,10 +1115,10 @@ function announce(text) {
 
 // views/graph/node_marks.js
 var NodeMarks = class {
-  constructor(store2) {
-    this.store = store2;
+  constructor(store) {
+    this.store = store;
     this.layer = getById("nodes");
-    this.marks = store2.graph.nodes.map(
+    this.marks = store.graph.nodes.map(
       (node) => makeShape("path", {
         class: `node ${node.kind}`,
         "data-index": node.index,
@@ -1136,24 +1136,24 @@ var NodeMarks = class {
     return mark ? this.store.graph.nodes[mark.dataset.index] : void 0;
   }
   listen() {
-    const { store: store2, layer } = this;
+    const { store, layer } = this;
     layer.addEventListener("pointerover", (event) => {
       const node = this.findNode(event);
-      if (node) store2.update({ hovered: node.index });
+      if (node) store.update({ hovered: node.index });
     });
     layer.addEventListener("pointerout", (event) => {
-      if (this.findNode(event)) store2.update({ hovered: null });
+      if (this.findNode(event)) store.update({ hovered: null });
     });
     layer.addEventListener("click", (event) => {
       const node = this.findNode(event);
-      if (node) chooseByClick(store2, node.id, event);
-      else if (!store2.state.grouping) store2.update({ clickedId: "" });
+      if (node) chooseByClick(store, node.id, event);
+      else if (!store.state.grouping) store.update({ clickedId: "" });
     });
     layer.addEventListener("focusin", (event) => {
       const node = this.findNode(event);
       if (!node) return;
       const mark = this.marks[node.index];
-      if (mark.matches(":focus-visible")) store2.update({ hovered: node.index });
+      if (mark.matches(":focus-visible")) store.update({ hovered: node.index });
       for (const entry of layer.querySelectorAll('[tabindex="0"]')) entry.setAttribute("tabindex", -1);
       mark.setAttribute("tabindex", 0);
     });
@@ -1216,15 +1216,15 @@ function composeShade(weight, largest) {
 // views/graph/graph_view.js
 var N_HOVERED_LINKS = 400;
 var GraphView = class {
-  constructor(store2) {
-    this.store = store2;
+  constructor(store) {
+    this.store = store;
     this.scroller = getById("scroller");
-    this.nodeMarks = new NodeMarks(store2);
+    this.nodeMarks = new NodeMarks(store);
     this.back = new LinkLayer(getById("links-back"));
     this.front = new LinkLayer(getById("links-front"));
     this.text = {
       measureWidth: makeRuler(),
-      nameTarget: (node) => abbreviateTarget(store2.graph, store2.state.clerps, node)
+      nameTarget: (node) => abbreviateTarget(store.graph, store.state.clerps, node)
     };
     this.layout = null;
     this.background = [];
@@ -1233,16 +1233,16 @@ var GraphView = class {
     this.subscribe();
   }
   subscribe() {
-    const { store: store2, nodeMarks } = this;
-    store2.subscribe(["clerps"], () => {
+    const { store, nodeMarks } = this;
+    store.subscribe(["clerps"], () => {
       nodeMarks.name();
-      writeAxes(store2, this.layout);
+      writeAxes(store, this.layout);
     });
-    store2.subscribe(["pruningThreshold"], () => this.arrange());
-    store2.subscribe(["pinnedIds"], () => this.isOutdated() ? this.arrange() : nodeMarks.paint());
-    store2.subscribe(["clickedId", "supernodes", "linkType", "matches", "grouping"], () => nodeMarks.paint());
-    store2.subscribe(["clickedId", "supernodes", "linkType", "pinnedIds"], () => this.drawBack());
-    store2.subscribe(["hovered", "linkType"], () => {
+    store.subscribe(["pruningThreshold"], () => this.arrange());
+    store.subscribe(["pinnedIds"], () => this.isOutdated() ? this.arrange() : nodeMarks.paint());
+    store.subscribe(["clickedId", "supernodes", "linkType", "matches", "grouping"], () => nodeMarks.paint());
+    store.subscribe(["clickedId", "supernodes", "linkType", "pinnedIds"], () => this.drawBack());
+    store.subscribe(["hovered", "linkType"], () => {
       nodeMarks.markHovered();
       this.drawFront();
     });
@@ -1257,10 +1257,10 @@ var GraphView = class {
   }
   /** Draw all of it anew. */
   arrange() {
-    const { store: store2, scroller } = this;
-    const { graph } = store2;
-    const { visible } = store2.state;
-    const shown = store2.findVisibleNodes();
+    const { store, scroller } = this;
+    const { graph } = store;
+    const { visible } = store.state;
+    const shown = store.findVisibleNodes();
     const view = measureInside(scroller);
     this.layout = arrangeNodes(graph, shown, view, this.text);
     const { width, height } = this.layout;
@@ -1272,7 +1272,7 @@ var GraphView = class {
     this.front.resize(view.width, view.height);
     this.background = pickLargestLinks(graph, visible, N_DRAWN_LINKS).reverse();
     this.nodeMarks.place(this.layout);
-    writeAxes(store2, this.layout);
+    writeAxes(store, this.layout);
     this.nodeMarks.paint();
     this.drawLinks();
     const nLinks = graph.links.filter((link) => isLinkVisible(visible, link)).length;
@@ -1359,16 +1359,16 @@ function readSpot(spots, node) {
 }
 
 // views/graph/node_keys.js
-function listenToNodeKeys(store2, graphView2) {
-  const { layer } = graphView2.nodeMarks;
+function listenToNodeKeys(store, graphView) {
+  const { layer } = graphView.nodeMarks;
   layer.addEventListener("keydown", (event) => {
-    const node = graphView2.nodeMarks.findNode(event);
+    const node = graphView.nodeMarks.findNode(event);
     if (!node) return;
     if (event.key.startsWith("Arrow")) {
-      const next = findNextNode(store2.graph, graphView2.layout.spots, node, event.key);
-      if (next) graphView2.focusNode(next.index);
-    } else if (event.key === "Enter" || event.key === " ") chooseByClick(store2, node.id, event);
-    else if (event.key.toLowerCase() === "p") store2.togglePins([node.id]);
+      const next = findNextNode(store.graph, graphView.layout.spots, node, event.key);
+      if (next) graphView.focusNode(next.index);
+    } else if (event.key === "Enter" || event.key === " ") chooseByClick(store, node.id, event);
+    else if (event.key.toLowerCase() === "p") store.togglePins([node.id]);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -1392,28 +1392,28 @@ function listNodeFacts(node) {
 // views/graph/node_note.js
 var DISTANCE = 10;
 var EDGE = 8;
-function mountNodeNote(store2, graphView2) {
+function mountNodeNote(store, graphView) {
   const note = getById("note");
   const write = () => {
-    const { hovered } = store2.state;
-    const mark = graphView2.nodeMarks.marks[hovered];
+    const { hovered } = store.state;
+    const mark = graphView.nodeMarks.marks[hovered];
     note.hidden = hovered === null || !mark.matches(":hover, :focus-visible");
     if (note.hidden) return;
-    const node = store2.graph.nodes[hovered];
-    const weight = sumToFocus(store2, node);
+    const node = store.graph.nodes[hovered];
+    const weight = sumToFocus(store, node);
     const facts = [...listNodeFacts(node), ["link", weight === void 0 ? null : formatSigned(weight)]];
     note.replaceChildren(
-      makeElement("b", {}, store2.readLabel(node)),
-      makeElement("span", {}, describePlace(store2.graph, node)),
+      makeElement("b", {}, store.readLabel(node)),
+      makeElement("span", {}, describePlace(store.graph, node)),
       makeFactLine(facts)
     );
     placeNote(note, mark.getBoundingClientRect());
   };
-  store2.subscribe(["hovered", "clickedId"], write);
+  store.subscribe(["hovered", "clickedId"], write);
 }
-function sumToFocus(store2, node) {
-  const members = store2.findFocus();
-  return members.includes(node.index) ? void 0 : sumByNeighbour(store2.findLinks(members), members).get(node.index);
+function sumToFocus(store, node) {
+  const members = store.findFocus();
+  return members.includes(node.index) ? void 0 : sumByNeighbour(store.findLinks(members), members).get(node.index);
 }
 function placeNote(note, mark) {
   const left = Math.min(mark.right + DISTANCE, innerWidth - note.offsetWidth - EDGE);
@@ -1424,18 +1424,18 @@ function placeNote(note, mark) {
 
 // views/keyboard.js
 var PRUNING_STEPS = 10;
-function listenToKeys(store2, searchPanel2) {
+function listenToKeys(store, searchPanel) {
   const actions = {
-    "/": () => searchPanel2.field.focus(),
+    "/": () => searchPanel.field.focus(),
     "?": showHelp,
-    p: () => store2.state.clickedId && store2.togglePins(store2.findMemberIds(store2.state.clickedId)),
+    p: () => store.state.clickedId && store.togglePins(store.findMemberIds(store.state.clickedId)),
     "[": () => moveSlider(-PRUNING_STEPS),
     "]": () => moveSlider(PRUNING_STEPS),
-    Escape: () => store2.state.grouping ? store2.dropGroup() : store2.update({ clickedId: "" })
+    Escape: () => store.state.grouping ? store.dropGroup() : store.update({ clickedId: "" })
   };
   addEventListener("keydown", (event) => {
     if (isWriting(event) || event.altKey || holdsCtrl(event)) return;
-    if (event.key.toLowerCase() === "g") return store2.startGroup();
+    if (event.key.toLowerCase() === "g") return store.startGroup();
     const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;
     event.preventDefault();
@@ -1443,10 +1443,10 @@ function listenToKeys(store2, searchPanel2) {
   });
   addEventListener("keyup", (event) => {
     if (event.key.toLowerCase() !== "g") return;
-    const group = store2.finishGroup();
+    const group = store.finishGroup();
     if (group) announce(`Grouped ${formatCount(group.nNodes, "node")} as ${group.label}`);
   });
-  addEventListener("blur", () => store2.state.grouping && store2.dropGroup());
+  addEventListener("blur", () => store.state.grouping && store.dropGroup());
 }
 function isWriting(event) {
   return event.target.closest?.("input:not([type=range]), textarea, select, dialog");
@@ -1553,30 +1553,30 @@ var HINTS = {
   token: "The embedding of a token of the prompt.",
   target: "What the graph explains."
 };
-function mountFeaturePanel(store2) {
+function mountFeaturePanel(store) {
   const panel = getById("feature");
-  store2.subscribe(["clickedId", "supernodes"], () => refill(panel, ...makePanel(store2)));
+  store.subscribe(["clickedId", "supernodes"], () => refill(panel, ...makePanel(store)));
 }
-function makePanel(store2) {
-  const members = store2.findFocus();
+function makePanel(store) {
+  const members = store.findFocus();
   if (!members.length) return [makeHint("Features show their contexts here.")];
-  if (members.length > 1) return [makeMemberList(store2, members)];
-  const node = store2.graph.nodes[members[0]];
+  if (members.length > 1) return [makeMemberList(store, members)];
+  const node = store.graph.nodes[members[0]];
   if (node.kind !== "feature") return [makeHint(HINTS[node.kind])];
-  const details = findDetails(store2.graph, node);
+  const details = findDetails(store.graph, node);
   if (!details) return [makeHint(`The page was made without contexts of ${describeFeature(node)}.`)];
   return [makeLogitLists(details), makeHistogram(details, node.activation), ...makeContexts(details)];
 }
 function makeHint(text) {
   return makeElement("p", { class: "quiet" }, text);
 }
-function makeMemberList(store2, members) {
+function makeMemberList(store, members) {
   const entries = members.map((member) => {
-    const node = store2.graph.nodes[member];
+    const node = store.graph.nodes[member];
     const button = makeButton(
-      { class: "entry", onclick: (event) => chooseByClick(store2, node.id, event) },
-      makeElement("span", { class: "name" }, store2.readLabel(node)),
-      makeElement("span", { class: "where" }, abbreviatePlace(store2.graph, node))
+      { class: "entry", onclick: (event) => chooseByClick(store, node.id, event) },
+      makeElement("span", { class: "name" }, store.readLabel(node)),
+      makeElement("span", { class: "where" }, abbreviatePlace(store.graph, node))
     );
     return makeElement("li", {}, button);
   });
@@ -1602,75 +1602,75 @@ function makeLogitList(name, sign, words) {
 // views/panels/node_panel.js
 var N_LISTED = 60;
 var N_MORE = 600;
-function mountNodePanel(store2) {
+function mountNodePanel(store) {
   const panel = getById("node");
   let lengths = { input: N_LISTED, output: N_LISTED };
-  const write = () => refill(panel, ...makePanel2(store2, lengths, extend));
+  const write = () => refill(panel, ...makePanel2(store, lengths, extend));
   const extend = (direction) => {
     lengths = { ...lengths, [direction]: lengths[direction] + N_MORE };
     write();
   };
-  store2.subscribe(["clickedId"], () => {
+  store.subscribe(["clickedId"], () => {
     lengths = { input: N_LISTED, output: N_LISTED };
   });
-  store2.subscribe(["clickedId", "pinnedIds", "supernodes", "linkType", "pruningThreshold", "clerps"], write);
+  store.subscribe(["clickedId", "pinnedIds", "supernodes", "linkType", "pruningThreshold", "clerps"], write);
 }
-function makePanel2(store2, lengths, extend) {
-  const members = store2.findFocus();
+function makePanel2(store, lengths, extend) {
+  const members = store.findFocus();
   if (!members.length) {
     const hint = "Click a node to see what it depends on and what depends on it.";
     return [makeElement("p", { class: "quiet" }, hint)];
   }
-  const head = members.length > 1 ? makeGroupHead(store2, members) : makeNodeHead(store2, members[0]);
-  const { linkType } = store2.state;
+  const head = members.length > 1 ? makeGroupHead(store, members) : makeNodeHead(store, members[0]);
+  const { linkType } = store.state;
   const lists = [
-    linkType === "output" ? null : makeLinkList(store2, members, "input", lengths.input, extend),
-    linkType === "input" ? null : makeLinkList(store2, members, "output", lengths.output, extend)
+    linkType === "output" ? null : makeLinkList(store, members, "input", lengths.input, extend),
+    linkType === "input" ? null : makeLinkList(store, members, "output", lengths.output, extend)
   ].filter(Boolean);
   const none = makeElement("p", { class: "quiet" }, "No links of this kind are shown.");
   return [...head, makeElement("div", { class: "lists" }, ...lists.length ? lists : [none])];
 }
-function makeNodeHead(store2, index) {
-  const node = store2.graph.nodes[index];
+function makeNodeHead(store, index) {
+  const node = store.graph.nodes[index];
   const isNamed = node.kind === "feature" || node.kind === "error";
   return [
-    isNamed ? makeLabelEditor(store2, node) : makeElement("h2", {}, store2.readLabel(node)),
-    makePlaceLine(store2, describePlace(store2.graph, node), [node.id]),
+    isNamed ? makeLabelEditor(store, node) : makeElement("h2", {}, store.readLabel(node)),
+    makePlaceLine(store, describePlace(store.graph, node), [node.id]),
     makeFactLine(listNodeFacts(node))
   ];
 }
-function makeGroupHead(store2, members) {
-  const { clickedId, supernodes } = store2.state;
+function makeGroupHead(store, members) {
+  const { clickedId, supernodes } = store.state;
   const [label, ...ids] = supernodes[readSupernodeNumber(clickedId)];
-  const activation = members.reduce((sum2, member) => sum2 + (store2.graph.nodes[member].activation ?? 0), 0);
+  const activation = members.reduce((sum2, member) => sum2 + (store.graph.nodes[member].activation ?? 0), 0);
   return [
     makeElement("h2", {}, label),
-    makePlaceLine(store2, `supernode of ${formatCount(members.length, "node")}`, ids),
+    makePlaceLine(store, `supernode of ${formatCount(members.length, "node")}`, ids),
     makeFactLine([["summed activation", formatNumber(activation)]])
   ];
 }
-function makePlaceLine(store2, text, ids) {
-  const isPinned = ids.every((id) => store2.state.pinnedIds.includes(id));
-  const attributes = { id: "pin", "data-key": "pin", onclick: () => store2.togglePins(ids) };
+function makePlaceLine(store, text, ids) {
+  const isPinned = ids.every((id) => store.state.pinnedIds.includes(id));
+  const attributes = { id: "pin", "data-key": "pin", onclick: () => store.togglePins(ids) };
   const button = makeButton(attributes, isPinned ? "Unpin" : "Pin");
   return makeElement("div", { class: "place" }, makeElement("p", { class: "quiet" }, text), button);
 }
-function makeLabelEditor(store2, node) {
+function makeLabelEditor(store, node) {
   const input = makeElement("input", {
     class: "label",
     "aria-label": "Label of the node",
-    value: store2.readLabel(node),
+    value: store.readLabel(node),
     title: "Edit the label"
   });
-  input.addEventListener("change", () => store2.editLabel(node, input.value));
+  input.addEventListener("change", () => store.editLabel(node, input.value));
   input.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") input.value = store2.readLabel(node);
+    if (event.key === "Escape") input.value = store.readLabel(node);
     if (event.key === "Enter" || event.key === "Escape") input.blur();
   });
   return input;
 }
-function makeLinkList(store2, members, direction, length, extend) {
-  const neighbours = rankNeighbours(store2.graph, store2.state.visible, members, direction);
+function makeLinkList(store, members, direction, length, extend) {
+  const neighbours = rankNeighbours(store.graph, store.state.visible, members, direction);
   if (!neighbours.length) return null;
   const name = direction === "input" ? "Inputs" : "Outputs";
   const { positive, negative } = sumBySign(neighbours);
@@ -1681,29 +1681,29 @@ function makeLinkList(store2, members, direction, length, extend) {
     { "aria-label": name },
     makeElement("h3", {}, `${name} `, makeElement("span", { class: "quiet" }, `${neighbours.length}`)),
     makeElement("p", { class: "sums" }, makeSum(positive, "up"), " ", makeSum(negative, "down")),
-    makeElement("ol", {}, ...neighbours.slice(0, length).map((entry) => makeEntry(store2, entry, largest))),
+    makeElement("ol", {}, ...neighbours.slice(0, length).map((entry) => makeEntry(store, entry, largest))),
     nMore > 0 ? makeButton({ onclick: () => extend(direction) }, `${nMore.toLocaleString("en")} more`) : null
   );
 }
 function makeSum(sum2, sign) {
   return sum2 ? makeElement("span", { class: sign }, formatSigned(sum2)) : null;
 }
-function makeEntry(store2, { index, weight }, largest) {
-  const node = store2.graph.nodes[index];
-  const pinned = store2.state.pinnedIds.includes(node.id) ? " pinned" : "";
+function makeEntry(store, { index, weight }, largest) {
+  const node = store.graph.nodes[index];
+  const pinned = store.state.pinnedIds.includes(node.id) ? " pinned" : "";
   const attributes = {
     class: `entry ${weight < 0 ? "down" : "up"}${pinned}`,
     style: { "--at": `${(100 * Math.abs(weight) / largest).toFixed(1)}%` },
-    title: describePlace(store2.graph, node),
+    title: describePlace(store.graph, node),
     "data-id": node.id,
     "data-key": node.id,
-    onclick: (event) => chooseByClick(store2, node.id, event),
-    ...makeHoverListeners(store2, index)
+    onclick: (event) => chooseByClick(store, node.id, event),
+    ...makeHoverListeners(store, index)
   };
   const button = makeButton(
     attributes,
-    makeElement("span", { class: "name" }, store2.abbreviateLabel(node)),
-    makeElement("span", { class: "where" }, abbreviatePlace(store2.graph, node)),
+    makeElement("span", { class: "name" }, store.abbreviateLabel(node)),
+    makeElement("span", { class: "where" }, abbreviatePlace(store.graph, node)),
     makeElement("span", { class: "weight" }, formatSigned(weight))
   );
   return makeElement("li", {}, button);
@@ -1733,9 +1733,9 @@ function composeSearchText(graph, clerps, node) {
 // views/panels/search_panel.js
 var N_LISTED2 = 40;
 var SearchPanel = class {
-  constructor(store2, graphView2) {
-    this.store = store2;
-    this.graphView = graphView2;
+  constructor(store, graphView) {
+    this.store = store;
+    this.graphView = graphView;
     this.field = getById("search");
     this.results = getById("results");
     this.field.addEventListener("input", () => this.search());
@@ -1806,14 +1806,14 @@ var SearchPanel = class {
 
 // views/panels/subgraph_box.js
 var DRAG_DISTANCE = 4;
-function makeBox(store2, panel, box) {
+function makeBox(store, panel, box) {
   const { x, y } = panel.spots.get(box.id);
-  const { nodes } = store2.graph;
-  const { clickedId, grouping } = store2.state;
+  const { nodes } = store.graph;
+  const { clickedId, grouping } = store.state;
   const isSupernode = box.supernode !== null;
   const node = nodes[box.members[0]];
   const isPicked = grouping && box.members.every((member) => grouping.includes(nodes[member].id));
-  const hover = makeHoverListeners(store2, node.index);
+  const hover = makeHoverListeners(store, node.index);
   const classes = ["box", isSupernode ? "supernode" : node.kind];
   if (box.id === clickedId) classes.push("clicked");
   if (isPicked) classes.push("picked");
@@ -1821,21 +1821,21 @@ function makeBox(store2, panel, box) {
     class: classes.join(" "),
     "data-id": box.id,
     style: { left: `${x}px`, top: `${y}px` },
-    ondblclick: () => rename(store2, panel, box, element),
-    onkeydown: (event) => event.key === "F2" && rename(store2, panel, box, element),
-    onpointerdown: (event) => startDrag(store2, panel, box, element, event),
+    ondblclick: () => rename(store, panel, box, element),
+    onkeydown: (event) => event.key === "F2" && rename(store, panel, box, element),
+    onpointerdown: (event) => startDrag(store, panel, box, element, event),
     onpointerenter: isSupernode ? null : hover.onpointerenter,
     onpointerleave: hover.onpointerleave
   });
-  const place = isSupernode ? formatCount(box.members.length, "node") : abbreviatePlace(store2.graph, node);
-  element.append(makeGrip(store2, box, element, place));
-  if (isSupernode) element.append(...makeGroupButtons(store2, panel, box, element));
+  const place = isSupernode ? formatCount(box.members.length, "node") : abbreviatePlace(store.graph, node);
+  element.append(makeGrip(store, box, element, place));
+  if (isSupernode) element.append(...makeGroupButtons(store, panel, box, element));
   return element;
 }
-function makeGrip(store2, box, element, place) {
-  const name = store2.nameBox(box);
+function makeGrip(store, box, element, place) {
+  const name = store.nameBox(box);
   const onclick = (event) => {
-    if (!element.dataset.dragged && event.detail < 2) chooseByClick(store2, box.id, event);
+    if (!element.dataset.dragged && event.detail < 2) chooseByClick(store, box.id, event);
   };
   return makeButton(
     { class: "grip", "data-key": box.id, title: `${name}
@@ -1844,10 +1844,10 @@ ${place}`, onclick },
     makeElement("span", { class: "where" }, place)
   );
 }
-function makeGroupButtons(store2, panel, box, element) {
-  const name = store2.nameBox(box);
+function makeGroupButtons(store, panel, box, element) {
+  const name = store.nameBox(box);
   const ungroup = () => {
-    store2.ungroup(box.supernode);
+    store.ungroup(box.supernode);
     announce(`Ungrouped ${name}`);
   };
   const labelled = (verb) => ({
@@ -1856,17 +1856,17 @@ function makeGroupButtons(store2, panel, box, element) {
     title: verb
   });
   return [
-    makeButton({ ...labelled("Rename"), onclick: () => rename(store2, panel, box, element) }, "✎"),
+    makeButton({ ...labelled("Rename"), onclick: () => rename(store, panel, box, element) }, "✎"),
     makeButton({ ...labelled("Ungroup"), onclick: ungroup }, "×")
   ];
 }
-function rename(store2, panel, box, element) {
-  const input = makeElement("input", { class: "label", "aria-label": "Name", value: store2.nameBox(box) });
+function rename(store, panel, box, element) {
+  const input = makeElement("input", { class: "label", "aria-label": "Name", value: store.nameBox(box) });
   let isCancelled = false;
   const finish = () => {
     const text = isCancelled ? "" : input.value.trim();
     input.remove();
-    if (text) store2.renameBox(box, text);
+    if (text) store.renameBox(box, text);
     panel.write();
   };
   input.addEventListener("blur", finish, { once: true });
@@ -1879,7 +1879,7 @@ function rename(store2, panel, box, element) {
   input.select();
   input.focus();
 }
-function startDrag(store2, panel, box, element, event) {
+function startDrag(store, panel, box, element, event) {
   if (event.button !== 0 || event.target.closest(".small, input")) return;
   const start = panel.spots.get(box.id);
   const move = ({ clientX, clientY }) => {
@@ -1894,7 +1894,7 @@ function startDrag(store2, panel, box, element, event) {
     removeEventListener("pointercancel", stop);
     if (!element.dataset.dragged) return;
     const place = roundPlace(panel.spots.get(box.id), panel.measure());
-    setTimeout(() => store2.moveBox(box.id, place));
+    setTimeout(() => store.moveBox(box.id, place));
   };
   addEventListener("pointermove", move);
   addEventListener("pointerup", stop);
@@ -1903,13 +1903,13 @@ function startDrag(store2, panel, box, element, event) {
 
 // views/panels/subgraph_panel.js
 var SubgraphPanel = class {
-  constructor(store2) {
-    this.store = store2;
+  constructor(store) {
+    this.store = store;
     this.panel = getById("subgraph");
     this.boxLayer = getById("subgraph-boxes");
     this.linkLayer = getById("subgraph-links");
     this.spots = /* @__PURE__ */ new Map();
-    store2.subscribe(
+    store.subscribe(
       ["pinnedIds", "supernodes", "clerps", "clickedId", "grouping", "pruningThreshold", "places"],
       () => this.write()
     );
@@ -1984,20 +1984,20 @@ function measureLoading({ weight, heads }) {
 
 // views/sections/attention_section.js
 var N_LISTED3 = 40;
-function mountAttention(store2, { scores = [], loadings = [] }) {
+function mountAttention(store, { scores = [], loadings = [] }) {
   const section = getById("attention");
   section.hidden = false;
-  store2.subscribe(["clickedId", "supernodes", "clerps"], () => {
-    const tables = scores.map((score) => makeScoreTable(store2, score));
-    if (loadings.length) tables.push(makeLoadingTable(store2, loadings));
+  store.subscribe(["clickedId", "supernodes", "clerps"], () => {
+    const tables = scores.map((score) => makeScoreTable(store, score));
+    if (loadings.length) tables.push(makeLoadingTable(store, loadings));
     refill(section, makeElement("h2", {}, "Attention"), ...tables);
   });
 }
-function makeScoreTable(store2, score) {
-  const { tokens } = store2.graph;
+function makeScoreTable(store, score) {
+  const { tokens } = store.graph;
   const rows = score.pairs.map(({ query, key, value }) => [
-    makeNodeLink(store2, query),
-    makeNodeLink(store2, key),
+    makeNodeLink(store, query),
+    makeNodeLink(store, key),
     value
   ]);
   const place = `from ${namePosition(tokens, score.query)} to ${namePosition(tokens, score.key)}`;
@@ -2006,12 +2006,12 @@ function makeScoreTable(store2, score) {
   const caption = `Why ${nameHead(score)} looked ${place}: score ${size}${share}; the largest pairs.`;
   return makeTable(["query side", "key side", "adds"], rows, caption);
 }
-function makeLoadingTable(store2, loadings) {
-  const { ofFocus, ranked } = pickLoadings(loadings, new Set(store2.findMemberIds(store2.state.clickedId)));
+function makeLoadingTable(store, loadings) {
+  const { ofFocus, ranked } = pickLoadings(loadings, new Set(store.findMemberIds(store.state.clickedId)));
   const rows = ranked.slice(0, N_LISTED3).flatMap(
     ({ source, target, heads }) => heads.map((head, i) => [
-      i ? "" : makeNodeLink(store2, source),
-      i ? "" : makeNodeLink(store2, target),
+      i ? "" : makeNodeLink(store, source),
+      i ? "" : makeNodeLink(store, target),
       nameHead(head),
       head.value
     ])
@@ -2034,14 +2034,14 @@ function makeTable(columns, rows, caption) {
   );
   return makeElement("div", { class: "wide" }, table);
 }
-function makeNodeLink(store2, id) {
-  const { graph } = store2;
+function makeNodeLink(store, id) {
+  const { graph } = store;
   const index = graph.numbers.get(id);
   if (index === void 0) return String(id);
   const node = graph.nodes[index];
   return makeButton(
-    { class: "entry", title: describePlace(graph, node), onclick: () => store2.toggleFocus(id) },
-    `${store2.abbreviateLabel(node)} · ${abbreviatePlace(graph, node)}`
+    { class: "entry", title: describePlace(graph, node), onclick: () => store.toggleFocus(id) },
+    `${store.abbreviateLabel(node)} · ${abbreviatePlace(graph, node)}`
   );
 }
 function nameHead({ layer, head }) {
@@ -2054,7 +2054,7 @@ function namePosition(tokens, position) {
 // views/sections/validation_section.js
 var [SIZE, EDGE2] = [320, 40];
 var N_LARGE_DOTS = 300;
-function writeValidation(store2, validation) {
+function writeValidation(store, validation) {
   const section = getById("validation");
   section.append(
     makeElement("h2", {}, "Checked by intervention"),
@@ -2064,7 +2064,7 @@ function writeValidation(store2, validation) {
       "Nodes of the graph were changed in the model itself. Each dot is what the graph predicted of one change, and what happened; on the dashed line they agree."
     ),
     makeFactLine(listFacts(validation)),
-    makeScatter(store2, validation)
+    makeScatter(store, validation)
   );
   section.hidden = false;
 }
@@ -2089,13 +2089,13 @@ function formatAgreement(agreement) {
   const interval = Number.isFinite(low) ? ` (${formatNumber(low)} to ${formatNumber(high)})` : "";
   return `${formatNumber(r)}${interval}`;
 }
-function makeScatter(store2, validation) {
+function makeScatter(store, validation) {
   const pairs = validation.predicted.map((predicted, i) => ({ predicted, actual: validation.actual[i], i })).filter(({ predicted, actual }) => Number.isFinite(predicted) && Number.isFinite(actual));
   const values = pairs.flatMap(({ predicted, actual }) => [predicted, actual]);
   const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)];
   const scale = (value) => EDGE2 + (value - low) / (high - low || 1) * (SIZE - 2 * EDGE2);
   const radius = pairs.length > N_LARGE_DOTS ? 2 : 3.5;
-  const dots = pairs.map((pair) => makeDot(store2, validation, pair, scale, radius));
+  const dots = pairs.map((pair) => makeDot(store, validation, pair, scale, radius));
   const zero = scale(0);
   const axes = `M${EDGE2} ${SIZE - zero}H${SIZE - EDGE2}M${zero} ${EDGE2}V${SIZE - EDGE2}`;
   const diagonal = `M${scale(low)} ${SIZE - scale(low)}L${scale(high)} ${SIZE - scale(high)}`;
@@ -2122,9 +2122,9 @@ function makeScatter(store2, validation) {
     ...names
   );
 }
-function makeDot(store2, { labels, nodes: ids }, { predicted, actual, i }, scale, radius) {
-  const node = store2.graph.nodes[store2.graph.numbers.get(ids?.[i]) ?? -1];
-  const name = labels?.[i] ?? (node ? store2.readLabel(node) : "");
+function makeDot(store, { labels, nodes: ids }, { predicted, actual, i }, scale, radius) {
+  const node = store.graph.nodes[store.graph.numbers.get(ids?.[i]) ?? -1];
+  const name = labels?.[i] ?? (node ? store.readLabel(node) : "");
   const title = `${name} predicted ${formatSigned(predicted)}, actual ${formatSigned(actual)}`.trim();
   return makeShape(
     "circle",
@@ -2133,30 +2133,34 @@ function makeDot(store2, { labels, nodes: ids }, { predicted, actual, i }, scale
       cy: (SIZE - scale(actual)).toFixed(1),
       r: radius,
       class: predicted * actual < 0 ? "dot wrong" : "dot",
-      onclick: node ? () => store2.update({ clickedId: node.id }) : null
+      onclick: node ? () => store.update({ clickedId: node.id }) : null
     },
     makeShape("title", {}, title)
   );
 }
 
+// mount.js
+function mountGraphPage(content) {
+  const store = new GraphStore(readGraph(content), (run) => requestAnimationFrame(run));
+  keepAddress(store, content.qParams, () => measureInside(getById("subgraph")));
+  const graphView = new GraphView(store);
+  mountNodePanel(store);
+  mountFeaturePanel(store);
+  const subgraphPanel = new SubgraphPanel(store);
+  const searchPanel = new SearchPanel(store, graphView);
+  listenToNodeKeys(store, graphView);
+  listenToKeys(store, searchPanel);
+  mountSaving(store, content, graphView, subgraphPanel);
+  if (content.validation) writeValidation(store, content.validation);
+  if (content.qk) mountAttention(store, content.qk);
+  mountSlider(store);
+  mountLinkTypes(store);
+  mountHelp();
+  mountGroupingNotice(store);
+  mountNodeNote(store, graphView);
+  const [firstInFocus] = store.findFocus();
+  if (firstInFocus !== void 0) graphView.showNode(firstInFocus);
+}
+
 // main.js
-var content = JSON.parse(getById("content").textContent);
-var store = new GraphStore(readGraph(content), (run) => requestAnimationFrame(run));
-keepAddress(store, content.qParams, () => measureInside(getById("subgraph")));
-var graphView = new GraphView(store);
-mountNodePanel(store);
-mountFeaturePanel(store);
-var subgraphPanel = new SubgraphPanel(store);
-var searchPanel = new SearchPanel(store, graphView);
-listenToNodeKeys(store, graphView);
-listenToKeys(store, searchPanel);
-mountSaving(store, content, graphView, subgraphPanel);
-if (content.validation) writeValidation(store, content.validation);
-if (content.qk) mountAttention(store, content.qk);
-mountSlider(store);
-mountLinkTypes(store);
-mountHelp();
-mountGroupingNotice(store);
-mountNodeNote(store, graphView);
-var [firstInFocus] = store.findFocus();
-if (firstInFocus !== void 0) graphView.showNode(firstInFocus);
+mountGraphPage(JSON.parse(getById("content").textContent));

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -20,6 +21,7 @@ from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.prune import PrunedGraph
 from mindscope.circuits.graph.supernodes import Supernode
 from mindscope.circuits.page.content import Details, build_page_content
+from mindscope.errors import DataError
 from mindscope.reports import sheet
 from mindscope.store import write_text
 
@@ -109,6 +111,22 @@ def build_public_page(
             content=Markup(values),
         )
     )
+
+
+def read_page_content(page: str) -> dict[str, Any]:
+    """The values of a page that `build_graph_page` made: what its script reads.
+
+    Raises:
+        DataError: it is no such page.
+    """
+    found = re.search(r'<script type="application/json" id="content">(.*?)</script>', page, re.DOTALL)
+    try:
+        content = json.loads(found[1]) if found else None
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or not {"metadata", "nodes", "shown", "links"} <= content.keys():
+        raise DataError("this is not the page of a graph: give one that `mindscope circuit` wrote")
+    return content
 
 
 def hash_page_script() -> str:

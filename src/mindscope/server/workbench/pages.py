@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = "/workbench/"
 """Where the pages are. All of it is open, so nothing else may be put here."""
-PAGES = ("chat", "traits", "data", "runs")
+PAGES = ("chat", "traits", "data", "circuits", "runs")
 """Pages by the first part of their address; what they show stands behind `#`, which browsers do not send."""
 PLOT_STYLE = """:where(.plot) {
   --plot-background: white;
@@ -66,6 +66,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+GRAPH_PAGE = "graph"
+"""A page of its own, since the graph's modules have the whole window and its style."""
 _FOREVER = "public, max-age=31536000, immutable"  # a file's name holds a digest of its content
 
 
@@ -87,10 +89,12 @@ def build_page_router() -> APIRouter:
     async def page(path: str) -> Response:
         if path.startswith("assets/"):
             return _asset(folder.joinpath("assets"), path.removeprefix("assets/"))
-        if path.strip("/") not in ("", *PAGES):
+        name = path.strip("/")
+        if name not in ("", GRAPH_PAGE, *PAGES):
             raise ApiError(404, "the workbench has no such page: begin at /workbench/")
+        built = "graph.html" if name == GRAPH_PAGE else "index.html"
         headers = {**HEADERS, "Content-Security-Policy": page_policy(), "Cache-Control": "no-cache"}
-        return Response(folder.joinpath("index.html").read_bytes(), headers=headers, media_type="text/html")
+        return Response(folder.joinpath(built).read_bytes(), headers=headers, media_type="text/html")
 
     return router
 

@@ -1,0 +1,167 @@
+/** Circuits: graphs of what the model computes on one prompt, and tracing new ones. */
+
+import { useState } from "react";
+import { type Schemas, askJson } from "../api/client";
+import { useAction, useServer } from "../api/use_server";
+import { ErrorNote } from "../app/ErrorNote";
+import { BASE } from "../app/base";
+import { Jobs } from "../jobs/Jobs";
+import { formatNumber } from "../state/format";
+import { type StateForm, useHashState } from "../state/hash_state";
+import "../style/desk.css";
+
+interface CircuitsState {
+  prompt: string;
+  chat: boolean;
+  answer: string;
+  target: string;
+}
+
+const CIRCUITS_FORM: StateForm<CircuitsState> = {
+  read: (params) => ({
+    prompt: params["prompt"] ?? "",
+    chat: params["chat"] === "1",
+    answer: params["answer"] ?? "",
+    target: params["target"] ?? "",
+  }),
+  write: ({ prompt, chat, answer, target }) => ({ prompt, chat: chat ? "1" : "", answer, target }),
+};
+
+export function CircuitsPage() {
+  const [state, set] = useHashState(CIRCUITS_FORM);
+  const { value, error, again } = useServer<Schemas["GraphList"]>("/v1/workbench/graphs");
+  return (
+    <div className="desk">
+      <aside className="list-side" aria-label="New graphs">
+        <h1>Circuits</h1>
+        {value && !value.can_trace && (
+          <p className="quiet">To trace graphs here, start the server with --runs FOLDER.</p>
+        )}
+        {value?.can_trace && (
+          <TraceForm state={state} set={(changes) => set((now) => ({ ...now, ...changes }))} refresh={again} />
+        )}
+        <p>
+          <a href={`${BASE}graph`}>Open a graph&rsquo;s JSON</a>, ours or another tool&rsquo;s
+        </p>
+        <Jobs about={isAboutGraphs} onEnd={again} />
+      </aside>
+      <section className="sheet" aria-label="Graphs">
+        {error && <ErrorNote text={error} />}
+        {value && value.graphs.length === 0 && <p className="quiet">There are no graphs in the folder of runs yet.</p>}
+        {value && value.graphs.length > 0 && <GraphTable graphs={value.graphs} />}
+      </section>
+    </div>
+  );
+}
+
+const isAboutGraphs = (job: Schemas["JobCard"]) => job.title.startsWith("graph of ");
+
+function GraphTable({ graphs }: { graphs: Schemas["GraphCard"][] }) {
+  return (
+    <>
+      <h2>Graphs</h2>
+      <div className="wide">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">prompt</th>
+              <th scope="col">run</th>
+              <th scope="col" className="r">
+                features
+              </th>
+              <th scope="col" className="r">
+                shown nodes
+              </th>
+              <th scope="col" className="r">
+                replacement score
+              </th>
+              <th scope="col" className="r">
+                completeness
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {graphs.map((graph) => (
+              <tr key={graph.run}>
+                <th scope="row">
+                  <a href={`${BASE}graph?${new URLSearchParams({ run: graph.run }).toString()}`}>
+                    {graph.prompt ?? graph.run}
+                  </a>
+                </th>
+                <td>
+                  {graph.run} <span className={`state ${graph.status}`}>{graph.status}</span>
+                </td>
+                <td className="r">{graph.features ?? "–"}</td>
+                <td className="r">{graph.shown_nodes ?? "–"}</td>
+                <td className="r">{formatNumber(graph.replacement_score)}</td>
+                <td className="r">{formatNumber(graph.completeness_score)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p className="quiet">
+        The replacement score is the share of influence that comes from tokens along ways without an error; completeness
+        is the share of nodes&rsquo; inputs that are not errors.
+      </p>
+    </>
+  );
+}
+
+interface TraceFormProps {
+  state: CircuitsState;
+  set: (changes: Partial<CircuitsState>) => void;
+  refresh: () => void;
+}
+
+function TraceForm({ state, set, refresh }: TraceFormProps) {
+  const { run, busy, error } = useAction();
+  const [isSent, setSent] = useState(false);
+  const submit = () =>
+    run(async () => {
+      const body: Schemas["TraceRequest"] = {
+        prompt: state.prompt,
+        chat: state.chat,
+        answer: state.answer,
+        ...(state.target ? { target: state.target } : {}),
+      };
+      await askJson("/v1/workbench/traces", { body });
+      setSent(true);
+      refresh();
+    });
+  return (
+    <form
+      className="side-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        submit();
+      }}
+    >
+      <label className="field">
+        Prompt
+        <textarea rows={3} value={state.prompt} onChange={(event) => set({ prompt: event.target.value })} />
+      </label>
+      <label className="check">
+        <input type="checkbox" checked={state.chat} onChange={(event) => set({ chat: event.target.checked })} />a
+        question in a chat
+      </label>
+      <label className="field">
+        The answer begins
+        <input value={state.answer} placeholder="nothing yet" onChange={(event) => set({ answer: event.target.value })} />
+      </label>
+      <label className="field">
+        Explain the token
+        <input
+          value={state.target}
+          placeholder="the most probable ones"
+          onChange={(event) => set({ target: event.target.value })}
+        />
+      </label>
+      {error && <ErrorNote text={error} />}
+      <button type="submit" className="main-action" disabled={busy || !state.prompt.trim()}>
+        Trace
+      </button>
+      {isSent && <p className="quiet">The graph stands in the list when it is done.</p>}
+    </form>
+  );
+}
