@@ -27,7 +27,8 @@ class DefaultVerb(TyperGroup):
 
 app = typer.Typer(
     cls=DefaultVerb,
-    help="Judge whether a tuned model may ship: `mindscope gate BASE TUNED --data FILE --traits NAME`.",
+    help="Judge whether a tuned model may ship, by a policy; the exit code is the verdict.\n\n"
+    "`mindscope gate BASE TUNED --data FILE --traits NAME`.",
     no_args_is_help=True,
     context_settings={"ignore_unknown_options": True},
 )
