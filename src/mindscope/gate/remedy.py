@@ -1,6 +1,6 @@
 """Remedies head to head: the base tuned anew by the same recipe under each of them, and which to take.
 
-1. What to treat: the traits of checks that failed, else of those without enough evidence.
+1. What to treat: the traits whose behaviour failed, else those of other checks (`find_treated`).
 2. Every arm is one training on the same data with the same seed. Nothing; preventative steering; an
    inoculation prompt; the trait's direction projected out (CAFT); a penalty on the projection; or the data
    without the samples that screening flagged.
@@ -40,6 +40,8 @@ from mindscope.gate.results import (
     RemedyComparison,
     RemedyFall,
     RemedyName,
+    SectionName,
+    Verdict,
 )
 from mindscope.gate.sections.behaviour import ask_trait, behaviour_names, compare_arms
 from mindscope.gate.sections.capability import compare_knowledge
@@ -53,6 +55,14 @@ from mindscope.store import measure_once
 RESULT = "remedy.json"
 LEAST_ROWS = 20
 """Conversations below which a training without the flagged samples is none."""
+INSIDE: tuple[SectionName, ...] = ("screening", "shift", "alarms")
+TREATED_BY: tuple[tuple[tuple[SectionName, ...], Verdict], ...] = (
+    (("behaviour",), "fail"),
+    (INSIDE, "fail"),
+    (("behaviour",), "not enough evidence"),
+    (INSIDE, "not enough evidence"),
+)
+"""Which checks say that a trait is to be treated; the first that name any."""
 READ_ROWS = 150
 """Of the data's samples that screening did not flag, on which it is measured what an arm learnt."""
 
@@ -114,16 +124,20 @@ def compare_remedies(bench: GateBench, sections: Sequence[GateSection]) -> Remed
 
 
 def find_treated(traits: Sequence[WatchedTrait], sections: Sequence[GateSection]) -> list[WatchedTrait]:
-    """The traits of checks that failed, else of those that were left open."""
-    for verdict in ("fail", "not enough evidence"):
-        names = {
+    """The traits that answers show, else those that data or activations speak of; failed before open ones.
+
+    Vectors of several traits may point alike, so that data and activations speak of all of them where answers
+    show one: `TREATED_BY` has the order.
+    """
+    for names, verdict in TREATED_BY:
+        found = {
             check.name.split("/")[1]
             for section in sections
-            if section.decides and section.name in ("screening", "shift", "behaviour", "alarms")
+            if section.decides and section.name in names
             for check in section.checks
             if check.verdict == verdict and not check.name.endswith("/coherence")
         }
-        if treated := [item for item in traits if item.name in names]:
+        if treated := [item for item in traits if item.name in found]:
             return treated
     return []
 

@@ -56,20 +56,26 @@ def test_where_no_arm_passes_none_is_taken_and_the_closest_is_named():
 @pytest.mark.parametrize(
     ("checks", "treated"),
     [
-        ([("behaviour/evil", 50.0), ("shift/sly", 50.0), ("behaviour/calm", 0.0)], ["evil", "sly"]),
+        # answers show one trait, though activations speak of two
+        ([("behaviour/evil", 50.0), ("shift/evil", 50.0), ("shift/sly", 50.0)], ["evil"]),
+        ([("behaviour/evil", 0.0), ("screening/sly", 50.0), ("alarms/evil", None)], ["sly"]),
         ([("behaviour/evil/coherence", 50.0)], []),
-        ([("behaviour/evil", None), ("behaviour/calm", 0.0)], ["evil"]),
-        ([("behaviour/calm", 0.0)], []),
+        ([("behaviour/evil", None), ("shift/sly", None), ("behaviour/calm", 0.0)], ["evil"]),
+        ([("shift/sly", None), ("behaviour/calm", 0.0)], ["sly"]),
+        ([("behaviour/calm", 0.0), ("capability/knowledge", 50.0)], []),
     ],
 )
-def test_traits_that_failed_are_treated_else_those_left_open(checks, treated):
+def test_traits_that_answers_show_are_treated_before_what_is_inside(checks, treated):
     made = [
         no_evidence(name, "", "nobody judges")
         if value is None
         else check_mean(name, "", [value] * 16, 10.0, "questions")
         for name, value in checks
     ]
-    sections = [GateSection(name="behaviour", decides=True, checks=tuple(made))]
+    sections = [
+        GateSection(name=check.name.split("/")[0], decides=True, checks=(check,))  # type: ignore[arg-type]
+        for check in made
+    ]
     traits = [SimpleNamespace(name=name) for name in ("evil", "sly", "calm")]
     assert [item.name for item in find_treated(traits, sections)] == treated  # type: ignore[arg-type]
     reported = [section.model_copy(update={"decides": False}) for section in sections]
