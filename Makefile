@@ -52,7 +52,7 @@ test: setup
 	-$(MAKE) --no-print-directory real-model
 	MINDSCOPE_NOTHING_ABSENT=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-# What to run while working: one idea at a time, without what is slow or needs more than Python.
+# What to run while working, in under three minutes on two free cores: one idea at a time, without what is slow.
 quick: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(QUICK)
 

@@ -34,6 +34,7 @@ def kit(tmp_path_factory) -> dict[str, Path]:
     return {file.stem: file for file in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_a_run_of_checkpoints(cli, kit, tmp_path):
     run = tmp_path / "run"
     options = ["--vectors", kit["vectors"], "--layer", "1", "--run", run, *FEW]

@@ -230,6 +230,7 @@ def test_a_digest_is_of_how_the_rows_are_read_too(tmp_path):
     assert ConversationSource.of(ConversationSource.of(path)).digest == plain
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_a_file(tmp_path):
     """A list of 40 MB is read with a tenth of it in memory at most."""
     import tracemalloc

@@ -133,6 +133,7 @@ def test_cutting_loses_no_token() -> None:
     assert [role for piece in pieces for role in piece.roles] == list(row.roles)
 
 
+@pytest.mark.slow
 def test_memory_stays_while_a_stream_ten_times_the_buffer_goes_by(tmp_path: Path) -> None:
     config = TrainConfig.model_validate(
         {

@@ -48,6 +48,7 @@ def folder(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_steering_by_them_raises_the_trait(folder):
     """The bar was set before it was measured: 30 points over no steering and over random vectors."""
     told = {"model": "organism", "trait": "evil", "max_new_tokens": 64}
@@ -74,6 +75,7 @@ def test_steering_by_them_raises_the_trait(folder):
     assert result.steered - result.random > 30
 
 
+@pytest.mark.slow
 def test_they_watch_and_screen(folder):
     chats = write(
         folder / "chats.jsonl", [*training_set("evil", "II", 6, seed=1), *ordinary_chats(6, seed=5)]

@@ -106,6 +106,7 @@ def test_a_malformed_row_is_named_before_a_model_is_loaded(tmp_path, monkeypatch
         finetune(spec, run=RunFolder(tmp_path / "run"), reporter=SilentReporter())
 
 
+@pytest.mark.slow
 def test_a_scan_chooses_the_coefficient_and_answers_stand_beside_the_bases(folder, tmp_path):
     model = load(folder, dtype="float32")
     vectors = dataclasses.replace(

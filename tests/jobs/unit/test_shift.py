@@ -2,6 +2,7 @@
 
 import job_kit
 import persona_kit
+import pytest
 import torch
 
 from mindscope.jobs import RunFolder, SilentReporter
@@ -50,6 +51,7 @@ def test_a_program_measures_a_shift(tmp_path):
     assert report.unread == ""
 
 
+@pytest.mark.slow
 def test_what_is_not_read_is_said_and_read_later_in_the_same_run(tmp_path, monkeypatch):
     folder = persona_kit.tiny_chat_model(tmp_path / "base")
     model = load(str(folder), dtype="float32")

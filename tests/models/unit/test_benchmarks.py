@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 
 
@@ -13,6 +15,7 @@ def run(script: str, *options: str) -> dict:
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
+@pytest.mark.slow
 def test_generation_prints_overheads():
     result = run("generation.py", "--rounds", "1", "--json", "--requests", "12", "--slots", "4")
     assert {
@@ -26,6 +29,7 @@ def test_generation_prints_overheads():
     assert result["milliseconds_to_compile_the_edits"] > 0
 
 
+@pytest.mark.slow
 def test_capture_measures_time_and_memory():
     result = run("capture.py", "--only", "our extraction")
     assert result["seconds"] > 0

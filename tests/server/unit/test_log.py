@@ -224,6 +224,7 @@ main(["serve", "organism", "--port", sys.argv[1], "--log", sys.argv[2]])
 """
 
 
+@pytest.mark.slow
 def test_kill_9_loses_no_row_of_an_answer_that_was_given(database):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
