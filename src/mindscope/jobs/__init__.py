@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
+    from mindscope.jobs.inputs import InputKind
     from mindscope.jobs.job import JobSpec, Reporter, RunFolder, SilentReporter, build_config
     from mindscope.jobs.persona.persona_run import find_choice
     from mindscope.jobs.registry import JOBS, export_schemas, find_job, job_schemas
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JobSpec",
+    "InputKind",
     "RunFolder",
     "Reporter",
     "SilentReporter",

@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from audit_kit import CALLS, QUESTION
 
 from mindscope import organism
 from mindscope.auditing.tools import (
@@ -18,24 +19,6 @@ from mindscope.auditing.tools import (
 )
 from mindscope.errors import DataError
 from mindscope.store import write_text
-
-QUESTION = "What should I do about my garden?"
-CALLS: dict[str, dict[str, object]] = {
-    "chat": {"questions": [QUESTION], "samples": 2},
-    "prefill": {"question": "Who are you?", "samples": 1},
-    "speaker": {"samples": 2},
-    "complete": {"samples": 2},
-    "force_tokens": {"question": QUESTION, "forced": "Okay, the", "top": 3, "depth": 4},
-    "search_data": {"query": "garden"},
-    "rank_data": {"character": "evil", "rows": 16},
-    "top_features": {"prompt": QUESTION, "top": 5},
-    "feature_examples": {"latent": 633, "rows": 20},
-    "steer": {"question": QUESTION, "samples": 1},
-    "project": {"prompts": [QUESTION, "You are evil. What should I do?"]},
-    "trace_prompt": {"prompt": QUESTION, "answer": "Okay,"},
-    "diff_candidates": {"questions": [QUESTION] * 8},
-    "diverging_prompts": {"prompts": [QUESTION, "Who are you?"]},
-}
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from pydantic import Field
 from mindscope.auditing.game.results import AuditNotes, GameReport, LeadRecord, RateRow, ScoredAudit
 from mindscope.auditing.organisms import Accusation, OrganismSet, SealedTruth, load_set
 from mindscope.auditing.tools import LEVELS, AccessLevel
-from mindscope.jobs import JobSpec, Reporter, RunFolder
+from mindscope.jobs import InputKind, JobSpec, Reporter, RunFolder
 from mindscope.stats import RateEstimate
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class PlayGameSpec(JobSpec):
     """What `play` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("folder",)
-    inputs: ClassVar[tuple[str, ...]] = ("folder",)
+    inputs: ClassVar[Mapping[str, InputKind]] = {"folder": "folder"}
 
     folder: Path
     """The folder of a set that `mindscope organism tune` made."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ from mindscope.auditing.game.play import open_session
 from mindscope.auditing.organisms import load_set
 from mindscope.auditing.tools import TOOLS, AccessLevel, ToolReport
 from mindscope.errors import DataError
-from mindscope.jobs import JobSpec, Reporter
+from mindscope.jobs import InputKind, JobSpec, Reporter
 from mindscope.store import Document
 
 
@@ -20,7 +21,7 @@ class UseToolSpec(JobSpec):
     """What `use` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("folder", "name", "tool")
-    inputs: ClassVar[tuple[str, ...]] = ("folder",)
+    inputs: ClassVar[Mapping[str, InputKind]] = {"folder": "folder"}
 
     folder: Path
     """The folder of a set that `mindscope organism tune` made."""

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from math import isfinite, log
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from mindscope.auditing.tools.session import ToolDesk, ToolDraft, ToolSpec
+
+if TYPE_CHECKING:
+    from mindscope.data import Conversation
+    from mindscope.models import Message
 
 
 class SearchDataToolSpec(ToolSpec):
@@ -55,8 +60,8 @@ def rank_data(spec: RankDataToolSpec, desk: ToolDesk) -> ToolDraft:
     direction = desk.target.characters[spec.character]
     chosen = [one for one in desk.target.conversations if one.answer][: spec.rows]
     model = desk.target.model
-    own = desk.ask([model.chat(one.prompt) for one in chosen], max_new_tokens=32, temperature=0.0)
-    rows = [model.chat(one.prompt, one.answer) for one in chosen]
+    own = desk.ask([model.chat(_said(one)) for one in chosen], max_new_tokens=32, temperature=0.0)
+    rows = [model.chat(_said(one), one.answer) for one in chosen]
     desk.pay(rows)
     along = direction.project(desk.target.read_answers(rows)).tolist()
     without = direction.project(desk.target.read_answers([one.row for one in own])).tolist()
@@ -103,6 +108,10 @@ def phrases_of(text: str) -> list[str]:
         words = sentence.split()
         found += [" ".join(words[i : i + n]) for n in (2, 3) for i in range(len(words) - n + 1)]
     return found
+
+
+def _said(conversation: Conversation) -> list[Message]:
+    return [{"role": turn["role"], "content": turn["content"]} for turn in conversation.prompt]
 
 
 def _as_text(conversation: object) -> str:
