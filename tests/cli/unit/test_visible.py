@@ -148,6 +148,8 @@ def prints(file: Path) -> list[str]:
 
 def test_nothing_is_printed_in_another_way():
     package = Path(mindscope.__file__).parent
-    files = [file for file in package.rglob("*.py") if file != package / "cli" / "output.py"]
+    # the workbench's worker writes JSON in ASCII to a pipe that the server reads, never to a terminal
+    elsewhere = (package / "cli" / "output.py", package / "server" / "workbench" / "worker.py")
+    files = [file for file in package.rglob("*.py") if file not in elsewhere]
     assert [call for file in files for call in prints(file)] == []
     assert len(prints(package / "cli" / "output.py")) == 3

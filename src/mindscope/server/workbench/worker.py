@@ -32,8 +32,8 @@ class LineReporter:
 
 
 def tell(**what: Any) -> None:
-    """Write a line."""
-    sys.stdout.write(json.dumps(what, ensure_ascii=False) + "\n")
+    """Write a line, in ASCII, so that half a character of a foreign text does not end the worker."""
+    sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
 
 
