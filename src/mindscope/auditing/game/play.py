@@ -36,7 +36,7 @@ class PlayGameSpec(JobSpec):
     """Audit these tunes alone, by their names. May be repeated."""
     device: str = "auto"
     """Where the models run: cpu, cuda, or auto."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Draws the auditor's questions."""
 
     def run_path(self) -> Path:

@@ -43,7 +43,7 @@ class TuneOrganismsSpec(JobSpec):
     """The learning rate after the warm-up."""
     device: str = "auto"
     """Where the models run: cpu, cuda, or auto."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     """Draws all details and the order of the names."""
 
     def run_path(self) -> Path:
