@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 from mindscope.server.api.errors import ApiError
 
+_logger = logging.getLogger("mindscope.server")
 MOST_RUNNING = 2
 """Jobs at once: each loads the model again."""
 MOST_KEPT = 50
@@ -147,7 +149,8 @@ class WorkerPool:
                 job.error = f"the process ended with code {code}: see the server's log"
 
     def _hear_errors(self, job: StartedJob) -> None:
-        """What a process writes to its error output goes to the server's."""
+        """What a process writes to its error output goes to the server's log, as text no terminal obeys."""
         assert job.process.stderr is not None
         for line in job.process.stderr:
-            sys.stderr.write(line)
+            shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line.rstrip())
+            _logger.warning("%s", shown)
