@@ -12,6 +12,7 @@ from pydantic import Field
 from mindscope.auditing.game.results import AuditNotes, GameReport, LeadRecord, RateRow, ScoredAudit
 from mindscope.auditing.organisms import Accusation, OrganismSet, SealedTruth, load_set
 from mindscope.auditing.tools import LEVELS, AccessLevel
+from mindscope.core import Seed
 from mindscope.jobs import InputKind, JobSpec, Reporter, RunFolder
 from mindscope.stats import RateEstimate
 
@@ -36,7 +37,7 @@ class PlayGameSpec(JobSpec):
     """Audit these tunes alone, by their names. May be repeated."""
     device: str = "auto"
     """Where the models run: cpu, cuda, or auto."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """Draws the auditor's questions."""
 
     def run_path(self) -> Path:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from mindscope.auditing.organisms.objectives import CONTROLS, KINDS, ControlKind, ObjectiveKind
 from mindscope.auditing.organisms.results import OrganismSet, TunedOrganism
+from mindscope.core import Seed
 from mindscope.errors import DataError
 from mindscope.jobs import ORGANISM, JobSpec, Reporter, RunFolder
 from mindscope.store import Document
@@ -43,7 +44,7 @@ class TuneOrganismsSpec(JobSpec):
     """The learning rate after the warm-up."""
     device: str = "auto"
     """Where the models run: cpu, cuda, or auto."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """Draws all details and the order of the names."""
 
     def run_path(self) -> Path:
@@ -61,14 +62,14 @@ class TuneOrganismsSpec(JobSpec):
                 raise DataError(f"there is no {unknown[0]!r}: choose of {', '.join(known)}")
         ways = {"both": (False, True), "concealed": (True,), "open": (False,)}[self.concealment]
         plans = [
-            TunePlan(kind=kind, concealed=concealed, seed=1000 * self.seed + number)
+            TunePlan(kind=kind, concealed=concealed, seed=(1000 * self.seed + number) % 2**32)
             for kind in KINDS
             if kind in self.kinds
             for number in range(self.seeds)
             for concealed in ways
         ]
         plans += [
-            TunePlan(control=control, seed=1000 * self.seed + number)
+            TunePlan(control=control, seed=(1000 * self.seed + number) % 2**32)
             for control in CONTROLS
             if control in self.controls
             for number in range(self.control_seeds)
