@@ -28,6 +28,11 @@ export const PAGES: readonly PageEntry[] = [
   },
   { name: "data", title: "Data", Page: lazyPage(async () => (await import("../data/DataPage")).DataPage) },
   {
+    name: "features",
+    title: "Features",
+    Page: lazyPage(async () => (await import("../features/FeaturesPage")).FeaturesPage),
+  },
+  {
     name: "circuits",
     title: "Circuits",
     Page: lazyPage(async () => (await import("../circuits/CircuitsPage")).CircuitsPage),

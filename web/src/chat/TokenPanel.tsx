@@ -157,7 +157,9 @@ function Latents({ latents, colourBy, turnUp }: LatentsProps) {
       <tbody>
         {latents.map(({ name, activation }) => (
           <tr key={name}>
-            <th scope="row">{name}</th>
+            <th scope="row">
+              <a href={featureAddress(name)}>{name}</a>
+            </th>
             <td className="r">{formatNumber(activation)}</td>
             <td className="r">
               {colourBy && (
@@ -174,6 +176,12 @@ function Latents({ latents, colourBy, turnUp }: LatentsProps) {
       </tbody>
     </table>
   );
+}
+
+/** The page of a latent. */
+function featureAddress(name: string): string {
+  const [dictionary = "", feature = ""] = name.split("/");
+  return `${BASE}features${formatHash({ dictionary, feature })}`;
 }
 
 function LayerChart({ layers }: { layers: string }) {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter
 
 from mindscope.server.workbench.data_routes import DataDesk, build_data_router
+from mindscope.server.workbench.feature_routes import FeatureDesk, build_feature_router
 from mindscope.server.workbench.graph_routes import GraphDesk, build_graph_router
 from mindscope.server.workbench.pages import build_page_router
 from mindscope.server.workbench.reading import build_read_router
@@ -53,6 +54,7 @@ def build_workbench_router(service: SteeringService, place: WorkbenchPlace) -> A
     router.include_router(build_kept_router(tickets))
     router.include_router(build_page_router())
     router.include_router(build_read_router(service))
+    router.include_router(build_feature_router(FeatureDesk(service, shelf)))
     router.include_router(build_graph_router(GraphDesk(service, shelf, workers, place.model)))
     router.include_router(build_run_router(shelf, workers, tickets))
     router.include_router(build_trait_router(TraitDesk(service, shelf, workers, place.model)))

@@ -1,0 +1,310 @@
+"""`/v1/workbench/features`: latents of the server's dictionaries, found and shown by a survey of a corpus."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from mindscope.errors import MindscopeError
+from mindscope.jobs.feature import LabelRow
+from mindscope.server.api.errors import RESPONSES, ApiError
+from mindscope.server.workbench.shelf import RunShelf
+
+if TYPE_CHECKING:
+    from mindscope.dictionaries import DictionaryBank
+    from mindscope.explain import FeatureLabel, LogitEffects, Survey, TextIndex
+    from mindscope.server.service import SteeringService
+
+SURVEY = "survey"
+DENSE = 0.1
+"""Features that are active on a larger share of the tokens are called dense, as in the literature."""
+MOST_MATCHES = 100
+DICTIONARY = Query(min_length=1, max_length=256, description="A dictionary by its name in requests.")
+
+
+class SurveyedDictionary(BaseModel):
+    """A dictionary of the server, and the survey by which its latents are known."""
+
+    name: str
+    latents: int
+    survey: str | None
+    """The run of the survey; None where no run in the folder is one of this dictionary."""
+    tokens: int | None
+    dead: int | None
+    dense: int | None
+    labels: int
+
+
+class DictionaryList(BaseModel):
+    """All of them."""
+
+    dictionaries: list[SurveyedDictionary]
+
+
+class FeatureMatch(BaseModel):
+    """A latent that was found; what the kind of search does not measure is None."""
+
+    feature: int
+    name: str
+    """As DICTIONARY/LATENT, which can be named in requests."""
+    label: str
+    density: float
+    score: float | None = None
+    """How well words match its label and contexts, or its F1 as a detector of a token."""
+    token: str | None = None
+    """The token that it means, or on which it is strongest."""
+    activation: float | None = None
+    share: float | None = None
+    """Its activation as a share of its highest in the corpus."""
+
+
+class FeatureMatches(BaseModel):
+    """The latents that were found, the best first."""
+
+    matches: list[FeatureMatch]
+
+
+class NearFeature(BaseModel):
+    """A latent that writes in a like direction."""
+
+    feature: int
+    name: str
+    cosine: float
+    label: str
+
+
+class FeatureView(BaseModel):
+    """All that is shown of a latent."""
+
+    feature: int
+    name: str
+    label: LabelRow
+    density: float
+    highest: float
+    document: dict[str, Any]
+    """The public feature document: contexts by quantile, logits, histogram."""
+    neighbours: list[NearFeature]
+
+
+@dataclass(frozen=True)
+class OpenedSurvey:
+    """A dictionary with its survey."""
+
+    name: str
+    run: str
+    path: Path
+    bank: DictionaryBank
+    survey: Survey
+    labels: Mapping[int, FeatureLabel]
+
+    def label(self, feature: int) -> str:
+        """The label that is known, or a short one from the feature's contexts."""
+        from mindscope.explain import keyless_label
+
+        if feature in self.labels:
+            return self.labels[feature].text
+        return keyless_label(self.survey, feature).text
+
+    def called(self, feature: int) -> str:
+        """What a latent is called in requests."""
+        return f"{self.name}/{feature}"
+
+
+@dataclass(frozen=True)
+class FeatureDesk:
+    """What the routes of features work with."""
+
+    service: SteeringService
+    shelf: RunShelf
+    _indices: dict[tuple[str, Path], TextIndex] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def list_dictionaries(self) -> DictionaryList:
+        """The server's dictionaries, with what surveys say of each as a whole."""
+        cards: list[SurveyedDictionary] = []
+        for name, dictionary in self.service.registry.dictionaries.items():
+            opened = self._find(name)
+            statistics = None if opened is None else opened.survey.statistics
+            cards.append(
+                SurveyedDictionary(
+                    name=name,
+                    latents=dictionary.n_latents,
+                    survey=None if opened is None else opened.run,
+                    tokens=None if opened is None else opened.survey.metadata["tokens"],
+                    dead=None if statistics is None else int(statistics.dead.sum()),
+                    dense=None if statistics is None else int((statistics.density > DENSE).sum()),
+                    labels=0 if opened is None else len(opened.labels),
+                )
+            )
+        return DictionaryList(dictionaries=cards)
+
+    def search(
+        self, name: str, by: Literal["words", "token", "text"], query: str, count: int
+    ) -> FeatureMatches:
+        """Latents by words of their labels and contexts, by a token that they mean, or by a text.
+
+        Raises:
+            ApiError: there is no such dictionary, or no survey of it.
+            DataError: the model has no such token.
+        """
+        opened = self.require(name)
+        survey = opened.survey
+        if by == "words":
+            found = [
+                {"feature": hit.feature, "score": hit.score}
+                for hit in self._index(opened).search(query, count)
+            ]
+        elif by == "token":
+            from mindscope.explain import search_token
+
+            uses = [use for same in search_token(survey, query, count).values() for use in same]
+            found = [
+                {"feature": use.feature, "score": use.f1, "token": survey.vocabulary[use.token]}
+                for use in sorted(uses, key=lambda use: -use.f1)[:count]
+            ]
+        else:
+            from mindscope.explain import fires_on
+
+            row = self.service.model.text(query)
+            found = [
+                {
+                    "feature": firing.feature,
+                    "token": survey.vocabulary[row.ids[firing.position]],
+                    "activation": firing.value,
+                    "share": firing.share,
+                }
+                for firing in fires_on(self.service.model, opened.bank, survey, row, count=count)
+            ]
+        density = survey.statistics.density
+        return FeatureMatches(
+            matches=[
+                FeatureMatch(
+                    name=opened.called(one["feature"]),
+                    label=opened.label(one["feature"]),
+                    density=density[one["feature"]].item(),
+                    **one,
+                )
+                for one in found
+            ]
+        )
+
+    def view(self, name: str, feature: int) -> FeatureView:
+        """A latent.
+
+        Raises:
+            ApiError: there is no such dictionary or latent, or no survey of it.
+        """
+        from mindscope.explain import feature_json, find_neighbours, keyless_label
+
+        opened = self.require(name)
+        if feature >= opened.bank.n_features:
+            raise ApiError(404, f"{name} has latents 0 to {opened.bank.n_features - 1}", param="feature")
+        activity, logits = opened.survey.feature(feature), self._logits(opened.bank, feature)
+        label = opened.labels.get(feature) or keyless_label(opened.survey, feature, logits)
+        near = find_neighbours(opened.bank, feature)
+        return FeatureView(
+            feature=feature,
+            name=opened.called(feature),
+            label=LabelRow.model_validate(label.to_json()),
+            density=activity.density,
+            highest=activity.highest,
+            document=feature_json(opened.survey, feature, transcoder_id=name, logits=logits),
+            neighbours=[
+                NearFeature(
+                    feature=one.feature,
+                    name=opened.called(one.feature),
+                    cosine=one.cosine,
+                    label=opened.label(one.feature),
+                )
+                for one in near
+            ],
+        )
+
+    def require(self, name: str) -> OpenedSurvey:
+        """A dictionary with its survey.
+
+        Raises:
+            ApiError: there is no such dictionary, or no survey of it.
+        """
+        if name not in self.service.registry.dictionaries:
+            raise ApiError(404, f"this server has no dictionary {name!r}", param="dictionary")
+        if (opened := self._find(name)) is None:
+            raise ApiError(
+                404,
+                f"no run under --runs is a survey of {name}: make one with `mindscope feature survey`",
+                code="survey_not_found",
+            )
+        return opened
+
+    def _find(self, name: str) -> OpenedSurvey | None:
+        """The newest survey of a dictionary."""
+        from mindscope.dictionaries import DictionaryBank
+        from mindscope.jobs.feature import open_survey, read_labels
+
+        bank = DictionaryBank(self.service.registry.dictionaries[name])
+        if len(bank.models) > 1:
+            return None  # a crosscoder of two models reads both of them
+        for run, info in self.shelf.runs().items():
+            if info.kind != SURVEY:
+                continue
+            try:
+                survey = open_survey(info.path, bank)
+                return OpenedSurvey(name, run, info.path, bank, survey, read_labels(info.path))
+            except MindscopeError:
+                continue  # of another dictionary, or not yet done
+        return None
+
+    def _index(self, opened: OpenedSurvey) -> TextIndex:
+        from mindscope.explain import TextIndex
+
+        with self._lock:
+            key = (opened.name, opened.path)
+            if key not in self._indices:
+                texts = {number: label.text for number, label in opened.labels.items()}
+                self._indices[key] = TextIndex(opened.survey, texts)
+            return self._indices[key]
+
+    def _logits(self, bank: DictionaryBank, feature: int) -> LogitEffects | None:
+        """What a latent makes the model say; None where it writes outside the residual stream."""
+        from mindscope.explain import feature_logits
+        from mindscope.models import writes_residual
+
+        if not all(writes_residual(self.service.model, site.address) for site in bank.writes):
+            return None
+        return feature_logits(self.service.model, bank, [feature])[0]
+
+
+def build_feature_router(desk: FeatureDesk) -> APIRouter:
+    """The routes of one service."""
+    router = APIRouter(prefix="/v1/workbench", tags=["workbench"], responses=RESPONSES)
+
+    @router.get("/dictionaries")
+    async def dictionaries() -> DictionaryList:
+        """The server's dictionaries, and whether each was surveyed."""
+        return await asyncio.to_thread(desk.list_dictionaries)
+
+    @router.get("/features")
+    async def features(
+        dictionary: Annotated[str, DICTIONARY],
+        query: Annotated[str, Query(min_length=1, max_length=4000)],
+        by: Literal["words", "token", "text"] = "words",
+        count: Annotated[int, Query(ge=1, le=MOST_MATCHES)] = 30,
+    ) -> FeatureMatches:
+        """Latents by words of labels and contexts, by a token that they mean, or by a text they fire on."""
+        return await asyncio.to_thread(desk.search, dictionary, by, query, count)
+
+    @router.get("/feature")
+    async def feature(
+        dictionary: Annotated[str, DICTIONARY], feature: Annotated[int, Query(ge=0, le=10**9)]
+    ) -> FeatureView:
+        """A latent: contexts, logits, histogram, neighbours, and its label with scores."""
+        return await asyncio.to_thread(desk.view, dictionary, feature)
+
+    return router
