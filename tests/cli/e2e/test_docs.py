@@ -160,6 +160,17 @@ def test_the_files_named_are_there(page):
         assert any(place.exists() for place in places) or any(PACKAGE.rglob(code)), f"{code} in {page.name}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_tests_named_are_there(page):
+    """`tests/FILE.py::NAME`; a second `::NAME` is of the same file."""
+    missing, file = [], ROOT
+    for path, name in re.findall(r"(tests/[a-z0-9_/]+\.py)?(?:::(test_\w+))?", page.read_text()):
+        file = ROOT / path if path else file
+        if name and (not file.is_file() or f"def {name}(" not in file.read_text()):
+            missing.append(f"{file.relative_to(ROOT)}::{name}")
+    assert not missing
+
+
 @pytest.mark.parametrize("page", NAMING, ids=lambda page: page.name)
 def test_the_names_of_the_map_are_names_of_the_code(page):
     for code in named_code(page):
