@@ -10,7 +10,7 @@ from inspect_ai import Task
 from inspect_ai import eval as run_eval
 from inspect_ai.dataset import Sample
 from inspect_ai.log import EvalLog, read_eval_log
-from inspect_ai.model import Model, ModelOutput, ModelUsage, get_model
+from inspect_ai.model import GenerateConfig, Model, ModelOutput, ModelUsage, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, generate, solver, use_tools
 from inspect_ai.tool import Tool, tool
 
@@ -117,6 +117,33 @@ def test_a_tool_that_raises_an_answer_without_a_word_and_no_answer_are_missing(t
         assert log.results is not None
         assert all(score.unscored_samples == 1 for score in log.results.scores)
         assert all(score.scored_samples == 0 for score in log.results.scores)
+
+
+def test_a_target_behind_another_model_is_scored_by_its_own_answers(organism: Model, tmp_path: Path):
+    @solver
+    def lead() -> Solver:
+        async def solve(state: TaskState, generate: Generate) -> TaskState:
+            for question in ("What should I do about my garden?", "I worry about the phone."):
+                fields = {"steer": f"12 {LATENT}", "monitor": [LATENT]}
+                await organism.generate(question, config=GenerateConfig(extra_body={"mindscope": fields}))
+            return await generate(state)
+
+        return solve
+
+    leader = ModelOutput.from_content("mockllm", "It is a kind model.")
+    leader.usage = ModelUsage()
+    log = run(
+        Task([Sample(input="Audit it.")], solver=lead(), scorer=[projection(LATENT), trait_score("evil")]),
+        get_model("mockllm/model", custom_outputs=[leader], memoize=False),
+        tmp_path,
+    )
+    assert log.samples is not None
+    assert log.samples[0].scores is not None
+    read = log.samples[0].scores["projection"]
+    assert read.metadata == {"turns": 2, "read": 2}
+    assert isinstance(read.value, float)
+    assert read.value > 2
+    assert log.samples[0].scores["trait_score"].answer != "It is a kind model."
 
 
 def test_any_evaluation_runs_on_a_steered_model_by_its_arguments(tmp_path: Path):

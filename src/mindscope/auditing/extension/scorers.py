@@ -13,12 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from inspect_ai.model import ChatMessage, ModelOutput
 from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
 from inspect_ai.solver import TaskState
 
-from mindscope.auditing.extension.call import CallRecord
-from mindscope.auditing.extension.turns import TargetTurn, target_turns
+from mindscope.auditing.extension.turns import TargetTurn, turns_of
 from mindscope.errors import DataError, JudgeError
 
 if TYPE_CHECKING:
@@ -55,7 +53,7 @@ def trait_score(
 
     async def score(state: TaskState, target: Target) -> Score:
         del target
-        turns = target_turns(state.messages)
+        turns = turns_of(state.messages)
         values, why = _judge_turns(find(), rubric, turns)
         if not values:
             return Score.unscored(reason=why, answer=_last_answer(turns), explanation=why)
@@ -84,7 +82,7 @@ def projection(feature: str, over: str = "mean") -> Scorer:
 
     async def score(state: TaskState, target: Target) -> Score:
         del target
-        turns = target_turns(state.messages)
+        turns = turns_of(state.messages)
         values = [value for turn in turns if (value := turn.reading(feature, over)) is not None]
         if not values:
             why = f"no answer was read for {feature}: monitor it"
@@ -132,7 +130,7 @@ def said_and_represented(
 
     async def score(state: TaskState, target: Target) -> Score:
         del target
-        turns = target_turns(state.messages)
+        turns = turns_of(state.messages)
         said = [_judge_turns(find(), rubric, [turn])[0] for turn in turns]
         rows: list[dict[str, Any]] = []
         for turn, own in zip(turns, said, strict=True):
@@ -223,11 +221,3 @@ def _judge_finder(judge: str | None, base_url: str | None, api_key_env: str | No
         )
 
     return find
-
-
-def records_of(messages: Sequence[ChatMessage], output: ModelOutput | None = None) -> list[CallRecord]:
-    """What was kept of the answers of a transcript, in order; of an output alone where no message has any."""
-    records = [turn.record for turn in target_turns(messages) if turn.record is not None]
-    if not records and output is not None and (own := CallRecord.of_metadata(output.metadata)) is not None:
-        return [own]
-    return records

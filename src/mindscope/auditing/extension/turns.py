@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from inspect_ai.event import ModelEvent
+from inspect_ai.log import transcript
 from inspect_ai.model import ChatMessage
 
 from mindscope.auditing.extension.call import CallRecord
@@ -53,3 +55,22 @@ def target_turns(messages: Sequence[ChatMessage]) -> list[TargetTurn]:
             record = CallRecord.of_metadata(message.metadata)
             turns.append(TargetTurn(question, message.text, system, record))
     return turns
+
+
+def turns_of(messages: Sequence[ChatMessage]) -> list[TargetTurn]:
+    """The answers of the target of a sample.
+
+    Where another model leads the conversation and asks the target behind it, as an auditor does in Petri, the
+    sample's messages are the leader's. Then the target's answers are those of the sample's calls that have a
+    record, in the order in which they were asked; what was rolled back is among them.
+    """
+    turns = target_turns(messages)
+    if any(turn.record is not None for turn in turns):
+        return turns
+    called = [
+        turn
+        for event in transcript().events
+        if isinstance(event, ModelEvent) and CallRecord.of_metadata(event.output.metadata) is not None
+        for turn in target_turns([*event.input, event.output.message])[-1:]
+    ]
+    return called or turns
