@@ -1,22 +1,43 @@
 """Studies that several tests look at, run once."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 import study_kit
 
+from mindscope.studies.double_descent import DoubleDescentStudy
+from mindscope.studies.induction import InductionStudy
 from mindscope.studies.superposition import SuperpositionStudy
 
 
 @pytest.fixture(scope="session")
-def small_superposition_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a tiny run of the study of superposition."""
-    path = tmp_path_factory.mktemp("superposition") / "run"
-    study_kit.run_tiny_superposition(path)
-    return path
+def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a tiny run of a study, by its name."""
+
+    @cache
+    def run(name: str) -> Path:
+        path = tmp_path_factory.mktemp(name) / "run"
+        study_kit.run_tiny(name, path)
+        return path
+
+    return run
 
 
 @pytest.fixture(scope="session")
-def small_superposition(small_superposition_run: Path) -> SuperpositionStudy:
+def small_superposition(tiny_study: Callable[[str], Path]) -> SuperpositionStudy:
     """What it measured."""
-    return SuperpositionStudy.load(small_superposition_run / "superposition.json")
+    return SuperpositionStudy.load(tiny_study("superposition") / "superposition.json")
+
+
+@pytest.fixture(scope="session")
+def small_induction(tiny_study: Callable[[str], Path]) -> InductionStudy:
+    """What it measured."""
+    return InductionStudy.load(tiny_study("induction") / "induction.json")
+
+
+@pytest.fixture(scope="session")
+def small_double_descent(tiny_study: Callable[[str], Path]) -> DoubleDescentStudy:
+    """What it measured."""
+    return DoubleDescentStudy.load(tiny_study("double-descent") / "double-descent.json")

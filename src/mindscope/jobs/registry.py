@@ -73,6 +73,8 @@ JOBS: Mapping[str, str] = {
     "audit tools": "mindscope.auditing.game:list_tools",
     "organism dictionaries": "mindscope.studies.organism_dictionaries:build_shipped",
     "study superposition": "mindscope.studies.superposition:study_superposition",
+    "study double-descent": "mindscope.studies.double_descent:study_double_descent",
+    "study induction": "mindscope.studies.induction:study_induction",
 }
 
 

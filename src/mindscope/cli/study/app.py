@@ -5,10 +5,14 @@ from __future__ import annotations
 import typer
 
 from mindscope.cli.from_spec import add_command
-from mindscope.cli.study.tables import print_study
+from mindscope.cli.study.tables import print_induction, print_study
+from mindscope.studies.double_descent import study_double_descent
+from mindscope.studies.induction import study_induction
 from mindscope.studies.superposition import study_superposition
 
 app = typer.Typer(
     no_args_is_help=True, help="Published results, rerun: claims with their verdicts, and a page."
 )
 add_command(app, "superposition", study_superposition, show=print_study)
+add_command(app, "double-descent", study_double_descent, show=print_study)
+add_command(app, "induction", study_induction, show=print_induction)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mindscope.studies.common.page import add_settings, begin_page
     from mindscope.studies.common.seeds import SeedEstimate
     from mindscope.studies.common.study import CLAIM_COLUMNS, StudyReport, StudySpec, claim_table
+    from mindscope.studies.common.study_text import StudyText, cut_text, draw_repeats
+    from mindscope.studies.common.tiny_config import TinyConfig
+    from mindscope.studies.common.tiny_transformers import TinyTransformers
     from mindscope.studies.common.toy_models import (
         Sampler,
         ToyModels,
@@ -51,6 +54,11 @@ __all__ = [
     "patterned_uniform",
     "draw_uniform",
     "feature_dimensionality",
+    "TinyConfig",
+    "TinyTransformers",
+    "StudyText",
+    "cut_text",
+    "draw_repeats",
 ]
 
 __getattr__, __dir__ = lazy_face(__name__, __file__)

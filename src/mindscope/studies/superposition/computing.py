@@ -23,6 +23,8 @@ COMPUTED = 0.5
 """A feature counts as computed if both where it is positive and where it is negative less than this share of
 the best constant's error is left. With one side alone, |x| is not computed but ReLU(x) copied, which needs no
 neuron with a ReLU."""
+SMALL = 0.2
+"""Of the usual scale are the weights out of the neurons when training begins."""
 SECOND = 0.2
 """Above this share of its strongest feature a neuron is said to carry another one. The paper judges by
 eye."""
@@ -33,6 +35,10 @@ DEAD = 1e-3
 class AbsoluteModels:
     """A stack of models with one hidden layer.
 
+    They begin where nothing is shut for good: small positive weights out of the neurons, and biases at the
+    mean of the outputs, which are positive too. From weights of either sign half of all features are learnt
+    on one side of zero alone, with an output that is shut on the other and so has no gradient.
+
     Attributes:
         W_in: `[models, neurons, features]`.
         W_out: `[models, features, neurons]`.
@@ -40,12 +46,13 @@ class AbsoluteModels:
         linear: whether the neurons have no ReLU.
     """
 
-    def __init__(self, n_models: int, seed: int, *, linear: bool) -> None:
+    def __init__(self, density: Float[Tensor, "models"], seed: int, *, linear: bool) -> None:
+        n_models = len(density)
         generator = torch.Generator().manual_seed(seed)
         scale = math.sqrt(2 / (FEATURES + NEURONS))
         self.W_in = torch.randn(n_models, NEURONS, FEATURES, generator=generator) * scale
-        self.W_out = torch.randn(n_models, FEATURES, NEURONS, generator=generator) * scale
-        self.b = torch.zeros(n_models, FEATURES)
+        self.W_out = torch.randn(n_models, FEATURES, NEURONS, generator=generator).abs() * (SMALL * scale)
+        self.b = (density / 2)[:, None].repeat(1, FEATURES)
         self.linear = linear
         for part in self.parameters():
             part.requires_grad_()
@@ -70,7 +77,7 @@ def measure_computing(config: SuperpositionConfig, seed: int, progress: PiecePro
     training = config.computing
     stacks = []
     for number, linear in enumerate((True, False)):
-        models = AbsoluteModels(density.numel(), seed + OFFSET, linear=linear)
+        models = AbsoluteModels(density.flatten(), seed + OFFSET, linear=linear)
         optimiser = torch.optim.AdamW(models.parameters(), weight_decay=training.weight_decay, fused=True)
         sample = sparse_uniform(density, FEATURES, training.samples, seed, signed=True)
         for step in range(training.steps):

@@ -42,10 +42,10 @@ class SuperpositionConfig(BaseModel):
 
     seeds: int = Field(default=8, ge=1)
     """Of the panels and the polytopes."""
-    starts: int = Field(default=2, ge=1)
+    starts: int = Field(default=4, ge=1)
     """Of these models the one with the lowest loss stands for a seed where features are correlated."""
     polytope_density: float = Field(default=0.03, gt=0, le=1)
-    set_seeds: int = Field(default=32, ge=1)
+    set_seeds: int = Field(default=16, ge=1)
     """Of the features that go together: whether independent ones are paired alike is a matter of chance."""
     set_density: float = Field(default=0.2, gt=0, le=1)
     """So high that features that are active together do disturb one another."""
@@ -55,7 +55,7 @@ class SuperpositionConfig(BaseModel):
     geometry: GeometryConfig
     computing_seeds: int = Field(default=3, ge=1)
     computing: ToyTraining = ToyTraining()
-    computing_densities: tuple[float, ...] = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)
+    computing_densities: tuple[float, ...] = (1.0, 0.1, 0.03, 0.01)
 
 
 def spaced(first: float, last: float, count: int) -> tuple[float, ...]:
@@ -77,7 +77,7 @@ PRESETS: Mapping[str, SuperpositionConfig] = {
             seeds=3,
             training=FAST.model_copy(update={"steps": 1500}),
         ),
-        computing=ToyTraining(steps=3000, samples=256, learning_rate=5e-3, cosine=True),
+        computing=ToyTraining(steps=2500, samples=256, learning_rate=3e-3, warmup=300, cosine=True),
     ),
     "paper": SuperpositionConfig(geometry=GeometryConfig(densities=spaced(1.0, 0.01, 32), seeds=3)),
 }

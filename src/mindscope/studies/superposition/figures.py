@@ -116,7 +116,7 @@ def draw_sets(features: CorrelatedFeatures) -> Figure:
     return figure
 
 
-def draw_neurons(computing: ComputedFeatures, shown: Sequence[int] = (0, 2, 4)) -> Figure:
+def draw_neurons(computing: ComputedFeatures, shown: Sequence[int] = (0, 1, 3)) -> Figure:
     """What every neuron carries, a rectangle a feature; neurons in the order of their strongest feature."""
     with mpl.rc_context(RC):
         figure = Figure(figsize=(7.6, 4.4))
@@ -145,7 +145,7 @@ def _stack(neuron: int, row: np.ndarray) -> list[Rectangle]:
 
 
 def _matrix(axes: Axes, values: Sequence[Sequence[float]]) -> None:
-    axes.pcolormesh(np.array(values), cmap=DIVERGING, vmin=-1, vmax=1, rasterized=True)
+    axes.pcolormesh(np.array(values), cmap=DIVERGING, vmin=-1, vmax=1)
     axes.invert_yaxis()
     axes.set_aspect("equal")
     axes.set_xticks([])
@@ -163,7 +163,6 @@ def _plane(axes: Axes, panel: PhasePanel, values: np.ndarray) -> None:
         cmap=LinearSegmentedColormap.from_list("shared", [SERIES[0], SERIES[1]]),
         vmin=0,
         vmax=1,
-        rasterized=True,
     )
     axes.set_xscale("log")
     axes.set_yscale("log")

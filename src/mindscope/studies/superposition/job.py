@@ -25,13 +25,14 @@ def study_superposition(spec: SuperpositionSpec, *, run: RunFolder, reporter: Re
     from mindscope.studies.superposition.config import PRESETS
     from mindscope.studies.superposition.geometry import measure_band
     from mindscope.studies.superposition.measure import measure_correlated, measure_panels, measure_polytopes
-    from mindscope.studies.superposition.phase import measure_phases
+    from mindscope.studies.superposition.phase import SIZES, measure_phase
     from mindscope.studies.superposition.report import build_page
     from mindscope.studies.superposition.results import (
         ComputedFeatures,
         CorrelatedFeatures,
         GeometryBand,
         PhaseDiagrams,
+        PhasePanel,
         PolytopeFits,
         SuperpositionPanels,
         SuperpositionStudy,
@@ -48,7 +49,16 @@ def study_superposition(spec: SuperpositionSpec, *, run: RunFolder, reporter: Re
             correlated=bench.measure(
                 "correlated", CorrelatedFeatures, lambda p: measure_correlated(config, seed, p)
             ),
-            phases=bench.measure("phases", PhaseDiagrams, lambda p: measure_phases(config.phase, seed, p)),
+            phases=PhaseDiagrams(
+                panels=tuple(
+                    bench.measure(
+                        f"phases/{n}-{m}",
+                        PhasePanel,
+                        lambda p, n=n, m=m: measure_phase(config.phase, n, m, seed, p),
+                    )
+                    for n, m in SIZES
+                )
+            ),
             computing=bench.measure(
                 "computing", ComputedFeatures, lambda p: measure_computing(config, seed, p)
             ),
@@ -80,33 +90,24 @@ def study_superposition(spec: SuperpositionSpec, *, run: RunFolder, reporter: Re
 
 
 def _costs(config: SuperpositionConfig) -> dict[str, float]:
-    """Numbers that pass through models: models x features x samples x steps, weighted by what one costs."""
+    """Numbers that pass through models: models x features x samples x steps, times what one costs beside
+    others.
+    """
     from mindscope.studies.superposition.computing import FEATURES
     from mindscope.studies.superposition.config import DENSITIES
     from mindscope.studies.superposition.measure import PANEL_FEATURES, POLYTOPES, SETS
+    from mindscope.studies.superposition.phase import SIZES
 
-    small = config.small.steps * config.small.samples * config.seeds
-    phase, band = config.phase.training, config.geometry.training
-    many = config.geometry.seeds * config.geometry.features * band.steps * band.samples
+    small = config.small.steps * config.small.samples
+    phase, band, computing = config.phase, config.geometry, config.computing
+    cells = phase.seeds * phase.starts * phase.cells**2 * phase.training.steps * phase.training.samples
+    computed = config.computing_seeds * len(config.computing_densities) * computing.steps * computing.samples
+    many = band.seeds * band.features * band.training.steps * band.training.samples
     return {
-        "panels": 2 * small * len(DENSITIES) * PANEL_FEATURES,
-        "polytopes": small * sum(features for _, features, *_ in POLYTOPES),
-        "correlated": 3
-        * small
-        // config.seeds
-        * config.set_seeds
-        * config.starts
-        * sum(features for _, features in SETS),
-        "phases": config.phase.seeds
-        * config.phase.starts
-        * config.phase.cells**2
-        * 5
-        * phase.steps
-        * phase.samples,
-        "computing": 4
-        * config.computing_seeds
-        * len(config.computing_densities)
-        * FEATURES
-        * config.computing.steps
-        * config.computing.samples,
-    } | {f"geometry/{density:g}": 2.0 * many for density in config.geometry.densities}
+        "panels": 2.0 * small * config.seeds * len(DENSITIES) * PANEL_FEATURES,
+        "polytopes": float(small * config.seeds * sum(features for _, features, *_ in POLYTOPES)),
+        "correlated": 3.0 * small * config.set_seeds * config.starts * sum(features for _, features in SETS),
+        "computing": 4.0 * computed * FEATURES,
+        **{f"phases/{n}-{m}": float(cells * n) for n, m in SIZES},
+        **{f"geometry/{density:g}": 2.0 * many for density in band.densities},
+    }

@@ -22,7 +22,7 @@ from torch import Tensor
 from mindscope.studies.common import PieceProgress, ToyModels, patterned_uniform, train_models
 from mindscope.studies.superposition.config import PhaseConfig, spaced
 from mindscope.studies.superposition.measure import OFFSET, REPRESENTED, as_row, as_rows, best_starts
-from mindscope.studies.superposition.results import PhaseDiagrams, PhasePanel
+from mindscope.studies.superposition.results import PhasePanel
 
 ABSENT, SHARED, OWN = "absent", "shared", "own"
 """Not represented; represented in superposition; with a dimension of its own."""
@@ -30,22 +30,6 @@ SIZES = ((2, 1), (3, 2))
 """n and m of the paper's two panels."""
 HELD = 256
 """Samples of every pattern of activity, on which the best of several starts is chosen."""
-
-
-def measure_phases(config: PhaseConfig, seed: int, progress: PieceProgress) -> PhaseDiagrams:
-    """Train models over the plane, and compare what becomes of the last feature with the closed forms."""
-    panels = []
-    for number, (features, hidden) in enumerate(SIZES):
-        panels.append(
-            _measure_panel(
-                config,
-                features,
-                hidden,
-                seed,
-                lambda done, total, number=number: progress(number * total + done, len(SIZES) * total),
-            )
-        )
-    return PhaseDiagrams(panels=tuple(panels))
 
 
 def predict_phase(features: int, density: float, importance: float) -> str:
@@ -60,9 +44,10 @@ def predict_phase(features: int, density: float, importance: float) -> str:
     return min(losses, key=lambda name: losses[name])
 
 
-def _measure_panel(
+def measure_phase(
     config: PhaseConfig, features: int, hidden: int, seed: int, progress: PieceProgress
 ) -> PhasePanel:
+    """Train models over the plane, and compare what becomes of the last feature with the closed forms."""
     densities = spaced(1.0, 0.01, config.cells)
     importances = spaced(0.1, 10.0, config.cells)
     # the variants of a draw are all cells: densities x importances, read row by row

@@ -1,0 +1,87 @@
+"""What the small models read: the organism's corpus over a small vocabulary, and random tokens that
+repeat.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from mindscope.models import load
+from mindscope.organism import corpus_rows
+
+OFFSET = 7919
+"""The seed of held-out text lies this far from that of the text to train on."""
+
+
+class StudyText:
+    """Token streams: to train on, and held out.
+
+    Attributes:
+        train: ids below `vocabulary`; the last id stands for every token that is not common.
+        held: the same of other rows of the corpus.
+    """
+
+    def __init__(self, vocabulary: int, n_tokens: int, seed: int) -> None:
+        """Read the corpus.
+
+        Args:
+            vocabulary: how many tokens are told apart.
+            n_tokens: of text to train on; a sixth as many are held out, and 10,000 at least.
+            seed: of the corpus.
+        """
+        self.vocabulary = vocabulary
+        train = list(_read_tokens(n_tokens, seed))
+        common = [token for token, _ in Counter(train).most_common(vocabulary - 1)]
+        number = {token: place for place, token in enumerate(common)}
+        rest = vocabulary - 1
+        held = _read_tokens(max(10_000, n_tokens // 6), seed + OFFSET)
+        self.train, self.held = (
+            torch.tensor([number.get(token, rest) for token in tokens]) for tokens in (train, held)
+        )
+
+    def draw(
+        self,
+        stream: Int[Tensor, "tokens"],
+        shape: tuple[int, int, int],
+        n_text: int,
+        generator: torch.Generator,
+    ) -> Int[Tensor, "seeds rows tokens"]:
+        """`n_text` rows of text, then rows that repeat; `shape` is seeds, rows of both kinds, tokens."""
+        seeds, rows, tokens = shape
+        text = cut_text(stream, (seeds, n_text, tokens), generator)
+        repeats = draw_repeats(self.vocabulary, (seeds, rows - n_text, tokens), generator)
+        return torch.cat([text, repeats], 1)
+
+
+def cut_text(
+    stream: Int[Tensor, "tokens"], shape: tuple[int, int, int], generator: torch.Generator
+) -> Int[Tensor, "seeds rows tokens"]:
+    """Rows of text from random places on; `shape` is seeds, rows, tokens."""
+    starts = torch.randint(len(stream) - shape[2], (*shape[:2], 1), generator=generator)
+    return stream[starts + torch.arange(shape[2])]
+
+
+def draw_repeats(
+    vocabulary: int, shape: tuple[int, int, int], generator: torch.Generator
+) -> Int[Tensor, "seeds rows tokens"]:
+    """Random tokens that begin again after 4 to half of the tokens, whatever the row says."""
+    seeds, rows, tokens = shape
+    segments = torch.randint(vocabulary, (seeds, rows, tokens // 2), generator=generator)
+    lengths = torch.randint(4, tokens // 2 + 1, (seeds, rows, 1), generator=generator)
+    return segments.gather(2, torch.arange(tokens).expand(seeds, rows, -1) % lengths)
+
+
+def _read_tokens(count: int, seed: int) -> Iterator[int]:
+    """The corpus's tokens, row after row."""
+    end = random.Random(seed).randrange(2**31)
+    given = 0
+    for row in corpus_rows(load("organism"), seed=end):
+        for token in row.ids:
+            yield token
+            given += 1
+            if given == count:
+                return

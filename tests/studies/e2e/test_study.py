@@ -1,0 +1,89 @@
+"""`mindscope study NAME`: goes on with the same bytes, prints claims; the claims of quick presets hold."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import study_kit
+from persona_kit import tiny_chat_model
+
+from mindscope.cli import main
+from mindscope.studies.induction import HeadScan
+
+LOST = {
+    "superposition": ("phases/2-1.json", "geometry/0.3.json"),
+    "induction": ("kinds/2-layers.json",),
+    "double-descent": ("sizes/8-2.json", "planted.json"),
+}
+"""Pieces of each study that a kill takes."""
+FIGURES = {"superposition": 7, "induction": 1, "double-descent": 3}
+UNSHOWN: dict[str, set[str]] = {
+    "superposition": set(),
+    "induction": set(),
+    "double-descent": set(),
+}
+"""What does not hold in the quick presets, by the subject of the claim; docs/studies.md says why."""
+
+
+def run_command(command: list[str]) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_it_goes_on_after_a_kill_with_the_same_bytes(name, tiny_study, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(tiny_study(name), run)
+    before = (run / f"{name}.json").read_bytes()
+    for piece in (f"{name}.json", *LOST[name]):
+        (run / piece).unlink()  # as if it had been killed there
+    study_kit.run_tiny(name, run)
+    assert (run / f"{name}.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_the_command_prints_claims_and_writes_a_page(name, tiny_study, capsys):
+    command = ["study", name, "--run", str(tiny_study(name))]
+    with study_kit.tiny_presets():
+        assert run_command([*command, "--json"]) == 0
+        printed = json.loads(capsys.readouterr().out)
+        assert run_command(command) == 0
+    assert (printed["study"], printed["preset"]) == (name, "quick")
+    assert printed["seconds"] > 0
+    assert any(claim["holds"] is False for claim in printed["claims"])  # too small to show much
+    page = (tiny_study(name) / "report.html").read_text()
+    assert page.count("<svg") == FIGURES[name]
+    assert "<image" not in page  # figures are drawn, not painted
+    assert "NO" in page
+    assert "report:" in capsys.readouterr().out
+
+
+def test_another_preset_needs_another_folder(tiny_study, capsys):
+    command = ["study", "superposition", "--preset", "paper", "--run", str(tiny_study("superposition"))]
+    assert run_command(command) == 2
+    assert "other settings" in capsys.readouterr().err
+
+
+def test_the_heads_of_a_model_are_listed(tmp_path, capsys):
+    run, model = tmp_path / "run", tiny_chat_model(tmp_path / "model")
+    command = ["study", "induction", "--model", str(model), "--run", str(run), "--json"]
+    assert run_command(command) == 0
+    printed = json.loads(capsys.readouterr().out)
+    scan = HeadScan.load(run / "heads.json")
+    assert len(printed["heads"]) == len(scan.heads) == scan.n_layers * scan.n_heads
+    prefix = [head["prefix"] for head in printed["heads"]]
+    assert prefix == sorted(prefix, reverse=True)
+    assert not any(claim["holds"] for claim in printed["claims"])  # a random model has no induction heads
+    (run / "costs" / "0.json").unlink()
+    assert run_command(command) == 0
+    assert HeadScan.load(run / "heads.json") == scan
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LOST)
+def test_the_claims_of_the_quick_preset_hold(name, tmp_path: Path):
+    """The figures of docs/studies.md; minutes on one core."""
+    report = study_kit.run_quick(name, tmp_path / "run")
+    assert {claim.subject for claim in report.claims if claim.holds is False} == UNSHOWN[name]
