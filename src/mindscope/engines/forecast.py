@@ -36,8 +36,9 @@ USUAL_SPREAD = 0.7
 """The standard deviation of the logarithm of answers' lengths before any is known; chats have 0.5 to 1."""
 MADE_UP = 4.0
 """Answers that the usual spread counts as."""
-KINDS_DIFFER = 0.8
-"""The standard deviation of the means of kinds: a steered arm may run on three times as long as another."""
+KINDS_DIFFER = (0.1, 0.3, 0.8)
+"""Standard deviations of the means of kinds, of which the likeliest is taken: as a rule kinds are alike, and
+a strongly steered arm may run on three times as long as another."""
 GRID_POINTS = 41
 """Means that are weighed for a kind."""
 FIXED_SHARE = 0.5
@@ -199,7 +200,7 @@ def weigh_means(
     """How likely each mean of the logarithms of lengths is for every kind, and for an unknown one at last.
 
     All kinds have the spread of the differences from their means. A kind's mean is normal around that of all,
-    with `KINDS_DIFFER`.
+    with one of `KINDS_DIFFER`.
 
     Returns:
         the means, their probabilities, and the spread.
@@ -212,23 +213,38 @@ def weigh_means(
     kinds_of_exact, kinds_of_rest = kinds[~cut], np.concatenate([kinds[cut], kinds_of_ages])
     n_kinds = int(np.concatenate([kinds, kinds_of_ages]).max(initial=0)) + 1
     mean, spread = fit_lengths(lengths, ages, limit)
-    grid = np.linspace(mean - 3 * KINDS_DIFFER, mean + 3 * KINDS_DIFFER, GRID_POINTS)
-    prior = -0.5 * np.square((grid - mean) / KINDS_DIFFER)
-    weights = np.empty((n_kinds + 1, len(grid)))
+    grid = np.linspace(mean - 3 * max(KINDS_DIFFER), mean + 3 * max(KINDS_DIFFER), GRID_POINTS)
+    weights = np.zeros((n_kinds + 1, len(grid)))
     for _ in range(2):  # with the spread of all, then with that within kinds
-        for kind in range(n_kinds + 1):
+        # kinds x grid: the logarithm of how likely what is known of a kind is
+        known = np.zeros((n_kinds + 1, len(grid)))
+        for kind in range(n_kinds):
             own, rest = exact[kinds_of_exact == kind], at_least[kinds_of_rest == kind]
-            seen = -0.5 * np.square((own[:, None] - grid) / spread).sum(0)
-            unseen = log_ndtr((grid - rest[:, None]) / spread).sum(0)
-            total = prior + seen + unseen
-            likely = np.exp(total - total.max())
-            weights[kind] = likely / likely.sum()
+            known[kind] = -0.5 * np.square((own[:, None] - grid) / spread).sum(0)
+            known[kind] += log_ndtr((grid - rest[:, None]) / spread).sum(0)
+        weights = _weigh_with_likeliest(grid, mean, known)
         if n_kinds == 1 or not len(exact):
             break
         within = exact - (weights @ grid)[kinds_of_exact]
         squares = np.square(within).sum() + MADE_UP * USUAL_SPREAD**2
         spread = float(np.clip(np.sqrt(squares / (len(within) + MADE_UP)), 0.1, 2.0))
     return grid, weights, spread
+
+
+def _weigh_with_likeliest(
+    grid: Float64[np.ndarray, "grid"], mean: float, known: Float64[np.ndarray, "kinds grid"]
+) -> Float64[np.ndarray, "kinds grid"]:
+    """Probabilities of the means, with the difference of kinds that makes what is known likeliest."""
+    best, chosen = float("-inf"), known
+    for differ in KINDS_DIFFER:
+        prior = -0.5 * np.square((grid - mean) / differ)
+        total = known + prior - np.log(np.exp(prior).sum())
+        highest = total.max(1, keepdims=True)
+        sums = np.exp(total - highest).sum(1, keepdims=True)
+        evidence = float((np.log(sums) + highest).sum())
+        if evidence > best:
+            best, chosen = evidence, np.exp(total - highest) / sums
+    return chosen
 
 
 def fit_lengths(lengths: Sequence[int], ages: Float64[np.ndarray, "rows"], limit: int) -> tuple[float, float]:
