@@ -16,7 +16,16 @@ from mindscope.store import Document
 EXTRAS = {
     "train": ("peft", "trl", "accelerate"),
     "judge": ("openai",),
-    "server": ("fastapi", "uvicorn", "sqlalchemy", "psycopg", "httpx2", "prometheus_client", "opentelemetry"),
+    "server": (
+        "fastapi",
+        "uvicorn",
+        "sqlalchemy",
+        "psycopg",
+        "llguidance",
+        "httpx2",
+        "prometheus_client",
+        "opentelemetry",
+    ),
     "map": ("umap",),
     "inspect": ("inspect_ai",),
     "lexicon": ("vaderSentiment",),

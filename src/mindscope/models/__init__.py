@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Generation,
         GenerationHandle,
         GenerationRequest,
+        TokenConstraint,
         TokenLogprob,
     )
     from mindscope.models.hooks.attach import ActiveEdits
@@ -108,6 +109,7 @@ __all__ = [
     "GenerationRequest",
     "GenerationHandle",
     "TokenLogprob",
+    "TokenConstraint",
     "EditEffect",
     "PrefixCache",
     "DecodingBatch",

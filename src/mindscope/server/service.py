@@ -29,6 +29,7 @@ from mindscope.server.api.fields import (
     PolicyField,
     RateField,
 )
+from mindscope.server.engine.json_answers import JsonAnswers
 from mindscope.server.engine.registry import NamedEdit, VectorRegistry
 from mindscope.server.engine.scheduler import AnswerEnd, AnswerScheduler, AnswerWatch
 from mindscope.server.log.writer import LoggedTurn
@@ -119,6 +120,7 @@ class SteeringService:
         prefixes = PrefixCache(limits.prefix_tokens) if limits.prefix_tokens else None
         self.scheduler = AnswerScheduler(model, limits, prefixes=prefixes)
         self.metrics = ServerMetrics(self)
+        self.json_answers = JsonAnswers(model)
         self._monitors: OrderedDict[tuple[int | str, ...], tuple[LiveMonitor, Labels]] = OrderedDict()
         self._lock = threading.Lock()
         self.reading = threading.Lock()  # of answers that another server wrote, one at a time

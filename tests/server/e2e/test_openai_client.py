@@ -118,7 +118,7 @@ def test_steering_and_watching_by_extra_body(client, plain):
 @pytest.mark.parametrize(
     ("fields", "status"),
     [
-        ({"response_format": {"type": "json_object"}}, 400),
+        ({"response_format": {"type": "xml"}}, 400),
         ({"tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}]}, 400),
         ({"model": "another"}, 404),
         ({"n": 10_000}, 400),

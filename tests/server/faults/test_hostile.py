@@ -1,11 +1,21 @@
 """What may not pass is refused at the door, in one shape, and nothing of it stays."""
 
+import gc
 import json
+import re
 import socket
+import time
+from collections import Counter
 
 import pytest
 import server_kit
 from tiny_models import hooks_on
+
+from mindscope.models.generation.request import GenerationHandle
+from mindscope.models.generation.slots import SlotTables
+from mindscope.monitoring import WatchedAnswer
+from mindscope.server.api.answering import RequestAnswers
+from mindscope.server.engine.scheduler import AnswerJob
 
 TOKEN = "a-long-random-token-0123456789"
 ROUTES = (
@@ -34,23 +44,41 @@ def refused(reply: server_kit.Reply, status: int) -> str:
     return reply.json["error"]["message"]
 
 
-@pytest.mark.parametrize(("method", "path"), ROUTES)
-@pytest.mark.parametrize(
-    "authorization",
-    [
-        None,
-        "Bearer wrong",
-        f"Bearer {TOKEN}x",
-        TOKEN,
-        f"Basic {TOKEN}",
-        "Bearer tökén",
-        f"Bearer {TOKEN[:-1]}",
-    ],
+WRONG = (
+    None,
+    "Bearer wrong",
+    f"Bearer {TOKEN}x",
+    TOKEN,
+    f"Basic {TOKEN}",
+    "Bearer tökén",
+    f"Bearer {TOKEN[:-1]}",
 )
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+@pytest.mark.parametrize("authorization", WRONG)
 def test_no_route_but_health_answers_without_the_token(guarded, method, path, authorization):
     headers = {} if authorization is None else {"Authorization": authorization.encode().decode("latin-1")}
     body = None if method in ("GET", "DELETE") else b"{}"
     refused(guarded.ask(method, path, body, headers), 401)
+
+
+def test_nothing_that_the_server_describes_answers_without_the_token(guarded):
+    described = guarded.ask("GET", "/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"}).json[
+        "paths"
+    ]
+    routes = [(method.upper(), path) for path, methods in described.items() for method in methods]
+    assert {path for _, path in routes} >= {"/v1/chat/completions", "/v1/steer/completion-chat", "/metrics"}
+    for method, path in [*routes, ("GET", "/metrics")]:
+        if path == "/health":
+            continue
+        for authorization in WRONG:
+            headers = (
+                {} if authorization is None else {"Authorization": authorization.encode().decode("latin-1")}
+            )
+            body = None if method in ("GET", "DELETE") else b"{}"
+            filled = re.sub(r"\{\w+\}", "x", path)
+            assert guarded.ask(method, filled, body, headers).status == 401, (method, path, authorization)
 
 
 def test_health_is_open_and_the_token_lets_in(guarded):
@@ -162,6 +190,10 @@ def test_a_body_that_is_no_plain_json_is_refused(server, body, path):
     refused(server.ask("POST", path, body), 400)
 
 
+DEEP = {"name": "f", "arguments": '{"a":' * 100_000}
+CALLED = {"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": DEEP}]}
+
+
 @pytest.mark.parametrize(
     ("path", "fields"),
     [
@@ -172,6 +204,10 @@ def test_a_body_that_is_no_plain_json_is_refused(server, body, path):
         ("/v1/chat/completions", {"messages": []}),
         ("/v1/chat/completions", {"messages": [{"role": "tool", "content": "x"}]}),
         ("/v1/chat/completions", {"messages": [{"role": "user", "content": "word " * 4000}]}),
+        ("/v1/chat/completions", {"messages": [CALLED, {"role": "user", "content": "a"}]}),
+        ("/v1/chat/completions", {"tools": [{"type": "function", "function": {"name": "f"}}]}),
+        ("/v1/chat/completions", {"tools": [{"type": "function", "function": {"name": "f"}}] * 1000}),
+        ("/v1/chat/completions", {"response_format": {"type": "xml"}}),
         ("/v1/chat/completions", {"max_tokens": 2**40}),
         ("/v1/chat/completions", {"chat_template_kwargs": {"messages": []}}),
         ("/v1/chat/completions", {"chat_template_kwargs": {"no_such_option": 1}}),
@@ -259,7 +295,7 @@ def test_a_client_that_leaves_a_hundred_times_leaves_nothing(make_service, organ
     before = hooks_on(organism)
     with server_kit.serving(make_service(slots=4, prefix_tokens=0)) as live:
         live.chat(mindscope={"steer": "1 evil", "monitor": ["kind"]})
-        monitors = [live.service.monitor, *live.service._monitors.values()]
+        monitors = [live.service.monitor, *(monitor for monitor, _ in live.service._monitors.values())]
         for i in range(100):
             body = json.dumps(
                 {
@@ -285,6 +321,18 @@ def test_a_client_that_leaves_a_hundred_times_leaves_nothing(make_service, organ
         assert all(monitor.n_watched == 0 for monitor in monitors if monitor is not None)
         assert hooks_on(organism) == before
         assert live.chat().status == 200
+        live.settle()
+        # Of a hundred answers that nobody waited for, not a request, a cache or a reading is kept.
+        kept = (RequestAnswers, AnswerJob, GenerationHandle, SlotTables, WatchedAnswer)
+        deadline = time.monotonic() + 10
+        while left := [type(one).__name__ for one in _alive(kept)]:
+            assert time.monotonic() < deadline, Counter(left)
+            time.sleep(0.1)
+
+
+def _alive(kinds: tuple[type, ...]) -> list[object]:
+    gc.collect()
+    return [one for one in gc.get_objects() if isinstance(one, kinds)]
 
 
 def test_a_full_queue_says_when_to_come_back(make_service):

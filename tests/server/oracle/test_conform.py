@@ -144,13 +144,13 @@ def test_neighbours_that_are_steered_are_found(make_service, reference):
 def test_a_stream_that_loses_a_token_is_found(make_service, reference, monkeypatch):
     from mindscope.server.engine.scheduler import AnswerJob
 
-    real = AnswerJob.rest
+    real = AnswerJob._rest
 
-    def rest(job):
-        piece = real(job)
+    def rest(job, text):
+        piece = real(job, text)
         return dataclasses.replace(piece, logprobs=piece.logprobs[:-1])
 
-    monkeypatch.setattr(AnswerJob, "rest", rest)
+    monkeypatch.setattr(AnswerJob, "_rest", rest)
     with server_kit.serving(make_service()) as live:
         found = failed(examine(live, reference))
     assert set(found) == {"stream"}

@@ -3054,7 +3054,7 @@ export interface components {
             /** @default 1 */
             n: number;
             presence_penalty?: number | null;
-            response_format?: components["schemas"]["TextFormat"] | null;
+            response_format?: (components["schemas"]["TextFormat"] | components["schemas"]["JsonFormat"] | components["schemas"]["SchemaFormat"]) | null;
             seed?: number | null;
             steering?: components["schemas"]["SteeringField"] | false | null;
             stop?: string | string[] | null;
@@ -3225,6 +3225,13 @@ export interface components {
         JobList: {
             jobs: components["schemas"]["JobCard"][];
         };
+        JsonFormat: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "json_object";
+        };
         KeptVectors: {
             run: string;
             trait: string;
@@ -3308,6 +3315,14 @@ export interface components {
         MovedField: {
             along: number;
             norm: number;
+        };
+        NamedSchema: {
+            description?: string | null;
+            name: string;
+            schema: {
+                [key: string]: unknown;
+            };
+            strict?: boolean | null;
         };
         NearFeature: {
             cosine: number;
@@ -3464,6 +3479,14 @@ export interface components {
         RunList: {
             folder: boolean;
             runs: components["schemas"]["RunCard"][];
+        };
+        SchemaFormat: {
+            json_schema: components["schemas"]["NamedSchema"];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "json_schema";
         };
         ScreenConfig: {
             /** @default 64 */
@@ -3651,7 +3674,10 @@ export interface components {
             shape: number[];
         };
         TextFormat: {
-            /** @constant */
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
             type: "text";
         };
         TextPart: {

@@ -26,6 +26,14 @@ class AnswerWriter:
                 "the model's logits are not finite; load it with dtype='float32' or use smaller edit values"
             )
             return
+        if handle.error is not None:
+            return
+        if handle.constraint is not None:
+            try:
+                handle.constraint.take(token)
+            except Exception as error:  # noqa: BLE001 - whose constraint it was gets it back
+                handle.error = error
+                return
         if token in self._eos_ids:
             handle.finish = "stop"
         else:

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence, Set
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from mindscope.errors import ModelError
@@ -249,8 +249,7 @@ class DecodingBatch:
         for line in tables.lines:
             sampling = self._handle(line).request.sampling
             alike.setdefault((sampling.temperature, sampling.top_k, sampling.top_p), []).append(line)
-        logits, numbers = tables.logits, tables.randoms.next()
-        assert logits is not None
+        logits, numbers = self._allowed_logits(tables), tables.randoms.next()
         with torch.inference_mode():
             if len(alike) == 1 and len(tables.lines) == len(logits):
                 return draw_tokens(logits, self._handle(0).request.sampling, numbers)
@@ -260,6 +259,25 @@ class DecodingBatch:
                 sampling = self._handle(lines[0]).request.sampling
                 tokens[index] = draw_tokens(logits[index], sampling, numbers[index])
             return tokens
+
+    def _allowed_logits(self, tables: SlotTables) -> Float[Tensor, "lines vocabulary"]:
+        """The logits, without tokens that the constraints of some rows do not allow."""
+        logits = tables.logits
+        assert logits is not None
+        lines = [line for line in tables.lines if self._handle(line).constraint is not None]
+        if not lines:
+            return logits
+        with torch.inference_mode():
+            logits = logits.clone()  # the model's own stay, for the log-probabilities
+            for line in lines:
+                handle = self._handle(line)
+                try:
+                    assert handle.constraint is not None
+                    refused = torch.from_numpy(~handle.constraint.allowed())
+                    logits[line].masked_fill_(refused.to(logits.device), -torch.inf)
+                except Exception as error:  # noqa: BLE001 - whose constraint it was gets it back
+                    handle.error = error
+        return logits
 
     def _note_logprobs(self, tables: SlotTables, tokens: Int[Tensor, "lines"]) -> None:
         """Keep the log-probabilities of rows that ask for them, fetched in one transfer."""

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
+import numpy as np
+from jaxtyping import Bool
 from torch import Tensor
 
 from mindscope.errors import ModelError
@@ -18,6 +20,19 @@ from mindscope.models.tokens.rows import Row, reaches_answer
 from mindscope.models.tokens.text import AnswerStream
 
 Finish = Literal["stop", "length", "halted", "cancelled"]
+
+
+class TokenConstraint(Protocol):
+    """What an answer may be, token by token."""
+
+    def allowed(self) -> Bool[np.ndarray, "vocabulary"]:
+        """Which tokens may come next: at least one of them."""
+        ...
+
+    def take(self, token: int) -> None:
+        """Note the token that came."""
+        ...
+
 
 NOT_BEGUN = 2**62
 """A position that no row reaches."""
@@ -70,6 +85,8 @@ class GenerationRequest:
         on_token: called with (token id, text that became certain); raising ends this request alone.
         n_logprobs: how many of the likeliest tokens to keep the log-probabilities of at every step, besides
             that of the token drawn; None for none at all.
+        constraint: makes what says which tokens may come next; the others are never drawn. Log-probabilities
+            stay those of the model.
         measures_edits: whether to read back from the passes what the edits did to this row.
     """
 
@@ -82,6 +99,7 @@ class GenerationRequest:
     controller: Controller | None = None
     on_token: Callable[[int, str], object] | None = None
     n_logprobs: int | None = None
+    constraint: Callable[[], TokenConstraint] | None = None
     measures_edits: bool = False
 
     def __post_init__(self) -> None:
@@ -146,6 +164,7 @@ class GenerationHandle:
         self.logprobs: list[TokenLogprob] = []
         self.effects: tuple[EditEffect, ...] = ()
         self.n_reused = 0
+        self.constraint = None if request.constraint is None else request.constraint()
         self.stream: AnswerStream | None = None  # what has been handed out of the text
 
     @property

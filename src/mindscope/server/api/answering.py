@@ -28,7 +28,7 @@ from mindscope.server.engine.scheduler import (
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from mindscope.models import Model, Row
+    from mindscope.models import Model, Row, TokenConstraint
     from mindscope.server.api.requests import SampledRequest
     from mindscope.server.service import SteeringPlan, SteeringService
 
@@ -71,7 +71,14 @@ class RequestAnswers:
         self.jobs: list[AnswerJob] = []
 
     def add(
-        self, row: Row, sampling: Sampling, plan: SteeringPlan, *, seed: tuple[int, ...], n_top: int | None
+        self,
+        row: Row,
+        sampling: Sampling,
+        plan: SteeringPlan,
+        *,
+        seed: tuple[int, ...],
+        n_top: int | None,
+        constraint: Callable[[], TokenConstraint] | None = None,
     ) -> None:
         """One more answer of this request."""
         request = GenerationRequest(
@@ -80,6 +87,7 @@ class RequestAnswers:
             seed=seed,
             edits=tuple(named.edit for named in plan.edits),
             n_logprobs=n_top,
+            constraint=constraint,
             measures_edits=bool(plan.edits) or _pushes(plan),
         )
         listener = self._listener(len(self.jobs))
@@ -186,6 +194,7 @@ def submit_choices(
     plan: SteeringPlan,
     limit: int | None,
     n_top: int | None,
+    constraint: Callable[[], TokenConstraint] | None = None,
 ) -> None:
     """Ask for `n` answers to every row.
 
@@ -200,7 +209,8 @@ def submit_choices(
         tokens = answer_limit(service, row, limit)
         sampling = Sampling(asked.temperature, asked.top_p, asked.top_k, tokens, stop=asked.stops)
         for choice in range(asked.n):
-            answers.add(row, sampling, plan, seed=(seed, index * asked.n + choice), n_top=n_top)
+            key = (seed, index * asked.n + choice)
+            answers.add(row, sampling, plan, seed=key, n_top=n_top, constraint=constraint)
     answers.submit()
 
 

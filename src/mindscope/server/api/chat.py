@@ -38,7 +38,7 @@ from mindscope.server.engine.scheduler import AnswerEnd, AnswerPiece
 from mindscope.server.service import short_numbers
 
 if TYPE_CHECKING:
-    from mindscope.models import Model, TokenLogprob
+    from mindscope.models import Model, TokenConstraint, TokenLogprob
     from mindscope.server.service import SteeringPlan, SteeringService
 
 STREAM: dict[int | str, dict[str, Any]] = {
@@ -63,7 +63,8 @@ def build_router(service: SteeringService) -> APIRouter:
         plan = service.listen(_with_easysteer(service, asked, plan, [row], asked.limit), name)
         n_top = (asked.top_logprobs or 0) if asked.logprobs else None
         answers = RequestAnswers(service, http, streamed=bool(asked.stream))
-        submit_choices(answers, service, [row], asked, plan, asked.limit, n_top)
+        constraint = await asyncio.to_thread(answer_constraint, service, asked, row)
+        submit_choices(answers, service, [row], asked, plan, asked.limit, n_top, constraint)
         form = _ChatForm(service, asked, plan, name, len(row), calls=calls)
         return await _respond(form, answers)
 
@@ -127,6 +128,26 @@ def call_format(model: Model, asked: ChatCompletionRequest) -> CallFormat | None
     if not re.search(r"\btools\b", template):
         raise ModelError("this model's chat template takes no tools: leave them out")
     return find_call_format(template)
+
+
+def answer_constraint(
+    service: SteeringService, asked: ChatCompletionRequest, row: Row
+) -> Callable[[], TokenConstraint] | None:
+    """What holds the answer to JSON; None where it is text.
+
+    Raises:
+        ModelError: that cannot be done with this model or schema, or the answer begins with a reasoning.
+    """
+    schema = asked.schema_of_answer
+    if schema is None:
+        return None
+    tracker = service.model.with_template(**(asked.chat_template_kwargs or {})).tracker(row)
+    if tracker is not None and tracker.reasoned:
+        raise ModelError(
+            "this answer begins with a reasoning, which is no JSON: turn it off, such as with "
+            'chat_template_kwargs: {"enable_thinking": false}'
+        )
+    return service.json_answers.constraint(schema)
 
 
 def text_rows(model: Model, asked: CompletionRequest) -> list[Row]:

@@ -125,9 +125,37 @@ class ToolSchema(_StrictBody):
 
 
 class TextFormat(_StrictBody):
-    """Plain text, the one form that answers have."""
+    """Plain text."""
 
     type: Literal["text"]
+
+
+class JsonFormat(_StrictBody):
+    """An object in JSON."""
+
+    type: Literal["json_object"]
+
+
+class NamedSchema(_StrictBody):
+    """A JSON schema. Its name and description are not shown to the model."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    name: str = Field(min_length=1, max_length=64)
+    description: str | None = None
+    body: dict[str, Any] = Field(alias="schema")
+    strict: bool | None = None
+    """Answers are held to it either way."""
+
+
+class SchemaFormat(_StrictBody):
+    """A value in JSON that fits a schema."""
+
+    type: Literal["json_schema"]
+    json_schema: NamedSchema
+
+
+AnswerFormat = Annotated[TextFormat | JsonFormat | SchemaFormat, Field(discriminator="type")]
 
 
 class SampledRequest(_StrictBody):
@@ -197,8 +225,9 @@ class ChatCompletionRequest(SampledRequest):
     writes to call one comes back as tool_calls, for the families whose writing is known."""
     tool_choice: Literal["none", "auto"] | None = None
     """Whether the template is told of the tools."""
-    response_format: TextFormat | None = None
-    """Text; JSON is not enforced here."""
+    response_format: AnswerFormat | None = None
+    """Text, an object in JSON, or JSON that fits a schema. Tokens that would lead elsewhere are never drawn.
+    The model is not told of it, so ask for JSON in words too. An answer that is cut is no whole JSON."""
     chat_template_kwargs: Options | None = None
     """Options of the chat template, such as enable_thinking."""
     store: Literal[False] | None = None
@@ -208,7 +237,19 @@ class ChatCompletionRequest(SampledRequest):
     def _top_needs_logprobs(self) -> ChatCompletionRequest:
         if self.top_logprobs is not None and not self.logprobs:
             raise ValueError("top_logprobs need logprobs: true")
+        if self.schema_of_answer is not None and self.tools and self.tool_choice != "none":
+            raise ValueError("an answer that is to be JSON calls no tools: leave out one of both")
         return self
+
+    @property
+    def schema_of_answer(self) -> dict[str, Any] | None:
+        """The JSON schema that the answer is held to; None for text."""
+        match self.response_format:
+            case JsonFormat():
+                return {"type": "object"}
+            case SchemaFormat(json_schema=named):
+                return named.body
+        return None
 
     @property
     def limit(self) -> int | None:

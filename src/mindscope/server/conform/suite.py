@@ -44,6 +44,15 @@ _QUESTIONS = (
 )
 
 
+_GOOD = {
+    "type": "object",
+    "properties": {"good": {"type": "boolean"}},
+    "required": ["good"],
+    "additionalProperties": False,
+}
+"""A schema whose every value is short, so that no answer is cut."""
+
+
 class NotConfirmedError(DataError):
     """The suite cannot begin: unsteered answers are not those of the reference."""
 
@@ -237,22 +246,24 @@ class ConformSuite:
 
     def _json(self) -> None:
         """A server that takes a wish for JSON must keep it; one that cannot must say so."""
-        claim = "JSON that is asked for parses, or the wish is refused"
+        claim = "JSON that is asked for fits its schema, or the wish is refused"
         if self.client.dialect == "neuronpedia":
             self._skip("json", claim, "this dialect has no such wish")
             return
         body = {
             "model": self.client.model,
-            "messages": _turns("Give me a JSON object with one key."),
+            "messages": _turns('Give me a JSON object whose key "good" is true or false.'),
             "max_tokens": 64,
             "temperature": 0,
-            "response_format": {"type": "json_object"},
+            "response_format": {"type": "json_schema", "json_schema": {"name": "good", "schema": _GOOD}},
         }
         import json
 
         try:
             reply = json.loads(self.client.post("/chat/completions", body))
-            json.loads(reply["choices"][0]["message"]["content"])
+            value = json.loads(reply["choices"][0]["message"]["content"])
+            if list(value) != ["good"] or not isinstance(value["good"], bool):
+                raise ValueError("it does not fit the schema")
         except RefusedError as error:
             self._skip("json", claim, str(error))
             return

@@ -260,14 +260,17 @@ class AnswerScheduler:
                     self._changed.wait()
                 if self._closing:
                     break
-                waiting = list(self._inbox)
-                for job in waiting:
-                    self._admit(job)
-                self._inbox.clear()
+                self._admit_all()
             self._step()
         closing = RuntimeError("the server is closing")
         self._fail_all(closing)
         self.deliver([partial(job.listener, job, AnswerEnd(None, closing)) for job in self._inbox])
+
+    def _admit_all(self) -> None:
+        """Take the inbox in. A method of its own: what a loop names is kept until it names another."""
+        for job in list(self._inbox):
+            self._admit(job)
+        self._inbox.clear()
 
     def _admit(self, job: AnswerJob) -> None:
         """Put a job into the batch. What does not fit is told to its listener and goes no further."""
