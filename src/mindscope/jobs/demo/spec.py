@@ -171,7 +171,7 @@ class DemoSpec(JudgeSpec):
             traits=self.traits or preset.traits[:1],
             questions=6,
             depths=preset.depths or (0.375, 0.5),
-            coefficients=preset.coefficients[::-3][::-1],  # the strongest among them
+            coefficients=preset.coefficients[::-2][::-1],  # every second one, the strongest among them
             sweep_questions=6,
             sweep_samples=1,
             steered_samples=(1, 1),
