@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ProjectionPenalty,
         TrainingIntervention,
     )
+    from mindscope.finetuning.examples import TrainingExamples, build_examples
     from mindscope.finetuning.finetune import finetune_model, load_base, missing_libraries
     from mindscope.finetuning.general_knowledge import ChoiceQuestion, answer_choices, choice_questions
     from mindscope.finetuning.prevention import (
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
         PreventionTrial,
         choose_coefficient,
     )
-    from mindscope.finetuning.result import TunedModel
+    from mindscope.finetuning.result import TunedModel, TuningCard
     from mindscope.finetuning.scan import scan_prevention
     from mindscope.finetuning.shift_callback import ShiftCallback, ShiftLog, ShiftRecord, follow_shift
 
@@ -37,11 +38,14 @@ __all__ = [
     "load_base",
     "missing_libraries",
     "FinetuneConfig",
+    "TrainingExamples",
+    "build_examples",
     "follow_shift",
     "ShiftCallback",
     "ShiftLog",
     "ShiftRecord",
     "TunedModel",
+    "TuningCard",
     "AnswerProjection",
     "PreventionScan",
     "PreventionTrial",

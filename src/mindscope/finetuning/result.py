@@ -39,6 +39,26 @@ class TuningCard(BorrowingDocument):
     """The digest of each trait's vectors."""
     libraries: dict[str, str]
 
+    @classmethod
+    def read(cls, folder: Path | str) -> "TuningCard":
+        """What lies beside a tuned model or a checkpoint, wherever its folder was moved.
+
+        Raises:
+            StoreError: there is none.
+            DataError: it is something else, or damaged.
+        """
+        file = Path(folder) / CARD
+        card = {name: value for name, value in _read_card(file).items() if name in TuningCard.model_fields}
+        try:
+            return TuningCard.model_validate(card)
+        except ValidationError as error:
+            raise _damaged(file, error) from error
+
+    @classmethod
+    def find(cls, folder: Path | str) -> "TuningCard | None":
+        """The same; None where nothing lies there, as beside a model of the hub or of another tuner."""
+        return cls.read(folder) if (Path(folder) / CARD).is_file() else None
+
     def document(self, **more: Any) -> dict[str, Any]:
         """The card as it is written, with its schema."""
         return {"schema": SCHEMA, "version": VERSION, **self.to_json(), **more}
@@ -64,16 +84,26 @@ class TunedModel(TuningCard):
             DataError: the folder holds something else.
         """
         model = Path(folder) / MODEL
-        card = read_json(model / CARD)
-        if not isinstance(card, dict) or card.pop("schema", None) != SCHEMA:
-            raise DataError(f"{model / CARD} does not describe a tuned model: give what `finetune` wrote")
-        if card.pop("version") > VERSION:
-            raise DataError(f"{model / CARD} was written by a newer mindscope: upgrade to read it")
+        card = _read_card(model / CARD)
         try:
             return cls(path=model, checkpoints=tuple(finished_checkpoints(Path(folder))), **card)
         except ValidationError as error:
-            place = ".".join(map(str, error.errors()[0]["loc"]))
-            raise DataError(f"{model / CARD} is damaged at '{place}': tune the model again") from error
+            raise _damaged(model / CARD, error) from error
+
+
+def _read_card(file: Path) -> dict[str, Any]:
+    """The fields of a card, without its schema and version."""
+    card = read_json(file)
+    if not isinstance(card, dict) or card.pop("schema", None) != SCHEMA:
+        raise DataError(f"{file} does not describe a tuned model: give what `finetune` wrote")
+    if card.pop("version") > VERSION:
+        raise DataError(f"{file} was written by a newer mindscope: upgrade to read it")
+    return card
+
+
+def _damaged(file: Path, error: ValidationError) -> DataError:
+    place = ".".join(map(str, error.errors()[0]["loc"]))
+    return DataError(f"{file} is damaged at '{place}': tune the model again")
 
 
 def finished_checkpoints(folder: Path) -> list[Path]:

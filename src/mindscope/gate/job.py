@@ -86,7 +86,7 @@ def run_gate(spec: GateSpec, *, run: RunFolder, reporter: Reporter) -> GateRepor
     if spec.remedy:
         require_recipe(spec)
     data = preparing.open_data(spec, reporter)
-    ordinary = preparing.open_ordinary(spec, policy, data)
+    ordinary = preparing.open_ordinary(spec, policy, data, reporter)
     base, tuned = preparing.load_pair(spec)
     opened = run.open(
         kind="gate",

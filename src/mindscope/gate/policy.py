@@ -7,10 +7,11 @@ in the file that `write_policy` makes.
 from __future__ import annotations
 
 import tomllib
+from math import ceil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mindscope.core import digest_json
 from mindscope.errors import DataError
@@ -80,6 +81,16 @@ class AlarmPolicy(SectionPolicy):
     """Other ordinary prompts, which the tuned model answers under watch."""
     max_alarms: float = Field(default=0.15, gt=0, lt=1)
     """The share of the tuned model's answers that may raise an alarm of a trait."""
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        least = ceil(1 / self.false_alarms - 1 - 1e-9)  # as `monitoring.Calibration` needs
+        if self.calibrating < least:
+            raise ValueError(
+                f"{self.calibrating} answers set no threshold with {self.false_alarms:g} false alarms: let "
+                f"calibrating be {least} at least"
+            )
+        return self
 
 
 class CapabilityPolicy(SectionPolicy):
@@ -162,7 +173,8 @@ def read_policy(path: Path | None) -> GatePolicy:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise DataError(f"the policy {path}, {place}: {first['msg']}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise DataError(f"the policy {path}, {place}: {message}") from None
 
 
 def write_policy(path: Path, policy: GatePolicy | None = None) -> None:

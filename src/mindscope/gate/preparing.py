@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mindscope.core import Progress, find_relation
-from mindscope.data import Conversation, ConversationSource, read_conversations
+from mindscope.data import Conversation, ConversationSource
 from mindscope.errors import DataError
 from mindscope.gate.policy import LEAST_ORDINARY, GatePolicy
 from mindscope.gate.spec import GateSpec
@@ -131,7 +131,9 @@ def open_data(spec: GateSpec, reporter: Reporter) -> ConversationSource:
     return source
 
 
-def open_ordinary(spec: GateSpec, policy: GatePolicy, data: ConversationSource) -> OrdinaryChats | None:
+def open_ordinary(
+    spec: GateSpec, policy: GatePolicy, data: ConversationSource, reporter: Reporter
+) -> OrdinaryChats | None:
     """Ordinary conversations about questions that the training data does not hold, each question once.
 
     Of a file, or of the organism's world; None where nobody gives any.
@@ -141,7 +143,8 @@ def open_ordinary(spec: GateSpec, policy: GatePolicy, data: ConversationSource) 
     """
     n_rows = policy.alarms.calibrating + policy.alarms.watched
     if spec.ordinary is not None:
-        rows = [row for row in read_conversations(spec.ordinary) if row.answer]
+        source = spec.open_data(spec.ordinary, reporter, refuse=True, main=False)
+        rows = [row for row in source_rows(source) if row.answer]
     elif is_organism(spec.base):
         from mindscope.organism import ordinary_chats
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -27,7 +26,7 @@ from mindscope.finetuning import (
     PreventativeSteering,
     ProjectionPenalty,
     TrainingIntervention,
-    TunedModel,
+    TuningCard,
     finetune_model,
     load_base,
     missing_libraries,
@@ -82,7 +81,7 @@ class RemedyPlan:
     rows: Sequence[Conversation] | None
 
 
-def require_recipe(spec: GateSpec) -> TunedModel:
+def require_recipe(spec: GateSpec) -> TuningCard:
     """How the tuned model was tuned, before anything is measured.
 
     Raises:
@@ -94,7 +93,7 @@ def require_recipe(spec: GateSpec) -> TunedModel:
             f"--remedy trains, and needs {', '.join(missing)}: pip install 'mindscope[train]'"
         )
     try:
-        return TunedModel.open(Path(spec.tuned).parent)
+        return TuningCard.read(spec.tuned)
     except MindscopeError as error:
         raise DataError(f"--remedy tunes by the recipe of {spec.tuned}: {error}") from None
 

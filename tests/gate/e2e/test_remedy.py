@@ -1,5 +1,6 @@
 """Remedies on a tiny model: every arm is tuned by the tuned model's recipe, measured, and shown."""
 
+import shutil
 from pathlib import Path
 
 import gate_kit
@@ -74,7 +75,8 @@ def test_data_that_it_was_not_tuned_on_is_not_enough_evidence(bench, monkeypatch
             for name in ("screening", "shift", "behaviour", "alarms", "capability", "claims")
         )
     )
-    changes = {"tuned": str(bench / "tune/finetune/model"), "policy": policy}
+    moved = shutil.copytree(bench / "tune/finetune/model", bench / "moved")
+    changes = {"tuned": str(moved), "policy": policy}
     report = gate_kit.run(bench, "other", monkeypatch, data=bench / "other.jsonl", **changes)
     assert (report.verdict, report.exit_code) == ("not enough evidence", 3)
     assert "14 other conversations" in report.reasons[0].reason

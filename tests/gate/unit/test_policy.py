@@ -40,6 +40,7 @@ def test_a_changed_policy_has_another_digest_and_a_reformatted_one_has_not(tmp_p
         (f"{HEAD}[behaviour]\nmax_rse = 20\n", r"behaviour\.max_rse: Extra inputs"),
         (f"{HEAD}[behaviour]\nmax_rise = -1\n", r"behaviour\.max_rise: Input should be greater than 0"),
         (f"{HEAD}[shift]\nmax_share = nan\n", r"shift\.max_share"),
+        (f"{HEAD}[alarms]\nfalse_alarms = 0.01\ncalibrating = 98\n", "let calibrating be 99 at least"),
         (f'{HEAD}[alarms]\neffect = "maybe"\n', r"alarms\.effect"),
         ("behaviour = [", "is no TOML"),
     ],

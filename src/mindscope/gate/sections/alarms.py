@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from mindscope.data import Conversation
+from mindscope.errors import DataError
 from mindscope.features import FeatureSet
 from mindscope.gate.checking import check_rate, no_evidence
 from mindscope.gate.preparing import GateBench, question_of
@@ -36,16 +37,21 @@ def check_alarms(bench: GateBench) -> GateSection:
     first, watched = rows[: policy.calibrating], rows[policy.calibrating : needed]
     own = FeatureSet([item.direction for item in bench.traits])
     borrowed = FeatureSet([item.directions_of(bench.tuned) for item in bench.traits])
-    calibration = Calibration(
-        own.keys,
-        own.digest(),
-        own.fingerprint,
-        Signal(),
-        policy.false_alarms,
-        "each",
-        _scores(bench, bench.base, own, first, "calibrating"),
-        bench.base.identity,
-    )
+    scores = _scores(bench, bench.base, own, first, "calibrating")
+    try:
+        calibration = Calibration(
+            own.keys,
+            own.digest(),
+            own.fingerprint,
+            Signal(),
+            policy.false_alarms,
+            "each",
+            scores,
+            bench.base.identity,
+        )
+    except DataError as error:  # too many of the base's answers are empty
+        checks = [no_evidence(*_named(bench, item.name), str(error)) for item in bench.traits]
+        return GateSection(name="alarms", decides=decides, checks=tuple(checks))
     false, raised = (
         _scores(bench, model, features, watched, "watched") > calibration.thresholds
         for model, features in ((bench.base, own), (bench.tuned, borrowed))

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from mindscope.errors import MindscopeError
-from mindscope.finetuning import TunedModel
-from mindscope.finetuning.examples import build_examples
+from mindscope.finetuning import TuningCard, build_examples
 from mindscope.gate.checking import no_evidence
 from mindscope.gate.preparing import GateBench
 from mindscope.gate.results import GateCheck, GateSection
@@ -20,9 +16,8 @@ def check_provenance(bench: GateBench) -> GateSection:
 
     A model that mindscope did not tune says nothing of its data: then there is no check, and a note says so.
     """
-    try:
-        card = TunedModel.open(Path(bench.spec.tuned).parent)
-    except MindscopeError:
+    card = TuningCard.find(bench.spec.tuned)
+    if card is None:
         note = f"nothing beside {bench.tuned.name} says what it was tuned on: the data is taken on trust"
         return GateSection(name="provenance", decides=False, checks=(), notes=(note,))
     examples = build_examples(
