@@ -56,6 +56,7 @@ def test_the_command_prints_claims_and_writes_a_page(name, tiny_study, capsys):
     page = (tiny_study(name) / "report.html").read_text()
     assert page.count("<svg") == FIGURES[name]
     assert "<image" not in page  # figures are drawn, not painted
+    assert "mathdefault" not in page  # and their numbers are plain
     assert "NO" in page
     assert "report:" in capsys.readouterr().out
 

@@ -18,10 +18,12 @@ class SeedEstimate(Document):
     low: float
     high: float
     seeds: int
+    unit: str = "seeds"
+    """What is independent, where it is not seeds: sequences, texts."""
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "SeedEstimate":
-        """Of one value a seed.
+    def of(cls, values: Sequence[float], unit: str = "seeds") -> "SeedEstimate":
+        """Of one value a seed, or another unit.
 
         Raises:
             ValueError: there is none.
@@ -36,7 +38,7 @@ class SeedEstimate(Document):
             error = float(array.std(ddof=1)) / len(array) ** 0.5
             spread = float(t.ppf(0.975, len(array) - 1)) * error
         mean = float(array.mean())
-        return cls(mean=mean, low=mean - spread, high=mean + spread, seeds=len(array))
+        return cls(mean=mean, low=mean - spread, high=mean + spread, seeds=len(array), unit=unit)
 
     def __str__(self) -> str:
-        return f"{self.mean:.3g} ({self.low:.3g} to {self.high:.3g}, {self.seeds} seeds)"
+        return f"{self.mean:.3g} ({self.low:.3g} to {self.high:.3g}, {self.seeds} {self.unit})"

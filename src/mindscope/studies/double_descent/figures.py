@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from mindscope.reports import MUTED, RC, SERIES
 from mindscope.studies.double_descent.results import DoubleDescentStudy, SampleSize
@@ -58,6 +59,9 @@ def draw_descent(study: DoubleDescentStudy) -> Figure:
         below.set_xscale("log")
         below.set_yscale("log")
         below.set_ylim(1e-3, 1.1)
+        for axis in (below.xaxis, below.yaxis):  # plain numbers: pages do not set mathematics
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter(NullFormatter())
         below.set_ylabel("dimensionality")
         below.set_xlabel("samples, T")
         below.legend(loc="lower left")

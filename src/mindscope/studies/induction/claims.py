@@ -152,8 +152,10 @@ def _claim_previous(kind: TrainingCurves) -> Claim:
 def list_scan_claims(scan: HeadScan) -> list[Claim]:
     """The one claim about a model that was loaded."""
     groups = scan.groups
-    cost, random = SeedEstimate.of(groups.induction), SeedEstimate.of(groups.random)
-    text, random_text = SeedEstimate.of(groups.induction_text), SeedEstimate.of(groups.random_text)
+    cost, random = (SeedEstimate.of(part, "sequences") for part in (groups.induction, groups.random))
+    text, random_text = (
+        SeedEstimate.of(part, "texts") for part in (groups.induction_text, groups.random_text)
+    )
     return [
         Claim(
             subject=scan.model,
@@ -173,6 +175,6 @@ def list_scan_claims(scan: HeadScan) -> list[Claim]:
 
 
 def strongest(heads: Sequence[HeadCost], count: int) -> list[HeadCost]:
-    """Those that match prefixes best, among those that copy more than they raise others."""
+    """Those that match prefixes best, of those with a copying score above 0; of all where none has one."""
     copying = [head for head in heads if head.copying > 0] or list(heads)
     return sorted(copying, key=lambda head: -head.prefix)[:count]

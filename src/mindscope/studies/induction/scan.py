@@ -1,7 +1,8 @@
 """The induction heads of any model that was loaded, and what it costs to take them out.
 
 1. Random tokens, four times over behind a start token: every head's pattern gives prefix matching; what its
-   values write on the unembedding gives copying, weighted with the attention paid (`scores.py`).
+   values write on the unembedding gives copying, weighted with the attention paid (`scores.py`). The logits
+   of a large model are moved by much else, so that heads which copy may have a score under 0.
 2. Every pattern is held as it was, and a head's part of what its layer mixes is set to zero: what is lost is
    what the head writes, not what others do with the change in their patterns (pattern-preserving ablation).
 3. The loss on tokens that stand there again says what it costs: of each of the best heads, of the strongest

@@ -9,6 +9,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullFormatter
 
 from mindscope.reports import INK, MUTED, RC, SERIES
 from mindscope.studies.superposition.claims import PLATEAUS
@@ -90,9 +91,11 @@ def draw_geometry(geometry: UniformGeometry) -> Figure:
         lines = PLATEAUS | {"pentagon": 2 / 5, "square antiprism": 3 / 8}
         for name, value in lines.items():
             axes.axhline(value, color=MUTED, lw=0.8, ls=":")
-            axes.text(1.005, value, name, transform=axes.get_yaxis_transform(), fontsize=8, va="center")
+            side = {"pentagon": "bottom", "square antiprism": "top"}.get(name, "center")
+            axes.text(1.005, value, name, transform=axes.get_yaxis_transform(), fontsize=8, va=side)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_ylim(-0.02, 1.05)
         axes.set_xlabel("1 / (1 \N{MINUS SIGN} S): one of so many samples has the feature")
         axes.set_ylabel("dimensionality")
@@ -166,6 +169,9 @@ def _plane(axes: Axes, panel: PhasePanel, values: np.ndarray) -> None:
     )
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):  # plain numbers: pages do not set mathematics
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
     axes.invert_xaxis()
     axes.grid(visible=False)
 
