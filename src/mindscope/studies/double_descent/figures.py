@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
@@ -81,13 +82,8 @@ def draw_places(sizes: Sequence[SampleSize], shown: int = 6) -> Figure:
                 axes = grid[row][column]
                 x, y = np.array(places)
                 limit = 1.15 * max(np.abs(x).max(), np.abs(y).max(), 1e-9)
-                axes.plot(
-                    np.array([np.zeros_like(x), x]),
-                    np.array([np.zeros_like(y), y]),
-                    color=colour,
-                    lw=0.6,
-                    alpha=0.6,
-                )
+                rays = np.stack([np.zeros((len(x), 2)), np.stack([x, y], 1)], 1)  # rays x ends x coordinates
+                axes.add_collection(LineCollection(list(rays), colors=colour, linewidths=0.6, alpha=0.6))
                 axes.plot(x, y, ls="", marker="o", ms=2, color=colour)
                 axes.set_xlim(-limit, limit)
                 axes.set_ylim(-limit, limit)
