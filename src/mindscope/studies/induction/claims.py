@@ -158,7 +158,7 @@ def list_scan_claims(scan: HeadScan) -> list[Claim]:
     )
     return [
         Claim(
-            subject=scan.model,
+            subject=scan.model.rpartition("/")[2],
             statement=f"taking out its {len(groups.heads)} strongest induction heads, patterns held, costs "
             f"{where} at least {TIMES:g} times what random heads of the same layers cost",
             published="induction heads carry in-context learning, in small models",
