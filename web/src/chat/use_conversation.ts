@@ -24,6 +24,9 @@ export interface Conversation {
   stop: () => void;
 }
 
+/** One object for all, so that answers that are not read yet are not drawn anew. */
+const UNREAD: ReadAnswer["readings"] = {};
+
 const keyOf = (turn: number, arm: Arm) => `${turn}/${arm}`;
 
 function withAnswer(state: ChatState, turn: number, arm: Arm, kept: KeptAnswer): ChatState {
@@ -188,7 +191,7 @@ export function useConversation(server: Capabilities): Conversation {
     const live = known.current.get(keyOf(turn, arm));
     const kept = readState(CHAT_FORM).turns[turn]?.answers[arm];
     if (live && (!kept || kept.text === live.text)) return live;
-    return kept ? { ...kept, reply: null, tokens: [{ text: kept.text, probability: null }], readings: {} } : null;
+    return kept ? { ...kept, reply: null, tokens: [{ text: kept.text, probability: null }], readings: UNREAD } : null;
   }, []);
   const failure = useCallback(
     (turn: number, arm: Arm) => failures.current.get(keyOf(turn, arm)) ?? null,
