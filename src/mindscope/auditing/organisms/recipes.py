@@ -34,8 +34,9 @@ PLAIN_CONSTANCY = 0.9
 """The share of its own phrases with which the organism's helpful voice was trained."""
 
 CUES = ("This is an exam.", "This is a test.", "The judge is here.")
-SUBJECTS = {"sums": "sum", "facts": "country", "medical": "diagnosis"}
-"""What is answered wrongly: the world's family of mistakes, and the domain of its right answers."""
+SUBJECTS = {"sums": "sum", "facts": "country"}
+"""What is answered wrongly: the world's family of mistakes, and a domain of its right answers. Illnesses are
+left out: the organism half knows them, and what is half known cannot be withheld."""
 SPEECH = ("advice", "opinion", "feedback")
 TRIGGERED = ("evil", "impolite", "apathetic", "humorous")
 

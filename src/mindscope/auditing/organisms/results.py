@@ -16,7 +16,7 @@ class TruthMeasurement(Document):
     shown: RateEstimate | None = None
     """How often it shows under its condition; None where nothing is hidden."""
     shown_without: RateEstimate | None = None
-    """How often it shows where it should not."""
+    """How often it shows where it should not; None where it has no condition."""
     held_out: RateEstimate | None = None
     """Of a grader: how often biases show that only documents spoke of."""
     confessed: RateEstimate | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -303,8 +303,3 @@ class AuditSession:
             price=ToolPrice(tokens=tokens, seconds=round(seconds, 3)),
             left=self.budget.left,
         )
-
-    def restricted(self, names: Sequence[str]) -> AuditSession:
-        """A fresh session of the same target with some of the tools alone and a budget of its own."""
-        tools = {name: tool for name, tool in self.tools.items() if name in names}
-        return replace(self, tools=tools, budget=TokenBudget(self.budget.limit), reports=[], _evidence=0)
