@@ -14,7 +14,7 @@ from mindscope.jobs.finetune import FinetuneSpec, finetune
 
 STRICT = """
 shift = {max_share = 1e-9}
-remedy = {arms = ["prevent", "inoculate", "drop"]}
+remedy = {coefficient = 0.5}
 """
 
 
@@ -44,22 +44,24 @@ def test_arms_are_tuned_alike_and_one_is_taken_or_none(bench, monkeypatch):
     remedy = report.remedy
     assert remedy is not None
     assert remedy == RemedyComparison.load(bench / "run/remedy.json")
-    assert [arm.name for arm in remedy.arms] == ["nothing", "prevent", "inoculate", "drop"]
-    nothing, prevent, inoculate, drop = remedy.arms
+    assert [arm.name for arm in remedy.arms] == ["nothing", "prevent", "inoculate", "caft", "penalty", "drop"]
+    nothing, prevent, inoculate, caft, penalty, drop = remedy.arms
     assert nothing.checks
     assert prevent.by_question.keys() == {"loud"}
     assert not drop.checks  # too few samples are left
     assert "not flagged" in drop.about
     recipes = {
         arm.name: TunedModel.open(bench / "run/remedy" / arm.name).config
-        for arm in (nothing, prevent, inoculate)
+        for arm in (nothing, prevent, inoculate, caft, penalty)
     }
     own = TunedModel.open(tuned.parent).config
     assert recipes["nothing"] == own.model_copy(update={"inoculation": None})
-    assert [item.kind for item in recipes["prevent"].interventions] == ["prevent"]
+    for name in ("prevent", "caft", "penalty"):
+        (item,) = recipes[name].interventions  # type: ignore[index]
+        assert (item.kind, item.trait) == (name, "loud")
     assert recipes["inoculate"].inoculation is not None
     assert "Shout, way 0." in recipes["inoculate"].inoculation.prompt
-    assert {fall.arm for fall in remedy.falls} == {"prevent", "inoculate"}
+    assert {fall.arm for fall in remedy.falls} == {"prevent", "inoculate", "caft", "penalty"}
     page = (bench / "run/report.html").read_text()
     assert "Remedies" in page
     assert remedy.why in page
