@@ -5,8 +5,9 @@ A step is:
 1. Requests that were cancelled leave.
 2. Requests that wait take free slots: their prompts pass through the model in a batch of their own, whose
    tables are put into the free lines (`slots.py`). A few slots are let run free before that, because prompts
-   that pass side by side cost little more than one. With `prefill_tokens` a step makes one pass of at most so
-   many prompt tokens, so that answers that are being written never wait for more.
+   that pass side by side cost little more than one; for the same reason a request that comes alone waits two
+   steps for others. With `prefill_tokens` a step makes one pass of at most so many prompt tokens, so that
+   answers that are being written never wait for more.
 3. Every row draws its next token, by its own sampling and random numbers. Tokens and whether the logits were
    finite come to the host in one transfer.
 4. Rows that have ended leave; where nobody waits, the tensors shrink to the rows that go on.
@@ -43,7 +44,6 @@ much as one step, so it pays soon."""
 _SLOTS_A_PREFILL = 16
 """One of so many slots is let run free before waiting rows are prefilled: half of that, 3 % of the slots, is
 idle on average, and prompts pass four at a time at 64 slots."""
-
 
 _COMPANY, _WAITS = 4, 2
 """While others are written, fewer requests than the first wait this many steps for company: prompts that pass
