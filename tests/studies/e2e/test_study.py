@@ -20,7 +20,7 @@ LOST = {
 FIGURES = {"superposition": 7, "induction": 1, "double-descent": 3}
 UNSHOWN: dict[str, set[str]] = {
     "superposition": {"dimensionality, n 400, m 30", "absolute value, n 100, m 40"},
-    "induction": set(),
+    "induction": {"2 layers, with MLPs"},
     "double-descent": {
         "T 1024, some samples 64 times",
         "language model, 32 of 512 rows 20 times as often",

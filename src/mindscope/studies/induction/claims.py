@@ -105,11 +105,11 @@ def _claim_never(one: TrainingCurves, two: TrainingCurves) -> Claim:
 
 
 def _claim_ablation(kind: TrainingCurves) -> Claim:
-    """The best head of the last layer, beside the others of that layer."""
+    """The best head, beside all that match no prefixes; in the last layer often every head does."""
     costs, others = [], []
     for heads in kind.heads:
         best = max(heads, key=lambda head: head.prefix)
-        rest = [head for head in heads if head.layer == best.layer and head.prefix < NEVER]
+        rest = [head for head in heads if head.prefix < NEVER]
         costs.append(best.cost or 0.0)
         others.append(float(np.mean([head.cost or 0.0 for head in rest])) if rest else 0.0)
     cost, other = SeedEstimate.of(costs), SeedEstimate.of(others)
@@ -117,9 +117,9 @@ def _claim_ablation(kind: TrainingCurves) -> Claim:
         subject=kind.name,
         statement="taking the best induction head out, patterns held, costs repeated tokens most",
         published="nearly all in-context learning goes",
-        needed="interval above that of heads of its layer that do not match prefixes",
+        needed="interval above that of heads that do not match prefixes",
         measured=f"{cost} nats a token",
-        beside={"other heads of the layer": str(other)},
+        beside={"heads that match no prefixes": str(other)},
         holds=cost.low > max(other.high, 0.0),
     )
 

@@ -45,7 +45,7 @@ class SuperpositionConfig(BaseModel):
     starts: int = Field(default=4, ge=1)
     """Of these models the one with the lowest loss stands for a seed where features are correlated."""
     polytope_density: float = Field(default=0.03, gt=0, le=1)
-    set_seeds: int = Field(default=16, ge=1)
+    set_seeds: int = Field(default=32, ge=1)
     """Of the features that go together: whether independent ones are paired alike is a matter of chance."""
     set_density: float = Field(default=0.2, gt=0, le=1)
     """So high that features that are active together do disturb one another."""
