@@ -28,8 +28,8 @@ from mindscope.diffing.ladder.lens import TEXTS, LensVectors, mean_differences, 
 from mindscope.diffing.ladder.outputs import find_words, read_outputs
 from mindscope.diffing.observing import ObservedModel
 from mindscope.diffing.results import (
+    DictionaryChange,
     DistributionReading,
-    LatentReading,
     LensReading,
     OutputsReading,
     Rung,
@@ -60,7 +60,7 @@ class Climb:
     outputs: OutputsReading
     distributions: DistributionReading | None = None
     lens: LensReading | None = None
-    latents: tuple[LatentReading, ...] = ()
+    latents: tuple[DictionaryChange, ...] = ()
     candidates: list[ClaimCandidate] = field(default_factory=list)
     baseline: list[ClaimCandidate] = field(default_factory=list)
     directions: dict[str, PushDirection] = field(default_factory=dict)
@@ -179,7 +179,7 @@ class LadderClimber:
             climb.candidates.append(candidate)
 
     def _latents(self, climb: Climb) -> None:
-        readings: list[LatentReading] = []
+        readings: list[DictionaryChange] = []
         for name, bank in self.model.banks.items():
             rates = [self.model.rates(name, held_out=False, of_base=of_base) for of_base in (True, False)]
             reading = read_latents(

@@ -143,7 +143,7 @@ class LatentChange(Document):
     """Tokens whose logits it raises most."""
 
 
-class LatentReading(Document):
+class DictionaryChange(Document):
     """The latents of one dictionary in both models."""
 
     dictionary: str
@@ -252,7 +252,7 @@ class ModelDifference(SavedDocument):
     distributions: DistributionReading | None = None
     lens: LensReading | None = None
     traits: tuple[TraitMovement, ...] = ()
-    latents: tuple[LatentReading, ...] = ()
+    latents: tuple[DictionaryChange, ...] = ()
     claims: tuple[VerifiedClaim, ...] = ()
     baseline: tuple[VerifiedClaim, ...] = ()
     """Claims of a reader of the answers alone; they have no direction, so no causal test."""

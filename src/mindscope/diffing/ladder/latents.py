@@ -17,7 +17,7 @@ from mindscope.core import Progress
 from mindscope.dictionaries import Dictionary, DictionaryBank
 from mindscope.diffing.config import DiffConfig
 from mindscope.diffing.estimates import estimate
-from mindscope.diffing.results import LatentChange, LatentReading
+from mindscope.diffing.results import DictionaryChange, LatentChange
 from mindscope.errors import DataError
 from mindscope.explain import feature_logits
 from mindscope.models import Model, Raw, Read, Row
@@ -79,7 +79,7 @@ def read_latents(
     after: LatentRates,
     config: DiffConfig,
     count: int,
-) -> LatentReading:
+) -> DictionaryChange:
     """The latents whose rate differs, the largest difference first."""
     change = after.active - before.active
     seen = np.maximum((before.active > 0).mean(0), (after.active > 0).mean(0)) >= LEAST_ROWS
@@ -91,7 +91,7 @@ def read_latents(
     best = sorted(passed, key=lambda i: -abs(change[:, tested[i]].mean()))[:count]
     latents = [int(tested[i]) for i in best]
     promotes = promoted_tokens(model, bank, latents, config.n_terms)
-    return LatentReading(
+    return DictionaryChange(
         dictionary=name,
         n_latents=bank.n_features,
         n_changed=len(passed),

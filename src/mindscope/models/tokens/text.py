@@ -62,13 +62,34 @@ _BEFORE = 8  # tokens: more than any character is cut into, and enough to see ho
 def token_texts(tokenizer: Any, ids: Sequence[int]) -> list[str]:
     """What each token adds to the text; joined they are the text of `ids`.
 
-    A character that several tokens spell belongs to the last of them. Special tokens add nothing.
+    A character that several tokens spell belongs to the last of them. Special tokens add nothing. What a
+    tokenizer writes and takes back, as a space before a comma, belongs to nobody.
     """
     texts: list[str] = []
     for i in range(len(ids)):
         first = max(0, i - _BEFORE)
         before = decode(tokenizer, ids[first:i]).rstrip("\ufffd")
         after = decode(tokenizer, ids[first : i + 1])
-        cut = after.endswith("\ufffd") and i + 1 < len(ids)
-        texts.append("" if cut else after[len(before) :])
+        if after.endswith("\ufffd") and i + 1 < len(ids):
+            texts.append("")
+            continue
+        shared = _shared_length(before, after)
+        _take_back(texts, len(before) - shared)
+        texts.append(after[shared:])
     return texts
+
+
+def _shared_length(before: str, after: str) -> int:
+    if after.startswith(before):
+        return len(before)
+    return next(i for i, (old, new) in enumerate(zip(before, after + "\0", strict=False)) if old != new)
+
+
+def _take_back(texts: list[str], n: int) -> None:
+    """Shorten what was added last by `n` characters."""
+    for i in reversed(range(len(texts))):
+        if n == 0:
+            return
+        kept = max(0, len(texts[i]) - n)
+        n -= len(texts[i]) - kept
+        texts[i] = texts[i][:kept]

@@ -200,7 +200,7 @@ async def _respond(form: _ReplyForm, answers: RequestAnswers) -> Response:
         chunks = _chunks(form, answers)
         try:
             first = await anext(chunks)
-        except ClientGoneError:
+        except (ClientGoneError, StopAsyncIteration):  # it left before or while the first was written
             return Response(status_code=499)
         return StreamingResponse(_joined(first, chunks), media_type="text/event-stream", headers=_NO_BUFFER)
     try:
