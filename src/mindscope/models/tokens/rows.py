@@ -44,14 +44,19 @@ WHERES: tuple[Where, ...] = ("all", "prompt", "answer", "last_prompt", "response
 class Message(TypedDict):
     """One turn of a conversation.
 
-    `reasoning` is what the assistant thought before it, where that is known apart from the content. With
-    tools, the assistant's `tool_calls` are objects as chat templates take them, and a turn of the role `tool`
-    is what the call of `tool_call_id` gave.
+    `reasoning` is what the assistant thought before it, where that is known apart from the content.
     """
 
     role: str
     content: str
     reasoning: NotRequired[str]
+
+
+class ToolMessage(Message):
+    """A turn with tools: the assistant's `tool_calls` are objects as chat templates take them, and a turn of
+    the role `tool` is what the call of `tool_call_id` gave.
+    """
+
     tool_calls: NotRequired[list[dict[str, Any]]]
     tool_call_id: NotRequired[str]
 

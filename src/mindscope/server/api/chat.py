@@ -15,7 +15,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from mindscope.errors import ModelError
-from mindscope.models import Message, Row
+from mindscope.models import Row, ToolMessage
 from mindscope.server.api.answering import (
     ClientGoneError,
     RequestAnswers,
@@ -160,9 +160,9 @@ def text_rows(model: Model, asked: CompletionRequest) -> list[Row]:
     return rows
 
 
-def _message(message: RequestMessage) -> Message:
+def _message(message: RequestMessage) -> ToolMessage:
     role = "system" if message.role == "developer" else message.role
-    made: Message = {"role": role, "content": message.text}
+    made: ToolMessage = {"role": role, "content": message.text}
     if message.reasoning_content is not None:
         if role != "assistant":
             raise ModelError("only the assistant has reasoning_content")
