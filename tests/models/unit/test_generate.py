@@ -42,6 +42,21 @@ def test_answers_do_not_depend_on_order_neighbours_or_batch_size(ending, many):
         assert torch.allclose(one.reads["mean"], other.reads["mean"], atol=1e-5, equal_nan=True)
 
 
+def test_answers_do_not_hang_on_the_precision_of_new_tensors(llama, many):
+    """Another model that is loaded meanwhile changes it for all threads."""
+    reads = {"mean": Read("resid_post.1", Mean("answer"))}
+    edits = [[Edit("resid_post.0", "add", torch.ones(llama.d_model), 0.5)]] * len(many)
+    base = llama.generate(many, MANY, reads=reads, edits=edits)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        meanwhile = llama.generate(many, MANY, reads=reads, edits=edits)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert [one.row.ids for one in meanwhile] == [one.row.ids for one in base]
+    for one, other in zip(base, meanwhile, strict=True):
+        assert torch.equal(one.reads["mean"].nan_to_num(), other.reads["mean"].nan_to_num())
+
+
 def test_the_same_prompt_gives_different_answers_and_the_same_seed_the_same(llama):
     rows = [Row((1, 2, 3), 3)] * 4
     answers = [g.row.answer for g in llama.generate(rows, MANY)]

@@ -31,7 +31,7 @@ class UniformTable:
     def __init__(self, n_rows: int, device: torch.device):
         self._device = device
         self._streams: list[np.random.Generator | None] = [None] * n_rows
-        self._table = torch.zeros(n_rows, _NUMBERS, device=device)
+        self._table = torch.zeros(n_rows, _NUMBERS, dtype=torch.float32, device=device)
         self._column = 0
 
     def rearrange(self, kept: np.ndarray, n_blank: int) -> None:

@@ -130,4 +130,6 @@ class EditGauge:
             self._counts[address] = torch.zeros(
                 self._n_rows, len(_PARTS), dtype=torch.long, device=self._device
             )
-            self._sums[address] = torch.zeros(self._n_rows, len(_PARTS), width, device=self._device)
+            self._sums[address] = torch.zeros(
+                self._n_rows, len(_PARTS), width, dtype=torch.float32, device=self._device
+            )

@@ -49,13 +49,15 @@ def linear_norm(norm: nn.Module | None, width: int) -> LinearNorm:
         ModelError: the model is shared out, and the norm's weights are not here.
     """
     if norm is None:
-        return LinearNorm(torch.ones(width), torch.zeros(width), centred=False)
+        return LinearNorm(
+            torch.ones(width, dtype=torch.float32), torch.zeros(width, dtype=torch.float32), centred=False
+        )
     if any(weight.is_meta for weight in norm.parameters()):
         raise ModelError(
             "the weights of a norm wait in memory or on disk: load the model without a device map"
         )
     own = copy.deepcopy(norm).float().cpu()
-    signs = torch.ones(width)
+    signs = torch.ones(width, dtype=torch.float32)
     signs[1::2] = -1
     if width % 2:
         signs[-1] = 0
@@ -66,9 +68,9 @@ def linear_norm(norm: nn.Module | None, width: int) -> LinearNorm:
             up, down = own(LARGE * vector[None])[0], own(-LARGE * vector[None])[0]
         return (up - down) / 2, (up + down) / 2
 
-    weight = torch.zeros(width)
+    weight = torch.zeros(width, dtype=torch.float32)
     for probe in (signs, signs.roll(1)):  # of an odd width, each misses one place
         weight = torch.where(probe != 0, answers(probe / size)[0] * size * probe, weight)
     bias = answers(signs)[1]
-    ones = answers(torch.ones(width))[0]
+    ones = answers(torch.ones(width, dtype=torch.float32))[0]
     return LinearNorm(weight, bias, centred=bool(ones.abs().max() < 1e-3 * weight.abs().max()))

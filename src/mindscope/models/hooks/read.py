@@ -108,7 +108,7 @@ def _in_order(
     read: Read, found: Sequence[tuple[list[int], Tensor | list[Tensor]]], rows: int, width: int
 ) -> Tensor | list[Tensor]:
     if isinstance(read.reduce, Mean | Last):
-        vectors = torch.empty(rows, width)
+        vectors = torch.empty(rows, width, dtype=torch.float32)
         for batch, values in found:
             assert isinstance(values, Tensor)
             vectors[batch] = values

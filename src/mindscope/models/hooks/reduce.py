@@ -86,7 +86,7 @@ class MeanCollector:
     """Running sums and counts per row, of several addresses that share `where`: one buffer for all."""
 
     def __init__(self, n_addresses: int, n_rows: int, width: int, device: torch.device):
-        self.sums = torch.zeros(n_addresses, n_rows, width, device=device)
+        self.sums = torch.zeros(n_addresses, n_rows, width, dtype=torch.float32, device=device)
         self.counts = np.zeros(n_rows, np.int64)
 
     def take(self, address: int, chosen: PositionIndex, hidden: Tensor) -> None:
@@ -116,7 +116,9 @@ class LastCollector:
     """The latest token seen per row, of several addresses that share `where`."""
 
     def __init__(self, n_addresses: int, n_rows: int, width: int, device: torch.device):
-        self.values = torch.full((n_addresses, n_rows, width), float("nan"), device=device)
+        self.values = torch.full(
+            (n_addresses, n_rows, width), float("nan"), dtype=torch.float32, device=device
+        )
         self.counts = np.zeros(n_rows, np.int64)
 
     def take(self, address: int, chosen: PositionIndex, hidden: Tensor) -> None:
@@ -200,7 +202,7 @@ class TokenCollector:
 
     def of_row(self, row: int) -> Float[Tensor, "tokens width"]:
         self._fetch()
-        return torch.cat([torch.zeros(0, self.width), *self._parts[row]])
+        return torch.cat([torch.zeros(0, self.width, dtype=torch.float32), *self._parts[row]])
 
     def of_rows(self) -> list[Tensor]:
         return [self.of_row(row) for row in range(len(self._parts))]
@@ -219,7 +221,12 @@ class TokenCollector:
             return counts, tokens
         self._fetch()
         counts = np.array([sum(map(len, parts)) for parts in self._parts], np.int64)
-        tokens = torch.cat([torch.zeros(0, self.width), *(part for parts in self._parts for part in parts)])
+        tokens = torch.cat(
+            [
+                torch.zeros(0, self.width, dtype=torch.float32),
+                *(part for parts in self._parts for part in parts),
+            ]
+        )
         self._parts, self._kept = [[] for _ in self._parts], False
         return counts, tokens
 
