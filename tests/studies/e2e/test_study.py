@@ -85,7 +85,7 @@ def test_the_heads_of_a_model_are_listed(tmp_path, capsys):
     assert HeadScan.load(run / "heads.json") == scan
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", LOST)
 def test_the_claims_of_the_quick_preset_hold(name, tmp_path: Path):
     """The figures of docs/studies.md; minutes on one core."""
