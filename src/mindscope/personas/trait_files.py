@@ -4,7 +4,6 @@ A published file is ``{instruction: [{pos, neg}], questions: [...], eval_prompt}
 one purpose; the other half of the pair lies beside it, and the file's name is the trait's.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -46,7 +45,7 @@ def decode(text: str, source: str) -> dict[str, Any]:
     """The mapping in ``text``: JSON where ``source`` ends so, YAML otherwise."""
     try:
         document = parse_json(text) if source.endswith(".json") else yaml.safe_load(text)
-    except (json.JSONDecodeError, yaml.YAMLError, RecursionError) as error:
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise DataError(
             f"{source} cannot be read as {'JSON' if source.endswith('.json') else 'YAML'}: {reason}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import persona_kit
 import pytest
 import torch
+from pydantic import ValidationError
 
 from mindscope.errors import DataError, MindscopeError, StoreError
 from mindscope.judges import JudgeItem, Judgement, Rubric
@@ -142,12 +143,11 @@ def test_another_models_vectors(tiny: Model, run: Run, vectors: PersonaVectors, 
             use()
 
 
-@pytest.mark.parametrize(("layer", "message"), [(3, "there is no layer 3"), (-1, "counted from 0, not")])
-def test_a_layer_that_is_not_there(
-    tiny: Model, run: Run, vectors: PersonaVectors, layer: int, message: str
-) -> None:
-    with pytest.raises(DataError, match=message):
-        measure_steering(tiny, vectors, TRAIT, JUDGE, run, SteerConfig(layer=layer, coefficient=1))
+def test_a_layer_that_is_not_there(tiny: Model, run: Run, vectors: PersonaVectors) -> None:
+    with pytest.raises(DataError, match="there is no layer 3"):
+        measure_steering(tiny, vectors, TRAIT, JUDGE, run, SteerConfig(layer=3, coefficient=1))
+    with pytest.raises(ValidationError, match="layer"):
+        SteerConfig(layer=-1, coefficient=1)
 
 
 def test_a_prompt_longer_than_the_context(tiny: Model, run: Run) -> None:
