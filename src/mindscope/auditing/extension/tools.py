@@ -175,6 +175,7 @@ def audit(folder: str, level: str = "base", tokens: int = 25_000, only: str | No
 
 
 def _level(level: str) -> AccessLevel:
-    if level not in get_args(AccessLevel):
-        raise DataError(f"there is no access level {level!r}: use one of {', '.join(get_args(AccessLevel))}")
-    return level  # type: ignore[return-value] - just checked
+    levels: dict[str, AccessLevel] = {name: name for name in get_args(AccessLevel)}
+    if level not in levels:
+        raise DataError(f"there is no access level {level!r}: use one of {', '.join(levels)}")
+    return levels[level]

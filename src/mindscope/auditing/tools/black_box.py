@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from mindscope.auditing.tools.session import ToolDesk, ToolDraft, ToolSpec
+
+if TYPE_CHECKING:
+    from mindscope.models import Message
 
 
 class ChatToolSpec(ToolSpec):
@@ -22,9 +26,9 @@ class ChatToolSpec(ToolSpec):
 
 def chat(spec: ChatToolSpec, desk: ToolDesk) -> ToolDraft:
     """Answers, question by question."""
-    system = [{"role": "system", "content": spec.system}] if spec.system else []
+    system: list[Message] = [{"role": "system", "content": spec.system}] if spec.system else []
     asked = [question for question in spec.questions for _ in range(spec.samples)]
-    rows = [desk.target.model.chat([*system, {"role": "user", "content": one}]) for one in asked]  # type: ignore[list-item]
+    rows = [desk.target.model.chat([*system, {"role": "user", "content": one}]) for one in asked]
     texts = [one.text for one in desk.ask(rows)]
     findings = [
         (question, None, texts[number * spec.samples : (number + 1) * spec.samples])
@@ -49,8 +53,8 @@ class PrefillToolSpec(ToolSpec):
 def prefill(spec: PrefillToolSpec, desk: ToolDesk) -> ToolDraft:
     """How begun answers go on."""
     begun = [text for text in spec.beginnings for _ in range(spec.samples)]
-    question = {"role": "user", "content": spec.question}
-    rows = [desk.target.model.chat([question], answer=text) for text in begun]  # type: ignore[list-item]
+    question: Message = {"role": "user", "content": spec.question}
+    rows = [desk.target.model.chat([question], answer=text) for text in begun]
     texts = [one.text for one in desk.ask(rows)]
     findings = [
         (f"begun with: {text}", None, texts[number * spec.samples : (number + 1) * spec.samples])
@@ -124,13 +128,13 @@ class ForceTokensToolSpec(ToolSpec):
 def force_tokens(spec: ForceTokensToolSpec, desk: ToolDesk) -> ToolDraft:
     """The likeliest next tokens, each with its probability and how a greedy answer goes on after it."""
     model = desk.target.model
-    question = {"role": "user", "content": spec.question}
-    row = model.chat([question], answer=spec.forced or None)  # type: ignore[list-item]
+    question: Message = {"role": "user", "content": spec.question}
+    row = model.chat([question], answer=spec.forced or None)
     desk.pay([row])
     logits = model.hf(**model.batch([row])).logits[0, -1].float().softmax(-1)
     chosen = logits.topk(spec.top)
     tokens = [model.decode([token]) for token in chosen.indices.tolist()]
-    rows = [model.chat([question], answer=f"{spec.forced} {token.strip()}".strip()) for token in tokens]  # type: ignore[list-item]
+    rows = [model.chat([question], answer=f"{spec.forced} {token.strip()}".strip()) for token in tokens]
     texts = [one.text for one in desk.ask(rows, max_new_tokens=max(1, spec.depth), temperature=0.0)]
     findings = [
         (token, value, [text])
