@@ -125,7 +125,7 @@ class DictionaryBank:
         rows = self.dictionary.coders[index].W_dec
         return rows[latents.to(rows.device)].float()
 
-    def decoder_rows(self, features: Sequence[int] | None = None) -> dict[Site, Float[Tensor, "k width"]]:
+    def decoder_rows(self, features: Sequence[int] | None = None) -> dict[Site, Float[Tensor, "k _"]]:
         """See `FeatureBank.decoder_rows`."""
         chosen = torch.arange(self.n_features) if features is None else torch.tensor(list(features))
         tables = {site: torch.zeros(len(chosen), site.width) for site in self.dictionary.writes}

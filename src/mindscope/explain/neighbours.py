@@ -104,14 +104,14 @@ def across_layers(sets: Sequence[FeatureBank], which: int, feature: int) -> list
     return counterparts
 
 
-def _decoder_pieces(features: FeatureBank) -> Iterator[dict[Site, Float[Tensor, "k width"]]]:
+def _decoder_pieces(features: FeatureBank) -> Iterator[dict[Site, Float[Tensor, "k _"]]]:
     """What all features write, a few features at a time."""
     size = max(1, NUMBERS_AT_ONCE // sum(site.width for site in features.writes))
     for start in range(0, features.n_features, size):
         yield features.decoder_rows(range(start, min(start + size, features.n_features)))
 
 
-def _directions(rows: Mapping[Site, Float[Tensor, "k width"]]) -> Float[Tensor, "k widths"]:
+def _directions(rows: Mapping[Site, Float[Tensor, "k _"]]) -> Float[Tensor, "k widths"]:
     """What each feature writes at all places, side by side, with norm 1 (0 for a dead one)."""
     return functional.normalize(torch.cat(list(rows.values()), dim=1), dim=1)
 

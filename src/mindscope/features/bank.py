@@ -65,7 +65,7 @@ class FeatureBank(Protocol):
         """Some features on every token: only their columns, where the activation function lets them alone."""
         ...
 
-    def decoder_rows(self, features: Sequence[int] | None = None) -> dict[Site, Float[Tensor, "k width"]]:
+    def decoder_rows(self, features: Sequence[int] | None = None) -> dict[Site, Float[Tensor, "k _"]]:
         """What features write, a row each, by site; zeros for those that write nothing there.
 
         Args:

@@ -127,7 +127,7 @@ class FeatureSet(Sequence[Feature]):
                 table[:, group.columns] = group.compute(torch.cat([parts[i] for i in group.sites], dim=1))
         return table[:, list(features)]
 
-    def decoder_rows(self, features: Sequence[int] | None = None) -> dict[Site, Float[Tensor, "k width"]]:
+    def decoder_rows(self, features: Sequence[int] | None = None) -> dict[Site, Float[Tensor, "k _"]]:
         """What features write: the vector of the edit that raises each by 1."""
         chosen = list(range(len(self)) if features is None else features)
         names = {fingerprint: name for name, fingerprint in self.models.items()}
@@ -159,7 +159,7 @@ class FeatureSet(Sequence[Feature]):
         *,
         where: Where = "all",
         progress: Callable[[int, int], object] | None = None,
-    ) -> list[Float[Tensor, "tokens features"]]:
+    ) -> list[Float[Tensor, "_ features"]]:
         """The features at every token of `where` of each row; every model reads the rows once.
 
         Args:

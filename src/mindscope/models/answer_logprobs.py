@@ -44,7 +44,7 @@ def score_answer_tokens(
     *,
     edits: Sequence[Edit] = (),
     progress: Callable[[int, int], None] | None = None,
-) -> list[Float[Tensor, "answer_tokens"]]:
+) -> list[Float[Tensor, "_"]]:
     """The log-probability of each answer token given all tokens before it.
 
     Rows of like lengths pass side by side, as many as memory allows. A row's values do not depend on its

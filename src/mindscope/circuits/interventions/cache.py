@@ -22,8 +22,8 @@ class PassCache:
     """
 
     held: FrozenPasses
-    reads: Sequence[Float[Tensor, "passes tokens d_in"]]
-    writes: Sequence[Float[Tensor, "passes tokens d_out"]]
+    reads: Sequence[Float[Tensor, "passes tokens _"]]
+    writes: Sequence[Float[Tensor, "passes tokens _"]]
 
 
 def cache_passes(model: Model, feature_io: FeatureIO, rows: Sequence[Row]) -> PassCache:

@@ -166,7 +166,7 @@ def read_features(
 
 def read_feature_activations(
     model: Model, replacement: ReplacementModel, rows: Sequence[Row], latents: Sequence[tuple[int, int]]
-) -> list[Float[Tensor, "tokens latents"]]:
+) -> list[Float[Tensor, "_ latents"]]:
     """The activations of chosen features, (layer, latent), on every token of many prompts, in one pass.
 
     Raises:

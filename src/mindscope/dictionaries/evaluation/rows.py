@@ -14,7 +14,7 @@ from mindscope.models import Model, Raw, Read, Row
 
 def read_sites(
     models: Mapping[str, Model], dictionary: Dictionary, rows: Sequence[Row], tokens: MeasuredTokens
-) -> tuple[list[Float[Tensor, "tokens d_in"]], list[Float[Tensor, "tokens d_out"]]]:
+) -> tuple[list[Float[Tensor, "_ d_in"]], list[Float[Tensor, "_ d_out"]]]:
     """What a dictionary reads and what stands where it writes, row by row, of the tokens that count.
 
     Args:
@@ -41,7 +41,7 @@ def read_sites(
 
 def read_other_models(
     models: Mapping[str, Model], dictionary: Dictionary, spliced: str, rows: Sequence[Row]
-) -> dict[Site, Float[Tensor, "rows columns width"]]:
+) -> dict[Site, Float[Tensor, "rows columns _"]]:
     """What the models other than the one that is spliced have at the sites that the dictionary reads.
 
     Rows lie side by side, padded to the right with zeros.

@@ -12,7 +12,7 @@ from mindscope.errors import DataError
 from mindscope.features import Site
 from mindscope.models import Model, rewritten
 
-Given = Mapping[Site, Float[Tensor, "rows columns width"]]
+Given = Mapping[Site, Float[Tensor, "rows columns _"]]
 """What other models have at sites that a dictionary reads, for rows side by side, padded to the right."""
 
 

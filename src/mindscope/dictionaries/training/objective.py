@@ -44,7 +44,7 @@ class LossOutput:
 
     terms: dict[str, Tensor]
     residual: Float[Tensor, "tokens d_out"]
-    active: list[Int[Tensor, "latents"]]
+    active: list[Int[Tensor, "_"]]
     smallest: list[float]
 
 
@@ -65,7 +65,7 @@ class LossState:
     ramp: float
     variance: float
     expected: Sequence[float]
-    dead: Sequence[Bool[Tensor, "latents"]]
+    dead: Sequence[Bool[Tensor, "_"]]
     density: float
     bfloat16: bool
     world: TrainingWorld = ALONE

@@ -45,7 +45,7 @@ def token_losses(
 def resample(
     weights: TrainableWeights,
     optimizer: torch.optim.Optimizer,
-    dead: Sequence[Bool[Tensor, "latents"]],
+    dead: Sequence[Bool[Tensor, "_"]],
     x: Float[Tensor, "tokens d_in"],
     y: Float[Tensor, "tokens d_out"],
     losses: Float[Tensor, "tokens"],

@@ -77,7 +77,7 @@ class LatentScaling:
 
 @torch.no_grad()
 def scale_latents(
-    crosscoder: Dictionary, batches: Iterable[Float[Tensor, "tokens d_in"]], model: str
+    crosscoder: Dictionary, batches: Iterable[Float[Tensor, "_ d_in"]], model: str
 ) -> LatentScaling:
     """The betas of every latent in both models, in one pass over activations.
 
