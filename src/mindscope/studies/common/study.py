@@ -5,7 +5,8 @@ claims.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from mindscope.core import Seed
 from mindscope.jobs import JobSpec
@@ -19,10 +20,16 @@ Preset = Literal["quick", "paper"]
 class StudySpec(JobSpec):
     """What a study is to do."""
 
+    name: ClassVar[str]
+    """The study's, as the command line has it."""
     preset: Preset = "quick"
     """The sizes: quick takes minutes on one core, paper has the published constants and takes much longer."""
     seed: Seed = 0
     """The first of the seeds; a study takes several and says how many."""
+
+    def run_path(self) -> Path:
+        """`runs/NAME-quick` or `-paper`."""
+        return Path("runs") / f"{self.name}-{self.preset}"
 
 
 class StudyReport(Document):

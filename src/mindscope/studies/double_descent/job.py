@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mindscope.jobs import Reporter, RunFolder
 from mindscope.studies.common.study import StudyReport, StudySpec
 from mindscope.studies.double_descent.config import DoubleDescentConfig
@@ -12,9 +10,7 @@ from mindscope.studies.double_descent.config import DoubleDescentConfig
 class DoubleDescentSpec(StudySpec):
     """What `double-descent` is to do."""
 
-    def run_path(self) -> Path:
-        """`runs/double-descent-quick` or `-paper`."""
-        return Path("runs") / f"double-descent-{self.preset}"
+    name = "double-descent"
 
 
 def study_double_descent(spec: DoubleDescentSpec, *, run: RunFolder, reporter: Reporter) -> StudyReport:

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 class InductionSpec(StudySpec, WholeModelOptions):
     """What `induction` is to do."""
 
+    name = "induction"
     model: str | None = None
     """Scan this model's heads (a Hugging Face name or folder, a GGUF file, or `organism`); by default small
     models are trained and watched."""
 
     def run_path(self) -> Path:
         """`runs/induction-quick`, `-paper`, or `-scan` where a model is given."""
-        return Path("runs") / f"induction-{self.preset if self.model is None else 'scan'}"
+        return super().run_path() if self.model is None else Path("runs/induction-scan")
 
 
 class InductionReport(StudyReport):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from mindscope.jobs import Reporter, RunFolder
 from mindscope.studies.common import StudyReport, StudySpec
 from mindscope.studies.superposition.config import SuperpositionConfig
@@ -12,9 +10,7 @@ from mindscope.studies.superposition.config import SuperpositionConfig
 class SuperpositionSpec(StudySpec):
     """What `superposition` is to do."""
 
-    def run_path(self) -> Path:
-        """`runs/superposition-quick` or `-paper`."""
-        return Path("runs") / f"superposition-{self.preset}"
+    name = "superposition"
 
 
 def study_superposition(spec: SuperpositionSpec, *, run: RunFolder, reporter: Reporter) -> StudyReport:
