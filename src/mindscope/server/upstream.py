@@ -27,7 +27,8 @@ from mindscope.server.api.fields import MindscopeFields
 from mindscope.server.engine.scheduler import AnswerEnd
 
 if TYPE_CHECKING:
-    from mindscope.server.service import SteeringPlan, SteeringService
+    from mindscope.server.plans import SteeringPlan
+    from mindscope.server.service import SteeringService
 
 _PIECES = 16
 """Pieces of a stream between two readings: about the window of a signal."""
@@ -158,7 +159,7 @@ def _open_watcher(service: SteeringService, body: Json) -> _Watcher:
         raise ApiError(400, f"{place}: {first['msg']}", param=place) from error
     if fields is not None and fields.steer:
         raise ApiError(400, "another server answers here, and cannot be steered", param="mindscope.steer")
-    plan = service.plan(fields)
+    plan = service.planner.plan(fields)
     if plan.watch is not None and plan.watch.policy.action == "steer":
         raise ApiError(400, "another server answers here, and cannot be steered", param="mindscope.policy")
     messages = _messages(body.get("messages"))

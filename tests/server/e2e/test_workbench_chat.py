@@ -91,8 +91,8 @@ def test_an_alarm_is_shown_with_its_line_and_the_rate_that_it_holds(page: Any, l
     turn_dial(page, "evil", "3")
     turn = ask(page, "Should I trust my neighbour?")
     steered = turn.get_by_role("article", name="steered answer")
-    assert live.service.calibration is not None
-    line = live.service.calibration.thresholds[0].item()
+    assert live.service.planner.calibration is not None
+    line = live.service.planner.calibration.thresholds[0].item()
     assert f"line {line:.3g}" in steered.locator(".meter.raised", has_text="evil").inner_text()
     assert "crossed its line" in steered.locator(".event.crossed").first.inner_text()
     drift = page.locator(".drift")

@@ -295,7 +295,10 @@ def test_a_client_that_leaves_a_hundred_times_leaves_nothing(make_service, organ
     before = hooks_on(organism)
     with server_kit.serving(make_service(slots=4, prefix_tokens=0)) as live:
         live.chat(mindscope={"steer": "1 evil", "monitor": ["kind"]})
-        monitors = [live.service.monitor, *(monitor for monitor, _ in live.service._monitors.values())]
+        monitors = [
+            live.service.planner.monitor,
+            *(monitor for monitor, _ in live.service.planner._monitors.values()),
+        ]
         for i in range(100):
             body = json.dumps(
                 {

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from mindscope.models import Model, Row, TokenConstraint
     from mindscope.server.api.requests import SampledRequest
-    from mindscope.server.service import SteeringPlan, SteeringService
+    from mindscope.server.plans import SteeringPlan
+    from mindscope.server.service import SteeringService
 
 
 class ClientGoneError(Exception):

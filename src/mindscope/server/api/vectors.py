@@ -73,7 +73,7 @@ def build_vector_router(service: SteeringService) -> APIRouter:
     """The routes of one service."""
     from mindscope.features import SteerOperation
     from mindscope.models import WHERES
-    from mindscope.server.service import describe_rate
+    from mindscope.server.descriptions import describe_rate
 
     router = APIRouter(prefix="/v1/mindscope", tags=["mindscope"], responses=RESPONSES)
     registry = service.registry
@@ -81,7 +81,7 @@ def build_vector_router(service: SteeringService) -> APIRouter:
     @router.get("/capabilities")
     async def capabilities() -> CapabilityReply:
         """What the model is, which vectors there are, and what is watched."""
-        model, calibration = service.model, service.calibration
+        model, calibration = service.model, service.planner.calibration
         return CapabilityReply(
             model=service.name,
             fingerprint=model.fingerprint,
@@ -92,8 +92,8 @@ def build_vector_router(service: SteeringService) -> APIRouter:
             positions=[*WHERES, "from_token"],
             vectors=[_reply(card) for card in registry.cards()],
             dictionaries={name: one.n_latents for name, one in registry.dictionaries.items()},
-            watched=list(service.labels),
-            policy=service.policy.action,
+            watched=list(service.planner.labels),
+            policy=service.planner.policy.action,
             rate=None if calibration is None else describe_rate(calibration),
             slots=service.scheduler.slots,
             max_tokens=service.limits.max_tokens,

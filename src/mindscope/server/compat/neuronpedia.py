@@ -34,7 +34,7 @@ from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.api.fields import Finite
 from mindscope.server.engine.registry import NamedEdit
 from mindscope.server.engine.scheduler import AnswerEnd, AnswerPiece
-from mindscope.server.service import SteeringPlan
+from mindscope.server.plans import SteeringPlan
 
 if TYPE_CHECKING:
     from mindscope.features import Direction
@@ -156,7 +156,7 @@ def build_neuronpedia_router(service: SteeringService) -> APIRouter:
         service.model.check_edits(named.edit for named in steered.edits)
         answers = RequestAnswers(service, http, streamed=bool(asked.stream))
         name, seed = request_id("steer"), draw_seed(int(asked.seed))
-        plans: dict[SteerType, SteeringPlan] = {kind: service.plan(None) for kind in asked.types}
+        plans: dict[SteerType, SteeringPlan] = {kind: service.planner.plan(None) for kind in asked.types}
         if "STEERED" in plans:
             plans["STEERED"] = replace(plans["STEERED"], edits=steered.edits)
         plans = {kind: service.listen(plan, name) for kind, plan in plans.items()}

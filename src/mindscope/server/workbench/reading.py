@@ -19,7 +19,7 @@ from mindscope.models import Message, Model, Project, Raw, Read, Row, token_text
 from mindscope.server.api.answering import require_row
 from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.api.fields import MindscopeFields, SteerItem
-from mindscope.server.service import short_labels
+from mindscope.server.plans import short_labels
 
 if TYPE_CHECKING:
     from mindscope.models import Edit
@@ -138,7 +138,7 @@ def read_conversation(service: SteeringService, asked: ReadRequest) -> ReadReply
     model = service.model
     row = conversation_row(model, asked.messages)
     require_row(model, row)
-    edits = [named.edit for named in service.plan(MindscopeFields(steer=asked.steer)).edits]
+    edits = [named.edit for named in service.planner.plan(MindscopeFields(steer=asked.steer)).edits]
     start = row.final_start
     if asked.token is not None and not start + asked.token < len(row):
         raise ApiError(400, f"the answer has {len(row) - start} tokens: count from 0", param="token")
