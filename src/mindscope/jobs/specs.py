@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import field_validator
 
 from mindscope.core import parse_json
 from mindscope.errors import DataError
@@ -16,6 +20,13 @@ if TYPE_CHECKING:
     from mindscope.judges import EndpointConfig, Judge
     from mindscope.models import Model
     from mindscope.personas import Trait
+
+
+SECRET_NAME = re.compile(r"(^|[_-])(key|apikey|token|secret|password|authorization|signature|sig)$", re.I)
+"""How fields are called that hold what nobody else may know."""
+KEPT = (
+    "which a run's record would keep: put it into the environment and name its variable, --api-key-env NAME"
+)
 
 
 class TemplateSpec(JobSpec):
@@ -144,6 +155,21 @@ class EndpointSpec(JobSpec):
     request_options: str = ""
     """JSON that is sent with every request to the endpoint, such as
     {"chat_template_kwargs": {"enable_thinking": false}}."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _refuse_secrets_in_address(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "")
+        if "@" in parts.netloc or any(SECRET_NAME.search(name) for name, _ in parse_qsl(parts.query)):
+            raise ValueError(f"the address holds a key or a password, {KEPT}")
+        return url
+
+    @field_validator("request_options")
+    @classmethod
+    def _refuse_secrets_in_options(cls, text: str) -> str:
+        if any(SECRET_NAME.search(name) for name in re.findall(r'"([^"]+)"\s*:', text)):
+            raise ValueError(f"the options hold a key or a password, {KEPT}")
+        return text
 
     def endpoint_config(self, timeout: float = 60.0) -> EndpointConfig:
         """How the endpoint is asked, with `timeout` seconds for each reply."""

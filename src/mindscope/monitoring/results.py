@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from mindscope.core import parse_json
 from mindscope.monitoring.config import Signal, ThresholdScope
 from mindscope.stats import RandomControl
-from mindscope.store import BorrowingDocument, Document, SavedDocument, html_table
+from mindscope.store import BorrowingDocument, Document, InnerPath, SavedDocument, html_table
 
 
 class AlarmEvent(Document):
@@ -168,7 +168,7 @@ class MonitoringResult(SavedDocument, BorrowingDocument):
     features: tuple[FeatureAlarms, ...]
     policy: str
     calibration: CalibrationSummary | None
-    folder: str
+    folder: InnerPath
 
     def _repr_html_(self) -> str:
         rows = [list(feature.model_dump(exclude={"control"}).values()) for feature in self.features]

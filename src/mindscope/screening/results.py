@@ -7,7 +7,7 @@ from mindscope.errors import DataError
 from mindscope.models import TemplateRecord
 from mindscope.screening.config import ScreenConfig
 from mindscope.stats import Estimate, RandomControl
-from mindscope.store import BorrowingDocument, Document, SavedDocument, html_table
+from mindscope.store import BorrowingDocument, Document, InnerPath, SavedDocument, html_table
 
 
 class SampleScore(Document):
@@ -83,7 +83,7 @@ class ScreenedData(BorrowingDocument):
     left_out: int
     left_out_first: tuple[str, ...]
     """File, line and reason of the first malformed rows."""
-    folder: str
+    folder: InnerPath
     """Inside the run: `screening.json`, `report.html`, `scores.parquet`, and `reference.parquet`."""
 
 

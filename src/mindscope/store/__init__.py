@@ -4,7 +4,14 @@ Nothing here imports torch before a tensor is written or read, so that listing r
 """
 
 from mindscope.store.artifacts import Artifact, library_versions, load_artifact, save_artifact
-from mindscope.store.documents import BorrowingDocument, Document, SavedDocument, html_table
+from mindscope.store.documents import (
+    BorrowingDocument,
+    Document,
+    InnerPath,
+    SavedDocument,
+    html_table,
+    require_inner_path,
+)
 from mindscope.store.files import plain, read_json, replacing, replacing_folder, write_json, write_text
 from mindscope.store.opened import OpenArtifact
 from mindscope.store.parts import claim, derived_seed, digest, part_of
@@ -28,7 +35,9 @@ __all__ = [
     "BorrowingDocument",
     "Document",
     "SavedDocument",
+    "InnerPath",
     "html_table",
+    "require_inner_path",
     "library_versions",
     "opened_tensors",
     "plain",

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from mindscope.core import BorrowedArtifact
 from mindscope.errors import DataError
@@ -13,6 +13,21 @@ from mindscope.store.files import read_json, write_json
 
 # Not Self, which the run-time checks of the tests cannot follow.
 Saved = TypeVar("Saved", bound="SavedDocument")
+
+
+def require_inner_path(name: str) -> str:
+    """The name of a file or folder, where it stays within the folder that it is read from.
+
+    Raises:
+        ValueError: it is absolute, goes up, or is empty. What comes from elsewhere may name nothing outside.
+    """
+    if not PurePosixPath(name).parts or name.startswith("/") or "\\" in name or ".." in name.split("/"):
+        raise ValueError(f"{name!r} names nothing inside the folder")
+    return name
+
+
+InnerPath = Annotated[str, AfterValidator(require_inner_path)]
+"""A path within a document's own folder, written with `/`."""
 
 
 def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

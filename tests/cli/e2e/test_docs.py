@@ -20,7 +20,10 @@ from mindscope.cli.app import app
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGE = ROOT / "src" / "mindscope"
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "AGENTS.md", "examples/README.md")),
+    *(
+        ROOT / name
+        for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md", "AGENTS.md", "examples/README.md")
+    ),
     *sorted(
         page for page in (ROOT / "docs").glob("*.md") if page.name != "contracts.md"
     ),  # made from the code

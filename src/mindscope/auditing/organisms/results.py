@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from mindscope.errors import DataError
 from mindscope.stats import RateEstimate
-from mindscope.store import Document, SavedDocument
+from mindscope.store import Document, InnerPath, SavedDocument
 
 
 class TruthMeasurement(Document):
@@ -30,10 +30,10 @@ class TruthMeasurement(Document):
 class TunedOrganism(Document):
     """One tune of a set, as an auditor is given it."""
 
-    name: str
-    model: str
+    name: InnerPath
+    model: InnerPath
     """The folder of the tuned model, within the set."""
-    data: str
+    data: InnerPath
     """What it was trained on, within the set: for auditors that may read it."""
     commitment: str
     """The digest of its sealed truth."""

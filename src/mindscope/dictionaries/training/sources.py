@@ -15,7 +15,7 @@ from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
 from mindscope.errors import DataError
 from mindscope.features import Models, Site, name_models, require_same_tokenizer, split_site_name
 from mindscope.models import Raw, Read, Row, Where
-from mindscope.store import Run, load_artifact, read_json, save_artifact, write_json
+from mindscope.store import Run, load_artifact, read_json, require_inner_path, save_artifact, write_json
 
 Position = tuple[int, int]
 """How often the source was gone through, and how far: plain numbers, so that a checkpoint can hold them."""
@@ -173,7 +173,10 @@ class ShardSource:
             )
             self.made_with: Mapping[str, ModelIdentity] = read_identities(index.get("made_with"))
             self.sites = tuple(read_site(site, self.models) for site in index["sites"])
-            self.shards, self.tokens = list(index["shards"]), int(index["tokens_per_shard"])
+            self.shards = [require_inner_path(str(name)) for name in index["shards"]]
+            self.tokens = int(index["tokens_per_shard"])
+            if not self.shards or self.tokens < 1:
+                raise ValueError("no shards")
         except (KeyError, TypeError, ValueError):
             raise DataError(f"{self.folder / INDEX} does not describe shards: write them again") from None
         self._loaded: tuple[str, Tensor] | None = None
