@@ -47,7 +47,7 @@ def main() -> None:
     model = load(options.model)
     service = SteeringService(model, ServerLimits(slots=max(16, options.clients), queue=256, max_vectors=64))
     generator = torch.Generator().manual_seed(0)
-    layer, norm = model.n_layers // 2, 0.02
+    layer, norm = model.n_layers // 2, 1e-4  # which changes no answer: all arms write the same tokens
     for i in range(CLIENTS):
         vector = torch.randn(model.d_model, generator=generator)
         service.registry.add_directions(f"v{i}", {f"resid_post.{layer}": (norm * vector).tolist()})
@@ -76,6 +76,7 @@ def main() -> None:
     }
     speeds: dict[str, list[float]] = {name: [] for name in arms}
     by_processor: dict[str, list[float]] = {name: [] for name in arms}
+    sizes: dict[str, list[tuple[int, int]]] = {name: [] for name in arms}
     firsts: list[float] = []
     with server_kit.serving(service) as live, multiprocessing.get_context("spawn").Pool(1) as pool:
 
@@ -87,14 +88,20 @@ def main() -> None:
         for _ in range(options.rounds):
             for name, (n_at_once, extras) in arms.items():
                 begin, begin_cpu = time.perf_counter(), time.process_time()
+                n_steps = service.scheduler.n_steps
                 n_tokens = sum(tokens for _, _, tokens in run(n_at_once, extras))
+                sizes[name].append((n_tokens, service.scheduler.n_steps - n_steps))
                 speeds[name].append(n_tokens / (time.perf_counter() - begin))
                 by_processor[name].append(n_tokens / (time.process_time() - begin_cpu))
             firsts += [first for first, _, _ in run(options.clients, plain[: options.clients], stream=True)]
     print(f"{options.model}, {model.dtype}, {options.clients} clients, {options.tokens} tokens an answer")
     for name, values in speeds.items():
         processor = statistics.median(by_processor[name])
-        print(f"{name:>15}: {statistics.median(values):8.1f} tokens/s, {processor:8.1f} a processor second")
+        n_tokens, n_steps = (statistics.median(column) for column in zip(*sizes[name], strict=True))
+        print(
+            f"{name:>15}: {statistics.median(values):8.1f} tokens/s, {processor:8.1f} a processor second; "
+            f"{n_tokens:.0f} tokens in {n_steps:.0f} steps"
+        )
     ratios = {
         "16 clients against one": ("side by side", "one at a time"),
         f"monitoring {TRAITS} traits": ("monitored", "side by side"),

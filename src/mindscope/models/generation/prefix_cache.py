@@ -39,10 +39,14 @@ _LATE = ("answer", "response", "last_prompt", "reasoning", "final")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _PrefixEntry:
-    """The beginning of a prompt: its ids, and by layer its keys and values, `[1, heads, tokens, size]`."""
+    """The beginning of a prompt: by layer its keys and values, `[1, heads, tokens, size]`."""
 
-    ids: np.ndarray
     columns: tuple[tuple[Tensor, Tensor], ...]
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens it has."""
+        return self.columns[0][0].shape[-2]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,11 +65,63 @@ class PromptPrefix:
             layer.refill(*parts)
 
 
+class _PrefixIndex:
+    """The prompts that are known under the same edits, a line of ids each: all are compared at once."""
+
+    def __init__(self):
+        self.names: list[bytes | None] = []  # None: the line is free
+        self._lines = np.empty((0, 0), dtype=np.int64)  # padded with -1, which is nobody's id
+        self._lengths = np.empty(0, dtype=np.int64)
+
+    def put(self, name: bytes, ids: np.ndarray) -> None:
+        """One more prompt."""
+        if None not in self.names:
+            self._grow(max(8, 2 * len(self.names)), self._lines.shape[1])
+        if len(ids) > self._lines.shape[1]:
+            self._grow(len(self.names), 2 * len(ids))
+        line = self.names.index(None)
+        self.names[line] = name
+        self._lines[line] = -1
+        self._lines[line, : len(ids)] = ids
+        self._lengths[line] = len(ids)
+
+    def drop(self, name: bytes) -> None:
+        """A prompt is known no more."""
+        line = self.names.index(name)
+        self.names[line] = None
+        self._lines[line] = -1
+        self._lengths[line] = 0
+
+    def agreements(self, ids: np.ndarray) -> np.ndarray:
+        """How many leading ids each line shares."""
+        n = min(len(ids), self._lines.shape[1])
+        differs = np.ones(
+            (len(self._lines), n + 1), dtype=bool
+        )  # the last column ends those that agree so far
+        np.not_equal(self._lines[:, :n], ids[:n], out=differs[:, :n])
+        return differs.argmax(1)
+
+    def covered(self, shared: np.ndarray) -> list[bytes]:
+        """The prompts that agree to their last id."""
+        whole = (shared == self._lengths) & (self._lengths > 0)
+        return [name for line in np.flatnonzero(whole) if (name := self.names[line]) is not None]
+
+    def _grow(self, n_lines: int, n_columns: int) -> None:
+        lines = np.full((n_lines, n_columns), -1, dtype=np.int64)
+        lines[: len(self._lines), : self._lines.shape[1]] = self._lines
+        self._lengths = np.append(self._lengths, np.zeros(n_lines - len(self._lengths), dtype=np.int64))
+        self._lines = lines
+        self.names += [None] * (n_lines - len(self.names))
+
+
 class PrefixCache:
     """The beginnings of the latest prompts.
 
     Args:
         max_tokens: how many tokens are kept, over all entries; the longest unused go first.
+
+    Attributes:
+        n_tokens: how many tokens it holds.
 
     Raises:
         ModelError: it could hold nothing.
@@ -75,30 +131,31 @@ class PrefixCache:
         if max_tokens < 1:
             raise ModelError(f"a prefix cache holds 1 token or more, got {max_tokens}")
         self.max_tokens = max_tokens
+        self.n_tokens = 0
         self._entries: OrderedDict[tuple[EditsKey, bytes], _PrefixEntry] = OrderedDict()
-
-    @property
-    def n_tokens(self) -> int:
-        """How many tokens it holds."""
-        return sum(len(entry.ids) for entry in self._entries.values())
+        self._indices: dict[EditsKey, _PrefixIndex] = {}
 
     def clear(self) -> None:
         """Forget everything."""
         self._entries.clear()
+        self._indices.clear()
+        self.n_tokens = 0
 
     def find(self, core: HookedModel, request: GenerationRequest) -> PromptPrefix | None:
         """The longest beginning of a request's prompt that is known under its edits."""
         if not self._entries or not prefixes_stand_alone(core) or _reads_prompt(request):
             return None
         key, ids = prompt_edits(request.edits), np.array(request.row.ids[: request.row.prompt_length - 1])
-        best, name = 0, None
-        for (edits, digest), entry in self._entries.items():
-            if edits == key and (n_shared := _agreement(entry.ids, ids)) > best:
-                best, name = n_shared, (edits, digest)
-        if name is None or best < _LEAST:
+        if (index := self._indices.get(key)) is None:
             return None
-        self._entries.move_to_end(name)
-        return PromptPrefix(self._entries[name], best)
+        shared = index.agreements(ids)
+        line = int(shared.argmax())
+        if shared[line] < _LEAST:
+            return None
+        name = index.names[line]
+        assert name is not None
+        self._entries.move_to_end((key, name))
+        return PromptPrefix(self._entries[key, name], int(shared[line]))
 
     def keep(self, core: HookedModel, requests: Sequence[GenerationRequest], cache: DynamicCache) -> None:
         """Remember the prompts that have just passed, which stand right-aligned in a cache of their own."""
@@ -121,21 +178,30 @@ class PrefixCache:
                 columns.append(
                     (keys[line : line + 1, :, own].clone(), values[line : line + 1, :, own].clone())
                 )
-            self._entries[key, ids.tobytes()] = _PrefixEntry(ids, tuple(columns))
+            name = ids.tobytes()
+            self._entries[key, name] = _PrefixEntry(tuple(columns))
+            self._indices.setdefault(key, _PrefixIndex()).put(name, ids)
+            self.n_tokens += len(ids)
             while self.n_tokens > self.max_tokens:
-                self._entries.popitem(last=False)
+                self._drop(*next(iter(self._entries)))
 
     def _knows(self, key: EditsKey, ids: np.ndarray) -> bool:
         """Whether a whole beginning is part of an entry. Entries that are part of it are dropped."""
-        for name, entry in list(self._entries.items()):
-            if name[0] != key:
-                continue
-            n_shared = _agreement(entry.ids, ids)
-            if n_shared == len(ids):
-                return True
-            if n_shared == len(entry.ids):
-                del self._entries[name]
+        if (index := self._indices.get(key)) is None:
+            return False
+        shared = index.agreements(ids)
+        if (shared == len(ids)).any():
+            return True
+        for name in index.covered(shared):
+            self._drop(key, name)
         return False
+
+    def _drop(self, key: EditsKey, name: bytes) -> None:
+        entry, index = self._entries.pop((key, name)), self._indices[key]
+        self.n_tokens -= entry.n_tokens
+        index.drop(name)
+        if not any(index.names):
+            del self._indices[key]
 
 
 def prompt_edits(edits: Sequence[Edit]) -> EditsKey:
@@ -169,13 +235,6 @@ def _reads_prompt(request: GenerationRequest) -> bool:
     watched = request.controller.reads.values() if request.controller is not None else ()
     wheres = [read.reduce.where for read in (*request.reads.values(), *watched)]
     return any(not isinstance(where, AnswerTokens) and where not in _LATE for where in wheres)
-
-
-def _agreement(a: np.ndarray, b: np.ndarray) -> int:
-    """How many leading ids are the same."""
-    n = min(len(a), len(b))
-    differs = a[:n] != b[:n]
-    return int(differs.argmax()) if differs.any() else n
 
 
 def _digest(vector: Tensor) -> bytes:
