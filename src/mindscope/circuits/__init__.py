@@ -8,11 +8,13 @@ if TYPE_CHECKING:
     from mindscope.circuits.attribution import targets
     from mindscope.circuits.attribution.config import TraceConfig
     from mindscope.circuits.attribution.logit_effects import compute_feature_effects, describe_logits
+    from mindscope.circuits.attribution.retrace import trace_again
     from mindscope.circuits.attribution.targets import TargetSpec
     from mindscope.circuits.attribution.trace import trace
     from mindscope.circuits.files.read_json import PublicGraph, read_graph_json
     from mindscope.circuits.files.write_json import GraphView, build_graph_json, write_graph_json
     from mindscope.circuits.graph.compare import GraphComparison, SharedEdge, SharedNode, compare_graphs
+    from mindscope.circuits.graph.difference import GraphDifference, measure_difference
     from mindscope.circuits.graph.findings import (
         AttentionFindings,
         EdgeHeads,
@@ -62,6 +64,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "trace",
+    "trace_again",
+    "GraphDifference",
+    "measure_difference",
     "TraceConfig",
     "ReplacementModel",
     "DictionaryReplacement",

@@ -131,6 +131,11 @@ COMMANDS: dict[str, CommandEntry] = {
         _noun("circuit.app", "circuit"),
         noun=True,
     ),
+    "library": CommandEntry(
+        "Cases: findings as files that can be handed on and measured again.",
+        _noun("library.app", "library"),
+        noun=True,
+    ),
     "audit": CommandEntry(
         "Find what tunes hide, and count how often that is right.", _noun("audit.app", "audit"), noun=True
     ),

@@ -11,11 +11,14 @@ from typing import Any
 import torch
 
 from mindscope.circuits.attribution import targets
+from mindscope.circuits.attribution.config import TraceConfig
 from mindscope.circuits.attribution.targets import ResolvedTargets, TargetSpec
+from mindscope.circuits.attribution.trace import trace
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.index_spaces import FeatureIndex, GraphRow
 from mindscope.circuits.replacement.injections import Injections
 from mindscope.circuits.replacement.local_model import LocalReplacementModel, ReplacementModel
+from mindscope.core import Progress
 from mindscope.errors import DataError
 from mindscope.models import Model, Row
 
@@ -113,6 +116,34 @@ def inject_graph_rows(
     return Injections.concatenate(parts)[order]
 
 
+def trace_again(
+    model: Model,
+    replacement: ReplacementModel,
+    graph: AttributionGraph,
+    spec: TargetSpec | None = None,
+    progress: Progress | None = None,
+) -> AttributionGraph:
+    """Trace a graph's prompt once more, with the settings that the graph names.
+
+    Args:
+        model: the model, in float32.
+        replacement: what replaces its MLPs.
+        graph: whose tokens, targets and settings.
+        spec: what it was traced with; None where the graph says all about its targets.
+        progress: as of `trace`.
+
+    Raises:
+        DataError: the graph is of another model or replacement, or does not say enough.
+    """
+    require_traced_with(model, replacement, graph)
+    settings = graph.metadata.get("config")
+    if not isinstance(settings, Mapping) or min(graph.ids) < 0:
+        raise DataError("the graph does not say how it was traced: another tool wrote it")
+    config = TraceConfig.model_validate(settings)
+    row = Row(graph.ids, len(graph.ids))
+    return trace(model, replacement, row, config, targets=spec or _spec_of_graph(graph), progress=progress)
+
+
 def _spec_of_graph(graph: AttributionGraph) -> TargetSpec:
     """The targets that a graph says it has."""
     # Tokens say all: their weights are probabilities, which the prompt gives again.
@@ -124,6 +155,8 @@ def _spec_of_graph(graph: AttributionGraph) -> TargetSpec:
 
 def _spec_of(description: Mapping[str, Any]) -> TargetSpec:
     match description.get("kind"):
+        case "top_logits":
+            return targets.top_logits(description["most"], description["probability"])
         case "difference":
             return targets.difference(description["more"], description["less"])
         case "feature":

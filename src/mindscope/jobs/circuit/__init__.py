@@ -27,6 +27,12 @@ if TYPE_CHECKING:
         prune,
         show,
     )
+    from mindscope.jobs.circuit.recorded import (
+        FeatureChange,
+        InterventionRecord,
+        InterventionRequest,
+        measure_intervention,
+    )
     from mindscope.jobs.circuit.results import (
         ExportReport,
         GraphComparisonReport,
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
         GraphSummary,
         InterventionReport,
         PruneReport,
+        SupernodeRow,
         TraceReport,
     )
     from mindscope.jobs.circuit.tracing import TraceSpec, trace
@@ -42,6 +49,7 @@ __all__ = [
     "trace",
     "TraceSpec",
     "TraceReport",
+    "SupernodeRow",
     "show",
     "ShowGraphSpec",
     "GraphListing",
@@ -55,6 +63,10 @@ __all__ = [
     "intervene",
     "InterveneSpec",
     "InterventionReport",
+    "FeatureChange",
+    "InterventionRecord",
+    "InterventionRequest",
+    "measure_intervention",
     "validate",
     "ValidateGraphSpec",
     "show_heads",

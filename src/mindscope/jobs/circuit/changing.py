@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -19,18 +18,22 @@ from mindscope.jobs.circuit.inputs import (
     parse_feature,
     replacement_of,
 )
-from mindscope.jobs.circuit.results import InterventionReport, TokenProbability, WrittenTexts
+from mindscope.jobs.circuit.recorded import (
+    FeatureChange,
+    InterventionRecord,
+    InterventionRequest,
+    Operation,
+    measure_intervention,
+)
+from mindscope.jobs.circuit.results import InterventionReport
 from mindscope.jobs.job import Reporter
 from mindscope.jobs.specs import Float32ModelSpec
 
 if TYPE_CHECKING:
-    from mindscope.circuits import Intervention, ReplacementModel
-    from mindscope.models import Model, Row
+    from mindscope.circuits import Intervention
 
 FROM_HERE_ON = "+"
 """Behind a feature's name: from its token on, through generated ones too."""
-
-Operation = Literal["set", "scale", "add"]
 
 
 class InterveneSpec(Float32ModelSpec, ReplacementSpec, GraphSpec):
@@ -61,6 +64,8 @@ class InterveneSpec(Float32ModelSpec, ReplacementSpec, GraphSpec):
     """How many next tokens to show."""
     seed: Seed = 0
     """The seed of the text that is written."""
+    save: Path | None = None
+    """A JSON file in which the change and what became of it are kept, for `library pack --intervention`."""
 
     @model_validator(mode="after")
     def _require_changes(self) -> InterveneSpec:
@@ -102,34 +107,29 @@ class InterveneSpec(Float32ModelSpec, ReplacementSpec, GraphSpec):
 
 def intervene(spec: InterveneSpec, *, reporter: Reporter) -> InterventionReport:
     """Change features of a graph's prompt, and see what becomes of the next token and of the answer."""
-    from mindscope.circuits import intervene_batch
-    from mindscope.models import Row
-
     del reporter  # two passes
     opened = open_graph(spec.graph)
-    changes = spec.changes(opened)
+    request = InterventionRequest(
+        changes=tuple(map(FeatureChange.of, spec.changes(opened))),
+        mode=spec.mode,
+        layers=None if (layers := spec.held_layers()) is None else (layers.start, layers.stop),
+        generate=spec.generate,
+        temperature=spec.temperature,
+        top=spec.top,
+        seed=spec.seed,
+    )
     model = spec.load()
     replacement = replacement_of(opened.graph, spec.dictionary, model)
-    row = Row(opened.graph.ids, len(opened.graph.ids))
-    before, after = (
-        outcome.logits.softmax(0)
-        for outcome in intervene_batch(
-            model, replacement, row, [[], changes], mode=spec.mode, layers=spec.held_layers()
-        )
-    )
-    shown = (before + after).topk(min(spec.top, len(before))).indices.tolist()
-    tokens = [
-        TokenProbability(token=model.decode([token]), before=float(before[token]), after=float(after[token]))
-        for token in sorted(shown, key=lambda token: -float(after[token]))
-    ]
-    texts = _write_texts(model, replacement, row, changes, spec) if spec.generate else None
-    return InterventionReport(
-        changes=len(changes),
-        mode=spec.mode,
-        tokens=tuple(tokens),
-        texts=texts,
-        borrowed=model.borrowed,
-    )
+    report = measure_intervention(model, replacement, opened.graph.ids, request)
+    if spec.save is not None:
+        InterventionRecord(
+            fingerprint=model.fingerprint,
+            replacement_digest=replacement.digest(),
+            ids=opened.graph.ids,
+            request=request,
+            report=report,
+        ).save(spec.save)
+    return report
 
 
 def _parse_change(text: str) -> tuple[str, float]:
@@ -169,20 +169,3 @@ def _copy_supernode(opened: OpenedGraph, text: str) -> list[Intervention]:
         raise DataError(f"{file} has no supernode {label!r}: it has {known}")
     positions = align_ends(opened.graph.n_positions, donor.graph.n_positions)
     return clamp_activations(find_active(donor.graph, supernodes[label]), positions=positions)
-
-
-def _write_texts(
-    model: Model,
-    replacement: ReplacementModel,
-    row: Row,
-    changes: Sequence[Intervention],
-    spec: InterveneSpec,
-) -> WrittenTexts:
-    from mindscope.circuits import intervening
-    from mindscope.models import Sampling
-
-    sampling = Sampling(temperature=spec.temperature, max_new_tokens=spec.generate, seed=spec.seed)
-    (before,) = model.generate([row], sampling)
-    with intervening(model, replacement, [row], list(changes), mode=spec.mode, layers=spec.held_layers()):
-        (after,) = model.generate([row], sampling)
-    return WrittenTexts(before=before.text, after=after.text)

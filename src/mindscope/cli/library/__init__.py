@@ -1,0 +1,1 @@
+"""`mindscope library`."""
