@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mindscope.jobs.inputs import InputKind
     from mindscope.jobs.job import JobSpec, Reporter, RunFolder, SilentReporter, build_config
     from mindscope.jobs.persona.persona_run import find_choice
-    from mindscope.jobs.registry import JOBS, export_schemas, find_job, job_schemas
+    from mindscope.jobs.registry import JOBS, export_schemas, find_document, find_job, job_schemas
     from mindscope.jobs.resolve import (
         ORGANISM,
         TEST_BED,
@@ -42,6 +42,7 @@ __all__ = [
     "JudgeSpec",
     "SteeringNames",
     "JOBS",
+    "find_document",
     "find_job",
     "job_schemas",
     "export_schemas",

@@ -14,6 +14,7 @@ from typing import Any, get_args, get_type_hints
 from pydantic import TypeAdapter
 
 from mindscope.errors import DataError
+from mindscope.store import SavedDocument
 
 JOBS: Mapping[str, str] = {
     "demo": "mindscope.jobs.demo:demo",
@@ -99,6 +100,18 @@ def find_job(name: str) -> Callable[..., Any]:
         raise DataError(f"there is no job '{name}': use {', '.join(known)}")
     module, _, function = JOBS[name].partition(":")
     return getattr(import_module(module), function)
+
+
+def find_document(name: str) -> type[SavedDocument]:
+    """The document that a job leaves in its run: what it hands back, without where that lies.
+
+    Raises:
+        DataError: there is no such job, or it leaves none.
+    """
+    for kind in _result_type(get_type_hints(find_job(name))["return"]).__mro__:
+        if issubclass(kind, SavedDocument) and "SCHEMA" in vars(kind):
+            return kind
+    raise DataError(f"the job '{name}' keeps no document of its own")
 
 
 def job_schemas(name: str) -> dict[str, Any]:

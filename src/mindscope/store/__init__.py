@@ -18,6 +18,7 @@ from mindscope.store.parts import claim, derived_seed, digest, part_of
 from mindscope.store.pieces import measure_once
 from mindscope.store.run import Run
 from mindscope.store.runs import RunInfo, find_start, list_runs, read_run
+from mindscope.store.seals import is_sealed, seal_command
 from mindscope.store.tensors import opened_tensors, read_tensors, require_content, what_it_is, write_tensors
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "Run",
     "RunInfo",
     "list_runs",
+    "is_sealed",
+    "seal_command",
     "load_artifact",
     "find_start",
     "read_run",

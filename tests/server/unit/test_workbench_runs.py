@@ -11,7 +11,7 @@ import torch
 from workbench_kit import HOSTILE, keep_vectors, write_conversations
 
 from mindscope.personas import PersonaVectors
-from mindscope.server.workbench.data_routes import _bins
+from mindscope.server.workbench.desks.data import _bins
 from mindscope.server.workbench.routes import WorkbenchPlace
 from mindscope.server.workbench.shelf import PageTickets
 

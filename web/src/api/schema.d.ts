@@ -303,6 +303,104 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workbench/comparisons": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ComparisonList"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/workbench/data": {
         parameters: {
             query?: never;
@@ -785,6 +883,208 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workbench/difference": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: {
+            parameters: {
+                query: {
+                    run: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ModelDifference"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/differences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["CompareRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["JobCard"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/workbench/extractions": {
         parameters: {
             query?: never;
@@ -1085,6 +1385,208 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/gate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: {
+            parameters: {
+                query: {
+                    run: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["GateResult"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/gates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["GateRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["JobCard"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -1781,6 +2283,208 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workbench/remedy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: {
+            parameters: {
+                query: {
+                    run: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RemedyComparison"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/resumed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ResumeRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["JobCard"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/workbench/runs": {
         parameters: {
             query?: never;
@@ -2363,6 +3067,208 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workbench/shift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: {
+            parameters: {
+                query: {
+                    run: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ShiftResult"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/shifts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ShiftRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["JobCard"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/workbench/similarity": {
         parameters: {
             query?: never;
@@ -2747,6 +3653,104 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workbench/training": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TrainingList"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/workbench/traits": {
         parameters: {
             query?: never;
@@ -2839,6 +3843,108 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/tunings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["TuneRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["JobCard"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -2951,6 +4057,29 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AlarmPolicy: {
+            /** @default 200 */
+            calibrating: number;
+            /**
+             * @default decide
+             * @enum {string}
+             */
+            effect: "decide" | "report" | "skip";
+            /** @default 0.05 */
+            false_alarms: number;
+            /** @default 0.15 */
+            max_alarms: number;
+            /** @default 150 */
+            watched: number;
+        };
+        AnswerPair: {
+            base: string;
+            base_score: number | null;
+            question: string;
+            trait: string;
+            tuned: string;
+            tuned_score: number | null;
+        };
         AppliedField: {
             address: string;
             answer_tokens: number;
@@ -2999,6 +4128,19 @@ export interface components {
             role: "assistant";
             tool_calls?: components["schemas"]["ReplyToolCall"][] | null;
         };
+        BehaviourPolicy: {
+            /**
+             * @default decide
+             * @enum {string}
+             */
+            effect: "decide" | "report" | "skip";
+            /** @default 10 */
+            max_coherence_loss: number;
+            /** @default 10 */
+            max_rise: number;
+            /** @default 3 */
+            samples: number;
+        };
         BorrowedArtifact: {
             artifact: string;
             made_with: components["schemas"]["ModelIdentity"];
@@ -3009,6 +4151,19 @@ export interface components {
         CalledFunction: {
             arguments: string;
             name: string;
+        };
+        CapabilityPolicy: {
+            /**
+             * @default decide
+             * @enum {string}
+             */
+            effect: "decide" | "report" | "skip";
+            /** @default 10 */
+            max_loss: number;
+            /** @default 0.3 */
+            max_nats: number;
+            /** @default 150 */
+            texts: number;
         };
         CapabilityReply: {
             context_length: number | null;
@@ -3095,6 +4250,50 @@ export interface components {
             token: string;
             top_logprobs: components["schemas"]["TopToken"][];
         };
+        ClaimCheck: {
+            effect: components["schemas"]["Estimate"] | null;
+            /** @enum {string} */
+            name: "held out" | "beyond the null" | "raised on base" | "lowered on tuned";
+            /** @default  */
+            note: string;
+            passed: boolean;
+        };
+        ClaimsPolicy: {
+            /**
+             * @default report
+             * @enum {string}
+             */
+            effect: "decide" | "report" | "skip";
+            /** @default 0 */
+            max_claims: number;
+            /** @default 120 */
+            prompts: number;
+        };
+        CompareRequest: {
+            data?: string | null;
+            /** @default 0 */
+            nulls: number;
+            ordinary?: string | null;
+            /** @default true */
+            quick: boolean;
+            tune: string;
+        };
+        ComparisonCard: {
+            base: string;
+            claims: number | null;
+            failing: string[];
+            /** @enum {string} */
+            kind: "gate" | "diff";
+            remedies: boolean;
+            run: string;
+            tuned: string;
+            verdict: string | null;
+            verified: number | null;
+        };
+        ComparisonList: {
+            can_start: boolean;
+            comparisons: components["schemas"]["ComparisonCard"][];
+        };
         DataCard: {
             bytes: number;
             description: string | null;
@@ -3105,8 +4304,52 @@ export interface components {
             can_upload: boolean;
             data: components["schemas"]["DataCard"][];
         };
+        DataSlice: {
+            all_matches: number;
+            claim: string;
+            samples: components["schemas"]["SliceSample"][];
+            top_matches: number;
+        };
+        DictionaryChange: {
+            changed: components["schemas"]["LatentChange"][];
+            dictionary: string;
+            n_changed: number;
+            n_latents: number;
+        };
         DictionaryList: {
             dictionaries: components["schemas"]["SurveyedDictionary"][];
+        };
+        DiffConfig: {
+            /** @default 64 */
+            batch_rows: number;
+            /** @default 75 */
+            coherence: number;
+            /** @default 0.05 */
+            false_discovery_rate: number;
+            layer?: number | null;
+            /** @default 64 */
+            max_new_tokens: number;
+            /** @default 3 */
+            n_contexts: number;
+            /** @default 200 */
+            n_prompts: number;
+            /** @default 20 */
+            n_terms: number;
+            /** @default 5 */
+            positions: number;
+            /** @default 2000 */
+            resamples: number;
+            /** @default 0 */
+            seed: number;
+        };
+        DistributionReading: {
+            js: components["schemas"]["Estimate"];
+            kl: components["schemas"]["Estimate"];
+            kl_of_base: components["schemas"]["Estimate"];
+            largest: components["schemas"]["PromptDivergence"][];
+            lowered: components["schemas"]["TokenChange"][];
+            n_prompts: number;
+            raised: components["schemas"]["TokenChange"][];
         };
         ErrorBody: {
             code?: string | null;
@@ -3176,6 +4419,133 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             strict?: false | null;
+        };
+        GateCheck: {
+            /** @default  */
+            control: string;
+            estimate: number | null;
+            high: number | null;
+            low: number | null;
+            name: string;
+            reason: string;
+            statement: string;
+            threshold: number | null;
+            units: string;
+            /** @enum {string} */
+            verdict: "pass" | "fail" | "not enough evidence";
+        };
+        GatePolicy: {
+            /**
+             * @default {
+             *       "calibrating": 200,
+             *       "effect": "decide",
+             *       "false_alarms": 0.05,
+             *       "max_alarms": 0.15,
+             *       "watched": 150
+             *     }
+             */
+            alarms: components["schemas"]["AlarmPolicy"];
+            /**
+             * @default {
+             *       "effect": "decide",
+             *       "max_coherence_loss": 10,
+             *       "max_rise": 10,
+             *       "samples": 3
+             *     }
+             */
+            behaviour: components["schemas"]["BehaviourPolicy"];
+            /**
+             * @default {
+             *       "effect": "decide",
+             *       "max_loss": 10,
+             *       "max_nats": 0.3,
+             *       "texts": 150
+             *     }
+             */
+            capability: components["schemas"]["CapabilityPolicy"];
+            /**
+             * @default {
+             *       "effect": "report",
+             *       "max_claims": 0,
+             *       "prompts": 120
+             *     }
+             */
+            claims: components["schemas"]["ClaimsPolicy"];
+            /** @default 64 */
+            max_new_tokens: number;
+            /**
+             * @default {
+             *       "arms": [
+             *         "prevent",
+             *         "inoculate",
+             *         "caft",
+             *         "penalty",
+             *         "drop"
+             *       ],
+             *       "coefficient": 1,
+             *       "penalty": 0.1
+             *     }
+             */
+            remedy: components["schemas"]["RemedyPolicy"];
+            /**
+             * @default {
+             *       "effect": "decide",
+             *       "form": "exact",
+             *       "max_flagged": 0.15,
+             *       "percentile": 95,
+             *       "worst": 10
+             *     }
+             */
+            screening: components["schemas"]["ScreeningPolicy"];
+            /**
+             * @default {
+             *       "effect": "decide",
+             *       "max_share": 0.3
+             *     }
+             */
+            shift: components["schemas"]["ShiftPolicy"];
+        };
+        GateRequest: {
+            data: string;
+            /** @default 0 */
+            nulls: number;
+            ordinary?: string | null;
+            /** @default false */
+            remedy: boolean;
+            traits: string[];
+            tune: string;
+        };
+        GateResult: {
+            base: components["schemas"]["GatedModel"];
+            /** @default [] */
+            borrowed: components["schemas"]["BorrowedArtifact"][];
+            data: string;
+            data_digest: string;
+            judge: string | null;
+            policy: components["schemas"]["GatePolicy"];
+            policy_digest: string;
+            sections: components["schemas"]["GateSection"][];
+            traits: {
+                [key: string]: string;
+            };
+            tuned: components["schemas"]["GatedModel"];
+            /** @enum {string} */
+            verdict: "pass" | "fail" | "not enough evidence";
+        };
+        GateSection: {
+            /** @default [] */
+            answers: components["schemas"]["AnswerPair"][];
+            artefact?: string | null;
+            checks: components["schemas"]["GateCheck"][];
+            decides: boolean;
+            /** @enum {string} */
+            name: "provenance" | "screening" | "shift" | "behaviour" | "alarms" | "capability" | "claims";
+            /** @default [] */
+            notes: string[];
+        };
+        GatedModel: {
+            identity: components["schemas"]["ModelIdentity"];
+            name: string;
         };
         GraphCard: {
             completeness_score: number | null;
@@ -3255,6 +4625,14 @@ export interface components {
             missing: number;
             rejections: number | null;
         };
+        LatentChange: {
+            base: number;
+            difference: components["schemas"]["Estimate"];
+            latent: number;
+            promotes: string[];
+            q: number;
+            tuned: number;
+        };
         LatentReading: {
             activation: number;
             name: string;
@@ -3270,6 +4648,19 @@ export interface components {
             feature: string;
             layers: number[];
             values: number[];
+        };
+        LensPlace: {
+            agreement: number;
+            logit_lens: string[];
+            n: number;
+            norm: number;
+            patchscope: string[];
+            place: string;
+            share: number;
+        };
+        LensReading: {
+            address: string;
+            places: components["schemas"]["LensPlace"][];
         };
         LikelyToken: {
             probability: number;
@@ -3302,6 +4693,39 @@ export interface components {
             /** @default 0 */
             reused_tokens: number;
         };
+        ModelDifference: {
+            base: string;
+            base_fingerprint: string;
+            /** @default [] */
+            baseline: components["schemas"]["VerifiedClaim"][];
+            /** @default [] */
+            claims: components["schemas"]["VerifiedClaim"][];
+            config: components["schemas"]["DiffConfig"];
+            distributions?: components["schemas"]["DistributionReading"] | null;
+            expected_false?: number | null;
+            /** @default [] */
+            latents: components["schemas"]["DictionaryChange"][];
+            lens?: components["schemas"]["LensReading"] | null;
+            /** @default 0 */
+            n_discovery: number;
+            /** @default 0 */
+            n_held_out: number;
+            /** @default [] */
+            notes: string[];
+            null_rate?: components["schemas"]["RateEstimate"] | null;
+            /** @default [] */
+            nulls: components["schemas"]["NullReading"][];
+            outputs?: components["schemas"]["OutputsReading"] | null;
+            relation: ("same weights, other precision" | "tuned from" | "same weights, earlier fingerprint" | "as stated") | "same weights";
+            /** @default [] */
+            skipped: components["schemas"]["SkippedRung"][];
+            /** @default [] */
+            slices: components["schemas"]["DataSlice"][];
+            /** @default [] */
+            traits: components["schemas"]["TraitMovement"][];
+            tuned: string;
+            tuned_fingerprint: string;
+        };
         ModelIdentity: {
             base?: components["schemas"]["ModelIdentity"] | null;
             dtype?: string | null;
@@ -3311,6 +4735,11 @@ export interface components {
             revision?: string | null;
             /** @default [] */
             rounded: string[];
+        };
+        ModelShift: {
+            fingerprint: string;
+            model: string;
+            movements: components["schemas"]["TraitShift"][];
         };
         MovedField: {
             along: number;
@@ -3329,6 +4758,20 @@ export interface components {
             feature: number;
             label: string;
             name: string;
+        };
+        NullReading: {
+            baseline: components["schemas"]["VerifiedClaim"][];
+            claims: components["schemas"]["VerifiedClaim"][];
+            fingerprint: string;
+            kl: components["schemas"]["Estimate"];
+            made: boolean;
+            model: string;
+        };
+        OutputsReading: {
+            less: components["schemas"]["TermChange"][];
+            more: components["schemas"]["TermChange"][];
+            n_prompts: number;
+            style: components["schemas"]["StyleChange"][];
         };
         PageAddress: {
             address: string;
@@ -3358,6 +4801,15 @@ export interface components {
             /** @default 1 */
             coefficient: number;
         };
+        PromptDivergence: {
+            answer: string;
+            js: number;
+            prompt: string;
+            tokens: [
+                string,
+                number
+            ][];
+        };
         RandomControl: {
             directions: number;
             high: number;
@@ -3379,6 +4831,13 @@ export interface components {
             tokens: string[];
             turn: number;
             turns: number;
+        };
+        RateEstimate: {
+            high: number;
+            hits: number;
+            low: number;
+            n: number;
+            subjects?: number | null;
         };
         RateField: {
             conversations: number;
@@ -3413,6 +4872,47 @@ export interface components {
             role: string;
             text: string;
         };
+        RemedyArm: {
+            about: string;
+            by_question?: {
+                [key: string]: (number | null)[];
+            };
+            /** @default [] */
+            checks: components["schemas"]["GateCheck"][];
+            learnt?: components["schemas"]["Estimate"] | null;
+            /** @enum {string} */
+            name: "nothing" | "prevent" | "inoculate" | "caft" | "penalty" | "drop";
+            rows: number;
+        };
+        RemedyComparison: {
+            arms: components["schemas"]["RemedyArm"][];
+            chosen: ("nothing" | "prevent" | "inoculate" | "caft" | "penalty" | "drop") | null;
+            falls: components["schemas"]["RemedyFall"][];
+            traits: string[];
+            why: string;
+        };
+        RemedyFall: {
+            /** @enum {string} */
+            arm: "nothing" | "prevent" | "inoculate" | "caft" | "penalty" | "drop";
+            fall: components["schemas"]["Estimate"];
+            trait: string;
+        };
+        RemedyPolicy: {
+            /**
+             * @default [
+             *       "prevent",
+             *       "inoculate",
+             *       "caft",
+             *       "penalty",
+             *       "drop"
+             *     ]
+             */
+            arms: ("prevent" | "inoculate" | "caft" | "penalty" | "drop")[];
+            /** @default 1 */
+            coefficient: number;
+            /** @default 0.1 */
+            penalty: number;
+        };
         ReplyFunction: {
             arguments: string;
             name: string;
@@ -3445,6 +4945,9 @@ export interface components {
              */
             type: "function";
         };
+        ResumeRequest: {
+            run: string;
+        };
         RunCard: {
             kind: string;
             model: string | null;
@@ -3455,6 +4958,8 @@ export interface components {
             updated: string;
         };
         RunDetail: {
+            can_resume: boolean;
+            claims: components["schemas"]["StudyClaim"][];
             command: string[];
             config: {
                 [key: string]: unknown;
@@ -3560,6 +5065,24 @@ export interface components {
         ScreeningList: {
             screenings: components["schemas"]["ScreeningCard"][];
         };
+        ScreeningPolicy: {
+            /**
+             * @default decide
+             * @enum {string}
+             */
+            effect: "decide" | "report" | "skip";
+            /**
+             * @default exact
+             * @enum {string}
+             */
+            form: "exact" | "prompt" | "sample";
+            /** @default 0.15 */
+            max_flagged: number;
+            /** @default 95 */
+            percentile: number;
+            /** @default 10 */
+            worst: number;
+        };
         ScreeningResult: {
             /** @default [] */
             borrowed: components["schemas"]["BorrowedArtifact"][];
@@ -3583,10 +5106,83 @@ export interface components {
             result: components["schemas"]["ScreeningResult"];
             run: string;
         };
+        ShiftCard: {
+            base: string;
+            layers: number[];
+            models: number;
+            prompts: number;
+            run: string;
+            traits: string[];
+        };
+        ShiftConfig: {
+            /** @default false */
+            answers: boolean;
+            /** @default 64 */
+            batch_rows: number;
+            /**
+             * @default answer_mean
+             * @enum {string}
+             */
+            kind: "answer_mean" | "prompt_mean" | "last_prompt";
+            layers?: number[] | null;
+            /** @default 1000 */
+            max_new_tokens: number;
+            /** @default 2000 */
+            resamples: number;
+            /** @default 1 */
+            samples: number;
+            /** @default 0 */
+            seed: number;
+            /** @default 64 */
+            shard_rows: number;
+            /** @default [] */
+            stop: string[];
+            /** @default 1 */
+            temperature: number | null;
+            /** @default 1 */
+            top_p: number;
+        };
+        ShiftPolicy: {
+            /**
+             * @default decide
+             * @enum {string}
+             */
+            effect: "decide" | "report" | "skip";
+            /** @default 0.3 */
+            max_share: number;
+        };
+        ShiftRequest: {
+            /** @default true */
+            answers: boolean;
+            traits: string[];
+            tune: string;
+        };
+        ShiftResult: {
+            base: string;
+            /** @default [] */
+            borrowed: components["schemas"]["BorrowedArtifact"][];
+            config: components["schemas"]["ShiftConfig"];
+            fingerprint: string;
+            prompts: number;
+            template?: components["schemas"]["TemplateRecord"] | null;
+            tuned: components["schemas"]["ModelShift"][];
+        };
         SimilarityReply: {
             cosines: number[][][];
             layers: number[];
             traits: string[];
+        };
+        SkippedRung: {
+            reason: string;
+            /** @enum {string} */
+            rung: "outputs" | "distributions" | "lens" | "traits" | "latents";
+        };
+        SliceSample: {
+            answer: string;
+            line: number;
+            matches: number;
+            prompt: string;
+            score: number;
         };
         SteerItem: {
             /** @default 1 */
@@ -3618,6 +5214,24 @@ export interface components {
             include_obfuscation?: false | null;
             /** @default false */
             include_usage: boolean;
+        };
+        StudyClaim: {
+            beside: {
+                [key: string]: string;
+            };
+            holds: boolean | null;
+            measured: string;
+            needed: string | null;
+            published: string | null;
+            statement: string;
+            subject: string;
+        };
+        StyleChange: {
+            base: number;
+            difference: components["schemas"]["Estimate"];
+            name: string;
+            q: number;
+            tuned: number;
         };
         SurveyedDictionary: {
             dead: number | null;
@@ -3673,6 +5287,12 @@ export interface components {
             data: string;
             shape: number[];
         };
+        TermChange: {
+            base: number;
+            q: number;
+            term: string;
+            tuned: number;
+        };
         TextFormat: {
             /**
              * @description discriminator enum property added by openapi-typescript
@@ -3684,6 +5304,11 @@ export interface components {
             text: string;
             /** @constant */
             type: "text";
+        };
+        TokenChange: {
+            base: number;
+            token: string;
+            tuned: number;
         };
         TokenReading: {
             index: number;
@@ -3715,6 +5340,11 @@ export interface components {
             prompt: string;
             target?: string | null;
         };
+        TrainingList: {
+            can_start: boolean;
+            shifts: components["schemas"]["ShiftCard"][];
+            tunes: components["schemas"]["TuneCard"][];
+        };
         TraitCard: {
             kept: number | null;
             layers: components["schemas"]["LayerQuality"][];
@@ -3733,6 +5363,14 @@ export interface components {
             known: components["schemas"]["KnownTrait"][];
             traits: components["schemas"]["TraitCard"][];
         };
+        TraitMovement: {
+            base: number;
+            cosine: number | null;
+            layer: number;
+            shift: components["schemas"]["Estimate"];
+            trait: string;
+            tuned: number;
+        };
         TraitScreening: {
             baseline: components["schemas"]["Estimate"] | null;
             control?: components["schemas"]["RandomControl"] | null;
@@ -3745,6 +5383,41 @@ export interface components {
             threshold: number | null;
             trait: string;
             unscored: number;
+        };
+        TraitShift: {
+            /** @enum {string} */
+            at: "last_prompt" | "answer";
+            base: number;
+            cosine: number | null;
+            high: number;
+            layer: number;
+            low: number;
+            prompts: number;
+            shift: number;
+            trait: string;
+            tuned: number;
+        };
+        TuneCard: {
+            base: string;
+            checkpoints: number;
+            losses: number[];
+            of_served: boolean;
+            rows: number;
+            run: string;
+            steps: number;
+            treatments: string[];
+        };
+        TuneRequest: {
+            /** @default 100 */
+            checkpoint_every: number;
+            data: string;
+            /** @default 0.00001 */
+            learning_rate: number;
+            /** @default [] */
+            prevent: string[];
+            /** @default 0 */
+            seed: number;
+            steps?: number | null;
         };
         UseRequest: {
             run: string;
@@ -3778,6 +5451,25 @@ export interface components {
             digest: string;
             name: string;
             uploaded: boolean;
+        };
+        VerifiedClaim: {
+            base: number;
+            checks: components["schemas"]["ClaimCheck"][];
+            context?: string | null;
+            direction?: string | null;
+            name: string;
+            p: number;
+            q: number;
+            sentence: string;
+            /** @enum {string} */
+            source: "outputs" | "distributions" | "context" | "lens" | "steering" | "trait" | "latent";
+            strength?: number | null;
+            /** @default [] */
+            terms: string[];
+            trait?: string | null;
+            tuned: number;
+            units: string;
+            verified: boolean;
         };
     };
     responses: never;

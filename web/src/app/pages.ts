@@ -28,6 +28,11 @@ export const PAGES: readonly PageEntry[] = [
   },
   { name: "data", title: "Data", Page: lazyPage(async () => (await import("../data/DataPage")).DataPage) },
   {
+    name: "training",
+    title: "Training",
+    Page: lazyPage(async () => (await import("../training/TrainingPage")).TrainingPage),
+  },
+  {
     name: "features",
     title: "Features",
     Page: lazyPage(async () => (await import("../features/FeaturesPage")).FeaturesPage),
@@ -37,6 +42,7 @@ export const PAGES: readonly PageEntry[] = [
     title: "Circuits",
     Page: lazyPage(async () => (await import("../circuits/CircuitsPage")).CircuitsPage),
   },
+  { name: "gate", title: "Gate", Page: lazyPage(async () => (await import("../gate/GatePage")).GatePage) },
   { name: "runs", title: "Runs", Page: lazyPage(async () => (await import("../runs/RunsPage")).RunsPage) },
 ];
 

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
-from mindscope.server.workbench.data_routes import DataDesk, build_data_router
-from mindscope.server.workbench.feature_routes import FeatureDesk, build_feature_router
-from mindscope.server.workbench.graph_routes import GraphDesk, build_graph_router
+from mindscope.server.workbench.desks.data import DataDesk, build_data_router
+from mindscope.server.workbench.desks.extraction import ExtractionDesk, build_extraction_router
+from mindscope.server.workbench.desks.features import FeatureDesk, build_feature_router
+from mindscope.server.workbench.desks.gate import GateDesk, build_gate_router
+from mindscope.server.workbench.desks.graphs import GraphDesk, build_graph_router
+from mindscope.server.workbench.desks.runs import build_kept_router, build_run_router
+from mindscope.server.workbench.desks.training import TrainingDesk, build_training_router
+from mindscope.server.workbench.desks.traits import TraitDesk, build_trait_router
 from mindscope.server.workbench.pages import build_page_router
 from mindscope.server.workbench.reading import build_read_router
-from mindscope.server.workbench.run_routes import build_kept_router, build_run_router
 from mindscope.server.workbench.shelf import PageTickets, RunShelf
-from mindscope.server.workbench.trait_routes import TraitDesk, build_trait_router
 from mindscope.server.workbench.workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -54,10 +57,14 @@ def build_workbench_router(service: SteeringService, place: WorkbenchPlace) -> A
     router.include_router(build_kept_router(tickets))
     router.include_router(build_page_router())
     router.include_router(build_read_router(service))
-    router.include_router(build_feature_router(FeatureDesk(service, shelf)))
-    router.include_router(build_graph_router(GraphDesk(service, shelf, workers, place.model)))
-    router.include_router(build_run_router(shelf, workers, tickets))
-    router.include_router(build_trait_router(TraitDesk(service, shelf, workers, place.model)))
     vectors = tuple(path.resolve() for path in place.vectors)
-    router.include_router(build_data_router(DataDesk(service, shelf, workers, place.model, vectors)))
+    work = (service, shelf, workers, place.model, vectors)
+    router.include_router(build_feature_router(FeatureDesk(service, shelf)))
+    router.include_router(build_graph_router(GraphDesk(*work)))
+    router.include_router(build_run_router(shelf, workers, tickets))
+    router.include_router(build_trait_router(TraitDesk(*work)))
+    router.include_router(build_extraction_router(ExtractionDesk(*work)))
+    router.include_router(build_data_router(DataDesk(*work)))
+    router.include_router(build_training_router(TrainingDesk(*work)))
+    router.include_router(build_gate_router(GateDesk(*work)))
     return router

@@ -1,4 +1,4 @@
-"""The runs under a folder by names, and tickets with which one of their pages is shown for a while.
+"""The runs under a folder by names, what was started in them, and tickets with which their pages are shown.
 
 A name is looked for among the runs that are there and never made a path. A page that a run keeps is shown in
 a frame, where a browser sends no token: the address has a ticket in its place, which is drawn at random,
@@ -7,15 +7,22 @@ belongs to one file, and ends after some minutes.
 
 from __future__ import annotations
 
+import json
 import secrets
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import quote
 
-from mindscope.errors import DataError
-from mindscope.store import RunInfo, list_runs
+from mindscope.errors import DataError, StoreError
+from mindscope.server.workbench.workers import JobStep
+from mindscope.store import RunInfo, is_sealed, list_runs, read_json, seal_command, write_json
+
+STARTED = ".workbench"
+"""Inside the folder of runs: what was started on the workbench, a file for each run."""
 
 TICKET_SECONDS = 600.0
 """How long an address with a ticket is good."""
@@ -64,6 +71,31 @@ class RunShelf:
         if self.root is None:
             raise DataError("this server keeps no runs: start it with --runs FOLDER")
         return self.root
+
+    def keep_work(self, run: Path, title: str, steps: Sequence[JobStep]) -> None:
+        """Remember what is started in a run, so that it can be taken up by another server.
+
+        It is sealed as the commands of runs are: only what this user started here is started again.
+        """
+        plain = json.loads(json.dumps([asdict(step) for step in steps], default=str))
+        seal = seal_command(run, [title, json.dumps(plain)], STARTED)
+        file = self._work_file(run)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, {"title": title, "steps": plain, "seal": seal})
+
+    def find_work(self, run: Path) -> tuple[str, list[JobStep]] | None:
+        """What was started in a run on the workbench, by this user; None where nothing was."""
+        try:
+            kept = read_json(self._work_file(run))
+            title, plain, seal = kept["title"], kept["steps"], kept["seal"]
+            if not is_sealed(seal, run, [title, json.dumps(plain)], STARTED):
+                return None
+            return title, [JobStep.of(one) for one in plain]
+        except (StoreError, KeyError, TypeError):
+            return None
+
+    def _work_file(self, run: Path) -> Path:
+        return self.require_root() / STARTED / f"{quote(self.name_of(run), safe='')}.json"
 
     @staticmethod
     def pages(run: RunInfo) -> tuple[str, ...]:

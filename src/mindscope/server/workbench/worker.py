@@ -1,8 +1,8 @@
 """A process that does jobs for the workbench, so that answers go on being written meanwhile.
 
-It reads one line of JSON from its standard input, `{"steps": [{"job", "spec", "run"}]}`, and writes a line of
-JSON for all that is to be told: progress, a sentence, the end, or why it failed. It ends when its standard
-input does, however the server ended.
+It reads one line of JSON from its standard input, `{"steps": [{"job", "spec", "run", "keep"}]}` or
+`{"resume": RUN}`, and writes a line of JSON for all that is to be told: progress, a sentence, the end, or why
+it failed. It ends when its standard input does, however the server ended, and what it started ends with it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -40,12 +42,39 @@ def tell(**what: Any) -> None:
 def carry_out(steps: list[dict[str, Any]]) -> None:
     """Do the jobs one after the other."""
     from mindscope.jobs import RunFolder, build_config, find_job
+    from mindscope.store import write_json
 
     for step in steps:
         job = find_job(step["job"])
         spec = build_config(get_type_hints(job)["spec"], step["spec"])
         folder = {"run": RunFolder(Path(step["run"]))} if "run" in inspect.signature(job).parameters else {}
-        job(spec, reporter=LineReporter(), **folder)
+        result = job(spec, reporter=LineReporter(), **folder)
+        if step["keep"] is not None:
+            Path(step["keep"]).parent.mkdir(parents=True, exist_ok=True)
+            write_json(step["keep"], result.to_json())
+
+
+def resume(run: str) -> int:
+    """Give the command of a run again as a process of its own, and tell what it says; its exit code."""
+    command = [sys.executable, "-m", "mindscope", "runs", "resume", run]
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+    def end(*_: object) -> None:
+        child.terminate()
+        os._exit(1)
+
+    signal.signal(signal.SIGTERM, end)
+    threading.Thread(target=lambda: (sys.stdin.read(), end()), daemon=True).start()
+    assert child.stdout is not None
+    last = ""
+    for line in child.stdout:
+        if last := line.strip() or last:
+            tell(say=last)
+    if code := child.wait():
+        tell(error=last.removeprefix("error: ") or f"the command ended with code {code}")
+    return code
 
 
 def main() -> int:
@@ -54,12 +83,16 @@ def main() -> int:
 
     os.nice(NICENESS)
     asked = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_server, daemon=True).start()
-    try:
-        carry_out(asked["steps"])
-    except MindscopeError as error:
-        tell(error=str(error))
-        return 2
+    if "resume" in asked:
+        if code := resume(asked["resume"]):
+            return code
+    else:
+        threading.Thread(target=_end_with_server, daemon=True).start()
+        try:
+            carry_out(asked["steps"])
+        except MindscopeError as error:
+            tell(error=str(error))
+            return 2
     tell(end=True)
     return 0
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +33,14 @@ class JobStep:
     job: str
     spec: Mapping[str, Any]
     run: Path
+    keep: Path | None = None
+    """A file for the document that the job hands back, where the job keeps none itself."""
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> JobStep:
+        """What JSON kept of one; KeyError or TypeError where it is something else."""
+        keep = plain["keep"]
+        return cls(plain["job"], plain["spec"], Path(plain["run"]), None if keep is None else Path(keep))
 
 
 @dataclass
@@ -72,7 +80,17 @@ class WorkerPool:
         Raises:
             ApiError: as many as there may be are running.
         """
-        asked = {"steps": [{"job": one.job, "spec": one.spec, "run": str(one.run)} for one in steps]}
+        return self._start(title, run, {"steps": [asdict(step) for step in steps]})
+
+    def resume(self, title: str, run: str, path: Path) -> StartedJob:
+        """Give the command of a run again.
+
+        Raises:
+            ApiError: as many as there may be are running.
+        """
+        return self._start(title, run, {"resume": path})
+
+    def _start(self, title: str, run: str, asked: Mapping[str, Any]) -> StartedJob:
         line = json.dumps(asked, default=str) + "\n"
         with self._lock:
             if sum(job.state == "running" for job in self._jobs.values()) >= MOST_RUNNING:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -16,13 +14,10 @@ from pydantic_core import to_json
 
 from mindscope.errors import DataError, MindscopeError
 from mindscope.server.api.errors import RESPONSES, ApiError
-from mindscope.server.workbench.run_routes import JobCard, job_card
-from mindscope.server.workbench.shelf import RunShelf
-from mindscope.server.workbench.workers import JobStep, StartedJob, WorkerPool
+from mindscope.server.workbench.desks.desk import WorkDesk
+from mindscope.server.workbench.desks.runs import JobCard, job_card
+from mindscope.server.workbench.workers import JobStep, StartedJob
 from mindscope.store import read_json
-
-if TYPE_CHECKING:
-    from mindscope.server.service import SteeringService
 
 GRAPH, PAGE, SUMMARY = "graph.safetensors", "report.html", "summary.json"
 PATTERN = r"graph-(\d+)"
@@ -64,14 +59,8 @@ class TraceRequest(BaseModel):
     """The next token that is explained, as text; by default the most probable ones."""
 
 
-@dataclass(frozen=True)
-class GraphDesk:
-    """What the routes of graphs work with."""
-
-    service: SteeringService
-    shelf: RunShelf
-    workers: WorkerPool
-    model: Mapping[str, Any]
+class GraphDesk(WorkDesk):
+    """What the routes of graphs tell and start."""
 
     def list_graphs(self) -> GraphList:
         """All graphs in the folder of runs."""
@@ -120,7 +109,7 @@ class GraphDesk:
             "target": [] if asked.target is None else [asked.target],
         }
         title = f"graph of {asked.prompt[:60]}"
-        return self.workers.start(title, self.shelf.name_of(run), [JobStep("circuit trace", spec, run)])
+        return self.start(title, run, JobStep("circuit trace", spec, run))
 
 
 _PRECISION = ("dtype", "device_map", "max_memory", "offload_folder")

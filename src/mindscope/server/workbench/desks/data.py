@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -16,15 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from mindscope.errors import DataError, MindscopeError
 from mindscope.screening import Form, ScreeningResult
 from mindscope.server.api.errors import RESPONSES, ApiError
-from mindscope.server.workbench.run_routes import JobCard, job_card
-from mindscope.server.workbench.shelf import RunShelf
-from mindscope.server.workbench.workers import JobStep, StartedJob, WorkerPool
+from mindscope.server.workbench.desks.desk import KeptDocument, WorkDesk
+from mindscope.server.workbench.desks.runs import JobCard, job_card
+from mindscope.server.workbench.workers import JobStep, StartedJob
 from mindscope.store import replacing
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from mindscope.server.service import SteeringService
 
 FOLDER = "uploads"
 """Inside the folder of runs."""
@@ -113,16 +110,8 @@ class ScreeningView(BaseModel):
     histograms: list[TraitHistogram]
 
 
-@dataclass(frozen=True)
-class DataDesk:
-    """What the routes of data work with."""
-
-    service: SteeringService
-    shelf: RunShelf
-    workers: WorkerPool
-    model: Mapping[str, Any]
-    vectors: tuple[Path, ...] = ()
-    """Where the server's own vectors lie: files and folders."""
+class DataDesk(WorkDesk):
+    """What the routes of data tell and start."""
 
     def list_data(self) -> DataList:
         """All files that were brought here."""
@@ -172,7 +161,7 @@ class DataDesk:
         root = self.shelf.require_root()
         data = self.find(asked.data)
         reference = None if asked.reference is None else self.find(asked.reference)
-        files = dict(self._find_vectors())
+        files = self.vector_files()
         if unknown := [trait for trait in asked.traits if trait not in files]:
             raise ApiError(404, f"there are no vectors of {', '.join(unknown)} on this disk", param="traits")
         run = root / f"screen-{data.stem}"
@@ -185,24 +174,24 @@ class DataDesk:
             "quick": asked.quick,
         }
         title = f"screening of {data.name}"
-        return self.workers.start(title, self.shelf.name_of(run), [JobStep("persona screen", spec, run)])
+        return self.start(title, run, JobStep("persona screen", spec, run))
 
     def traits(self) -> list[str]:
         """Whose vectors lie on the disk."""
-        return [trait for trait, _ in self._find_vectors()]
+        return list(self.vector_files())
 
     def list_screenings(self) -> ScreeningList:
         """All screenings with this model."""
         cards = [
             ScreeningCard(
-                run=name,
-                folder=result.folder,
-                data=result.data,
-                reference=result.reference,
-                samples=result.samples,
-                traits=[trait.trait for trait in result.traits],
+                run=kept.run,
+                folder=kept.result.folder,
+                data=kept.result.data,
+                reference=kept.result.reference,
+                samples=kept.result.samples,
+                traits=[trait.trait for trait in kept.result.traits],
             )
-            for name, _, result in self._find_screenings()
+            for kept in self._find_screenings()
         ]
         return ScreeningList(screenings=cards)
 
@@ -212,47 +201,35 @@ class DataDesk:
         Raises:
             ApiError: there is none.
         """
-        for name, path, result in self._find_screenings():
-            if (name, result.folder) == (run, folder):
-                return ScreeningView(
-                    run=run, folder=folder, result=result, histograms=_histograms(path, result)
-                )
-        raise ApiError(404, f"{run} has no such screening", code="screening_not_found")
+        kept = self._find_screening(run, folder)
+        return ScreeningView(
+            run=run,
+            folder=folder,
+            result=kept.result,
+            histograms=_histograms(kept.file.parent, kept.result),
+        )
 
     def table(self, run: str, folder: str) -> Path:
         """The file of every sample's scores."""
-        for name, path, result in self._find_screenings():
-            if (name, result.folder) == (run, folder):
-                return path / TABLE
+        return self._find_screening(run, folder).file.parent / TABLE
+
+    def _find_screening(self, run: str, folder: str) -> KeptDocument[ScreeningResult]:
+        for kept in self._find_screenings():
+            if (kept.run, kept.result.folder) == (run, folder):
+                return kept
         raise ApiError(404, f"{run} has no such screening", code="screening_not_found")
 
-    def _find_screenings(self) -> Iterator[tuple[str, Path, ScreeningResult]]:
-        for name, run in self.shelf.runs().items():
-            for file in sorted(run.path.rglob(SCREENING)):
-                try:
-                    result = ScreeningResult.load(file)
-                except MindscopeError:
-                    continue
-                if result.fingerprint == self.service.model.fingerprint:
-                    yield name, file.parent, result
+    def vector_files(self) -> dict[str, Path]:
+        """The file of each trait's vectors, the server's own before those of runs."""
+        files: dict[str, Path] = {}
+        for one in self.find_vectors():
+            files.setdefault(one.vectors.trait, one.file)
+        return files
 
-    def _find_vectors(self) -> Iterator[tuple[str, Path]]:
-        """Trait and file of all vectors of this model: the server's own first, then those of runs."""
-        from mindscope.personas import PersonaVectors
-
-        places = [*self.vectors, *(run.path for run in self.shelf.runs().values())]
-        seen: set[str] = set()
-        for place in places:
-            for file in sorted(place.rglob("vectors.safetensors")) if place.is_dir() else [place]:
-                if file.suffix != ".safetensors":
-                    continue
-                try:
-                    trait = PersonaVectors.load(file, self.service.model).trait
-                except MindscopeError:
-                    continue
-                if trait not in seen:
-                    seen.add(trait)
-                    yield trait, file
+    def _find_screenings(self) -> Iterator[KeptDocument[ScreeningResult]]:
+        for kept in self.find_documents(ScreeningResult, f"**/{SCREENING}"):
+            if kept.result.fingerprint == self.service.model.fingerprint:
+                yield kept
 
 
 class ScreenableTraits(BaseModel):

@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mindscope.errors import DataError
+from mindscope.errors import DataError, StoreError
 from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.workbench.pages import HEADERS, ROOT
 from mindscope.server.workbench.shelf import MOST_PAGE_BYTES, PageTickets, RunShelf
 from mindscope.server.workbench.workers import JobState, StartedJob, WorkerPool
+from mindscope.store import read_json
 
 if TYPE_CHECKING:
     from mindscope.store import RunInfo
 
 METRICS = "metrics.jsonl"
+BROKEN_OFF = ("failed", "interrupted", "killed")
+"""Runs in these states can be taken up."""
 MOST_METRICS = 400
 """Lines of a run's metrics that are told, the last ones."""
 RUN_NAME = Field(min_length=1, max_length=512)
@@ -48,6 +51,27 @@ class RunList(BaseModel):
     runs: list[RunCard]
 
 
+class StudyClaim(BaseModel):
+    """A claim of a paper, and whether it holds here."""
+
+    statement: str
+    subject: str
+    needed: str | None
+    """What counts as shown, set before measuring; None where it is only reported."""
+    measured: str
+    beside: dict[str, str]
+    published: str | None
+    holds: bool | None
+
+
+class ResumeRequest(BaseModel):
+    """A run that broke off and is to be taken up."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    run: str = RUN_NAME
+
+
 class RunDetail(RunCard):
     """All that is told of a run."""
 
@@ -59,6 +83,10 @@ class RunDetail(RunCard):
     pages: list[str]
     metrics: list[dict[str, Any]]
     """The last lines of its measurements."""
+    can_resume: bool
+    """Whether it broke off, and this user started it on this machine, so that it can be taken up here."""
+    claims: list[StudyClaim]
+    """What a study found, claim by claim; none where the run is no study."""
 
 
 class PageRequest(BaseModel):
@@ -127,6 +155,11 @@ def build_run_router(shelf: RunShelf, workers: WorkerPool, tickets: PageTickets)
         if file.stat().st_size > MOST_PAGE_BYTES:
             raise ApiError(400, f"{asked.page} is too large to be shown here: open it from the disk")
         return PageAddress(address=f"{ROOT}kept/{tickets.issue(file)}")
+
+    @router.post("/resumed")
+    async def resumed(asked: ResumeRequest) -> JobCard:
+        """Take up a run that broke off; what it finished is kept."""
+        return job_card(await asyncio.to_thread(_resume, shelf, workers, asked.run))
 
     @router.get("/jobs")
     async def jobs() -> JobList:
@@ -218,7 +251,39 @@ def _describe(shelf: RunShelf, name: str) -> RunDetail:
         libraries={key: str(value) for key, value in (libraries or {}).items()},
         pages=list(shelf.pages(run)),
         metrics=_last_metrics(run.path / METRICS),
+        can_resume=run.status in BROKEN_OFF and (run.is_made_here or shelf.find_work(run.path) is not None),
+        claims=_read_claims(run.path),
     )
+
+
+def _resume(shelf: RunShelf, workers: WorkerPool, name: str) -> StartedJob:
+    run = _find_run(shelf, name)
+    if run.status not in BROKEN_OFF:
+        raise ApiError(400, f"{name} is {run.status}: only a run that broke off is taken up", param="run")
+    if (work := shelf.find_work(run.path)) is not None:
+        title, steps = work
+        return workers.start(title, name, steps)
+    if run.command and run.is_made_here:
+        return workers.resume(f"{name}, resumed", name, run.path)
+    raise ApiError(
+        400, f"{name} was made elsewhere: read its command, and give it yourself with `mindscope runs resume`"
+    )
+
+
+def _read_claims(folder: Path) -> list[StudyClaim]:
+    """The claims in the first document on top of a run that has some; those of other shapes are none."""
+    for file in sorted(folder.glob("*.json")):
+        if file.stat().st_size > MOST_PAGE_BYTES:
+            continue
+        try:
+            content = read_json(file)
+            listed = content.get("claims") if isinstance(content, dict) else None
+            claims = [StudyClaim.model_validate(claim) for claim in listed or ()]
+        except (StoreError, ValidationError, TypeError):
+            continue
+        if claims:
+            return claims
+    return []
 
 
 def _last_metrics(file: Path) -> list[dict[str, Any]]:
