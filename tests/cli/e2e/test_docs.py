@@ -25,7 +25,7 @@ PAGES = [
         for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md", "AGENTS.md", "examples/README.md")
     ),
     *sorted(
-        page for page in (ROOT / "docs").glob("*.md") if page.name != "contracts.md"
+        page for page in (ROOT / "docs").rglob("*.md") if page.name != "contracts.md"
     ),  # made from the code
 ]
 NAMING = [

@@ -1,13 +1,11 @@
 """The audit of packages: what it makes of an answer, and of none."""
 
-import importlib.util
 import subprocess
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
-import pytest
+import audit
 
-ROOT = Path(__file__).resolve().parents[3]
 CLEAN = {"name": "a", "version": "1", "vulns": []}
 UNKNOWN = {"name": "b", "skip_reason": "Dependency not found"}
 WEAK = {
@@ -17,17 +15,7 @@ WEAK = {
 }
 
 
-@pytest.fixture
-def audit() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("audit", ROOT / "tools" / "audit.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_an_advisory_is_a_failure_unless_it_is_explained(audit, monkeypatch):
+def test_an_advisory_is_a_failure_unless_it_is_explained(monkeypatch):
     lines, failed = audit.summarize([CLEAN, WEAK, UNKNOWN])
     assert failed
     assert lines == ["c 2: PYSEC-1, mended in 3", "audited 2 of 3 packages"]
@@ -37,14 +25,14 @@ def test_an_advisory_is_a_failure_unless_it_is_explained(audit, monkeypatch):
     assert lines[0].endswith("accepted: not called")
 
 
-def test_what_nobody_knows_is_no_proof(audit):
+def test_what_nobody_knows_is_no_proof():
     lines, failed = audit.summarize([UNKNOWN])
     assert not failed
     assert lines[0] == "audited 0 of 1 packages"
     assert "nothing is shown" in lines[1]
 
 
-def test_a_service_that_is_not_there_is_said(audit, monkeypatch, capsys):
+def test_a_service_that_is_not_there_is_said(monkeypatch, capsys):
     answer = SimpleNamespace(stdout="", stderr="Traceback\nConnectionError: no route to host")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
     assert audit.main(Path("constraints.txt")) == 0
