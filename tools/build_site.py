@@ -30,7 +30,7 @@ NOT_SHOWN = ("docs/reviews.md", "docs/contracts.md", "README.md")
 """Kept for who works on the package; the reference says the same of names. README.md is the first page."""
 
 CHAPTERS: dict[str, tuple[str, ...]] = {
-    "Begin": ("docs/tour", "docs/guide"),
+    "Begin": ("docs/tour", "docs/guide", "README.zh"),
     "Questions": (
         "docs/guides/watch_a_deployment",
         "docs/guides/vet_a_dataset",

@@ -22,7 +22,14 @@ PACKAGE = ROOT / "src" / "mindscope"
 PAGES = [
     *(
         ROOT / name
-        for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md", "AGENTS.md", "examples/README.md")
+        for name in (
+            "README.md",
+            "README.zh.md",
+            "SECURITY.md",
+            "CONTRIBUTING.md",
+            "AGENTS.md",
+            "examples/README.md",
+        )
     ),
     *sorted(
         page for page in (ROOT / "docs").rglob("*.md") if page.name != "contracts.md"
