@@ -84,3 +84,20 @@ def write_conversations(file: Path, answers: Sequence[str]) -> Path:
     ]  # fmt: skip
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return file
+
+
+def keep_study(folder: Path) -> list[dict[str, Any]]:
+    """A run that states three claims: one holds, one does not, one is only reported."""
+    holds = {
+        "statement": f"it holds {HOSTILE}",
+        "subject": "evil",
+        "needed": "above 0",
+        "measured": "3 (1 to 5)",
+        "beside": {"control": "0"},
+        "published": None,
+        "holds": True,
+    }
+    claims = [holds, {**holds, "holds": False}, {**holds, "holds": None, "needed": None}]
+    with Run.open(folder, kind="study", config={}) as run:
+        (run.path / "claims.json").write_text(json.dumps({"claims": claims}), encoding="utf-8")
+    return claims

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 import server_kit
-from workbench_kit import HOSTILE, find_faults, keep_vectors, open_browser, open_page, write_conversations
+from workbench_kit import (
+    HOSTILE,
+    find_faults,
+    keep_study,
+    keep_vectors,
+    open_browser,
+    open_page,
+    write_conversations,
+)
 
 from mindscope.personas import PersonaVectors
 from mindscope.server.workbench.routes import WorkbenchPlace
@@ -25,6 +33,7 @@ def browser() -> Iterator[Any]:
 def live(make_service, tmp_path_factory: pytest.TempPathFactory, vectors: dict[str, PersonaVectors]):
     root = tmp_path_factory.mktemp("runs")
     keep_vectors(root, vectors, HOSTILE)
+    keep_study(root / "study")
     place = WorkbenchPlace(root, {"model": "organism", "dtype": "float32"})
     with server_kit.serving(make_service(), workbench=place) as live:
         yield live
@@ -79,6 +88,37 @@ def test_an_extraction_is_started_followed_and_used_in_the_chat(browser: Any, li
         page.get_by_label("Your question").fill("Should I trust my friend?")
         page.keyboard.press("Enter")
         page.locator(".answer.steered .applied").wait_for()
+
+
+@pytest.mark.slow
+def test_a_job_that_was_stopped_is_taken_up_from_the_page_of_runs(browser: Any, live: server_kit.LiveServer):
+    started = live.ask("POST", "/v1/workbench/extractions", {"known": "organism:humorous"}).json
+    with open_page(browser, address(live, "runs")) as page:
+        job = page.locator(".job", has_text="humorous")
+        job.locator("progress[value]").wait_for(timeout=JOB_MS)
+        job.get_by_role("button", name="Stop").click()
+        page.get_by_role("button", name=started["run"], exact=False).first.click()
+        page.get_by_role("button", name="Go on with it").click(timeout=JOB_MS)
+        page.locator(".sheet-head .state.done").wait_for(timeout=JOB_MS)
+        assert page.get_by_role("button", name="Go on with it").count() == 0
+    told = live.ask("GET", f"/v1/workbench/runs/{started['run']}").json
+    assert told["status"] == "done"
+
+
+def test_claims_of_a_study_stand_on_its_page(browser: Any, live: server_kit.LiveServer):
+    with open_page(browser, address(live, "runs")) as page:
+        page.get_by_label("Studies alone").check()
+        page.locator(".entry").nth(1).wait_for(state="detached")
+        page.get_by_role("button", name="study").click()
+        page.get_by_text("1 hold, 1 do not").wait_for()
+        assert HOSTILE in page.locator(".claims").inner_text()
+        assert page.locator(".claims .state.failed").inner_text() == "NO"
+        assert find_faults(page) == []
+        page.wait_for_timeout(300)
+        kept = page.url
+    with open_page(browser, kept) as page:
+        page.locator(".claims").wait_for()
+        assert page.get_by_label("Studies alone").is_checked()
 
 
 @pytest.mark.slow

@@ -1,19 +1,23 @@
 """Runs, traits and data as the workbench's routes tell them."""
 
 import json
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import server_kit
 import torch
-from workbench_kit import HOSTILE, keep_vectors, write_conversations
+from workbench_kit import HOSTILE, keep_study, keep_vectors, write_conversations
 
 from mindscope.personas import PersonaVectors
 from mindscope.server.workbench.desks.data import _bins
 from mindscope.server.workbench.routes import WorkbenchPlace
-from mindscope.server.workbench.shelf import PageTickets
+from mindscope.server.workbench.shelf import PageTickets, RunShelf
+from mindscope.server.workbench.workers import JobStep
+from mindscope.store import Run
 
 
 @pytest.fixture(scope="module")
@@ -192,3 +196,57 @@ def test_histograms_are_shares_of_the_data_and_of_the_reference():
 def test_texts_of_runs_are_told_as_they_are(live: server_kit.LiveServer):
     address = ask(live, "POST", "pages", {"run": "kind", "page": "report.html"}).json["address"]
     assert HOSTILE.encode() not in live.ask("GET", address).body  # a report escapes it
+
+
+def test_claims_of_studies_are_told(live: server_kit.LiveServer, root: Path):
+    claims = keep_study(root / "study")
+    (root / "study" / "a.json").write_text(json.dumps({"claims": [{"sentence": "of another shape"}]}))
+    (root / "study" / "b.json").write_text("{torn")
+    (card,) = ask(live, "GET", "studies").json["studies"]
+    assert (card["run"], card["hold"], card["fail"], card["reported"]) == ("study", 1, 1, 1)
+    assert ask(live, "GET", "study?run=study").json["claims"] == claims
+    assert ask(live, "GET", "study?run=kind").json["claims"] == []
+    assert ask(live, "GET", "study?run=nobody").status == 404
+
+
+def break_off(folder: Path) -> None:
+    """A run whose process was killed."""
+    Run.open(folder, kind="persona-extract", config={}).close()
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "status": "running"}))
+
+
+def test_what_was_started_here_can_be_taken_up_and_what_was_changed_cannot(tmp_path: Path):
+    shelf, folder = RunShelf(tmp_path), tmp_path / "broken"
+    break_off(folder)
+    step = JobStep("persona extract", {"trait": tmp_path / "trait.yaml"}, folder, tmp_path / "kept.json")
+    assert shelf.find_work(folder) is None
+    shelf.keep_work(folder, "vectors", [step])
+    assert shelf.find_work(folder) == (
+        "vectors",
+        [replace(step, spec={"trait": str(tmp_path / "trait.yaml")})],
+    )
+    (file,) = (tmp_path / ".workbench").iterdir()
+    kept = json.loads(file.read_text())
+    for changed in (
+        {"title": "other"},
+        {"steps": [{**kept["steps"][0], "job": "circuit trace"}]},
+        {"seal": None},
+    ):
+        file.write_text(json.dumps({**kept, **changed}))
+        assert shelf.find_work(folder) is None
+    (tmp_path / "moved").mkdir()
+    shutil.copytree(tmp_path / ".workbench", tmp_path / "moved" / ".workbench")
+    shutil.copytree(folder, tmp_path / "moved" / "broken")
+    assert RunShelf(tmp_path / "moved").find_work(tmp_path / "moved" / "broken") is None
+
+
+def test_only_a_run_that_broke_off_and_is_ours_is_taken_up(live: server_kit.LiveServer, root: Path):
+    break_off(root / "stranger")
+    assert ask(live, "GET", "runs/stranger").json["status"] == "killed"
+    assert ask(live, "GET", "runs/stranger").json["can_resume"] is False
+    for name, says in (("stranger", "made elsewhere"), ("evil", "broke off"), ("nobody", "no run")):
+        reply = ask(live, "POST", "resumed", {"run": name})
+        assert reply.status in (400, 404)
+        assert says in reply.json["error"]["message"]
+    assert ask(live, "GET", "jobs").json["jobs"] == []

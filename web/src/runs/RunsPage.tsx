@@ -2,16 +2,19 @@
 
 import { useCallback, useEffect, useState } from "react";
 import { type Schemas, askJson, describeError, isAbort } from "../api/client";
-import { useServer } from "../api/use_server";
+import { useAction, useServer } from "../api/use_server";
 import { ErrorNote } from "../app/ErrorNote";
 import { Chart, type ChartProps } from "../charts/Chart";
 import { Jobs } from "../jobs/Jobs";
 import { type StateForm, useHashState } from "../state/hash_state";
+import { ClaimTable } from "./ClaimTable";
 import { findSeries } from "./metrics";
 import "../style/desk.css";
 
 interface RunsState {
   run: string;
+  /** Only runs that state claims of a paper. */
+  studies: boolean;
   page: string;
   metric: string;
 }
@@ -19,10 +22,11 @@ interface RunsState {
 const RUNS_FORM: StateForm<RunsState> = {
   read: (params) => ({
     run: params["run"] ?? "",
+    studies: params["studies"] === "1",
     page: params["page"] ?? "",
     metric: params["metric"] ?? "",
   }),
-  write: ({ run, page, metric }) => ({ run, page, metric }),
+  write: ({ run, studies, page, metric }) => ({ run, studies: studies ? "1" : "", page, metric }),
 };
 
 const LIST_MS = 3000;
@@ -31,6 +35,14 @@ const LIVE_MS = 2000;
 export function RunsPage() {
   const [state, set] = useHashState(RUNS_FORM);
   const { value, error, again } = useServer<Schemas["RunList"]>("/v1/workbench/runs", LIST_MS);
+  const studies = useServer<Schemas["StudyList"]>("/v1/workbench/studies");
+  const found = new Map((studies.value?.studies ?? []).map((study) => [study.run, study]));
+  const shown = value?.runs.filter((run) => !state.studies || found.has(run.name)) ?? [];
+  const { again: againStudies } = studies;
+  const refresh = useCallback(() => {
+    again();
+    againStudies();
+  }, [again, againStudies]);
   return (
     <div className="desk">
       <aside className="list-side" aria-label="Runs">
@@ -40,29 +52,45 @@ export function RunsPage() {
           <p className="quiet">This server was started without a folder of runs: start it with --runs FOLDER.</p>
         )}
         {value?.folder && value.runs.length === 0 && <p className="quiet">There are no runs in the folder yet.</p>}
+        {found.size > 0 && (
+          <label className="check">
+            <input
+              type="checkbox"
+              checked={state.studies}
+              onChange={(event) => set((now) => ({ ...now, studies: event.target.checked }))}
+            />
+            Studies alone: claims of papers
+          </label>
+        )}
         <ul className="entries">
-          {value?.runs.map((run) => (
+          {shown.map((run) => (
             <li key={run.name}>
               <button
                 type="button"
                 className="entry"
                 aria-current={run.name === state.run}
-                onClick={() => set(() => ({ run: run.name, page: "", metric: "" }), { push: true })}
+                onClick={() => set((now) => ({ ...now, run: run.name, page: "", metric: "" }), { push: true })}
               >
                 <span className="name">{run.name}</span>
                 <span className={`state ${run.status}`}>{run.status}</span>
                 <span className="quiet">
                   {run.kind} · {formatTime(run.started)}
+                  {found.has(run.name) && ` · ${describeStudy(found.get(run.name))}`}
                 </span>
               </button>
             </li>
           ))}
         </ul>
-        <Jobs onEnd={again} />
+        <Jobs onEnd={refresh} />
       </aside>
       <section className="sheet" aria-label="Run">
         {state.run ? (
-          <RunView key={state.run} state={state} set={(changes) => set((now) => ({ ...now, ...changes }))} />
+          <RunView
+            key={state.run}
+            state={state}
+            set={(changes) => set((now) => ({ ...now, ...changes }))}
+            refresh={refresh}
+          />
         ) : (
           <p className="quiet">Choose a run.</p>
         )}
@@ -71,16 +99,24 @@ export function RunsPage() {
   );
 }
 
+function describeStudy(study: Schemas["StudyCard"] | undefined): string {
+  if (!study) return "";
+  return `${study.hold} of ${study.hold + study.fail} claims hold`;
+}
+
 interface RunViewProps {
   state: RunsState;
+  refresh: () => void;
   set: (changes: Partial<RunsState>) => void;
 }
 
-function RunView({ state, set }: RunViewProps) {
+function RunView({ state, set, refresh }: RunViewProps) {
   const path = `/v1/workbench/runs/${state.run.split("/").map(encodeURIComponent).join("/")}`;
-  const [isLive, setLive] = useState(true);
-  const { value: run, error } = useServer<Schemas["RunDetail"]>(path, isLive ? LIVE_MS : 0);
-  if (run && isLive && run.status !== "running") setLive(false);
+  // One that broke off is looked at too: it may be taken up, here or elsewhere.
+  const [isDone, setDone] = useState(false);
+  const { value: run, error, again } = useServer<Schemas["RunDetail"]>(path, isDone ? 0 : LIVE_MS);
+  const study = useServer<Schemas["StudyView"]>(`/v1/workbench/study?${new URLSearchParams({ run: state.run }).toString()}`);
+  if (run?.status === "done" && !isDone) setDone(true);
   if (error) return <ErrorNote text={error} />;
   if (!run) return <p className="quiet">Reading…</p>;
   const series = findSeries(run.metrics);
@@ -96,11 +132,26 @@ function RunView({ state, set }: RunViewProps) {
           {run.model && ` of ${run.model}`}, begun {formatTime(run.started)}, changed {formatTime(run.updated)}
         </span>
       </header>
+      {run.can_resume && (
+        <ResumeRun
+          run={run.name}
+          resumed={() => {
+            again();
+            refresh();
+          }}
+        />
+      )}
+      {run.status !== "done" && run.status !== "running" && !run.can_resume && (
+        <p className="quiet">
+          It broke off, and was not started here by you: give its command yourself to let it go on.
+        </p>
+      )}
       {run.command.length > 0 && (
         <p className="command">
           <code>mindscope {run.command.join(" ")}</code>
         </p>
       )}
+      {study.value && study.value.claims.length > 0 && <ClaimTable claims={study.value.claims} />}
       {run.pages.length > 0 && (
         <nav className="page-tabs" aria-label="Pages of the run">
           {run.pages.map((page) => (
@@ -138,6 +189,23 @@ function RunView({ state, set }: RunViewProps) {
         </dl>
       </details>
     </>
+  );
+}
+
+function ResumeRun({ run: name, resumed }: { run: string; resumed: () => void }) {
+  const { run, busy, error } = useAction();
+  const resume = async () => {
+    await askJson("/v1/workbench/resumed", { body: { run: name } });
+    resumed();
+  };
+  return (
+    <div>
+      <button type="button" className="main-action" disabled={busy} onClick={() => run(resume)}>
+        Go on with it
+      </button>{" "}
+      <span className="quiet">what it finished is kept</span>
+      {error && <ErrorNote text={error} />}
+    </div>
   );
 }
 

@@ -17,6 +17,7 @@ from mindscope.server.workbench.desks.features import FeatureDesk, build_feature
 from mindscope.server.workbench.desks.gate import GateDesk, build_gate_router
 from mindscope.server.workbench.desks.graphs import GraphDesk, build_graph_router
 from mindscope.server.workbench.desks.runs import build_kept_router, build_run_router
+from mindscope.server.workbench.desks.studies import build_study_router
 from mindscope.server.workbench.desks.training import TrainingDesk, build_training_router
 from mindscope.server.workbench.desks.traits import TraitDesk, build_trait_router
 from mindscope.server.workbench.pages import build_page_router
@@ -62,6 +63,7 @@ def build_workbench_router(service: SteeringService, place: WorkbenchPlace) -> A
     router.include_router(build_feature_router(FeatureDesk(service, shelf)))
     router.include_router(build_graph_router(GraphDesk(*work)))
     router.include_router(build_run_router(shelf, workers, tickets))
+    router.include_router(build_study_router(shelf))
     router.include_router(build_trait_router(TraitDesk(*work)))
     router.include_router(build_extraction_router(ExtractionDesk(*work)))
     router.include_router(build_data_router(DataDesk(*work)))

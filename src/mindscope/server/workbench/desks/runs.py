@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from mindscope.errors import DataError, StoreError
+from mindscope.errors import DataError
 from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.workbench.pages import HEADERS, ROOT
 from mindscope.server.workbench.shelf import MOST_PAGE_BYTES, PageTickets, RunShelf
 from mindscope.server.workbench.workers import JobState, StartedJob, WorkerPool
-from mindscope.store import read_json
 
 if TYPE_CHECKING:
     from mindscope.store import RunInfo
@@ -51,19 +50,6 @@ class RunList(BaseModel):
     runs: list[RunCard]
 
 
-class StudyClaim(BaseModel):
-    """A claim of a paper, and whether it holds here."""
-
-    statement: str
-    subject: str
-    needed: str | None
-    """What counts as shown, set before measuring; None where it is only reported."""
-    measured: str
-    beside: dict[str, str]
-    published: str | None
-    holds: bool | None
-
-
 class ResumeRequest(BaseModel):
     """A run that broke off and is to be taken up."""
 
@@ -85,8 +71,6 @@ class RunDetail(RunCard):
     """The last lines of its measurements."""
     can_resume: bool
     """Whether it broke off, and this user started it on this machine, so that it can be taken up here."""
-    claims: list[StudyClaim]
-    """What a study found, claim by claim; none where the run is no study."""
 
 
 class PageRequest(BaseModel):
@@ -148,7 +132,7 @@ def build_run_router(shelf: RunShelf, workers: WorkerPool, tickets: PageTickets)
     @router.post("/pages")
     async def page(asked: PageRequest) -> PageAddress:
         """An address at which a page of a run can be looked at without a token, for some minutes."""
-        info = await asyncio.to_thread(_find_run, shelf, asked.run)
+        info = await asyncio.to_thread(find_run, shelf, asked.run)
         if asked.page not in shelf.pages(info):
             raise ApiError(404, f"{asked.run} has no page {asked.page!r}", param="page")
         file = info.path / asked.page
@@ -231,7 +215,12 @@ def job_card(job: StartedJob) -> JobCard:
     )
 
 
-def _find_run(shelf: RunShelf, name: str) -> RunInfo:
+def find_run(shelf: RunShelf, name: str) -> RunInfo:
+    """A run by its name.
+
+    Raises:
+        ApiError: there is none.
+    """
     try:
         return shelf.find(name)
     except DataError as error:
@@ -239,7 +228,7 @@ def _find_run(shelf: RunShelf, name: str) -> RunInfo:
 
 
 def _describe(shelf: RunShelf, name: str) -> RunDetail:
-    run = _find_run(shelf, name)
+    run = find_run(shelf, name)
     record = run.record
     config, libraries = record.get("config"), record.get("libraries")
     return RunDetail(
@@ -251,39 +240,27 @@ def _describe(shelf: RunShelf, name: str) -> RunDetail:
         libraries={key: str(value) for key, value in (libraries or {}).items()},
         pages=list(shelf.pages(run)),
         metrics=_last_metrics(run.path / METRICS),
-        can_resume=run.status in BROKEN_OFF and (run.is_made_here or shelf.find_work(run.path) is not None),
-        claims=_read_claims(run.path),
+        can_resume=run.status in BROKEN_OFF and (_is_own(run) or shelf.find_work(run.path) is not None),
     )
 
 
 def _resume(shelf: RunShelf, workers: WorkerPool, name: str) -> StartedJob:
-    run = _find_run(shelf, name)
+    run = find_run(shelf, name)
     if run.status not in BROKEN_OFF:
         raise ApiError(400, f"{name} is {run.status}: only a run that broke off is taken up", param="run")
     if (work := shelf.find_work(run.path)) is not None:
         title, steps = work
         return workers.start(title, name, steps)
-    if run.command and run.is_made_here:
+    if _is_own(run):
         return workers.resume(f"{name}, resumed", name, run.path)
     raise ApiError(
         400, f"{name} was made elsewhere: read its command, and give it yourself with `mindscope runs resume`"
     )
 
 
-def _read_claims(folder: Path) -> list[StudyClaim]:
-    """The claims in the first document on top of a run that has some; those of other shapes are none."""
-    for file in sorted(folder.glob("*.json")):
-        if file.stat().st_size > MOST_PAGE_BYTES:
-            continue
-        try:
-            content = read_json(file)
-            listed = content.get("claims") if isinstance(content, dict) else None
-            claims = [StudyClaim.model_validate(claim) for claim in listed or ()]
-        except (StoreError, ValidationError, TypeError):
-            continue
-        if claims:
-            return claims
-    return []
+def _is_own(run: RunInfo) -> bool:
+    """Whether this user gave the run's command, on this machine."""
+    return bool(run.command) and run.is_made_here
 
 
 def _last_metrics(file: Path) -> list[dict[str, Any]]:
