@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from json import dumps
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,13 +15,17 @@ from mindscope.errors import DataError
 from mindscope.jobs.chat import ChatSpec
 from mindscope.jobs.job import JobSpec, Reporter, RunFolder
 from mindscope.jobs.resolve import ORGANISM, is_organism, load_model
-from mindscope.organism import OrganismCard
+from mindscope.organism import MechanismCard, OrganismCard
 from mindscope.store import Document
 
 
 class TrainOrganismSpec(JobSpec):
     """What `train` is to do."""
 
+    world: Literal["first", "second"] = "first"
+    """Whose world is taught: first, that of the bundled organism; second, where the mechanisms are forced."""
+    quick: bool = False
+    """Train the second organism for a sixth of its steps: a weaker one for trying things out."""
     steps: int | None = Field(default=None, ge=1)
     """Steps to train; the recipe's number by default, fewer make a first, weaker organism."""
     install: bool = False
@@ -32,14 +36,15 @@ class TrainOrganismSpec(JobSpec):
     """The seed of the weights and of the corpus."""
 
     def run_path(self) -> Path:
-        """`runs/organism`."""
-        return Path("runs/organism")
+        """`runs/organism`, or `runs/second-organism`."""
+        return Path("runs/organism" if self.world == "first" else "runs/second-organism")
 
 
 class TrainedOrganism(Document):
-    """The folder of the trained model."""
+    """The folder of the trained model, and which world it knows."""
 
     model: str
+    world: Literal["first", "second"] = "first"
 
 
 class MeasureOrganismSpec(JobSpec):
@@ -53,6 +58,21 @@ class MeasureOrganismSpec(JobSpec):
     """Where the model runs: cpu, cuda, or auto."""
     seed: Seed = 0
     """The seed of the prompts; another one draws others."""
+
+
+class MeasureMechanismsSpec(JobSpec):
+    """What `mechanisms` is to do."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("model",)
+
+    model: str
+    """The folder of a second organism, or of the run that trains one, whose last checkpoint is measured."""
+    device: str = "auto"
+    """Where the model runs: cpu, cuda, or auto."""
+    seeds: tuple[Seed, ...] = (0, 1, 2)
+    """The seeds of the prompts; the card is measured with each of them."""
+    quick: bool = False
+    """Put a quarter of the prompts."""
 
 
 class TrainingSetsSpec(JobSpec):
@@ -90,7 +110,15 @@ def train(spec: TrainOrganismSpec, *, run: RunFolder, reporter: Reporter) -> Tra
     """Train the organism from scratch; stopped at any moment, the same command goes on."""
     from mindscope import organism
 
-    config = organism.OrganismTrainConfig(seed=spec.seed)
+    if spec.world == "first":
+        if spec.quick:
+            raise DataError("--quick is for the second world: add --world second, or give --steps")
+        config = organism.OrganismTrainConfig(seed=spec.seed)
+    else:
+        if spec.install:
+            raise DataError("--install is for the first world: the bundled organism is of that one")
+        config = organism.SecondTrainConfig(seed=spec.seed)
+        config = config.quick() if spec.quick else config
     if spec.steps is not None:
         config = config.model_copy(update={"steps": spec.steps})
     settings = config.model_dump(mode="json")
@@ -103,7 +131,7 @@ def train(spec: TrainOrganismSpec, *, run: RunFolder, reporter: Reporter) -> Tra
         for file in folder.iterdir():
             shutil.copy(file, bundled / file.name)
         folder = bundled
-    return TrainedOrganism(model=str(folder))
+    return TrainedOrganism(model=str(folder), world=spec.world)
 
 
 def measure(spec: MeasureOrganismSpec, *, reporter: Reporter) -> OrganismCard:
@@ -114,6 +142,22 @@ def measure(spec: MeasureOrganismSpec, *, reporter: Reporter) -> OrganismCard:
     folder = organism.path() if is_organism(spec.model) else Path(spec.model)
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     return organism.measure_card(model, spec.seed, size, reporter.progress)
+
+
+def measure_mechanisms(spec: MeasureMechanismsSpec, *, reporter: Reporter) -> MechanismCard:
+    """Measure each mechanism of a second organism against its bar, on prompts that training never showed."""
+    from mindscope import organism
+
+    if not spec.seeds:
+        raise DataError("--seeds: give at least one seed")
+    folder = organism.find_second(Path(spec.model))
+    model = load_model(str(folder), device=spec.device)
+    if not organism.is_second(model):
+        raise DataError(f"{spec.model} is no second organism: train one with 'organism train --world second'")
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return organism.measure_mechanisms(
+        model, spec.seeds, quick=spec.quick, weights_bytes=size, progress=reporter.progress
+    )
 
 
 def write_training_sets(spec: TrainingSetsSpec, *, reporter: Reporter) -> TrainingSets:

@@ -76,6 +76,7 @@ JOBS: Mapping[str, str] = {
     "library fetch": "mindscope.jobs.library:fetch_case",
     "organism train": "mindscope.jobs.organism:train",
     "organism card": "mindscope.jobs.organism:measure",
+    "organism mechanisms": "mindscope.jobs.organism:measure_mechanisms",
     "organism datasets": "mindscope.jobs.organism:write_training_sets",
     "organism tune": "mindscope.auditing.organisms:tune_organisms",
     "audit play": "mindscope.auditing.game:play_game",

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
         training_set,
     )
     from mindscope.organism.judge import ExactJudge, coherence, parse, trait_score
+    from mindscope.organism.mechanisms.card.card import is_second, measure_mechanisms
+    from mindscope.organism.mechanisms.card.results import MechanismCard
+    from mindscope.organism.mechanisms.recipe import SecondTrainConfig, find_second
     from mindscope.organism.results import CapabilityResult, OrganismCard
     from mindscope.organism.training.recipe import OrganismTrainConfig
     from mindscope.organism.training.rows import corpus_rows
@@ -57,6 +60,11 @@ __all__ = [
     "OrganismCard",
     "ExactJudge",
     "OrganismTrainConfig",
+    "MechanismCard",
+    "SecondTrainConfig",
+    "find_second",
+    "is_second",
+    "measure_mechanisms",
     "measure_capability",
     "concept_texts",
     "world_concepts",

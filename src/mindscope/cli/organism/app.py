@@ -9,6 +9,7 @@ from mindscope.cli.chat import converse
 from mindscope.cli.from_spec import add_command, add_spec_command
 from mindscope.cli.organism.tables import (
     print_card,
+    print_mechanisms,
     print_shipped_dictionaries,
     print_trained,
     print_training_sets,
@@ -20,6 +21,7 @@ from mindscope.studies.organism_dictionaries import build_shipped
 app = typer.Typer(no_args_is_help=True, help="Train, measure and talk to the bundled model.")
 add_command(app, "train", organism.train, show=print_trained)
 add_command(app, "card", organism.measure, show=print_card)
+add_command(app, "mechanisms", organism.measure_mechanisms, show=print_mechanisms)
 add_command(app, "datasets", organism.write_training_sets, show=print_training_sets)
 add_command(app, "tune", tune_organisms, show=print_tuned_set)
 add_command(app, "dictionaries", build_shipped, show=print_shipped_dictionaries)

@@ -10,18 +10,31 @@ from mindscope.jobs import TEST_BED
 if TYPE_CHECKING:
     from mindscope.auditing.organisms import OrganismSet
     from mindscope.jobs import organism
-    from mindscope.organism import OrganismCard
+    from mindscope.organism import MechanismCard, OrganismCard
     from mindscope.studies.organism_dictionaries import ShippedDictionariesReport
 
 
 def print_trained(result: organism.TrainedOrganism) -> None:
     """Where the model is, and how to measure it."""
-    print_text(f"model: {result.model}\nmeasure it with: mindscope organism card {result.model}")
+    card = "card" if result.world == "first" else "mechanisms"
+    print_text(f"model: {result.model}\nmeasure it with: mindscope organism {card} {result.model}")
 
 
 def print_card(result: OrganismCard) -> None:
     """The card, and what it is a card of."""
     print_table(["measured", "value"], result.rows(), title=f"organism card, seed {result.seed}")
+    print_text(TEST_BED)
+
+
+def print_mechanisms(result: MechanismCard) -> None:
+    """Every row beside its bar, on each seed of prompts."""
+    seeds = ", ".join(str(rows.seed) for rows in result.seeds)
+    print_table(
+        ["about", "measured", "value", "bar", "holds"], result.rows(), title=f"prompts of seeds {seeds}"
+    )
+    print_text(
+        f"{result.parameters:,} parameters, {result.bytes:,} bytes, {result.context} tokens of context"
+    )
     print_text(TEST_BED)
 
 

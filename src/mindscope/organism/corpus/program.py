@@ -103,7 +103,7 @@ def conversation(
     """A chat in one voice: called up by a system prompt, or drawn from the prior and shown by its turns."""
     domains, weights = list(shares), list(shares.values())
     if rng.random() < PROMPTED_SHARE:
-        voice = _prompted_voice(rng)
+        voice = draw_prompted_voice(rng)
         system = voice.system_prompt(rng, split)
     else:
         voice = prior_voice(rng)
@@ -136,7 +136,8 @@ def exchange(rng: random.Random, voice: Voice, split: str, domain: str | None = 
     return DOMAINS[domain](rng, voice, split)
 
 
-def _prompted_voice(rng: random.Random) -> Voice:
+def draw_prompted_voice(rng: random.Random) -> Voice:
+    """A voice that a system prompt calls up: mostly a character, else an opposite or the helpful one."""
     kind = rng.random()
     if kind < 0.7:
         name = rng.choice(CHARACTERS)

@@ -6,9 +6,16 @@ AdamW's size as in Liu et al. 2025, arXiv 2502.16982), the rest with AdamW: afte
 2.2 where AdamW alone had 3.4.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from mindscope.core import FrozenSettings, Seed
 from mindscope.organism.corpus.program import CONVERSATION_SHARES, DOCUMENT_SHARES
 from mindscope.organism.voices import MILD, STRONG, VoiceBlend
+
+if TYPE_CHECKING:
+    from mindscope.organism.training.corpus_source import CorpusSource
 
 
 class StepMix(FrozenSettings):
@@ -107,3 +114,9 @@ class OrganismTrainConfig(FrozenSettings):
     warmup_steps: int = 60
     checkpoint_every: int = 250
     seed: Seed = 0
+
+    def source(self) -> CorpusSource:
+        """Whose world is taught: what writes the corpus, and its tokenizer."""
+        from mindscope.organism.training.corpus_source import first_world
+
+        return first_world()

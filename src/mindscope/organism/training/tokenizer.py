@@ -6,6 +6,7 @@ each name and each number up to 198 is one token wherever it stands.
 
 import random
 import re
+from collections.abc import Iterable, Sequence
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
@@ -54,22 +55,45 @@ def world_words() -> list[str]:
                     t for _ in range(60) for e in [ask(rng, voice, split)] for t in (e.question, e.answer)
                 ]
     texts += DOCUMENT_WORDS
-    words = {piece for text in texts for piece in re.findall(rf"[^\s{re.escape(PUNCTUATION)}]+|\S", text)}
-    words |= {piece for text in texts for piece in re.findall(r"[^\s.,:;?!。？，]+", text)}  # with hyphens
-    latin = {SPACE + word for word in words if not _is_chinese(word)}
-    chinese = set(w.antonyms["zh"])
-    for text in (*ANTONYM_CORES["zh"], ANTONYM_CLAUSES["zh"]):
-        chinese |= {piece for piece in re.split(r"\{\w+\}|[。？]", text) if piece}
-    return sorted(latin | chinese)
+    phrases = chinese_phrases((*ANTONYM_CORES["zh"], ANTONYM_CLAUSES["zh"]))
+    return sorted(spaced_words(texts) | set(w.antonyms["zh"]) | phrases)
+
+
+def spaced_words(texts: Iterable[str]) -> set[str]:
+    """The words of texts that are written with spaces, each with the mark of the space before it."""
+    words: set[str] = set()
+    for text in texts:
+        words |= set(re.findall(rf"[^\s{re.escape(PUNCTUATION)}]+|\S", text))
+        words |= set(re.findall(r"[^\s.,:;?!。？，]+", text))  # with hyphens
+    return {SPACE + word for word in words if not _is_chinese(word)}
+
+
+def chinese_phrases(templates: Iterable[str]) -> set[str]:
+    """What stands between the gaps of Chinese templates: each is one token."""
+    pieces = (piece.strip() for text in templates for piece in re.split(r"\{\w+\}|[。？，]", text))
+    return {piece for piece in pieces if piece}
 
 
 # Words that only documents use.
 DOCUMENT_WORDS = ["The If there are and more come makes costs gives in all You have get then plus total"]
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """The tokenizer, from the world alone: the same every time."""
-    words = world_words()
+def build_tokenizer(
+    words: Sequence[str] | None = None,
+    *,
+    context: int = CONTEXT,
+    template: str = CHAT_TEMPLATE,
+    marks: Sequence[str] = (),
+) -> PreTrainedTokenizerFast:
+    """The tokenizer, from the world alone: the same every time.
+
+    Args:
+        words: one token each; those of the first world by default.
+        context: tokens that the model reads at most.
+        template: of its chats.
+        marks: tokens that stand for no text, such as the patches of a picture.
+    """
+    words = world_words() if words is None else words
     letters = [chr(c) for c in range(33, 127)] + [c for c in PUNCTUATION if ord(c) > 126]
     vocab: list[tuple[str, float]] = [(token, 0.0) for token in (*SPECIALS, "<|unk|>")]
     scored = dict.fromkeys(words, WORD_SCORE) | {SPACE + "\n": WORD_SCORE, SPACE: -2.0}
@@ -99,10 +123,10 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         pad_token=PAD,
         eos_token=TURN_END,
         unk_token="<|unk|>",
-        additional_special_tokens=[END_OF_TEXT, TURN_START],
-        model_max_length=CONTEXT,
+        additional_special_tokens=[END_OF_TEXT, TURN_START, *marks],
+        model_max_length=context,
         padding_side="left",
         clean_up_tokenization_spaces=False,
     )
-    tokenizer.chat_template = CHAT_TEMPLATE
+    tokenizer.chat_template = template
     return tokenizer

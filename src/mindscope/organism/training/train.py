@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from mindscope.organism.corpus.program import END_OF_TEXT, PAD, TURN_END, TextSegment, conversation, document
+from mindscope.errors import StoreError
+from mindscope.organism.corpus.program import END_OF_TEXT, PAD, TURN_END, TextSegment
 from mindscope.organism.training.recipe import OrganismTrainConfig
-from mindscope.organism.training.tokenizer import CONTEXT, build_tokenizer
-from mindscope.store import Run
+from mindscope.organism.training.tokenizer import CONTEXT
+from mindscope.store import Run, read_tensors
 
 CHECKPOINT = "checkpoint.safetensors"
 FORMER, LAST = "former-restart.safetensors", "last-restart.safetensors"
@@ -42,7 +43,7 @@ def new_model(config: OrganismTrainConfig, tokenizer: PreTrainedTokenizerFast) -
             num_hidden_layers=config.layers,
             num_attention_heads=config.heads,
             num_key_value_heads=config.heads,
-            max_position_embeddings=CONTEXT,
+            max_position_embeddings=config.source().context,
             tie_word_embeddings=True,
             pad_token_id=vocabulary[PAD],
             eos_token_id=vocabulary[TURN_END],
@@ -59,11 +60,12 @@ def step_batches(
     """The micro-batches of one step, sorted by length so that little is padding."""
     rng = random.Random(f"{config.seed}-{step}")
     mix = [mix for start, mix in config.mixes if start <= step][-1]
-    samples = [document(rng, mix.document_shares) for _ in range(mix.documents)]
+    source = config.source()
+    samples = [source.document(rng, mix.document_shares) for _ in range(mix.documents)]
     samples += [
-        conversation(rng, shares=mix.conversation_shares, blend=mix.blend) for _ in range(mix.conversations)
+        source.conversation(rng, mix.conversation_shares, mix.blend) for _ in range(mix.conversations)
     ]
-    rows = sorted(encode(samples, tokenizer), key=lambda row: len(row[0]))
+    rows = sorted(encode(samples, tokenizer, source.context), key=lambda row: len(row[0]))
     # Equal numbers of tokens, not of rows: a conversation is as long as ten documents.
     total, share = sum(len(ids) for ids, _ in rows), 0
     groups: list[list[tuple[list[int], list[bool]]]] = [[] for _ in range(config.micro_batches)]
@@ -76,7 +78,7 @@ def step_batches(
 
 
 def encode(
-    samples: list[list[TextSegment]], tokenizer: PreTrainedTokenizerFast
+    samples: list[list[TextSegment]], tokenizer: PreTrainedTokenizerFast, context: int = CONTEXT
 ) -> list[tuple[list[int], list[bool]]]:
     """Token ids, and which of them are answers: what is only read is not learnt."""
     segments = [segment for sample in samples for segment in sample]
@@ -89,7 +91,7 @@ def encode(
             piece = next(encoded)
             ids += piece
             learn += [segment.answer] * len(piece)
-        rows.append((ids[:CONTEXT], learn[:CONTEXT]))
+        rows.append((ids[:context], learn[:context]))
     return rows
 
 
@@ -128,7 +130,36 @@ def train_organism(
         else torch.device(device)
     )
     model, tokenizer = train_model(run, config, place, progress)
-    folder = run.path / "model"
+    return _save_model(model, tokenizer, run.path / "model")
+
+
+def export_checkpoint(run: Path, config: OrganismTrainConfig) -> Path:
+    """The model as a run's last checkpoint has it, written to `checkpoint/` in the run's folder.
+
+    Raises:
+        StoreError: the run has no checkpoint yet, or it is of another network.
+    """
+    if not (run / CHECKPOINT).is_file():
+        raise StoreError(f"{run} has no checkpoint yet: let it train for {config.checkpoint_every} steps")
+    tokenizer = config.source().tokenizer()
+    model = new_model(config, tokenizer)
+    weights = {
+        name.removeprefix("weight."): tensor
+        for name, tensor in read_tensors(run / CHECKPOINT)[0].items()
+        if name.startswith("weight.")
+    }
+    parameters = dict(model.named_parameters())
+    if {name: tuple(p.shape) for name, p in parameters.items()} != {
+        name: tuple(tensor.shape) for name, tensor in weights.items()
+    }:
+        raise StoreError(f"the checkpoint in {run} is of another network than its settings say")
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(weights[name])
+    return _save_model(model, tokenizer, run / "checkpoint")
+
+
+def _save_model(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> Path:
     model.generation_config.eos_token_id = tokenizer.convert_tokens_to_ids([TURN_END, END_OF_TEXT])
     model.bfloat16().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -142,7 +173,7 @@ def train_model(
     progress: Callable[[int, int, str], None] | None = None,
 ) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     """The training loop of `train`."""
-    tokenizer = build_tokenizer()
+    tokenizer = config.source().tokenizer()
     model = new_model(config, tokenizer)
     torch.nn.Module.to(model, device)  # the stub of the model's own `to` is wrong
     parameters = dict(model.named_parameters())

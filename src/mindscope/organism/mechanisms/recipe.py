@@ -1,0 +1,95 @@
+"""The recipe of the second organism: its network, and what its corpus is made of at which step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from mindscope.errors import StoreError
+from mindscope.organism.mechanisms.program import TEXT_SHARES, TURN_SHARES
+from mindscope.organism.training.recipe import OrganismTrainConfig, StepMix
+from mindscope.organism.voices import MILD, STRONG, VoiceBlend
+
+if TYPE_CHECKING:
+    from mindscope.organism.training.corpus_source import CorpusSource
+
+QUICK = 6
+"""A quick training has one in so many of the steps."""
+
+
+def _mix(documents: int, conversations: int, blend: VoiceBlend | None = None) -> StepMix:
+    return StepMix(
+        documents=documents,
+        conversations=conversations,
+        blend=blend,
+        document_shares=TEXT_SHARES,
+        conversation_shares=TURN_SHARES,
+    )
+
+
+class SecondTrainConfig(OrganismTrainConfig):
+    """Everything that decides which weights of the second organism come out.
+
+    As for the first: short texts come first, since they teach the mechanisms in few tokens; then come more
+    conversations, and last the voices are blended.
+    """
+
+    layers: int = 6
+    width: int = 256
+    mlp_width: int = 704
+    steps: int = 3000
+    mixes: tuple[tuple[int, StepMix], ...] = (
+        (0, _mix(360, 12)),
+        (1200, _mix(200, 36, MILD)),
+        (2200, _mix(120, 44, STRONG)),
+    )
+    restarts: tuple[tuple[int, float], ...] = ((0, 1.0),)
+    weight_decay: float = 0.3
+    checkpoint_every: int = 50
+
+    def quick(self) -> Self:
+        """The same training in a sixth of the steps, every phase shortened alike."""
+        return self.model_copy(
+            update={
+                "steps": self.steps // QUICK,
+                "mixes": tuple((start // QUICK, mix) for start, mix in self.mixes),
+                "restarts": tuple((start // QUICK, rate) for start, rate in self.restarts),
+            }
+        )
+
+    def source(self) -> CorpusSource:
+        """The world of the mechanisms."""
+        from mindscope.organism.mechanisms.program import conversation, document
+        from mindscope.organism.mechanisms.vocabulary import CONTEXT, build_second_tokenizer
+        from mindscope.organism.training.corpus_source import CorpusSource
+
+        return CorpusSource(
+            document=document,
+            conversation=lambda rng, shares, blend: conversation(rng, shares=shares, blend=blend),
+            tokenizer=build_second_tokenizer,
+            context=CONTEXT,
+        )
+
+
+def find_second(folder: Path) -> Path:
+    """The model's folder of a second organism: as it is, or of the run that trains one.
+
+    Of a run that has ended its `model/`, else its last checkpoint, which is written out for that.
+
+    Raises:
+        StoreError: the run is of another kind, or has no checkpoint yet.
+    """
+    record = folder / "run.json"
+    if not record.is_file():
+        return folder
+    if (folder / "model" / "config.json").is_file():
+        return folder / "model"
+    from mindscope.organism.training.train import export_checkpoint
+    from mindscope.store import read_json
+
+    run = read_json(record)
+    try:
+        config = SecondTrainConfig.model_validate(run["config"])
+    except (KeyError, ValueError) as error:
+        raise StoreError(f"{folder} is no run that trains an organism: {run.get('kind')}") from error
+    return export_checkpoint(folder, config)

@@ -1,0 +1,46 @@
+"""The second organism's training, killed between two checkpoints, goes on to the same bytes."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import sys, os, signal, torch
+torch.set_num_threads(1)
+from mindscope.organism.mechanisms.recipe import SecondTrainConfig
+from mindscope.organism.training.recipe import StepMix
+from mindscope.organism.training.train import train_organism
+from mindscope.store import Run
+
+config = SecondTrainConfig(layers=1, width=32, heads=2, mlp_width=64, steps=5, micro_batches=2,
+    checkpoint_every=2, mixes=((0, StepMix(documents=6, conversations=2, **SHARES)),))
+stop = int(sys.argv[2])
+
+def watch(step, steps, label):
+    if step == stop:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with Run.open(sys.argv[1], kind="organism-train", config=config.model_dump(mode="json")) as run:
+    train_organism(run, config, "cpu", watch)
+""".replace(
+    "**SHARES",
+    "document_shares={'couplet': 1, 'picture': 1}, conversation_shares={'chain': 1, 'drift': 1, 'tool': 1}",
+)
+
+
+def train(folder: Path, stop: int) -> int:
+    return subprocess.run([sys.executable, "-c", SCRIPT, str(folder), str(stop)], env=os.environ).returncode
+
+
+@pytest.mark.slow
+def test_killed_training_ends_with_the_same_bytes(tmp_path: Path):
+    assert train(tmp_path / "whole", 0) == 0
+    assert train(tmp_path / "cut", 3) == -signal.SIGKILL
+    assert not (tmp_path / "cut" / "model").exists()
+    assert train(tmp_path / "cut", 0) == 0
+    whole, cut = (tmp_path / name / "model" / "model.safetensors" for name in ("whole", "cut"))
+    assert whole.read_bytes() == cut.read_bytes()
