@@ -8,8 +8,9 @@ import job_kit
 import persona_kit
 import pytest
 
-from mindscope.dictionaries import FORMATS, Dictionary, relative_decoder_norms
+from mindscope.dictionaries import FORMATS, Dictionary, DictionaryBank, relative_decoder_norms
 from mindscope.errors import DataError
+from mindscope.explain import feature_logits
 from mindscope.jobs import RunFolder
 from mindscope.jobs.dictionary import EvaluateDictionariesSpec, TrainDictionariesSpec, evaluate, train
 from mindscope.jobs.dictionary.converting import FormatName
@@ -25,7 +26,7 @@ from mindscope.jobs.feature import (
     show,
     survey,
 )
-from mindscope.models import load
+from mindscope.models import Model, load, vocabulary
 
 FAST = {"n_latents": 40, "k": 3, "steps": 6, "batch_tokens": 32, "buffer_batches": 2}
 
@@ -93,10 +94,48 @@ def test_a_crosscoder_between_two_models(model: str, texts: str, tmp_path: Path)
         reporter=job_kit.RecordingReporter(),
     )
     assert {"CE recovered in 0", "CE recovered in 1"} <= measured.table[0].keys()
+    _require_features_of_both(model, tuned, tmp_path / "run/crosscoder.safetensors", texts)
     with pytest.raises(DataError, match="only a crosscoder reads two models"):
         TrainDictionariesSpec(model=model, second_model=tuned, corpus=texts)
     with pytest.raises(DataError, match="has the weights of the first model"):
         TwoModelsSpec(model=model, second_model=model).load_models()
+
+
+def _require_features_of_both(model: str, tuned: str, crosscoder: Path, texts: str) -> None:
+    """Surveyed, named, shown and found; logits are those of the model that a feature writes more to."""
+    known = {"model": model, "second_model": tuned, "dictionary": str(crosscoder)}
+    run, reporter = RunFolder(crosscoder.parent / "survey"), job_kit.RecordingReporter()
+    counted = survey(SurveySpec(**known, corpus=texts, rows=10), run=run, reporter=reporter)
+    assert counted.dead < counted.features
+    name = label(LabelSpec(**known), run=run, reporter=reporter).root[0]
+    models = [load(model), load(tuned)]
+    texts_of = vocabulary(models[0].tokenizer, models[0].engine.vocab_size)
+    bank = DictionaryBank(Dictionary.load(crosscoder, models))
+    shares = relative_decoder_norms(bank.dictionary, "1")
+    for feature, written in ((int(shares.argmin()), models[0]), (int(shares.argmax()), models[1])):
+        shown = show(ShowFeatureSpec(**known, feature=feature), run=run, reporter=reporter)
+        expected = feature_logits(written, bank, [feature])[0]
+        assert shown.raises == tuple(texts_of[effect.token] for effect in expected.top)
+    assert show(ShowFeatureSpec(**known, feature=name.feature), run=run, reporter=reporter).label == name
+    assert search(SearchSpec(**known, text="apples"), run=run, reporter=reporter).root
+    with pytest.raises(DataError):
+        survey(SurveySpec(**known | {"second_model": None}, corpus=texts), run=run, reporter=reporter)
+
+
+def test_options_of_the_template_reach_both_models(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[tuple[str, ...]] = []
+
+    def note(name: str, _options: object, template: tuple[str, ...] = ()) -> Model:
+        asked.append(template)
+        return load(name)
+
+    monkeypatch.setattr("mindscope.jobs.dictionary.inputs.load_model", note)
+    tuned = str(persona_kit.tiny_chat_model(tmp_path / "tuned", n_layers=2, seed=7))
+    option = ("enable_thinking=false",)
+    TwoModelsSpec(model=model, second_model=tuned, template_option=option).load_models()
+    assert asked == [option, option]
 
 
 def test_the_formats_that_are_offered_are_those_that_are_known():

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
         show,
     )
     from mindscope.jobs.dictionary.evaluating import EvaluateDictionariesSpec, EvaluationReport, evaluate
-    from mindscope.jobs.dictionary.inputs import CorpusSpec, DictionaryFacts, find_dictionaries, read_rows_of
+    from mindscope.jobs.dictionary.inputs import (
+        BorrowingModelsSpec,
+        CorpusSpec,
+        DictionaryFacts,
+        borrowed_of,
+        find_dictionaries,
+        read_rows_of,
+    )
     from mindscope.jobs.dictionary.training import (
         RecordingReport,
         RecordSpec,
@@ -47,6 +54,8 @@ __all__ = [
     "export_dictionary",
     "ExportDictionarySpec",
     "ExportedDictionary",
+    "BorrowingModelsSpec",
+    "borrowed_of",
     "CorpusSpec",
     "read_rows_of",
     "find_dictionaries",

@@ -12,11 +12,16 @@ from pydantic import Field
 
 from mindscope.dictionaries import EvaluateConfig
 from mindscope.errors import DataError
-from mindscope.jobs.dictionary.inputs import CorpusSpec, TwoModelsSpec, find_dictionaries, read_rows_of
+from mindscope.jobs.dictionary.inputs import (
+    BorrowingModelsSpec,
+    CorpusSpec,
+    borrowed_of,
+    find_dictionaries,
+    read_rows_of,
+)
 from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.resolve import dictionary_file, is_organism, test_bed_note
-from mindscope.jobs.specs import BorrowingModelSpec
 from mindscope.models import Where
 from mindscope.store import BorrowingDocument
 
@@ -28,7 +33,7 @@ HELD_OUT = 1
 """The seed of the organism's rows to evaluate on; training draws with 0."""
 
 
-class EvaluateDictionariesSpec(TwoModelsSpec, BorrowingModelSpec, EvaluateConfig, CorpusSpec):
+class EvaluateDictionariesSpec(BorrowingModelsSpec, EvaluateConfig, CorpusSpec):
     """What `evaluate` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "corpus", "dictionaries")
@@ -83,8 +88,6 @@ def evaluate(spec: EvaluateDictionariesSpec, *, run: RunFolder, reporter: Report
     predictions = spec.scored_predictions()
     config = spec.config(EvaluateConfig, predictions=predictions)
     models = [model.with_template(clock=run.started) for model in spec.load_models()]
-    for read in models:
-        read.vectors_of_base = spec.vectors_of_base
     model = models[0]
     dictionaries = {name: Dictionary.load(file, models, lazy=True) for name, file in files.items()}
     rows = _read_rows(model, spec)
@@ -120,7 +123,7 @@ def evaluate(spec: EvaluateDictionariesSpec, *, run: RunFolder, reporter: Report
     return EvaluationReport(
         run=str(run.path),
         report=str(page),
-        borrowed=tuple(artifact for read in models for artifact in read.borrowed),
+        borrowed=borrowed_of(models),
         table=tuple(table),
         evaluations=tuple(evaluation.to_json() for evaluation in evaluations),
     )

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from mindscope.core import BorrowedArtifact
 from mindscope.errors import DataError
 from mindscope.jobs.resolve import is_organism, load_model
-from mindscope.jobs.specs import DataSpec, ModelSpec
+from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, ModelSpec
 from mindscope.models import LoadOptions
 from mindscope.store import Document
 
@@ -55,14 +56,31 @@ class TwoModelsSpec(ModelSpec):
 
         self.require_inputs()
         options = self.config(LoadOptions, device=device or self.device)
-        model = load_model(self.model, options)
+        model = load_model(self.model, options, self.template_option)
         if self.second_model is None:
             return [model]
-        models = [model, load_model(self.second_model, options.model_copy(update={"revision": None}))]
+        second = options.model_copy(update={"revision": None})
+        models = [model, load_model(self.second_model, second, self.template_option)]
         if models[1].fingerprint == model.fingerprint:
             raise DataError(f"--second-model: {self.second_model} has the weights of the first model")
         require_same_tokenizer(name_models(models))
         return models
+
+
+class BorrowingModelsSpec(TwoModelsSpec, BorrowingModelSpec):
+    """A model, or two, with which dictionaries are used."""
+
+    def load_models(self, device: str | None = None) -> list[Model]:
+        """As above, and let them take what was made with related models if that is asked for."""
+        models = super().load_models(device)
+        for model in models:
+            model.vectors_of_base = self.vectors_of_base
+        return models
+
+
+def borrowed_of(models: Sequence[Model]) -> tuple[BorrowedArtifact, ...]:
+    """What was made with other weights and is used with these models."""
+    return tuple(artifact for model in models for artifact in model.borrowed)
 
 
 class DictionaryFacts(Document):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mindscope.errors import DataError
+from mindscope.jobs.dictionary import BorrowingModelsSpec
 from mindscope.jobs.job import JobSpec
 from mindscope.jobs.resolve import dictionary_file
-from mindscope.jobs.specs import BorrowingModelSpec
 from mindscope.store import Document
 
 if TYPE_CHECKING:
@@ -32,15 +32,15 @@ class DictionarySpec(JobSpec):
         """Where it lies."""
         return dictionary_file(self.dictionary)
 
-    def load_bank(self, model: Model) -> DictionaryBank:
-        """Its latents as features of the model, on the model's device: encoding is most of the work."""
+    def load_bank(self, *models: Model) -> DictionaryBank:
+        """Its latents as features of the models, on the first one's device: encoding is most of the work."""
         from mindscope.dictionaries import Dictionary, DictionaryBank
 
-        return DictionaryBank(Dictionary.load(self.dictionary_path(), model).to(model.device))
+        return DictionaryBank(Dictionary.load(self.dictionary_path(), models).to(models[0].device))
 
 
-class FeatureSpec(BorrowingModelSpec, DictionarySpec):
-    """A model and a dictionary; the run is that of the survey."""
+class FeatureSpec(BorrowingModelsSpec, DictionarySpec):
+    """A model, or the two of a crosscoder, and a dictionary; the run is that of the survey."""
 
     def run_path(self) -> Path:
         """`runs/features`: the survey, its labels and pages."""
@@ -101,11 +101,18 @@ def describe_label(label: FeatureLabel) -> LabelRow:
     return LabelRow.model_validate(label.to_json())
 
 
-def logit_effects(model: Model, bank: DictionaryBank, feature: int) -> LogitEffects | None:
-    """What a feature makes the model say; None where its dictionary writes outside the residual stream."""
+def logit_effects(models: Sequence[Model], bank: DictionaryBank, feature: int) -> LogitEffects | None:
+    """What a feature makes the model say that it writes most to, the first where all are written alike.
+
+    None where its dictionary writes outside the residual stream.
+    """
     from mindscope.explain import feature_logits
     from mindscope.models import writes_residual
 
-    if not all(writes_residual(model, site.address) for site in bank.writes):
+    if not all(writes_residual(model, site.address) for model in models for site in bank.writes):
         return None
-    return feature_logits(model, bank, [feature])[0]
+    norms = dict.fromkeys(bank.models.values(), 0.0)  # by fingerprint
+    for site, rows in bank.decoder_rows([feature]).items():
+        norms[bank.models[site.model]] += rows.norm().item()
+    written = max(models, key=lambda model: norms.get(model.fingerprint, 0.0))
+    return feature_logits(written, bank, [feature])[0]

@@ -44,8 +44,8 @@ def label(spec: LabelSpec, *, run: RunFolder, reporter: Reporter) -> LabelsRepor
     """Name features, and test each name on contexts it was not made from."""
     from mindscope.explain import FeatureLabel, keyless_label, written_label
 
-    model = spec.load()
-    bank = spec.load_bank(model)
+    models = spec.load_models()
+    bank = spec.load_bank(*models)
     survey = open_survey(run.path, bank)
     alive = (~survey.statistics.dead).nonzero()[:, 0].tolist()
     features = alive if spec.numbers is None else list(spec.numbers)
@@ -56,7 +56,7 @@ def label(spec: LabelSpec, *, run: RunFolder, reporter: Reporter) -> LabelsRepor
         file = run.path / LABELS / f"{feature:06}.json"
         named = FeatureLabel.load(file) if file.exists() else None
         if named is None or named.source != source:
-            logits = logit_effects(model, bank, feature)
+            logits = logit_effects(models, bank, feature)
             named = (
                 written_label(survey, feature, writer, logits=logits, seed=spec.seed)
                 if writer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -10,6 +10,7 @@ from pydantic import Field, RootModel, model_validator
 
 from mindscope.core import Seed
 from mindscope.errors import DataError
+from mindscope.jobs.dictionary import borrowed_of
 from mindscope.jobs.feature.inputs import (
     FeatureSpec,
     LabelRow,
@@ -175,10 +176,10 @@ def show(spec: ShowFeatureSpec, *, run: RunFolder, reporter: Reporter) -> Featur
     from mindscope.store import write_json
 
     del reporter  # there is nothing to wait for
-    model = spec.load()
-    bank = spec.load_bank(model)
+    models = spec.load_models()
+    bank = spec.load_bank(*models)
     survey, labels = open_survey(run.path, bank), read_labels(run.path)
-    activity, logits = survey.feature(spec.feature), logit_effects(model, bank, spec.feature)
+    activity, logits = survey.feature(spec.feature), logit_effects(models, bank, spec.feature)
     label = labels.get(spec.feature) or keyless_label(survey, spec.feature, logits)
     near = find_neighbours(bank, spec.feature)
     texts = {number: known.text for number, known in labels.items()}
@@ -201,20 +202,20 @@ def show(spec: ShowFeatureSpec, *, run: RunFolder, reporter: Reporter) -> Featur
         neighbours=tuple(NeighbourFeature(feature=other.feature, cosine=other.cosine) for other in near),
         document=public,
         page=str(page),
-        borrowed=model.borrowed,
+        borrowed=borrowed_of(models),
     )
 
 
 def search(spec: SearchSpec, *, run: RunFolder, reporter: Reporter) -> SearchReport:
     """Find features by words, by a token, or by what fires on a text."""
     del reporter  # there is nothing to wait for
-    model = spec.load()
-    bank = spec.load_bank(model)
+    models = spec.load_models()
+    bank = spec.load_bank(*models)
     survey, labels = open_survey(run.path, bank), read_labels(run.path)
     return SearchReport(
         tuple(
             MatchedFeature(**match, label=label_text(survey, labels, match["feature"]))
-            for match in _find_matches(spec, model, bank, survey, labels)
+            for match in _find_matches(spec, models, bank, survey, labels)
         )
     )
 
@@ -225,8 +226,8 @@ def map_features(spec: MapSpec, *, run: RunFolder, reporter: Reporter) -> MapRep
     from mindscope.reports import Report
 
     del reporter  # there is nothing to wait for
-    model = spec.load()
-    bank = spec.load_bank(model)
+    models = spec.load_models()
+    bank = spec.load_bank(*models)
     survey = open_survey(run.path, bank)
     labels = {number: label.text for number, label in read_labels(run.path).items()}
     alive = (~survey.statistics.dead).nonzero()[:, 0]
@@ -242,7 +243,7 @@ def map_features(spec: MapSpec, *, run: RunFolder, reporter: Reporter) -> MapRep
     page = report.write(run.path / "map.html")
     points = zip(alive.tolist(), plane.places.tolist(), plane.clusters.tolist(), strict=True)
     return MapReport(
-        borrowed=model.borrowed,
+        borrowed=borrowed_of(models),
         method=plane.method,
         features=tuple(
             PlacedFeature(feature=feature, x=x, y=y, cluster=cluster) for feature, (x, y), cluster in points
@@ -253,7 +254,11 @@ def map_features(spec: MapSpec, *, run: RunFolder, reporter: Reporter) -> MapRep
 
 
 def _find_matches(
-    spec: SearchSpec, model: Model, bank: DictionaryBank, survey: Survey, labels: Mapping[int, FeatureLabel]
+    spec: SearchSpec,
+    models: Sequence[Model],
+    bank: DictionaryBank,
+    survey: Survey,
+    labels: Mapping[int, FeatureLabel],
 ) -> Iterable[dict[str, Any]]:
     """The features that match the query, with what was measured of each."""
     from mindscope.explain import TextIndex, fires_on, search_token
@@ -275,9 +280,9 @@ def _find_matches(
             for use in sorted(uses, key=lambda use: -use.f1)[: spec.count]
         ]
     if spec.chat is not None:
-        row = model.chat([{"role": "user", "content": spec.chat}])
+        row = models[0].chat([{"role": "user", "content": spec.chat}])
     else:
-        row = model.text(spec.text or "")
+        row = models[0].text(spec.text or "")
     return [
         {
             "feature": firing.feature,
@@ -286,5 +291,5 @@ def _find_matches(
             "share": firing.share,
             "density": firing.density,
         }
-        for firing in fires_on(model, bank, survey, row, count=spec.count)
+        for firing in fires_on(models, bank, survey, row, count=spec.count)
     ]

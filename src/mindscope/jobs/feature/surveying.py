@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from mindscope.explain import SurveyConfig
-from mindscope.jobs.dictionary import CorpusSpec, read_rows_of
+from mindscope.jobs.dictionary import CorpusSpec, borrowed_of, read_rows_of
 from mindscope.jobs.estimates import PacedProgress, PaceEstimate
 from mindscope.jobs.feature.inputs import FeatureSpec
 from mindscope.jobs.job import Reporter, RunFolder
@@ -52,8 +52,8 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
     """Read a corpus once, and keep when each feature is active; all other commands look at this."""
     from mindscope.explain import survey_features
 
-    model = spec.load().with_template(clock=run.started)
-    bank = spec.load_bank(model)
+    models = [model.with_template(clock=run.started) for model in spec.load_models()]
+    model, bank = models[0], spec.load_bank(*models)
     settings = {
         "dictionary": str(spec.dictionary_path()),
         "corpus": spec.corpus_name,
@@ -63,7 +63,7 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
     with run.open(kind="survey", config=settings, reporter=reporter, model=model, seed=spec.seed) as opened:
         paced = PacedProgress(reporter, "survey", "rows at most")
         result = survey_features(
-            model,
+            models,
             bank,
             islice(read_rows_of(model, spec)(0), spec.rows),
             opened,
@@ -79,7 +79,7 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
             dead=int(result.statistics.dead.sum()),
             dense=int((result.statistics.density > DENSE).sum()),
             run=str(run.path),
-            borrowed=model.borrowed,
+            borrowed=borrowed_of(models),
             estimate=paced.estimate,
         )
         opened.finish(**report.model_dump(mode="json", exclude={"run", "estimate"}))

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from mindscope.core import Index, Seed
 from mindscope.errors import DataError
-from mindscope.jobs.feature.inputs import DictionarySpec, FeatureSpec, label_text, open_survey, read_labels
+from mindscope.jobs.feature.inputs import DictionarySpec, label_text, open_survey, read_labels
 from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.monitor import AlarmSpec, MonitoringReport, watch_file
@@ -31,7 +31,7 @@ FEWEST = 12
 """Texts, with which half can be fitted on and half tested on."""
 
 
-class ClassifySpec(FeatureSpec):
+class ClassifySpec(BorrowingModelSpec, DictionarySpec):
     """What `classify` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "dictionary", "positive", "negative")
