@@ -43,6 +43,14 @@ def _demo(app: typer.Typer) -> None:
     add_command(app, "demo", demo, show=print_demo)
 
 
+def _quickstart(app: typer.Typer) -> None:
+    from mindscope.cli.from_spec import add_command
+    from mindscope.cli.quickstart import print_quickstart
+    from mindscope.jobs.quickstart import quickstart
+
+    add_command(app, "quickstart", quickstart, show=print_quickstart)
+
+
 def _doctor(app: typer.Typer) -> None:
     from mindscope.cli.doctor import print_doctor
     from mindscope.cli.from_spec import add_command
@@ -89,6 +97,10 @@ COMMANDS: dict[str, CommandEntry] = {
     "demo": CommandEntry(
         "Show the persona work-flow on one page: steer traits, then watch, screen and train for the first.",
         _demo,
+    ),
+    "quickstart": CommandEntry(
+        "Choose traits, sizes and a judge for a model by this machine; say why, and how long it takes.",
+        _quickstart,
     ),
     "doctor": CommandEntry("Say what this machine has and what it can run.", _doctor),
     "diff": CommandEntry(

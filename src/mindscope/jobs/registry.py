@@ -18,6 +18,7 @@ from mindscope.store import SavedDocument
 
 JOBS: Mapping[str, str] = {
     "demo": "mindscope.jobs.demo:demo",
+    "quickstart": "mindscope.jobs.quickstart:quickstart",
     "doctor": "mindscope.jobs.doctor:examine",
     "diff": "mindscope.jobs.diff:diff_models",
     "gate run": "mindscope.gate:run_gate",

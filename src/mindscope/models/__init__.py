@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from mindscope.models.linear.stream import map_to_stream, writes_residual
     from mindscope.models.linear.unembed import centred_unembedding, logit_effects
     from mindscope.models.loading.options import LoadOptions, WholeModelOptions
+    from mindscope.models.loading.weigh import count_parameters
     from mindscope.models.model import Model, load
     from mindscope.models.template_record import ChatRenderer, TemplateRecord, describe_prompts
     from mindscope.models.tokens.batch import BatchLayout, right_padded
@@ -93,6 +94,7 @@ __all__ = [
     "first_difference",
     "LogprobComparison",
     "Model",
+    "count_parameters",
     "LoadOptions",
     "WholeModelOptions",
     "Row",

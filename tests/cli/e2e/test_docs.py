@@ -141,7 +141,10 @@ def test_the_commands_shown_exist_with_their_options(line):
         command, rest = command.commands[rest[0]], rest[1:]
     if rest and hasattr(command, "default_verb"):  # the verb may be left out
         command = command.commands[command.default_verb]
-    if words[0].isupper() or words == ["--help"]:  # `mindscope NOUN VERB`, or all commands
+    if words[0].startswith("--"):  # an option of the program itself
+        assert words[0] in {option for parameter in root.params for option in parameter.opts} | {"--help"}
+        return
+    if words[0].isupper():  # `mindscope NOUN VERB`
         return
     assert command is not root, f"there is no such command: {line}"
     assert not rest or not hasattr(command, "commands"), f"there is no such verb: {line}"

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
         TunedScores,
         TunedShifts,
     )
-    from mindscope.jobs.demo.run_demo import demo
+    from mindscope.jobs.demo.run_demo import count_demo_answers, demo
     from mindscope.jobs.demo.spec import DemoPreset, DemoSpec
 
 
 __all__ = [
     "demo",
+    "count_demo_answers",
     "DemoSpec",
     "DemoPreset",
     "DemoReport",

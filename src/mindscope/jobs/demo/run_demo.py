@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mindscope.errors import DataError, JudgeError
@@ -34,7 +35,7 @@ def demo(spec: DemoSpec, *, run: RunFolder, reporter: Reporter) -> DemoReport:
     preset = spec.preset()
     traits = [find_trait(name, spec.model) for name in preset.traits]
     model = load_model(spec.model, dtype=spec.dtype, device=spec.device)
-    reporter.say(_estimate(traits, spec, preset, model.n_layers))
+    reporter.say(_estimate(traits, preset, model.n_layers))
     opened = run.open(
         kind="demo",
         config=_config(spec, model),
@@ -106,8 +107,8 @@ def _show_traits(
     return shown, refused
 
 
-def _estimate(traits: list[Trait], spec: DemoSpec, preset: DemoPreset, n_layers: int) -> str:
-    """How much is ahead, before it begins."""
+def count_demo_answers(traits: Sequence[Trait], preset: DemoPreset, n_layers: int) -> int:
+    """About how many answers the demo of these traits draws from a model."""
     asked = preset.questions or len(traits[0].questions("extraction"))
     first, further = preset.samples
     samples = first + further * (len(traits) - 1)
@@ -118,7 +119,12 @@ def _estimate(traits: list[Trait], spec: DemoSpec, preset: DemoPreset, n_layers:
     first, further = preset.steered_samples
     steered = (3 + preset.n_random) * held_out * (first + further * (len(traits) - 1))
     conversations = preset.n_calibrating + preset.n_ordinary + preset.n_planted + preset.n_training
-    answers = prompted + len(traits) * swept + steered + conversations
+    return prompted + len(traits) * swept + steered + conversations
+
+
+def _estimate(traits: Sequence[Trait], preset: DemoPreset, n_layers: int) -> str:
+    """How much is ahead, before it begins."""
+    answers = count_demo_answers(traits, preset, n_layers)
     return (
         f"{', '.join(trait.name for trait in traits)}: about {answers:,} answers of at most "
         f"{preset.max_new_tokens} tokens, then two trainings on {preset.n_training} of them"
