@@ -17,20 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inspect_ai.model import (
-    ChatCompletionChoice,
     ChatMessage,
-    ChatMessageAssistant,
-    Content,
-    ContentReasoning,
-    ContentText,
     GenerateConfig,
-    Logprob,
-    Logprobs,
     ModelAPI,
     ModelOutput,
     ModelUsage,
-    StopReason,
-    TopLogprob,
 )
 from inspect_ai.model._model_info import MODEL_INFO_LOOKUP_API_KEY
 from inspect_ai.tool import ToolChoice, ToolInfo
@@ -38,13 +29,10 @@ from pydantic import ConfigDict, Field, field_validator
 
 from mindscope.auditing.extension.answering import AnswerThread, CallAnswer, CallWatch
 from mindscope.auditing.extension.call import (
-    AppliedEdit,
-    CallEvent,
     CallFields,
-    CallReading,
-    CallRecord,
     read_fields,
 )
+from mindscope.auditing.extension.replies import build_choice, record_call
 from mindscope.errors import DataError
 
 if TYPE_CHECKING:
@@ -213,11 +201,20 @@ class MindscopeAPI(ModelAPI):
         futures = [asyncio.wrap_future(self._thread.submit(request, watch)) for request in requests]
         answers: list[CallAnswer] = await asyncio.gather(*futures)
         records = [
-            self._record(answer, fields, watch, labels, seed + number)
+            record_call(
+                self.model_name,
+                self.model,
+                self.calibration,
+                answer,
+                fields,
+                watch,
+                labels,
+                seed + number,
+            )
             for number, answer in enumerate(answers)
         ]
         choices = [
-            self._choice(answer, record, tools, handler, config)
+            build_choice(self.model_name, self.model, answer, record, tools, handler, config)
             for answer, record in zip(answers, records, strict=True)
         ]
         n_prompt = row.prompt_length
@@ -295,111 +292,6 @@ class MindscopeAPI(ModelAPI):
             self._directions[name] = tuple(self.names.features(name))
         return self._directions[name]
 
-    def _record(
-        self,
-        answer: CallAnswer,
-        fields: CallFields,
-        watch: CallWatch | None,
-        labels: Sequence[str],
-        seed: int,
-    ) -> CallRecord:
-        import numpy as np
-
-        generation, watched = answer.generation, answer.watched
-        record: dict[str, Any] = {
-            "model": self.model_name,
-            "fingerprint": self.model.fingerprint,
-            "seed": seed,
-            "steering": fields.steer,
-            "applied": [
-                AppliedEdit(address=one.address, prompt_tokens=one.n_prompt, answer_tokens=one.n_answer)
-                for one in answer.effects
-            ],
-            "halted": generation.finish == "halted",
-            "borrowed": [str(one) for one in self.model.borrowed],
-        }
-        if watched is None or watch is None:
-            return CallRecord(**record)
-        table = np.stack(watched.tokens) if watched.tokens else None
-        thresholds = None if self.calibration is None else self.calibration.thresholds.tolist()
-        readings: dict[str, CallReading] = {}
-        for column, label in zip(watch.columns, labels, strict=True):
-            own = None if table is None else table[:, column].tolist()
-            readings[label] = CallReading(
-                before=None if watched.before is None else _short(watched.before[column]),
-                mean=_short(sum(own) / len(own)) if own else None,
-                highest=_short(max(own)) if own else None,
-                tokens=tuple(map(_short, own)) if own and fields.readings == "tokens" else None,
-                threshold=None if thresholds is None else _short(thresholds[column]),
-            )
-        keys = dict(
-            zip((watch.monitor.features.keys[column] for column in watch.columns), labels, strict=True)
-        )
-        events = [
-            CallEvent(
-                kind=event.kind,
-                feature=keys.get(event.feature, event.feature),
-                token=event.token,
-                value=_short(event.value),
-                level=_short(event.level),
-            )
-            for event in watched.events
-        ]
-        pushed = {
-            place
-            for edit in generation.controller_edits
-            if isinstance(edit.where, tuple)
-            for place in edit.where
-        }
-        return CallRecord(
-            **record,
-            readings=readings,
-            events=None if self.calibration is None else tuple(events),
-            policy=None if self.calibration is None else fields.policy,
-            pushed_tokens=len(pushed),
-        )
-
-    def _choice(
-        self,
-        answer: CallAnswer,
-        record: CallRecord,
-        tools: Sequence[ToolInfo],
-        handler: Any,
-        config: GenerateConfig,
-    ) -> ChatCompletionChoice:
-        generation = answer.generation
-        message = ChatMessageAssistant(content=generation.text, model=self.model_name, source="generate")
-        if handler is not None:
-            message = handler.parse_assistant_response(generation.text, list(tools))
-        if generation.reasoning is not None:
-            own: list[Content] = [ContentReasoning(reasoning=generation.reasoning)]
-            message.content = [*own, ContentText(text=message.text)]
-        message.metadata = {**(message.metadata or {}), **record.as_metadata()}
-        reason: StopReason = "stop"
-        if message.tool_calls:
-            reason = "tool_calls"
-        elif generation.finish == "length":
-            reason = "max_tokens"
-        elif generation.finish == "halted":
-            reason = "content_filter"
-        logprobs = None
-        if config.logprobs:
-            logprobs = Logprobs(
-                content=[
-                    Logprob(
-                        token=self.model.decode([one.token]),
-                        logprob=one.logprob,
-                        top_logprobs=[
-                            TopLogprob(token=self.model.decode([token]), logprob=value)
-                            for token, value in one.top
-                        ]
-                        or None,
-                    )
-                    for one in answer.logprobs
-                ]
-            )
-        return ChatCompletionChoice(message=message, stop_reason=reason, logprobs=logprobs)
-
 
 def _tool_handler(model_name: str) -> Any:
     from inspect_ai.model._providers.util import Llama31Handler
@@ -413,7 +305,3 @@ def _plain_turn(message: ChatMessage) -> Message:
         error = f" (error: {message.error.message})" if message.error else ""
         return {"role": "user", "content": f"<tool_response>\n{message.text}{error}\n</tool_response>"}
     return {"role": message.role, "content": message.text}
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.4g}")
