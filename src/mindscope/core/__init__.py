@@ -13,7 +13,7 @@ from mindscope.core.identity import (
     find_relation,
     require_same_model,
 )
-from mindscope.core.json_text import parse_json
+from mindscope.core.json_text import parse_json, split_json_lines
 from mindscope.core.progress import (
     Clock,
     ForecastListener,
@@ -51,5 +51,6 @@ __all__ = [
     "lazy_face",
     "parse_json",
     "require_same_model",
+    "split_json_lines",
     "with_label",
 ]

@@ -96,7 +96,7 @@ def load(path: Path, *, lazy: bool, dtype: torch.dtype | None) -> Dictionary:
             config["apply_b_dec_to_input"], artifact.metadata["about"], config.get("normalisation"), models,
             read_identities(artifact.metadata.get("made_with")),
         )  # fmt: skip
-    except (KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError, RuntimeError) as error:
         raise StoreError(f"{path} does not describe a dictionary ({error}): save it again") from None
     except DataError as error:
         raise DataError(f"{path}: {error}") from None

@@ -160,7 +160,7 @@ def read_policy(path: Path | None) -> GatePolicy:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read the policy {path}: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise DataError(f"the policy {path} is no TOML: {error}") from None
     schema = document.pop("schema", None)
     if schema != SCHEMA:

@@ -18,7 +18,7 @@ from mindscope.monitoring.config import Signal, ThresholdScope
 from mindscope.monitoring.projections import TurnProjections
 from mindscope.monitoring.results import CalibrationSummary, ThresholdLevels
 from mindscope.monitoring.signal import signal_score
-from mindscope.store import load_artifact, save_artifact
+from mindscope.store import load_artifact, refusing_damage, save_artifact
 
 SCHEMA, VERSION = "mindscope.calibration", 2
 """Version 1 did not hold the identity of the model."""
@@ -62,6 +62,8 @@ class Calibration:
     template: TemplateRecord | None = None
 
     def __post_init__(self) -> None:
+        if not all(isinstance(name, str) for name in self.features):
+            raise DataError("features go by their names: calibrate again")
         if not 0 < self.rate < 1:
             raise DataError(f"a false-alarm rate is above 0 and below 1, not {self.rate}")
         if self.over not in ("each", "any"):
@@ -182,20 +184,21 @@ class Calibration:
     def load(cls, path: Path | str, features: Sequence[Feature] | None = None) -> "Calibration":
         """What :meth:`save` wrote; given features, refuses the thresholds of any others."""
         artifact = load_artifact(path, schema=SCHEMA, version=VERSION)
-        metadata, scores = artifact.metadata, artifact.tensors["scores"]
-        maker = metadata.get("made_with")
-        template = metadata.get("template")
-        calibration = cls(
-            features=tuple(metadata["features"]),
-            digest=metadata["digest"],
-            fingerprint=metadata["fingerprint"],
-            signal=Signal(**metadata["signal"]),
-            rate=metadata["rate"],
-            over=metadata["over"],
-            scores=scores.double(),
-            made_with=None if maker is None else ModelIdentity.model_validate(maker),
-            template=None if template is None else TemplateRecord.model_validate(template),
-        )
+        with refusing_damage(path, "calibrate again"):
+            metadata, scores = artifact.metadata, artifact.tensors["scores"]
+            maker = metadata.get("made_with")
+            template = metadata.get("template")
+            calibration = cls(
+                features=tuple(metadata["features"]),
+                digest=metadata["digest"],
+                fingerprint=metadata["fingerprint"],
+                signal=Signal(**metadata["signal"]),
+                rate=metadata["rate"],
+                over=metadata["over"],
+                scores=scores.double(),
+                made_with=None if maker is None else ModelIdentity.model_validate(maker),
+                template=None if template is None else TemplateRecord.model_validate(template),
+            )
         if features is not None:
             calibration.require(features if isinstance(features, FeatureSet) else FeatureSet(features))
         return calibration

@@ -19,7 +19,7 @@ from mindscope.models import ChatRenderer, Model, TemplateRecord
 from mindscope.personas.config import VectorKind
 from mindscope.personas.layer_statistics import LayerStatistics
 from mindscope.personas.pair_filter import FilterCounts
-from mindscope.store import html_table, load_artifact, save_artifact
+from mindscope.store import html_table, load_artifact, refusing_damage, save_artifact
 
 KINDS: tuple[VectorKind, ...] = get_args(VectorKind)
 SCHEMA, VERSION = "mindscope.persona_vectors", 2
@@ -71,10 +71,17 @@ class PersonaVectors:
     """Further provenance: judge, configuration, seed, precision, or the file that they were imported from."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.trait, str) or not isinstance(self.fingerprint, str):
+            raise DataError("vectors need the name of a trait and the fingerprint of a model")
         shapes = {tuple(matrix.shape) for matrix in self.matrices.values()}
         if len(shapes) != 1 or len(next(iter(shapes))) != 2:
             raise DataError(
                 f"the vectors of '{self.trait}' must share one shape [n_layers, d_model], not {shapes}"
+            )
+        if not all(type(layer) is int and 0 <= layer < self.n_layers for layer in self.layers):
+            raise DataError(
+                f"the vectors of '{self.trait}' are said to be of the layers {list(self.layers)}, and have "
+                f"rows for 0 to {self.n_layers - 1}"
             )
         for kind, matrix in self.matrices.items():
             self._refuse_bad_rows(kind, matrix)
@@ -278,27 +285,28 @@ class PersonaVectors:
     def load(cls, path: Path | str, model: Model | None = None) -> "PersonaVectors":
         """Reads what :meth:`save` wrote; given a model, as vectors of that model: see :meth:`for_model`."""
         artifact = load_artifact(path, schema=SCHEMA, version=VERSION)
-        tensors, metadata = artifact.tensors, dict(artifact.metadata)
-        statistics, counts = metadata.pop("statistics"), metadata.pop("filter", None)
-        maker = metadata.pop("made_with", None)
-        template = metadata.pop("template", None)
-        del metadata["schema"], metadata["version"]
-        vectors = cls(
-            trait=metadata.pop("trait"),
-            fingerprint=metadata.pop("fingerprint"),
-            matrices={kind: tensors[kind] for kind in KINDS if kind in tensors},
-            layers=tuple(metadata.pop("layers")),
-            embeddings=_rows(tensors, "embeddings"),
-            final_norm=_rows(tensors, "final_norm"),
-            statistics=LayerStatistics.model_validate(statistics) if statistics else None,
-            model=metadata.pop("model", None),
-            model_type=metadata.pop("model_type", None),
-            filter=FilterCounts.model_validate(counts) if counts else None,
-            trait_document=metadata.pop("trait_document", None),
-            made_with=None if maker is None else ModelIdentity.model_validate(maker),
-            template=None if template is None else TemplateRecord.model_validate(template),
-            metadata=metadata,
-        )
+        with refusing_damage(path, "extract or import the vectors again"):
+            tensors, metadata = artifact.tensors, dict(artifact.metadata)
+            statistics, counts = metadata.pop("statistics"), metadata.pop("filter", None)
+            maker = metadata.pop("made_with", None)
+            template = metadata.pop("template", None)
+            del metadata["schema"], metadata["version"]
+            vectors = cls(
+                trait=metadata.pop("trait"),
+                fingerprint=metadata.pop("fingerprint"),
+                matrices={kind: tensors[kind] for kind in KINDS if kind in tensors},
+                layers=tuple(metadata.pop("layers")),
+                embeddings=_rows(tensors, "embeddings"),
+                final_norm=_rows(tensors, "final_norm"),
+                statistics=LayerStatistics.model_validate(statistics) if statistics else None,
+                model=metadata.pop("model", None),
+                model_type=metadata.pop("model_type", None),
+                filter=FilterCounts.model_validate(counts) if counts else None,
+                trait_document=metadata.pop("trait_document", None),
+                made_with=None if maker is None else ModelIdentity.model_validate(maker),
+                template=None if template is None else TemplateRecord.model_validate(template),
+                metadata=metadata,
+            )
         return vectors if model is None else vectors.for_model(model)
 
 

@@ -3,7 +3,13 @@
 Nothing here imports torch before a tensor is written or read, so that listing runs is instant.
 """
 
-from mindscope.store.artifacts import Artifact, library_versions, load_artifact, save_artifact
+from mindscope.store.artifacts import (
+    Artifact,
+    library_versions,
+    load_artifact,
+    refusing_damage,
+    save_artifact,
+)
 from mindscope.store.documents import (
     BorrowingDocument,
     Document,
@@ -32,6 +38,7 @@ __all__ = [
     "load_artifact",
     "find_start",
     "read_run",
+    "refusing_damage",
     "save_artifact",
     "write_json",
     "write_text",

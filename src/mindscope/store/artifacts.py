@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from mindscope.core import parse_json
 from mindscope.errors import StoreError
@@ -87,6 +90,28 @@ def load_artifact(path: Path | str, *, schema: str, version: int, fingerprint: s
     metadata = checked_metadata(path, header, schema=schema, version=version, fingerprint=fingerprint)
     _refuse_not_finite(path, tensors)
     return Artifact(tensors, metadata)
+
+
+@contextmanager
+def refusing_damage(path: Path | str, remedy: str = "copy or make it again") -> Iterator[None]:
+    """Whatever is wrong with values out of a file while they are made into something becomes one line.
+
+    A file that somebody else wrote may lack any field and hold anything in it. Errors that are for people
+    already go through.
+
+    Raises:
+        StoreError: a field is missing, or of another type, size or kind than it must be.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        place = ".".join(map(str, error.errors()[0]["loc"]))
+        raise StoreError(f"{path} is damaged at '{place}': {remedy}") from None
+    except KeyError as error:
+        raise StoreError(f"{path} is damaged, it lacks {error}: {remedy}") from None
+    except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
+        told = " ".join(str(error).split())[:200]
+        raise StoreError(f"{path} is damaged ({type(error).__name__}: {told}): {remedy}") from None
 
 
 def checked_metadata(

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from mindscope.core import parse_json
+from mindscope.core import parse_json, split_json_lines
 from mindscope.errors import StoreError
 from mindscope.store.artifacts import library_versions
 from mindscope.store.files import TEMPORARY, plain, read_json, write_json
@@ -167,12 +167,24 @@ class Run:
         self._tracker = open_tracker(name, self.path, self._record)
 
     def metrics(self) -> Iterator[dict[str, Any]]:
-        """Every line of `metrics.jsonl`; a last line torn by a crash is left out."""
+        """Every line of `metrics.jsonl`; a last line torn by a crash is left out.
+
+        Raises:
+            StoreError: another line is damaged.
+        """
         if not (self.path / METRICS).exists():
             return
-        for line in (self.path / METRICS).read_text(encoding="utf-8", errors="replace").splitlines(True):
-            if line.endswith("\n"):
-                yield parse_json(line)
+        text = (self.path / METRICS).read_text(encoding="utf-8", errors="replace")
+        for number, line in enumerate(split_json_lines(text), 1):
+            try:
+                values = parse_json(line)
+            except ValueError:
+                values = None
+            if not isinstance(values, dict):
+                raise StoreError(
+                    f"{self.path / METRICS}, line {number}, is damaged: take the line out, or start a new run"
+                )
+            yield values
 
     def has(self, name: str) -> bool:
         """Whether the piece `name` is finished."""

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from mindscope.circuits.files.public_form import KINDS, GraphDocument, LinkRecord, NodeRecord
 from mindscope.circuits.files.write_json import SCHEMA_VERSION, TYPES, GraphView, label_key
-from mindscope.circuits.graph.artifact import from_version_1, parse_findings
+from mindscope.circuits.graph.artifact import from_version_1, parse_findings, parse_target
 from mindscope.circuits.graph.findings import AttentionFindings, GraphValidation
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.influence import compute_influence
@@ -30,6 +30,8 @@ from mindscope.circuits.graph.supernodes import Supernode
 from mindscope.errors import DataError, StoreError
 from mindscope.store import read_json
 
+MOST_LAYERS = 10_000
+"""Every layer has an error at every token: a file that says more is damaged, and would fill the memory."""
 UNKNOWN = -1
 """The id of a token whose node a file leaves out."""
 
@@ -78,8 +80,8 @@ def read_graph_json(path: Path | str) -> PublicGraph:
             )
     try:
         return _assemble(document)
-    except (DataError, ValueError, IndexError, TypeError, KeyError) as error:
-        raise StoreError(f"{path} cannot be used: {error}") from None
+    except (DataError, ValueError, IndexError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+        raise StoreError(f"{path} cannot be used: {' '.join(str(error).split())[:300]}") from None
 
 
 def _assemble(document: GraphDocument) -> PublicGraph:
@@ -90,6 +92,8 @@ def _assemble(document: GraphDocument) -> PublicGraph:
     if not logits or not tokens:
         raise DataError("it has no logit nodes or no prompt_tokens")
     n_layers = int(beside.get("n_layers", logits[0].level - 1))
+    if n_layers > MOST_LAYERS:
+        raise DataError(f"it says that the model has {n_layers} layers, which no model has")
     n_errors, n_sources = n_layers * len(tokens), len(features) + (n_layers + 1) * len(tokens)
     # 2: of a node in the file (by identity, as names can repeat), its index in the graph
     ids = [UNKNOWN] * len(tokens)
@@ -214,7 +218,7 @@ def _resolve_links(
 def _targets(logits: Sequence[NodeRecord], beside: Mapping[str, Any]) -> tuple[AttributionTarget, ...]:
     if "targets" in beside:
         return tuple(
-            AttributionTarget(label=node.clerp or "", **target)
+            parse_target({"label": node.clerp or "", **target})
             for node, target in zip(logits, beside["targets"], strict=True)
         )
     # A file that does not say how probable its tokens are explains all of them alike.

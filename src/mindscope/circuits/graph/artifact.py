@@ -5,6 +5,7 @@ Version 2 has fields of its own for what version 1 kept in `metadata`; `from_ver
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any, TypeVar
 
 import torch
@@ -96,16 +97,37 @@ def from_version_1(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def parse_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Plain values as the fields of a graph; raises TypeError or ValueError, in one line, for what is not."""
+    for name in ("fingerprint", "replacement_digest"):
+        if not isinstance(values[name], str):
+            raise ValueError(f"{name} is no text")
+    if not isinstance(values["replacement_name"], str | None):
+        raise ValueError("replacement_name is no text")
+    for name in ("metadata", "target_spec"):
+        if not isinstance(values[name], Mapping):
+            raise ValueError(f"{name} is no mapping")
     return {
         **values,
         "ids": tuple(map(int, values["ids"])),
         "tokens": tuple(map(str, values["tokens"])),
         "n_layers": int(values["n_layers"]),
-        "targets": tuple(AttributionTarget(**target) for target in values["targets"]),
+        "targets": tuple(map(parse_target, values["targets"])),
         "skip_tokens": int(values["skip_tokens"]),
         "attention": parse_findings(AttentionFindings, values["attention"]),
         "validation": parse_findings(GraphValidation, values["validation"]),
     }
+
+
+def parse_target(values: Mapping[str, Any]) -> AttributionTarget:
+    """A target; raises TypeError or ValueError, in one line, for what is none."""
+    target = AttributionTarget(**values)
+    if not isinstance(target.label, str):
+        raise ValueError("a target's label is no text")
+    for name in ("token", "layer", "position"):
+        if type(getattr(target, name)) not in (int, NoneType):
+            raise ValueError(f"the {name} of the target {target.label!r} is no whole number")
+    if type(target.weight) not in (int, float) or not -(2.0**127) < target.weight < 2.0**127:
+        raise ValueError(f"the weight of the target {target.label!r} is no number")
+    return target
 
 
 def parse_findings(kind: type[Findings], value: Any) -> Findings | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
 from mindscope.circuits.files.write_json import GraphView, build_graph_json
 from mindscope.circuits.graph.findings import AttentionFindings, GraphValidation
@@ -96,7 +96,7 @@ def build_public_page(
     content = build_page_content(document, details, validation, qk)
     metadata = document["metadata"]
     # Only "<" could end the block of values; JSON has it inside strings alone, where it can be escaped.
-    values = to_json(content, inf_nan_mode="null").decode().replace("<", "\\u003c")
+    values = _encode(content).replace("<", "\\u003c")
     script, css = _text(SCRIPT), f"{sheet('palette')}\n{_text('page.css')}"
     environment = Environment(loader=PackageLoader("mindscope.circuits", "page"), autoescape=True)
     return GraphPage(
@@ -132,6 +132,13 @@ def read_page_content(page: str) -> dict[str, Any]:
 def hash_page_script() -> str:
     """The source expression by which a policy lets a browser run the script of these pages and no other."""
     return _hash(_text(SCRIPT))
+
+
+def _encode(content: Mapping[str, Any]) -> str:
+    try:
+        return to_json(content, inf_nan_mode="null").decode()
+    except PydanticSerializationError:  # half a character, which JSON can hold as an escape alone
+        return json.dumps(to_jsonable_python(content, inf_nan_mode="null"))
 
 
 @cache

@@ -21,7 +21,7 @@ def read_parquet(path: Path) -> Iterator[FileRecord]:
                 for row in batch.to_pylist():
                     number += 1
                     yield whole_row(number, row)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not a whole Parquet file ({str(error).splitlines()[0]})") from None
 
 

@@ -65,7 +65,7 @@ def read_config(path: Path) -> dict[str, Any]:
             config = yaml.safe_load(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise DataError(f"cannot read {path}: {error.strerror or error}") from None
-        except (yaml.YAMLError, UnicodeDecodeError):
+        except (yaml.YAMLError, ValueError, RecursionError):
             raise DataError(f"{path} is not YAML: download it again") from None
     if not isinstance(config, dict):
         raise DataError(f"{path} holds no settings: download it again")

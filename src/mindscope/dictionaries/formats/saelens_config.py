@@ -83,7 +83,7 @@ def read_saelens_config(given: Mapping[str, Any], file: Path) -> SaelensConfig:
         DataError: a setting that is missing, contradicts another, or asks for what is not supported.
     """
     top = _renamed(given)
-    inner = _renamed(top.get("metadata") or top.get("meta") or {})
+    inner = _renamed(setting(top, file, "metadata" if top.get("metadata") else "meta", dict, {}))
     refuse_unknown({name: value for name, value in top.items() if name != "metadata"}, file, UNDERSTOOD)
     config = inner | {name: value for name, value in top.items() if value is not None}
     architecture, k = _architecture(config, file)
@@ -130,7 +130,7 @@ def _architecture(config: Mapping[str, Any], file: Path) -> tuple[str, int | Non
     """The architecture of version 6, and k. Before, top-k was an activation of the standard SAE."""
     architecture = setting(config, file, "architecture", str, "standard")
     activation = setting(config, file, "activation_fn", str, "relu")
-    options = dict(config.get("activation_fn_kwargs") or {})
+    options = dict(setting(config, file, "activation_fn_kwargs", dict, {}))
     if activation == "topk" and architecture in ("standard", "topk"):
         architecture = "topk"
     elif activation == "topk":
@@ -143,7 +143,8 @@ def _architecture(config: Mapping[str, Any], file: Path) -> tuple[str, int | Non
     refuse_unknown({f"activation_fn_kwargs.{name}": value for name, value in options.items()}, file, ())
     if architecture != "topk":
         return architecture, None
-    counts = {int(count) for count in (k, config.get("k")) if count is not None}
+    named = {"activation_fn_kwargs.k": k, "k": config.get("k")}
+    counts = {setting(named, file, name, int) for name, count in named.items() if count is not None}
     if len(counts) != 1:
         raise DataError(f"{file}: top-k needs k, and one alone: it says {sorted(counts) or 'none'}")
     return architecture, counts.pop()

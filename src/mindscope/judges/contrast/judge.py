@@ -17,7 +17,7 @@ from mindscope.judges.contrast.fluency import FluencyCurve, FluencyScale
 from mindscope.judges.contrast.text_vectors import TextEmbedder
 from mindscope.judges.protocol import EMPTY, JudgeItem, Judgement, JudgeScore, Rubric
 from mindscope.models import Model
-from mindscope.store import digest, load_artifact, save_artifact
+from mindscope.store import digest, load_artifact, refusing_damage, save_artifact
 
 SCHEMA, VERSION = "mindscope.contrast-judge", 1
 
@@ -131,23 +131,24 @@ class ContrastJudge:
             JudgeError: it was fitted with another encoder.
         """
         artifact = load_artifact(path, schema=SCHEMA, version=VERSION, fingerprint=model.fingerprint)
-        metadata, tensors = artifact.metadata, artifact.tensors
-        scores = ContrastScores.model_validate(metadata["scores"])
-        if scores.vectors != ("ngrams" if encoder is None else encoder.name):
-            wanted = "" if scores.vectors == "ngrams" else f":ENCODER, where ENCODER is {scores.vectors}"
-            raise JudgeError(f"{path} was fitted with other text vectors: use --judge contrast{wanted}")
-        classifier = ContrastClassifier(
-            weights=tensors["weights"],
-            bias=float(metadata["bias"]),
-            inverse_frequency=tensors.get("inverse_frequency"),
-            encoder=encoder,
-            scores=scores,
-        )
-        fluency = FluencyScale(
-            metadata["fluency"]["voice"],
-            FluencyCurve(**metadata["fluency"]["surprise"]),
-            FluencyCurve(**metadata["fluency"]["repetition"]),
-        )
-        items = [JudgeItem(*texts) for texts in metadata["held_out"]]
-        held_out = dict(zip(items, tensors["held_out"].tolist(), strict=True))
-        return cls(model, str(metadata["trait"]), classifier, fluency, held_out)
+        with refusing_damage(path, "fit the judge again"):
+            metadata, tensors = artifact.metadata, artifact.tensors
+            scores = ContrastScores.model_validate(metadata["scores"])
+            if scores.vectors != ("ngrams" if encoder is None else encoder.name):
+                wanted = "" if scores.vectors == "ngrams" else f":ENCODER, where ENCODER is {scores.vectors}"
+                raise JudgeError(f"{path} was fitted with other text vectors: use --judge contrast{wanted}")
+            classifier = ContrastClassifier(
+                weights=tensors["weights"],
+                bias=float(metadata["bias"]),
+                inverse_frequency=tensors.get("inverse_frequency"),
+                encoder=encoder,
+                scores=scores,
+            )
+            fluency = FluencyScale(
+                metadata["fluency"]["voice"],
+                FluencyCurve(**metadata["fluency"]["surprise"]),
+                FluencyCurve(**metadata["fluency"]["repetition"]),
+            )
+            items = [JudgeItem(*texts) for texts in metadata["held_out"]]
+            held_out = dict(zip(items, tensors["held_out"].tolist(), strict=True))
+            return cls(model, str(metadata["trait"]), classifier, fluency, held_out)

@@ -13,6 +13,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from mindscope.core import split_json_lines
 from mindscope.errors import DataError
 from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.workbench.pages import HEADERS, ROOT
@@ -268,7 +269,7 @@ def _last_metrics(file: Path) -> list[dict[str, Any]]:
     if not file.is_file():
         return []
     rows: list[dict[str, Any]] = []
-    for line in file.read_text("utf-8", errors="replace").splitlines()[-MOST_METRICS:]:
+    for line in split_json_lines(file.read_text("utf-8", errors="replace"))[-MOST_METRICS:]:
         try:
             row = json.loads(line)
         except ValueError:
