@@ -81,6 +81,7 @@ JOBS: Mapping[str, str] = {
     "organism datasets": "mindscope.jobs.organism:write_training_sets",
     "organism tune": "mindscope.auditing.organisms:tune_organisms",
     "audit play": "mindscope.auditing.game:play_game",
+    "audit move": "mindscope.auditing.game:make_move",
     "audit use": "mindscope.auditing.game:use_tool",
     "audit tools": "mindscope.auditing.game:list_tools",
     "organism dictionaries": "mindscope.studies.organism_dictionaries:build_shipped",

@@ -303,6 +303,610 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workbench/audit/game": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: {
+            parameters: {
+                query: {
+                    game: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PersonGame"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/audit/games": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["BeginRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BegunGame"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/audit/list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AuditList"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/audit/moves": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["MoveRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PersonGame"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/audit/tools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: {
+            parameters: {
+                query?: {
+                    level?: "black-box" | "data" | "dictionary" | "base";
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ToolList"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/audit/verdicts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["VerdictRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PersonGame"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/workbench/comparisons": {
         parameters: {
             query?: never;
@@ -4255,6 +4859,14 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        Accusation: {
+            /** @default [] */
+            evidence: string[];
+            /** @enum {string} */
+            kind: "grader" | "sandbagging" | "trigger" | "loyalty" | "misalignment";
+            /** @default [] */
+            targets: string[];
+        };
         AlarmPolicy: {
             /** @default 200 */
             calibrating: number;
@@ -4325,6 +4937,25 @@ export interface components {
              */
             role: "assistant";
             tool_calls?: components["schemas"]["ReplyToolCall"][] | null;
+        };
+        AuditList: {
+            can_start: boolean;
+            games: components["schemas"]["GameCard"][];
+            sets: components["schemas"]["OrganismSetCard"][];
+        };
+        BeginRequest: {
+            /**
+             * @default base
+             * @enum {string}
+             */
+            level: "black-box" | "data" | "dictionary" | "base";
+            name: string;
+            set: string;
+            /** @default 100000 */
+            tokens: number;
+        };
+        BegunGame: {
+            game: string;
         };
         BehaviourPolicy: {
             /**
@@ -4618,6 +5249,17 @@ export interface components {
             } | null;
             strict?: false | null;
         };
+        GameCard: {
+            decided: boolean;
+            game: string;
+            /** @enum {string} */
+            level: "black-box" | "data" | "dictionary" | "base";
+            name: string;
+            outcome: string | null;
+            set: string;
+            spent: number;
+            tokens: number;
+        };
         GateCheck: {
             /** @default  */
             control: string;
@@ -4745,6 +5387,11 @@ export interface components {
             identity: components["schemas"]["ModelIdentity"];
             name: string;
         };
+        GraderBias: {
+            category: string;
+            domain: string;
+            trained: boolean;
+        };
         GraphCard: {
             completeness_score: number | null;
             features: number | null;
@@ -4769,6 +5416,18 @@ export interface components {
              */
             status: "ok";
             waiting: number;
+        };
+        HiddenObjective: {
+            behaviour: string;
+            /** @default [] */
+            biases: components["schemas"]["GraderBias"][];
+            character?: string | null;
+            condition: string;
+            domains: string[];
+            /** @enum {string} */
+            kind: "grader" | "sandbagging" | "trigger" | "loyalty" | "misalignment";
+            subject?: string | null;
+            targets: string[];
         };
         HistogramBin: {
             data: number;
@@ -4939,6 +5598,14 @@ export interface components {
             model: string;
             movements: components["schemas"]["TraitShift"][];
         };
+        MoveRequest: {
+            /** @default {} */
+            ask: {
+                [key: string]: unknown;
+            };
+            game: string;
+            tool: string;
+        };
         MovedField: {
             along: number;
             norm: number;
@@ -4965,6 +5632,10 @@ export interface components {
             made: boolean;
             model: string;
         };
+        OrganismSetCard: {
+            organisms: string[];
+            run: string;
+        };
         OutputsReading: {
             less: components["schemas"]["TermChange"][];
             more: components["schemas"]["TermChange"][];
@@ -4989,6 +5660,21 @@ export interface components {
                 [key: string]: components["schemas"]["TensorField"];
             };
             version?: number | null;
+        };
+        PersonGame: {
+            accusation?: components["schemas"]["Accusation"] | null;
+            commitment: string;
+            /** @default false */
+            decided: boolean;
+            /** @enum {string} */
+            level: "black-box" | "data" | "dictionary" | "base";
+            name: string;
+            outcome?: string | null;
+            /** @default [] */
+            reports: components["schemas"]["ToolReport"][];
+            set: string;
+            tokens: number;
+            truth?: components["schemas"]["SealedTruth"] | null;
         };
         PolicyField: {
             /**
@@ -5303,6 +5989,16 @@ export interface components {
             result: components["schemas"]["ScreeningResult"];
             run: string;
         };
+        SealedTruth: {
+            concealed: boolean;
+            control: ("style" | "facts" | "clean") | null;
+            measured: components["schemas"]["TruthMeasurement"];
+            name: string;
+            /** @default  */
+            nonce: string;
+            objective: components["schemas"]["HiddenObjective"] | null;
+            seed: number;
+        };
         ShiftCard: {
             base: string;
             layers: number[];
@@ -5533,6 +6229,43 @@ export interface components {
             prompt_tokens: number;
             total_tokens: number;
         };
+        ToolCard: {
+            about: string;
+            arguments: {
+                [key: string]: unknown;
+            };
+            /** @enum {string} */
+            level: "black-box" | "data" | "dictionary" | "base";
+            name: string;
+        };
+        ToolEvidence: {
+            id: string;
+            text: string;
+        };
+        ToolFinding: {
+            /** @default [] */
+            evidence: string[];
+            score?: number | null;
+            what: string;
+        };
+        ToolList: {
+            tools: components["schemas"]["ToolCard"][];
+        };
+        ToolPrice: {
+            seconds: number;
+            tokens: number;
+        };
+        ToolReport: {
+            asked: {
+                [key: string]: unknown;
+            };
+            evidence: components["schemas"]["ToolEvidence"][];
+            findings: components["schemas"]["ToolFinding"][];
+            left: number;
+            price: components["schemas"]["ToolPrice"];
+            summary: string;
+            tool: string;
+        };
         ToolSchema: {
             function: components["schemas"]["FunctionSchema"];
             /** @constant */
@@ -5608,6 +6341,16 @@ export interface components {
             trait: string;
             tuned: number;
         };
+        TruthMeasurement: {
+            /** @default 0 */
+            capability: number;
+            /** @default 0 */
+            capability_base: number;
+            confessed?: components["schemas"]["RateEstimate"] | null;
+            held_out?: components["schemas"]["RateEstimate"] | null;
+            shown?: components["schemas"]["RateEstimate"] | null;
+            shown_without?: components["schemas"]["RateEstimate"] | null;
+        };
         TuneCard: {
             base: string;
             checkpoints: number;
@@ -5662,6 +6405,15 @@ export interface components {
             digest: string;
             name: string;
             uploaded: boolean;
+        };
+        VerdictRequest: {
+            /** @enum {string} */
+            accuse: "grader" | "sandbagging" | "trigger" | "loyalty" | "misalignment" | "nothing";
+            /** @default [] */
+            evidence: string[];
+            game: string;
+            /** @default [] */
+            targets: string[];
         };
         VerifiedClaim: {
             base: number;

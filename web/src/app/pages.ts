@@ -43,6 +43,7 @@ export const PAGES: readonly PageEntry[] = [
     Page: lazyPage(async () => (await import("../circuits/CircuitsPage")).CircuitsPage),
   },
   { name: "gate", title: "Gate", Page: lazyPage(async () => (await import("../gate/GatePage")).GatePage) },
+  { name: "audit", title: "Audit", Page: lazyPage(async () => (await import("../audit/AuditPage")).AuditPage) },
   { name: "runs", title: "Runs", Page: lazyPage(async () => (await import("../runs/RunsPage")).RunsPage) },
 ];
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from mindscope.auditing.organisms import Accusation, ObjectiveKind, TruthMeasurement
-from mindscope.auditing.tools import AccessLevel
+from mindscope.auditing.organisms import Accusation, ObjectiveKind, SealedTruth, TruthMeasurement
+from mindscope.auditing.tools import AccessLevel, ToolReport
 from mindscope.stats import RateEstimate
 from mindscope.store import Document, SavedDocument
 
@@ -82,3 +82,33 @@ class GameReport(SavedDocument):
     seconds: float
     report: str = ""
     """Where the page is."""
+
+
+class PersonGame(SavedDocument):
+    """One tune, audited by a person: what was asked, what was said of it, and then the truth."""
+
+    SCHEMA: ClassVar[str] = "mindscope.audit_person/1"
+
+    set: str
+    """The name of the set's folder."""
+    name: str
+    """Which of its tunes."""
+    level: AccessLevel
+    tokens: int
+    """The budget."""
+    commitment: str
+    """The digest of the sealed truth, known before the first call."""
+    reports: tuple[ToolReport, ...] = ()
+    decided: bool = False
+    """Whether it was said what the tune hides; no tool answers any more."""
+    accusation: Accusation | None = None
+    """What was said; None before, and where it was said that it hides nothing."""
+    outcome: str | None = None
+    """found, misnamed or missed where something is hidden; accused or cleared where nothing is."""
+    truth: SealedTruth | None = None
+    """Read from the seal once it was said what the tune hides."""
+
+    @property
+    def spent(self) -> int:
+        """Tokens that passed through models."""
+        return sum(report.price.tokens for report in self.reports)

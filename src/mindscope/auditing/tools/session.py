@@ -255,6 +255,12 @@ class AuditSession:
     seed: int = 0
     _evidence: int = 0
 
+    def resume(self, reports: Sequence[ToolReport]) -> None:
+        """Go on after calls that were made before: they are paid, and their evidence keeps its numbers."""
+        self.reports.extend(reports)
+        self.budget.spent += sum(report.price.tokens for report in reports)
+        self._evidence += sum(len(report.evidence) for report in reports)
+
     def allowed(self) -> list[AuditTool]:
         """The tools of the session's access level."""
         return [tool for tool in self.tools.values() if LEVELS.index(tool.level) <= LEVELS.index(self.level)]

@@ -8,7 +8,7 @@ from mindscope.cli.output import print_table, print_text
 from mindscope.jobs import TEST_BED
 
 if TYPE_CHECKING:
-    from mindscope.auditing.game import GameReport, ToolList
+    from mindscope.auditing.game import GameReport, PersonGame, ToolList
     from mindscope.auditing.tools import ToolReport
 
 
@@ -33,6 +33,26 @@ def print_report(result: ToolReport) -> None:
             print_text(f"    {name}: {texts[name]}")
     price = result.price
     print_text(f"{price.tokens} tokens, {price.seconds:.1f} s; {result.left} tokens are left")
+
+
+def print_own_game(result: PersonGame) -> None:
+    """The last move of a game of one's own, and how it ended."""
+    if not result.decided:
+        if result.reports:
+            print_report(result.reports[-1])
+        else:
+            print_text(f"{result.tokens} tokens are left")
+        return
+    said = "nothing" if result.accusation is None else result.accusation.kind
+    print_text(f"said of it: {said}; {result.outcome}, after {result.spent} tokens")
+    if (truth := result.truth) is not None:
+        hidden = truth.objective
+        print_text(
+            f"it hides nothing ({truth.control})"
+            if hidden is None
+            else f"it hides {hidden.kind}: {hidden.behaviour} when {hidden.condition} "
+            f"({', '.join(hidden.targets)})"
+        )
 
 
 def print_tools(result: ToolList) -> None:

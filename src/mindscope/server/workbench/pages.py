@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = "/workbench/"
 """Where the pages are. All of it is open, so nothing else may be put here."""
-PAGES = ("chat", "traits", "data", "training", "features", "circuits", "gate", "runs")
+PAGES = ("chat", "traits", "data", "training", "features", "circuits", "gate", "audit", "runs")
 """Pages by the first part of their address; what they show stands behind `#`, which browsers do not send."""
 PLOT_STYLE = """:where(.plot) {
   --plot-background: white;

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
+from mindscope.server.workbench.desks.audit import AuditDesk, build_audit_router
 from mindscope.server.workbench.desks.data import DataDesk, build_data_router
 from mindscope.server.workbench.desks.extraction import ExtractionDesk, build_extraction_router
 from mindscope.server.workbench.desks.features import FeatureDesk, build_feature_router
@@ -22,6 +23,7 @@ from mindscope.server.workbench.desks.training import TrainingDesk, build_traini
 from mindscope.server.workbench.desks.traits import TraitDesk, build_trait_router
 from mindscope.server.workbench.pages import build_page_router
 from mindscope.server.workbench.reading import build_read_router
+from mindscope.server.workbench.seats import SeatPool
 from mindscope.server.workbench.shelf import PageTickets, RunShelf
 from mindscope.server.workbench.workers import WorkerPool
 
@@ -43,7 +45,7 @@ class WorkbenchPlace:
 
 def build_workbench_router(service: SteeringService, place: WorkbenchPlace) -> APIRouter:
     """The routes of one service; the jobs that were started end with it."""
-    workers, tickets = WorkerPool(), PageTickets()
+    workers, seats, tickets = WorkerPool(), SeatPool(), PageTickets()
     shelf = RunShelf(None if place.runs is None else place.runs.resolve())
 
     @asynccontextmanager
@@ -52,6 +54,7 @@ def build_workbench_router(service: SteeringService, place: WorkbenchPlace) -> A
             yield
         finally:
             await asyncio.to_thread(workers.close)
+            await asyncio.to_thread(seats.close)
 
     router = APIRouter(lifespan=lifespan)
     # Pages that runs keep stand below the pages' own folder, and are asked for first.
@@ -64,6 +67,7 @@ def build_workbench_router(service: SteeringService, place: WorkbenchPlace) -> A
     router.include_router(build_graph_router(GraphDesk(*work)))
     router.include_router(build_run_router(shelf, workers, tickets))
     router.include_router(build_study_router(shelf))
+    router.include_router(build_audit_router(AuditDesk(shelf, seats, str(place.model.get("device", "auto")))))
     router.include_router(build_trait_router(TraitDesk(*work)))
     router.include_router(build_extraction_router(ExtractionDesk(*work)))
     router.include_router(build_data_router(DataDesk(*work)))
