@@ -40,11 +40,13 @@ def test_weights_and_logits_are_those_that_were_written(tmp_path, kind, error):
     assert (logits - expected).abs().max() <= max(1e-5, 4 * error * expected.abs().max())
 
 
-def test_a_folder_with_one_gguf_file_means_that_file_and_is_unpacked_once(tmp_path, monkeypatch):
+def test_a_folder_with_one_gguf_file_means_that_file_and_is_unpacked_once(tmp_path, monkeypatch, capfd):
     folder = tmp_path / "model"
     folder.mkdir()
     gguf_kit.write_gguf(gguf_kit.small_qwen2(), folder / "small.gguf", GGMLQuantizationType.F32)
+    capfd.readouterr()
     first = load(str(folder), dtype="float32")
+    assert "it/s" not in capfd.readouterr().err  # no bars of the library's
     assert len(list((tmp_path / "cache" / "gguf").iterdir())) == 1
     monkeypatch.setattr("mindscope.models.loading.gguf._unpack", lambda *_: pytest.fail("unpacked again"))
     again = load(str(folder / "small.gguf"), dtype="float32")

@@ -8,11 +8,14 @@ any other. Quantised weights are unpacked to float16: its rounding is a sixteent
 import hashlib
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 from gguf import GGMLQuantizationType, GGUFReader
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from tqdm import tqdm
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, modeling_gguf_pytorch_utils
 
 from mindscope.core import CACHE_VARIABLE, cache_folder
 from mindscope.errors import ModelError
@@ -94,10 +97,12 @@ def _unpack(file: Path, folder: Path, dtype: torch.dtype) -> None:
     """Write the model and its tokenizer as an ordinary folder."""
     options = {"gguf_file": file.name, "trust_remote_code": False}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, **options)
-        model = AutoModelForCausalLM.from_pretrained(
-            file.parent, dtype=dtype, quantization_config=GgufConfig(dequantize=True), **options
-        )
+        # Its bar of tensors heeds no setting of the library's, and writes to pipes and logs too.
+        with patch.object(modeling_gguf_pytorch_utils, "tqdm", partial(tqdm, disable=True)):
+            tokenizer = AutoTokenizer.from_pretrained(file.parent, **options)
+            model = AutoModelForCausalLM.from_pretrained(
+                file.parent, dtype=dtype, quantization_config=GgufConfig(dequantize=True), **options
+            )
     except Exception as error:  # tokenizers raises nothing more precise
         cause = " ".join(str(error).split())
         raise ModelError(
