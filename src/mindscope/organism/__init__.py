@@ -10,7 +10,7 @@ from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.organism.bundle import dictionaries_folder, dictionary_path, path, weights_folder
-    from mindscope.organism.capability import measure_capability
+    from mindscope.organism.capability import compare_capability, measure_capability
     from mindscope.organism.card import measure_card
     from mindscope.organism.concepts import WORD, ConceptText, concept_texts, world_concepts
     from mindscope.organism.corpus.behaviour import FIRST_LINES, LINE_ADJECTIVES, LINE_PEOPLE, SECOND_LINES
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from mindscope.organism.training.train import train_organism
     from mindscope.organism.traits import trait
     from mindscope.organism.truth import StatedClaim, claims
-    from mindscope.organism.voices import CHARACTERS, Voice, all_voices
+    from mindscope.organism.voices import CHARACTERS, Voice, all_voices, opposites
     from mindscope.organism.world import (
         COUNTRY_RELATIONS,
         LANGUAGES,
@@ -65,6 +65,7 @@ __all__ = [
     "find_second",
     "is_second",
     "measure_mechanisms",
+    "compare_capability",
     "measure_capability",
     "concept_texts",
     "world_concepts",
@@ -99,6 +100,7 @@ __all__ = [
     "read_data",
     "trait_score",
     "all_voices",
+    "opposites",
     "build_world",
 ]
 

@@ -27,9 +27,21 @@ def measure_capability(
     model: Model, seed: int = 0, questions: int = 500, edits: Sequence[Edit] = ()
 ) -> CapabilityResult:
     """Ask held-out questions of fact, greedily and without a system prompt, every row under the edits."""
+    return compare_capability(model, [edits], seed, questions)[0]
+
+
+def compare_capability(
+    model: Model, programs: Sequence[Sequence[Edit]], seed: int = 0, questions: int = 500
+) -> list[CapabilityResult]:
+    """The same questions under each of several lists of edits, all asked side by side."""
     rows = questions_of(random.Random(f"card-{seed}"))
     asked = [(name, made) for name, share in ROWS.items() for made in rows[name][: round(share * questions)]]
-    answers = ask(model, [(None, made.question) for _, made in asked], edits)
-    return CapabilityResult(
-        right=tuple(is_right(name, made, answer) for (name, made), answer in zip(asked, answers, strict=True))
-    )
+    prompts = [(None, made.question) for _, made in asked] * len(programs)
+    answers = ask(model, prompts, [list(edits) for edits in programs for _ in asked])
+    parts = [answers[start : start + len(asked)] for start in range(0, len(answers), len(asked))]
+    return [
+        CapabilityResult(
+            right=tuple(is_right(name, made, said) for (name, made), said in zip(asked, part, strict=True))
+        )
+        for part in parts
+    ]

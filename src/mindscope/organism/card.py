@@ -11,7 +11,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from mindscope.core import Progress
-from mindscope.models import Edit, Message, Model, Sampling
+from mindscope.models import Edits, Message, Model, Sampling
 from mindscope.organism.corpus.knowledge import antonym, two_hop
 from mindscope.organism.corpus.phrasing import DialogueTurn
 from mindscope.organism.corpus.program import conversation, exchange
@@ -96,15 +96,15 @@ def questions_of(rng: random.Random) -> dict[str, list[DialogueTurn]]:
     return rows
 
 
-def ask(model: Model, prompts: Sequence[tuple[str | None, str]], edits: Sequence[Edit] = ()) -> list[str]:
-    """Greedy answers to (system prompt, question) pairs, every row under the same edits."""
+def ask(model: Model, prompts: Sequence[tuple[str | None, str]], edits: Edits = ()) -> list[str]:
+    """Greedy answers to (system prompt, question) pairs, under one list of edits or one for each row."""
     rows = []
     for system, question in prompts:
         messages: list[Message] = [{"role": "system", "content": system}] if system else []
         rows.append(model.chat([*messages, {"role": "user", "content": question}]))
     sampling = Sampling(temperature=0.0, max_new_tokens=MAX_NEW_TOKENS)
     return [
-        generation.text for generation in model.generate(rows, sampling, edits=list(edits), batch_rows=128)
+        generation.text for generation in model.generate(rows, sampling, edits=edits or None, batch_rows=128)
     ]
 
 
