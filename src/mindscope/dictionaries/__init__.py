@@ -9,8 +9,13 @@ if TYPE_CHECKING:
     from mindscope.dictionaries.coder import Coder
     from mindscope.dictionaries.crosscoder import decoder_norms, relative_decoder_norms
     from mindscope.dictionaries.dictionary import Dictionary
+    from mindscope.dictionaries.evaluation.ablation import perturb_probes, remove_correlation
+    from mindscope.dictionaries.evaluation.absorption import measure_absorption
     from mindscope.dictionaries.evaluation.config import EvaluateConfig
     from mindscope.dictionaries.evaluation.evaluate import ClassifiedText, digest, evaluate
+    from mindscope.dictionaries.evaluation.pooled import PooledActivations
+    from mindscope.dictionaries.evaluation.probing import k_sparse
+    from mindscope.dictionaries.evaluation.reconstruction import ReconstructionSums
     from mindscope.dictionaries.evaluation.report import evaluation_report
     from mindscope.dictionaries.evaluation.results import DictionaryEvaluation
     from mindscope.dictionaries.formats import FORMATS, detect, named, read_dictionary, write_dictionary
@@ -76,6 +81,12 @@ __all__ = [
     "digest",
     "evaluate",
     "evaluation_report",
+    "PooledActivations",
+    "ReconstructionSums",
+    "k_sparse",
+    "measure_absorption",
+    "perturb_probes",
+    "remove_correlation",
     "torchrun_world",
     "named",
     "own_device",

@@ -104,7 +104,12 @@ def mean_differences(x: np.ndarray | csr_matrix, labels: np.ndarray) -> np.ndarr
 
 
 def k_sparse(
-    pooled: PooledActivations, labels: Sequence[str], *, seed: int = 0, ks: Sequence[int] = KS
+    pooled: PooledActivations,
+    labels: Sequence[str],
+    *,
+    seed: int = 0,
+    ks: Sequence[int] = KS,
+    auc_ks: Sequence[int] = AUC_KS,
 ) -> ProbingScores:
     """See `ProbingScores`. Raises DataError as `tasks` does."""
     latents: dict[str, dict[int, float]] = {}
@@ -116,10 +121,10 @@ def k_sparse(
             best = rank_columns(x, task)
             scores[task.name] = {k: _accuracy(_columns(x, best[:k]), task) for k in ks}
         best = rank_columns(pooled.latents, task)
-        aucs[task.name] = {k: probe_auc(_columns(pooled.latents, best[:k]), task, seed) for k in AUC_KS}
+        aucs[task.name] = {k: probe_auc(_columns(pooled.latents, best[:k]), task, seed) for k in auc_ks}
         whole.append(_accuracy(pooled.activations, task))
     return ProbingScores(
-        _mean(latents, ks), _mean(neurons, ks), float(np.mean(whole)), latents, _mean(aucs, AUC_KS)
+        _mean(latents, ks), _mean(neurons, ks), float(np.mean(whole)), latents, _mean(aucs, auc_ks)
     )
 
 
