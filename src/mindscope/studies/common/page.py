@@ -14,3 +14,12 @@ def begin_page(title: str, subtitle: str, note: str = "") -> Report:
 def add_settings(report: Report, facts: Mapping[str, object]) -> Report:
     """With what, and how, everything was measured."""
     return report.section("Settings").facts(dict(facts))
+
+
+def add_time(report: Report, seconds: Mapping[str, float]) -> Report:
+    """How long each piece took."""
+    return report.section("Time").table(
+        ["piece", "seconds"],
+        [[name, value] for name, value in seconds.items()],
+        "On a machine that may be shared.",
+    )

@@ -11,6 +11,7 @@ from mindscope.studies.common import (
     Claim,
     SeedEstimate,
     add_settings,
+    add_time,
     begin_page,
     claim_table,
 )
@@ -102,9 +103,5 @@ def build_page(
         f"Loss of planted rows {SeedEstimate.of(planted.loss_planted)}, of the others "
         f"{SeedEstimate.of(planted.loss_once)} nats a token.",
     )
-    report.section("Time").table(
-        ["piece", "seconds"],
-        [[name, value] for name, value in seconds.items()],
-        "On a machine that may be shared.",
-    )
+    add_time(report, seconds)
     return add_settings(report, facts)

@@ -9,6 +9,7 @@ from mindscope.studies.common import (
     Claim,
     SeedEstimate,
     add_settings,
+    add_time,
     begin_page,
     claim_table,
 )
@@ -70,7 +71,7 @@ def build_training_page(
             [*row, head.full_cost] for row, head in zip(head_table(kind.heads[0]), kind.heads[0], strict=True)
         ]
         report.table([*HEAD_COLUMNS, "patterns free"], rows, kind.name)
-    _add_time(report, seconds)
+    add_time(report, seconds)
     return add_settings(report, facts)
 
 
@@ -96,13 +97,5 @@ def build_scan_page(
         f"Random tokens cost {groups.loss_first:.3g} nats where they stand for the first time, and "
         f"{groups.loss:.3g} where they stand again."
     )
-    _add_time(report, seconds)
+    add_time(report, seconds)
     return add_settings(report, facts)
-
-
-def _add_time(report: Report, seconds: Mapping[str, float]) -> None:
-    report.section("Time").table(
-        ["piece", "seconds"],
-        [[name, value] for name, value in seconds.items()],
-        "On a machine that may be shared.",
-    )

@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 
 from mindscope.reports import CurveLine, Report, lines_with_bands
-from mindscope.studies.common import CLAIM_COLUMNS, Claim, SeedEstimate, add_settings, begin_page, claim_table
+from mindscope.studies.common import (
+    CLAIM_COLUMNS,
+    Claim,
+    SeedEstimate,
+    add_settings,
+    add_time,
+    begin_page,
+    claim_table,
+)
 from mindscope.studies.superposition import figures
 from mindscope.studies.superposition.results import SuperpositionStudy
 
@@ -85,11 +93,7 @@ def build_page(
             )
         ],
     )
-    report.section("Time").table(
-        ["piece", "seconds"],
-        [[name, value] for name, value in seconds.items()],
-        "On a machine that may be shared.",
-    )
+    add_time(report, seconds)
     return add_settings(report, facts)
 
 
