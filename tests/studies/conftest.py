@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 import study_kit
 
+from mindscope.studies.classifiers import ClassifiersStudy
+from mindscope.studies.dictionary_metrics import DictionaryMetricsStudy
 from mindscope.studies.double_descent import DoubleDescentStudy
 from mindscope.studies.induction import InductionStudy
+from mindscope.studies.persona_space import PersonaSpaceStudy
 from mindscope.studies.superposition import SuperpositionStudy
 
 
@@ -41,3 +44,21 @@ def small_induction(tiny_study: Callable[[str], Path]) -> InductionStudy:
 def small_double_descent(tiny_study: Callable[[str], Path]) -> DoubleDescentStudy:
     """What it measured."""
     return DoubleDescentStudy.load(tiny_study("double-descent") / "double-descent.json")
+
+
+@pytest.fixture(scope="session")
+def small_persona_space(tiny_study: Callable[[str], Path]) -> PersonaSpaceStudy:
+    """What it measured."""
+    return PersonaSpaceStudy.load(tiny_study("persona-space") / "persona-space.json")
+
+
+@pytest.fixture(scope="session")
+def small_classifiers(tiny_study: Callable[[str], Path]) -> ClassifiersStudy:
+    """What it measured."""
+    return ClassifiersStudy.load(tiny_study("classifiers") / "classifiers.json")
+
+
+@pytest.fixture(scope="session")
+def small_dictionary_metrics(tiny_study: Callable[[str], Path]) -> DictionaryMetricsStudy:
+    """What it measured."""
+    return DictionaryMetricsStudy.load(tiny_study("dictionaries") / "dictionaries.json")

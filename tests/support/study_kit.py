@@ -7,10 +7,20 @@ from pathlib import Path
 import pytest
 
 from mindscope.jobs import RunFolder, SilentReporter
-from mindscope.studies import double_descent, induction, superposition
+from mindscope.studies import (
+    classifiers,
+    dictionary_metrics,
+    double_descent,
+    induction,
+    persona_space,
+    superposition,
+)
+from mindscope.studies.classifiers import config as classifiers_config
 from mindscope.studies.common import StudyReport, TinyConfig, ToyTraining
+from mindscope.studies.dictionary_metrics import config as dictionary_metrics_config
 from mindscope.studies.double_descent import config as double_descent_config
 from mindscope.studies.induction import config as induction_config
+from mindscope.studies.persona_space import config as persona_space_config
 from mindscope.studies.superposition import config as superposition_config
 
 SHORT = ToyTraining(steps=20, samples=32, learning_rate=1e-2, cosine=True)
@@ -59,6 +69,30 @@ TINY = {
             batch=4,
         ),
     ),
+    "classifiers": classifiers.ClassifiersConfig(seeds=2, train_rows=12, test_rows=10, turns=1, read_back=5),
+    "dictionaries": dictionary_metrics.DictionaryMetricsConfig(
+        atoms=dictionary_metrics.AtomConfig(width=8, parents=2, children=1, singles=6),
+        worlds=2,
+        methods=("topk", "relu"),
+        sizes=(12,),
+        steps=10,
+        batch_tokens=32,
+        k=2,
+        samples=200,
+        labelled=20,
+    ),
+    "persona-space": persona_space.PersonaSpaceConfig(
+        seeds=2,
+        questions=4,
+        asked=2,
+        pair_questions=2,
+        facts=5,
+        max_new_tokens=12,
+        n_random=1,
+        features=(1, 2),
+        carriers=2,
+        reader_width=2,
+    ),
 }
 """By the name of the study."""
 STUDIES = {
@@ -72,6 +106,17 @@ STUDIES = {
         double_descent_config,
         double_descent.DoubleDescentSpec,
         double_descent.study_double_descent,
+    ),
+    "classifiers": (classifiers_config, classifiers.ClassifiersSpec, classifiers.study_classifiers),
+    "dictionaries": (
+        dictionary_metrics_config,
+        dictionary_metrics.DictionaryMetricsSpec,
+        dictionary_metrics.study_dictionaries,
+    ),
+    "persona-space": (
+        persona_space_config,
+        persona_space.PersonaSpaceSpec,
+        persona_space.study_persona_space,
     ),
 }
 

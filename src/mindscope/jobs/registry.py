@@ -88,6 +88,9 @@ JOBS: Mapping[str, str] = {
     "study superposition": "mindscope.studies.superposition:study_superposition",
     "study double-descent": "mindscope.studies.double_descent:study_double_descent",
     "study induction": "mindscope.studies.induction:study_induction",
+    "study classifiers": "mindscope.studies.classifiers:study_classifiers",
+    "study dictionaries": "mindscope.studies.dictionary_metrics:study_dictionaries",
+    "study persona-space": "mindscope.studies.persona_space:study_persona_space",
 }
 
 

@@ -15,9 +15,19 @@ LOST = {
     "superposition": ("phases/2-1.json", "geometry/0.3.json"),
     "induction": ("kinds/2-layers.json",),
     "double-descent": ("sizes/8-2.json", "planted.json"),
+    "persona-space": ("geometry.json", "blends/1.json"),
+    "classifiers": ("planted/1.json", "lengths/0.json"),
+    "dictionaries": ("worlds/1.json",),
 }
 """Pieces of each study that a kill takes."""
-FIGURES = {"superposition": 7, "induction": 1, "double-descent": 3}
+FIGURES = {
+    "superposition": 7,
+    "induction": 1,
+    "double-descent": 3,
+    "persona-space": 7,
+    "classifiers": 3,
+    "dictionaries": 5,
+}
 UNSHOWN: dict[str, set[str]] = {
     "superposition": {"dimensionality, n 400, m 30", "absolute value, n 100, m 40"},
     "induction": {"2 layers, with MLPs"},
@@ -25,6 +35,7 @@ UNSHOWN: dict[str, set[str]] = {
         "T 1024, some samples 64 times",
         "language model, 32 of 512 rows 20 times as often",
     },
+    "classifiers": {"harmful requests, out of distribution", "planted cue", "length"},
 }
 """What does not hold in the quick presets, by the subject of the claim; docs/studies.md says why."""
 

@@ -6,8 +6,11 @@ import typer
 
 from mindscope.cli.from_spec import add_command
 from mindscope.cli.study.tables import print_induction, print_study
+from mindscope.studies.classifiers import study_classifiers
+from mindscope.studies.dictionary_metrics import study_dictionaries
 from mindscope.studies.double_descent import study_double_descent
 from mindscope.studies.induction import study_induction
+from mindscope.studies.persona_space import study_persona_space
 from mindscope.studies.superposition import study_superposition
 
 app = typer.Typer(
@@ -16,3 +19,6 @@ app = typer.Typer(
 add_command(app, "superposition", study_superposition, show=print_study)
 add_command(app, "double-descent", study_double_descent, show=print_study)
 add_command(app, "induction", study_induction, show=print_induction)
+add_command(app, "persona-space", study_persona_space, show=print_study)
+add_command(app, "classifiers", study_classifiers, show=print_study)
+add_command(app, "dictionaries", study_dictionaries, show=print_study)

@@ -1,0 +1,55 @@
+"""The study as a job."""
+
+from __future__ import annotations
+
+from mindscope.jobs import Reporter, RunFolder
+from mindscope.studies.common.study import StudyReport, StudySpec
+
+
+class DictionaryMetricsSpec(StudySpec):
+    """What `dictionaries` is to do."""
+
+    name = "dictionaries"
+
+
+def study_dictionaries(spec: DictionaryMetricsSpec, *, run: RunFolder, reporter: Reporter) -> StudyReport:
+    """See which metrics of dictionaries agree with what was recovered, and beyond which noise."""
+    from mindscope.studies.common import PieceBench
+    from mindscope.studies.dictionary_metrics.atoms import AtomWorld
+    from mindscope.studies.dictionary_metrics.claims import list_claims
+    from mindscope.studies.dictionary_metrics.config import PRESETS
+    from mindscope.studies.dictionary_metrics.measure import measure_world
+    from mindscope.studies.dictionary_metrics.report import build_page
+    from mindscope.studies.dictionary_metrics.results import AtomWorldScores, DictionaryMetricsStudy
+
+    config, seed = PRESETS[spec.preset], spec.seed
+    settings = {"preset": spec.preset, **config.model_dump(mode="json")}
+    with run.open(kind="study-dictionaries", config=settings, reporter=reporter, seed=seed) as opened:
+        costs = {f"worlds/{number}": 1.0 for number in range(config.worlds)}
+        bench = PieceBench(opened, reporter, "dictionaries", costs)
+        study = DictionaryMetricsStudy(
+            atoms=config.atoms.atoms,
+            width=config.atoms.width,
+            draws=config.draws,
+            worlds=tuple(
+                bench.measure(
+                    f"worlds/{number}",
+                    AtomWorldScores,
+                    lambda p, number=number: measure_world(
+                        AtomWorld(config.atoms, seed + number), number, config, opened, p
+                    ),
+                )
+                for number in range(config.worlds)
+            ),
+        )
+        study.save(run.path / "dictionaries.json")
+        claims, seconds = list_claims(study), bench.seconds()
+        page = build_page(study, claims, {"seed": seed, **settings}, seconds).write(run.path / "report.html")
+        opened.finish(report=str(page), claims=[claim.to_json() for claim in claims])
+    return StudyReport(
+        study="dictionaries",
+        preset=spec.preset,
+        report=str(page),
+        seconds=sum(seconds.values()),
+        claims=tuple(claims),
+    )

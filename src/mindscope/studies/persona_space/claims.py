@@ -1,0 +1,363 @@
+"""What is asked of persona space, what it takes to count as shown, and whether it is.
+
+Lu et al. 2026 (arXiv 2601.10387): 4, 8 and 19 components hold 70 % of the variance of 275 roles, and the
+assistant axis has a cosine above 0.71 with the first. Chen et al. 2025 (arXiv 2507.21509) leave open whether
+correlations of vectors predict traits shown together, what side effects several vectors have, and what a
+persona is made of. Layer and coefficient were chosen on another draw (seed 100), on which rebuilt vectors
+were seen as well; bars were set before the draws of the study.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mindscope.studies.common import Claim, SeedEstimate
+from mindscope.studies.persona_space.geometry import PairCorrelation, correlate_pairs, count_dimensions
+from mindscope.studies.persona_space.results import PersonaSpaceStudy
+
+CARRIED = 0.8
+"""The share of a vector's effect that a rebuilt one must reach."""
+LEFT = 0.2
+"""The share that what is left of the vector may still have."""
+HELD = 0.7
+"""The share of variance by which dimensions are counted, as in Lu et al."""
+FIRST = 0.71
+"""The cosine of the axis with the first component that they report as exceeded."""
+GRIPPED = 0.2
+"""A vector has a grip on a voice where it brings out this share of what a system prompt does."""
+ADDED = 0.8
+"""The cosine of a blend's vector with the sum of two vectors."""
+
+
+def list_claims(study: PersonaSpaceStudy) -> list[Claim]:
+    """All claims."""
+    return [
+        *_claim_carriers(study),
+        *_claim_dimensions(study),
+        *_claim_axis(study),
+        _claim_opposites(study),
+        *_claim_together(study),
+        _claim_blends(study),
+        *_claim_readers(study),
+        *_claim_pairs(study),
+    ]
+
+
+def shares_of_effect(study: PersonaSpaceStudy, part: str) -> np.ndarray:
+    """What vectors of a part (`rebuilt`, `rest`, `random`) do, as a share of the whole vector's effect.
+
+    Rows are characters, columns numbers of features; scores are means over draws.
+    """
+
+    def mean(name: str) -> np.ndarray:
+        return np.mean([getattr(draw, name) for draw in study.persona_carriers], 0)
+
+    unsteered = mean("unsteered")
+    return (mean(part) - unsteered[:, None]) / (mean("whole") - unsteered)[:, None]
+
+
+def grips(study: PersonaSpaceStudy) -> np.ndarray:
+    """By voice but the helpful one: what its vector brings out of what its system prompts do."""
+    told = np.mean([draw.scores for draw in study.told], 0)
+    steered = np.mean([draw.steered for draw in study.steered], 0)
+    unsteered = np.mean([draw.unsteered for draw in study.steered], 0)
+    voices = np.arange(1, len(study.voices))
+    return (steered[voices - 1, voices] - unsteered[voices]) / (told[voices, voices] - told[0, voices])
+
+
+def shown_together(study: PersonaSpaceStudy) -> np.ndarray:
+    """For each pair of voices how much of the other one is shown under a vector, both ways, over what is
+    shown unsteered.
+    """
+    steered = np.mean([draw.steered for draw in study.steered], 0)[:, 1:]
+    beyond = steered - np.mean([draw.unsteered for draw in study.steered], 0)[1:]
+    return (beyond + beyond.T) / 2
+
+
+def blended_together(study: PersonaSpaceStudy) -> np.ndarray:
+    """For each pair of characters the lesser of both scores where both are asked for."""
+    table = np.zeros((study.n_characters, study.n_characters))
+    first = study.blends[0]
+    for number, (a, b) in enumerate(first.pairs):
+        table[a - 1, b - 1] = table[b - 1, a - 1] = np.mean([draw.both[number] for draw in study.blends])
+    return table
+
+
+def _claim_carriers(study: PersonaSpaceStudy) -> list[Claim]:
+    k = study.carriers
+    column = study.feature_counts.index(k)
+    rebuilt, rest, random = (
+        SeedEstimate.of(shares_of_effect(study, part)[:, column].tolist(), "characters")
+        for part in ("rebuilt", "rest", "random")
+    )
+    first = next(
+        (
+            count
+            for count, values in zip(study.feature_counts, shares_of_effect(study, "rebuilt").T, strict=True)
+            if SeedEstimate.of(values.tolist()).low > CARRIED
+        ),
+        None,
+    )
+
+    def told(name: str) -> np.ndarray:
+        return np.mean([getattr(draw, name) for draw in study.persona_carriers], 0)
+
+    lost, lost_others = (
+        SeedEstimate.of((1 - told(name) / told("told")).tolist(), "characters")
+        for name in ("told_without", "told_without_others")
+    )
+    coherent = SeedEstimate.of(told("coherence_without").tolist(), "characters")
+    return [
+        Claim(
+            subject=f"{k} features",
+            statement="a persona vector rebuilt from its best few dictionary features steers like the whole",
+            needed=f"interval above {CARRIED:.0%} of the whole vector's effect, and above that of random "
+            "directions",
+            measured=f"{rebuilt} of the effect; "
+            + (
+                f"{CARRIED:.0%} from {first} features on"
+                if first
+                else f"{CARRIED:.0%} with none of the counts"
+            ),
+            beside={f"the best {k} of as many random directions": str(random)},
+            holds=rebuilt.low > max(CARRIED, random.high),
+        ),
+        Claim(
+            subject=f"all but {k} features",
+            statement="what is left of the vector without them steers hardly",
+            needed=f"interval under {LEFT:.0%} of the whole vector's effect",
+            measured=f"{rest} of the effect",
+            holds=rest.high < LEFT,
+        ),
+        Claim(
+            subject=f"{k} features taken out",
+            statement="told to play the character, the model does so less without them",
+            needed="share of the score that is lost: interval above that without another character's",
+            measured=str(lost),
+            beside={"without another character's": str(lost_others), "coherence without": str(coherent)},
+            holds=lost.low > max(0.0, lost_others.high),
+        ),
+    ]
+
+
+def _claim_dimensions(study: PersonaSpaceStudy) -> list[Claim]:
+    ours, random = (
+        SeedEstimate.of([count_dimensions(spectrum, HELD) for spectrum in spectra], "draws")
+        for spectra in (study.geometry.spectra, study.geometry.random_spectra)
+    )
+    return [
+        Claim(
+            subject=f"{len(study.voices) - 1} voices",
+            statement="persona space has fewer dimensions than voices",
+            published="4, 8 and 19 of 275 roles",
+            needed=f"components that hold {HELD:.0%} of the variance of another draw: interval under that of "
+            "random vectors",
+            measured=f"{ours} components",
+            beside={"random vectors": str(random)},
+            holds=ours.high < random.low,
+        )
+    ]
+
+
+def _claim_axis(study: PersonaSpaceStudy) -> list[Claim]:
+    geometry = study.geometry
+    first = SeedEstimate.of([row[0] for row in geometry.axis_cosines], "draws")
+    best = [int(np.argmax(row)) + 1 for row in geometry.axis_cosines]
+    reads = SeedEstimate.of(geometry.axis_reads, "draws")
+    away, toward, none = (
+        SeedEstimate.of([100 * getattr(draw, name) for draw in study.steered], "draws")
+        for name in ("away", "toward", "away_none")
+    )
+    random = SeedEstimate.of([100 * float(np.mean(draw.away_random)) for draw in study.steered], "draws")
+    return [
+        Claim(
+            subject="assistant axis",
+            statement="the axis from other roles to the assistant is the first dimension of persona space",
+            published=f"cosine above {FIRST}",
+            needed=f"interval above {FIRST}",
+            measured=f"cosine {first}; nearest component {_listed(best)}",
+            beside={"random directions, 95th percentile": f"{np.mean(geometry.axis_random):.2g}"},
+            holds=first.low > FIRST,
+        ),
+        Claim(
+            subject="assistant axis",
+            statement="how far an answer lies along it says how much of it is the assistant's",
+            needed="r with the helpful voice's share of phrases in another draw: interval above the 95th "
+            "percentile of random directions",
+            measured=str(reads),
+            beside={"random directions": str(SeedEstimate.of(geometry.axis_reads_random, "draws"))},
+            holds=reads.low > max(geometry.axis_reads_random),
+        ),
+        Claim(
+            subject="assistant axis",
+            statement="steering away from the assistant brings out other voices",
+            needed="phrases in percent that are not the helpful voice's: interval above that of random "
+            "vectors of the same norm",
+            measured=str(away),
+            beside={"random": str(random), "unsteered": str(none), "toward": str(toward)},
+            holds=away.low > random.high,
+        ),
+    ]
+
+
+def _claim_opposites(study: PersonaSpaceStudy) -> Claim:
+    cosines, n = np.array(study.geometry.cosines), study.n_characters
+    own = cosines[np.arange(n), n + np.arange(n)]
+    block = cosines[:n, n:]
+    others = (block.sum(1) - own) / (n - 1)
+    gap, mean = (SeedEstimate.of(values.tolist(), "characters") for values in (own - others, own))
+    return Claim(
+        subject="opposites",
+        statement="a voice and its opposite point in opposite directions",
+        needed="cosine less that with other voices' opposites: interval under 0, and the cosine itself too",
+        measured=f"{gap}; cosine {mean}",
+        beside={"with other opposites": str(SeedEstimate.of(others.tolist(), "characters"))},
+        holds=gap.high < 0 and mean.high < 0,
+    )
+
+
+def _claim_together(study: PersonaSpaceStudy) -> list[Claim]:
+    cosines, n = np.array(study.geometry.cosines), study.n_characters
+
+    def claim(subject: str, statement: str, found: PairCorrelation) -> Claim:
+        return Claim(
+            subject=subject,
+            statement=statement,
+            needed="r over pairs: interval above 0, and r above the 95th percentile of shuffled voices",
+            measured=f"r {found}",
+            beside={"shuffled voices": f"{found.shuffled:.2g}"},
+            holds=found.low > 0 and found.r > found.shuffled,
+        )
+
+    return [
+        claim(
+            "traits together",
+            "cosines of vectors predict which other voice is shown under a vector",
+            correlate_pairs(cosines, shown_together(study)),
+        ),
+        claim(
+            "traits together",
+            "cosines predict how much of both characters is shown where both are asked for",
+            correlate_pairs(cosines[:n, :n], blended_together(study)),
+        ),
+    ]
+
+
+def _claim_blends(study: PersonaSpaceStudy) -> Claim:
+    own, other = (
+        SeedEstimate.of([float(np.mean(getattr(draw, name))) for draw in study.blends], "draws")
+        for name in ("cosine", "best_other")
+    )
+    right = [np.mean(np.array(draw.cosine) > np.array(draw.best_other)) for draw in study.blends]
+    both = SeedEstimate.of([float(np.mean(draw.both)) for draw in study.blends], "draws")
+    return Claim(
+        subject="blends",
+        statement="the vector of two characters asked for at once is the sum of their vectors",
+        needed=f"cosine: interval above {ADDED}, and above that with the nearest sum of another pair",
+        measured=f"{own}; nearest for {np.mean(right):.0%} of pairs",
+        beside={"nearest other sum": str(other), "lesser of the two scores": str(both)},
+        holds=own.low > max(ADDED, other.high),
+    )
+
+
+def _claim_readers(study: PersonaSpaceStudy) -> list[Claim]:
+    grip = grips(study)
+    linear = np.mean([draw.linear[1:] for draw in study.readers], 0)
+    wide = np.mean([draw.wide[1:] for draw in study.readers], 0)
+    slack = grip < GRIPPED
+    names = [voice for voice, loose in zip(study.voices[1:], slack, strict=True) if loose]
+    r = correlate_values(linear, grip)
+    parts = {
+        name: SeedEstimate.of(values.tolist(), "voices")
+        for name, values in (
+            ("linear R², with a grip", linear[~slack]),
+            ("linear R², without", linear[slack]),
+            ("non-linear beyond linear, without a grip", (wide - linear)[slack]),
+            ("non-linear beyond linear, with", (wide - linear)[~slack]),
+        )
+        if len(values)
+    }
+    gain = parts.get("non-linear beyond linear, without a grip")
+    return [
+        Claim(
+            subject="linearity",
+            statement="the more linearly a voice can be read, the stronger its vector's grip",
+            needed="r over voices: interval above 0",
+            measured=f"r {r}; no grip on {', '.join(names) or 'none'}",
+            beside={name: str(value) for name, value in parts.items() if name.startswith("linear")},
+            holds=r.low > 0,
+        ),
+        Claim(
+            subject="linearity",
+            statement="where a vector has no grip, its voice is read by a non-linear reader alone",
+            needed="R² beyond the linear reader: interval above 0.1",
+            measured="every vector has a grip" if gain is None else str(gain),
+            beside={name: str(value) for name, value in parts.items() if name.endswith("with")},
+            holds=None if gain is None else gain.low > 0.1,
+        ),
+    ]
+
+
+def correlate_values(x: np.ndarray, y: np.ndarray) -> SeedEstimate:
+    """Pearson's r over voices, with Fisher's 95 % interval."""
+    r, n = float(np.corrcoef(x, y)[0, 1]), len(x)
+    width = 1.96 / max(n - 3, 1) ** 0.5
+    centre = float(np.arctanh(np.clip(r, -0.9999, 0.9999)))
+    low, high = np.tanh([centre - width, centre + width]).tolist()
+    return SeedEstimate(mean=r, low=low, high=high, seeds=n, unit="voices")
+
+
+def _claim_pairs(study: PersonaSpaceStudy) -> list[Claim]:
+    def mean(name: str, scale: float = 1.0) -> SeedEstimate:
+        return SeedEstimate.of([scale * float(np.mean(getattr(draw, name))) for draw in study.pairs], "draws")
+
+    def lost(name: str, beside: str) -> SeedEstimate:
+        return SeedEstimate.of(
+            [float(np.mean(getattr(draw, beside)) - np.mean(getattr(draw, name))) for draw in study.pairs],
+            "draws",
+        )
+
+    coherence, coherence_random = (
+        lost("coherence", "coherence_alone"),
+        lost("coherence_random", "coherence_alone"),
+    )
+    facts, facts_random = lost("facts", "facts_alone"), lost("facts_random", "facts_alone")
+    return [
+        Claim(
+            subject="two vectors",
+            statement="two vectors at once bring out both voices",
+            needed="each voice's score under both: interval above that under half of both vectors",
+            measured=str(mean("shown")),
+            beside={
+                "alone": str(mean("shown_alone")),
+                "half of both": str(mean("shown_half")),
+                "a random one for the other": str(mean("shown_random")),
+                "other voices": f"{mean('others')}, alone {mean('others_alone')}",
+            },
+            holds=mean("shown").low > mean("shown_half").high,
+        ),
+        Claim(
+            subject="two vectors",
+            statement="the second vector costs coherence that a random push does not",
+            needed="points lost beyond one vector alone: interval above that with a random second vector",
+            measured=str(coherence),
+            beside={"random second vector": str(coherence_random), "alone": str(mean("coherence_alone"))},
+            holds=coherence.low > max(0.0, coherence_random.high),
+        ),
+        Claim(
+            subject="two vectors",
+            statement="and knowledge of facts",
+            needed="share of facts lost beyond one vector alone: interval above that with a random one",
+            measured=str(facts),
+            beside={
+                "random second vector": str(facts_random),
+                "alone": str(mean("facts_alone")),
+                "unsteered": str(mean("facts_unsteered")),
+            },
+            holds=facts.low > max(0.0, facts_random.high),
+        ),
+    ]
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))

@@ -1,0 +1,142 @@
+"""The study as a job."""
+
+from __future__ import annotations
+
+from mindscope.jobs import Reporter, RunFolder, load_model
+from mindscope.studies.common.study import StudyReport, StudySpec
+from mindscope.studies.persona_space.config import PersonaSpaceConfig
+
+
+class PersonaSpaceSpec(StudySpec):
+    """What `persona-space` is to do."""
+
+    name = "persona-space"
+
+
+def study_persona_space(spec: PersonaSpaceSpec, *, run: RunFolder, reporter: Reporter) -> StudyReport:
+    """Find how many dimensions hold the organism's voices, and which features carry them."""
+    from mindscope.dictionaries import Dictionary
+    from mindscope.organism import dictionary_path
+    from mindscope.studies.common import PieceBench
+    from mindscope.studies.persona_space.carriers import measure_carriers
+    from mindscope.studies.persona_space.claims import list_claims
+    from mindscope.studies.persona_space.config import PRESETS
+    from mindscope.studies.persona_space.geometry import measure_geometry
+    from mindscope.studies.persona_space.readers import measure_readers
+    from mindscope.studies.persona_space.report import build_page
+    from mindscope.studies.persona_space.results import (
+        BlendedVoices,
+        PersonaCarriers,
+        PersonaGeometry,
+        PersonaSpaceStudy,
+        ReaderScores,
+        SteeredVoices,
+        VectorPairs,
+        VoiceAnswers,
+    )
+    from mindscope.studies.persona_space.steering import measure_blends, measure_pairs, measure_steered
+    from mindscope.studies.persona_space.voices import (
+        N_CHARACTERS,
+        VOICES,
+        VoiceBench,
+        read_voices,
+        tell_voices,
+    )
+
+    config, seed = PRESETS[spec.preset], spec.seed
+    model = load_model("organism")
+    voices = VoiceBench(model, config, seed)
+    dictionary = Dictionary.load(dictionary_path(f"sae.{voices.layer}"), model)
+    settings = {"preset": spec.preset, **config.model_dump(mode="json"), "dictionary": dictionary.digest()}
+    with run.open(
+        kind="study-persona-space", config=settings, reporter=reporter, model=model, seed=seed
+    ) as opened:
+        bench = PieceBench(opened, reporter, "persona space", _costs(config))
+        draws = range(config.seeds)
+        files = [f"activations/{draw}.safetensors" for draw in draws]
+        told = tuple(
+            bench.measure(
+                f"told/{draw}",
+                VoiceAnswers,
+                lambda p, draw=draw: tell_voices(voices, draw, opened, files[draw], p),
+            )
+            for draw in draws
+        )
+        reads = [read_voices(opened, file) for file in files]
+        study = PersonaSpaceStudy(
+            model=model.name,
+            fingerprint=model.fingerprint,
+            layer=voices.layer,
+            voices=VOICES,
+            n_characters=N_CHARACTERS,
+            feature_counts=config.features,
+            carriers=config.carriers,
+            told=told,
+            geometry=bench.measure("geometry", PersonaGeometry, lambda _: measure_geometry(reads, seed)),
+            readers=tuple(
+                bench.measure(
+                    f"readers/{draw}",
+                    ReaderScores,
+                    lambda _, draw=draw: measure_readers(reads, draw, config.reader_width, seed),
+                )
+                for draw in draws
+            ),
+            steered=tuple(
+                bench.measure(
+                    f"steered/{draw}",
+                    SteeredVoices,
+                    lambda p, draw=draw: measure_steered(voices, draw, reads[draw], p),
+                )
+                for draw in draws
+            ),
+            blends=tuple(
+                bench.measure(
+                    f"blends/{draw}",
+                    BlendedVoices,
+                    lambda p, draw=draw: measure_blends(voices, draw, reads[draw], p),
+                )
+                for draw in draws
+            ),
+            pairs=tuple(
+                bench.measure(
+                    f"pairs/{draw}",
+                    VectorPairs,
+                    lambda p, draw=draw: measure_pairs(voices, draw, reads[draw], p),
+                )
+                for draw in draws
+            ),
+            persona_carriers=tuple(
+                bench.measure(
+                    f"carriers/{draw}",
+                    PersonaCarriers,
+                    lambda p, draw=draw: measure_carriers(voices, draw, reads[draw], dictionary, p),
+                )
+                for draw in draws
+            ),
+        )
+        study.save(run.path / "persona-space.json")
+        claims, seconds = list_claims(study), bench.seconds()
+        facts = {"model": model.name, "fingerprint": model.fingerprint, "layer": study.layer, "seed": seed}
+        page = build_page(study, claims, facts | settings, seconds).write(run.path / "report.html")
+        opened.finish(report=str(page), claims=[claim.to_json() for claim in claims])
+    return StudyReport(
+        study="persona-space",
+        preset=spec.preset,
+        report=str(page),
+        seconds=sum(seconds.values()),
+        claims=tuple(claims),
+    )
+
+
+def _costs(config: PersonaSpaceConfig) -> dict[str, float]:
+    """Answers, and for the readers as many as take the same time."""
+    one = {
+        "told": 16 * config.questions,
+        "readers": 5 * config.questions,
+        "steered": (17 + config.n_random) * config.asked,
+        "blends": 21 * config.asked,
+        "pairs": 91 * config.pair_questions + 50 * config.facts,
+        "carriers": (29 + 21 * len(config.features)) * config.asked,
+    }
+    costs = {f"{part}/{draw}": float(cost) for part, cost in one.items() for draw in range(config.seeds)}
+    return {**costs, "geometry": 1.0 * config.questions}
