@@ -53,16 +53,34 @@ def trait_of_two_poles(text: str) -> Trait:
     )
 
 
-def trait_of_name(name: str) -> Trait:
-    """A trait that is known by examples and has a name: what is asked and judged is bundled.
+def trait_of_name(name: str, description: str = "") -> Trait:
+    """A trait that has a name, and perhaps a sentence on what it means: what is asked and judged is bundled.
+
+    The opposite is not to be so. With a description every instruction ends with it, on both sides, so that
+    they differ in whether the trait is shown and not in whether it is explained.
 
     Raises:
         DataError: the name is empty.
     """
-    word = " ".join(name.split())
+    word, meaning = " ".join(name.split()), " ".join(description.split())
     if not word:
         raise DataError("the trait needs a name: --name kind")
-    return trait_of_two_poles(f"{word}{SEPARATOR}not {word}")
+    plain = trait_of_two_poles(f"{word}{SEPARATOR}not {word}")
+    if not meaning:
+        return plain
+    document = plain.document()
+    explained = f"By {word} is meant: {meaning}"
+    document["description"] = meaning
+    document["instructions"] = [
+        {side: f"{text} {explained}" for side, text in pair.items()} for pair in document["instructions"]
+    ]
+    # Braces are the judge's own places.
+    document["eval_prompt"] = f"{explained.translate(_NO_PLACES)}\n\n{document['eval_prompt']}"
+    document["provenance"] = {"made_from": "a name, a description, and bundled instructions and questions"}
+    return Trait.parse(document)
+
+
+_NO_PLACES = str.maketrans("{}", "()")
 
 
 def _fill(text: str, trait: str, opposite: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from mindscope.errors import DataError
 from mindscope.jobs.resolve import find_trait
-from mindscope.personas import Trait, names_two_poles, trait_of_two_poles
+from mindscope.personas import Trait, names_two_poles, trait_of_name, trait_of_two_poles
 
 
 def test_both_words_stand_where_they_belong():
@@ -49,3 +49,15 @@ def test_a_path_is_not_two_words():
 
 def test_commands_take_two_words():
     assert find_trait("patient / impatient", "organism").adjective == "patient"
+
+
+def test_a_name_with_a_description_explains_itself_on_both_sides():
+    trait, plain = trait_of_name("risk-seeking", "It likes  {big} chances."), trait_of_name("risk-seeking")
+    explained = "By risk-seeking is meant: It likes {big} chances."
+    for made, bare in zip(trait.instructions, plain.instructions, strict=True):
+        assert (made.pos, made.neg) == (f"{bare.pos} {explained}", f"{bare.neg} {explained}")
+    assert trait.description == "It likes {big} chances."
+    assert trait.eval_prompt.startswith("By risk-seeking is meant: It likes (big) chances.")
+    assert trait.eval_prompt.endswith(plain.eval_prompt)
+    assert trait.extraction == plain.extraction
+    assert trait_of_name("risk-seeking", " ") == plain

@@ -91,6 +91,20 @@ def test_an_extraction_is_started_followed_and_used_in_the_chat(browser: Any, li
 
 
 @pytest.mark.slow
+def test_a_described_trait_is_extracted_with_the_keyless_judge(browser: Any, live: server_kit.LiveServer):
+    with open_page(browser, address(live, "traits")) as page:
+        page.get_by_text("Described").click()
+        page.get_by_label("Name", exact=True).fill("curt")
+        page.get_by_label("What it means").fill(f"It says little. {HOSTILE}")
+        page.get_by_role("button", name="Extract").click()
+        job = page.locator(".job", has_text="curt")
+        job.locator(".state.done, .state.failed").wait_for(timeout=JOB_MS)
+        # The organism hardly plays what it is told in free words: then the judge says so, with its AUROC.
+        text = job.inner_text()
+        assert "done" in text or "cannot be told from their opposites (held-out AUROC" in text
+
+
+@pytest.mark.slow
 def test_a_job_that_was_stopped_is_taken_up_from_the_page_of_runs(browser: Any, live: server_kit.LiveServer):
     started = live.ask("POST", "/v1/workbench/extractions", {"known": "organism:humorous"}).json
     with open_page(browser, address(live, "runs")) as page:

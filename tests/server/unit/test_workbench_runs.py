@@ -12,11 +12,11 @@ import server_kit
 import torch
 from workbench_kit import HOSTILE, keep_study, keep_vectors, write_conversations
 
-from mindscope.personas import PersonaVectors
+from mindscope.personas import PersonaVectors, Trait
 from mindscope.server.workbench.desks.data import _bins
 from mindscope.server.workbench.routes import WorkbenchPlace
 from mindscope.server.workbench.shelf import PageTickets, RunShelf
-from mindscope.server.workbench.workers import JobStep
+from mindscope.server.workbench.workers import JobStep, StartedJob, WorkerPool
 from mindscope.store import Run
 
 
@@ -250,3 +250,29 @@ def test_only_a_run_that_broke_off_and_is_ours_is_taken_up(live: server_kit.Live
         assert reply.status in (400, 404)
         assert says in reply.json["error"]["message"]
     assert ask(live, "GET", "jobs").json["jobs"] == []
+
+
+@pytest.mark.parametrize("writer", ["bundled", "model"])
+def test_a_described_trait_is_written_and_judged_without_a_key(
+    live: server_kit.LiveServer, root: Path, monkeypatch: pytest.MonkeyPatch, writer: str
+):
+    started: list[list[JobStep]] = []
+
+    def start(_pool: WorkerPool, title: str, run: str, steps: list[JobStep]) -> StartedJob:
+        started.append(list(steps))
+        return StartedJob(1, title, run, None)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(WorkerPool, "start", start)
+    described = {"name": f"Mild {writer}", "description": "It is {mild}.", "writer": writer}
+    assert ask(live, "POST", "extractions", described).status == 200
+    (steps,) = started
+    extraction = steps[-1]
+    assert (extraction.job, extraction.spec["judge"]) == ("persona extract", "contrast")
+    file = Path(extraction.spec["trait"])
+    assert file == root / "traits" / f"Mild-{writer}.yaml"
+    if writer == "bundled":
+        assert len(steps) == 1
+        trait = Trait.load(file)
+        assert (trait.name, trait.description) == ("Mild bundled", "It is {mild}.")
+    else:
+        assert (steps[0].job, steps[0].spec["writer"]) == ("persona artifacts", "model:organism")

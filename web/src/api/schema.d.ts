@@ -2387,6 +2387,408 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workbench/graph-comparison": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: {
+            parameters: {
+                query: {
+                    run: string;
+                    other: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["GraphComparisonReport"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/graph-facts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: {
+            parameters: {
+                query: {
+                    run: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["GraphListing"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/graph-results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: {
+            parameters: {
+                query: {
+                    run: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["GraphResults"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/graph-stability": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: {
+            parameters: {
+                query: {
+                    run: string;
+                    others: string[];
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["StabilityReply"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/workbench/graphs": {
         parameters: {
             query?: never;
@@ -2479,6 +2881,210 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/heads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["HeadsRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["JobCard"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workbench/interventions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["InterveneRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["JobCard"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -5013,6 +5619,19 @@ export interface components {
             vectors: components["schemas"]["VectorReply"][];
             watched: string[];
         };
+        ChangedEdge: {
+            source: string;
+            target: string;
+            weight: number;
+            weight_in_the_second: number;
+        };
+        ChangedNode: {
+            in_the_second: string;
+            influence: number;
+            influence_in_the_second: number;
+            node: string;
+            text: string;
+        };
         ChatChoice: {
             /** @enum {string} */
             finish_reason: "stop" | "length" | "content_filter" | "tool_calls";
@@ -5180,6 +5799,12 @@ export interface components {
             n_prompts: number;
             raised: components["schemas"]["TokenChange"][];
         };
+        EdgeHeads: {
+            heads: components["schemas"]["HeadLoading"][];
+            source: string;
+            target: string;
+            weight: number;
+        };
         ErrorBody: {
             code?: string | null;
             message: string;
@@ -5210,6 +5835,11 @@ export interface components {
             positive?: string | null;
             /** @default true */
             quick: boolean;
+            /**
+             * @default bundled
+             * @enum {string}
+             */
+            writer: "bundled" | "model";
         };
         FeatureMatch: {
             activation?: number | null;
@@ -5403,9 +6033,81 @@ export interface components {
             status: string;
             tokens: number | null;
         };
+        GraphComparisonReport: {
+            changed: components["schemas"]["ChangedNode"][];
+            edges: components["schemas"]["ChangedEdge"][];
+            n_only_first: number;
+            n_only_second: number;
+            n_shared: number;
+            only_first: components["schemas"]["NodeRow"][];
+            only_second: components["schemas"]["NodeRow"][];
+            overlap: number;
+        };
         GraphList: {
             can_trace: boolean;
             graphs: components["schemas"]["GraphCard"][];
+        };
+        GraphListing: {
+            active_features: number | null;
+            /** @default [] */
+            borrowed: components["schemas"]["BorrowedArtifact"][];
+            completeness_score: number;
+            features: number;
+            least_completeness_score: number;
+            least_replacement_score: number;
+            model: string | null;
+            /** @default [] */
+            neighbours: components["schemas"]["NodeNeighbours"][];
+            nodes: components["schemas"]["NodeRow"][];
+            paths?: components["schemas"]["NodePaths"] | null;
+            prompt: string;
+            replacement_score: number;
+            shown_completeness_score: number;
+            shown_edges: number;
+            shown_nodes: number;
+            shown_replacement_score: number;
+            supernodes?: components["schemas"]["SupernodeRow"][] | null;
+            targets: components["schemas"]["TargetRow"][];
+            tokens: number;
+        };
+        GraphResults: {
+            heads: components["schemas"]["HeadsReport"][];
+            interventions: components["schemas"]["InterventionView"][];
+        };
+        GraphValidation: {
+            actual: number[];
+            changed: string[];
+            factor: number;
+            features: components["schemas"]["PredictionAgreement"];
+            intervention: number[];
+            logits: components["schemas"]["PredictionAgreement"];
+            /** @enum {string} */
+            mode: "open" | "frozen" | "frozen_norms" | "constrained";
+            nodes: string[];
+            overall: components["schemas"]["PredictionAgreement"];
+            predicted: number[];
+            targets: components["schemas"]["PredictionAgreement"];
+        };
+        HeadLoading: {
+            head: number;
+            layer: number;
+            value: number;
+        };
+        HeadsReport: {
+            /** @default [] */
+            borrowed: components["schemas"]["BorrowedArtifact"][];
+            edges?: components["schemas"]["EdgeHeads"][] | null;
+            score?: components["schemas"]["QKScore"] | null;
+            texts: {
+                [key: string]: string;
+            };
+            tokens: string[];
+        };
+        HeadsRequest: {
+            head?: string | null;
+            /** @default -1 */
+            query: number;
+            run: string;
         };
         HealthReply: {
             live: number;
@@ -5434,6 +6136,32 @@ export interface components {
             high: number;
             low: number;
             reference: number | null;
+        };
+        InterveneRequest: {
+            /** @default 0 */
+            factor: number;
+            /** @default 12 */
+            generate: number;
+            /**
+             * @default open
+             * @enum {string}
+             */
+            mode: "open" | "frozen" | "frozen_norms" | "constrained";
+            nodes: string[];
+            run: string;
+        };
+        InterventionReport: {
+            /** @default [] */
+            borrowed: components["schemas"]["BorrowedArtifact"][];
+            changes: number;
+            mode: string;
+            texts?: components["schemas"]["WrittenTexts"] | null;
+            tokens: components["schemas"]["TokenProbability"][];
+        };
+        InterventionView: {
+            number: number;
+            report: components["schemas"]["InterventionReport"];
+            validation: components["schemas"]["GraphValidation"] | null;
         };
         JobCard: {
             began: number;
@@ -5624,6 +6352,35 @@ export interface components {
             label: string;
             name: string;
         };
+        NeighbourRow: {
+            activation: number | null;
+            influence: number;
+            kind: string;
+            layer: number | null;
+            node: string;
+            share: number;
+            text: string;
+            token: string;
+            weight: number;
+        };
+        NodeNeighbours: {
+            inputs: components["schemas"]["NeighbourRow"][];
+            node: string;
+            outputs: components["schemas"]["NeighbourRow"][];
+        };
+        NodePaths: {
+            paths: components["schemas"]["PathRow"][];
+            total: number;
+        };
+        NodeRow: {
+            activation: number | null;
+            influence: number;
+            kind: string;
+            layer: number | null;
+            node: string;
+            text: string;
+            token: string;
+        };
         NullReading: {
             baseline: components["schemas"]["VerifiedClaim"][];
             claims: components["schemas"]["VerifiedClaim"][];
@@ -5648,6 +6405,11 @@ export interface components {
         PageRequest: {
             page: string;
             run: string;
+        };
+        PathRow: {
+            nodes: string[];
+            share: number;
+            sign: number;
         };
         PayloadField: {
             extra?: {
@@ -5685,6 +6447,15 @@ export interface components {
             /** @default 1 */
             coefficient: number;
         };
+        PredictionAgreement: {
+            high: number | null;
+            low: number | null;
+            nmse?: number | null;
+            pairs: number;
+            r: number | null;
+            sign_agreement: number | null;
+            slope?: number | null;
+        };
         PromptDivergence: {
             answer: string;
             js: number;
@@ -5693,6 +6464,35 @@ export interface components {
                 string,
                 number
             ][];
+        };
+        QKPair: {
+            key: string;
+            query: string;
+            value: number;
+        };
+        QKScore: {
+            attention: number;
+            head: number;
+            key: number;
+            key_side: [
+                string,
+                number
+            ][];
+            kinds: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            };
+            layer: number;
+            pairs: components["schemas"]["QKPair"][];
+            query: number;
+            query_side: [
+                string,
+                number
+            ][];
+            relative: boolean;
+            relative_score: number;
+            score: number;
         };
         RandomControl: {
             directions: number;
@@ -6077,6 +6877,18 @@ export interface components {
             prompt: string;
             score: number;
         };
+        StabilityReply: {
+            edges: components["schemas"]["StableEdge"][];
+            graphs: string[];
+            share: number | null;
+        };
+        StableEdge: {
+            kept: number;
+            possible: number;
+            source: string;
+            target: string;
+            weight: number;
+        };
         SteerItem: {
             /** @default 1 */
             coefficient: number;
@@ -6140,6 +6952,11 @@ export interface components {
             q: number;
             tuned: number;
         };
+        SupernodeRow: {
+            label: string;
+            members: string[];
+            score: number | null;
+        };
         SurveyedDictionary: {
             dead: number | null;
             dense: number | null;
@@ -6183,6 +7000,12 @@ export interface components {
             samples: components["schemas"]["SweptAnswer"][];
             trait: number | null;
         };
+        TargetRow: {
+            label: string;
+            target: string;
+            value: number;
+            weight: number;
+        };
         TemplateRecord: {
             digest: string;
             /** @default {} */
@@ -6216,6 +7039,11 @@ export interface components {
             base: number;
             token: string;
             tuned: number;
+        };
+        TokenProbability: {
+            after: number;
+            before: number;
+            token: string;
         };
         TokenReading: {
             index: number;
@@ -6433,6 +7261,10 @@ export interface components {
             tuned: number;
             units: string;
             verified: boolean;
+        };
+        WrittenTexts: {
+            after: string;
+            before: string;
         };
     };
     responses: never;

@@ -8,9 +8,13 @@ import { BASE } from "../app/base";
 import { Jobs } from "../jobs/Jobs";
 import { formatNumber } from "../state/format";
 import { type StateForm, useHashState } from "../state/hash_state";
+import { GraphChecks } from "./GraphChecks";
 import "../style/desk.css";
+import "../style/gate.css";
 
 interface CircuitsState {
+  /** The graph that is looked into. */
+  run: string;
   prompt: string;
   chat: boolean;
   answer: string;
@@ -19,12 +23,13 @@ interface CircuitsState {
 
 const CIRCUITS_FORM: StateForm<CircuitsState> = {
   read: (params) => ({
+    run: params["run"] ?? "",
     prompt: params["prompt"] ?? "",
     chat: params["chat"] === "1",
     answer: params["answer"] ?? "",
     target: params["target"] ?? "",
   }),
-  write: ({ prompt, chat, answer, target }) => ({ prompt, chat: chat ? "1" : "", answer, target }),
+  write: ({ run, prompt, chat, answer, target }) => ({ run, prompt, chat: chat ? "1" : "", answer, target }),
 };
 
 export function CircuitsPage() {
@@ -48,15 +53,35 @@ export function CircuitsPage() {
       <section className="sheet" aria-label="Graphs">
         {error && <ErrorNote text={error} />}
         {value && value.graphs.length === 0 && <p className="quiet">There are no graphs in the folder of runs yet.</p>}
-        {value && value.graphs.length > 0 && <GraphTable graphs={value.graphs} />}
+        {value && value.graphs.length > 0 && (
+          <GraphTable
+            graphs={value.graphs}
+            run={state.run}
+            look={(run) => set((now) => ({ ...now, run }), { push: true })}
+          />
+        )}
+        {state.run && value && (
+          <GraphChecks
+            key={state.run}
+            run={state.run}
+            others={value.graphs.map((graph) => graph.run).filter((name) => name !== state.run)}
+            canStart={value.can_trace}
+          />
+        )}
       </section>
     </div>
   );
 }
 
-const isAboutGraphs = (job: Schemas["JobCard"]) => job.title.startsWith("graph of ");
+const isAboutGraphs = (job: Schemas["JobCard"]) => /^(graph of|intervention in|heads of) /.test(job.title);
 
-function GraphTable({ graphs }: { graphs: Schemas["GraphCard"][] }) {
+interface GraphTableProps {
+  graphs: Schemas["GraphCard"][];
+  run: string;
+  look: (run: string) => void;
+}
+
+function GraphTable({ graphs, run, look }: GraphTableProps) {
   return (
     <>
       <h2>Graphs</h2>
@@ -82,14 +107,22 @@ function GraphTable({ graphs }: { graphs: Schemas["GraphCard"][] }) {
           </thead>
           <tbody>
             {graphs.map((graph) => (
-              <tr key={graph.run}>
+              <tr key={graph.run} className={graph.run === run ? "chosen" : undefined}>
                 <th scope="row">
                   <a href={`${BASE}graph?${new URLSearchParams({ run: graph.run }).toString()}`}>
                     {graph.prompt ?? graph.run}
                   </a>
                 </th>
                 <td>
-                  {graph.run} <span className={`state ${graph.status}`}>{graph.status}</span>
+                  {graph.run} <span className={`state ${graph.status}`}>{graph.status}</span>{" "}
+                  <button
+                    type="button"
+                    className="small"
+                    aria-pressed={graph.run === run}
+                    onClick={() => look(graph.run === run ? "" : graph.run)}
+                  >
+                    Check<span className="unseen"> {graph.run}</span>
+                  </button>
                 </td>
                 <td className="r">{graph.features ?? "–"}</td>
                 <td className="r">{graph.shown_nodes ?? "–"}</td>

@@ -23,9 +23,13 @@ export function Extraction({ known, canStart, refresh }: ExtractionProps) {
   const chosen = known.find((trait) => trait.name === of("known")) ?? known[0];
   const body: Schemas["ExtractionRequest"] = {
     quick: isQuick,
+    writer: way === "described" && of("writer") === "model" ? "model" : "bundled",
     ...(way === "poles" && { positive: of("positive").trim(), negative: of("negative").trim() }),
     ...(way === "known" && { known: chosen?.name ?? "" }),
-    ...(way === "described" && { name: of("name").trim(), description: of("description").trim() }),
+    ...(way === "described" && {
+      name: of("name").trim(),
+      description: of("description").trim(),
+    }),
   };
   const isWhole = Object.values(body).every((value) => value !== "");
   if (!canStart) {
@@ -81,8 +85,16 @@ export function Extraction({ known, canStart, refresh }: ExtractionProps) {
               onChange={(event) => set("description")(event.target.value)}
             />
           </label>
+          <label className="check">
+            <input
+              type="checkbox"
+              checked={of("writer") === "model"}
+              onChange={(event) => set("writer")(event.target.checked ? "model" : "")}
+            />
+            the served model writes its own instructions
+          </label>
           <p className="quiet">
-            The served model writes the instructions and questions, which a small model cannot: it then says so.
+            Otherwise bundled ones take the name and the description. A small model cannot write them, and says so.
           </p>
         </>
       )}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter
 
 from mindscope.server.workbench.desks.audit import AuditDesk, build_audit_router
+from mindscope.server.workbench.desks.checks import CheckDesk, build_check_router
 from mindscope.server.workbench.desks.data import DataDesk, build_data_router
 from mindscope.server.workbench.desks.extraction import ExtractionDesk, build_extraction_router
 from mindscope.server.workbench.desks.features import FeatureDesk, build_feature_router
@@ -65,6 +66,7 @@ def build_workbench_router(service: SteeringService, place: WorkbenchPlace) -> A
     work = (service, shelf, workers, place.model, vectors)
     router.include_router(build_feature_router(FeatureDesk(service, shelf)))
     router.include_router(build_graph_router(GraphDesk(*work)))
+    router.include_router(build_check_router(CheckDesk(*work)))
     router.include_router(build_run_router(shelf, workers, tickets))
     router.include_router(build_study_router(shelf))
     router.include_router(build_audit_router(AuditDesk(shelf, seats, str(place.model.get("device", "auto")))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -34,7 +34,10 @@ class ExtractionRequest(BaseModel):
     """Its opposite, such as impatient."""
     name: Word | None = None
     description: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
-    """What the trait means, from which the served model writes instructions and questions."""
+    """What the trait means."""
+    writer: Literal["bundled", "model"] = "bundled"
+    """Who writes the instructions and questions of a trait that is described: bundled ones take its name and
+    description, or the served model writes its own, which a small model cannot."""
     quick: bool = True
     """Smaller sizes, to see that everything runs: too few for a measurement."""
 
@@ -98,13 +101,20 @@ class ExtractionDesk(TraitDesk):
             title = asked.name
             file = free_path(root / "traits", slug(title), ".yaml")
             trait = str(file)
-            writing = {
-                "name": title,
-                "description": asked.description,
-                "to": trait,
-                "writer": f"model:{self.model['model']}",
-            }
-            steps.append(JobStep("persona artifacts", writing, file))
+            assert asked.description is not None
+            if asked.writer == "bundled":
+                from mindscope.personas import trait_of_name
+
+                file.parent.mkdir(parents=True, exist_ok=True)
+                trait_of_name(title, asked.description).save(file)
+            else:
+                writing = {
+                    "name": title,
+                    "description": asked.description,
+                    "to": trait,
+                    "writer": f"model:{self.model['model']}",
+                }
+                steps.append(JobStep("persona artifacts", writing, file))
         # The organism's own traits have its exact judge; all others are judged without a key.
         is_own = trait.startswith(f"{ORGANISM}:")
         run = free_path(root, slug(title.removeprefix(f"{ORGANISM}:")))

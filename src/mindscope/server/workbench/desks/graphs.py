@@ -21,6 +21,8 @@ from mindscope.store import read_json
 
 GRAPH, PAGE, SUMMARY = "graph.safetensors", "report.html", "summary.json"
 PATTERN = r"graph-(\d+)"
+PRECISION = ("dtype", "device_map", "max_memory", "offload_folder")
+"""Fields of a specification that a graph leaves no choice of."""
 TEXT = Annotated[str, Field(min_length=1, max_length=20_000)]
 
 
@@ -100,7 +102,7 @@ class GraphDesk(WorkDesk):
         taken = [int(found[1]) for path in root.iterdir() if (found := re.fullmatch(PATTERN, path.name))]
         run = root / f"graph-{max(taken, default=0) + 1}"
         # A graph adds up to what the model computed, which it does in float32 alone.
-        known = {key: value for key, value in self.model.items() if key not in _PRECISION}
+        known = {key: value for key, value in self.model.items() if key not in PRECISION}
         spec = {
             **known,
             "prompt": asked.prompt,
@@ -110,9 +112,6 @@ class GraphDesk(WorkDesk):
         }
         title = f"graph of {asked.prompt[:60]}"
         return self.start(title, run, JobStep("circuit trace", spec, run))
-
-
-_PRECISION = ("dtype", "device_map", "max_memory", "offload_folder")
 
 
 def build_graph_router(desk: GraphDesk) -> APIRouter:

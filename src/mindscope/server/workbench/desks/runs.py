@@ -251,7 +251,8 @@ def _resume(shelf: RunShelf, workers: WorkerPool, name: str) -> StartedJob:
         raise ApiError(400, f"{name} is {run.status}: only a run that broke off is taken up", param="run")
     if (work := shelf.find_work(run.path)) is not None:
         title, steps = work
-        return workers.start(title, name, steps)
+        # A step that makes a file is through once the file is there; one that makes a run goes on by itself.
+        return workers.start(title, name, [step for step in steps if not step.run.is_file()])
     if _is_own(run):
         return workers.resume(f"{name}, resumed", name, run.path)
     raise ApiError(
