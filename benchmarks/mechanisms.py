@@ -59,12 +59,12 @@ def main() -> None:
         micro_batches=1,
         learning_rate=asked.rate,
         weight_decay=asked.decay,
-        checkpoint_every=50,
+        checkpoint_every=20,
     )
     end = time.monotonic() + asked.seconds
 
     def watch(step: int, steps: int, label: str) -> None:
-        if step % 50 == 0:
+        if step % 20 == 0:
             print(step, steps, label, flush=True)
             if time.monotonic() > end and step < steps:
                 raise HoldOverError
