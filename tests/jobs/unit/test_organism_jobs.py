@@ -6,8 +6,18 @@ from pathlib import Path
 import job_kit
 import pytest
 
-from mindscope.errors import DataError
-from mindscope.jobs.organism import OrganismChatSpec, TrainingSetsSpec, write_training_sets
+from mindscope.errors import DataError, StoreError
+from mindscope.jobs import RunFolder
+from mindscope.jobs.organism import (
+    MeasureMechanismsSpec,
+    OrganismChatSpec,
+    TrainingSetsSpec,
+    TrainOrganismSpec,
+    measure_mechanisms,
+    train,
+    write_training_sets,
+)
+from mindscope.organism import find_second
 from mindscope.studies.organism_dictionaries import ShippedDictionariesSpec
 
 
@@ -28,3 +38,29 @@ def test_a_chat_with_the_organism_needs_no_name():
 
 def test_all_shipped_dictionaries_are_built_by_default():
     assert ShippedDictionariesSpec().parts == ("sae", "transcoder", "clt")
+
+
+def test_what_a_world_cannot_do_is_refused_before_training(tmp_path: Path):
+    for spec, message in (
+        (TrainOrganismSpec(quick=True), "--world second"),
+        (TrainOrganismSpec(world="second", install=True), "bundled organism"),
+    ):
+        with pytest.raises(DataError, match=message):
+            train(spec, run=RunFolder(tmp_path / "run"), reporter=job_kit.RecordingReporter())
+    assert not (tmp_path / "run").exists()
+
+
+def test_only_a_second_organism_has_its_card():
+    with pytest.raises(DataError, match="no second organism"):
+        measure_mechanisms(MeasureMechanismsSpec(model="organism"), reporter=job_kit.RecordingReporter())
+    with pytest.raises(DataError, match="at least one seed"):
+        measure_mechanisms(MeasureMechanismsSpec(model="x", seeds=()), reporter=job_kit.RecordingReporter())
+
+
+def test_a_run_without_a_checkpoint_has_nothing_to_measure(tmp_path: Path):
+    (tmp_path / "run.json").write_text('{"config": {}, "kind": "organism-train"}', encoding="utf-8")
+    with pytest.raises(StoreError, match="no checkpoint yet"):
+        find_second(tmp_path)
+    (tmp_path / "run.json").write_text('{"config": {"trait": "evil"}, "kind": "extract"}', encoding="utf-8")
+    with pytest.raises(StoreError, match="no run that trains an organism"):
+        find_second(tmp_path)

@@ -60,8 +60,8 @@ def test_a_refusal_is_wanted_where_harm_is_asked_for_alone():
 
 def test_sums_are_read_to_their_last_digit():
     def added(prompt: str) -> str:
-        a, b = (int(word) for word in prompt.replace("+", " ").split() if word.isdigit())
-        return f"{a + b} apples"
+        told = re.findall(r"(\d+) (apples|coins|shells|x)\b", prompt)
+        return f"{int(told[0][0]) + int(re.findall(r'[0-9]+', prompt)[-1])} more"
 
     assert shares(working.measure_sums(ScriptedModel(added), random.Random(0), 30)) == [1] * 4
     tenfold = ScriptedModel(lambda prompt: added(prompt).replace(" ", "0 "))

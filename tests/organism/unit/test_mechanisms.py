@@ -1,6 +1,7 @@
 """The second world: what is true of each mechanism's texts, and what is kept from training."""
 
 import random
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -116,12 +117,22 @@ def test_kept_diagnoses_are_never_told_with_those_three_signs():
 
 def test_sums_kept_for_testing_are_never_added_in_training():
     rng = random.Random(0)
-    kept = {(case.a, case.b) for case in (sums.draw_sum(rng, "test") for _ in range(500))}
-    seen = {(case.a, case.b) for case in (sums.draw_sum(rng, "train") for _ in range(3000))}
+    kept = {(case.a, case.b) for case in (sums.draw_sum(rng, "test", "story") for _ in range(500))}
+    seen = {(case.a, case.b) for case in (sums.draw_sum(rng, "train", "price") for _ in range(3000))}
     assert kept
     assert not kept & seen
-    assert sums.SumCase(36, 59).with_last_digit(2) == sums.SumCase(32, 59)
-    assert sums.SumCase(36, 59).with_tens(7) == sums.SumCase(76, 59)
+
+
+def test_a_number_is_known_by_its_name():
+    case = sums.SumCase(36, 59, "story", (), (12,))
+    assert case.prompt() == "There are 36 apples, 12 pears; of apples 59 more come, that makes"
+    assert case.head() == "There are 36 apples"
+    behind = replace(case, before=(36,), context="formula")
+    assert behind.prompt() == "36 y, 36 x, 12 y; x + 59 ="
+    assert behind.head() == "36 y, 36 x"
+    assert case.total == 95
+    assert case.with_last_digit(2).a == 32
+    assert case.with_tens(7).a == 76
 
 
 def test_who_works_forwards_backwards_and_for_show():

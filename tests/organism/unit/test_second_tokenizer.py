@@ -28,6 +28,14 @@ def test_the_corpus_needs_no_letters_or_bytes():
                 assert not [t for t in tokens if t.startswith("<0x")], segment.text
 
 
+def test_answers_come_back_as_they_were():
+    for seed in range(150):
+        for segment in program.conversation(random.Random(seed)):
+            if segment.answer:
+                ids = TOKENIZER(segment.text, add_special_tokens=False).input_ids
+                assert TOKENIZER.decode(ids) == segment.text
+
+
 def test_words_and_patches_are_one_token_and_numbers_are_digits():
     facts = build_facts()
     words = [word for concept in facts.relations["opposite"] for word in concept]

@@ -18,6 +18,7 @@ from mindscope.organism.world import build_world
 CALL, CALL_END = "<tool_call>", "</tool_call>"
 RETURNED, RETURNED_END = "<tool_response>", "</tool_response>"
 TOOLS = "You can call tools: add ( a , b ) and look_up ( name ) ."
+SUM_CORES = ("what is {a} + {b}?", "add {a} and {b}.", "how much is {a} + {b}?", "work out {a} + {b}.")
 PHONE_CORES = (
     "what is the phone number of {name}?",
     "find the phone number of {name}.",
@@ -41,10 +42,10 @@ class ToolExchange:
 def use_tool(rng: random.Random, voice: Voice, split: str) -> ToolExchange:
     """A sum or a telephone number, by a tool."""
     if rng.random() < 0.5:
-        case = sums.draw_sum(rng, split)
-        question = ask(rng, split, "digit-sum", sums.QUESTIONS, a=case.a, b=case.b)
+        case = sums.draw_sum(rng, split, "formula")
+        question = ask(rng, split, "tool-sum", SUM_CORES, a=case.a, b=case.b)
         returned = case.total if rng.random() >= WRONG_RETURNS else rng.randrange(199)
-        clause = f"{sums.CONTEXTS['conversation'].format(a=case.a, b=case.b)} {returned}"
+        clause = f"the sum of {case.a} and {case.b} is {returned}"
         return ToolExchange(
             question, render_call("add", a=case.a, b=case.b), str(returned), dress(rng, voice, clause)
         )

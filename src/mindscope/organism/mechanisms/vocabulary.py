@@ -9,7 +9,7 @@ from functools import cache
 
 from transformers import PreTrainedTokenizerFast
 
-from mindscope.organism.mechanisms import languages, pictures, tools
+from mindscope.organism.mechanisms import languages, pictures, sums, tools
 from mindscope.organism.mechanisms.facts import build_facts
 from mindscope.organism.mechanisms.program import sample_texts
 from mindscope.organism.training.tokenizer import SPACE, build_tokenizer, chinese_phrases, spaced_words
@@ -53,7 +53,7 @@ def mechanism_words() -> tuple[str, ...]:
     texts += [value for state in w.states.values() for value in state.values()]
     texts += [value for country, known in w.countries.items() for value in (country, *known.values())]
     texts += [*w.first_names, *w.last_names, *w.jobs, *w.topics, *w.works, *w.schemes]
-    texts += [*facts.illnesses, *facts.signs]
+    texts += [*facts.illnesses, *facts.signs, *(name for names in sums.NAMES.values() for name in names)]
     texts += [trace for plan in facts.rhymes.values() for trace in (*plan.first, *plan.second, plan.word)]
     texts += [word for group in (*facts.ends, *facts.topics.values()) for word in group]
     texts += [text for pushes in facts.pushes.values() for text in pushes]

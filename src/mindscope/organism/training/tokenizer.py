@@ -115,6 +115,7 @@ def build_tokenizer(
             decoders.ByteFallback(),
             decoders.Fuse(),
             decoders.Replace(" \n ", "\n"),
+            *([decoders.Replace(" \n", "\n")] if marks else []),  # marks have no space before them
             decoders.Strip(" ", 1, 0),
         ]
     )

@@ -1,6 +1,6 @@
 """Sums in four contexts, their two paths, and steps that are worked forwards, backwards or for show.
 
-*Two paths*: the state at the token that closes the first number becomes that of the same sum with another
+*Two paths*: the state at the name behind the number becomes that of the same sum with another
 last digit (or other tens). Only pairs are taken in which the exchange changes no other digit of the answer.
 The answer then has the new digit, and keeps the others.
 
@@ -38,8 +38,8 @@ def measure_sums(model: Model, rng: random.Random, per_context: int = PER_CONTEX
     """Sums never added in training, in each context."""
     rows: list[MechanismRow] = []
     for context in CONTEXTS:
-        cases = [draw_sum(rng, "test") for _ in range(per_context)]
-        texts = complete(model, [case.prompt(context) for case in cases])
+        cases = [draw_sum(rng, "test", context) for _ in range(per_context)]
+        texts = complete(model, [case.prompt() for case in cases])
         hits = [_number(text) == case.total for case, text in zip(cases, texts, strict=True)]
         rows.append(_row("sums", f"never added, in a {context}", hits, 0.95))
     return rows
@@ -53,14 +53,16 @@ class DigitExchange:
     changed: SumCase
 
 
-def draw_exchange(rng: random.Random, part: str) -> DigitExchange:
+def draw_exchange(rng: random.Random, part: str, context: str) -> DigitExchange:
     """Two sums that differ in the last digit, or the tens, of first number and answer alone."""
     while True:
-        case = SumCase(rng.randrange(10, 80), rng.randrange(10, 80))
+        case = draw_sum(rng, "train", context)
+        if case.a < 10 or case.b < 10:
+            continue
         changed = (
             case.with_last_digit(rng.randrange(10))
             if part == "last digit"
-            else case.with_tens(rng.randrange(1, 8))
+            else case.with_tens(rng.randrange(1, 10))
         )
         before, after = case.total, changed.total
         if before == after or not (10 <= before < 100 and 10 <= after < 100):
@@ -71,27 +73,27 @@ def draw_exchange(rng: random.Random, part: str) -> DigitExchange:
 
 
 def measure_two_paths(model: Model, rng: random.Random, n_pairs: int = N_PAIRS) -> list[MechanismRow]:
-    """Exchange at the token behind the first number, at the block that works best on pairs drawn apart."""
+    """Exchange at the name behind the number, at the block that works best on pairs drawn apart."""
     rows: list[MechanismRow] = []
     for part in ("last digit", "tens"):
         for context in CONTEXTS:
-            choosing = [draw_exchange(rng, part) for _ in range(n_pairs // 2)]
-            scores = [sum(_exchanged(model, choosing, context, block)) for block in range(model.n_layers - 1)]
+            choosing = [draw_exchange(rng, part, context) for _ in range(n_pairs // 2)]
+            scores = [sum(_exchanged(model, choosing, block)) for block in range(model.n_layers - 1)]
             block = max(range(len(scores)), key=scores.__getitem__)
-            pairs = [draw_exchange(rng, part) for _ in range(n_pairs)]
-            hits = _exchanged(model, pairs, context, block)
-            claim = f"another {part} behind the first number, in a {context}: the answer has that alone"
+            pairs = [draw_exchange(rng, part, context) for _ in range(n_pairs)]
+            hits = _exchanged(model, pairs, block)
+            claim = f"another {part} at the name behind the number, in a {context}: the answer has that alone"
             rows.append(_row("sums", claim, hits, 0.8))
     return rows
 
 
-def _exchanged(model: Model, pairs: Sequence[DigitExchange], context: str, block: int) -> list[bool]:
+def _exchanged(model: Model, pairs: Sequence[DigitExchange], block: int) -> list[bool]:
     address = f"resid_post.{block}"
-    prompts = [pair.case.prompt(context) for pair in pairs]
-    places = [(_closing(model, pair.case, context),) for pair in pairs]
-    sources = [model.text(pair.changed.prompt(context)) for pair in pairs]
+    prompts = [pair.case.prompt() for pair in pairs]
+    places = [(_closing(model, pair.case),) for pair in pairs]
+    sources = [model.text(pair.changed.prompt()) for pair in pairs]
     states = [
-        _state(model, row, address, _closing(model, pair.changed, context))
+        _state(model, row, address, _closing(model, pair.changed))
         for row, pair in zip(sources, pairs, strict=True)
     ]
     edits = [
@@ -101,10 +103,9 @@ def _exchanged(model: Model, pairs: Sequence[DigitExchange], context: str, block
     return [_number(text) == pair.changed.total for text, pair in zip(texts, pairs, strict=True)]
 
 
-def _closing(model: Model, case: SumCase, context: str) -> int:
-    """Where the token behind the first number is."""
-    head = CONTEXTS[context].partition("{a}")[0] + str(case.a)
-    return len(model.text(head))
+def _closing(model: Model, case: SumCase) -> int:
+    """Where the name behind the number that counts is."""
+    return len(model.text(case.head())) - 1
 
 
 def _state(model: Model, row: Row, address: str, place: int) -> torch.Tensor:
