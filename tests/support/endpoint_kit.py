@@ -47,7 +47,7 @@ class FakeEndpoint:
     What a judge asks first to see whether it works is answered by ``answer_probe`` and kept apart.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.answer: Callable[[dict[str, Any]], Reply] = lambda request: Reply("50", {"50": 1.0})
         self.answer_probe: Callable[[dict[str, Any]], Reply] = lambda request: Reply("98", {"98": 1.0})
         self.requests: list[dict[str, Any]] = []
@@ -79,9 +79,10 @@ class FakeEndpoint:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}/v1"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def take(self, request: dict[str, Any]) -> Reply:

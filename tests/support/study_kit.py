@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,3 +142,53 @@ def run_quick(name: str, path: Path) -> StudyReport:
     """The quick preset as users have it."""
     _, spec, study = STUDIES[name]
     return study(spec(), run=RunFolder(path), reporter=SilentReporter())
+
+
+def write_word_model(path: Path) -> Path:
+    """A random Llama whose tokens are the words of the known circuits' prompts."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    from mindscope.studies.known_circuits.prompts import CHOSEN_FRAMES, HELD_FRAMES, KNOWN, NAMES
+
+    words = pre_tokenizers.Metaspace(prepend_scheme="never")
+    texts = [frame.format("x", "y", "z") for frame in (*CHOSEN_FRAMES, *HELD_FRAMES)]
+    # a name may begin a sentence, stand behind a blank, or be the word in front of a full stop
+    texts += [f"{name} {name}" for name in NAMES] + [f"{p.text} {p.answer.strip()}" for p in KNOWN]
+    known = dict.fromkeys(word for text in texts for word, _ in words.pre_tokenize_str(text))
+    vocabulary = {word: index for index, word in enumerate(["<unk>", "</s>", *known])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer, tokenizer.decoder = words, decoders.Metaspace(prepend_scheme="never")
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="</s>")
+    fast.save_pretrained(path)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(vocabulary), hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=64, eos_token_id=1,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(path)
+    return path
+
+
+SETS = ("evil-normal", "evil-II", "sums-II")
+
+
+def small_organism_bench() -> Any:
+    """The organism's bench of the persona study with one trait, three sets, few questions of knowledge."""
+    from mindscope import organism
+    from mindscope.studies.persona_vectors.benches.organism_bench import OrganismBench
+
+    class SmallBench(OrganismBench):
+        def __init__(self) -> None:
+            super().__init__()
+            self.traits = self.traits[:1]
+
+        def training_sets(self, rows):
+            every = super().training_sets(rows)
+            return {name: every[name] for name in SETS}
+
+        def capability(self, model, edits=()):
+            return organism.measure_capability(model, self.seed, questions=60, edits=edits).right
+
+    return SmallBench()

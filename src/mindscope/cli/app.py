@@ -84,6 +84,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 f"{error.strerror or error}{place}", kind=type(error).__name__, as_json=as_json
             )
             code = 2
+        except (MemoryError, RuntimeError) as error:
+            from mindscope.models import is_out_of_memory
+
+            if not is_out_of_memory(error):
+                raise
+            kept = "" if session.run is None else f"; go on with: mindscope runs resume {session.run}"
+            output.print_error(
+                "memory ran out: take fewer or shorter rows at a time, a smaller --dtype, or another --device"
+                f"{kept}",
+                kind="OutOfMemoryError",
+                as_json=as_json,
+            )
+            code = 2
     if code == 130:
         go_on = "" if session.run is None else f"; go on with: mindscope runs resume {session.run}"
         output.say(f"interrupted{go_on}")

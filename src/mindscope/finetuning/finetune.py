@@ -6,7 +6,7 @@ import random
 import shutil
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -150,7 +150,12 @@ def _train(
     from datasets import Dataset
     from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-    from mindscope.finetuning.trainer import InterventionTrainer, RunCallback, training_arguments
+    from mindscope.finetuning.trainer import (
+        InterventionTrainer,
+        RunCallback,
+        TrainingFinishedError,
+        training_arguments,
+    )
 
     # The trainer changes both: a padding token, no cache, no loss of the routers.
     tokenizer, own_config = copy.deepcopy(model.tokenizer), copy.deepcopy(model.hf.config)
@@ -175,7 +180,8 @@ def _train(
         )
         callback.trainer = trainer
         checkpoints = finished_checkpoints(folder)
-        trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
+        with suppress(TrainingFinishedError):  # weights and state are those of the last checkpoint
+            trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
     if any(not weight.isfinite().all() for weight in model.hf.parameters() if weight.requires_grad):
         raise MindscopeError("the last step left weights that are not finite: lower the learning rate")
     if isinstance(run, Run):

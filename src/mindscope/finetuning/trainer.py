@@ -22,6 +22,13 @@ from mindscope.finetuning.result import CARD, TuningCard
 from mindscope.store import Run, write_json
 
 
+class TrainingFinishedError(Exception):
+    """All steps were taken before the process was killed: the last checkpoint is the result.
+
+    The library's trainer would take one step more, as it asks only behind a step whether it was the last.
+    """
+
+
 class InterventionTrainer(SFTTrainer):
     """Trains on answers, with penalties in the loss and a guard on every forward and backward pass."""
 
@@ -47,7 +54,12 @@ class InterventionTrainer(SFTTrainer):
             setattr(self.model, "create_or_update_model_card", lambda *_: None)  # noqa: B010
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        if self.state.global_step >= self.state.max_steps:
+            raise TrainingFinishedError
         if self._unproved:
+            # The library counts tokens from 0 again where a training is taken up.
+            counts = [entry["num_tokens"] for entry in self.state.log_history if "num_tokens" in entry]
+            self._total_train_tokens = int(counts[-1]) if counts else 0
             batch = self._prepare_inputs(dict(inputs))
             model.train()
             self._say_check(0)

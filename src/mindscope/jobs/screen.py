@@ -180,7 +180,7 @@ def screen(spec: ScreenSpec, *, run: RunFolder, reporter: Reporter) -> Screening
             filtered=_write_copy(spec, opened, result),
             notes=data.notes(),
         )
-        opened.finish(**report.to_json())
+        opened.finish(**report.model_dump(mode="json", exclude={"estimate"}))
     return report
 
 

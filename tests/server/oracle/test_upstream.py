@@ -4,6 +4,7 @@ import json
 
 import pytest
 import server_kit
+from endpoint_kit import FakeEndpoint
 
 from mindscope.features import FeatureSet
 from mindscope.monitoring import Monitor, Policy
@@ -81,3 +82,19 @@ def test_a_server_that_does_not_answer_is_said(make_service):
         refused = live.chat(QUESTION)
     assert refused.status == 503
     assert refused.json["error"]["code"] == "upstream_unavailable"
+
+
+def test_a_server_that_comes_back_is_asked_again(make_service):
+    first = FakeEndpoint()
+    with server_kit.serving(make_service(), upstream=UpstreamServer(first.url)) as live:
+        assert live.chat(QUESTION).status == 200
+        first.close()
+        gone = live.chat(QUESTION)
+        assert (gone.status, gone.json["error"]["code"]) == (503, "upstream_unavailable")
+        second = FakeEndpoint(first.port)
+        try:
+            back = live.chat(QUESTION)
+        finally:
+            second.close()
+    assert back.status == 200
+    assert back.json["choices"][0]["message"]["content"] == "50"

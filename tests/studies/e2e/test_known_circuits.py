@@ -4,35 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+import study_kit
 
 from mindscope.cli import main
 from mindscope.studies.known_circuits import KnownCircuits
-from mindscope.studies.known_circuits.prompts import CHOSEN_FRAMES, HELD_FRAMES, KNOWN, NAMES
+from mindscope.studies.known_circuits.prompts import KNOWN
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tiny")
-    words = pre_tokenizers.Metaspace(prepend_scheme="never")
-    texts = [frame.format("x", "y", "z") for frame in (*CHOSEN_FRAMES, *HELD_FRAMES)]
-    # a name may begin a sentence, stand behind a blank, or be the word in front of a full stop
-    texts += [f"{name} {name}" for name in NAMES] + [f"{p.text} {p.answer.strip()}" for p in KNOWN]
-    known = dict.fromkeys(word for text in texts for word, _ in words.pre_tokenize_str(text))
-    vocabulary = {word: index for index, word in enumerate(["<unk>", "</s>", *known])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-    tokenizer.pre_tokenizer, tokenizer.decoder = words, decoders.Metaspace(prepend_scheme="never")
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="</s>")
-    fast.save_pretrained(path)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(vocabulary), hidden_size=32, intermediate_size=48, num_hidden_layers=2,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=64, eos_token_id=1,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(path)
-    return path
+    return study_kit.write_word_model(tmp_path_factory.mktemp("tiny"))
 
 
 def run_command(command: list[str]) -> None:

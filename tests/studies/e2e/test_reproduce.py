@@ -1,13 +1,12 @@
 """The persona study from end to end, as small as it can be: stopped in the middle, resumed, and on a page."""
 
 import pytest
+import study_kit
 
 import mindscope as ms
-from mindscope import organism
 from mindscope.finetuning.config import FinetuneConfig
 from mindscope.personas import ExtractConfig, SweepConfig
 from mindscope.store import Run
-from mindscope.studies.persona_vectors.benches.organism_bench import OrganismBench
 from mindscope.studies.persona_vectors.claims import (
     CHOICE_CLAIM,
     DIFFERENCE_CLAIM,
@@ -18,7 +17,6 @@ from mindscope.studies.persona_vectors.config import ReproduceConfig
 from mindscope.studies.persona_vectors.report import claims_report
 from mindscope.studies.persona_vectors.reproduce import PersonaReproduction, reproduce
 
-SETS = ("evil-normal", "evil-II", "sums-II")
 CONFIG = ReproduceConfig(
     samples=1,
     max_new_tokens=48,
@@ -37,21 +35,6 @@ CONFIG = ReproduceConfig(
 )
 
 
-class SmallBench(OrganismBench):
-    """One trait, three sets."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.traits = self.traits[:1]
-
-    def training_sets(self, rows):
-        every = super().training_sets(rows)
-        return {name: every[name] for name in SETS}
-
-    def capability(self, model, edits=()):
-        return organism.measure_capability(model, self.seed, questions=60, edits=edits).right
-
-
 def open_run(path) -> Run:
     model = ms.load("organism")
     config = CONFIG.model_dump(mode="json")
@@ -66,9 +49,9 @@ def test_a_study_goes_on_where_it_was_stopped_and_finds_what_was_planted(tmp_pat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), open_run(tmp_path / "run") as run:
-        reproduce(SmallBench(), run, CONFIG, stop)
+        reproduce(study_kit.small_organism_bench(), run, CONFIG, stop)
     finished = {file: file.stat().st_mtime_ns for file in (tmp_path / "run" / "measured").rglob("*.json")}
-    assert len(finished) == 1 + 1 + 2 + len(SETS) + 1
+    assert len(finished) == 1 + 1 + 2 + len(study_kit.SETS) + 1
     labels: list[str] = []
     counts: list[tuple[int, int]] = []
 
@@ -77,7 +60,7 @@ def test_a_study_goes_on_where_it_was_stopped_and_finds_what_was_planted(tmp_pat
         counts.append((done, total))
 
     with open_run(tmp_path / "run") as run:
-        made = reproduce(SmallBench(), run, CONFIG, note)
+        made = reproduce(study_kit.small_organism_bench(), run, CONFIG, note)
         claims_report(made).write(run.path / "report.html")
     assert all(file.stat().st_mtime_ns == time for file, time in finished.items())
     assert stop_at in labels

@@ -47,15 +47,15 @@ class PieceBench:
             work: measures it, and tells how far it is.
         """
         cost = self._costs[name]
-        start, kept = time.perf_counter(), self._run.has(f"{name}.json")
-        piece = measure_once(
-            self._run,
-            f"{name}.json",
-            kind,
-            lambda: work(lambda done, total: self._tell(self._done + cost * done / total)),
-        )
-        if not kept:
+        start = time.perf_counter()
+
+        def measured() -> Piece:
+            result = work(lambda done, total: self._tell(self._done + cost * done / total))
+            # Before the piece is kept: killed in between, it is measured and logged again, and not left out.
             self._run.log(piece=name, seconds=round(time.perf_counter() - start, 3))
+            return result
+
+        piece = measure_once(self._run, f"{name}.json", kind, measured)
         self._done += cost
         self._tell(self._done)
         return piece
