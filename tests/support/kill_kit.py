@@ -460,8 +460,16 @@ CAMPAIGN: Mapping[str, KillableJob] = {
     "study superposition": KillableJob(lambda _: {}, patch=tiny_studies),
     "study double-descent": KillableJob(lambda _: {}, patch=tiny_studies),
     "study induction": KillableJob(lambda _: {}, patch=tiny_studies),
+    "study dictionaries": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),
+    "study persona-space": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),
+    "study classifiers": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),
 }
 """All jobs that keep a run, by the names of their commands; a test says when one is missing."""
+ELSEWHERE = {
+    "quickstart": "hands its run to the demo, which is killed",
+    "audit move": "one command is one move of a person's game, and the same command again another",
+}
+"""Jobs that have a run and are not killed here, and why."""
 
 
 @dataclass(frozen=True)
