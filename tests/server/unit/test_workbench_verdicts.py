@@ -87,6 +87,8 @@ def test_tunes_and_shifts_are_listed(live: server_kit.LiveServer, root: Path):
     assert [(one["run"], one["models"], one["traits"]) for one in told["shifts"]] == [
         ("moved", 3, ["evil", "kind"])
     ]
+    ends = [(end["trait"], end["layer"], end["shift"]) for end in told["shifts"][0]["ended"]]
+    assert ends == [("evil", 2, 18.0), ("kind", 2, -6.0)]
 
 
 @pytest.mark.parametrize(

@@ -6801,6 +6801,7 @@ export interface components {
         };
         ShiftCard: {
             base: string;
+            ended: components["schemas"]["TraitEnd"][];
             layers: number[];
             models: number;
             prompts: number;
@@ -7124,6 +7125,13 @@ export interface components {
             name: string;
             pairs: number | null;
             written_at: string[];
+        };
+        TraitEnd: {
+            high: number;
+            layer: number;
+            low: number;
+            shift: number;
+            trait: string;
         };
         TraitHistogram: {
             bins: components["schemas"]["HistogramBin"][];

@@ -109,7 +109,7 @@ function Budget({ spent, tokens, seconds, calls }: BudgetProps) {
         <b>{left.toLocaleString("en-GB")}</b> of {tokens.toLocaleString("en-GB")} tokens are left
       </span>
       <span className="quiet">
-        {calls} calls, {Math.round(seconds)} s of computing
+        {calls} {calls === 1 ? "call" : "calls"}, {Math.round(seconds)} s of computing
       </span>
     </div>
   );

@@ -86,7 +86,7 @@ function GraphTable({ graphs, run, look }: GraphTableProps) {
     <>
       <h2>Graphs</h2>
       <div className="wide">
-        <table>
+        <table className="roomy">
           <thead>
             <tr>
               <th scope="col">prompt</th>

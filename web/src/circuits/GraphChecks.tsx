@@ -19,6 +19,8 @@ interface GraphChecksProps {
 }
 
 const RESULTS_MS = 3000;
+/** Members of a group that are named without asking for more. */
+const FEW = 5;
 
 export function GraphChecks({ run, others, canStart }: GraphChecksProps) {
   const query = new URLSearchParams({ run }).toString();
@@ -70,7 +72,7 @@ function Supernodes({ graph, chosen, toggle }: ChoiceProps) {
   if (!groups.length) return <p className="quiet">No groups were found in it.</p>;
   return (
     <div className="wide">
-      <table>
+      <table className="roomy">
         <thead>
           <tr>
             <th scope="col">group</th>
@@ -88,7 +90,18 @@ function Supernodes({ graph, chosen, toggle }: ChoiceProps) {
               <tr key={group.label}>
                 <th scope="row">{group.label}</th>
                 <td className="r">{formatNumber(group.score, 2)}</td>
-                <td>{group.members.join(", ")}</td>
+                <td>
+                  {group.members.length <= FEW ? (
+                    group.members.join(", ")
+                  ) : (
+                    <details>
+                      <summary>
+                        {group.members.slice(0, FEW).join(", ")} and {group.members.length - FEW} more
+                      </summary>
+                      {group.members.slice(FEW).join(", ")}
+                    </details>
+                  )}
+                </td>
                 <td className="r">
                   {members.length > 0 && (
                     <button

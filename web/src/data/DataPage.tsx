@@ -76,7 +76,7 @@ export function DataPage() {
                   >
                     <span className="name">{nameOfFile(one.data)}</span>
                     <span className="quiet">
-                      {one.samples} samples · {one.traits.join(", ")} ·{" "}
+                      {one.samples} samples · {listNames(one.traits)} ·{" "}
                       {one.reference ? `against ${nameOfFile(one.reference)}` : "within itself"}
                     </span>
                   </button>
@@ -105,6 +105,12 @@ export function DataPage() {
 }
 
 const isAboutData = (job: Schemas["JobCard"]) => job.title.startsWith("screening of ");
+
+/** The first names, and how many more there are. */
+export function listNames(names: readonly string[], most = 4): string {
+  const shown = names.slice(0, most).join(", ");
+  return names.length > most ? `${shown} and ${names.length - most} more` : shown;
+}
 
 export function nameOfFile(path: string): string {
   return path.split("/").at(-1) ?? path;

@@ -4,6 +4,8 @@ import { useCallback } from "react";
 import type { Schemas } from "../api/client";
 import { useServer } from "../api/use_server";
 import { ErrorNote } from "../app/ErrorNote";
+import { Interval, describeInterval, findReach } from "../charts/Interval";
+import { shortName } from "../gate/GatePage";
 import { Jobs } from "../jobs/Jobs";
 import { type StateForm, useHashState } from "../state/hash_state";
 import { RemedySheet } from "./RemedySheet";
@@ -131,6 +133,9 @@ export function TrainingPage() {
   );
 }
 
+/** Columns of the table of all shifts. */
+const MOST_TRAITS = 6;
+
 const isAboutTraining = (job: Schemas["JobCard"]) => /^(training on|shift of) /.test(job.title);
 
 function EntryList({ title, none, children }: { title: string; none?: string; children: React.ReactElement[] }) {
@@ -163,30 +168,43 @@ function Entry({ name, about, current, choose }: EntryProps) {
 
 function ShiftsSideBySide({ shifts }: { shifts: Schemas["ShiftCard"][] }) {
   if (!shifts.length) return <p className="quiet">No shift was measured yet.</p>;
+  const traits = [...new Set(shifts.flatMap((one) => one.ended.map((end) => end.trait)))].slice(0, MOST_TRAITS);
+  const find = (card: Schemas["ShiftCard"], trait: string) => card.ended.find((end) => end.trait === trait);
   return (
     <div className="wide">
-      <table>
+      <table className="checks">
         <thead>
           <tr>
             <th scope="col">run</th>
             <th scope="col">base</th>
-            <th scope="col">traits</th>
-            <th scope="col" className="r">
-              models
-            </th>
-            <th scope="col" className="r">
-              prompts
-            </th>
+            {traits.map((trait) => (
+              <th key={trait} scope="col">
+                along {trait}
+              </th>
+            ))}
           </tr>
         </thead>
         <tbody>
           {shifts.map((one) => (
             <tr key={one.run}>
               <th scope="row">{one.run}</th>
-              <td>{one.base}</td>
-              <td>{one.traits.join(", ")}</td>
-              <td className="r">{one.models}</td>
-              <td className="r">{one.prompts}</td>
+              <td>{shortName(one.base)}</td>
+              {traits.map((trait) => {
+                const end = find(one, trait);
+                if (!end) return <td key={trait}>–</td>;
+                const reach = findReach(shifts.flatMap((card) => {
+                  const other = find(card, trait);
+                  return other ? [other.low, other.high] : [];
+                }));
+                return (
+                  <td key={trait}>
+                    <Interval estimate={end.shift} low={end.low} high={end.high} reach={reach} />
+                    <div className="figures">
+                      {describeInterval(end.shift, end.low, end.high)} at layer {end.layer}
+                    </div>
+                  </td>
+                );
+              })}
             </tr>
           ))}
         </tbody>

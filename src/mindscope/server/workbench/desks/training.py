@@ -42,6 +42,16 @@ class TuneCard(BaseModel):
     """Of every logged step."""
 
 
+class TraitEnd(BaseModel):
+    """Where a training ended along a trait."""
+
+    trait: str
+    layer: int
+    shift: float
+    low: float
+    high: float
+
+
 class ShiftCard(BaseModel):
     """A measured shift in one line."""
 
@@ -52,6 +62,8 @@ class ShiftCard(BaseModel):
     traits: list[str]
     layers: list[int]
     prompts: int
+    ended: list[TraitEnd]
+    """Of the last model, in the middle of the depth, over answers where they were read."""
 
 
 class TrainingList(BaseModel):
@@ -113,6 +125,7 @@ class TrainingDesk(DataDesk):
                 traits=list(kept.result.traits),
                 layers=list(kept.result.layers),
                 prompts=kept.result.prompts,
+                ended=_ends(kept.result),
             )
             for kept in self.find_documents(ShiftResult, SHIFT)
         ]
@@ -216,6 +229,18 @@ class TrainingDesk(DataDesk):
             ],
             losses=list(tuned.losses),
         )
+
+
+def _ends(result: ShiftResult) -> list[TraitEnd]:
+    """The last model's movements at one layer and place."""
+    layer = result.layers[int(0.55 * len(result.layers))]
+    last = result.tuned[-1].movements
+    place = last[-1].at
+    return [
+        TraitEnd(trait=one.trait, layer=layer, shift=one.shift, low=one.low, high=one.high)
+        for one in last
+        if one.layer == layer and one.at == place
+    ]
 
 
 def _follow(tune: TunedModel) -> list[str]:
