@@ -28,7 +28,8 @@ def code(page: str) -> list[tuple[int, str]]:
 
 
 def text(page: str) -> str:
-    return re.sub(r"\]\([^)]*\)|`[^`]*`", " ", FENCE.sub("", page))
+    """What is read from the top: without code, and without the list of links at the end."""
+    return re.sub(r"\]\([^)]*\)|`[^`]*`", " ", FENCE.sub("", page.rpartition("\n## ")[0]))
 
 
 def test_the_commands_are_the_same():
