@@ -10,6 +10,8 @@ from persona_kit import tiny_chat_model
 
 from mindscope.cli import main
 from mindscope.studies.induction import HeadScan
+from mindscope.studies.persona_space import RealTraitsStudy
+from mindscope.studies.persona_space import config as persona_space_config
 
 LOST = {
     "superposition": ("phases/2-1.json", "geometry/0.3.json"),
@@ -17,7 +19,7 @@ LOST = {
     "double-descent": ("sizes/8-2.json", "planted.json"),
     "persona-space": ("geometry.json", "blends/1.json"),
     "classifiers": ("planted/1.json", "lengths/0.json"),
-    "dictionaries": ("worlds/1.json",),
+    "dictionaries": ("worlds/1-0.json",),
 }
 """Pieces of each study that a kill takes."""
 FIGURES = {
@@ -35,6 +37,7 @@ UNSHOWN: dict[str, set[str]] = {
         "T 1024, some samples 64 times",
         "language model, 32 of 512 rows 20 times as often",
     },
+    "persona-space": {"assistant axis", "opposites", "traits together", "linearity", "two vectors"},
     "classifiers": {"harmful requests, out of distribution", "planted cue", "length"},
 }
 """What does not hold in the quick presets, by the subject of the claim; docs/studies.md says why."""
@@ -94,6 +97,24 @@ def test_the_heads_of_a_model_are_listed(tmp_path, capsys):
     (run / "costs" / "0.json").unlink()
     assert run_command(command) == 0
     assert HeadScan.load(run / "heads.json") == scan
+
+
+def test_the_traits_of_a_model_are_looked_at(tmp_path, capsys, monkeypatch):
+    """A random model plays no trait: nothing is judged, and the page says so."""
+    small = persona_space_config.RealTraitsConfig(seeds=2, questions=4, max_new_tokens=8)
+    monkeypatch.setattr(persona_space_config, "REAL_PRESETS", {"quick": small})
+    run, model = tmp_path / "run", tiny_chat_model(tmp_path / "model")
+    command = ["study", "persona-space", "--model", str(model), "--run", str(run), "--json"]
+    assert run_command(command) == 0
+    printed = json.loads(capsys.readouterr().out)
+    together = [claim for claim in printed["claims"] if claim["subject"] == "traits together"]
+    assert [claim["holds"] for claim in together] == [None]
+    study = RealTraitsStudy.load(run / "persona-traits.json")
+    assert len(study.voices) == 41
+    assert (run / "report.html").read_text().count("<svg") == 1
+    (run / "geometry.json").unlink()
+    assert run_command(command) == 0
+    assert RealTraitsStudy.load(run / "persona-traits.json") == study
 
 
 @pytest.mark.long

@@ -6,9 +6,17 @@ import torch
 
 from mindscope.studies.persona_space.carriers import pursue
 from mindscope.studies.persona_space.claims import grips, list_claims, shares_of_effect
+from mindscope.studies.persona_space.config import RealTraitsConfig
 from mindscope.studies.persona_space.geometry import correlate_pairs, count_dimensions, measure_geometry
 from mindscope.studies.persona_space.readers import measure_readers
-from mindscope.studies.persona_space.results import PersonaSpaceStudy
+from mindscope.studies.persona_space.real_traits import (
+    POLES,
+    REAL_VOICES,
+    TraitBench,
+    fill_missing,
+    judge_traits,
+)
+from mindscope.studies.persona_space.results import PersonaSpaceStudy, TraitAnswers
 from mindscope.studies.persona_space.voices import DEFAULT, VOICES, VoiceReads, score_answers
 
 
@@ -149,3 +157,55 @@ def test_a_grip_is_the_share_of_what_prompts_do(small_persona_space):
         }
     )
     np.testing.assert_allclose(grips(study), 0.5)
+
+
+def test_every_draw_asks_a_real_model_other_questions(tiny):
+    bench = TraitBench(tiny, RealTraitsConfig(seeds=3, questions=6), 0)
+    asked = [question for questions in bench.questions for question in questions]
+    assert len(set(asked)) == 18
+    prompts = bench.system_prompts()
+    assert len(prompts) == len(REAL_VOICES) + 1 == 42
+    assert prompts[-1] == [None] * 6
+    assert all("optimistic" in str(prompt) for prompt in prompts[1])
+    assert all("pessimistic assistant" in str(prompt) for prompt in prompts[1 + len(POLES)])
+    with pytest.raises(ValueError, match="there are twenty"):
+        RealTraitsConfig(seeds=3, questions=7)
+
+
+def test_an_answer_without_a_token_has_no_say():
+    values = torch.tensor([[[1.0, 2.0], [torch.nan, torch.nan], [3.0, 4.0]], [[torch.nan] * 2] * 3])
+    filled = fill_missing(values)
+    assert filled[0].mean(0).tolist() == [2.0, 3.0]
+    assert filled[1].tolist() == [[0.0, 0.0]] * 3
+
+
+def said(bench: TraitBench, shows: bool) -> list[TraitAnswers]:
+    """Answers in which the first trait shows, or none does."""
+    words = {1: "wonderful bright hopeful", 1 + len(POLES): "dreadful bleak hopeless"} if shows else {}
+    return [
+        TraitAnswers(
+            answers=tuple(
+                tuple(f"{words.get(voice, 'plain')} answer {draw} {q}" for q in range(len(questions)))
+                for voice in range(len(REAL_VOICES) + 1)
+            )
+        )
+        for draw, questions in enumerate(bench.questions)
+    ]
+
+
+def test_a_trait_that_cannot_be_told_apart_has_no_scores(tiny):
+    bench = TraitBench(tiny, RealTraitsConfig(seeds=2, questions=10), 0)
+    judged = judge_traits(bench, said(bench, True), None, 1)
+    assert judged.judged == (0, len(POLES))
+    assert judged.aurocs[0] == 1.0
+    assert set(judged.aurocs[1:]) == {None}
+    scores = np.array(judged.scores)
+    assert scores[1, 0] > 90 > 10 > scores[1 + len(POLES), 0]
+    np.testing.assert_allclose(scores.sum(1), 100)
+    assert judge_traits(bench, said(bench, False), None, 0).judged == ()
+
+
+def test_pairs_of_opposites_are_left_out():
+    table = np.random.default_rng(0).normal(size=(6, 6))
+    table = table + table.T
+    assert correlate_pairs(table, table, opposites=3).pairs == 15 - 3

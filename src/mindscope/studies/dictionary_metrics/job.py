@@ -18,26 +18,35 @@ def study_dictionaries(spec: DictionaryMetricsSpec, *, run: RunFolder, reporter:
     from mindscope.studies.dictionary_metrics.atoms import AtomWorld
     from mindscope.studies.dictionary_metrics.claims import list_claims
     from mindscope.studies.dictionary_metrics.config import PRESETS
-    from mindscope.studies.dictionary_metrics.measure import measure_world
+    from mindscope.studies.dictionary_metrics.measure import join_trainings, measure_training
     from mindscope.studies.dictionary_metrics.report import build_page
     from mindscope.studies.dictionary_metrics.results import AtomWorldScores, DictionaryMetricsStudy
 
     config, seed = PRESETS[spec.preset], spec.seed
     settings = {"preset": spec.preset, **config.model_dump(mode="json")}
     with run.open(kind="study-dictionaries", config=settings, reporter=reporter, seed=seed) as opened:
-        costs = {f"worlds/{number}": 1.0 for number in range(config.worlds)}
+        costs = {
+            f"worlds/{number}-{reseed}": 1.0
+            for number in range(config.worlds)
+            for reseed in range(config.reseeds)
+        }
         bench = PieceBench(opened, reporter, "dictionaries", costs)
         study = DictionaryMetricsStudy(
             atoms=config.atoms.atoms,
             width=config.atoms.width,
             draws=config.draws,
             worlds=tuple(
-                bench.measure(
-                    f"worlds/{number}",
-                    AtomWorldScores,
-                    lambda p, number=number: measure_world(
-                        AtomWorld(config.atoms, seed + number), number, config, opened, p
-                    ),
+                join_trainings(
+                    [
+                        bench.measure(
+                            f"worlds/{number}-{reseed}",
+                            AtomWorldScores,
+                            lambda p, number=number, reseed=reseed: measure_training(
+                                AtomWorld(config.atoms, seed + number), number, reseed, config, opened, p
+                            ),
+                        )
+                        for reseed in range(config.reseeds)
+                    ]
                 )
                 for number in range(config.worlds)
             ),

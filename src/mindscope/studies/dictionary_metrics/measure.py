@@ -77,15 +77,15 @@ def train_world(
     return {kinds[name]: dictionary for name, dictionary in trained.items()}
 
 
-def measure_world(
+def measure_training(
     world: AtomWorld,
     number: int,
+    reseed: int,
     config: DictionaryMetricsConfig,
     run: Run,
     progress: PieceProgress,
 ) -> AtomWorldScores:
-    """Train, recover, measure."""
-    parts, done = 2 * config.reseeds, 0
+    """Train one of every kind, and say what each recovered and what every metric has of it."""
     generator = torch.Generator().manual_seed(derived_seed(world.seed, "samples"))
     x, strengths = world.draw(config.samples, generator)
     half = config.samples // 2
@@ -98,36 +98,31 @@ def measure_world(
         return float(np.mean([single.f1 for single in singles]))
 
     baseline = recovered(torch.cat([x, -x], 1).clamp(min=0))
+    trained = train_world(world, number, reseed, config, run, lambda step, steps: progress(step, 2 * steps))
     scores = []
-    for reseed in range(config.reseeds):
-        begun = done
-        trained = train_world(
-            world,
-            number,
-            reseed,
-            config,
-            run,
-            lambda step, steps, begun=begun: progress(begun * steps + step, parts * steps),
-        )
-        done += 1
-        for place, ((method, latents), dictionary) in enumerate(trained.items()):
-            scores.append(
-                DictionaryScores(
-                    method=method,
-                    latents=latents,
-                    reseed=reseed,
-                    recovery=recovered(dictionary.encode(x).dense().float()) - baseline,
-                    matched=match_atoms(world.directions, dictionary.decoder(0, 0).float()),
-                    metrics=_by_metric(
-                        [measure_metrics(world, dictionary, config, draw) for draw in range(config.draws)]
-                    ),
-                )
+    for place, ((method, latents), dictionary) in enumerate(trained.items()):
+        scores.append(
+            DictionaryScores(
+                method=method,
+                latents=latents,
+                reseed=reseed,
+                recovery=recovered(dictionary.encode(x).dense().float()) - baseline,
+                matched=match_atoms(world.directions, dictionary.decoder(0, 0).float()),
+                metrics=_by_metric(
+                    [measure_metrics(world, dictionary, config, draw) for draw in range(config.draws)]
+                ),
             )
-            progress(done * len(trained) + place + 1, parts * len(trained))
-        done += 1
+        )
+        progress(len(trained) + place + 1, 2 * len(trained))
     return AtomWorldScores(
         active=float(shown.float().sum(1).mean()), baseline=baseline, dictionaries=tuple(scores)
     )
+
+
+def join_trainings(trainings: Sequence[AtomWorldScores]) -> AtomWorldScores:
+    """All trainings of one world, whose samples are the same."""
+    dictionaries = tuple(each for training in trainings for each in training.dictionaries)
+    return trainings[0].model_copy(update={"dictionaries": dictionaries})
 
 
 def match_atoms(directions: Float[Tensor, "atoms width"], decoder: Float[Tensor, "latents width"]) -> float:

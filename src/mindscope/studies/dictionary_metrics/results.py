@@ -1,4 +1,4 @@
-"""What is measured: a document for every world."""
+"""What is measured: a document for every world and training."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -22,7 +22,7 @@ class DictionaryScores(Document):
 
 
 class AtomWorldScores(Document):
-    """All dictionaries of one world."""
+    """Dictionaries of one world."""
 
     active: float
     """How many atoms are there at a time, on the mean."""

@@ -9,6 +9,9 @@ al. 2026, arXiv 2601.10387), asked of the organism, whose fourteen voices are kn
 3. Whether a vector's grip needs its trait to be linear in the activations (`readers.py`).
 4. The dictionary features that carry a persona: vectors rebuilt from a few of them, and answers without
    them (`carriers.py`).
+
+Of any other chat model the first step is taken with forty short traits, whose judges need no key
+(`real_traits.py`).
 """
 
 from typing import TYPE_CHECKING
@@ -18,8 +21,14 @@ from mindscope.core import lazy_face
 if TYPE_CHECKING:
     from mindscope.studies.persona_space.config import PersonaSpaceConfig
     from mindscope.studies.persona_space.job import PersonaSpaceSpec, study_persona_space
-    from mindscope.studies.persona_space.results import PersonaSpaceStudy
+    from mindscope.studies.persona_space.results import PersonaSpaceStudy, RealTraitsStudy
 
-__all__ = ["study_persona_space", "PersonaSpaceSpec", "PersonaSpaceConfig", "PersonaSpaceStudy"]
+__all__ = [
+    "study_persona_space",
+    "PersonaSpaceSpec",
+    "PersonaSpaceConfig",
+    "PersonaSpaceStudy",
+    "RealTraitsStudy",
+]
 
 __getattr__, __dir__ = lazy_face(__name__, __file__)

@@ -13,7 +13,7 @@ import numpy as np
 
 from mindscope.studies.common import Claim, SeedEstimate
 from mindscope.studies.persona_space.geometry import PairCorrelation, correlate_pairs, count_dimensions
-from mindscope.studies.persona_space.results import PersonaSpaceStudy
+from mindscope.studies.persona_space.results import PersonaGeometry, PersonaSpaceStudy, RealTraitsStudy
 
 CARRIED = 0.8
 """The share of a vector's effect that a rebuilt one must reach."""
@@ -27,20 +27,72 @@ GRIPPED = 0.2
 """A vector has a grip on a voice where it brings out this share of what a system prompt does."""
 ADDED = 0.8
 """The cosine of a blend's vector with the sum of two vectors."""
+LEAST_JUDGED = 8
+"""With fewer traits there are too few pairs to correlate."""
 
 
 def list_claims(study: PersonaSpaceStudy) -> list[Claim]:
     """All claims."""
     return [
         *_claim_carriers(study),
-        *_claim_dimensions(study),
+        _claim_dimensions(study.geometry),
+        _claim_first(study.geometry),
         *_claim_axis(study),
-        _claim_opposites(study),
+        _claim_opposites(study.geometry, study.n_characters, "characters"),
         *_claim_together(study),
         _claim_blends(study),
         *_claim_readers(study),
         *_claim_pairs(study),
     ]
+
+
+def list_real_claims(study: RealTraitsStudy) -> list[Claim]:
+    """The claims that need no exact judge, of a model that was loaded."""
+    judged = judged_poles(study)
+    aurocs = [value for draw in study.judged for value in draw.aurocs if value is not None]
+    claims = [
+        _claim_dimensions(study.geometry),
+        _claim_first(study.geometry),
+        _claim_opposites(study.geometry, len(study.voices) // 2, "traits"),
+    ]
+    if len(judged) < LEAST_JUDGED:
+        return [
+            *claims,
+            Claim(
+                subject="traits together",
+                statement="cosines of vectors predict which traits are shown together",
+                needed=f"{LEAST_JUDGED} traits that a judge can tell from their opposites in every draw",
+                measured=f"{len(judged)} of {len(study.voices) - 1}",
+                holds=None,
+            ),
+        ]
+    chosen = np.ix_(judged, judged)
+    claim = _claim_prediction(
+        f"cosines of vectors predict which of {len(judged)} traits are shown together",
+        correlate_pairs(
+            np.array(study.geometry.cosines)[chosen], co_expression(study), opposites=len(judged) // 2
+        ),
+    )
+    beside = {**claim.beside, "held-out AUROC of the judges": f"{np.mean(aurocs):.2g}"}
+    return [*claims, claim.model_copy(update={"beside": beside})]
+
+
+def judged_poles(study: RealTraitsStudy) -> list[int]:
+    """The poles that have scores in every draw, by number from 0; opposites are the second half of them."""
+    return sorted(set.intersection(*(set(draw.judged) for draw in study.judged)))
+
+
+def co_expression(study: RealTraitsStudy) -> np.ndarray:
+    """For each pair of judged poles how much of the other is shown where one is told, both ways, over what
+    is shown without a system prompt.
+    """
+    poles, tables = judged_poles(study), []
+    for draw in study.judged:
+        columns = [draw.judged.index(pole) for pole in poles]
+        scores = np.array(draw.scores)[:, columns]
+        beyond = scores[[1 + pole for pole in poles]] - scores[-1]
+        tables.append((beyond + beyond.T) / 2)
+    return np.mean(tables, 0)
 
 
 def shares_of_effect(study: PersonaSpaceStudy, part: str) -> np.ndarray:
@@ -140,29 +192,39 @@ def _claim_carriers(study: PersonaSpaceStudy) -> list[Claim]:
     ]
 
 
-def _claim_dimensions(study: PersonaSpaceStudy) -> list[Claim]:
+def _claim_dimensions(geometry: PersonaGeometry) -> Claim:
     ours, random = (
         SeedEstimate.of([count_dimensions(spectrum, HELD) for spectrum in spectra], "draws")
-        for spectra in (study.geometry.spectra, study.geometry.random_spectra)
+        for spectra in (geometry.spectra, geometry.random_spectra)
     )
-    return [
-        Claim(
-            subject=f"{len(study.voices) - 1} voices",
-            statement="persona space has fewer dimensions than voices",
-            published="4, 8 and 19 of 275 roles",
-            needed=f"components that hold {HELD:.0%} of the variance of another draw: interval under that of "
-            "random vectors",
-            measured=f"{ours} components",
-            beside={"random vectors": str(random)},
-            holds=ours.high < random.low,
-        )
-    ]
+    return Claim(
+        subject=f"{len(geometry.cosines)} voices",
+        statement="persona space has fewer dimensions than voices",
+        published="4, 8 and 19 of 275 roles",
+        needed=f"components that hold {HELD:.0%} of the variance of another draw: interval under that of "
+        "random vectors",
+        measured=f"{ours} components",
+        beside={"random vectors": str(random)},
+        holds=ours.high < random.low,
+    )
+
+
+def _claim_first(geometry: PersonaGeometry) -> Claim:
+    first = SeedEstimate.of([row[0] for row in geometry.axis_cosines], "draws")
+    best = [int(np.argmax(row)) + 1 for row in geometry.axis_cosines]
+    return Claim(
+        subject="assistant axis",
+        statement="the axis from other roles to the assistant is the first dimension of persona space",
+        published=f"cosine above {FIRST}",
+        needed=f"interval above {FIRST}",
+        measured=f"cosine {first}; nearest component {_listed(best)}",
+        beside={"random directions, 95th percentile": f"{np.mean(geometry.axis_random):.2g}"},
+        holds=first.low > FIRST,
+    )
 
 
 def _claim_axis(study: PersonaSpaceStudy) -> list[Claim]:
     geometry = study.geometry
-    first = SeedEstimate.of([row[0] for row in geometry.axis_cosines], "draws")
-    best = [int(np.argmax(row)) + 1 for row in geometry.axis_cosines]
     reads = SeedEstimate.of(geometry.axis_reads, "draws")
     away, toward, none = (
         SeedEstimate.of([100 * getattr(draw, name) for draw in study.steered], "draws")
@@ -170,15 +232,6 @@ def _claim_axis(study: PersonaSpaceStudy) -> list[Claim]:
     )
     random = SeedEstimate.of([100 * float(np.mean(draw.away_random)) for draw in study.steered], "draws")
     return [
-        Claim(
-            subject="assistant axis",
-            statement="the axis from other roles to the assistant is the first dimension of persona space",
-            published=f"cosine above {FIRST}",
-            needed=f"interval above {FIRST}",
-            measured=f"cosine {first}; nearest component {_listed(best)}",
-            beside={"random directions, 95th percentile": f"{np.mean(geometry.axis_random):.2g}"},
-            holds=first.low > FIRST,
-        ),
         Claim(
             subject="assistant axis",
             statement="how far an answer lies along it says how much of it is the assistant's",
@@ -200,47 +253,45 @@ def _claim_axis(study: PersonaSpaceStudy) -> list[Claim]:
     ]
 
 
-def _claim_opposites(study: PersonaSpaceStudy) -> Claim:
-    cosines, n = np.array(study.geometry.cosines), study.n_characters
+def _claim_opposites(geometry: PersonaGeometry, n: int, unit: str) -> Claim:
+    cosines = np.array(geometry.cosines)
     own = cosines[np.arange(n), n + np.arange(n)]
     block = cosines[:n, n:]
     others = (block.sum(1) - own) / (n - 1)
-    gap, mean = (SeedEstimate.of(values.tolist(), "characters") for values in (own - others, own))
+    gap, mean = (SeedEstimate.of(values.tolist(), unit) for values in (own - others, own))
     return Claim(
         subject="opposites",
         statement="a voice and its opposite point in opposite directions",
         needed="cosine less that with other voices' opposites: interval under 0, and the cosine itself too",
         measured=f"{gap}; cosine {mean}",
-        beside={"with other opposites": str(SeedEstimate.of(others.tolist(), "characters"))},
+        beside={"with other opposites": str(SeedEstimate.of(others.tolist(), unit))},
         holds=gap.high < 0 and mean.high < 0,
     )
 
 
 def _claim_together(study: PersonaSpaceStudy) -> list[Claim]:
     cosines, n = np.array(study.geometry.cosines), study.n_characters
-
-    def claim(subject: str, statement: str, found: PairCorrelation) -> Claim:
-        return Claim(
-            subject=subject,
-            statement=statement,
-            needed="r over pairs: interval above 0, and r above the 95th percentile of shuffled voices",
-            measured=f"r {found}",
-            beside={"shuffled voices": f"{found.shuffled:.2g}"},
-            holds=found.low > 0 and found.r > found.shuffled,
-        )
-
     return [
-        claim(
-            "traits together",
+        _claim_prediction(
             "cosines of vectors predict which other voice is shown under a vector",
             correlate_pairs(cosines, shown_together(study)),
         ),
-        claim(
-            "traits together",
+        _claim_prediction(
             "cosines predict how much of both characters is shown where both are asked for",
             correlate_pairs(cosines[:n, :n], blended_together(study)),
         ),
     ]
+
+
+def _claim_prediction(statement: str, predicted: PairCorrelation) -> Claim:
+    return Claim(
+        subject="traits together",
+        statement=statement,
+        needed="r over pairs: interval above 0, and r above the 95th percentile of shuffled voices",
+        measured=f"r {predicted}",
+        beside={"shuffled voices": f"{predicted.shuffled:.2g}"},
+        holds=predicted.low > 0 and predicted.r > predicted.shuffled,
+    )
 
 
 def _claim_blends(study: PersonaSpaceStudy) -> Claim:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class PersonaSpaceConfig(BaseModel):
@@ -34,6 +34,29 @@ class PersonaSpaceConfig(BaseModel):
     """Hidden units of the non-linear reader."""
 
 
+class RealTraitsConfig(BaseModel):
+    """How much is asked of a model that is loaded."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seeds: int = Field(default=2, ge=2)
+    """Draws, each with questions of its own."""
+    questions: int = Field(default=8, ge=4)
+    """Asked of every trait in a draw; there are twenty for all draws together."""
+    max_new_tokens: int = Field(default=32, ge=8)
+    batch_rows: int = Field(default=32, ge=1)
+
+    @model_validator(mode="after")
+    def _enough(self) -> "RealTraitsConfig":
+        if self.seeds * self.questions > 20:
+            raise ValueError("questions: there are twenty for all draws together")
+        return self
+
+
+REAL_PRESETS: Mapping[str, RealTraitsConfig] = {
+    "quick": RealTraitsConfig(),
+    "paper": RealTraitsConfig(seeds=4, questions=5, max_new_tokens=200),
+}
 PRESETS: Mapping[str, PersonaSpaceConfig] = {
     "quick": PersonaSpaceConfig(),
     "paper": PersonaSpaceConfig(

@@ -41,20 +41,27 @@ class PairCorrelation(Document):
 
 
 def correlate_pairs(
-    x: Float[np.ndarray, "voices voices"], y: Float[np.ndarray, "voices voices"], seed: int = 0
+    x: Float[np.ndarray, "voices voices"],
+    y: Float[np.ndarray, "voices voices"],
+    seed: int = 0,
+    opposites: int = 0,
 ) -> PairCorrelation:
     """Pearson's r of two symmetric tables, over the pairs above the diagonal.
 
     Pairs share voices and are not independent; voices are. In a resample a voice counts as often as it was
-    drawn, and a pair as often as both.
+    drawn, and a pair as often as both. Voices that lie `opposites` apart are opposites and no pair, since
+    one scale measures both; 0 where there are none.
     """
     n = len(x)
     first, second = np.triu_indices(n, 1)
+    if opposites:
+        kept = second - first != opposites
+        first, second = first[kept], second[kept]
     draw = np.random.default_rng(seed)
 
     def weighted(table: np.ndarray, weights: np.ndarray) -> float:
         a, b = x[first, second], table[first, second]
-        total = weights.sum()
+        total = max(weights.sum(), 1e-12)  # no pair is left where one voice was drawn every time
         a, b = a - (weights @ a) / total, b - (weights @ b) / total
         spread = (weights @ a**2) * (weights @ b**2)
         return float((weights @ (a * b)) / np.sqrt(spread)) if spread > 0 else float("nan")
@@ -110,12 +117,12 @@ def measure_geometry(draws: Sequence[VoiceReads], seed: int) -> PersonaGeometry:
             torch.randn(N_DIRECTIONS, len(axis), generator=generator), dim=1
         )
         axis_random.append(float((directions @ components[0]).abs().quantile(0.95)))
-        # rows are the other draw's answers, of all voices and without a system prompt
-        seen = other.answers.flatten(0, 1)
-        helpful = other.shown[..., 0].flatten()
-        reads_of.append(_correlation(seen @ axis, helpful))
-        random_r = torch.tensor([_correlation(seen @ direction, helpful) for direction in directions])
-        reads_random.append(float(random_r.abs().quantile(0.95)))
+        if other.shown is not None:
+            # rows are the other draw's answers, of all voices and without a system prompt
+            seen, helpful = other.answers.flatten(0, 1), other.shown[..., 0].flatten()
+            reads_of.append(_correlation(seen @ axis, helpful))
+            random_r = torch.tensor([_correlation(seen @ direction, helpful) for direction in directions])
+            reads_random.append(float(random_r.abs().quantile(0.95)))
     return PersonaGeometry(
         cosines=to_table(cosines.numpy()),
         spectra=tuple(map(tuple, spectra)),

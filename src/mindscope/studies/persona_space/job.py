@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mindscope.jobs import Reporter, RunFolder, load_model
+from mindscope.models import LoadOptions
 from mindscope.studies.common.study import StudyReport, StudySpec
 from mindscope.studies.persona_space.config import PersonaSpaceConfig
 
 
-class PersonaSpaceSpec(StudySpec):
+class PersonaSpaceSpec(StudySpec, LoadOptions):
     """What `persona-space` is to do."""
 
     name = "persona-space"
+    model: str | None = None
+    """Look at forty short traits of this model (a Hugging Face name or folder, or a GGUF file); by default
+    the organism's own voices are looked at, with all that its dictionaries tell."""
+    judge_encoder: Path | None = None
+    """The folder of a sentence encoder that the judges of a loaded model's traits see answers through; by
+    default they see n-grams of characters."""
+
+    def run_path(self) -> Path:
+        """`runs/persona-space-quick`, `-paper`, or `-traits` where a model is given."""
+        return super().run_path() if self.model is None else Path("runs/persona-space-traits")
 
 
 def study_persona_space(spec: PersonaSpaceSpec, *, run: RunFolder, reporter: Reporter) -> StudyReport:
-    """Find how many dimensions hold the organism's voices, and which features carry them."""
+    """Find how many dimensions hold a model's voices, and which features carry them."""
+    if spec.model is not None:
+        return _study_traits(spec, run, reporter)
     from mindscope.dictionaries import Dictionary
     from mindscope.organism import dictionary_path
     from mindscope.studies.common import PieceBench
@@ -118,6 +133,78 @@ def study_persona_space(spec: PersonaSpaceSpec, *, run: RunFolder, reporter: Rep
         claims, seconds = list_claims(study), bench.seconds()
         facts = {"model": model.name, "fingerprint": model.fingerprint, "layer": study.layer, "seed": seed}
         page = build_page(study, claims, facts | settings, seconds).write(run.path / "report.html")
+        opened.finish(report=str(page), claims=[claim.to_json() for claim in claims])
+    return StudyReport(
+        study="persona-space",
+        preset=spec.preset,
+        report=str(page),
+        seconds=sum(seconds.values()),
+        claims=tuple(claims),
+    )
+
+
+def _study_traits(spec: PersonaSpaceSpec, run: RunFolder, reporter: Reporter) -> StudyReport:
+    """The part that needs no exact judge and no dictionary, of any chat model."""
+    from mindscope.judges.contrast import SentenceEncoder
+    from mindscope.studies.common import PieceBench
+    from mindscope.studies.persona_space.claims import list_real_claims
+    from mindscope.studies.persona_space.config import REAL_PRESETS
+    from mindscope.studies.persona_space.geometry import measure_geometry
+    from mindscope.studies.persona_space.real_traits import (
+        REAL_VOICES,
+        TraitBench,
+        judge_traits,
+        tell_traits,
+    )
+    from mindscope.studies.persona_space.report import build_real_page
+    from mindscope.studies.persona_space.results import (
+        JudgedTraits,
+        PersonaGeometry,
+        RealTraitsStudy,
+        TraitAnswers,
+    )
+    from mindscope.studies.persona_space.voices import read_voices
+
+    config, seed = REAL_PRESETS[spec.preset], spec.seed
+    encoder = None if spec.judge_encoder is None else SentenceEncoder(str(spec.judge_encoder))
+    model = load_model(str(spec.model), spec.config(LoadOptions))
+    seen_as = "n-grams" if encoder is None else encoder.name
+    settings = {"preset": spec.preset, **config.model_dump(mode="json"), "judges see": seen_as}
+    with run.open(
+        kind="study-persona-traits", config=settings, reporter=reporter, model=model, seed=seed
+    ) as opened:
+        traits, draws = TraitBench(model, config, seed), range(config.seeds)
+        files = [f"activations/{draw}.safetensors" for draw in draws]
+        costs = {f"told/{draw}": 1.0 for draw in draws} | {f"judged/{draw}": 0.1 for draw in draws}
+        bench = PieceBench(opened, reporter, "traits", {**costs, "geometry": 0.01})
+        told = [
+            bench.measure(
+                f"told/{draw}",
+                TraitAnswers,
+                lambda p, draw=draw: tell_traits(traits, draw, opened, files[draw], p),
+            )
+            for draw in draws
+        ]
+        reads = [read_voices(opened, file) for file in files]
+        study = RealTraitsStudy(
+            model=model.name,
+            fingerprint=model.fingerprint,
+            layer=traits.layer,
+            voices=REAL_VOICES,
+            geometry=bench.measure("geometry", PersonaGeometry, lambda _: measure_geometry(reads, seed)),
+            judged=tuple(
+                bench.measure(
+                    f"judged/{draw}",
+                    JudgedTraits,
+                    lambda _, draw=draw: judge_traits(traits, told, encoder, draw),
+                )
+                for draw in draws
+            ),
+        )
+        study.save(run.path / "persona-traits.json")
+        claims, seconds = list_real_claims(study), bench.seconds()
+        facts = {"model": model.name, "fingerprint": model.fingerprint, "layer": study.layer, "seed": seed}
+        page = build_real_page(study, claims, facts | settings, seconds).write(run.path / "report.html")
         opened.finish(report=str(page), claims=[claim.to_json() for claim in claims])
     return StudyReport(
         study="persona-space",

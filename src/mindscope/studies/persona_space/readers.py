@@ -31,7 +31,7 @@ def measure_readers(draws: Sequence[VoiceReads], held: int, width: int, seed: in
 
     def rows(reads: Sequence[VoiceReads]) -> tuple[np.ndarray, np.ndarray]:
         x = torch.cat([each.prompts.flatten(0, 1) for each in reads])
-        y = torch.cat([each.shown.flatten(0, 1) for each in reads])
+        y = torch.cat([each.shown.flatten(0, 1) for each in reads if each.shown is not None])
         return x.double().numpy(), y.double().numpy() / 100
 
     x, y = rows([each for number, each in enumerate(draws) if number != held])

@@ -16,8 +16,16 @@ from mindscope.studies.common import (
     begin_page,
     claim_table,
 )
-from mindscope.studies.persona_space.claims import blended_together, grips, shares_of_effect, shown_together
-from mindscope.studies.persona_space.results import PersonaSpaceStudy
+from mindscope.studies.persona_space.claims import (
+    LEAST_JUDGED,
+    blended_together,
+    co_expression,
+    grips,
+    judged_poles,
+    shares_of_effect,
+    shown_together,
+)
+from mindscope.studies.persona_space.results import PersonaGeometry, PersonaSpaceStudy, RealTraitsStudy
 
 
 def build_page(
@@ -32,9 +40,55 @@ def build_page(
     report.section("Claims", "What does not hold is printed. Intervals are Student's, or said to be others.")
     report.table(list(CLAIM_COLUMNS), claim_table(claims))
     _add_carriers(report, study)
-    _add_space(report, study)
+    _add_space(report, study.geometry, study.voices[1:])
     _add_together(report, study)
     _add_readers(report, study)
+    add_time(report, seconds)
+    return add_settings(report, facts)
+
+
+def build_real_page(
+    study: RealTraitsStudy, claims: Sequence[Claim], facts: Mapping[str, Any], seconds: Mapping[str, float]
+) -> Report:
+    """Claims, the space, traits together."""
+    report = begin_page(
+        "Persona space", f"{study.model}, layer {study.layer}: {len(study.voices) - 1} traits as vectors"
+    )
+    report.section("Claims", "What does not hold is printed. Intervals are Student's, or said to be others.")
+    report.table(list(CLAIM_COLUMNS), claim_table(claims))
+    _add_space(report, study.geometry, study.voices[1:], numbers=False)
+    judged = judged_poles(study)
+    report.section(
+        "Traits together",
+        "A trait's score where another one was told, over answers without a system prompt, both ways. Scores "
+        "are of contrast judges: a classifier of each trait's answers against its opposite's, fitted on "
+        "other draws.",
+    )
+    if len(judged) >= LEAST_JUDGED:
+        cosines = np.array(study.geometry.cosines)[np.ix_(judged, judged)]
+        pairs = np.triu_indices(len(judged), 1)
+        report.figure(
+            scatter(
+                [ScatterPoints("pairs", cosines[pairs], co_expression(study)[pairs])],
+                "cosine of the vectors",
+                "the other trait's score, beyond no prompt",
+            ),
+            "Pairs of traits; those of a trait and its opposite lie to the left below.",
+        )
+    names = study.voices[1 : 1 + len(study.voices) // 2]
+    report.table(
+        ["trait", "held-out AUROC of its judge, by draw"],
+        [
+            [
+                name,
+                ", ".join(
+                    "not told apart" if draw.aurocs[place] is None else f"{draw.aurocs[place]:.2f}"
+                    for draw in study.judged
+                ),
+            ]
+            for place, name in enumerate(names)
+        ],
+    )
     add_time(report, seconds)
     return add_settings(report, facts)
 
@@ -106,14 +160,19 @@ def _add_carriers(report: Report, study: PersonaSpaceStudy) -> None:
     )
 
 
-def _add_space(report: Report, study: PersonaSpaceStudy) -> None:
-    geometry, names = study.geometry, study.voices[1:]
+def _add_space(
+    report: Report, geometry: PersonaGeometry, names: Sequence[str], *, numbers: bool = True
+) -> None:
     report.section(
         "The space",
         "Every voice's vector is its mean activation over answers less the helpful voice's. Variance is of "
         "another draw of answers.",
     )
-    report.figure(heatmap(geometry.cosines, names, names, limit=1.0), "Cosines of the vectors.")
+    if numbers:
+        report.figure(
+            heatmap(geometry.cosines, names, [name[:4] for name in names], limit=1.0),
+            "Cosines of the vectors.",
+        )
     ours, random = np.array(geometry.spectra), np.array(geometry.random_spectra)
     report.figure(
         lines_with_bands(
@@ -147,7 +206,7 @@ def _add_together(report: Report, study: PersonaSpaceStudy) -> None:
     )
     steered = np.mean([draw.steered for draw in study.steered], 0)[:, 1:]
     report.figure(
-        heatmap(steered, names, names, xlabel="what is shown", ylabel="vector"),
+        heatmap(steered, names, [name[:4] for name in names], xlabel="what is shown", ylabel="vector"),
         "What answers show under each vector, 0 to 100.",
     )
     cosines = np.array(study.geometry.cosines)

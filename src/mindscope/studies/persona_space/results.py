@@ -33,7 +33,8 @@ class PersonaGeometry(Document):
     """By draw: r between projections on the axis of another draw and the helpful voice's share of an
     answer's phrases."""
     axis_reads_random: Numbers
-    """By draw: the 95th percentile of |r| of random directions."""
+    """By draw: the 95th percentile of |r| of random directions. Both are empty where nobody says how helpful
+    answers are."""
 
 
 class SteeredVoices(Document):
@@ -130,6 +131,37 @@ class PersonaCarriers(Document):
     told_without_others: Numbers
     """With that of the next character's carriers taken out instead."""
     coherence_without: Numbers
+
+
+class TraitAnswers(Document):
+    """What a model that was loaded said; one draw."""
+
+    answers: tuple[tuple[str, ...], ...]
+    """By voice, and then without a system prompt, an answer to each question."""
+
+
+class JudgedTraits(Document):
+    """What contrast judges say of one draw's answers, fitted on the others."""
+
+    aurocs: tuple[float | None, ...]
+    """By trait, how well held-out answers are told from the opposite's; None where they are not."""
+    judged: tuple[int, ...]
+    """The poles that have scores, by number."""
+    scores: Table
+    """Rows are voices and then answers without a system prompt, columns the judged poles; 0 to 100."""
+
+
+class RealTraitsStudy(SavedDocument):
+    """All that was measured of a model that was loaded."""
+
+    SCHEMA: ClassVar[str] = "mindscope.study-persona-traits/1"
+
+    model: str
+    fingerprint: str
+    layer: int
+    voices: tuple[str, ...]
+    geometry: PersonaGeometry
+    judged: tuple[JudgedTraits, ...]
 
 
 class PersonaSpaceStudy(SavedDocument):

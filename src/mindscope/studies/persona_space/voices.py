@@ -130,24 +130,24 @@ class VoiceReads:
     Attributes:
         answers: the mean activation over every answer, of all voices and then without a system prompt.
         prompts: the activation of the prompt's last token.
-        shown: what every answer shows.
+        shown: what every answer shows; None where that is not known.
     """
 
     answers: Float[Tensor, "voices questions width"]
     prompts: Float[Tensor, "voices questions width"]
-    shown: Float[Tensor, "voices questions shown"]
+    shown: Float[Tensor, "voices questions shown"] | None = None
 
     @property
     def vectors(self) -> Float[Tensor, "voices width"]:
         """The persona vectors: a voice's mean less the helpful voice's; the first is zero."""
-        means = self.answers[:DEFAULT].double().mean(1)
+        means = self.answers[:-1].double().mean(1)
         return (means - means[:1]).float()
 
     @property
     def axis(self) -> Float[Tensor, "width"]:
         """The assistant axis: answers without a system prompt less the mean of all roles."""
         means = self.answers.double().mean(1)
-        return (means[DEFAULT] - means[1:DEFAULT].mean(0)).float()
+        return (means[-1] - means[1:-1].mean(0)).float()
 
 
 def tell_voices(bench: VoiceBench, draw: int, run: Run, file: str, progress: PieceProgress) -> VoiceAnswers:
@@ -180,7 +180,7 @@ def tell_voices(bench: VoiceBench, draw: int, run: Run, file: str, progress: Pie
 def read_voices(run: Run, file: str) -> VoiceReads:
     """The activations of a draw."""
     tensors = run.load_tensors(file)
-    return VoiceReads(tensors["answer"], tensors["prompt"], tensors["shown"])
+    return VoiceReads(tensors["answer"], tensors["prompt"], tensors.get("shown"))
 
 
 def to_table(values: np.ndarray) -> Table:
