@@ -144,3 +144,39 @@ def test_a_dictionary_without_a_survey_says_so(browser: Any, live: server_kit.Li
     with open_page(browser, address(live, "#dictionary=other&feature=3")) as page:
         page.get_by_text("is a survey of them").wait_for()
         assert page.get_by_text("Choose a feature.").is_visible()
+
+
+def test_the_map_shows_every_active_latent_and_a_click_opens_one(
+    browser: Any, live: server_kit.LiveServer, root: Path, model: Model
+):
+    told = live.ask("GET", "/v1/workbench/feature-map?dictionary=sae").json
+    survey = Survey.open(root / "surveyed", fingerprint=model.fingerprint)
+    alive = (~survey.statistics.dead).nonzero()[:, 0].tolist()
+    assert [one["feature"] for one in told["features"]] == alive
+    sizes = [cluster["size"] for cluster in told["clusters"]]
+    assert sizes == [
+        sum(one["cluster"] == number for one in told["features"]) for number in range(len(sizes))
+    ]
+    assert live.ask("GET", "/v1/workbench/feature-map?dictionary=sae").json == told  # laid out once
+    assert live.ask("GET", "/v1/workbench/feature-map?dictionary=other").status == 404
+    with open_page(browser, address(live)) as page:
+        page.get_by_role("button", name="Show the map").click()
+        page.locator("canvas.feature-map").wait_for()
+        if sizes:
+            page.locator(".clusters button").first.click()
+            page.locator(".members button").first.wait_for()
+        # A click where a dot lies opens its latent: the leftmost one, by the rule of the picture.
+        xs, ys = ([one[axis] for one in told["features"]] for axis in "xy")
+        first = told["features"][xs.index(min(xs))]
+        down = 12 + (max(ys) - first["y"]) / (max(ys) - min(ys)) * (460 - 24)
+        page.locator("canvas.feature-map").click(position={"x": 13, "y": down + 1})
+        page.locator(".sheet-head h2").wait_for()
+        page.wait_for_timeout(300)
+        assert f"feature={first['feature']}" in page.url
+        assert "map=1" in page.url
+        assert find_faults(page) == []
+        kept = page.url
+    with open_page(browser, kept, viewport={"width": 390, "height": 900}, color_scheme="dark") as page:
+        page.locator("canvas.feature-map").wait_for()
+        page.locator(".sheet-head h2").wait_for()
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390

@@ -1892,6 +1892,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workbench/feature-map": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: {
+            parameters: {
+                query: {
+                    dictionary: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["LatentMap"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/workbench/features": {
         parameters: {
             query?: never;
@@ -6218,6 +6318,11 @@ export interface components {
             q: number;
             tuned: number;
         };
+        LatentMap: {
+            clusters: components["schemas"]["MapCluster"][];
+            features: components["schemas"]["PlacedLatent"][];
+            method: string;
+        };
         LatentReading: {
             activation: number;
             name: string;
@@ -6250,6 +6355,10 @@ export interface components {
         LikelyToken: {
             probability: number;
             text: string;
+        };
+        MapCluster: {
+            name: string;
+            size: number;
         };
         MindscopeFields: {
             conversation?: string | null;
@@ -6437,6 +6546,12 @@ export interface components {
             set: string;
             tokens: number;
             truth?: components["schemas"]["SealedTruth"] | null;
+        };
+        PlacedLatent: {
+            cluster: number;
+            feature: number;
+            x: number;
+            y: number;
         };
         PolicyField: {
             /**

@@ -9,6 +9,7 @@ import { formatNumber, formatPercent } from "../state/format";
 import { type StateForm, useHashState } from "../state/hash_state";
 import { readInteger } from "../state/values";
 import { FeatureSheet } from "./FeatureSheet";
+import { MapSheet } from "./MapSheet";
 import "../style/desk.css";
 import "../style/features.css";
 
@@ -23,6 +24,8 @@ export interface FeaturesState {
   feature: number;
   /** A text of the reader's own. */
   text: string;
+  /** Whether the map is shown. */
+  map: boolean;
 }
 
 const FEATURES_FORM: StateForm<FeaturesState> = {
@@ -32,13 +35,15 @@ const FEATURES_FORM: StateForm<FeaturesState> = {
     query: params["query"] ?? "",
     feature: readInteger(params["feature"], -1, -1, 1e9),
     text: params["text"] ?? "",
+    map: params["map"] === "1",
   }),
-  write: ({ dictionary, by, query, feature, text }) => ({
+  write: ({ dictionary, by, query, feature, text, map }) => ({
     dictionary,
     by: by === "words" ? "" : by,
     query,
     feature: feature < 0 ? "" : String(feature),
     text,
+    map: map ? "1" : "",
   }),
 };
 
@@ -74,6 +79,11 @@ export function FeaturesPage({ server }: PageProps) {
             </label>
             <DictionaryFacts dictionary={chosen} />
             {chosen.survey !== null && (
+              <button type="button" aria-pressed={state.map} onClick={() => change({ map: !state.map }, true)}>
+                {state.map ? "Hide the map" : "Show the map"}
+              </button>
+            )}
+            {chosen.survey !== null && (
               <Search
                 key={chosen.name}
                 dictionary={chosen.name}
@@ -86,6 +96,14 @@ export function FeaturesPage({ server }: PageProps) {
         )}
       </aside>
       <section className="sheet" aria-label="Feature">
+        {chosen?.survey && state.map && (
+          <MapSheet
+            key={chosen.name}
+            dictionary={chosen.name}
+            feature={state.feature}
+            choose={(feature) => change({ dictionary: chosen.name, feature }, true)}
+          />
+        )}
         {chosen?.survey && state.feature >= 0 ? (
           <FeatureSheet
             key={`${chosen.name}/${state.feature}`}

@@ -15,7 +15,9 @@ from pydantic import BaseModel
 from mindscope.errors import MindscopeError
 from mindscope.jobs.feature import LabelRow
 from mindscope.server.api.errors import RESPONSES, ApiError
+from mindscope.server.workbench.desks.desk import slug
 from mindscope.server.workbench.shelf import RunShelf
+from mindscope.store import Document, read_json, write_json
 
 if TYPE_CHECKING:
     from mindscope.dictionaries import DictionaryBank
@@ -26,6 +28,8 @@ SURVEY = "survey"
 DENSE = 0.1
 """Features that are active on a larger share of the tokens are called dense, as in the literature."""
 MOST_MATCHES = 100
+MOST_MAPPED = 20_000
+"""Latents on a map that is laid out while a reader waits."""
 DICTIONARY = Query(min_length=1, max_length=256, description="A dictionary by its name in requests.")
 
 
@@ -78,6 +82,30 @@ class NearFeature(BaseModel):
     name: str
     cosine: float
     label: str
+
+
+class PlacedLatent(BaseModel):
+    """A latent's place on the map, and its cluster; -1 is none."""
+
+    feature: int
+    x: float
+    y: float
+    cluster: int
+
+
+class MapCluster(BaseModel):
+    """Latents that lie together."""
+
+    name: str
+    size: int
+
+
+class LatentMap(Document):
+    """All latents that are ever active, on a plane where what writes alike lies together."""
+
+    method: str
+    features: tuple[PlacedLatent, ...]
+    clusters: tuple[MapCluster, ...]
 
 
 class FeatureView(BaseModel):
@@ -227,6 +255,40 @@ class FeatureDesk:
             ],
         )
 
+    def map(self, name: str) -> LatentMap:
+        """The map of a dictionary, laid out once and then kept with its survey.
+
+        Raises:
+            ApiError: there is no such dictionary, no survey of it, or too much is active for a page.
+        """
+        from mindscope.explain import feature_map
+
+        opened = self.require(name)
+        alive = (~opened.survey.statistics.dead).nonzero()[:, 0]
+        if not 3 <= len(alive) <= MOST_MAPPED:
+            message = f"a map here has 3 to {MOST_MAPPED:,} latents, and {len(alive):,} are ever active"
+            raise ApiError(400, f"{message}: `mindscope feature map` makes one of any size")
+        file = opened.path / "workbench" / f"map-{slug(name)}-{opened.bank.dictionary.digest()[:12]}.json"
+        with self._lock:
+            try:
+                return LatentMap.model_validate(read_json(file))
+            except (MindscopeError, ValueError):
+                pass  # not yet laid out, or torn
+            plane = feature_map(opened.bank, alive)
+            labels = {number: label.text for number, label in opened.labels.items()}
+            rows = zip(alive.tolist(), plane.places.tolist(), plane.clusters.tolist(), strict=True)
+            made = LatentMap(
+                method=plane.method,
+                features=tuple(PlacedLatent(feature=f, x=x, y=y, cluster=c) for f, (x, y), c in rows),
+                clusters=tuple(
+                    MapCluster(name=text, size=len(plane.members(number)))
+                    for number, text in enumerate(plane.names(labels))
+                ),
+            )
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(file, made.to_json())
+            return made
+
     def require(self, name: str) -> OpenedSurvey:
         """A dictionary with its survey.
 
@@ -299,6 +361,11 @@ def build_feature_router(desk: FeatureDesk) -> APIRouter:
     ) -> FeatureMatches:
         """Latents by words of labels and contexts, by a token that they mean, or by a text they fire on."""
         return await asyncio.to_thread(desk.search, dictionary, by, query, count)
+
+    @router.get("/feature-map")
+    async def latent_map(dictionary: Annotated[str, DICTIONARY]) -> LatentMap:
+        """The map of a dictionary: what writes alike lies together; the first one takes a while."""
+        return await asyncio.to_thread(desk.map, dictionary)
 
     @router.get("/feature")
     async def feature(
