@@ -81,6 +81,8 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     ),
 }
 """The contents, in reading order."""
+TITLES = {"README.zh": "中文 <README.zh>"}
+"""Pages that are called otherwise in the contents than in their heading."""
 
 
 def main(target: Path) -> int:
@@ -146,7 +148,9 @@ def copy_pages(source: Path) -> set[str]:
 def contents() -> str:
     """The chapters, for the first page."""
     return "\n".join(
-        f"```{{toctree}}\n:hidden:\n:caption: {title}\n\n" + "\n".join(pages) + "\n```\n"
+        f"```{{toctree}}\n:hidden:\n:caption: {title}\n\n"
+        + "\n".join(TITLES.get(page, page) for page in pages)
+        + "\n```\n"
         for title, pages in CHAPTERS.items()
     )
 
