@@ -39,6 +39,11 @@ def main() -> int:
     megabytes = figures.memory[-1][1] / 2**20
     print(f"{options.model}: {options.seconds:.0f} s, {options.clients} clients, {dict(figures.statuses)}")
     print(f"memory {megabytes:.0f} MiB, {100 * growth:+.1f} % after warming up")
+    tenths = [
+        max(size for when, size in figures.memory if 10 * when <= (i + 1) * options.seconds)
+        for i in range(10)
+    ]
+    print("highest until each tenth of the time, MiB:", " ".join(f"{size / 2**20:.0f}" for size in tenths))
     print(f"{len(figures.answers)} answers given; lost: {turns} turns, {readings} with readings")
     print(f"first token: median {statistics.median(figures.firsts):.3f} s, p95 {figures.p95():.3f} s")
     for wrong in figures.wrong[:10]:

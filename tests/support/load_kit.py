@@ -212,8 +212,8 @@ def _streamed(port: int, model: str, draw: random.Random, figures: LoadFigures, 
                 figures.firsts.append(first)
             if ended:
                 figures.answers.add(f"{name}/0")
-            elif reply.status == 200 and not leaves:
-                figures.wrong.append(f"a stream ended early: {name}")
+            elif reply.status != 503 and not leaves:
+                figures.wrong.append(f"streamed: {reply.status}, ended early: {name}")
     finally:
         connection.close()
 
@@ -229,6 +229,8 @@ def _completed(
         figures.statuses[status] += 1
         if status == 200:
             figures.answers |= {f"{json.loads(content)['id']}/{i}" for i in range(len(prompts))}
+        elif status != 503:
+            figures.wrong.append(f"completed: {status} {content[:200]!r}")
 
 
 def _refused(port: int, model: str, draw: random.Random, figures: LoadFigures, lock: threading.Lock) -> None:

@@ -378,7 +378,7 @@ def test_memory_that_runs_out_is_answered_and_survived(make_service, monkeypatch
         assert [reply.status for reply in pool.map(lambda _: live.chat(), range(4))] == [200] * 4
 
 
-def test_a_failing_step_fails_its_answers_alone(make_service, monkeypatch):
+def test_a_failing_step_fails_its_answers_alone(make_service, monkeypatch, caplog):
     service = make_service()
     with server_kit.serving(service) as live:
 
@@ -389,4 +389,5 @@ def test_a_failing_step_fails_its_answers_alone(make_service, monkeypatch):
             patch.setattr(type(service.scheduler._batch), "step", fail)
             reply = live.chat()
         assert refused(reply, 500) == "the answer failed: RuntimeError"
+        assert "a secret of the model" in caplog.text  # whoever runs the server is told why
         assert live.chat().status == 200

@@ -16,6 +16,7 @@ Nothing of a job outlives it: not a slot, not a hook, not a line of a monitor.
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import time
 from collections import deque
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from mindscope.models import EditEffect, Generation, GenerationHandle, Model, PrefixCache, TokenLogprob
     from mindscope.monitoring import AlarmEvent, LiveMonitor, Policy, WatchedAnswer
     from mindscope.server.config import ServerLimits
+
+_logger = logging.getLogger("mindscope.server")
 
 STREAM_SECONDS = 0.02
 """Between two pieces of a streamed answer: fifty a second, faster than a screen shows or a person reads."""
@@ -295,13 +298,14 @@ class AnswerScheduler:
     def _step(self) -> None:
         try:
             self._batch.step()
-        except Exception as error:  # noqa: BLE001 - the server outlives a step that fails
+        except Exception as error:
             self._retire()
             if is_out_of_memory(error):
                 self.slots = max(1, (min(self.slots, len(self._jobs)) + 1) // 2)
                 self._begin_again()
                 self._fail_all(OutOfMemoryError(f"memory ran out; going on with {self.slots} side by side"))
             else:
+                _logger.exception("a step failed, and with it the answers that were being written")
                 self._fail_all(error)
             return
         self.n_steps += 1
