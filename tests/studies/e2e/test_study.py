@@ -38,6 +38,7 @@ UNSHOWN: dict[str, set[str]] = {
         "language model, 32 of 512 rows 20 times as often",
     },
     "persona-space": {"assistant axis", "opposites", "traits together", "linearity", "two vectors"},
+    "dictionaries": {"all metrics", "TPP n=10", "SCR n=10"},
     "classifiers": {"harmful requests, out of distribution", "planted cue", "length"},
 }
 """What does not hold in the quick presets, by the subject of the claim; docs/studies.md says why."""
