@@ -18,8 +18,6 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM
 
-BATCH = 96
-
 
 @dataclass(frozen=True)
 class TinySample:
@@ -59,9 +57,9 @@ class TinyModel:
             ),
             attn_implementation="eager",
         )
-        self._train(draw, asked.seconds)
+        self._train(draw, asked)
 
-    def _train(self, draw: Callable[[random.Random], TinySample], seconds: float) -> None:
+    def _train(self, draw: Callable[[random.Random], TinySample], asked: argparse.Namespace) -> None:
         named = list(self.net.named_parameters())
         inner = [p for name, p in named if p.ndim == 2 and "embed" not in name]
         rest = [p for name, p in named if not (p.ndim == 2 and "embed" not in name)]
@@ -69,12 +67,12 @@ class TinyModel:
         muon = torch.optim.Muon(inner, lr=4e-3, weight_decay=0.3, adjust_lr_fn="match_rms_adamw")
         adam = torch.optim.AdamW(rest, lr=2e-3, betas=(0.9, 0.98), weight_decay=0.3, fused=True)
         began, step, total = time.process_time(), 0, 0.0
-        while (share := (time.process_time() - began) / seconds) < 1:
+        while (share := (time.process_time() - began) / asked.seconds) < 1:
             step += 1
             for optimizer, rate in ((muon, 4e-3), (adam, 2e-3)):
                 for group in optimizer.param_groups:
                     group["lr"] = rate * min(1, step / 30) * (1 - share)
-            samples = [draw(self.rng) for _ in range(BATCH)]
+            samples = [draw(self.rng) for _ in range(asked.texts)]
             ids = self.padded([sample.ids for sample in samples])
             learnt = torch.zeros_like(ids, dtype=torch.bool)
             for i, sample in enumerate(samples):
@@ -443,7 +441,7 @@ def probe_steps(asked: argparse.Namespace) -> None:
 
     def chain(r: random.Random) -> tuple[int, int, int]:
         while True:
-            start, one, two = r.randrange(20, 50), r.randrange(-5, 6), r.randrange(-5, 6)
+            start, one, two = r.randrange(20, 80), r.randrange(-9, 10), r.randrange(-9, 10)
             if one and two and 10 <= start + one + two < 100:
                 return start, one, two
 
@@ -477,9 +475,9 @@ def probe_steps(asked: argparse.Namespace) -> None:
 
     def guess_of(r: random.Random, case: tuple[int, int, int]) -> int:
         right = sum(case)
-        return min(90, max(20, right + r.choice((-1, 1)) * r.randrange(1, 4)))
+        return min(90, max(20, right + r.choice((-1, 1)) * r.randrange(1, 6)))
 
-    held = {chain(rng) for _ in range(600)}
+    held = {chain(rng) for _ in range(3000)}
 
     def draw(r: random.Random) -> TinySample:
         while (case := chain(r)) in held:
@@ -490,7 +488,7 @@ def probe_steps(asked: argparse.Namespace) -> None:
         return TinySample(start + written(r, manner, case, guess), len(start))
 
     model = TinyModel(draw, words.size, asked)
-    tried = [(case, guess_of(rng, case)) for case in rng.sample(sorted(held), min(400, len(held)))]
+    tried = [(case, guess_of(rng, case)) for case in rng.sample(sorted(held), 400)]
     tried = [(case, guess) for case, guess in tried if guess != sum(case)][:200]
     cases, guesses = [case for case, _ in tried], [guess for _, guess in tried]
     length = len(written(rng, 0, cases[0], None))
@@ -534,6 +532,7 @@ def main() -> None:
     )
     parser.add_argument("probe", choices=PROBES)
     parser.add_argument("--layers", type=int, default=3)
+    parser.add_argument("--texts", type=int, default=64, help="of a step")
     parser.add_argument("--width", type=int, default=96)
     parser.add_argument("--seconds", type=float, default=55.0, help="of the processor's time, for training")
     parser.add_argument("--behind", type=int, default=1, help="0: no words behind the break (couplets)")

@@ -91,8 +91,8 @@ TURN_SHARES: dict[str, int] = {
 }
 TEXT_SHARES: dict[str, int] = {
     "language": 24,
-    "couplet": 24,
-    "sum": 14,
+    "couplet": 26,
+    "sum": 20,
     "chain": 4,
     "signs": 6,
     "picture": 8,

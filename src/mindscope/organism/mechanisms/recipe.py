@@ -31,17 +31,20 @@ class SecondTrainConfig(OrganismTrainConfig):
     """Everything that decides which weights of the second organism come out.
 
     As for the first: short texts come first, since they teach the mechanisms in few tokens; then come more
-    conversations, and last the voices are blended.
+    conversations, and last the voices are blended. The number of steps is what some 12,500 seconds of one
+    core hold: a step of the three phases took 4.4, 3.4 and 2.7 seconds on a core that others used too.
+    Matrices take Muon's steps, and all of them a weight decay of 0.3, with which each mechanism was learnt
+    alone (`benchmarks/mechanism_probes.py`).
     """
 
     layers: int = 6
     width: int = 256
     mlp_width: int = 704
-    steps: int = 3000
+    steps: int = 3400
     mixes: tuple[tuple[int, StepMix], ...] = (
         (0, _mix(360, 12)),
-        (1200, _mix(200, 36, MILD)),
-        (2200, _mix(120, 44, STRONG)),
+        (1500, _mix(200, 36, MILD)),
+        (2600, _mix(120, 44, STRONG)),
     )
     restarts: tuple[tuple[int, float], ...] = ((0, 1.0),)
     weight_decay: float = 0.3
