@@ -115,7 +115,9 @@ def print_fetched(report: FetchReport) -> None:
     print_text(report.file)
 
 
-app = typer.Typer(no_args_is_help=True, help="Cases: findings as files that can be measured again.")
+app = typer.Typer(
+    no_args_is_help=True, help="Cases: findings as files that can be handed on and measured again."
+)
 add_command(app, "pack", library.pack_case, show=print_packed)
 add_command(app, "show", library.show_case, show=print_case)
 add_command(app, "open", library.unpack_case, show=print_unpacked)
