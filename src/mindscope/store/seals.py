@@ -29,7 +29,11 @@ def seal_command(path: Path, command: Sequence[str], folder: str) -> str | None:
 def is_sealed(seal: object, path: Path, command: Sequence[str], folder: str) -> bool:
     """Whether the seal was made here for just this."""
     right = seal_command(path, command, folder)
-    return isinstance(seal, str) and right is not None and hmac.compare_digest(seal.encode(), right.encode())
+    return (
+        isinstance(seal, str)
+        and right is not None
+        and hmac.compare_digest(seal.encode("utf-8", "surrogatepass"), right.encode())
+    )
 
 
 def _key_file() -> Path:
