@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from mindscope.studies.dictionary_metrics import AtomConfig, DictionaryMetricsStudy
-from mindscope.studies.dictionary_metrics.agreement import correlate_ranks, rank_metrics, weigh_metric
+from mindscope.studies.dictionary_metrics.agreement import (
+    SPARSITY,
+    correlate_ranks,
+    leave_out_dead,
+    rank_metrics,
+    weigh_metric,
+)
 from mindscope.studies.dictionary_metrics.atoms import AtomSource, AtomWorld
 from mindscope.studies.dictionary_metrics.claims import FAILED, PROBES, USUAL, list_claims
 from mindscope.studies.dictionary_metrics.measure import match_atoms
@@ -115,6 +121,14 @@ def test_what_a_metric_is_worth():
     assert right.smallest_difference == pytest.approx(1.96 * 0.01)
     blunt = weigh_metric("blunt", [world_of(metric, RECOVERY)] * 2)
     assert (blunt.right.mean, blunt.wrong.mean) == (0.0, 0.0)  # its differences drown in its noise
+
+
+def test_kinds_that_died_in_a_world_are_left_out_of_all():
+    alive: list[float | None] = [-5.0] * 5
+    one_dead: list[float | None] = [-5.0, -5.0, -0.1, -5.0, -5.0]
+    worlds = leave_out_dead([world_of({SPARSITY: values}, RECOVERY) for values in (alive, one_dead)])
+    kinds = [{each.method for each in world.dictionaries} for world in worlds]
+    assert kinds == [{f"method {kind}" for kind in (0, 1, 3, 4)}] * 2
 
 
 def test_a_value_that_is_missing_is_left_out():

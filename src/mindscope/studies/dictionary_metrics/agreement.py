@@ -21,6 +21,9 @@ from mindscope.studies.common import SeedEstimate
 from mindscope.studies.dictionary_metrics.results import AtomWorldScores, DictionaryScores
 
 TWO_SIDED = 1.96
+LEAST_ACTIVE = 1.0
+"""A kind with fewer active latents a sample has died in training."""
+SPARSITY = "sparsity (-L0)"
 
 
 class MetricWorth(Document):
@@ -49,6 +52,24 @@ def rank_metrics(worlds: Sequence[AtomWorldScores]) -> tuple[MetricWorth, ...]:
     names = list(worlds[0].dictionaries[0].metrics)
     worths = [weigh_metric(name, worlds) for name in names]
     return tuple(sorted(worths, key=lambda worth: -worth.agreement.mean))
+
+
+def leave_out_dead(worlds: Sequence[AtomWorldScores]) -> list[AtomWorldScores]:
+    """The worlds without kinds that died in any of them: noticing that is no merit of a metric."""
+
+    def active(world: AtomWorldScores, kind: tuple[str, int]) -> float:
+        values = [
+            -v for d in world.dictionaries if _kind(d) == kind for v in d.metrics[SPARSITY] if v is not None
+        ]
+        return float(np.mean(values))
+
+    dead = {kind for world in worlds for kind in _kinds(world) if active(world, kind) < LEAST_ACTIVE}
+    return [
+        world.model_copy(
+            update={"dictionaries": tuple(d for d in world.dictionaries if _kind(d) not in dead)}
+        )
+        for world in worlds
+    ]
 
 
 def weigh_metric(name: str, worlds: Sequence[AtomWorldScores]) -> MetricWorth:

@@ -25,6 +25,7 @@ from mindscope.dictionaries import (
 from mindscope.probes import best_single_features
 from mindscope.store import Run, derived_seed
 from mindscope.studies.common import PieceProgress
+from mindscope.studies.dictionary_metrics.agreement import SPARSITY
 from mindscope.studies.dictionary_metrics.atoms import ADDRESS, AtomSource, AtomWorld
 from mindscope.studies.dictionary_metrics.config import DictionaryMetricsConfig
 from mindscope.studies.dictionary_metrics.results import AtomWorldScores, DictionaryScores
@@ -165,7 +166,7 @@ def measure_metrics(
     return {
         "explained variance": fit.explained_variance,
         "cosine": fit.cosine,
-        "sparsity (-L0)": -float(density.sum()),
+        SPARSITY: -float(density.sum()),
         "alive": float((density > 0).float().mean()),
         **{f"probe k={k}": value for k, value in probing.latents.items()},
         **{f"probe AUC k={k}": value for k, value in probing.auc.items()},

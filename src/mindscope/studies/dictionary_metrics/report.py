@@ -15,7 +15,7 @@ from mindscope.studies.common import (
     begin_page,
     claim_table,
 )
-from mindscope.studies.dictionary_metrics.agreement import MetricWorth, rank_metrics
+from mindscope.studies.dictionary_metrics.agreement import MetricWorth, leave_out_dead, rank_metrics
 from mindscope.studies.dictionary_metrics.claims import PROBES, USUAL
 from mindscope.studies.dictionary_metrics.results import DictionaryMetricsStudy
 
@@ -82,6 +82,14 @@ def build_page(
         "How each metric ranks dictionaries, against what they recovered; a dot is a world.",
     )
     report.table(list(WORTH_COLUMNS), worth_table(worths))
+    living = leave_out_dead(study.worlds)
+    left, whole = (len(world.dictionaries) for world in (living[0], study.worlds[0]))
+    if 0 < left < whole:
+        report.table(
+            list(WORTH_COLUMNS),
+            worth_table(rank_metrics(living)),
+            f"The same without kinds that died in training: {left} of {whole} dictionaries a world.",
+        )
     report.section("Metrics against recovery", "A dot is a dictionary, a colour a method; all worlds.")
     for name in dict.fromkeys((worths[0].metric, PROBES, USUAL, worths[-1].metric)):
         report.figure(_draw_metric(study, name), f"{name}, and recovery.")
