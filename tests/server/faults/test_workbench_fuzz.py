@@ -7,7 +7,7 @@ import server_kit
 
 from mindscope.server.workbench.routes import WorkbenchPlace
 
-ROUTES = 20
+ROUTES = 40
 
 
 @pytest.fixture(scope="module")

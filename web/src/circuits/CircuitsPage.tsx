@@ -10,6 +10,7 @@ import { formatNumber } from "../state/format";
 import { type StateForm, useHashState } from "../state/hash_state";
 import { GraphChecks } from "./GraphChecks";
 import "../style/desk.css";
+import "../style/data.css";
 import "../style/gate.css";
 
 interface CircuitsState {
