@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mindscope.core import ModelIdentity
-from mindscope.library import CaseManifest, CaseVerdict, write_case
+from mindscope.library import CaseManifest, ReaderVerdict, write_case
 
 MEMBERS: Mapping[str, bytes] = {
     "graph.safetensors": bytes(range(256)) * 40,
@@ -23,7 +23,7 @@ def manifest(**changes: Any) -> CaseManifest:
         "title": "why Sacramento",
         "models": {"": ModelIdentity(fingerprint="ab" * 16, name="organism")},
         "provenance": {"run": {"seed": 3}},
-        "verdict": CaseVerdict(judgement="supported", reason="turned off, it says Austin"),
+        "verdict": ReaderVerdict(judgement="supported", reason="turned off, it says Austin"),
         "notes": ("a test bed",),
         "members": (),
     }

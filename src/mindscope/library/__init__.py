@@ -11,8 +11,8 @@ if TYPE_CHECKING:
         CaseKind,
         CaseManifest,
         CaseMember,
-        CaseVerdict,
         Judgement,
+        ReaderVerdict,
     )
     from mindscope.library.shelf import INDEX, LibraryEntry, LibraryIndex, LibraryShelf, write_index
 
@@ -20,7 +20,7 @@ __all__ = [
     "CaseKind",
     "CaseManifest",
     "CaseMember",
-    "CaseVerdict",
+    "ReaderVerdict",
     "ENDING",
     "INDEX",
     "Judgement",

@@ -52,7 +52,7 @@ class CaseMember(Document):
         return name
 
 
-class CaseVerdict(Document):
+class ReaderVerdict(Document):
     """What a person concluded, and why."""
 
     judgement: Judgement
@@ -71,7 +71,7 @@ class CaseManifest(Document):
     title: str
     models: dict[str, ModelIdentity] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
-    verdict: CaseVerdict | None = None
+    verdict: ReaderVerdict | None = None
     notes: tuple[str, ...] = ()
     members: tuple[CaseMember, ...]
 

@@ -23,7 +23,7 @@ from pydantic import Field, ValidationError, field_validator
 from mindscope.core import Progress, parse_json
 from mindscope.errors import DataError, StoreError
 from mindscope.library.archive import ENDING, OpenedCase, open_case
-from mindscope.library.manifest import CaseKind, CaseVerdict, is_plain_name
+from mindscope.library.manifest import CaseKind, ReaderVerdict, is_plain_name
 from mindscope.store import Document, SavedDocument, replacing
 
 INDEX = "library.json"
@@ -44,7 +44,7 @@ class LibraryEntry(Document):
     title: str
     models: tuple[str, ...]
     """Whose it is: names and the beginnings of fingerprints."""
-    verdict: CaseVerdict | None
+    verdict: ReaderVerdict | None
 
     @field_validator("file")
     @classmethod

@@ -36,8 +36,8 @@ from mindscope.library import (
     SELF_TEST,
     CaseKind,
     CaseManifest,
-    CaseVerdict,
     Judgement,
+    ReaderVerdict,
     write_case,
 )
 from mindscope.models import LoadOptions, WholeModelOptions
@@ -74,9 +74,9 @@ class VerdictSpec(JobSpec):
             raise DataError("a reason needs --verdict")
         return self
 
-    def conclude(self) -> CaseVerdict | None:
+    def conclude(self) -> ReaderVerdict | None:
         """The verdict, if there is one."""
-        return None if self.verdict is None else CaseVerdict(judgement=self.verdict, reason=self.reason)
+        return None if self.verdict is None else ReaderVerdict(judgement=self.verdict, reason=self.reason)
 
 
 class PackCaseSpec(VerdictSpec, WholeModelOptions):
@@ -96,7 +96,7 @@ class PackCaseSpec(VerdictSpec, WholeModelOptions):
 
 
 @dataclass
-class _Contents:
+class _CaseContents:
     """What a case is made of."""
 
     kind: CaseKind
@@ -181,7 +181,7 @@ def _find_kind(source: Path) -> CaseKind:
     return KINDS[schema]
 
 
-def _gather_circuit(spec: PackCaseSpec, scratch: Path) -> _Contents:
+def _gather_circuit(spec: PackCaseSpec, scratch: Path) -> _CaseContents:
     from mindscope.circuits import read_graph_json
 
     opened = open_graph(spec.source)
@@ -199,7 +199,7 @@ def _gather_circuit(spec: PackCaseSpec, scratch: Path) -> _Contents:
     identity, provenance = _read_record(folder, graph.fingerprint)
     if identity is None and graph.fingerprint:
         identity = ModelIdentity(fingerprint=graph.fingerprint, name=graph.metadata.get("model"))
-    return _Contents(
+    return _CaseContents(
         kind="circuit",
         title=str(graph.metadata.get("prompt") or "".join(graph.tokens)),
         files={GRAPH: file, **list_view(view), **list_interventions(records), **_read_details(folder)},
@@ -234,11 +234,11 @@ def _read_details(folder: Path | None) -> dict[str, Path | bytes]:
     return {DETAILS: encode(details)} if details else {}
 
 
-def _gather_steering(source: Path) -> _Contents:
+def _gather_steering(source: Path) -> _CaseContents:
     from mindscope.features import SteeringFile
 
     file = SteeringFile.load(source)
-    return _Contents(
+    return _CaseContents(
         kind="steering",
         title=file.name,
         files={STEERING: source},
@@ -247,7 +247,7 @@ def _gather_steering(source: Path) -> _Contents:
     )
 
 
-def _gather_dictionary(spec: PackCaseSpec, reporter: Reporter) -> _Contents:
+def _gather_dictionary(spec: PackCaseSpec, reporter: Reporter) -> _CaseContents:
     from mindscope.dictionaries import HEAD, Dictionary
     from mindscope.jobs.library.dictionary_test import record_test
 
@@ -276,7 +276,7 @@ def _gather_dictionary(spec: PackCaseSpec, reporter: Reporter) -> _Contents:
     for name, fingerprint in dictionary.models.items():
         if name not in identities and fingerprint is not None:
             identities[name] = ModelIdentity(fingerprint=fingerprint)
-    return _Contents(
+    return _CaseContents(
         kind="dictionary",
         title=f"{dictionary.kind} of {', '.join(site.name for site in dictionary.reads[:3])}"
         + (", …" if len(dictionary.reads) > 3 else ""),

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from mindscope.errors import DataError, StoreError
 from mindscope.jobs.circuit import InterventionRecord, SupernodeRow
-from mindscope.library import SELF_TEST, CaseKind, CaseVerdict, OpenedCase
+from mindscope.library import SELF_TEST, CaseKind, OpenedCase, ReaderVerdict
 from mindscope.store import Document, plain
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class CaseSummary(Document):
     kind: CaseKind
     title: str
     models: tuple[str, ...]
-    verdict: CaseVerdict | None
+    verdict: ReaderVerdict | None
     notes: tuple[str, ...]
     labels: dict[str, str]
     supernodes: tuple[SupernodeRow, ...]
