@@ -159,6 +159,40 @@ def test_a_grip_is_the_share_of_what_prompts_do(small_persona_space):
     np.testing.assert_allclose(grips(study), 0.5)
 
 
+def test_two_groups_alone_make_no_correlation(small_persona_space):
+    """Characters are read better than opposites and have more grip; inside the groups it is the reverse."""
+    n = len(small_persona_space.voices)
+    first = small_persona_space.n_characters
+    place = [i if i < first else i - first for i in range(n - 1)]
+    told = tuple(tuple(80.0 if row == column else 0.0 for column in range(n)) for row in range(n + 1))
+
+    def study(slope: float) -> PersonaSpaceStudy:
+        grip = [(60.0 if i < first else 10.0) + place[i] for i in range(n - 1)]
+        steered = tuple(
+            tuple(grip[row] if row + 1 == column else 0.0 for column in range(n)) for row in range(n - 1)
+        )
+        linear = (0.9, *((0.9 if i < first else 0.6) + slope * place[i] for i in range(n - 1)))
+        readers = tuple(draw.model_copy(update={"linear": linear}) for draw in small_persona_space.readers)
+        return small_persona_space.model_copy(
+            update={
+                "readers": readers,
+                "told": tuple(draw.model_copy(update={"scores": told}) for draw in small_persona_space.told),
+                "steered": tuple(
+                    draw.model_copy(update={"steered": steered, "unsteered": (0.0,) * n})
+                    for draw in small_persona_space.steered
+                ),
+            }
+        )
+
+    claims = {
+        slope: next(c for c in list_claims(study(slope)) if c.subject == "linearity")
+        for slope in (-0.01, 0.01)
+    }
+    assert claims[-0.01].holds is False
+    assert claims[-0.01].beside["r over both groups"].startswith("0.9")
+    assert claims[0.01].holds is True
+
+
 def test_every_draw_asks_a_real_model_other_questions(tiny):
     bench = TraitBench(tiny, RealTraitsConfig(seeds=3, questions=6), 0)
     asked = [question for questions in bench.questions for question in questions]

@@ -317,7 +317,8 @@ def _claim_readers(study: PersonaSpaceStudy) -> list[Claim]:
     wide = np.mean([draw.wide[1:] for draw in study.readers], 0)
     slack = grip < GRIPPED
     names = [voice for voice, loose in zip(study.voices[1:], slack, strict=True) if loose]
-    r = correlate_values(linear, grip)
+    # Characters and opposites differ in both: over all voices r would be of these two groups.
+    inside = correlate_values(*(_centre_groups(values, study.n_characters) for values in (linear, grip)), 2)
     parts = {
         name: SeedEstimate.of(values.tolist(), "voices")
         for name, values in (
@@ -333,10 +334,13 @@ def _claim_readers(study: PersonaSpaceStudy) -> list[Claim]:
         Claim(
             subject="linearity",
             statement="the more linearly a voice can be read, the stronger its vector's grip",
-            needed="r over voices: interval above 0",
-            measured=f"r {r}; no grip on {', '.join(names) or 'none'}",
-            beside={name: str(value) for name, value in parts.items() if name.startswith("linear")},
-            holds=r.low > 0,
+            needed="r among characters and among opposites: interval above 0",
+            measured=f"r {inside}; no grip on {', '.join(names) or 'none'}",
+            beside={
+                "r over both groups": str(correlate_values(linear, grip)),
+                **{name: str(value) for name, value in parts.items() if name.startswith("linear")},
+            },
+            holds=inside.low > 0,
         ),
         Claim(
             subject="linearity",
@@ -349,10 +353,17 @@ def _claim_readers(study: PersonaSpaceStudy) -> list[Claim]:
     ]
 
 
-def correlate_values(x: np.ndarray, y: np.ndarray) -> SeedEstimate:
-    """Pearson's r over voices, with Fisher's 95 % interval."""
+def _centre_groups(values: np.ndarray, n_first: int) -> np.ndarray:
+    """Values less the mean of their group."""
+    return np.concatenate([part - part.mean() for part in (values[:n_first], values[n_first:])])
+
+
+def correlate_values(x: np.ndarray, y: np.ndarray, groups: int = 1) -> SeedEstimate:
+    """Pearson's r over voices, with Fisher's 95 % interval; `groups` whose means were taken off cost as many
+    degrees of freedom, less the one that r has taken already.
+    """
     r, n = float(np.corrcoef(x, y)[0, 1]), len(x)
-    width = 1.96 / max(n - 3, 1) ** 0.5
+    width = 1.96 / max(n - 2 - groups, 1) ** 0.5
     centre = float(np.arctanh(np.clip(r, -0.9999, 0.9999)))
     low, high = np.tanh([centre - width, centre + width]).tolist()
     return SeedEstimate(mean=r, low=low, high=high, seeds=n, unit="voices")
