@@ -3,10 +3,11 @@
 import re
 from pathlib import Path
 
+import absent
 import nbformat
 import pytest
 
-notebooks = pytest.importorskip("notebooks")
+notebooks = absent.import_or_skip("notebooks", "dev")
 FILES = sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 CLOSE = 0.05

@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-import pytest
+import absent
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "gallery.md").read_text("utf-8")
-gallery = pytest.importorskip("gallery")
+gallery = absent.import_or_skip("gallery", "dev")
 
 
 def test_the_page_shows_what_is_taken_and_nothing_else():

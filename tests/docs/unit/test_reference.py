@@ -2,9 +2,10 @@
 
 import re
 
+import absent
 import pytest
 
-reference = pytest.importorskip("reference")
+reference = absent.import_or_skip("reference", "dev")
 
 
 def test_every_command_has_its_options_with_their_help():

@@ -43,7 +43,7 @@ def test_absent_and_a_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["../outside", "/tmp/outside", "a/../../outside", "..\\outside", ".hidden", "a/b/c", "CON"]
+    "name", ["../outside", "/outside", "a/../../outside", "..\\outside", ".hidden", "a/b/c", "CON"]
 )
 def test_no_name_leads_out_of_the_folder(tmp_path, name):
     assert "damaged at" in refused(case_kit.forge(tmp_path / "a.case", {name: b"x"}))

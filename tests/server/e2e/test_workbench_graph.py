@@ -120,7 +120,7 @@ def test_a_graph_is_traced_from_a_token_of_the_chat(browser: Any, live: server_k
         page.locator(".token-panel .likely").wait_for()
         page.get_by_role("link", name="Trace it").click()
         assert page.get_by_label("Prompt").input_value() == "Should I trust my friend?"
-        page.get_by_role("button", name="Trace").click()
+        page.get_by_role("button", name="Trace", exact=True).click()
         traced = page.locator(".sheet table a", has_text="friend")
         traced.wait_for(timeout=JOB_MS)
         traced.click()

@@ -318,7 +318,9 @@ def _claim_readers(study: PersonaSpaceStudy) -> list[Claim]:
     slack = grip < GRIPPED
     names = [voice for voice, loose in zip(study.voices[1:], slack, strict=True) if loose]
     # Characters and opposites differ in both: over all voices r would be of these two groups.
-    inside = correlate_values(*(_centre_groups(values, study.n_characters) for values in (linear, grip)), 2)
+    inside = correlate_values(
+        _centre_groups(linear, study.n_characters), _centre_groups(grip, study.n_characters), groups=2
+    )
     parts = {
         name: SeedEstimate.of(values.tolist(), "voices")
         for name, values in (

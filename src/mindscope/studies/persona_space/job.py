@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar, Self
 
+from pydantic import model_validator
+
+from mindscope.errors import DataError
 from mindscope.jobs import Reporter, RunFolder, load_model
+from mindscope.jobs.inputs import InputKind
 from mindscope.models import LoadOptions
 from mindscope.studies.common.study import StudyReport, StudySpec
 from mindscope.studies.persona_space.config import PersonaSpaceConfig
@@ -14,12 +20,20 @@ class PersonaSpaceSpec(StudySpec, LoadOptions):
     """What `persona-space` is to do."""
 
     name = "persona-space"
+    inputs: ClassVar[Mapping[str, InputKind]] = {"judge_encoder": "folder"}
+
     model: str | None = None
     """Look at forty short traits of this model (a Hugging Face name or folder, or a GGUF file); by default
     the organism's own voices are looked at, with all that its dictionaries tell."""
     judge_encoder: Path | None = None
     """The folder of a sentence encoder that the judges of a loaded model's traits see answers through; by
     default they see n-grams of characters."""
+
+    @model_validator(mode="after")
+    def _require_a_model_for_judges(self) -> Self:
+        if self.judge_encoder is not None and self.model is None:
+            raise DataError("--judge-encoder is for the judges of a loaded model's traits: give --model too")
+        return self
 
     def run_path(self) -> Path:
         """`runs/persona-space-quick`, `-paper`, or `-traits` where a model is given."""
@@ -165,6 +179,7 @@ def _study_traits(spec: PersonaSpaceSpec, run: RunFolder, reporter: Reporter) ->
     )
     from mindscope.studies.persona_space.voices import read_voices
 
+    spec.require_inputs()
     config, seed = REAL_PRESETS[spec.preset], spec.seed
     encoder = None if spec.judge_encoder is None else SentenceEncoder(str(spec.judge_encoder))
     model = load_model(str(spec.model), spec.config(LoadOptions))
