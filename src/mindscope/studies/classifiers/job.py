@@ -42,7 +42,8 @@ def study_classifiers(spec: ClassifiersSpec, *, run: RunFolder, reporter: Report
         kind="study-classifiers", config=settings, reporter=reporter, model=model, seed=seed
     ) as opened:
         bench = PieceBench(opened, reporter, "classifiers", _costs(config))
-        draws = [TextDraw(seed + draw, config.turns) for draw in range(config.seeds)]
+        numbers = range(config.seeds)
+        draws = [TextDraw(seed + number, config.turns) for number in numbers]
 
         def reader() -> TextReader:
             # a new one for each piece: what is ordinary must not hang on which pieces are there already
@@ -54,43 +55,20 @@ def study_classifiers(spec: ClassifiersSpec, *, run: RunFolder, reporter: Report
             layer=layer,
             false_alarms=config.false_alarms,
             read_back=config.read_back,
-            shifts=tuple(
-                bench.measure(
-                    f"shifts/{number}",
-                    ShiftScores,
-                    lambda p, draw=draw: measure_shifts(reader(), draw, config, p),
-                )
-                for number, draw in enumerate(draws)
+            shifts=bench.measure_each(
+                "shifts", numbers, ShiftScores, lambda i, p: measure_shifts(reader(), draws[i], config, p)
             ),
-            planted=tuple(
-                bench.measure(
-                    f"planted/{number}",
-                    PlantedCue,
-                    lambda p, draw=draw: measure_planted(reader(), draw, config, p),
-                )
-                for number, draw in enumerate(draws)
+            planted=bench.measure_each(
+                "planted", numbers, PlantedCue, lambda i, p: measure_planted(reader(), draws[i], config, p)
             ),
-            lengths=tuple(
-                bench.measure(
-                    f"lengths/{number}",
-                    LengthScores,
-                    lambda p, draw=draw: measure_lengths(reader(), draw, config, p),
-                )
-                for number, draw in enumerate(draws)
+            lengths=bench.measure_each(
+                "lengths", numbers, LengthScores, lambda i, p: measure_lengths(reader(), draws[i], config, p)
             ),
         )
         study.save(run.path / "classifiers.json")
         claims, seconds = list_claims(study), bench.seconds()
         facts = {"model": model.name, "fingerprint": model.fingerprint, "layer": layer, "seed": seed}
-        page = build_page(study, claims, facts | settings, seconds).write(run.path / "report.html")
-        opened.finish(report=str(page), claims=[claim.to_json() for claim in claims])
-    return StudyReport(
-        study="classifiers",
-        preset=spec.preset,
-        report=str(page),
-        seconds=sum(seconds.values()),
-        claims=tuple(claims),
-    )
+        return bench.conclude(spec, claims, build_page(study, claims, facts | settings, seconds))
 
 
 def _costs(config: ClassifiersConfig) -> dict[str, float]:

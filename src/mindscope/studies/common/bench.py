@@ -1,12 +1,16 @@
 """What a study of trained toys is run on: pieces measured once, how far it is, and how long each took."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from mindscope.jobs import Reporter
 from mindscope.jobs.estimates import PacedProgress
+from mindscope.reports import Report
 from mindscope.store import Document, Run, measure_once
+from mindscope.studies.common.claims import Claim
+from mindscope.studies.common.study import StudyReport, StudySpec
 
 PARTS = 1000
 """Into so many parts progress is told; pieces of unlike cost then share one bar and one estimate."""
@@ -14,6 +18,7 @@ FIRST = 20
 """After so many parts the time of the whole is said."""
 
 Piece = TypeVar("Piece", bound=Document)
+Key = TypeVar("Key")
 PieceProgress = Callable[[int, int], None]
 """Called with (done, total) of a piece."""
 
@@ -59,6 +64,24 @@ class PieceBench:
         self._done += cost
         self._tell(self._done)
         return piece
+
+    def measure_each(
+        self, part: str, keys: Iterable[Key], kind: type[Piece], work: Callable[[Key, PieceProgress], Piece]
+    ) -> tuple[Piece, ...]:
+        """A piece for each key, `PART/KEY`, such as each draw."""
+        return tuple(self.measure(f"{part}/{key}", kind, partial(work, key)) for key in keys)
+
+    def conclude(self, spec: StudySpec, claims: Sequence[Claim], page: Report) -> StudyReport:
+        """Write the page, and end the run; the claims are then in its summary."""
+        path = page.write(self._run.path / "report.html")
+        self._run.finish(report=str(path), claims=[claim.to_json() for claim in claims])
+        return StudyReport(
+            study=spec.name,
+            preset=spec.preset,
+            report=str(path),
+            seconds=sum(self.seconds().values()),
+            claims=tuple(claims),
+        )
 
     def seconds(self) -> dict[str, float]:
         """How long each piece took; one that was measured in an earlier start included."""

@@ -53,12 +53,4 @@ def study_dictionaries(spec: DictionaryMetricsSpec, *, run: RunFolder, reporter:
         )
         study.save(run.path / "dictionaries.json")
         claims, seconds = list_claims(study), bench.seconds()
-        page = build_page(study, claims, {"seed": seed, **settings}, seconds).write(run.path / "report.html")
-        opened.finish(report=str(page), claims=[claim.to_json() for claim in claims])
-    return StudyReport(
-        study="dictionaries",
-        preset=spec.preset,
-        report=str(page),
-        seconds=sum(seconds.values()),
-        claims=tuple(claims),
-    )
+        return bench.conclude(spec, claims, build_page(study, claims, {"seed": seed, **settings}, seconds))

@@ -48,26 +48,16 @@ def study_double_descent(spec: DoubleDescentSpec, *, run: RunFolder, reporter: R
             planted=bench.measure("planted", PlantedRows, lambda p: measure_planted(config.planted, seed, p)),
             sizes=tuple(measure(samples, descent.hidden) for samples in descent.samples),
             plane=tuple(measure(t, m) for m in descent.plane_hidden for t in descent.plane_samples),
-            repeated=tuple(
-                bench.measure(
-                    f"repeated/{repeats}",
-                    RepeatedSamples,
-                    lambda p, repeats=repeats: measure_repeated(descent, largest, repeats, seed, p),
-                )
-                for repeats in descent.repeats
+            repeated=bench.measure_each(
+                "repeated",
+                descent.repeats,
+                RepeatedSamples,
+                lambda repeats, p: measure_repeated(descent, largest, repeats, seed, p),
             ),
         )
         study.save(run.path / "double-descent.json")
         claims, seconds = list_claims(study), bench.seconds()
-        page = build_page(study, claims, {"seed": seed, **settings}, seconds).write(run.path / "report.html")
-        opened.finish(report=str(page), claims=[claim.to_json() for claim in claims])
-    return StudyReport(
-        study="double-descent",
-        preset=spec.preset,
-        report=str(page),
-        seconds=sum(seconds.values()),
-        claims=tuple(claims),
-    )
+        return bench.conclude(spec, claims, build_page(study, claims, {"seed": seed, **settings}, seconds))
 
 
 def _costs(config: DoubleDescentConfig) -> dict[str, float]:

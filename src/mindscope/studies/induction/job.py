@@ -67,15 +67,8 @@ def study_induction(spec: InductionSpec, *, run: RunFolder, reporter: Reporter) 
         study.save(run.path / "induction.json")
         claims, seconds = list_claims(study), bench.seconds()
         facts: dict[str, Any] = {"seed": seed, **settings}
-        page = build_training_page(study, claims, facts, seconds).write(run.path / "report.html")
-        opened.finish(report=str(page), claims=[claim.to_json() for claim in claims])
-    return InductionReport(
-        study="induction",
-        preset=spec.preset,
-        report=str(page),
-        seconds=sum(seconds.values()),
-        claims=tuple(claims),
-    )
+        report = bench.conclude(spec, claims, build_training_page(study, claims, facts, seconds))
+        return InductionReport.model_validate(report.to_json())
 
 
 def _scan(spec: InductionSpec, model: Model, run: RunFolder, reporter: Reporter) -> InductionReport:
@@ -95,17 +88,13 @@ def _scan(spec: InductionSpec, model: Model, run: RunFolder, reporter: Reporter)
         # a row passes once for every ablation, and its logits are needed
         costs |= {f"costs/{row}": 0.8 * (2 + SINGLE + DRAWS) for row in range(n_ablated)}
         bench = PieceBench(opened, reporter, "heads", costs)
-        scored = [
-            bench.measure(f"scores/{row}", RowScores, lambda _, row=row: scanner.score_row(row))
-            for row in range(n_rows)
-        ]
+        scored = bench.measure_each("scores", range(n_rows), RowScores, lambda row, _: scanner.score_row(row))
         heads = scanner.rank_heads(scored)
         scan = scanner.conclude(
             heads,
-            [
-                bench.measure(f"costs/{row}", RowCosts, lambda _, row=row: scanner.silence_heads(row, heads))
-                for row in range(n_ablated)
-            ],
+            bench.measure_each(
+                "costs", range(n_ablated), RowCosts, lambda row, _: scanner.silence_heads(row, heads)
+            ),
         )
         scan.save(run.path / "heads.json")
         claims, seconds = list_scan_claims(scan), bench.seconds()
@@ -115,13 +104,5 @@ def _scan(spec: InductionSpec, model: Model, run: RunFolder, reporter: Reporter)
             for name in ("scores", "costs")
         }
         page = build_scan_page(scan, claims, facts | {"sequences taken out": ABLATED}, pieces)
-        page = page.write(run.path / "report.html")
-        opened.finish(report=str(page), claims=[claim.to_json() for claim in claims])
-    return InductionReport(
-        study="induction",
-        preset=spec.preset,
-        report=str(page),
-        seconds=sum(seconds.values()),
-        claims=tuple(claims),
-        heads=scan.heads,
-    )
+        report = bench.conclude(spec, claims, page)
+        return InductionReport.model_validate(report.to_json() | {"heads": scan.heads})

@@ -83,13 +83,8 @@ def study_persona_space(spec: PersonaSpaceSpec, *, run: RunFolder, reporter: Rep
         bench = PieceBench(opened, reporter, "persona space", _costs(config))
         draws = range(config.seeds)
         files = [f"activations/{draw}.safetensors" for draw in draws]
-        told = tuple(
-            bench.measure(
-                f"told/{draw}",
-                VoiceAnswers,
-                lambda p, draw=draw: tell_voices(voices, draw, opened, files[draw], p),
-            )
-            for draw in draws
+        told = bench.measure_each(
+            "told", draws, VoiceAnswers, lambda i, p: tell_voices(voices, i, opened, files[i], p)
         )
         reads = [read_voices(opened, file) for file in files]
         study = PersonaSpaceStudy(
@@ -102,59 +97,32 @@ def study_persona_space(spec: PersonaSpaceSpec, *, run: RunFolder, reporter: Rep
             carriers=config.carriers,
             told=told,
             geometry=bench.measure("geometry", PersonaGeometry, lambda _: measure_geometry(reads, seed)),
-            readers=tuple(
-                bench.measure(
-                    f"readers/{draw}",
-                    ReaderScores,
-                    lambda _, draw=draw: measure_readers(reads, draw, config.reader_width, seed),
-                )
-                for draw in draws
+            readers=bench.measure_each(
+                "readers",
+                draws,
+                ReaderScores,
+                lambda i, _: measure_readers(reads, i, config.reader_width, seed),
             ),
-            steered=tuple(
-                bench.measure(
-                    f"steered/{draw}",
-                    SteeredVoices,
-                    lambda p, draw=draw: measure_steered(voices, draw, reads[draw], p),
-                )
-                for draw in draws
+            steered=bench.measure_each(
+                "steered", draws, SteeredVoices, lambda i, p: measure_steered(voices, i, reads[i], p)
             ),
-            blends=tuple(
-                bench.measure(
-                    f"blends/{draw}",
-                    BlendedVoices,
-                    lambda p, draw=draw: measure_blends(voices, draw, reads[draw], p),
-                )
-                for draw in draws
+            blends=bench.measure_each(
+                "blends", draws, BlendedVoices, lambda i, p: measure_blends(voices, i, reads[i], p)
             ),
-            pairs=tuple(
-                bench.measure(
-                    f"pairs/{draw}",
-                    VectorPairs,
-                    lambda p, draw=draw: measure_pairs(voices, draw, reads[draw], p),
-                )
-                for draw in draws
+            pairs=bench.measure_each(
+                "pairs", draws, VectorPairs, lambda i, p: measure_pairs(voices, i, reads[i], p)
             ),
-            persona_carriers=tuple(
-                bench.measure(
-                    f"carriers/{draw}",
-                    PersonaCarriers,
-                    lambda p, draw=draw: measure_carriers(voices, draw, reads[draw], dictionary, p),
-                )
-                for draw in draws
+            persona_carriers=bench.measure_each(
+                "carriers",
+                draws,
+                PersonaCarriers,
+                lambda i, p: measure_carriers(voices, i, reads[i], dictionary, p),
             ),
         )
         study.save(run.path / "persona-space.json")
         claims, seconds = list_claims(study), bench.seconds()
         facts = {"model": model.name, "fingerprint": model.fingerprint, "layer": study.layer, "seed": seed}
-        page = build_page(study, claims, facts | settings, seconds).write(run.path / "report.html")
-        opened.finish(report=str(page), claims=[claim.to_json() for claim in claims])
-    return StudyReport(
-        study="persona-space",
-        preset=spec.preset,
-        report=str(page),
-        seconds=sum(seconds.values()),
-        claims=tuple(claims),
-    )
+        return bench.conclude(spec, claims, build_page(study, claims, facts | settings, seconds))
 
 
 def _study_traits(spec: PersonaSpaceSpec, run: RunFolder, reporter: Reporter) -> StudyReport:
@@ -192,14 +160,9 @@ def _study_traits(spec: PersonaSpaceSpec, run: RunFolder, reporter: Reporter) ->
         files = [f"activations/{draw}.safetensors" for draw in draws]
         costs = {f"told/{draw}": 1.0 for draw in draws} | {f"judged/{draw}": 0.1 for draw in draws}
         bench = PieceBench(opened, reporter, "traits", {**costs, "geometry": 0.01})
-        told = [
-            bench.measure(
-                f"told/{draw}",
-                TraitAnswers,
-                lambda p, draw=draw: tell_traits(traits, draw, opened, files[draw], p),
-            )
-            for draw in draws
-        ]
+        told = bench.measure_each(
+            "told", draws, TraitAnswers, lambda i, p: tell_traits(traits, i, opened, files[i], p)
+        )
         reads = [read_voices(opened, file) for file in files]
         study = RealTraitsStudy(
             model=model.name,
@@ -207,27 +170,14 @@ def _study_traits(spec: PersonaSpaceSpec, run: RunFolder, reporter: Reporter) ->
             layer=traits.layer,
             voices=REAL_VOICES,
             geometry=bench.measure("geometry", PersonaGeometry, lambda _: measure_geometry(reads, seed)),
-            judged=tuple(
-                bench.measure(
-                    f"judged/{draw}",
-                    JudgedTraits,
-                    lambda _, draw=draw: judge_traits(traits, told, encoder, draw),
-                )
-                for draw in draws
+            judged=bench.measure_each(
+                "judged", draws, JudgedTraits, lambda i, _: judge_traits(traits, told, encoder, i)
             ),
         )
         study.save(run.path / "persona-traits.json")
         claims, seconds = list_real_claims(study), bench.seconds()
         facts = {"model": model.name, "fingerprint": model.fingerprint, "layer": study.layer, "seed": seed}
-        page = build_real_page(study, claims, facts | settings, seconds).write(run.path / "report.html")
-        opened.finish(report=str(page), claims=[claim.to_json() for claim in claims])
-    return StudyReport(
-        study="persona-space",
-        preset=spec.preset,
-        report=str(page),
-        seconds=sum(seconds.values()),
-        claims=tuple(claims),
-    )
+        return bench.conclude(spec, claims, build_real_page(study, claims, facts | settings, seconds))
 
 
 def _costs(config: PersonaSpaceConfig) -> dict[str, float]:

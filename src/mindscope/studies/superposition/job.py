@@ -74,15 +74,7 @@ def study_superposition(spec: SuperpositionSpec, *, run: RunFolder, reporter: Re
         study.save(run.path / "superposition.json")
         claims, seconds = list_claims(study), bench.seconds()
         facts = {"preset": spec.preset, "seed": seed, **settings}
-        page = build_page(study, claims, facts, seconds).write(run.path / "report.html")
-        opened.finish(report=str(page), claims=[claim.to_json() for claim in claims])
-    return StudyReport(
-        study="superposition",
-        preset=spec.preset,
-        report=str(page),
-        seconds=sum(seconds.values()),
-        claims=tuple(claims),
-    )
+        return bench.conclude(spec, claims, build_page(study, claims, facts, seconds))
 
 
 def _costs(config: SuperpositionConfig) -> dict[str, float]:
