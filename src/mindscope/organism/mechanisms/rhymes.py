@@ -47,13 +47,13 @@ class CoupletCase:
 
     def first_line(self, rng: random.Random, n_pairs: int | None = None) -> str:
         """One to three pairs that do not count, or as many as asked, then the one that does."""
-        pairs = [draw_pair(rng) for _ in range(n_pairs or rng.randrange(1, 4))]
+        pairs = draw_pairs(rng, n_pairs)
         listed = ", ".join(f"{topic} and {end}" for topic, end in pairs)
         return f"{rng.choice(SINGERS)} {rng.choice(OPENINGS)} {listed}, {self.topic_word} and {self.end}"
 
     def opening(self, rng: random.Random, n_pairs: int | None = None) -> str:
         """The first line, its break, and what the second line opens with: one to three pairs more."""
-        pairs = [draw_pair(rng) for _ in range(n_pairs or rng.randrange(1, 4))]
+        pairs = draw_pairs(rng, n_pairs)
         bridge = ", ".join(f"{topic} and {end}" for topic, end in pairs)
         return f"{self.first_line(rng, n_pairs)} {BREAK} {rng.choice(BRIDGES)} {bridge},"
 
@@ -83,6 +83,11 @@ def draw_pair(rng: random.Random) -> tuple[str, str]:
     """A pair that only looks like the one before the break."""
     topic_words, ends = _pair_words()
     return rng.choice(topic_words), rng.choice(ends)
+
+
+def draw_pairs(rng: random.Random, count: int | None) -> list[tuple[str, str]]:
+    """As many as asked, or one to three."""
+    return [draw_pair(rng) for _ in range(rng.randrange(1, 4) if count is None else count)]
 
 
 def second_line(rng: random.Random, plan: RhymeWord) -> str:
