@@ -10,8 +10,8 @@ line begins to tell something.
 3. *Exchanged*: the state at the break alone becomes that of another held-out prompt. The middle (both traces)
    and the ending are then the other line's. *Steered* adds the difference of two rhyme words' mean states:
    another topic with the sound kept, or another sound with the topic kept.
-4. Controls: a random direction of the same length; the first word of the other line put there. (In an exchange
-   every token but the break stays: that the line is then the other's says that it rests on none of them.)
+4. Controls: a random direction of the same length; the first word of the other line put there. An exchange is
+   one of its own: every token but the break stays, so a line that is then the other's rests on none of them.
 
 The block is the one at which an exchange works best on prompts of trained pairs.
 """
