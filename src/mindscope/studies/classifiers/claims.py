@@ -82,6 +82,8 @@ def _claim_planted(study: ClassifiersStudy) -> list[Claim]:
     def mean(name: str) -> str:
         return str(_of([getattr(draw, name) for draw in draws]))
 
+    pairs = zip(_rises(study, "features"), _rises(study, "raw"), strict=True)
+    beyond_raw = _of([features - directions for features, directions in pairs])
     rise, others = gain("features_without", "features"), gain("features_without_others", "features")
     raw, random = gain("raw_without", "raw"), gain("raw_without_random", "raw")
     return [
@@ -111,14 +113,9 @@ def _claim_planted(study: ClassifiersStudy) -> list[Claim]:
             subject="planted cue",
             statement="it mends more than taking the cue's direction out of raw activations",
             needed="rise beyond that of raw activations: interval above 0",
-            measured=str(
-                _of([a - b for a, b in zip(_rises(study, "features"), _rises(study, "raw"), strict=True)])
-            ),
+            measured=str(beyond_raw),
             beside={"raw": f"{raw}, to {mean('raw_without')}", "random direction": str(random)},
-            holds=_of(
-                [a - b for a, b in zip(_rises(study, "features"), _rises(study, "raw"), strict=True)]
-            ).low
-            > 0,
+            holds=beyond_raw.low > 0,
         ),
     ]
 
@@ -136,6 +133,11 @@ def _claim_lengths(study: ClassifiersStudy) -> list[Claim]:
     def rise(reading: str) -> SeedEstimate:
         return _of(np.subtract(of("alarms_long", reading), of("alarms_short", reading)))
 
+    lost = {
+        reading: np.subtract(of("auroc_short", reading), of("auroc_long", reading))
+        for reading in ("mean", "windowed")
+    }
+    lost_by_mean = _of(lost["mean"] - lost["windowed"])
     saved = _of(np.subtract(of("alarms_long", "max"), of("alarms_long", "windowed")))
     rate = f"threshold at {study.false_alarms:.0%} of short texts"
     return [
@@ -162,18 +164,9 @@ def _claim_lengths(study: ClassifiersStudy) -> list[Claim]:
             subject="length",
             statement="long conversations cost a mean over all tokens what it could tell",
             needed="AUROC lost from short to long, mean less rolling means: interval above 0",
-            measured=str(
-                _of(
-                    np.subtract(of("auroc_short", "mean"), of("auroc_long", "mean"))
-                    - np.subtract(of("auroc_short", "windowed"), of("auroc_long", "windowed"))
-                )
-            ),
+            measured=str(lost_by_mean),
             beside={f"{reading}, long": str(_of(of("auroc_long", reading))) for reading in place},
-            holds=_of(
-                np.subtract(of("auroc_short", "mean"), of("auroc_long", "mean"))
-                - np.subtract(of("auroc_short", "windowed"), of("auroc_long", "windowed"))
-            ).low
-            > 0,
+            holds=lost_by_mean.low > 0,
         ),
     ]
 
