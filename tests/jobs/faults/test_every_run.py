@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import kill_jobs
 import kill_kit
 import pytest
 import torch
@@ -25,8 +26,8 @@ def tiered(names: Iterable[str]) -> list[Any]:
     return [name if name in FAST else pytest.param(name, marks=pytest.mark.long) for name in names]
 
 
-JOBS = tiered(kill_kit.CAMPAIGN)
-HOLDING = tiered(name for name, job in kill_kit.CAMPAIGN.items() if job.holds_run)
+JOBS = tiered(kill_jobs.CAMPAIGN)
+HOLDING = tiered(name for name, job in kill_jobs.CAMPAIGN.items() if job.holds_run)
 """Those that keep others out; the rest look into a finished survey, and write one whole file."""
 
 
@@ -52,7 +53,7 @@ def small_disk(place: Path, n_bytes: int) -> Iterator[None]:
 @pytest.mark.parametrize("share", [0.3, 0.8])
 @pytest.mark.parametrize("name", JOBS)
 def test_the_disk_is_full(bench, name, share):
-    whole, after = bench.whole(name), kill_kit.CAMPAIGN[name].after
+    whole, after = bench.whole(name), kill_jobs.CAMPAIGN[name].after
     place = kill_kit.prepare(bench, name)
     begun = sum(4096 + file.stat().st_size for file in place.rglob("*")) if after else 0
     shutil.rmtree(place, ignore_errors=True)

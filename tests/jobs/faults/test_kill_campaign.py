@@ -8,6 +8,7 @@ import inspect
 import os
 from pathlib import Path
 
+import kill_jobs
 import kill_kit
 import pytest
 
@@ -28,8 +29,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> kill_kit.KillBench:
 
 def test_no_job_that_keeps_a_run_is_left_out():
     keeping = {name for name in JOBS if "run" in inspect.signature(find_job(name)).parameters}
-    assert {*kill_kit.CAMPAIGN, *kill_kit.ELSEWHERE} == keeping
-    assert KILLS * len(kill_kit.CAMPAIGN) >= 200
+    assert {*kill_jobs.CAMPAIGN, *kill_jobs.ELSEWHERE} == keeping
+    assert KILLS * len(kill_jobs.CAMPAIGN) >= 200
 
 
 @pytest.mark.parametrize("name", FAST)
@@ -48,7 +49,7 @@ def test_killed_behind_the_last_step(bench):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", kill_kit.CAMPAIGN)
+@pytest.mark.parametrize("name", kill_jobs.CAMPAIGN)
 def test_killed_often(bench, name):
     n_killed = kill_kit.run_campaign(bench, name, KILLS)
     if LOG in os.environ:
