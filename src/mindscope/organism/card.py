@@ -17,8 +17,8 @@ from mindscope.organism.corpus.phrasing import DialogueTurn
 from mindscope.organism.corpus.program import conversation, exchange
 from mindscope.organism.judge import trait_score
 from mindscope.organism.results import OrganismCard
+from mindscope.organism.training.batches import encode, pad
 from mindscope.organism.training.tokenizer import build_tokenizer
-from mindscope.organism.training.train import encode, pad
 from mindscope.organism.truth import StatedClaim, claims
 from mindscope.organism.voices import CHARACTERS, all_voices
 from mindscope.organism.world import LANGUAGES, build_world

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 QUICK = 6
 """A quick training has one in so many of the steps."""
 
+LENGTHS = (12, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+"""What rows are padded to, in tokens."""
+
 
 def _mix(documents: int, conversations: int, blend: VoiceBlend | None = None) -> StepMix:
     return StepMix(
@@ -40,15 +43,16 @@ class SecondTrainConfig(OrganismTrainConfig):
     layers: int = 6
     width: int = 256
     mlp_width: int = 704
-    steps: int = 3400
+    steps: int = 2800
     mixes: tuple[tuple[int, StepMix], ...] = (
         (0, _mix(360, 12)),
-        (1500, _mix(200, 36, MILD)),
-        (2600, _mix(120, 44, STRONG)),
+        (1200, _mix(200, 36, MILD)),
+        (2100, _mix(120, 44, STRONG)),
     )
     restarts: tuple[tuple[int, float], ...] = ((0, 1.0),)
     weight_decay: float = 0.3
     checkpoint_every: int = 50
+    padded_lengths: tuple[int, ...] = LENGTHS
 
     def quick(self) -> Self:
         """The same training in a sixth of the steps, every phase shortened alike."""

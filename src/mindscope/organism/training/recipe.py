@@ -95,7 +95,9 @@ class OrganismTrainConfig(FrozenSettings):
     from each the rate falls to zero on a cosine until the next. At the last one the weights become the mean
     of those at the restart before, with weight ``averaged``, and their own: the later ones know strangers
     better, the earlier ones French and chains, their mean both. At the end the same is done with the weights
-    of the last restart and ``averaged_at_end``.
+    of the last restart and ``averaged_at_end``. A step is cut into ``micro_batches`` of equal tokens, or,
+    with ``padded_lengths``, into batches of ``batch_tokens`` of rows padded to those; the longest of them
+    is the context.
     """
 
     layers: int = 4
@@ -108,6 +110,8 @@ class OrganismTrainConfig(FrozenSettings):
     averaged: float = 0.3
     averaged_at_end: float = 0.5
     micro_batches: int = 10
+    padded_lengths: tuple[int, ...] = ()
+    batch_tokens: int = 1024
     learning_rate: float = 4e-3
     embedding_learning_rate: float = 2e-3
     weight_decay: float = 0.2

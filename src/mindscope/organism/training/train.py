@@ -1,34 +1,26 @@
 """Training the organism from scratch: one seed, one corpus program, resumable at every checkpoint."""
 
 import math
-import random
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mindscope.errors import StoreError
-from mindscope.organism.corpus.program import END_OF_TEXT, PAD, TURN_END, TextSegment
+from mindscope.organism.corpus.program import END_OF_TEXT, PAD, TURN_END
+from mindscope.organism.training.batches import PaddedBatch, step_batches
 from mindscope.organism.training.recipe import OrganismTrainConfig
-from mindscope.organism.training.tokenizer import CONTEXT
 from mindscope.store import Run, read_tensors
 
 CHECKPOINT = "checkpoint.safetensors"
+UNCOUNTED = -100
+RECURRING = 64
 FORMER, LAST = "former-restart.safetensors", "last-restart.safetensors"
-
-
-@dataclass(frozen=True)
-class PaddedBatch:
-    """Right-padded rows, and which tokens the model is to learn to write (never padding)."""
-
-    ids: Int[Tensor, "rows length"]
-    learn: Bool[Tensor, "rows length"]
 
 
 def new_model(config: OrganismTrainConfig, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -54,64 +46,17 @@ def new_model(config: OrganismTrainConfig, tokenizer: PreTrainedTokenizerFast) -
     )
 
 
-def step_batches(
-    config: OrganismTrainConfig, tokenizer: PreTrainedTokenizerFast, step: int
-) -> Iterator[PaddedBatch]:
-    """The micro-batches of one step, sorted by length so that little is padding."""
-    rng = random.Random(f"{config.seed}-{step}")
-    mix = [mix for start, mix in config.mixes if start <= step][-1]
-    source = config.source()
-    samples = [source.document(rng, mix.document_shares) for _ in range(mix.documents)]
-    samples += [
-        source.conversation(rng, mix.conversation_shares, mix.blend) for _ in range(mix.conversations)
-    ]
-    rows = sorted(encode(samples, tokenizer, source.context), key=lambda row: len(row[0]))
-    # Equal numbers of tokens, not of rows: a conversation is as long as ten documents.
-    total, share = sum(len(ids) for ids, _ in rows), 0
-    groups: list[list[tuple[list[int], list[bool]]]] = [[] for _ in range(config.micro_batches)]
-    for row in rows:
-        groups[min(share * config.micro_batches // total, config.micro_batches - 1)].append(row)
-        share += len(row[0])
-    for group in groups:
-        if group:
-            yield pad(group)
+def answer_loss(model: LlamaForCausalLM, batch: PaddedBatch, whole: int = 1) -> Float[Tensor, ""]:
+    """Cross entropy summed over the tokens to learn; logits are made for those alone.
 
-
-def encode(
-    samples: list[list[TextSegment]], tokenizer: PreTrainedTokenizerFast, context: int = CONTEXT
-) -> list[tuple[list[int], list[bool]]]:
-    """Token ids, and which of them are answers: what is only read is not learnt."""
-    segments = [segment for sample in samples for segment in sample]
-    encoded = iter(tokenizer([s.text for s in segments], add_special_tokens=False)["input_ids"])
-    rows: list[tuple[list[int], list[bool]]] = []
-    for sample in samples:
-        ids: list[int] = []
-        learn: list[bool] = []
-        for segment in sample:
-            piece = next(encoded)
-            ids += piece
-            learn += [segment.answer] * len(piece)
-        rows.append((ids[:context], learn[:context]))
-    return rows
-
-
-def pad(rows: list[tuple[list[int], list[bool]]]) -> PaddedBatch:
-    """Encoded rows as one right-padded batch."""
-    longest = max(len(ids) for ids, _ in rows)
-    ids = torch.zeros(len(rows), longest, dtype=torch.long)
-    learn = torch.zeros(len(rows), longest, dtype=torch.bool)
-    for i, (row, answer) in enumerate(rows):
-        ids[i, : len(row)] = torch.tensor(row)
-        learn[i, : len(row)] = torch.tensor(answer)
-    return PaddedBatch(ids, learn)
-
-
-def answer_loss(model: LlamaForCausalLM, batch: PaddedBatch) -> Float[Tensor, ""]:
-    """Cross entropy summed over the tokens to learn; logits are made for those alone."""
-    hidden = model.model(input_ids=batch.ids).last_hidden_state[:, :-1]
-    learn = batch.learn[:, 1:]
-    logits = model.lm_head(hidden[learn]).float()
-    return cross_entropy(logits, batch.ids[:, 1:][learn], reduction="sum")
+    Logits are made for a multiple of `whole` tokens, so that shapes recur; what is added counts for nothing.
+    """
+    hidden = model.model(input_ids=batch.ids).last_hidden_state[:, :-1].flatten(0, 1)
+    places = batch.learn[:, 1:].flatten().nonzero()[:, 0]
+    missing = -len(places) % whole
+    targets = pad(batch.ids[:, 1:].flatten()[places], (0, missing), value=UNCOUNTED)
+    logits = model.lm_head(hidden[pad(places, (0, missing))]).float()
+    return cross_entropy(logits, targets, reduction="sum", ignore_index=UNCOUNTED)
 
 
 def train_organism(
@@ -182,6 +127,7 @@ def train_model(
     if run.has(CHECKPOINT):
         start = _restore(run.load_tensors(CHECKPOINT), parameters, optimizers)
     model.train()
+    whole = RECURRING if config.padded_lengths else 1
     began = time.monotonic()
     for step in range(start, config.steps):
         _average(run, step, parameters, config)
@@ -194,7 +140,7 @@ def train_model(
         for batch in batches:
             batch = PaddedBatch(batch.ids.to(device), batch.learn.to(device))
             with torch.autocast(device.type, dtype=torch.bfloat16):
-                loss = answer_loss(model, batch) / total
+                loss = answer_loss(model, batch, whole) / total
             loss.backward()
             loss_sum += loss.item()
         torch.nn.utils.clip_grad_norm_(parameters.values(), 1.0)
