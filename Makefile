@@ -51,7 +51,7 @@ test: setup
 	-$(MAKE) --no-print-directory page-tools
 	-$(MAKE) --no-print-directory web-tools
 	-$(MAKE) --no-print-directory real-model
-	MINDSCOPE_NOTHING_ABSENT=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	MINDSCOPE_NOTHING_ABSENT=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations 40
 
 # What takes many minutes each: the quick presets of the studies, with their claims.
 test-long: setup
