@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mindscope.dictionaries.stack import stack_dictionaries
     from mindscope.dictionaries.storage import HEAD
     from mindscope.dictionaries.training.config import (
+        PLACEMENT,
         DictionaryConfig,
         Method,
         MethodConfig,
@@ -33,7 +34,12 @@ if TYPE_CHECKING:
     )
     from mindscope.dictionaries.training.corpus import TextCorpus, read_corpus
     from mindscope.dictionaries.training.ordinary import LeftOut, read_left_out
-    from mindscope.dictionaries.training.processes import TrainingWorld, own_device, torchrun_world
+    from mindscope.dictionaries.training.processes import (
+        TrainingMesh,
+        TrainingWorld,
+        own_device,
+        torchrun_world,
+    )
     from mindscope.dictionaries.training.sources import (
         INDEX,
         ActivationSource,
@@ -46,6 +52,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "PLACEMENT",
     "Activation",
     "Coder",
     "TextCorpus",
@@ -75,6 +82,7 @@ __all__ = [
     "INDEX",
     "ClassifiedText",
     "ReadOptions",
+    "TrainingMesh",
     "TrainingWorld",
     "decoder_norms",
     "detect",

@@ -1,8 +1,6 @@
 """Several processes that share every batch end with what one process ends with on all of it."""
 
-import multiprocessing
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +9,12 @@ import persona_kit
 import pytest
 import torch
 from dictionary_kit import AtomSource
+from world_kit import side_by_side, together
 
 from mindscope.cli import main
 from mindscope.dictionaries import Dictionary, ModelSource, TrainConfig, train
 from mindscope.dictionaries.training.learner import DictionaryTrainer
-from mindscope.dictionaries.training.processes import ALONE, TrainingWorld, torchrun_world
+from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
 from mindscope.dictionaries.training.sources import START
 from mindscope.errors import DataError
 from mindscope.store import Run
@@ -40,32 +39,6 @@ CONFIG = TrainConfig.model_validate(
     }
 )
 COUNT = 2
-
-
-def side_by_side(work: Callable[[], object]) -> list[int | None]:
-    """Does the work in COUNT processes, with what torchrun would tell them; how each ended."""
-
-    def one(rank: int) -> None:
-        torch.set_num_threads(1)
-        os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(COUNT)}
-        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-        work()
-
-    port = 20_000 + os.getpid() % 20_000
-    started = [multiprocessing.get_context("fork").Process(target=one, args=(rank,)) for rank in range(COUNT)]
-    for process in started:
-        process.start()
-    for process in started:
-        process.join(120)
-    return [process.exitcode for process in started]
-
-
-def together(work: Callable[[TrainingWorld], object]) -> list[int | None]:
-    def launch() -> None:
-        with torchrun_world() as processes:
-            work(processes)
-
-    return side_by_side(launch)
 
 
 def job(folder: Path, processes: TrainingWorld) -> None:
@@ -166,16 +139,21 @@ def test_the_command_shares_too(tmp_path: Path) -> None:
     (tmp_path / "texts.txt").write_text("\n\n".join(f"{i} times {i} is {i * i}." for i in range(60)))
     size = ["--layers", "1", "--latents", "48", "--k", "3", "--steps", "5", "--batch-tokens", "64"]
 
-    def command(folder: str) -> None:
+    def command(folder: str, *more: str) -> None:
         asked = ["dictionary", "train", model, tmp_path / "texts.txt", "--run", tmp_path / folder, *size]
-        main([*map(str, asked), "--buffer-batches", "2", "--dtype", "float32"])
+        main([*map(str, asked), "--buffer-batches", "2", "--dtype", "float32", *more])
 
     assert side_by_side(lambda: command("two")) == [0, 0]
+    slices = ["--latent-shards", "2", "--read-ahead"]
+    assert side_by_side(lambda: command("slices", *slices)) == [0, 0]
     with pytest.raises(SystemExit):
         command("one")
-    one, two = (Dictionary.load(tmp_path / name / "resid_post.1.safetensors") for name in ("one", "two"))
-    for mine, other in ((one.coder.W_enc, two.coder.W_enc), (one.coder.W_dec, two.coder.W_dec)):
-        torch.testing.assert_close(mine, other, atol=1e-5, rtol=0)
+    one, *others = (
+        Dictionary.load(tmp_path / name / "resid_post.1.safetensors") for name in ("one", "two", "slices")
+    )
+    for trained in others:
+        torch.testing.assert_close(trained.coder.W_enc, one.coder.W_enc, atol=1e-5, rtol=0)
+        torch.testing.assert_close(trained.coder.W_dec, one.coder.W_dec, atol=1e-5, rtol=0)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(tmp_path: Path) -> None:

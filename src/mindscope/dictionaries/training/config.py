@@ -148,6 +148,10 @@ class DictionaryConfig(MethodConfig):
         return (*ends[:-1], self.n_latents)
 
 
+PLACEMENT = ("latent_shards", "read_ahead")
+"""Fields that say how the work is laid out. They change no result: a run may go on with others."""
+
+
 class ScheduleConfig(FrozenSettings):
     """How long is trained, in which portions, and how often is written."""
 
@@ -169,6 +173,11 @@ class ScheduleConfig(FrozenSettings):
     """Steps between two checkpoints."""
     seed: Seed = 0
     """The seed of the weights and of the order of the tokens."""
+    latent_shards: int = Field(default=1, ge=1)
+    """Processes that share the latents: each holds that part of every dictionary, of its gradients and of the
+    optimiser. Where torchrun starts more, each group of so many takes its share of every batch."""
+    read_ahead: bool = False
+    """Read the next activations while training on the present ones; takes the memory of a second buffer."""
 
 
 class TrainConfig(ScheduleConfig):

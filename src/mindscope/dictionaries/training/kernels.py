@@ -22,11 +22,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
+from mindscope.dictionaries.training.processes import ALONE, ALONE_MESH, TrainingMesh, TrainingWorld
 from mindscope.features import SparseCode
 
 CHUNK_ELEMENTS = 2**22
@@ -59,28 +59,42 @@ def top_of_rows(
     return top.values, candidates.gather(1, top.indices)
 
 
+def top_of_slices(
+    values: Float[Tensor, "tokens own"], k: int, latents: TrainingWorld
+) -> Bool[Tensor, "tokens own"]:
+    """Which of a process's largest values of each token are among the k largest of all slices."""
+    joined, own = latents.joined(values.T.contiguous())  # candidates of all slices x tokens
+    best = joined.topk(min(k, len(joined)), dim=0, sorted=False).indices
+    return torch.zeros_like(joined, dtype=torch.bool).scatter_(0, best, True)[own].T
+
+
 @dataclass(frozen=True, slots=True)
 class TopOfTokens:
-    """TopK: the k largest of each token. With `weights`, of pre-activation times weight."""
+    """TopK: the k largest of each token. With `weights`, of pre-activation times weight.
+
+    With processes that share latents each finds its own k largest, of which those of all together are kept.
+    """
 
     k: int
     weights: Tensor | None = None
+    latents: TrainingWorld = ALONE
 
     def choose(self, pieces: "Pieces", count: int) -> "Chosen":
-        latents, tokens, scores_of = [], [], []
-        for start, preactivations in pieces():
+        indices_of, values_of = [], []
+        for _, preactivations in pieces():
             scores = preactivations if self.weights is None else preactivations * self.weights
-            values, indices = top_of_rows(scores, self.k)
-            row = torch.arange(start, start + len(indices), device=indices.device)
-            row, indices, values = row.repeat_interleave(self.k), indices.flatten(), values.flatten()
-            if not (values > 0).all():  # a token may have fewer than k positive ones
-                active = values > 0
-                row, indices, values = row[active], indices[active], values[active]
-            latents.append(indices)
-            tokens.append(row)
-            scores_of.append(values)
-        values = torch.cat(scores_of) if self.weights is None else None
-        return torch.cat(latents), torch.cat(tokens), values
+            values, indices = top_of_rows(scores, min(self.k, scores.shape[1]))
+            indices_of.append(indices)
+            values_of.append(values)
+        values, indices = torch.cat(values_of), torch.cat(indices_of)
+        active = values > 0  # a token may have fewer than k positive ones
+        if self.latents.count > 1:
+            active &= top_of_slices(values, self.k, self.latents)
+        tokens = torch.arange(count, device=indices.device).repeat_interleave(values.shape[1])
+        values, indices, active = values.flatten(), indices.flatten(), active.flatten()
+        if not active.all():
+            tokens, indices, values = tokens[active], indices[active], values[active]
+        return indices, tokens, values if self.weights is None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,32 +109,29 @@ class TopOfBatch:
     3. Among the listed, the smallest that is to be kept is found by selection (linear in their number).
     4. All above it are kept, and of its equals as many as there is room for, so that the count is exact.
 
-    With several processes each lists its own tokens, and the smallest is that of all of them together.
+    With several processes each lists its own tokens and latents, and the smallest is that of all of them
+    together. None sends more than could be kept if the others had nothing.
     """
 
     k: int
     expected: float = 0.0
     weights: Tensor | None = None
-    world: TrainingWorld = ALONE
+    mesh: TrainingMesh = ALONE_MESH
 
     def choose(self, pieces: "Pieces", count: int) -> "Chosen":
-        n_chosen = self.k * count * self.world.count
-        scores, latents, tokens = self._above(pieces, NEAR * self.expected)  # step 1
+        n_chosen = self.k * count * self.mesh.data.count
+        scores, latents, tokens = self._above(pieces, NEAR * self.expected, n_chosen)  # step 1
         # `listed` are the scores of all processes, `own` the places of this one's among them
-        listed, own = self.world.joined(scores)
+        listed, own = self.mesh.everyone.joined(scores)
         if len(listed) < n_chosen and self.expected > 0:  # step 2
-            scores, latents, tokens = self._above(pieces, 0.0)
-            listed, own = self.world.joined(scores)
-        if len(listed) > n_chosen:  # steps 3 and 4
-            smallest = listed.kthvalue(len(listed) - n_chosen + 1).values
-            kept = listed > smallest
-            ties = (listed == smallest).nonzero().flatten()
-            kept[ties[: n_chosen - int(kept.sum())]] = True
-            kept = kept[own]
+            scores, latents, tokens = self._above(pieces, 0.0, n_chosen)
+            listed, own = self.mesh.everyone.joined(scores)
+        if len(listed) > n_chosen:
+            kept = _largest(listed, n_chosen)[own]
             scores, latents, tokens = scores[kept], latents[kept], tokens[kept]
         return latents, tokens, scores if self.weights is None else None
 
-    def _above(self, pieces: "Pieces", floor: float) -> tuple[Tensor, Tensor, Tensor]:
+    def _above(self, pieces: "Pieces", floor: float, most: int) -> tuple[Tensor, Tensor, Tensor]:
         scores, latents, tokens = [], [], []
         for start, preactivations in pieces():
             piece = preactivations if self.weights is None else preactivations * self.weights
@@ -129,7 +140,20 @@ class TopOfBatch:
             scores.append(piece.flatten()[flat])
             latents.append(flat % piece.shape[1])
             tokens.append(flat // piece.shape[1] + start)
-        return torch.cat(scores), torch.cat(latents), torch.cat(tokens)
+        listed = torch.cat(scores), torch.cat(latents), torch.cat(tokens)
+        if self.mesh.everyone.count == 1 or len(listed[0]) <= most:
+            return listed
+        kept = _largest(listed[0], most)
+        return listed[0][kept], listed[1][kept], listed[2][kept]
+
+
+def _largest(scores: Float[Tensor, "listed"], count: int) -> Bool[Tensor, "listed"]:
+    """Marks so many of the scores, the largest; of those that equal the smallest of them the first."""
+    smallest = scores.kthvalue(len(scores) - count + 1).values  # step 3
+    kept = scores > smallest  # step 4
+    ties = (scores == smallest).nonzero().flatten()
+    kept[ties[: count - int(kept.sum())]] = True
+    return kept
 
 
 @dataclass(frozen=True, slots=True)

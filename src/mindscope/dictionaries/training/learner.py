@@ -9,7 +9,7 @@ from torch import Tensor
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.training.config import DictionaryConfig
 from mindscope.dictionaries.training.objective import LossOutput, LossState, compute_loss
-from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
+from mindscope.dictionaries.training.processes import ALONE_MESH, TrainingMesh
 from mindscope.dictionaries.training.resampling import resample, token_losses
 from mindscope.dictionaries.training.scaling import ActivationScaling, fold_scaling
 from mindscope.dictionaries.training.weights import TrainableWeights
@@ -35,7 +35,8 @@ class DictionaryTrainer:
         seed: of the initial weights.
         bfloat16: whether matrix products are made in bfloat16.
         device: where it is trained.
-        world: the processes that train it; each steps with an equal share of every batch.
+        mesh: the processes that train it; each steps with an equal share of every batch, on its slice of the
+            latents.
     """
 
     def __init__(
@@ -48,12 +49,12 @@ class DictionaryTrainer:
         seed: int = 0,
         bfloat16: bool = False,
         device: torch.device | str = "cpu",
-        world: TrainingWorld = ALONE,
+        mesh: TrainingMesh = ALONE_MESH,
     ):
-        self.world = world
+        self.mesh = mesh
         self.config, self.steps, self.seed, self.bfloat16 = config.resolved(steps), steps, seed, bfloat16
         self.device = torch.device(device)
-        self.weights = TrainableWeights(self.config, reads, writes).to(self.device)
+        self.weights = TrainableWeights(self.config, reads, writes, mesh.latents).to(self.device)
         rate, top = self.config.learning_rate or 0.0, self.config.top
         self.optimizer = torch.optim.Adam(
             self.weights.parameters(), lr=rate, betas=(0.9, 0.999), eps=6.25e-10 if top else 1e-8, fused=True
@@ -62,7 +63,7 @@ class DictionaryTrainer:
         self.step_number = 0
         self.variance = 1.0
         self.density = 1.0
-        latents = [wiring.n_latents for wiring in self.weights.wiring]
+        latents = [len(coder.W_enc) for coder in self.weights.coders()]
         self.silent = [torch.zeros(count, dtype=torch.long, device=self.device) for count in latents]
         """Per coder, how many tokens each latent has been silent for."""
         self.thresholds = [0.0] * len(latents)
@@ -90,9 +91,9 @@ class DictionaryTrainer:
         self.optimizer.zero_grad()
         torch.stack([*result.terms.values()]).sum().backward()
         for active in result.active:
-            self.world.sum(active)
+            self.mesh.data.sum(active)
         self._update()
-        self._count(result, len(x) * self.world.count)
+        self._count(result, len(x) * self.mesh.data.count)
         self.step_number += 1
         return result
 
@@ -107,14 +108,17 @@ class DictionaryTrainer:
         losses = token_losses(self.weights, x, target, state.ramp * (self.config.sparsity or 0.0))
         drawn = resample(self.weights, self.optimizer, state.dead, x, target, losses, seed)
         for silent, dead in zip(self.silent, state.dead, strict=True):
-            silent[dead & ~dead.all()] = 0
+            every = self.mesh.latents.joined(dead)[0].all()  # then there was no living one to go by
+            silent[dead & ~every] = 0
         self._agree()
         return drawn
 
     def _agree(self) -> None:
         """All processes have the weights of the first, also where machines round differently."""
-        for parameter in self.weights.parameters():
-            self.world.same(parameter.data)
+        for parameter in self.weights.sliced_parameters():
+            self.mesh.data.same(parameter.data)
+        for parameter in self.weights.common_parameters():
+            self.mesh.everyone.same(parameter.data)
 
     def metrics(self, result: LossOutput, x: Tensor, y: Tensor | None = None) -> dict[str, float]:
         """What a batch showed: loss terms, L0, explained variance, dead share."""
@@ -122,13 +126,14 @@ class DictionaryTrainer:
         target = (
             self.scaling.inputs(x.to(self.device)) if y is None else self.scaling.targets(y.to(self.device))
         )
-        together, tokens = self.world, len(x) * self.world.count
+        together, latents = self.mesh.data, self.mesh.latents
+        tokens = len(x) * together.count
         spread = together.sum((target - together.sum(target.sum(0)) / tokens).square().sum())
         dead = torch.cat([silent >= self.config.dead_tokens for silent in self.silent])
         measures = {
             "explained_variance": 1 - float(together.sum(result.residual.square().sum()) / spread),
-            "l0": sum(int(active.sum()) for active in result.active) / tokens,
-            "dead": float(dead.float().mean()),
+            "l0": sum(int(latents.sum(active.sum())) for active in result.active) / tokens,
+            "dead": float(latents.joined(dead)[0].float().mean()),
             "learning_rate": self.optimizer.param_groups[0]["lr"],
         }
         terms = {name: together.sum(term.detach().clone()) for name, term in result.terms.items()}
@@ -138,21 +143,22 @@ class DictionaryTrainer:
         return measures
 
     def finish(self, metadata: Mapping[str, object]) -> Dictionary:
-        """The finished dictionary, in the units of the activations.
+        """The finished dictionary, in the units of the activations: see `fold_scaling`.
 
         Raises:
             DataError: training diverged, or every latent is dead.
         """
         assert self.scaling is not None
-        dead = [bool((silent >= self.config.dead_tokens).all()) for silent in self.silent]
-        if all(dead):
+        living = torch.stack([(silent < self.config.dead_tokens).sum() for silent in self.silent])
+        if not self.mesh.latents.sum(living).any():
             raise DataError(
                 f"every latent of {self.config.name} is dead: lower the sparsity or the learning rate"
             )
-        return fold_scaling(self.weights, self.scaling, self.thresholds, dict(metadata)).to("cpu")
+        finished = fold_scaling(self.weights, self.scaling, self.thresholds, dict(metadata))
+        return finished.to("cpu")
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that the rest of the training depends on."""
+        """All that the rest of the training depends on; of what has a row for each latent, the own slice."""
         assert self.scaling is not None
         numbers = [self.step_number, self.variance, self.density, *self.thresholds, *self.expected]
         tensors = {f"scaling.{name}": tensor for name, tensor in self.scaling.tensors().items()}
@@ -187,14 +193,18 @@ class DictionaryTrainer:
         done = self.step_number / self.steps
         ramp = min(1.0, done / RELU_RAMP) if self.config.method == "relu" else done
         dead = [silent >= self.config.dead_tokens for silent in self.silent]
-        return LossState(ramp, self.variance, self.expected, dead, self.density, self.bfloat16, self.world)
+        return LossState(ramp, self.variance, self.expected, dead, self.density, self.bfloat16, self.mesh)
 
     @torch.no_grad()
     def _update(self) -> None:
-        if self.world.count > 1:
+        data = self.mesh.data
+        if data.count > 1:
             for parameter in self.weights.parameters():
                 if parameter.grad is not None:
-                    self.world.sum(parameter.grad).div_(self.world.count)
+                    data.sum(parameter.grad).div_(data.count)
+        for parameter in self.weights.common_parameters():
+            if parameter.grad is not None:  # slices that add in another order must not drift apart
+                self.mesh.latents.same(parameter.grad)
         self.weights.tie_shared()
         unit = [*self.weights.coders()] if self.weights.unit_rows else []
         # What would change a norm that is held anyway must not drive Adam: the gradient's part along each row
@@ -203,12 +213,24 @@ class DictionaryTrainer:
             rows, gradient = coder.W_dec, coder.W_dec.grad
             assert gradient is not None
             gradient.addcmul_((gradient * rows).sum(1, keepdim=True), rows, value=-1)
-        torch.nn.utils.clip_grad_norm_(self.weights.parameters(), CLIP)
+        self._clip()
         for group in self.optimizer.param_groups:
             group["lr"] = (self.config.learning_rate or 0.0) * self._rate()
         self.optimizer.step()
         for coder in unit:
             coder.W_dec.div_(coder.W_dec.norm(dim=1, keepdim=True))
+
+    def _clip(self) -> None:
+        """Shorten the gradient of all slices together to `CLIP`."""
+        if self.mesh.latents.count == 1:
+            torch.nn.utils.clip_grad_norm_(self.weights.parameters(), CLIP)
+            return
+        sliced, common = (
+            torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None]).square()
+            for parameters in (self.weights.sliced_parameters(), self.weights.common_parameters())
+        )
+        norm = (self.mesh.latents.sum(sliced) + common).sqrt()
+        torch.nn.utils.clip_grads_with_norm_(self.weights.parameters(), CLIP, norm)
 
     def _rate(self) -> float:
         warm = min(1.0, (self.step_number + 1) / max(1, self.config.warmup_steps or 0))
@@ -220,8 +242,9 @@ class DictionaryTrainer:
         for silent, active in zip(self.silent, result.active, strict=True):
             silent += tokens
             silent[active > 0] = 0
-        latents = sum(len(active) for active in result.active)
-        self.density = sum(int(active.sum()) for active in result.active) / (tokens * latents)
+        latents = sum(wiring.n_latents for wiring in self.weights.wiring)
+        n_active = torch.stack([active.sum() for active in result.active]).sum()
+        self.density = int(self.mesh.latents.sum(n_active)) / (tokens * latents)
         # The running mean of the smallest chosen score (arXiv 2412.06410) reaches back over the last tenth
         # of the run, at most 1000 batches.
         # The first value is taken as it is: a mean that began at 0 would let everything through.

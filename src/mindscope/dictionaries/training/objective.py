@@ -6,7 +6,8 @@
    dense products.
 3. Each coder's decoder rows are added to the columns that it writes; `matryoshka` does so for nested prefixes
    of its latents, which gives several reconstructions of one batch.
-4. The error of every reconstruction is a term. The TopK methods add AuxK for dead latents, the others a
+4. Where processes share the latents, each encodes and decodes its own, and what they write is summed.
+5. The error of every reconstruction is a term. The TopK methods add AuxK for dead latents, the others a
    penalty on activations times decoder norms.
 
 Tensors are tokens x columns throughout; the columns are those of all sites side by side.
@@ -23,8 +24,13 @@ from torch.nn import functional
 from mindscope.dictionaries.training import kernels
 from mindscope.dictionaries.training.jumprelu import jumprelu
 from mindscope.dictionaries.training.kernels import Choice
-from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
-from mindscope.dictionaries.training.weights import TrainableWeights
+from mindscope.dictionaries.training.processes import (
+    ALONE_MESH,
+    TrainingMesh,
+    share_with_slices,
+    sum_over_slices,
+)
+from mindscope.dictionaries.training.weights import TrainableCoder, TrainableWeights
 from mindscope.features import SparseCode
 
 SPARSE_BELOW = 1 / 16
@@ -38,7 +44,7 @@ class LossOutput:
     Attributes:
         terms: the parts of the loss, their coefficients included.
         residual: `[tokens, d_out]`, target minus reconstruction.
-        active: per coder how often each latent was active.
+        active: per coder how often each latent that this process holds was active.
         smallest: per coder the smallest chosen score, for BatchTopK.
     """
 
@@ -59,7 +65,8 @@ class LossState:
         dead: per coder which latents AuxK is to revive.
         density: the share of active latents in the batch before.
         bfloat16: whether matrix products are made in bfloat16.
-        world: the processes that share the batch. The mean of their losses is that of the batch.
+        mesh: the processes that share the batch, the mean of whose losses is that of the batch, and those
+            that share the latents, all of which have the same loss.
     """
 
     ramp: float
@@ -68,7 +75,7 @@ class LossState:
     dead: Sequence[Bool[Tensor, "_"]]
     density: float
     bfloat16: bool
-    world: TrainingWorld = ALONE
+    mesh: TrainingMesh = ALONE_MESH
 
 
 def compute_loss(
@@ -87,9 +94,13 @@ def compute_loss(
 
 def _top(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) -> LossOutput:
     """Reconstruction errors in units of the variance, summed over nested prefixes, and AuxK."""
-    config = weights.config
-    b_in = weights.b_dec if weights.centred_by_b_dec else None
-    nested = [before_latents(weights, x) for _ in config.group_ends]
+    config, mesh = weights.config, state.mesh
+    b_in = share_with_slices(weights.b_dec, mesh.latents) if weights.centred_by_b_dec else None
+    # What the latents of this process write, for each prefix. Alone it goes on top of the bias at once; of
+    # several slices the sum does.
+    before = before_latents(weights, x)
+    alone = mesh.latents.count == 1
+    nested = [before if alone else torch.zeros_like(before) for _ in config.group_ends]
     active: list[Tensor] = []
     smallest: list[float] = []
     for index, coder in enumerate(weights.coders()):
@@ -99,9 +110,9 @@ def _top(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) -> L
         if config.kind == "crosscoder":
             scores = weights.norms(coder.W_dec.detach(), index)
         choice: Choice = (
-            kernels.TopOfTokens(config.k, scores)
+            kernels.TopOfTokens(config.k, scores, mesh.latents)
             if config.method == "topk"
-            else kernels.TopOfBatch(config.k, state.expected[index], scores, state.world)
+            else kernels.TopOfBatch(config.k, state.expected[index], scores, mesh)
         )
         code = kernels.encode(
             x[:, coder.inputs], coder.W_enc, coder.b_enc, choice, b_in=b_in, bfloat16=state.bfloat16
@@ -109,18 +120,21 @@ def _top(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) -> L
         active.append(_counts(code))
         chosen = code.values.detach()
         chosen = chosen if scores is None else chosen * scores[code.indices]
-        smallest.append(_smallest(chosen, state.world))
+        smallest.append(_smallest(chosen, mesh))
         # Prefix n writes what prefix n - 1 writes and its own latents: each row is decoded once.
-        total = x.new_zeros(())
-        for place, (added, rows) in enumerate(_grouped(code, coder.W_dec, config.group_ends)):
-            total = total + kernels.decode(added, rows)
+        total = x.new_zeros(len(x), coder.W_dec.shape[1])
+        for place, (added, rows) in enumerate(_grouped(code, coder.W_dec, _own_ends(weights, coder))):
+            if len(rows):  # a process may hold no latent of a group
+                total = total + kernels.decode(added, rows)
             nested[place] = nested[place] + placed(total, coder.outputs, weights.d_out)
+    if not alone:  # one exchange of prefixes x tokens x columns for all coders
+        nested = [*(sum_over_slices(torch.stack(nested), mesh.latents) + before)]
     errors = [(written - y).square().sum() / len(x) / state.variance for written in nested]
     # The last prefix has all latents: its error is what is left for the dead ones to explain.
     residual = (y - nested[-1]).detach()
     terms = {"reconstruction": torch.stack(errors).sum() if len(errors) > 1 else errors[0]}
-    if config.auxk > 0 and any(bool(dead.any()) for dead in state.dead):
-        terms["auxk"] = config.auxk * _auxk(weights, x, residual, state, b_in)
+    if config.auxk > 0 and any(n_dead := _count_dead(state)):
+        terms["auxk"] = config.auxk * _auxk(weights, x, residual, state, b_in, n_dead)
     terms |= _delta(weights, y - nested[-1], state.variance)
     return LossOutput(terms, residual, active, smallest)
 
@@ -138,40 +152,54 @@ def _delta(weights: TrainableWeights, residual: Tensor, variance: float) -> dict
     return {"delta": weights.config.delta * gap / variance}
 
 
+def _count_dead(state: LossState) -> list[int]:
+    """Per coder the dead latents of all slices."""
+    return state.mesh.latents.sum(torch.stack([dead.sum() for dead in state.dead])).tolist()
+
+
 def _auxk(
-    weights: TrainableWeights, x: Tensor, residual: Tensor, state: LossState, b_in: Tensor | None
+    weights: TrainableWeights,
+    x: Tensor,
+    residual: Tensor,
+    state: LossState,
+    b_in: Tensor | None,
+    n_dead: Sequence[int],
 ) -> Tensor:
     """AuxK (arXiv 2406.04093, appendix A.2): the dead latents reconstruct what the living left over.
 
     The residual has b_dec taken off already, so the dead latents write without it. k_aux is half the width.
     """
     x = x if b_in is None else x - b_in
+    latents, data = state.mesh.latents, state.mesh.data
     guess = torch.zeros_like(residual)
-    for coder, silent in zip(weights.coders(), state.dead, strict=True):
-        rows = silent.nonzero().flatten()
-        if not len(rows):
+    for coder, silent, count in zip(weights.coders(), state.dead, n_dead, strict=True):
+        if not count:
             continue
+        rows = silent.nonzero().flatten()
         # tokens x dead: the k_aux largest of each token, which costs little while few are dead
         preactivations = functional.linear(x[:, coder.inputs], coder.W_enc[rows], coder.b_enc[rows])
-        k = min(max(1, coder.W_enc.shape[1] // 2), len(rows))
-        best = preactivations.topk(k, dim=1, sorted=False)
-        activations = torch.zeros_like(preactivations).scatter(1, best.indices, best.values.relu())
+        k = min(max(1, coder.W_enc.shape[1] // 2), count)
+        best = preactivations.topk(min(k, len(rows)), dim=1, sorted=False)
+        values = best.values.relu()
+        if latents.count > 1 and k < count:
+            values = values * kernels.top_of_slices(best.values.detach(), k, latents)
+        activations = torch.zeros_like(preactivations).scatter(1, best.indices, values)
         guess = guess + placed(activations @ coder.W_dec[rows], coder.outputs, weights.d_out)
     # In units of the residual's own variance, so that the coefficient means the same all through training.
-    mean = state.world.sum(residual.mean(0)) / state.world.count
-    spread = state.world.sum((residual - mean).square().sum()) / state.world.count
-    return (residual - guess).square().sum() / spread
+    mean = data.sum(residual.mean(0)) / data.count
+    spread = data.sum((residual - mean).square().sum()) / data.count
+    return (residual - sum_over_slices(guess, latents)).square().sum() / spread
 
 
-def _smallest(chosen: Tensor, world: TrainingWorld) -> float:
+def _smallest(chosen: Tensor, mesh: TrainingMesh) -> float:
     """The smallest chosen score of all processes, 0 where nothing was chosen."""
-    least = world.least(float(chosen.min()) if len(chosen) else float("inf"))
+    least = mesh.everyone.least(float(chosen.min()) if len(chosen) else float("inf"))
     return least if least < float("inf") else 0.0
 
 
 def _sparse_relu(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) -> LossOutput:
     """As `_dense` for ReLU, through the active latents alone."""
-    written, active = before_latents(weights, x), []
+    written, active = _nothing_written(weights, x), []
     penalty = x.new_zeros(())
     for index, coder in enumerate(weights.coders()):
         code = kernels.encode(
@@ -184,7 +212,7 @@ def _sparse_relu(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossSta
             code.values * weights.penalty_norms(coder.W_dec, index)[code.indices]
         ).sum() / len(x)
         active.append(_counts(code))
-    return _penalised(weights, y, written, penalty, None, active, state)
+    return _penalised(weights, x, y, written, penalty, None, active, state)
 
 
 def _dense(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) -> LossOutput:
@@ -194,7 +222,7 @@ def _dense(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) ->
     threshold, times |d|, for latents below it.
     """
     config = weights.config
-    written, active = before_latents(weights, x), []
+    written, active = _nothing_written(weights, x), []
     penalty, below = x.new_zeros(()), x.new_zeros(())
     with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=state.bfloat16):
         for index, coder in enumerate(weights.coders()):
@@ -215,11 +243,17 @@ def _dense(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) ->
                 below = below + (gaps.sum(0) @ norms) / len(x)
             written = written + placed((activations @ coder.W_dec).float(), coder.outputs, weights.d_out)
             active.append((activations.detach() > 0).sum(0))
-    return _penalised(weights, y, written, penalty, below, active, state)
+    return _penalised(weights, x, y, written, penalty, below, active, state)
+
+
+def _nothing_written(weights: TrainableWeights, x: Tensor) -> Tensor:
+    """What latents are added to: of one process what is written before them, of a slice nothing yet."""
+    return before_latents(weights, x) if weights.latents.count == 1 else x.new_zeros(len(x), weights.d_out)
 
 
 def _penalised(
     weights: TrainableWeights,
+    x: Tensor,
     y: Tensor,
     written: Tensor,
     penalty: Tensor,
@@ -227,7 +261,11 @@ def _penalised(
     active: list[Tensor],
     state: LossState,
 ) -> LossOutput:
-    config = weights.config
+    config, latents = weights.config, weights.latents
+    penalty = sum_over_slices(penalty, latents)
+    below = None if below is None else sum_over_slices(below, latents)
+    if latents.count > 1:
+        written = sum_over_slices(written, latents) + before_latents(weights, x)
     residual = y - written
     terms = {"reconstruction": residual.square().sum() / len(y)}
     terms["sparsity"] = (config.sparsity or 0.0) * state.ramp * penalty
@@ -259,6 +297,12 @@ def _grouped(code: SparseCode, W_dec: Tensor, ends: Sequence[int]) -> Iterator[t
     rows = W_dec.split([end - start for start, end in zip(starts, ends, strict=True)])
     for start, end, own in zip(starts, ends, rows, strict=True):
         yield code.of_latents(start, end), own
+
+
+def _own_ends(weights: TrainableWeights, coder: TrainableCoder) -> list[int]:
+    """Where the nested groups end among the latents that this process holds."""
+    rows = coder.rows
+    return [min(max(end, rows.start), rows.stop) - rows.start for end in weights.config.group_ends]
 
 
 def _counts(code: SparseCode) -> Tensor:

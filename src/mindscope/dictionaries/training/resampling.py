@@ -37,6 +37,11 @@ def token_losses(
             active = functional.linear(read[:, coder.inputs], coder.W_enc, coder.b_enc).relu()
             written = written + placed(active @ coder.W_dec, coder.outputs, weights.d_out)
             penalty = penalty + active @ weights.norms(coder.W_dec, index)
+        # what the latents of other processes write, if there are any; the bias is counted once
+        if weights.latents.count > 1:
+            bias = before_latents(weights, read)
+            written = weights.latents.sum(written - bias) + bias
+            weights.latents.sum(penalty)
         losses.append((written - target).square().sum(1) + coefficient * penalty)
     return torch.cat(losses)
 
@@ -63,7 +68,7 @@ def resample(
     Args:
         weights: changed in place.
         optimizer: Adam, over these weights.
-        dead: per coder, which latents are drawn again.
+        dead: per coder, which of the latents that this process holds are drawn again.
         x: normalised activations to draw from.
         y: what is to be written for them.
         losses: of each token.
@@ -72,18 +77,24 @@ def resample(
     draw = torch.Generator().manual_seed(seed)
     odds = losses.double().square().cpu()
     total = 0
-    for coder, silent in zip(weights.coders(), dead, strict=True):
-        rows = silent.nonzero().flatten()
-        if not len(rows) or len(rows) == len(silent):
+    for coder, own_dead in zip(weights.coders(), dead, strict=True):
+        silent, own = weights.latents.joined(own_dead)  # of all slices
+        n_drawn = int(silent.sum())
+        if not n_drawn or n_drawn == len(silent):
             continue  # without a living latent there is no norm to go by
         # rows x tokens: a token may be drawn for several latents
-        drawn = torch.multinomial(odds, len(rows), replacement=True, generator=draw).to(x.device)
+        drawn = torch.multinomial(odds, n_drawn, replacement=True, generator=draw).to(x.device)
+        # of these the ones for latents that this process holds
+        places = silent.nonzero().flatten()
+        drawn = drawn[(places >= own.start) & (places < own.stop)]
+        rows = own_dead.nonzero().flatten()
         target = y[drawn][:, coder.outputs] - weights.b_dec[coder.outputs]
         read = target if weights.tied else x[drawn][:, coder.inputs]
         # New rows are measured by those of living latents; the encoder's are shorter, so that a new latent
         # does not take over at once.
         encoder_norm, decoder_norm = (
-            matrix[~silent].norm(dim=1).mean() for matrix in (coder.W_enc, coder.W_dec)
+            weights.latents.joined(matrix.norm(dim=1))[0][~silent].mean()
+            for matrix in (coder.W_enc, coder.W_dec)
         )
         coder.W_enc[rows] = SHARE * encoder_norm * functional.normalize(read)
         coder.W_dec[rows] = decoder_norm * functional.normalize(target)
@@ -91,5 +102,5 @@ def resample(
         for parameter in (coder.W_enc, coder.b_enc, coder.W_dec):
             for moment in ("exp_avg", "exp_avg_sq"):  # what Adam knew was of the dead latent
                 optimizer.state[parameter][moment][rows] = 0
-        total += len(rows)
+        total += n_drawn
     return total

@@ -9,16 +9,17 @@ from torch import Tensor
 
 from mindscope.core import Progress
 from mindscope.dictionaries.dictionary import Dictionary
-from mindscope.dictionaries.training.config import DictionaryConfig, TrainConfig
+from mindscope.dictionaries.training.checkpoint import delete_checkpoint, read_checkpoint, write_checkpoint
+from mindscope.dictionaries.training.config import PLACEMENT, DictionaryConfig, TrainConfig
+from mindscope.dictionaries.training.feed import BatchStaging, BufferReader
 from mindscope.dictionaries.training.learner import DictionaryTrainer
 from mindscope.dictionaries.training.ordinary import LeftOut, OrdinaryTokens, describe_left_out
-from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
+from mindscope.dictionaries.training.processes import ALONE, TrainingMesh, TrainingWorld
 from mindscope.dictionaries.training.sources import START, ActivationSource, Position
 from mindscope.errors import DataError
 from mindscope.features import OutlierLimits
-from mindscope.store import Run, read_tensors
+from mindscope.store import Run
 
-CHECKPOINT = "checkpoint.safetensors"
 FIRST_LOOK = 2**15
 """About how many activations of the first buffer set the scale and the initial weights."""
 
@@ -29,7 +30,7 @@ def train(
     config: TrainConfig,
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
-    world: TrainingWorld = ALONE,
+    world: TrainingWorld | TrainingMesh = ALONE,
 ) -> dict[str, Dictionary]:
     """Train, going on from the run's last checkpoint; leaves `NAME.safetensors` (a CLT: folder `NAME`).
 
@@ -46,23 +47,29 @@ def train(
         config: what to train.
         device: where the dictionaries are trained; the buffer stays in the host's memory.
         progress: called with (steps done, steps, label).
-        world: the processes that share every batch, each in a call of its own: see `torchrun_world`.
-            They end with what one process would end with, but for the order of sums; a checkpoint does not
-            know how many there were.
+        world: the processes that train together, each in a call of its own: see `torchrun_world`. They share
+            every batch, and `config.latent_shards` of them the latents. They end with what one process would
+            end with, but for the order of sums; a checkpoint does not know how many there were.
 
     Raises:
         DataError: the processes cannot share a batch equally, an address is not in the source, the source is
             empty, activations or weights are no longer finite, or every latent of a dictionary died.
     """
     names = [dictionary.name for dictionary in config.dictionaries]
-    if config.batch_tokens % world.count:
-        raise DataError(f"{world.count} processes cannot share {config.batch_tokens} tokens equally")
+    mesh = TrainingMesh.of(world, config.latent_shards)
+    if config.batch_tokens % mesh.data.count:
+        raise DataError(f"{mesh.data.count} processes cannot share {config.batch_tokens} tokens equally")
     folder = run.path if isinstance(run, Run) else run
     if not all(_place(folder, config, name).exists() for name in names):
-        training = _TrainingRun(source, run, config, device, world)
-        training.go(progress or (lambda done, total, label: None))
-    world.wait()
-    return {name: Dictionary.load(_place(folder, config, name)) for name in names}
+        training = _TrainingRun(source, run, config, device, mesh)
+        try:
+            training.go(progress or (lambda done, total, label: None))
+        finally:
+            training.reader.close()
+    mesh.everyone.wait()
+    # What was too large for one process in training stays on disk: a coder is read when it is asked for.
+    lazy = mesh.latents.count > 1
+    return {name: Dictionary.load(_place(folder, config, name), lazy=lazy) for name in names}
 
 
 class _TrainingRun:
@@ -72,9 +79,9 @@ class _TrainingRun:
         run: Run | Path,
         config: TrainConfig,
         device: torch.device | str,
-        world: TrainingWorld,
+        mesh: TrainingMesh,
     ):
-        self.source, self.config, self.world = source, config, world
+        self.source, self.config, self.mesh = source, config, mesh
         self.ordinary = None if config.keep_outliers else OrdinaryTokens(source)
         self.folder = run.path if isinstance(run, Run) else run
         self.run = run if isinstance(run, Run) else None
@@ -89,12 +96,19 @@ class _TrainingRun:
                 seed=config.seed + index,
                 bfloat16=config.precision == "bfloat16",
                 device=device,
-                world=world,
+                mesh=mesh,
             )
             for index, (dictionary, columns) in enumerate(zip(config.dictionaries, self.columns, strict=True))
         ]
         width = sum(site.width for site in source.sites)
-        self.buffer = torch.empty(config.buffer_batches * config.batch_tokens, width)
+        self.reader = BufferReader(
+            self._read,
+            (config.buffer_batches * config.batch_tokens, width),
+            ahead=config.read_ahead,
+        )
+        share = config.batch_tokens // mesh.data.count
+        self.staging = BatchStaging(torch.device(device), (share, width))
+        self.buffer = torch.empty(0, width)
         self.step = 0
         self.block, self.begins, self.ends = -1, START, START
         """The buffer that is in memory, where in the source it begins, and where the next one does."""
@@ -102,10 +116,11 @@ class _TrainingRun:
         """What was left out before the buffer that is in memory, and up to its end."""
 
     def go(self, progress: Progress) -> None:
-        checkpoint = self.folder / CHECKPOINT
-        if checkpoint.exists():
-            self._restore(read_tensors(checkpoint)[0])
-        self.world.wait()  # before the first writes another
+        kept = read_checkpoint(self.folder, self.mesh.latents)
+        if kept is not None:
+            self._restore(kept)
+            del kept
+        self.mesh.everyone.wait()  # before the first writes another
         for batch in self._batches():
             # All dictionaries step on the same tokens: the model, or the disk, is read once for all of them.
             for trainer, columns, config in self._trainers():
@@ -120,16 +135,19 @@ class _TrainingRun:
             self._resample()
             progress(self.step, self.config.steps, "training")
             due = self.step % self.config.checkpoint_every == 0 and self.step < self.config.steps
-            if due and self.run is not None:
-                self.run.save_tensors(CHECKPOINT, self._tensors())
+            if due:
+                write_checkpoint(self.folder, self.run, self.step, self._tensors(), self.mesh)
         for trainer, _, config in self._trainers():
             about = {"training": config.model_dump(mode="json"), "run": _shared(self.config)} | self._about()
             whose = {"models": self.source.models, "made_with": self.source.made_with}
             finished = replace(trainer.finish(about), **whose)
             if self.run is not None:
                 finished.save(_place(self.folder, self.config, config.name))
+            elif self.mesh.data.first:
+                for _ in finished.coders:  # each is put together out of what all slices give
+                    pass
         if self.run is not None:
-            checkpoint.unlink(missing_ok=True)  # three times the weights, and of no more use
+            delete_checkpoint(self.folder)  # three times the weights, and of no more use
 
     def _log(self, **line: float | int | str) -> None:
         if self.run is not None:
@@ -157,23 +175,26 @@ class _TrainingRun:
             draw = torch.Generator().manual_seed(_seed(self.config.seed, block))
             order = torch.randperm(len(self.buffer), generator=draw)
             for number in range(first, min(per_block, self.config.steps - block * per_block)):
-                yield self.buffer[order[number * size : (number + 1) * size][self.world.share(size)]]
+                own = order[number * size : (number + 1) * size][self.mesh.data.share(size)]
+                yield self.staging.move(self.buffer, own)
 
     def _fill(self, block: int) -> None:
         self.begins, self.left_out_before = self.ends, self.left_out
-        self.ends, left_out = self._read(self.begins)
+        self.buffer, self.ends, left_out = self.reader.read(self.begins)
         self.left_out = self.left_out_before + left_out
         self.block = block
         for trainer, columns in zip(self.learners, self.columns, strict=True):
             if trainer.scaling is None:
                 x, y = columns.of(self.buffer[:: -(-len(self.buffer) // FIRST_LOOK)])
                 trainer.begin(x, x if y is None else y)
+        if (block + 1) * self.config.buffer_batches < self.config.steps:
+            self.reader.begin_next(self.ends)
 
-    def _read(self, position: Position) -> tuple[Position, LeftOut]:
-        """Fill the buffer from a position, with ordinary tokens alone unless all are to be kept."""
+    def _read(self, buffer: Tensor, position: Position) -> tuple[Position, LeftOut]:
+        """Fill a buffer from a position, with ordinary tokens alone unless all are to be kept."""
         if self.ordinary is None:
-            return self.source.fill(self.buffer, position), LeftOut(0, len(self.buffer))
-        return self.ordinary.fill(self.buffer, position)
+            return self.source.fill(buffer, position), LeftOut(0, len(buffer))
+        return self.ordinary.fill(buffer, position)
 
     def _about(self) -> dict[str, object]:
         """What a finished dictionary says of the tokens that it was not trained on."""
@@ -253,7 +274,7 @@ def _place(folder: Path, config: TrainConfig, name: str) -> Path:
 
 
 def _shared(config: TrainConfig) -> dict[str, object]:
-    return config.model_dump(mode="json", exclude={"dictionaries"})
+    return config.model_dump(mode="json", exclude={"dictionaries", *PLACEMENT})
 
 
 def _seed(seed: int, block: int) -> int:

@@ -1,7 +1,7 @@
 """The weights of a dictionary in training, and how each method initialises them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -11,11 +11,15 @@ from torch.nn.functional import normalize
 
 from mindscope.dictionaries.sites import Wiring
 from mindscope.dictionaries.training.config import DictionaryConfig
+from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
 from mindscope.errors import DataError
 from mindscope.features import Site
 
 FIRING = 10_000
 """About how many latents are active on a token when JumpReLU begins; at most half of all."""
+DRAWN_ROWS = 1024
+"""Rows of a matrix that are drawn at a time. Normal numbers are drawn sixteen at a time: so long as this is a
+multiple of that, they are those of one draw."""
 
 
 class TrainableCoder(nn.Module):
@@ -27,6 +31,8 @@ class TrainableCoder(nn.Module):
         W_skip: `[d_in, d_out]`, the linear path of a skip transcoder.
         inputs: the columns of what is read that it sees.
         outputs: the columns of what is written that it adds to.
+        n_latents: of the whole coder.
+        rows: which of these this process holds, as rows of the matrices; all, unless latents are shared.
     """
 
     W_enc: nn.Parameter
@@ -35,9 +41,12 @@ class TrainableCoder(nn.Module):
     log_threshold: nn.Parameter | None
     W_skip: nn.Parameter | None
 
-    def __init__(self, config: DictionaryConfig, n_latents: int, inputs: slice, outputs: slice) -> None:
+    def __init__(
+        self, config: DictionaryConfig, n_latents: int, inputs: slice, outputs: slice, rows: slice
+    ) -> None:
         super().__init__()
-        self.inputs, self.outputs = inputs, outputs
+        self.inputs, self.outputs, self.n_latents, self.rows = inputs, outputs, n_latents, rows
+        n_latents = rows.stop - rows.start
         d_in, d_out = inputs.stop - inputs.start, outputs.stop - outputs.start
         self.W_enc = nn.Parameter(torch.zeros(n_latents, d_in))
         self.b_enc = nn.Parameter(torch.zeros(n_latents))
@@ -50,9 +59,17 @@ class TrainableCoder(nn.Module):
 class TrainableWeights(nn.Module):
     """All parameters: those of each coder, and `b_dec`, that of all writes side by side."""
 
-    def __init__(self, config: DictionaryConfig, reads: Sequence[Site], writes: Sequence[Site]):
+    def __init__(
+        self,
+        config: DictionaryConfig,
+        reads: Sequence[Site],
+        writes: Sequence[Site],
+        latents: TrainingWorld = ALONE,
+    ):
         super().__init__()
-        self.config, self.reads, self.writes = config, tuple(reads), tuple(writes)
+        self.config, self.reads, self.writes, self.latents = config, tuple(reads), tuple(writes), latents
+        if latents.count > config.n_latents:
+            raise DataError(f"{latents.count} processes cannot share {config.n_latents} latents")
         self.wiring = wiring(config)
         self.d_out = sum(site.width for site in writes)
         self.parts = nn.ModuleList(
@@ -61,14 +78,16 @@ class TrainableWeights(nn.Module):
                 coder.n_latents,
                 _columns(self.reads, coder.reads),
                 _columns(self.writes, coder.writes),
+                latents.share(coder.n_latents),
             )
             for coder in self.wiring
         )
         self.b_dec = nn.Parameter(torch.zeros(self.d_out))
-        self.n_shared = round(config.shared_latents * config.n_latents)
-        """How many latents, the first ones, are designated shared."""
+        shared, own = round(config.shared_latents * config.n_latents), latents.share(config.n_latents)
+        self.n_shared = min(max(shared - own.start, 0), own.stop - own.start)
+        """How many latents, the first ones that this process holds, are designated shared."""
         widths = [site.width for site in self.writes]
-        if self.n_shared and len({*widths}) > 1:
+        if shared and len({*widths}) > 1:
             raise DataError(
                 f"{config.name}: shared latents write the same at sites of one width, not {widths}"
             )
@@ -98,6 +117,14 @@ class TrainableWeights(nn.Module):
         for coder in self.parts:
             assert isinstance(coder, TrainableCoder)
             yield coder
+
+    def sliced_parameters(self) -> list[nn.Parameter]:
+        """Those with a row for each latent, of which each process holds its slice."""
+        return [p for coder in self.coders() for p in coder.parameters() if p is not coder.W_skip]
+
+    def common_parameters(self) -> list[nn.Parameter]:
+        """Those that every process has whole: the bias, and linear paths."""
+        return [self.b_dec, *(coder.W_skip for coder in self.coders() if coder.W_skip is not None)]
 
     def norms(self, W_dec: Float[Tensor, "latents d"], index: int) -> Float[Tensor, "latents"]:
         """What a latent's activation is weighed by: the norm of its decoder row over all that it writes.
@@ -157,14 +184,14 @@ class TrainableWeights(nn.Module):
 
     def _relu(self, coder: TrainableCoder, draw: torch.Generator) -> None:
         """Random directions of norm 0.1, the encoder the decoder's transpose, biases 0."""
-        for rows in (coder.W_dec, coder.W_enc):
-            rows.copy_(0.1 * normalize(torch.randn(rows.shape, generator=draw)))
+        for matrix in (coder.W_dec, coder.W_enc):
+            matrix.copy_(0.1 * normalize(_drawn(torch.randn, coder, matrix.shape[1], draw)))
         if self.tied:
             coder.W_enc.copy_(coder.W_dec)
 
     def _top(self, coder: TrainableCoder, draw: torch.Generator) -> None:
         """Unit directions, the decoder tied to the encoder; that of a transcoder 0 (arXiv 2501.18823)."""
-        coder.W_enc.copy_(normalize(torch.randn(coder.W_enc.shape, generator=draw)))
+        coder.W_enc.copy_(normalize(_drawn(torch.randn, coder, coder.W_enc.shape[1], draw)))
         if self.tied:
             coder.W_dec.copy_(coder.W_enc)
 
@@ -173,9 +200,12 @@ class TrainableWeights(nn.Module):
 
         Where encoder and decoder have no common shape, W_enc ~ U(±1/sqrt(m)) of its own.
         """
-        m, n = coder.W_enc.shape
-        coder.W_dec.copy_(_uniform(coder.W_dec.shape, coder.W_dec.shape[1], draw))
-        coder.W_enc.copy_(coder.W_dec * (n / m) if self.tied else _uniform(coder.W_enc.shape, m, draw))
+        m, n, width = coder.n_latents, coder.W_enc.shape[1], coder.W_dec.shape[1]
+        coder.W_dec.copy_((_drawn(torch.rand, coder, width, draw) * 2 - 1) / math.sqrt(width))
+        if self.tied:
+            coder.W_enc.copy_(coder.W_dec * (n / m))
+        else:
+            coder.W_enc.copy_((_drawn(torch.rand, coder, n, draw) * 2 - 1) / math.sqrt(m))
         assert coder.log_threshold is not None
         assert self.config.log_threshold is not None  # `resolved` fills it in
         coder.log_threshold.fill_(self.config.log_threshold)
@@ -183,7 +213,7 @@ class TrainableWeights(nn.Module):
         # rest of the tokens, whatever its direction.
         silent = 1 - min(FIRING / m, 0.5)
         place = min(int(silent * len(x)), len(x) - 1) + 1
-        for rows in torch.arange(m).split(512):
+        for rows in torch.arange(len(coder.W_enc)).split(512):
             quantile = (x @ coder.W_enc[rows].T).kthvalue(place, dim=0).values
             coder.b_enc[rows] = coder.log_threshold[rows].exp() - quantile
 
@@ -236,5 +266,16 @@ def _columns(sites: Sequence[Site], used: Sequence[int]) -> slice:
     return slice(start, start + sum(sites[i].width for i in used))
 
 
-def _uniform(shape: torch.Size, n: int, draw: torch.Generator) -> Tensor:
-    return (torch.rand(shape, generator=draw) * 2 - 1) / math.sqrt(n)
+def _drawn(how: Callable[..., Tensor], coder: TrainableCoder, width: int, draw: torch.Generator) -> Tensor:
+    """Random rows of the latents that this process holds, out of those that one process would draw for all.
+
+    All are drawn, a piece at a time, so that no process ever holds the rows of the others.
+    """
+    kept, rows = torch.empty(coder.rows.stop - coder.rows.start, width), coder.rows
+    for start in range(0, coder.n_latents, DRAWN_ROWS):
+        stop = min(start + DRAWN_ROWS, coder.n_latents)
+        piece = how(stop - start, width, generator=draw)
+        first, last = max(start, rows.start), min(stop, rows.stop)
+        if first < last:
+            kept[first - rows.start : last - rows.start] = piece[first - start : last - start]
+    return kept

@@ -173,7 +173,7 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
     Returns:
         What was trained; None in all but the first of several processes that train together.
     """
-    from mindscope.dictionaries import TrainConfig, own_device, read_left_out, torchrun_world
+    from mindscope.dictionaries import PLACEMENT, TrainConfig, own_device, read_left_out, torchrun_world
     from mindscope.dictionaries import train as train_dictionaries
 
     content = spec.read_configuration()
@@ -183,7 +183,7 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
         schedule = {name: getattr(spec, name) for name in ScheduleConfig.model_fields}
         content = {"dictionaries": spec.plan(model), **schedule}
     config = build_config(TrainConfig, content)
-    settings = config.model_dump(mode="json") | {
+    settings = config.model_dump(mode="json", exclude={*PLACEMENT}) | {
         "corpus": spec.corpus_name,
         "context": spec.context,
         "skip": spec.skip_tokens,
@@ -194,7 +194,7 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
         # all processes render chats with the day on which the run began
         clock = world.of_first(run.started)
         models = [read.with_template(clock=clock) for read in models]
-        source = _open_source(spec, models, config, world)
+        source = _open_source(spec, models, config, world.apart() if config.read_ahead else world)
         if not world.first:
             train_dictionaries(source, run.path, config, model.device, world=world)
             return None
