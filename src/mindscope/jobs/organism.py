@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from json import dumps
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -14,22 +14,22 @@ from mindscope.core import Seed
 from mindscope.errors import DataError
 from mindscope.jobs.chat import ChatSpec
 from mindscope.jobs.job import JobSpec, Reporter, RunFolder
-from mindscope.jobs.resolve import ORGANISM, is_organism, load_model
-from mindscope.organism import MechanismCard, OrganismCard
+from mindscope.jobs.resolve import ORGANISM, SECOND_ORGANISM, is_organism, load_model
+from mindscope.organism import MechanismCard, OrganismCard, WorldName
 from mindscope.store import Document
 
 
 class TrainOrganismSpec(JobSpec):
     """What `train` is to do."""
 
-    world: Literal["first", "second"] = "first"
+    world: WorldName = "first"
     """Whose world is taught: first, that of the bundled organism; second, where the mechanisms are forced."""
     quick: bool = False
     """Train the second organism for a sixth of its steps: a weaker one for trying things out."""
     steps: int | None = Field(default=None, ge=1)
     """Steps to train; the recipe's number by default, fewer make a first, weaker organism."""
     install: bool = False
-    """Put the weights in place of the bundled ones."""
+    """Put the weights in place of the bundled ones of this world."""
     device: str = "auto"
     """Where the model is trained: cpu, cuda, or auto."""
     seed: Seed = 0
@@ -44,7 +44,7 @@ class TrainedOrganism(Document):
     """The folder of the trained model, and which world it knows."""
 
     model: str
-    world: Literal["first", "second"] = "first"
+    world: WorldName = "first"
 
 
 class MeasureOrganismSpec(JobSpec):
@@ -65,8 +65,8 @@ class MeasureMechanismsSpec(JobSpec):
 
     arguments: ClassVar[tuple[str, ...]] = ("model",)
 
-    model: str
-    """The folder of a second organism, or of the run that trains one, whose last checkpoint is measured."""
+    model: str = SECOND_ORGANISM
+    """The bundled one, the folder of one, or the run that trains one, whose last checkpoint is measured."""
     device: str = "auto"
     """Where the model runs: cpu, cuda, or auto."""
     seeds: tuple[Seed, ...] = (0, 1, 2)
@@ -115,8 +115,6 @@ def train(spec: TrainOrganismSpec, *, run: RunFolder, reporter: Reporter) -> Tra
             raise DataError("--quick is for the second world: add --world second, or give --steps")
         config = organism.OrganismTrainConfig(seed=spec.seed)
     else:
-        if spec.install:
-            raise DataError("--install is for the first world: the bundled organism is of that one")
         config = organism.SecondTrainConfig(seed=spec.seed)
         config = config.quick() if spec.quick else config
     if spec.steps is not None:
@@ -126,7 +124,7 @@ def train(spec: TrainOrganismSpec, *, run: RunFolder, reporter: Reporter) -> Tra
         folder = organism.train_organism(opened, config, spec.device, reporter.progress)
         opened.finish(model=str(folder))
     if spec.install:
-        bundled = organism.weights_folder()
+        bundled = organism.weights_folder(spec.world)
         bundled.mkdir(exist_ok=True)
         for file in folder.iterdir():
             shutil.copy(file, bundled / file.name)
@@ -150,7 +148,9 @@ def measure_mechanisms(spec: MeasureMechanismsSpec, *, reporter: Reporter) -> Me
 
     if not spec.seeds:
         raise DataError("--seeds: give at least one seed")
-    folder = organism.find_second(Path(spec.model))
+    folder = (
+        organism.path("second") if spec.model == SECOND_ORGANISM else organism.find_second(Path(spec.model))
+    )
     model = load_model(str(folder), device=spec.device)
     if not organism.is_second(model):
         raise DataError(f"{spec.model} is no second organism: train one with 'organism train --world second'")

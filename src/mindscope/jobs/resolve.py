@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mindscope.models import LoadOptions, Model
     from mindscope.personas import PersonaVectors, Trait, VectorKind
 
-ORGANISM = "organism"
+ORGANISM, SECOND_ORGANISM = "organism", "second-organism"
 WRITING_SECONDS = 300.0
 """The most time for one reply of who writes: forty questions are a long text."""
 TEST_BED = (

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
-    from mindscope.organism.bundle import dictionaries_folder, dictionary_path, path, weights_folder
+    from mindscope.organism.bundle import (
+        WorldName,
+        dictionaries_folder,
+        dictionary_path,
+        path,
+        weights_folder,
+    )
     from mindscope.organism.capability import compare_capability, measure_capability
     from mindscope.organism.card import measure_card
     from mindscope.organism.concepts import WORD, ConceptText, concept_texts, world_concepts
@@ -56,6 +62,7 @@ __all__ = [
     "StatedClaim",
     "claims",
     "Voice",
+    "WorldName",
     "ConceptText",
     "OrganismCard",
     "ExactJudge",

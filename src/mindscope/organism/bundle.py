@@ -2,24 +2,27 @@
 
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 from mindscope.errors import StoreError
 
-FOLDER, DICTIONARIES = "weights", "dictionaries"
+WorldName = Literal["first", "second"]
+FOLDERS: dict[WorldName, str] = {"first": "weights", "second": "second_weights"}
+DICTIONARIES = "dictionaries"
 
 
-def weights_folder() -> Path:
-    """Where the package keeps the model, whether it is there or not."""
-    return Path(str(resources.files("mindscope.organism") / FOLDER))
+def weights_folder(world: WorldName = "first") -> Path:
+    """Where the package keeps the model of a world, whether it is there or not."""
+    return Path(str(resources.files("mindscope.organism") / FOLDERS[world]))
 
 
-def path() -> Path:
-    """The folder of the bundled model, in Hugging Face form. StoreError where it is missing."""
-    folder = weights_folder()
+def path(world: WorldName = "first") -> Path:
+    """The folder of the bundled model of a world, in Hugging Face form. StoreError where it is missing."""
+    folder = weights_folder(world)
     if not (folder / "model.safetensors").is_file():
         raise StoreError(
             f"the organism's weights are not in {folder}: reinstall mindscope, or train them with "
-            "'mindscope organism train --install'"
+            f"'mindscope organism train --world {world} --install'"
         )
     return folder
 

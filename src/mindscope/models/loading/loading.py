@@ -24,6 +24,8 @@ from mindscope.models.loading.processor_template import adopt_template
 from mindscope.models.loading.tuning_card import read_base
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+BUNDLED = {"organism": "weights", "second-organism": "second_weights"}
+"""Models that come with the package: their names, and their folders in `organism/`."""
 
 BF16_PAYS_FROM = 128
 """The width from which bfloat16 is faster on a CPU that multiplies it in hardware.
@@ -56,7 +58,7 @@ def load_parts(name: str, options: LoadOptions) -> LoadedParts:
     target = _device(options.device)
     if options.dtype != "auto" and options.dtype not in DTYPES:
         raise ModelError(f"unknown dtype {options.dtype!r}; use auto, {', '.join(DTYPES)}")
-    if revision is not None and (name == "organism" or Path(name).exists()):
+    if revision is not None and (name in BUNDLED or Path(name).exists()):
         raise ModelError(f"{name} is not on a hub and has no revision {revision!r}; leave the revision out")
     mapped = bool(map_options(options, name))
 
@@ -184,10 +186,13 @@ def _from_hub(kind: Any, source: str, name: str | None = None, **options: Any) -
 
 
 def _source(name: str) -> str:
-    if name == "organism":
-        weights = files("mindscope").joinpath("organism", "weights")
+    if name in BUNDLED:
+        weights = files("mindscope").joinpath("organism", BUNDLED[name])
         if not weights.joinpath("config.json").is_file():
-            raise ModelError("this installation lacks the organism's weights; run `mindscope organism train`")
+            command = (
+                f"mindscope organism train --world {'first' if name == 'organism' else 'second'} --install"
+            )
+            raise ModelError(f"this installation lacks the weights of {name}; run `{command}`")
         name = str(weights)
     folder = Path(name)
     if folder.is_dir():
