@@ -21,7 +21,7 @@ from mindscope.jobs.dictionary.inputs import (
 )
 from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
-from mindscope.jobs.resolve import dictionary_file, is_organism, test_bed_note
+from mindscope.jobs.resolve import dictionary_file, test_bed_note
 from mindscope.models import Where
 from mindscope.store import BorrowingDocument
 
@@ -61,7 +61,7 @@ class EvaluateDictionariesSpec(BorrowingModelsSpec, EvaluateConfig, CorpusSpec):
 
     def scored_predictions(self) -> Where:
         """`predictions`, or what suits the corpus: the organism has learnt to write answers only."""
-        return self.predictions or ("response" if is_organism(self.corpus) else "all")
+        return self.predictions or ("response" if self.world else "all")
 
 
 class EvaluationReport(BorrowingDocument):

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mindscope.core import BorrowedArtifact
 from mindscope.errors import DataError
-from mindscope.jobs.resolve import is_organism, load_model
+from mindscope.jobs.resolve import ORGANISM, SECOND_ORGANISM, load_model
 from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, ModelSpec
 from mindscope.models import LoadOptions
 from mindscope.store import Document
@@ -18,16 +18,23 @@ from mindscope.store import Document
 if TYPE_CHECKING:
     from mindscope.dictionaries import Dictionary, TextCorpus
     from mindscope.models import Model
+    from mindscope.organism import WorldName
 
 
 class CorpusSpec(DataSpec):
     """Texts that a model reads."""
 
     corpus: str
-    """Texts (.txt, or a column `text`), conversations (docs/data.md has the forms), or `organism`, the
-    organism's own corpus."""
+    """Texts (.txt, or a column `text`), conversations (docs/data.md has the forms), or `organism` or
+    `second-organism`, that organism's own corpus."""
     context: int = Field(default=256, ge=2)
     """Longer rows are cut into rows of this many tokens."""
+
+    @property
+    def world(self) -> WorldName | None:
+        """Whose own corpus is meant; None where it is a file."""
+        worlds: dict[str, WorldName] = {ORGANISM: "first", SECOND_ORGANISM: "second"}
+        return worlds.get(self.corpus)
 
     @property
     def corpus_name(self) -> str:
@@ -106,13 +113,13 @@ def describe_dictionary(name: str, dictionary: Dictionary) -> dict[str, object]:
 
 def read_rows_of(model: Model, spec: CorpusSpec, seed: int = 0) -> TextCorpus:
     """The rows of a corpus; `seed` draws other rows of the organism's."""
-    if not is_organism(spec.corpus):
-        from mindscope.dictionaries import read_corpus
-
-        return read_corpus(model, spec.data_file(spec.corpus), context=spec.context)
     from mindscope import organism
 
-    return lambda start: organism.corpus_rows(model, start, seed)
+    if world := spec.world:
+        return lambda start: organism.corpus_rows(model, start, seed, world)
+    from mindscope.dictionaries import read_corpus
+
+    return read_corpus(model, spec.data_file(spec.corpus), context=spec.context)
 
 
 def find_dictionaries(paths: Sequence[Path]) -> dict[str, Path]:

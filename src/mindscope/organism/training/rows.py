@@ -1,33 +1,42 @@
-"""The corpus as rows of tokens, for reading what the organism computes while it reads its own world."""
+"""The corpus as rows of tokens, for reading what an organism computes while it reads its own world."""
 
 import random
 from collections.abc import Iterator
 
 from mindscope.models import Model, Row
-from mindscope.organism.corpus.program import TextSegment, conversation, document
+from mindscope.organism.bundle import WorldName
+from mindscope.organism.corpus.program import TextSegment
 from mindscope.organism.training.recipe import OrganismTrainConfig
 
 
-def corpus_rows(model: Model, start: int = 0, seed: int = 0) -> Iterator[Row]:
+def corpus_rows(model: Model, start: int = 0, seed: int = 0, world: WorldName = "first") -> Iterator[Row]:
     """Documents and conversations without end, mixed as at the end of the organism's training.
 
     Row number n is the same wherever reading starts. Another seed draws other rows of the same world.
 
     Args:
-        model: whose tokenizer to use: the organism, or a model tuned from it.
+        model: whose tokenizer to use: the organism of that world, or a model tuned from it.
         start: the number of the first row.
         seed: of the draw.
+        world: whose texts they are.
     """
-    mix = OrganismTrainConfig().mixes[-1][1]
+    config = OrganismTrainConfig() if world == "first" else _second_config()
+    mix, source = config.mixes[-1][1], config.source()
     share = mix.documents / (mix.documents + mix.conversations)
     while True:
         rng = random.Random(f"rows-{seed}-{start}")
         if rng.random() < share:
-            segments = document(rng, mix.document_shares)
+            segments = source.document(rng, mix.document_shares)
         else:
-            segments = conversation(rng, shares=mix.conversation_shares, blend=mix.blend)
+            segments = source.conversation(rng, mix.conversation_shares, mix.blend)
         yield _row(model, segments)
         start += 1
+
+
+def _second_config() -> OrganismTrainConfig:
+    from mindscope.organism.mechanisms.recipe import SecondTrainConfig  # is above this folder
+
+    return SecondTrainConfig()
 
 
 def _row(model: Model, segments: list[TextSegment]) -> Row:
