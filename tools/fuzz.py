@@ -9,6 +9,7 @@ in tests/support/fuzz_findings/TARGET. Prints how many files were read; exit cod
 """
 
 import argparse
+import hashlib
 import os
 import random
 import re
@@ -88,7 +89,11 @@ def fuzz_here(name: str, options: argparse.Namespace) -> int:
         (place / "corpus" / f"seed-{number}").write_bytes(seed)
 
     def read(content: bytes) -> None:
-        fuzz_kit.feed(target, folder, content)
+        try:
+            fuzz_kit.feed(target, folder, content)
+        except BaseException:  # the fuzzer writes it too, if it is not ended before
+            (place / f"crash-{hashlib.sha1(content, usedforsecurity=False).hexdigest()}").write_bytes(content)
+            raise
 
     def change(content: bytes, most: int, seed: int) -> bytes:
         draw = random.Random(seed)

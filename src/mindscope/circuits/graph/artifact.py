@@ -16,7 +16,7 @@ from torch import Tensor
 from mindscope.circuits.graph.findings import AttentionFindings, GraphValidation
 from mindscope.circuits.graph.nodes import AttributionTarget
 from mindscope.errors import StoreError
-from mindscope.store import load_artifact, save_artifact
+from mindscope.store import load_artifact, refusing_damage, save_artifact
 
 SCHEMA = "mindscope.attribution_graph"
 VERSION = 2
@@ -62,7 +62,8 @@ def read_graph(
         if name not in held:
             raise StoreError(f"{path} lacks {name!r}: trace it again")
     if artifact.metadata["version"] == 1:
-        plain = from_version_1(plain)
+        with refusing_damage(path, "trace it again"):
+            plain = from_version_1(plain)
     for name in values:
         if name not in plain:
             raise StoreError(f"{path} lacks {name!r}: trace it again")
