@@ -116,8 +116,8 @@ def add_spec_command(
 
     parameters = [_parameter(field, info, kind) for field, info in _ordered(kind)]
     if keeps_work:
-        run_help = "The folder where everything is kept."
-        parameters.append(_keyword("run", Path | None, None, typer.Option("--run", help=run_help)))
+        option = typer.Option("--run", help=_run_help(kind))
+        parameters.append(_keyword("run", Path | None, None, option))
     parameters.append(_keyword("json", bool, False, typer.Option("--json", help="Print the result as JSON.")))
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -270,6 +270,12 @@ def _keyword(name: str, annotation: Any, default: Any, mark: Any) -> inspect.Par
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, mark]
     )
+
+
+def _run_help(kind: type[JobSpec]) -> str:
+    """What `--run` means; where a run is otherwise says the docstring of `run_path`, path first."""
+    place = (inspect.getdoc(kind.run_path) or "").partition("\n")[0].rstrip(".")
+    return f"The folder where everything is kept; by default {place}."
 
 
 def _help(job: Callable[..., Any]) -> str:

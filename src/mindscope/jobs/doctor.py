@@ -32,6 +32,16 @@ EXTRAS = {
     "track": ("tensorboard", "trackio", "wandb"),
 }
 """The modules that each extra of the package brings."""
+USES = {
+    "train": "what trains: `persona finetune`, `demo`, `gate --remedy`; and for models that are adapters",
+    "judge": "judges and writers behind an endpoint, --judge endpoint:NAME",
+    "server": "`serve`, `log` and `conform`",
+    "map": "`feature map` by umap; tsne and pca need nothing",
+    "inspect": "auditors of Inspect AI, `inspect eval mindscope/audit`",
+    "lexicon": "checking the demo's judge by a lexicon of sentiment",
+    "track": "--track, metrics in tensorboard, trackio or wandb",
+}
+"""What each extra is needed for, as the doctor says it."""
 LIBRARIES = ("mindscope", "torch", "transformers", "interp-engine", "safetensors", "numpy")
 BF16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
 """What processors call fast bfloat16 products: x86 with AVX-512 or AMX, and Arm."""
@@ -113,7 +123,7 @@ def examine(spec: DoctorSpec, *, reporter: Reporter) -> DoctorReport:
     room = max((gpu.memory_gib * GIB for gpu in gpus), default=memory.available) * ROOM
     extras = {name: all(find_spec(module) for module in modules) for name, modules in EXTRAS.items()}
     advice = [
-        f"pip install 'mindscope[{name}]' adds the extra {name}"
+        f"pip install 'mindscope[{name}]' is for {USES[name]}"
         for name, installed in extras.items()
         if not installed
     ]

@@ -67,7 +67,12 @@ if TYPE_CHECKING:
         SweepPoint,
         SweepResult,
     )
-    from mindscope.personas.steering.steer import measure_steering, measure_trait
+    from mindscope.personas.steering.steer import (
+        SteeringTrial,
+        measure_steering,
+        measure_trait,
+        plan_steering,
+    )
     from mindscope.personas.steering.sweep import CONTROLS, held_out, sweep_coefficients
     from mindscope.personas.trait import InstructionPair, Trait
     from mindscope.personas.trait_writing import generate_trait
@@ -124,6 +129,8 @@ __all__ = [
     "BudgetChoice",
     "BudgetTrial",
     "measure_steering",
+    "plan_steering",
+    "SteeringTrial",
     "measure_trait",
     "SteeringResult",
     "SteeringScores",

@@ -24,5 +24,6 @@ def test_what_is_missing_is_said(cli, monkeypatch):
     result = cli("doctor")
     assert result.code == 0
     assert "no weights" in result.out
-    assert "pip install 'mindscope[judge]'" in result.err
+    assert "pip install 'mindscope[judge]' is for judges and writers" in result.err
+    assert doctor.USES.keys() == doctor.EXTRAS.keys()
     assert "mindscope organism train" in result.err

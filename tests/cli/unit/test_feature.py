@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from mindscope.cli.app import main
+from mindscope.cli.feature.tables import print_survey
 from mindscope.dictionaries import Coder, Dictionary, Site
+from mindscope.jobs.feature import SurveyReport
 from mindscope.models import load
 
 
@@ -60,6 +62,15 @@ def test_from_survey_to_page(folder: Path, capsys: pytest.CaptureFixture[str]):
         capsys, "classify", "organism", sae, folder / "a.jsonl", folder / "b.jsonl", "--ablate", alive
     )
     assert found["scores"]["raw, mean/l2"]["auroc"]["value"] > 0.9
+
+
+def test_a_survey_is_shown_in_words_and_with_the_command_that_is_next(capsys):
+    print_survey(
+        SurveyReport(features=24, rows=16, tokens=90, outliers=0, dead=3, dense=1, run="runs/features")
+    )
+    out = capsys.readouterr().out
+    assert "borrowed" not in out
+    assert "feature show MODEL DICTIONARY FEATURE --run runs/features" in out
 
 
 def test_refusals(folder: Path, capsys: pytest.CaptureFixture[str]):

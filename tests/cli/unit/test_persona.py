@@ -83,6 +83,10 @@ def test_sweep_steer_show(cli, extracted, model, trait, tmp_path):
     summary = json.loads(steered.out)
     assert (summary["layer"], summary["coefficient"]) == (1, 2.0)
     assert summary["unsteered"] == 10.0
+    assert "this will be" in steered.err
+    again = cli("persona", "steer", model, trait, *chosen, *run, "--json")
+    assert json.loads(again.out) == {**summary, "estimate": None}
+    assert "this will be" not in again.err
 
     (shown,) = json.loads(cli("persona", "show", tmp_path / "run", "--json").out)
     assert shown["sweep"] is None
@@ -163,7 +167,9 @@ def test_export_and_import(cli, extracted, model, tmp_path):
     for name, layers in (("v.pt", (0, 1)), ("v.gguf", (1, 2))):
         assert cli("persona", "export", source, tmp_path / name).code == 0
         back = tmp_path / f"{name}.safetensors"
-        assert cli("persona", "import", model, tmp_path / name, back).code == 0
+        taken = cli("persona", "import", model, tmp_path / name, back)
+        assert taken.code == 0
+        assert "not in the file: with which coefficient" in taken.out + taken.err
         ours, theirs = PersonaVectors.load(source), PersonaVectors.load(back)
         assert theirs.layers == layers
         for layer in layers:

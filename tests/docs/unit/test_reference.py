@@ -1,9 +1,14 @@
 """The reference says what the code says, and its text is text."""
 
+import inspect
 import re
+from pathlib import Path
+from typing import get_type_hints
 
 import absent
 import pytest
+
+from mindscope.jobs.registry import JOBS, find_job
 
 reference = absent.import_or_skip("reference", "dev")
 
@@ -22,7 +27,21 @@ def test_every_command_has_its_options_with_their_help():
                 if parameter.param_type_name == "option" and not parameter.hidden:
                     assert f"`{parameter.opts[0]}`" in page
                     assert parameter.help
-    assert "The folder where everything is kept." in pages["commands/persona"]
+    assert "The folder where everything is kept; by default `runs/TRAIT`" in pages["commands/persona"]
+
+
+def test_every_run_has_a_default_that_its_help_names():
+    for name in JOBS:
+        job = find_job(name)
+        if "run" not in inspect.signature(job).parameters:
+            continue
+        spec = get_type_hints(job)["spec"]
+        place = re.match(r"`([^`]+)`", inspect.getdoc(spec.run_path) or "")
+        assert place is not None, f"{name}: the docstring of run_path begins with no path"
+        if re.fullmatch(r"[a-z/-]+", place[1]) and not re.search(
+            " or | where ", inspect.getdoc(spec.run_path)
+        ):
+            assert spec.model_construct().run_path() == Path(place[1]), name
 
 
 def test_every_public_name_has_its_docstring_and_its_fields():

@@ -77,6 +77,14 @@ def test_the_size_is_the_largest_that_is_through_in_time(minutes, index):
     assert ("nothing is through" in choice.why) == (minutes == 1)
 
 
+def test_traits_for_which_there_is_no_time_are_not_said_to_be_chosen():
+    choice = choose.choose_traits("organism", 10**7, ())
+    assert choose.limit_traits(choice, ("evil", "sycophantic", "hallucinating")) == choice
+    limited = choose.limit_traits(choice, ("evil",))
+    assert limited.chosen == "evil"
+    assert "no time for more" in limited.why
+
+
 def test_parameters_are_counted_before_weights_are_read(tiny):
     assert count_parameters("organism") == 3_879_168  # the organism's card
     weights = ms.load(str(tiny), dtype="float32").hf.parameters()

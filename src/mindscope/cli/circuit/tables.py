@@ -148,10 +148,12 @@ def print_export(result: ExportReport) -> None:
 
 
 def _print_summary(result: GraphSummary) -> None:
-    facts = result.model_dump(exclude={"targets", "nodes", "run", "graph", "report"})
+    facts = result.model_dump(exclude={"targets", "nodes", "run", "graph", "report", "borrowed"})
     lists = ("neighbours", "paths", "supernodes")
     rows = [
-        {"": name, "value": value} for name, value in facts.items() if value is not None and name not in lists
+        {"": name.replace("_", " "), "value": value}
+        for name, value in facts.items()
+        if value is not None and name not in lists
     ]
     print_records(rows)
     print_records([target.to_json() for target in result.targets], "targets")

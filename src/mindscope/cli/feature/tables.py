@@ -24,9 +24,10 @@ CLUSTERS = 20
 
 def print_survey(result: SurveyReport) -> None:
     """How many features there are, and where the survey is."""
-    print_records([result.model_dump(exclude={"run"})])
+    facts = result.model_dump(exclude={"run", "borrowed", "estimate"})
+    print_records([facts])
     print_text(f"survey: {result.run}")
-    print_text("look at a feature with: mindscope feature show MODEL DICTIONARY FEATURE")
+    print_text(f"look at a feature with: mindscope feature show MODEL DICTIONARY FEATURE --run {result.run}")
 
 
 def print_feature(result: FeatureListing) -> None:

@@ -89,7 +89,7 @@ class SearchSpec(FeatureSpec):
     words: str | None = None
     """Words to search for in labels and contexts."""
     token: str | None = None
-    """Search for features that mean this token."""
+    """Search for features that are active where this token stands, and nowhere else; the best by F1 first."""
     text: str | None = None
     """Search for what fires on this text."""
     chat: str | None = None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         ExtractConfig,
         PersonaVectors,
         SteerConfig,
+        SteeringTrial,
         SweepConfig,
         Trait,
     )
@@ -79,18 +80,23 @@ def estimate_sweep(
 
 
 def estimate_steering(
-    model: Engine, questions: Sequence[str], config: SteerConfig, *, judged: bool
-) -> WorkEstimate:
-    """What a steering measurement takes: three arms and one for each random draw.
+    model: Engine, planned: SteeringTrial, run: Run, config: SteerConfig, *, judged: bool
+) -> WorkEstimate | None:
+    """What a steering measurement takes: three arms and one for each random draw; None where all answers are
+    there.
 
     Measured without edits, which add little to a step (`benchmarks/decoding.py`).
     """
-    from mindscope.personas import AnswerRequest, plan_answers
+    from mindscope.personas import AnswerRequest, count_kept, plan_answers
 
-    requests = [AnswerRequest(question, seed=0) for question in questions] * (3 + config.n_random)
-    plan = plan_answers(model, _some(requests, config), config)
+    requests = [AnswerRequest(question, seed=0) for question in planned.questions] * len(planned.arms)
     answers = len(requests) * config.samples
-    return estimate_answers(model, plan, answers=answers, judge_calls=2 * answers if judged else 0)
+    kept = count_kept(run, planned.place)
+    if kept >= answers:
+        return None
+    plan = plan_answers(model, _some(requests, config), config)
+    calls = 2 * answers if judged else 0
+    return estimate_answers(model, plan, answers=answers, kept=kept, judge_calls=calls)
 
 
 def quick_layers(layers: Sequence[int]) -> tuple[int, ...]:

@@ -151,7 +151,7 @@ def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSum
 
     With --question and without a judge it shows the answers side by side.
     """
-    from mindscope.personas import held_out, measure_steering, steering_report
+    from mindscope.personas import held_out, measure_steering, plan_steering, steering_report
 
     spec.require_work(run.path)
     trait, kept = None if spec.trait is None else spec.find_trait(), PersonaRun(run.path)
@@ -176,9 +176,10 @@ def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSum
     )
     with _open(run, model, reporter) as opened:
         judge = find_kept_judge(spec, model, run.path) if spec.is_judged else None
-        asked = questions or (trait.questions("evaluation") if trait is not None else ())
-        estimate = estimate_steering(model, asked, config, judged=judge is not None)
-        announce(reporter, estimate, spec.less())
+        planned = plan_steering(model, vectors, trait, opened, config, questions=questions, find=names.find)
+        estimate = estimate_steering(model, planned, opened, config, judged=judge is not None)
+        if estimate is not None:
+            announce(reporter, estimate, spec.less())
         result = measure_steering(
             model,
             vectors,

@@ -79,4 +79,5 @@ def import_vectors(spec: ImportVectorsSpec, *, reporter: Reporter) -> WrittenFil
     if spec.name is not None:
         vectors = replace(vectors, trait=spec.name)
     vectors.save(spec.to)
-    return WrittenFile(file=str(spec.to), notes=tuple(vectors.metadata.get("unknown", ())))
+    unsaid = vectors.metadata.get("unknown", ())
+    return WrittenFile(file=str(spec.to), notes=tuple(f"not in the file: {what}" for what in unsaid))

@@ -96,6 +96,19 @@ def choose_traits(model: str, parameters: int, wanted: Sequence[str]) -> Quickst
     return QuickstartChoice(what="traits", chosen=", ".join(traits), why=why)
 
 
+def limit_traits(choice: QuickstartChoice, run: Sequence[str]) -> QuickstartChoice:
+    """The choice of traits once it is known which of them the size has time for."""
+    if len(run) == len(choice.chosen.split(", ")):
+        return choice
+    chosen = ", ".join(run)
+    return choice.model_copy(
+        update={
+            "chosen": chosen,
+            "why": f"the first of {choice.chosen}: {choice.why}; there is no time for more",
+        }
+    )
+
+
 def choose_judge(model: str) -> QuickstartChoice:
     """Who scores. A key in the environment is not used: nobody said that answers may be sent there."""
     if is_organism(model):

@@ -13,7 +13,14 @@ from mindscope.errors import ModelError
 from mindscope.jobs.demo import DemoSpec, count_demo_answers, demo
 from mindscope.jobs.doctor import DoctorSpec, examine
 from mindscope.jobs.job import Reporter, RunFolder
-from mindscope.jobs.quickstart.choose import SIZES, choose_device, choose_judge, choose_size, choose_traits
+from mindscope.jobs.quickstart.choose import (
+    SIZES,
+    choose_device,
+    choose_judge,
+    choose_size,
+    choose_traits,
+    limit_traits,
+)
 from mindscope.jobs.quickstart.results import QuickstartChoice, QuickstartReport
 from mindscope.jobs.quickstart.spec import QuickstartSpec
 from mindscope.jobs.resolve import ORGANISM, find_trait, is_organism, load_model
@@ -55,6 +62,7 @@ def quickstart(spec: QuickstartSpec, *, run: RunFolder, reporter: Reporter) -> Q
         choices.append(choice)
         index = SIZES.index(size)
         chosen, seconds, answers = sizes[index], times[index], counts[index]
+        choices[1] = limit_traits(choices[1], chosen.traits)
     report = QuickstartReport(
         model=spec.model,
         parameters=parameters,

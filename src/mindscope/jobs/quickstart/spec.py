@@ -33,5 +33,5 @@ class QuickstartSpec(JobSpec):
     """The seed of everything that is drawn at random."""
 
     def run_path(self) -> Path:
-        """That of the demo of this model."""
+        """`runs/demo`, or `runs/demo-MODEL`, as the demo of this model."""
         return DemoSpec(model=self.model).run_path()

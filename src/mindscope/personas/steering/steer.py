@@ -1,6 +1,8 @@
 """What steering does to answers: with the vector, against it, with random vectors, and without any."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from mindscope.core import Progress
 from mindscope.engines import Engine
@@ -25,6 +27,69 @@ from mindscope.personas.steering.results import SteeredArm, SteeringResult
 from mindscope.personas.trait import Trait
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run, claim, digest, part_of
+
+
+@dataclass(frozen=True)
+class SteeringTrial:
+    """What a measurement of steering asks, by which arms, and where in the run it keeps the answers.
+
+    Attributes:
+        questions: each of them is asked in every arm, `config.samples` times.
+        arms: unsteered, steered, against, and random draws.
+        steered_by: the expression that is steered by.
+        place: the part of the run, whose name the setup decides.
+        setup: all that decides the answers.
+    """
+
+    questions: tuple[str, ...]
+    arms: tuple[SteeringArm, ...]
+    steered_by: str
+    place: str
+    setup: Mapping[str, Any]
+
+
+def plan_steering(
+    model: Engine,
+    vectors: PersonaVectors | None,
+    trait: Trait | None,
+    run: Run,
+    config: SteerConfig,
+    *,
+    questions: Sequence[str] | None = None,
+    find: DirectionFinder | None = None,
+) -> SteeringTrial:
+    """What :func:`measure_steering` does with the same arguments, before anything is asked.
+
+    Raises:
+        DataError: another model's vectors, or an expression that cannot be read or names what there is not.
+    """
+    if vectors is not None:
+        vectors.require(model)
+    asked = tuple(questions or ()) if trait is None else tuple(questions or trait.questions("evaluation"))
+    expression = config.expression("" if trait is None else trait.name)
+    find = find or _finder(vectors, config.kind)
+    steered = compile_steering(expression, find, config.positions)
+    against = compile_steering(expression.scaled(-1), find, config.positions) if expression.adds else ()
+    setup = {
+        "edits": digest_edits(steered),
+        "trait": trait and trait.document(),
+        "questions": asked,
+        "template": describe_prompts(model.with_template(clock=run.started)),
+        "config": config.deciding(),
+    }
+    pair = f"{config.layer}x{config.coefficient:g}-" if config.coefficient is not None else ""
+    return SteeringTrial(
+        questions=asked,
+        arms=(
+            SteeringArm(UNSTEERED),
+            SteeringArm(STEERED, steered),
+            *([SteeringArm(AGAINST, against)] if against else []),
+            *random_arms(steered, config.n_random, config.seed),
+        ),
+        steered_by=str(expression),
+        place=f"{_part(trait)}/{pair}{digest(setup)}",
+        setup=setup,
+    )
 
 
 def measure_steering(
@@ -67,34 +132,12 @@ def measure_steering(
     """
     if trait is None and (judge is not None or questions is None):
         raise DataError("name the trait that is scored, and whose questions are asked")
-    if vectors is not None:
-        vectors.require(model)
-    model = model.with_template(clock=run.started)
-    asked = tuple(questions or ()) if trait is None else tuple(questions or trait.questions("evaluation"))
-    name = part_of("steer", "texts" if trait is None else trait.name)
-    expression = config.expression("" if trait is None else trait.name)
-    find = find or _finder(vectors, config.kind)
-    steered = compile_steering(expression, find, config.positions)
-    against = compile_steering(expression.scaled(-1), find, config.positions) if expression.adds else ()
-    setup = {
-        "edits": digest_edits(steered),
-        "trait": trait and trait.document(),
-        "questions": asked,
-        "template": describe_prompts(model),
-        "config": config.deciding(),
-    }
-    pair = f"{config.layer}x{config.coefficient:g}-" if config.coefficient is not None else ""
-    place = f"{name}/{pair}{digest(setup)}"
-    claim(run, place, setup, read=without_judge)
-    arms = [
-        SteeringArm(UNSTEERED),
-        SteeringArm(STEERED, steered),
-        *([SteeringArm(AGAINST, against)] if against else []),
-        *random_arms(steered, config.n_random, config.seed),
-    ]
+    plan = plan_steering(model, vectors, trait, run, config, questions=questions, find=find)
+    model, asked, place = model.with_template(clock=run.started), plan.questions, plan.place
+    claim(run, place, plan.setup, read=without_judge)
     scorer = None if judge is None or trait is None else (trait.rubric(), judge)
     scores = None if judge is None else scores_place(run, place, place, judge)
-    samples = ask_all(model, arms, asked, scorer, run, place, config, scores=scores, progress=progress)
+    samples = ask_all(model, plan.arms, asked, scorer, run, place, config, scores=scores, progress=progress)
 
     def scored(arm: str) -> SteeredArm:
         answers = samples.get(arm, [])
@@ -105,15 +148,20 @@ def measure_steering(
         fingerprint=model.fingerprint,
         borrowed=model.borrowed,
         config=config,
-        steered_by=str(expression),
+        steered_by=plan.steered_by,
         questions=asked,
         unsteered=scored(UNSTEERED),
         steered=scored(STEERED),
         against=scored(AGAINST),
         random=scored(RANDOM),
     )
-    result.save(run.path / name / "steering.json")
+    result.save(run.path / _part(trait) / "steering.json")
     return result
+
+
+def _part(trait: Trait | None) -> str:
+    """The part of a run that holds all measurements of a trait, or of what is not scored."""
+    return part_of("steer", "texts" if trait is None else trait.name)
 
 
 def _finder(vectors: PersonaVectors | None, kind: VectorKind) -> DirectionFinder:
