@@ -30,7 +30,8 @@ def test_few_shapes_hold_the_rows_of_equal_shares(step: int):
 
 
 def test_the_longest_row_has_a_length():
-    assert LENGTHS[-1] == FEW.source().context and list(LENGTHS) == sorted(LENGTHS)
+    assert LENGTHS[-1] == FEW.source().context
+    assert list(LENGTHS) == sorted(LENGTHS)
 
 
 def test_added_tokens_count_for_nothing():
