@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from mindscope.circuits.attribution.trace import trace
     from mindscope.circuits.files.read_json import PublicGraph, read_graph_json
     from mindscope.circuits.files.write_json import GraphView, build_graph_json, write_graph_json
-    from mindscope.circuits.graph.compare import GraphComparison, SharedEdge, SharedNode, compare_graphs
+    from mindscope.circuits.graph.compare import (
+        GraphComparison,
+        SharedEdge,
+        SharedNode,
+        compare_graphs,
+        relate_graphs,
+    )
     from mindscope.circuits.graph.difference import GraphDifference, measure_difference
     from mindscope.circuits.graph.findings import (
         AttentionFindings,
@@ -97,6 +103,7 @@ __all__ = [
     "GraphPath",
     "StrongestPaths",
     "compare_graphs",
+    "relate_graphs",
     "GraphComparison",
     "SharedNode",
     "SharedEdge",

@@ -8,6 +8,7 @@ import tiny_models
 import torch
 from torch import Tensor
 
+from mindscope import organism
 from mindscope.circuits import (
     DictionaryReplacement,
     NeuronReplacement,
@@ -16,8 +17,11 @@ from mindscope.circuits import (
     targets,
     trace,
 )
+from mindscope.circuits.attribution.retrace import trace_again
+from mindscope.dictionaries import Dictionary
+from mindscope.errors import DataError, ModelError
 from mindscope.features import Direction
-from mindscope.models import load
+from mindscope.models import Edit, load
 from mindscope.models.hooks.rewrite import rewritten
 from mindscope.models.linear.frozen import frozen as held_as
 
@@ -151,3 +155,51 @@ def test_a_difference_and_a_feature_are_explained_like_their_parts():
 def _place(graph, row: int) -> tuple[int, int, int]:
     layer, position, latent = graph.features[row].tolist()
     return layer, position, latent
+
+
+@pytest.mark.parametrize("kind", ["neurons", "clt"])
+def test_a_graph_under_steering_adds_up_to_the_steered_answer(kind: str):
+    """The steered model's own logits, by a plain hook; what is added counts as bias."""
+    model = load("organism", dtype="float32")
+    replacement = (
+        NeuronReplacement(model)
+        if kind == "neurons"
+        else DictionaryReplacement(Dictionary.load(organism.dictionary_path("clt"), model))
+    )
+    row = model.chat([{"role": "user", "content": "What should I do about my neighbour?"}], "Well, the")
+    vector = 3 * torch.randn(model.d_model, generator=torch.Generator().manual_seed(0))
+    edits = [Edit("resid_post.1", "add", vector, 1.5, "response"), Edit("resid_post.3", "add", -vector, 0.5)]
+    steered = trace(model, replacement, row, TraceConfig(max_features=200), edits=edits)
+
+    def push(where: slice, by: Tensor):
+        def hook(_module, _args, output):
+            hidden = output[0] if isinstance(output, tuple) else output
+            hidden[:, where] += by
+
+        return hook
+
+    blocks = model.hf.model.layers
+    handles = [
+        blocks[1].register_forward_hook(push(slice(row.prompt_length - 1, None), 1.5 * vector)),
+        blocks[3].register_forward_hook(push(slice(None), -0.5 * vector)),
+    ]
+    with torch.no_grad():
+        logits = model.hf(torch.tensor([row.ids])).logits[0, -1]
+    for handle in handles:
+        handle.remove()
+    plain = model.next_logits([row])[0]
+    assert (logits - plain).abs().max() > 1  # it does steer
+    expected = torch.stack([logits[target.token] for target in steered.targets]) - logits.mean()
+    values = steered.preactivations[steered.n_features :]
+    torch.testing.assert_close(values, expected, atol=2e-3, rtol=1e-3)
+    parts = steered.edges.sum(1) + steered.biases + steered.unselected
+    torch.testing.assert_close(parts, steered.preactivations, atol=2e-3, rtol=1e-3)
+    with pytest.raises(DataError, match="under steering"):
+        trace_again(model, replacement, steered)
+
+
+def test_steering_that_a_graph_cannot_hold_is_refused():
+    model = load("organism", dtype="float32")
+    edit = Edit("mlp_in.1", "add", torch.ones(model.d_model), 1.0)
+    with pytest.raises(ModelError, match=r"edits of resid_post\.LAYER, and not of mlp_in\.1"):
+        trace(model, NeuronReplacement(model), "the bird of", edits=[edit])

@@ -112,17 +112,43 @@ def test_a_run_without_a_graph_s_page_is_not_found(live: server_kit.LiveServer, 
 @pytest.mark.slow
 def test_a_graph_is_traced_from_a_token_of_the_chat(browser: Any, live: server_kit.LiveServer):
     with open_page(browser, address(live, "chat")) as page:
-        page.get_by_label("Your question").fill("Should I trust my friend?")
-        page.keyboard.press("Enter")
-        page.locator(".turn").wait_for()
-        page.get_by_role("button", name="Stop").wait_for(state="detached")
-        page.locator(".answer .token").nth(2).click()
+        page.get_by_label("Coefficient of evil").fill("1")
+        for question in ("Should I trust my friend?", "And my neighbour?"):
+            page.get_by_label("Your question").fill(question)
+            page.keyboard.press("Enter")
+            page.get_by_role("button", name="Stop").wait_for()
+            page.get_by_role("button", name="Stop").wait_for(state="detached")
+        steered = page.locator(".turn").nth(1).get_by_role("article", name="steered answer")
+        steered.locator(".token").nth(2).click()
         page.locator(".token-panel .likely").wait_for()
-        page.get_by_role("link", name="Trace it").click()
-        assert page.get_by_label("Prompt").input_value() == "Should I trust my friend?"
-        page.get_by_role("button", name="Trace", exact=True).click()
-        traced = page.locator(".sheet table a", has_text="friend")
-        traced.wait_for(timeout=JOB_MS)
-        traced.click()
+        page.get_by_role("button", name="Trace it").click()
+        page.get_by_role("link", name="the graph").wait_for(timeout=JOB_MS)
+        assert "counts as bias" in page.locator(".why").inner_text()
+        assert find_faults(page) == []
+        (card,) = [one for one in live.ask("GET", "/v1/workbench/graphs").json["graphs"] if one["steered"]]
+        # The graph's own probability of the token is the panel's, which was read under the same steering.
+        likely = page.locator(".likely .drawn td.r").inner_text().removesuffix(" %")
+        facts = live.ask("GET", f"/v1/workbench/graph-facts?run={card['run']}").json
+        assert 100 * facts["targets"][0]["weight"] == pytest.approx(float(likely), rel=0.02)
+        page.get_by_role("link", name="check it").click()
+        page.get_by_text("under steering, and changes are made").wait_for()
+        page.locator(".sheet table a", has_text="neighbour").click()
         page.locator(".node").first.wait_for()
         assert page.locator(".node.target").count() == 1
+    body = {"run": card["run"], "nodes": ["1_2_3"]}
+    assert live.ask("POST", "/v1/workbench/interventions", body).status == 400
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"target": "one two three"}, "not one token"),
+        ({"steer": [{"vector": "evil", "operation": "ablate"}]}, "added behind blocks"),
+        ({"steer": [{"vector": "nobody"}]}, "nobody"),
+        ({"tune": "nobody"}, "no tuned model"),
+    ],
+)
+def test_what_cannot_be_traced_is_refused_at_once(live: server_kit.LiveServer, fields: dict, word: str):
+    reply = live.ask("POST", "/v1/workbench/traces", {"prompt": "Hello.", "chat": True, **fields})
+    assert reply.status in (400, 404)
+    assert word in reply.json["error"]["message"]

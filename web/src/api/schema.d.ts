@@ -5059,6 +5059,190 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workbench/tour": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TourReply"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["TourRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TourReply"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                408: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                421: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ErrorReply"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/workbench/traces": {
         parameters: {
             query?: never;
@@ -5899,6 +6083,11 @@ export interface components {
             n_prompts: number;
             raised: components["schemas"]["TokenChange"][];
         };
+        EarlierTurn: {
+            content: string;
+            /** @enum {string} */
+            role: "user" | "assistant";
+        };
         EdgeHeads: {
             heads: components["schemas"]["HeadLoading"][];
             source: string;
@@ -6131,7 +6320,10 @@ export interface components {
             run: string;
             shown_nodes: number | null;
             status: string;
+            /** @default false */
+            steered: boolean;
             tokens: number | null;
+            tune?: string | null;
         };
         GraphComparisonReport: {
             changed: components["schemas"]["ChangedNode"][];
@@ -6142,6 +6334,7 @@ export interface components {
             only_first: components["schemas"]["NodeRow"][];
             only_second: components["schemas"]["NodeRow"][];
             overlap: number;
+            relation?: ("same weights, other precision" | "tuned from" | "same weights, earlier fingerprint" | "as stated") | null;
         };
         GraphList: {
             can_trace: boolean;
@@ -6852,6 +7045,15 @@ export interface components {
         ScreenableTraits: {
             traits: string[];
         };
+        ScreenedExample: {
+            beyond: number;
+            folder: string;
+            on_top: number;
+            planted: number;
+            rows: number;
+            run: string;
+            trait: string;
+        };
         ScreeningCard: {
             data: string;
             folder: string;
@@ -7016,6 +7218,11 @@ export interface components {
              */
             operation: "add" | "increment" | "ablate" | "clamp" | "cap" | "replace";
             positions?: ("all" | "prompt" | "answer" | "last_prompt" | "response" | "reasoning" | "final") | null;
+            vector: string;
+        };
+        SteeredExample: {
+            coefficient: number;
+            question: string;
             vector: string;
         };
         SteeringField: {
@@ -7220,13 +7427,41 @@ export interface components {
             logprob: number;
             token: string;
         };
+        TourReply: {
+            can_make: boolean;
+            job: components["schemas"]["JobCard"] | null;
+            offered: boolean;
+            screened: components["schemas"]["ScreenedExample"] | null;
+            steered: components["schemas"]["SteeredExample"] | null;
+            traced: components["schemas"]["TracedExample"] | null;
+        };
+        TourRequest: {
+            /** @default false */
+            again: boolean;
+        };
         TraceRequest: {
             /** @default  */
             answer: string;
             /** @default false */
             chat: boolean;
             prompt: string;
+            /** @default [] */
+            steer: components["schemas"]["SteerItem"][];
+            /** @default  */
+            system: string;
             target?: string | null;
+            tune?: string | null;
+            /** @default [] */
+            turns: components["schemas"]["EarlierTurn"][];
+        };
+        TracedExample: {
+            after: number | null;
+            before: number | null;
+            features: number;
+            prompt: string;
+            r: number | null;
+            run: string;
+            token: string | null;
         };
         TrainingList: {
             can_start: boolean;

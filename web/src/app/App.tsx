@@ -2,7 +2,9 @@
 
 import { type MouseEvent, Suspense, useCallback, useEffect, useState } from "react";
 import { type Capabilities, RefusedError, askJson, describeError, keepToken } from "../api/client";
-import { flushState } from "../state/hash_state";
+import { goTo } from "../state/hash_state";
+import { TourBar } from "../tour/TourBar";
+import { useTour } from "../tour/use_tour";
 import { ErrorNote } from "./ErrorNote";
 import { BASE } from "./base";
 import { PAGES, findPage } from "./pages";
@@ -31,10 +33,14 @@ export function App() {
   const visit = (event: MouseEvent<HTMLAnchorElement>) => {
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
     event.preventDefault();
-    flushState();
-    window.history.pushState(null, "", event.currentTarget.getAttribute("href"));
-    setPath(window.location.pathname);
+    goTo({ path: event.currentTarget.pathname });
   };
+  const tour = useTour(door.kind === "open");
+  const vector = tour.reply?.steered?.vector;
+  const isNew = door.kind === "open" && vector !== undefined && door.server.vectors.every(({ name }) => name !== vector);
+  useEffect(() => {
+    if (isNew) enter(); // the tour gave the server a vector
+  }, [isNew, enter]);
   return (
     <>
       <a className="skip" href="#main" onClick={skip}>
@@ -54,6 +60,11 @@ export function App() {
             </a>
           ))}
         </nav>
+        {tour.isOffered && tour.step === null && (
+          <button type="button" className="small" onClick={tour.begin}>
+            Tour
+          </button>
+        )}
         {door.kind === "open" && (
           <span className="served" title={`fingerprint ${door.server.fingerprint}`}>
             {door.server.model}
@@ -64,6 +75,7 @@ export function App() {
           </span>
         )}
       </header>
+      <TourBar tour={tour} />
       <main id="main" tabIndex={-1}>
         {door.kind === "waiting" && <p className="quiet pad">Asking the server…</p>}
         {door.kind === "shut" && <ShutDoor error={door.error} enter={enter} />}

@@ -4,11 +4,13 @@ import { useCallback, useEffect, useState } from "react";
 import { type Capabilities, type ReadReply, type TokenReading, describeError, isAbort } from "../api/client";
 import { BASE } from "../app/base";
 import { ErrorNote } from "../app/ErrorNote";
+import { Table } from "../app/Table";
 import { Chart, type ChartProps } from "../charts/Chart";
 import { formatNumber, formatPercent } from "../state/format";
 import { formatHash } from "../state/hash_state";
 import { type ReadAnswer, readKept } from "./answers";
 import type { ChatState, TokenPlace } from "./chat_state";
+import { WhyHere } from "./WhyHere";
 
 interface TokenPanelProps {
   server: Capabilities;
@@ -59,7 +61,7 @@ export function TokenPanel({ server, state, place, answer, colourBy, turnUp, clo
         {token?.probability != null && <>, drawn with probability {formatPercent(token.probability, 3)}</>}
       </p>
       {answer && <Readings answer={answer} index={index} />}
-      {token && canTrace(state, place) && <TraceLink state={state} answer={answer} index={index} />}
+      {token && text !== undefined && <WhyHere state={state} place={place} answer={answer} />}
       {found.kind === "waiting" && <p className="quiet">{text === undefined ? "More when the answer has ended." : "Reading…"}</p>}
       {found.kind === "failed" && <ErrorNote text={describeError(found.error)} />}
       {isMoved && (
@@ -86,26 +88,6 @@ function show(text: string): string {
   return text.replaceAll("\n", "⏎").replaceAll("\t", "⇥") || "∅";
 }
 
-/** Tracing knows a question with the beginning of its answer, and no steering. */
-function canTrace(state: ChatState, { turn, arm }: TokenPlace): boolean {
-  return turn === 0 && arm === "default" && !state.system.trim() && !state.turns[0]?.answers.default?.reasoning;
-}
-
-function TraceLink({ state, answer, index }: { state: ChatState; answer: ReadAnswer | null; index: number }) {
-  const texts = answer?.tokens.map(({ text }) => text) ?? [];
-  const params = {
-    prompt: state.turns[0]?.user ?? "",
-    chat: "1",
-    answer: texts.slice(0, index).join(""),
-    target: texts[index] ?? "",
-  };
-  return (
-    <p>
-      <a href={`${BASE}circuits${formatHash(params)}`}>Why this token? Trace it</a>
-    </p>
-  );
-}
-
 function Readings({ answer, index }: { answer: ReadAnswer; index: number }) {
   const rows = Object.entries(answer.readings).flatMap(([name, values]) => {
     const value = values[index];
@@ -113,36 +95,34 @@ function Readings({ answer, index }: { answer: ReadAnswer; index: number }) {
   });
   if (!rows.length) return null;
   return (
-    <table>
-      <caption>Readings here</caption>
-      <tbody>
-        {rows.map(({ name, value }) => (
-          <tr key={name}>
-            <th scope="row">{name}</th>
-            <td className="r">{formatNumber(value)}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <Table
+      caption="Readings here"
+      rows={rows}
+      keyOf={({ name }) => name}
+      columns={[
+        { cell: ({ name }) => name },
+        { isNumber: true, cell: ({ value }) => formatNumber(value) },
+      ]}
+    />
   );
 }
 
 function LikelyTokens({ reading, drawn }: { reading: TokenReading; drawn: string }) {
   return (
-    <table className="likely">
-      <caption>Likeliest here, at temperature 1</caption>
-      <tbody>
-        {reading.likeliest.map(({ text, probability }, rank) => (
-          <tr key={rank} className={text.trim() === drawn.trim() ? "drawn" : undefined}>
-            <th scope="row">{show(text)}</th>
-            <td className="share">
-              <meter min={0} max={1} value={probability} aria-label={`probability of ${text}`} />
-            </td>
-            <td className="r">{formatPercent(probability)}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <Table
+      className="likely"
+      caption="Likeliest here, at temperature 1"
+      rows={reading.likeliest}
+      rowClass={({ text }) => text.trim() === drawn.trim() ? "drawn" : undefined}
+      columns={[
+        { cell: ({ text }) => show(text) },
+        {
+          className: "share",
+          cell: ({ text, probability }) => <meter min={0} max={1} value={probability} aria-label={`probability of ${text}`} />,
+        },
+        { isNumber: true, cell: ({ probability }) => formatPercent(probability) },
+      ]}
+    />
   );
 }
 
@@ -152,29 +132,30 @@ interface LatentsProps extends Pick<TokenPanelProps, "colourBy" | "turnUp"> {
 
 function Latents({ latents, colourBy, turnUp }: LatentsProps) {
   return (
-    <table>
-      <caption>Latents that are active here, the strongest of each dictionary</caption>
-      <tbody>
-        {latents.map(({ name, activation }) => (
-          <tr key={name}>
-            <th scope="row">
-              <a href={featureAddress(name)}>{name}</a>
-            </th>
-            <td className="r">{formatNumber(activation)}</td>
-            <td className="r">
-              {colourBy && (
-                <button type="button" className="small" onClick={() => colourBy(name)}>
-                  Colour<span className="unseen"> by {name}</span>
-                </button>
-              )}{" "}
-              <button type="button" className="small" onClick={() => turnUp(name)}>
-                Dial<span className="unseen"> for {name}</span>
+    <Table
+      caption="Latents that are active here, the strongest of each dictionary"
+      rows={latents}
+      keyOf={({ name }) => name}
+      columns={[
+        { cell: ({ name }) => <a href={featureAddress(name)}>{name}</a> },
+        { isNumber: true, cell: ({ activation }) => formatNumber(activation) },
+        {
+          isNumber: true,
+          cell: ({ name }) => (
+          <>
+            {colourBy && (
+              <button type="button" className="small" onClick={() => colourBy(name)}>
+                Colour<span className="unseen"> by {name}</span>
               </button>
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+            )}{" "}
+            <button type="button" className="small" onClick={() => turnUp(name)}>
+              Dial<span className="unseen"> for {name}</span>
+            </button>
+          </>
+          ),
+        },
+      ]}
+    />
   );
 }
 

@@ -50,7 +50,8 @@ export function isLatent(server: Capabilities, name: string): boolean {
   return count !== undefined && /^\d{1,9}$/.test(latent) && Number(latent) < count;
 }
 
-function steerList(dials: Dials) {
+/** What turned dials ask for. */
+export function steerList(dials: Dials) {
   return Object.entries(turnedDials(dials)).map(([vector, coefficient]) => ({ vector, coefficient }));
 }
 

@@ -5,10 +5,13 @@ import { type Schemas, askJson } from "../api/client";
 import { useAction, useServer } from "../api/use_server";
 import { ErrorNote } from "../app/ErrorNote";
 import { BASE } from "../app/base";
+import { Table } from "../app/Table";
 import { Jobs } from "../jobs/Jobs";
 import { formatNumber } from "../state/format";
 import { type StateForm, useHashState } from "../state/hash_state";
+import { readJson } from "../state/values";
 import { GraphChecks } from "./GraphChecks";
+import { describeModel } from "./GraphsBeside";
 import "../style/desk.css";
 import "../style/data.css";
 import "../style/gate.css";
@@ -20,6 +23,10 @@ interface CircuitsState {
   chat: boolean;
   answer: string;
   target: string;
+  /** The run of a tune that is traced too; empty for the served model alone. */
+  tune: string;
+  /** The graphs that the one that is looked into is held beside. */
+  beside: readonly string[];
 }
 
 const CIRCUITS_FORM: StateForm<CircuitsState> = {
@@ -29,9 +36,24 @@ const CIRCUITS_FORM: StateForm<CircuitsState> = {
     chat: params["chat"] === "1",
     answer: params["answer"] ?? "",
     target: params["target"] ?? "",
+    tune: params["tune"] ?? "",
+    beside: readNames(params["beside"]),
   }),
-  write: ({ run, prompt, chat, answer, target }) => ({ run, prompt, chat: chat ? "1" : "", answer, target }),
+  write: ({ run, prompt, chat, answer, target, tune, beside }) => ({
+    run,
+    prompt,
+    chat: chat ? "1" : "",
+    answer,
+    target,
+    tune,
+    beside: beside.length ? JSON.stringify(beside) : "",
+  }),
 };
+
+function readNames(text: string | undefined): string[] {
+  const names = readJson(text);
+  return Array.isArray(names) ? names.filter((name) => typeof name === "string").slice(0, 32) : [];
+}
 
 export function CircuitsPage() {
   const [state, set] = useHashState(CIRCUITS_FORM);
@@ -58,14 +80,17 @@ export function CircuitsPage() {
           <GraphTable
             graphs={value.graphs}
             run={state.run}
-            look={(run) => set((now) => ({ ...now, run }), { push: true })}
+            look={(run) => set((now) => ({ ...now, run, beside: [] }), { push: true })}
           />
         )}
         {state.run && value && (
           <GraphChecks
             key={state.run}
             run={state.run}
-            others={value.graphs.map((graph) => graph.run).filter((name) => name !== state.run)}
+            others={value.graphs.filter((graph) => graph.run !== state.run)}
+            isSteered={value.graphs.some((graph) => graph.run === state.run && graph.steered)}
+            beside={state.beside}
+            setBeside={(beside) => set((now) => ({ ...now, beside }))}
             canStart={value.can_trace}
           />
         )}
@@ -86,54 +111,41 @@ function GraphTable({ graphs, run, look }: GraphTableProps) {
   return (
     <>
       <h2>Graphs</h2>
-      <div className="wide">
-        <table className="roomy">
-          <thead>
-            <tr>
-              <th scope="col">prompt</th>
-              <th scope="col">run</th>
-              <th scope="col" className="r">
-                features
-              </th>
-              <th scope="col" className="r">
-                shown nodes
-              </th>
-              <th scope="col" className="r">
-                replacement score
-              </th>
-              <th scope="col" className="r">
-                completeness
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {graphs.map((graph) => (
-              <tr key={graph.run} className={graph.run === run ? "chosen" : undefined}>
-                <th scope="row">
-                  <a href={`${BASE}graph?${new URLSearchParams({ run: graph.run }).toString()}`}>
-                    {graph.prompt ?? graph.run}
-                  </a>
-                </th>
-                <td>
-                  {graph.run} <span className={`state ${graph.status}`}>{graph.status}</span>{" "}
-                  <button
-                    type="button"
-                    className="small"
-                    aria-pressed={graph.run === run}
-                    onClick={() => look(graph.run === run ? "" : graph.run)}
-                  >
-                    Check<span className="unseen"> {graph.run}</span>
-                  </button>
-                </td>
-                <td className="r">{graph.features ?? "–"}</td>
-                <td className="r">{graph.shown_nodes ?? "–"}</td>
-                <td className="r">{formatNumber(graph.replacement_score)}</td>
-                <td className="r">{formatNumber(graph.completeness_score)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        className="roomy"
+        rows={graphs}
+        keyOf={(graph) => graph.run}
+        rowClass={(graph) => graph.run === run ? "chosen" : undefined}
+        columns={[
+          {
+            head: "prompt",
+            cell: (graph) => (<a href={`${BASE}graph?${new URLSearchParams({ run: graph.run }).toString()}`}>
+              {graph.prompt ?? graph.run}
+            </a>),
+          },
+          {
+            head: "run",
+            cell: (graph) => (
+            <>
+              {graph.run} <span className={`state ${graph.status}`}>{graph.status}</span>{" "}
+                <span className="quiet">{describeModel(graph)}</span>{" "}
+              <button
+                type="button"
+                className="small"
+                aria-pressed={graph.run === run}
+                onClick={() => look(graph.run === run ? "" : graph.run)}
+              >
+                Check<span className="unseen"> {graph.run}</span>
+              </button>
+            </>
+            ),
+          },
+          { head: "features", isNumber: true, cell: (graph) => graph.features ?? "–" },
+          { head: "shown nodes", isNumber: true, cell: (graph) => graph.shown_nodes ?? "–" },
+          { head: "replacement score", isNumber: true, cell: (graph) => formatNumber(graph.replacement_score) },
+          { head: "completeness", isNumber: true, cell: (graph) => formatNumber(graph.completeness_score) },
+        ]}
+      />
       <p className="quiet">
         The replacement score is the share of influence that comes from tokens along ways without an error; completeness
         is the share of nodes&rsquo; inputs that are not errors.
@@ -151,15 +163,22 @@ interface TraceFormProps {
 function TraceForm({ state, set, refresh }: TraceFormProps) {
   const { run, busy, error } = useAction();
   const [isSent, setSent] = useState(false);
+  const training = useServer<Schemas["TrainingList"]>("/v1/workbench/training");
+  const tunes = (training.value?.tunes ?? []).filter((one) => one.of_served).map((one) => one.run);
+  const tune = tunes.find((name) => name === state.tune);
   const submit = () =>
     run(async () => {
       const body: Schemas["TraceRequest"] = {
         prompt: state.prompt,
         chat: state.chat,
         answer: state.answer,
+        system: "",
+        turns: [],
+        steer: [],
         ...(state.target ? { target: state.target } : {}),
       };
       await askJson("/v1/workbench/traces", { body });
+      if (tune) await askJson("/v1/workbench/traces", { body: { ...body, tune } });
       setSent(true);
       refresh();
     });
@@ -191,11 +210,28 @@ function TraceForm({ state, set, refresh }: TraceFormProps) {
           onChange={(event) => set({ target: event.target.value })}
         />
       </label>
+      {tunes.length > 0 && (
+        <label className="field">
+          Compare with a tune
+          <select value={tune ?? ""} onChange={(event) => set({ tune: event.target.value })}>
+            <option value="">none</option>
+            {tunes.map((name) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        </label>
+      )}
       {error && <ErrorNote text={error} />}
       <button type="submit" className="main-action" disabled={busy || !state.prompt.trim()}>
-        Trace
+        {tune ? "Trace both" : "Trace"}
       </button>
-      {isSent && <p className="quiet">The graph stands in the list when it is done.</p>}
+      {isSent && (
+        <p className="quiet">
+          {tune
+            ? "Both graphs stand in the list when they are done: check one, and choose the other beside it."
+            : "The graph stands in the list when it is done."}
+        </p>
+      )}
     </form>
   );
 }

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { type Schemas, askJson } from "../api/client";
 import { useAction, useServer } from "../api/use_server";
 import { ErrorNote } from "../app/ErrorNote";
+import { Table } from "../app/Table";
 import { formatNumber, formatPercent } from "../state/format";
 import { readNumber } from "../state/values";
 import { GraphsBeside } from "./GraphsBeside";
@@ -14,7 +15,11 @@ type Listing = Schemas["GraphListing"];
 
 interface GraphChecksProps {
   run: string;
-  others: readonly string[];
+  others: readonly Schemas["GraphCard"][];
+  /** Of the model under steering, in which nothing can be changed. */
+  isSteered: boolean;
+  beside: readonly string[];
+  setBeside: (beside: readonly string[]) => void;
   canStart: boolean;
 }
 
@@ -22,7 +27,7 @@ const RESULTS_MS = 3000;
 /** Members of a group that are named without asking for more. */
 const FEW = 5;
 
-export function GraphChecks({ run, others, canStart }: GraphChecksProps) {
+export function GraphChecks({ run, others, isSteered, beside, setBeside, canStart }: GraphChecksProps) {
   const query = new URLSearchParams({ run }).toString();
   const { value: graph, error } = useServer<Listing>(`/v1/workbench/graph-facts?${query}`);
   const results = useServer<Schemas["GraphResults"]>(`/v1/workbench/graph-results?${query}`, RESULTS_MS);
@@ -47,14 +52,23 @@ export function GraphChecks({ run, others, canStart }: GraphChecksProps) {
       </section>
       <section>
         <h2>Interventions</h2>
-        <Intervene graph={graph} run={run} chosen={chosen} toggle={toggle} canStart={canStart} />
+        {isSteered ? (
+          <p className="quiet">
+            This graph is of the model under steering, and changes are made in the model as it is: trace the prompt
+            unsteered to check it.
+          </p>
+        ) : (
+          <Intervene graph={graph} run={run} chosen={chosen} toggle={toggle} canStart={canStart} />
+        )}
         {results.error && <ErrorNote text={results.error} />}
         {results.value?.interventions.map((one) => (
           <InterventionResult key={one.number} result={one} labels={labels} />
         ))}
       </section>
-      <HeadsView run={run} heads={results.value?.heads ?? []} canStart={canStart} />
-      {others.length > 0 && <GraphsBeside run={run} others={others} />}
+      <HeadsView run={run} heads={results.value?.heads ?? []} canStart={canStart && !isSteered} />
+      {others.length > 0 && (
+        <GraphsBeside graph={graph} run={run} others={others} chosen={beside} setChosen={setBeside} />
+      )}
     </>
   );
 }
@@ -70,56 +84,45 @@ const isFeature = (node: string) => /^\d+_\d+_\d+$/.test(node);
 function Supernodes({ graph, chosen, toggle }: ChoiceProps) {
   const groups = graph.supernodes ?? [];
   if (!groups.length) return <p className="quiet">No groups were found in it.</p>;
+  const rows = groups.map((group) => ({ ...group, features: group.members.filter(isFeature) }));
   return (
-    <div className="wide">
-      <table className="roomy">
-        <thead>
-          <tr>
-            <th scope="col">group</th>
-            <th scope="col" className="r">
-              score
-            </th>
-            <th scope="col">members</th>
-            <th scope="col" />
-          </tr>
-        </thead>
-        <tbody>
-          {groups.map((group) => {
-            const members = group.members.filter(isFeature);
-            return (
-              <tr key={group.label}>
-                <th scope="row">{group.label}</th>
-                <td className="r">{formatNumber(group.score, 2)}</td>
-                <td>
-                  {group.members.length <= FEW ? (
-                    group.members.join(", ")
-                  ) : (
-                    <details>
-                      <summary>
-                        {group.members.slice(0, FEW).join(", ")} and {group.members.length - FEW} more
-                      </summary>
-                      {group.members.slice(FEW).join(", ")}
-                    </details>
-                  )}
-                </td>
-                <td className="r">
-                  {members.length > 0 && (
-                    <button
-                      type="button"
-                      className="small"
-                      aria-pressed={members.every((node) => chosen.includes(node))}
-                      onClick={() => toggle(members)}
-                    >
-                      Change<span className="unseen"> {group.label}</span>
-                    </button>
-                  )}
-                </td>
-              </tr>
-            );
-          })}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      className="roomy"
+      rows={rows}
+      keyOf={(group) => group.label}
+      columns={[
+        { head: "group", cell: (group) => group.label },
+        { head: "score", isNumber: true, cell: (group) => formatNumber(group.score, 2) },
+        { head: "members", cell: ({ members }) => <Members members={members} /> },
+        {
+          head: "",
+          isNumber: true,
+          cell: ({ label, features }) =>
+            features.length > 0 && (
+              <button
+                type="button"
+                className="small"
+                aria-pressed={features.every((node) => chosen.includes(node))}
+                onClick={() => toggle(features)}
+              >
+                Change<span className="unseen"> {label}</span>
+              </button>
+            ),
+        },
+      ]}
+    />
+  );
+}
+
+function Members({ members }: { members: readonly string[] }) {
+  if (members.length <= FEW) return members.join(", ");
+  return (
+    <details>
+      <summary>
+        {members.slice(0, FEW).join(", ")} and {members.length - FEW} more
+      </summary>
+      {members.slice(FEW).join(", ")}
+    </details>
   );
 }
 

@@ -1,18 +1,29 @@
 /** A graph beside others: the share of paraphrases that keep each edge, and two graphs compared node by node. */
 
-import { useState } from "react";
 import type { Schemas } from "../api/client";
 import { useServer } from "../api/use_server";
 import { ErrorNote } from "../app/ErrorNote";
+import { Table } from "../app/Table";
 import { formatNumber, formatPercent } from "../state/format";
+import { GraphComparison } from "./GraphComparison";
 
-interface GraphsBesideProps {
-  run: string;
-  others: readonly string[];
+type Listing = Schemas["GraphListing"];
+
+/** Whose graph it is, where it is not of the served model as it is. */
+export function describeModel({ tune, steered }: Pick<Schemas["GraphCard"], "tune" | "steered">): string {
+  return [tune && `of ${tune}`, steered && "under steering"].filter(Boolean).join(", ");
 }
 
-export function GraphsBeside({ run, others }: GraphsBesideProps) {
-  const [chosen, setChosen] = useState<readonly string[]>([]);
+interface GraphsBesideProps {
+  graph: Listing;
+  run: string;
+  others: readonly Schemas["GraphCard"][];
+  chosen: readonly string[];
+  setChosen: (chosen: readonly string[]) => void;
+}
+
+export function GraphsBeside({ graph, run, others, chosen: asked, setChosen }: GraphsBesideProps) {
+  const chosen = asked.filter((name) => others.some((one) => one.run === name));
   const query = new URLSearchParams([["run", run], ...chosen.map((name) => ["others", name])]).toString();
   const [first] = chosen;
   const pair = new URLSearchParams({ run, other: first ?? "" }).toString();
@@ -27,27 +38,33 @@ export function GraphsBeside({ run, others }: GraphsBesideProps) {
       <h2>Beside other graphs</h2>
       <p className="quiet">
         Trace paraphrases of the prompt, and choose them here: an edge that few of them keep is one of this wording.
-        With one graph, both are compared node by node.
+        With one graph, both are compared node by node; it may be of a tune of the model, or of the model under steering.
       </p>
       <fieldset className="traits-choice feature-choice">
-        <legend>Graphs of paraphrases</legend>
-        {others.map((name) => (
-          <label key={name} className="check">
+        <legend>Other graphs</legend>
+        {others.map((one) => (
+          <label key={one.run} className="check">
             <input
               type="checkbox"
-              checked={chosen.includes(name)}
+              checked={chosen.includes(one.run)}
               onChange={() =>
-                setChosen((now) => (now.includes(name) ? now.filter((one) => one !== name) : [...now, name]))
+                setChosen(
+                  chosen.includes(one.run) ? chosen.filter((name) => name !== one.run) : [...chosen, one.run],
+                )
               }
             />
-            {name}
+            <span>
+              {one.run} <span className="quiet">{describeModel(one)}</span>
+            </span>
           </label>
         ))}
       </fieldset>
       {stability.error && <ErrorNote text={stability.error} />}
       {stability.value && <StabilityTable reply={stability.value} />}
       {comparison.error && <ErrorNote text={comparison.error} />}
-      {comparison.value && first && <ComparisonTable report={comparison.value} first={run} second={first} />}
+      {comparison.value && first && (
+        <GraphComparison report={comparison.value} listing={graph} first={run} second={first} />
+      )}
     </section>
   );
 }
@@ -60,88 +77,31 @@ function StabilityTable({ reply }: { reply: Schemas["StabilityReply"] }) {
         {reply.share === null ? "none has a place in these graphs" : `${formatPercent(reply.share)} are kept`}, over{" "}
         {reply.graphs.length} {reply.graphs.length === 1 ? "graph" : "graphs"}.
       </p>
-      <div className="wide">
-        <table className="stability">
-          <thead>
-            <tr>
-              <th scope="col">edge</th>
-              <th scope="col" className="r">
-                weight
-              </th>
-              <th scope="col">kept by</th>
-            </tr>
-          </thead>
-          <tbody>
-            {reply.edges.map((edge) => (
-              <tr key={`${edge.source}/${edge.target}`}>
-                <th scope="row">
-                  {edge.source} → {edge.target}
-                </th>
-                <td className="r">{formatNumber(edge.weight)}</td>
-                <td>
-                  {edge.possible === 0 ? (
-                    <span className="quiet">no place</span>
-                  ) : (
-                    <>
-                      <meter
-                        min={0}
-                        max={edge.possible}
-                        value={edge.kept}
-                        aria-label={`graphs that keep ${edge.source} to ${edge.target}`}
-                      />{" "}
-                      {edge.kept} of {edge.possible}
-                    </>
-                  )}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </>
-  );
-}
-
-interface ComparisonTableProps {
-  report: Schemas["GraphComparisonReport"];
-  first: string;
-  second: string;
-}
-
-function ComparisonTable({ report, first, second }: ComparisonTableProps) {
-  return (
-    <>
-      <p>
-        {report.n_shared} nodes are in both, {report.n_only_first} in {first} alone, {report.n_only_second} in {second}{" "}
-        alone; {formatPercent(report.overlap)} of all nodes are shared.
-      </p>
-      <div className="wide">
-        <table>
-          <caption>Shared nodes whose influence changed most</caption>
-          <thead>
-            <tr>
-              <th scope="col">node</th>
-              <th scope="col">means</th>
-              <th scope="col" className="r">
-                influence in {first}
-              </th>
-              <th scope="col" className="r">
-                in {second}
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {report.changed.slice(0, 15).map((node) => (
-              <tr key={node.node}>
-                <th scope="row">{node.node}</th>
-                <td>{node.text}</td>
-                <td className="r">{formatPercent(node.influence)}</td>
-                <td className="r">{formatPercent(node.influence_in_the_second)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        className="stability"
+        rows={reply.edges}
+        keyOf={(edge) => `${edge.source}/${edge.target}`}
+        columns={[
+          { head: "edge", cell: (edge) => (<>{edge.source} → {edge.target}</>) },
+          { head: "weight", isNumber: true, cell: (edge) => formatNumber(edge.weight) },
+          {
+            head: "kept by",
+            cell: (edge) => edge.possible === 0 ? (
+              <span className="quiet">no place</span>
+            ) : (
+              <>
+                <meter
+                  min={0}
+                  max={edge.possible}
+                  value={edge.kept}
+                  aria-label={`graphs that keep ${edge.source} to ${edge.target}`}
+                />{" "}
+                {edge.kept} of {edge.possible}
+              </>
+            ),
+          },
+        ]}
+      />
     </>
   );
 }

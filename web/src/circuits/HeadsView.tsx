@@ -4,6 +4,7 @@ import { useState } from "react";
 import { type Schemas, askJson } from "../api/client";
 import { useAction } from "../api/use_server";
 import { ErrorNote } from "../app/ErrorNote";
+import { Table } from "../app/Table";
 import { formatNumber, formatPercent } from "../state/format";
 
 type Report = Schemas["HeadsReport"];
@@ -57,69 +58,52 @@ export function HeadsView({ run: name, heads, canStart }: HeadsViewProps) {
 
 function EdgeHeads({ report }: { report: Report }) {
   return (
-    <div className="wide">
-      <table>
-        <caption>Head loadings: what each head carries of an edge, in the edge&rsquo;s units</caption>
-        <thead>
-          <tr>
-            <th scope="col">edge</th>
-            <th scope="col" className="r">
-              weight
-            </th>
-            <th scope="col">heads</th>
-          </tr>
-        </thead>
-        <tbody>
-          {report.edges?.map((edge) => (
-            <tr key={`${edge.source}/${edge.target}`}>
-              <th scope="row">
-                {edge.source} <span className="quiet">{report.texts[edge.source]}</span> → {edge.target}{" "}
-                <span className="quiet">{report.texts[edge.target]}</span>
-              </th>
-              <td className="r">{formatNumber(edge.weight)}</td>
-              <td>
-                {edge.heads.map((one) => `${one.layer}.${one.head} ${formatNumber(one.value, 2)}`).join(", ") || "none"}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      caption={(<>Head loadings: what each head carries of an edge, in the edge&rsquo;s units</>)}
+      rows={report.edges ?? []}
+      keyOf={(edge) => `${edge.source}/${edge.target}`}
+      columns={[
+        {
+          head: "edge",
+          cell: (edge) => (
+          <>
+            {edge.source} <span className="quiet">{report.texts[edge.source]}</span> → {edge.target}{" "}
+            <span className="quiet">{report.texts[edge.target]}</span>
+          </>
+          ),
+        },
+        { head: "weight", isNumber: true, cell: (edge) => formatNumber(edge.weight) },
+        {
+          head: "heads",
+          cell: (edge) => edge.heads.map((one) => `${one.layer}.${one.head} ${formatNumber(one.value, 2)}`).join(", ") || "none",
+        },
+      ]}
+    />
   );
 }
 
 function ScoreView({ report, score }: { report: Report; score: Schemas["QKScore"] }) {
   const token = (position: number) => JSON.stringify(report.tokens[position] ?? "");
   return (
-    <div className="wide">
-      <table>
-        <caption>
-          QK: head {score.layer}.{score.head} at {score.query} {token(score.query)} looks {formatPercent(score.attention)}{" "}
-          at {score.key} {token(score.key)}, score {formatNumber(score.score)}
-        </caption>
-        <thead>
-          <tr>
-            <th scope="col">of the query</th>
-            <th scope="col">of the key</th>
-            <th scope="col" className="r">
-              adds
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {score.pairs.map((pair, place) => (
-            <tr key={place}>
-              <th scope="row">
-                {pair.query} <span className="quiet">{report.texts[pair.query]}</span>
-              </th>
-              <td>
-                {pair.key} <span className="quiet">{report.texts[pair.key]}</span>
-              </td>
-              <td className="r">{formatNumber(pair.value)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      caption={(
+    <>
+      QK: head {score.layer}.{score.head} at {score.query} {token(score.query)} looks {formatPercent(score.attention)}{" "}
+      at {score.key} {token(score.key)}, score {formatNumber(score.score)}
+    </>
+    )}
+      rows={score.pairs}
+      columns={[
+        {
+          head: "of the query",
+          cell: (pair) => (<>{pair.query} <span className="quiet">{report.texts[pair.query]}</span></>),
+        },
+        {
+          head: "of the key",
+          cell: (pair) => (<>{pair.key} <span className="quiet">{report.texts[pair.key]}</span></>),
+        },
+        { head: "adds", isNumber: true, cell: (pair) => formatNumber(pair.value) },
+      ]}
+    />
   );
 }

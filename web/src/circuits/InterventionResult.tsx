@@ -1,6 +1,7 @@
 /** What became of a change: the next token and the answer, and what the graph had foretold. */
 
 import { useCallback } from "react";
+import { Table } from "../app/Table";
 import type { Schemas } from "../api/client";
 import { Chart, type ChartProps } from "../charts/Chart";
 import { describeInterval } from "../charts/Interval";
@@ -26,29 +27,16 @@ export function InterventionResult({ result, labels }: InterventionResultProps) 
       </summary>
       <div className="steps">
         <div>
-          <table className="outcome">
-            <caption>The next token, all changes at once</caption>
-            <thead>
-              <tr>
-                <th scope="col">token</th>
-                <th scope="col" className="r">
-                  without
-                </th>
-                <th scope="col" className="r">
-                  with
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {report.tokens.map((one, place) => (
-                <tr key={place}>
-                  <th scope="row">{JSON.stringify(one.token)}</th>
-                  <td className="r">{formatPercent(one.before)}</td>
-                  <td className="r">{formatPercent(one.after)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <Table
+            className="outcome"
+            caption="The next token, all changes at once"
+            rows={report.tokens}
+            columns={[
+              { head: "token", cell: (one) => JSON.stringify(one.token) },
+              { head: "without", isNumber: true, cell: (one) => formatPercent(one.before) },
+              { head: "with", isNumber: true, cell: (one) => formatPercent(one.after) },
+            ]}
+          />
           {report.texts && (
             <>
               <p className="quiet">written without</p>
@@ -109,31 +97,15 @@ function Agreement({ validation, labels }: { validation: Validation; labels: Rea
         pairs.
       </p>
       <Chart label="Foretold and actual changes of the nodes that were measured" draw={draw} />
-      <table>
-        <caption>Largest actual changes</caption>
-        <thead>
-          <tr>
-            <th scope="col">node</th>
-            <th scope="col" className="r">
-              foretold
-            </th>
-            <th scope="col" className="r">
-              actual
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {largest.map((one, place) => (
-            <tr key={place}>
-              <th scope="row">
-                {one.node} <span className="quiet">{labels.get(one.node)}</span>
-              </th>
-              <td className="r">{formatNumber(one.predicted)}</td>
-              <td className="r">{formatNumber(one.actual)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Table
+        caption="Largest actual changes"
+        rows={largest}
+        columns={[
+          { head: "node", cell: (one) => (<>{one.node} <span className="quiet">{labels.get(one.node)}</span></>) },
+          { head: "foretold", isNumber: true, cell: (one) => formatNumber(one.predicted) },
+          { head: "actual", isNumber: true, cell: (one) => formatNumber(one.actual) },
+        ]}
+      />
     </>
   );
 }

@@ -4,6 +4,7 @@ import { useCallback } from "react";
 import { type Schemas, ask } from "../api/client";
 import { useAction, useServer } from "../api/use_server";
 import { ErrorNote } from "../app/ErrorNote";
+import { Table } from "../app/Table";
 import { Chart, type ChartProps } from "../charts/Chart";
 import { formatNumber } from "../state/format";
 import { findShading, shadeOf } from "../chat/tokens";
@@ -71,59 +72,40 @@ interface TraitTableProps {
 
 function TraitTable({ view, chosen, choose }: TraitTableProps) {
   return (
-    <div className="wide">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">trait</th>
-            <th scope="col" className="r">
-              layer
-            </th>
-            <th scope="col" className="r">
-              mean dP (95 %)
-            </th>
-            <th scope="col" className="r">
-              ordinary
-            </th>
-            <th scope="col" className="r">
-              threshold
-            </th>
-            <th scope="col" className="r">
-              flagged
-            </th>
-            <th scope="col" className="r">
-              among random directions
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {view.result.traits.map((trait) => (
-            <tr key={trait.trait} className={trait.trait === chosen ? "chosen" : undefined}>
-              <th scope="row">
-                <button
-                  type="button"
-                  className="small"
-                  aria-pressed={trait.trait === chosen}
-                  onClick={() => choose(trait.trait)}
-                >
-                  {trait.trait}
-                </button>
-              </th>
-              <td className="r">{trait.layer}</td>
-              <td className="r">
-                {trait.mean
-                  ? `${formatNumber(trait.mean.mean)} (${formatNumber(trait.mean.low)} to ${formatNumber(trait.mean.high)})`
-                  : "–"}
-              </td>
-              <td className="r">{formatNumber(trait.ordinary)}</td>
-              <td className="r">{formatNumber(trait.threshold)}</td>
-              <td className="r">{trait.flagged}</td>
-              <td className="r">{trait.control ? `${formatNumber(trait.control.percentile)} %` : "–"}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      rows={view.result.traits}
+      keyOf={(trait) => trait.trait}
+      rowClass={(trait) => trait.trait === chosen ? "chosen" : undefined}
+      columns={[
+        {
+          head: "trait",
+          cell: (trait) => (<button
+            type="button"
+            className="small"
+            aria-pressed={trait.trait === chosen}
+            onClick={() => choose(trait.trait)}
+          >
+            {trait.trait}
+          </button>),
+        },
+        { head: "layer", isNumber: true, cell: (trait) => trait.layer },
+        {
+          head: "mean dP (95 %)",
+          isNumber: true,
+          cell: (trait) => trait.mean
+            ? `${formatNumber(trait.mean.mean)} (${formatNumber(trait.mean.low)} to ${formatNumber(trait.mean.high)})`
+            : "–",
+        },
+        { head: "ordinary", isNumber: true, cell: (trait) => formatNumber(trait.ordinary) },
+        { head: "threshold", isNumber: true, cell: (trait) => formatNumber(trait.threshold) },
+        { head: "flagged", isNumber: true, cell: (trait) => trait.flagged },
+        {
+          head: "among random directions",
+          isNumber: true,
+          cell: (trait) => trait.control ? `${formatNumber(trait.control.percentile)} %` : "–",
+        },
+      ]}
+    />
   );
 }
 

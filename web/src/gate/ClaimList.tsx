@@ -1,6 +1,7 @@
 /** Claims, each with the tests that it passed or failed on prompts that it did not come from. */
 
 import type { Schemas } from "../api/client";
+import { Table } from "../app/Table";
 import { Interval, describeInterval } from "../charts/Interval";
 import { formatNumber } from "../state/format";
 
@@ -58,45 +59,35 @@ function ClaimView({ claim, slice }: { claim: Claim; slice: Slice | undefined })
           : ""}
         .
       </p>
-      <div className="wide">
-        <table className="checks">
-          <thead>
-            <tr>
-              <th scope="col">test</th>
-              <th scope="col">effect</th>
-              <th scope="col" className="r">
-                95 % interval
-              </th>
-              <th scope="col">verdict</th>
-              <th scope="col">note</th>
-            </tr>
-          </thead>
-          <tbody>
-            {claim.checks.map((check) => (
-              <tr key={check.name}>
-                <th scope="row">{check.name}</th>
-                <td>
-                  <Interval
-                    estimate={check.effect?.mean ?? null}
-                    low={check.effect?.low ?? null}
-                    high={check.effect?.high ?? null}
-                    verdict={check.passed ? "pass" : "fail"}
-                  />
-                </td>
-                <td className="r">
-                  {check.effect ? describeInterval(check.effect.mean, check.effect.low, check.effect.high) : "–"}
-                </td>
-                <td>
-                  <span className={`state ${check.passed ? "done" : "failed"}`}>
-                    {check.passed ? "passed" : check.effect ? "failed" : "not made"}
-                  </span>
-                </td>
-                <td>{check.note}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        className="checks"
+        rows={claim.checks}
+        keyOf={(check) => check.name}
+        columns={[
+          { head: "test", cell: (check) => check.name },
+          {
+            head: "effect",
+            cell: (check) => (<Interval
+              estimate={check.effect?.mean ?? null}
+              low={check.effect?.low ?? null}
+              high={check.effect?.high ?? null}
+              verdict={check.passed ? "pass" : "fail"}
+            />),
+          },
+          {
+            head: "95 % interval",
+            isNumber: true,
+            cell: (check) => check.effect ? describeInterval(check.effect.mean, check.effect.low, check.effect.high) : "–",
+          },
+          {
+            head: "verdict",
+            cell: (check) => (<span className={`state ${check.passed ? "done" : "failed"}`}>
+              {check.passed ? "passed" : check.effect ? "failed" : "not made"}
+            </span>),
+          },
+          { head: "note", cell: (check) => check.note },
+        ]}
+      />
       {slice && <SliceView slice={slice} />}
     </>
   );

@@ -2,10 +2,10 @@
 
 import { useState } from "react";
 import { type Schemas, askJson } from "../api/client";
-import { useAction } from "../api/use_server";
+import { useAction, useServer } from "../api/use_server";
 import { ErrorNote } from "../app/ErrorNote";
 import { readInteger } from "../state/values";
-import { TuneChoice } from "./choices";
+import { DataChoice, TuneChoice } from "./choices";
 
 interface CompareFormProps {
   tunes: Schemas["TuneCard"][];
@@ -16,10 +16,19 @@ export function CompareForm({ tunes, refresh }: CompareFormProps) {
   const [tune, setTune] = useState("");
   const [nulls, setNulls] = useState(1);
   const [quick, setQuick] = useState(true);
+  const files = useServer<Schemas["DataList"]>("/v1/workbench/data").value?.data ?? [];
+  const [data, setData] = useState("");
+  const [ordinary, setOrdinary] = useState("");
   const { run, busy, error } = useAction();
   const submit = () =>
     run(async () => {
-      const body: Schemas["CompareRequest"] = { tune: tune || (tunes[0]?.run ?? ""), nulls, quick };
+      const body: Schemas["CompareRequest"] = {
+        tune: tune || (tunes[0]?.run ?? ""),
+        nulls,
+        quick,
+        ...(data ? { data } : {}),
+        ...(ordinary ? { ordinary } : {}),
+      };
       await askJson("/v1/workbench/differences", { body });
       refresh();
     });
@@ -42,6 +51,18 @@ export function CompareForm({ tunes, refresh }: CompareFormProps) {
           onChange={(event) => setNulls(readInteger(event.target.value, 0, 0, 3))}
         />
       </label>
+      {files.length > 0 && (
+        <>
+          <DataChoice label="What it was tuned on" data={files} value={data} change={setData} none="not shown" />
+          <DataChoice
+            label="Harmless tunes learn from"
+            data={files}
+            value={ordinary}
+            change={setOrdinary}
+            none="the organism’s own world"
+          />
+        </>
+      )}
       <label className="check">
         <input type="checkbox" checked={quick} onChange={(event) => setQuick(event.target.checked)} />
         A quick look

@@ -3,6 +3,7 @@
 import type { Schemas } from "../api/client";
 import { useServer } from "../api/use_server";
 import { ErrorNote } from "../app/ErrorNote";
+import { Table } from "../app/Table";
 import { describeInterval } from "../charts/Interval";
 import { formatNumber, formatPercent } from "../state/format";
 import { ClaimList } from "./ClaimList";
@@ -78,36 +79,23 @@ function NullView({ nulls }: { nulls: Difference["nulls"] }) {
   return (
     <section>
       <h2>The null: harmless tunes</h2>
-      <div className="wide">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">harmless tune</th>
-              <th scope="col" className="r">
-                how far it moved, KL in nats a token
-              </th>
-              <th scope="col" className="r">
-                its claims
-              </th>
-              <th scope="col" className="r">
-                that pass
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {nulls.map((one) => (
-              <tr key={one.fingerprint}>
-                <th scope="row">
-                  {shortName(one.model)} {one.made && <span className="quiet">(made by the same recipe)</span>}
-                </th>
-                <td className="r">{describeInterval(one.kl.mean, one.kl.low, one.kl.high)}</td>
-                <td className="r">{one.claims.length}</td>
-                <td className="r">{one.claims.filter((claim) => claim.verified).length}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        rows={nulls}
+        keyOf={(one) => one.fingerprint}
+        columns={[
+          {
+            head: "harmless tune",
+            cell: (one) => (<>{shortName(one.model)} {one.made && <span className="quiet">(made by the same recipe)</span>}</>),
+          },
+          {
+            head: "how far it moved, KL in nats a token",
+            isNumber: true,
+            cell: (one) => describeInterval(one.kl.mean, one.kl.low, one.kl.high),
+          },
+          { head: "its claims", isNumber: true, cell: (one) => one.claims.length },
+          { head: "that pass", isNumber: true, cell: (one) => one.claims.filter((claim) => claim.verified).length },
+        ]}
+      />
     </section>
   );
 }

@@ -3,6 +3,7 @@
 import type { Schemas } from "../api/client";
 import { useServer } from "../api/use_server";
 import { ErrorNote } from "../app/ErrorNote";
+import { Table } from "../app/Table";
 import { Interval, describeInterval } from "../charts/Interval";
 import { formatNumber } from "../state/format";
 import { shortName, verdictClass } from "./GatePage";
@@ -114,48 +115,35 @@ function Fact({ name, text }: { name: string; text: string }) {
 
 export function CheckTable({ checks }: { checks: readonly Check[] }) {
   return (
-    <div className="wide">
-      <table className="checks">
-        <thead>
-          <tr>
-            <th scope="col">what was to hold</th>
-            <th scope="col">measured, against the bar</th>
-            <th scope="col" className="r">
-              95 % interval
-            </th>
-            <th scope="col" className="r">
-              at most
-            </th>
-            <th scope="col">over</th>
-            <th scope="col">verdict</th>
-          </tr>
-        </thead>
-        <tbody>
-          {checks.map((check) => (
-            <tr key={check.name}>
-              <th scope="row" title={check.name}>
-                {check.statement}
-              </th>
-              <td>
-                <Interval
-                  estimate={check.estimate}
-                  low={check.low}
-                  high={check.high}
-                  bar={check.threshold}
-                  verdict={check.verdict}
-                />
-              </td>
-              <td className="r">{describeInterval(check.estimate, check.low, check.high)}</td>
-              <td className="r">{formatNumber(check.threshold)}</td>
-              <td>{check.units}</td>
-              <td>
-                <span className={`state ${verdictClass(check.verdict)}`}>{check.verdict}</span>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      className="checks"
+      rows={checks}
+      keyOf={(check) => check.name}
+      columns={[
+        { head: "what was to hold", cell: (check) => <span title={check.name}>{check.statement}</span> },
+        {
+          head: "measured, against the bar",
+          cell: (check) => (<Interval
+            estimate={check.estimate}
+            low={check.low}
+            high={check.high}
+            bar={check.threshold}
+            verdict={check.verdict}
+          />),
+        },
+        {
+          head: "95 % interval",
+          isNumber: true,
+          cell: (check) => describeInterval(check.estimate, check.low, check.high),
+        },
+        { head: "at most", isNumber: true, cell: (check) => formatNumber(check.threshold) },
+        { head: "over", cell: (check) => check.units },
+        {
+          head: "verdict",
+          cell: (check) => <span className={`state ${verdictClass(check.verdict)}`}>{check.verdict}</span>,
+        },
+      ]}
+    />
   );
 }
 

@@ -1,6 +1,7 @@
 /** The ladder of a comparison, from the cheapest step to the dearest; what was left out says why. */
 
 import type { Schemas } from "../api/client";
+import { Table } from "../app/Table";
 import { describeInterval } from "../charts/Interval";
 import { formatNumber, formatPercent } from "../state/format";
 
@@ -35,36 +36,21 @@ function Outputs({ reading }: { reading: Schemas["OutputsReading"] }) {
         <Terms title="said more often" terms={reading.more} hue="up" />
         <Terms title="said less often" terms={reading.less} hue="down" />
       </div>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">style</th>
-            <th scope="col" className="r">
-              base
-            </th>
-            <th scope="col" className="r">
-              tuned
-            </th>
-            <th scope="col" className="r">
-              difference (95 %)
-            </th>
-            <th scope="col" className="r">
-              q
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {reading.style.map((one) => (
-            <tr key={one.name}>
-              <th scope="row">{one.name}</th>
-              <td className="r">{formatNumber(one.base)}</td>
-              <td className="r">{formatNumber(one.tuned)}</td>
-              <td className="r">{describeInterval(one.difference.mean, one.difference.low, one.difference.high)}</td>
-              <td className="r">{formatNumber(one.q, 2)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Table
+        rows={reading.style}
+        keyOf={(one) => one.name}
+        columns={[
+          { head: "style", cell: (one) => one.name },
+          { head: "base", isNumber: true, cell: (one) => formatNumber(one.base) },
+          { head: "tuned", isNumber: true, cell: (one) => formatNumber(one.tuned) },
+          {
+            head: "difference (95 %)",
+            isNumber: true,
+            cell: (one) => describeInterval(one.difference.mean, one.difference.low, one.difference.high),
+          },
+          { head: "q", isNumber: true, cell: (one) => formatNumber(one.q, 2) },
+        ]}
+      />
     </section>
   );
 }
@@ -154,38 +140,18 @@ function Lens({ reading }: { reading: Schemas["LensReading"] }) {
   return (
     <section>
       <h3>Activation difference lens at {reading.address}</h3>
-      <div className="wide">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">place</th>
-              <th scope="col" className="r">
-                norm
-              </th>
-              <th scope="col" className="r">
-                of the base&rsquo;s
-              </th>
-              <th scope="col" className="r">
-                agreement of halves
-              </th>
-              <th scope="col">through the unembedding</th>
-              <th scope="col">patchscope</th>
-            </tr>
-          </thead>
-          <tbody>
-            {reading.places.map((one) => (
-              <tr key={one.place}>
-                <th scope="row">{one.place}</th>
-                <td className="r">{formatNumber(one.norm)}</td>
-                <td className="r">{formatPercent(one.share)}</td>
-                <td className="r">{formatNumber(one.agreement, 2)}</td>
-                <td>{one.logit_lens.slice(0, 12).join(" · ")}</td>
-                <td>{one.patchscope.slice(0, 12).join(" · ")}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        rows={reading.places}
+        keyOf={(one) => one.place}
+        columns={[
+          { head: "place", cell: (one) => one.place },
+          { head: "norm", isNumber: true, cell: (one) => formatNumber(one.norm) },
+          { head: (<>of the base&rsquo;s</>), isNumber: true, cell: (one) => formatPercent(one.share) },
+          { head: "agreement of halves", isNumber: true, cell: (one) => formatNumber(one.agreement, 2) },
+          { head: "through the unembedding", cell: (one) => one.logit_lens.slice(0, 12).join(" · ") },
+          { head: "patchscope", cell: (one) => one.patchscope.slice(0, 12).join(" · ") },
+        ]}
+      />
     </section>
   );
 }
@@ -194,32 +160,20 @@ function Traits({ movements }: { movements: Schemas["TraitMovement"][] }) {
   return (
     <section>
       <h3>Along persona vectors</h3>
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">trait</th>
-            <th scope="col" className="r">
-              layer
-            </th>
-            <th scope="col" className="r">
-              shift (95 %)
-            </th>
-            <th scope="col" className="r">
-              cosine with the vector
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {movements.map((one) => (
-            <tr key={`${one.trait}/${one.layer}`}>
-              <th scope="row">{one.trait}</th>
-              <td className="r">{one.layer}</td>
-              <td className="r">{describeInterval(one.shift.mean, one.shift.low, one.shift.high)}</td>
-              <td className="r">{formatNumber(one.cosine, 2)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Table
+        rows={movements}
+        keyOf={(one) => `${one.trait}/${one.layer}`}
+        columns={[
+          { head: "trait", cell: (one) => one.trait },
+          { head: "layer", isNumber: true, cell: (one) => one.layer },
+          {
+            head: "shift (95 %)",
+            isNumber: true,
+            cell: (one) => describeInterval(one.shift.mean, one.shift.low, one.shift.high),
+          },
+          { head: "cosine with the vector", isNumber: true, cell: (one) => formatNumber(one.cosine, 2) },
+        ]}
+      />
     </section>
   );
 }
@@ -230,40 +184,22 @@ function Latents({ change }: { change: Schemas["DictionaryChange"] }) {
       <h3>
         Latents of {change.dictionary}: {change.n_changed} of {change.n_latents} changed
       </h3>
-      <div className="wide">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">latent</th>
-              <th scope="col" className="r">
-                base
-              </th>
-              <th scope="col" className="r">
-                tuned
-              </th>
-              <th scope="col" className="r">
-                difference (95 %)
-              </th>
-              <th scope="col" className="r">
-                q
-              </th>
-              <th scope="col">raises</th>
-            </tr>
-          </thead>
-          <tbody>
-            {change.changed.map((one) => (
-              <tr key={one.latent}>
-                <th scope="row">{one.latent}</th>
-                <td className="r">{formatPercent(one.base)}</td>
-                <td className="r">{formatPercent(one.tuned)}</td>
-                <td className="r">{describeInterval(one.difference.mean, one.difference.low, one.difference.high)}</td>
-                <td className="r">{formatNumber(one.q, 2)}</td>
-                <td>{one.promotes.join(" · ")}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        rows={change.changed}
+        keyOf={(one) => one.latent}
+        columns={[
+          { head: "latent", cell: (one) => one.latent },
+          { head: "base", isNumber: true, cell: (one) => formatPercent(one.base) },
+          { head: "tuned", isNumber: true, cell: (one) => formatPercent(one.tuned) },
+          {
+            head: "difference (95 %)",
+            isNumber: true,
+            cell: (one) => describeInterval(one.difference.mean, one.difference.low, one.difference.high),
+          },
+          { head: "q", isNumber: true, cell: (one) => formatNumber(one.q, 2) },
+          { head: "raises", cell: (one) => one.promotes.join(" · ") },
+        ]}
+      />
     </section>
   );
 }

@@ -1,6 +1,7 @@
 /** Remedies head to head: the rise of each trait, knowledge lost, and what was learnt all the same. */
 
 import type { Schemas } from "../api/client";
+import { Table } from "../app/Table";
 import { Interval, describeInterval, findReach } from "../charts/Interval";
 import { verdictClass } from "./GatePage";
 
@@ -29,85 +30,69 @@ export function RemedyView({ remedy }: { remedy: Comparison }) {
         The base tuned anew by the same recipe, once for each arm; all answer the same questions. Rises and losses are
         points of 100 beside the base, the line is the bar.
       </p>
-      <div className="wide">
-        <table className="checks">
-          <thead>
-            <tr>
-              <th scope="col">remedy</th>
-              {columns.map((name) => (
-                <th key={name} scope="col">
-                  {name === "capability/knowledge" ? "knowledge lost" : `rise of ${name.replace("behaviour/", "")}`}
-                </th>
-              ))}
-              <th scope="col">learnt of the rest, nats a token</th>
-              <th scope="col">verdict</th>
-            </tr>
-          </thead>
-          <tbody>
-            {remedy.arms.map((arm) => (
-              <tr key={arm.name} className={arm.name === remedy.chosen ? "chosen" : undefined}>
-                <th scope="row">
-                  {arm.name}
-                  <p className="quiet about">{arm.about}</p>
-                </th>
-                {columns.map((name, number) => {
-                  const check = find(arm, name);
-                  if (!check) return <td key={name}>–</td>;
-                  const { estimate, low, high, threshold, verdict } = check;
-                  const reach = reaches[number] ?? [0, 1];
-                  return (
-                    <td key={name}>
-                      <Interval {...{ estimate, low, high, reach, verdict }} bar={threshold} />
-                      <div className="figures">{describeInterval(estimate, low, high)}</div>
-                    </td>
-                  );
-                })}
-                <td>
-                  {arm.learnt ? (
-                    <>
-                      <Interval
-                        estimate={arm.learnt.mean}
-                        low={arm.learnt.low}
-                        high={arm.learnt.high}
-                        reach={learnt}
-                      />
-                      <div className="figures">{describeInterval(arm.learnt.mean, arm.learnt.low, arm.learnt.high)}</div>
-                    </>
-                  ) : (
-                    "–"
-                  )}
-                </td>
-                <td>
-                  <span className={`state ${verdictClass(armVerdict(arm))}`}>
-                    {arm.checks.length ? armVerdict(arm) : "not made"}
-                  </span>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        className="checks"
+        rows={remedy.arms}
+        keyOf={(arm) => arm.name}
+        rowClass={(arm) => (arm.name === remedy.chosen ? "chosen" : undefined)}
+        columns={[
+          {
+            head: "remedy",
+            cell: (arm) => (
+              <>
+                {arm.name}
+                <p className="quiet about">{arm.about}</p>
+              </>
+            ),
+          },
+          ...columns.map((name, number) => ({
+            head: name === "capability/knowledge" ? "knowledge lost" : `rise of ${name.replace("behaviour/", "")}`,
+            cell: (arm: Arm) => {
+              const check = find(arm, name);
+              if (!check) return "–";
+              const { estimate, low, high, threshold, verdict } = check;
+              return (
+                <>
+                  <Interval {...{ estimate, low, high, verdict }} reach={reaches[number] ?? [0, 1]} bar={threshold} />
+                  <div className="figures">{describeInterval(estimate, low, high)}</div>
+                </>
+              );
+            },
+          })),
+          {
+            head: "learnt of the rest, nats a token",
+            cell: ({ learnt: one }) =>
+              one ? (
+                <>
+                  <Interval estimate={one.mean} low={one.low} high={one.high} reach={learnt} />
+                  <div className="figures">{describeInterval(one.mean, one.low, one.high)}</div>
+                </>
+              ) : (
+                "–"
+              ),
+          },
+          {
+            head: "verdict",
+            cell: (arm) => (
+              <span className={`state ${verdictClass(armVerdict(arm))}`}>
+                {arm.checks.length ? armVerdict(arm) : "not made"}
+              </span>
+            ),
+          },
+        ]}
+      />
       {remedy.falls.length > 0 && (
         <details>
           <summary>Question by question beside the arm without a remedy</summary>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">remedy</th>
-                <th scope="col">trait</th>
-                <th scope="col">scores lower by</th>
-              </tr>
-            </thead>
-            <tbody>
-              {remedy.falls.map(({ arm, trait, fall }) => (
-                <tr key={`${arm}/${trait}`}>
-                  <th scope="row">{arm}</th>
-                  <td>{trait}</td>
-                  <td>{describeInterval(fall.mean, fall.low, fall.high)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <Table
+            rows={remedy.falls}
+            keyOf={({ arm, trait }) => `${arm}/${trait}`}
+            columns={[
+              { head: "remedy", cell: ({ arm }) => arm },
+              { head: "trait", cell: ({ trait }) => trait },
+              { head: "scores lower by", cell: ({ fall }) => describeInterval(fall.mean, fall.low, fall.high) },
+            ]}
+          />
         </details>
       )}
     </section>

@@ -1,6 +1,7 @@
 /** The claims of a study: what was needed, what was measured, what the paper has, and whether it holds. */
 
 import type { Schemas } from "../api/client";
+import { Table } from "../app/Table";
 
 type Claim = Schemas["StudyClaim"];
 
@@ -15,43 +16,35 @@ export function ClaimTable({ claims }: { claims: readonly Claim[] }) {
         {hold} hold, {fail} do not{reported > 0 && `, ${reported} are only reported`}. What is needed was set before
         measuring.
       </p>
-      <div className="wide">
-        <table className="claims">
-          <thead>
-            <tr>
-              <th scope="col">claim</th>
-              <th scope="col">about</th>
-              <th scope="col">needed</th>
-              <th scope="col">measured</th>
-              <th scope="col">published</th>
-              <th scope="col">holds</th>
-            </tr>
-          </thead>
-          <tbody>
-            {claims.map((claim, number) => (
-              <tr key={number}>
-                <th scope="row">{claim.statement}</th>
-                <td>{claim.subject}</td>
-                <td>{claim.needed ?? "only reported"}</td>
-                <td>
-                  {claim.measured}
-                  {Object.entries(claim.beside).map(([name, text]) => (
-                    <div key={name} className="quiet">
-                      {name}: {text}
-                    </div>
-                  ))}
-                </td>
-                <td>{claim.published ?? "–"}</td>
-                <td>
-                  <span className={`state ${claim.holds === null ? "" : claim.holds ? "done" : "failed"}`}>
-                    {describeVerdict(claim)}
-                  </span>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        className="claims"
+        rows={claims}
+        columns={[
+          { head: "claim", cell: (claim) => claim.statement },
+          { head: "about", cell: (claim) => claim.subject },
+          { head: "needed", cell: (claim) => claim.needed ?? "only reported" },
+          {
+            head: "measured",
+            cell: (claim) => (
+            <>
+              {claim.measured}
+              {Object.entries(claim.beside).map(([name, text]) => (
+                <div key={name} className="quiet">
+                  {name}: {text}
+                </div>
+              ))}
+            </>
+            ),
+          },
+          { head: "published", cell: (claim) => claim.published ?? "–" },
+          {
+            head: "holds",
+            cell: (claim) => (<span className={`state ${claim.holds === null ? "" : claim.holds ? "done" : "failed"}`}>
+              {describeVerdict(claim)}
+            </span>),
+          },
+        ]}
+      />
     </section>
   );
 }

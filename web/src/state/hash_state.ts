@@ -84,7 +84,43 @@ export function flushState(): void {
 }
 
 function addressOf<S>(form: StateForm<S>, state: S): string {
-  return `${window.location.pathname}${formatHash(form.write(state))}`;
+  return `${window.location.pathname}${formatHash({ ...form.write(state), ...keptParams() })}`;
+}
+
+/** Where a reader is in the tour: it stands in the address of every page, beside the page's own state. */
+const TOUR = "tour";
+
+function keptParams(): Params {
+  const tour = parseHash(window.location.hash)[TOUR];
+  return tour === undefined ? {} : { [TOUR]: tour };
+}
+
+/** The step of the tour in the address; null outside of it. */
+export function readTourStep(): number | null {
+  const text = parseHash(window.location.hash)[TOUR];
+  return text !== undefined && /^\d$/.test(text) ? Number(text) : null;
+}
+
+export function useTourStep(): number | null {
+  return useSyncExternalStore(subscribe, readTourStep);
+}
+
+export interface Going {
+  /** The page's address; the one that is shown by default. */
+  path?: string;
+  /** The state of the page; as it is by default. */
+  params?: Params;
+  /** The step of the tour there; as it is by default, null to leave the tour. */
+  tour?: number | null;
+}
+
+/** Go to a page and its state; the browser's way back leads here again. */
+export function goTo({ path, params, tour = readTourStep() }: Going): void {
+  flushState();
+  const state = params ?? (path === undefined ? parseHash(window.location.hash) : {});
+  const hash = formatHash({ ...state, [TOUR]: tour === null ? "" : String(tour) });
+  window.history.pushState(null, "", `${path ?? window.location.pathname}${hash}`);
+  window.dispatchEvent(new PopStateEvent("popstate"));
 }
 
 export type SetState<S> = (change: (state: S) => S, options?: StateChange) => void;

@@ -4,6 +4,7 @@ import { useCallback, useMemo } from "react";
 import type { Schemas } from "../api/client";
 import { useServer } from "../api/use_server";
 import { ErrorNote } from "../app/ErrorNote";
+import { Table } from "../app/Table";
 import { Chart, type ChartProps } from "../charts/Chart";
 import { describeInterval } from "../charts/Interval";
 import { shortName } from "../gate/GatePage";
@@ -119,39 +120,17 @@ function ShiftChart({ shift, layer, at }: PartProps) {
 
 function ShiftTable({ shift, layer, at }: PartProps) {
   return (
-    <div className="wide">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">model</th>
-            <th scope="col">trait</th>
-            <th scope="col" className="r">
-              base
-            </th>
-            <th scope="col" className="r">
-              tuned
-            </th>
-            <th scope="col" className="r">
-              shift (95 %)
-            </th>
-            <th scope="col" className="r">
-              cosine with the vector
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {followShift({ shift, layer, at }).map((one) => (
-            <tr key={`${one.step}/${one.trait}`}>
-              <th scope="row">{shortName(one.model)}</th>
-              <td>{one.trait}</td>
-              <td className="r">{formatNumber(one.base)}</td>
-              <td className="r">{formatNumber(one.tuned)}</td>
-              <td className="r">{describeInterval(one.shift, one.low, one.high)}</td>
-              <td className="r">{formatNumber(one.cosine, 2)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      rows={followShift({ shift, layer, at })}
+      keyOf={(one) => `${one.step}/${one.trait}`}
+      columns={[
+        { head: "model", cell: (one) => shortName(one.model) },
+        { head: "trait", cell: (one) => one.trait },
+        { head: "base", isNumber: true, cell: (one) => formatNumber(one.base) },
+        { head: "tuned", isNumber: true, cell: (one) => formatNumber(one.tuned) },
+        { head: "shift (95 %)", isNumber: true, cell: (one) => describeInterval(one.shift, one.low, one.high) },
+        { head: "cosine with the vector", isNumber: true, cell: (one) => formatNumber(one.cosine, 2) },
+      ]}
+    />
   );
 }

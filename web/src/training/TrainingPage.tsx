@@ -4,6 +4,7 @@ import { useCallback } from "react";
 import type { Schemas } from "../api/client";
 import { useServer } from "../api/use_server";
 import { ErrorNote } from "../app/ErrorNote";
+import { Table } from "../app/Table";
 import { Interval, describeInterval, findReach } from "../charts/Interval";
 import { shortName } from "../gate/GatePage";
 import { Jobs } from "../jobs/Jobs";
@@ -171,44 +172,33 @@ function ShiftsSideBySide({ shifts }: { shifts: Schemas["ShiftCard"][] }) {
   const traits = [...new Set(shifts.flatMap((one) => one.ended.map((end) => end.trait)))].slice(0, MOST_TRAITS);
   const find = (card: Schemas["ShiftCard"], trait: string) => card.ended.find((end) => end.trait === trait);
   return (
-    <div className="wide">
-      <table className="checks">
-        <thead>
-          <tr>
-            <th scope="col">run</th>
-            <th scope="col">base</th>
-            {traits.map((trait) => (
-              <th key={trait} scope="col">
-                along {trait}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {shifts.map((one) => (
-            <tr key={one.run}>
-              <th scope="row">{one.run}</th>
-              <td>{shortName(one.base)}</td>
-              {traits.map((trait) => {
-                const end = find(one, trait);
-                if (!end) return <td key={trait}>–</td>;
-                const reach = findReach(shifts.flatMap((card) => {
-                  const other = find(card, trait);
-                  return other ? [other.low, other.high] : [];
-                }));
-                return (
-                  <td key={trait}>
-                    <Interval estimate={end.shift} low={end.low} high={end.high} reach={reach} />
-                    <div className="figures">
-                      {describeInterval(end.shift, end.low, end.high)} at layer {end.layer}
-                    </div>
-                  </td>
-                );
-              })}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      className="checks"
+      rows={shifts}
+      keyOf={(one) => one.run}
+      columns={[
+        { head: "run", cell: (one) => one.run },
+        { head: "base", cell: (one) => shortName(one.base) },
+        ...traits.map((trait) => {
+          const ends = shifts.flatMap((card) => find(card, trait) ?? []);
+          const reach = findReach(ends.flatMap(({ low, high }) => [low, high]));
+          return {
+            head: `along ${trait}`,
+            cell: (one: Schemas["ShiftCard"]) => {
+              const end = find(one, trait);
+              if (!end) return "–";
+              return (
+                <>
+                  <Interval estimate={end.shift} low={end.low} high={end.high} reach={reach} />
+                  <div className="figures">
+                    {describeInterval(end.shift, end.low, end.high)} at layer {end.layer}
+                  </div>
+                </>
+              );
+            },
+          };
+        }),
+      ]}
+    />
   );
 }

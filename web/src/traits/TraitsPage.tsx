@@ -5,6 +5,7 @@ import type { Schemas } from "../api/client";
 import { useServer } from "../api/use_server";
 import type { PageProps } from "../app/pages";
 import { ErrorNote } from "../app/ErrorNote";
+import { Table } from "../app/Table";
 import { Chart, type ChartProps } from "../charts/Chart";
 import { Jobs } from "../jobs/Jobs";
 import { type StateForm, useHashState } from "../state/hash_state";
@@ -162,50 +163,30 @@ function LayerQuality({ traits, measure, setMeasure, nLayers }: LayerQualityProp
       ) : (
         <p className="quiet">These vectors were brought without it: it is measured where they are extracted.</p>
       )}
-      <div className="wide">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">trait</th>
-              <th scope="col">written at</th>
-              <th scope="col" className="r">
-                norm there
-              </th>
-              <th scope="col" className="r">
-                d′
-              </th>
-              <th scope="col" className="r">
-                AUROC
-              </th>
-              <th scope="col" className="r">
-                pairs kept
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {traits.map((trait) => (
-              <TraitRow key={trait.name} trait={trait} />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        rows={traits}
+        keyOf={(trait) => trait.name}
+        columns={[
+          { head: "trait", cell: (trait) => trait.name },
+          { head: "written at", cell: (trait) => trait.written_at.join(", ") },
+          { head: "norm there", isNumber: true, cell: (trait) => formatNumber(layerOf(trait)?.norm) },
+          { head: "d′", isNumber: true, cell: (trait) => formatNumber(layerOf(trait)?.d_prime) },
+          { head: "AUROC", isNumber: true, cell: (trait) => formatNumber(layerOf(trait)?.auroc) },
+          {
+            head: "pairs kept",
+            isNumber: true,
+            cell: (trait) => (trait.pairs === null ? "–" : `${trait.kept ?? "–"} of ${trait.pairs}`),
+          },
+        ]}
+      />
     </section>
   );
 }
 
-function TraitRow({ trait }: { trait: Schemas["TraitCard"] }) {
-  const place = trait.written_at[0] ?? "";
-  const layer = trait.layers.find((one) => place === `resid_post.${one.layer}`);
-  return (
-    <tr>
-      <th scope="row">{trait.name}</th>
-      <td>{trait.written_at.join(", ")}</td>
-      <td className="r">{formatNumber(layer?.norm)}</td>
-      <td className="r">{formatNumber(layer?.d_prime)}</td>
-      <td className="r">{formatNumber(layer?.auroc)}</td>
-      <td className="r">{trait.pairs === null ? "–" : `${trait.kept ?? "–"} of ${trait.pairs}`}</td>
-    </tr>
-  );
+/** The layer at which a trait is written. */
+function layerOf(trait: Schemas["TraitCard"]) {
+  const [place = ""] = trait.written_at;
+  return trait.layers.find((one) => place === `resid_post.${one.layer}`);
 }
 
 interface SimilarityProps {

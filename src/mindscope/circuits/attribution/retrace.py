@@ -39,7 +39,12 @@ def rebuild_local_model(
 
 
 def require_traced_with(model: Model, replacement: ReplacementModel, graph: AttributionGraph) -> None:
-    """Raises DataError if the graph says that it is of another model or replacement."""
+    """Raises DataError if the graph says that it is of another model or replacement, or of a steered one."""
+    if edits := graph.metadata.get("edits"):
+        raise DataError(
+            f"this graph is of the model under steering ({'; '.join(map(str, edits))}), and what is asked "
+            "runs on the model as it is: trace the prompt unsteered"
+        )
     if graph.fingerprint not in ("", model.fingerprint):
         raise DataError(f"this graph is of another model than {model.name}: load the one it was traced on")
     if graph.replacement_digest not in ("", replacement.digest()):

@@ -13,7 +13,7 @@ Rows are traced in blocks (`backward`). The order of rows in a block is none of 
 says which index counts what.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from jaxtyping import Int
@@ -31,7 +31,7 @@ from mindscope.circuits.index_spaces import BlockRow, FeatureIndex, TraceRow
 from mindscope.circuits.replacement.injections import Injections
 from mindscope.circuits.replacement.local_model import LocalReplacementModel, ReplacementModel
 from mindscope.core import Progress
-from mindscope.models import Model, Row, written
+from mindscope.models import Edit, Model, Row, written
 
 MOST_ROWS = 128
 """More rows in a block are not faster, and lie at more different positions."""
@@ -47,6 +47,7 @@ def trace(
     config: TraceConfig | None = None,
     *,
     targets: TargetSpec | None = None,
+    edits: Sequence[Edit] = (),
     progress: Progress | None = None,
 ) -> AttributionGraph:
     """Explain what a model says after a prompt.
@@ -58,6 +59,9 @@ def trace(
         config: how.
         targets: what to explain (see `targets`); by default the most probable next tokens, at most ten that
             together have 95 %.
+        edits: steering of the residual stream behind blocks (`resid_post.LAYER`), under which the prompt is
+            read; what it adds is held as it was, and counts in the rows' biases. A graph that was made so is
+            not put to the test: interventions run on the model as it is.
         progress: called with (rows done, rows in all, what).
 
     Returns:
@@ -71,7 +75,9 @@ def trace(
     config, spec = config or TraceConfig(), targets or top_logits()
     with torch.no_grad():
         # 1 and 2: the prompt held, and what is read in it
-        local_model = replacement.freeze(model, as_prompt_row(model, prompt), skip_tokens=config.skip_tokens)
+        local_model = replacement.freeze(
+            model, as_prompt_row(model, prompt), skip_tokens=config.skip_tokens, edits=edits
+        )
         resolved = spec.resolve(model, local_model)
         weights = torch.tensor([target.weight for target in resolved.targets], device=model.device)
         # 3 and 4: the targets' rows, then those of the features that matter to them
@@ -106,6 +112,7 @@ def trace(
             "active_features": local_model.n_features,
             "traced_features": int(tracer.rows.traced.sum()),
             "config": config.model_dump(),
+            **({"edits": [describe_edit(edit) for edit in edits]} if edits else {}),
         },
     )
 
@@ -150,6 +157,14 @@ class _RowTracer:
             if self._progress is not None:
                 # Selecting exactly can trace more features than are chosen in the end.
                 self._progress(self._n_done, max(self._n_done, self._n_expected), "tracing features")
+
+
+def describe_edit(edit: Edit) -> str:
+    """An edit in words, for what a graph says of itself."""
+    length = edit.vector.norm().item()
+    return (
+        f"{edit.op} {edit.value:g} x a vector of length {length:.3g} at {edit.address}, {edit.where} tokens"
+    )
 
 
 def split_into_blocks(

@@ -4,9 +4,11 @@ from difflib import SequenceMatcher
 from typing import Literal
 
 import torch
+from pydantic import ValidationError
 
 from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.influence import compute_influence
+from mindscope.core import ModelIdentity, Relation, find_relation
 from mindscope.errors import DataError
 from mindscope.store.documents import Document
 
@@ -65,7 +67,7 @@ class GraphComparison(Document):
 def compare_graphs(
     first: AttributionGraph, second: AttributionGraph, align: Align = "tokens"
 ) -> GraphComparison:
-    """Match the nodes of two graphs of one model and one dictionary.
+    """Match the nodes of two graphs of one dictionary, and of one model or of two that are related.
 
     Features match by layer, latent and position; errors by layer and position; tokens by position and id;
     targets by token (those without one by label) and position. A node without influence takes no part.
@@ -78,9 +80,11 @@ def compare_graphs(
             from the end ("end").
 
     Raises:
-        DataError: they are of different models or dictionaries, so that their latents have nothing in common.
+        DataError: they are of different dictionaries, or of models that nothing connects, so that their
+            latents have nothing in common.
     """
-    for name in ("fingerprint", "replacement_digest", "n_layers"):
+    relation = relate_graphs(first, second)
+    for name in ("replacement_digest", "n_layers", *(() if relation else ("fingerprint",))):
         ours, theirs = getattr(first, name), getattr(second, name)
         if ours != theirs:
             raise DataError(
@@ -113,6 +117,31 @@ def compare_graphs(
         only_second=tuple(sorted(of_second.values(), key=lambda node: -float(second_influence[node]))),
         edges=_compare_edges(first, second, pairs),
     )
+
+
+def relate_graphs(first: AttributionGraph, second: AttributionGraph) -> Relation | None:
+    """How the models of two graphs are related, by what the graphs say of them; None where nothing says it.
+
+    Either may be tuned from the other, or both from a third. Two graphs of one model have the same weights.
+    """
+    if first.fingerprint == second.fingerprint:
+        return "same weights, other precision"
+    known = [_identity_of(graph) for graph in (first, second)]
+    one, other = known
+    if one is None or other is None:
+        return None
+    pairs = [(one, other), (other, one)]
+    if one.base is not None and other.base is not None:
+        pairs += [(one, other.base), (other, one.base)]
+    relations = (find_relation(model, maker) for model, maker in pairs)
+    return next((relation for relation in relations if relation != "as stated"), None)
+
+
+def _identity_of(graph: AttributionGraph) -> ModelIdentity | None:
+    try:
+        return ModelIdentity.model_validate(graph.metadata.get("identity"))
+    except ValidationError:
+        return None  # an earlier version, or another tool
 
 
 def _align_positions(first: AttributionGraph, second: AttributionGraph, align: Align) -> dict[int, int]:

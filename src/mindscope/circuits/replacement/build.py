@@ -27,7 +27,16 @@ from mindscope.circuits.replacement.first_tokens import count_first_tokens
 from mindscope.circuits.replacement.layer_features import FeatureWrites, LayerFeatures, find_spans
 from mindscope.circuits.replacement.local_model import LocalReplacementModel
 from mindscope.errors import ModelError
-from mindscope.models import FrozenPass, Model, Row, centred_unembedding, find_linear_parts, freeze
+from mindscope.models import (
+    Edit,
+    FrozenPass,
+    Model,
+    Row,
+    centred_unembedding,
+    find_linear_parts,
+    freeze,
+    split_address,
+)
 
 SAME = 1e-3
 """How far a token's stream, or the logits, may be off the model's, relative to their length."""
@@ -61,7 +70,12 @@ class ReplacementCoders:
 
 
 def build_local_model(
-    model: Model, row: Row, coders: ReplacementCoders, *, skip_tokens: int | None
+    model: Model,
+    row: Row,
+    coders: ReplacementCoders,
+    *,
+    skip_tokens: int | None,
+    edits: Sequence[Edit] = (),
 ) -> LocalReplacementModel:
     """Put a local replacement model together.
 
@@ -70,9 +84,11 @@ def build_local_model(
         row: the prompt.
         coders: what replaces its MLPs.
         skip_tokens: see `ReplacementModel.freeze`.
+        edits: likewise.
 
     Raises:
-        ModelError: the model is not in float32, or does something that cannot be held linear.
+        ModelError: the model is not in float32, does something that cannot be held linear, or is edited
+            elsewhere than behind a block.
     """
     if model.dtype != torch.float32:
         raise ModelError(
@@ -84,7 +100,7 @@ def build_local_model(
     outputs = [f"mlp_out_post.{layer}" for layer in layers]
     last = f"resid_post.{model.n_layers - 1}"
     addresses = [*coders.reads, *coders.extra_reads, *outputs, "resid_pre.0", last]
-    frozen_pass = freeze(model, row, list(dict.fromkeys(addresses)))
+    frozen_pass, pushes = _freeze_edited(model, row, list(dict.fromkeys(addresses)), edits)
     if skip_tokens is None:
         skip_tokens = count_first_tokens(model, frozen_pass)
     # 2: attention, and the ways into and out of each MLP
@@ -120,7 +136,8 @@ def build_local_model(
         bias[:skip_tokens] = (output - skipped)[:skip_tokens]
         error[:skip_tokens] = 0
         errors.append(error)
-        biases.append(bias)
+        # What an edit adds behind the block enters the stream where the MLP writes.
+        biases.append(bias + pushes[layer] if layer in pushes else bias)
     local_model = LocalReplacementModel(
         frozen_pass=frozen_pass,
         blocks=blocks,
@@ -142,6 +159,26 @@ def build_local_model(
     # 7: the same stream as the model's
     _require_same_output(model, local_model, last)
     return local_model
+
+
+def _freeze_edited(
+    model: Model, row: Row, addresses: Sequence[str], edits: Sequence[Edit]
+) -> tuple[FrozenPass, dict[int, Float[Tensor, "tokens d_model"]]]:
+    """The pass under edits, and by layer what they added behind it: held as it was, and so a constant."""
+    if not edits:
+        return freeze(model, row, addresses), {}
+    places = {edit.address: split_address(edit.address) for edit in edits}
+    for address, (name, layer) in places.items():
+        if name != "resid_post" or layer is None:
+            raise ModelError(f"a graph can hold edits of resid_post.LAYER, and not of {address}")
+    with model.edited(edits) as editing, editing.before() as before:
+        frozen_pass = freeze(model, row, list(dict.fromkeys([*addresses, *places])))
+    pushes = {
+        layer: frozen_pass.activations[address] - before[address][0].float()
+        for address, (_, layer) in places.items()
+        if layer is not None
+    }
+    return frozen_pass, pushes
 
 
 def _require_same_output(model: Model, local_model: LocalReplacementModel, last: str) -> None:

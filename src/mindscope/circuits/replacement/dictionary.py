@@ -1,6 +1,7 @@
 """MLPs replaced by a dictionary: the transcoders of all layers, with or without a skip, or a CLT."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,7 +15,7 @@ from mindscope.circuits.replacement.local_model import LocalReplacementModel
 from mindscope.dictionaries import Coder, Dictionary, DictionaryBank
 from mindscope.errors import DataError
 from mindscope.features import SparseCode
-from mindscope.models import FrozenPass, Model, Row, split_address
+from mindscope.models import Edit, FrozenPass, Model, Row, split_address
 
 SAMPLED = 65_536
 """Numbers of a tensor that count in a digest."""
@@ -57,7 +58,9 @@ class DictionaryReplacement:
         dictionary = self.dictionary.bind(model)
         return DictionaryAccess(DictionaryBank(dictionary), match_layers(dictionary, model)[0])
 
-    def freeze(self, model: Model, row: Row, *, skip_tokens: int | None = None) -> LocalReplacementModel:
+    def freeze(
+        self, model: Model, row: Row, *, skip_tokens: int | None = None, edits: Sequence[Edit] = ()
+    ) -> LocalReplacementModel:
         """See `ReplacementModel.freeze`."""
         order, reads, writes = match_layers(self.dictionary, model)
         dictionary = self.dictionary.bind(model)
@@ -81,7 +84,7 @@ class DictionaryReplacement:
             encode=encode,
             decoder_bias=lambda layer: biases[by_layer[layer]],
         )
-        return build_local_model(model, row, coders, skip_tokens=skip_tokens)
+        return build_local_model(model, row, coders, skip_tokens=skip_tokens, edits=edits)
 
 
 def match_layers(dictionary: Dictionary, model: Model) -> tuple[list[int], list[str], list[str]]:

@@ -14,7 +14,7 @@ Everything between two writes is linear, so that an edge is a plain product: the
 reads, carried down to where the source writes, times what is written there (`attribution/backward.py`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -26,7 +26,7 @@ from mindscope.circuits.replacement.block import FrozenBlock, FrozenNorm
 from mindscope.circuits.replacement.feature_io import FeatureIO
 from mindscope.circuits.replacement.injections import Injections, before_norm
 from mindscope.circuits.replacement.layer_features import FeatureWrites, LayerFeatures
-from mindscope.models import FrozenPass, Model, Row
+from mindscope.models import Edit, FrozenPass, Model, Row
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +171,9 @@ class ReplacementModel(Protocol):
         """
         ...
 
-    def freeze(self, model: Model, row: Row, *, skip_tokens: int | None = None) -> LocalReplacementModel:
+    def freeze(
+        self, model: Model, row: Row, *, skip_tokens: int | None = None, edits: Sequence[Edit] = ()
+    ) -> LocalReplacementModel:
         """The local replacement model of one prompt.
 
         Args:
@@ -179,6 +181,8 @@ class ReplacementModel(Protocol):
             row: the prompt.
             skip_tokens: at how many first positions features and errors are not nodes; None finds out
                 (`first_tokens`).
+            edits: of the residual stream behind blocks (`resid_post.LAYER`), under which the pass is made;
+                what they add is held as it was, and counts as bias.
 
         Raises:
             ModelError: the row is too long, the model is not in float32 or of an unsuited architecture.

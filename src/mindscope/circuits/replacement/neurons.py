@@ -1,5 +1,6 @@
 """MLPs in their own neurons, so that any model has graphs without a dictionary."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,7 @@ from mindscope.circuits.replacement.feature_io import NeuronAccess
 from mindscope.circuits.replacement.layer_features import LayerFeatures
 from mindscope.circuits.replacement.local_model import LocalReplacementModel
 from mindscope.errors import ModelError
-from mindscope.models import FrozenPass, MLPMaps, Model, Row, mlp_maps
+from mindscope.models import Edit, FrozenPass, MLPMaps, Model, Row, mlp_maps
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,9 @@ class NeuronReplacement:
         self._require(model)
         return NeuronAccess(model, self._maps)
 
-    def freeze(self, model: Model, row: Row, *, skip_tokens: int | None = None) -> LocalReplacementModel:
+    def freeze(
+        self, model: Model, row: Row, *, skip_tokens: int | None = None, edits: Sequence[Edit] = ()
+    ) -> LocalReplacementModel:
         """See `ReplacementModel.freeze`."""
         self._require(model)
         layers = range(model.n_layers)
@@ -48,7 +51,7 @@ class NeuronReplacement:
             decoder_bias=lambda layer: maps[layer].down.bias,
             extra_reads=extra_reads,
         )
-        return build_local_model(model, row, coders, skip_tokens=skip_tokens)
+        return build_local_model(model, row, coders, skip_tokens=skip_tokens, edits=edits)
 
     @cached_property
     def _maps(self) -> tuple[MLPMaps, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from mindscope.core import require_same_model
 from mindscope.errors import DataError, StoreError
@@ -15,6 +15,7 @@ from mindscope.jobs.dictionary import find_dictionaries
 from mindscope.jobs.job import JobSpec
 from mindscope.jobs.persona.persona_run import default_layer
 from mindscope.jobs.resolve import ORGANISM, dictionary_file, find_vectors, is_organism
+from mindscope.store import read_json
 
 if TYPE_CHECKING:
     from mindscope.circuits import AttributionGraph, GraphView, PrunedGraph, ReplacementModel, TargetSpec
@@ -32,6 +33,15 @@ class ReplacementSpec(JobSpec):
     """What stands in for the MLPs: a dictionary's file or folder (ours, circuit-tracer's, a run with the
     transcoders of all layers), `organism` or `organism:transcoders` for the organism's own, or `neurons`. By
     default neurons, and for the organism its cross-layer transcoder."""
+
+
+class ChatTurn(BaseModel):
+    """One turn of a chat."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["user", "assistant"]
+    content: str
 
 
 class GraphSpec(JobSpec):
@@ -103,8 +113,13 @@ def replacement_of(graph: AttributionGraph, name: str | None, model: Model) -> R
     """The replacement that a graph was traced with.
 
     Raises:
-        DataError: it is another one, or of another model.
+        DataError: it is another one, of another model, or of the model under steering.
     """
+    if graph.metadata.get("edits"):
+        raise DataError(
+            "the graph is of the model under steering, and changes of its features would be made without it: "
+            "trace the prompt without --steer"
+        )
     require_same_model("the graph is of", graph.fingerprint, model, "give the model that it was traced with")
     replacement, name = find_replacement(name or graph.replacement_name, model)
     if graph.replacement_digest not in ("", replacement.digest()):
@@ -112,14 +127,36 @@ def replacement_of(graph: AttributionGraph, name: str | None, model: Model) -> R
     return replacement
 
 
-def find_row(model: Model, prompt: str, chat: bool, system: str, answer: str) -> Row | str:
+def find_row(
+    model: Model, prompt: str, chat: bool, system: str, answer: str, before: Sequence[ChatTurn] = ()
+) -> Row | str:
     """The prompt as the model sees it; plain text as it is, so that tracing puts its beginning before it."""
     from mindscope.models import Message
 
     if not chat:
         return f"{prompt}{answer}"
     turns = [Message(role="system", content=system)] if system else []
+    turns += [Message(role=turn.role, content=turn.content) for turn in before]
     return model.chat([*turns, Message(role="user", content=prompt)], answer or None)
+
+
+def read_turns(path: Path | None) -> tuple[ChatTurn, ...]:
+    """The turns of a chat out of a JSON file; none without one.
+
+    Raises:
+        DataError: it cannot be read, or holds something else.
+    """
+    if path is None:
+        return ()
+    try:
+        return TypeAdapter(tuple[ChatTurn, ...]).validate_python(read_json(path))
+    except ValidationError as error:
+        (fault, *_) = error.errors()
+        place = ".".join(map(str, fault["loc"])) or "the file"
+        raise DataError(
+            f'{path}: {place}: {fault["msg"]}; write a list of {{"role": "user", "content": "..."}} and '
+            "answers of the assistant"
+        ) from None
 
 
 def find_targets(

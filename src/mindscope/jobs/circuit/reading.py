@@ -70,7 +70,7 @@ class CompareGraphsSpec(PruningSpec):
     first: Path
     """A run of `circuit trace`, its graph.safetensors, or a public graph's .json."""
     second: Path
-    """Another one, of the same model and dictionary."""
+    """Another one, of the same dictionary, and of the same model or of one that is tuned from it."""
     align: Literal["tokens", "end"] = "tokens"
     """Which tokens stand for each other: like ones (tokens), or those as far from the end (end)."""
     top: int = Field(default=20, ge=1)
@@ -109,8 +109,11 @@ def prune(spec: PruneGraphSpec, *, reporter: Reporter) -> PruneReport:
 
 
 def compare(spec: CompareGraphsSpec, *, reporter: Reporter) -> GraphComparisonReport:
-    """Compare two graphs of one model and dictionary: what both have, what only one has, what changed."""
-    from mindscope.circuits import compare_graphs, prune_graph
+    """Compare two graphs of one dictionary: what both have, what only one has, what changed.
+
+    They are of one model, or of two of which one is tuned from the other.
+    """
+    from mindscope.circuits import compare_graphs, prune_graph, relate_graphs
 
     del reporter  # there is nothing to wait for
     opened = [open_graph(path, spec.nodes, spec.edges) for path in (spec.first, spec.second)]
@@ -118,7 +121,9 @@ def compare(spec: CompareGraphsSpec, *, reporter: Reporter) -> GraphComparisonRe
     comparison = compare_graphs(first, second, spec.align)
     whole_first, whole_second = (prune_graph(graph, 1.0, 1.0) for graph in (first, second))
     labels = {**opened[1].view.labels, **opened[0].view.labels}
+    is_of_two = first.fingerprint != second.fingerprint
     return GraphComparisonReport(
+        relation=relate_graphs(first, second) if is_of_two else None,
         n_shared=len(comparison.shared),
         n_only_first=len(comparison.only_first),
         n_only_second=len(comparison.only_second),

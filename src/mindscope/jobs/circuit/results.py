@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mindscope.core import Relation
 from mindscope.store import BorrowingDocument, Document
 
 if TYPE_CHECKING:
@@ -160,8 +161,10 @@ class GraphComparisonReport(Document):
         n_shared: nodes of both; `n_only_first` and `n_only_second` of one alone.
         overlap: the share of the influence that lies on shared nodes.
         changed: the shared nodes, those that changed most first.
+        relation: how the two models are related; None of graphs of one model.
     """
 
+    relation: Relation | None = None
     n_shared: int
     n_only_first: int
     n_only_second: int

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
 from mindscope.circuits import TraceConfig
 from mindscope.errors import DataError
+from mindscope.features import SteerExpression
 from mindscope.jobs.circuit.inputs import (
     GRAPH,
     PruningSpec,
@@ -18,11 +20,16 @@ from mindscope.jobs.circuit.inputs import (
     find_row,
     find_targets,
     parse_feature,
+    read_turns,
 )
 from mindscope.jobs.circuit.page import write_page
 from mindscope.jobs.circuit.results import TraceReport, graph_facts, graph_summary
+from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.specs import Float32ModelSpec
+
+if TYPE_CHECKING:
+    from mindscope.models import Edit, Model
 
 TOP = 20
 """Nodes that are listed: as many as are usually read."""
@@ -33,6 +40,7 @@ class TraceSpec(Float32ModelSpec, PruningSpec, ReplacementSpec, TraceConfig):
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "prompt")
     hidden: ClassVar[tuple[str, ...]] = ("memory",)
+    inputs: ClassVar[Mapping[str, InputKind]] = {"turns": "file"}
 
     prompt: str
     """What the model reads."""
@@ -40,8 +48,14 @@ class TraceSpec(Float32ModelSpec, PruningSpec, ReplacementSpec, TraceConfig):
     """The prompt is a user's turn of a chat."""
     system: str = ""
     """The system prompt of the chat; it needs --chat."""
+    turns: Path | None = None
+    """A JSON file with the turns of the chat before the prompt, each as {"role": "user", "content": "..."};
+    it needs --chat."""
     answer: str = ""
     """How the answer begins; what follows it is explained."""
+    steer: str | None = Field(default=None, json_schema_extra={"metavar": "EXPRESSION"})
+    """Explain the answer as it is under steering, such as '1.5 runs/evil@2': vectors by their run or file,
+    and latents such as sae.3/1423. What the steering adds is held as it was, and counts as bias."""
     target: tuple[str, ...] = ()
     """Explain this next token, as text; the most probable ones by default. May be repeated."""
     instead_of: str | None = None
@@ -64,8 +78,10 @@ class TraceSpec(Float32ModelSpec, PruningSpec, ReplacementSpec, TraceConfig):
 
     @model_validator(mode="after")
     def _require_what_belongs_together(self) -> TraceSpec:
-        if self.system and not self.chat:
-            raise DataError("a system prompt needs --chat")
+        if (self.system or self.turns is not None) and not self.chat:
+            raise DataError("a system prompt and earlier turns need --chat")
+        if self.steer is not None:
+            SteerExpression.parse(self.steer)
         if self.instead_of is not None and len(self.target) != 1:
             raise DataError("--instead-of needs one --target, the token that it is compared with")
         return self
@@ -80,12 +96,14 @@ def trace(spec: TraceSpec, *, run: RunFolder, reporter: Reporter) -> TraceReport
     from mindscope.circuits import AttributionGraph, prune_graph
     from mindscope.circuits import trace as trace_graph
 
+    turns = read_turns(spec.turns)
     model = spec.load().with_template(clock=run.started)
     replacement, name = find_replacement(spec.dictionary, model)
     targets = find_targets(
         model, spec.target, spec.instead_of, spec.direction, spec.feature, spec.most, spec.probability
     )
-    row = find_row(model, spec.prompt, spec.chat, spec.system, spec.answer)
+    row = find_row(model, spec.prompt, spec.chat, spec.system, spec.answer, turns)
+    edits = _find_edits(model, spec.steer)
     config = spec.config(TraceConfig)
     settings = {
         "dictionary": replacement.digest(),
@@ -93,11 +111,15 @@ def trace(spec: TraceSpec, *, run: RunFolder, reporter: Reporter) -> TraceReport
         "targets": dict(targets.description),
         "nodes": spec.nodes,
         "edges": spec.edges,
+        **({"steer": spec.steer} if spec.steer else {}),
     } | config.model_dump(exclude={"memory"})
     with run.open(kind="circuit", config=settings, reporter=reporter, model=model) as opened:
         if not opened.has(GRAPH):  # an earlier start may have traced it
-            graph = trace_graph(model, replacement, row, config, targets=targets, progress=reporter.progress)
+            graph = trace_graph(
+                model, replacement, row, config, targets=targets, edits=edits, progress=reporter.progress
+            )
             metadata = {**graph.metadata, "prompt": model.tokenizer.decode(list(graph.ids))}
+            metadata["identity"] = model.identity.model_dump(mode="json", exclude_none=True)
             metadata["borrowed"] = [artifact.model_dump(mode="json") for artifact in model.borrowed]
             replace(graph, replacement_name=name, metadata=metadata).save(run.path / GRAPH)
         graph = AttributionGraph.load(run.path / GRAPH, model)
@@ -110,3 +132,10 @@ def trace(spec: TraceSpec, *, run: RunFolder, reporter: Reporter) -> TraceReport
         graph=str(run.path / GRAPH),
         report=str(page),
     )
+
+
+def _find_edits(model: Model, steer: str | None) -> tuple[Edit, ...]:
+    """What a steering expression writes, from the token on that predicts the answer."""
+    from mindscope.jobs.steering import SteeringNames
+
+    return () if steer is None else SteeringNames(model).edits(SteerExpression.parse(steer))

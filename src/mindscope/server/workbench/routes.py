@@ -20,6 +20,7 @@ from mindscope.server.workbench.desks.gate import GateDesk, build_gate_router
 from mindscope.server.workbench.desks.graphs import GraphDesk, build_graph_router
 from mindscope.server.workbench.desks.runs import build_kept_router, build_run_router
 from mindscope.server.workbench.desks.studies import build_study_router
+from mindscope.server.workbench.desks.tour import TourDesk, build_tour_router
 from mindscope.server.workbench.desks.training import TrainingDesk, build_training_router
 from mindscope.server.workbench.desks.traits import TraitDesk, build_trait_router
 from mindscope.server.workbench.pages import build_page_router
@@ -75,4 +76,5 @@ def build_workbench_router(service: SteeringService, place: WorkbenchPlace) -> A
     router.include_router(build_data_router(DataDesk(*work)))
     router.include_router(build_training_router(TrainingDesk(*work)))
     router.include_router(build_gate_router(GateDesk(*work)))
+    router.include_router(build_tour_router(TourDesk(*work)))
     return router

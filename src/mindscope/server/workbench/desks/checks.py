@@ -23,7 +23,7 @@ from mindscope.jobs.circuit import (
     ShowGraphSpec,
 )
 from mindscope.server.api.errors import RESPONSES, ApiError
-from mindscope.server.workbench.desks.graphs import GRAPH, PRECISION, GraphDesk
+from mindscope.server.workbench.desks.graphs import GRAPH, GraphDesk
 from mindscope.server.workbench.desks.runs import RUN_NAME, JobCard, job_card
 from mindscope.server.workbench.workers import JobStep, StartedJob
 from mindscope.store import Document, read_json
@@ -32,7 +32,8 @@ KEPT = "workbench"
 """Inside a graph's run: what was asked of it here."""
 MOST_ROWS = 40
 Kind = TypeVar("Kind", bound=Document)
-NodeName = Annotated[str, Field(pattern=r"^\d+_\d+_\d+$", max_length=64)]
+FEATURE = r"^\d+_\d+_\d+$"
+NodeName = Annotated[str, Field(pattern=FEATURE, max_length=64)]
 """A feature as LAYER_LATENT_POSITION."""
 
 
@@ -172,7 +173,7 @@ class CheckDesk(GraphDesk):
         """Start an intervention: first what it does, then how well the graph foretold it."""
         folder = self.find_graph(asked.run)
         number = 1 + max((number for number, _ in _numbered(folder, "changed")), default=0)
-        shared = {**self._float32_model(), "graph": str(folder), "mode": asked.mode}
+        shared = {**self._model_of(asked.run), "graph": str(folder), "mode": asked.mode}
         nodes = list(dict.fromkeys(asked.nodes))
         change = {
             **shared,
@@ -191,7 +192,7 @@ class CheckDesk(GraphDesk):
         """Start looking at heads."""
         folder = self.find_graph(asked.run)
         number = 1 + max((number for number, _ in _numbered(folder, "heads")), default=0)
-        spec = {**self._float32_model(), "graph": str(folder), "head": asked.head, "query": asked.query}
+        spec = {**self._model_of(asked.run), "graph": str(folder), "head": asked.head, "query": asked.query}
         step = JobStep("circuit heads", spec, folder, folder / KEPT / f"heads-{number}.json")
         return self.start(f"heads of {asked.run}", folder, step)
 
@@ -211,8 +212,20 @@ class CheckDesk(GraphDesk):
         heads = [_read(file, HeadsReport) for _, file in _numbered(folder, "heads")]
         return GraphResults(interventions=views, heads=[one for one in heads if one is not None])
 
-    def _float32_model(self) -> dict[str, Any]:
-        return {key: value for key, value in self.model.items() if key not in PRECISION}
+    def _model_of(self, run: str) -> dict[str, Any]:
+        """The fields that name the model of a graph: the served one, or a tune of it.
+
+        Raises:
+            ApiError: the graph is of the model under steering.
+        """
+        card = next(card for card in self.list_graphs().graphs if card.run == run)
+        if card.steered:
+            raise ApiError(
+                400, f"{run} is of the model under steering, where nothing is changed: trace it unsteered"
+            )
+        if card.tune is None:
+            return self.float32_model()
+        return {name: value for name, value in self.tuned_model(card.tune).items() if name != "dictionary"}
 
 
 def build_check_router(desk: CheckDesk) -> APIRouter:

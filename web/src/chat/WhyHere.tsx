@@ -1,0 +1,90 @@
+/** Why a token: the graph of what led to it, traced here under the answer's own steering. */
+
+import { useEffect, useState } from "react";
+import { type Schemas, askJson } from "../api/client";
+import { useAction, useServer } from "../api/use_server";
+import { ErrorNote } from "../app/ErrorNote";
+import { BASE } from "../app/base";
+import { formatHash } from "../state/hash_state";
+import { type ReadAnswer, steerList } from "./answers";
+import { type ChatState, type TokenPlace, conversationOf } from "./chat_state";
+
+type TraceRequest = Schemas["TraceRequest"];
+type Turn = TraceRequest["turns"][number];
+
+interface WhyProps {
+  state: ChatState;
+  place: TokenPlace;
+  answer: ReadAnswer | null;
+}
+
+const EVERY_MS = 1000;
+
+/** What a graph of a token is asked with; null of an answer that was reasoned about, which a graph does not know. */
+export function describeTrace({ state, place, answer }: WhyProps): TraceRequest | null {
+  const { turn, arm, index } = place;
+  const asked = state.turns[turn];
+  const messages = conversationOf(state, arm, turn);
+  if (!asked || !answer || answer.reasoning !== null || messages.some(({ reasoning }) => reasoning !== undefined)) {
+    return null;
+  }
+  const before = messages.filter(({ role }) => role !== "system").slice(0, -1);
+  const texts = answer.tokens.map(({ text }) => text);
+  const target = texts[index];
+  return {
+    prompt: asked.user,
+    chat: true,
+    system: state.system.trim() ? state.system : "",
+    turns: before.map(({ role, content }): Turn => ({ role: role === "assistant" ? "assistant" : "user", content })),
+    answer: texts.slice(0, index).join(""),
+    steer: arm === "steered" ? steerList(asked.dials).map((one) => ({ ...one, operation: "add" })) : [],
+    ...(target ? { target } : {}),
+  };
+}
+
+export function WhyHere(props: WhyProps) {
+  const { run, busy, error } = useAction();
+  const [started, setStarted] = useState<number | null>(null);
+  const [job, setJob] = useState<Schemas["JobCard"] | null>(null);
+  const isOver = job !== null && job.state !== "running";
+  const jobs = useServer<Schemas["JobList"]>(started !== null && !isOver ? "/v1/workbench/jobs" : null, EVERY_MS);
+  const found = jobs.value?.jobs.find(({ number }) => number === started);
+  useEffect(() => {
+    if (found) setJob(found);
+  }, [found]);
+  const request = describeTrace(props);
+  if (!request) return <p className="quiet">Why: a graph knows no reasoning before an answer.</p>;
+  const trace = async () => {
+    const card = await askJson<Schemas["JobCard"]>("/v1/workbench/traces", { body: request });
+    setJob(card);
+    setStarted(card.number);
+  };
+  return (
+    <section className="why" aria-label="Why this token">
+      {job === null && (
+        <button type="button" disabled={busy} onClick={() => run(trace)}>
+          Why this token? Trace it
+        </button>
+      )}
+      {error && <ErrorNote text={error} />}
+      {job?.state === "running" && (
+        <p role="status">
+          <progress
+            aria-label="Progress of the graph"
+            max={Math.max(1, job.total)}
+            {...(job.total ? { value: job.done } : {})}
+          />{" "}
+          tracing what led to it
+        </p>
+      )}
+      {job?.state === "done" && (
+        <p>
+          Why: <a href={`${BASE}graph?${new URLSearchParams({ run: job.run }).toString()}`}>the graph</a>, or{" "}
+          <a href={`${BASE}circuits${formatHash({ run: job.run })}`}>check it</a>
+          {request.steer.length > 0 && " (of the steered model: what the steering adds counts as bias)"}
+        </p>
+      )}
+      {(job?.state === "failed" || job?.state === "stopped") && <ErrorNote text={job.error ?? "it was stopped"} />}
+    </section>
+  );
+}
