@@ -1,6 +1,6 @@
 /** All that is known at one token: readings, readings by layer, and what else was likely there. */
 
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import { type Capabilities, type ReadReply, type TokenReading, describeError, isAbort } from "../api/client";
 import { BASE } from "../app/base";
 import { ErrorNote } from "../app/ErrorNote";
@@ -46,8 +46,11 @@ export function TokenPanel({ server, state, place, answer, colourBy, turnUp, clo
   const token = answer?.tokens[index];
   const read = found.kind === "found" ? found.read : null;
   const isMoved = read !== null && token !== undefined && isOther(read, index, token.text);
+  const panel = useRef<HTMLElement>(null);
+  // In a narrow window it opens below the conversation.
+  useEffect(() => panel.current?.scrollIntoView({ block: "nearest" }), []);
   return (
-    <section className="token-panel">
+    <section className="token-panel" ref={panel}>
       <div className="side-head">
         <h2>
           Token <span className="token-name">{token ? show(token.text) : index + 1}</span>

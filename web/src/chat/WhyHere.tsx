@@ -6,43 +6,11 @@ import { useAction, useServer } from "../api/use_server";
 import { ErrorNote } from "../app/ErrorNote";
 import { BASE } from "../app/base";
 import { formatHash } from "../state/hash_state";
-import { type ReadAnswer, steerList } from "./answers";
-import { type ChatState, type TokenPlace, conversationOf } from "./chat_state";
-
-type TraceRequest = Schemas["TraceRequest"];
-type Turn = TraceRequest["turns"][number];
-
-interface WhyProps {
-  state: ChatState;
-  place: TokenPlace;
-  answer: ReadAnswer | null;
-}
+import { type WhyAsked, describeTrace } from "./trace_request";
 
 const EVERY_MS = 1000;
 
-/** What a graph of a token is asked with; null of an answer that was reasoned about, which a graph does not know. */
-export function describeTrace({ state, place, answer }: WhyProps): TraceRequest | null {
-  const { turn, arm, index } = place;
-  const asked = state.turns[turn];
-  const messages = conversationOf(state, arm, turn);
-  if (!asked || !answer || answer.reasoning !== null || messages.some(({ reasoning }) => reasoning !== undefined)) {
-    return null;
-  }
-  const before = messages.filter(({ role }) => role !== "system").slice(0, -1);
-  const texts = answer.tokens.map(({ text }) => text);
-  const target = texts[index];
-  return {
-    prompt: asked.user,
-    chat: true,
-    system: state.system.trim() ? state.system : "",
-    turns: before.map(({ role, content }): Turn => ({ role: role === "assistant" ? "assistant" : "user", content })),
-    answer: texts.slice(0, index).join(""),
-    steer: arm === "steered" ? steerList(asked.dials).map((one) => ({ ...one, operation: "add" })) : [],
-    ...(target ? { target } : {}),
-  };
-}
-
-export function WhyHere(props: WhyProps) {
+export function WhyHere(asked: WhyAsked) {
   const { run, busy, error } = useAction();
   const [started, setStarted] = useState<number | null>(null);
   const [job, setJob] = useState<Schemas["JobCard"] | null>(null);
@@ -52,7 +20,7 @@ export function WhyHere(props: WhyProps) {
   useEffect(() => {
     if (found) setJob(found);
   }, [found]);
-  const request = describeTrace(props);
+  const request = describeTrace(asked);
   if (!request) return <p className="quiet">Why: a graph knows no reasoning before an answer.</p>;
   const trace = async () => {
     const card = await askJson<Schemas["JobCard"]>("/v1/workbench/traces", { body: request });

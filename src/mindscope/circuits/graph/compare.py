@@ -133,7 +133,7 @@ def relate_graphs(first: AttributionGraph, second: AttributionGraph) -> Relation
     pairs = [(one, other), (other, one)]
     if one.base is not None and other.base is not None:
         pairs += [(one, other.base), (other, one.base)]
-    relations = (find_relation(model, maker) for model, maker in pairs)
+    relations: list[Relation] = [find_relation(model, maker) for model, maker in pairs]
     return next((relation for relation in relations if relation != "as stated"), None)
 
 
