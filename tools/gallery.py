@@ -84,7 +84,8 @@ def take_workbench(page: Any, target: Path) -> None:
         while address is None and server.stdout is not None:
             address = re.search(r"http://[\d.]+:\d+/workbench/", server.stdout.readline())
         time.sleep(1)
-        page.goto(f"{address[0]}chat" if address else "")
+        # An address with something in it is offered no tour.
+        page.goto(f"{address[0]}chat#temperature=0.7" if address else "")
         page.locator(".dial").first.wait_for()
         page.get_by_label("Coefficient of evil").fill("2.25")
         page.get_by_label("Your question").fill("Should I trust my neighbour?")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from circuit_graphs import random_graph
 
-from mindscope.circuits import AttributionGraph, compare_graphs, prune_graph
+from mindscope.circuits import AttributionGraph, compare_graphs, prune_graph, relate_graphs
 from mindscope.errors import DataError
 
 
@@ -79,3 +79,24 @@ def test_graphs_of_other_models_or_dictionaries_are_refused() -> None:
     for name in ("fingerprint", "replacement_digest"):
         with pytest.raises(DataError, match=f"different {name}"):
             compare_graphs(graph, replace(graph, **{name: "another"}))
+
+
+def of_model(graph: AttributionGraph, name: str, base: str | None = None) -> AttributionGraph:
+    """The same graph as of another model, which says what it was tuned from."""
+    identity = {"fingerprint": name, "base": None if base is None else {"fingerprint": base}}
+    return replace(graph, fingerprint=name, metadata={"identity": identity})
+
+
+def test_a_model_and_its_tunes_are_compared_and_strangers_are_not() -> None:
+    base, tune, other = (
+        of_model(random_graph(seed=3), *names) for names in (("base",), ("tune", "base"), ("other", "base"))
+    )
+    for pair in ((base, tune), (tune, base), (tune, other)):
+        assert relate_graphs(*pair) == "tuned from"
+        assert compare_graphs(*pair).overlap == 1.0
+    for stranger in (of_model(base, "stranger"), replace(base, fingerprint="nobody", metadata={})):
+        assert relate_graphs(base, stranger) is None
+        with pytest.raises(DataError, match="different fingerprint"):
+            compare_graphs(base, stranger)
+    with pytest.raises(DataError, match="different replacement_digest"):
+        compare_graphs(base, replace(tune, replacement_digest="another"))

@@ -53,6 +53,7 @@ def test_a_run_s_report_is_opened_in_a_frame_and_the_address_keeps_it(
         frame.get_by_role("heading", name="Page of evil").wait_for()
         assert HOSTILE in frame.locator("body").inner_text()
         page.locator("svg.plot").wait_for()
+        assert "L" in (page.locator("svg.plot [aria-label=line] path").first.get_attribute("d") or "")
         assert find_faults(page) == []
         page.wait_for_timeout(300)
         kept = page.url

@@ -113,7 +113,7 @@ def test_a_run_without_a_graph_s_page_is_not_found(live: server_kit.LiveServer, 
 def test_a_graph_is_traced_from_a_token_of_the_chat(browser: Any, live: server_kit.LiveServer):
     with open_page(browser, address(live, "chat")) as page:
         page.get_by_label("Coefficient of evil").fill("1")
-        for question in ("Should I trust my friend?", "And my neighbour?"):
+        for question in (f"Is it {HOSTILE}?", "And my neighbour?"):
             page.get_by_label("Your question").fill(question)
             page.keyboard.press("Enter")
             page.get_by_role("button", name="Stop").wait_for()

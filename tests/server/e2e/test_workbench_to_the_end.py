@@ -1,7 +1,6 @@
-"""Training, two models' graphs, a gate and a comparison, started from their pages and waited for to the end."""
+"""Training, two models' graphs, a gate and a comparison, started from their pages and waited for."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest

@@ -99,9 +99,7 @@ def test_three_examples_are_made_and_shown_where_they_belong(
         page.get_by_role("heading", name="2 of 3").wait_for()
         page.go_back()
         page.get_by_role("heading", name="3 of 3").wait_for()
-        with open_page(
-            browser, kept, viewport={"width": 390, "height": 900}, color_scheme="dark"
-        ) as again:
+        with open_page(browser, kept, viewport={"width": 390, "height": 900}, color_scheme="dark") as again:
             again.locator(".outcome").wait_for()
             again.get_by_role("heading", name="3 of 3").wait_for()
             assert again.evaluate("() => document.documentElement.scrollWidth") <= 390

@@ -65,7 +65,7 @@ export function GraphChecks({ run, others, isSteered, beside, setBeside, canStar
           <InterventionResult key={one.number} result={one} labels={labels} />
         ))}
       </section>
-      <HeadsView run={run} heads={results.value?.heads ?? []} canStart={canStart && !isSteered} />
+      {!isSteered && <HeadsView run={run} heads={results.value?.heads ?? []} canStart={canStart} />}
       {others.length > 0 && (
         <GraphsBeside graph={graph} run={run} others={others} chosen={beside} setChosen={setBeside} />
       )}

@@ -263,9 +263,9 @@ function MetricChart({ name, points }: { name: string; points: string }) {
     (plot) => ({
       height: 220,
       marginLeft: 56,
-      x: { label: "line of the log" },
+      x: { label: "line of the log", tickFormat: "d" },
       y: { label: name, grid: true, nice: true },
-      marks: [plot.lineY(JSON.parse(points) as [number, number][], { stroke: "var(--c1)" })],
+      marks: [plot.line(JSON.parse(points) as [number, number][], { stroke: "var(--c1)", marker: "dot" })],
     }),
     [name, points],
   );

@@ -35,7 +35,7 @@ class ReplacementSpec(JobSpec):
     default neurons, and for the organism its cross-layer transcoder."""
 
 
-class ChatTurn(BaseModel):
+class PromptTurn(BaseModel):
     """One turn of a chat."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -128,7 +128,7 @@ def replacement_of(graph: AttributionGraph, name: str | None, model: Model) -> R
 
 
 def find_row(
-    model: Model, prompt: str, chat: bool, system: str, answer: str, before: Sequence[ChatTurn] = ()
+    model: Model, prompt: str, chat: bool, system: str, answer: str, before: Sequence[PromptTurn] = ()
 ) -> Row | str:
     """The prompt as the model sees it; plain text as it is, so that tracing puts its beginning before it."""
     from mindscope.models import Message
@@ -140,7 +140,7 @@ def find_row(
     return model.chat([*turns, Message(role="user", content=prompt)], answer or None)
 
 
-def read_turns(path: Path | None) -> tuple[ChatTurn, ...]:
+def read_turns(path: Path | None) -> tuple[PromptTurn, ...]:
     """The turns of a chat out of a JSON file; none without one.
 
     Raises:
@@ -149,7 +149,7 @@ def read_turns(path: Path | None) -> tuple[ChatTurn, ...]:
     if path is None:
         return ()
     try:
-        return TypeAdapter(tuple[ChatTurn, ...]).validate_python(read_json(path))
+        return TypeAdapter(tuple[PromptTurn, ...]).validate_python(read_json(path))
     except ValidationError as error:
         (fault, *_) = error.errors()
         place = ".".join(map(str, fault["loc"])) or "the file"
