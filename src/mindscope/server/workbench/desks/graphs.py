@@ -151,8 +151,7 @@ class GraphDesk(TrainingDesk):
         target = None if asked.target is None else self._find_token(asked.target)
         model = self.float32_model() if asked.tune is None else self.tuned_model(asked.tune)
         pushes = self._sum_pushes(asked.steer)
-        taken = [int(found[1]) for path in root.iterdir() if (found := re.fullmatch(PATTERN, path.name))]
-        run = root / f"graph-{max(taken, default=0) + 1}"
+        run = _take_folder(root)
         spec = {
             **model,
             "prompt": asked.prompt,
@@ -265,6 +264,20 @@ def build_graph_router(desk: GraphDesk) -> APIRouter:
         return job_card(await asyncio.to_thread(desk.trace, asked))
 
     return router
+
+
+def _take_folder(root: Path) -> Path:
+    """The next graph's folder, which is made at once: another may be asked for before this one is begun."""
+    taken = [int(found[1]) for path in root.iterdir() if (found := re.fullmatch(PATTERN, path.name))]
+    number = max(taken, default=0) + 1
+    while True:
+        run = root / f"graph-{number}"
+        try:
+            run.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return run
 
 
 def _keep_pushes(file: Path, pushes: PersonaVectors) -> str:
