@@ -97,6 +97,7 @@ class DecodingBatch:
         self._tables: SlotTables | None = None
         self._retired: list[GenerationHandle] = []
         self._writer = AnswerWriter(core, eos_ids)
+        core.products.refresh()
 
     @property
     def n_live(self) -> int:
@@ -355,7 +356,13 @@ class DecodingBatch:
             handle.controller_edits.passed(position)
         going = any(handle.finish is None for handle in handles)
         logits = self.core.forward_pass(
-            arguments, layout, tables.steps, logits=going, early=not going, cache=tables.cache
+            arguments,
+            layout,
+            tables.steps,
+            logits=going,
+            early=not going,
+            cache=tables.cache,
+            packed=True,
         )
         tables.logits = logits
         tables.gauge.forget()

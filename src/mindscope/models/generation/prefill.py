@@ -90,7 +90,7 @@ def _prefill(
         with torch.inference_mode():
             arguments = core.arguments(ids[:, block], layout, whole.positions[:, : block.stop] >= 0)
             tables.logits = core.forward_pass(
-                arguments, layout, tables.steps, logits=block.stop >= width, cache=cache
+                arguments, layout, tables.steps, logits=block.stop >= width, cache=cache, packed=True
             )
         tables.gauge.forget()
         yield tables if block.stop >= width else None

@@ -24,6 +24,7 @@ from mindscope.models.hooks.decode_attention import decoding
 from mindscope.models.hooks.edits import CompiledEdits, Edit
 from mindscope.models.hooks.hook_points import HookPoint
 from mindscope.models.hooks.model_facts import ModelFacts, in_eval
+from mindscope.models.hooks.packed_products import PackedProducts
 from mindscope.models.hooks.row_ropes import row_ropes
 from mindscope.models.tokens.batch import BatchLayout, PositionIndex, prompts_and_finals, right_padded
 from mindscope.models.tokens.reasoning import ReasoningTracker
@@ -49,6 +50,7 @@ class HookedModel(ModelFacts):
         self._widths: dict[str, int] = {}
         self.derived: dict[str, object] = {}  # what other files found out about the weights, once
         self._passing = _CurrentPass()
+        self.products = PackedProducts(hf)
 
     def tracker(self, row: Row) -> ReasoningTracker | None:
         """What tells the reasoning in an answer to this row from its final part while it is written."""
@@ -228,6 +230,7 @@ class HookedModel(ModelFacts):
         logits: bool | Literal["all"],
         early: bool = False,
         cache: Any = None,
+        packed: bool = False,
     ) -> Float[Tensor, "rows *columns vocabulary"] | None:
         """One forward pass with its hooks, which are gone when it returns.
 
@@ -238,6 +241,7 @@ class HookedModel(ModelFacts):
             logits: whether to go on to the last column's logits (or those of all), or skip the head.
             early: end the pass where the last read is served.
             cache: keys, values and states of the columns before.
+            packed: multiply with packed weights, see `packed_products.py`; no gradients then.
         """
         arguments = self.arguments(ids, layout, layout.positions >= 0) if isinstance(ids, np.ndarray) else ids
         arguments = {**arguments, **self._cache_arguments(cache, arguments)}
@@ -245,9 +249,10 @@ class HookedModel(ModelFacts):
         head = any(tap.place.module is self.engine.arch.lm_head for tap in taps)
         decode = cache is not None and layout.positions.shape[1] == 1
         step = decoding(self.hf) if decode else nullcontext()
+        products = self.products.used() if packed else nullcontext()
         mode = in_eval(self.hf) if self.hf.training else nullcontext()
         ropes = row_ropes(self.length_ropes, lambda: layout) if self.length_ropes else nullcontext()
-        with self._lock, mode, step, ropes, attached(layout, steps, stop_when_served=early):
+        with self._lock, mode, step, products, ropes, attached(layout, steps, stop_when_served=early):
             self._passing.layout = layout
             try:
                 if not logits and not head:

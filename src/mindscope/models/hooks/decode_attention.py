@@ -63,12 +63,9 @@ def decode_attention(
     for span, bias in zip(spans, biases, strict=True):
         lines = slice(span.first * kv_heads, span.end * kv_heads)
         columns = slice(span.column // block * block, end)
-        scores = torch.baddbmm(
-            bias,
-            grouped[lines],
-            key[lines, columns].transpose(1, 2),
-            alpha=size**-0.5 if scaling is None else scaling,
-        )
+        # Keys x queries, not queries x keys: oneDNN's product in bfloat16 takes half the time that way round.
+        scores = torch.bmm(key[lines, columns], grouped[lines].transpose(1, 2)).transpose(1, 2)
+        scores = torch.add(bias, scores, alpha=size**-0.5 if scaling is None else scaling)
         weights = scores.softmax(-1, dtype=torch.float32).to(value.dtype)
         attended.append(torch.bmm(weights, value[lines, columns]))
     return torch.cat(attended).view(rows, 1, heads, -1), None

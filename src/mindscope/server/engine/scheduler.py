@@ -29,6 +29,7 @@ import numpy as np
 import torch
 
 from mindscope.models import DecodingBatch, GenerationRequest, is_out_of_memory
+from mindscope.server.engine.heap import HeapTrimmer
 
 if TYPE_CHECKING:
     from mindscope.models import EditEffect, Generation, GenerationHandle, Model, PrefixCache, TokenLogprob
@@ -205,6 +206,7 @@ class AnswerScheduler:
         self._changed = threading.Condition()
         self._closing = False
         self._seconds = 1.0  # of an answer, a running mean
+        self._heap = HeapTrimmer()
         self._batch = self._open_batch()
         self._thread = threading.Thread(target=self._run, name="mindscope-answers", daemon=True)
 
@@ -265,6 +267,7 @@ class AnswerScheduler:
                     break
                 self._admit_all()
             self._step()
+            self._heap.trim(idle=not (self._inbox or self._batch.busy))
         closing = RuntimeError("the server is closing")
         self._fail_all(closing)
         self.deliver([partial(job.listener, job, AnswerEnd(None, closing)) for job in self._inbox])
