@@ -27,7 +27,15 @@ from mindscope.models import DecodingBatch, Edit, GenerationRequest, Model, Samp
 from mindscope.monitoring import LiveMonitor, Policy
 
 TRAITS, VECTORS = 7, 16
-ARMS = ("plain", "plain again", "monitored", "held against thresholds", "steered", "steered and measured")
+ARMS = (
+    "plain",
+    "plain again",
+    "monitored",
+    "monitored and streamed",
+    "held against thresholds",
+    "steered",
+    "steered and measured",
+)
 
 
 def main() -> None:
@@ -79,7 +87,7 @@ def open_batch(model: Model, arm: str, n_rows: int, n_tokens: int) -> DecodingBa
     batch = DecodingBatch(model, slots=n_rows, eos_ids=frozenset())
     for i in range(n_rows):
         if watched:
-            monitor.watch(i, Policy("log"))
+            monitor.watch(i, Policy("log"), live="streamed" in arm)
         edit = Edit(address, "add", vectors[i % VECTORS], 1.0, "all")
         batch.admit(
             GenerationRequest(

@@ -20,6 +20,9 @@ from mindscope.monitoring.calibration import Calibration
 from mindscope.monitoring.monitor import Policy
 from mindscope.monitoring.results import AlarmEvent
 
+_PASSES_A_LOOK = 8
+"""Passes whose readings are taken up together where nobody waits for them: a look costs as much as reading."""
+
 OnEvent = Callable[[AlarmEvent], object]
 
 _FINAL, _BEFORE = "final", "last_prompt"
@@ -35,9 +38,19 @@ class WatchedAnswer:
         tokens: `[features]` each, the readings at the tokens of the final answer so far.
         events: crossings and recoveries so far.
         raised: `[features]`, which are in alarm.
+        live: whether somebody looks at the readings before the answer has ended.
     """
 
-    def __init__(self, policy: Policy, columns: Sequence[int], n_features: int, on_event: OnEvent | None):
+    def __init__(
+        self,
+        policy: Policy,
+        columns: Sequence[int],
+        n_features: int,
+        on_event: OnEvent | None,
+        *,
+        live: bool = True,
+    ):
+        self.live = live
         self.policy, self.columns, self.on_event = policy, tuple(columns), on_event
         self.before: np.ndarray | None = None
         self.tokens: list[np.ndarray] = []
@@ -71,6 +84,7 @@ class LiveMonitor:
         self._reads = {f"{where}/{name}": read for where in reads for name, read in reads[where].items()}
         self._names = {where: {name: f"{where}/{name}" for name in reads[where]} for where in reads}
         self._answers: dict[int, WatchedAnswer] = {}
+        self._n_live = 0
         self._window = 1 if calibration is None else calibration.signal.window
         self._rings = np.zeros((0, self._window, len(features)))  # lines x window x features
         self._counts = np.zeros(0, np.int64)
@@ -85,6 +99,11 @@ class LiveMonitor:
         return self._reads
 
     @property
+    def look_every(self) -> int:
+        """Passes between looks: 1 where there are thresholds, or where somebody waits for readings."""
+        return 1 if self._n_live or self.calibration is not None else _PASSES_A_LOOK
+
+    @property
     def n_watched(self) -> int:
         """How many answers are being watched."""
         return len(self._answers)
@@ -95,8 +114,17 @@ class LiveMonitor:
         policy: Policy,
         columns: Sequence[int] | None = None,
         on_event: OnEvent | None = None,
+        *,
+        live: bool = True,
     ) -> WatchedAnswer:
         """Begin to watch the request of this index.
+
+        Args:
+            index: the request's.
+            policy: what alarms do.
+            columns: which of the features are watched; None for all.
+            on_event: told of crossings and recoveries.
+            live: whether readings are wanted token by token, and not only once the answer has ended.
 
         Raises:
             DataError: the policy needs thresholds and there are none.
@@ -104,7 +132,8 @@ class LiveMonitor:
         if self.calibration is None and policy.action != "log":
             raise DataError(f"the policy {policy.action!r} needs thresholds: start with --thresholds")
         chosen = range(len(self.features)) if columns is None else columns
-        answer = WatchedAnswer(policy, chosen, len(self.features), on_event)
+        answer = WatchedAnswer(policy, chosen, len(self.features), on_event, live=live)
+        self._n_live += live
         if not self._free:
             self._grow()
         answer.line = self._free.pop()
@@ -119,6 +148,7 @@ class LiveMonitor:
         answer = self._answers.pop(index, None)
         if answer is not None:
             self._free.append(answer.line)
+            self._n_live -= answer.live
         return answer
 
     def finish(self, index: int, generation: Generation, model: Model) -> WatchedAnswer:
@@ -173,6 +203,11 @@ class LiveMonitor:
             if len(answers) == len(rows):
                 return {rows[i]: answers[i] for i in self._follow(where, answers, table)}
         starts = np.cumsum(counts) - counts
+        if where == _FINAL and not self._follows_answer:  # nothing happens at any token
+            for row, own in zip(rows, np.split(table, starts[1:]), strict=True):
+                if row in self._answers:
+                    self._answers[row].tokens.extend(own)
+            return {}
         changed: dict[int, WatchedAnswer] = {}
         for place in range(counts.max()):
             # The place-th new token of every row that has one.

@@ -91,3 +91,36 @@ def test_an_answer_hears_of_its_own_features_alone(llama: Model, features: Featu
 def test_a_policy_without_thresholds_is_refused(e0: Direction):
     with pytest.raises(DataError, match="needs thresholds"):
         LiveMonitor(FeatureSet([e0])).watch(0, Policy("stop"))
+
+
+def test_readings_nobody_waits_for_are_taken_up_together(
+    llama: Model, features: FeatureSet, monkeypatch: pytest.MonkeyPatch
+):
+    samplings = [Sampling(temperature=0, max_new_tokens=3 + 7 * i) for i in range(len(ROWS))]
+    alone = [
+        Monitor(features).generate(llama, [row], own)[0].trace.turns[0]
+        for row, own in zip(ROWS, samplings, strict=True)
+    ]
+    monitor, looks = LiveMonitor(features), []
+    step = monitor.step
+    monkeypatch.setattr(monitor, "step", lambda seen: (looks.append(len(seen.tables)), step(seen))[1])
+    monkeypatch.setattr(features, "read", lambda *_, **__: pytest.fail("an answer was read again"))
+    batch = DecodingBatch(llama, slots=3, eos_ids=llama.eos_ids)
+    for i, (row, own) in enumerate(zip(ROWS, samplings, strict=True)):
+        monitor.watch(i, Policy(), live=False)
+        batch.admit(GenerationRequest(row, own, index=i, controller=monitor))
+    n_ended = 0
+    while batch.busy:
+        batch.step()
+        for handle in batch.retire():
+            n_ended += 1
+            index = handle.request.index
+            answer = monitor.finish(index, handle.result(), llama)
+            tokens = np.array(answer.tokens).reshape(-1, len(features))
+            assert np.allclose(tokens, alone[index].tokens, atol=1e-4)
+            assert np.allclose(answer.before, alone[index].last_prompt, atol=1e-4)
+    assert n_ended == len(ROWS)
+    assert len(looks) < batch.n_steps / 2
+    assert monitor.look_every > 1
+    monitor.watch(9, Policy())  # one whose readings are streamed
+    assert monitor.look_every == 1

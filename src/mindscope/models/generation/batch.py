@@ -174,7 +174,7 @@ class DecodingBatch:
         tokens = self._tidy(tokens)
         if self._tables is not None:
             self._feed(self._tables, tokens.clamp(min=0))
-            self._consult(self._tables)
+            self._consult(self._tables, may_wait=True)
             self._release()
 
     def _cancel(self) -> None:
@@ -308,17 +308,25 @@ class DecodingBatch:
         """
         tables = self._tables
         assert tables is not None
+        gone = self._leaving_lines(tables, feed_cut)
+        if gone and any(watch.n_unseen for watch in tables.controllers.values()):
+            self._consult(tables)
+            gone = self._leaving_lines(tables, feed_cut)
+        for line in gone:
+            self._end(self._handle(line), line)
+        if gone:
+            tables.free(gone)
+        if not tables.lines:
+            self._tables = None
+
+    def _leaving_lines(self, tables: SlotTables, feed_cut: bool) -> list[int]:
         gone = []
         for line in tables.lines:
             handle = self._handle(line)
             stays = feed_cut and handle.finish == "length" and handle.reads_answer and handle.error is None
             if (handle.ended or handle.cancelled) and not stays:
-                self._end(handle, line)
                 gone.append(line)
-        if gone:
-            tables.free(gone)
-        if not tables.lines:
-            self._tables = None
+        return gone
 
     def _end(self, handle: GenerationHandle, line: int | None) -> None:
         reads: dict[str, Tensor] = {}
@@ -368,10 +376,12 @@ class DecodingBatch:
         tables.gauge.forget()
         tables.fed()
 
-    def _consult(self, tables: SlotTables) -> None:
+    def _consult(self, tables: SlotTables, *, may_wait: bool = False) -> None:
         """Show the controllers what passed by, and do as they say to the rows that go on."""
         pushed: list[int] = []
         for watch in tables.controllers.values():
+            if may_wait and watch.may_wait():
+                continue
             seen = watch.drain(tables.callers)
             if (broken := watch.group.broken) is not None:
                 seen = seen.without(self._refuse_broken(watch, np.flatnonzero(broken).tolist()))

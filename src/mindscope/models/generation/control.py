@@ -96,7 +96,11 @@ class SeenTokens(Mapping[int, Mapping[str, Tensor]]):
 
 @runtime_checkable
 class Controller(Protocol):
-    """Looks on while answers are written, and may end a row or push it, without touching its neighbours."""
+    """Looks on while answers are written, and may end a row or push it, without touching its neighbours.
+
+    A controller that acts on nothing may have an attribute `look_every`, a number of passes: it is then
+    called no more often, and before any row leaves, with all tokens since the last call.
+    """
 
     @property
     def reads(self) -> Mapping[str, Read]:
@@ -107,7 +111,7 @@ class Controller(Protocol):
         ...
 
     def step(self, seen: SeenTokens) -> Mapping[int, RowAction]:
-        """Called after every forward pass.
+        """Called after every forward pass, but for `look_every`.
 
         Args:
             seen: by row, what each read found since the last call, `[tokens, k]` on the CPU; rows and reads
@@ -139,14 +143,27 @@ class ControllerEdits:
 
 @dataclass(slots=True)
 class ControllerReads:
-    """A controller and what it sees of the rows of a batch."""
+    """A controller and what it sees of the rows of a batch.
+
+    Attributes:
+        controller: who looks on.
+        group: what is read for it.
+        n_unseen: passes since it was last called.
+    """
 
     controller: Controller
     group: ReadGroup
+    n_unseen: int = 0
     _rows: tuple[np.ndarray, np.ndarray, tuple[int, ...], np.ndarray] | None = None
+
+    def may_wait(self) -> bool:
+        """Count a pass; whether its controller need not be called for it."""
+        self.n_unseen += 1
+        return self.n_unseen < getattr(self.controller, "look_every", 1)
 
     def drain(self, callers: np.ndarray) -> SeenTokens:
         """What was seen since the last call; `callers` are the indices of the requests, `[lines]`."""
+        self.n_unseen = 0
         drained = self.group.drain()
         return SeenTokens(
             {

@@ -289,7 +289,9 @@ class AnswerScheduler:
             job.handle = self._batch.admit(request)
             if job.watch is not None:
                 watch = job.watch
-                job.seen = watch.monitor.watch(index, watch.policy, watch.columns, watch.on_event)
+                job.seen = watch.monitor.watch(
+                    index, watch.policy, watch.columns, watch.on_event, live=job.streamed
+                )
         except Exception as error:  # noqa: BLE001 - whose request it was gets it back
             if job.handle is not None:
                 self._batch.cancel(job.handle)
