@@ -21,7 +21,7 @@ from mindscope.monitoring.monitor import Policy
 from mindscope.monitoring.results import AlarmEvent
 
 _PASSES_A_LOOK = 8
-"""Passes whose readings are taken up together where nobody waits for them: a look costs as much as reading."""
+"""Passes whose readings are taken up together where nobody waits for them: a look costs what reading does."""
 
 OnEvent = Callable[[AlarmEvent], object]
 
