@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from mindscope.models.linear.head_reading import HeadReading, head_reading
     from mindscope.models.linear.stream import map_to_stream, writes_residual
     from mindscope.models.linear.unembed import centred_unembedding, logit_effects
+    from mindscope.models.loading.gguf_reader import open_gguf
     from mindscope.models.loading.options import LoadOptions, WholeModelOptions
     from mindscope.models.loading.weigh import count_parameters
     from mindscope.models.model import Model, load
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "load",
+    "open_gguf",
     "score_answer_tokens",
     "ablate_everywhere",
     "change_weights",

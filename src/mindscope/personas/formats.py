@@ -21,7 +21,9 @@ where it is behind the final norm; llama.cpp's own generator measures ``directio
 """
 
 import re
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,7 +35,7 @@ from torch import Tensor
 
 from mindscope.core import ModelIdentity
 from mindscope.errors import DataError
-from mindscope.models import Model
+from mindscope.models import Model, open_gguf
 from mindscope.personas.config import VectorKind
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Document, replacing
@@ -175,6 +177,8 @@ def _read_owner(path: Path) -> PtOwner | None:
             return PtOwner.model_validate_json(archive.read(records[0]))
     except zipfile.BadZipFile:  # the layout of old versions of torch
         return None
+    except (UnicodeError, NotImplementedError, RuntimeError, EOFError, zlib.error, struct.error) as error:
+        raise DataError(f"{path} is damaged ({error}): download it again") from error
     except ValidationError as error:
         raise DataError(
             f"{path} does not say whose vectors it holds ({error.error_count()} errors)"
@@ -273,7 +277,7 @@ def _read_gguf(path: Path) -> tuple[dict[int, Tensor], dict[str, object]]:
     if not path.is_file():
         raise DataError(f"{path} does not exist: give a GGUF control vector")
     try:
-        reader = gguf.GGUFReader(path)
+        reader = open_gguf(path)
         fields = {name: field.contents() for name, field in reader.fields.items()}
         tensors = {tensor.name: (tensor.tensor_type, np.array(tensor.data)) for tensor in reader.tensors}
     except Exception as error:

@@ -32,7 +32,7 @@ from torch import Tensor
 from mindscope.core import parse_json
 from mindscope.errors import DataError
 from mindscope.features.steering_files.steering_file import SteeringFile, recorded_edits
-from mindscope.models import Edit, split_address
+from mindscope.models import Edit, open_gguf, split_address
 from mindscope.store import replacing
 
 ARCHITECTURE = "controlvector"
@@ -130,7 +130,7 @@ def read_gguf_file(path: Path) -> SteeringFile:
         DataError: it is no control vector, or carries no probes; the line says what is unknown of it.
     """
     try:
-        reader = gguf.GGUFReader(path)
+        reader = open_gguf(path)
         fields = {name: field.contents() for name, field in reader.fields.items()}
         tensors = {tensor.name: torch.from_numpy(np.array(tensor.data)) for tensor in reader.tensors}
     except Exception as error:

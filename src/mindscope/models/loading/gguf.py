@@ -13,12 +13,13 @@ from pathlib import Path
 from unittest.mock import patch
 
 import torch
-from gguf import GGMLQuantizationType, GGUFReader
+from gguf import GGMLQuantizationType
 from tqdm import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, modeling_gguf_pytorch_utils
 
 from mindscope.core import CACHE_VARIABLE, cache_folder
 from mindscope.errors import ModelError
+from mindscope.models.loading.gguf_reader import open_gguf
 
 _DTYPES = {GGMLQuantizationType.F32: torch.float32, GGMLQuantizationType.BF16: torch.bfloat16}
 
@@ -81,7 +82,7 @@ def unpack_gguf(file: Path) -> Path:
 def _stored_dtype(file: Path) -> torch.dtype:
     """The precision of most weights in the file; quantised blocks count as float16."""
     try:
-        tensors = GGUFReader(file).tensors
+        tensors = open_gguf(file).tensors
     except (ValueError, OSError, IndexError, KeyError) as error:
         raise ModelError(f"{file} is not a GGUF file or cut short ({error}); download it again") from error
     sizes: dict[torch.dtype, int] = {}

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import torch
-from gguf import GGUFReader
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from mindscope.errors import ModelError
 from mindscope.models.loading.adapters import base_of, is_adapter
 from mindscope.models.loading.gguf import find_gguf
+from mindscope.models.loading.gguf_reader import open_gguf
 from mindscope.models.loading.loading import _from_hub, _source, quiet_library, split_revision
 from mindscope.models.loading.options import LoadOptions
 
@@ -28,7 +28,7 @@ def count_parameters(name: str, options: LoadOptions | None = None) -> int:
         return count_parameters(base, options.model_copy(update={"revision": revision}))
     if (file := find_gguf(Path(name))) is not None:
         try:
-            return sum(int(tensor.n_elements) for tensor in GGUFReader(file).tensors)
+            return sum(int(tensor.n_elements) for tensor in open_gguf(file).tensors)
         except (ValueError, OSError, IndexError, KeyError) as error:
             raise ModelError(
                 f"{file} is not a GGUF file or cut short ({error}); download it again"
