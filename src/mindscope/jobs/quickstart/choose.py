@@ -125,7 +125,9 @@ def choose_size(seconds: Sequence[float], minutes: float) -> tuple[DemoSize, Qui
     needed = ", ".join(f"{value / 60:.0f} min" if value >= 60 else f"{value:.0f} s" for value in seconds)
     fits = seconds[SIZES.index(size)] <= 60 * minutes
     limit = (
-        f"the largest within --minutes {minutes:g}" if fits else f"nothing is through in {minutes:g} minutes"
+        f"the largest within --minutes {minutes:g}"
+        if fits
+        else f"nothing is through within --minutes {minutes:g}"
     )
     why = f"{limit}; from the largest size to the smallest about {needed} on this machine"
     return size, QuickstartChoice(what="size", chosen=size.name, why=why)
