@@ -7,7 +7,9 @@
 3. A conversation of 200 turns out of an address: scrolled likewise, and the time from a key in the
    question's field to the second frame after it.
 
-All in a headless Chromium without a GPU. A busy machine takes frames away: its load stands beside them.
+All in a headless Chromium without a GPU. A busy machine takes frames away: its load stands beside them,
+and the processor time of the browser's processes, by frame and until the first page is there: what a free
+core needs.
 
     python benchmarks/workbench.py [--seconds 4] [--turns 200] [--nodes 5000] [--links 100000]
 """
@@ -24,6 +26,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psutil
 from graph_page import random_graph
 from playwright.sync_api import Page, sync_playwright
 
@@ -48,6 +51,7 @@ PAN = """async ([selector, seconds]) => {
   const at = (share) => times[Math.floor(share * (times.length - 1))];
   const all = times.reduce((a, b) => a + b, 0);
   return {
+    frames: times.length,
     frames_a_second: (1000 * times.length) / all,
     median_ms: at(0.5), tenth_ms: at(0.9), longest_ms: at(1),
   };
@@ -71,9 +75,30 @@ TYPE = """async () => {
 }"""
 
 
-def measure_first_page(page: Page, address: str) -> dict[str, Any]:
+def read_cpu_ms(server: int) -> float:
+    """Processor time of all processes that were started here but the server."""
+    total = 0.0
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if process.pid != server:
+                times = process.cpu_times()
+                total += times.user + times.system
+        except psutil.NoSuchProcess:
+            continue
+    return 1000 * total
+
+
+def pan(page: Page, selector: str, seconds: int, server: int) -> dict[str, Any]:
+    """Frames of a place that is scrolled, and what they cost."""
+    before = read_cpu_ms(server)
+    found = page.evaluate(PAN, [selector, seconds])
+    return {**found, "cpu_ms_a_frame": (read_cpu_ms(server) - before) / found["frames"]}
+
+
+def measure_first_page(page: Page, address: str, server: int) -> dict[str, Any]:
     """Kilobytes as gzip makes them, and milliseconds; of a browser that has nothing of it yet."""
     parts: dict[str, int] = {}
+    before = read_cpu_ms(server)
 
     def weigh(reply: Any) -> None:
         if "/workbench/" in reply.url and "/v1/" not in reply.url and reply.ok:
@@ -83,8 +108,10 @@ def measure_first_page(page: Page, address: str) -> dict[str, Any]:
     page.goto(f"{address}chat")
     page.locator("#question").wait_for()
     ready = page.evaluate(NOW)
+    spent = read_cpu_ms(server) - before
     page.wait_for_timeout(500)
-    return {"files": len(parts), "kilobytes": sum(parts.values()) / 1000, "interactive_ms": ready}
+    size = sum(parts.values()) / 1000
+    return {"files": len(parts), "kilobytes": size, "interactive_ms": ready, "cpu_ms": spent}
 
 
 def conversation_address(address: str, turns: int) -> str:
@@ -117,17 +144,17 @@ def main() -> None:
             def open_tab() -> Page:
                 return browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
 
-            found["first page"] = measure_first_page(open_tab(), address)
+            found["first page"] = measure_first_page(open_tab(), address, server.pid)
             tab = open_tab()
             tab.goto(conversation_address(address, options.turns))
             tab.locator(".turn").nth(options.turns - 1).wait_for()
             tab.wait_for_function("() => document.querySelectorAll('.token').length > 200", timeout=120_000)
-            found["conversation"] = tab.evaluate(PAN, [".turns", options.seconds])
+            found["conversation"] = pan(tab, ".turns", options.seconds, server.pid)
             found["conversation"]["key_ms"] = tab.evaluate(TYPE)
             drawn = build_graph_page(*random_graph(options.nodes, options.links, 64, 26))
             tab = open_tab()
             tab.goto(drawn.write(Path(folder) / "graph.html").as_uri())
-            found["graph"] = tab.evaluate(PAN, ["#scroller", options.seconds])
+            found["graph"] = pan(tab, "#scroller", options.seconds, server.pid)
             found["graph"]["shown"] = tab.locator("#amount").inner_text()
             browser.close()
     finally:

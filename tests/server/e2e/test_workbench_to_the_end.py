@@ -59,7 +59,7 @@ def test_a_tune_is_made_compared_and_judged_from_the_pages(live: server_kit.Live
             page.locator("tr", has_text="graph-1").locator(".state.done").wait_for(timeout=JOB_MS)
             page.get_by_role("button", name="Check graph-1").click()
             page.get_by_label("graph-2 of tune-evil").check()
-            page.get_by_text("They are of two models: tuned from").wait_for()
+            page.get_by_text("They are of two models, one tuned from the other").wait_for()
             page.locator("caption", has_text="next tokens that are explained").wait_for()
             assert find_faults(page) == []
             # A feature of the tune's graph is changed in the tune, not in the served model.

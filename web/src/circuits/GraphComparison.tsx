@@ -16,6 +16,13 @@ interface GraphComparisonProps {
   second: string;
 }
 
+const RELATIONS: Record<NonNullable<Report["relation"]>, string> = {
+  "tuned from": "one tuned from the other, or both from a third",
+  "same weights, other precision": "the same weights in another precision",
+  "same weights, earlier fingerprint": "the same weights under an earlier fingerprint",
+  "as stated": "of which nothing is recorded",
+};
+
 const MOST = 15;
 const FEW = 8;
 
@@ -27,7 +34,7 @@ export function GraphComparison({ report, listing, first, second }: GraphCompari
       <p>
         {report.n_shared} nodes are in both, {report.n_only_first} in {first} alone, {report.n_only_second} in {second}{" "}
         alone; {formatPercent(report.overlap)} of all nodes are shared.
-        {report.relation && ` They are of two models: ${report.relation}, read through the same dictionary.`}
+        {report.relation && ` They are of two models, ${RELATIONS[report.relation]}, and read through one dictionary.`}
       </p>
       {other && <TargetTable first={first} second={second} listings={[listing, other]} />}
       <Table

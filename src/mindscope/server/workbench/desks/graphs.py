@@ -112,13 +112,16 @@ class GraphDesk(TrainingDesk):
                 known = None
             facts = known if isinstance(known, dict) else {}
             fields = {key: facts.get(key) for key in COUNTED}
+            tune = self._tune_of(fields["model"])
+            if tune is not None:
+                fields["model"] = tune  # and no path of this machine
             config = run.record.get("config")
             cards.append(
                 GraphCard.model_construct(
                     run=name,
                     status=run.status,
                     steered=isinstance(config, dict) and "steer" in config,
-                    tune=self._tune_of(facts.get("model")),
+                    tune=tune,
                     **fields,
                 )
             )
