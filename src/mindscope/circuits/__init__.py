@@ -6,7 +6,8 @@ from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.circuits.attribution import targets
-    from mindscope.circuits.attribution.config import TraceConfig
+    from mindscope.circuits.attribution.config import ROWS_IN_MEMORY, TraceConfig
+    from mindscope.circuits.attribution.forecast import TraceForecast
     from mindscope.circuits.attribution.logit_effects import compute_feature_effects, describe_logits
     from mindscope.circuits.attribution.retrace import trace_again
     from mindscope.circuits.attribution.targets import TargetSpec
@@ -69,6 +70,8 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "TraceForecast",
+    "ROWS_IN_MEMORY",
     "trace",
     "trace_again",
     "GraphDifference",

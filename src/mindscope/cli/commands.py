@@ -59,6 +59,14 @@ def _doctor(app: typer.Typer) -> None:
     add_command(app, "doctor", doctor.examine, show=print_doctor)
 
 
+def _plan(app: typer.Typer) -> None:
+    from mindscope.cli.from_spec import add_command
+    from mindscope.cli.plan import print_plan
+    from mindscope.jobs.planning import plan
+
+    add_command(app, "plan", plan, show=print_plan)
+
+
 def _diff(app: typer.Typer) -> None:
     from mindscope.cli.diff import print_difference
     from mindscope.cli.from_spec import add_command
@@ -103,6 +111,9 @@ COMMANDS: dict[str, CommandEntry] = {
         _quickstart,
     ),
     "doctor": CommandEntry("Say what this machine has and what it can run.", _doctor),
+    "plan": CommandEntry(
+        "Say how long a job will take, how much memory and disk, and what that costs.", _plan
+    ),
     "diff": CommandEntry(
         "Say what tuning changed in a model: candidates of several measurements, each tested as a claim.",
         _diff,

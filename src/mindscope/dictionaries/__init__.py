@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         TrainConfig,
     )
     from mindscope.dictionaries.training.corpus import TextCorpus, read_corpus
+    from mindscope.dictionaries.training.learner import DictionaryTrainer
     from mindscope.dictionaries.training.ordinary import LeftOut, read_left_out
     from mindscope.dictionaries.training.processes import (
         TrainingMesh,
@@ -55,6 +56,7 @@ __all__ = [
     "PLACEMENT",
     "Activation",
     "Coder",
+    "DictionaryTrainer",
     "TextCorpus",
     "Dictionary",
     "DictionaryBank",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
     from mindscope.explain.search import FeatureFiring, SearchHit, TextIndex, fires_on, search_token
     from mindscope.explain.steer import as_persona, best_latent
+    from mindscope.explain.survey.accumulate import SurveyAccumulator
     from mindscope.explain.survey.config import SurveyConfig
     from mindscope.explain.survey.results import ActivationContext, FeatureActivity, Survey, TokenUse
     from mindscope.explain.survey.survey import survey_features
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "survey_features",
+    "SurveyAccumulator",
     "SurveyConfig",
     "Survey",
     "FeatureActivity",

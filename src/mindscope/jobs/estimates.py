@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mindscope.core import Clock, format_duration
@@ -68,6 +69,25 @@ class WorkEstimate(Document):
         if self.seconds is not None:
             parts.append(f"{about} {format_duration(self.seconds)} ({self.measured})")
         return ", ".join(parts) + (f"; {self.more}" if self.more else "")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerPace:
+    """What answers cost that are written side by side, new ones taking the places of those that end.
+
+    Attributes:
+        n_side: how many are written side by side.
+        prompt_seconds: seconds of so many prompts.
+        step_seconds: of a token of each.
+    """
+
+    n_side: int
+    prompt_seconds: float
+    step_seconds: float
+
+    def seconds(self, answers: int, length: float) -> float:
+        """How long some answers of a mean length take."""
+        return max(1.0, answers / self.n_side) * (self.prompt_seconds + self.step_seconds * length)
 
 
 class PaceEstimate(Document):
@@ -157,12 +177,10 @@ def estimate_answers(
     began = clock()
     lengths = _write(model, plan, n_side, n_tokens)
     step = max(clock() - began - prompt_seconds, 1e-6) / max(1, n_tokens - 1)
-
-    def seconds(length: float) -> float:
-        batches = max(1.0, (total - kept) / n_side)
-        return batches * (prompt_seconds + step * length)
-
-    affordable = min(MORE_TOKENS, limit, int((LOOK * seconds(limit) - prompt_seconds) / step))
+    pace = AnswerPace(n_side, prompt_seconds, step)
+    affordable = min(
+        MORE_TOKENS, limit, int((LOOK * pace.seconds(total - kept, limit) - prompt_seconds) / step)
+    )
     if affordable > n_tokens:
         n_tokens = affordable
         lengths = _write(model, plan, n_side, n_tokens)
@@ -179,7 +197,7 @@ def estimate_answers(
         most_tokens=limit,
         tokens=round(total * length),
         judge_calls=judge_calls,
-        seconds=seconds(length),
+        seconds=pace.seconds(total - kept, length),
         expected=expected,
         measured=f"measured just now on {n_side} prompts and {n_tokens} tokens",
         more=more,

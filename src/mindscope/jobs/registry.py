@@ -20,6 +20,7 @@ JOBS: Mapping[str, str] = {
     "demo": "mindscope.jobs.demo:demo",
     "quickstart": "mindscope.jobs.quickstart:quickstart",
     "doctor": "mindscope.jobs.doctor:examine",
+    "plan": "mindscope.jobs.planning:plan",
     "diff": "mindscope.jobs.diff:diff_models",
     "gate run": "mindscope.gate:run_gate",
     "gate policy": "mindscope.gate:write_default_policy",

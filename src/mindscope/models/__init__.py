@@ -57,11 +57,20 @@ if TYPE_CHECKING:
     )
     from mindscope.models.linear.frozen import FrozenPass, FrozenPasses, freeze, frozen
     from mindscope.models.linear.head_reading import HeadReading, head_reading
+    from mindscope.models.linear.logit_pieces import make_logits, read_before_head, split_positions
+    from mindscope.models.linear.patterns import AttentionRecord
     from mindscope.models.linear.stream import map_to_stream, writes_residual
     from mindscope.models.linear.unembed import centred_unembedding, logit_effects
     from mindscope.models.loading.gguf_reader import open_gguf
     from mindscope.models.loading.options import LoadOptions, WholeModelOptions
-    from mindscope.models.loading.weigh import count_parameters
+    from mindscope.models.loading.weigh import (
+        ModelShape,
+        best_cpu_dtype,
+        build_stand_in,
+        count_parameters,
+        read_shape,
+        shape_of,
+    )
     from mindscope.models.model import Model, load
     from mindscope.models.template_record import ChatRenderer, TemplateRecord, describe_prompts
     from mindscope.models.tokens.batch import BatchLayout, right_padded
@@ -96,7 +105,15 @@ __all__ = [
     "first_difference",
     "LogprobComparison",
     "Model",
+    "read_before_head",
+    "make_logits",
+    "split_positions",
     "count_parameters",
+    "read_shape",
+    "build_stand_in",
+    "ModelShape",
+    "shape_of",
+    "best_cpu_dtype",
     "LoadOptions",
     "WholeModelOptions",
     "Row",
@@ -129,6 +146,7 @@ __all__ = [
     "Reading",
     "LinearParts",
     "AttentionMaps",
+    "AttentionRecord",
     "ActiveEdits",
     "Edits",
     "FrozenPass",

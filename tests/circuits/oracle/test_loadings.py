@@ -46,7 +46,7 @@ def _without(frozen: LocalReplacementModel, layer: int, head: int | None) -> Loc
     pattern = frozen.blocks[layer].pattern.clone()
     pattern.view(-1, *pattern.shape[2:])[slice(None) if head is None else head] = 0
     blocks = list(frozen.blocks)
-    blocks[layer] = replace(blocks[layer], pattern=pattern)
+    blocks[layer] = replace(blocks[layer], mixing=blocks[layer].mixing.with_whole(pattern))
     return replace(frozen, blocks=tuple(blocks))
 
 

@@ -28,7 +28,7 @@ from mindscope.dictionaries.evaluation.probing import (
     rank_columns,
 )
 from mindscope.dictionaries.evaluation.reconstruction import ReconstructionSums
-from mindscope.dictionaries.evaluation.recovered import count_pass_tokens, loss_sums
+from mindscope.dictionaries.evaluation.recovered import loss_sums
 from mindscope.dictionaries.evaluation.reseeds import ReseedSpread, measure_reseeded
 from mindscope.dictionaries.evaluation.splice import spliced
 from mindscope.dictionaries.lazy import LazyCoders
@@ -136,12 +136,8 @@ def test_losses_in_pieces_are_the_same(model: Model, rows: list[Row], monkeypatc
     dictionary, means = random_sae(model, "resid_post.3"), torch.zeros(model.d_model)
     keep = MeasuredTokens().mask(rows)
     whole = loss_sums(model, dictionary, rows, keep, means)
-    monkeypatch.setattr("mindscope.dictionaries.evaluation.recovered.LOGITS_AT_ONCE", 3000)
+    monkeypatch.setattr("mindscope.models.linear.logit_pieces.LOGITS_AT_ONCE", 3000)
     assert loss_sums(model, dictionary, rows, keep, means) == pytest.approx(whole, rel=1e-5)
-    monkeypatch.setattr(
-        "mindscope.dictionaries.evaluation.recovered.LOGITS_OF_A_PASS", 50 * model.engine.vocab_size
-    )
-    assert count_pass_tokens(model) == 50
 
 
 def test_no_weight_of_a_lazy_dictionary_is_read_before_it_is_used(model: Model, rows, tmp_path: Path):

@@ -7,6 +7,9 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_va
 from mindscope.core import FrozenSettings
 from mindscope.errors import DataError
 
+ROWS_IN_MEMORY = 2**31
+"""Bytes of rows up to which they stay where they were traced; those that follow go to disk."""
+
 
 class TraceConfig(FrozenSettings):
     """How to trace a graph: which features become nodes, and how much memory tracing may take."""

@@ -13,7 +13,9 @@ Rows are traced in blocks (`backward`). The order of rows in a block is none of 
 says which index counts what.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import torch
 from jaxtyping import Int
@@ -22,6 +24,7 @@ from torch.linalg import vector_norm
 
 from mindscope.circuits.attribution.backward import backward_rows
 from mindscope.circuits.attribution.config import TraceConfig
+from mindscope.circuits.attribution.forecast import PaceWatch, TraceForecast
 from mindscope.circuits.attribution.prompt_row import as_prompt_row
 from mindscope.circuits.attribution.selection import select_features
 from mindscope.circuits.attribution.targets import ResolvedTargets, TargetSpec, top_logits
@@ -30,11 +33,13 @@ from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.index_spaces import BlockRow, FeatureIndex, TraceRow
 from mindscope.circuits.replacement.injections import Injections
 from mindscope.circuits.replacement.local_model import LocalReplacementModel, ReplacementModel
-from mindscope.core import Progress
+from mindscope.core import Clock, Progress
 from mindscope.models import Edit, Model, Row, written
 
 MOST_ROWS = 128
 """More rows in a block are not faster, and lie at more different positions."""
+LONG_MEMORY = 2**31
+"""Bytes of a block where patterns are made again for each: rows share the work."""
 FEWEST_ROWS = 32
 """A block of so many rows ends where those that follow reach half as many tokens at most: smaller blocks cost
 more than the tokens that they save."""
@@ -49,6 +54,9 @@ def trace(
     targets: TargetSpec | None = None,
     edits: Sequence[Edit] = (),
     progress: Progress | None = None,
+    folder: Path | None = None,
+    on_forecast: Callable[[TraceForecast], None] | None = None,
+    clock: Clock = time.perf_counter,
 ) -> AttributionGraph:
     """Explain what a model says after a prompt.
 
@@ -63,6 +71,10 @@ def trace(
             read; what it adds is held as it was, and counts in the rows' biases. A graph that was made so is
             not put to the test: interventions run on the model as it is.
         progress: called with (rows done, rows in all, what).
+        folder: where rows are kept that are too many for memory; the system's folder for temporary files by
+            default. Nothing is left there.
+        on_forecast: is told what the whole will take, once targets and a first block of features are traced.
+        clock: tells the time for that.
 
     Returns:
         The graph, on the CPU.
@@ -81,7 +93,7 @@ def trace(
         resolved = spec.resolve(model, local_model)
         weights = torch.tensor([target.weight for target in resolved.targets], device=model.device)
         # 3 and 4: the targets' rows, then those of the features that matter to them
-        tracer = _RowTracer(local_model, resolved, config, progress)
+        tracer = _RowTracer(local_model, resolved, config, progress, folder, on_forecast, clock)
         tracer.trace_targets()
         chosen = select_features(tracer.rows, weights, config, tracer.trace_features)
         # 5: the graph
@@ -126,8 +138,12 @@ class _RowTracer:
         resolved: ResolvedTargets,
         config: TraceConfig,
         progress: Progress | None,
+        folder: Path | None,
+        on_forecast: Callable[[TraceForecast], None] | None,
+        clock: Clock,
     ):
-        self.rows = TracedRows(local_model, len(resolved.targets))
+        self.rows = TracedRows(local_model, len(resolved.targets), folder)
+        self._on_forecast, self._clock = on_forecast, clock
         self._local_model, self._resolved, self._progress = local_model, resolved, progress
         self._memory = config.memory
         self._n_done = 0
@@ -140,19 +156,28 @@ class _RowTracer:
 
     def trace_features(self, features: FeatureIndex) -> None:
         """Trace the rows of features, which are their own `TraceRow`s."""
-        positions = self._local_model.features[features, 1]
-        self._trace(features, positions, self._local_model.inject_features)
+        layers, positions, _ = self._local_model.features[features].unbind(1)
+        watch = None
+        if self._on_forecast is not None:  # the first ranking names nearly all that will be traced
+            watch = PaceWatch(
+                self._local_model, layers, positions, self.rows.n_targets, self._on_forecast, self._clock
+            )
+            self._on_forecast = None
+        self._trace(features, positions, self._local_model.inject_features, watch)
 
     def _trace(
         self,
         rows: TraceRow,
         positions: Int[Tensor, "rows"],
         inject: Callable[[TraceRow], Injections],
+        watch: PaceWatch | None = None,
     ) -> None:
         for block in split_into_blocks(self._local_model, positions, self._memory):
             # Encoders are gathered block by block: those of all features at once might not fit.
             edges = backward_rows(self._local_model, inject(rows[block]))
             self.rows.add(rows[block][edges.order], edges)
+            if watch is not None:
+                watch.take(block)
             self._n_done += len(block)
             if self._progress is not None:
                 # Selecting exactly can trace more features than are chosen in the end.
@@ -181,8 +206,12 @@ def split_into_blocks(
     order = position.argsort(descending=True, stable=True)
     tokens = (position[order] + 1).tolist()
     block = local_model.blocks[0]
-    # Numbers per row and token: the gradient and a copy, the mixed values and the values, each twice.
+    # Numbers per row and token: the gradient and a copy, the mixed values and the values, each twice; and the
+    # edges of the features at a token.
     numbers = 2 * local_model.embeddings.shape[1] + 2 * len(block.output) + 2 * len(block.value)
+    numbers += local_model.n_features // local_model.n_positions
+    if not block.mixing.is_kept:
+        memory = max(memory, LONG_MEMORY)
     start = 0
     while start < len(order):
         size = memory // (4 * numbers * tokens[start])
@@ -213,17 +242,18 @@ class _GraphEdges:
         graph_row_of[chosen] = torch.arange(n_chosen, device=chosen.device)
         graph_row_of[rows.target_rows] = torch.arange(n_chosen, n_rows, device=chosen.device)
         columns = local_model.column_of[chosen]
-        for (trace_rows, block), magnitudes in zip(rows.blocks, rows.magnitudes, strict=True):
-            graph_rows = graph_row_of[trace_rows]
+        for block, magnitudes in zip(rows.blocks, rows.magnitudes, strict=True):
+            graph_rows = graph_row_of[block.rows]
             kept = (graph_rows >= 0).nonzero().flatten()
             graph_rows = graph_rows[kept].cpu()
             # Nearly all rows of a block are kept, most often all: then they are not copied.
-            features = block.features if len(kept) == len(trace_rows) else block.features[kept]
+            features = block.features()
+            features = features if len(kept) == len(features) else features[kept]
             # A block has the columns of the tokens that its rows can reach; the others stay zero.
             reached = columns < features.shape[1]
             selected = features[:, columns[reached]]
             self.edges[graph_rows[:, None], reached.nonzero().flatten().cpu()] = selected.cpu()
-            self._take_errors(graph_rows, block.errors[kept].cpu())
+            self._take_errors(graph_rows, block.errors()[kept].cpu())
             self._take_tokens(graph_rows, block.tokens[kept].cpu())
             self.biases[graph_rows] = block.bias[kept].cpu()
             # What active features that are not nodes give to these rows, as a sum and in magnitude.

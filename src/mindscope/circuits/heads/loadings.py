@@ -124,7 +124,7 @@ def compute_head_loadings(
         device = local_model.embeddings.device
         injections = inject_graph_rows(model, local_model, graph, end_rows, targets)
         writes = SourceWrites(local_model, graph, start_sources.to(device))
-        heads = max(block.pattern.shape[:2].numel() for block in local_model.blocks)
+        heads = max(block.mixing.kv_heads * block.mixing.group for block in local_model.blocks)
         carried = EdgeCarriers(
             target.to(device),
             source.to(device),

@@ -6,13 +6,15 @@ for Transformer Circuits"). Its transpose carries gradients down. Value and outp
 product, d_model x d_model for each head, would cost more than its factors.
 """
 
+from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mindscope.models import AttentionMaps, FrozenPass, LinearNorm, LinearParts
+from mindscope.models import AttentionMaps, AttentionRecord, FrozenPass, LinearNorm, LinearParts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +38,7 @@ class FrozenNorm:
     @classmethod
     def identity(cls, held: FrozenPass, multiplier: float = 1.0) -> "FrozenNorm":
         """The way to a place that no norm stands before."""
-        like = held.attention[0].pattern
+        like = held.attention[0].query
         return cls(None, torch.full((len(held.row),), multiplier, device=like.device))
 
     @property
@@ -67,7 +69,7 @@ class FrozenBlock:
     the attention, times the scale of the norm behind attention at q, times that of the norm before it at k.
 
     Attributes:
-        pattern: `[kv_heads, heads per kv_head, tokens, tokens]`.
+        mixing: the pattern, `[kv_heads, heads per kv_head, tokens, tokens]`.
         value: `[kv_heads * size, d_model]`.
         output: `[heads * size, d_model]`.
         bias: what attention adds to a stream of zeros, for each token; zero where nothing has a bias.
@@ -75,7 +77,7 @@ class FrozenBlock:
         write_norm: the way from the MLP into the stream.
     """
 
-    pattern: Float[Tensor, "kv_heads group tokens tokens"]
+    mixing: "FrozenPattern"
     value: Float[Tensor, "values d_model"]
     output: Float[Tensor, "mixed d_model"]
     bias: Float[Tensor, "tokens d_model"] | float
@@ -89,13 +91,13 @@ class FrozenBlock:
         attention_by, mlp_by = anatomy.multipliers
         before = FrozenNorm.of(anatomy, held, f"attn_in.{layer}")
         behind = FrozenNorm.of(anatomy, held, f"attn_out_post.{layer}", attention_by)
-        attention = held.attention[layer].pattern[0].float()
+        mixing = FrozenPattern(held.attention[layer], maps.kv_heads, before.scale, behind.scale)
         # Fold norms in: weights into the maps, scales into the pattern (behind: at q, before: at k).
         output = behind.linear(maps.output.weight.T).contiguous()
-        mixed = _mixed_bias(maps, before, attention) @ output + behind.linear(maps.output.bias)
+        mixed = _mixed_bias(maps, before, mixing) @ output + behind.linear(maps.output.bias)
         bias = mixed * behind.scale[:, None] + behind.bias
         return cls(
-            (attention * behind.scale[:, None] * before.scale).unflatten(0, (maps.kv_heads, -1)),
+            mixing,
             before.transposed(maps.value.weight),
             output,
             bias if bool(bias.any()) else 0.0,
@@ -103,14 +105,21 @@ class FrozenBlock:
             FrozenNorm.of(anatomy, held, f"mlp_out_post.{layer}", mlp_by),
         )
 
+    @property
+    def pattern(self) -> Float[Tensor, "kv_heads group tokens tokens"]:
+        """The pattern as a whole."""
+        (_, whole), *more = self.mixing.pieces(self.mixing.n_tokens)
+        return torch.cat([whole, *(piece for _, piece in more)], dim=2)
+
     def mix_values(
         self, x: Float[Tensor, "*rows tokens d_model"]
     ) -> Float[Tensor, "*rows kv_heads group tokens size"]:
         """The values of the first tokens of the prompt as each head mixes them."""
         # Values are [*rows, tokens, kv_heads, 1, size]; heads that share them (grouped queries) broadcast.
-        tokens, kv = x.shape[-2], len(self.pattern)
+        tokens, kv = x.shape[-2], self.mixing.kv_heads
         values = (x @ self.value.T).unflatten(-1, (kv, 1, -1)).movedim(-4, -2)
-        return self.pattern[:, :, :tokens, :tokens] @ values
+        mixed = [pattern @ values for _, pattern in self.mixing.pieces(tokens)]
+        return mixed[0] if len(mixed) == 1 else torch.cat(mixed, dim=-2)
 
     def attend(self, x: Float[Tensor, "*rows tokens d_model"]) -> Float[Tensor, "*rows tokens d_model"]:
         """What attention adds to the stream, but for its bias."""
@@ -121,18 +130,22 @@ class FrozenBlock:
     ) -> Float[Tensor, "rows tokens kv_heads group size"]:
         """What gradients behind attention are at its mixed values, for the first tokens of the prompt."""
         n, p, d = r.shape
-        return (r.view(-1, d) @ self.output.T).view(n, p, *self.pattern.shape[:2], -1)
+        return (r.view(-1, d) @ self.output.T).view(n, p, self.mixing.kv_heads, self.mixing.group, -1)
 
     def carry_backward(self, r: Float[Tensor, "rows tokens d_model"]) -> None:
         """Add to gradients behind attention what they are before it, in place, at a prompt's first tokens."""
         n, p, d = r.shape
-        kv, group = self.pattern.shape[:2]
+        kv, group = self.mixing.kv_heads, self.mixing.group
         # Heads that share a value map add their gradients: one product sums over heads and queries,
         # [kv_heads, keys, group * queries] @ [kv_heads, group * queries, rows * size].
-        z = self.backward_to_heads(r).permute(2, 3, 1, 0, 4).reshape(kv, group * p, -1)
-        pattern = self.pattern[:, :, :p, :p].reshape(kv, group * p, p)
-        values = torch.bmm(pattern.transpose(1, 2), z).view(kv, p, n, -1)
-        values = values.permute(2, 1, 0, 3).reshape(n * p, -1)
+        z = self.backward_to_heads(r).permute(2, 3, 1, 0, 4)  # kv_heads group queries rows size
+        values = None
+        for queries, pattern in self.mixing.pieces(p):
+            part = z[:, :, queries].reshape(kv, group * pattern.shape[2], -1)
+            transposed = pattern.reshape(kv, -1, p).transpose(1, 2)
+            values = torch.bmm(transposed, part) if values is None else values.baddbmm_(transposed, part)
+        assert values is not None  # there is a token at least
+        values = values.view(kv, p, n, -1).permute(2, 1, 0, 3).reshape(n * p, -1)
         r.view(-1, d).addmm_(values, self.value)
 
     def carry_backward_from(
@@ -144,7 +157,7 @@ class FrozenBlock:
         multiplied with at one token instead of all, and heads x tokens x d_model products do the rest.
         """
         n, p, _ = r.shape
-        kv, group = self.pattern.shape[:2]
+        kv, group = self.mixing.kv_heads, self.mixing.group
         if p <= kv * group:  # fewer tokens than heads: the other way has less to do
             self.carry_backward(r)
             return
@@ -152,16 +165,78 @@ class FrozenBlock:
         z = z.view(n, kv, group, -1).transpose(0, 1).flatten(1, 2)  # kv_heads x (rows * group) x size
         carried = torch.bmm(z, self.value.view(kv, z.shape[2], -1))
         carried = carried.unflatten(1, (n, group)).transpose(0, 1).flatten(1, 2)  # rows x heads x d_model
-        pattern = self.pattern[:, :, position, :p].flatten(0, 1).permute(1, 2, 0)  # rows x tokens x heads
+        pattern = self.mixing.at(position, p).flatten(0, 1).permute(1, 2, 0)  # rows x tokens x heads
         torch.baddbmm(r, pattern, carried, out=r)
 
 
+class FrozenPattern:
+    """An attention pattern with norms' scales in it: kept as a whole, or made again from queries and keys.
+
+    Attributes:
+        kv_heads, group: heads that have values, and heads that share them.
+        n_tokens: of the prompt.
+    """
+
+    def __init__(
+        self,
+        attended: AttentionRecord,
+        kv_heads: int,
+        before: Float[Tensor, "tokens"],
+        behind: Float[Tensor, "tokens"],
+    ):
+        self.kv_heads, self.group = kv_heads, attended.query.shape[1] // kv_heads
+        self.n_tokens = attended.query.shape[2]
+        self._attended, self._before, self._behind = attended, before, behind
+        self._whole = None if attended.kept is None else self._scaled(slice(0, self.n_tokens))
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the whole pattern is in memory."""
+        return self._whole is not None
+
+    def with_whole(self, pattern: Float[Tensor, "kv_heads group tokens tokens"]) -> "FrozenPattern":
+        """Another pattern in the place of this one."""
+        changed = copy(self)
+        changed._whole = pattern
+        return changed
+
+    def pieces(self, n_tokens: int) -> Iterator[tuple[slice, Float[Tensor, "kv_heads group queries keys"]]]:
+        """The pattern among the first tokens, a few queries at a time, in their order.
+
+        One that is kept comes as one piece.
+        """
+        if self._whole is not None:
+            yield slice(0, n_tokens), self._whole[:, :, :n_tokens, :n_tokens]
+            return
+        for queries in self._attended.call.split_queries():
+            if queries.start < n_tokens:
+                own = slice(queries.start, min(queries.stop, n_tokens))
+                yield own, self._scaled(own)[..., :n_tokens]
+
+    def at(self, position: Int[Tensor, "rows"], n_keys: int) -> Float[Tensor, "kv_heads group rows keys"]:
+        """The pattern of the queries at some positions."""
+        if self._whole is not None:
+            return self._whole[:, :, position, :n_keys]
+        queries, place = position.unique(return_inverse=True)
+        return self._scaled(queries)[..., place, :n_keys]
+
+    def sums(self) -> Float[Tensor, "heads tokens"]:
+        """How much each query takes in all, without the scales; 1 but where there are sinks."""
+        pieces = self._attended.call.split_queries()
+        return torch.cat([self._attended.rows(queries)[0].float().sum(2) for queries in pieces], dim=1)
+
+    def _scaled(self, queries: slice | Tensor) -> Float[Tensor, "kv_heads group queries keys"]:
+        pattern = self._attended.rows(queries)[0].float()
+        scaled = pattern * self._behind[queries, None] * self._before
+        return scaled.unflatten(0, (self.kv_heads, -1))
+
+
 def _mixed_bias(
-    maps: AttentionMaps, before: FrozenNorm, pattern: Float[Tensor, "heads tokens tokens"]
+    maps: AttentionMaps, before: FrozenNorm, mixing: FrozenPattern
 ) -> Float[Tensor, "tokens mixed"]:
     """The values of a stream of zeros, mixed."""
     value = maps.value.bias
     if before.norm is not None:
         value = maps.value(before.norm.bias)
     heads = value.view(maps.kv_heads, -1).repeat_interleave(maps.heads // maps.kv_heads, 0)
-    return (pattern.sum(2).T[:, :, None] * heads).flatten(1)
+    return (mixing.sums().T[:, :, None] * heads).flatten(1)

@@ -15,7 +15,7 @@ from mindscope.dictionaries.evaluation.config import EvaluateConfig
 from mindscope.dictionaries.evaluation.labelled import measure_labelled
 from mindscope.dictionaries.evaluation.pooled import pool
 from mindscope.dictionaries.evaluation.reconstruction import ReconstructionSums
-from mindscope.dictionaries.evaluation.recovered import LossRecovered, count_pass_tokens, loss_sums
+from mindscope.dictionaries.evaluation.recovered import LossRecovered, loss_sums
 from mindscope.dictionaries.evaluation.results import DictionaryEvaluation, LabelledMeasures
 from mindscope.dictionaries.evaluation.rows import read_other_models, read_sites
 from mindscope.dictionaries.evaluation.sparsity import Sparsity, active_counts
@@ -246,7 +246,7 @@ class _EvaluationJob:
         totals: dict[str, dict[str, float]] = {}
         for name, model in self.models.items():
             sums = totals[name] = {}
-            for batch in length_sorted_batches([len(row) for row in rows], count_pass_tokens(model)):
+            for batch in length_sorted_batches([len(row) for row in rows], model.pass_tokens):
                 part = [rows[index] for index in batch]
                 columns = max(map(len, part), default=0)
                 given = read_other_models(self.models, self.dictionary, name, part)

@@ -12,15 +12,10 @@ from torch.nn.functional import log_softmax
 from mindscope.dictionaries.dictionary import Dictionary
 from mindscope.dictionaries.evaluation.splice import Given, ablated, spliced
 from mindscope.features import MeasuredTokens
-from mindscope.models import Model, Row, Where
+from mindscope.models import Model, Row, Where, make_logits, read_before_head, split_positions
 
 ARMS = ("clean", "spliced", "zero", "mean")
 """The model as it is; with the reconstructions; with zeros; with the mean activations in their place."""
-LOGITS_OF_A_PASS = 2**28
-"""About how many logits a pass may give out: half a gigabyte in bfloat16. They decide how many tokens a pass
-takes where the vocabulary is large (1,024 with Gemma's)."""
-LOGITS_AT_ONCE = 2**25
-"""How many logits are in float32 at a time, while losses are computed of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +64,6 @@ class LossRecovered:
         )
 
 
-def count_pass_tokens(model: Model) -> int:
-    """How many tokens of rows side by side a pass takes that gives out logits for all of them."""
-    return min(model.pass_tokens, max(1, LOGITS_OF_A_PASS // model.engine.vocab_size))
-
-
 def loss_sums(
     model: Model,
     dictionary: Dictionary,
@@ -97,37 +87,40 @@ def loss_sums(
     lengths = torch.tensor([len(row) for row in rows])
     followed = torch.arange(keep.shape[1]) < lengths[:, None] - 1
     made = (keep & followed & MeasuredTokens(predictions).mask(rows)).to(model.device)
-    batch = model.batch(rows)
-    targets = batch["input_ids"].roll(-1, dims=1)[made]
-    sums: dict[str, float] = {"predictions": float(made.sum())}
-    clean = torch.zeros(0)
+    # What the head reads is kept of all arms, predictions x d_model, and read a few predictions at a time: no
+    # arm's logits are ever there as a whole.
+    states: dict[str, Tensor] = {}
     for arm in ARMS:
-        with torch.inference_mode(), _arm(arm, model, dictionary, keep, means, given):
-            logits = model.hf(**batch, use_cache=False).logits[made]
-        if arm == "clean":
-            clean = logits
-        sums[f"ce_{arm}"], kl = _losses(logits, clean, targets)
-        if arm != "clean":
-            sums[f"kl_{arm}"] = kl
-    return sums
+        with _arm(arm, model, dictionary, keep, means, given):
+            states[arm] = read_before_head(model, rows)[made]
+    targets = torch.nn.utils.rnn.pad_sequence([torch.tensor(row.ids) for row in rows], batch_first=True)
+    return sum_losses(model, states, targets.to(model.device).roll(-1, dims=1)[made])
 
 
-def _losses(
-    logits: Float[Tensor, "predictions vocabulary"],
-    clean: Float[Tensor, "predictions vocabulary"],
+@torch.inference_mode()
+def sum_losses(
+    model: Model,
+    states: Mapping[str, Float[Tensor, "predictions d_model"]],
     targets: Int[Tensor, "predictions"],
-) -> tuple[float, float]:
-    """The sums of -log p(target), and of KL(clean ‖ logits), in pieces that bound the memory."""
-    ce = kl = 0.0
-    size = max(1, LOGITS_AT_ONCE // logits.shape[1])
-    for part, of_clean, target in zip(
-        logits.split(size), clean.split(size), targets.split(size), strict=True
-    ):
-        log_p, log_clean = (log_softmax(piece.float(), dim=-1) for piece in (part, of_clean))
-        # a number a prediction, added up in float64 on the CPU: some devices have none
-        ce -= float(log_p.gather(1, target[:, None]).cpu().double().sum())
-        kl += float(log_clean.exp().mul_(log_clean.sub_(log_p)).sum(-1).cpu().double().sum())
-    return ce, kl
+) -> dict[str, float]:
+    """The sums of -log p(target) of each arm, and of KL(clean ‖ arm), from what the head reads in each."""
+    sums = {"predictions": float(len(targets))}
+    for part in split_positions(model, len(targets)):
+        log_clean = torch.zeros(0)
+        for arm in ARMS:
+            log_p = log_softmax(make_logits(model, states[arm][part]).float(), dim=-1)
+            # a number a prediction, added up in float64 on the CPU: some devices have none
+            ce = -log_p.gather(1, targets[part, None])
+            sums[f"ce_{arm}"] = sums.get(f"ce_{arm}", 0.0) + float(ce.cpu().double().sum())
+            if arm == "clean":
+                log_clean = log_p
+                continue
+            kl = log_p.neg_().add_(log_clean).mul_(log_clean.exp()).sum(-1)
+            sums[f"kl_{arm}"] = sums.get(f"kl_{arm}", 0.0) + float(kl.cpu().double().sum())
+    return {"predictions": sums["predictions"]} | {
+        name: sums.get(name, 0.0)
+        for name in (*(f"ce_{arm}" for arm in ARMS), *(f"kl_{arm}" for arm in ARMS[1:]))
+    }
 
 
 def _arm(

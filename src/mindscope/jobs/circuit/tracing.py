@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
-from mindscope.circuits import TraceConfig
+from mindscope.circuits import ROWS_IN_MEMORY, TraceConfig
+from mindscope.core import format_duration
 from mindscope.errors import DataError
 from mindscope.features import SteerExpression
 from mindscope.jobs.circuit.inputs import (
@@ -26,11 +27,15 @@ from mindscope.jobs.circuit.page import write_page
 from mindscope.jobs.circuit.results import TraceReport, graph_facts, graph_summary
 from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
+from mindscope.jobs.planning import show_bytes
 from mindscope.jobs.specs import Float32ModelSpec
 
 if TYPE_CHECKING:
+    from mindscope.circuits import TraceForecast
     from mindscope.models import Edit, Model
 
+EDGE_COPIES = 4
+"""Copies of a graph's edges at the peak: the graph, the kept part, its scores, and what is summed of them."""
 TOP = 20
 """Nodes that are listed: as many as are usually read."""
 
@@ -91,6 +96,20 @@ class TraceSpec(Float32ModelSpec, PruningSpec, ReplacementSpec, TraceConfig):
         return Path("runs/circuit")
 
 
+def describe_forecast(forecast: TraceForecast) -> str:
+    """What a graph will take, in a line."""
+    import psutil
+
+    memory = psutil.Process().memory_info().rss + min(forecast.row_bytes, ROWS_IN_MEMORY)
+    on_disk = max(0, forecast.row_bytes - ROWS_IN_MEMORY)
+    memory += EDGE_COPIES * forecast.graph_bytes
+    return (
+        f"this will be about {forecast.rows:,} rows, {format_duration(forecast.seconds)}, "
+        f"{show_bytes(memory)} of memory and {show_bytes(on_disk)} of rows on disk while it is traced; the "
+        f"graph has {show_bytes(forecast.graph_bytes)}"
+    )
+
+
 def trace(spec: TraceSpec, *, run: RunFolder, reporter: Reporter) -> TraceReport:
     """Trace which features and tokens led to the next token, and write the graph and its page."""
     from mindscope.circuits import AttributionGraph, prune_graph
@@ -116,7 +135,15 @@ def trace(spec: TraceSpec, *, run: RunFolder, reporter: Reporter) -> TraceReport
     with run.open(kind="circuit", config=settings, reporter=reporter, model=model) as opened:
         if not opened.has(GRAPH):  # an earlier start may have traced it
             graph = trace_graph(
-                model, replacement, row, config, targets=targets, edits=edits, progress=reporter.progress
+                model,
+                replacement,
+                row,
+                config,
+                targets=targets,
+                edits=edits,
+                progress=reporter.progress,
+                folder=run.path,
+                on_forecast=lambda forecast: reporter.say(describe_forecast(forecast)),
             )
             metadata = {**graph.metadata, "prompt": model.tokenizer.decode(list(graph.ids))}
             metadata["identity"] = model.identity.model_dump(mode="json", exclude_none=True)

@@ -21,6 +21,7 @@ from mindscope.jobs.dictionary.inputs import (
 )
 from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
+from mindscope.jobs.planning import PlanSizes, announce_plan, dictionary_sizes, mean_length
 from mindscope.jobs.resolve import dictionary_file, test_bed_note
 from mindscope.models import Where
 from mindscope.store import BorrowingDocument
@@ -104,6 +105,10 @@ def evaluate(spec: EvaluateDictionariesSpec, *, run: RunFolder, reporter: Report
         model=model,
         seed=spec.seed,
     ) as opened:
+        if not opened.resumed:
+            for dictionary in dictionaries.values():
+                sizes = PlanSizes(rows=len(rows), context=mean_length(rows), **dictionary_sizes(dictionary))
+                announce_plan(reporter, "dictionary evaluate", model, sizes)
         evaluations = [
             evaluation.model_copy(update={"labels": label_scores.get(evaluation.name, {})})
             for evaluation in evaluate_dictionaries(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -19,15 +20,20 @@ from mindscope.jobs.dictionary.inputs import (
     read_rows_of,
 )
 from mindscope.jobs.job import Reporter, RunFolder, build_config
+from mindscope.jobs.planning import PlanSizes, announce_plan, mean_length
 from mindscope.jobs.specs import ModelSpec
 from mindscope.store import Document
 
 if TYPE_CHECKING:
-    from mindscope.dictionaries import ActivationSource, Dictionary, TrainConfig, TrainingWorld
+    from mindscope.dictionaries import ActivationSource, Dictionary, TextCorpus, TrainConfig, TrainingWorld
     from mindscope.models import Model
 
 LATENTS_PER_DIMENSION = 16
 """Latents per dimension of the model, where no number is given: a common size of published SAEs."""
+WORTH_SAYING = 200
+"""Steps from which the three are worth their time by which the others' is told."""
+LOOK = 64
+"""Rows whose length tells that of all."""
 EXCLUSIVE = 0.9
 """The share of a latent's decoder norm that must lie in one model for the latent to be only that model's."""
 
@@ -207,6 +213,8 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
         ) as opened:
             if spec.track is not None:
                 opened.track(spec.track)
+            if not opened.resumed and config.steps >= WORTH_SAYING:
+                announce_plan(reporter, "dictionary train", model, _sizes(spec, model, config))
             trained = train_dictionaries(source, opened, config, model.device, reporter.progress, world)
             last = {line["dictionary"]: line for line in opened.metrics()}
             rows = [_describe_trained(name, trained[name], last.get(name, {})) for name in trained]
@@ -233,8 +241,38 @@ def record(spec: RecordSpec, *, run: RunFolder, reporter: Reporter) -> Recording
         "skip": spec.skip_tokens,
     }
     with run.open(kind="activations", config=settings, reporter=reporter, model=model) as opened:
+        if not opened.resumed:
+            length = _look(corpus)
+            sizes = PlanSizes(
+                rows=max(1, spec.tokens // length),
+                context=length,
+                n_layers=min(len(addresses), model.n_layers),
+            )
+            announce_plan(reporter, "dictionary record", model, sizes)
         write_shards(source, opened, tokens=spec.tokens)
     return RecordingReport(activations=str(run.path))
+
+
+def _sizes(spec: TrainDictionariesSpec, model: Model, config: TrainConfig) -> PlanSizes:
+    """What is trained, as a plan has it; of several dictionaries the first tells what all are like."""
+    from mindscope.dictionaries import INDEX
+
+    first = config.dictionaries[0]
+    is_recorded = (Path(spec.corpus) / INDEX).exists()
+    return PlanSizes(
+        context=spec.context if is_recorded else _look(read_rows_of(model, spec)),
+        steps=config.steps,
+        batch_tokens=config.batch_tokens,
+        kind=first.kind,
+        n_latents=first.n_latents,
+        n_layers=len(first.reads) if first.kind in ("clt", "crosscoder") else len(config.dictionaries),
+        k=first.k,
+    )
+
+
+def _look(corpus: TextCorpus) -> int:
+    """Tokens of a row of a corpus, by its first rows."""
+    return mean_length(list(islice(corpus(0), LOOK)))
 
 
 def _open_source(

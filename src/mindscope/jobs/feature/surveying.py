@@ -10,11 +10,13 @@ from pydantic import Field
 
 from mindscope.explain import SurveyConfig
 from mindscope.jobs.dictionary import CorpusSpec, borrowed_of, read_rows_of
-from mindscope.jobs.estimates import PacedProgress, PaceEstimate
 from mindscope.jobs.feature.inputs import FeatureSpec
 from mindscope.jobs.job import Reporter, RunFolder
+from mindscope.jobs.planning import JobPlan, PlanSizes, announce_plan, dictionary_sizes, mean_length
 from mindscope.store import BorrowingDocument
 
+LOOK = 64
+"""Rows whose length tells that of all."""
 DENSE = 0.1
 """Features that are active on a larger share of the tokens are called dense, as in the literature."""
 
@@ -35,7 +37,7 @@ class SurveyReport(BorrowingDocument):
     Attributes:
         tokens: that counted.
         outliers: that did not, because of their very large activations.
-        estimate: how long reading was expected to take; None where it took two blocks of rows or fewer.
+        estimate: what it was expected to take; None where the survey was there, or went on.
     """
 
     features: int
@@ -45,7 +47,7 @@ class SurveyReport(BorrowingDocument):
     dead: int
     dense: int
     run: str
-    estimate: PaceEstimate | None = None
+    estimate: JobPlan | None = None
 
 
 def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyReport:
@@ -61,7 +63,11 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
         "context": spec.context,
     }
     with run.open(kind="survey", config=settings, reporter=reporter, model=model, seed=spec.seed) as opened:
-        paced = PacedProgress(reporter, "survey", "rows at most")
+        estimate = None
+        if not opened.resumed:
+            first = list(islice(read_rows_of(model, spec)(0), min(LOOK, spec.rows)))
+            sizes = PlanSizes(rows=spec.rows, context=mean_length(first), **dictionary_sizes(bank.dictionary))
+            estimate = announce_plan(reporter, "feature survey", model, sizes)
         result = survey_features(
             models,
             bank,
@@ -69,7 +75,7 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
             opened,
             spec.config(SurveyConfig),
             total=spec.rows,
-            progress=paced,
+            progress=reporter.progress,
         )
         report = SurveyReport(
             features=result.n_features,
@@ -80,7 +86,7 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
             dense=int((result.statistics.density > DENSE).sum()),
             run=str(run.path),
             borrowed=borrowed_of(models),
-            estimate=paced.estimate,
+            estimate=estimate,
         )
         opened.finish(**report.model_dump(mode="json", exclude={"run", "estimate"}))
     return report

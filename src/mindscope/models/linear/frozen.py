@@ -32,6 +32,10 @@ from mindscope.models.linear.patterns import AttentionCall, AttentionRecord, att
 from mindscope.models.tokens.batch import BatchLayout, right_padded
 from mindscope.models.tokens.rows import Row
 
+KEPT_BYTES = 2**30
+"""The most that patterns of all layers may take in float32: those of 1,672 tokens at 12 layers of 8 heads.
+Making them again costs a few per cent of what is done with them where rows are many."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrozenPass:
@@ -39,7 +43,8 @@ class FrozenPass:
 
     Attributes:
         row: the row.
-        attention: one a layer, see `AttentionRecord`; `.pattern` is `[1, heads, tokens, tokens]`.
+        attention: one a layer, see `AttentionRecord`; `.pattern` is `[1, heads, tokens, tokens]`. Where all
+            patterns together are larger than `KEPT_BYTES` they are made again when they are used.
         scales: of every norm, by the address of what it gives out (`attn_in.3`, `attn_out_post.3`,
             `mlp_in.3`, `mlp_out_post.3`, `final_norm`): what each token was multiplied by, `[tokens]`.
         activations: what was asked for, by address, `[tokens, width]`.
@@ -79,7 +84,7 @@ def freeze(model: HookedModel, row: Row, reads: Sequence[str] = ()) -> FrozenPas
         assert taken is not None
         scales[address] = parts.norms[address].scale(taken, output).reshape(-1)
 
-    with recorded_attention(model) as attended, HookManager() as hooks:
+    with recorded_attention(model, keep=_fit_in_memory(model, len(row))) as attended, HookManager() as hooks:
         for address in reads:
             place = model.place(address)
             hooks.read(place.module, partial(keep, address), point=place.side)
@@ -102,6 +107,12 @@ def freeze(model: HookedModel, row: Row, reads: Sequence[str] = ()) -> FrozenPas
         activations,
         logits[0].float(),
     )
+
+
+def _fit_in_memory(model: HookedModel, n_tokens: int) -> bool:
+    """Whether the patterns of a row are small enough to be kept."""
+    heads = model.hf.config.get_text_config().num_attention_heads
+    return 4 * model.n_layers * heads * n_tokens**2 <= KEPT_BYTES
 
 
 class FrozenPasses:

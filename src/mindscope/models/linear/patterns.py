@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
@@ -20,17 +21,22 @@ from mindscope.errors import ModelError
 from mindscope.models.hooks.core import HookedModel
 
 _NAME = "mindscope_observed"
+NUMBERS_AT_ONCE = 2**24
+"""Numbers of a pattern that are made at a time where it is not kept: 64 MB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AttentionRecord:
     """What one attention module worked with in one forward pass; positions turned (RoPE) as it had them.
 
+    A long prompt's patterns are not kept: they are made again from queries and keys, some at a time.
+
     Attributes:
         query: `[rows, heads, columns, head_dim]`.
         key: `[rows, key_value_heads, columns, head_dim]`; heads share keys and values in groups.
         value: like `key`.
-        pattern: `[rows, heads, columns, columns]`, how much each query takes of each value.
+        kept: the pattern, where it was kept.
+        call: what makes it again.
         scaling: what scores are multiplied by.
         softcap: scores s became softcap * tanh(s / softcap), or None.
         mask: what was then added to scores: very low where a query may not look. None where all may.
@@ -39,10 +45,20 @@ class AttentionRecord:
     query: Float[Tensor, "rows heads columns head_dim"]
     key: Float[Tensor, "rows kv_heads keys head_dim"]
     value: Float[Tensor, "rows kv_heads keys value_dim"]
-    pattern: Float[Tensor, "rows heads columns keys"]
+    kept: Float[Tensor, "rows heads columns keys"] | None
+    call: "AttentionCall"
     scaling: float
     softcap: float | None = None
     mask: Float[Tensor, "rows _ columns keys"] | None = None
+
+    @property
+    def pattern(self) -> Float[Tensor, "rows heads columns keys"]:
+        """How much each query takes of each value, as a whole."""
+        return self.call.computed()[1] if self.kept is None else self.kept
+
+    def rows(self, queries: slice | Int[Tensor, "queries"]) -> Float[Tensor, "rows heads queries keys"]:
+        """The pattern of some queries."""
+        return self.call.computed(queries)[1] if self.kept is None else self.kept[:, :, queries]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,15 +73,23 @@ class AttentionCall:
     mask: Tensor | None
     options: Mapping[str, Any]
 
-    def computed(self) -> tuple[Tensor, Tensor]:
-        """What the architecture's own plain attention makes of it: output and pattern."""
+    def computed(self, queries: slice | Int[Tensor, "queries"] | None = None) -> tuple[Tensor, Tensor]:
+        """What the architecture's own plain attention makes of it, or of some queries: output, pattern."""
         plain = getattr(sys.modules[type(self.module).__module__], "eager_attention_forward", None)
         if plain is None:
             raise ModelError(f"{type(self.module).__name__} has no attention whose pattern can be seen")
-        output, pattern = plain(
-            self.module, self.query, self.key, self.value, self.mask, **dict(self.options)
-        )
+        query, mask = self.query, self.mask
+        if queries is not None:
+            query = query[:, :, queries]
+            mask = mask if mask is None or mask.shape[2] == 1 else mask[:, :, queries]
+        output, pattern = plain(self.module, query, self.key, self.value, mask, **dict(self.options))
         return output, pattern
+
+    def split_queries(self) -> list[slice]:
+        """Queries in pieces of bounded patterns."""
+        rows, heads, columns, _ = self.query.shape
+        size = max(1, NUMBERS_AT_ONCE // (rows * heads * self.key.shape[2]))
+        return [slice(start, min(start + size, columns)) for start in range(0, columns, size)]
 
 
 Handler = Callable[[AttentionCall], tuple[Tensor, Tensor | None]]
@@ -129,20 +153,28 @@ def attending(model: HookedModel, handler: Handler) -> Iterator[None]:
 
 
 @contextmanager
-def recorded_attention(model: HookedModel) -> Iterator[dict[int, AttentionRecord]]:
+def recorded_attention(model: HookedModel, *, keep: bool = True) -> Iterator[dict[int, AttentionRecord]]:
     """What every layer's attention worked with, by layer: always of the latest forward pass.
+
+    Args:
+        model: the model.
+        keep: whether patterns are kept. If not, each pass makes them a few queries at a time.
 
     Raises:
         ModelError: the architecture does not go through transformers' attention interface.
     """
     seen: dict[int, AttentionRecord] = {}
 
-    def record(call: AttentionCall) -> tuple[Tensor, Tensor]:
-        output, pattern = call.computed()
+    def record(call: AttentionCall) -> tuple[Tensor, Tensor | None]:
+        if keep:
+            output, pattern = call.computed()
+        else:  # outputs are [rows, columns, heads, head_dim]
+            output = torch.cat([call.computed(queries)[0] for queries in call.split_queries()], dim=1)
+            pattern = None
         scaling, softcap = call.options.get("scaling"), call.options.get("softcap")
         scaling = call.query.shape[-1] ** -0.5 if scaling is None else scaling
         seen[call.layer] = AttentionRecord(
-            call.query, call.key, call.value, pattern, scaling, softcap, call.mask
+            call.query, call.key, call.value, pattern, call, scaling, softcap, call.mask
         )
         return output, pattern
 

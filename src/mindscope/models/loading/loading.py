@@ -218,11 +218,16 @@ def _best_dtype(device: torch.device, config: Any) -> torch.dtype:
     """The fastest dtype with float32's range."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    able = torch.cpu.get_capabilities()
-    in_hardware = able.get("avx512_bf16") or able.get("amx_bf16")
-    if device.type == "cpu" and in_hardware and config.get_text_config().hidden_size >= BF16_PAYS_FROM:
+    if device.type == "cpu" and is_fast_in_bfloat16(config.get_text_config().hidden_size):
         return torch.bfloat16
     return torch.float32
+
+
+def is_fast_in_bfloat16(width: int) -> bool:
+    """Whether bfloat16 pays on this machine's CPU for a model so wide."""
+    able = torch.cpu.get_capabilities()
+    in_hardware = able.get("avx512_bf16") or able.get("amx_bf16")
+    return bool(in_hardware) and width >= BF16_PAYS_FROM
 
 
 @contextmanager

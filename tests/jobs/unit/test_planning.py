@@ -1,0 +1,155 @@
+"""`mindscope plan`: arithmetic of cards from a configuration alone, and a stand-in on this machine."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mindscope.errors import DataError
+from mindscope.jobs import SilentReporter
+from mindscope.jobs.planning import LONG_JOBS, PlanSpec, plan
+from mindscope.jobs.planning.machines import parse_cards
+from mindscope.jobs.planning.work import count_weights, find_longest
+from mindscope.models import read_shape
+
+GEMMA = {
+    "model_type": "gemma2",
+    "hidden_size": 2304,
+    "intermediate_size": 9216,
+    "num_hidden_layers": 26,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 256,
+    "vocab_size": 256_000,
+    "tie_word_embeddings": True,
+}
+LLAMA_405B = {
+    "model_type": "llama",
+    "hidden_size": 16_384,
+    "intermediate_size": 53_248,
+    "num_hidden_layers": 126,
+    "num_attention_heads": 128,
+    "num_key_value_heads": 8,
+    "vocab_size": 128_256,
+    "tie_word_embeddings": False,
+}
+EXPERTS = {
+    "model_type": "qwen3_moe",
+    "hidden_size": 2048,
+    "num_hidden_layers": 48,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 4,
+    "head_dim": 128,
+    "num_experts": 128,
+    "num_experts_per_tok": 8,
+    "moe_intermediate_size": 768,
+    "vocab_size": 151_936,
+    "tie_word_embeddings": False,
+}
+GB = 1e9
+
+
+def config(folder: Path, content: dict) -> str:
+    path = folder / "config.json"
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+def planned(job: str, model: str, **sizes):
+    return plan(PlanSpec(job=job, model=model, **sizes), reporter=SilentReporter())
+
+
+def test_a_configuration_alone_says_how_large_a_model_is(tmp_path):
+    """The sizes that the models' makers publish: 2.6, 405.9 and 30.5 billion, of which 3.3 are active."""
+    gemma = read_shape(config(tmp_path, GEMMA))
+    assert gemma.parameters == 2_614_341_888
+    assert gemma.block_parameters == gemma.parameters - 256_000 * 2304
+    assert read_shape(config(tmp_path, LLAMA_405B)).parameters == 405_853_388_800
+    experts = read_shape(config(tmp_path, EXPERTS))
+    assert experts.parameters == 30_532_122_624
+    assert 3.3e9 < experts.active_parameters < 3.4e9
+
+
+def test_a_cross_layer_transcoder_of_gemma_fits_eight_cards_and_not_one(tmp_path):
+    """26 layers of 16,384 latents: an encoder each, 351 decoder blocks, 16 bytes a weight for Adam."""
+    weights = 16_384 * 2304 * (26 + 26 * 27 // 2)
+    assert count_weights("clt", 26, 16_384, 2304) == weights == 14_231_273_472
+    model, sizes = config(tmp_path, GEMMA), {"kind": "clt", "n_latents": 16_384}
+    one = planned("dictionary train", model, gpus="H100", **sizes)
+    eight = planned("dictionary train", model, gpus="8xH100", price=2.0, **sizes)
+
+    def trained(result):
+        return next(part.bytes for part in result.memory if part.name.startswith("weights, gradients"))
+
+    assert trained(one) == pytest.approx(16 * weights * 1.1)
+    assert trained(eight) == pytest.approx(trained(one) / 8)
+    assert not one.fits
+    assert eight.fits
+    assert eight.memory_bytes < 80 * GB
+    assert one.disk_bytes == eight.disk_bytes > 12 * weights
+    assert eight.cost == pytest.approx(2.0 * 8 * eight.seconds / 3600)
+
+
+def test_weights_that_are_too_many_for_a_card_are_shared_out_and_work_one_card_at_a_time(tmp_path):
+    model = config(tmp_path, LLAMA_405B)
+    few = planned("persona extract", model, gpus="8xH100", answer_tokens=200)
+    many = planned("persona extract", model, gpus="32xH200", answer_tokens=200)
+    assert not few.fits
+    assert many.fits
+    assert "3 copies" in many.notes[-1]
+    # a step reads all weights once: at half of 4.8 TB/s, 0.34 s, in 32 batches of 200 tokens, over 3 copies
+    answers = next(phase.seconds for phase in many.phases if phase.name == "answers")
+    assert answers > 2000 / 64 * 200 * (2 * 405.9e9 / 2.4e12) / 3
+
+
+@pytest.mark.parametrize("job", LONG_JOBS)
+def test_every_long_job_has_a_plan_that_grows_with_its_sizes(job, tmp_path):
+    model = config(tmp_path, GEMMA)
+    grown = {
+        "dictionary train": {"steps": 20_000},
+        "circuit trace": {"context": 1024},
+        "persona finetune": {"steps": 500},
+    }
+    small = planned(job, model, gpus="8xH100", rows=100)
+    large = planned(job, model, gpus="8xH100", **{"rows": 1000, **grown.get(job, {})})
+    assert 0 < small.seconds < large.seconds
+    assert small.memory_bytes > 0
+    assert "data sheet" in small.source
+
+
+def test_an_unknown_job_or_card_is_refused_in_one_line():
+    with pytest.raises(DataError, match="there is no plan for 'persona dance'"):
+        PlanSpec(job="persona dance", model="organism")
+    with pytest.raises(DataError, match="--gpus 8xH1000: write 8xH100"):
+        parse_cards("8xH1000")
+    assert (parse_cards("4 x a100").count, parse_cards("A100").name) == (4, "A100")
+
+
+def test_the_longest_answers_are_longer_than_the_mean_and_no_longer_than_allowed():
+    assert find_longest(100, 1, 1000) == 100
+    assert 300 < find_longest(100, 512, 1000) < 700
+    assert find_longest(100, 512, 200) == 200
+    assert find_longest(1000, 512, 1000) == 1000
+
+
+def test_a_plan_for_this_machine_is_measured_and_kept(tmp_path, monkeypatch):
+    """A small model of the configuration is timed; what the machine does is measured once."""
+    monkeypatch.setenv("MINDSCOPE_CACHE", str(tmp_path / "cache"))
+    tiny = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    tiny |= {
+        "model_type": "llama",
+        "vocab_size": 64,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 512,
+    }
+    first = planned("dictionary record", config(tmp_path, tiny), rows=10, context=32)
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "plan").iterdir()}
+    again = planned("dictionary record", config(tmp_path, tiny), rows=1000, context=32)
+    assert first.source == again.source == "a few passes measured here"
+    assert 10 * first.seconds < again.seconds
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "plan").iterdir()} == kept
+    assert len(kept) == 2  # the machine, and what a process of this job takes
+    names = [part.name for part in first.memory]
+    assert names[:2] == ["process", "weights"]
+    assert first.memory[0].bytes > 100e6
+    assert first.disk_bytes == 4 * 10 * 32 * 32 * 2
