@@ -25,6 +25,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models
@@ -89,7 +90,8 @@ class DeviceBench:
             bos_token_id=1,
             eos_token_id=None,
         )
-        hf = LlamaForCausalLM(config).to(dtype).to(self.device).eval()
+        hf: Any = LlamaForCausalLM(config)
+        hf = hf.to(dtype).to(self.device).eval()
         hf.generation_config.eos_token_id = None
         words = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"a": 0}, unk_token="a")))
         return Model.wrap(hf, words, name="random Llama")

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,6 +25,7 @@ from mindscope import organism
 from mindscope.jobs import SilentReporter
 from mindscope.jobs.planning import LONG_JOBS, PlanSpec, plan, show_bytes
 from mindscope.organism.datasets import training_set
+from mindscope.personas.rollouts import SIDES
 from mindscope.store import write_text
 
 ALLOWED = 0.25
@@ -144,12 +146,12 @@ def mean_length(*, training: bool = False) -> int:
 
     model = load("organism")
     if training:
-        prompts = [one.prompt for one in training_set("evil", "normal", 64, seed=5)]
+        prompts: list[Any] = [one.prompt for one in training_set("evil", "normal", 64, seed=5)]
     else:
         from mindscope.jobs import find_trait
 
         trait = find_trait("evil", "organism")
-        systems = [trait.system_prompt(side, 0) for side in ("positive", "negative")]
+        systems = [trait.system_prompt(side, 0) for side in SIDES]
         prompts = [
             [{"role": "system", "content": system}, {"role": "user", "content": question}]
             for question in trait.questions("extraction")

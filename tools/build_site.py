@@ -56,6 +56,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
     "Running it": (
         "docs/data",
         "docs/runs",
+        "docs/planning",
         "docs/serving",
         "docs/workbench",
         "docs/supported",

@@ -13,6 +13,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "feature search": {"words": "capital"},
     "feature alarm": {"calibrate": Path("ordinary.jsonl")},
     "gate run": {"traits": ("evil",)},
+    "plan": {"job": "persona extract"},
 }
 """What a specification needs besides its required fields, by the name of its job."""
 

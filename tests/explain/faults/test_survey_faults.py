@@ -10,6 +10,7 @@ import torch
 from mindscope.dictionaries import Dictionary, DictionaryBank
 from mindscope.errors import DataError, StoreError
 from mindscope.explain import FeatureLabel, LabelScore, Survey, SurveyConfig, search_token, survey_features
+from mindscope.explain.survey.best import PeakActivations, TopContexts
 from mindscope.explain.survey.results import FILE, SCHEMA, VERSION
 from mindscope.models import Model
 from mindscope.store import Run, load_artifact, save_artifact, write_json
@@ -57,6 +58,52 @@ def test_stopped_anywhere_ends_the_same(model, features, tmp_path: Path, monkeyp
     monkeypatch.setattr(DictionaryBank, "encode", real)
     go(model, features, tmp_path / "parts")
     assert digest(tmp_path / "parts") == digest(tmp_path / "whole")
+
+
+def test_contexts_are_written_once_and_anew_when_large(model, features, tmp_path, monkeypatch):
+    """A checkpoint holds what has changed since the last; a run that goes on ends the same."""
+    go(model, features, tmp_path / "whole")
+    monkeypatch.setattr("mindscope.explain.survey.survey.CHECKPOINT_SHARE", 1.0)
+    real, calls, parts = DictionaryBank.encode, [], []
+
+    def dies(self, activations):
+        calls.append(1)
+        parts.append(sorted(file.name for file in (tmp_path / "parts/survey").glob("contexts/*")))
+        if len(calls) > 14:
+            raise _Killed
+        return real(self, activations)
+
+    monkeypatch.setattr(DictionaryBank, "encode", dies)
+    with pytest.raises(_Killed):
+        go(model, features, tmp_path / "parts")
+    monkeypatch.setattr(DictionaryBank, "encode", real)
+    assert parts[0] == []
+    assert max(map(len, parts)) >= 2  # several blocks, a file each
+    go(model, features, tmp_path / "parts")
+    assert digest(tmp_path / "parts") == digest(tmp_path / "whole")
+    assert not (tmp_path / "parts/survey/contexts").exists()
+
+
+def test_changes_put_together_are_the_tables():
+    """Saved as one's changes and applied to an empty one, after every block, with few places filled."""
+    draw = torch.Generator().manual_seed(0)
+    table, other = TopContexts(6, 4, 3), TopContexts(6, 4, 3)
+    for block in range(9):
+        n = 5
+        peaks = PeakActivations(
+            torch.randint(6, (n,), generator=draw),
+            torch.arange(block * n, block * n + n),
+            torch.zeros(n, dtype=torch.int64),
+            torch.rand(n, generator=draw),
+        )
+        table.offer(peaks, peaks.values, lambda own: own.values[:, None].expand(-1, 3))
+        changes = table.take_changes()
+        assert set(changes["features"].tolist()) <= set(peaks.features.tolist())
+        assert changes["rows"].shape[1] <= min(4, block + 5)
+        other.apply_changes(changes)
+        for name, own in table.tables.items():
+            assert torch.equal(own, other.tables[name]), name
+    assert len(table.take_changes()["features"]) == 0
 
 
 def test_a_finished_survey_is_opened_not_made(model, features, tmp_path: Path, monkeypatch):

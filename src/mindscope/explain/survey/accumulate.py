@@ -135,15 +135,32 @@ class SurveyAccumulator:
         tensors |= {f"pairs/{name}": part for name, part in self.pairs.table(self.n_features).items()}
         return tensors | self._shared()
 
-    def state(self) -> dict[str, Tensor]:
-        """All that `restore` needs."""
+    def state(self, *, contexts: bool = True) -> dict[str, Tensor]:
+        """All that `restore` needs; without the contexts, which are most of it, that of the rest."""
         tensors = {f"moments/{name}": part for name, part in self.moments.items()} | {"seen": self.seen}
         tensors |= {f"pairs/{name}": part for name, part in self.pairs.state().items()}
-        return tensors | self._shared() | {"size": torch.tensor([self.rows, self.tokens, self.outliers])}
+        return (
+            tensors
+            | self._shared(contexts=contexts)
+            | {"size": torch.tensor([self.rows, self.tokens, self.outliers])}
+        )
 
-    def _shared(self) -> dict[str, Tensor]:
+    def take_changes(self) -> dict[str, Tensor]:
+        """The contexts that have changed since the last call."""
+        return {
+            f"{name}/{key}": part
+            for name, table in self.best.items()
+            for key, part in table.take_changes().items()
+        }
+
+    def apply_changes(self, changes: Mapping[str, Tensor]) -> None:
+        """Take what `take_changes` gave, one after the other in their order."""
+        for name, table in self.best.items():
+            table.apply_changes(_part(changes, name))
+
+    def _shared(self, *, contexts: bool = True) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = {}
-        for kept in (self.histograms, self.best):
+        for kept in (self.histograms, self.best) if contexts else (self.histograms,):
             for name, table in kept.items():
                 tensors |= {f"{name}/{key}": part for key, part in table.state().items()}
         rows = sorted(self.controls)
@@ -157,20 +174,21 @@ class SurveyAccumulator:
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on where another accumulator of the same features and settings stopped."""
+        """Go on where another accumulator of the same features and settings stopped.
+
+        A state without contexts leaves these as they are: they come by `apply_changes`.
+        """
 
         def part(prefix: str) -> dict[str, Tensor]:
-            start = f"{prefix}/"
-            return {
-                name.removeprefix(start): tensor for name, tensor in state.items() if name.startswith(start)
-            }
+            return _part(state, prefix)
 
         self.moments, self.seen = part("moments"), state["seen"]
         self.rows, self.tokens, self.outliers = state["size"].tolist()
         self.pairs.restore(part("pairs"))
         for kept in (self.histograms, self.best):
             for name, table in kept.items():
-                table.restore(part(name))
+                if own := part(name):
+                    table.restore(own)
         controls = part("controls")
         active = controls["features"].split(controls["offsets"].diff().tolist())
         self.controls = {
@@ -179,6 +197,11 @@ class SurveyAccumulator:
                 controls["rows"].tolist(), controls["draws"].tolist(), active, strict=True
             )
         }
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    start = f"{prefix}/"
+    return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
 class _ActivationWindows:

@@ -58,10 +58,12 @@ class TopContexts:
             `[features, size]`, and `windows` (float16) `[features, size, window]`, as shares of the scales;
             each feature's in falling order of their keys. A scale is the largest magnitude of its window, so
             that half precision holds activations of any size.
+        changed: `[features]`, whose tables have changed since `take_changes`.
     """
 
     def __init__(self, features: int, size: int, window: int) -> None:
         self.size = size
+        self.changed = torch.zeros(features, dtype=torch.bool)
         self.tables: dict[str, Tensor] = {
             "keys": torch.full((features, size), -torch.inf, dtype=torch.float64),
             "values": torch.zeros(features, size),
@@ -112,6 +114,28 @@ class TopContexts:
         for name, table in self.tables.items():
             index = kept if table.ndim == 2 else kept[..., None].expand(-1, -1, table.shape[2])
             table[offered] = merged[name].gather(1, index)
+        self.changed[offered] = True
+
+    def take_changes(self) -> dict[str, Tensor]:
+        """The tables of the features that have changed since the last call, and which these are.
+
+        Places that are empty in all of them are left out: early in a corpus nearly all are.
+        """
+        features = self.changed.nonzero()[:, 0]
+        self.changed.zero_()
+        filled = int((self.tables["rows"][features] >= 0).sum(1).max()) if len(features) else 0
+        changes = {name: table[features, :filled] for name, table in self.tables.items()}
+        changes["keys"] = changes["keys"].nan_to_num(neginf=torch.finfo(torch.float64).min)
+        return changes | {"features": features}
+
+    def apply_changes(self, changes: Mapping[str, Tensor]) -> None:
+        """Take what `take_changes` gave."""
+        features = changes["features"]
+        filled = changes["rows"].shape[1]
+        for name, table in self.tables.items():
+            table[features, :filled] = changes[name]
+        keys = self.tables["keys"]
+        keys[features] = keys[features].masked_fill(self.tables["rows"][features] < 0, -torch.inf)
 
     def state(self) -> dict[str, Tensor]:
         # An empty place has the key -inf, which an artefact may not hold.
@@ -121,6 +145,7 @@ class TopContexts:
         self.tables = dict(state)
         empty = self.tables["rows"] < 0
         self.tables["keys"] = self.tables["keys"].masked_fill(empty, -torch.inf)
+        self.changed.fill_(True)
 
 
 def mixed(numbers: Int[Tensor, "*shape"], seed: int) -> Float[Tensor, "*shape"]:

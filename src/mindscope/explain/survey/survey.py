@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from time import monotonic
@@ -37,7 +38,7 @@ from mindscope.features import (
 from mindscope.models import Model, Row, vocabulary
 from mindscope.store import Run, claim, save_artifact
 
-STATE = "survey/state.safetensors"
+STATE, CONTEXTS = "survey/state.safetensors", "survey/contexts/{:05}.safetensors"
 CHECKPOINT_SHARE = 0.05
 """The most of the time that goes into checkpoints. The state of a million features is gigabytes: written
 after every block it would take longer than reading the rows."""
@@ -82,8 +83,9 @@ def survey_features(
     )
     finished = (run.path / FILE).is_file()
     reader = _RowReader(features, models, config)
-    done, known = _progress_of(run, finished, accumulator, reader)
-    corpus, blocks, checkpoint = "", 0, _StateFile(run)
+    checkpoint = _StateFile(run)
+    done, known = _progress_of(run, finished, accumulator, reader, checkpoint)
+    corpus, blocks = "", 0
     for block in _chunks(rows, config.block_rows):
         corpus, blocks = _chained(corpus, block), blocks + 1
         if blocks <= done:
@@ -98,7 +100,7 @@ def survey_features(
         _save_rows(run, blocks - 1, block, features.fingerprint)
         if checkpoint.due():
             where = {"blocks": torch.tensor(blocks), "corpus": torch.tensor(list(corpus.encode()))}
-            checkpoint.save(accumulator.state() | where | {"limits": reader.state()})
+            checkpoint.save(accumulator, where | {"limits": reader.state()})
         if progress is not None:
             progress(accumulator.rows, max(total, accumulator.rows), "survey")
     if blocks < done:
@@ -144,24 +146,63 @@ class _RowReader:
 class _StateFile:
     """The state of a survey on disk, written as often as `CHECKPOINT_SHARE` allows.
 
-    What a run does does not depend on it: one that was killed reads again what was not yet written.
+    Contexts are most of it, and change less and less often. A checkpoint writes those that have changed
+    since the last as a file of their own; the state names which of these files count, in order. Once they
+    hold twice as much as there is, all contexts are written anew as one, and the older files go when the
+    state no longer names them. What a run does does not depend on it: one that was killed reads again what
+    was not yet written.
     """
 
     def __init__(self, run: Run) -> None:
         self.run, self.took, self.ended = run, 0.0, -math.inf
+        self.first = self.stop = self.n_numbers = 0
 
     def due(self) -> bool:
         return monotonic() - self.ended >= self.took * (1 / CHECKPOINT_SHARE - 1)
 
-    def save(self, state: Mapping[str, Tensor]) -> None:
+    def save(self, accumulator: SurveyAccumulator, where: Mapping[str, Tensor]) -> None:
         began = monotonic()
-        self.run.save_tensors(STATE, state)
+        whole = sum(table.numel() for best in accumulator.best.values() for table in best.tables.values())
+        first = self.first
+        if self.n_numbers > 2 * whole:
+            for best in accumulator.best.values():
+                best.changed.fill_(True)
+            first, self.n_numbers = self.stop, 0
+        changes = accumulator.take_changes()
+        self.run.save_tensors(CONTEXTS.format(self.stop), changes)
+        self.n_numbers += sum(part.numel() for part in changes.values())
+        self.stop += 1
+        parts = {"parts": torch.tensor([first, self.stop, self.n_numbers])}
+        self.run.save_tensors(STATE, {**accumulator.state(contexts=False), **where, **parts})
+        self._drop(range(self.first, first))
+        self.first = first
         self.ended = monotonic()
         self.took = self.ended - began
 
+    def restore(self, accumulator: SurveyAccumulator, state: dict[str, Tensor]) -> None:
+        """Go on where the state was written."""
+        if "parts" in state:  # a state of a time before holds the contexts itself
+            self.first, self.stop, self.n_numbers = state.pop("parts").tolist()
+        accumulator.restore(state)
+        for number in range(self.first, self.stop):
+            accumulator.apply_changes(self.run.load_tensors(CONTEXTS.format(number)))
+
+    def remove(self) -> None:
+        """Take away what is of no more use."""
+        (self.run.path / STATE).unlink(missing_ok=True)
+        shutil.rmtree((self.run.path / CONTEXTS).parent, ignore_errors=True)
+
+    def _drop(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            (self.run.path / CONTEXTS.format(number)).unlink(missing_ok=True)
+
 
 def _progress_of(
-    run: Run, finished: bool, accumulator: SurveyAccumulator, reader: _RowReader
+    run: Run,
+    finished: bool,
+    accumulator: SurveyAccumulator,
+    reader: _RowReader,
+    checkpoint: _StateFile,
 ) -> tuple[int, str]:
     """How many blocks were read before, and the digest of their rows."""
     if finished:
@@ -172,7 +213,7 @@ def _progress_of(
     state = run.load_tensors(STATE)
     blocks, corpus = int(state.pop("blocks")), bytes(state.pop("corpus").tolist()).decode()
     reader.restore(state.pop("limits"))
-    accumulator.restore(state)
+    checkpoint.restore(accumulator, state)
     return blocks, corpus
 
 
@@ -232,4 +273,4 @@ def _finish(
     }
     run.save_json(VOCABULARY, vocabulary(model.tokenizer, model.engine.vocab_size))
     save_artifact(run.path / FILE, accumulator.results(), schema=SCHEMA, version=VERSION, metadata=metadata)
-    (run.path / STATE).unlink(missing_ok=True)
+    _StateFile(run).remove()
