@@ -132,7 +132,7 @@ def tiny_demo(patch: pytest.MonkeyPatch) -> None:
         steered_samples=(1, 1),
         held_out=3,
         n_random=1,
-        n_calibrating=12,
+        n_calibrating=20,
         n_ordinary=10,
         n_planted=4,
         n_training=8,
