@@ -81,6 +81,7 @@ SETTINGS: dict[str, ShortSetting] = {
     "style": ShortSetting(),
     "survey_memory": ShortSetting(("--features", "50000", "--rows", "512")),
     "toy_models": ShortSetting(("--models", "50", "--rounds", "1")),
+    "workbench": ShortSetting(("--seconds", "2", "--turns", "40", "--nodes", "500", "--links", "5000")),
 }
 
 
