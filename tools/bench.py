@@ -68,6 +68,7 @@ SETTINGS: dict[str, ShortSetting] = {
     "mechanisms": ShortSetting(why_not="trains for seven minutes a mechanism; run it by itself"),
     "monitor": ShortSetting(("--vectors", "VECTORS", "--ordinary", "500", "--characters", "100")),
     "monitor_latents": ShortSetting(("--sae", "2048", "--conversations", "16")),
+    "packed_steps": ShortSetting(("--rows", "8", "--tokens", "16")),
     "plan": ShortSetting(("--only", "train", "trace")),
     "precision": ShortSetting(("organism", "--vectors", "VECTORS", "--answers", "200")),
     "recorded_vectors": ShortSetting(("--traits", "evil", "--pairs", "30")),
