@@ -50,7 +50,8 @@ class PackedProducts:
     def refresh(self) -> None:
         """Let go what is packed of weights that have changed, or belong to no layer any more."""
         self._chosen = None
-        self._packed = {layer: packed for layer, packed in self._packed.items() if packed.holds(layer)}
+        packed = list(self._packed.items())  # at once: another thread may be packing more
+        self._packed = {layer: weight for layer, weight in packed if weight.holds(layer)}
 
     @contextmanager
     def used(self) -> Iterator[None]:
