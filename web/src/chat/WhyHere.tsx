@@ -1,6 +1,6 @@
 /** Why a token: the graph of what led to it, traced here under the answer's own steering. */
 
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { type Schemas, askJson } from "../api/client";
 import { useAction, useServer } from "../api/use_server";
 import { ErrorNote } from "../app/ErrorNote";
@@ -12,20 +12,13 @@ const EVERY_MS = 1000;
 
 export function WhyHere(asked: WhyAsked) {
   const { run, busy, error } = useAction();
-  const [started, setStarted] = useState<number | null>(null);
-  const [job, setJob] = useState<Schemas["JobCard"] | null>(null);
-  const isOver = job !== null && job.state !== "running";
-  const jobs = useServer<Schemas["JobList"]>(started !== null && !isOver ? "/v1/workbench/jobs" : null, EVERY_MS);
-  const found = jobs.value?.jobs.find(({ number }) => number === started);
-  useEffect(() => {
-    if (found) setJob(found);
-  }, [found]);
+  const [started, setStarted] = useState<Schemas["JobCard"] | null>(null);
+  const jobs = useServer<Schemas["JobList"]>(started ? "/v1/workbench/jobs" : null, EVERY_MS);
+  const job = jobs.value?.jobs.find(({ number }) => number === started?.number) ?? started;
   const request = describeTrace(asked);
   if (!request) return <p className="quiet">Why: a graph knows no reasoning before an answer.</p>;
   const trace = async () => {
-    const card = await askJson<Schemas["JobCard"]>("/v1/workbench/traces", { body: request });
-    setJob(card);
-    setStarted(card.number);
+    setStarted(await askJson<Schemas["JobCard"]>("/v1/workbench/traces", { body: request }));
   };
   return (
     <section className="why" aria-label="Why this token">
