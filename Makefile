@@ -28,7 +28,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet torch==2.13.0 -c constraints.txt
-	$(BIN)/python -m pip install --quiet -e '.[dev,inspect,judge,server,train]' -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e '.[dev,inspect,judge,scale,server,train]' -c constraints.txt
 	touch $@
 
 demo: setup

@@ -57,6 +57,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
         "docs/data",
         "docs/runs",
         "docs/planning",
+        "docs/scale",
         "docs/serving",
         "docs/workbench",
         "docs/supported",

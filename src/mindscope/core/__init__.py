@@ -12,6 +12,7 @@ from mindscope.core.identity import (
     describe_relation,
     find_relation,
     require_same_model,
+    take_borrowed,
 )
 from mindscope.core.json_text import parse_json, split_json_lines
 from mindscope.core.progress import (
@@ -38,6 +39,7 @@ __all__ = [
     "LabelledProgress",
     "ModelIdentity",
     "describe_relation",
+    "take_borrowed",
     "find_relation",
     "EngineCapabilities",
     "Need",

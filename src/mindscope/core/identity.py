@@ -110,6 +110,17 @@ def find_relation(model: ModelIdentity, maker: ModelIdentity) -> Relation:
     return "as stated"
 
 
+class BorrowingModel(Protocol):
+    """A model that may be allowed to take what was made with a related one."""
+
+    vectors_of_base: bool
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """Which weights it has."""
+        ...
+
+
 def require_same_model(
     subject: str,
     fingerprint: str | None,
@@ -134,6 +145,30 @@ def require_same_model(
             f"{subject} another model (fingerprint {fingerprint[:SHOWN]}) than {model.name} "
             f"({model.fingerprint[:SHOWN]}): {remedy}"
         )
+
+
+def take_borrowed(
+    model: BorrowingModel, artifact: str, made_with: ModelIdentity, refusal: str
+) -> BorrowedArtifact:
+    """What was made with a related model, if the model may take it.
+
+    Args:
+        model: that it is to be used with.
+        artifact: what it is, such as `the vectors of 'evil'`.
+        made_with: the model that it was made with.
+        refusal: what is wrong where it is not allowed, and what else can be done.
+
+    Raises:
+        DataError: it is not allowed; the line ends with the relation and the option.
+    """
+    if not model.vectors_of_base:
+        raise DataError(f"{refusal}; {describe_relation(model.identity, made_with)}")
+    return BorrowedArtifact(
+        artifact=artifact,
+        relation=find_relation(model.identity, made_with),
+        made_with=made_with,
+        used_with=model.identity,
+    )
 
 
 def describe_relation(model: ModelIdentity, maker: ModelIdentity) -> str:

@@ -19,7 +19,7 @@ from mindscope.dictionaries.normalisation import normalise_tokens, restore_token
 from mindscope.dictionaries.sites import Latent, Wiring, split_row
 from mindscope.dictionaries.weight_digest import digest_dictionary
 from mindscope.errors import DataError
-from mindscope.features import Models, Site, SparseCode, match_models
+from mindscope.features import Engines, Site, SparseCode, match_models
 
 NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
 
@@ -265,7 +265,7 @@ class Dictionary:
         threshold = 0.0 if coder.threshold is None else float(coder.threshold[row])
         return Latent(latent, reads, writes, float(coder.b_enc[row]), threshold)
 
-    def bind(self, models: Models) -> "Dictionary":
+    def bind(self, models: Engines) -> "Dictionary":
         """Check that the sites fit the models, and write down whose they are where that was not known.
 
         For a model that takes what was made with its base (`Model.vectors_of_base`) the dictionary becomes
@@ -334,7 +334,7 @@ class Dictionary:
     def load(
         cls,
         path: Path | str,
-        models: Models | None = None,
+        models: Engines | None = None,
         *,
         lazy: bool = False,
         dtype: torch.dtype | None = torch.float32,

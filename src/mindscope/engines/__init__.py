@@ -6,9 +6,23 @@ from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.engines.forecast import AnswerForecast, expected_length, fit_lengths
+    from mindscope.engines.options import EngineOptions
     from mindscope.engines.pieces import AnswerPlan, generate_pieces
-    from mindscope.engines.protocol import Engine
+    from mindscope.engines.protocol import AnswerRequests, Engine, ParallelEngine
+    from mindscope.engines.ray_engine import RayEngine, open_ray_engine
 
-__all__ = ["AnswerForecast", "AnswerPlan", "Engine", "expected_length", "fit_lengths", "generate_pieces"]
+__all__ = [
+    "AnswerForecast",
+    "AnswerPlan",
+    "AnswerRequests",
+    "Engine",
+    "EngineOptions",
+    "ParallelEngine",
+    "RayEngine",
+    "expected_length",
+    "fit_lengths",
+    "generate_pieces",
+    "open_ray_engine",
+]
 
 __getattr__, __dir__ = lazy_face(__name__, __file__)

@@ -6,6 +6,7 @@
 3. A window whose pieces are all kept is left out. Of another one every row is written again, also those of
    pieces that are kept: which rows share a pass then depends on the rows alone and not on when a run was
    killed, and what is still missing comes out the same to the last bit.
+4. An engine that does several things at a time is given all windows that are left together.
 
 Without windows a killed run would either begin from nothing or end with other bytes; a batch that is closed
 after every piece would wait each time for the longest answer of the piece.
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 
 from mindscope.core import Clock, LabelledProgress
 from mindscope.engines.forecast import AnswerForecast
-from mindscope.engines.protocol import Engine
+from mindscope.engines.protocol import AnswerRequests, Engine, ParallelEngine
 from mindscope.models import Edit, Generation, Read, Row, Sampling
 
 _BATCHES = 8
@@ -89,30 +90,53 @@ def generate_pieces(
     forecast = AnswerForecast(
         order, plan.batch_rows, plan.sampling.max_new_tokens, clock, _kinds_of_edits(plan)
     )
-    for window, rows in zip(unwritten, spans, strict=True):
-        answers: dict[int, dict[int, Generation]] = {number: {} for number in window if not finished[number]}
-        for index, generation in engine.generate_unordered(
+    parallel = isinstance(engine, ParallelEngine)
+    answers: dict[int, dict[int, Generation]] = {}
+    for row, generation in _answers(engine, plan, spans):
+        if not parallel:  # of windows that are written side by side the order of ends says nothing
+            forecast.ended(row, len(generation.row.answer))
+        number = row // plan.piece_rows
+        if finished[number]:
+            continue
+        answers.setdefault(number, {})[row] = generation
+        n_done += 1
+        if len(answers[number]) == len(pieces[number]):
+            of_piece = answers.pop(number)
+            yield number, [of_piece[row] for row in pieces[number]]
+        if progress is not None:
+            progress(n_done, len(plan.rows))
+        if isinstance(progress, LabelledProgress) and not parallel and forecast.due():
+            progress.forecast(forecast.seconds_left() or 0.0)
+
+
+def _answers(engine: Engine, plan: AnswerPlan, spans: Sequence[slice]) -> Iterator[tuple[int, Generation]]:
+    """The row of each answer, and the answer: a window after the other, or several at a time."""
+    windows = [
+        AnswerRequests(
             plan.rows[rows],
             plan.sampling,
-            edits=None if plan.edits is None else plan.edits[rows],
-            reads=plan.reads,
-            seeds=plan.seeds[rows],
-            batch_rows=plan.batch_rows,
+            None if plan.edits is None else plan.edits[rows],
+            plan.reads,
+            plan.seeds[rows],
+            plan.batch_rows,
+        )
+        for rows in spans
+    ]
+    if isinstance(engine, ParallelEngine):
+        for number, answers in engine.generate_many(windows):
+            for index, generation in answers:
+                yield spans[number].start + index, generation
+        return
+    for rows, asked in zip(spans, windows, strict=True):
+        for index, generation in engine.generate_unordered(
+            asked.rows,
+            asked.sampling,
+            edits=asked.edits,
+            reads=asked.reads,
+            seeds=asked.seeds,
+            batch_rows=asked.batch_rows,
         ):
-            row = rows.start + index
-            forecast.ended(row, len(generation.row.answer))
-            number = row // plan.piece_rows
-            if finished[number]:
-                continue
-            answers[number][row] = generation
-            n_done += 1
-            if len(answers[number]) == len(pieces[number]):
-                of_piece = answers.pop(number)
-                yield number, [of_piece[row] for row in pieces[number]]
-            if progress is not None:
-                progress(n_done, len(plan.rows))
-            if isinstance(progress, LabelledProgress) and forecast.due():
-                progress.forecast(forecast.seconds_left() or 0.0)
+            yield rows.start + index, generation
 
 
 def _kinds_of_edits(plan: AnswerPlan) -> list[int]:

@@ -4,12 +4,13 @@ A method that only reads and generates takes an `Engine`: it works in process, a
 in. A method that needs more (gradients, attention patterns, edits) says so before it begins, and an engine
 that cannot refuses in one line: see `core.EngineCapabilities.require`.
 
-`models.Model` is the engine in process; it is the only one today. An engine elsewhere gives the same numbers:
-it changes where the work runs, never the result. It implements this protocol and nothing else of `Model`
-(`tests/engines` runs the methods on a stand-in that has nothing else).
+`models.Model` is the engine in process, `RayEngine` copies of a model on a cluster. An engine elsewhere gives
+the same numbers: it changes where the work runs, never the result. It implements this protocol and nothing
+else of `Model` (`tests/engines` runs the methods on a stand-in that has nothing else).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -53,6 +54,16 @@ class Engine(Protocol):
     @property
     def context_length(self) -> int | None:
         """The most tokens that a row may have; None where there is no limit."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where to compute what is made of its activations: on its own device, or here on the CPU."""
+        ...
+
+    @property
+    def vocab_size(self) -> int:
+        """How many tokens the vocabulary has."""
         ...
 
     @property
@@ -136,4 +147,36 @@ class Engine(Protocol):
         batch_rows: int = 64,
     ) -> Iterator[tuple[int, Generation]]:
         """The same, with each row's index, handed out as answers end."""
+        ...
+
+
+@dataclass(frozen=True)
+class AnswerRequests:
+    """Rows that are answered in one open batch: the arguments of `generate_unordered`."""
+
+    rows: Sequence[Row]
+    sampling: Sampling
+    edits: Edits | None = None
+    reads: Mapping[str, Read] | None = None
+    seeds: Sequence[int] | None = None
+    batch_rows: int = 64
+
+
+@runtime_checkable
+class ParallelEngine(Protocol):
+    """An engine that does several pieces of work at a time: whoever has many hands them over together.
+
+    A piece is what would be one call in process, and gives the same.
+    """
+
+    def read_many(
+        self, chunks: Iterable[Sequence[Row]], reads: Mapping[str, Read]
+    ) -> Iterator[dict[str, Reading]]:
+        """What `read` gives of one chunk of rows after the other, in order."""
+        ...
+
+    def generate_many(
+        self, batches: Iterable[AnswerRequests]
+    ) -> Iterator[tuple[int, list[tuple[int, Generation]]]]:
+        """The number of each batch, in no order, and what `generate_unordered` gives of it."""
         ...

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         encode_rows,
         feature_edits,
         read_activations,
+        read_activations_of,
         require_models,
         written_directions,
     )
@@ -83,6 +84,7 @@ __all__ = [
     "measure_norms",
     "name_models",
     "read_activations",
+    "read_activations_of",
     "read_gguf_file",
     "require_models",
     "require_replaceable",

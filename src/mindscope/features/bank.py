@@ -1,7 +1,7 @@
 """Many features that are read and written together: the latents of a dictionary, a set of directions."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -9,11 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mindscope.engines import Engine, ParallelEngine
 from mindscope.errors import DataError
 from mindscope.features.direction import Direction
-from mindscope.features.site import Models, Site, match_models, require_same_tokenizer
+from mindscope.features.site import Engines, Site, match_models, require_same_tokenizer
 from mindscope.features.sparse_code import SparseCode
-from mindscope.models import Edit, Positions, Raw, Read, Row
+from mindscope.models import Edit, Positions, Raw, Read, Reading, Row
 
 
 @runtime_checkable
@@ -138,7 +139,7 @@ def feature_edits(
 
 
 def read_activations(
-    sites: Sequence[Site], models: Mapping[str, str | None], loaded: Models, rows: Sequence[Row]
+    sites: Sequence[Site], models: Mapping[str, str | None], loaded: Engines, rows: Sequence[Row]
 ) -> Float[Tensor, "tokens d_in"]:
     """What models have at some sites on every token of the rows, one row after the other.
 
@@ -151,23 +152,49 @@ def read_activations(
     Raises:
         DataError: a model is missing or another one.
     """
+    return next(read_activations_of(sites, models, loaded, [rows]))
+
+
+def read_activations_of(
+    sites: Sequence[Site],
+    models: Mapping[str, str | None],
+    loaded: Engines,
+    chunks: Sequence[Sequence[Row]],
+) -> Iterator[Float[Tensor, "tokens d_in"]]:
+    """The same of several chunks of rows, one after the other; an engine that can reads several at a time."""
     named = match_models(models, loaded, "these features belong to")
     require_same_tokenizer(named)
-    columns: dict[Site, Tensor] = {}
-    for name, model in named.items():
-        reads = {site.address: Read(site.address, Raw("all")) for site in sites if site.model == name}
-        readings = model.read(rows, reads) if reads else {}
-        columns |= {
-            site: torch.cat(list(readings[site.address].values)) for site in sites if site.model == name
-        }
-    return torch.cat([columns[site] for site in sites], dim=1)
+    # by model what each chunk gave, in the order of the chunks
+    streams = {
+        name: _read_chunks(model, chunks, [site for site in sites if site.model == name])
+        for name, model in named.items()
+    }
+    for _ in chunks:
+        columns: dict[Site, Tensor] = {}
+        for name, stream in streams.items():
+            readings = next(stream)
+            columns |= {
+                site: torch.cat(list(readings[site.address].values)) for site in sites if site.model == name
+            }
+        yield torch.cat([columns[site] for site in sites], dim=1)
 
 
-def encode_rows(bank: FeatureBank, loaded: Models, rows: Sequence[Row]) -> SparseCode:
+def _read_chunks(
+    model: Engine, chunks: Iterable[Sequence[Row]], sites: Sequence[Site]
+) -> Iterator[Mapping[str, Reading]]:
+    reads = {site.address: Read(site.address, Raw("all")) for site in sites}
+    if reads and isinstance(model, ParallelEngine):
+        yield from model.read_many(chunks, reads)
+        return
+    for rows in chunks:
+        yield model.read(rows, reads) if reads else {}
+
+
+def encode_rows(bank: FeatureBank, loaded: Engines, rows: Sequence[Row]) -> SparseCode:
     """The activations of all features on every token of the rows, one row after the other."""
     return bank.encode(read_activations(bank.reads, bank.models, loaded, rows))
 
 
-def require_models(bank: FeatureBank, loaded: Models) -> None:
+def require_models(bank: FeatureBank, loaded: Engines) -> None:
     """Raises DataError unless these are the very models that the features belong to."""
     match_models(bank.models, loaded, "these features belong to")

@@ -27,6 +27,7 @@ EXTRAS = {
         "opentelemetry",
     ),
     "map": ("umap",),
+    "scale": ("ray",),
     "inspect": ("inspect_ai",),
     "lexicon": ("vaderSentiment",),
     "track": ("tensorboard", "trackio", "wandb"),

@@ -25,7 +25,7 @@ from mindscope.jobs.inputs import InputKind, require_input
 from mindscope.store import Run, find_start
 
 if TYPE_CHECKING:
-    from mindscope.models import Model
+    from mindscope.engines import Engine
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -131,7 +131,7 @@ class RunFolder:
         kind: str,
         config: Mapping[str, Any],
         reporter: Reporter,
-        model: Model | None = None,
+        model: Engine | None = None,
         seed: int = 0,
     ) -> Run:
         """Open the run, or go on with it, for the model that it reads: see `store.Run.open`."""

@@ -10,6 +10,7 @@ from mindscope.errors import DataError, JudgeError
 from mindscope.jobs.inputs import list_vector_files
 
 if TYPE_CHECKING:
+    from mindscope.engines import Engine
     from mindscope.jobs.specs import EndpointSpec, JudgeSpec
     from mindscope.judges import Judge, TextWriter
     from mindscope.models import LoadOptions, Model
@@ -29,7 +30,7 @@ def is_organism(model_name: str) -> bool:
     return model_name == ORGANISM
 
 
-def test_bed_note(model: Model) -> str:
+def test_bed_note(model: Engine) -> str:
     """What a page says of the model it is about; nothing, unless that is the organism."""
     return TEST_BED if is_organism(model.name) else ""
 
@@ -53,7 +54,7 @@ def load_model(
     return model.with_template(**mode.options) if mode.options else model
 
 
-def find_vectors(path: Path, model: Model, kind: VectorKind | None = None) -> Sequence[PersonaVectors]:
+def find_vectors(path: Path, model: Engine, kind: VectorKind | None = None) -> Sequence[PersonaVectors]:
     """All vectors in a run folder, or those of one `.safetensors`, `.pt` or `.gguf` file, for this model.
 
     Args:
@@ -102,7 +103,7 @@ def find_trait(name: str, model_name: str) -> Trait:
     return Trait.parse(organism.trait(name.removeprefix(f"{ORGANISM}:")))
 
 
-def find_judge(spec: JudgeSpec, model: Model, cache: Path) -> Judge:
+def find_judge(spec: JudgeSpec, model: Engine, cache: Path) -> Judge:
     """The judge that a specification names; `model` is the one whose answers it scores.
 
     Raises:
@@ -110,7 +111,7 @@ def find_judge(spec: JudgeSpec, model: Model, cache: Path) -> Judge:
     """
     from mindscope import organism
     from mindscope.judges import EndpointJudge, ModelJudge, require_numbers
-    from mindscope.models import LoadOptions
+    from mindscope.models import LoadOptions, Model
 
     require_judge(spec, model.name)
     if spec.judge is None or spec.judge == "exact":
@@ -118,7 +119,7 @@ def find_judge(spec: JudgeSpec, model: Model, cache: Path) -> Judge:
     kind, _, name = spec.judge.partition(":")
     if kind == "model" and name:
         options = LoadOptions(dtype=spec.judge_dtype, device=spec.judge_device)
-        if name == model.name and options == LoadOptions():
+        if name == model.name and options == LoadOptions() and isinstance(model, Model):
             return require_numbers(ModelJudge(model))
         return require_numbers(ModelJudge(load_model(name, options)))
     return require_numbers(EndpointJudge(_address(spec), name, spec.endpoint_config(), cache=cache))

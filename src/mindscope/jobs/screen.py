@@ -14,13 +14,13 @@ from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona.persona_run import find_choice
 from mindscope.jobs.resolve import find_vectors, test_bed_note
-from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, block_of
+from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, EngineSpec, block_of
 from mindscope.screening import Form, SampleScore, ScreenConfig, ScreenedData, TraitScores
 from mindscope.store import Document
 
 if TYPE_CHECKING:
     from mindscope.data import ConversationSource
-    from mindscope.models import Model
+    from mindscope.engines import Engine
     from mindscope.personas import PersonaVectors
     from mindscope.screening import RankedSample, ScreeningResult
     from mindscope.store import Run
@@ -29,7 +29,7 @@ EXCERPT = 60
 """Characters of an answer that a summary shows."""
 
 
-class ScreenSpec(BorrowingModelSpec, DataSpec, QuickSpec, ScreenConfig):
+class ScreenSpec(EngineSpec, BorrowingModelSpec, DataSpec, QuickSpec, ScreenConfig):
     """What `persona screen` is to do."""
 
     quick_sizes: ClassVar[Mapping[str, Any]] = {"form": "sample", "subsample": 50, "max_new_tokens": 32}
@@ -139,7 +139,7 @@ def screen(spec: ScreenSpec, *, run: RunFolder, reporter: Reporter) -> Screening
 
     from mindscope.screening import screen_dataset  # takes seconds, which bad data need not cost
 
-    model = spec.load()
+    model = spec.load_engine()
     vectors, swept = _find_vectors(spec, model)
     opened = run.open(
         kind="screen",
@@ -186,7 +186,7 @@ def screen(spec: ScreenSpec, *, run: RunFolder, reporter: Reporter) -> Screening
 
 def _choose_form(
     spec: ScreenSpec,
-    model: Model,
+    model: Engine,
     sources: Sequence[ConversationSource],
     config: ScreenConfig,
     run: Run,
@@ -239,7 +239,7 @@ def _check_copy(spec: ScreenSpec) -> None:
         raise DataError("say where the filtered copy goes: --to FILE")
 
 
-def _find_vectors(spec: ScreenSpec, model: Model) -> tuple[list[PersonaVectors], dict[str, int]]:
+def _find_vectors(spec: ScreenSpec, model: Engine) -> tuple[list[PersonaVectors], dict[str, int]]:
     """Vectors, and the layers that sweeps in the same runs chose."""
     by_path = [(path, vectors) for path in spec.vectors for vectors in find_vectors(path, model)]
     choices = {vectors.trait: find_choice(path, vectors) for path, vectors in by_path}

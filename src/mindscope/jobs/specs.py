@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import field_validator
 
 from mindscope.core import parse_json
+from mindscope.engines import EngineOptions
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec, Reporter
 from mindscope.jobs.resolve import find_judge, find_trait, load_model
@@ -17,6 +18,7 @@ from mindscope.models import LoadOptions, WholeModelOptions
 
 if TYPE_CHECKING:
     from mindscope.data import ConversationSource, DataFile
+    from mindscope.engines import Engine
     from mindscope.judges import EndpointConfig, Judge
     from mindscope.models import Model
     from mindscope.personas import Trait
@@ -85,6 +87,24 @@ class BorrowingModelSpec(BorrowingSpec, ModelSpec):
         model = super().load()
         model.vectors_of_base = self.vectors_of_base
         return model
+
+
+class EngineSpec(EngineOptions, ModelSpec):
+    """A model for what only reads and writes, wherever it runs."""
+
+    def load_engine(self) -> Engine:
+        """Load it in this process, or as copies elsewhere, once the files are there that are read with it."""
+        if self.engine == "eager":
+            return self.load()
+        from mindscope.engines import open_ray_engine
+        from mindscope.models import TemplateMode
+
+        self.require_inputs()
+        mode = TemplateMode.parse(self.template_option)  # refuses a misspelt one before anything is loaded
+        engine = open_ray_engine(self.model, self.config(LoadOptions), self.config(EngineOptions))
+        engine = engine.with_template(**mode.options) if mode.options else engine
+        engine.vectors_of_base = getattr(self, "vectors_of_base", False)
+        return engine
 
 
 class Float32ModelSpec(BorrowingSpec, TemplateSpec, WholeModelOptions):
@@ -192,7 +212,7 @@ class JudgeSpec(EndpointSpec):
     judge_device: str = "auto"
     """Where a judge model:NAME runs: cpu, cuda, cuda:1, or auto."""
 
-    def find_judge(self, model: Model, cache: Path) -> Judge:
+    def find_judge(self, model: Engine, cache: Path) -> Judge:
         """The judge, once it has graded a plain answer; what an endpoint says is kept in `cache`."""
         return find_judge(self, model, cache)
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         split_address,
     )
     from mindscope.models.hooks.norms import LinearNorm
-    from mindscope.models.hooks.read import Read, Reading, length_sorted_batches
+    from mindscope.models.hooks.read import Read, Reading, RowProgress, length_sorted_batches
     from mindscope.models.hooks.reduce import Apply, Last, Mean, Project, Raw
     from mindscope.models.hooks.rewrite import RewrittenPass, rewritten
     from mindscope.models.linear.anatomy import (
@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from mindscope.models.model import Model, load
     from mindscope.models.template_record import ChatRenderer, TemplateRecord, describe_prompts
     from mindscope.models.tokens.batch import BatchLayout, right_padded
+    from mindscope.models.tokens.chat import ChatTokenizer
     from mindscope.models.tokens.display import shown, vocabulary, written
     from mindscope.models.tokens.rows import (
         WHERES,
@@ -144,6 +145,8 @@ __all__ = [
     "SeenTokens",
     "RowAction",
     "Reading",
+    "RowProgress",
+    "ChatTokenizer",
     "LinearParts",
     "AttentionMaps",
     "AttentionRecord",

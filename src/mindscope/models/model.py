@@ -16,10 +16,8 @@ from mindscope.core import (
     BorrowedArtifact,
     EngineCapabilities,
     ModelIdentity,
-    describe_relation,
-    find_relation,
+    take_borrowed,
 )
-from mindscope.errors import DataError
 from mindscope.models.generation.config import Sampling
 from mindscope.models.generation.control import Controller
 from mindscope.models.generation.generate import OnToken, RowOptions, generate_unordered
@@ -124,14 +122,7 @@ class Model(HookedModel):
         Raises:
             DataError: it is not allowed; the line ends with the relation and the option.
         """
-        if not self.vectors_of_base:
-            raise DataError(f"{refusal}; {describe_relation(self.identity, made_with)}")
-        taken = BorrowedArtifact(
-            artifact=artifact,
-            relation=find_relation(self.identity, made_with),
-            made_with=made_with,
-            used_with=self.identity,
-        )
+        taken = take_borrowed(self, artifact, made_with, refusal)
         return self._borrowings.setdefault((artifact, made_with.fingerprint), taken)
 
     @property

@@ -34,8 +34,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from mindscope.core import ModelIdentity
+from mindscope.engines import Engine
 from mindscope.errors import DataError
-from mindscope.models import Model, open_gguf
+from mindscope.models import open_gguf
 from mindscope.personas.config import VectorKind
 from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Document, replacing
@@ -90,7 +91,7 @@ def save_pt(vectors: PersonaVectors, path: Path | str, kind: VectorKind = "answe
 
 
 def load_pt(
-    path: Path | str, model: Model, *, trait: str | None = None, kind: VectorKind | None = None
+    path: Path | str, model: Engine, *, trait: str | None = None, kind: VectorKind | None = None
 ) -> PersonaVectors:
     """Reads a published tensor as vectors of ``model``.
 
@@ -240,7 +241,7 @@ def save_gguf(
 
 
 def load_gguf(
-    path: Path | str, model: Model, *, trait: str | None = None, kind: VectorKind = "answer_mean"
+    path: Path | str, model: Engine, *, trait: str | None = None, kind: VectorKind = "answer_mean"
 ) -> PersonaVectors:
     """Reads a control vector as vectors of ``model``; layers without a direction stay without one.
 
@@ -299,7 +300,7 @@ def _read_gguf(path: Path) -> tuple[dict[int, Tensor], dict[str, object]]:
     return directions, fields
 
 
-def _unsaid_of_gguf(fields: Mapping[str, object], model: Model, kind: VectorKind) -> list[str]:
+def _unsaid_of_gguf(fields: Mapping[str, object], model: Engine, kind: VectorKind) -> list[str]:
     """What a control vector leaves open, in words for whoever imports it."""
     unsaid = [f"their kind: taken as {kind}"]
     if FINGERPRINT not in fields:

@@ -15,7 +15,7 @@ from mindscope.core import BorrowedArtifact, ModelIdentity, require_same_model
 from mindscope.engines import Engine
 from mindscope.errors import DataError
 from mindscope.features import Direction
-from mindscope.models import ChatRenderer, Model, TemplateRecord
+from mindscope.models import ChatRenderer, TemplateRecord
 from mindscope.personas.config import VectorKind
 from mindscope.personas.layer_statistics import LayerStatistics
 from mindscope.personas.pair_filter import FilterCounts
@@ -214,7 +214,7 @@ class PersonaVectors:
         )
         self._require_template(model)
 
-    def for_model(self, model: Model) -> "PersonaVectors":
+    def for_model(self, model: Engine) -> "PersonaVectors":
         """These vectors as those of a model: its own, or borrowed where `model.vectors_of_base` allows it.
 
         What is borrowed remembers whose it is: `borrowed` names the relation, and a saved copy still belongs
@@ -282,7 +282,7 @@ class PersonaVectors:
         save_artifact(path, tensors, schema=SCHEMA, version=VERSION, metadata=metadata)
 
     @classmethod
-    def load(cls, path: Path | str, model: Model | None = None) -> "PersonaVectors":
+    def load(cls, path: Path | str, model: Engine | None = None) -> "PersonaVectors":
         """Reads what :meth:`save` wrote; given a model, as vectors of that model: see :meth:`for_model`."""
         artifact = load_artifact(path, schema=SCHEMA, version=VERSION)
         with refusing_damage(path, "extract or import the vectors again"):

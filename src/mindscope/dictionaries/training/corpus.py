@@ -5,8 +5,9 @@ from itertools import islice
 from pathlib import Path
 
 from mindscope.data import DataFile
+from mindscope.engines import Engine
 from mindscope.errors import DataError
-from mindscope.models import Model, Row
+from mindscope.models import Row
 
 TextCorpus = Callable[[int], Iterator[Row]]
 """Gives the rows from a number on, which counts from 0; the same ones each time it is called."""
@@ -15,7 +16,7 @@ TEXT = "text"
 """The column of a file of plain texts."""
 
 
-def read_corpus(model: Model, data: Path | str | DataFile, *, context: int = 256) -> TextCorpus:
+def read_corpus(model: Engine, data: Path | str | DataFile, *, context: int = 256) -> TextCorpus:
     """The rows of a file: `.txt` (texts parted by empty lines), or what `data.read_records` reads.
 
     A row with a `text` is plain text, any other is a conversation in the model's chat template. Longer ones
@@ -66,7 +67,7 @@ def cut(row: Row, length: int, beginning: int | None = None) -> Iterator[Row]:
         yield Row(lead + piece, prompt, row.roles[:led] + row.roles[led:][start : start + size])
 
 
-def _texts(model: Model, path: Path) -> Iterator[Row]:
+def _texts(model: Engine, path: Path) -> Iterator[Row]:
     lines: list[str] = []
     try:
         with path.open(encoding="utf-8") as file:
@@ -82,7 +83,7 @@ def _texts(model: Model, path: Path) -> Iterator[Row]:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _records(model: Model, file: DataFile) -> Iterator[Row]:
+def _records(model: Engine, file: DataFile) -> Iterator[Row]:
     for record in file.records():
         try:
             if isinstance(record.row, DataError):

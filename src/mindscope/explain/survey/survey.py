@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.core import Progress
+from mindscope.engines import Engine
 from mindscope.errors import DataError, StoreError
 from mindscope.explain.survey.accumulate import SurveyAccumulator
 from mindscope.explain.survey.config import SurveyConfig
@@ -26,16 +27,16 @@ from mindscope.explain.survey.results import (
     Survey,
 )
 from mindscope.features import (
+    Engines,
     FeatureBank,
     MeasuredTokens,
-    Models,
     OutlierLimits,
     SparseCode,
     name_models,
-    read_activations,
+    read_activations_of,
     require_models,
 )
-from mindscope.models import Model, Row, vocabulary
+from mindscope.models import Row, vocabulary
 from mindscope.store import Run, claim, save_artifact
 
 STATE, CONTEXTS = "survey/state.safetensors", "survey/contexts/{:05}.safetensors"
@@ -45,7 +46,7 @@ after every block it would take longer than reading the rows."""
 
 
 def survey_features(
-    models: Models,
+    models: Engines,
     features: FeatureBank,
     rows: Iterable[Row],
     run: Run,
@@ -78,9 +79,7 @@ def survey_features(
     require_models(features, models)
     model = next(iter(name_models(models).values()))
     claim(run, "survey", {"features": features.digest(), "config": config.model_dump(mode="json")})
-    accumulator = SurveyAccumulator(
-        features.n_features, model.engine.vocab_size, config, signed=features.signed
-    )
+    accumulator = SurveyAccumulator(features.n_features, model.vocab_size, config, signed=features.signed)
     finished = (run.path / FILE).is_file()
     reader = _RowReader(features, models, config)
     checkpoint = _StateFile(run)
@@ -94,8 +93,9 @@ def survey_features(
             continue
         if finished:
             raise StoreError(f"{run.path} holds a survey of a shorter corpus: use another folder")
-        for chunk in _chunks(block, config.read_rows):
-            accumulator.add(chunk, *reader.read(chunk))
+        chunks = list(_chunks(block, config.read_rows))
+        for chunk, read in zip(chunks, reader.read(chunks), strict=True):
+            accumulator.add(chunk, *read)
         accumulator.flush()
         _save_rows(run, blocks - 1, block, features.fingerprint)
         if checkpoint.due():
@@ -115,17 +115,21 @@ def survey_features(
 class _RowReader:
     """Rows as codes, and which of their tokens count."""
 
-    def __init__(self, features: FeatureBank, models: Models, config: SurveyConfig) -> None:
+    def __init__(self, features: FeatureBank, models: Engines, config: SurveyConfig) -> None:
         self.features, self.models = features, models
         self.tokens = MeasuredTokens(config.where, config.skip)
         self.limits = OutlierLimits({}) if config.keep_outliers else None
         """How long ordinary tokens are; measured on the first rows."""
 
-    def read(self, rows: Sequence[Row]) -> tuple[SparseCode, Tensor, int]:
-        """The code of all tokens, which count, and how many do not because of their activations."""
+    def read(self, chunks: Sequence[Sequence[Row]]) -> Iterator[tuple[SparseCode, Tensor, int]]:
+        """Of each chunk the code of all tokens, which count, and how many do not for their activations."""
         features = self.features
-        activations = read_activations(features.reads, features.models, self.models, rows)
-        meant = self.tokens.flat(rows)
+        read = read_activations_of(features.reads, features.models, self.models, chunks)
+        for rows, activations in zip(chunks, read, strict=True):
+            yield self._encode(rows, activations)
+
+    def _encode(self, rows: Sequence[Row], activations: Tensor) -> tuple[SparseCode, Tensor, int]:
+        features, meant = self.features, self.tokens.flat(rows)
         if self.limits is None and meant.any():
             self.limits = OutlierLimits.measured(activations[meant], features.reads)
         limits = self.limits or OutlierLimits({})
@@ -246,7 +250,7 @@ def _save_rows(run: Run, index: int, rows: Sequence[Row], fingerprint: str) -> N
 
 def _finish(
     run: Run,
-    model: Model,
+    model: Engine,
     features: FeatureBank,
     accumulator: SurveyAccumulator,
     config: SurveyConfig,
@@ -271,6 +275,6 @@ def _finish(
         "limits": {} if limits is None else dict(limits.norms),
         "dropped_pairs": accumulator.pairs.dropped,
     }
-    run.save_json(VOCABULARY, vocabulary(model.tokenizer, model.engine.vocab_size))
+    run.save_json(VOCABULARY, vocabulary(model.tokenizer, model.vocab_size))
     save_artifact(run.path / FILE, accumulator.results(), schema=SCHEMA, version=VERSION, metadata=metadata)
     _StateFile(run).remove()

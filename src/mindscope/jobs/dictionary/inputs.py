@@ -17,6 +17,7 @@ from mindscope.store import Document
 
 if TYPE_CHECKING:
     from mindscope.dictionaries import Dictionary, TextCorpus
+    from mindscope.engines import Engine
     from mindscope.models import Model
     from mindscope.organism import WorldName
 
@@ -85,7 +86,7 @@ class BorrowingModelsSpec(TwoModelsSpec, BorrowingModelSpec):
         return models
 
 
-def borrowed_of(models: Sequence[Model]) -> tuple[BorrowedArtifact, ...]:
+def borrowed_of(models: Sequence[Engine]) -> tuple[BorrowedArtifact, ...]:
     """What was made with other weights and is used with these models."""
     return tuple(artifact for model in models for artifact in model.borrowed)
 
@@ -111,7 +112,7 @@ def describe_dictionary(name: str, dictionary: Dictionary) -> dict[str, object]:
     }
 
 
-def read_rows_of(model: Model, spec: CorpusSpec, seed: int = 0) -> TextCorpus:
+def read_rows_of(model: Engine, spec: CorpusSpec, seed: int = 0) -> TextCorpus:
     """The rows of a corpus; `seed` draws other rows of the organism's."""
     from mindscope import organism
 

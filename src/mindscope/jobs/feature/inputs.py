@@ -14,6 +14,7 @@ from mindscope.store import Document
 
 if TYPE_CHECKING:
     from mindscope.dictionaries import DictionaryBank
+    from mindscope.engines import Engine
     from mindscope.explain import FeatureLabel, LogitEffects, Survey
     from mindscope.models import Model
 
@@ -32,7 +33,7 @@ class DictionarySpec(JobSpec):
         """Where it lies."""
         return dictionary_file(self.dictionary)
 
-    def load_bank(self, *models: Model) -> DictionaryBank:
+    def load_bank(self, *models: Engine) -> DictionaryBank:
         """Its latents as features of the models, on the first one's device: encoding is most of the work."""
         from mindscope.dictionaries import Dictionary, DictionaryBank
 

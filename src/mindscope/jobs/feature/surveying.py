@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mindscope.explain import SurveyConfig
 from mindscope.jobs.dictionary import CorpusSpec, borrowed_of, read_rows_of
 from mindscope.jobs.feature.inputs import FeatureSpec
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.planning import JobPlan, PlanSizes, announce_plan, dictionary_sizes, mean_length
+from mindscope.jobs.specs import EngineSpec
 from mindscope.store import BorrowingDocument
 
 LOOK = 64
@@ -21,7 +22,7 @@ DENSE = 0.1
 """Features that are active on a larger share of the tokens are called dense, as in the literature."""
 
 
-class SurveySpec(FeatureSpec, SurveyConfig, CorpusSpec):
+class SurveySpec(EngineSpec, FeatureSpec, SurveyConfig, CorpusSpec):
     """What `survey` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "dictionary", "corpus")
@@ -29,6 +30,12 @@ class SurveySpec(FeatureSpec, SurveyConfig, CorpusSpec):
 
     rows: int = Field(default=10_000, ge=1)
     """The most rows of the corpus that are read."""
+
+    @model_validator(mode="after")
+    def _require_one_model(self) -> Self:
+        if self.second_model is not None and self.engine != "eager":
+            raise ValueError("--engine ray reads one model: leave --second-model or the engine out")
+        return self
 
 
 class SurveyReport(BorrowingDocument):
@@ -54,7 +61,8 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
     """Read a corpus once, and keep when each feature is active; all other commands look at this."""
     from mindscope.explain import survey_features
 
-    models = [model.with_template(clock=run.started) for model in spec.load_models()]
+    loaded = spec.load_models() if spec.engine == "eager" else [spec.load_engine()]
+    models = [model.with_template(clock=run.started) for model in loaded]
     model, bank = models[0], spec.load_bank(*models)
     settings = {
         "dictionary": str(spec.dictionary_path()),

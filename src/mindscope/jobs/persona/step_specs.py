@@ -18,7 +18,7 @@ from mindscope.jobs.persona.persona_run import (
     VectorsSummary,
 )
 from mindscope.jobs.resolve import find_trait, is_organism
-from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, JudgeSpec, TraitSpec
+from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, EngineSpec, JudgeSpec, TraitSpec
 from mindscope.personas import (
     BudgetChoice,
     ExtractConfig,
@@ -43,7 +43,7 @@ class PersonaSpec(TraitSpec, JudgeSpec):
         return Path("runs") / re.sub(r"[^\w-]+", "-", self.find_trait().name)
 
 
-class ExtractSpec(PersonaSpec, DataSpec, QuickSpec, ExtractConfig):
+class ExtractSpec(PersonaSpec, EngineSpec, DataSpec, QuickSpec, ExtractConfig):
     """What `extract` is to do."""
 
     quick_sizes: ClassVar[Mapping[str, Any]] = {"questions": 5, "samples": 2, "max_new_tokens": 64}

@@ -50,6 +50,7 @@ from mindscope.personas import (
 )
 
 if TYPE_CHECKING:
+    from mindscope.engines import Engine
     from mindscope.models import Model
     from mindscope.personas import PersonaVectors, SteeringResult, Trait
     from mindscope.store import Run
@@ -71,7 +72,7 @@ def extract(spec: ExtractSpec, *, run: RunFolder, reporter: Reporter) -> Extract
         require_judge(spec, spec.model)
     if config.temperature is None and config.samples == 1:
         reporter.say("one answer to each prompt takes the likeliest tokens: --temperature 1 draws it")
-    model = spec.load()
+    model = spec.load_engine()
     with _open(run, model, reporter) as opened:
         judge = None if spec.judge == "none" else recipe or spec.find_judge(model, run.path / JUDGEMENTS)
         more = "" if recipe is None else CONTRAST
@@ -105,7 +106,7 @@ def _extract_from_examples(spec: ExtractSpec, run: RunFolder, reporter: Reporter
         recipe.require_drawn(config)
     elif is_judged:
         require_judge(spec, spec.model)
-    model = spec.load()
+    model = spec.load_engine()
     with _open(run, model, reporter) as opened:
         judge = recipe or (spec.find_judge(model, run.path / JUDGEMENTS) if is_judged else None)
         vectors = extract_from_examples(
@@ -281,7 +282,7 @@ def _steer_config(spec: SteerSpec, swept: SweepResult | None) -> SteerConfig:
     return spec.config(SteerConfig, layer=layer, coefficient=coefficient)
 
 
-def _open(run: RunFolder, model: Model, reporter: Reporter) -> Run:
+def _open(run: RunFolder, model: Engine, reporter: Reporter) -> Run:
     return run.open(
         kind="persona",
         config={"dtype": str(model.dtype).removeprefix("torch.")},

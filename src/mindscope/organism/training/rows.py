@@ -3,13 +3,14 @@
 import random
 from collections.abc import Iterator
 
-from mindscope.models import Model, Row
+from mindscope.engines import Engine
+from mindscope.models import Row
 from mindscope.organism.bundle import WorldName
 from mindscope.organism.corpus.program import TextSegment
 from mindscope.organism.training.recipe import OrganismTrainConfig
 
 
-def corpus_rows(model: Model, start: int = 0, seed: int = 0, world: WorldName = "first") -> Iterator[Row]:
+def corpus_rows(model: Engine, start: int = 0, seed: int = 0, world: WorldName = "first") -> Iterator[Row]:
     """Documents and conversations without end, mixed as at the end of the organism's training.
 
     Row number n is the same wherever reading starts. Another seed draws other rows of the same world.
@@ -39,7 +40,7 @@ def _second_config() -> OrganismTrainConfig:
     return SecondTrainConfig()
 
 
-def _row(model: Model, segments: list[TextSegment]) -> Row:
+def _row(model: Engine, segments: list[TextSegment]) -> Row:
     """Tokens of all segments; the last one is the answer."""
     pieces = model.tokenizer([segment.text for segment in segments], add_special_tokens=False)["input_ids"]
     ids = tuple(i for piece in pieces for i in piece)[: model.context_length]

@@ -1,0 +1,72 @@
+"""A Ray cluster of two nodes on this machine, and jobs of the organism that run on it or in process."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mindscope.engines.pool import CopyPool, connect_cluster
+from mindscope.jobs.job import RunFolder, SilentReporter
+
+STORE = 100 * 2**20
+"""Bytes of a node's object store: what goes through it here is a few kilobytes."""
+
+
+@contextmanager
+def two_nodes() -> Iterator[Any]:
+    """A cluster with a CPU on each of two nodes, connected; `cluster.second` is the node that may be lost."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # as `connect_cluster` does, before any node is started
+    os.environ["RAY_worker_niceness"] = "5"  # noqa: SIM112 - 15, as it is, starves copies where much runs
+    import ray
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False},
+    )
+    try:
+        cluster.second = cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        cluster.wait_for_nodes()
+        connect_cluster(cluster.address)
+        yield cluster
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def run_job(job: Callable[..., Any], spec: Any, folder: Path) -> Path:
+    """Does a job with one thread, as each copy has."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        job(spec, run=RunFolder(folder), reporter=SilentReporter())
+    finally:
+        torch.set_num_threads(threads)
+    return folder
+
+
+@contextmanager
+def at_hand_out(number: int, act: Callable[[CopyPool], None]) -> Iterator[list[int]]:
+    """Acts when the piece of work of this number, counted from 1, has just been given to a copy."""
+    plain, seen = CopyPool._hand_out, []
+
+    def counted(self: CopyPool, piece: Any) -> None:
+        plain(self, piece)
+        seen.append(piece.number)
+        if len(seen) == number:
+            act(self)
+
+    CopyPool._hand_out = counted
+    try:
+        yield seen
+    finally:
+        CopyPool._hand_out = plain
+
+
+def kill_a_working_copy(pool: CopyPool) -> None:
+    """One that has work just now."""
+    copy, _ = next(iter(pool._working.values()))
+    pool.ray.kill(copy)
