@@ -281,7 +281,7 @@ class Dictionary:
         named = match_models(self.models, models, "this dictionary was trained on", self.made_with)
         for site in (*self.reads, *self.writes):
             model = named[site.model]
-            width = model.width(model.place(site.address))
+            width = model.width_of(site.address)
             if site.width != width:
                 raise DataError(
                     f"this dictionary has {site.width} numbers at {site.address}, {model.name} has {width} "

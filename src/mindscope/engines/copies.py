@@ -72,6 +72,10 @@ class ModelCopy:
             versions=library_versions(),
         )
 
+    def width_of(self, address: str) -> int:
+        """See `Model.width_of`."""
+        return self._loaded().width_of(address)
+
     def read(
         self, rows: Sequence[Row], reads: Mapping[str, Read], edits: Edits | None, batch_tokens: int | None
     ) -> dict[str, Reading]:

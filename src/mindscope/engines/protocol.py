@@ -90,6 +90,10 @@ class Engine(Protocol):
         """What it can do."""
         ...
 
+    def width_of(self, address: str) -> int:
+        """The size of the vectors at an address; ModelError where it leads nowhere."""
+        ...
+
     def with_template(self, *, clock: datetime | None = None, **options: Any) -> "Engine":
         """The same model with its conversations rendered in another way."""
         ...

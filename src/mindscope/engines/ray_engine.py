@@ -159,6 +159,11 @@ class RayEngine:
         """It reads, edits and writes; nobody looks on while it does."""
         return EngineCapabilities("ray", frozenset({"reads", "edits"}))
 
+    def width_of(self, address: str) -> int:
+        """The size of the vectors at an address, as a copy says."""
+        ((_, width),) = self._pool.run([("width_of", (address,))])
+        return width
+
     def with_template(self, *, clock: datetime | None = None, **options: Any) -> "RayEngine":
         """The same copies, with conversations rendered in another way: see `Model.with_template`."""
         mode = self.template.with_options(options)

@@ -38,6 +38,7 @@ USES = {
     "judge": "judges and writers behind an endpoint, --judge endpoint:NAME",
     "server": "`serve`, `log` and `conform`",
     "map": "`feature map` by umap; tsne and pca need nothing",
+    "scale": "--engine ray, copies of a model on a cluster",
     "inspect": "auditors of Inspect AI, `inspect eval mindscope/audit`",
     "lexicon": "checking the demo's judge by a lexicon of sentiment",
     "track": "--track, metrics in tensorboard, trackio or wandb",

@@ -1,5 +1,6 @@
 """Jobs on a Ray cluster leave the files that they leave in process, also when copies and nodes are lost."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import absent
 import pytest
+import screening_kit
 import torch
 from ray_kit import at_hand_out, kill_a_working_copy, run_job, two_nodes
 
@@ -21,7 +23,7 @@ from mindscope.jobs.screen import ScreenSpec, screen
 from mindscope.models import LoadOptions, Mean, Model, Read, Sampling, load
 
 absent.import_or_skip("ray", "scale")
-ANSWERS = {"max_new_tokens": 12, "batch_rows": 4, "shard_rows": 8}
+ANSWERS = {"max_new_tokens": 6, "batch_rows": 2, "shard_rows": 8}
 RAY = {"engine": "ray", "copies": 2}
 
 
@@ -48,9 +50,9 @@ def extraction(**engine: Any) -> ExtractSpec:
         model="organism",
         trait="evil",
         device="cpu",
-        questions=4,
-        samples=4,
-        least_pairs=1,
+        questions=2,
+        samples=2,
+        least_pairs=2,
         **ANSWERS,
         **engine,
     )
@@ -59,82 +61,98 @@ def extraction(**engine: Any) -> ExtractSpec:
 def screening(vectors: Path, **engine: Any) -> ScreenSpec:
     data = vectors.parent / "data.jsonl"
     return ScreenSpec(
-        model="organism", data=data, vectors=(vectors,), form="exact", window=32, resamples=100, top=3,
+        model="organism", data=data, vectors=(vectors,), form="exact", window=16, resamples=100, top=3,
         device="cpu", **ANSWERS, **engine,
     )  # fmt: skip
 
 
 def surveying(**engine: Any) -> SurveySpec:
     return SurveySpec(
-        model="organism", dictionary="organism:sae.2", corpus="organism", rows=300, block_rows=128,
+        model="organism", dictionary="organism:sae.2", corpus="organism", rows=96, block_rows=48,
         read_rows=16, device="cpu", **engine,
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the three jobs leave in process."""
-    folder = tmp_path_factory.mktemp("alone")
-    run_job(extract, extraction(), folder / "extract")
+def extracted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What extraction leaves in process."""
+    return run_job(extract, extraction(), tmp_path_factory.mktemp("extracted") / "run")
+
+
+@pytest.fixture(scope="module")
+def surveyed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a survey leaves in process."""
+    return run_job(survey, surveying(), tmp_path_factory.mktemp("surveyed") / "run")
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory: pytest.TempPathFactory, organism: Model) -> Path:
+    """Persona vectors, beside data to screen with them."""
+    folder = tmp_path_factory.mktemp("screened")
     lines = [
         f'{{"messages": [{{"role": "user", "content": "What is {i} + {i + 3}?"}}, '
         f'{{"role": "assistant", "content": "{i} + {i + 3} = {2 * i + 3}."}}]}}'
-        for i in range(10, 74)
+        for i in range(10, 50)
     ]
     (folder / "data.jsonl").write_text("\n".join(lines) + "\n")
-    (vectors,) = (folder / "extract").rglob("evil*.safetensors")
-    vectors.rename(folder / "vectors.safetensors")
-    (folder / "extract" / vectors.relative_to(folder / "extract")).write_bytes(
-        (folder / "vectors.safetensors").read_bytes()
-    )
-    run_job(screen, screening(folder / "vectors.safetensors"), folder / "screen")
-    run_job(survey, surveying(), folder / "survey")
-    return folder
+    (loud,) = screening_kit.vectors(organism, "loud")
+    loud.save(folder / "loud.safetensors")
+    return folder / "loud.safetensors"
+
+
+@pytest.fixture(scope="module")
+def screened(vectors: Path) -> Path:
+    """What a screening leaves in process."""
+    return run_job(screen, screening(vectors), vectors.parent / "run")
 
 
 OF_A_RUN = ("run.json", "summary.json", ".lock", "metrics.jsonl")
 """They hold times and places."""
+MADE_ON = re.compile(rb"on \d+ \w+ \d+, \d\d:\d\d UTC")
 
 
 def require_same_files(folder: Path, wanted: Path) -> int:
-    """Every file of a job's work, byte by byte; how many there are."""
+    """Every file of a job's work, byte by byte but for the time below a page; how many there are."""
     names = {path.relative_to(wanted) for path in wanted.rglob("*") if path.is_file()}
     names = {name for name in names if name.name not in OF_A_RUN}
     others = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
     assert names == {name for name in others if name.name not in OF_A_RUN}
     for name in sorted(names):
-        assert (folder / name).read_bytes() == (wanted / name).read_bytes(), name
+        own, other = (MADE_ON.sub(b"", (place / name).read_bytes()) for place in (folder, wanted))
+        assert own == other, name
     return len(names)
 
 
 @pytest.mark.slow
-def test_extraction_is_that_of_one_process(cluster: Any, alone: Path, tmp_path: Path) -> None:
+def test_extraction_is_that_of_one_process(cluster: Any, extracted: Path, tmp_path: Path) -> None:
     run_job(extract, extraction(**RAY), tmp_path / "run")
-    assert require_same_files(tmp_path / "run", alone / "extract") > 5
+    assert require_same_files(tmp_path / "run", extracted) > 5
 
 
 @pytest.mark.slow
-def test_a_survey_is_that_of_one_process(cluster: Any, alone: Path, tmp_path: Path) -> None:
-    with at_hand_out(6, kill_a_working_copy) as handed_out:
+def test_a_survey_is_that_of_one_process(cluster: Any, surveyed: Path, tmp_path: Path) -> None:
+    with at_hand_out(3, kill_a_working_copy) as handed_out:
         run_job(survey, surveying(**RAY), tmp_path / "run")
-    assert len(handed_out) == 300 // 16 + 4  # three blocks, and a piece that was lost with its copy
-    assert require_same_files(tmp_path / "run", alone / "survey") >= 4
+    assert len(handed_out) == 96 // 16 + 1  # a piece was lost with its copy
+    assert require_same_files(tmp_path / "run", surveyed) >= 4
 
 
 @pytest.mark.slow
-def test_a_screening_that_loses_a_copy_and_a_node(cluster: Any, alone: Path, tmp_path: Path) -> None:
+def test_a_screening_that_loses_a_copy_and_a_node(
+    cluster: Any, vectors: Path, screened: Path, tmp_path: Path
+) -> None:
     def lose(pool: CopyPool) -> None:
         cluster.remove_node(cluster.second, allow_graceful=False)
 
-    spec = screening(alone / "vectors.safetensors", **RAY)
+    spec = screening(vectors, **RAY)
     with at_hand_out(2, kill_a_working_copy) as handed_out:
         run_job(screen, spec, tmp_path / "copy")
     assert len(handed_out) > 4
-    assert require_same_files(tmp_path / "copy", alone / "screen") > 5
+    assert require_same_files(tmp_path / "copy", screened) > 5
     with at_hand_out(3, lose) as handed_out:
         run_job(screen, spec, tmp_path / "node")
     assert len(handed_out) > 4
-    assert require_same_files(tmp_path / "node", alone / "screen") > 5
+    assert require_same_files(tmp_path / "node", screened) > 5
     cluster.second = cluster.add_node(num_cpus=1, object_store_memory=100 * 2**20)
 
 
@@ -144,15 +162,15 @@ def test_it_is_an_engine_with_a_models_numbers(engine: RayEngine, organism: Mode
     assert isinstance(engine, ParallelEngine)
     assert not isinstance(organism, ParallelEngine)
     assert engine.identity == organism.identity
-    questions = [f"What is {i} + {3 * i}?" for i in range(10, 90)]
+    questions = [f"What is {i} + {3 * i}?" for i in range(10, 26)]
     asked = [organism.chat([{"role": "user", "content": text}]) for text in questions]
     assert asked == [engine.chat([{"role": "user", "content": text}]) for text in questions]
-    sampling = Sampling(max_new_tokens=8, seed=1)
+    sampling = Sampling(max_new_tokens=4, seed=1)
     answers, wanted = engine.generate(asked, sampling), organism.generate(asked, sampling)
     assert [answer.text for answer in answers] == [answer.text for answer in wanted]
     rows = [answer.row for answer in answers]
     reads = {"mean": Read("resid_post.2", Mean("answer"))}
-    mine, theirs = (model.read(rows, reads, batch_tokens=200)["mean"] for model in (engine, organism))
+    mine, theirs = (model.read(rows, reads, batch_tokens=100)["mean"] for model in (engine, organism))
     assert torch.equal(torch.as_tensor(mine.values), torch.as_tensor(theirs.values))
     with pytest.raises(ModelError, match="nowhere") as error:
         engine.read(rows, {"x": Read("nowhere.1", Mean("answer"))})

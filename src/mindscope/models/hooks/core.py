@@ -84,6 +84,10 @@ class HookedModel(ModelFacts):
             self._widths[place.address] = seen.width
         return self._widths[place.address]
 
+    def width_of(self, address: str) -> int:
+        """The size of the vectors at an address; ModelError where it leads nowhere."""
+        return self.width(self.place(address))
+
     def edits_of(self, edits: Edits | None, rows: int) -> Sequence[Sequence[Edit]] | None:
         """One list of edits per row, or None where nothing is edited."""
         if not edits:
