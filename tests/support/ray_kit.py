@@ -50,14 +50,15 @@ def run_job(job: Callable[..., Any], spec: Any, folder: Path) -> Path:
 
 @contextmanager
 def at_hand_out(number: int, act: Callable[[CopyPool], None]) -> Iterator[list[int]]:
-    """Acts when the piece of work of this number, counted from 1, has just been given to a copy."""
+    """Acts when so many forward passes or batches of answers have been given to copies."""
     plain, seen = CopyPool._hand_out, []
 
     def counted(self: CopyPool, piece: Any) -> None:
         plain(self, piece)
-        seen.append(piece.number)
-        if len(seen) == number:
-            act(self)
+        if piece.method in ("read", "generate"):
+            seen.append(piece.number)
+            if len(seen) == number:
+                act(self)
 
     CopyPool._hand_out = counted
     try:
