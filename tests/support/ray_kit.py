@@ -16,8 +16,8 @@ STORE = 100 * 2**20
 
 
 @contextmanager
-def two_nodes() -> Iterator[Any]:
-    """A cluster with a CPU on each of two nodes, connected; `cluster.second` is the node that may be lost."""
+def two_nodes() -> Iterator[tuple[Any, Any]]:
+    """A cluster with a CPU on each of two nodes, connected; and the node that may be lost."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # as `connect_cluster` does, before any node is started
     os.environ["RAY_worker_niceness"] = "5"  # noqa: SIM112 - 15, as it is, starves copies where much runs
     import ray
@@ -28,10 +28,10 @@ def two_nodes() -> Iterator[Any]:
         head_node_args={"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False},
     )
     try:
-        cluster.second = cluster.add_node(num_cpus=1, object_store_memory=STORE)
+        second = cluster.add_node(num_cpus=1, object_store_memory=STORE)
         cluster.wait_for_nodes()
         connect_cluster(cluster.address)
-        yield cluster
+        yield cluster, second
     finally:
         ray.shutdown()
         cluster.shutdown()

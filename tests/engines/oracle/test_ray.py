@@ -10,7 +10,7 @@ import absent
 import pytest
 import screening_kit
 import torch
-from ray_kit import at_hand_out, kill_a_working_copy, run_job, two_nodes
+from ray_kit import STORE, at_hand_out, kill_a_working_copy, run_job, two_nodes
 
 from mindscope.engines import Engine, EngineOptions, ParallelEngine, RayEngine, open_ray_engine
 from mindscope.engines.pool import CopyPool, connect_cluster
@@ -141,8 +141,10 @@ def test_a_survey_is_that_of_one_process(cluster: Any, surveyed: Path, tmp_path:
 def test_a_screening_that_loses_a_copy_and_a_node(
     cluster: Any, vectors: Path, screened: Path, tmp_path: Path
 ) -> None:
+    nodes, second = cluster
+
     def lose(pool: CopyPool) -> None:
-        cluster.remove_node(cluster.second, allow_graceful=False)
+        nodes.remove_node(second, allow_graceful=False)
 
     spec = screening(vectors, **RAY)
     with at_hand_out(2, kill_a_working_copy) as handed_out:
@@ -153,7 +155,7 @@ def test_a_screening_that_loses_a_copy_and_a_node(
         run_job(screen, spec, tmp_path / "node")
     assert len(handed_out) > 4
     assert require_same_files(tmp_path / "node", screened) > 5
-    cluster.second = cluster.add_node(num_cpus=1, object_store_memory=100 * 2**20)
+    nodes.add_node(num_cpus=1, object_store_memory=STORE)
 
 
 @pytest.mark.slow
