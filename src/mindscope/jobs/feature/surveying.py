@@ -44,7 +44,8 @@ class SurveyReport(BorrowingDocument):
     Attributes:
         tokens: that counted.
         outliers: that did not, because of their very large activations.
-        estimate: what it was expected to take; None where the survey was there, or went on.
+        estimate: what it was expected to take; None where the survey was there, went on, or is read by
+            copies of the model.
     """
 
     features: int
@@ -60,6 +61,7 @@ class SurveyReport(BorrowingDocument):
 def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyReport:
     """Read a corpus once, and keep when each feature is active; all other commands look at this."""
     from mindscope.explain import survey_features
+    from mindscope.models import Model
 
     loaded = spec.load_models() if spec.engine == "eager" else [spec.load_engine()]
     models = [model.with_template(clock=run.started) for model in loaded]
@@ -72,7 +74,7 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
     }
     with run.open(kind="survey", config=settings, reporter=reporter, model=model, seed=spec.seed) as opened:
         estimate = None
-        if not opened.resumed:
+        if not opened.resumed and isinstance(model, Model):  # no machine but this one is measured
             first = list(islice(read_rows_of(model, spec)(0), min(LOOK, spec.rows)))
             sizes = PlanSizes(rows=spec.rows, context=mean_length(first), **dictionary_sizes(bank.dictionary))
             estimate = announce_plan(reporter, "feature survey", model, sizes)
