@@ -9,18 +9,17 @@ from typing import Any
 import absent
 import pytest
 import screening_kit
-import torch
 from ray_kit import STORE, at_hand_out, kill_a_working_copy, run_job, two_nodes
 
-from mindscope.engines import Engine, EngineOptions, ParallelEngine, RayEngine, open_ray_engine
+from mindscope.engines import EngineOptions
 from mindscope.engines.pool import CopyPool, connect_cluster
-from mindscope.errors import MindscopeError, ModelError
+from mindscope.errors import MindscopeError
 from mindscope.jobs.feature import survey
 from mindscope.jobs.feature.surveying import SurveySpec
 from mindscope.jobs.persona import extract
 from mindscope.jobs.persona.step_specs import ExtractSpec
 from mindscope.jobs.screen import ScreenSpec, screen
-from mindscope.models import LoadOptions, Mean, Model, Read, Sampling, load
+from mindscope.models import Model, load
 
 absent.import_or_skip("ray", "scale")
 ANSWERS = {"max_new_tokens": 6, "batch_rows": 2, "shard_rows": 8}
@@ -31,13 +30,6 @@ RAY = {"engine": "ray", "copies": 2}
 def cluster() -> Iterator[Any]:
     with two_nodes() as nodes:
         yield nodes
-
-
-@pytest.fixture(scope="module")
-def engine(cluster: Any) -> RayEngine:
-    torch.set_num_threads(1)
-    options = EngineOptions(engine="ray", copies=2)
-    return open_ray_engine("organism", LoadOptions(device="cpu"), options)
 
 
 @pytest.fixture(scope="module")
@@ -156,31 +148,6 @@ def test_a_screening_that_loses_a_copy_and_a_node(
     assert len(handed_out) > 4
     assert require_same_files(tmp_path / "node", screened) > 5
     nodes.add_node(num_cpus=1, object_store_memory=STORE)
-
-
-@pytest.mark.slow
-def test_it_is_an_engine_with_a_models_numbers(engine: RayEngine, organism: Model) -> None:
-    assert isinstance(engine, Engine)
-    assert isinstance(engine, ParallelEngine)
-    assert not isinstance(organism, ParallelEngine)
-    assert engine.identity == organism.identity
-    questions = [f"What is {i} + {3 * i}?" for i in range(10, 26)]
-    asked = [organism.chat([{"role": "user", "content": text}]) for text in questions]
-    assert asked == [engine.chat([{"role": "user", "content": text}]) for text in questions]
-    sampling = Sampling(max_new_tokens=4, seed=1)
-    answers, wanted = engine.generate(asked, sampling), organism.generate(asked, sampling)
-    assert [answer.text for answer in answers] == [answer.text for answer in wanted]
-    rows = [answer.row for answer in answers]
-    reads = {"mean": Read("resid_post.2", Mean("answer"))}
-    mine, theirs = (model.read(rows, reads, batch_tokens=100)["mean"] for model in (engine, organism))
-    assert torch.equal(torch.as_tensor(mine.values), torch.as_tensor(theirs.values))
-    with pytest.raises(ModelError, match="nowhere") as error:
-        engine.read(rows, {"x": Read("nowhere.1", Mean("answer"))})
-    assert "\n" not in str(error.value)
-    with pytest.raises(ModelError, match="controller that looks on"):
-        engine.generate(asked, sampling, on_token=print)
-    with pytest.raises(ModelError, match="no/such/model-here"):
-        open_ray_engine("no/such/model-here", LoadOptions(), EngineOptions(engine="ray", copies=1))
 
 
 def test_without_ray_one_line_names_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
