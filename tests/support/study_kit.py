@@ -14,6 +14,7 @@ from mindscope.studies import (
     double_descent,
     induction,
     persona_space,
+    shared_space,
     superposition,
 )
 from mindscope.studies.classifiers import config as classifiers_config
@@ -22,6 +23,7 @@ from mindscope.studies.dictionary_metrics import config as dictionary_metrics_co
 from mindscope.studies.double_descent import config as double_descent_config
 from mindscope.studies.induction import config as induction_config
 from mindscope.studies.persona_space import config as persona_space_config
+from mindscope.studies.shared_space import config as shared_space_config
 from mindscope.studies.superposition import config as superposition_config
 
 SHORT = ToyTraining(steps=20, samples=32, learning_rate=1e-2, cosine=True)
@@ -94,6 +96,9 @@ TINY = {
         carriers=2,
         reader_width=2,
     ),
+    "shared-space": shared_space.SharedSpaceConfig(
+        latents=32, k=4, steps=2, batch_tokens=64, sentences=10, examples=2, permutations=2
+    ),
 }
 """By the name of the study."""
 STUDIES = {
@@ -119,6 +124,7 @@ STUDIES = {
         persona_space.PersonaSpaceSpec,
         persona_space.study_persona_space,
     ),
+    "shared-space": (shared_space_config, shared_space.SharedSpaceSpec, shared_space.study_shared_space),
 }
 
 

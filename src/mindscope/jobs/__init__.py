@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mindscope.jobs.registry import JOBS, export_schemas, find_document, find_job, job_schemas
     from mindscope.jobs.resolve import (
         ORGANISM,
+        SECOND_ORGANISM,
         TEST_BED,
         dictionary_file,
         find_judge,
@@ -47,6 +48,7 @@ __all__ = [
     "job_schemas",
     "export_schemas",
     "ORGANISM",
+    "SECOND_ORGANISM",
     "TEST_BED",
     "is_organism",
     "test_bed_note",

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from json import dumps
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -17,6 +17,9 @@ from mindscope.jobs.job import JobSpec, Reporter, RunFolder
 from mindscope.jobs.resolve import ORGANISM, SECOND_ORGANISM, is_organism, load_model
 from mindscope.organism import MechanismCard, OrganismCard, WorldName
 from mindscope.store import Document
+
+if TYPE_CHECKING:
+    from mindscope.models import Model
 
 
 class TrainOrganismSpec(JobSpec):
@@ -148,16 +151,28 @@ def measure_mechanisms(spec: MeasureMechanismsSpec, *, reporter: Reporter) -> Me
 
     if not spec.seeds:
         raise DataError("--seeds: give at least one seed")
-    folder = (
-        organism.path("second") if spec.model == SECOND_ORGANISM else organism.find_second(Path(spec.model))
-    )
-    model = load_model(str(folder), device=spec.device)
-    if not organism.is_second(model):
-        raise DataError(f"{spec.model} is no second organism: train one with 'organism train --world second'")
+    model = load_second(spec.model, device=spec.device)
+    folder = organism.path("second") if spec.model == SECOND_ORGANISM else Path(model.name)
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     return organism.measure_mechanisms(
         model, spec.seeds, quick=spec.quick, weights_bytes=size, progress=reporter.progress
     )
+
+
+def load_second(name: str, *, dtype: str | None = None, device: str | None = None) -> Model:
+    """A second organism: the bundled one, that of a folder, or of a run that trains one as far as it is.
+
+    Raises:
+        StoreError: there is none, or the run has no checkpoint yet.
+        DataError: it is a model of another world.
+    """
+    from mindscope import organism
+
+    place = organism.path("second") if name == SECOND_ORGANISM else organism.find_second(Path(name))
+    model = load_model(name if name == SECOND_ORGANISM else str(place), dtype=dtype, device=device)
+    if not organism.is_second(model):
+        raise DataError(f"{name} is no second organism: train one with 'organism train --world second'")
+    return model
 
 
 def write_training_sets(spec: TrainingSetsSpec, *, reporter: Reporter) -> TrainingSets:

@@ -91,6 +91,7 @@ JOBS: Mapping[str, str] = {
     "study induction": "mindscope.studies.induction:study_induction",
     "study classifiers": "mindscope.studies.classifiers:study_classifiers",
     "study dictionaries": "mindscope.studies.dictionary_metrics:study_dictionaries",
+    "study shared-space": "mindscope.studies.shared_space:study_shared_space",
     "study persona-space": "mindscope.studies.persona_space:study_persona_space",
 }
 

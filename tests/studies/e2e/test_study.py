@@ -20,6 +20,7 @@ LOST = {
     "persona-space": ("geometry.json", "blends/1.json"),
     "classifiers": ("planted/1.json", "lengths/0.json"),
     "dictionaries": ("worlds/1-0.json",),
+    "shared-space": ("things.json", "pictures.json"),
 }
 """Pieces of each study that a kill takes."""
 FIGURES = {
@@ -29,6 +30,7 @@ FIGURES = {
     "persona-space": 7,
     "classifiers": 3,
     "dictionaries": 5,
+    "shared-space": 2,
 }
 UNSHOWN: dict[str, set[str]] = {
     "superposition": {"dimensionality, n 400, m 30", "absolute value, n 100, m 40"},

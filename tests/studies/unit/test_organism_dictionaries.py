@@ -17,8 +17,9 @@ from mindscope.organism.world import build_world
 from mindscope.probes import Concept, SingleFeature
 from mindscope.store import Run
 from mindscope.studies import organism_dictionaries as study
+from mindscope.studies.common import randomise
 from mindscope.studies.organism_dictionaries import behaviours
-from mindscope.studies.organism_dictionaries.baselines import NEURON, TOKEN, randomise
+from mindscope.studies.organism_dictionaries.baselines import NEURON, TOKEN
 from mindscope.studies.organism_dictionaries.behaviours import (
     ConceptLatent,
     LatentSwitching,

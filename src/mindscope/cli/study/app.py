@@ -11,6 +11,7 @@ from mindscope.studies.dictionary_metrics import study_dictionaries
 from mindscope.studies.double_descent import study_double_descent
 from mindscope.studies.induction import study_induction
 from mindscope.studies.persona_space import study_persona_space
+from mindscope.studies.shared_space import study_shared_space
 from mindscope.studies.superposition import study_superposition
 
 app = typer.Typer(
@@ -20,5 +21,6 @@ add_command(app, "superposition", study_superposition, show=print_study)
 add_command(app, "double-descent", study_double_descent, show=print_study)
 add_command(app, "induction", study_induction, show=print_induction)
 add_command(app, "persona-space", study_persona_space, show=print_study)
+add_command(app, "shared-space", study_shared_space, show=print_study)
 add_command(app, "classifiers", study_classifiers, show=print_study)
 add_command(app, "dictionaries", study_dictionaries, show=print_study)

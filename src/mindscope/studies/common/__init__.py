@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mindscope.studies.common.bench import PieceBench, PieceProgress
     from mindscope.studies.common.claims import Claim, claim_rows
     from mindscope.studies.common.page import add_settings, add_time, begin_page
+    from mindscope.studies.common.random_dictionary import randomise
     from mindscope.studies.common.seeds import SeedEstimate
     from mindscope.studies.common.study import CLAIM_COLUMNS, StudyReport, StudySpec, claim_table
     from mindscope.studies.common.study_text import StudyText, cut_text, draw_repeats
@@ -42,6 +43,7 @@ __all__ = [
     "begin_page",
     "add_settings",
     "add_time",
+    "randomise",
     "SeedEstimate",
     "StudySpec",
     "StudyReport",

@@ -10,9 +10,6 @@ and tested on the other:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-
-import torch
 
 from mindscope.dictionaries import Dictionary, DictionaryBank
 from mindscope.explain import (
@@ -26,6 +23,7 @@ from mindscope.explain import (
 )
 from mindscope.models import Model
 from mindscope.probes import Concept, SingleFeature
+from mindscope.studies.common import randomise
 from mindscope.studies.organism_dictionaries.results import BASELINES
 
 TOKEN, NEURON, RANDOM = BASELINES
@@ -50,20 +48,6 @@ def measure_baselines(
         bank = DictionaryBank(randomise(dictionary, seed=number))
         tables[RANDOM].append(concept_table(model, bank, concepts, train, test))
     return {name: best_of_tables(own) for name, own in tables.items()}
-
-
-def randomise(dictionary: Dictionary, seed: int) -> Dictionary:
-    """A dictionary as large and as sparse, at the same site, whose latents are random directions."""
-    generator = torch.Generator().manual_seed(seed)
-    rows = torch.randn(dictionary.coder.W_dec.shape, generator=generator)
-    rows = rows / rows.norm(dim=1, keepdim=True)
-    coder = replace(
-        dictionary.coder, W_enc=rows, b_enc=torch.zeros(len(rows)), W_dec=rows, threshold=None, W_skip=None
-    )
-    # The SAE's output bias stands for the mean activation: without it all latents would see little else.
-    return replace(
-        dictionary, coders=(coder,), activation="topk", k=dictionary.k or 1, apply_b_dec_to_input=True
-    )
 
 
 def best_of_tables(tables: Sequence[ConceptTable]) -> dict[str, SingleFeature]:
