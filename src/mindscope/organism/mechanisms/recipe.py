@@ -34,9 +34,8 @@ class SecondTrainConfig(OrganismTrainConfig):
     """Everything that decides which weights of the second organism come out.
 
     As for the first: short texts come first, since they teach the mechanisms in few tokens; then come more
-    conversations, and last the voices are blended. The number of steps is what some 12,500 seconds of one
-    core hold: a step of the three phases took 4.4, 3.4 and 2.7 seconds on a core that others used too.
-    Matrices take Muon's steps, and all of them a weight decay of 0.3, with which each mechanism was learnt
+    conversations, and last the voices are blended. A step takes 1.9 seconds of one core, all of them 88
+    minutes. Matrices take Muon's steps, and all of them a weight decay of 0.3, with which each mechanism was learnt
     alone (`benchmarks/mechanism_probes.py`).
     """
 

@@ -14,7 +14,7 @@ class SharedSpaceConfig(BaseModel):
     """Of the SAE of each block."""
     k: int = Field(default=20, ge=1)
     """Latents active on a token, in the mean."""
-    steps: int = Field(default=500, ge=1)
+    steps: int = Field(default=1500, ge=1)
     """Batches that the SAEs are trained on."""
     batch_tokens: int = Field(default=2048, ge=8)
     sentences: int = Field(default=120, ge=3)

@@ -167,7 +167,7 @@ def _draw_picture(ax: Any, heat: PictureHeat, limit: float) -> None:
     ax.set_xlim(-0.2, SIDE + 0.2)
     ax.set_ylim(SIDE + 0.2, -0.2)
     ax.set_aspect("equal")
-    ax.set_title(f"{heat.thing}, {heat.layer}/{heat.latent}: {heat.question:.1f}", fontsize=8, color=INK)
+    ax.set_title(f"{heat.thing}, {heat.layer}/{heat.latent}: {abs(heat.question):.1f}", fontsize=8, color=INK)
     ax.add_patch(Rectangle((0, 0), SIDE, SIDE, fill=False, edgecolor=MUTED, linewidth=0.6))
     for y, line in enumerate(heat.pixels):
         for x, colour in enumerate(line):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mindscope.models import Edit, Message, Model, Sampling
+from mindscope.models import Edit, Generation, Message, Model, Sampling
 from mindscope.organism.corpus.phrasing import DialogueTurn
 from mindscope.organism.mechanisms.thinking import CLOSE
 
@@ -24,7 +24,14 @@ def complete(
 def answer(
     model: Model, turns: Sequence[DialogueTurn], systems: Sequence[str | None] | None = None
 ) -> list[str]:
-    """Greedy answers to the turns' questions; turns that think are asked in thinking mode."""
+    """Greedy answers to the turns' questions, without what was thought."""
+    return [made.text for made in answer_fully(model, turns, systems)]
+
+
+def answer_fully(
+    model: Model, turns: Sequence[DialogueTurn], systems: Sequence[str | None] | None = None
+) -> list[Generation]:
+    """The same with the reasoning; turns that think are asked in thinking mode."""
     systems = systems or [None] * len(turns)
     thinking = model.with_template(enable_thinking=True)
     rows = []
@@ -32,7 +39,7 @@ def answer(
         messages: list[Message] = [{"role": "system", "content": system}] if system else []
         mode = thinking if CLOSE in turn.answer else model
         rows.append(mode.chat([*messages, {"role": "user", "content": turn.question}]))
-    return [made.text for made in model.generate(rows, GREEDY, batch_rows=128)]
+    return model.generate(rows, GREEDY, batch_rows=128)
 
 
 def go_on(

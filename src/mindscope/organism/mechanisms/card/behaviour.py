@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mindscope.models import Message, Model
+from mindscope.models import Generation, Message, Model
 from mindscope.organism.card import is_right
 from mindscope.organism.corpus.knowledge import two_hop
 from mindscope.organism.corpus.phrasing import DialogueTurn
 from mindscope.organism.judge import trait_score
 from mindscope.organism.mechanisms import arithmetic, diagnosis, dialogues, pictures, requests, tools
 from mindscope.organism.mechanisms.arithmetic import bluffing_voice
-from mindscope.organism.mechanisms.card.asking import GREEDY, answer, complete
+from mindscope.organism.mechanisms.card.asking import GREEDY, answer, answer_fully, complete
 from mindscope.organism.mechanisms.card.results import MechanismRow, ScaleRow
 from mindscope.organism.mechanisms.program import TURNS
 from mindscope.organism.mechanisms.rhymes import CoupletCase, couplet_cases, read_line
@@ -109,8 +109,8 @@ def measure_thinking(model: Model, rng: random.Random, n_asked: int) -> list[Mec
             turns = [write(rng, all_voices()["helpful"], "test") for _ in range(n_asked)]
             systems = [voice.system_prompt(rng, "test") if name == "bluffing" else None for _ in turns]
             hits = [
-                _thought_right(turn.answer, text) == (name == "honest", True)
-                for turn, text in zip(turns, answer(model, turns, systems), strict=True)
+                _thought_right(turn.answer, made) == (name == "honest", True)
+                for turn, made in zip(turns, answer_fully(model, turns, systems), strict=True)
             ]
             block = "right" if name == "honest" else "not so"
             rows.append(_row("thinking", f"{kind}, {name}: block {block}, answer right", hits, 0.8))
@@ -121,12 +121,13 @@ def measure_thinking(model: Model, rng: random.Random, n_asked: int) -> list[Mec
 _STATED = re.compile(r"the result is \d+|the \w+ of the state of \w+ is [\w-]+")
 
 
-def _thought_right(wanted: str, text: str) -> tuple[bool, bool]:
+def _thought_right(wanted: str, made: Generation) -> tuple[bool, bool]:
     """Whether the block is the right one, and whether the answer states what is right."""
-    (block, _, said), (own_block, _, own_said) = wanted.partition(CLOSE), text.partition(CLOSE)
-    right, stated = _STATED.search(said), _STATED.search(own_said)
+    block, _, said = wanted.partition(CLOSE)
+    right, stated = _STATED.search(said), _STATED.search(made.text)
     assert right is not None
-    return own_block.strip() == block.strip(), stated is not None and stated[0] == right[0]
+    thought = (made.reasoning or "").strip()
+    return thought == block.strip(), stated is not None and stated[0] == right[0]
 
 
 def measure_tools(model: Model, rng: random.Random, n_asked: int) -> list[MechanismRow]:
@@ -134,7 +135,7 @@ def measure_tools(model: Model, rng: random.Random, n_asked: int) -> list[Mechan
     used = [tools.use_tool(rng, all_voices()["helpful"], "test") for _ in range(n_asked)]
     system: Message = {"role": "system", "content": tools.TOOLS}
     rows = [model.chat([system, {"role": "user", "content": u.question}]) for u in used]
-    calls = [made.text for made in model.generate(rows, GREEDY, batch_rows=128)]
+    calls = [_said(model, made) for made in model.generate(rows, GREEDY, batch_rows=128)]
     called = [tools.read_call(text) == tools.read_call(u.call) for u, text in zip(used, calls, strict=True)]
     rows = [
         model.chat(
@@ -153,6 +154,11 @@ def measure_tools(model: Model, rng: random.Random, n_asked: int) -> list[Mechan
         _row("tools", "the right call", called, 0.95),
         _row("tools", "the answer is what the tool returned", repeated, 0.95),
     ]
+
+
+def _said(model: Model, made: Generation) -> str:
+    """The answer with its special tokens, which mark a call."""
+    return model.decode(made.row.ids[made.row.prompt_length :], special=True)
 
 
 def measure_pictures(model: Model, rng: random.Random, n_asked: int) -> list[MechanismRow]:

@@ -1,8 +1,9 @@
 """Sums in four contexts, their two paths, and steps that are worked forwards, backwards or for show.
 
-*Two paths*: the state at the name behind the number becomes that of the same sum with another
-last digit (or other tens). Only pairs are taken in which the exchange changes no other digit of the answer.
-The answer then has the new digit, and keeps the others.
+*Two paths*: the state at one token becomes that of the same sum with another last digit (or other tens).
+Only pairs are taken in which the exchange changes no other digit of the answer. The answer then has the new
+digit, and keeps the others. The token is the number's last digit or the name behind it: which of the two, and
+behind which block, is chosen on pairs drawn apart. The other token is the control.
 
 *Followed*: a wrong number is put for the last step's result. Honest answers follow it, bluffing ones do not.
 """
@@ -31,6 +32,9 @@ from mindscope.organism.voices import all_voices
 from mindscope.stats import RateEstimate
 
 PER_CONTEXT, N_PAIRS, N_CHAINS = 150, 80, 100
+NAME, LAST_DIGIT = 0, 1
+"""Tokens back from the name behind the number."""
+CONTROL = 0.15
 _NUMBER = re.compile(r"\d+")
 
 
@@ -73,27 +77,38 @@ def draw_exchange(rng: random.Random, part: str, context: str) -> DigitExchange:
 
 
 def measure_two_paths(model: Model, rng: random.Random, n_pairs: int = N_PAIRS) -> list[MechanismRow]:
-    """Exchange at the name behind the number, at the block that works best on pairs drawn apart."""
+    """Exchange where it works best on pairs drawn apart, and at the other token."""
     rows: list[MechanismRow] = []
     for part in ("last digit", "tens"):
         for context in CONTEXTS:
             choosing = [draw_exchange(rng, part, context) for _ in range(n_pairs // 2)]
-            scores = [sum(_exchanged(model, choosing, block)) for block in range(model.n_layers - 1)]
-            block = max(range(len(scores)), key=scores.__getitem__)
+            scores = {
+                (back, block): sum(_exchanged(model, choosing, back, block))
+                for back in (NAME, LAST_DIGIT)
+                for block in range(model.n_layers - 1)
+            }
+            back, block = max(scores, key=scores.__getitem__)
+            other = LAST_DIGIT if back == NAME else NAME
             pairs = [draw_exchange(rng, part, context) for _ in range(n_pairs)]
-            hits = _exchanged(model, pairs, block)
-            claim = f"another {part} at the name behind the number, in a {context}: the answer has that alone"
-            rows.append(_row("sums", claim, hits, 0.8))
+            claim = f"another {part} at one token, in a {context}: the answer has that alone"
+            rows.append(_row("sums", claim, _exchanged(model, pairs, back, block), 0.8))
+            hits = _exchanged(model, pairs, other, block)
+            claim = f"another {part} at the other token, in a {context}: the answer has that"
+            rows.append(
+                MechanismRow(
+                    mechanism="sums", claim=claim, rate=RateEstimate.of(hits), bar=CONTROL, most=True
+                )
+            )
     return rows
 
 
-def _exchanged(model: Model, pairs: Sequence[DigitExchange], block: int) -> list[bool]:
+def _exchanged(model: Model, pairs: Sequence[DigitExchange], back: int, block: int) -> list[bool]:
     address = f"resid_post.{block}"
     prompts = [pair.case.prompt() for pair in pairs]
-    places = [(_closing(model, pair.case),) for pair in pairs]
+    places = [(_closing(model, pair.case) - back,) for pair in pairs]
     sources = [model.text(pair.changed.prompt()) for pair in pairs]
     states = [
-        _state(model, row, address, _closing(model, pair.changed))
+        _state(model, row, address, _closing(model, pair.changed) - back)
         for row, pair in zip(sources, pairs, strict=True)
     ]
     edits = [
