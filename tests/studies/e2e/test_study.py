@@ -30,7 +30,7 @@ FIGURES = {
     "persona-space": 7,
     "classifiers": 3,
     "dictionaries": 5,
-    "shared-space": 2,
+    "shared-space": 3,
 }
 UNSHOWN: dict[str, set[str]] = {
     "superposition": {"dimensionality, n 400, m 30", "absolute value, n 100, m 40"},

@@ -35,7 +35,7 @@ class SecondTrainConfig(OrganismTrainConfig):
 
     As for the first: short texts come first, since they teach the mechanisms in few tokens; then come more
     conversations, and last the voices are blended. A step takes 1.9 seconds of one core, all of them 88
-    minutes. Matrices take Muon's steps, and all of them a weight decay of 0.3, with which each mechanism was learnt
+    minutes. Matrices take Muon's steps, and all weights a decay of 0.3, with which each mechanism was learnt
     alone (`benchmarks/mechanism_probes.py`).
     """
 
