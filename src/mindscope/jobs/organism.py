@@ -118,6 +118,8 @@ def train(spec: TrainOrganismSpec, *, run: RunFolder, reporter: Reporter) -> Tra
             raise DataError("--quick is for the second world: add --world second, or give --steps")
         config = organism.OrganismTrainConfig(seed=spec.seed)
     else:
+        if spec.quick and spec.install:
+            raise DataError("--install puts the weights into the package: leave out --quick's weaker ones")
         config = organism.SecondTrainConfig(seed=spec.seed)
         config = config.quick() if spec.quick else config
     if spec.steps is not None:

@@ -43,7 +43,7 @@ def test_all_shipped_dictionaries_are_built_by_default():
 def test_what_a_world_cannot_do_is_refused_before_training(tmp_path: Path):
     for spec, message in (
         (TrainOrganismSpec(quick=True), "--world second"),
-        (TrainOrganismSpec(world="second", install=True), "bundled organism"),
+        (TrainOrganismSpec(world="second", quick=True, install=True), "weaker"),
     ):
         with pytest.raises(DataError, match=message):
             train(spec, run=RunFolder(tmp_path / "run"), reporter=job_kit.RecordingReporter())
