@@ -46,7 +46,7 @@ def open_page(browser: Any, url: str, **options: Any) -> Iterator[Any]:
     page.goto(url)
     yield page
     assert page.evaluate("() => window.hacked") is None
-    assert wrong == []
+    assert wrong == [], wrong
     context.close()
 
 

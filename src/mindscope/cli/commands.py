@@ -112,7 +112,8 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "doctor": CommandEntry("Say what this machine has and what it can run.", _doctor),
     "plan": CommandEntry(
-        "Say how long a job will take, how much memory and disk, and what that costs.", _plan
+        "Say how long a job will take, how much memory and disk, and what it costs, without its weights.",
+        _plan,
     ),
     "diff": CommandEntry(
         "Say what tuning changed in a model: candidates of several measurements, each tested as a claim.",

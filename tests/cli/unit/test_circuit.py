@@ -188,7 +188,7 @@ def test_show_says_what_leads_where(cli, traced):
     assert ways["total"] >= ways["paths"][0]["share"] > 0
     assert ways["paths"][0]["nodes"][0] == source
     plain = cli("circuit", "show", traced)
-    assert "completeness_score" in plain.out
+    assert "completeness score" in plain.out
     missing = cli("circuit", "show", traced, "--node", "9_9_9")
     assert missing.code == 2
     assert "no node '9_9_9'" in missing.err

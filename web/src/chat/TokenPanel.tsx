@@ -48,7 +48,9 @@ export function TokenPanel({ server, state, place, answer, colourBy, turnUp, clo
   const isMoved = read !== null && token !== undefined && isOther(read, index, token.text);
   const panel = useRef<HTMLElement>(null);
   // In a narrow window it opens below the conversation.
-  useEffect(() => panel.current?.scrollIntoView({ block: "nearest" }), []);
+  useEffect(() => {
+    panel.current?.scrollIntoView({ block: "nearest" }); // newer browsers return a promise
+  }, []);
   return (
     <section className="token-panel" ref={panel}>
       <div className="side-head">

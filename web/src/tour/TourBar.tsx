@@ -30,7 +30,9 @@ function TourOffer({ tour }: { tour: TourState }) {
 function TourSteps({ tour, step }: { tour: TourState; step: number }) {
   const heading = useRef<HTMLHeadingElement>(null);
   const { reply } = tour;
-  useEffect(() => heading.current?.focus(), [step]);
+  useEffect(() => {
+    heading.current?.focus();
+  }, [step]);
   const shown = STEPS[step];
   if (!shown) return null;
   const last = STEPS.length - 1;

@@ -139,9 +139,10 @@ def relate_graphs(first: AttributionGraph, second: AttributionGraph) -> Relation
 
 def _identity_of(graph: AttributionGraph) -> ModelIdentity | None:
     try:
-        return ModelIdentity.model_validate(graph.metadata.get("identity"))
+        identity = ModelIdentity.model_validate(graph.metadata.get("identity"))
     except ValidationError:
         return None  # an earlier version, or another tool
+    return identity if identity.fingerprint == graph.fingerprint else None
 
 
 def _align_positions(first: AttributionGraph, second: AttributionGraph, align: Align) -> dict[int, int]:

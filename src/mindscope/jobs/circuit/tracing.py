@@ -84,7 +84,7 @@ class TraceSpec(Float32ModelSpec, PruningSpec, ReplacementSpec, TraceConfig):
     @model_validator(mode="after")
     def _require_what_belongs_together(self) -> TraceSpec:
         if (self.system or self.turns is not None) and not self.chat:
-            raise DataError("a system prompt and earlier turns need --chat")
+            raise DataError("a system prompt needs --chat, and so do earlier turns")
         if self.steer is not None:
             SteerExpression.parse(self.steer)
         if self.instead_of is not None and len(self.target) != 1:
