@@ -105,9 +105,7 @@ def test_a_tune_shows_its_loss_and_remedies_stand_head_to_head(browser: Any, liv
     with open_page(browser, address(live, "training")) as page:
         page.get_by_role("button", name="tuned").click()
         page.locator("svg.plot").wait_for()
-        page.get_by_role(
-            "button", name="Measure the shift", disabled=False
-        ).wait_for()  # traits are asked for
+        page.get_by_role("button", name="Measure the shift", disabled=False).wait_for()
         assert find_faults(page) == []
         page.get_by_role("button", name="judged").click()
         page.get_by_role("heading", name="Remedies head to head").nth(1).wait_for()
