@@ -42,6 +42,7 @@ UNSHOWN: dict[str, set[str]] = {
     "persona-space": {"assistant axis", "opposites", "traits together", "linearity", "two vectors"},
     "dictionaries": {"all metrics", "TPP n=10", "SCR n=10"},
     "classifiers": {"harmful requests, out of distribution", "planted cue", "length"},
+    "shared-space": {"one sentence in three languages", "things that can be drawn"},
 }
 """What does not hold in the quick presets, by the subject of the claim; docs/studies.md says why."""
 
