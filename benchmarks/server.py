@@ -31,8 +31,8 @@ from mindscope.models import load
 from mindscope.server import ServerLimits, SteeringService
 
 CLIENTS = 16
-ASKED = 4
-"""Requests of each client and arm."""
+ASKED = 12
+"""Requests of each client and arm: with four, a quarter of the steps were those of the beginning and the end."""
 TRAITS = 7
 
 
@@ -40,8 +40,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="organism")
     parser.add_argument("--tokens", type=int, default=48)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--clients", type=int, default=CLIENTS)
+    parser.add_argument("--asked", type=int, default=ASKED, help="requests of each client and arm")
     options = parser.parse_args()
     torch.set_num_threads(1)
     model = load(options.model)
@@ -63,10 +64,10 @@ def main() -> None:
     for direction in watched:
         service.registry.add_directions(direction.name, {direction.address: direction.vector.tolist()})
     names = [direction.name for direction in watched]
-    n_asked = ASKED * options.clients
+    n_asked = options.asked * options.clients
     plain: list[dict] = [{}] * n_asked
     arms = {
-        "one at a time": (1, plain[:ASKED]),
+        "one at a time": (1, plain[: options.asked]),
         "side by side": (options.clients, plain),
         "monitored": (options.clients, [{"mindscope": {"monitor": names}}] * n_asked),
         "steered": (

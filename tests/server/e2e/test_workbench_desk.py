@@ -112,6 +112,7 @@ def test_a_job_that_was_stopped_is_taken_up_from_the_page_of_runs(browser: Any, 
         job = page.locator(".job", has_text="humorous")
         job.locator("progress[value]").wait_for(timeout=JOB_MS)
         job.get_by_role("button", name="Stop").click()
+        job.locator(".state.stopped").wait_for()
         page.get_by_role("button", name=started["run"], exact=False).first.click()
         page.get_by_role("button", name="Go on with it").click(timeout=JOB_MS)
         page.locator(".sheet-head .state.done").wait_for(timeout=JOB_MS)

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +17,7 @@ from workbench_kit import HOSTILE, keep_study, keep_vectors, write_conversations
 
 from mindscope.personas import PersonaVectors, Trait
 from mindscope.server.workbench.desks.data import _bins
+from mindscope.server.workbench import workers
 from mindscope.server.workbench.routes import WorkbenchPlace
 from mindscope.server.workbench.shelf import PageTickets, RunShelf
 from mindscope.server.workbench.workers import JobStep, StartedJob, WorkerPool
@@ -276,3 +280,15 @@ def test_a_described_trait_is_written_and_judged_without_a_key(
         assert (trait.name, trait.description) == ("Mild bundled", "It is {mild}.")
     else:
         assert (steps[0].job, steps[0].spec["writer"]) == ("persona artifacts", "model:organism")
+
+
+def test_a_job_that_hears_no_signal_is_ended_by_force(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(workers, "GRACE_SECONDS", 0.2)
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "deaf\n"
+    pool = WorkerPool()
+    pool._jobs[1] = StartedJob(1, "deaf", "run", process)
+    assert pool.stop(1).state == "stopped"
+    assert process.wait(20) == -signal.SIGKILL

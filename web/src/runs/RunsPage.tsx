@@ -62,6 +62,8 @@ export function RunsPage() {
             Studies alone: claims of papers
           </label>
         )}
+        {/* Above the list: it grows while a job runs, and would move a button from under the pointer. */}
+        <Jobs onEnd={refresh} />
         <ul className="entries">
           {shown.map((run) => (
             <li key={run.name}>
@@ -81,7 +83,6 @@ export function RunsPage() {
             </li>
           ))}
         </ul>
-        <Jobs onEnd={refresh} />
       </aside>
       <section className="sheet" aria-label="Run">
         {state.run ? (

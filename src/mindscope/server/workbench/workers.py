@@ -19,6 +19,8 @@ from mindscope.server.api.errors import ApiError
 _logger = logging.getLogger("mindscope.server")
 MOST_RUNNING = 2
 """Jobs at once: each loads the model again."""
+GRACE_SECONDS = 5.0
+"""How long a job that was stopped has until it is ended by force."""
 MOST_KEPT = 50
 MOST_LINES = 100
 """Sentences of a job that are kept, the last ones."""
@@ -132,15 +134,15 @@ class WorkerPool:
             raise ApiError(404, f"there is no job {number}", code="job_not_found")
         if job.state == "running":
             job.state = "stopped"
-            job.process.terminate()
+            threading.Thread(target=_end, args=(job.process,), daemon=True).start()
         return job
 
     def close(self) -> None:
         """End all jobs."""
         for job in self.jobs():
             if job.state == "running":
-                self.stop(job.number)
-                job.process.wait(10)
+                job.state = "stopped"
+                _end(job.process)
 
     def _listen(self, job: StartedJob) -> None:
         assert job.process.stdout is not None
@@ -172,3 +174,13 @@ class WorkerPool:
         for line in job.process.stderr:
             shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line.rstrip())
             _logger.warning("%s", shown)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a process, in the end by force; one that was started with SIGTERM blocked or ignored hears nothing."""
+    process.terminate()
+    try:
+        process.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
