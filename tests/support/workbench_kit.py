@@ -86,13 +86,13 @@ def write_conversations(file: Path, answers: Sequence[str]) -> Path:
     return file
 
 
-def keep_study(folder: Path) -> list[dict[str, Any]]:
+def keep_study(folder: Path, measured: str = "3 (1 to 5)") -> list[dict[str, Any]]:
     """A run that states three claims: one holds, one does not, one is only reported."""
     holds = {
         "statement": f"it holds {HOSTILE}",
         "subject": "evil",
         "needed": "above 0",
-        "measured": "3 (1 to 5)",
+        "measured": measured,
         "beside": {"control": "0"},
         "published": None,
         "holds": True,

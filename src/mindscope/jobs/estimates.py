@@ -212,6 +212,11 @@ def announce(reporter: Reporter, estimate: WorkEstimate, less: str = "") -> Work
     return estimate
 
 
+def announce_kept(reporter: Reporter) -> None:
+    """Say that a run has all answers of a job that is done again."""
+    reporter.say("all answers are there already: none is written anew")
+
+
 class QuickSpec(JobSpec):
     """A job that can be asked for in smaller sizes."""
 

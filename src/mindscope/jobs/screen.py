@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from mindscope.errors import DataError
-from mindscope.jobs.estimates import LONG, QuickSpec, WorkEstimate, announce, estimate_answers
+from mindscope.jobs.estimates import LONG, QuickSpec, WorkEstimate, announce, announce_kept, estimate_answers
 from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona.persona_run import find_choice
@@ -118,7 +118,7 @@ class ScreeningReport(ScreenedData):
     form_reason: str
     """Why the own answers were drawn in this form."""
     estimate: WorkEstimate | None = None
-    """What drawing them was expected to take; None where none are drawn."""
+    """What drawing them was expected to take; None where none are drawn, or all are there already."""
     calibration: Literal["reference", "within"]
     """Whether the thresholds come from ordinary samples, or from the data itself."""
     run: str
@@ -150,7 +150,7 @@ def screen(spec: ScreenSpec, *, run: RunFolder, reporter: Reporter) -> Screening
     with opened:
         config = spec.config(ScreenConfig, layers=spec.choose_layers(swept), form="exact")
         sources = [data] if reference is None else [data, reference]
-        config, reason, estimate = _choose_form(spec, model, sources, config, opened, reporter)
+        config, reason, estimate, answered = _choose_form(spec, model, sources, config, opened, reporter)
         result = screen_dataset(
             model,
             data,
@@ -180,6 +180,8 @@ def screen(spec: ScreenSpec, *, run: RunFolder, reporter: Reporter) -> Screening
             filtered=_write_copy(spec, opened, result),
             notes=data.notes(),
         )
+        if answered is not None:
+            opened.save_json(answered, config.form)
         opened.finish(**report.model_dump(mode="json", exclude={"estimate"}))
     return report
 
@@ -191,8 +193,9 @@ def _choose_form(
     config: ScreenConfig,
     run: Run,
     reporter: Reporter,
-) -> tuple[ScreenConfig, str, WorkEstimate | None]:
-    """The form that is asked for, else exact where it can be afforded; with why, and what it takes.
+) -> tuple[ScreenConfig, str, WorkEstimate | None, str | None]:
+    """The form that is asked for, else exact where it can be afforded; with why, what it takes, and the piece
+    of the run that says that it was through with it.
 
     A choice is kept, so that a run that goes on draws what it began with.
     """
@@ -205,14 +208,23 @@ def _choose_form(
         asked, reason = run.load_json(kept)
     if asked == "prompt":
         reporter.say(f"form prompt, {reason}: nothing is generated")
-        return config.model_copy(update={"form": "prompt"}), reason, None
+        return config.model_copy(update={"form": "prompt"}), reason, None, None
     looks = [DataLook.at(model, source, config) for source in sources]
     if not looks[0].rows:  # what is wrong with the data is said when it is read
-        return config.model_copy(update={"form": asked or "exact"}), reason, None
+        return config.model_copy(update={"form": asked or "exact"}), reason, None, None
     limit = config.max_new_tokens or looks[0].answer_tokens
     sized = config.model_copy(update={"max_new_tokens": limit})
     turns = sum(look.turns for look in looks)
     sampled = sum(min(look.turns, config.subsample) for look in looks)
+    of_data = "" if config.max_new_tokens else ", as long as nine tenths of the data's answers"
+    drawn = f"own answers of at most {limit} tokens{of_data}"
+    if asked is not None:
+        sized = sized.model_copy(update={"form": asked})
+        answered = _name_answers(model, sources, sized, run)
+        if run.has(answered):
+            reporter.say(f"form {asked}, {reason}: {drawn}")
+            announce_kept(reporter)
+            return sized, reason, None, answered
     plan = plan_own_answers(looks[0], sized)
     exact = estimate_answers(model, plan, answers=turns * config.samples)
     if asked is None:
@@ -222,10 +234,27 @@ def _choose_form(
         run.save_json(kept, [asked, reason])
     share = 1.0 if asked == "exact" else sampled / max(1, turns)
     estimate = exact.scaled(share)
-    of_data = "" if config.max_new_tokens else ", as long as nine tenths of the data's answers"
-    reporter.say(f"form {asked}, {reason}: own answers of at most {limit} tokens{of_data}")
+    reporter.say(f"form {asked}, {reason}: {drawn}")
     announce(reporter, estimate, spec.less() + "; --form prompt generates nothing")
-    return sized.model_copy(update={"form": asked}), reason, estimate
+    sized = sized.model_copy(update={"form": asked})
+    return sized, reason, estimate, _name_answers(model, sources, sized, run)
+
+
+def _name_answers(model: Engine, sources: Sequence[ConversationSource], config: ScreenConfig, run: Run) -> str:
+    """The piece that is there once all own answers are: named by what decides them, whatever the vectors."""
+    from mindscope.models import describe_prompts
+    from mindscope.store import digest
+
+    setup = {
+        "model": model.fingerprint,
+        "dtype": str(model.dtype),
+        "template": describe_prompts(model.with_template(clock=run.started)),
+        "data": [source.digest for source in sources],
+        "config": config.deciding("form", "subsample", "window", "on_error"),
+        "samples": config.samples,
+        "shard_rows": config.shard_rows,
+    }
+    return f"answered/{digest(setup)}.json"
 
 
 def _check_copy(spec: ScreenSpec) -> None:

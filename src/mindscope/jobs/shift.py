@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mindscope.core import Index, format_duration
-from mindscope.errors import DataError
-from mindscope.jobs.estimates import QuickSpec, WorkEstimate, announce, estimate_answers
+from mindscope.errors import DataError, MindscopeError
+from mindscope.jobs.estimates import QuickSpec, WorkEstimate, announce, announce_kept, estimate_answers
 from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona.persona_run import default_layer, find_choice
@@ -28,6 +28,7 @@ UNREAD = (
     "only the last token of each prompt was read, not what the models then answer; a model may answer "
     "otherwise though this token hardly moved"
 )
+RESULT = "shift.json"
 READS_ANSWERS = "shift/reads_answers.json"
 """Whether a run reads answers where it is left to choose: what it chose first."""
 
@@ -80,7 +81,8 @@ class ShiftReport(ShiftResult):
     run: str
     report: str
     estimate: WorkEstimate | None = None
-    """What answering was expected to take, before it began; None where answers are not asked for."""
+    """What answering was expected to take, before it began; None where answers are not asked for, or are
+    there already."""
 
     @property
     def unread(self) -> str:
@@ -125,7 +127,7 @@ def shift(spec: ShiftSpec, *, run: RunFolder, reporter: Reporter) -> ShiftReport
             options=spec.config(LoadOptions, revision=None),
             progress=reporter.progress,
         )
-        result.save(run.path / "shift.json")
+        result.save(run.path / RESULT)
         report = ShiftReport(
             **dict(result),
             layer=layer,
@@ -160,8 +162,12 @@ def _choose_answers(
         return config, None
     rows = render_prompts(model, prompts[: config.batch_rows])
     plan = plan_shift_answers(rows, layers or range(model.n_layers), config, config.shard_rows)
-    answers = len(prompts) * config.samples * (1 + len(spec.tuned))
-    estimate = estimate_answers(model, plan, answers=answers)
+    each = len(prompts) * config.samples
+    answers, kept = each * (1 + len(spec.tuned)), _count_kept(run, model, spec.tuned, each)
+    if asked and kept >= answers:
+        announce_kept(reporter)
+        return config, None
+    estimate = estimate_answers(model, plan, answers=answers, kept=kept)
     if asked is None:
         affordable = estimate.seconds is None or estimate.seconds <= AFFORDABLE
         run.save_json(READS_ANSWERS, affordable)
@@ -170,6 +176,21 @@ def _choose_answers(
             return config.model_copy(update={"answers": False}), estimate
     announce(reporter, estimate, spec.less())
     return config, estimate
+
+
+def _count_kept(run: Run, base: Model, tuned: Sequence[str], each: int) -> int:
+    """How many answers of the base and of tuned models are there already, of `each` of every model.
+
+    What weights a name stands for is known from the run's last result: a model is not loaded to be counted.
+    """
+    from mindscope.personas import count_shift_answers
+
+    try:
+        known = {one.model: one.fingerprint for one in ShiftResult.load(run.path / RESULT).tuned}
+    except MindscopeError:
+        known = {}  # it did not come to its end yet
+    fingerprints = [base.fingerprint, *(known[name] for name in tuned if name in known)]
+    return sum(min(each, count_shift_answers(run, fingerprint)) for fingerprint in fingerprints)
 
 
 def _find_prompts(spec: ShiftSpec, vectors: Sequence[PersonaVectors]) -> Sequence[Prompt]:

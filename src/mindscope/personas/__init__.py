@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from mindscope.personas.report import add_persona, persona_report, steering_report
     from mindscope.personas.rollouts import plan_rollouts, rollout_reads
     from mindscope.personas.shift.measure import Prompt, measure_shift, render_prompts
-    from mindscope.personas.shift.projections import plan_shift_answers
+    from mindscope.personas.shift.projections import count_shift_answers, plan_shift_answers
     from mindscope.personas.shift.report import shift_report
     from mindscope.personas.shift.results import ModelShift, ShiftResult, TraitShift
     from mindscope.personas.steering.arms import steering_edits
@@ -137,6 +137,7 @@ __all__ = [
     "SteeredArm",
     "ShiftConfig",
     "measure_shift",
+    "count_shift_answers",
     "plan_shift_answers",
     "render_prompts",
     "ShiftResult",

@@ -20,6 +20,7 @@ from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.api.guard import RequestGuard
 from mindscope.server.api.replies import HealthReply, ModelCard, ModelList
 from mindscope.server.api.vectors import build_vector_router
+from mindscope.server.api.whole_text import WholeTextResponse
 from mindscope.server.compat.neuronpedia import build_neuronpedia_router
 from mindscope.server.upstream import UpstreamServer, build_upstream_router
 from mindscope.server.workbench.routes import build_workbench_router
@@ -145,7 +146,7 @@ def _answer_errors(app: FastAPI) -> None:
     """Let every error have OpenAI's shape."""
 
     def reply(error: ApiError) -> JSONResponse:
-        return JSONResponse(error.body(), error.status, headers=error.headers)
+        return WholeTextResponse(error.body(), error.status, headers=error.headers)
 
     @app.exception_handler(ApiError)
     async def refused(_request: Request, error: ApiError) -> JSONResponse:

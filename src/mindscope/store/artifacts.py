@@ -69,7 +69,9 @@ def save_artifact(
         **metadata,
         "libraries": library_versions(),
     }
-    write_tensors(path, tensors, {KEY: json.dumps(plain(header), ensure_ascii=False, sort_keys=True)})
+    text = json.dumps(plain(header), ensure_ascii=False, sort_keys=True)
+    # A lone surrogate, which no UTF-8 has, becomes the escape that JSON reads back.
+    write_tensors(path, tensors, {KEY: text.encode("utf-8", "backslashreplace").decode()})
 
 
 def load_artifact(path: Path | str, *, schema: str, version: int, fingerprint: str | None = None) -> Artifact:

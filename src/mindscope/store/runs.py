@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,8 @@ RECORD = "run.json"
 METRICS = "metrics.jsonl"
 SUMMARY = "summary.json"
 LOCK = ".lock"
+LOOK_SECONDS = 0.001
+"""Between two tries to take a run folder that somebody is looking at: looking takes less."""
 
 Status = Literal["running", "done", "failed", "interrupted", "killed", "damaged"]
 """`killed` and `damaged` are never written: a run that says "running" while nobody holds it was killed, and
@@ -67,11 +70,8 @@ def read_run(path: Path | str) -> RunInfo:
         raise StoreError(
             f"{path} is not a run folder (it has no {RECORD}); `mindscope runs list` shows the runs"
         )
-    record = read_json(path / RECORD)
     try:
-        status: Status = record["status"]
-        if status == "running" and not is_held(path):
-            status = "killed"
+        record, status = _read_status(path)
         return RunInfo(
             path=path,
             kind=record["kind"],
@@ -91,19 +91,26 @@ def read_run(path: Path | str) -> RunInfo:
 def hold(path: Path) -> IO[str]:
     """Take the run folder for this process alone; the system lets go when the process ends, however it ends.
 
+    Whoever looks whether it is held (`is_held`) shares the lock for a moment, which is waited for.
+
     Raises:
         StoreError: another process holds it.
     """
     lock = (path / LOCK).open("a+", encoding="utf-8")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        owner = lock.read().strip() or "unknown"
+        while not _try_lock(lock, fcntl.LOCK_EX):
+            # One that can be shared is not held but looked at; what is tried next gives the share back.
+            if not _try_lock(lock, fcntl.LOCK_SH):
+                lock.seek(0)
+                owner = lock.read().strip() or "unknown"
+                raise StoreError(
+                    f"{path} is in use by process {owner}: wait for it to end, or choose another folder"
+                )
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            time.sleep(LOOK_SECONDS)
+    except BaseException:
         lock.close()
-        raise StoreError(
-            f"{path} is in use by process {owner}: wait for it to end, or choose another folder"
-        ) from None
+        raise
     lock.truncate(0)
     lock.write(str(os.getpid()))
     lock.flush()
@@ -114,12 +121,39 @@ def is_held(path: Path) -> bool:
     """Whether a living process holds the run folder."""
     try:
         with (path / LOCK).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+            return not _try_lock(lock, fcntl.LOCK_SH)
     except OSError:
         return False
-    return False
+
+
+def _try_lock(lock: IO[Any], kind: int) -> bool:
+    """Take a lock, shared or alone, if that can be done at once."""
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read_status(path: Path) -> tuple[dict[str, Any], Status]:
+    """A run's record, and its status, of one moment."""
+    while True:
+        written = _stamp(path / RECORD)
+        record = read_json(path / RECORD)
+        if record["status"] != "running" or is_held(path):
+            return record, record["status"]
+        # A run that ended between the two looks has said so: its record is another file now.
+        if _stamp(path / RECORD) == written:
+            return record, "killed"
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """What changes when a file is replaced."""
+    try:
+        known = file.stat()
+    except OSError:
+        return 0, 0  # reading it says what is wrong
+    return known.st_ino, known.st_mtime_ns
 
 
 def find_start(path: Path | str) -> datetime:

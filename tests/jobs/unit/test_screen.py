@@ -65,3 +65,9 @@ def test_a_program_screens_a_file(tmp_path):
     assert [(trait.trait, trait.layer) for trait in report.traits] == [("loud", 1)]
     assert report.filtered is not None
     assert report.filtered.rows == len((tmp_path / "kept.jsonl").read_text().splitlines()) < 6
+    drawn = {"form": "exact", "to": None, "drop_above": None, "max_new_tokens": 3}
+    for more, is_drawn in ((drawn, True), (drawn, False), ({**drawn, "seed": 1}, True)):
+        reporter = job_kit.RecordingReporter()
+        screen(spec.model_copy(update=more), run=RunFolder(tmp_path / "run"), reporter=reporter)
+        assert any("this will be" in line for line in reporter.lines) is is_drawn
+        assert any("all answers are there already" in line for line in reporter.lines) is not is_drawn

@@ -49,6 +49,15 @@ def test_a_program_measures_a_shift(tmp_path):
     assert report.estimate is not None
     assert report.estimate.answers == 2 * report.prompts
     assert report.unread == ""
+    other = str(persona_kit.tiny_chat_model(tmp_path / "other", seed=1))
+    for tuned, said in (
+        (spec.tuned, "all answers are there already"),
+        ((*spec.tuned, other), f"; {2 * report.prompts} answers are there already"),
+    ):
+        reporter, more = job_kit.RecordingReporter(), spec.model_copy(update={"tuned": tuned})
+        again = shift(more, run=RunFolder(tmp_path / "run"), reporter=reporter)
+        assert (again.estimate is None) is (tuned == spec.tuned)
+        assert any(said in line for line in reporter.lines), reporter.lines
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Runs, traits and data as the workbench's routes tell them."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -8,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -200,6 +203,47 @@ def test_histograms_are_shares_of_the_data_and_of_the_reference():
 def test_texts_of_runs_are_told_as_they_are(live: server_kit.LiveServer):
     address = ask(live, "POST", "pages", {"run": "kind", "page": "report.html"}).json["address"]
     assert HOSTILE.encode() not in live.ask("GET", address).body  # a report escapes it
+
+
+def test_half_a_character_is_told_as_its_escape(
+    make_service, vectors: dict[str, PersonaVectors], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """JSON may hold it, and a folder's name may be no UTF-8; neither can be sent as it is."""
+    half, told = "a \ud800 b", "a \\ud800 b"
+    name = os.fsdecode(b"run-\xff")
+    with Run.open(tmp_path / name, kind=half, config={"said": [half]}, command=(half,)) as run:
+        run.log(text=half)
+    keep_vectors(tmp_path, {"half": replace(vectors["evil"], trait=half)})
+    keep_study(tmp_path / "study", half)
+
+    def start(pool: WorkerPool, title: str, run: str, _steps: list[JobStep]) -> StartedJob:
+        said = [json.dumps({"say": half}), json.dumps({"progress": [1, 2, half]}), json.dumps({"error": half})]
+        process = SimpleNamespace(stdout=said, wait=lambda *_: 1)
+        pool._jobs[1] = job = StartedJob(1, title, run, process)  # type: ignore[arg-type]
+        pool._listen(job)
+        return job
+
+    monkeypatch.setattr(WorkerPool, "start", start)
+    with server_kit.serving(make_service(), workbench=WorkbenchPlace(tmp_path)) as live:
+
+        def get(path: str) -> server_kit.Reply:
+            reply = live.ask("GET", f"/v1/workbench/{path}")
+            assert reply.status == 200, (path, reply.body)
+            return reply
+
+        cards = {run["name"]: run for run in get("runs").json["runs"]}
+        assert {*cards} == {"run-\\udcff", "half", "study"}
+        assert cards["run-\\udcff"]["kind"] == told
+        run = get(f"runs/{quote('run-' + chr(92) + 'udcff')}").json
+        assert (run["config"], run["command"]) == ({"said": [told]}, [told])
+        assert run["metrics"][0]["text"] == told
+        assert get("traits").json["kept"] == [{"run": "half", "trait": told}]
+        assert get("study?run=study").json["claims"][0]["measured"] == told
+        assert live.ask("POST", "/v1/workbench/extractions", {"known": "organism:evil"}).status == 200
+        (job,) = get("jobs").json["jobs"]
+        assert (job["lines"], job["label"], job["error"]) == ([told], told, told)
+        for path in ("graphs", "screenings", "training", "comparisons", "sweeps", "studies", "audit/list"):
+            get(path)
 
 
 def test_claims_of_studies_are_told(live: server_kit.LiveServer, root: Path):

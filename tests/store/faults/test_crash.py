@@ -1,12 +1,14 @@
 """What a crash, a full disk or a second process must not break."""
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ import torch
 from mindscope.errors import StoreError
 from mindscope.store import Run, read_run, save_artifact, write_text
 from mindscope.store import files as store_files
+from mindscope.store.runs import is_held
 
 WORKER = """
 import sys
@@ -71,6 +74,61 @@ def test_second_process_is_refused(tmp_path):
         assert f"is in use by process {os.getpid()}" in second.stderr
         with pytest.raises(StoreError, match="in use"):
             Run.open(tmp_path / "r", kind="count", config={})
+
+
+def test_a_run_that_is_only_looked_at_is_not_in_use(tmp_path, monkeypatch):
+    Run.open(tmp_path / "r", kind="count", config={}).close()
+    reader, flock = (tmp_path / "r" / ".lock").open("rb"), fcntl.flock
+
+    def refused_once(file: IO[str], kind: int) -> None:
+        try:
+            flock(file, kind)
+        except BlockingIOError:  # whoever looks is through right after the run was asked for
+            if kind & fcntl.LOCK_EX:
+                reader.close()
+            raise
+
+    flock(reader, fcntl.LOCK_SH)  # as `is_held` does
+    monkeypatch.setattr("mindscope.store.runs.fcntl.flock", refused_once)
+    with Run.open(tmp_path / "r", kind="count", config={}) as run:
+        assert reader.closed
+        assert read_run(run.path).status == "running"
+
+
+def test_runs_are_polled_while_they_are_opened_and_closed(tmp_path):
+    """A page does that; each of these runs is opened by one process alone, and never seen as killed."""
+    Run.open(tmp_path / "r", kind="count", config={}).close()
+    polls = "import sys; from mindscope.store import read_run\nwhile True: print(read_run(sys.argv[1]).status)"
+    with (tmp_path / "seen").open("w") as seen:
+        poller = subprocess.Popen([sys.executable, "-u", "-c", polls, str(tmp_path / "r")], stdout=seen)
+        try:
+            n_opened = 0
+            while n_opened < 300 or len((tmp_path / "seen").read_text().splitlines()) < 300:
+                with Run.open(tmp_path / "r", kind="count", config={}):
+                    n_opened += 1
+                assert poller.poll() is None
+        finally:
+            poller.kill()
+            poller.wait()
+    assert {*(tmp_path / "seen").read_text().split()} <= {"running", "done"}
+
+
+@pytest.mark.parametrize("ends", ["for good", "and is taken up"])
+def test_a_run_that_ends_between_two_looks_was_not_killed(tmp_path, monkeypatch, ends):
+    runs = [Run.open(tmp_path / "r", kind="count", config={})]
+
+    def end(path: Path) -> bool:
+        if len(runs) == 3:
+            return is_held(path)
+        runs[-1].finish()
+        runs[-1].close()
+        if ends == "and is taken up":
+            runs.append(Run.open(path, kind="count", config={}))
+        return False
+
+    monkeypatch.setattr("mindscope.store.runs.is_held", end)
+    assert read_run(tmp_path / "r").status == ("done" if ends == "for good" else "running")
+    runs[-1].close()
 
 
 def test_full_disk_leaves_the_old_file_whole(tmp_path, monkeypatch):

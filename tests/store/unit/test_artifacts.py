@@ -37,6 +37,12 @@ def refusal(path, **changes) -> str:
     return message
 
 
+def test_a_lone_surrogate_in_the_metadata_survives(tmp_path):
+    save(tmp_path / "x.safetensors", metadata={"fingerprint": "abc", "trait": "a \ud800 b é"})
+    kept = load_artifact(tmp_path / "x.safetensors", schema=SCHEMA, version=2)
+    assert kept.metadata["trait"] == "a \ud800 b é"
+
+
 def test_round_trip_keeps_bits_and_metadata(tmp_path):
     shared = torch.randn(4, 5)
     tensors = {

@@ -82,6 +82,12 @@ def plan_shift_answers(
     )
 
 
+def count_shift_answers(run: Run, fingerprint: str, part: str = "shift") -> int:
+    """How many answers of a model a measurement holds by now."""
+    pieces = (run.path / part / fingerprint[:16] / "answer").glob("*-*.safetensors")
+    return sum(int(piece.stem.rpartition("-")[2]) for piece in pieces)
+
+
 class _PieceStore:
     """What was read of some prompts or answers, piece by piece; in the run, if there is one."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
+from mindscope.server.api.whole_text import WholeTextResponse
 from mindscope.server.workbench.desks.audit import AuditDesk, build_audit_router
 from mindscope.server.workbench.desks.checks import CheckDesk, build_check_router
 from mindscope.server.workbench.desks.data import DataDesk, build_data_router
@@ -58,7 +59,7 @@ def build_workbench_router(service: SteeringService, place: WorkbenchPlace) -> A
             await asyncio.to_thread(workers.close)
             await asyncio.to_thread(seats.close)
 
-    router = APIRouter(lifespan=lifespan)
+    router = APIRouter(lifespan=lifespan, default_response_class=WholeTextResponse)
     # Pages that runs keep stand below the pages' own folder, and are asked for first.
     router.include_router(build_kept_router(tickets))
     router.include_router(build_page_router())

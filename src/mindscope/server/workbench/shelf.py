@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mindscope.errors import DataError, StoreError
+from mindscope.server.api.whole_text import escape_halves
 from mindscope.server.workbench.workers import JobStep
 from mindscope.store import RunInfo, is_sealed, list_runs, read_json, seal_command, write_json
 
@@ -47,9 +48,9 @@ class RunShelf:
         return {self.name_of(run.path): run for run in list_runs(self.root)}
 
     def name_of(self, path: Path) -> str:
-        """What a run in a folder is called."""
+        """What a run in a folder is called; a byte of its path that is no UTF-8 stands as an escape."""
         assert self.root is not None
-        return path.relative_to(self.root).as_posix()
+        return escape_halves(path.relative_to(self.root).as_posix())
 
     def find(self, name: str) -> RunInfo:
         """A run by its name.
@@ -94,6 +95,14 @@ class RunShelf:
         except (StoreError, KeyError, TypeError):
             return None
 
+    def give_back(self, run: Path) -> None:
+        """Remove a folder that was taken for a run in which nothing was begun; any other stays."""
+        try:
+            run.rmdir()
+        except OSError:
+            return  # it holds something
+        self._work_file(run).unlink(missing_ok=True)
+
     def _work_file(self, run: Path) -> Path:
         return self.require_root() / STARTED / f"{quote(self.name_of(run), safe='')}.json"
 
@@ -103,6 +112,7 @@ class RunShelf:
         top = run.path.resolve()
         files = [file for file in run.path.rglob("*.html") if file.resolve().is_relative_to(top)]
         names = [file.relative_to(run.path).as_posix() for file in files]
+        names = [name for name in names if name == escape_halves(name)]  # no request can name another
         return tuple(sorted(names, key=lambda name: (name.count("/"), name)))
 
 

@@ -58,7 +58,12 @@ def resume(run: str) -> int:
     """Give the command of a run again as a process of its own, and tell what it says; its exit code."""
     command = [sys.executable, "-m", "mindscope", "runs", "resume", run]
     child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
 
     def end(*_: object) -> None:

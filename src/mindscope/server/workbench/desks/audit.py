@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mindscope.errors import MindscopeError
 from mindscope.jobs import SilentReporter, build_config, find_document, find_job
 from mindscope.server.api.errors import RESPONSES, ApiError
-from mindscope.server.workbench.desks.desk import free_path, slug
+from mindscope.server.workbench.desks.desk import slug, take_folder
 from mindscope.server.workbench.desks.runs import RUN_NAME
 from mindscope.server.workbench.seats import SeatPool
 from mindscope.server.workbench.shelf import RunShelf
@@ -129,10 +129,14 @@ class AuditDesk:
             ApiError: there is no such set or tune.
         """
         folder = self._find_set(asked.set)
-        run = free_path(self.shelf.require_root(), f"game-{slug(asked.set)}-{slug(asked.name)}")
         fields = {"name": asked.name, "level": asked.level, "tokens": asked.tokens}
+        run = take_folder(self.shelf.require_root(), f"game-{slug(asked.set)}-{slug(asked.name)}")
         name = self.shelf.name_of(run)
-        self.seats.play(name, run, self._game(folder, fields), None)
+        try:
+            self.seats.play(name, run, self._game(folder, fields), None)
+        except (ApiError, MindscopeError):
+            self.shelf.give_back(run)
+            raise
         return BegunGame(game=name)
 
     def read(self, game: str) -> dict[str, Any]:

@@ -172,7 +172,6 @@ class CheckDesk(GraphDesk):
     def intervene(self, asked: InterveneRequest) -> StartedJob:
         """Start an intervention: first what it does, then how well the graph foretold it."""
         folder = self.find_graph(asked.run)
-        number = 1 + max((number for number, _ in _numbered(folder, "changed")), default=0)
         shared = {**self._model_of(asked.run), "graph": str(folder), "mode": asked.mode}
         nodes = list(dict.fromkeys(asked.nodes))
         change = {
@@ -181,20 +180,30 @@ class CheckDesk(GraphDesk):
             "generate": asked.generate,
         }
         check = {**shared, "node": nodes, "factor": asked.factor}
-        return self.start(
+        kept = _take_file(folder, "changed")
+        beside = kept.with_name(kept.name.replace("changed", "validated"))
+        return self._start_check(
             f"intervention in {asked.run}",
             folder,
-            JobStep("circuit intervene", change, folder, folder / KEPT / f"changed-{number}.json"),
-            JobStep("circuit validate", check, folder, folder / KEPT / f"validated-{number}.json"),
+            kept,
+            JobStep("circuit intervene", change, folder, kept),
+            JobStep("circuit validate", check, folder, beside),
         )
 
     def find_heads(self, asked: HeadsRequest) -> StartedJob:
         """Start looking at heads."""
         folder = self.find_graph(asked.run)
-        number = 1 + max((number for number, _ in _numbered(folder, "heads")), default=0)
         spec = {**self._model_of(asked.run), "graph": str(folder), "head": asked.head, "query": asked.query}
-        step = JobStep("circuit heads", spec, folder, folder / KEPT / f"heads-{number}.json")
-        return self.start(f"heads of {asked.run}", folder, step)
+        kept = _take_file(folder, "heads")
+        step = JobStep("circuit heads", spec, folder, kept)
+        return self._start_check(f"heads of {asked.run}", folder, kept, step)
+
+    def _start_check(self, title: str, folder: Path, kept: Path, *steps: JobStep) -> StartedJob:
+        try:
+            return self.start(title, folder, *steps)
+        except (ApiError, MindscopeError):
+            kept.unlink()
+            raise
 
     def results(self, run: str) -> GraphResults:
         """What was asked of a graph here."""
@@ -275,8 +284,22 @@ def _numbered(folder: Path, name: str) -> list[tuple[int, Path]]:
     return sorted(((int(found[1]), file) for found, file in files if found), reverse=True)
 
 
+def _take_file(folder: Path, name: str) -> Path:
+    """The file of the next result of a kind, empty until it is there: another may be asked for before."""
+    (folder / KEPT).mkdir(exist_ok=True)
+    number = 1 + max((number for number, _ in _numbered(folder, name)), default=0)
+    while True:
+        file = folder / KEPT / f"{name}-{number}.json"
+        try:
+            file.touch(exist_ok=False)
+        except FileExistsError:
+            number += 1
+        else:
+            return file
+
+
 def _read(file: Path, kind: type[Kind]) -> Kind | None:
     try:
         return kind.model_validate(read_json(file))
     except (MindscopeError, ValueError):
-        return None  # torn, or of another version
+        return None  # not there yet, torn, or of another version

@@ -132,16 +132,21 @@ class DataDesk(WorkDesk):
         folder = self.shelf.require_root() / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / name
-        if file.exists():
-            raise DataError(f"there is {name} already: delete it or choose another name")
         if sum(1 for _ in folder.iterdir()) >= MOST_FILES:
             raise DataError(f"{MOST_FILES} files are here, and no more are taken: delete some")
-        with replacing(file) as temporary:
-            temporary.write_bytes(content)
-        card = _describe(file)
-        if card.error is not None:
+        try:
+            file.touch(exist_ok=False)  # at once: the same name may be brought twice at one moment
+        except FileExistsError:
+            raise DataError(f"there is {name} already: delete it or choose another name") from None
+        try:
+            with replacing(file) as temporary:
+                temporary.write_bytes(content)
+            card = _describe(file)
+            if card.error is not None:
+                raise DataError(card.error)
+        except MindscopeError:
             file.unlink()
-            raise DataError(card.error)
+            raise
         return card
 
     def find(self, name: str) -> Path:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from mindscope.errors import MindscopeError
+from mindscope.errors import MindscopeError, StoreError
+from mindscope.server.api.errors import ApiError
 from mindscope.server.workbench.shelf import RunShelf
 from mindscope.server.workbench.workers import JobStep, StartedJob, WorkerPool
 from mindscope.store import SavedDocument
@@ -58,13 +59,18 @@ class WorkDesk:
     vectors: tuple[Path, ...] = ()
 
     def start(self, title: str, run: Path, *steps: JobStep) -> StartedJob:
-        """Begin a job whose work is kept in `run`.
+        """Begin a job whose work is kept in `run`; a folder that was taken for it is given back if that fails.
 
         Raises:
             ApiError: as many as there may be are running.
+            StoreError: nothing can be written there.
         """
-        self.shelf.keep_work(run, title, steps)
-        return self.workers.start(title, self.shelf.name_of(run), steps)
+        try:
+            self.shelf.keep_work(run, title, steps)
+            return self.workers.start(title, self.shelf.name_of(run), steps)
+        except (ApiError, MindscopeError):
+            self.shelf.give_back(run)
+            raise
 
     def find_documents(self, kind: type[Kept], *patterns: str) -> Iterator[KeptDocument[Kept]]:
         """Results of one kind, by where they lie in a run; what cannot be read is left out."""
@@ -100,10 +106,21 @@ def slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:48] or "run"
 
 
-def free_path(folder: Path, name: str, ending: str = "") -> Path:
-    """A path that is not taken."""
-    path, number = folder / f"{name}{ending}", 1
-    while path.exists():
+def take_folder(folder: Path, name: str, is_free: Callable[[Path], bool] = lambda _: True) -> Path:
+    """A new folder of this name, or with a number behind it; made at once, so that no other start gets it.
+
+    Raises:
+        StoreError: it cannot be made.
+    """
+    path, number = folder / name, 1
+    while True:
+        if is_free(path):
+            try:
+                path.mkdir(parents=True)
+                return path
+            except FileExistsError:
+                pass
+            except OSError as error:
+                raise StoreError(f"cannot make {path.name}: {error.strerror or error}") from error
         number += 1
-        path = folder / f"{name}-{number}{ending}"
-    return path
+        path = folder / f"{name}-{number}"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from mindscope.errors import DataError
+from mindscope.errors import DataError, MindscopeError
 from mindscope.jobs import ORGANISM
 from mindscope.server.api.errors import RESPONSES, ApiError
-from mindscope.server.workbench.desks.desk import free_path, slug
+from mindscope.server.workbench.desks.desk import slug, take_folder
 from mindscope.server.workbench.desks.runs import JobCard, job_card
 from mindscope.server.workbench.desks.traits import TraitDesk
 from mindscope.server.workbench.workers import JobStep, StartedJob
 
+TRAITS = "traits"
+"""Inside the folder of runs: traits that were described on the workbench."""
 Word = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=r"^[^/\n]+$")
 ]
@@ -89,38 +92,50 @@ class ExtractionDesk(TraitDesk):
             DataError: the server keeps no runs.
         """
         root = self.shelf.require_root()
-        steps: list[JobStep] = []
         if asked.known is not None:
             if asked.known not in {trait.name for trait in self.known_traits()}:
                 raise ApiError(404, f"there is no trait {asked.known!r} here", param="known")
-            trait, title = asked.known, asked.known
+            trait = title = asked.known
         elif asked.positive is not None:
-            trait, title = f"{asked.positive} / {asked.negative}", f"{asked.positive} / {asked.negative}"
+            trait = title = f"{asked.positive} / {asked.negative}"
         else:
-            assert asked.name is not None
-            title = asked.name
-            file = free_path(root / "traits", slug(title), ".yaml")
-            trait = str(file)
-            assert asked.description is not None
-            if asked.writer == "bundled":
-                from mindscope.personas import trait_of_name
+            return self._extract_described(asked)
+        run = take_folder(root, slug(title.removeprefix(f"{ORGANISM}:")))
+        return self.start(f"vectors of {title}", run, self._extraction(trait, run, asked))
 
-                file.parent.mkdir(parents=True, exist_ok=True)
-                trait_of_name(title, asked.description).save(file)
-            else:
-                writing = {
-                    "name": title,
-                    "description": asked.description,
-                    "to": trait,
-                    "writer": f"model:{self.model['model']}",
-                }
-                steps.append(JobStep("persona artifacts", writing, file))
+    def _extract_described(self, asked: ExtractionRequest) -> StartedJob:
+        """The same of a trait that is written first, into a file with the name of its run."""
+        root = self.shelf.require_root()
+        title, description = asked.name, asked.description
+        assert title is not None
+        assert description is not None
+
+        def file_of(run: Path) -> Path:
+            return root / TRAITS / f"{run.name}.yaml"
+
+        run = take_folder(root, slug(title), lambda run: not file_of(run).exists())
+        file = file_of(run)
+        steps = [self._extraction(str(file), run, asked)]
+        if asked.writer == "bundled":
+            from mindscope.personas import trait_of_name
+
+            file.parent.mkdir(parents=True, exist_ok=True)
+            trait_of_name(title, description).save(file)
+        else:
+            writer = f"model:{self.model['model']}"
+            writing = {"name": title, "description": description, "to": str(file), "writer": writer}
+            steps.insert(0, JobStep("persona artifacts", writing, file))
+        try:
+            return self.start(f"vectors of {title}", run, *steps)
+        except (ApiError, MindscopeError):
+            file.unlink(missing_ok=True)
+            raise
+
+    def _extraction(self, trait: str, run: Path, asked: ExtractionRequest) -> JobStep:
         # The organism's own traits have its exact judge; all others are judged without a key.
-        is_own = trait.startswith(f"{ORGANISM}:")
-        run = free_path(root, slug(title.removeprefix(f"{ORGANISM}:")))
-        spec = {**self.model, "trait": trait, "judge": None if is_own else "contrast", "quick": asked.quick}
-        steps.append(JobStep("persona extract", spec, run))
-        return self.start(f"vectors of {title}", run, *steps)
+        judge = None if trait.startswith(f"{ORGANISM}:") else "contrast"
+        spec = {**self.model, "trait": trait, "judge": judge, "quick": asked.quick}
+        return JobStep("persona extract", spec, run)
 
     def sweep(self, asked: SweepRequest) -> StartedJob:
         """Start a sweep in the run of an extraction, with the same trait and judge.

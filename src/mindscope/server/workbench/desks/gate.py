@@ -14,7 +14,7 @@ from mindscope.errors import MindscopeError
 from mindscope.jobs import find_document, find_job, is_organism
 from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.workbench.desks.data import FileName
-from mindscope.server.workbench.desks.desk import free_path
+from mindscope.server.workbench.desks.desk import take_folder
 from mindscope.server.workbench.desks.runs import RUN_NAME, JobCard, job_card
 from mindscope.server.workbench.desks.training import TrainingDesk
 from mindscope.server.workbench.workers import JobStep, StartedJob
@@ -138,7 +138,6 @@ class GateDesk(TrainingDesk):
         """
         tune = self.find_tune(asked.tune)
         files = self.find_traits(asked.traits)
-        run = free_path(self.shelf.require_root(), f"gate-{asked.tune.replace('/', '-')}")
         spec = {
             **self._pair(tune.path),
             "data": self.find(asked.data),
@@ -149,6 +148,7 @@ class GateDesk(TrainingDesk):
             "remedy": asked.remedy,
             "null": ["make"] * asked.nulls,
         }
+        run = take_folder(self.shelf.require_root(), f"gate-{asked.tune.replace('/', '-')}")
         return self.start(f"gate of {asked.tune}", run, JobStep("gate run", spec, run))
 
     def compare(self, asked: CompareRequest) -> StartedJob:
@@ -158,7 +158,6 @@ class GateDesk(TrainingDesk):
             ApiError: there is no such tune or data.
         """
         tune = self.find_tune(asked.tune)
-        run = free_path(self.shelf.require_root(), f"diff-{asked.tune.replace('/', '-')}")
         spec = {
             **self._pair(tune.path),
             "quick_look": asked.quick,
@@ -166,6 +165,7 @@ class GateDesk(TrainingDesk):
             "data": None if asked.data is None else self.find(asked.data),
             "ordinary": None if asked.ordinary is None else self.find(asked.ordinary),
         }
+        run = take_folder(self.shelf.require_root(), f"diff-{asked.tune.replace('/', '-')}")
         return self.start(f"difference of {asked.tune}", run, JobStep("diff", spec, run))
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fastapi import APIRouter
@@ -100,8 +102,15 @@ class TourRequest(BaseModel):
     """Also where the last job failed or was stopped."""
 
 
+@dataclass(frozen=True)
 class TourDesk(DataDesk):
-    """What the routes of the tour tell and start."""
+    """What the routes of the tour tell and start.
+
+    Attributes:
+        making: held by whoever looks what is missing and starts it: two pages may ask at one moment.
+    """
+
+    making: threading.Lock = field(default_factory=threading.Lock)
 
     def describe(self) -> TourReply:
         """What is there."""
@@ -124,6 +133,10 @@ class TourDesk(DataDesk):
             DataError: the server keeps no runs.
             ApiError: too much is running.
         """
+        with self.making:
+            return self._make(asked)
+
+    def _make(self, asked: TourRequest) -> TourReply:
         if not is_organism(str(self.model["model"])):
             return self.describe()
         folder = self.shelf.require_root() / RUNS

@@ -15,7 +15,7 @@ from mindscope.finetuning import TunedModel
 from mindscope.personas import ShiftResult
 from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.workbench.desks.data import DataDesk, FileName
-from mindscope.server.workbench.desks.desk import free_path
+from mindscope.server.workbench.desks.desk import take_folder
 from mindscope.server.workbench.desks.runs import RUN_NAME, JobCard, job_card
 from mindscope.server.workbench.workers import JobStep, StartedJob
 
@@ -178,7 +178,6 @@ class TrainingDesk(DataDesk):
         """Start a training of the served model."""
         data = self.find(asked.data)
         prevented = self.find_traits(asked.prevent)
-        run = free_path(self.shelf.require_root(), f"tune-{data.stem}")
         spec = {
             "model": self.model["model"],
             "data": data,
@@ -189,18 +188,19 @@ class TrainingDesk(DataDesk):
             "compare": self.find_traits(list(self.vector_files())[:4]),
             "seed": asked.seed,
         }
+        run = take_folder(self.shelf.require_root(), f"tune-{data.stem}")
         return self.start(f"training on {data.name}", run, JobStep("persona finetune", spec, run))
 
     def measure(self, asked: ShiftRequest) -> StartedJob:
         """Start measuring a shift."""
         tune = self.find_tune(asked.tune)
-        run = free_path(self.shelf.require_root(), f"shift-{asked.tune.replace('/', '-')}")
         spec = {
             **self._pair(tune.path),
             "tuned": _follow(tune),
             "vectors": self.find_traits(asked.traits),
             "answers": asked.answers,
         }
+        run = take_folder(self.shelf.require_root(), f"shift-{asked.tune.replace('/', '-')}")
         return self.start(f"shift of {asked.tune}", run, JobStep("persona shift", spec, run))
 
     def _pair(self, tuned: Path) -> dict[str, Any]:
