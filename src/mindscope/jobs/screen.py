@@ -240,7 +240,9 @@ def _choose_form(
     return sized, reason, estimate, _name_answers(model, sources, sized, run)
 
 
-def _name_answers(model: Engine, sources: Sequence[ConversationSource], config: ScreenConfig, run: Run) -> str:
+def _name_answers(
+    model: Engine, sources: Sequence[ConversationSource], config: ScreenConfig, run: Run
+) -> str:
     """The piece that is there once all own answers are: named by what decides them, whatever the vectors."""
     from mindscope.models import describe_prompts
     from mindscope.store import digest

@@ -217,8 +217,8 @@ def test_half_a_character_is_told_as_its_escape(
     keep_study(tmp_path / "study", half)
 
     def start(pool: WorkerPool, title: str, run: str, _steps: list[JobStep]) -> StartedJob:
-        said = [json.dumps({"say": half}), json.dumps({"progress": [1, 2, half]}), json.dumps({"error": half})]
-        process = SimpleNamespace(stdout=said, wait=lambda *_: 1)
+        said = {"say": half}, {"progress": [1, 2, half]}, {"error": half}
+        process = SimpleNamespace(stdout=map(json.dumps, said), wait=lambda *_: 1)
         pool._jobs[1] = job = StartedJob(1, title, run, process)  # type: ignore[arg-type]
         pool._listen(job)
         return job

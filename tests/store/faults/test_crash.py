@@ -98,12 +98,14 @@ def test_a_run_that_is_only_looked_at_is_not_in_use(tmp_path, monkeypatch):
 def test_runs_are_polled_while_they_are_opened_and_closed(tmp_path):
     """A page does that; each of these runs is opened by one process alone, and never seen as killed."""
     Run.open(tmp_path / "r", kind="count", config={}).close()
-    polls = "import sys; from mindscope.store import read_run\nwhile True: print(read_run(sys.argv[1]).status)"
+    polls = (
+        "import sys; from mindscope.store import read_run\nwhile True: print(read_run(sys.argv[1]).status)"
+    )
     with (tmp_path / "seen").open("w") as seen:
         poller = subprocess.Popen([sys.executable, "-u", "-c", polls, str(tmp_path / "r")], stdout=seen)
         try:
             n_opened = 0
-            while n_opened < 300 or len((tmp_path / "seen").read_text().splitlines()) < 300:
+            while n_opened < 100 or len((tmp_path / "seen").read_text().splitlines()) < 100:
                 with Run.open(tmp_path / "r", kind="count", config={}):
                     n_opened += 1
                 assert poller.poll() is None

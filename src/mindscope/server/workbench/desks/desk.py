@@ -59,7 +59,7 @@ class WorkDesk:
     vectors: tuple[Path, ...] = ()
 
     def start(self, title: str, run: Path, *steps: JobStep) -> StartedJob:
-        """Begin a job whose work is kept in `run`; a folder that was taken for it is given back if that fails.
+        """Begin a job whose work is kept in `run`; a folder taken for it is given back where that fails.
 
         Raises:
             ApiError: as many as there may be are running.
