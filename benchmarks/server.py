@@ -32,7 +32,7 @@ from mindscope.server import ServerLimits, SteeringService
 
 CLIENTS = 16
 ASKED = 12
-"""Requests of each client and arm: with four, a quarter of the steps were those of the beginning and the end."""
+"""Requests of each client and arm: of four, a quarter of the steps are those of the beginning and the end."""
 TRAITS = 7
 
 

@@ -9,6 +9,7 @@ from explain_kit import PLANTED
 
 from mindscope.dictionaries import Dictionary, DictionaryBank
 from mindscope.explain import Survey, SurveyConfig, survey_features
+from mindscope.explain.survey.best import PeakActivations, TopContexts
 from mindscope.features import Direction, FeatureSet, encode_rows
 from mindscope.models import Model
 from mindscope.store import Run
@@ -94,3 +95,24 @@ def test_sample_is_uniform(model: Model, dictionary: Dictionary, tmp_path: Path)
     expected = 40 * 5 / len(active)
     chi2 = ((drawn[active] - expected) ** 2 / expected).sum().item()
     assert chi2 < len(active) + 4 * (2 * len(active)) ** 0.5
+
+
+@pytest.mark.parametrize("block", [1, 7, 60])
+def test_places_hold_the_largest_keys_of_all_and_of_equal_ones_the_earlier_row(block: int):
+    draw = torch.Generator().manual_seed(block)
+    n, features, size = 240, 5, 6
+    owners = torch.randint(features, (n,), generator=draw)
+    keys = torch.randint(9, (n,), generator=draw).double()  # many are equal
+    table = TopContexts(features, size, 1)
+    for rows in torch.arange(n).split(block):
+        # A chunk's peaks come in any order.
+        rows = rows[torch.randperm(len(rows), generator=draw)]
+        peaks = PeakActivations(owners[rows], rows, rows % 3, keys[rows].float())
+        table.offer(peaks, keys[rows], lambda own: own.values[:, None])
+    kept = table.state()
+    for feature in range(features):
+        mine = [row for row in range(n) if owners[row] == feature]
+        best = sorted(mine, key=lambda row: (-keys[row].item(), row))[:size]
+        assert kept["rows"][feature].tolist() == best
+        assert kept["keys"][feature].tolist() == keys[best].tolist()
+        assert kept["positions"][feature].tolist() == [row % 3 for row in best]

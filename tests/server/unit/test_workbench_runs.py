@@ -19,8 +19,8 @@ import torch
 from workbench_kit import HOSTILE, keep_study, keep_vectors, write_conversations
 
 from mindscope.personas import PersonaVectors, Trait
-from mindscope.server.workbench.desks.data import _bins
 from mindscope.server.workbench import workers
+from mindscope.server.workbench.desks.data import _bins
 from mindscope.server.workbench.routes import WorkbenchPlace
 from mindscope.server.workbench.shelf import PageTickets, RunShelf
 from mindscope.server.workbench.workers import JobStep, StartedJob, WorkerPool
@@ -328,7 +328,7 @@ def test_a_described_trait_is_written_and_judged_without_a_key(
 
 def test_a_job_that_hears_no_signal_is_ended_by_force(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(workers, "GRACE_SECONDS", 0.2)
-    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     process = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "deaf\n"

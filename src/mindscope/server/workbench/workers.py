@@ -177,7 +177,7 @@ class WorkerPool:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End a process, in the end by force; one that was started with SIGTERM blocked or ignored hears nothing."""
+    """End a process, in the end by force: it may have been started with SIGTERM blocked or ignored."""
     process.terminate()
     try:
         process.wait(GRACE_SECONDS)
