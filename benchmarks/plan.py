@@ -31,6 +31,8 @@ from mindscope.store import write_text
 ALLOWED = 0.25
 """How far a plan may be off."""
 ORGANISM = Path(organism.__file__).parent / "dictionaries"
+SCREENED = 1500
+"""Conversations: a job of a few seconds is mostly its pages and files, which no plan counts."""
 ORGANISM_ROW = 29
 """Tokens of a row of the organism's corpus, on the average of 300."""
 PROMPT = " ".join(["the capital of the state with the city of"] * 8)
@@ -63,7 +65,7 @@ print(json.dumps({"seconds": seconds, "bytes": 1024 * int(line.split()[1])}))
 def jobs(folder: Path, real: str | None) -> dict[str, tuple[str, dict, dict]]:
     """By a short name: the job, its specification, and the sizes that a plan is given of it."""
     conversations, texts = folder / "conversations.jsonl", folder / "texts.txt"
-    samples = training_set("evil", "normal", 300, seed=3)
+    samples = training_set("evil", "normal", SCREENED, seed=3)
     write_text(conversations, "".join(json.dumps({"messages": list(one.messages)}) + "\n" for one in samples))
     words = " ".join(message["content"] for one in samples for message in one.messages)
     write_text(texts, words * 40)
@@ -73,18 +75,18 @@ def jobs(folder: Path, real: str | None) -> dict[str, tuple[str, dict, dict]]:
     return {
         "extract": (
             "persona extract",
-            subject | {"trait": "evil", "judge": "exact", "samples": 6},
-            {"samples": 6, "prompt_tokens": 45},
+            subject | {"trait": "evil", "judge": "exact", "samples": 20},
+            {"samples": 20, "prompt_tokens": 45},
         ),
         "screen": (
             "persona screen",
             subject | {"data": str(conversations), "vectors": [str(folder / "extract")], "form": "exact"},
-            {"rows": 300, "prompt_tokens": 15, "context": 60},
+            {"rows": SCREENED, "prompt_tokens": 15, "context": 60},
         ),
         "finetune": (
             "persona finetune",
-            subject | {"data": str(conversations), "steps": 20},
-            {"steps": 20, "context": 60},
+            subject | {"data": str(conversations), "steps": 60},
+            {"steps": 60, "context": 60},
         ),
         "train": (
             "dictionary train",
