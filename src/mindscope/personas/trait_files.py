@@ -4,7 +4,7 @@ A published file is ``{instruction: [{pos, neg}], questions: [...], eval_prompt}
 one purpose; the other half of the pair lies beside it, and the file's name is the trait's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,10 +41,23 @@ def read_trait_document(path: Path, evaluation: Path | None = None) -> dict[str,
     }
 
 
+class _SingleKeys(yaml.SafeLoader):
+    """Plain values, and no key twice in a mapping: of two the reader would take the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                said = f"the key {key.value!r} is given twice"
+                raise yaml.constructor.ConstructorError(problem=said, problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def decode(text: str, source: str) -> dict[str, Any]:
     """The mapping in ``text``: JSON where ``source`` ends so, YAML otherwise."""
     try:
-        document = parse_json(text) if source.endswith(".json") else yaml.safe_load(text)
+        document = parse_json(text) if source.endswith(".json") else yaml.load(text, _SingleKeys)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise DataError(

@@ -151,6 +151,14 @@ def test_a_row_without_an_end_is_refused(suffix, tmp_path, monkeypatch):
         answers(tmp_path / f"x{suffix}")
 
 
+def test_two_columns_of_one_name_are_refused_and_nameless_ones_are_not(tmp_path):
+    (tmp_path / "two.csv").write_text("question,answer,answer\na,b,c\n")
+    with pytest.raises(DataError, match="line 1: two columns are called 'answer'"):
+        answers(tmp_path / "two.csv")
+    (tmp_path / "more.csv").write_text("question,answer,,\na,b,,\n")
+    assert answers(tmp_path / "more.csv") == ["b"]
+
+
 def test_a_cell_in_pythons_notation_is_told(tmp_path):
     (tmp_path / "x.csv").write_text("messages\n\"[{'role': 'user', 'content': 'x'}]\"\n")
     with pytest.raises(DataError, match=r"Python's own notation: write it with json\.dumps"):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
@@ -24,6 +25,9 @@ def read_delimited(path: Path) -> Iterator[FileRecord]:
             names = next(reader, None)
             if not names:
                 raise DataError(f"{path} is empty: a first line with column names is needed")
+            # A row would keep the last of two; columns without a name are read by nobody.
+            if doubled := [name for name, count in Counter(names).items() if name and count > 1]:
+                raise DataError(f"{path}, line 1: two columns are called {doubled[0]!r}: rename one")
             lines.take()
             for cells in reader:
                 raw = lines.take()
