@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from mindscope.circuits.replacement.feature_io import FeatureIO, concat_reads
     from mindscope.circuits.replacement.local_model import LocalReplacementModel, ReplacementModel
     from mindscope.circuits.replacement.neurons import NeuronReplacement
+    from mindscope.circuits.replacement.partial import PartialReplacement
     from mindscope.circuits.validation.config import ValidationConfig
     from mindscope.circuits.validation.predict import predict_changes
     from mindscope.circuits.validation.validate import validate_graph, with_validation
@@ -80,6 +81,7 @@ __all__ = [
     "ReplacementModel",
     "DictionaryReplacement",
     "NeuronReplacement",
+    "PartialReplacement",
     "LocalReplacementModel",
     "AttributionGraph",
     "GraphNode",

@@ -11,9 +11,12 @@ from torch import Tensor
 from mindscope import organism
 from mindscope.circuits import (
     DictionaryReplacement,
+    Intervention,
     NeuronReplacement,
+    PartialReplacement,
     ReplacementModel,
     TraceConfig,
+    intervene,
     targets,
     trace,
 )
@@ -35,6 +38,9 @@ KINDS = {
     "neurons": NeuronReplacement,
     "transcoders": lambda model: DictionaryReplacement(circuit_kit.dictionary(model, skip=True)),
     "topk": lambda model: DictionaryReplacement(circuit_kit.dictionary(model, activation="topk")),
+    "partial": lambda model: PartialReplacement(
+        circuit_kit.dictionary(model, skip=True, layers=model.n_layers - 1), model
+    ),
     "clt": lambda model: DictionaryReplacement(
         circuit_kit.dictionary(model, cross=True, activation="jumprelu", skip=True, write="mlp_out_post")
     ),
@@ -56,6 +62,28 @@ def test_edges_and_bias_sum_to_what_they_explain(family: tiny_models.Family, kin
     if getattr(model.hf.config, "final_logit_softcapping", None) is None:
         expected = torch.stack([logits[target.token] for target in graph.targets]) - logits.mean()
         torch.testing.assert_close(graph.preactivations[graph.n_features :], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_partial_replacement_has_latents_where_there_are_coders_and_neurons_elsewhere():
+    model = tiny_models.build(next(family for family in tiny_models.FAMILIES if family.name == "llama"))
+    coded = DictionaryReplacement(circuit_kit.dictionary(model))
+    replacement = PartialReplacement(circuit_kit.dictionary(model, layers=1), model)
+    mixed = replacement.freeze(model, circuit_kit.ROW)
+    latents = coded.freeze(model, circuit_kit.ROW)
+    neurons = NeuronReplacement(model).freeze(model, circuit_kit.ROW)
+    for layer in range(model.n_layers):
+        expected = latents if layer == 0 else neurons
+        for own, other in ((mixed.features, expected.features), (mixed.activations, expected.activations)):
+            mine, theirs = mixed.features[:, 0] == layer, expected.features[:, 0] == layer
+            torch.testing.assert_close(own[mine], other[theirs])
+    assert mixed.errors[0].abs().max() > 1e-3 > mixed.errors[1:].abs().max()
+    for layer, whole in ((0, coded), (1, NeuronReplacement(model))):
+        _, position, latent = mixed.features[mixed.features[:, 0] == layer][-1].tolist()
+        changes = [Intervention(layer, position, latent, "set", 3.0)]
+        torch.testing.assert_close(
+            intervene(model, replacement, circuit_kit.ROW, changes).logits,
+            intervene(model, whole, circuit_kit.ROW, changes).logits,
+        )
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def _killed(bench: Path, name: str, event: int) -> bool:
     ],
 )
 def test_killed_anywhere_it_ends_with_the_same_bytes(bench, counted, monkeypatch, seed, kills):
-    """Three kills at once, five in the slow tests and fifteen in the long ones: each run is killed twice, or at last once."""
+    """Three kills at once, five if slow and fifteen if long: each run is killed twice, or at last once."""
     n_events = counted[1]
     assert n_events > 40
     dice = random.Random(seed)

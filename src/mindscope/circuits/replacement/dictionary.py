@@ -64,31 +64,58 @@ class DictionaryReplacement:
         """See `ReplacementModel.freeze`."""
         order, reads, writes = match_layers(self.dictionary, model)
         dictionary = self.dictionary.bind(model)
-        biases = dict(
-            zip(writes, dictionary.b_dec.split([site.width for site in dictionary.writes]), strict=True)
-        )
-
-        def encode(layer: int, frozen_pass: FrozenPass) -> tuple[LayerFeatures, LayerDecoders]:
-            index = order[layer]
-            targets = [_layer_of(writes[site]) for site in dictionary.wiring[index].writes]
-            coder = dictionary.coders[index]
-            if index not in self._digests:
-                self._digests[index] = _digest_coder(coder)
-            return _encode(dictionary, coder, index, frozen_pass.activations[reads[index]], targets)
-
+        biases = decoder_biases(dictionary, writes)
         # A file may list its sites in any order.
-        by_layer = sorted(writes, key=_layer_of)
+        by_layer = sorted(writes, key=layer_of)
         coders = ReplacementCoders(
             reads=[reads[order[layer]] for layer in range(model.n_layers)],
             writes=by_layer,
-            encode=encode,
+            encode=lambda layer, frozen_pass: self.encode(dictionary, order[layer], frozen_pass),
             decoder_bias=lambda layer: biases[by_layer[layer]],
         )
         return build_local_model(model, row, coders, skip_tokens=skip_tokens, edits=edits)
 
+    def encode(
+        self, dictionary: Dictionary, index: int, frozen_pass: FrozenPass
+    ) -> tuple[LayerFeatures, LayerDecoders]:
+        """What a coder of the bound dictionary makes of a pass."""
+        wiring, coder = dictionary.wiring[index], dictionary.coders[index]
+        if index not in self._digests:
+            self._digests[index] = _digest_coder(coder)
+        read = frozen_pass.activations[dictionary.reads[wiring.reads[0]].address]
+        targets = [layer_of(dictionary.writes[site].address) for site in wiring.writes]
+        return _encode(dictionary, coder, index, read, targets)
+
+
+def decoder_biases(dictionary: Dictionary, writes: Sequence[str]) -> dict[str, Tensor]:
+    """The decoder bias at each address that is written."""
+    widths = [site.width for site in dictionary.writes]
+    return dict(zip(writes, dictionary.b_dec.split(widths), strict=True))
+
 
 def match_layers(dictionary: Dictionary, model: Model) -> tuple[list[int], list[str], list[str]]:
     """The coder of each layer, the addresses read (by coder) and written; DataError if it does not fit."""
+    reads, writes = require_mlp_sites(dictionary)
+    # Each layer is read by exactly one coder, and its MLP output written by at least one of those up to it.
+    layers = [layer_of(reads[wiring.reads[0]]) for wiring in dictionary.wiring]
+    of_model = list(range(model.n_layers))
+    if any(len(wiring.reads) != 1 for wiring in dictionary.wiring) or sorted(layers) != of_model:
+        raise DataError(
+            f"this dictionary has {len(layers)} layers ({min(layers)} to {max(layers)}), {model.name} has "
+            f"{model.n_layers}: a coder for each is needed; with `--dictionary PATH+neurons` the MLPs' own "
+            "neurons stand in where there is none"
+        )
+    if sorted(map(layer_of, writes)) != of_model:
+        raise DataError(f"this dictionary does not write the MLP output of each layer of {model.name} once")
+    for layer, wiring in zip(layers, dictionary.wiring, strict=True):
+        if early := [writes[site] for site in wiring.writes if layer_of(writes[site]) < layer]:
+            raise DataError(f"this dictionary reads layer {layer} to write {early[0]}, which comes before it")
+    by_coder = [reads[wiring.reads[0]] for wiring in dictionary.wiring]
+    return [layers.index(layer) for layer in of_model], by_coder, writes
+
+
+def require_mlp_sites(dictionary: Dictionary) -> tuple[list[str], list[str]]:
+    """The addresses read and written; DataError where they are not an MLP's input and output."""
     if dictionary.kind not in ("transcoder", "clt"):
         raise DataError(
             f"a dictionary of kind {dictionary.kind!r} cannot replace MLPs: use transcoders or a CLT"
@@ -101,21 +128,7 @@ def match_layers(dictionary: Dictionary, model: Model) -> tuple[list[int], list[
                     f"this dictionary has {name}; what replaces MLPs reads {' or '.join(READS)} and writes "
                     f"{' or '.join(WRITES)}"
                 )
-    # Each layer is read by exactly one coder, and its MLP output written by at least one of those up to it.
-    layers = [_layer_of(reads[wiring.reads[0]]) for wiring in dictionary.wiring]
-    of_model = list(range(model.n_layers))
-    if any(len(wiring.reads) != 1 for wiring in dictionary.wiring) or sorted(layers) != of_model:
-        raise DataError(
-            f"this dictionary has {len(layers)} layers ({min(layers)} to {max(layers)}), {model.name} has "
-            f"{model.n_layers}: a coder for each is needed"
-        )
-    if sorted(map(_layer_of, writes)) != of_model:
-        raise DataError(f"this dictionary does not write the MLP output of each layer of {model.name} once")
-    for layer, wiring in zip(layers, dictionary.wiring, strict=True):
-        if early := [writes[site] for site in wiring.writes if _layer_of(writes[site]) < layer]:
-            raise DataError(f"this dictionary reads layer {layer} to write {early[0]}, which comes before it")
-    by_coder = [reads[wiring.reads[0]] for wiring in dictionary.wiring]
-    return [layers.index(layer) for layer in of_model], by_coder, writes
+    return reads, writes
 
 
 def _digest_coder(coder: Coder) -> bytes:
@@ -132,7 +145,8 @@ def _sample(tensor: Tensor) -> bytes:
     return sample.contiguous().view(torch.int16).numpy().tobytes()
 
 
-def _layer_of(address: str) -> int:
+def layer_of(address: str) -> int:
+    """The layer of a place that is read or written."""
     layer = split_address(address)[1]
     assert layer is not None  # all points that are read or written have a layer
     return layer

@@ -1,6 +1,6 @@
 """MLPs in their own neurons, so that any model has graphs without a dictionary."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -41,17 +41,30 @@ class NeuronReplacement:
         """See `ReplacementModel.freeze`."""
         self._require(model)
         layers = range(model.n_layers)
-        maps = self._maps
-        extra_reads = [f"{name}.{layer}" for layer in layers for name in ("mlp_pre", "mlp_act")]
-        extra_reads += [f"mlp_pre_linear.{layer}" for layer in layers if maps[layer].linear is not None]
         coders = ReplacementCoders(
             reads=[f"mlp_in.{layer}" for layer in layers],
             writes=[f"mlp_out.{layer}" for layer in layers],
-            encode=lambda layer, frozen_pass: _encode_neurons(layer, frozen_pass, maps[layer]),
-            decoder_bias=lambda layer: maps[layer].down.bias,
-            extra_reads=extra_reads,
+            encode=self.encode,
+            decoder_bias=self.decoder_bias,
+            extra_reads=self.list_reads(layers),
         )
         return build_local_model(model, row, coders, skip_tokens=skip_tokens, edits=edits)
+
+    def encode(self, layer: int, frozen_pass: FrozenPass) -> tuple[LayerFeatures, LayerDecoders]:
+        """The neurons of a layer in a pass that has `list_reads`."""
+        return _encode_neurons(layer, frozen_pass, self._maps[layer])
+
+    def decoder_bias(self, layer: int) -> Tensor:
+        """What a layer's MLP adds when all of its neurons are at zero."""
+        return self._maps[layer].down.bias
+
+    def list_reads(self, layers: Iterable[int]) -> list[str]:
+        """What `encode` reads of these layers."""
+        names = {layer: ["mlp_pre", "mlp_act"] for layer in layers}
+        for layer in names:
+            if self._maps[layer].linear is not None:
+                names[layer].append("mlp_pre_linear")
+        return [f"{name}.{layer}" for layer in names for name in names[layer]]
 
     @cached_property
     def _maps(self) -> tuple[MLPMaps, ...]:

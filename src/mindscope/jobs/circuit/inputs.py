@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 GRAPH, REPORT = "graph.safetensors", "report.html"
 NEURONS = "neurons"
+WITH_NEURONS = "+neurons"
+"""Behind a dictionary's name: where it has no coder, the MLP's neurons stand in."""
 
 
 class ReplacementSpec(JobSpec):
@@ -31,8 +33,9 @@ class ReplacementSpec(JobSpec):
 
     dictionary: str | None = Field(default=None, json_schema_extra={"metavar": "DICTIONARY"})
     """What stands in for the MLPs: a dictionary's file or folder (ours, circuit-tracer's, a run with the
-    transcoders of all layers), `organism` or `organism:transcoders` for the organism's own, or `neurons`. By
-    default neurons, and for the organism its cross-layer transcoder."""
+    transcoders of all layers), `organism` or `organism:transcoders` for the organism's own, or `neurons`;
+    `PATH+neurons` for transcoders of some layers, with neurons in the others. By default neurons, and for the
+    organism its cross-layer transcoder."""
 
 
 class PromptTurn(BaseModel):
@@ -101,11 +104,13 @@ def graph_file(path: Path) -> Path:
 
 def find_replacement(name: str | None, model: Model) -> tuple[ReplacementModel, str]:
     """What stands in for the MLPs, and the name by which it can be asked for again."""
-    from mindscope.circuits import DictionaryReplacement, NeuronReplacement
+    from mindscope.circuits import DictionaryReplacement, NeuronReplacement, PartialReplacement
 
     name = name or (ORGANISM if is_organism(model.name) else NEURONS)
     if name == NEURONS:
         return NeuronReplacement(model), name
+    if name.endswith(WITH_NEURONS):
+        return PartialReplacement(_load_dictionary(name.removesuffix(WITH_NEURONS), model), model), name
     return DictionaryReplacement(_load_dictionary(name, model)), name
 
 
