@@ -15,6 +15,7 @@ from mindscope.studies import (
     induction,
     persona_space,
     shared_space,
+    solu,
     superposition,
 )
 from mindscope.studies.classifiers import config as classifiers_config
@@ -24,6 +25,7 @@ from mindscope.studies.double_descent import config as double_descent_config
 from mindscope.studies.induction import config as induction_config
 from mindscope.studies.persona_space import config as persona_space_config
 from mindscope.studies.shared_space import config as shared_space_config
+from mindscope.studies.solu import config as solu_config
 from mindscope.studies.superposition import config as superposition_config
 
 SHORT = ToyTraining(steps=20, samples=32, learning_rate=1e-2, cosine=True)
@@ -99,6 +101,16 @@ TINY = {
     "shared-space": shared_space.SharedSpaceConfig(
         latents=32, k=4, steps=2, batch_tokens=64, sentences=10, examples=2, permutations=2
     ),
+    "solu": solu.SoluConfig(
+        model=TinyConfig(layers=1, mlp=True, width=16, heads=2, context=64, seeds=2),
+        vocabulary=64,
+        corpus_tokens=2000,
+        rows=2,
+        steps=3,
+        held_rows=24,
+        split_rows=4,
+        texts=0.05,
+    ),
 }
 """By the name of the study."""
 STUDIES = {
@@ -124,6 +136,7 @@ STUDIES = {
         persona_space.PersonaSpaceSpec,
         persona_space.study_persona_space,
     ),
+    "solu": (solu_config, solu.SoluSpec, solu.study_solu),
     "shared-space": (shared_space_config, shared_space.SharedSpaceSpec, shared_space.study_shared_space),
 }
 

@@ -6,7 +6,12 @@ from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.probes.linear_probe import KINDS, Kind, LinearProbe, ProbeScores, fit_probe, score_probe
-    from mindscope.probes.single_feature import Concept, SingleFeature, best_single_features
+    from mindscope.probes.single_feature import (
+        Concept,
+        SingleFeature,
+        best_single_features,
+        best_thresholds,
+    )
 
 
 __all__ = [
@@ -17,6 +22,7 @@ __all__ = [
     "ProbeScores",
     "SingleFeature",
     "best_single_features",
+    "best_thresholds",
     "fit_probe",
     "score_probe",
 ]

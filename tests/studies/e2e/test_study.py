@@ -21,6 +21,7 @@ LOST = {
     "classifiers": ("planted/1.json", "lengths/0.json"),
     "dictionaries": ("worlds/1-0.json",),
     "shared-space": ("things.json", "pictures.json"),
+    "solu": ("concepts.json", "organism/solu-layernorm.json"),
 }
 """Pieces of each study that a kill takes."""
 FIGURES = {
@@ -31,6 +32,7 @@ FIGURES = {
     "classifiers": 3,
     "dictionaries": 5,
     "shared-space": 3,
+    "solu": 5,
 }
 UNSHOWN: dict[str, set[str]] = {
     "superposition": {"dimensionality, n 400, m 30", "absolute value, n 100, m 40"},

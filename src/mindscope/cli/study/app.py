@@ -12,6 +12,7 @@ from mindscope.studies.double_descent import study_double_descent
 from mindscope.studies.induction import study_induction
 from mindscope.studies.persona_space import study_persona_space
 from mindscope.studies.shared_space import study_shared_space
+from mindscope.studies.solu import study_solu
 from mindscope.studies.superposition import study_superposition
 
 app = typer.Typer(
@@ -23,4 +24,5 @@ add_command(app, "induction", study_induction, show=print_induction)
 add_command(app, "persona-space", study_persona_space, show=print_study)
 add_command(app, "shared-space", study_shared_space, show=print_study)
 add_command(app, "classifiers", study_classifiers, show=print_study)
+add_command(app, "solu", study_solu, show=print_study)
 add_command(app, "dictionaries", study_dictionaries, show=print_study)

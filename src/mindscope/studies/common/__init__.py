@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from mindscope.studies.common.random_dictionary import randomise
     from mindscope.studies.common.seeds import SeedEstimate
     from mindscope.studies.common.study import CLAIM_COLUMNS, StudyReport, StudySpec, claim_table
-    from mindscope.studies.common.study_text import StudyText, cut_text, draw_repeats
+    from mindscope.studies.common.study_text import StudyText, TokenText, cut_text, draw_repeats
     from mindscope.studies.common.tiny_config import TinyConfig
-    from mindscope.studies.common.tiny_transformers import TinyTransformers
+    from mindscope.studies.common.tiny_transformers import NeuronEdit, TinyTransformers, norm_neurons
     from mindscope.studies.common.toy_models import (
         Sampler,
         ToyModels,
@@ -59,6 +59,9 @@ __all__ = [
     "feature_dimensionality",
     "TinyConfig",
     "TinyTransformers",
+    "NeuronEdit",
+    "norm_neurons",
+    "TokenText",
     "StudyText",
     "cut_text",
     "draw_repeats",

@@ -4,7 +4,7 @@ repeat.
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import torch
 from jaxtyping import Int
@@ -17,31 +17,25 @@ OFFSET = 7919
 """The seed of held-out text lies this far from that of the text to train on."""
 
 
-class StudyText:
-    """Token streams: to train on, and held out.
+class TokenText:
+    """Token streams over a small vocabulary: to train on, and held out.
 
     Attributes:
-        train: ids below `vocabulary`; the last id stands for every token that is not common.
-        held: the same of other rows of the corpus.
+        vocabulary: how many ids there are; the last one stands for every token that is not common.
+        common: the tokens by their ids, the commonest first.
+        train, held: ids.
     """
 
-    def __init__(self, vocabulary: int, n_tokens: int, seed: int) -> None:
-        """Read the corpus.
-
-        Args:
-            vocabulary: how many tokens are told apart.
-            n_tokens: of text to train on; a sixth as many are held out, and 10,000 at least.
-            seed: of the corpus.
-        """
+    def __init__(self, vocabulary: int, train: Sequence[Hashable], held: Iterable[Hashable]) -> None:
+        """Number the commonest tokens of what is trained on."""
         self.vocabulary = vocabulary
-        train = list(_read_tokens(n_tokens, seed))
-        common = [token for token, _ in Counter(train).most_common(vocabulary - 1)]
-        number = {token: place for place, token in enumerate(common)}
-        rest = vocabulary - 1
-        held = _read_tokens(max(10_000, n_tokens // 6), seed + OFFSET)
-        self.train, self.held = (
-            torch.tensor([number.get(token, rest) for token in tokens]) for tokens in (train, held)
-        )
+        self.common = tuple(token for token, _ in Counter(train).most_common(vocabulary - 1))
+        self._number = {token: place for place, token in enumerate(self.common)}
+        self.train, self.held = self.encode(train), self.encode(held)
+
+    def encode(self, tokens: Iterable[Hashable]) -> Int[Tensor, "tokens"]:
+        """The ids of tokens."""
+        return torch.tensor([self._number.get(token, self.vocabulary - 1) for token in tokens])
 
     def draw(
         self,
@@ -55,6 +49,21 @@ class StudyText:
         text = cut_text(stream, (seeds, n_text, tokens), generator)
         repeats = draw_repeats(self.vocabulary, (seeds, rows - n_text, tokens), generator)
         return torch.cat([text, repeats], 1)
+
+
+class StudyText(TokenText):
+    """The organism's corpus; its tokens are ids of the organism's tokenizer."""
+
+    def __init__(self, vocabulary: int, n_tokens: int, seed: int) -> None:
+        """Read the corpus.
+
+        Args:
+            vocabulary: how many tokens are told apart.
+            n_tokens: of text to train on; a sixth as many are held out, and 10,000 at least.
+            seed: of the corpus.
+        """
+        held = _read_tokens(max(10_000, n_tokens // 6), seed + OFFSET)
+        super().__init__(vocabulary, list(_read_tokens(n_tokens, seed)), held)
 
 
 def cut_text(

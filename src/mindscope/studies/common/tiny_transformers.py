@@ -7,18 +7,27 @@ head's key is
 
     k_j = sigma(alpha) k_j + (1 - sigma(alpha)) k_{j-1},
 
-with alpha learnt, the first key as it is: one layer then suffices for induction.
+with alpha learnt, the first key as it is: one layer then suffices for induction. What an MLP's neurons hand to
+its output weights can be read and changed on the way (`NeuronEdit`).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from mindscope.studies.induction.config import TinyConfig
+from mindscope.studies.common.tiny_config import Activation, TinyConfig
+
+NeuronEdit = Callable[[int, Tensor, Tensor], Tensor]
+"""Called with a layer's number, its neurons' activations `[seeds, rows, tokens, neurons]`, and what they hand
+to the output weights, which is the same or their LayerNorm; answers with what they are to hand on."""
+NORM_EPS = 1e-12
+"""Far under any variance of SoLU's small activations, so that the LayerNorm behind them is one of x exp(x):
+the softmax's denominator then has no effect, as in the paper."""
 
 
 class TinyTransformers:
@@ -41,8 +50,9 @@ class TinyTransformers:
             if config.smeared:
                 layer["smear"] = torch.full((config.seeds, heads), 2.0).requires_grad_()
             if config.mlp:
-                layer["up"] = draw(d, 4 * d, scale=d**-0.5)
-                layer["down"] = draw(4 * d, d, scale=(4 * d) ** -0.5)
+                neurons = config.expansion * d
+                layer["up"] = draw(d, neurons, scale=d**-0.5)
+                layer["down"] = draw(neurons, d, scale=neurons**-0.5)
             self.layers.append(layer)
 
     def parameters(self) -> list[Tensor]:
@@ -56,6 +66,7 @@ class TinyTransformers:
         *,
         held: Sequence[Tensor] | None = None,
         silenced: Sequence[tuple[int, int]] = (),
+        edit: NeuronEdit | None = None,
     ) -> tuple[Float[Tensor, "seeds rows tokens vocabulary"], list[Tensor]]:
         """Logits and every layer's attention pattern, `[seeds, rows, heads, queries, keys]`.
 
@@ -63,8 +74,9 @@ class TinyTransformers:
             ids: of tokens.
             held: patterns of an earlier run, to attend by.
             silenced: (layer, head) whose results are zero.
+            edit: reads what neurons hand on, or changes it.
         """
-        x, patterns = self._stream(ids, held, silenced)
+        x, patterns = self._stream(ids, held, silenced, edit)
         return _norm(x) @ self.unembedding[:, None], patterns
 
     def stream(self, ids: Int[Tensor, "seeds rows tokens"]) -> Float[Tensor, "seeds rows tokens width"]:
@@ -76,6 +88,7 @@ class TinyTransformers:
         ids: Int[Tensor, "seeds rows tokens"],
         held: Sequence[Tensor] | None,
         silenced: Sequence[tuple[int, int]],
+        edit: NeuronEdit | None = None,
     ) -> tuple[Float[Tensor, "seeds rows tokens width"], list[Tensor]]:
         seeds, _, tokens = ids.shape
         shift = torch.arange(seeds)[:, None, None] * self.embedding.shape[1]
@@ -103,11 +116,15 @@ class TinyTransformers:
                 mixed = mixed.index_fill(2, torch.tensor(heads), 0.0)
             x = x + mixed.transpose(2, 3).flatten(3) @ layer["output"][:, None]
             if "up" in layer:
-                x = x + F.gelu(_norm(x) @ layer["up"][:, None]) @ layer["down"][:, None]
+                neurons = activate(_norm(x) @ layer["up"][:, None], self.config.activation)
+                handed = norm_neurons(neurons) if self.config.normed else neurons
+                if edit is not None:
+                    handed = edit(number, neurons, handed)
+                x = x + handed @ layer["down"][:, None]
         return x, patterns
 
     def losses(
-        self, ids: Int[Tensor, "seeds rows tokens"], **options: Sequence
+        self, ids: Int[Tensor, "seeds rows tokens"], **options: Any
     ) -> Float[Tensor, "seeds rows predicted"]:
         """-log p of every token but the first; `options` are those of :meth:`run`."""
         logits, _ = self.run(ids, **options)
@@ -132,6 +149,22 @@ class TinyTransformers:
     def _split(self, x: Tensor) -> Tensor:
         """Heads apart: `[seeds, rows, heads, tokens, size]`."""
         return x.unflatten(-1, (self.config.heads, -1)).transpose(2, 3)
+
+
+def activate(x: Float[Tensor, "*tokens neurons"], activation: Activation) -> Float[Tensor, "*tokens neurons"]:
+    """The neurons' activations."""
+    match activation:
+        case "gelu":
+            return F.gelu(x)
+        case "relu":
+            return x.relu()
+        case "solu":
+            return x * x.softmax(-1)
+
+
+def norm_neurons(neurons: Float[Tensor, "*tokens neurons"]) -> Float[Tensor, "*tokens neurons"]:
+    """A LayerNorm over a token's neurons, without weights."""
+    return F.layer_norm(neurons, neurons.shape[-1:], eps=NORM_EPS)
 
 
 def _norm(x: Tensor) -> Tensor:

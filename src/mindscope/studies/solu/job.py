@@ -1,0 +1,71 @@
+"""The study as a job."""
+
+from __future__ import annotations
+
+from mindscope.jobs import Reporter, RunFolder
+from mindscope.studies.common import StudyReport, StudySpec
+
+
+class SoluSpec(StudySpec):
+    """What `solu` is to do."""
+
+    name = "solu"
+
+
+def study_solu(spec: SoluSpec, *, run: RunFolder, reporter: Reporter) -> StudyReport:
+    """Train small transformers with SoLU neurons, and with others (Elhage et al. 2022)."""
+    from mindscope.models import load
+    from mindscope.studies.common import PieceBench, StudyText
+    from mindscope.studies.solu.claims import list_claims
+    from mindscope.studies.solu.concepts import ConceptBench
+    from mindscope.studies.solu.config import KINDS, ORGANISM, PRESETS, REFERENCE, TEXTS
+    from mindscope.studies.solu.measure import measure_kind
+    from mindscope.studies.solu.report import build_page
+    from mindscope.studies.solu.results import ConceptTexts, KindScores, SoluStudy
+    from mindscope.studies.solu.texts import ReferenceText, name_tokens
+
+    config, seed = PRESETS[spec.preset], spec.seed
+    reference = ReferenceText(config.vocabulary)
+    settings = {"preset": spec.preset, "real_text": reference.digest, **config.model_dump(mode="json")}
+    with run.open(kind="study-solu", config=settings, reporter=reporter, seed=seed) as opened:
+        model = load("organism")
+        corpus = StudyText(config.vocabulary, config.corpus_tokens, seed)
+        texts = {ORGANISM: corpus, REFERENCE: reference}
+        names = {ORGANISM: name_tokens(corpus, model.tokenizer), REFERENCE: name_tokens(reference)}
+        pieces = {
+            (
+                kind,
+                text,
+            ): f"{TEXTS[text]}/{kind.lower().replace(' + ', '-').replace(', ', '-').replace(' ', '-')}"
+            for text in TEXTS
+            for kind in KINDS
+        }
+        bench = PieceBench(opened, reporter, "solu", {"concepts": 0.5, **dict.fromkeys(pieces.values(), 1.0)})
+        concepts = ConceptBench.read(model, corpus, config.model.context, config.texts, seed)
+        known = bench.measure("concepts", ConceptTexts, lambda _: concepts.measure_tokens(config.vocabulary))
+        study = SoluStudy(
+            real_text=reference.name,
+            digest=reference.digest,
+            texts=known,
+            kinds=tuple(
+                bench.measure(
+                    piece,
+                    KindScores,
+                    lambda p, kind=kind, text=text: measure_kind(
+                        kind,
+                        text,
+                        texts[text],
+                        (concepts, known) if text == ORGANISM else None,
+                        config,
+                        seed,
+                        names[text].__getitem__,
+                        p,
+                    ),
+                )
+                for (kind, text), piece in pieces.items()
+            ),
+        )
+        study.save(run.path / "solu.json")
+        claims = list_claims(study)
+        facts = {"real text": reference.name, "seed": seed, **settings}
+        return bench.conclude(spec, claims, build_page(study, claims, facts, bench.seconds()))

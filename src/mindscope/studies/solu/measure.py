@@ -1,0 +1,129 @@
+"""All measures of one kind of model on one text: it is trained, and looked at while it is in memory."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from mindscope.errors import DataError
+from mindscope.studies.common import PieceProgress, TokenText
+from mindscope.studies.solu.concepts import ConceptBench
+from mindscope.studies.solu.config import SoluConfig
+from mindscope.studies.solu.neurons import (
+    NeuronRules,
+    detect_firings,
+    draw_rotation,
+    explain_firings,
+    find_firings,
+    find_rules,
+    match_rules,
+    read_neurons,
+    say_rule,
+    score_firings,
+)
+from mindscope.studies.solu.paper import EXPLAINED
+from mindscope.studies.solu.results import ConceptTexts, KindScores, LevelShares, NeuronRule, NeuronScores
+from mindscope.studies.solu.small_activations import SmallParts, measure_levels, measure_small
+from mindscope.studies.solu.train import train_kind
+
+EXAMPLES = 12
+"""Neurons that are shown."""
+TRAINING = 0.9
+"""The share of the time that training takes, roughly; for progress."""
+
+
+def measure_kind(
+    name: str,
+    text_name: str,
+    text: TokenText,
+    concepts: tuple[ConceptBench, ConceptTexts] | None,
+    config: SoluConfig,
+    seed: int,
+    say: Callable[[int], str],
+    progress: PieceProgress,
+) -> KindScores:
+    """Train one kind on a text, and measure it.
+
+    Args:
+        name: of the kind.
+        text_name: of the text.
+        text: the text.
+        concepts: known ones, with texts and with how far tokens go; None where none are known.
+        config: all sizes.
+        seed: of the first model.
+        say: an id of the text as a reader knows it.
+        progress: is told of steps.
+    """
+    kind = config.kind(name)
+    total = round(config.steps / TRAINING)
+    models = train_kind(kind, config, text, seed, lambda done, _: progress(done, total))
+    turn = draw_rotation(kind.expansion * kind.width * kind.layers, seed)
+    reading_rows, ids = split_held(text, kind.context, config.held_rows)
+    split = ids[: config.split_rows]
+    firings = [find_firings(models, part, turn) for part in (reading_rows, ids)]
+    reading = read_neurons(models, split)
+    scored: tuple[list[NeuronScores], list[NeuronScores]] = ([], [])
+    levels: list[LevelShares] = []
+    examples: tuple[NeuronRule, ...] = ()
+    for own in range(kind.seeds):
+        for view, scores in enumerate(scored):
+            activations = reading.before[own, :, :-1]
+            activations = activations @ turn if view else activations
+            rules = find_rules(firings[0][view][own], text.vocabulary)
+            explained = explain_firings(rules, firings[1][view][own], text.vocabulary)
+            matches = match_rules(rules, split, text.vocabulary)
+            detected = detect_firings(matches, activations)
+            scores.append(score_firings(explained, detected))
+            if view:
+                continue
+            levels.append(measure_levels(reading, own, matches, explained >= EXPLAINED))
+            if own == 0:
+                examples = _show_rules(rules, explained, detected, say)
+    with torch.no_grad():
+        losses = [models.losses(part.expand(kind.seeds, -1, -1)) for part in ids.split(ROWS_AT_ONCE)]
+    return KindScores(
+        kind=name,
+        text=text_name,
+        loss=tuple(round(float(loss), 5) for loss in torch.cat(losses, 1).mean((1, 2))),
+        own=tuple(scored[0]),
+        rotated=tuple(scored[1]),
+        levels=tuple(levels),
+        small=measure_small(models, split, SmallParts.of(reading)),
+        concepts=concepts and concepts[0].measure_neurons(models, turn, concepts[1]),
+        examples=examples,
+    )
+
+
+def split_held(
+    text: TokenText, context: int, most: int
+) -> tuple[Int[Tensor, "read tokens"], Int[Tensor, "tested tokens"]]:
+    """Held-out text as rows that share no token: its first half to read rules from, its second to test them.
+
+    Seeds and kinds read the same rows.
+
+    Raises:
+        DataError: it is too short for two rows.
+    """
+    count = min(most, len(text.held) // context // 2)
+    if count < 1:
+        raise DataError(f"{len(text.held)} tokens are held out: two rows of {context} are needed")
+    rows = text.held[: 2 * count * context].view(2 * count, context)
+    return rows[:count], rows[count:]
+
+
+def _show_rules(
+    rules: NeuronRules, explained: Tensor, detected: Tensor, say: Callable[[int], str]
+) -> tuple[NeuronRule, ...]:
+    """Neurons at even steps through their order by what is explained."""
+    order = explained.argsort(descending=True, stable=True).tolist()
+    step = max(1, len(order) // EXAMPLES)
+    return tuple(
+        NeuronRule(
+            neuron=neuron,
+            rule=say_rule(int(rules.offsets[neuron]), say(int(rules.tokens[neuron]))),
+            explained=round(float(explained[neuron]), 5),
+            detected=None if detected[neuron].isnan() else round(float(detected[neuron]), 5),
+        )
+        for neuron in order[::step][:EXAMPLES]
+    )
