@@ -7,8 +7,8 @@ head's key is
 
     k_j = sigma(alpha) k_j + (1 - sigma(alpha)) k_{j-1},
 
-with alpha learnt, the first key as it is: one layer then suffices for induction. What an MLP's neurons hand to
-its output weights can be read and changed on the way (`NeuronEdit`).
+with alpha learnt, the first key as it is: one layer then suffices for induction. What an MLP's neurons hand
+to its output weights can be read and changed on the way (`NeuronEdit`).
 """
 
 import math

@@ -1,16 +1,16 @@
 """Softmax Linear Units (Elhage et al. 2022): does another activation make neurons easier to read?
 
-Small transformers that differ in nothing but their MLP's activation (GeLU, ReLU, SoLU, SoLU with a LayerNorm
-behind it, and GeLU with one) are trained on the organism's corpus, whose concepts are known, and on real
-English. Asked of them:
+Small transformers that differ in nothing but their MLP's activation (GeLU, ReLU, SoLU, SoLU with a
+LayerNorm behind it, and GeLU with one) are trained on the organism's corpus, whose concepts are known, and
+on real English. Asked of them:
 
 1. What it costs: the loss on held-out text, beside that of a GeLU model with half of the neurons.
-2. Whether neurons are easier to read (`neurons.py`): the single rule that a neuron's strongest firings have in
-   common is tested on firings that it was not read from, and for the organism each neuron's F1 of its best
+2. Whether neurons are easier to read (`neurons.py`): the single rule that a neuron's strongest firings have
+   in common is tested on firings that it was not read from, and for the organism each neuron's F1 of its best
    concept (`concepts.py`). Beside them the same of a random rotation of the neurons.
-3. What the extra LayerNorm does (`small_activations.py`): how much of the MLP's output small activations make,
-   before it and behind it; what the model loses without them; whether a neuron's slight firings still follow
-   its rule.
+3. What the extra LayerNorm does (`small_activations.py`): how much of the MLP's output small activations
+   make, before it and behind it; what the model loses without them; whether a neuron's slight firings
+   still follow its rule.
 4. Which concepts a single neuron stands for that it did not with GeLU, and which it does no more, beside how
    much two GeLU models differ.
 """

@@ -5,8 +5,9 @@
    one token, here, up to three places before, or the next one.
 2. On the other half the rule is tried blind: the share of the twenty strongest firings there that it explains
    (purity). From 80 % on the neuron counts as interpretable, which is what the paper asked people to judge.
-3. Detection: in rows of that half, the rule's balanced accuracy at telling tokens on which the neuron is above
-   half of its highest activation from all others. Strong firings alone do not say what weaker ones are about.
+3. Detection: in rows of that half, the rule's balanced accuracy at telling tokens on which the neuron is
+   above half of its highest activation from all others. Strong firings alone do not say what
+   weaker ones are about.
 
 Neurons are read before an extra LayerNorm, as in the paper. The control is a random rotation of them: as much
 information in directions that no activation function knows of.

@@ -2,8 +2,8 @@
 
 Elhage et al. 2022, "Softmax Linear Units", transformer-circuits.pub/2022/solu. Its models have 1 to 64 layers
 (10 million to 50 billion parameters); people looked at 60 neurons of each, not knowing of which model, and
-called a neuron interpretable where one rule explained 80 % of its 20 strongest firings. Since then its authors
-trust that measure less: it says nothing of weaker firings.
+called a neuron interpretable where one rule explained 80 % of its 20 strongest firings. Since then its
+authors trust that measure less: it says nothing of weaker firings.
 """
 
 NEAR_LOSS = "within 0.01 nats in most cases"

@@ -1,5 +1,6 @@
 """The page of the study."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,8 +40,8 @@ def build_page(
     report = begin_page(
         "Softmax Linear Units",
         "Elhage et al. 2022, rerun: small transformers that differ in their MLP's activation",
-        f"{TEST_BED} The real text is {study.real_text}. Intervals are Student's, over seeds that share their "
-        "first weights and their rows between kinds.",
+        f"{TEST_BED} The real text is {study.real_text}. Intervals are Student's, over seeds that share "
+        "their first weights and their rows between kinds.",
     )
     report.section("Claims", "What does not hold is printed.")
     report.table(list(CLAIM_COLUMNS), claim_table(claims))
@@ -76,10 +77,11 @@ def _add_losses(report: Report, study: SoluStudy) -> None:
 def _add_neurons(report: Report, study: SoluStudy) -> None:
     report.section(
         "Neurons",
-        "The rule of a neuron is the single token, here, up to three places back, or next, that explains most "
-        "of its twenty strongest firings in one half of the held-out rows. Purity is the share that it "
-        "explains of the twenty strongest in the other half; from 80 % on a neuron is interpretable. Detection "
-        "is the rule's balanced accuracy at telling where the neuron is above half of its highest activation.",
+        "The rule of a neuron is the single token, here, up to three places back, or next, that explains "
+        "most of its twenty strongest firings in one half of the held-out rows. Purity is the share that it "
+        "explains of the twenty strongest in the other half; from 80 % on a neuron is interpretable. "
+        "Detection is the rule's balanced accuracy at telling where the neuron is above half of its highest "
+        "activation.",
     )
     kinds = list(KINDS)
     report.figure(
@@ -122,8 +124,8 @@ def _add_neurons(report: Report, study: SoluStudy) -> None:
 def _add_small(report: Report, study: SoluStudy) -> None:
     report.section(
         "Small activations",
-        "An activation is small under a tenth of its neuron's highest. Their share of the MLP's output, before "
-        "a LayerNorm and behind it, and what the loss rises by without them.",
+        "An activation is small under a tenth of its neuron's highest. Their share of the MLP's output, "
+        "before a LayerNorm and behind it, and what the loss rises by without them.",
     )
     report.table(
         ["text", "model", "of all activations", "before LayerNorm", "behind it", "loss without them, nats"],
@@ -156,8 +158,8 @@ def _add_concepts(report: Report, study: SoluStudy) -> None:
     report.section(
         "Concepts",
         f"{len(study.texts.concepts)} concepts of the organism's world, in {study.texts.rows[0]} texts to "
-        f"choose neurons on and {study.texts.rows[1]} to test them on; {study.texts.too_long} texts do not fit "
-        "into the context. F1 of the best single neuron, a mean over seeds.",
+        f"choose neurons on and {study.texts.rows[1]} to test them on; {study.texts.too_long} texts do not "
+        "fit into the context. F1 of the best single neuron, a mean over seeds.",
     )
     best = {kind: _means(study.of(kind, ORGANISM)) for kind in KINDS}
     groups = [name.partition(":")[0] for name in study.texts.concepts]
@@ -207,7 +209,7 @@ def draw_levels(levels: Sequence[LevelShares]) -> Figure:
             [own and PER_CENT * own.high for own in estimates],
         )
 
-    middles = [PER_CENT * (low + high) / 2 for low, high in zip(LEVELS, LEVELS[1:], strict=False)]
+    middles = [PER_CENT * (low + high) / 2 for low, high in itertools.pairwise(LEVELS)]
     return lines_with_bands(
         [
             line("before LayerNorm", [level.before for level in levels]),

@@ -11,6 +11,7 @@ over tokens. With a LayerNorm both parts are centred over the neurons, and behin
 token's standard deviation, so that the difference of the two shares is what the scaling does.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -112,7 +113,7 @@ def measure_levels(
         own = values.flatten(0, 1)[:, interpretable]
         sides.append(own / own.amax(0).clamp(min=1e-30))
     rows: tuple[list[float | None], list[float | None]] = ([], [])
-    for low, high in zip(LEVELS, LEVELS[1:], strict=False):
+    for low, high in itertools.pairwise(LEVELS):
         inside = [(side > low) & (side <= high) for side in sides]
         enough = torch.stack([part.sum(0) >= LEAST for part in inside]).all(0)
         for row, part in zip(rows, inside, strict=True):

@@ -20,7 +20,7 @@ from mindscope.studies.common import TokenText
 WORD = re.compile(r"\w+|([^\w\s])\1*|\n\n")
 """Words, signs (as often as they stand in a row), and the ends of paragraphs."""
 DOCSTRING = re.compile(r'^[ \t]*[rR]?"""(.*?)"""', re.MULTILINE | re.DOTALL)
-"""What stands between three quotes at the beginning of a line; parsing all of the library takes far longer."""
+"""What stands between three quotes at the beginning of a line; parsing the library takes far longer."""
 BLOCK = 50
 """Paragraphs that stay together; every fourth block is held out."""
 EVERY = 4
