@@ -12,7 +12,6 @@ from mindscope.studies.solu.claims import list_claims, share_moved
 from mindscope.studies.solu.concepts import fit_linearly, score_concepts
 from mindscope.studies.solu.config import (
     GELU,
-    GELU_HALF,
     GELU_NORM,
     ORGANISM,
     PRESETS,
@@ -24,7 +23,7 @@ from mindscope.studies.solu.measure import split_held
 from mindscope.studies.solu.neurons import (
     NeuronFirings,
     detect_firings,
-    draw_rotation,
+    draw_rotations,
     explain_firings,
     find_firings,
     find_rules,
@@ -133,14 +132,18 @@ def test_detection_counts_what_is_missed_and_what_is_said_in_vain():
     assert detect_firings(said, torch.zeros(1, 4, 1)).isnan().all()  # it fires nowhere
 
 
-def test_a_rotation_turns_and_keeps_lengths():
-    turn = draw_rotation(32, 0)
-    torch.testing.assert_close(turn @ turn.T, torch.eye(32), rtol=0, atol=1e-5)
+def test_a_rotation_turns_neurons_that_are_all_as_loud():
     models = small_models()
-    own, turned = find_firings(models, some_rows(), draw_rotation(128, 0))
+    before = read_neurons(models, some_rows()).before
+    before[..., 5] *= 100  # one neuron is much louder than all others
+    turns = draw_rotations(before, 0)
+    even = (before - before.mean((1, 2), keepdim=True)).flatten(1, 2) @ turns
+    torch.testing.assert_close(even.square().sum(2).mean(1), torch.full((2,), 128.0), rtol=0.02, atol=0)
+    assert even.std(1).max() < 5  # and yet no direction hears it alone
     before = read_neurons(models, some_rows()).before[:, :, :-1]
+    own, turned = find_firings(models, some_rows(), turns)
     torch.testing.assert_close(own[1].values, before[1].amax(1))
-    torch.testing.assert_close(turned[1].values, (before[1] @ draw_rotation(128, 0)).amax(1))
+    torch.testing.assert_close(turned[1].values, (before[1] @ turns[1]).amax(1))
 
 
 @pytest.mark.parametrize("normed", [False, True])
@@ -245,7 +248,7 @@ def test_the_paper_preset_is_as_large_as_the_papers_smallest_model():
 def scores_with(kind: str, text: str, loss: float, share: float, behind: float, best: float) -> KindScores:
     seeds = (0.0, 0.01, 0.02)
     own = tuple(
-        NeuronScores(interpretable=share + s, explained=share + s, detected=0.5 + share / 2 + s)
+        NeuronScores(interpretable=share + s, explained=share + s, detected=0.5 + share / 2 + s, rules=9)
         for s in seeds
     )
     return KindScores(
@@ -253,7 +256,7 @@ def scores_with(kind: str, text: str, loss: float, share: float, behind: float, 
         text=text,
         loss=tuple(loss + s for s in seeds),
         own=own,
-        rotated=(NeuronScores(interpretable=0.0, explained=0.1, detected=0.5),) * 3,
+        rotated=(NeuronScores(interpretable=0.0, explained=0.1, detected=0.5, rules=1),) * 3,
         levels=(LevelShares(before=(0.9, 0.9, 0.9), behind=(0.9 - behind, 0.9, 0.9), neurons=9),) * 3,
         small=SmallActivations(
             count=(0.5,) * 3,
@@ -278,7 +281,7 @@ def study_with(**solu_norm: float) -> SoluStudy:
     gelu = {"loss": 2.0, "share": 0.3, "behind": 0.0, "best": 0.5}
     kinds = []
     for text in (ORGANISM, REFERENCE):
-        for kind in (GELU, "ReLU", SOLU, SOLU_NORM, GELU_NORM, GELU_HALF):
+        for kind in (GELU, "ReLU", SOLU, SOLU_NORM, GELU_NORM):
             more = solu_norm if kind == SOLU_NORM else {"loss": 2.2} if kind == SOLU else {}
             kinds.append(scores_with(kind, text, **gelu | more))
     texts = ConceptTexts(concepts=("group: a", "group: b"), tokens=(0.1, 0.2), rows=(9, 9), too_long=0)

@@ -4,7 +4,7 @@ Small transformers that differ in nothing but their MLP's activation (GeLU, ReLU
 LayerNorm behind it, and GeLU with one) are trained on the organism's corpus, whose concepts are known, and
 on real English. Asked of them:
 
-1. What it costs: the loss on held-out text, beside that of a GeLU model with half of the neurons.
+1. What it costs: the loss on held-out text.
 2. Whether neurons are easier to read (`neurons.py`): the single rule that a neuron's strongest firings have
    in common is tested on firings that it was not read from, and for the organism each neuron's F1 of its best
    concept (`concepts.py`). Beside them the same of a random rotation of the neurons.

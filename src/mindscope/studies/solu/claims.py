@@ -10,7 +10,6 @@ from mindscope.studies.common import Claim, SeedEstimate
 from mindscope.studies.solu import paper
 from mindscope.studies.solu.config import (
     GELU,
-    GELU_HALF,
     GELU_NORM,
     ORGANISM,
     RELU,
@@ -67,7 +66,7 @@ def _claim_loss(text: str, kinds: dict[str, KindScores]) -> list[Claim]:
             measured=f"{near} nats",
             beside={
                 f"loss of {GELU}": str(SeedEstimate.of(kinds[GELU].loss)),
-                **{name: f"{worse(name)} more" for name in (RELU, GELU_NORM, GELU_HALF)},
+                **{name: f"{worse(name)} more" for name in (RELU, GELU_NORM)},
             },
             holds=near.high < paper.NEAR,
         ),
@@ -77,7 +76,7 @@ def _claim_loss(text: str, kinds: dict[str, KindScores]) -> list[Claim]:
             published=paper.WORSE_LOSS,
             needed="held-out loss less GeLU's: interval above 0",
             measured=f"{alone} nats",
-            beside={GELU_HALF: f"{worse(GELU_HALF)} more"},
+            beside={GELU_NORM: f"{worse(GELU_NORM)} more"},
             holds=alone.low > 0,
         ),
     ]

@@ -105,10 +105,10 @@ class ConceptBench:
         )
 
     def measure_neurons(
-        self, models: TinyTransformers, turn: Float[Tensor, "neurons neurons"], tokens: ConceptTexts
+        self, models: TinyTransformers, turns: Float[Tensor, "seeds neurons neurons"], tokens: ConceptTexts
     ) -> NeuronConcepts:
         """Concepts of neurons, and of a rotation of them, by seed."""
-        train, test = (_pool_neurons(models, half, turn) for half in (self.train, self.test))
+        train, test = (_pool_neurons(models, half, turns) for half in (self.train, self.test))
         best, readable, standing, beyond, rotated = [], [], [], [], []
         baseline = torch.tensor(tokens.tokens)
         for seed in range(models.config.seeds):
@@ -224,7 +224,7 @@ def _read_half(
 
 
 def _pool_neurons(
-    models: TinyTransformers, half: ConceptHalf, turn: Float[Tensor, "neurons neurons"]
+    models: TinyTransformers, half: ConceptHalf, turns: Float[Tensor, "seeds neurons neurons"]
 ) -> list[tuple[Tensor, Tensor]]:
     """For each pool the neurons, and their rotation, `[seeds, texts, neurons]` each; 0 where nothing is meant
     or nothing is above 0.
@@ -233,7 +233,7 @@ def _pool_neurons(
     for start in range(0, len(half.ids), ROWS_AT_ONCE):
         part = slice(start, start + ROWS_AT_ONCE)
         before = read_neurons(models, half.ids[part]).before
-        for number, view in enumerate((before, before @ turn)):
+        for number, view in enumerate((before, before @ turns[:, None])):
             for own, meant in zip(parts, half.meant, strict=True):
                 own[number].append((view.clamp(min=0) * meant[part, :, None]).amax(2))
     return [(torch.cat(own, 1), torch.cat(turned, 1)) for own, turned in parts]

@@ -7,17 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from mindscope.studies.common import TinyConfig
 
 GELU, RELU, SOLU, SOLU_NORM = "GeLU", "ReLU", "SoLU", "SoLU + LayerNorm"
-GELU_NORM, GELU_HALF = "GeLU + LayerNorm", "GeLU, half the neurons"
+GELU_NORM = "GeLU + LayerNorm"
 KINDS: Mapping[str, Mapping[str, object]] = {
     GELU: {"activation": "gelu"},
     RELU: {"activation": "relu"},
     SOLU: {"activation": "solu"},
     SOLU_NORM: {"activation": "solu", "normed": True},
     GELU_NORM: {"activation": "gelu", "normed": True},
-    GELU_HALF: {"activation": "gelu", "expansion": 2},
 }
-"""By name, in what they differ. The last two are the paper's controls: LayerNorm alone, and a smaller model
-to say what a loss is worth."""
+"""By name, in what they differ. The last is the paper's control: what LayerNorm does alone."""
 ORGANISM, REFERENCE = "the organism's corpus", "real text"
 TEXTS: Mapping[str, str] = {ORGANISM: "organism", REFERENCE: "reference"}
 """What is trained on, and the names of the files."""

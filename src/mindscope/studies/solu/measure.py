@@ -11,9 +11,10 @@ from mindscope.studies.common import PieceProgress, TokenText
 from mindscope.studies.solu.concepts import ConceptBench
 from mindscope.studies.solu.config import SoluConfig
 from mindscope.studies.solu.neurons import (
+    ROWS_AT_ONCE,
     NeuronRules,
     detect_firings,
-    draw_rotation,
+    draw_rotations,
     explain_firings,
     find_firings,
     find_rules,
@@ -58,23 +59,23 @@ def measure_kind(
     kind = config.kind(name)
     total = round(config.steps / TRAINING)
     models = train_kind(kind, config, text, seed, lambda done, _: progress(done, total))
-    turn = draw_rotation(kind.expansion * kind.width * kind.layers, seed)
     reading_rows, ids = split_held(text, kind.context, config.held_rows)
     split = ids[: config.split_rows]
-    firings = [find_firings(models, part, turn) for part in (reading_rows, ids)]
     reading = read_neurons(models, split)
+    turns = draw_rotations(reading.before, seed)
+    firings = [find_firings(models, part, turns) for part in (reading_rows, ids)]
     scored: tuple[list[NeuronScores], list[NeuronScores]] = ([], [])
     levels: list[LevelShares] = []
     examples: tuple[NeuronRule, ...] = ()
     for own in range(kind.seeds):
         for view, scores in enumerate(scored):
             activations = reading.before[own, :, :-1]
-            activations = activations @ turn if view else activations
+            activations = activations @ turns[own] if view else activations
             rules = find_rules(firings[0][view][own], text.vocabulary)
             explained = explain_firings(rules, firings[1][view][own], text.vocabulary)
             matches = match_rules(rules, split, text.vocabulary)
             detected = detect_firings(matches, activations)
-            scores.append(score_firings(explained, detected))
+            scores.append(score_firings(rules, explained, detected))
             if view:
                 continue
             levels.append(measure_levels(reading, own, matches, explained >= EXPLAINED))
@@ -90,7 +91,7 @@ def measure_kind(
         rotated=tuple(scored[1]),
         levels=tuple(levels),
         small=measure_small(models, split, SmallParts.of(reading)),
-        concepts=concepts and concepts[0].measure_neurons(models, turn, concepts[1]),
+        concepts=concepts and concepts[0].measure_neurons(models, turns, concepts[1]),
         examples=examples,
     )
 

@@ -10,7 +10,8 @@
    weaker ones are about.
 
 Neurons are read before an extra LayerNorm, as in the paper. The control is a random rotation of them: as much
-information in directions that no activation function knows of.
+information in directions that no activation function knows of. They are brought to one variance for it, else
+every direction is about the few loudest neurons.
 """
 
 from dataclasses import dataclass
@@ -82,20 +83,24 @@ def read_neurons(models: TinyTransformers, ids: Int[Tensor, "rows tokens"]) -> N
     return NeuronReading(torch.cat(before, -1), torch.cat(behind, -1))
 
 
-def draw_rotation(n_neurons: int, seed: int) -> Float[Tensor, "neurons neurons"]:
-    """A random rotation."""
+def draw_rotations(
+    before: Float[Tensor, "seeds rows tokens neurons"], seed: int
+) -> Float[Tensor, "seeds neurons neurons"]:
+    """A random rotation of neurons that are brought to one variance; by seed, since variances differ."""
+    n_neurons = before.shape[-1]
     drawn = torch.randn(n_neurons, n_neurons, generator=torch.Generator().manual_seed(seed))
-    return torch.linalg.qr(drawn).Q
+    spreads = before.flatten(1, 2).std(1).clamp(min=1e-12)
+    return torch.linalg.qr(drawn).Q / spreads[..., None]
 
 
 def find_firings(
-    models: TinyTransformers, ids: Int[Tensor, "rows tokens"], turn: Float[Tensor, "neurons neurons"]
+    models: TinyTransformers, ids: Int[Tensor, "rows tokens"], turns: Float[Tensor, "seeds neurons neurons"]
 ) -> tuple[list[NeuronFirings], list[NeuronFirings]]:
     """By seed the firings of the neurons, and of their rotation."""
     parts: tuple[list[tuple[Tensor, Tensor]], ...] = ([], [])
     for chunk in ids.split(ROWS_AT_ONCE):
         before = read_neurons(models, chunk).before[:, :, :-1]
-        for part, view in zip(parts, (before, before @ turn), strict=True):
+        for part, view in zip(parts, (before, before @ turns[:, None]), strict=True):
             highest = view.max(2)
             part.append((highest.values, highest.indices))
     views = []
@@ -143,10 +148,15 @@ def detect_firings(
     return (caught + quiet) / 2
 
 
-def score_firings(explained: Float[Tensor, "neurons"], detected: Float[Tensor, "neurons"]) -> NeuronScores:
+def score_firings(
+    rules: NeuronRules, explained: Float[Tensor, "neurons"], detected: Float[Tensor, "neurons"]
+) -> NeuronScores:
     """The scores of one model."""
+    clear = explained >= EXPLAINED
+    told = zip(rules.offsets[clear].tolist(), rules.tokens[clear].tolist(), strict=True)
     return NeuronScores(
-        interpretable=float((explained >= EXPLAINED).float().mean()),
+        interpretable=float(clear.float().mean()),
+        rules=len(set(told)),
         explained=float(explained.mean()),
         detected=float(detected.nanmean()),
     )

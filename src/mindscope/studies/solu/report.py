@@ -31,6 +31,16 @@ from mindscope.studies.solu.results import KindScores, LevelShares, SoluStudy
 
 MILLINATS = 1000
 PER_CENT = 100
+NEURON_COLUMNS = (
+    ("interpretable", False),
+    ("interpretable", True),
+    ("rules", False),
+    ("explained", False),
+    ("explained", True),
+    ("detected", False),
+    ("detected", True),
+)
+"""Scores, of the neurons and of a rotation of them."""
 
 
 def build_page(
@@ -95,15 +105,24 @@ def _add_neurons(report: Report, study: SoluStudy) -> None:
         "Neurons whose strongest firings follow one rule.",
     )
     report.table(
-        ["text", "model", "interpretable", "rotated", "purity", "rotated", "detection", "rotated"],
+        [
+            "text",
+            "model",
+            "interpretable",
+            "rotated",
+            "different rules",
+            "purity",
+            "rotated",
+            "detection",
+            "rotated",
+        ],
         [
             [
                 scores.text,
                 scores.kind,
                 *(
                     str(SeedEstimate.of(scores_of(scores, field, rotated=rotated)))
-                    for field in ("interpretable", "explained", "detected")
-                    for rotated in (False, True)
+                    for field, rotated in NEURON_COLUMNS
                 ),
             ]
             for scores in study.kinds

@@ -13,6 +13,8 @@ class NeuronScores(Document):
 
     interpretable: float
     """The share of neurons whose rule explains at least 80 % of the strongest firings in other rows."""
+    rules: int
+    """How many different rules they have."""
     explained: float
     """The share of those firings that the rule explains, a mean over neurons."""
     detected: float
