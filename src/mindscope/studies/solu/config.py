@@ -33,14 +33,14 @@ class SoluConfig(BaseModel):
     """Of the organism's corpus to train on; a sixth as many are held out."""
     rows: int = Field(default=16, ge=1)
     """Of a step and seed."""
-    steps: int = Field(default=400, ge=1)
+    steps: int = Field(default=300, ge=1)
     learning_rate: float = Field(default=5e-3, gt=0)
     """Falls to zero on a cosine."""
-    held_rows: int = Field(default=1024, ge=1)
+    held_rows: int = Field(default=512, ge=1)
     """Held-out rows to read rules from, and as many to test them on; fewer where there is less text."""
     split_rows: int = Field(default=128, ge=1)
     """Of the rows to test on, those in which every activation is looked at."""
-    texts: float = Field(default=0.4, gt=0)
+    texts: float = Field(default=0.25, gt=0)
     """Texts with known concepts, as a multiple of some four thousand."""
 
     def kind(self, name: str) -> TinyConfig:
@@ -58,6 +58,7 @@ PRESETS: Mapping[str, SoluConfig] = {
         steps=20_000,
         learning_rate=1e-3,
         split_rows=64,
+        held_rows=1024,
         texts=2.0,
     ),
 }
