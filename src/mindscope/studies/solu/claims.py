@@ -59,7 +59,7 @@ def _claim_loss(text: str, kinds: dict[str, KindScores]) -> list[Claim]:
     near, alone = worse(SOLU_NORM), worse(SOLU)
     return [
         Claim(
-            subject=text,
+            subject=f"loss, {text}",
             statement="SoLU with a LayerNorm predicts as well as GeLU",
             published=paper.NEAR_LOSS,
             needed=f"held-out loss less GeLU's: interval under {paper.NEAR:g} nats",
@@ -71,7 +71,7 @@ def _claim_loss(text: str, kinds: dict[str, KindScores]) -> list[Claim]:
             holds=near.high < paper.NEAR,
         ),
         Claim(
-            subject=text,
+            subject=f"loss, {text}",
             statement="SoLU without it predicts worse",
             published=paper.WORSE_LOSS,
             needed="held-out loss less GeLU's: interval above 0",
@@ -86,7 +86,7 @@ def _claim_neurons(text: str, kinds: dict[str, KindScores]) -> list[Claim]:
     def claim(field: str, statement: str, what: str, published: str | None) -> Claim:
         more = SeedEstimate.of(differences(scores_of(kinds[SOLU_NORM], field), scores_of(kinds[GELU], field)))
         return Claim(
-            subject=text,
+            subject=f"neurons, {text}",
             statement=statement,
             published=published,
             needed=f"{what}, SoLU + LayerNorm less GeLU: interval above 0",
@@ -113,7 +113,7 @@ def _claim_neurons(text: str, kinds: dict[str, KindScores]) -> list[Claim]:
             paper.INTERPRETABLE,
         ),
         Claim(
-            subject=text,
+            subject=f"neurons, {text}",
             statement="it is the neurons' doing: a rotation of them does not show it",
             needed="the same share less that of a random rotation, SoLU + LayerNorm: interval above 0",
             measured=f"{rotated}: {own} beside {turned}",
@@ -143,7 +143,7 @@ def _claim_small(text: str, kinds: dict[str, KindScores]) -> list[Claim]:
     enlarged = rise(SOLU_NORM)
     return [
         Claim(
-            subject=text,
+            subject=f"small activations, {text}",
             statement="LayerNorm enlarges what small activations contribute",
             published=paper.SMUGGLED,
             needed=f"share of the MLP's output from activations under {paper.SMALL:.0%} of their neuron's "
@@ -160,7 +160,7 @@ def _claim_small(text: str, kinds: dict[str, KindScores]) -> list[Claim]:
             holds=enlarged.low > 0,
         ),
         Claim(
-            subject=text,
+            subject=f"small activations, {text}",
             statement="with LayerNorm the loss needs them more than without",
             published="essential to the loss, it is suspected",
             needed="rise of the loss without small activations, SoLU + LayerNorm less SoLU: interval above 0",
@@ -185,7 +185,7 @@ def _claim_slight(text: str, own: KindScores) -> Claim:
     statement = "behind LayerNorm slight firings of interpretable neurons follow their rule less"
     if len(pairs) < len(own.levels):
         return Claim(
-            subject=text,
+            subject=f"small activations, {text}",
             statement=statement,
             published=paper.SLIGHT,
             needed=needed,
@@ -195,7 +195,7 @@ def _claim_slight(text: str, own: KindScores) -> Claim:
     drop = SeedEstimate.of([behind - before for before, behind in pairs])
     strong = [level.before[-1] for level in own.levels if level.before[-1] is not None]
     return Claim(
-        subject=text,
+        subject=f"small activations, {text}",
         statement=statement,
         published=paper.SLIGHT,
         needed=needed,
@@ -224,7 +224,7 @@ def _claim_concepts(text: str, kinds: dict[str, KindScores]) -> list[Claim]:
                 for name in (SOLU_NORM, GELU)
             }
         return Claim(
-            subject=text,
+            subject=f"concepts, {text}",
             statement=statement,
             needed=f"{what}, SoLU + LayerNorm less GeLU: interval above 0",
             measured=str(more),
@@ -241,7 +241,7 @@ def _claim_concepts(text: str, kinds: dict[str, KindScores]) -> list[Claim]:
     def moved(shares: list[float], statement: str, side: str) -> Claim:
         more = SeedEstimate.of([share - null.mean for share in shares])
         return Claim(
-            subject=text,
+            subject=f"concepts, {text}",
             statement=statement,
             published=paper.HIDDEN,
             needed=f"share of concepts whose best neuron has an F1 {side} by {paper.MOVED:g} or more, less "
