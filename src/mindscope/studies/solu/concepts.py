@@ -30,6 +30,8 @@ from mindscope.studies.solu.results import ConceptTexts, NeuronConcepts
 
 LEAST_TEXTS = 5
 """A concept that fewer texts of a half show is not looked for."""
+MOST_SHARE = 0.2
+"""Nor one that a larger share of them shows: of these, whoever always says yes has an F1 near a half."""
 RIDGE = 0.1
 """The linear reader's penalty, as a share of the texts; activations have unit variance. Not tuned."""
 
@@ -56,7 +58,7 @@ class ConceptBench:
     """Concepts and texts of both halves.
 
     Attributes:
-        concepts: those that enough texts of both halves show.
+        concepts: those that enough texts of both halves show, and not too many.
         pools: of each concept, over which tokens it is read: its number among those of a half.
         too_long: texts that were left out.
     """
@@ -77,7 +79,10 @@ class ConceptBench:
         concepts = [
             concept
             for concept in world_concepts()
-            if all(sum(concept.name in one.concepts for one in half) >= LEAST_TEXTS for half in fitting)
+            if all(
+                LEAST_TEXTS <= sum(concept.name in one.concepts for one in half) <= MOST_SHARE * len(half)
+                for half in fitting
+            )
         ]
         pools = list_pools(concepts)
         train, test = (_read_half(model, text, half, concepts, context) for half in fitting)

@@ -19,7 +19,7 @@ def study_solu(spec: SoluSpec, *, run: RunFolder, reporter: Reporter) -> StudyRe
     from mindscope.studies.solu.claims import list_claims
     from mindscope.studies.solu.concepts import ConceptBench
     from mindscope.studies.solu.config import KINDS, ORGANISM, PRESETS, REFERENCE, TEXTS
-    from mindscope.studies.solu.measure import measure_kind
+    from mindscope.studies.solu.measure import StudiedText, measure_kind
     from mindscope.studies.solu.report import build_page
     from mindscope.studies.solu.results import ConceptTexts, KindScores, SoluStudy
     from mindscope.studies.solu.texts import ReferenceText, name_tokens
@@ -30,19 +30,18 @@ def study_solu(spec: SoluSpec, *, run: RunFolder, reporter: Reporter) -> StudyRe
     with run.open(kind="study-solu", config=settings, reporter=reporter, seed=seed) as opened:
         model = load("organism")
         corpus = StudyText(config.vocabulary, config.corpus_tokens, seed)
-        texts = {ORGANISM: corpus, REFERENCE: reference}
-        names = {ORGANISM: name_tokens(corpus, model.tokenizer), REFERENCE: name_tokens(reference)}
         pieces = {
-            (
-                kind,
-                text,
-            ): f"{TEXTS[text]}/{kind.lower().replace(' + ', '-').replace(', ', '-').replace(' ', '-')}"
-            for text in TEXTS
+            (kind, text): f"{file}/{kind.lower().replace(' + ', '-')}"
+            for text, file in TEXTS.items()
             for kind in KINDS
         }
         bench = PieceBench(opened, reporter, "solu", {"concepts": 0.5, **dict.fromkeys(pieces.values(), 1.0)})
         concepts = ConceptBench.read(model, corpus, config.model.context, config.texts, seed)
         known = bench.measure("concepts", ConceptTexts, lambda _: concepts.measure_tokens(config.vocabulary))
+        texts = {
+            ORGANISM: StudiedText(ORGANISM, corpus, name_tokens(corpus, model.tokenizer), (concepts, known)),
+            REFERENCE: StudiedText(REFERENCE, reference, name_tokens(reference)),
+        }
         study = SoluStudy(
             real_text=reference.name,
             digest=reference.digest,
@@ -51,16 +50,7 @@ def study_solu(spec: SoluSpec, *, run: RunFolder, reporter: Reporter) -> StudyRe
                 bench.measure(
                     piece,
                     KindScores,
-                    lambda p, kind=kind, text=text: measure_kind(
-                        kind,
-                        text,
-                        texts[text],
-                        (concepts, known) if text == ORGANISM else None,
-                        config,
-                        seed,
-                        names[text].__getitem__,
-                        p,
-                    ),
+                    lambda p, kind=kind, text=text: measure_kind(kind, texts[text], config, seed, p),
                 )
                 for (kind, text), piece in pieces.items()
             ),

@@ -1,6 +1,7 @@
 """All measures of one kind of model on one text: it is trained, and looked at while it is in memory."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Int
@@ -34,32 +35,32 @@ TRAINING = 0.9
 """The share of the time that training takes, roughly; for progress."""
 
 
-def measure_kind(
-    name: str,
-    text_name: str,
-    text: TokenText,
-    concepts: tuple[ConceptBench, ConceptTexts] | None,
-    config: SoluConfig,
-    seed: int,
-    say: Callable[[int], str],
-    progress: PieceProgress,
-) -> KindScores:
-    """Train one kind on a text, and measure it.
+@dataclass(frozen=True)
+class StudiedText:
+    """A text that models are trained on.
 
-    Args:
-        name: of the kind.
-        text_name: of the text.
-        text: the text.
-        concepts: known ones, with texts and with how far tokens go; None where none are known.
-        config: all sizes.
-        seed: of the first model.
-        say: an id of the text as a reader knows it.
-        progress: is told of steps.
+    Attributes:
+        name: what tables call it.
+        tokens: the text.
+        words: each id as a reader knows it.
+        concepts: known ones, with texts that show them and with how far tokens go; None where none are known.
     """
+
+    name: str
+    tokens: TokenText
+    words: Sequence[str]
+    concepts: tuple[ConceptBench, ConceptTexts] | None = None
+
+
+def measure_kind(
+    name: str, text: StudiedText, config: SoluConfig, seed: int, progress: PieceProgress
+) -> KindScores:
+    """Train one kind, by its name, on a text, and measure it; progress is told of steps."""
+    tokens, size = text.tokens, text.tokens.vocabulary
     kind = config.kind(name)
     total = round(config.steps / TRAINING)
-    models = train_kind(kind, config, text, seed, lambda done, _: progress(done, total))
-    reading_rows, ids = split_held(text, kind.context, config.held_rows)
+    models = train_kind(kind, config, tokens, seed, lambda done, _: progress(done, total))
+    reading_rows, ids = split_held(tokens, kind.context, config.held_rows)
     split = ids[: config.split_rows]
     reading = read_neurons(models, split)
     turns = draw_rotations(reading.before, seed)
@@ -71,27 +72,27 @@ def measure_kind(
         for view, scores in enumerate(scored):
             activations = reading.before[own, :, :-1]
             activations = activations @ turns[own] if view else activations
-            rules = find_rules(firings[0][view][own], text.vocabulary)
-            explained = explain_firings(rules, firings[1][view][own], text.vocabulary)
-            matches = match_rules(rules, split, text.vocabulary)
+            rules = find_rules(firings[0][view][own], size)
+            explained = explain_firings(rules, firings[1][view][own], size)
+            matches = match_rules(rules, split, size)
             detected = detect_firings(matches, activations)
             scores.append(score_firings(rules, explained, detected))
             if view:
                 continue
             levels.append(measure_levels(reading, own, matches, explained >= EXPLAINED))
             if own == 0:
-                examples = _show_rules(rules, explained, detected, say)
+                examples = _show_rules(rules, explained, detected, text.words)
     with torch.no_grad():
         losses = [models.losses(part.expand(kind.seeds, -1, -1)) for part in ids.split(ROWS_AT_ONCE)]
     return KindScores(
         kind=name,
-        text=text_name,
+        text=text.name,
         loss=tuple(round(float(loss), 5) for loss in torch.cat(losses, 1).mean((1, 2))),
         own=tuple(scored[0]),
         rotated=tuple(scored[1]),
         levels=tuple(levels),
         small=measure_small(models, split, SmallParts.of(reading)),
-        concepts=concepts and concepts[0].measure_neurons(models, turns, concepts[1]),
+        concepts=text.concepts and text.concepts[0].measure_neurons(models, turns, text.concepts[1]),
         examples=examples,
     )
 
@@ -114,7 +115,7 @@ def split_held(
 
 
 def _show_rules(
-    rules: NeuronRules, explained: Tensor, detected: Tensor, say: Callable[[int], str]
+    rules: NeuronRules, explained: Tensor, detected: Tensor, words: Sequence[str]
 ) -> tuple[NeuronRule, ...]:
     """Neurons at even steps through their order by what is explained."""
     order = explained.argsort(descending=True, stable=True).tolist()
@@ -122,7 +123,7 @@ def _show_rules(
     return tuple(
         NeuronRule(
             neuron=neuron,
-            rule=say_rule(int(rules.offsets[neuron]), say(int(rules.tokens[neuron]))),
+            rule=say_rule(int(rules.offsets[neuron]), words[int(rules.tokens[neuron])]),
             explained=round(float(explained[neuron]), 5),
             detected=None if detected[neuron].isnan() else round(float(detected[neuron]), 5),
         )
