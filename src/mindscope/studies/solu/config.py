@@ -33,7 +33,7 @@ class SoluConfig(BaseModel):
     """Of the organism's corpus to train on; a sixth as many are held out."""
     rows: int = Field(default=16, ge=1)
     """Of a step and seed."""
-    steps: int = Field(default=300, ge=1)
+    steps: int = Field(default=250, ge=1)
     learning_rate: float = Field(default=5e-3, gt=0)
     """Falls to zero on a cosine."""
     held_rows: int = Field(default=512, ge=1)
