@@ -234,12 +234,12 @@ def _claim_concepts(text: str, kinds: dict[str, KindScores]) -> list[Claim]:
 
     ours, theirs = (list(zip(*part.best, strict=True)) for part in (own, gelu))
     # A GeLU model beside the next one: what another seed alone moves.
-    null = SeedEstimate.of([share_moved(a, b) for a, b in zip(theirs, [*theirs[1:], theirs[0]], strict=True)])
+    null = [share_moved(a, b) for a, b in zip(theirs, [*theirs[1:], theirs[0]], strict=True)]
     lost = [share_moved(b, a) for a, b in zip(ours, theirs, strict=True)]
     gained = [share_moved(a, b) for a, b in zip(ours, theirs, strict=True)]
 
     def moved(shares: list[float], statement: str, side: str) -> Claim:
-        more = SeedEstimate.of([share - null.mean for share in shares])
+        more = SeedEstimate.of(differences(shares, null))
         return Claim(
             subject=f"concepts, {text}",
             statement=statement,
@@ -249,7 +249,7 @@ def _claim_concepts(text: str, kinds: dict[str, KindScores]) -> list[Claim]:
             measured=str(more),
             beside={
                 "share": str(SeedEstimate.of(shares)),
-                "two GeLU models": str(null),
+                "two GeLU models": str(SeedEstimate.of(null)),
                 "mean F1 of a concept's best neuron": f"{_mean(own.best)} beside {_mean(gelu.best)}",
                 "of a linear reader": f"{_mean(own.readable)} beside {_mean(gelu.readable)}",
             },

@@ -86,7 +86,7 @@ class KindScores(Document):
     concepts: NeuronConcepts | None
     """None on text without known concepts."""
     examples: tuple[NeuronRule, ...]
-    """Some neurons of the first seed: every so-manieth by how much its rule explains, the best first."""
+    """Some neurons of the first seed, at even steps from the one whose rule explains most."""
 
 
 class ConceptTexts(Document):
