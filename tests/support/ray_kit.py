@@ -50,12 +50,12 @@ def run_job(job: Callable[..., Any], spec: Any, folder: Path) -> Path:
 
 @contextmanager
 def at_hand_out(number: int, act: Callable[[CopyPool], None]) -> Iterator[list[int]]:
-    """Acts when so many forward passes or batches of answers have been given to copies."""
+    """Acts when so many forward passes, batches of answers or calls have been given to copies."""
     plain, seen = CopyPool._hand_out, []
 
     def counted(self: CopyPool, piece: Any) -> None:
         plain(self, piece)
-        if piece.method in ("read", "generate"):
+        if piece.method in ("read", "generate", "call"):
             seen.append(piece.number)
             if len(seen) == number:
                 act(self)

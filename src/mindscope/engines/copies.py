@@ -1,18 +1,18 @@
 """A copy of a model that works for a driver elsewhere: what an actor of a cluster runs.
 
 Everything that comes and goes is plain data: rows, reads, edits, tensors on the CPU. A copy keeps nothing of
-one call for the next but views of itself in other template modes, so that any copy can do any piece of work
-again.
+one call for the next but views of itself in other template modes and models that stand beside it, so that any
+copy can do any piece of work again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from mindscope.core import ModelIdentity
-from mindscope.engines.protocol import AnswerRequests
+from mindscope.engines.protocol import AnswerRequests, CompanionModel
 from mindscope.models import Edits, Generation, LoadOptions, Model, Read, Reading, Row, TemplateMode
 from mindscope.store import library_versions
 
@@ -22,11 +22,13 @@ class CopyFacts:
     """What a driver knows of a model without having it.
 
     Attributes:
+        name: the model's, without a revision that it was asked for by.
         tokenizer: the model's, with which the driver renders conversations itself.
         pass_tokens: tokens of a forward pass on the copy's device: rows are batched by it as in process.
         versions: of the libraries that compute.
     """
 
+    name: str
     n_layers: int
     d_model: int
     vocab_size: int
@@ -50,6 +52,7 @@ class ModelCopy:
     def __init__(self, threads: int) -> None:
         torch.set_num_threads(threads)
         self._views: dict[str, Model] = {}
+        self._companions: dict[str, Model] = {}
         self._model: Model | None = None
 
     def open(self, name: str, options: LoadOptions) -> CopyFacts:
@@ -59,6 +62,7 @@ class ModelCopy:
         logging.disable_progress_bar()
         self._model = model = Model.load(name, options)
         return CopyFacts(
+            name=model.name,
             n_layers=model.n_layers,
             d_model=model.d_model,
             vocab_size=model.vocab_size,
@@ -97,6 +101,29 @@ class ModelCopy:
             batch_rows=requests.batch_rows,
         )
         return list(answers)
+
+    def call(
+        self,
+        function: Callable[..., Any],
+        mode: TemplateMode,
+        companion: CompanionModel | None,
+        vectors_of_base: bool,
+        shared: Any,
+        arguments: tuple[Any, ...],
+    ) -> Any:
+        """What a function of this package makes of the model, or of one that stands beside it."""
+        if companion is None:
+            model = self._view(mode)
+            model.vectors_of_base = vectors_of_base
+        else:
+            model = self._companion(companion)
+        return function(model, shared, *arguments)
+
+    def _companion(self, companion: CompanionModel) -> Model:
+        key = repr(companion)
+        if key not in self._companions:
+            self._companions[key] = Model.load(companion.name, companion.options)
+        return self._companions[key]
 
     def _loaded(self) -> Model:
         assert self._model is not None, "open() comes first"

@@ -96,6 +96,10 @@ class CopyPool:
         while not self._idle and not self._working:
             self._wait()
 
+    def share(self, value: Any) -> Any:
+        """What stands for a value among a piece of work's arguments: the value is sent to a node once."""
+        return self.ray.put(value)
+
     def run(self, work: Iterable[tuple[str, tuple[Any, ...]]]) -> Iterator[tuple[int, Any]]:
         """Do pieces of work, each a method with its arguments, and hand out results with their numbers.
 

@@ -9,7 +9,7 @@ the same numbers: it changes where the work runs, never the result. It implement
 else of `Model` (`tests/engines` runs the methods on a stand-in that has nothing else).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
@@ -17,11 +17,14 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from mindscope.core import BorrowedArtifact, EngineCapabilities, ModelIdentity
+from mindscope.errors import ModelError
 from mindscope.models import (
     Controller,
     Edits,
     Generation,
+    LoadOptions,
     Message,
+    Model,
     Read,
     Reading,
     Row,
@@ -166,6 +169,19 @@ class AnswerRequests:
     batch_rows: int = 64
 
 
+@dataclass(frozen=True)
+class CompanionModel:
+    """Another model that each copy loads beside its own, once, and keeps: one that judges answers.
+
+    Attributes:
+        name: as `Model.load` takes it; a path must lead to the same files on every node.
+        options: how it is loaded.
+    """
+
+    name: str
+    options: LoadOptions
+
+
 @runtime_checkable
 class ParallelEngine(Protocol):
     """An engine that does several pieces of work at a time: whoever has many hands them over together.
@@ -184,3 +200,50 @@ class ParallelEngine(Protocol):
     ) -> Iterator[tuple[int, list[tuple[int, Generation]]]]:
         """The number of each batch, in no order, and what `generate_unordered` gives of it."""
         ...
+
+    def call_many(
+        self,
+        function: Callable[..., Any],
+        shared: Any,
+        arguments: Iterable[tuple[Any, ...]],
+        *,
+        companion: CompanionModel | None = None,
+    ) -> Iterator[tuple[int, Any]]:
+        """The number of each piece, in no order, and what `function(model, shared, *arguments)` gives of it.
+
+        For what takes more of a model than this protocol has: `model` is a whole `models.Model`, there.
+
+        Args:
+            function: one of a module of this package; it changes nothing of the model.
+            shared: what all pieces have in common; it is sent once.
+            arguments: of each piece.
+            companion: the model to give in place of the engine's own, in its template's own mode.
+        """
+        ...
+
+
+def call_with_model(engine: Engine, subject: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What `function(model, *arguments)` gives with a whole model: here in process, or in one copy elsewhere.
+
+    Args:
+        engine: which model is meant.
+        subject: what needs it, for the error.
+        function: one of a module of this package; it changes nothing of the model.
+        arguments: what it takes besides.
+
+    Raises:
+        ModelError: the engine is neither.
+    """
+    if isinstance(engine, ParallelEngine):
+        ((_, result),) = engine.call_many(_call, function, [arguments])
+        return result
+    if isinstance(engine, Model):
+        return function(engine, *arguments)
+    raise ModelError(
+        f"{subject} needs the model itself, which the engine '{engine.capabilities.engine}' does not give: "
+        "load the model in process"
+    )
+
+
+def _call(model: Model, function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(model, *arguments)

@@ -7,7 +7,7 @@ same kind of processor and as many threads, the numbers are the same to the last
 """
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -20,7 +20,7 @@ from mindscope.core import BorrowedArtifact, EngineCapabilities, ModelIdentity, 
 from mindscope.engines.copies import CopyFacts, ModelCopy
 from mindscope.engines.options import EngineOptions
 from mindscope.engines.pool import CopyPool, connect_cluster, count_copies
-from mindscope.engines.protocol import AnswerRequests
+from mindscope.engines.protocol import AnswerRequests, CompanionModel
 from mindscope.errors import ModelError
 from mindscope.models import (
     ChatTokenizer,
@@ -72,7 +72,7 @@ def open_ray_engine(name: str, load: LoadOptions, options: EngineOptions) -> "Ra
     pool = CopyPool(ray, start, count_copies(ray, options, cpus, gpus), first.check)
     pool.wait_for_one()
     assert first.facts is not None
-    return RayEngine(name, first.facts, pool)
+    return RayEngine(first.facts, pool)
 
 
 class _FirstFacts:
@@ -102,8 +102,8 @@ class RayEngine:
 
     vectors_of_base: bool = False
 
-    def __init__(self, name: str, facts: CopyFacts, pool: CopyPool) -> None:
-        self.name, self._facts, self._pool = name, facts, pool
+    def __init__(self, facts: CopyFacts, pool: CopyPool) -> None:
+        self.name, self._facts, self._pool = facts.name, facts, pool
         self.tokenizer: Any = facts.tokenizer
         self.template = TemplateMode()
         self.n_layers, self.d_model, self.vocab_size = facts.n_layers, facts.d_model, facts.vocab_size
@@ -205,8 +205,9 @@ class RayEngine:
         batches = list(length_sorted_batches([len(row) for row in rows], tokens))
         if len(batches) < 2:
             batches = [list(range(len(rows)))]
+        shared = self._pool.share(dict(reads))  # a dictionary's latents are read by its whole encoder
         work = (
-            ("read", ([rows[i] for i in batch], reads, _edits_of(edits, batch), tokens)) for batch in batches
+            ("read", ([rows[i] for i in batch], shared, _edits_of(edits, batch), tokens)) for batch in batches
         )
         parts: dict[int, dict[str, Reading]] = {}
         done = 0
@@ -227,7 +228,8 @@ class RayEngine:
 
         A chunk is read by one copy, in the passes that it would have in process.
         """
-        work = (("read", (chunk, reads, None, self._facts.pass_tokens)) for chunk in chunks)
+        shared = self._pool.share(dict(reads))
+        work = (("read", (chunk, shared, None, self._facts.pass_tokens)) for chunk in chunks)
         waiting: dict[int, dict[str, Reading]] = {}
         following = 0
         for number, reading in self._pool.run(work):
@@ -287,6 +289,19 @@ class RayEngine:
         `generate_unordered` gives of it.
         """
         yield from self._pool.run(("generate", (asked, self.template)) for asked in batches)
+
+    def call_many(
+        self,
+        function: Callable[..., Any],
+        shared: Any,
+        arguments: Iterable[tuple[Any, ...]],
+        *,
+        companion: CompanionModel | None = None,
+    ) -> Iterator[tuple[int, Any]]:
+        """Call a function with whole models, each piece in whichever copy is idle: see `ParallelEngine`."""
+        sent = self._pool.share(shared)
+        asked = (function, self.template, companion, self.vectors_of_base, sent)
+        yield from self._pool.run(("call", (*asked, own)) for own in arguments)
 
 
 def _edits_of(edits: Edits | None, batch: Sequence[int]) -> Edits | None:

@@ -14,15 +14,15 @@ from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.persona.persona_run import default_layer, find_choice
 from mindscope.jobs.resolve import find_vectors, test_bed_note
-from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, blocks_of
+from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, EngineSpec, blocks_of
 from mindscope.monitoring import AlarmAction, AlarmEvent, MonitorConfig, MonitoringResult, ReadingPosition
 from mindscope.monitoring.config import WINDOW
 from mindscope.store import Document
 
 if TYPE_CHECKING:
     from mindscope.data import ConversationSource
+    from mindscope.engines import Engine
     from mindscope.features import FeatureSet
-    from mindscope.models import Model
     from mindscope.monitoring import Calibration
     from mindscope.store import Run
 
@@ -93,7 +93,7 @@ class AlarmSpec(DataSpec, MonitorConfig):
         return Path("runs") / f"monitor-{self.data_file(self.data).name}"
 
 
-class MonitorVectorsSpec(BorrowingModelSpec, AlarmSpec):
+class MonitorVectorsSpec(EngineSpec, BorrowingModelSpec, AlarmSpec):
     """What `persona monitor` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "data")
@@ -108,7 +108,7 @@ class MonitorVectorsSpec(BorrowingModelSpec, AlarmSpec):
     published_index: bool = False
     """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""
 
-    def find_features(self, model: Model) -> FeatureSet:
+    def find_features(self, model: Engine) -> FeatureSet:
         """The vectors at the layers that are asked for; by default at the choice of each one's sweep."""
         from mindscope.features import FeatureSet
 
@@ -156,14 +156,14 @@ def monitor_vectors(spec: MonitorVectorsSpec, *, run: RunFolder, reporter: Repor
     model writes the answers under watch, and an alarm may stop or steer them.
     """
     watched = spec.open_conversations(reporter)
-    model = spec.load()
+    model = spec.load_engine()
     return watch_file(spec, watched, model, spec.find_features(model), run=run, reporter=reporter)
 
 
 def watch_file(
     spec: AlarmSpec,
     watched: WatchedData,
-    model: Model,
+    model: Engine,
     features: FeatureSet,
     *,
     run: RunFolder,
@@ -224,7 +224,7 @@ def watch_file(
 def _find_thresholds(
     spec: AlarmSpec,
     ordinary: ConversationSource | None,
-    model: Model,
+    model: Engine,
     features: FeatureSet,
     run: Run,
     reporter: Reporter,

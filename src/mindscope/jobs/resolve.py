@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mindscope.errors import DataError, JudgeError
 from mindscope.jobs.inputs import list_vector_files
+from mindscope.store import local_copy
 
 if TYPE_CHECKING:
     from mindscope.engines import Engine
@@ -68,6 +69,7 @@ def find_vectors(path: Path, model: Engine, kind: VectorKind | None = None) -> S
     """
     from mindscope.personas import PersonaVectors, load_gguf, load_pt
 
+    path = local_copy(path)
     if path.is_dir():
         return [PersonaVectors.load(file, model) for file in list_vector_files(path)]
     if path.suffix == ".pt":
@@ -106,11 +108,14 @@ def find_trait(name: str, model_name: str) -> Trait:
 def find_judge(spec: JudgeSpec, model: Engine, cache: Path) -> Judge:
     """The judge that a specification names; `model` is the one whose answers it scores.
 
+    A judge model:NAME is loaded where the model is: in this process, or beside it in each of its copies.
+
     Raises:
         JudgeError: none is named, or it cannot be reached, or gives no number for a plain answer.
     """
     from mindscope import organism
-    from mindscope.judges import EndpointJudge, ModelJudge, require_numbers
+    from mindscope.engines import CompanionModel, ParallelEngine
+    from mindscope.judges import ClusterJudge, EndpointJudge, ModelJudge, require_numbers
     from mindscope.models import LoadOptions, Model
 
     require_judge(spec, model.name)
@@ -119,7 +124,11 @@ def find_judge(spec: JudgeSpec, model: Engine, cache: Path) -> Judge:
     kind, _, name = spec.judge.partition(":")
     if kind == "model" and name:
         options = LoadOptions(dtype=spec.judge_dtype, device=spec.judge_device)
-        if name == model.name and options == LoadOptions() and isinstance(model, Model):
+        is_same = name == model.name and options == LoadOptions()
+        if isinstance(model, ParallelEngine):
+            companion = None if is_same else CompanionModel(name, options)
+            return require_numbers(ClusterJudge(model, companion))
+        if is_same and isinstance(model, Model):
             return require_numbers(ModelJudge(model))
         return require_numbers(ModelJudge(load_model(name, options)))
     return require_numbers(EndpointJudge(_address(spec), name, spec.endpoint_config(), cache=cache))

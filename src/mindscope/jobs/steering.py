@@ -13,8 +13,9 @@ from mindscope.jobs.specs import blocks_of
 
 if TYPE_CHECKING:
     from mindscope.dictionaries import Dictionary
+    from mindscope.engines import Engine
     from mindscope.features import Direction, Feature, SteerExpression, SteerLayers
-    from mindscope.models import Edit, Model, Positions
+    from mindscope.models import Edit, Positions
     from mindscope.personas import PersonaVectors, VectorKind
 
 
@@ -32,7 +33,7 @@ class SteeringNames:
 
     def __init__(
         self,
-        model: Model,
+        model: Engine,
         vectors: Mapping[str, PersonaVectors] | None = None,
         *,
         directions: Mapping[str, Sequence[Direction]] | None = None,

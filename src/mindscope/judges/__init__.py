@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
+    from mindscope.judges.cluster_judge import ClusterJudge
     from mindscope.judges.endpoint import EndpointConfig
     from mindscope.judges.endpoint_judge import EndpointJudge
     from mindscope.judges.model_judge import ModelJudge
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         Judgement,
         JudgeScore,
         MeanScore,
+        ParallelJudge,
         Rubric,
         Status,
         mean_score,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COHERENCE",
+    "ClusterJudge",
     "EndpointConfig",
     "EndpointJudge",
     "JudgeItem",
@@ -36,6 +39,7 @@ __all__ = [
     "Judgement",
     "MeanScore",
     "ModelJudge",
+    "ParallelJudge",
     "Rubric",
     "JudgeScore",
     "Status",

@@ -31,7 +31,7 @@ class ModelJudge:
     def __init__(self, model: Model, *, prefill: str = "") -> None:
         self._model = model
         self._prefill = prefill
-        self._spellings = AnswerSpellings(model.tokenizer)
+        self._spellings = _spellings_of(model)
         self.name = f"model:{model.name}"
 
     def judge(self, rubric: Rubric, items: Sequence[JudgeItem]) -> list[Judgement]:
@@ -64,3 +64,11 @@ class ModelJudge:
     def _ids(self, rubric: Rubric, item: JudgeItem) -> tuple[int, ...]:
         prompt = judge_prompt(rubric, item)
         return self._model.chat([{"role": "user", "content": prompt}], self._prefill).ids
+
+
+def _spellings_of(model: Model) -> AnswerSpellings:
+    """Read off the vocabulary once; views of the model share it."""
+    known = model.derived.get("answer spellings")
+    if not isinstance(known, AnswerSpellings):
+        known = model.derived["answer spellings"] = AnswerSpellings(model.tokenizer)
+    return known

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -115,6 +115,17 @@ class Judge(Protocol):
 
     def judge(self, rubric: Rubric, items: Sequence[JudgeItem]) -> list[Judgement]:
         """One judgement per item, in the order given."""
+        ...
+
+
+@runtime_checkable
+class ParallelJudge(Judge, Protocol):
+    """A judge that judges several batches of answers at a time: whoever has many hands them over together."""
+
+    def judge_many(
+        self, rubric: Rubric, batches: Iterable[Sequence[JudgeItem]]
+    ) -> Iterator[tuple[int, list[Judgement]]]:
+        """The number of each batch, in no order, and what `judge` gives of it."""
         ...
 
 

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from mindscope.models.linear.stream import map_to_stream, writes_residual
     from mindscope.models.linear.unembed import centred_unembedding, logit_effects
     from mindscope.models.loading.gguf_reader import open_gguf
+    from mindscope.models.loading.loading import find_device
     from mindscope.models.loading.options import LoadOptions, WholeModelOptions
     from mindscope.models.loading.weigh import (
         ModelShape,
@@ -170,6 +171,7 @@ __all__ = [
     "Where",
     "address_of_hook",
     "address_of_module",
+    "find_device",
     "find_linear_parts",
     "centred_unembedding",
     "length_sorted_batches",

@@ -11,9 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.core import ModelIdentity
+from mindscope.engines import Engine
 from mindscope.errors import DataError
 from mindscope.features import Feature, FeatureSet
-from mindscope.models import ChatRenderer, Model, TemplateRecord
+from mindscope.models import ChatRenderer, TemplateRecord
 from mindscope.monitoring.config import Signal, ThresholdScope
 from mindscope.monitoring.projections import TurnProjections
 from mindscope.monitoring.results import CalibrationSummary, ThresholdLevels
@@ -121,7 +122,7 @@ class Calibration:
                 "calibrate again with these"
             )
 
-    def for_model(self, model: Model) -> "Calibration":
+    def for_model(self, model: Engine) -> "Calibration":
         """These thresholds for a model: its own, or borrowed where `model.vectors_of_base` allows it.
 
         What is borrowed lets the ordinary conversations of the other model through but for its rate. How many

@@ -12,10 +12,19 @@ import torch
 
 from mindscope.core import Progress
 from mindscope.data import Conversation, ConversationSource, Data, FileRecord
-from mindscope.engines import Engine
+from mindscope.engines import Engine, ParallelEngine
 from mindscope.errors import DataError, ModelError
 from mindscope.features import Feature, FeatureSet
-from mindscope.models import Row, TemplateRecord, describe_prompts, require_room, token_texts, turn_rows
+from mindscope.models import (
+    Model,
+    Row,
+    Sampling,
+    TemplateRecord,
+    describe_prompts,
+    require_room,
+    token_texts,
+    turn_rows,
+)
 from mindscope.monitoring.calibration import Calibration
 from mindscope.monitoring.config import MonitorConfig, Signal, ThresholdScope
 from mindscope.monitoring.monitor import Monitor, MonitoredConversation
@@ -100,22 +109,12 @@ def monitor_file(
     thresholds = None if calibration is None else calibration.to_json()
     setup = {"calibration": thresholds, "policy": [policy, monitor.policy.coefficient]}
     name = job.claim("watch", setup)
+    n_windows = _watch_windows(job, monitor, name, progress)
     tally, left_out = AlarmTally(monitor), 0
     first: str | None = None
     with replacing(run.path / name / "conversations.jsonl") as temporary, temporary.open("w") as lines:
-        for index, window in job.windows(f"watching {job.source.name}", progress):
-            piece = f"{name}/{index:04d}.json"
-            if not run.has(piece):
-                good, bad = job.readable(window)
-                seen = job.seen(monitor, good)
-                records = [
-                    job.record(monitor, record, talk, watched)
-                    for (record, talk, _), watched in zip(good, seen, strict=True)
-                ]
-                run.save_json(
-                    piece, WindowResult(conversations=tuple(records), left_out=tuple(bad)).to_json()
-                )
-            window_result = WindowResult.model_validate(run.load_json(piece))
+        for index in range(n_windows):
+            window_result = WindowResult.model_validate(run.load_json(_piece_name(name, index)))
             for conversation in window_result.conversations:
                 lines.write(json.dumps(conversation.to_json(), ensure_ascii=False) + "\n")
                 tally.take(conversation)
@@ -144,6 +143,62 @@ def monitor_file(
     return result
 
 
+def _watch_windows(job: "_MonitorJob", monitor: Monitor, name: str, progress: Progress | None) -> int:
+    """Watch what the run does not hold yet, window by window, and say how many windows there are.
+
+    Answers of several windows are written at a time where the engine can do that. Of recorded conversations
+    the passes of one window are shared out.
+    """
+    n_windows, waiting = 0, dict[int, _OpenWindow]()
+
+    def unwatched() -> Iterator[_OpenWindow]:
+        nonlocal n_windows
+        for index, window in job.windows(f"watching {job.source.name}", progress):
+            n_windows = index + 1
+            if not job.run.has(_piece_name(name, index)):
+                yield _OpenWindow(index, *job.readable(window))
+
+    def save(window: _OpenWindow, seen: Sequence[MonitoredConversation]) -> None:
+        records = [
+            job.record(monitor, record, talk, watched)
+            for (record, talk, _), watched in zip(window.good, seen, strict=True)
+        ]
+        result = WindowResult(conversations=tuple(records), left_out=tuple(window.bad))
+        job.run.save_json(_piece_name(name, window.index), result.to_json())
+
+    if not (job.config.answer and isinstance(job.model, ParallelEngine) and monitor.on_event is None):
+        for window in unwatched():
+            save(window, job.seen(monitor, window.good))
+        return n_windows
+
+    def work() -> Iterator[tuple[Any, ...]]:
+        for number, window in enumerate(unwatched()):
+            waiting[number] = window
+            yield job.answering(window.good)
+
+    for number, seen in job.model.call_many(_answer_watched, monitor, work()):
+        for row, watched in enumerate(seen):
+            monitor.tell(row, watched.events)  # what it said there is not heard here
+        save(waiting.pop(number), seen)
+    return n_windows
+
+
+def _answer_watched(
+    model: Model,
+    monitor: Monitor,
+    prompts: Sequence[Row],
+    sampling: Sampling,
+    seeds: Sequence[int],
+    batch_rows: int,
+) -> list[MonitoredConversation]:
+    """Answers of a window: what a copy of the model does."""
+    return monitor.generate(model, prompts, sampling, seeds=seeds, batch_rows=batch_rows)
+
+
+def _piece_name(name: str, index: int) -> str:
+    return f"{name}/{index:04d}.json"
+
+
 class WindowResult(Document):
     """The conversations of one piece of the file, and the rows that could not be read."""
 
@@ -152,6 +207,15 @@ class WindowResult(Document):
 
 
 Readable = tuple[FileRecord, Conversation, list[Row]]
+
+
+@dataclass(frozen=True)
+class _OpenWindow:
+    """Conversations of one piece of the file, and what is wrong with each row that holds none."""
+
+    index: int
+    good: list[Readable]
+    bad: list[str]
 
 
 @dataclass(frozen=True)
@@ -211,11 +275,13 @@ class _MonitorJob:
     def seen(self, monitor: Monitor, good: Sequence[Readable]) -> list[MonitoredConversation]:
         if not self.config.answer:
             return monitor.read(self.model, [rows for _, _, rows in good])
+        prompts, sampling, seeds, batch_rows = self.answering(good)
+        return monitor.generate(self.model, prompts, sampling, seeds=seeds, batch_rows=batch_rows)
+
+    def answering(self, good: Sequence[Readable]) -> tuple[list[Row], Sampling, list[int], int]:
+        """The prompts of conversations, and how they are answered."""
         seeds = [derived_seed(self.config.seed, "watch", record.number) for record, _, _ in good]
-        prompts = [rows[0] for _, _, rows in good]
-        return monitor.generate(
-            self.model, prompts, self.config.sampling(), seeds=seeds, batch_rows=self.config.batch_rows
-        )
+        return [rows[0] for _, _, rows in good], self.config.sampling(), seeds, self.config.batch_rows
 
     def record(
         self, monitor: Monitor, record: FileRecord, talk: Conversation, watched: MonitoredConversation

@@ -146,7 +146,7 @@ class Monitor:
         traces = project_turns(models, self.features, conversations, progress=progress)
         for number, trace in enumerate(traces):
             events = alarm_events(self.calibration, trace) if self.calibration is not None else ()
-            self._tell(number, events)
+            self.tell(number, events)
             watched.append(MonitoredConversation(trace, events))
         return watched
 
@@ -193,7 +193,8 @@ class Monitor:
         )
         return [controller.watched(index, generation, model) for index, generation in enumerate(generations)]
 
-    def _tell(self, number: int, new: Sequence[AlarmEvent]) -> None:
+    def tell(self, number: int, new: Sequence[AlarmEvent]) -> None:
+        """Say what happened in a conversation or row: to `on_event`, and in warnings if the policy is to."""
         for event in new:
             if self.policy.action == "warn" and event.kind == "crossed":
                 warnings.warn(f"conversation {number}: {event}", MonitorWarning, stacklevel=3)
@@ -237,7 +238,7 @@ class _MonitorController:
                 }
                 if own:
                     new += self._take(row, where, self._features.assemble(own))
-            self._monitor._tell(row, new)
+            self._monitor.tell(row, new)
             command = self._command(row, new)
             if command is not None:
                 commands[row] = command
@@ -253,7 +254,7 @@ class _MonitorController:
         turn = ProjectedTurn(generation.row, self._last_prompts[row].clone(), tokens.clone())
         if row in self._watches:
             last = self._watches[row].end()
-            self._monitor._tell(row, last)
+            self._monitor.tell(row, last)
             self._events[row] += last
         # A stop string is cut off after its tokens were read; what happened in them did not happen.
         kept = tuple(

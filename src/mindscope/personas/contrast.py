@@ -11,10 +11,10 @@ from functools import cached_property
 from pathlib import Path
 
 from mindscope.core import Progress
+from mindscope.engines import Engine
 from mindscope.errors import JudgeError
 from mindscope.judges import JudgeItem
 from mindscope.judges.contrast import ContrastJudge, LabelledAnswer, SentenceEncoder, TextEmbedder
-from mindscope.models import Model
 from mindscope.personas.answers import AnswerRequest, GeneratedAnswer, generate_answers
 from mindscope.personas.config import ExtractConfig
 from mindscope.personas.examples.example_set import ExampleSet
@@ -61,7 +61,7 @@ class ContrastRecipe:
 
     def fit(
         self,
-        model: Model,
+        model: Engine,
         trait: Trait,
         requests: Sequence[AnswerRequest],
         answers: Sequence[GeneratedAnswer],
@@ -91,7 +91,7 @@ class ContrastRecipe:
 
     def fit_examples(
         self,
-        model: Model,
+        model: Engine,
         trait: Trait,
         examples: ExampleSet,
         run: Run,
@@ -126,7 +126,7 @@ class ContrastRecipe:
 
     def _fit(
         self,
-        model: Model,
+        model: Engine,
         trait: Trait,
         labelled: Sequence[LabelledAnswer],
         references: Sequence[AnswerRequest],
@@ -161,7 +161,7 @@ class ContrastRecipe:
                 "(answers that are kept are used)"
             )
 
-    def load(self, model: Model, path: Path) -> ContrastJudge:
+    def load(self, model: Engine, path: Path) -> ContrastJudge:
         """The judge that an extraction left in a file.
 
         Raises:

@@ -5,9 +5,8 @@ from typing import Any
 
 from mindscope.core import Progress
 from mindscope.engines import Engine
-from mindscope.errors import ModelError
 from mindscope.judges import Judge, Judgement
-from mindscope.models import Model, TemplateRecord, describe_prompts
+from mindscope.models import TemplateRecord, describe_prompts
 from mindscope.personas import rollouts
 from mindscope.personas.answers import AnswerRequest, GeneratedAnswer, generate_answers, kept_shard_rows
 from mindscope.personas.config import ExtractConfig
@@ -78,7 +77,7 @@ def extract_vectors(
     )
     contrast: dict[str, Any] = {}
     if isinstance(judge, ContrastRecipe):
-        judge = judge.fit(_whole_model(model), trait, requests, answers, run, config, progress=progress)
+        judge = judge.fit(model, trait, requests, answers, run, config, progress=progress)
         contrast = {"contrast": judge.scores.to_json()}
     judgements: Sequence[Judgement | None] = [None] * len(answers)
     if judge is None:
@@ -183,12 +182,3 @@ def _pair_sample(
 
 def _scores(judgement: Judgement) -> dict[str, float | None]:
     return {"trait": judgement.trait.value, "coherence": judgement.coherence.value}
-
-
-def _whole_model(model: Engine) -> Model:
-    if not isinstance(model, Model):
-        raise ModelError(
-            "a contrast judge needs log-probabilities, which this engine does not give: use --judge "
-            "model:NAME or endpoint:NAME"
-        )
-    return model

@@ -4,18 +4,19 @@
    gives no number for any of them is refused before it is asked about the rest.
 2. Scores that a shard of an earlier start has as "unanswered" are asked again. What was scored stays.
 3. A shard that is mostly unanswered ends it: the endpoint is down, and the rest would fare no better.
-4. At the end what is still unanswered is asked once more. A few may stay so; more would choose the answers
+4. A judge that takes several shards at a time is given all after the first together.
+5. At the end what is still unanswered is asked once more. A few may stay so; more would choose the answers
    that count by when the network failed.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mindscope.core import Progress
 from mindscope.errors import JudgeError
-from mindscope.judges import Judge, JudgeItem, Judgement, Rubric
+from mindscope.judges import Judge, JudgeItem, Judgement, ParallelJudge, Rubric
 from mindscope.personas.answers import AnswerRequest, GeneratedAnswer, slices
 from mindscope.store import Run, digest
 
@@ -59,8 +60,7 @@ def judge_answers(
         for index, shard in enumerate(slices(items, shard_rows))
     ]
     judged = 0
-    for index, shard in enumerate(shards):
-        judgements = shard.judge(judge, rubric, run, tries_first=index == 0)
+    for judgements in _judge_shards(judge, rubric, shards, run):
         _require_answers(judge, judgements, MOST_OF_A_SHARD)
         judged += len(judgements)
         if progress:
@@ -93,6 +93,48 @@ def without_judge(setup: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in setup.items() if key != "judge"}
 
 
+def _judge_shards(
+    judge: Judge, rubric: Rubric, shards: Sequence["_ScoreShard"], run: Run
+) -> Iterator[list[Judgement | None]]:
+    """The judgements of each shard, in the order in which they are there."""
+    n_alone = 1 if isinstance(judge, ParallelJudge) else len(shards)
+    for index, shard in enumerate(shards[:n_alone]):
+        yield shard.judge(judge, rubric, run, tries_first=index == 0)
+    if not isinstance(judge, ParallelJudge):
+        return
+    opened = [(shard, shard.open(run)) for shard in shards[n_alone:]]
+    yield from (page.known for _, page in opened if page.is_finished)
+    pending = [(shard, page) for shard, page in opened if not page.is_finished]
+    for number, judgements in judge.judge_many(rubric, (page.items for _, page in pending)):
+        shard, page = pending[number]
+        yield shard.save(run, page, judgements)
+
+
+@dataclass(frozen=True)
+class _ScorePage:
+    """What is known of a shard, and what is still to be asked.
+
+    Attributes:
+        known: the judgements that are saved; None where there is none.
+        asked: the places and items that are to be judged.
+        saved: what the file holds; a longer list than the shard where a longer one was judged before.
+        is_new: whether the shard has no judgements, or those of a shorter one.
+    """
+
+    known: list[Judgement | None]
+    asked: list[tuple[int, JudgeItem]]
+    saved: list[Any]
+    is_new: bool
+
+    @property
+    def is_finished(self) -> bool:
+        return not self.asked and not self.is_new
+
+    @property
+    def items(self) -> list[JudgeItem]:
+        return [item for _, item in self.asked]
+
+
 @dataclass(frozen=True)
 class _ScoreShard:
     piece: str
@@ -102,6 +144,21 @@ class _ScoreShard:
         self, judge: Judge, rubric: Rubric, run: Run, *, tries_first: bool = False
     ) -> list[Judgement | None]:
         """The judgements, saved; only what has none yet is asked."""
+        page = self.open(run)
+        if page.is_finished:
+            return page.known
+        first = FIRST_ANSWERS if tries_first and page.is_new else 0
+        judgements: list[Judgement] = []
+        for part, is_trial in ((page.items[:first], True), (page.items[first:], False)):
+            if not part:
+                continue
+            judgements += (judged := judge.judge(rubric, part))
+            if is_trial and len(part) == FIRST_ANSWERS:
+                _require_numbers(judge, judged)
+        return self.save(run, page, judgements)
+
+    def open(self, run: Run) -> _ScorePage:
+        """What the run holds of it."""
         known: list[Judgement | None] = [None] * len(self.items)
         saved = run.load_json(self.piece) if run.has(self.piece) else []
         # A shard that grew had its answers written again: scores of the shorter one may be of other texts.
@@ -113,19 +170,15 @@ class _ScoreShard:
             for index, (item, judgement) in enumerate(zip(self.items, known, strict=True))
             if item is not None and (judgement is None or _is_unanswered(judgement))
         ]
-        if not asked and not is_new:
-            return known
-        first = FIRST_ANSWERS if tries_first and is_new else 0
-        for part, is_trial in ((asked[:first], True), (asked[first:], False)):
-            if not part:
-                continue
-            judgements = judge.judge(rubric, [item for _, item in part])
-            if is_trial and len(part) == FIRST_ANSWERS:
-                _require_numbers(judge, judgements)
-            for (index, _), judgement in zip(part, judgements, strict=True):
-                known[index] = judgement
+        return _ScorePage(known, asked, saved, is_new)
+
+    def save(self, run: Run, page: _ScorePage, judgements: Sequence[Judgement]) -> list[Judgement | None]:
+        """All judgements, with those of what was asked, kept in the run."""
+        known = list(page.known)
+        for (index, _), judgement in zip(page.asked, judgements, strict=True):
+            known[index] = judgement
         judged = [judgement and judgement.to_json() for judgement in known]
-        run.save_json(self.piece, [*judged, *saved[len(judged) :]])
+        run.save_json(self.piece, [*judged, *page.saved[len(judged) :]])
         return known
 
 

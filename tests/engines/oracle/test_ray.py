@@ -1,25 +1,31 @@
 """Jobs on a Ray cluster leave the files that they leave in process, also when copies and nodes are lost."""
 
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import absent
+import persona_kit
 import pytest
 import screening_kit
+import torch
 from ray_kit import STORE, at_hand_out, kill_a_working_copy, run_job, two_nodes
 
-from mindscope.engines import EngineOptions
+from mindscope.engines import CompanionModel, EngineOptions, RayEngine, open_ray_engine
 from mindscope.engines.pool import CopyPool, connect_cluster
 from mindscope.errors import MindscopeError
+from mindscope.jobs.dictionary import RecordSpec, record
 from mindscope.jobs.feature import survey
 from mindscope.jobs.feature.surveying import SurveySpec
-from mindscope.jobs.persona import extract
-from mindscope.jobs.persona.step_specs import ExtractSpec
+from mindscope.jobs.monitor import MonitorVectorsSpec, monitor_vectors
+from mindscope.jobs.persona import extract, sweep
+from mindscope.jobs.persona.step_specs import ExtractSpec, SweepSpec
 from mindscope.jobs.screen import ScreenSpec, screen
-from mindscope.models import Model, load
+from mindscope.judges import ClusterJudge, JudgeItem, ModelJudge, Rubric
+from mindscope.models import LoadOptions, Model, load
 
 absent.import_or_skip("ray", "scale")
 ANSWERS = {"max_new_tokens": 6, "batch_rows": 2, "shard_rows": 8}
@@ -148,6 +154,91 @@ def test_a_screening_that_loses_a_copy_and_a_node(
     assert len(handed_out) > 4
     assert require_same_files(tmp_path / "node", screened) > 5
     nodes.add_node(num_cpus=1, object_store_memory=STORE)
+
+
+@pytest.mark.slow
+def test_a_sweep_is_that_of_one_process(cluster: Any, extracted: Path, tmp_path: Path) -> None:
+    def sweeping(**engine: Any) -> SweepSpec:
+        return SweepSpec(
+            model="organism", trait="evil", layers=(1,), coefficients=(1.0, 2.0), questions=2, samples=1,
+            n_random=1, device="cpu", **ANSWERS, **engine,
+        )  # fmt: skip
+
+    for name, engine in (("wanted", {}), ("run", RAY)):
+        shutil.copytree(extracted, tmp_path / name)
+        run_job(sweep, sweeping(**engine), tmp_path / name)
+    assert require_same_files(tmp_path / "run", tmp_path / "wanted") > 8
+
+
+@pytest.mark.slow
+def test_monitoring_is_that_of_one_process(cluster: Any, vectors: Path, tmp_path: Path) -> None:
+    """Thresholds from recorded conversations, and answers that are steered while they are written."""
+
+    def monitoring(**engine: Any) -> MonitorVectorsSpec:
+        data = vectors.parent / "data.jsonl"
+        return MonitorVectorsSpec(
+            model="organism", data=data, vectors=(vectors,), calibrate=data, false_alarms=0.4, window=2,
+            answer=True, policy="steer", coefficient=0.5, device="cpu", **ANSWERS, **engine,
+        )  # fmt: skip
+
+    wanted = run_job(monitor_vectors, monitoring(), tmp_path / "wanted")
+    with at_hand_out(8, kill_a_working_copy) as handed_out:
+        run_job(monitor_vectors, monitoring(**RAY), tmp_path / "run")
+    assert len(handed_out) > 8
+    assert require_same_files(tmp_path / "run", wanted) > 10
+    assert '"steered": 0' not in next((tmp_path / "run").rglob("monitoring.json")).read_text()
+
+
+@pytest.mark.slow
+def test_activations_are_those_of_one_process(cluster: Any, tmp_path: Path) -> None:
+    def recording(**engine: Any) -> RecordSpec:
+        return RecordSpec(
+            model="organism", corpus="organism", sites="resid_post.1,mlp_in.2", tokens=20_000, context=64,
+            skip_tokens=1, device="cpu", **engine,
+        )  # fmt: skip
+
+    wanted = run_job(record, recording(), tmp_path / "wanted")
+    with at_hand_out(2, kill_a_working_copy) as handed_out:
+        run_job(record, recording(**RAY), tmp_path / "run")
+    assert len(handed_out) > 3
+    assert require_same_files(tmp_path / "run", wanted) >= 3
+
+
+@pytest.mark.slow
+def test_a_judge_in_copies_says_what_it_says_here(cluster: Any, tmp_path: Path) -> None:
+    options = LoadOptions(device="cpu", dtype="float32")
+    folder = str(write_judge(tmp_path / "judge", options))
+    rubric = Rubric("evil", "", "How evil? {question} {answer}")
+    items = [JudgeItem(f"What is {i}?", f"It is {i * i}.") for i in range(12)]
+    batches = [items[:4], items[4:8], items[8:]]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        here = ModelJudge(Model.load(folder, options))
+        wanted = [here.judge(rubric, batch) for batch in batches]
+        engine = open_ray_engine("organism", LoadOptions(device="cpu"), EngineOptions(**RAY))
+        assert isinstance(engine, RayEngine)
+        judge = ClusterJudge(engine, CompanionModel(folder, options))
+        with at_hand_out(2, kill_a_working_copy) as handed_out:
+            judgements = dict(judge.judge_many(rubric, batches))
+    finally:
+        torch.set_num_threads(threads)
+    assert len(handed_out) == 4  # a batch was lost with its copy
+    assert judge.name == here.name
+    assert [judgements[number] for number in range(3)] == wanted
+    assert {score.status for batch in wanted for item in batch for score in item.scores} >= {"scored"}
+
+
+def write_judge(folder: Path, options: LoadOptions) -> Path:
+    """A random model that mostly says digits."""
+    model = Model.load(persona_kit.tiny_chat_model(folder), options)
+    prompt = model.chat([{"role": "user", "content": "How evil? 0-100"}])
+    with torch.no_grad():
+        heard = model.hf.model(torch.tensor([prompt.ids])).last_hidden_state[0, -1]
+        digits = [model.text(digit).ids[-1] for digit in "0123456789"]
+        model.hf.lm_head.weight[digits] += heard
+    model.hf.save_pretrained(folder)
+    return folder
 
 
 def test_without_ray_one_line_names_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:

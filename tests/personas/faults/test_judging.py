@@ -1,6 +1,6 @@
 """Judges that fail while answers are scored: what is kept, what is asked again, and when it ends."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pytest
 
@@ -107,3 +107,29 @@ def test_missing_scores_with_a_reason_are_kept_and_not_asked_again(run):
     again = NumberedJudge()
     assert scores(again, run) == values
     assert again.asked == []
+
+
+class LaterFirstJudge(NumberedJudge):
+    """Takes all shards together, and is through with the last of them first."""
+
+    def judge_many(
+        self, rubric: Rubric, batches: Iterable[Sequence[JudgeItem]]
+    ) -> Iterator[tuple[int, list[Judgement]]]:
+        for number, items in reversed(list(enumerate(batches))):
+            yield number, self.judge(rubric, items)
+
+
+def test_shards_that_are_judged_side_by_side_leave_what_one_after_the_other_leaves(run, tmp_path):
+    wanted = scores(NumberedJudge(), run, n=30)
+    with Run.open(tmp_path / "other", kind="test", config={}) as other:
+        judge = LaterFirstJudge(lambda number: OUTAGE if 16 <= number < 22 else None)
+        with pytest.raises(JudgeError, match="6 of 8 answers"):
+            scores(judge, other, n=30)
+        assert judge.asked[:8] == list(range(8))  # the first shard alone, its first answers before the rest
+        again = LaterFirstJudge()
+        assert scores(again, other, n=30) == wanted
+        assert set(range(16, 22)) <= set(again.asked)
+        assert not set(again.asked) & {*range(8), *range(24, 30)}  # what was scored was not asked again
+        pieces = sorted(path.relative_to(run.path) for path in run.path.rglob("scores/*.json"))
+        assert len(pieces) == 4
+        assert all((run.path / piece).read_bytes() == (other.path / piece).read_bytes() for piece in pieces)

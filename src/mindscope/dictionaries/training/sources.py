@@ -12,10 +12,19 @@ from mindscope.core import ModelIdentity
 from mindscope.dictionaries.storage import name_fingerprints, read_identities, read_site
 from mindscope.dictionaries.training.corpus import TextCorpus
 from mindscope.dictionaries.training.processes import ALONE, TrainingWorld
+from mindscope.engines import Engine, ParallelEngine
 from mindscope.errors import DataError
-from mindscope.features import Models, Site, name_models, require_same_tokenizer, split_site_name
-from mindscope.models import Raw, Read, Row, Where
-from mindscope.store import Run, load_artifact, read_json, require_inner_path, save_artifact, write_json
+from mindscope.features import Engines, Site, name_models, require_same_tokenizer, split_site_name
+from mindscope.models import Raw, Read, Reading, Row, Where
+from mindscope.store import (
+    Run,
+    load_artifact,
+    passing_copy,
+    read_json,
+    require_inner_path,
+    save_artifact,
+    write_json,
+)
 
 Position = tuple[int, int]
 """How often the source was gone through, and how far: plain numbers, so that a checkpoint can hold them."""
@@ -50,7 +59,8 @@ class ModelSource:
     """Activations of one or several models that read the same rows.
 
     Args:
-        models: one; for a crosscoder between models, several that share a tokenizer, in order or by name.
+        models: one, in process or in copies elsewhere; for a crosscoder between models, several that share a
+            tokenizer, in order or by name.
         names: what to read: addresses of the first model; `1:resid_post.4` is of the second, and
             `tuned:resid_post.4` of the one that was given as `tuned`.
         corpus: the rows.
@@ -66,7 +76,7 @@ class ModelSource:
 
     def __init__(
         self,
-        models: Models,
+        models: Engines,
         names: Sequence[str],
         corpus: TextCorpus,
         *,
@@ -80,12 +90,15 @@ class ModelSource:
         self.models: Mapping[str, str | None] = {name: model.fingerprint for name, model in named.items()}
         self.made_with: Mapping[str, ModelIdentity] = {name: model.identity for name, model in named.items()}
         self._reads: dict[str, dict[str, Read]] = {name: {} for name in named}
-        self._models, sites = named, []
+        self._models: dict[str, Engine] = named
+        only = next(iter(named.values())) if len(named) == 1 else None
+        self._parallel = only if isinstance(only, ParallelEngine) and world.count == 1 else None
+        sites: list[Site] = []
         for name in self.names:
             of, address = split_site_name(name, next(iter(named)))
             if of not in named:
                 raise DataError(f"{name} is of model {of}, the models are {', '.join(named)}")
-            sites.append(Site(address, named[of].width(named[of].place(address)), of))
+            sites.append(Site(address, named[of].width_of(address), of))
             self._reads[of][name] = Read(address, Raw(where))
         self.sites = tuple(sites)
         self._rows: Iterator[Row] = iter(())
@@ -95,8 +108,8 @@ class ModelSource:
         filled, empty = 0, position[1] == 0
         self._go_to(position)
         while filled < len(buffer):
-            rows = self._next_rows(min(TOKENS_AT_ONCE, 2 * (len(buffer) - filled)))
-            if not rows:
+            chunks = self._next_chunks(len(buffer) - filled)
+            if not chunks:
                 if empty:
                     raise DataError(
                         "the corpus has no token to read: give a longer one, or other tokens of it"
@@ -107,9 +120,10 @@ class ModelSource:
                 continue
             # Rows are whole: what does not fit the buffer any more is not read again, the next buffer begins
             # with the next row. So a position is a row, and a checkpoint holds two numbers.
-            count = self._shared(rows, buffer[filled:])
-            empty = empty and not count
-            filled += count
+            for rows, readings in zip(chunks, self._read_many(chunks), strict=True):
+                count = self._shared(rows, buffer[filled:], readings)
+                empty = empty and not count
+                filled += count
         return self._at or START
 
     def _go_to(self, position: Position) -> None:
@@ -126,22 +140,52 @@ class ModelSource:
         self._at = (epoch, row_number + len(rows))
         return rows
 
-    def _shared(self, rows: Sequence[Row], buffer: Tensor) -> int:
+    def _next_chunks(self, tokens: int) -> list[list[Row]]:
+        """Rows that are read together, for a buffer with room for so many tokens; of several processes or
+        models elsewhere also what surely follows, so that it can be read at the same time.
+
+        A chunk is as large as the room when it is its turn allows. What follows surely has its size: all
+        tokens of the chunks before it, and perhaps fewer, are in the buffer by then.
+        """
+        chunks: list[list[Row]] = []
+        while tokens > 0:
+            size = min(TOKENS_AT_ONCE, 2 * tokens)
+            if chunks and (size < TOKENS_AT_ONCE or not self._parallel):
+                break
+            if not (rows := self._next_rows(size)):
+                break
+            chunks.append(rows)
+            tokens -= sum(map(len, rows))
+        return chunks
+
+    def _read_many(self, chunks: Sequence[Sequence[Row]]) -> Iterator[Mapping[str, Reading]]:
+        """What a parallel engine reads of the chunks; nothing yet where each is read in its turn."""
+        if self._parallel is None:
+            yield from ({} for _ in chunks)
+            return
+        (reads,) = self._reads.values()
+        yield from self._parallel.read_many(chunks, reads)
+
+    def _shared(self, rows: Sequence[Row], buffer: Tensor, readings: Mapping[str, Reading]) -> int:
         """As `_copy`, each process reading its share of the rows."""
         if self.world.count == 1:
-            return self._copy(rows, buffer)
+            return self._copy(rows, buffer, readings)
         share = rows[self.world.share(len(rows))]
         own = buffer.new_empty(sum(map(len, share)), buffer.shape[1])
-        gathered, _ = self.world.joined(own[: self._copy(share, own) if share else 0])
+        gathered, _ = self.world.joined(own[: self._copy(share, own, {}) if share else 0])
         count = min(len(gathered), len(buffer))
         buffer[:count] = gathered[:count]
         return count
 
-    def _copy(self, rows: Sequence[Row], buffer: Tensor) -> int:
-        """Put the activations of rows into a buffer, as many as fit, and say how many."""
+    def _copy(self, rows: Sequence[Row], buffer: Tensor, readings: Mapping[str, Reading]) -> int:
+        """Put the activations of rows into a buffer, as many as fit, and say how many.
+
+        They are read here unless they have been.
+        """
         read: dict[str, list[Tensor]] = {}
         for of, reads in self._reads.items():
-            for name, reading in (self._models[of].read(rows, reads) if reads else {}).items():
+            own = readings or (self._models[of].read(rows, reads) if reads else {})
+            for name, reading in own.items():
                 assert isinstance(reading.values, list)
                 read[name] = reading.values
         # tokens x sites side by side; the columns of one site are filled row by row
@@ -158,6 +202,8 @@ class ModelSource:
 
 class ShardSource:
     """Activations that `write_shards` left in a folder, read shard by shard.
+
+    Of a folder in an object store one shard at a time is here.
 
     Raises:
         StoreError: the folder holds no shards, or a damaged one.
@@ -197,7 +243,8 @@ class ShardSource:
     def _shard(self, name: str) -> Tensor:
         if self._loaded is None or self._loaded[0] != name:
             self._loaded = None  # let go of one before the next is read
-            tensors = load_artifact(self.folder / name, schema=SCHEMA, version=1).tensors
+            with passing_copy(self.folder / name) as file:
+                tensors = load_artifact(file, schema=SCHEMA, version=1).tensors
             self._loaded = (name, tensors["activations"])
         return self._loaded[1]
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         BorrowingModelsSpec,
         CorpusSpec,
         DictionaryFacts,
+        TwoEnginesSpec,
         borrowed_of,
         find_dictionaries,
         read_rows_of,
@@ -57,6 +58,7 @@ __all__ = [
     "BorrowingModelsSpec",
     "borrowed_of",
     "CorpusSpec",
+    "TwoEnginesSpec",
     "read_rows_of",
     "find_dictionaries",
 ]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mindscope.core import BorrowedArtifact
 from mindscope.errors import DataError
 from mindscope.jobs.resolve import ORGANISM, SECOND_ORGANISM, load_model
-from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, ModelSpec
+from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, EngineSpec, ModelSpec
 from mindscope.models import LoadOptions
-from mindscope.store import Document
+from mindscope.store import Document, local_copy
 
 if TYPE_CHECKING:
     from mindscope.dictionaries import Dictionary, TextCorpus
@@ -75,6 +75,20 @@ class TwoModelsSpec(ModelSpec):
         return models
 
 
+class TwoEnginesSpec(EngineSpec, TwoModelsSpec):
+    """Models for what only reads, wherever they run."""
+
+    @model_validator(mode="after")
+    def _require_one_model(self) -> Self:
+        if self.second_model is not None and self.engine != "eager":
+            raise ValueError("--engine ray reads one model: leave --second-model or the engine out")
+        return self
+
+    def load_engines(self, device: str | None = None) -> Sequence[Engine]:
+        """The models in this process, or one as copies elsewhere; `device` as in `load_models`."""
+        return self.load_models(device) if self.engine == "eager" else [self.load_engine()]
+
+
 class BorrowingModelsSpec(TwoModelsSpec, BorrowingModelSpec):
     """A model, or two, with which dictionaries are used."""
 
@@ -132,7 +146,7 @@ def find_dictionaries(paths: Sequence[Path]) -> dict[str, Path]:
     from mindscope.dictionaries import HEAD
 
     files: dict[str, Path] = {}
-    for path in paths:
+    for path in map(local_copy, paths):
         inside = [path]
         if path.is_dir() and not (path / HEAD).exists():
             folder = path / "dictionaries"

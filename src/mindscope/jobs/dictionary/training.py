@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -15,18 +16,18 @@ from mindscope.errors import DataError
 from mindscope.jobs.dictionary.inputs import (
     CorpusSpec,
     DictionaryFacts,
-    TwoModelsSpec,
+    TwoEnginesSpec,
     describe_dictionary,
     read_rows_of,
 )
 from mindscope.jobs.job import Reporter, RunFolder, build_config
 from mindscope.jobs.planning import PlanSizes, announce_plan, mean_length
-from mindscope.jobs.specs import ModelSpec
-from mindscope.store import Document
+from mindscope.jobs.specs import EngineSpec
+from mindscope.store import Document, path_exists
 
 if TYPE_CHECKING:
     from mindscope.dictionaries import ActivationSource, Dictionary, TextCorpus, TrainConfig, TrainingWorld
-    from mindscope.models import Model
+    from mindscope.engines import Engine
 
 LATENTS_PER_DIMENSION = 16
 """Latents per dimension of the model, where no number is given: a common size of published SAEs."""
@@ -38,7 +39,7 @@ EXCLUSIVE = 0.9
 """The share of a latent's decoder norm that must lie in one model for the latent to be only that model's."""
 
 
-class TrainDictionariesSpec(TwoModelsSpec, MethodConfig, ScheduleConfig, CorpusSpec):
+class TrainDictionariesSpec(TwoEnginesSpec, MethodConfig, ScheduleConfig, CorpusSpec):
     """What `train` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "corpus")
@@ -96,7 +97,7 @@ class TrainDictionariesSpec(TwoModelsSpec, MethodConfig, ScheduleConfig, CorpusS
             )
         return content
 
-    def plan(self, model: Model) -> list[dict[str, Any]]:
+    def plan(self, model: Engine) -> list[dict[str, Any]]:
         """The dictionaries' configurations: one for each layer; a CLT or crosscoder over all of them."""
         layers = range(model.n_layers) if self.layers is None else self.layers
         shared: dict[str, Any] = {name: getattr(self, name) for name in MethodConfig.model_fields}
@@ -150,7 +151,7 @@ class TrainingReport(Document):
     outliers: int | None = None
 
 
-class RecordSpec(ModelSpec, CorpusSpec):
+class RecordSpec(EngineSpec, CorpusSpec):
     """What `record` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "corpus")
@@ -181,10 +182,14 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
     """
     from mindscope.dictionaries import PLACEMENT, TrainConfig, own_device, read_left_out, torchrun_world
     from mindscope.dictionaries import train as train_dictionaries
+    from mindscope.models import Model, find_device
 
     content = spec.read_configuration()
-    models = spec.load_models(own_device(spec.device))
+    _require_one_reader(spec)
+    models = spec.load_engines(own_device(spec.device))
     model = models[0]
+    # copies of a model elsewhere only read: the dictionary is trained here
+    device = model.device if isinstance(model, Model) else find_device(spec.device)
     if content is None:
         schedule = {name: getattr(spec, name) for name in ScheduleConfig.model_fields}
         content = {"dictionaries": spec.plan(model), **schedule}
@@ -202,7 +207,7 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
         models = [read.with_template(clock=clock) for read in models]
         source = _open_source(spec, models, config, world.apart() if config.read_ahead else world)
         if not world.first:
-            train_dictionaries(source, run.path, config, model.device, world=world)
+            train_dictionaries(source, run.path, config, device, world=world)
             return None
         with run.open(
             kind="dictionary-train",
@@ -213,9 +218,9 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
         ) as opened:
             if spec.track is not None:
                 opened.track(spec.track)
-            if not opened.resumed and config.steps >= WORTH_SAYING:
+            if not opened.resumed and config.steps >= WORTH_SAYING and isinstance(model, Model):
                 announce_plan(reporter, "dictionary train", model, _sizes(spec, model, config))
-            trained = train_dictionaries(source, opened, config, model.device, reporter.progress, world)
+            trained = train_dictionaries(source, opened, config, device, reporter.progress, world)
             last = {line["dictionary"]: line for line in opened.metrics()}
             rows = [_describe_trained(name, trained[name], last.get(name, {})) for name in trained]
             # all dictionaries of a run are trained on the same tokens
@@ -228,8 +233,9 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
 def record(spec: RecordSpec, *, run: RunFolder, reporter: Reporter) -> RecordingReport:
     """Write a model's activations to disk, to train on without the model."""
     from mindscope.dictionaries import ModelSource, write_shards
+    from mindscope.models import Model
 
-    model = spec.load().with_template(clock=run.started)
+    model = spec.load_engine().with_template(clock=run.started)
     addresses = tuple(spec.sites.split(","))
     corpus = read_rows_of(model, spec)
     source = ModelSource([model], addresses, corpus, skip=spec.skip_tokens)
@@ -241,7 +247,7 @@ def record(spec: RecordSpec, *, run: RunFolder, reporter: Reporter) -> Recording
         "skip": spec.skip_tokens,
     }
     with run.open(kind="activations", config=settings, reporter=reporter, model=model) as opened:
-        if not opened.resumed:
+        if not opened.resumed and isinstance(model, Model):  # no machine but this one is measured
             length = _look(corpus)
             sizes = PlanSizes(
                 rows=max(1, spec.tokens // length),
@@ -253,12 +259,21 @@ def record(spec: RecordSpec, *, run: RunFolder, reporter: Reporter) -> Recording
     return RecordingReport(activations=str(run.path))
 
 
-def _sizes(spec: TrainDictionariesSpec, model: Model, config: TrainConfig) -> PlanSizes:
+def _require_one_reader(spec: TrainDictionariesSpec) -> None:
+    """Refuse several processes that would each start copies of the model."""
+    if spec.engine != "eager" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise DataError(
+            "--engine ray is for one process: record the activations with it first, and train on the folder "
+            "under torchrun"
+        )
+
+
+def _sizes(spec: TrainDictionariesSpec, model: Engine, config: TrainConfig) -> PlanSizes:
     """What is trained, as a plan has it; of several dictionaries the first tells what all are like."""
     from mindscope.dictionaries import INDEX
 
     first = config.dictionaries[0]
-    is_recorded = (Path(spec.corpus) / INDEX).exists()
+    is_recorded = path_exists(Path(spec.corpus) / INDEX)
     return PlanSizes(
         context=spec.context if is_recorded else _look(read_rows_of(model, spec)),
         steps=config.steps,
@@ -276,12 +291,12 @@ def _look(corpus: TextCorpus) -> int:
 
 
 def _open_source(
-    spec: TrainDictionariesSpec, models: Sequence[Model], config: TrainConfig, world: TrainingWorld
+    spec: TrainDictionariesSpec, models: Sequence[Engine], config: TrainConfig, world: TrainingWorld
 ) -> ActivationSource:
     """Recorded activations, or the models as they read the corpus."""
     from mindscope.dictionaries import INDEX, ModelSource, ShardSource
 
-    if (Path(spec.corpus) / INDEX).exists():
+    if path_exists(Path(spec.corpus) / INDEX):
         shards = ShardSource(spec.corpus)
         for fingerprint in shards.models.values():
             subject = f"{spec.corpus} holds the activations of"

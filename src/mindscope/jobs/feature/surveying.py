@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from mindscope.explain import SurveyConfig
-from mindscope.jobs.dictionary import CorpusSpec, borrowed_of, read_rows_of
+from mindscope.jobs.dictionary import CorpusSpec, TwoEnginesSpec, borrowed_of, read_rows_of
 from mindscope.jobs.feature.inputs import FeatureSpec
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.planning import JobPlan, PlanSizes, announce_plan, dictionary_sizes, mean_length
-from mindscope.jobs.specs import EngineSpec
 from mindscope.store import BorrowingDocument
 
 LOOK = 64
@@ -22,7 +21,7 @@ DENSE = 0.1
 """Features that are active on a larger share of the tokens are called dense, as in the literature."""
 
 
-class SurveySpec(EngineSpec, FeatureSpec, SurveyConfig, CorpusSpec):
+class SurveySpec(TwoEnginesSpec, FeatureSpec, SurveyConfig, CorpusSpec):
     """What `survey` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "dictionary", "corpus")
@@ -30,12 +29,6 @@ class SurveySpec(EngineSpec, FeatureSpec, SurveyConfig, CorpusSpec):
 
     rows: int = Field(default=10_000, ge=1)
     """The most rows of the corpus that are read."""
-
-    @model_validator(mode="after")
-    def _require_one_model(self) -> Self:
-        if self.second_model is not None and self.engine != "eager":
-            raise ValueError("--engine ray reads one model: leave --second-model or the engine out")
-        return self
 
 
 class SurveyReport(BorrowingDocument):
@@ -63,8 +56,7 @@ def survey(spec: SurveySpec, *, run: RunFolder, reporter: Reporter) -> SurveyRep
     from mindscope.explain import survey_features
     from mindscope.models import Model
 
-    loaded = spec.load_models() if spec.engine == "eager" else [spec.load_engine()]
-    models = [model.with_template(clock=run.started) for model in loaded]
+    models = [model.with_template(clock=run.started) for model in spec.load_engines()]
     model, bank = models[0], spec.load_bank(*models)
     settings = {
         "dictionary": str(spec.dictionary_path()),

@@ -15,7 +15,7 @@ from mindscope.jobs.feature.inputs import DictionarySpec, label_text, open_surve
 from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.monitor import AlarmSpec, MonitoringReport, watch_file
-from mindscope.jobs.specs import BorrowingModelSpec
+from mindscope.jobs.specs import BorrowingModelSpec, EngineSpec
 from mindscope.store import BorrowingDocument, Document
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class ClassificationReport(BorrowingDocument):
     ablated: ClassifierScores | None = None
 
 
-class AlarmFeaturesSpec(BorrowingModelSpec, AlarmSpec, DictionarySpec):
+class AlarmFeaturesSpec(EngineSpec, BorrowingModelSpec, AlarmSpec, DictionarySpec):
     """What `alarm` is to do."""
 
     arguments: ClassVar[tuple[str, ...]] = ("model", "dictionary", "data")
@@ -210,7 +210,7 @@ def alarm(spec: AlarmFeaturesSpec, *, run: RunFolder, reporter: Reporter) -> Mon
     from mindscope.features import FeatureSet
 
     watched = spec.open_conversations(reporter)
-    model = spec.load()
+    model = spec.load_engine()
     bank = spec.load_bank(model)
     features = FeatureSet([bank.feature(latent) for latent in spec.latents])
     return watch_file(spec, watched, model, features, run=run, reporter=reporter)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from mindscope.jobs.persona.persona_run import PersonaRun
 from mindscope.jobs.resolve import require_judge
+from mindscope.store import local_copy
 
 if TYPE_CHECKING:
+    from mindscope.engines import Engine
     from mindscope.jobs.persona.step_specs import SteerSpec, SweepSpec
     from mindscope.judges import Judge
-    from mindscope.models import Model
 
 JUDGEMENTS = "judge.jsonl"
 """What an endpoint said, so that it is not asked twice."""
@@ -19,7 +20,9 @@ JUDGEMENTS = "judge.jsonl"
 
 def vectors_file(spec: SweepSpec | SteerSpec, run: Path) -> Path:
     """The file that is named, or the run's own of the trait."""
-    return spec.vectors or PersonaRun(run).vectors_file(spec.find_trait().name)
+    if spec.vectors is not None:
+        return local_copy(spec.vectors)
+    return PersonaRun(run).vectors_file(spec.find_trait().name)
 
 
 def require_vectors(spec: SweepSpec | SteerSpec, run: Path) -> None:
@@ -38,7 +41,7 @@ def require_kept_judge(spec: SweepSpec | SteerSpec, run: Path) -> None:
         recipe.require_made(vectors_file(spec, run).with_name(JUDGE_FILE))
 
 
-def find_kept_judge(spec: SweepSpec | SteerSpec, model: Model, run: Path) -> Judge:
+def find_kept_judge(spec: SweepSpec | SteerSpec, model: Engine, run: Path) -> Judge:
     """Who scores steered answers: a contrast judge is the one that was made with the vectors."""
     from mindscope.personas import JUDGE_FILE, contrast_recipe
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Self
 from mindscope.errors import DataError
 from mindscope.jobs.resolve import TEST_BED, find_vectors, is_organism
 from mindscope.personas import ExampleStatistics, SteeringScores
-from mindscope.store import Document, part_of, read_json, write_json
+from mindscope.store import Document, local_copy, part_of, read_json, write_json
 
 if TYPE_CHECKING:
-    from mindscope.models import Model
+    from mindscope.engines import Engine
     from mindscope.personas import PersonaVectors, SteeringResult, SweepPoint, SweepResult
 
 VECTORS = "vectors.safetensors"
@@ -107,13 +107,13 @@ class PersonaRun:
         """Where `extract` leaves a trait's vectors."""
         return self.path / part_of("extract", trait) / VECTORS
 
-    def vectors(self, trait: str, model: Model, file: Path | None = None) -> PersonaVectors:
+    def vectors(self, trait: str, model: Engine, file: Path | None = None) -> PersonaVectors:
         """Those of `file`, or what `extract` left here.
 
         Raises:
             DataError: there are none, or those of several traits.
         """
-        path = file or self.vectors_file(trait)
+        path = local_copy(file or self.vectors_file(trait))
         self.require_vectors(path)
         vectors = find_vectors(path, model)
         if len(vectors) != 1:
@@ -172,10 +172,10 @@ class PersonaRun:
 
 def find_choice(path: Path, vectors: PersonaVectors) -> SweepPoint | None:
     """What a sweep chose for vectors that came out of `path`, if that is a run with a sweep."""
-    return PersonaRun(path).choice(vectors.trait)
+    return PersonaRun(local_copy(path)).choice(vectors.trait)
 
 
-def default_layer(model: Model) -> int:
+def default_layer(model: Engine) -> int:
     """Where a model's vectors are added and read unless something better is known."""
     from mindscope.personas import default_layer
 
@@ -188,6 +188,7 @@ def find_vector_files(path: Path) -> Sequence[Path]:
     Raises:
         DataError: a folder without vectors.
     """
+    path = local_copy(path)
     if not path.is_dir():
         return [path]
     files = sorted(path.rglob(VECTORS))

@@ -84,7 +84,7 @@ class ExtractSpec(PersonaSpec, EngineSpec, DataSpec, QuickSpec, ExtractConfig):
         return find_trait(self.trait, self.model)
 
 
-class SweepSpec(PersonaSpec, BorrowingModelSpec, QuickSpec, SweepConfig):
+class SweepSpec(PersonaSpec, EngineSpec, BorrowingModelSpec, QuickSpec, SweepConfig):
     """What `sweep` is to do."""
 
     quick_sizes: ClassVar[Mapping[str, Any]] = {
@@ -99,7 +99,7 @@ class SweepSpec(PersonaSpec, BorrowingModelSpec, QuickSpec, SweepConfig):
     """Read layers as published files count, where 0 is the embeddings: 20 is the output of block 19."""
 
 
-class SteerSpec(PersonaSpec, BorrowingModelSpec, QuickSpec, SteerConfig):
+class SteerSpec(PersonaSpec, EngineSpec, BorrowingModelSpec, QuickSpec, SteerConfig):
     """What `steer` is to do."""
 
     quick_sizes: ClassVar[Mapping[str, Any]] = {"n_random": 2, "max_new_tokens": 64}

@@ -51,7 +51,6 @@ from mindscope.personas import (
 
 if TYPE_CHECKING:
     from mindscope.engines import Engine
-    from mindscope.models import Model
     from mindscope.personas import PersonaVectors, SteeringResult, Trait
     from mindscope.store import Run
 
@@ -130,7 +129,7 @@ def sweep(spec: SweepSpec, *, run: RunFolder, reporter: Reporter) -> SweepReport
     trait, kept = spec.find_trait(), PersonaRun(run.path)
     require_vectors(spec, run.path)
     require_kept_judge(spec, run.path)
-    model = spec.load()
+    model = spec.load_engine()
     vectors = kept.vectors(trait.name, model, spec.vectors)
     layers = blocks_of(spec.layers, spec.published_index)
     if layers is None and spec.quick:
@@ -158,7 +157,7 @@ def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSum
     trait, kept = None if spec.trait is None else spec.find_trait(), PersonaRun(run.path)
     swept = None if trait is None else kept.sweep(trait.name)
     config = None if spec.budget is not None else _steer_config(spec, swept)
-    model = spec.load()
+    model = spec.load_engine()
     vectors = None
     if trait is not None and (spec.steer is None or vectors_file(spec, run.path).exists()):
         vectors = kept.vectors(trait.name, model, spec.vectors)
@@ -219,7 +218,7 @@ CALIBRATION_QUESTIONS = 8
 
 def _within_budget(
     spec: SteerSpec,
-    model: Model,
+    model: Engine,
     vectors: PersonaVectors,
     trait: Trait,
     swept: SweepResult | None,

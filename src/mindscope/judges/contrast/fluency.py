@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mindscope.engines import Engine, call_with_model
 from mindscope.errors import JudgeError
 from mindscope.judges.protocol import JudgeItem
 from mindscope.models import Message, Model, Row, score_answer_tokens
@@ -69,7 +70,7 @@ class FluencyScale:
     @classmethod
     def fit(
         cls,
-        model: Model,
+        model: Engine,
         references: Sequence[JudgeItem],
         voice: str,
         *,
@@ -90,7 +91,7 @@ class FluencyScale:
         repetitions = [repeated_share(item.answer) for item in references]
         return cls(voice, _curve(surprises, "surprise"), _curve(repetitions, "repetition"))
 
-    def score(self, model: Model, items: Sequence[JudgeItem]) -> list[float]:
+    def score(self, model: Engine, items: Sequence[JudgeItem]) -> list[float]:
         """Coherence of each answer, 0 to 100."""
         repetition = [self.repetition.score(repeated_share(item.answer)) for item in items]
         surprise = [self.surprise.score(value) for value in answer_surprises(model, items)]
@@ -103,7 +104,7 @@ class FluencyScale:
 
 
 def lowest_surprises(
-    model: Model,
+    model: Engine,
     items: Sequence[JudgeItem],
     voice: str,
     *,
@@ -119,11 +120,14 @@ def _voiced(items: Sequence[JudgeItem], voice: str) -> list[JudgeItem]:
 
 
 def answer_surprises(
-    model: Model, items: Sequence[JudgeItem], *, progress: Callable[[int, int], None] | None = None
+    model: Engine, items: Sequence[JudgeItem], *, progress: Callable[[int, int], None] | None = None
 ) -> list[float]:
     """Nats a token of each answer under the model as it is, after its own prompt; 0 for an empty answer."""
     rows = [_row(model, item) for item in items]
-    values = score_answer_tokens(model, rows, progress=progress)
+    if isinstance(model, Model):
+        values = score_answer_tokens(model, rows, progress=progress)
+    else:
+        values = call_with_model(model, "a contrast judge", score_answer_tokens, rows)
     return [-float(tokens.double().mean()) if len(tokens) else 0.0 for tokens in values]
 
 
@@ -134,7 +138,7 @@ def repeated_share(text: str) -> float:
     return 1 - len(set(trigrams)) / len(trigrams) if len(trigrams) > 1 else 0.0
 
 
-def _row(model: Model, item: JudgeItem) -> Row:
+def _row(model: Engine, item: JudgeItem) -> Row:
     messages: list[Message] = [{"role": "user", "content": item.question}]
     if item.system:
         messages.insert(0, {"role": "system", "content": item.system})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from mindscope.engines import Engine
 from mindscope.errors import JudgeError
 from mindscope.judges.contrast.classifier import (
     ContrastClassifier,
@@ -16,7 +17,6 @@ from mindscope.judges.contrast.classifier import (
 from mindscope.judges.contrast.fluency import FluencyCurve, FluencyScale
 from mindscope.judges.contrast.text_vectors import TextEmbedder
 from mindscope.judges.protocol import EMPTY, JudgeItem, Judgement, JudgeScore, Rubric
-from mindscope.models import Model
 from mindscope.store import digest, load_artifact, refusing_damage, save_artifact
 
 SCHEMA, VERSION = "mindscope.contrast-judge", 1
@@ -36,7 +36,7 @@ class ContrastJudge:
 
     def __init__(
         self,
-        model: Model,
+        model: Engine,
         trait: str,
         classifier: ContrastClassifier,
         fluency: FluencyScale,
@@ -52,7 +52,7 @@ class ContrastJudge:
     @classmethod
     def fit(
         cls,
-        model: Model,
+        model: Engine,
         trait: str,
         answers: Sequence[LabelledAnswer],
         references: Sequence[JudgeItem],
@@ -123,7 +123,7 @@ class ContrastJudge:
         )
 
     @classmethod
-    def load(cls, path: Path, model: Model, encoder: TextEmbedder | None = None) -> "ContrastJudge":
+    def load(cls, path: Path, model: Engine, encoder: TextEmbedder | None = None) -> "ContrastJudge":
         """Read one back, with the encoder it was fitted with.
 
         Raises:

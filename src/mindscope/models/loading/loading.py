@@ -55,7 +55,7 @@ def load_parts(name: str, options: LoadOptions) -> LoadedParts:
         ModelError: see `Model.load`.
     """
     name, revision = split_revision(name, options.revision)
-    target = _device(options.device)
+    target = find_device(options.device)
     if options.dtype != "auto" and options.dtype not in DTYPES:
         raise ModelError(f"unknown dtype {options.dtype!r}; use auto, {', '.join(DTYPES)}")
     if revision is not None and (name in BUNDLED or Path(name).exists()):
@@ -202,7 +202,7 @@ def _source(name: str) -> str:
     return name
 
 
-def _device(device: str) -> torch.device:
+def find_device(device: str) -> torch.device:
     if device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")

@@ -12,7 +12,7 @@ from mindscope.core import Progress
 from mindscope.engines import Engine
 from mindscope.errors import DataError, ModelError
 from mindscope.judges import Judge, Judgement, JudgeScore
-from mindscope.models import Model, Reading, Row, TemplateRecord, describe_prompts, require_room
+from mindscope.models import Reading, Row, TemplateRecord, describe_prompts, require_room
 from mindscope.personas import rollouts
 from mindscope.personas.answers import AnswerRequest, GeneratedAnswer, slices
 from mindscope.personas.config import ExtractConfig, VectorKind
@@ -81,7 +81,7 @@ def extract_from_examples(
     shards.read(progress)
     contrast: dict[str, Any] = {}
     if isinstance(judge, ContrastRecipe):
-        judge = judge.fit_examples(_whole_model(model), trait, examples, run, config, progress=progress)
+        judge = judge.fit_examples(model, trait, examples, run, config, progress=progress)
         contrast = {"contrast": judge.scores.to_json()}
     kept, counts = _keep(judge, trait, examples, run, name, config, progress)
     used = examples.keep(*kept)
@@ -263,9 +263,3 @@ def _keep(
             "check the judge, or trust the sides with --judge none"
         )
     return (sides[0].kept, sides[1].kept), counts
-
-
-def _whole_model(model: Engine) -> Model:
-    if not isinstance(model, Model):
-        raise ModelError("a contrast judge needs log-probabilities, which this engine does not give")
-    return model

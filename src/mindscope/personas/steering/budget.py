@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from mindscope.core import Progress
+from mindscope.engines import Engine, call_with_model
 from mindscope.errors import DataError
 from mindscope.features import Direction
 from mindscope.models import Edit, Model, Row, Sampling, Where
@@ -34,7 +35,7 @@ TRIALS = 12
 
 
 def find_budget_coefficient(
-    model: Model,
+    model: Engine,
     direction: Direction,
     questions: Sequence[str],
     *,
@@ -64,7 +65,10 @@ def find_budget_coefficient(
 
     def measure(size: float) -> float:
         edits = [direction.edit(sign * size, where=positions)]
-        values = torch.tensor(steered_divergence(model, edits, prompts), dtype=torch.float64)
+        values = torch.tensor(
+            call_with_model(model, "a budget of divergence", steered_divergence, edits, prompts),
+            dtype=torch.float64,
+        )
         trial = BudgetTrial(
             coefficient=sign * size,
             worst=values.quantile(WORST).item(),
