@@ -70,9 +70,14 @@ def add_command(
     keeps_work = "run" in inspect.signature(job).parameters
 
     def act(spec: JobSpec, as_json: bool, folder: Path | None) -> None:
-        keywords = {"run": current_session().run_folder(folder or spec.run_path())} if keeps_work else {}
-        with output.terminal_reporter() as reporter:
-            document = job(spec, **keywords, reporter=reporter)
+        run = current_session().run_folder(folder or spec.run_path()) if keeps_work else None
+        keywords = {} if run is None else {"run": run}
+        try:
+            with output.terminal_reporter() as reporter:
+                document = job(spec, **keywords, reporter=reporter)
+        finally:
+            if run is not None:
+                run.push()
         if document is None:  # another process of the same job has it, and prints it
             return
         if as_json:

@@ -28,12 +28,13 @@ class CommandSession:
         Raises:
             StoreError: the command was taken from another run folder's record.
         """
-        if self.resumes is not None and path.resolve() != self.resumes.resolve():
+        folder = RunFolder.of(path, self.arguments)
+        if self.resumes is not None and folder.path.resolve() != self.resumes.resolve():
             raise StoreError(
                 f"the command of {self.resumes} works in {path}: give it yourself if that is what you want"
             )
-        self.run = path
-        return RunFolder(path, self.arguments)
+        self.run = folder.path
+        return folder
 
     def require_no_run(self) -> None:
         """Raises StoreError where a command that keeps no work was taken from a run folder's record."""

@@ -24,6 +24,7 @@ from mindscope.core.progress import (
     format_duration,
     with_label,
 )
+from mindscope.core.secret_names import SECRET_NAME
 from mindscope.core.settings import FrozenSettings, Index, Percent, Seed
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "NamedModel",
     "Progress",
     "RemainingTime",
+    "SECRET_NAME",
     "Relation",
     "digest_json",
     "digest_text",

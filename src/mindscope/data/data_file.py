@@ -17,6 +17,7 @@ from mindscope.data.files import (
 )
 from mindscope.data.remarks import SHOWN, one_line
 from mindscope.errors import DataError
+from mindscope.store import display_path, local_copy
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class DataFile:
     """Where rows are, and how they are read: the one door through which every command gets its data.
 
     Attributes:
-        path: a file, a folder, or the name of a data set on the hub, `OWNER/NAME`.
+        path: a file, a folder, the address of either in an object store, or the name of a data set on the
+            hub, `OWNER/NAME`.
         split: which split of a folder or data set.
         columns: what columns are called there, by our names for them.
     """
@@ -40,14 +42,14 @@ class DataFile:
 
     @cached_property
     def local(self) -> Path:
-        """The file or folder; rows of the hub are fetched into one first.
+        """The file or folder; rows of the hub, and what lies in an object store, are fetched into one first.
 
         Raises:
             DataError: there is nothing, or it cannot be fetched.
         """
         if self.is_remote:
             return fetch_split(self.path.as_posix(), self.split)
-        return self.path
+        return local_copy(self.path)
 
     @property
     def is_remote(self) -> bool:
@@ -91,7 +93,7 @@ class DataFile:
 
     def as_other(self) -> "DataFile":
         """Without what was said of other data: columns that are not here, the split of a single file."""
-        split = self.split if self.path.is_dir() or not self.path.exists() else None
+        split = self.split if self.is_remote or self.local.is_dir() else None
         file = DataFile(self.path, split)
         present = {
             ours: theirs
@@ -113,9 +115,10 @@ class DataFile:
             wanted = {ours: theirs for ours, theirs in wanted.items() if not has_column(row, ours, theirs)}
             if not wanted:
                 return
+        shown = display_path(self.path)
         for ours, theirs in wanted.items():
-            raise DataError(f"{self.path} has no column {theirs} (--columns {ours}={theirs}): it has {names}")
+            raise DataError(f"{shown} has no column {theirs} (--columns {ours}={theirs}): it has {names}")
 
     @property
     def _local_split(self) -> str | None:
-        return self.split if self.local == self.path else None
+        return None if self.is_remote else self.split

@@ -14,6 +14,7 @@ from mindscope.data.files.base import whole_row
 from mindscope.data.remarks import list_remarks
 from mindscope.data.survey import DataSurvey, survey_rows
 from mindscope.errors import DataError
+from mindscope.store import display_path
 
 Data = Union[Path, str, DataFile, Sequence[Conversation], "ConversationSource"]
 """A file, folder or data set on the hub, conversations in memory, or a source that was opened before."""
@@ -56,7 +57,7 @@ class ConversationSource:
         file = DataFile.of(data)
         file.require()
         file.require_columns()
-        survey = survey_rows(file.records(), str(file.path), refuse=refuse)
+        survey = survey_rows(file.records(), display_path(file.path), refuse=refuse)
         return cls(file, file.name, digest_data(file), survey)
 
     @property
@@ -67,7 +68,7 @@ class ConversationSource:
     @property
     def label(self) -> str:
         """For error messages."""
-        return str(self.data.path) if isinstance(self.data, DataFile) else "the data"
+        return display_path(self.data.path) if isinstance(self.data, DataFile) else "the data"
 
     def describe(self, *, read: Sequence[str] = ()) -> str:
         """What was found, in one line for people; `read` as in `DataSurvey.describe`."""

@@ -16,7 +16,7 @@ from mindscope.dictionaries.sites import Wiring
 from mindscope.dictionaries.weight_digest import digest_tensors
 from mindscope.errors import DataError, StoreError
 from mindscope.features import Site
-from mindscope.store import load_artifact, save_artifact
+from mindscope.store import load_artifact, local_copy, save_artifact
 
 SCHEMA, VERSION = "mindscope.dictionary", 3
 """Version 1 had a fingerprint at every site in place of the models by name, version 2 no normalisation and no
@@ -73,6 +73,7 @@ def save(dictionary: Dictionary, path: Path, dtype: torch.dtype | None = None) -
 
 def load(path: Path, *, lazy: bool, dtype: torch.dtype | None) -> Dictionary:
     """See `Dictionary.load`."""
+    path = local_copy(path)
     folder = path if path.is_dir() else None
     artifact = load_artifact(path / HEAD if folder else path, schema=SCHEMA, version=VERSION)
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from mindscope.errors import DataError, StoreError
-from mindscope.store import opened_tensors, require_content
+from mindscope.store import local_copy, opened_tensors, require_content
 
 InputKind = Literal["file", "folder", "tensors", "vectors", "rows"]
 """What is behind a path: a file of any kind that is not empty; a run folder; an artefact of tensors; persona
@@ -36,11 +36,13 @@ def require_input(path: Path, kind: InputKind) -> None:
 
 
 def list_vector_files(path: Path) -> list[Path]:
-    """The files of persona vectors in a run folder, or the one file that the path is of.
+    """The files of persona vectors in a run folder, or the one file that the path is of; of an object store
+    copies.
 
     Raises:
         StoreError: a folder without vectors.
     """
+    path = local_copy(path)
     if not path.is_dir():
         return [path]
     files = sorted(path.rglob("vectors.safetensors"))

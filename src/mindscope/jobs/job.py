@@ -15,14 +15,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 
 from mindscope.core import FrozenSettings
 from mindscope.errors import DataError
 from mindscope.jobs.inputs import InputKind, require_input
-from mindscope.store import Run, find_start
+from mindscope.store import (
+    MirroredFolder,
+    Run,
+    display_path,
+    find_start,
+    local_copy,
+    object_address,
+    path_exists,
+)
 
 if TYPE_CHECKING:
     from mindscope.engines import Engine
@@ -56,10 +64,13 @@ class JobSpec(FrozenSettings):
             for path in value if isinstance(value, tuple) else (value,):
                 if path is None:
                     continue
-                if not Path(path).exists():
-                    where = field.upper() if field in self.arguments else f"--{field.replace('_', '-')}"
-                    raise DataError(f"{where}: no such file or folder: {path}")
-                require_input(Path(path), kind)
+                where = field.upper() if field in self.arguments else f"--{field.replace('_', '-')}"
+                shown = display_path(path)
+                if kind in ("file", "folder") and object_address(path) is not None:
+                    raise DataError(f"{where}: {shown} is in an object store: copy it here first")
+                if not path_exists(path):
+                    raise DataError(f"{where}: no such file or folder: {shown}")
+                require_input(local_copy(path), kind)
 
     def run_path(self) -> Path:
         """Where the work is kept if nobody says."""
@@ -116,6 +127,27 @@ class RunFolder:
     path: Path
     command: tuple[str, ...] = ()
     """The arguments after `mindscope` that ask for it; empty where a program did."""
+    mirror: MirroredFolder | None = None
+    """The folder of an object store that is to hold the work as well."""
+
+    @classmethod
+    def of(cls, path: Path | str, command: tuple[str, ...] = ()) -> Self:
+        """A folder, or the address of one in an object store: then work is done on a copy of it here.
+
+        Raises:
+            DataError: the store cannot be reached, or its package is missing.
+        """
+        address = object_address(path)
+        if address is None:
+            return cls(Path(path), command)
+        mirror = MirroredFolder(address)
+        mirror.pull()
+        return cls(mirror.path, command, mirror)
+
+    def push(self) -> None:
+        """Put into the object store, if there is one, what was written after the run was closed."""
+        if self.mirror is not None:
+            self.mirror.push()
 
     @cached_property
     def started(self) -> datetime:
@@ -144,6 +176,7 @@ class RunFolder:
             command=self.command,
             identity=None if model is None else model.identity.model_dump(mode="json"),
             started=self.started,
+            mirror=self.mirror,
         )
         if run.resumed:
             reporter.say(f"going on with {self.path}")

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import field_validator
 
-from mindscope.core import parse_json
+from mindscope.core import SECRET_NAME, parse_json
 from mindscope.engines import EngineOptions
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec, Reporter
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from mindscope.personas import Trait
 
 
-SECRET_NAME = re.compile(r"(^|[_-])(key|apikey|token|secret|password|authorization|signature|sig)$", re.I)
-"""How fields are called that hold what nobody else may know."""
 KEPT = (
     "which a run's record would keep: put it into the environment and name its variable, --api-key-env NAME"
 )

@@ -8,12 +8,14 @@ import numpy as np
 from mindscope.data import DataFile, digest_data
 from mindscope.errors import DataError
 from mindscope.screening.results import ScreeningResult
-from mindscope.store import Run, replacing
+from mindscope.store import Run, display_path, object_address, replacing
 
 
 def check_target(data: Path | str | DataFile, target: Path) -> None:
     """Refuse a target that exists, or that has another format than the source."""
     source = DataFile.of(data).local
+    if object_address(target) is not None:
+        raise DataError(f"{display_path(target)}: the filtered copy is written on this machine")
     if target.exists():
         raise DataError(f"{target} exists: choose another name, or delete it")
     if source.is_dir() and target.suffix:

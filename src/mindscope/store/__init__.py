@@ -19,6 +19,14 @@ from mindscope.store.documents import (
     require_inner_path,
 )
 from mindscope.store.files import plain, read_json, replacing, replacing_folder, write_json, write_text
+from mindscope.store.object_store import (
+    MirroredFolder,
+    display_path,
+    local_copy,
+    object_address,
+    passing_copy,
+    path_exists,
+)
 from mindscope.store.opened import OpenArtifact
 from mindscope.store.parts import claim, derived_seed, digest, part_of
 from mindscope.store.pieces import measure_once
@@ -29,6 +37,7 @@ from mindscope.store.tensors import opened_tensors, read_tensors, require_conten
 
 __all__ = [
     "Artifact",
+    "MirroredFolder",
     "OpenArtifact",
     "Run",
     "RunInfo",
@@ -61,6 +70,11 @@ __all__ = [
     "claim",
     "measure_once",
     "derived_seed",
+    "display_path",
+    "local_copy",
+    "object_address",
+    "passing_copy",
+    "path_exists",
     "digest",
     "part_of",
 ]

@@ -27,9 +27,13 @@ def replacing(path: Path | str) -> Iterator[Path]:
     goes wrong inside, the old file stays whole and the temporary one is removed.
 
     Raises:
-        StoreError: the disk is full, the folder is not writable, or the like.
+        StoreError: the disk is full, the folder is not writable, or the like; an address in an object store.
     """
+    from mindscope.store.object_store import object_address  # which writes with what is here
+
     path = Path(path)
+    if object_address(path) is not None:
+        raise StoreError(f"{path} is in an object store: only a run's folder, --run, can be written there")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +90,9 @@ def read_json(path: Path | str) -> Any:
     Raises:
         StoreError: the file is absent, unreadable, or not JSON.
     """
-    path = Path(path)
+    from mindscope.store.object_store import local_copy  # which writes with what is here
+
+    path = local_copy(path)
     try:
         return parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

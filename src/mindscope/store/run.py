@@ -16,6 +16,7 @@ from mindscope.core import parse_json, split_json_lines
 from mindscope.errors import StoreError
 from mindscope.store.artifacts import library_versions
 from mindscope.store.files import TEMPORARY, plain, read_json, write_json
+from mindscope.store.object_store import MirroredFolder
 from mindscope.store.runs import LOCK, METRICS, RECORD, SUMMARY, Status, hold
 from mindscope.store.seals import seal_command
 from mindscope.store.tensors import read_tensors, write_tensors
@@ -23,6 +24,10 @@ from mindscope.store.tracking import Tracker, flatten_metrics, open_tracker
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+PUSH_SECONDS = 60.0
+"""Between two looks for files of a run that its mirror has not got: checkpoints, tables, pages."""
 
 
 class Run:
@@ -48,6 +53,8 @@ class Run:
         self._lock = lock
         self._metrics: IO[str] | None = None
         self._tracker: Tracker | None = None
+        self._mirror: MirroredFolder | None = None
+        self._pushed = time.monotonic()
 
     @classmethod
     def open(
@@ -61,6 +68,7 @@ class Run:
         command: Sequence[str] = (),
         identity: Mapping[str, Any] | None = None,
         started: datetime | None = None,
+        mirror: MirroredFolder | None = None,
     ) -> Self:
         """Create the run folder, or resume the run that is there.
 
@@ -74,6 +82,8 @@ class Run:
             identity: of the model, for readers of the record; the fingerprint alone decides whether a run may
                 go on.
             started: what a new run takes for its beginning (see `find_start`); now by default.
+            mirror: the same folder in an object store, which is given each piece once it is finished, and all
+                else that is new every minute and at the end.
 
         Raises:
             StoreError: the run there has other settings (the difference is shown line by line), another
@@ -106,6 +116,7 @@ class Run:
                 seal = seal_command(path, command, folder)
                 record |= {"command": list(command), "folder": folder, "seal": seal}
             run = cls(path, record, lock, resumed)
+            run._mirror = mirror
             run._set_status("running")
         except BaseException:
             lock.close()
@@ -158,6 +169,7 @@ class Run:
             raise StoreError(f"cannot write {self.path / METRICS}: {error.strerror or error}") from error
         if self._tracker is not None:
             self._tracker.log(*flatten_metrics(metrics))
+        self._push()
 
     def track(self, name: str) -> None:
         """Hand every later line of :meth:`log` on to "tensorboard", "trackio" or "wandb" (extra `track`).
@@ -193,6 +205,7 @@ class Run:
     def save_json(self, name: str, value: Any) -> None:
         """Save a finished piece, atomically. `name` may hold "/", such as `"shards/0003.json"`."""
         write_json(self._piece(name), value)
+        self._push(self._piece(name))
 
     def load_json(self, name: str) -> Any:
         """Load a piece that :meth:`save_json` saved."""
@@ -203,6 +216,7 @@ class Run:
     ) -> None:
         """Save tensors as a finished piece, atomically. A piece may hold NaN, an artefact may not."""
         write_tensors(self._piece(name), tensors, metadata or {})
+        self._push(self._piece(name))
 
     def load_tensors(self, name: str) -> dict[str, Tensor]:
         """Load tensors that :meth:`save_tensors` saved, onto the CPU."""
@@ -222,6 +236,8 @@ class Run:
         try:
             if self._tracker is not None:
                 self._tracker.close()
+            if self._mirror is not None:
+                self._mirror.push()
         finally:
             self._tracker = None
             self._lock.close()
@@ -246,6 +262,17 @@ class Run:
     def _set_status(self, status: Status) -> None:
         self._record["status"] = status
         write_json(self.path / RECORD, self._record)
+        self._push(self.path / RECORD)
+
+    def _push(self, file: Path | None = None) -> None:
+        """Put a file into the mirror, and now and then what was written without this run's help."""
+        if self._mirror is None:
+            return
+        if file is not None:
+            self._mirror.push_file(file)
+        if time.monotonic() - self._pushed > PUSH_SECONDS:
+            self._mirror.push()
+            self._pushed = time.monotonic()
 
     def _piece(self, name: str) -> Path:
         """The file of a piece, inside the folder and apart from the run's own files."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mindscope.errors import StoreError
 from mindscope.store.files import replacing
+from mindscope.store.object_store import local_copy
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,6 +47,7 @@ def opened_tensors(path: Path) -> tuple[Any, dict[str, str]]:
     """
     from safetensors import SafetensorError, safe_open
 
+    path = local_copy(path)
     if not path.is_file():
         raise StoreError(
             f"{path} is a folder, a file is needed" if path.is_dir() else f"no such file: {path}"
@@ -79,6 +81,7 @@ def require_content(path: Path) -> None:
         StoreError: it is empty, a Git LFS pointer, a web page, cannot be read, or has the ending of tensors
             and holds something else.
     """
+    path = local_copy(path)
     if path.is_dir():
         return
     try:

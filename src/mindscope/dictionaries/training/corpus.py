@@ -30,14 +30,14 @@ def read_corpus(model: Engine, data: Path | str | DataFile, *, context: int = 25
     file = DataFile.of(data)
     most = min(context, model.context_length or context)
     if file.path.suffix == ".txt":
-        if not file.path.is_file():
+        if not file.local.is_file():
             raise DataError(f"no such file: {file.path}")
     else:
         file.require()
         file.require_columns()
 
     def whole() -> Iterator[Row]:
-        return _texts(model, file.path) if file.path.suffix == ".txt" else _records(model, file)
+        return _texts(model, file.local) if file.path.suffix == ".txt" else _records(model, file)
 
     def rows(start: int) -> Iterator[Row]:
         pieces = (piece for row in whole() for piece in cut(row, most, model.tokenizer.bos_token_id))

@@ -189,7 +189,7 @@ def read_texts(data: Path | DataFile) -> list[str]:
     """
     from mindscope.data import DataFile, read_conversations
 
-    path = data.path if isinstance(data, DataFile) else data
+    path = DataFile.of(data).local
     if path.suffix != ".txt":
         return [turn["content"] for one in read_conversations(data) for turn in one.messages]
     try:
