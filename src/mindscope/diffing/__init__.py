@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
+    from mindscope.diffing.claims.pushing import STRENGTHS, TRIED_PROMPTS
     from mindscope.diffing.claims.verify import TraitJudge
     from mindscope.diffing.compare import DiffInputs, HarmlessTune, compare_models
     from mindscope.diffing.config import DiffConfig
@@ -30,7 +31,9 @@ __all__ = [
     "NullReading",
     "PairConfig",
     "Prompt",
+    "STRENGTHS",
     "SyntheticPair",
+    "TRIED_PROMPTS",
     "TraitJudge",
     "VerifiedClaim",
     "claim_rows",

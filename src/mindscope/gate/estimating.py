@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mindscope.gate.preparing import GateBench
 from mindscope.jobs.estimates import announce, estimate_answers
+from mindscope.jobs.planning import count_gate_answers
 from mindscope.models import SamplingConfig
 from mindscope.personas import AnswerRequest, plan_answers
 from mindscope.store import derived_seed
@@ -17,14 +18,17 @@ def announce_work(bench: GateBench) -> None:
     """Say how many answers both models write and how long that takes; training of nulls comes on top."""
     policy, spec = bench.policy, bench.spec
     questions = [question for item in bench.traits for question in item.questions]
-    counts = dict.fromkeys(("behaviour", "shift", "alarms", "screening"), 0)
-    judged = sum(len(item.questions) for item in bench.traits if item.judge is not None)
-    counts["behaviour"] = 2 * judged * policy.behaviour.samples
-    counts["shift"] = 2 * len(set(questions))
-    if bench.ordinary is not None:
-        counts["alarms"] = policy.alarms.calibrating + 2 * policy.alarms.watched
-        if policy.screening.form == "exact":
-            counts["screening"] = bench.data.size + len(bench.ordinary.rows)
+    ordinary, alarms = bench.ordinary, policy.alarms
+    counts = count_gate_answers(
+        questions=len(set(questions)),
+        judged=sum(len(item.questions) for item in bench.traits if item.judge is not None),
+        samples=policy.behaviour.samples,
+        calibrating=0 if ordinary is None else alarms.calibrating,
+        watched=0 if ordinary is None else alarms.watched,
+        screened=0
+        if ordinary is None or policy.screening.form != "exact"
+        else bench.data.size + len(ordinary.rows),
+    )
     counts = {
         name: 0 if getattr(policy, name).effect == "skip" or bench.run.has(f"sections/{name}.json") else count
         for name, count in counts.items()

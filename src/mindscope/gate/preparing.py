@@ -22,6 +22,7 @@ from mindscope.jobs import (
     is_organism,
     load_model,
 )
+from mindscope.jobs.planning import GATE
 from mindscope.jobs.resolve import require_judge
 from mindscope.models import Message, describe_prompts
 from mindscope.personas import (
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from mindscope.judges import Judge
     from mindscope.models import Model
 
-EXTRACTION = ExtractConfig(samples=2, max_new_tokens=64)
+EXTRACTION = ExtractConfig(samples=GATE.extraction_samples, max_new_tokens=GATE.max_new_tokens)
 """How the vectors of a trait are extracted that come with none: enough for a clear trait, in minutes."""
 NO_JUDGE = "none"
 ORGANISM_SEED = 5000

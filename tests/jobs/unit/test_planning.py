@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from mindscope.errors import DataError
+from mindscope.gate import GatePolicy
 from mindscope.jobs import SilentReporter
 from mindscope.jobs.planning import LONG_JOBS, PlanSpec, plan
+from mindscope.jobs.planning.counter import find_longest
+from mindscope.jobs.planning.feature_work import count_weights
 from mindscope.jobs.planning.machines import parse_cards
-from mindscope.jobs.planning.work import count_weights, find_longest
 from mindscope.models import read_shape
 
 GEMMA = {
@@ -115,6 +117,19 @@ def test_every_long_job_has_a_plan_that_grows_with_its_sizes(job, tmp_path):
     assert 0 < small.seconds < large.seconds
     assert small.memory_bytes > 0
     assert "data sheet" in small.source
+
+
+def test_a_gate_is_planned_with_the_answers_that_a_gate_writes(tmp_path):
+    """Its default policy, one trait of 20 questions, 100 rows of data and 350 ordinary ones."""
+    policy = GatePolicy()
+    behaviour, shift = 2 * 20 * policy.behaviour.samples, 2 * 20
+    alarms = policy.alarms.calibrating + 2 * policy.alarms.watched
+    gate = planned("gate run", config(tmp_path, GEMMA), gpus="8xH100", rows=100)
+    written = next(phase.work for phase in gate.phases if phase.name == "answers")
+    assert written.startswith(f"{behaviour + shift + alarms + 100 + 350:,} answers of 64 tokens")
+    assert [part.name for part in gate.memory][1] == "weights of 2 models"
+    screened = planned("persona screen", config(tmp_path, GEMMA), gpus="8xH100", rows=100)
+    assert gate.memory[1].bytes == 2 * screened.memory[1].bytes
 
 
 def test_an_unknown_job_or_card_is_refused_in_one_line():

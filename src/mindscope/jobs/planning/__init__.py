@@ -5,8 +5,12 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
+    from mindscope.jobs.planning.card_paces import CardPaces
+    from mindscope.jobs.planning.comparison_work import GATE, GateSizes, count_gate_answers
+    from mindscope.jobs.planning.counter import WorkCounter
     from mindscope.jobs.planning.machines import MachineRates, measure_machine, parse_cards
-    from mindscope.jobs.planning.paces import CardPaces, CoderSize, MeasuredPaces
+    from mindscope.jobs.planning.measured_paces import MeasuredPaces
+    from mindscope.jobs.planning.paces import CoderSize
     from mindscope.jobs.planning.plan_job import (
         PlanSpec,
         announce_plan,
@@ -16,7 +20,8 @@ if TYPE_CHECKING:
         plan_loaded,
     )
     from mindscope.jobs.planning.results import JobPlan, PlannedBytes, PlannedPhase, show_bytes
-    from mindscope.jobs.planning.work import LONG_JOBS, PlanSizes, WorkCounter
+    from mindscope.jobs.planning.sizes import PlanSizes
+    from mindscope.jobs.planning.work import LONG_JOBS
 
 
 __all__ = [
@@ -32,6 +37,9 @@ __all__ = [
     "mean_length",
     "dictionary_sizes",
     "LONG_JOBS",
+    "GATE",
+    "GateSizes",
+    "count_gate_answers",
     "WorkCounter",
     "CoderSize",
     "MeasuredPaces",

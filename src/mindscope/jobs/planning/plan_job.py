@@ -17,6 +17,8 @@ from pydantic import Field, field_validator
 from mindscope.core import Clock
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec, Reporter
+from mindscope.jobs.planning.card_paces import CardPaces
+from mindscope.jobs.planning.counter import JobWork, WorkCounter
 from mindscope.jobs.planning.machines import (
     RESERVED,
     MachineRates,
@@ -24,17 +26,10 @@ from mindscope.jobs.planning.machines import (
     measure_machine,
     parse_cards,
 )
-from mindscope.jobs.planning.paces import CardPaces, MeasuredPaces
+from mindscope.jobs.planning.measured_paces import MeasuredPaces
 from mindscope.jobs.planning.results import JobPlan
-from mindscope.jobs.planning.work import (
-    ALLOCATED,
-    LONG_JOBS,
-    JobWork,
-    PlanSizes,
-    WorkCounter,
-    as_bytes,
-    count_work,
-)
+from mindscope.jobs.planning.sizes import PlanSizes
+from mindscope.jobs.planning.work import ALLOCATED, LONG_JOBS, as_bytes, count_work
 
 if TYPE_CHECKING:
     from mindscope.dictionaries import Dictionary
@@ -155,7 +150,9 @@ def _finish(
     work = count_work(job, counter)
     memory = {"process" if machine.is_measured else "driver and libraries": float(base or RESERVED)}
     each = work.weight_bytes or weight_bytes
-    memory["weights"] = each * counter.shape.parameters
+    memory["weights" if work.n_models == 1 else f"weights of {work.n_models} models"] = (
+        work.n_models * each * counter.shape.parameters
+    )
     memory["activations"] = float(counter.pace.grown())
     own = {**work.memory, **work.host} if machine.is_measured else work.memory
     parts = {name: count * ALLOCATED for name, count in own.items()}

@@ -1,0 +1,147 @@
+"""How much work the jobs of dictionaries, features and graphs are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mindscope.jobs.planning.counter import ADAM, JobWork, WorkCounter
+from mindscope.jobs.planning.paces import CoderSize
+from mindscope.jobs.planning.results import PlannedPhase
+
+if TYPE_CHECKING:
+    from mindscope.models import ModelShape
+
+FIRST_LOOK = 2**15
+"""Tokens that set the scale and the first weights; five copies of them are made on the way."""
+
+
+def count_recording(counter: WorkCounter) -> JobWork:
+    """Every token's activations, to disk."""
+    rows = counter.sizes.rows or -(-1_000_000 // counter.sizes.context)
+    kept = 4.0 * rows * counter.sizes.context * counter.shape.d_model * counter.layers
+    return JobWork((counter.read("the corpus", rows, counter.sizes.context),), {}, {"activations": kept})
+
+
+def count_training(counter: WorkCounter) -> JobWork:
+    """Steps of every dictionary on the same tokens, by Adam in float32."""
+    from mindscope.dictionaries import ScheduleConfig
+
+    schedule, kind, width = ScheduleConfig(), counter.sizes.kind, counter.shape.d_model
+    steps, batch = counter.sizes.steps or schedule.steps, counter.sizes.batch_tokens
+    names = [f"a.{layer}" for layer in range(counter.layers)]
+    whole = kind in ("clt", "crosscoder")
+    reads = tuple(names) if whole else ("a.0",)
+    config: dict[str, Any] = {"name": "x", "kind": kind, "reads": reads}
+    config |= {"n_latents": counter.latents, "k": min(counter.sizes.k, counter.latents)}
+    if kind in ("transcoder", "clt"):
+        config["writes"] = tuple(name.replace("a", "b") for name in reads)
+    n_trained = 1 if whole else counter.layers
+    weights = float(count_weights(kind, counter.layers, counter.latents, width))
+    tokens = steps * batch
+    token = counter.pace.read_token(counter.sizes.context)
+    reading = PlannedPhase(name="reading", work=f"{tokens:,} tokens", seconds=tokens * token)
+    step = n_trained * counter.pace.train_dictionary(config, width, batch)
+    training = PlannedPhase(
+        name="training",
+        work=f"{steps:,} steps of {n_trained} {'dictionary' if n_trained == 1 else 'dictionaries'}",
+        seconds=steps * step,
+    )
+    sites = counter.layers * (2 if kind in ("transcoder", "clt") else 1)
+    memory = {
+        "weights, gradients and moments of the dictionaries": ADAM * weights / counter.split,
+        "a batch": 4.0 * 4 * batch * (width * sites + counter.latents * n_trained),
+    }
+    buffer = 4.0 * schedule.buffer_batches * batch * width * sites
+    disk = {"checkpoint, and the one that replaces it": 2 * 12.0 * weights, "dictionaries": 4.0 * weights}
+    notes = ()
+    if counter.split > 1:
+        notes = (f"latents and tokens are shared out over {counter.split} devices",)
+    look = 4.0 * width * sites * min(FIRST_LOOK, schedule.buffer_batches * batch)
+    host = {"buffer of activations, and a copy without outliers": 2 * buffer, "a first look": 5 * look}
+    return JobWork((reading, training), memory, disk, host, notes=notes)
+
+
+def count_evaluation(counter: WorkCounter) -> JobWork:
+    """Rows read once, and predicted four times: as they are, spliced, and with two ablations."""
+    rows = counter.sizes.rows or 256
+    tokens = rows * counter.sizes.context
+    read = counter.read("reading", rows, counter.sizes.context)
+    code = counter.layers * counter.pace.encode_token(counter.coder)
+    predict = counter.pace.predict_token(counter.sizes.context)
+    arms = PlannedPhase(
+        name="splicing",
+        work=f"4 passes of {tokens:,} tokens",
+        seconds=tokens * (4 * predict + code),
+    )
+    encoding = PlannedPhase(name="encoding", work=f"{counter.layers} coders", seconds=tokens * code)
+    size = 4.0 * count_weights("transcoder", counter.layers, counter.latents, counter.shape.d_model)
+    return JobWork((read, encoding, arms), {"dictionaries": size}, {})
+
+
+def count_survey(counter: WorkCounter) -> JobWork:
+    """Rows read, encoded, and what each feature needs kept."""
+    from mindscope.explain import SurveyConfig
+
+    config, rows = SurveyConfig(), counter.sizes.rows or 10_000
+    tokens, features = rows * counter.sizes.context, counter.layers * counter.latents
+    code = counter.layers * counter.pace.encode_token(counter.coder)
+    active = counter.layers * min(counter.sizes.k, counter.latents)
+    keeping = counter.pace.survey_token(features, active, counter.sizes.context)
+    phases = (
+        counter.read("reading", rows, counter.sizes.context),
+        PlannedPhase(name="encoding", work=f"{counter.layers} coders", seconds=tokens * code),
+        PlannedPhase(name="keeping", work=f"{features:,} features", seconds=tokens * keeping),
+    )
+    state = float(features * bytes_of_feature(config))
+    size = 4.0 * count_weights("transcoder", counter.layers, counter.latents, counter.shape.d_model)
+    pairs = 28.0 * min(config.most_pairs, tokens * active)
+    host = {"tables of the features": state, "pairs with tokens": 2 * pairs}
+    disk = {"survey": state + pairs, "state": state, "rows": 8.0 * tokens}
+    return JobWork(phases, {"dictionary": size}, disk, host)
+
+
+def count_graph(counter: WorkCounter) -> JobWork:
+    """One graph: a row a node, carried down through all layers."""
+    tokens = counter.sizes.context
+    nodes = min(counter.sizes.nodes, round(counter.shape.n_layers * counter.coder.active * tokens))
+    seconds = counter.pace.trace_graph(counter.coder, tokens, nodes)
+    phase = PlannedPhase(name="tracing", work=f"{nodes:,} nodes on {tokens:,} tokens", seconds=seconds)
+    memory, disk = graph_bytes(counter.shape, counter.coder, tokens, nodes)
+    return JobWork((phase,), memory, disk, weight_bytes=4.0)
+
+
+def count_weights(kind: str, layers: int, latents: int, width: int) -> int:
+    """Numbers of all dictionaries of a kind, without biases.
+
+    A cross-layer transcoder has a decoder for its own layer and for each one behind it.
+    """
+    encoders = layers * latents * width
+    if kind == "clt":
+        return encoders + latents * width * layers * (layers + 1) // 2
+    return latents * width * layers * 2 if kind == "crosscoder" else 2 * encoders
+
+
+def bytes_of_feature(config: Any) -> int:
+    """What a survey keeps of one feature: moments, a histogram, and its contexts with their windows."""
+    window = config.before + 1 + config.after
+    return 40 + 8 * 65 + (config.top + config.sample) * (32 + 2 * window)
+
+
+def graph_bytes(
+    shape: ModelShape, coder: CoderSize, tokens: int, nodes: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Memory and disk of a graph, by what takes it."""
+    features = float(shape.n_layers * coder.active * tokens)
+    pattern = 4.0 * shape.n_heads * tokens**2
+    rows = 4.0 * nodes * features / 2  # a row reaches what lies before it: half of all, on the average
+    edges = 4.0 * nodes * (nodes + (shape.n_layers + 1) * tokens)
+    weights = 4.0 * count_weights("transcoder", shape.n_layers, coder.latents, coder.d_in)
+    memory = {
+        "transcoders": weights,
+        "attention patterns": 2 * shape.n_layers * pattern,
+        "what features write": min(features * coder.d_out * 4.0, weights) + 60.0 * features,
+        "errors and biases": 4 * 4.0 * shape.n_layers * tokens * coder.d_out,
+        "rows": rows,
+        "edges": 2 * edges,
+    }
+    return memory, {"graph": edges}
