@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mindscope.features.direction import Direction
     from mindscope.features.feature import Feature
     from mindscope.features.feature_set import FeatureSet
+    from mindscope.features.host_waits import count_each, find_places, is_apart, read_numbers
     from mindscope.features.measured_tokens import MeasuredTokens
     from mindscope.features.outliers import OUTLIER_FACTOR, OutlierLimits, measure_norms
     from mindscope.features.site import (
@@ -74,10 +75,14 @@ __all__ = [
     "bake_checkpoint",
     "check_steering_file",
     "compile_steering",
+    "count_each",
     "encode_rows",
     "export_gguf",
     "export_pt",
     "feature_edits",
+    "find_places",
+    "is_apart",
+    "read_numbers",
     "join_fingerprints",
     "make_steering_file",
     "match_models",

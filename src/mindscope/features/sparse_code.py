@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from mindscope.errors import DataError
+from mindscope.features.host_waits import count_each
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,7 @@ class SparseCode:
         n_latents: int,
     ) -> "SparseCode":
         """Entries of `count` tokens, those of the first token first."""
-        return cls(indices, values, _offsets(torch.bincount(tokens, minlength=count)), n_latents)
+        return cls(indices, values, _offsets(count_each(tokens, count)), n_latents)
 
     @classmethod
     def joined(cls, codes: "list[SparseCode]") -> "SparseCode":
@@ -92,7 +93,8 @@ class SparseCode:
     @cached_property
     def tokens(self) -> Int[Tensor, "active"]:
         """The token of every entry."""
-        return torch.arange(len(self), device=self.offsets.device).repeat_interleave(self.l0)
+        tokens = torch.arange(len(self), device=self.offsets.device)
+        return tokens.repeat_interleave(self.l0, output_size=len(self.indices))  # which need not be asked for
 
     def dense(self) -> Float[Tensor, "tokens latents"]:
         """Activations with their zeros."""

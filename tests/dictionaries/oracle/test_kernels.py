@@ -1,11 +1,16 @@
 """Sparse encoding and decoding against dense autograd."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from mindscope.dictionaries.training import kernels
+from mindscope.dictionaries import DictionaryConfig, DictionaryTrainer, Site
+from mindscope.dictionaries.training import kernels, learner
 from mindscope.dictionaries.training.kernels import Choice, PositivePart, TopOfBatch, TopOfTokens
+from mindscope.features import host_waits
 
 TOKENS, D, LATENTS, K = 200, 24, 512, 8
 
@@ -89,3 +94,97 @@ def test_top_of_rows_with_ties_and_odd_widths() -> None:
         assert torch.equal(found.sort(1).values, values.topk(7).values.sort(1).values)
         assert torch.equal(values.gather(1, indices), found)
         assert all(len({*row}) == 7 for row in indices.tolist())
+
+
+def as_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done where a device works beside the host, here on the CPU."""
+    monkeypatch.setattr(kernels, "is_apart", lambda tensor: True)
+    monkeypatch.setattr(host_waits, "is_apart", lambda tensor: True)
+
+
+ON_A_DEVICE = {
+    "as expected": (TopOfBatch(K, 20.0), 0),
+    "expected low": (TopOfBatch(K, 13.0), 0),
+    "so low that there is no room": (TopOfBatch(K, 2.0), 0),
+    "expected too high": (TopOfBatch(K, 30.0), 0),
+    "nothing expected": (TopOfBatch(K), 0),
+    "weighted": (TopOfBatch(K, 20.0, torch.linspace(0.5, 2, LATENTS)), 0),
+    "scores that are equal": (TopOfBatch(K, 20.0), 1),
+    "topk, few positive": (TopOfTokens(300), 0),
+}
+
+
+@pytest.mark.parametrize("name", ON_A_DEVICE)
+def test_what_waits_once_chooses_the_same_in_the_same_order(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "CHUNK_ELEMENTS", 64 * LATENTS)
+    x, (choice, decimals) = data(), ON_A_DEVICE[name]
+    W_enc, b_enc, _, b_dec = weights()
+    if decimals:  # a tenth of a unit: thousands of scores are equal
+        x, W_enc, b_enc, b_dec = ((tensor * 2).round() / 2 for tensor in (x, W_enc, b_enc, b_dec))
+    with torch.no_grad():
+        wanted = kernels.encode(x, W_enc, b_enc, choice, b_in=b_dec)
+        as_on_a_device(monkeypatch)
+        code = kernels.encode(x, W_enc, b_enc, choice, b_in=b_dec)
+    for part in ("indices", "values", "offsets"):
+        assert torch.equal(getattr(code, part), getattr(wanted, part)), part
+
+
+class HostWaits(TorchDispatchMode):
+    """Lists the operations for whose result the host would wait for a device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        masks = args[1] if name in ("index", "index_put_") else ()
+        if name in ("_local_scalar_dense", "nonzero", "masked_select", "bincount", "equal") or any(
+            mask is not None and mask.dtype == torch.bool for mask in masks
+        ):
+            self.names.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+def trained(steps: int, seen: list[list[str]] | None = None) -> DictionaryTrainer:
+    config = DictionaryConfig(
+        name="x", kind="sae", reads=("a",), n_latents=LATENTS, k=K, method="batchtopk", dead_tokens=2 * TOKENS
+    )
+    trainer = DictionaryTrainer(config, [Site("a", D)], [Site("a", D)], steps=100)
+    draw = torch.Generator().manual_seed(2)
+    mixing = torch.randn(D, D, generator=draw)
+    batches = [torch.randn(TOKENS, D, generator=draw) @ mixing for _ in range(steps)]
+    trainer.begin(batches[0], batches[0])
+    for x in batches:
+        with HostWaits() as waits:
+            trainer.step(x)
+        if seen is not None:
+            seen.append(waits.names)
+    return trainer
+
+
+def test_a_step_that_waits_once_and_at_its_end_makes_the_same_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wanted = trained(12).tensors()
+    as_on_a_device(monkeypatch)
+    read: list[int] = []
+    plain = host_waits.read_numbers
+
+    def counted(*tensors: Any) -> Any:
+        read.append(len(tensors))
+        return plain(*tensors)
+
+    monkeypatch.setattr(kernels, "read_numbers", counted)
+    monkeypatch.setattr(learner, "read_numbers", counted)
+    seen: list[list[str]] = []
+    trainer = trained(12, seen)
+    assert any(trainer._n_dead or ())  # dead latents were revived on the way
+    tensors = trainer.tensors()
+    assert tensors.keys() == wanted.keys()
+    assert all(torch.equal(tensors[name], wanted[name]) for name in wanted)
+    # Of the first batch nothing is expected, and of few others too much: these are chosen in the other way.
+    assert sum(not names for names in seen) >= 9
+    assert len(read) == 2 * 12

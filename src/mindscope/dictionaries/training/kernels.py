@@ -4,6 +4,9 @@ A token has k active latents of many thousands, so decoding, the gradients of bo
 gradient of the activations touch k rows a token. `embedding_bag` and its backward kernels do that on every
 device. Gradients equal those of the dense formulas (tests/dictionaries/oracle/test_kernels.py).
 
+Where a device works beside the host, the host waits for it once in each encoding, to learn how many entries
+there are: shapes are known only then. All else is made of tensors whose shapes are known before.
+
 One step of training goes through five steps here:
 
 1. Pre-activations of all latents, a piece of tokens at a time, without gradients: `encode` makes them only
@@ -27,12 +30,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from mindscope.dictionaries.training.processes import ALONE, ALONE_MESH, TrainingMesh, TrainingWorld
-from mindscope.features import SparseCode
+from mindscope.features import SparseCode, find_places, is_apart, read_numbers
 
 CHUNK_ELEMENTS = 2**22
 """The most pre-activations that are in memory at a time while active latents are chosen."""
 NEAR = 0.97
 """BatchTopK first takes what is above this share of the running threshold, and falls back to sorting all."""
+ROOM = 2
+"""On a device, places for so many times the scores that are kept: NEAR lists a tenth more on the average."""
 
 
 def top_of_rows(
@@ -90,10 +95,13 @@ class TopOfTokens:
         active = values > 0  # a token may have fewer than k positive ones
         if self.latents.count > 1:
             active &= top_of_slices(values, self.k, self.latents)
-        tokens = torch.arange(count, device=indices.device).repeat_interleave(values.shape[1])
+        tokens = torch.arange(count, device=indices.device)
+        tokens = tokens.repeat_interleave(values.shape[1], output_size=values.numel())
         values, indices, active = values.flatten(), indices.flatten(), active.flatten()
-        if not active.all():
-            tokens, indices, values = tokens[active], indices[active], values[active]
+        (n_active,), _ = read_numbers(active.sum())
+        if n_active < len(active):
+            places = find_places(active, n_active)
+            tokens, indices, values = tokens[places], indices[places], values[places]
         return indices, tokens, values if self.weights is None else None
 
 
@@ -130,6 +138,48 @@ class TopOfBatch:
             kept = _largest(listed, n_chosen)[own]
             scores, latents, tokens = scores[kept], latents[kept], tokens[kept]
         return latents, tokens, scores if self.weights is None else None
+
+    def choose_on_device(self, pieces: "Pieces", count: int) -> "Chosen | None":
+        """What `choose` gives, with the host waiting once; None where it is to choose after all.
+
+        The listed go into places that are there before it is known how many they are. None where they have no
+        room, as in the first batch, or are too few. For one process.
+        """
+        n_chosen = self.k * count
+        room, n_latents = ROOM * n_chosen, 0
+        scores = origins = n_listed = None
+        for start, preactivations in pieces():
+            piece = preactivations if self.weights is None else preactivations * self.weights
+            n_latents = piece.shape[1]
+            flat = piece.flatten()
+            if scores is None or origins is None or n_listed is None:
+                scores = flat.new_full((room + 1,), -torch.inf)
+                origins = torch.zeros(room + 1, dtype=torch.long, device=flat.device)
+                n_listed = origins.new_zeros(())
+            above = flat > NEAR * self.expected  # step 1
+            places = above.cumsum(0) - 1 + n_listed
+            # the last place is for what is not listed, or has no room, and is not looked at
+            places = torch.where(above & (places < room), places, room)
+            scores.scatter_(0, places, flat)
+            origins.scatter_(0, places, torch.arange(len(flat), device=flat.device).add_(start * n_latents))
+            n_listed = n_listed + above.sum()
+        if scores is None or origins is None or n_listed is None:
+            return None
+        scores, origins = scores[:room], origins[:room]
+        smallest = scores.kthvalue(room - n_chosen + 1).values  # step 3: the n_chosen-th largest
+        kept = scores > smallest  # step 4
+        ties = (scores == smallest) & (scores > -torch.inf)
+        kept |= ties & (ties.cumsum(0) <= n_chosen - kept.sum())
+        (n_kept, n_found), _ = read_numbers(torch.stack([kept.sum(), n_listed]))
+        if n_found > room or (n_kept < n_chosen and self.expected > 0):
+            return None
+        places = find_places(kept, n_kept)
+        origins = origins[places]
+        return (
+            origins % n_latents,
+            origins // n_latents,
+            scores[places] if self.weights is None else None,
+        )
 
     def _above(self, pieces: "Pieces", floor: float, most: int) -> tuple[Tensor, Tensor, Tensor]:
         scores, latents, tokens = [], [], []
@@ -210,7 +260,10 @@ def encode(
                 part = low[start : start + rows]
                 yield start, torch.addmm(bias, part, weight.T, out=out[: len(part)])
 
-        latents, tokens, known = choice.choose(pieces, len(x))
+        chosen: Chosen | None = None
+        if isinstance(choice, TopOfBatch) and choice.mesh.everyone.count == 1 and is_apart(x):
+            chosen = choice.choose_on_device(pieces, len(x))
+        latents, tokens, known = chosen or choice.choose(pieces, len(x))
         # What bfloat16 chose it did not measure: those values are computed again with the gradient's rows.
         exact = known is not None and not bfloat16
         known = known if known is not None and exact else centred.new_empty(len(latents))
@@ -218,6 +271,8 @@ def encode(
     values = _SparseEncode.apply(centred, W_enc, b_enc, b_in, code, exact)
     assert isinstance(values, Tensor)
     code = SparseCode(code.indices, values, code.offsets, code.n_latents)
+    if exact:  # of which only positive ones are chosen
+        return code
     positive = values > 0
     return code if positive.all() else code.where(positive)  # positive in bfloat16 only
 

@@ -14,7 +14,7 @@ from mindscope.dictionaries.training.resampling import resample, token_losses
 from mindscope.dictionaries.training.scaling import ActivationScaling, fold_scaling
 from mindscope.dictionaries.training.weights import TrainableWeights
 from mindscope.errors import DataError
-from mindscope.features import Site
+from mindscope.features import Site, read_numbers
 
 DECAY = 0.2
 """The share of the run, at its end, over which the learning rate falls to zero."""
@@ -68,6 +68,8 @@ class DictionaryTrainer:
         """Per coder, how many tokens each latent has been silent for."""
         self.thresholds = [0.0] * len(latents)
         self.expected = [0.0] * len(latents)
+        self._n_dead: list[int] | None = None
+        """Per coder the dead latents of all slices after the last step; None where that is not known."""
 
     def begin(self, x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"]) -> None:
         """Measure the first activations and initialise the weights with them."""
@@ -110,6 +112,7 @@ class DictionaryTrainer:
         for silent, dead in zip(self.silent, state.dead, strict=True):
             every = self.mesh.latents.joined(dead)[0].all()  # then there was no living one to go by
             silent[dead & ~every] = 0
+        self._n_dead = None
         self._agree()
         return drawn
 
@@ -182,6 +185,7 @@ class DictionaryTrainer:
         self.step_number = int(step)
         self.thresholds, self.expected = rest[: len(self.silent)], rest[len(self.silent) :]
         self.silent = [tensors[f"silent.{index}"] for index in range(len(self.silent))]
+        self._n_dead = None
         for name, parameter in self.weights.named_parameters():
             parameter.data.copy_(tensors[f"weight.{name}"])
             keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"adam.{key}.{name}" in tensors]
@@ -193,7 +197,9 @@ class DictionaryTrainer:
         done = self.step_number / self.steps
         ramp = min(1.0, done / RELU_RAMP) if self.config.method == "relu" else done
         dead = [silent >= self.config.dead_tokens for silent in self.silent]
-        return LossState(ramp, self.variance, self.expected, dead, self.density, self.bfloat16, self.mesh)
+        return LossState(
+            ramp, self.variance, self.expected, dead, self.density, self.bfloat16, self.mesh, self._n_dead
+        )
 
     @torch.no_grad()
     def _update(self) -> None:
@@ -240,16 +246,19 @@ class DictionaryTrainer:
 
     def _count(self, result: LossOutput, tokens: int) -> None:
         for silent, active in zip(self.silent, result.active, strict=True):
-            silent += tokens
-            silent[active > 0] = 0
-        latents = sum(wiring.n_latents for wiring in self.weights.wiring)
+            silent.add_(tokens).mul_(active == 0)
         n_active = torch.stack([active.sum() for active in result.active]).sum()
-        self.density = int(self.mesh.latents.sum(n_active)) / (tokens * latents)
+        n_dead = torch.stack([(silent >= self.config.dead_tokens).sum() for silent in self.silent])
+        counts = self.mesh.latents.sum(torch.cat([n_active[None], n_dead]))
+        # The host waits for the device here, for all that the next step goes by.
+        (total, *self._n_dead), smallest_scores = read_numbers(counts, torch.stack(result.smallest))
+        latents = sum(wiring.n_latents for wiring in self.weights.wiring)
+        self.density = total / (tokens * latents)
         # The running mean of the smallest chosen score (arXiv 2412.06410) reaches back over the last tenth
         # of the run, at most 1000 batches.
         # The first value is taken as it is: a mean that began at 0 would let everything through.
         weight = 1 / min(1000, max(1, self.steps // 10))
-        for index, smallest in enumerate(result.smallest):
+        for index, smallest in enumerate(smallest_scores):
             self.expected[index] = smallest
             before = self.thresholds[index]
             self.thresholds[index] = before + weight * (smallest - before) if before else smallest

@@ -31,7 +31,7 @@ from mindscope.dictionaries.training.processes import (
     sum_over_slices,
 )
 from mindscope.dictionaries.training.weights import TrainableCoder, TrainableWeights
-from mindscope.features import SparseCode
+from mindscope.features import SparseCode, count_each, find_places
 
 SPARSE_BELOW = 1 / 16
 """A ReLU dictionary goes the sparse way where a smaller share of its latents is active."""
@@ -45,13 +45,13 @@ class LossOutput:
         terms: the parts of the loss, their coefficients included.
         residual: `[tokens, d_out]`, target minus reconstruction.
         active: per coder how often each latent that this process holds was active.
-        smallest: per coder the smallest chosen score, for BatchTopK.
+        smallest: per coder the smallest chosen score, for BatchTopK; numbers that are on the device still.
     """
 
     terms: dict[str, Tensor]
     residual: Float[Tensor, "tokens d_out"]
     active: list[Int[Tensor, "_"]]
-    smallest: list[float]
+    smallest: list[Float[Tensor, ""]]
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class LossState:
         dead: per coder which latents AuxK is to revive.
         density: the share of active latents in the batch before.
         bfloat16: whether matrix products are made in bfloat16.
+        n_dead: per coder how many latents of all slices are dead, where that is known.
         mesh: the processes that share the batch, the mean of whose losses is that of the batch, and those
             that share the latents, all of which have the same loss.
     """
@@ -76,6 +77,7 @@ class LossState:
     density: float
     bfloat16: bool
     mesh: TrainingMesh = ALONE_MESH
+    n_dead: Sequence[int] | None = None
 
 
 def compute_loss(
@@ -102,7 +104,7 @@ def _top(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) -> L
     alone = mesh.latents.count == 1
     nested = [before if alone else torch.zeros_like(before) for _ in config.group_ends]
     active: list[Tensor] = []
-    smallest: list[float] = []
+    smallest: list[Tensor] = []
     for index, coder in enumerate(weights.coders()):
         # A crosscoder chooses by activation times the sum of its norms: what a latent writes in all, however
         # its scale is shared out between encoder and decoder.
@@ -154,6 +156,8 @@ def _delta(weights: TrainableWeights, residual: Tensor, variance: float) -> dict
 
 def _count_dead(state: LossState) -> list[int]:
     """Per coder the dead latents of all slices."""
+    if state.n_dead is not None:
+        return list(state.n_dead)
     return state.mesh.latents.sum(torch.stack([dead.sum() for dead in state.dead])).tolist()
 
 
@@ -175,7 +179,8 @@ def _auxk(
     for coder, silent, count in zip(weights.coders(), state.dead, n_dead, strict=True):
         if not count:
             continue
-        rows = silent.nonzero().flatten()
+        # alone a process has all that are dead, and knows how many
+        rows = find_places(silent, count) if latents.count == 1 else silent.nonzero().flatten()
         # tokens x dead: the k_aux largest of each token, which costs little while few are dead
         preactivations = functional.linear(x[:, coder.inputs], coder.W_enc[rows], coder.b_enc[rows])
         k = min(max(1, coder.W_enc.shape[1] // 2), count)
@@ -191,10 +196,12 @@ def _auxk(
     return (residual - sum_over_slices(guess, latents)).square().sum() / spread
 
 
-def _smallest(chosen: Tensor, mesh: TrainingMesh) -> float:
+def _smallest(chosen: Tensor, mesh: TrainingMesh) -> Tensor:
     """The smallest chosen score of all processes, 0 where nothing was chosen."""
+    if mesh.everyone.count == 1:
+        return chosen.min() if len(chosen) else chosen.new_zeros(())
     least = mesh.everyone.least(float(chosen.min()) if len(chosen) else float("inf"))
-    return least if least < float("inf") else 0.0
+    return chosen.new_tensor(least if least < float("inf") else 0.0)
 
 
 def _sparse_relu(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) -> LossOutput:
@@ -272,7 +279,7 @@ def _penalised(
     if config.method == "jumprelu" and below is not None:
         terms["preact"] = config.preact * below
     terms |= _delta(weights, residual, 1.0)
-    return LossOutput(terms, residual.detach(), active, [0.0] * len(active))
+    return LossOutput(terms, residual.detach(), active, [x.new_zeros(())] * len(active))
 
 
 def before_latents(weights: TrainableWeights, x: Tensor) -> Tensor:
@@ -306,4 +313,4 @@ def _own_ends(weights: TrainableWeights, coder: TrainableCoder) -> list[int]:
 
 
 def _counts(code: SparseCode) -> Tensor:
-    return torch.bincount(code.indices, minlength=code.n_latents)
+    return count_each(code.indices, code.n_latents)
