@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from mindscope.circuits.attribution.targets import TargetSpec
     from mindscope.circuits.attribution.trace import trace
     from mindscope.circuits.files.read_json import PublicGraph, read_graph_json
-    from mindscope.circuits.files.write_json import GraphView, build_graph_json, write_graph_json
+    from mindscope.circuits.files.write_json import (
+        GraphView,
+        build_graph_json,
+        prune_for_page,
+        write_graph_json,
+    )
     from mindscope.circuits.graph.compare import (
         GraphComparison,
         SharedEdge,
@@ -95,6 +100,7 @@ __all__ = [
     "compute_influence",
     "score_graph",
     "GraphScores",
+    "prune_for_page",
     "prune_graph",
     "accumulate_influence",
     "PrunedGraph",

@@ -15,6 +15,7 @@ from tiny_models import FAMILIES, build
 from mindscope.circuits import (
     AttributionGraph,
     build_graph_json,
+    prune_for_page,
     prune_graph,
     read_graph_json,
     write_graph_json,
@@ -173,3 +174,16 @@ def test_more_edges_than_a_page_can_open_are_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("mindscope.circuits.files.write_json.MOST_LINKS", n_edges - 1)
     with pytest.raises(DataError, match=f"keeps {n_edges} edges.*prune it to smaller shares"):
         build_graph_json(graph, pruned, slug="a")
+
+
+def test_a_page_of_too_many_edges_is_given_the_strongest(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = random_graph()
+    pruned = prune_graph(graph, 1.0, 1.0)
+    assert prune_for_page(graph, pruned) is pruned
+    most = int(pruned.edge_mask.sum()) // 2
+    monkeypatch.setattr("mindscope.circuits.files.write_json.MOST_LINKS", most)
+    fitting = prune_for_page(graph, pruned)
+    assert 0 < int(fitting.edge_mask.sum()) <= most
+    assert fitting.edge < pruned.edge
+    assert not (fitting.edge_mask & ~pruned.edge_mask).any()
+    build_graph_json(graph, fitting, slug="a")

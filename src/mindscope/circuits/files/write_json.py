@@ -27,6 +27,8 @@ TYPES: dict[Kind, str] = {
 INDEX = "graph-metadata.json"
 MOST_LINKS = 2_000_000
 """About 200 MB of JSON; browsers fail at opening more."""
+SMALLER = 0.95
+"""By how much the edges' share is lowered at a time where there are too many of them for a page."""
 
 
 class GraphView(Document):
@@ -45,6 +47,15 @@ class GraphView(Document):
 def feature_number(layer: int, latent: int) -> int:
     """The one number that pages give a feature: Cantor's pairing of layer and latent."""
     return (layer + latent) * (layer + latent + 1) // 2 + latent
+
+
+def prune_for_page(graph: AttributionGraph, pruned: PrunedGraph) -> PrunedGraph:
+    """The same nodes with fewer edges, the strongest, where a page could not open them all."""
+    share = pruned.edge
+    while int(torch.count_nonzero(pruned.edge_mask)) > MOST_LINKS:
+        share *= SMALLER
+        pruned = prune_graph(graph, pruned.node, share)
+    return pruned
 
 
 def build_graph_json(

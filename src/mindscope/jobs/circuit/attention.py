@@ -109,7 +109,7 @@ def show_heads(spec: ShowHeadsSpec, *, reporter: Reporter) -> HeadsReport:
     if spec.graph.suffix != ".json":
         graph.save(graph_file(spec.graph))
         if spec.graph.is_dir():
-            write_page(spec.graph, graph, opened.pruned, model, replacement)
+            write_page(spec.graph, graph, opened.pruned, model, replacement, reporter)
     names = [name for edge in edges or () for name in (edge.source, edge.target)]
     names += [name for pair in (score.pairs if score else ()) for name in (pair.query, pair.key)]
     return HeadsReport(

@@ -63,5 +63,5 @@ def validate(spec: ValidateGraphSpec, *, reporter: Reporter) -> GraphValidation:
     checked = with_validation(opened.graph, validation)
     checked.save(graph_file(spec.graph))
     if spec.graph.is_dir():
-        write_page(spec.graph, checked, opened.pruned, model, replacement)
+        write_page(spec.graph, checked, opened.pruned, model, replacement, reporter)
     return validation

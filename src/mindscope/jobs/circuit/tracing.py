@@ -151,7 +151,7 @@ def trace(spec: TraceSpec, *, run: RunFolder, reporter: Reporter) -> TraceReport
             replace(graph, replacement_name=name, metadata=metadata).save(run.path / GRAPH)
         graph = AttributionGraph.load(run.path / GRAPH, model)
         pruned = prune_graph(graph, spec.nodes, spec.edges)
-        page = write_page(run.path, graph, pruned, model, replacement)
+        page = write_page(run.path, graph, pruned, model, replacement, reporter)
         opened.finish(**graph_facts(graph, pruned))
     return TraceReport(
         **graph_summary(graph, pruned, {}, TOP),
