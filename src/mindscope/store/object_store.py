@@ -15,7 +15,7 @@ not repeated: it may hold one.
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -26,6 +26,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from mindscope.core import SECRET_NAME, cache_folder, parse_json
 from mindscope.errors import DataError, StoreError
+from mindscope.store.documents import require_inner_path
 from mindscope.store.files import TEMPORARY, replacing, write_json
 
 _ADDRESS = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]+):/{1,3}(?P<place>.*)", re.S)
@@ -106,8 +107,9 @@ def passing_copy(path: Path | str) -> Iterator[Path]:
 class MirroredFolder:
     """A folder of this machine, and the same folder in an object store.
 
-    Work is done here. `pull` brings what is there, `push_file` and `push` put there what is new. Of a file
-    that was changed on both sides since they were last alike, that of the store counts: somebody went on.
+    Work is done here. `pull` brings what is there, `push` puts there what is new, the oldest first: what says
+    that other files are finished comes after them, whenever it is cut off. Of a file that was changed on both
+    sides since they were last alike, that of the store counts: somebody went on.
 
     Attributes:
         address: in the object store.
@@ -118,7 +120,7 @@ class MirroredFolder:
         """A folder for an address; its place here is one of the user's cache by default."""
         self.address, self._store = address, _ObjectStore.of(address)
         self._home = path or cache_folder() / "mirrors" / _key_of(address)
-        self.path = self._home / (self._store.name or "root")
+        self.path = self._home / self._store.name
         self._alike: dict[str, tuple[str, str]] = {}
         """By name, the versions there and here when both were last alike."""
 
@@ -140,25 +142,23 @@ class MirroredFolder:
             (self.path / name).unlink(missing_ok=True)
         self._remember()
 
-    def push_file(self, file: Path) -> None:
-        """Put one file there, if it has changed."""
-        name = file.relative_to(self.path).as_posix()
-        here = _version_of(file)
-        if self._alike.get(name, ("", ""))[1] != here:
-            self._alike[name] = self._store.put(file, name), here
-            self._remember()
-
     def push(self) -> None:
         """Put there all that is new here, and take away there what is no longer here."""
-        names = set[str]()
-        for file in sorted(self.path.rglob("*")):
-            if file.is_file() and not file.match(TEMPORARY) and file.name != ".lock":
-                names.add(file.relative_to(self.path).as_posix())
-                self.push_file(file)
-        for name in set(self._alike) - names:
+        versions = {
+            file.relative_to(self.path).as_posix(): _version_of(file)
+            for file in self.path.rglob("*")
+            if file.is_file() and not file.match(TEMPORARY) and file.name != ".lock"
+        }
+        changed = [name for name, here in versions.items() if self._alike.get(name, ("", ""))[1] != here]
+        for name in sorted(changed, key=lambda name: (self.path / name).stat().st_mtime_ns):
+            self._alike[name] = self._store.put(self.path / name, name), versions[name]
+            self._remember()
+        gone = set(self._alike) - set(versions)
+        for name in gone:
             self._store.remove(name)
             del self._alike[name]
-        self._remember()
+        if gone:
+            self._remember()
 
     def _remember(self) -> None:
         write_json(self._home / "alike.json", self._alike)
@@ -195,12 +195,14 @@ class _ObjectStore:
             raise DataError(f"{scheme}:// addresses need another package: pip install {package}") from None
         except Exception as error:  # noqa: BLE001  (every store has errors of its own)
             raise DataError(f"cannot open {address} ({type(error).__name__})") from None
+        files.invalidate_cache()  # what others did since this process last looked
         return cls(files, str(place), address)
 
     @property
     def name(self) -> str:
-        """The last part of the address."""
-        return PurePosixPath(urlsplit(self.address).path or urlsplit(self.address).netloc).name
+        """The last part of the address, as a name for the copy here."""
+        name = PurePosixPath(urlsplit(self.address).path or urlsplit(self.address).netloc).name
+        return "root" if name in ("", "..") else name
 
     @contextmanager
     def naming_errors(self, verb: str) -> Iterator[None]:
@@ -224,11 +226,15 @@ class _ObjectStore:
                 return {}
             found = self.files.find(self.place, detail=True)
         start = self.place.rstrip("/") + "/"
-        return {
-            name.removeprefix(start): _version_in(info)
-            for name, info in found.items()
-            if not PurePosixPath(name).match(TEMPORARY)
-        }
+        versions: dict[str, str] = {}
+        for place, info in found.items():
+            if PurePosixPath(place).match(TEMPORARY):
+                continue
+            try:  # a bucket may hold any key, also one that leads out of the folder here
+                versions[require_inner_path(place.removeprefix(start))] = _version_in(info)
+            except ValueError as error:
+                raise DataError(f"{self.address} cannot be copied: {error}") from None
+        return versions
 
     def fetch(self, name: str, file: Path) -> None:
         """Copy a file of the folder, or the file itself where the name is empty."""
@@ -244,8 +250,13 @@ class _ObjectStore:
             self.files.makedirs(folder, exist_ok=True)
             if scheme in _RENAMING:
                 temporary = f"{folder}/.{own}.{secrets.token_hex(4)}.tmp"
-                self.files.put_file(str(file), temporary)
-                self.files.mv(temporary, place)
+                try:
+                    self.files.put_file(str(file), temporary)
+                    self.files.mv(temporary, place)
+                except BaseException:
+                    with suppress(Exception):
+                        self.files.rm_file(temporary)
+                    raise
             else:
                 self.files.put_file(str(file), place)
             self.files.invalidate_cache(folder)
@@ -260,7 +271,7 @@ class _ObjectStore:
 
 def _fetch(store: _ObjectStore, home: Path) -> Path:
     """A file or folder of the store under the name that it has there, in a folder of its own here."""
-    copy = home / (store.name or "root")
+    copy = home / store.name
     with store.naming_errors("read"):
         info = store.files.info(store.place)
     if info.get("type") != "directory":

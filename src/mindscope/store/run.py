@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 PUSH_SECONDS = 60.0
-"""Between two looks for files of a run that its mirror has not got: checkpoints, tables, pages."""
+"""Between two looks for what is new in a run that only logs: lines, checkpoints, tables."""
 
 
 class Run:
@@ -82,8 +82,8 @@ class Run:
             identity: of the model, for readers of the record; the fingerprint alone decides whether a run may
                 go on.
             started: what a new run takes for its beginning (see `find_start`); now by default.
-            mirror: the same folder in an object store, which is given each piece once it is finished, and all
-                else that is new every minute and at the end.
+            mirror: the same folder in an object store, which is given all that is new whenever a piece is
+                finished, every minute while a job logs, and at the end.
 
         Raises:
             StoreError: the run there has other settings (the difference is shown line by line), another
@@ -169,7 +169,7 @@ class Run:
             raise StoreError(f"cannot write {self.path / METRICS}: {error.strerror or error}") from error
         if self._tracker is not None:
             self._tracker.log(*flatten_metrics(metrics))
-        self._push()
+        self._push(now=False)
 
     def track(self, name: str) -> None:
         """Hand every later line of :meth:`log` on to "tensorboard", "trackio" or "wandb" (extra `track`).
@@ -205,7 +205,7 @@ class Run:
     def save_json(self, name: str, value: Any) -> None:
         """Save a finished piece, atomically. `name` may hold "/", such as `"shards/0003.json"`."""
         write_json(self._piece(name), value)
-        self._push(self._piece(name))
+        self._push()
 
     def load_json(self, name: str) -> Any:
         """Load a piece that :meth:`save_json` saved."""
@@ -216,7 +216,7 @@ class Run:
     ) -> None:
         """Save tensors as a finished piece, atomically. A piece may hold NaN, an artefact may not."""
         write_tensors(self._piece(name), tensors, metadata or {})
-        self._push(self._piece(name))
+        self._push()
 
     def load_tensors(self, name: str) -> dict[str, Tensor]:
         """Load tensors that :meth:`save_tensors` saved, onto the CPU."""
@@ -262,15 +262,11 @@ class Run:
     def _set_status(self, status: Status) -> None:
         self._record["status"] = status
         write_json(self.path / RECORD, self._record)
-        self._push(self.path / RECORD)
+        self._push()
 
-    def _push(self, file: Path | None = None) -> None:
-        """Put a file into the mirror, and now and then what was written without this run's help."""
-        if self._mirror is None:
-            return
-        if file is not None:
-            self._mirror.push_file(file)
-        if time.monotonic() - self._pushed > PUSH_SECONDS:
+    def _push(self, *, now: bool = True) -> None:
+        """Put what is new into the mirror, also what was written without this run's help."""
+        if self._mirror is not None and (now or time.monotonic() - self._pushed > PUSH_SECONDS):
             self._mirror.push()
             self._pushed = time.monotonic()
 

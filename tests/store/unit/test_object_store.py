@@ -1,5 +1,6 @@
 """Files of an object store are copied here once, and folders mirrored there; fsspec's own stores stand in."""
 
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,6 +140,42 @@ def test_a_file_that_was_changed_here_alone_is_kept(address: str, tmp_path: Path
     )
 
 
+def test_what_was_written_first_is_put_there_first(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a note that names other files is never there without them."""
+    mirror = MirroredFolder(address, tmp_path / "here")
+    mirror.pull()
+    for number, name in enumerate(("z.json", "m.json", "a.json")):
+        write_json(mirror.path / name, 1)
+        os.utime(mirror.path / name, ns=(number, number))
+    n_put: list[str] = []
+    plain = type(mirror._store).put
+
+    def put_one(self: Any, file: Path, name: str) -> str:
+        n_put.append(name)
+        if len(n_put) == 3:
+            raise KeyboardInterrupt
+        return plain(self, file, name)
+
+    monkeypatch.setattr(type(mirror._store), "put", put_one)
+    with pytest.raises(KeyboardInterrupt):
+        mirror.push()
+    assert n_put == ["z.json", "m.json", "a.json"]
+    assert names_in(local_copy(address)) == {"z.json", "m.json"}
+
+
+def test_no_key_leads_out_of_the_folder_here() -> None:
+    address = f"memory://bucket-{uuid.uuid4().hex}"
+    files = MemoryFileSystem()
+    files.pipe_file(f"{address.removeprefix('memory:/')}/a/../../../out.json", b"1")
+    try:
+        with pytest.raises(DataError, match="names nothing inside the folder"):
+            local_copy(address)
+    finally:
+        files.rm(address, recursive=True)
+
+
 def test_a_file_system_never_shows_half_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     address = f"file://{tmp_path / 'store'}"
     put(f"{address}/a.json", "old")
@@ -155,8 +192,7 @@ def test_a_file_system_never_shows_half_a_file(tmp_path: Path, monkeypatch: pyte
         mirror.push()
     assert "hidden" not in str(caught.value)  # what a package says may hold a key
     assert (tmp_path / "store" / "a.json").read_text() == "old"
-    monkeypatch.undo()
-    assert names_in(local_copy(address)) == {"a.json"}
+    assert names_in(tmp_path / "store") == {"a.json"}  # nothing is left of the other
 
 
 def test_what_cannot_be_done_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
