@@ -141,11 +141,11 @@ class ModelSource:
         return rows
 
     def _next_chunks(self, tokens: int) -> list[list[Row]]:
-        """Rows that are read together, for a buffer with room for so many tokens; of several processes or
-        models elsewhere also what surely follows, so that it can be read at the same time.
+        """The rows that are read next, for a buffer with room for so many tokens.
 
-        A chunk is as large as the room when it is its turn allows. What follows surely has its size: all
-        tokens of the chunks before it, and perhaps fewer, are in the buffer by then.
+        Copies of a model elsewhere are also given the chunks that surely follow, to be read at the same time.
+        A chunk has `TOKENS_AT_ONCE` unless the room that is left by then is small, and at least so much is
+        left as if all tokens of the chunks before it were kept.
         """
         chunks: list[list[Row]] = []
         while tokens > 0:
