@@ -52,6 +52,10 @@ class InterventionTrainer(SFTTrainer):
             save = partial(self.model.save_pretrained, save_embedding_layers=False)
             setattr(self.model, "save_pretrained", save)  # noqa: B010  (peft's stub takes no partial)
             setattr(self.model, "create_or_update_model_card", lambda *_: None)  # noqa: B010
+            for config in self.model.peft_config.values():
+                # The library makes a set of them, whose order is another in every process, and writes it.
+                if isinstance(named := getattr(config, "target_modules", None), set):
+                    setattr(config, "target_modules", sorted(named))  # noqa: B010
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
         if self.state.global_step >= self.state.max_steps:

@@ -54,6 +54,8 @@ def test_killed_and_resumed_ends_with_the_same_bytes(tiny, tmp_path):
     resumed = tune(tiny, tmp_path / "run", CONFIG, vectors=[vectors(tiny)])
     for name in ("adapter_model.safetensors", "adapter_config.json", "mindscope.json"):
         assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes()
+    named = json.loads((whole.path / "adapter_config.json").read_text())["target_modules"]
+    assert named == sorted(named)  # and not in the order of a set, another in every process
     assert [each.name for each in resumed.checkpoints] == [f"checkpoint-{step}" for step in (1, 2, 3)]
     assert not list((tmp_path / "run").rglob("*.tmp"))
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
