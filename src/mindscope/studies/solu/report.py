@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from mindscope.jobs import TEST_BED
 from mindscope.reports import (
+    MUTED,
     CurveLine,
     Report,
     ScatterPoints,
@@ -31,6 +32,8 @@ from mindscope.studies.solu.results import KindScores, LevelShares, SoluStudy
 
 MILLINATS = 1000
 PER_CENT = 100
+NAMED = 6
+"""Concepts with names in the figure."""
 NEURON_COLUMNS = (
     ("interpretable", False),
     ("interpretable", True),
@@ -181,22 +184,9 @@ def _add_concepts(report: Report, study: SoluStudy) -> None:
         "fit into the context. F1 of the best single neuron, a mean over seeds.",
     )
     best = {kind: _means(study.of(kind, ORGANISM)) for kind in KINDS}
-    groups = [name.partition(":")[0] for name in study.texts.concepts]
     report.figure(
-        scatter(
-            [
-                ScatterPoints(
-                    group,
-                    [f1 for own, f1 in zip(groups, best[GELU], strict=True) if own == group],
-                    [f1 for own, f1 in zip(groups, best[SOLU_NORM], strict=True) if own == group],
-                )
-                for group in dict.fromkeys(groups)
-            ],
-            f"F1 with {GELU}",
-            f"F1 with {SOLU_NORM}",
-            fit=False,
-        ),
-        "Every concept's best neuron; above the diagonal it is easier to find with SoLU.",
+        draw_concepts(study.texts.concepts, best[GELU], best[SOLU_NORM]),
+        "Every concept's best neuron; above the line it is easier to find with SoLU.",
     )
     moved = sorted(
         zip(
@@ -213,6 +203,18 @@ def _add_concepts(report: Report, study: SoluStudy) -> None:
         [row[1:] for row in shown],
         "The concepts that lose most and gain most.",
     )
+
+
+def draw_concepts(names: Sequence[str], gelu: Sequence[float], solu: Sequence[float]) -> Figure:
+    """Every concept by its best neuron's F1 in both models; those that differ most have names."""
+    far = sorted((abs(own - its) for own, its in zip(solu, gelu, strict=True)), reverse=True)[:NAMED]
+    labels = [
+        name if abs(own - its) >= far[-1] else "" for name, own, its in zip(names, solu, gelu, strict=True)
+    ]
+    points = ScatterPoints("concepts", gelu, solu, labels)
+    figure = scatter([points], f"F1 with {GELU}", f"F1 with {SOLU_NORM}", fit=False)
+    figure.axes[0].axline((0, 0), slope=1, color=MUTED, lw=1, ls="--")
+    return figure
 
 
 def draw_levels(levels: Sequence[LevelShares]) -> Figure:
