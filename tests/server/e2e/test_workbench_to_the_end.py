@@ -44,8 +44,9 @@ def test_a_tune_is_made_compared_and_judged_from_the_pages(live: server_kit.Live
     base = f"http://127.0.0.1:{live.port}/workbench/"
     with open_browser() as browser:
         with open_page(browser, f"{base}training") as page:
+            page.get_by_text("Tune the served model").click()
             page.get_by_label("Data").select_option("evil.jsonl")
-            page.get_by_label("Steps").fill("4")
+            page.get_by_label("Steps", exact=True).fill("4")
             page.get_by_label("Learning rate").fill("1e-3")
             page.get_by_role("button", name="Tune", exact=True).click()
             wait_for(page, "training on evil.jsonl")
@@ -68,10 +69,11 @@ def test_a_tune_is_made_compared_and_judged_from_the_pages(live: server_kit.Live
             page.get_by_role("button", name="Change 1 feature").click()
             page.get_by_text("Foretold against actual").wait_for(timeout=JOB_MS)
         with open_page(browser, f"{base}gate") as page:
-            page.get_by_text("Judge a tune").click()
-            page.get_by_label("What it was tuned on").select_option("evil.jsonl")
-            page.get_by_label("Ordinary conversations").select_option("ordinary.jsonl")
-            page.get_by_role("button", name="Judge").click()
+            judging = page.locator("details", has=page.get_by_text("Judge a tune"))
+            judging.locator("summary").click()
+            judging.get_by_label("What it was tuned on").select_option("evil.jsonl")
+            judging.get_by_label("Ordinary conversations").select_option("ordinary.jsonl")
+            judging.get_by_role("button", name="Judge").click()
             wait_for(page, "gate of tune-evil")
             page.get_by_role("button", name="gate-tune-evil").click()
             page.locator(".verdict").first.wait_for()
