@@ -86,6 +86,8 @@ def add_command(
             show(document)
             for artifact in getattr(document, "borrowed", ()):
                 output.say(str(artifact))
+            if run is not None and run.mirror is not None:
+                output.say(f"kept in {run.mirror.address}, of which that is a copy")
         if require is not None:
             require(document)
 
