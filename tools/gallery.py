@@ -1,6 +1,7 @@
 """The pictures of docs/gallery.md: `make gallery` runs the commands beside them and takes them again.
 
-Commands work in build/gallery, which is made anew: some two minutes of one core.
+Commands work in build/gallery, which is made anew: some two minutes of one core,
+and five more for the study.
 """
 
 import re
@@ -103,6 +104,7 @@ TAKEN: dict[str, Callable[[Any, Path], None]] = {
     "answers": take_first("runs/demo/report.html", ".sample"),
     "monitor": take_first("runs/monitor/**/*.html", ".sample"),
     "screening": take_first("runs/screen/**/*.html", "figure svg"),
+    "solu": take_first("runs/solu/report.html", "figure:has-text('Neurons whose strongest firings') svg"),
     "graph": take_graph,
     "workbench": take_workbench,
 }
