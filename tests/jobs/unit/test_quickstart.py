@@ -7,7 +7,7 @@ import pytest
 from job_kit import RecordingReporter, require_round_trip, require_sentences
 
 import mindscope as ms
-from mindscope.errors import ModelError
+from mindscope.errors import DataError, ModelError
 from mindscope.jobs import RunFolder
 from mindscope.jobs.doctor import DoctorReport, GpuReport, MemoryReport
 from mindscope.jobs.quickstart import QuickstartSpec, choose, quickstart, run_quickstart
@@ -145,3 +145,14 @@ def test_a_run_of_somebody_else_chooses_nothing(tiny, tmp_path, begun, monkeypat
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "ours"))
     report = quickstart(spec.model_copy(update={"go": False}), run=run, reporter=RecordingReporter())
     assert report.choices[0].what == "device"
+
+
+def test_what_the_smallest_sizes_do_not_show_is_said_with_what_to_do(tiny, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise DataError("it can be steered by none of its traits")
+
+    monkeypatch.setattr(run_quickstart, "demo", refuse)
+    for minutes, more in ((1e-6, "a larger --minutes with another --run"), (1e6, "none of its traits$")):
+        spec = QuickstartSpec(model=str(tiny), go=True, minutes=minutes, traits=("optimistic",))
+        with pytest.raises(DataError, match=more):
+            quickstart(spec, run=RunFolder(tmp_path / "run"), reporter=RecordingReporter())

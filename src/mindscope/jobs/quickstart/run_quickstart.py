@@ -9,7 +9,7 @@ from itertools import cycle, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mindscope.errors import ModelError
+from mindscope.errors import DataError, ModelError
 from mindscope.jobs.demo import DemoSpec, count_demo_answers, demo
 from mindscope.jobs.doctor import DoctorSpec, examine
 from mindscope.jobs.job import Reporter, RunFolder
@@ -75,7 +75,13 @@ def quickstart(spec: QuickstartSpec, *, run: RunFolder, reporter: Reporter) -> Q
     if not spec.go:
         return report.model_copy(update={"then": (report.command, *_further(spec.model, run.path))})
     # The run remembers the demo's command, so that `runs resume` needs no second choice.
-    shown = demo(chosen, run=replace(run, command=_arguments(chosen)), reporter=reporter)
+    try:
+        shown = demo(chosen, run=replace(run, command=_arguments(chosen)), reporter=reporter)
+    except DataError as error:
+        if not chosen.quick:
+            raise
+        more = "these sizes are the smallest: a larger --minutes with another --run takes larger ones"
+        raise DataError(f"{error}; {more}") from None
     return report.model_copy(update={"demo": shown, "then": _further(spec.model, run.path)})
 
 
