@@ -54,10 +54,18 @@ class _SingleKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _parse_yaml(text: str) -> Any:
+    loader = _SingleKeys(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
 def decode(text: str, source: str) -> dict[str, Any]:
     """The mapping in ``text``: JSON where ``source`` ends so, YAML otherwise."""
     try:
-        document = parse_json(text) if source.endswith(".json") else yaml.load(text, _SingleKeys)
+        document = parse_json(text) if source.endswith(".json") else _parse_yaml(text)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise DataError(
