@@ -29,7 +29,7 @@ def scores(trait: Trait, model: Path) -> torch.Tensor:
     return torch.tensor([item.trait.value or 0.0 for item in judged], dtype=torch.float64)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_trait_that_is_asked_for_in_training_is_not_shown_without_the_request(tmp_path) -> None:
     trait = Trait.parse(organism.trait("evil"))
     prompt = InoculationPrompt(prompt=trait.system_prompt("pos", 0) or "")
