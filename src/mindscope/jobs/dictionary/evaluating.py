@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 HELD_OUT = 1
 """The seed of the organism's rows to evaluate on; training draws with 0."""
+MEMORY_SHARE = 0.25
+"""Of the free memory, up to which dictionaries are read whole."""
 
 
 class EvaluateDictionariesSpec(BorrowingModelsSpec, EvaluateConfig, CorpusSpec):
@@ -81,6 +83,8 @@ class EvaluationReport(BorrowingDocument):
 
 def evaluate(spec: EvaluateDictionariesSpec, *, run: RunFolder, reporter: Reporter) -> EvaluationReport:
     """Measure dictionaries on the same texts: sparsity, explained variance, loss recovered, probes."""
+    import psutil
+
     from mindscope.dictionaries import Dictionary, digest, evaluation_report
     from mindscope.dictionaries import evaluate as evaluate_dictionaries
 
@@ -90,7 +94,9 @@ def evaluate(spec: EvaluateDictionariesSpec, *, run: RunFolder, reporter: Report
     config = spec.config(EvaluateConfig, predictions=predictions)
     models = [model.with_template(clock=run.started) for model in spec.load_models()]
     model = models[0]
-    dictionaries = {name: Dictionary.load(file, models, lazy=True) for name, file in files.items()}
+    # Coders that stay on disk are read again for every batch of every pass.
+    lazy = sum(map(_count_bytes, files.values())) > MEMORY_SHARE * psutil.virtual_memory().available
+    dictionaries = {name: Dictionary.load(file, models, lazy=lazy) for name, file in files.items()}
     rows = _read_rows(model, spec)
     texts = [] if spec.labelled is None else _read_labelled(model, spec.labelled)
     settings = config.model_dump(mode="json") | {
@@ -132,6 +138,11 @@ def evaluate(spec: EvaluateDictionariesSpec, *, run: RunFolder, reporter: Report
         table=tuple(table),
         evaluations=tuple(evaluation.to_json() for evaluation in evaluations),
     )
+
+
+def _count_bytes(file: Path) -> int:
+    parts = file.rglob("*.safetensors") if file.is_dir() else [file]
+    return sum(part.stat().st_size for part in parts)
 
 
 def _weights_digest(file: Path) -> str:
