@@ -50,7 +50,7 @@ def feature_number(layer: int, latent: int) -> int:
 
 
 def prune_for_page(graph: AttributionGraph, pruned: PrunedGraph) -> PrunedGraph:
-    """The same nodes with fewer edges, the strongest, where a page could not open them all."""
+    """With fewer edges, the strongest, where a page could not open them all; nodes left without any go."""
     share = pruned.edge
     while int(torch.count_nonzero(pruned.edge_mask)) > MOST_LINKS:
         share *= SMALLER
