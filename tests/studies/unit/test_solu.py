@@ -299,5 +299,17 @@ def test_verdicts_turn_with_the_numbers():
     ]
 
 
+def test_concepts_that_a_rotation_has_as_well_are_not_the_neurons():
+    study = study_with(loss=2.005, share=0.6, behind=0.3, best=0.9)
+    kinds = []
+    for kind in study.kinds:
+        concepts = kind.concepts
+        if concepts is not None:
+            concepts = concepts.model_copy(update={"standing_rotated": concepts.standing})
+        kinds.append(kind.model_copy(update={"concepts": concepts}))
+    claims = list_claims(study.model_copy(update={"kinds": tuple(kinds)}))
+    assert [claim.statement for claim in claims if not claim.holds] == ["more neurons have a known concept"]
+
+
 def test_a_concept_is_lost_where_its_f1_falls_far_enough():
     assert share_moved([0.9, 0.5, 0.5, 0.2], [0.5, 0.45, 0.5, 0.9]) == pytest.approx(0.25)

@@ -218,18 +218,22 @@ def _claim_concepts(text: str, kinds: dict[str, KindScores]) -> list[Claim]:
     def standing(field: str, statement: str, what: str) -> Claim:
         more = SeedEstimate.of(differences(getattr(own, field), getattr(gelu, field)))
         beside = {name: str(SeedEstimate.of(getattr(part, field))) for name, part in known.items()}
+        needed, holds = f"{what}, SoLU + LayerNorm less GeLU: interval above 0", more.low > 0
         if field == "standing":
-            beside |= {
+            # As many in any other basis would say nothing of neurons.
+            rotated = SeedEstimate.of(differences(own.standing, own.standing_rotated))
+            needed, holds = f"{needed}, and less its own rotation", holds and rotated.low > 0
+            beside |= {"less its own rotation": str(rotated)} | {
                 f"{name}, rotated": str(SeedEstimate.of(known[name].standing_rotated))
                 for name in (SOLU_NORM, GELU)
             }
         return Claim(
             subject=f"concepts, {text}",
             statement=statement,
-            needed=f"{what}, SoLU + LayerNorm less GeLU: interval above 0",
+            needed=needed,
             measured=str(more),
             beside=beside,
-            holds=more.low > 0,
+            holds=holds,
         )
 
     ours, theirs = (list(zip(*part.best, strict=True)) for part in (own, gelu))
