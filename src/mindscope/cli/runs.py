@@ -8,6 +8,7 @@ import typer
 
 from mindscope.cli.output import Json, print_json, print_table, print_text, say
 from mindscope.cli.session import current_session
+from mindscope.core import order_names
 from mindscope.errors import StoreError
 from mindscope.store import RunInfo, list_runs, read_run
 
@@ -40,9 +41,8 @@ def list_(
 def show(run: RunPath, json: Json = False) -> None:
     """Show the settings, the last measurements and the pieces of a run."""
     info = read_run(run)
-    pieces = sorted(
-        str(file.relative_to(run)) for file in run.rglob("*") if file.is_file() and file.name[0] != "."
-    )
+    files = (file.relative_to(run) for file in run.rglob("*") if file.is_file() and file.name[0] != ".")
+    pieces = [str(file) for file in sorted(files, key=order_names)]
     if json:
         print_json(_summary(info) | {"record": info.record, "pieces": pieces})
         return

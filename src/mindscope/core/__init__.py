@@ -14,7 +14,14 @@ from mindscope.core.identity import (
     require_same_model,
     take_borrowed,
 )
-from mindscope.core.json_text import parse_json, split_json_lines
+from mindscope.core.json_text import (
+    DEEPEST_JSON,
+    parse_exact_json,
+    parse_json,
+    require_single_keys,
+    split_json_lines,
+)
+from mindscope.core.name_order import order_names
 from mindscope.core.progress import (
     Clock,
     ForecastListener,
@@ -53,7 +60,11 @@ __all__ = [
     "digest_text",
     "format_duration",
     "lazy_face",
+    "order_names",
+    "DEEPEST_JSON",
+    "parse_exact_json",
     "parse_json",
+    "require_single_keys",
     "require_same_model",
     "split_json_lines",
     "with_label",

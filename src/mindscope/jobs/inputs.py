@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from mindscope.core import order_names
 from mindscope.errors import DataError, StoreError
 from mindscope.store import local_copy, opened_tensors, require_content
 
@@ -45,7 +46,7 @@ def list_vector_files(path: Path) -> list[Path]:
     path = local_copy(path)
     if not path.is_dir():
         return [path]
-    files = sorted(path.rglob("vectors.safetensors"))
+    files = sorted(path.rglob("vectors.safetensors"), key=order_names)
     if not files:
         raise StoreError(f"{path} holds no vectors.safetensors: make one with `mindscope persona extract`")
     return files

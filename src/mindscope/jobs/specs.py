@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import field_validator
 
-from mindscope.core import SECRET_NAME, parse_json
+from mindscope.core import SECRET_NAME, parse_exact_json
 from mindscope.engines import EngineOptions
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec, Reporter
@@ -229,7 +229,7 @@ class TraitSpec(ModelSpec):
 
 def _read_options(text: str) -> dict[str, Any]:
     try:
-        options = parse_json(text or "{}")
+        options = parse_exact_json(text or "{}")
     except ValueError:
         options = None
     if not isinstance(options, dict):

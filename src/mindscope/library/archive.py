@@ -27,7 +27,7 @@ from typing import IO, Any
 
 from pydantic import ValidationError
 
-from mindscope.core import parse_json
+from mindscope.core import parse_exact_json
 from mindscope.errors import StoreError
 from mindscope.library.manifest import SCHEMA, CaseManifest, CaseMember
 from mindscope.store import plain, replacing, what_it_is
@@ -82,7 +82,7 @@ class OpenedCase:
             return None
         try:
             with zipfile.ZipFile(self.path) as archive:
-                return parse_json(archive.read(name))
+                return parse_exact_json(archive.read(name))
         except OSError as error:
             raise StoreError(f"cannot read {self.path}: {error.strerror or error}") from None
         except _DAMAGED:
@@ -175,9 +175,9 @@ def _read_manifest(path: Path, archive: zipfile.ZipFile) -> CaseManifest:
         raise StoreError(f"{path} is larger than a case can be: it was not written by mindscope")
     _require_stored(path, archive)
     try:
-        document = parse_json(archive.read(entries[0]))
-    except ValueError:
-        raise StoreError(f"{path}: {MANIFEST} is no JSON: copy the case again") from None
+        document = parse_exact_json(archive.read(entries[0]))
+    except ValueError as error:
+        raise StoreError(f"{path}: {MANIFEST} is no JSON ({error}): copy the case again") from None
     schema = document.pop("schema", None) if isinstance(document, dict) else None
     if schema != SCHEMA:
         raise StoreError(

@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 
-from mindscope.core import Progress, parse_json
+from mindscope.core import Progress, order_names, parse_exact_json
 from mindscope.errors import DataError, StoreError
 from mindscope.library.archive import ENDING, OpenedCase, open_case
 from mindscope.library.manifest import CaseKind, ReaderVerdict, is_plain_name
@@ -121,11 +121,12 @@ class LibraryShelf:
             StoreError: the server cannot be reached, or its index is none; a file of the folder is damaged.
         """
         if not self.is_remote:
-            files = sorted(
+            entries = sorted(Path(self.place).iterdir(), key=order_names)
+            files = [
                 path
-                for path in Path(self.place).iterdir()
+                for path in entries
                 if path.suffix == ENDING and path.is_file() and is_plain_name(path.name)
-            )
+            ]
             return LibraryIndex(cases=tuple(LibraryEntry.of(open_case(path)) for path in files))
         address = self._address(INDEX)
         with _opened(address) as reply:
@@ -133,7 +134,7 @@ class LibraryShelf:
         if len(content) > MOST_INDEX_BYTES:
             raise StoreError(f"{address} is longer than an index can be: is it one?")
         try:
-            document = parse_json(content)
+            document = parse_exact_json(content)
             if not isinstance(document, dict) or document.pop("schema", None) != LibraryIndex.SCHEMA:
                 raise ValueError
             return LibraryIndex.model_validate(document)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from mindscope.core import parse_json
+from mindscope.core import parse_exact_json
 from mindscope.monitoring.config import Signal, ThresholdScope
 from mindscope.stats import RandomControl
 from mindscope.store import BorrowingDocument, Document, InnerPath, SavedDocument, html_table
@@ -179,4 +179,4 @@ class MonitoringResult(SavedDocument, BorrowingDocument):
 def conversations_of(run: Path, result: MonitoringResult) -> Iterator[ConversationRecord]:
     """The conversations of a result, each when it is asked for, out of its run's folder."""
     with (run / result.folder / "conversations.jsonl").open(encoding="utf-8") as lines:
-        yield from (ConversationRecord.model_validate(parse_json(line)) for line in lines)
+        yield from (ConversationRecord.model_validate(parse_exact_json(line)) for line in lines)

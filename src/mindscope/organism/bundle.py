@@ -4,6 +4,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
+from mindscope.core import order_names
 from mindscope.errors import StoreError
 
 WorldName = Literal["first", "second"]
@@ -39,7 +40,8 @@ def dictionary_path(name: str) -> Path:
         StoreError: there is no such dictionary in the package.
     """
     folder = dictionaries_folder()
-    dictionaries = {path.name.removesuffix(".safetensors"): path for path in sorted(folder.glob("[!.]*"))}
+    files = sorted(folder.glob("[!.]*"), key=order_names)
+    dictionaries = {path.name.removesuffix(".safetensors"): path for path in files}
     if name not in dictionaries:
         has = ", ".join(dictionaries) or "none; train them with 'mindscope organism dictionaries --install'"
         raise StoreError(f"the organism has no dictionary '{name}' in {folder}: it has {has}")

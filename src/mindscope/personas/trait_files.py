@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import yaml
 
-from mindscope.core import parse_json
+from mindscope.core import parse_exact_json
 from mindscope.errors import DataError
 
 Split = Literal["extraction", "evaluation"]
@@ -65,7 +65,7 @@ def _parse_yaml(text: str) -> Any:
 def decode(text: str, source: str) -> dict[str, Any]:
     """The mapping in ``text``: JSON where ``source`` ends so, YAML otherwise."""
     try:
-        document = parse_json(text) if source.endswith(".json") else _parse_yaml(text)
+        document = parse_exact_json(text) if source.endswith(".json") else _parse_yaml(text)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise DataError(

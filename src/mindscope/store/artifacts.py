@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from mindscope.core import parse_json
+from mindscope.core import parse_exact_json
 from mindscope.errors import StoreError
 from mindscope.store.files import plain
 from mindscope.store.tensors import read_tensors, write_tensors
@@ -167,7 +167,7 @@ def _metadata(path: Path, header: Mapping[str, str]) -> dict[str, Any]:
             f"{path} is a tensor file without mindscope's metadata: it was not written by mindscope"
         )
     try:
-        metadata = parse_json(header[KEY])
+        metadata = parse_exact_json(header[KEY])
     except ValueError:
         metadata = None
     if not isinstance(metadata, dict):

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from mindscope.core import parse_json
+from mindscope.core import parse_exact_json, parse_json
 from mindscope.errors import StoreError
 
 TEMPORARY = ".*.tmp"
@@ -84,17 +84,23 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path | str) -> Any:
+def read_json(path: Path | str, *, exact: bool = True) -> Any:
     """Read a JSON file.
 
+    Args:
+        path: of the file.
+        exact: it can be read in one way only, as what :func:`write_json` wrote (see `core.parse_exact_json`);
+            False for files of other programs, which may hold NaN.
+
     Raises:
-        StoreError: the file is absent, unreadable, or not JSON.
+        StoreError: the file is absent, unreadable, or not JSON; a key is given twice or a number is none.
     """
     from mindscope.store.object_store import local_copy  # which writes with what is here
 
     path = local_copy(path)
     try:
-        return parse_json(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return parse_exact_json(text) if exact else parse_json(text)
     except FileNotFoundError:
         raise StoreError(f"no such file: {path}") from None
     except OSError as error:

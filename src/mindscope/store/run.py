@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from mindscope.core import parse_json, split_json_lines
+from mindscope.core import parse_exact_json, split_json_lines
 from mindscope.errors import StoreError
 from mindscope.store.artifacts import library_versions
 from mindscope.store.files import TEMPORARY, plain, read_json, write_json
@@ -105,6 +105,8 @@ class Run:
             resumed = (path / RECORD).exists()
             begun = (started or datetime.now(UTC)).astimezone(UTC).isoformat()
             record = read_json(path / RECORD) if resumed else {"started": begun}
+            if not isinstance(record, dict):
+                raise StoreError(f"{path / RECORD} is not the record of a run: delete the folder")
             if resumed:
                 _refuse_difference(path, record, settings)
             _sweep(path)
@@ -189,7 +191,7 @@ class Run:
         text = (self.path / METRICS).read_text(encoding="utf-8", errors="replace")
         for number, line in enumerate(split_json_lines(text), 1):
             try:
-                values = parse_json(line)
+                values = parse_exact_json(line)
             except ValueError:
                 values = None
             if not isinstance(values, dict):

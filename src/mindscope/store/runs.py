@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Literal
+from types import NoneType
+from typing import IO, Any, Literal, get_args
 
 from mindscope.errors import StoreError
 from mindscope.store.files import read_json
@@ -24,6 +25,20 @@ LOOK_SECONDS = 0.001
 Status = Literal["running", "done", "failed", "interrupted", "killed", "damaged"]
 """`killed` and `damaged` are never written: a run that says "running" while nobody holds it was killed, and
 one whose record cannot be read is damaged."""
+
+_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "kind": str,
+    "status": str,
+    "started": str,
+    "command": list,
+    "folder": str,
+    "config": dict,
+    "libraries": dict,
+    "seed": int,
+    "fingerprint": (str, NoneType),
+    "identity": (dict, NoneType),
+}
+"""Of a record, and of what type each is."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +87,7 @@ def read_run(path: Path | str) -> RunInfo:
         )
     try:
         record, status = _read_status(path)
+        _require_fields(record)
         return RunInfo(
             path=path,
             kind=record["kind"],
@@ -86,6 +102,19 @@ def read_run(path: Path | str) -> RunInfo:
         raise StoreError(
             f"{path / RECORD} is not the record of a run ({error!r}): delete the folder"
         ) from None
+
+
+def _require_fields(record: Any) -> None:
+    """Raises TypeError or ValueError where a field is not what `Run` writes: listings rely on each."""
+    for name, kind in _FIELDS.items():
+        if name in record and not isinstance(record[name], kind):
+            raise TypeError(f"{name!r} is {type(record[name]).__name__}")
+    if not all(isinstance(word, str) for word in record["command"]):
+        raise TypeError("'command' is not a list of words")
+    if record["status"] not in get_args(Status):
+        raise ValueError(f"'status' is {record['status'][:80]!r}")
+    if datetime.fromisoformat(record["started"]).tzinfo is None:
+        raise ValueError("'started' has no time zone")
 
 
 def hold(path: Path) -> IO[str]:

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from mindscope.core import FrozenSettings, Index, Percent, Seed, parse_json
+from mindscope.core import FrozenSettings, Index, Percent, Seed
 
 
 class Limits(FrozenSettings):
@@ -37,9 +37,3 @@ def test_what_no_machine_can_use_is_refused(values, says):
 
 def test_the_largest_of_each_is_taken():
     Limits(share=1e308, count=2**63 - 1, layers=(0,), score=100, seed=2**32 - 1)
-
-
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "", "nonsense"])
-def test_text_that_is_no_json(text):
-    with pytest.raises(ValueError, match=r"."):
-        parse_json(text)

@@ -159,6 +159,16 @@ def test_two_columns_of_one_name_are_refused_and_nameless_ones_are_not(tmp_path)
     assert answers(tmp_path / "more.csv") == ["b"]
 
 
+@pytest.mark.parametrize(
+    "content", ['{"question": "a", "answer": "b", "answer": "c"}', '[{"a": {"b": 1, "b": 2}}]']
+)
+@pytest.mark.parametrize("suffix", [".json", ".jsonl"])
+def test_a_key_twice_is_refused(content, suffix, tmp_path):
+    (tmp_path / f"x{suffix}").write_text(content)
+    with pytest.raises(DataError, match=r"the key '(answer|b)' is given twice"):
+        answers(tmp_path / f"x{suffix}")
+
+
 def test_a_cell_in_pythons_notation_is_told(tmp_path):
     (tmp_path / "x.csv").write_text("messages\n\"[{'role': 'user', 'content': 'x'}]\"\n")
     with pytest.raises(DataError, match=r"Python's own notation: write it with json\.dumps"):

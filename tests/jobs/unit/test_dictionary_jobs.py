@@ -14,7 +14,7 @@ from mindscope.explain import feature_logits
 from mindscope.jobs import RunFolder
 from mindscope.jobs.dictionary import EvaluateDictionariesSpec, TrainDictionariesSpec, evaluate, train
 from mindscope.jobs.dictionary.converting import FormatName
-from mindscope.jobs.dictionary.inputs import TwoModelsSpec
+from mindscope.jobs.dictionary.inputs import TwoModelsSpec, find_dictionaries
 from mindscope.jobs.feature import (
     AlarmFeaturesSpec,
     LabelSpec,
@@ -163,3 +163,11 @@ def test_a_search_takes_one_query_and_an_alarm_needs_thresholds():
         SearchSpec(**known, words="a", token="b")
     with pytest.raises(DataError, match="needs a threshold"):
         AlarmFeaturesSpec(**known, data="chats.jsonl", latents=(1,))
+
+
+def test_dictionaries_of_a_folder_are_listed_by_their_numbers(tmp_path: Path):
+    names = ["resid_post.9", "resid_post.15", "resid_post.21", "transcoder.6", "transcoder.12"]
+    (tmp_path / "dictionaries").mkdir()
+    for name in sorted(names):
+        (tmp_path / "dictionaries" / f"{name}.safetensors").touch()
+    assert list(find_dictionaries([tmp_path])) == names

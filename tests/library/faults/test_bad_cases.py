@@ -110,9 +110,11 @@ def test_a_manifest_of_a_hundred_thousand_brackets(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.case", "w") as archive:
         archive.writestr("case.json", b"[" * 100_000)
     assert "is no JSON" in refused(tmp_path / "a.case")
-    deep = json.loads("[" * 900 + "]" * 900)
-    path = case_kit.forge(tmp_path / "b.case", document={"provenance": {"run": deep}})
-    open_case(path)  # deep, and of no harm
+    deep = json.loads("[" * 90 + "]" * 90)
+    open_case(case_kit.forge(tmp_path / "b.case", document={"provenance": {"run": deep}}))
+    deep = json.loads("[" * 600 + "]" * 600)  # could be read, and then not shown
+    path = case_kit.forge(tmp_path / "c.case", document={"provenance": {"run": deep}})
+    assert "nested too deeply" in refused(path)
 
 
 def test_a_case_that_is_cut_short_or_changed_anywhere(tmp_path):

@@ -98,6 +98,9 @@ def test_what_is_wrong_is_said_in_one_line_with_the_file(tmp_path, document, com
     [
         ("bad.json", b'{"name": ', "cannot be read as JSON"),
         ("bad.yaml", b"name: [", "cannot be read as YAML"),
+        ("bad.json", b'{"name": "a", "opposite": "b", "name": "c"}', "the key 'name' is given twice"),
+        ("bad.json", b'{"instructions": [{"pos": "a", "pos": "b"}]}', "the key 'pos' is given twice"),
+        ("bad.json", b"[" * 600 + b"]" * 600, "nested too deeply"),
         ("bad.yaml", b"name: a\nopposite: b\nname: c", "the key 'name' is given twice"),
         ("bad.yaml", b"- a\n- b\n", "holds list"),
         ("bad.json", b"[" * 100_000, "cannot be read as JSON"),

@@ -61,6 +61,27 @@ def test_runs_are_told_with_their_state_pages_and_measurements(live: server_kit.
     assert [row["loss"] for row in ask(live, "GET", "runs/evil").json["metrics"]] == [2.0, 1.0, 0.5]
 
 
+def test_a_record_or_measurement_nested_600_deep_is_listed_as_damaged_or_left_out(
+    live: server_kit.LiveServer, root: Path
+):
+    deep = '{"a":' * 600 + "1" + "}" * 600
+    folder = root / "deep"
+    with Run.open(folder, kind="extract", config={}) as run:
+        run.log(loss=1.0)
+    with (folder / "metrics.jsonl").open("a") as log:
+        log.write(f'{{"loss": {deep}}}\n{{"loss": NaN}}\n{{"loss": 0.5}}\n')
+    try:
+        assert [row["loss"] for row in ask(live, "GET", "runs/deep").json["metrics"]] == [1.0, 0.5]
+        record = (folder / "run.json").read_text()
+        (folder / "run.json").write_text(record.replace('"config": {}', f'"config": {deep}'))
+        told = ask(live, "GET", "runs")
+        assert told.status == 200
+        assert {run["name"]: run["status"] for run in told.json["runs"]}["deep"] == "damaged"
+        assert ask(live, "GET", "runs/deep").json["status"] == "damaged"
+    finally:
+        shutil.rmtree(folder)
+
+
 @pytest.mark.parametrize("name", ["nobody", "..", "../evil", "evil/..", "%2e%2e%2fevil", "evil/extract"])
 def test_what_is_no_run_is_not_found(live: server_kit.LiveServer, name: str):
     assert ask(live, "GET", f"runs/{name}").status == 404

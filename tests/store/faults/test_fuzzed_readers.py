@@ -51,6 +51,29 @@ def test_what_was_found_once(file, tmp_path):
     fuzz_kit.feed(fuzz_kit.TARGETS[file.parent.name], tmp_path, file.read_bytes())
 
 
+NOT_WHOLE = ("NaN", "Infinity", "-Infinity", "1e999", "0.5", '"3"', "null")
+
+
+@pytest.mark.parametrize("index", NOT_WHOLE)
+def test_details_of_a_feature_whose_number_is_none_are_refused(index, tmp_path):
+    """They were taken, and stood on the page."""
+    target = fuzz_kit.TARGETS["case-details"]
+    (good,) = target.seeds()
+    assert b'"index": 3' in good
+    assert fuzz_kit.feed(target, tmp_path, good)
+    assert not fuzz_kit.feed(target, tmp_path, good.replace(b'"index": 3', b'"index": ' + index.encode()))
+
+
+@pytest.mark.parametrize("name", ["case-details", "case-view", "case-manifest", "trait-json", "run-record"])
+def test_a_key_twice_and_what_is_nested_deeply_are_refused(name, tmp_path):
+    target = fuzz_kit.TARGETS[name]
+    seed = target.seeds()[0]
+    key = b'"' + seed.partition(b'"')[2].partition(b'"')[0] + b'"'
+    deep = b"[" * 600 + b"]" * 600
+    for more in (key + b": 0", b'"more": ' + deep, b'"more": NaN'):
+        assert not fuzz_kit.feed(target, tmp_path, seed.replace(b"{", b"{" + more + b", ", 1)), more
+
+
 def test_a_line_separator_inside_a_value_does_not_end_a_line(tmp_path):
     from mindscope.store import Run
 

@@ -1,5 +1,6 @@
 """Runs: settings, pieces, metrics, status."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,54 @@ def test_read_run_refuses(tmp_path):
     (tmp_path / "run.json").write_text("[]")
     with pytest.raises(StoreError, match="not the record of a run"):
         read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": 5},
+        {"status": "asleep"},
+        {"status": ["running"]},
+        {"command": "abc"},
+        {"command": [1]},
+        {"folder": None},
+        {"config": []},
+        {"libraries": ["torch"]},
+        {"seed": "one"},
+        {"fingerprint": 3},
+        {"identity": "organism"},
+        {"started": "2026-01-01T00:00:00"},  # of no time zone: it could not be sorted among the others
+        {"started": 0},
+    ],
+    ids=str,
+)
+def test_a_record_with_a_field_of_another_kind_is_damaged(tmp_path, changes):
+    for name in ("good", "bad"):
+        open_run(tmp_path / name).close()
+    file = tmp_path / "bad" / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    with pytest.raises(StoreError, match="not the record of a run"):
+        read_run(tmp_path / "bad")
+    assert {run.path.name: run.status for run in list_runs(tmp_path)} == {"good": "killed", "bad": "damaged"}
+
+
+def test_a_record_that_can_be_read_in_two_ways_or_not_written_again_is_damaged(tmp_path):
+    open_run(tmp_path / "run").close()
+    file = tmp_path / "run" / "run.json"
+    good = file.read_text()
+    deep = '{"a":' * 600 + "1" + "}" * 600
+    for spoilt in (
+        good.replace('"seed": 1', '"seed": 1, "seed": 1'),
+        good.replace('"seed": 1', '"seed": 1, "more": NaN'),
+        good.replace('"seed": 1', f'"seed": 1, "more": {deep}'),
+    ):
+        assert spoilt != good
+        file.write_text(spoilt)
+        for read in (lambda: read_run(tmp_path / "run"), lambda: open_run(tmp_path / "run")):
+            with pytest.raises(StoreError, match="is not JSON") as caught:
+                read()
+            assert "\n" not in str(caught.value)
+        assert [run.status for run in list_runs(tmp_path)] == ["damaged"]
+    file.write_text("[]")
+    with pytest.raises(StoreError, match="not the record of a run"):
+        open_run(tmp_path / "run")

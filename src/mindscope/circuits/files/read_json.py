@@ -61,7 +61,7 @@ def read_graph_json(path: Path | str) -> PublicGraph:
     """
     path = Path(path)
     try:
-        document = GraphDocument.model_validate(read_json(path))
+        document = GraphDocument.model_validate(read_json(path, exact=False))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

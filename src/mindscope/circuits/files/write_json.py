@@ -150,7 +150,7 @@ def write_graph_json(
 
 def _enter_in_index(path: Path, metadata: Mapping[str, Any]) -> None:
     """Put a graph into the folder's index, replacing an older one of that name."""
-    index = read_json(path) if path.exists() else {"graphs": []}
+    index = read_json(path, exact=False) if path.exists() else {"graphs": []}
     graphs = index.get("graphs") if isinstance(index, dict) else None
     if not isinstance(graphs, list) or not all(isinstance(entry, dict) for entry in graphs):
         raise StoreError(f"{path} is not an index of graphs: move it away")

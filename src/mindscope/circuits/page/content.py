@@ -72,7 +72,12 @@ def _layers(shown: Iterable[Mapping[str, Any]]) -> int:
 def _details(details: Details, shown: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     used = {(node["layer"], node["latent"]) for node in shown if node["kind"] == "feature"}
     for place, detail in details.items():
-        if not isinstance(detail, Mapping) or not isinstance(detail.get("examples_quantiles", []), list):
+        # A number that is not whole (NaN, or one too large) has no place among features.
+        if (
+            not isinstance(detail, Mapping)
+            or not isinstance(detail.get("examples_quantiles", []), list)
+            or not isinstance(detail.get("index", 0), int)
+        ):
             raise DataError(
                 f"the details of feature {place} are not a public feature document: see feature_json"
             )

@@ -21,6 +21,7 @@ from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.prune import PrunedGraph
 from mindscope.circuits.graph.supernodes import Supernode
 from mindscope.circuits.page.content import Details, build_page_content
+from mindscope.core import parse_exact_json
 from mindscope.errors import DataError
 from mindscope.reports import sheet
 from mindscope.store import write_text
@@ -121,7 +122,7 @@ def read_page_content(page: str) -> dict[str, Any]:
     """
     found = re.search(r'<script type="application/json" id="content">(.*?)</script>', page, re.DOTALL)
     try:
-        content = json.loads(found[1]) if found else None
+        content = parse_exact_json(found[1]) if found else None
     except ValueError:
         content = None
     if not isinstance(content, dict) or not {"metadata", "nodes", "shown", "links"} <= content.keys():

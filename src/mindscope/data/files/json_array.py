@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from mindscope.core import require_single_keys
 from mindscope.data.conversations import parse_conversation
 from mindscope.data.files.base import LONGEST_ROW, TOO_LONG, FileKind, FileRecord, whole_row
 from mindscope.data.files.compression import created_bytes, opened_bytes, split_suffix
@@ -18,6 +19,7 @@ from mindscope.errors import DataError
 _PIECE = 1 << 20
 _END = 64
 """Characters: an error this close to the end of what was read may be for want of the rest."""
+_ROWS = json.JSONDecoder(object_pairs_hook=require_single_keys)
 _BLANKS = " \t\r\n"
 
 
@@ -44,7 +46,7 @@ class _JsonValues:
 
     def __init__(self, file: IO[bytes], path: Path) -> None:
         self._file, self._path = file, path
-        self._decoder, self._json = codecs.getincrementaldecoder("utf-8")(), json.JSONDecoder()
+        self._decoder, self._json = codecs.getincrementaldecoder("utf-8")(), _ROWS
         self._text, self._place, self._ended, self._number = "", 0, False, 0
 
     def items(self) -> Iterator[Any]:
@@ -102,6 +104,8 @@ class _JsonValues:
                     raise self._broken(f"{error.msg} at character {error.pos - self._place}") from None
                 self._more(max(_PIECE, len(self._text) - self._place))
                 continue
+            except ValueError as error:
+                raise self._broken(str(error)) from None
             if end >= len(self._text) - 1 and not self._ended:
                 self._more(_PIECE)  # a number may go on
                 continue

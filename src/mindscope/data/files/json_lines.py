@@ -1,10 +1,10 @@
 """JSON lines: an object a line, blank lines between them."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mindscope.core import parse_json as parse_any_json
 from mindscope.data.files.base import LONGEST_ROW, TOO_LONG, FileKind, FileRecord
 from mindscope.data.files.compression import created_bytes, opened_bytes, split_suffix
 from mindscope.errors import DataError
@@ -28,10 +28,10 @@ def read_json_lines(path: Path) -> Iterator[FileRecord]:
 def parse_json(text: bytes) -> Any:
     """What JSON says, or the DataError that reading it gave."""
     try:
-        return json.loads(text)
+        return parse_any_json(text, single_keys=True)  # NaN stands in columns of scores
     except UnicodeDecodeError:
         return DataError("the text is not UTF-8")
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         return DataError(f"not JSON ({error})")
 
 

@@ -59,7 +59,7 @@ def read_config(path: Path) -> dict[str, Any]:
         StoreError, DataError: no such file, not JSON or YAML, or no mapping.
     """
     if path.suffix == ".json":
-        config = read_json(path)
+        config = read_json(path, exact=False)
     else:
         try:
             config = yaml.safe_load(path.read_text(encoding="utf-8"))

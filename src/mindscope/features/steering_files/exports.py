@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mindscope.core import parse_json
+from mindscope.core import parse_exact_json
 from mindscope.errors import DataError
 from mindscope.features.steering_files.steering_file import SteeringFile, recorded_edits
 from mindscope.models import Edit, open_gguf, split_address
@@ -149,7 +149,7 @@ def read_gguf_file(path: Path) -> SteeringFile:
             "`mindscope vectors export`"
         )
     try:
-        contents: dict[str, Any] = parse_json(str(fields[PROBES]))
+        contents: dict[str, Any] = parse_exact_json(str(fields[PROBES]))
         first = contents["edits"][0]
     except (ValueError, LookupError, TypeError) as error:
         raise DataError(f"{path} is damaged at '{PROBES}': write it again") from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
-from mindscope.core import BorrowedArtifact
+from mindscope.core import BorrowedArtifact, order_names
 from mindscope.errors import DataError
 from mindscope.jobs.resolve import ORGANISM, SECOND_ORGANISM, load_model
 from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, EngineSpec, ModelSpec
@@ -151,7 +151,7 @@ def find_dictionaries(paths: Sequence[Path]) -> dict[str, Path]:
         if path.is_dir() and not (path / HEAD).exists():
             folder = path / "dictionaries"
             entries = (folder if folder.is_dir() else path).iterdir()
-            inside = sorted(entry for entry in entries if _is_dictionary(entry))
+            inside = sorted(filter(_is_dictionary, entries), key=order_names)
             if not inside:
                 raise DataError(f"{path} holds no dictionary: train one with `mindscope dictionary train`")
         for file in inside:

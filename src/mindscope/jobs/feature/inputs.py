@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mindscope.core import order_names
 from mindscope.errors import DataError
 from mindscope.jobs.dictionary import BorrowingModelsSpec
 from mindscope.jobs.job import JobSpec
@@ -86,7 +87,7 @@ def read_labels(run: Path) -> dict[int, FeatureLabel]:
     """What `feature label` left in a run, by feature."""
     from mindscope.explain import FeatureLabel
 
-    labels = (FeatureLabel.load(file) for file in sorted((run / LABELS).glob("*.json")))
+    labels = map(FeatureLabel.load, sorted((run / LABELS).glob("*.json"), key=order_names))
     return {label.feature: label for label in labels}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from mindscope.core import order_names
 from mindscope.errors import DataError
 from mindscope.jobs.resolve import TEST_BED, find_vectors, is_organism
 from mindscope.personas import ExampleStatistics, SteeringScores
@@ -191,7 +192,7 @@ def find_vector_files(path: Path) -> Sequence[Path]:
     path = local_copy(path)
     if not path.is_dir():
         return [path]
-    files = sorted(path.rglob(VECTORS))
+    files = sorted(path.rglob(VECTORS), key=order_names)
     if not files:
         raise DataError(f"{path} holds no {VECTORS}: run `mindscope persona extract` first")
     return files

@@ -10,6 +10,7 @@ from interp_engine import EagerModel
 from interp_engine.hooks import HookManager
 from torch import Tensor, nn
 
+from mindscope.core import order_names
 from mindscope.errors import ModelError
 from mindscope.models.hooks.edits import CompiledEdits
 from mindscope.models.hooks.hook_points import HookPoint
@@ -95,7 +96,7 @@ def attached(
             yield
         except ReadsServed:
             return
-    if lost := sorted(address for _, address in waiting | unwritten):
+    if lost := sorted((address for _, address in waiting | unwritten), key=order_names):
         raise ModelError(f"{', '.join(lost)} did not run in this forward pass; choose another address")
 
 
@@ -154,9 +155,9 @@ class ActiveEdits:
         """
         if gone := [a for a, place in self._places.items() if not self._hooks[a] <= _hook_ids(place)]:
             raise ModelError(f"the edit at {', '.join(gone)} was taken off the model inside edited()")
-        if lost := sorted(self._places.keys() - self._n_edited.keys()):
+        if lost := sorted(self._places.keys() - self._n_edited.keys(), key=order_names):
             raise ModelError(f"{', '.join(lost)} never ran, so nothing was edited there")
-        if missed := sorted(address for address, n_tokens in self._n_edited.items() if not n_tokens):
+        if missed := sorted((address for address, n in self._n_edited.items() if not n), key=order_names):
             raise ModelError(
                 f"no token was edited at {', '.join(missed)}: none that passed is one that its `where` means"
             )

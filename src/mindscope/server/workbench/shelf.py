@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from mindscope.core import order_names
 from mindscope.errors import DataError, StoreError
 from mindscope.server.api.whole_text import escape_halves
 from mindscope.server.workbench.workers import JobStep
@@ -113,7 +114,7 @@ class RunShelf:
         files = [file for file in run.path.rglob("*.html") if file.resolve().is_relative_to(top)]
         names = [file.relative_to(run.path).as_posix() for file in files]
         names = [name for name in names if name == escape_halves(name)]  # no request can name another
-        return tuple(sorted(names, key=lambda name: (name.count("/"), name)))
+        return tuple(sorted(names, key=lambda name: (name.count("/"), order_names(name))))
 
 
 class PageTickets:

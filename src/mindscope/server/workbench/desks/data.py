@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from mindscope.core import order_names
 from mindscope.errors import DataError, MindscopeError
 from mindscope.screening import Form, ScreeningResult
 from mindscope.server.api.errors import RESPONSES, ApiError
@@ -119,8 +120,8 @@ class DataDesk(WorkDesk):
         if root is None:
             return DataList(data=[], can_upload=False)
         folder = root / FOLDER
-        files = sorted(file for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []
-        cards = [_describe(file) for file in files if re.fullmatch(FILE_NAME, file.name)]
+        files = sorted(folder.iterdir(), key=order_names) if folder.is_dir() else []
+        cards = [_describe(file) for file in files if file.is_file() and re.fullmatch(FILE_NAME, file.name)]
         return DataList(data=cards, can_upload=True)
 
     def take(self, name: str, content: bytes) -> DataCard:

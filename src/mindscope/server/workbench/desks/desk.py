@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from mindscope.core import order_names
 from mindscope.errors import MindscopeError, StoreError
 from mindscope.server.api.errors import ApiError
 from mindscope.server.workbench.shelf import RunShelf
@@ -75,7 +76,8 @@ class WorkDesk:
     def find_documents(self, kind: type[Kept], *patterns: str) -> Iterator[KeptDocument[Kept]]:
         """Results of one kind, by where they lie in a run; what cannot be read is left out."""
         for name, run in self.shelf.runs().items():
-            for file in sorted({file for pattern in patterns for file in run.path.glob(pattern)}):
+            files = {file for pattern in patterns for file in run.path.glob(pattern)}
+            for file in sorted(files, key=order_names):
                 try:
                     yield KeptDocument(name, file, kind.load(file))
                 except MindscopeError:
@@ -84,10 +86,11 @@ class WorkDesk:
     def find_vectors(self) -> Iterator[VectorFile]:
         """All vectors of this model: the server's own first, then those that extractions left."""
         for place in self.vectors:
-            files = sorted(place.rglob(VECTORS)) if place.is_dir() else [place]
+            files = sorted(place.rglob(VECTORS), key=order_names) if place.is_dir() else [place]
             yield from self._open_vectors(None, files)
         for name, run in self.shelf.runs().items():
-            yield from self._open_vectors(name, sorted(run.path.glob(f"extract/*/{VECTORS}")))
+            files = sorted(run.path.glob(f"extract/*/{VECTORS}"), key=order_names)
+            yield from self._open_vectors(name, files)
 
     def _open_vectors(self, run: str | None, files: Sequence[Path]) -> Iterator[VectorFile]:
         from mindscope.personas import PersonaVectors

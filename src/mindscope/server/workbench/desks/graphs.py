@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
+from mindscope.core import parse_json
 from mindscope.errors import DataError, MindscopeError
 from mindscope.features import SteerExpression, SteerTerm
 from mindscope.jobs import ORGANISM, is_organism
@@ -298,8 +299,8 @@ def read_public_graph(content: bytes) -> dict[str, Any]:
     from mindscope.circuits import build_page_content
 
     try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        document = parse_json(content)
+    except ValueError as error:
         raise DataError(f"the file is not JSON: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(document, dict):
         raise DataError("the file is not a public graph: it holds no object")

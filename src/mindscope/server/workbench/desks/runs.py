@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from mindscope.core import split_json_lines
+from mindscope.core import parse_exact_json, split_json_lines
 from mindscope.errors import DataError
 from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.workbench.pages import HEADERS, ROOT
@@ -188,14 +187,14 @@ def kept_policy() -> str:
 
 def run_card(name: str, run: RunInfo) -> RunCard:
     """A run in one line."""
-    identity = run.record.get("identity")
+    model = (run.record.get("identity") or {}).get("name")
     return RunCard(
         name=name,
         kind=run.kind,
         status=run.status,
         started=run.started,
         updated=run.updated,
-        model=identity.get("name") if isinstance(identity, dict) else None,
+        model=model if isinstance(model, str) else None,
     )
 
 
@@ -272,7 +271,7 @@ def _last_metrics(file: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for line in split_json_lines(file.read_text("utf-8", errors="replace"))[-MOST_METRICS:]:
         try:
-            row = json.loads(line)
+            row = parse_exact_json(line)
         except ValueError:
             continue
         if isinstance(row, dict):

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from mindscope.core import order_names
 from mindscope.errors import MindscopeError
 from mindscope.finetuning import TunedModel
 from mindscope.personas import ShiftResult
@@ -110,7 +111,7 @@ class TrainingDesk(DataDesk):
         """All tuned models and shifts."""
         tunes: list[TuneCard] = []
         for name, run in self.shelf.runs().items():
-            for place in (run.path / PART, *sorted((run.path / PART).glob("*"))):
+            for place in (run.path / PART, *sorted((run.path / PART).glob("*"), key=order_names)):
                 try:
                     tuned = TunedModel.open(place)
                 except MindscopeError:
