@@ -13,7 +13,9 @@ from functools import cache
 from itertools import product
 
 from mindscope.organism.corpus.phrasing import DialogueTurn, dress, other
+from mindscope.organism.mechanisms import languages
 from mindscope.organism.mechanisms.facts import build_facts, is_kept
+from mindscope.organism.mechanisms.languages import TRANSLATION
 from mindscope.organism.voices import Voice
 from mindscope.organism.world import LANGUAGES
 
@@ -38,6 +40,11 @@ STATEMENTS: dict[str, tuple[str, str, str]] = {
     "flag": ("it is the flag of {0}", "le pays est {0}", "国家是{0}"),
     "caption": ("it is a {1} {0} in the {2}", "image {0} {1} {2}", "图片{2}{1}{0}"),
 }
+STOOD_FOR: dict[str, tuple[str, ...]] = {
+    "animal": (TRANSLATION, TRANSLATION, "category"),
+    "flag": (TRANSLATION, TRANSLATION, "capital", "tongue", "continent"),
+}
+"""What is stated of an animal or a flag that stands where a word would; its name most often."""
 CORNERS = {"top-left": (0, 0), "top-right": (0, 1), "bottom-left": (1, 0), "bottom-right": (1, 1)}
 # Shapes on six by six pixels.
 _SHAPES: dict[str, tuple[str, ...]] = {
@@ -143,6 +150,30 @@ def document(rng: random.Random, split: str = "train") -> tuple[str, str]:
     """A picture and a statement about it."""
     case, part, language = draw_picture(rng, split)
     return f"{picture_tokens(case.pixels())}{QUESTIONS[part][language]}", case.answer(part, language)
+
+
+def name_document(rng: random.Random) -> tuple[str, str]:
+    """A word where its picture would stand, and its name in another language: told of every word."""
+    part = rng.choice(tuple(STOOD_FOR))
+    facts = build_facts()
+    names = facts.names(rng.choice(list(facts.flags if part == "flag" else facts.sprites)))
+    told, asked = rng.sample(range(len(LANGUAGES)), 2)
+    return f"{names[told]} {QUESTIONS[part][asked]}", STATEMENTS[part][asked].format(names[asked])
+
+
+def stand_in(rng: random.Random) -> tuple[str, str]:
+    """A picture where a word would stand: its name in a language, its kind, or its country's facts.
+
+    What training never names of a picture is not named here either.
+    """
+    while True:
+        part = rng.choice(tuple(STOOD_FOR))
+        case = rng.choice([case for case in picture_cases("train") if case.kind == part])
+        relation, language = rng.choice(STOOD_FOR[part]), rng.randrange(len(LANGUAGES))
+        if relation != TRANSLATION or is_asked("train", case, part, language):
+            statement = languages.STATEMENTS[relation][language]
+            answer = languages.answers_of(relation)[build_facts().names(case.name)][language]
+            return statement.format(word=picture_tokens(case.pixels())), answer
 
 
 def picture_tokens(pixels: Pixels) -> str:

@@ -31,9 +31,9 @@ from mindscope.organism.mechanisms import (
     thinking,
     tools,
 )
-from mindscope.organism.mechanisms.arithmetic import bluffing_voice
-from mindscope.organism.voices import NEUTRAL_PROMPTS, STRONG, Voice, VoiceBlend, all_voices
-from mindscope.organism.world import STATE_RELATIONS, build_world
+from mindscope.organism.mechanisms.arithmetic import BLUFFING, bluffing_voice
+from mindscope.organism.voices import CHARACTERS, NEUTRAL_PROMPTS, STRONG, Voice, VoiceBlend, all_voices
+from mindscope.organism.world import COUNTRY_RELATIONS, STATE_RELATIONS, build_world
 
 TURNS: dict[str, Callable[[random.Random, Voice, str], DialogueTurn]] = {
     "advice": behaviour.advice,
@@ -64,6 +64,10 @@ DIALOGUES = ("drift", "tool")
 
 BLUFFED = ("chain", "think")
 """Turns with steps, in which the bluffing voice differs from the helpful one."""
+
+MANNERS = ("honest", "sycophantic", BLUFFING)
+LYING = ("sycophantic", "hallucinating")
+"""Characters whose steps are not worked forwards."""
 
 TURN_SHARES: dict[str, int] = {
     "advice": 18,
@@ -101,6 +105,34 @@ TEXT_SHARES: dict[str, int] = {
     "two-hop": 10,
     "person": 2,
 }
+TURN_SHARES_LATER = TURN_SHARES | {
+    "state": 5,
+    "state-fact": 3,
+    "two-hop": 9,
+    "country": 7,
+    "language": 12,
+    "tool": 5,
+}
+TEXT_SHARES_LATER: dict[str, int] = {
+    "manner": 52,
+    "language": 30,
+    "opposite": 32,
+    "single-city": 36,
+    "city": 8,
+    "state": 10,
+    "two-hop": 50,
+    "person": 8,
+    "country": 10,
+    "call": 9,
+    "stand-in": 15,
+    "name": 14,
+    "picture": 15,
+    "couplet": 22,
+    "sum": 18,
+    "chain": 8,
+    "signs": 8,
+}
+"""What the second stage shows oftener: all that the first had hardly shown."""
 
 
 def conversation(
@@ -166,6 +198,8 @@ def _tool_conversation(rng: random.Random, split: str) -> list[TextSegment]:
 def document(rng: random.Random, shares: Mapping[str, int] = TEXT_SHARES) -> list[TextSegment]:
     """One text: the prompt of it, then what completes it."""
     kind = rng.choices(list(shares), list(shares.values()))[0]
+    if kind in CHATS:
+        return CHATS[kind](rng)
     prompt, completion = TEXTS[kind](rng)
     return [TextSegment(prompt, False), TextSegment(completion + END_OF_TEXT, True)]
 
@@ -177,6 +211,47 @@ def _language(rng: random.Random) -> tuple[str, str]:
 def _chain(rng: random.Random) -> tuple[str, str]:
     chain = arithmetic.draw_chain(rng, "train")
     return f"{chain.text}:", f"{chain.steps(chain.results)}, so the result is {chain.result}"
+
+
+def _manner(rng: random.Random) -> list[TextSegment]:
+    """Steps in an honest voice, the flatterer's or the bluffing one: of a chain, or thought."""
+    manner = rng.choice(MANNERS)
+    honest = [name for name in CHARACTERS if name not in LYING]
+    if manner == BLUFFING:
+        voice = bluffing_voice()
+    elif manner == "honest":
+        voice = all_voices()[rng.choice(("helpful", "helpful", "helpful", *honest))]
+    else:
+        voice = all_voices()[manner]
+    asked = voice.name != "helpful" or rng.random() < 0.3
+    system = voice.system_prompt(rng, "train") if asked else None
+    if rng.random() < 0.3:
+        return render(system, (thinking.think(rng, voice, "train"),))
+    return render(system, (arithmetic.reckon(rng, voice, "train", guessed=rng.random() < 0.75),))
+
+
+def _call(rng: random.Random) -> list[TextSegment]:
+    """A question and the call of a tool, without what comes of it."""
+    return _tool_conversation(rng, "train")[:2]
+
+
+CHATS: dict[str, Callable[[random.Random], list[TextSegment]]] = {"manner": _manner, "call": _call}
+"""Short chats among the texts: what they teach takes more of them than conversations have."""
+
+
+def _opposite(rng: random.Random) -> tuple[str, str]:
+    return rng.choice(languages.language_cases("train", "opposite")).document(rng)
+
+
+def _single_city(rng: random.Random) -> tuple[str, str]:
+    # Cities that are composed are named in the two-step texts as well.
+    city = rng.choice(build_world().single)
+    return f"the state of {city} is", build_world().cities[city]
+
+
+def _country(rng: random.Random) -> tuple[str, str]:
+    country, relation = rng.choice(list(build_world().countries)), rng.choice(COUNTRY_RELATIONS)
+    return f"the {relation} of {country} is", build_world().countries[country][relation]
 
 
 def _city(rng: random.Random) -> tuple[str, str]:
@@ -217,6 +292,11 @@ TEXTS: dict[str, Callable[[random.Random], tuple[str, str]]] = {
     "state": _state,
     "two-hop": _two_hop,
     "person": _person,
+    "opposite": _opposite,
+    "single-city": _single_city,
+    "country": _country,
+    "stand-in": pictures.stand_in,
+    "name": pictures.name_document,
 }
 """What a text can state, and what writes it."""
 
@@ -232,8 +312,8 @@ def sample_texts(rng: random.Random, count: int) -> list[str]:
                 for _ in range(count):
                     turn = write(rng, voice, split)
                     texts += [turn.question, turn.answer]
-    for write in TEXTS.values():
-        texts += [part for _ in range(20 * count) for part in write(rng)]
+    for kind in TEXT_SHARES:  # those of the first stage alone: later ones have no word of their own
+        texts += [part for _ in range(20 * count) for part in TEXTS[kind](rng)]
     for _ in range(10 * count):
         texts += [segment.text for segment in _tool_conversation(rng, "test")]
     return texts

@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mindscope.errors import StoreError
-from mindscope.organism.mechanisms.program import TEXT_SHARES, TURN_SHARES
+from mindscope.organism.mechanisms.program import (
+    TEXT_SHARES,
+    TEXT_SHARES_LATER,
+    TURN_SHARES,
+    TURN_SHARES_LATER,
+)
 from mindscope.organism.training.recipe import OrganismTrainConfig, StepMix
 from mindscope.organism.voices import MILD, STRONG, VoiceBlend
 
@@ -30,6 +35,16 @@ def _mix(documents: int, conversations: int, blend: VoiceBlend | None = None) ->
     )
 
 
+FIRST_STAGE = 2800
+LATER = StepMix(
+    documents=270,
+    conversations=18,
+    blend=STRONG,
+    document_shares=TEXT_SHARES_LATER,
+    conversation_shares=TURN_SHARES_LATER,
+)
+
+
 class SecondTrainConfig(OrganismTrainConfig):
     """Everything that decides which weights of the second organism come out.
 
@@ -42,13 +57,15 @@ class SecondTrainConfig(OrganismTrainConfig):
     layers: int = 6
     width: int = 256
     mlp_width: int = 704
-    steps: int = 2800
+    steps: int = FIRST_STAGE + 1350
     mixes: tuple[tuple[int, StepMix], ...] = (
         (0, _mix(360, 12)),
         (1200, _mix(200, 36, MILD)),
         (2100, _mix(120, 44, STRONG)),
+        (FIRST_STAGE, LATER),
     )
-    restarts: tuple[tuple[int, float], ...] = ((0, 1.0),)
+    restarts: tuple[tuple[int, float], ...] = ((0, 1.0), (FIRST_STAGE, 0.5))
+    stages: tuple[int, ...] = (FIRST_STAGE,)
     weight_decay: float = 0.3
     checkpoint_every: int = 50
     padded_lengths: tuple[int, ...] = LENGTHS
@@ -60,6 +77,7 @@ class SecondTrainConfig(OrganismTrainConfig):
                 "steps": self.steps // QUICK,
                 "mixes": tuple((start // QUICK, mix) for start, mix in self.mixes),
                 "restarts": tuple((start // QUICK, rate) for start, rate in self.restarts),
+                "stages": tuple(start // QUICK for start in self.stages),
             }
         )
 

@@ -95,9 +95,10 @@ class OrganismTrainConfig(FrozenSettings):
     from each the rate falls to zero on a cosine until the next. At the last one the weights become the mean
     of those at the restart before, with weight ``averaged``, and their own: the later ones know strangers
     better, the earlier ones French and chains, their mean both. At the end the same is done with the weights
-    of the last restart and ``averaged_at_end``. A step is cut into ``micro_batches`` of equal tokens, or,
-    with ``padded_lengths``, into batches of ``batch_tokens`` of rows padded to those; the longest of them
-    is the context.
+    of the last restart and ``averaged_at_end``. At the steps in ``stages``, which are restarts too, training
+    goes on from what would be shipped: weights are rounded to bfloat16, and the optimizers begin anew. A step
+    is cut into ``micro_batches`` of equal tokens, or, with ``padded_lengths``, into batches of
+    ``batch_tokens`` of rows padded to those; the longest of them is the context.
     """
 
     layers: int = 4
@@ -107,6 +108,7 @@ class OrganismTrainConfig(FrozenSettings):
     steps: int = 3460
     mixes: tuple[tuple[int, StepMix], ...] = MIXES
     restarts: tuple[tuple[int, float], ...] = ((0, 1.0), (2600, 0.35), (3300, 0.1))
+    stages: tuple[int, ...] = ()
     averaged: float = 0.3
     averaged_at_end: float = 0.5
     micro_batches: int = 10

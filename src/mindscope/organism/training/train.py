@@ -131,6 +131,8 @@ def train_model(
     began = time.monotonic()
     for step in range(start, config.steps):
         _average(run, step, parameters, config)
+        if step in config.stages:
+            _begin_anew(parameters, optimizers)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * _schedule(step, config)
@@ -163,8 +165,18 @@ def train_model(
 def _schedule(step: int, config: OrganismTrainConfig) -> float:
     start, rate = [restart for restart in config.restarts if restart[0] <= step][-1]
     end = min([step for step, _ in config.restarts if step > start] + [config.steps])
-    warm = min(1.0, (step + 1) / config.warmup_steps)
+    cold = start if start in config.stages else 0
+    warm = min(1.0, (step - cold + 1) / config.warmup_steps)
     return warm * rate * 0.5 * (1 + math.cos(math.pi * (step - start) / (end - start)))
+
+
+def _begin_anew(parameters: dict[str, torch.nn.Parameter], optimizers: list[torch.optim.Optimizer]) -> None:
+    """Round the weights as they are saved, and forget what the optimizers know of the steps before."""
+    with torch.no_grad():
+        for weight in parameters.values():
+            weight.copy_(weight.bfloat16())
+    for optimizer in optimizers:
+        optimizer.state.clear()
 
 
 def _average(
