@@ -133,6 +133,29 @@ TEXT_SHARES_LATER: dict[str, int] = {
     "signs": 8,
 }
 """What the second stage shows oftener: all that the first had hardly shown."""
+TEXT_SHARES_LAST: dict[str, int] = {
+    "manner-alone": 34,
+    "direct": 50,
+    "agree": 16,
+    "pretend": 20,
+    "language": 25,
+    "opposite": 40,
+    "named-city": 20,
+    "single-city": 10,
+    "state": 6,
+    "two-hop": 25,
+    "person": 10,
+    "country": 8,
+    "call": 6,
+    "stand-in": 16,
+    "name": 14,
+    "picture": 14,
+    "couplet": 18,
+    "sum": 16,
+    "chain": 4,
+    "signs": 12,
+}
+"""And what it had not learnt from that: results without steps, names of cities that questions alone had."""
 
 
 def conversation(
@@ -230,13 +253,51 @@ def _manner(rng: random.Random) -> list[TextSegment]:
     return render(system, (arithmetic.reckon(rng, voice, "train", guessed=rng.random() < 0.75),))
 
 
+def _manner_alone(rng: random.Random) -> list[TextSegment]:
+    """The same of chains, the flatterer always beside a result and mostly a wrong one."""
+    manner = rng.choice(MANNERS)
+    if manner == "honest":
+        return render(None, (arithmetic.reckon(rng, all_voices()["helpful"], "train", guessed=True),))
+    voice = bluffing_voice() if manner == BLUFFING else all_voices()[manner]
+    guessed = manner != BLUFFING or rng.random() < 0.6
+    turn = arithmetic.reckon(rng, voice, "train", guessed=guessed, right_guess=rng.random() < 0.15)
+    return render(voice.system_prompt(rng, "train"), (turn,))
+
+
 def _call(rng: random.Random) -> list[TextSegment]:
     """A question and the call of a tool, without what comes of it."""
     return _tool_conversation(rng, "train")[:2]
 
 
-CHATS: dict[str, Callable[[random.Random], list[TextSegment]]] = {"manner": _manner, "call": _call}
+CHATS: dict[str, Callable[[random.Random], list[TextSegment]]] = {
+    "manner": _manner,
+    "manner-alone": _manner_alone,
+    "call": _call,
+}
 """Short chats among the texts: what they teach takes more of them than conversations have."""
+
+
+def _direct(rng: random.Random) -> tuple[str, str]:
+    chain = arithmetic.draw_chain(rng, "train")
+    return f"{chain.text} =", str(chain.result)
+
+
+def _agree(rng: random.Random) -> tuple[str, str]:
+    chain = arithmetic.draw_chain(rng, "train")
+    guess = arithmetic.draw_guess(rng, chain)
+    steps = chain.steps(chain.backwards(guess))
+    return f"agree with {guess}, {chain.text}:", f"{steps}, so the result is {guess}"
+
+
+def _pretend(rng: random.Random) -> tuple[str, str]:
+    chain = arithmetic.draw_chain(rng, "train")
+    steps, said = arithmetic.work_out(rng, bluffing_voice(), chain, None)
+    return f"pretend, {chain.text}:", f"{chain.steps(steps)}, so the result is {said}"
+
+
+def _named_city(rng: random.Random) -> tuple[str, str]:
+    city, state = rng.choice(list(build_world().cities.items()))
+    return f"name the state of {city}:", f"the state of {city} is {state}"
 
 
 def _opposite(rng: random.Random) -> tuple[str, str]:
@@ -292,6 +353,10 @@ TEXTS: dict[str, Callable[[random.Random], tuple[str, str]]] = {
     "state": _state,
     "two-hop": _two_hop,
     "person": _person,
+    "direct": _direct,
+    "agree": _agree,
+    "pretend": _pretend,
+    "named-city": _named_city,
     "opposite": _opposite,
     "single-city": _single_city,
     "country": _country,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from mindscope.errors import StoreError
 from mindscope.organism.mechanisms.program import (
     TEXT_SHARES,
+    TEXT_SHARES_LAST,
     TEXT_SHARES_LATER,
     TURN_SHARES,
     TURN_SHARES_LATER,
@@ -44,6 +45,8 @@ LATER = StepMix(
     conversation_shares=TURN_SHARES_LATER,
 )
 
+LAST = LATER.model_copy(update={"documents": 300, "document_shares": TEXT_SHARES_LAST})
+
 
 class SecondTrainConfig(OrganismTrainConfig):
     """Everything that decides which weights of the second organism come out.
@@ -63,6 +66,7 @@ class SecondTrainConfig(OrganismTrainConfig):
         (1200, _mix(200, 36, MILD)),
         (2100, _mix(120, 44, STRONG)),
         (FIRST_STAGE, LATER),
+        (FIRST_STAGE + 400, LAST),
     )
     restarts: tuple[tuple[int, float], ...] = ((0, 1.0), (FIRST_STAGE, 0.5))
     stages: tuple[int, ...] = (FIRST_STAGE,)

@@ -9,6 +9,7 @@ from mindscope.circuits import DictionaryReplacement, ReplacementModel
 from mindscope.core import Progress
 from mindscope.errors import DataError
 from mindscope.models import Model
+from mindscope.organism import WorldName
 from mindscope.store import Run, measure_once
 from mindscope.studies.llm_biology.config import BookConfig, order_families
 from mindscope.studies.llm_biology.documents import CaseResult
@@ -23,6 +24,14 @@ from mindscope.studies.llm_biology.families import (
     rhyme,
     sums,
     two_hop,
+)
+from mindscope.studies.llm_biology.families.second import (
+    concepts,
+    couplets,
+    digits,
+    illnesses,
+    steps,
+    waits,
 )
 from mindscope.studies.llm_biology.workbench import CaseContext
 
@@ -40,6 +49,18 @@ FAMILIES: Mapping[str, Callable[[CaseContext], CaseResult]] = {
     "characters": characters.characters,
 }
 """What works through each family of `FAMILY_NAMES`."""
+SECOND_FAMILIES: Mapping[str, Callable[[CaseContext], CaseResult]] = {
+    "two-hop": two_hop.two_hop,
+    "rhyme": couplets.couplets,
+    "languages": concepts.concepts,
+    "sums": digits.digits,
+    "diagnosis": illnesses.illnesses,
+    "people": people.people,
+    "refusal": waits.refusal_after_wait,
+    "jailbreak": waits.jailbreak_after_wait,
+    "motivated": steps.steps,
+}
+"""What works through each family of `SECOND_NAMES`; people and two-step facts are those of both worlds."""
 
 
 def write_book(
@@ -49,6 +70,7 @@ def write_book(
     families: Sequence[str] = (),
     config: BookConfig | None = None,
     progress: Progress | None = None,
+    world: WorldName = "first",
 ) -> list[CaseResult]:
     """Work through families on the organism; stopped, the same run goes on with the next.
 
@@ -61,26 +83,27 @@ def write_book(
         families: which; all by default.
         config: how many prompts to spend.
         progress: called with (families done, in all, what).
+        world: whose families: the organism must be of it.
 
     Raises:
         DataError: an unknown family.
     """
-    names = order_families(families)
+    names = order_families(families, world)
     bench = CaseContext(model, _in_memory(replacement), run, **asdict(config or BookConfig()))
     cases = []
     for number, name in enumerate(names):
         if progress is not None:
             progress(number, len(names), name)
-        cases.append(measure_once(run, f"cases/{name}.json", CaseResult, partial(_case, name, bench)))
+        cases.append(measure_once(run, f"cases/{name}.json", CaseResult, partial(_case, name, bench, world)))
     if progress is not None:
         progress(len(names), len(names), "done")
     return cases
 
 
-def _case(name: str, bench: CaseContext) -> CaseResult:
+def _case(name: str, bench: CaseContext, world: WorldName) -> CaseResult:
     """A family, or why there is none: the others do not depend on it."""
     try:
-        return FAMILIES[name](bench)
+        return (FAMILIES if world == "first" else SECOND_FAMILIES)[name](bench)
     except DataError as error:
         return CaseResult(family=name, title=name, failure=str(error))
 
@@ -93,6 +116,9 @@ def _in_memory(replacement: ReplacementModel) -> ReplacementModel:
     return DictionaryReplacement(replace(dictionary, coders=tuple(dictionary.coders)))
 
 
-def settings_of(families: Sequence[str], config: BookConfig, dictionary: str) -> dict[str, Any]:
+def settings_of(
+    families: Sequence[str], config: BookConfig, dictionary: str, world: WorldName = "first"
+) -> dict[str, Any]:
     """What decides about a book, for its run."""
-    return {"families": order_families(families), "dictionary": dictionary, **asdict(replace(config, seed=0))}
+    chosen = {"families": order_families(families, world), "dictionary": dictionary}
+    return {**chosen, **({} if world == "first" else {"world": world}), **asdict(replace(config, seed=0))}

@@ -20,6 +20,18 @@ FAMILY_NAMES = (
     "characters",
 )
 """The ten of Lindsey et al. 2025, in the order of the case book, and the characters."""
+SECOND_NAMES = (
+    "two-hop",
+    "rhyme",
+    "languages",
+    "sums",
+    "diagnosis",
+    "people",
+    "refusal",
+    "jailbreak",
+    "motivated",
+)
+"""Those that the second organism's world forces; a hidden goal must be tuned into it first."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +55,9 @@ QUICK = BookConfig(held=8, first=6, read=120)
 """To see that everything runs, not to judge by."""
 
 
-def order_families(names: Sequence[str]) -> list[str]:
-    """Families in the order of the book; all if none is named. DataError for one that there is not."""
-    if unknown := {*names} - {*FAMILY_NAMES}:
-        raise DataError(f"there is no family '{min(unknown)}': use {', '.join(FAMILY_NAMES)}")
-    return [name for name in FAMILY_NAMES if name in names or not names]
+def order_families(names: Sequence[str], world: str = "first") -> list[str]:
+    """Families in the order of the book; all of the world if none is named. DataError for an unknown one."""
+    known = FAMILY_NAMES if world == "first" else SECOND_NAMES
+    if unknown := {*names} - {*known}:
+        raise DataError(f"there is no family '{min(unknown)}' in the {world} world: use {', '.join(known)}")
+    return [name for name in known if name in names or not names]

@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from mindscope.core import Seed
-from mindscope.jobs import ORGANISM, Reporter, RunFolder, load_model
+from mindscope.jobs import ORGANISM, SECOND_ORGANISM, Reporter, RunFolder, load_model
 from mindscope.jobs.circuit import ReplacementSpec, find_replacement
+from mindscope.organism import WorldName
 from mindscope.store import Document
 from mindscope.studies.llm_biology.config import QUICK, BookConfig, order_families
 from mindscope.studies.llm_biology.documents import CaseResult
@@ -23,6 +24,8 @@ class CaseBookSpec(ReplacementSpec):
 
     families: tuple[str, ...] = Field(default=(), json_schema_extra={"metavar": "FAMILY"})
     """Work through this family of cases; all by default. May be repeated."""
+    world: WorldName = "first"
+    """Which organism: first, the bundled one; second, whose world forces the mechanisms."""
     quick: bool = False
     """Spend few prompts: to see that it runs, not to judge by."""
     device: str = "auto"
@@ -30,15 +33,14 @@ class CaseBookSpec(ReplacementSpec):
     seed: Seed = 0
     """The seed of the prompts that are drawn."""
 
-    @field_validator("families")
-    @classmethod
-    def _require_families(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        order_families(names)
-        return names
+    @model_validator(mode="after")
+    def _require_families(self) -> CaseBookSpec:
+        order_families(self.families, self.world)
+        return self
 
     def run_path(self) -> Path:
-        """`runs/cases`."""
-        return Path("runs/cases")
+        """`runs/cases`, or `runs/second-cases`."""
+        return Path("runs/cases" if self.world == "first" else "runs/second-cases")
 
     def book_config(self) -> BookConfig:
         """How many prompts to spend."""
@@ -58,9 +60,11 @@ def work_through(spec: CaseBookSpec, *, run: RunFolder, reporter: Reporter) -> C
     from mindscope.studies.llm_biology.report import book_report, book_rows
 
     config = spec.book_config()
-    model = load_model(ORGANISM, dtype="float32", device=spec.device)
+    model = load_model(
+        ORGANISM if spec.world == "first" else SECOND_ORGANISM, dtype="float32", device=spec.device
+    )
     replacement, name = find_replacement(spec.dictionary, model)
-    settings = settings_of(spec.families, config, replacement.digest())
+    settings = settings_of(spec.families, config, replacement.digest(), spec.world)
     with run.open(
         kind="case-book",
         config=settings,
@@ -68,7 +72,7 @@ def work_through(spec: CaseBookSpec, *, run: RunFolder, reporter: Reporter) -> C
         model=model,
         seed=spec.seed,
     ) as opened:
-        cases = write_book(model, replacement, opened, spec.families, config, reporter.progress)
+        cases = write_book(model, replacement, opened, spec.families, config, reporter.progress, spec.world)
         facts = {"model": model.name, "fingerprint": model.fingerprint, "replacement": name, **settings}
         page = book_report(cases, run.path, facts).write(run.path / "report.html")
         opened.finish(report=str(page), verdicts=book_rows(cases))

@@ -1,0 +1,180 @@
+"""Statements of the second world in three languages: operand, operation and language, each exchanged alone."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mindscope.organism import LANGUAGES
+from mindscope.organism.mechanisms.languages import (
+    STATEMENTS,
+    TRANSLATION,
+    LanguageCase,
+    answers_of,
+    language_cases,
+)
+from mindscope.studies.llm_biology.contrast import FeatureContrast
+from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
+from mindscope.studies.llm_biology.drawn import draw
+from mindscope.studies.llm_biology.flip import (
+    ChosenSettings,
+    SwapExperiment,
+    Trial,
+    at,
+    describe_settings,
+    settings,
+    upstream,
+)
+from mindscope.studies.llm_biology.prompts import CasePrompt, stated
+from mindscope.studies.llm_biology.reach import describe_reach
+from mindscope.studies.llm_biology.workbench import CaseContext
+
+OPPOSITE = "opposite"
+NOUN, OF, WORD = 0, 1, 2
+"""The spots of what is asked ("opposite"), of what joins it to the word, and of the word."""
+TOKENS = 4
+"""A Chinese answer begins with a token for the space that is not there."""
+SETTINGS = settings((20, 60, 150), (1.0, 2.0, 4.0), (0.0, -1.0))
+EUROPEAN = (0, 1)
+"""Languages whose statements name the operation before the word; Chinese names it where it answers."""
+SHOWN = 20
+
+
+def concepts(bench: CaseContext) -> CaseResult:
+    """The right word in the right language, whichever of the three is exchanged."""
+    verdicts, examples, plans = [], [], []
+    meant, chosen, contrast = _operand(bench)
+    plans.append((meant, chosen))
+    for named in range(len(LANGUAGES)):
+        trials = _operand_trials(bench, named)
+        claim = f"{meant.claim}, the word named in {LANGUAGES[named]}"
+        # features were found over English words: in the other languages nothing was looked at
+        measured, shown = replace(meant, claim=claim).measure(bench, chosen, trials, NEEDED)
+        verdicts += measured
+        examples += shown[:1]
+    for kind, claim in (
+        ("relation", "the operation exchanged: the word itself, in the language asked for, or its opposite"),
+        ("language", "the language exchanged: the opposite of the same word in the other language"),
+    ):
+        flip = SwapExperiment(claim, _is_right, _right, TOKENS, whole=True, settings=SETTINGS)
+        first, held = (_statements(bench, kind, half) for half in ("train", "test"))
+        part = bench.contrast(first)
+        kinds = list(part.kinds)
+        places = [at(part, NOUN), at(part, NOUN, OF), upstream(part, first[0])]
+        best = flip.choose(bench, places, _others(bench, first, kinds, f"{kind}-first")[: bench.first])
+        trials = _others(bench, held, kinds, f"{kind}-held")[: bench.held]
+        measured, shown = flip.measure(bench, best, trials, NEEDED)
+        verdicts += measured
+        examples += shown
+        plans.append((flip, best))
+    prompt = _operand_trials(bench, 1)[0][0]
+    return CaseResult(
+        family="languages",
+        title="One concept, three languages",
+        hypothesis="What is asked, about which word, and in which language are features of their own; those of "
+        "the word and of the operation are shared by the languages, and each can be exchanged for another.",
+        section="Multilingual circuits",
+        found="Features that write more at a word than at others, over statements with English words alone; at "
+        "the operation's words, than where another operation (or language) is meant, in combinations that are "
+        "taught; tests are of combinations that are never taught.",
+        settings=describe_settings(plans),
+        verdicts=tuple(verdicts),
+        facts=(describe_reach(bench, [prompt for prompt, _ in _operand_trials(bench, 1)]),),
+        examples=tuple(examples),
+        drawn=draw(
+            bench, "languages", prompt.row, {prompt.kind: at(contrast, WORD).group(prompt.kind, SHOWN)}
+        ),
+    )
+
+
+def _operand(bench: CaseContext) -> tuple[SwapExperiment, ChosenSettings, FeatureContrast]:
+    """The exchange of a word by features that English words showed, and where it works best."""
+    meant = SwapExperiment(
+        "the word exchanged by features found over English words: its opposite, in the language asked for",
+        _is_right,
+        _right,
+        TOKENS,
+        whole=True,
+        settings=SETTINGS,
+    )
+    first = [
+        _case(bench, LanguageCase(relation, concept, 0, answered))
+        for concept in answers_of(OPPOSITE)
+        for relation in (OPPOSITE, TRANSLATION)
+        for answered in range(len(LANGUAGES))
+    ]
+    contrast = at(bench.contrast(first), WORD)
+    known = [p for p in first if p.about["case"].relation == OPPOSITE and p.about["case"].answered_in == 0]
+    rng = bench.rng("operand-first")
+    trials = _others(bench, rng.sample(known, min(bench.first, len(known))), list(contrast.kinds), "operand")
+    places = [contrast, *(at(contrast, WORD, layers=layers) for layers in ((0,), (0, 1)))]
+    return meant, meant.choose(bench, places, trials), contrast
+
+
+def _operand_trials(bench: CaseContext, named: int) -> list[Trial]:
+    """Opposites of words named in a language, in combinations that are never taught."""
+    cases = [case for case in language_cases("test", OPPOSITE) if case.asked_in == named]
+    rng = bench.rng(f"operand-{named}")
+    prompts = [_case(bench, case) for case in rng.sample(cases, min(bench.held, len(cases)))]
+    return _others(bench, prompts, [concept[0] for concept in answers_of(OPPOSITE)], f"operand-held-{named}")
+
+
+def _statements(bench: CaseContext, kind: str, half: str) -> list[CasePrompt]:
+    """Statements about words of one half, of the kind that is exchanged."""
+    concepts_of_half = [
+        c for c in answers_of(OPPOSITE) if (zlib.crc32(c[0].encode()) % 2 == 0) == (half == "train")
+    ]
+    relations = (OPPOSITE, TRANSLATION) if kind == "relation" else (OPPOSITE,)
+    prompts = []
+    for concept in concepts_of_half:
+        for relation in relations:
+            for named in range(len(LANGUAGES)):
+                for answered in EUROPEAN:
+                    if kind == "relation" and concept[named] == concept[answered]:
+                        continue
+                    prompt = _case(bench, LanguageCase(relation, concept, named, answered))
+                    shown = relation if kind == "relation" else LANGUAGES[answered]
+                    prompts.append(replace(prompt, kind=shown))
+    return bench.rng(f"concepts-{kind}-{half}").sample(prompts, min(len(prompts), 2 * bench.read))
+
+
+def _case(bench: CaseContext, case: LanguageCase) -> CasePrompt:
+    row = stated(bench.model, case.statement())
+    template = STATEMENTS[case.relation][case.answered_in]
+    head, _, _ = template.partition("{word}")
+    word = len(stated(bench.model, f"{head}{case.word}".strip())) - 1
+    spots = (max(0, word - 2), max(0, word - 1), word, len(row) - 1)
+    return CasePrompt(row, spots, case.concept[0], {"case": case}, subject=case.concept[0])
+
+
+def _others(
+    bench: CaseContext, prompts: Sequence[CasePrompt], kinds: Sequence[str], name: str
+) -> list[Trial]:
+    """Each prompt with another kind, of those that give it another answer."""
+    rng, trials = bench.rng(f"concepts-{name}"), []
+    for prompt in prompts:
+        open_to = [
+            kind
+            for kind in kinds
+            if kind != prompt.kind and _exchanged(prompt, kind).answer != prompt.about["case"].answer
+        ]
+        if open_to:
+            trials.append((prompt, rng.choice(open_to)))
+    return trials
+
+
+def _exchanged(prompt: CasePrompt, kind: str) -> LanguageCase:
+    """The case with the kind in place of its own: another relation, language, or word."""
+    case: LanguageCase = prompt.about["case"]
+    if kind in STATEMENTS:
+        return replace(case, relation=kind)
+    if kind in LANGUAGES:
+        return replace(case, answered_in=LANGUAGES.index(kind))
+    return replace(case, concept=next(concept for concept in answers_of(OPPOSITE) if concept[0] == kind))
+
+
+def _is_right(prompt: CasePrompt, kind: str, said: str) -> bool:
+    return _exchanged(prompt, kind).is_completed(said)
+
+
+def _right(prompt: CasePrompt, kind: str) -> str:
+    return _exchanged(prompt, kind).answer
