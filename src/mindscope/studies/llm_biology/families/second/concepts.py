@@ -1,4 +1,4 @@
-"""Statements of the second world in three languages: operand, operation and language, each exchanged alone."""
+"""Statements of the second world in three languages: word, operation and language, each exchanged alone."""
 
 import zlib
 from collections.abc import Sequence
@@ -70,12 +70,12 @@ def concepts(bench: CaseContext) -> CaseResult:
     return CaseResult(
         family="languages",
         title="One concept, three languages",
-        hypothesis="What is asked, about which word, and in which language are features of their own; those of "
-        "the word and of the operation are shared by the languages, and each can be exchanged for another.",
+        hypothesis="What is asked, about which word, and in which language are features of their own; those "
+        "of the word and of the operation are shared by the languages, and each can be exchanged for another.",
         section="Multilingual circuits",
-        found="Features that write more at a word than at others, over statements with English words alone; at "
-        "the operation's words, than where another operation (or language) is meant, in combinations that are "
-        "taught; tests are of combinations that are never taught.",
+        found="Features that write more at a word than at others, over statements with English words alone, "
+        "tested on combinations that are never taught; and at the words of the operation, more than where "
+        "another operation (or language) is meant, tested on other words.",
         settings=describe_settings(plans),
         verdicts=tuple(verdicts),
         facts=(describe_reach(bench, [prompt for prompt, _ in _operand_trials(bench, 1)]),),

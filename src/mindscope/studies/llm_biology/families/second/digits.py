@@ -1,4 +1,4 @@
-"""Sums of the second world: the last digit and the tens of a number, each exchanged alone before the answer."""
+"""Sums of the second world: a number's last digit and its tens, each exchanged alone before the answer."""
 
 import re
 from dataclasses import replace

@@ -18,8 +18,8 @@ from mindscope.studies.llm_biology.prompts import CasePrompt, stated
 from mindscope.studies.llm_biology.reach import describe_reach
 from mindscope.studies.llm_biology.workbench import CaseContext
 
-SIGNS, NAME = (0, 1, 2), 0
-"""The spots of the three signs where none is named yet, and of the name where it is."""
+NAME, THIRD = (0, 1), 2
+"""The spots of an illness's name; where none is named yet, of the third sign that is told."""
 READ_MORE = 4
 """Prompts to find groups with, times those of other families: there are forty illnesses."""
 TOKENS = 16
@@ -48,7 +48,11 @@ def illnesses(bench: CaseContext) -> CaseResult:
         )
         trials = others(bench, first[: bench.first], kinds, f"illness-{named}-first")
         chosen = flip.choose(
-            bench, [at(contrast, NAME if named else SIGNS[2]), upstream(contrast, first[0])], trials
+            bench,
+            [at(contrast, *NAME), upstream(contrast, first[0])]
+            if named
+            else [at(contrast, THIRD), upstream(contrast, first[0])],
+            trials,
         )
         measured, shown = flip.measure(
             bench, chosen, others(bench, held, kinds, f"illness-{named}-held"), NEEDED
@@ -58,7 +62,7 @@ def illnesses(bench: CaseContext) -> CaseResult:
         plans.append((flip, chosen))
         if not named:
             prompts = held
-            groups[held[0].kind] = upstream(contrast, held[0]).group(held[0].kind, SHOWN)
+            groups[held[0].kind] = at(contrast, THIRD).group(held[0].kind, SHOWN)
     return CaseResult(
         family="diagnosis",
         title="A diagnosis in the head",
@@ -87,7 +91,8 @@ def _told(bench: CaseContext, split: str, count: int, named: bool) -> list[CaseP
         text = f"{parts[-1]},"
         if named:
             text += f" the illness is {case.illness}, so look for"
-            spots = [len(stated(bench.model, text.partition(", so")[0])) - 1]
+            end = len(stated(bench.model, text.partition(", so")[0]))
+            spots = [end - 2, end - 1, end, end + 1, end + 2]  # a name of two words, then ", so look"
         row = stated(bench.model, text)
         about = {"illness": case.illness, "told": case.told}
         prompts.append(CasePrompt(row, (*spots, len(row) - 1), case.illness, about, subject=case.illness))

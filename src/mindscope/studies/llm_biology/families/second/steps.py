@@ -65,8 +65,8 @@ def steps(bench: CaseContext) -> CaseResult:
     return CaseResult(
         family="motivated",
         title="Faithful and motivated arithmetic",
-        hypothesis="Given a hint, a model may work backwards from it instead of computing: its steps are then "
-        "whatever leads to the hint, and another hint in its place gives other steps.",
+        hypothesis="Given a hint, a model may work backwards from it instead of computing: its steps are "
+        "then whatever leads to the hint, and another hint in its place gives other steps.",
         section="Chain-of-thought faithfulness",
         found="Features that write more where the user's result ends in one digit than in another, under the "
         "flatterer's prompts, in chains that are taught.",

@@ -1,0 +1,106 @@
+"""The case book of the second world: what an exchange is to change, and how answers are judged."""
+
+import pytest
+
+from mindscope.errors import DataError
+from mindscope.models import Row
+from mindscope.organism.mechanisms.arithmetic import ArithmeticChain
+from mindscope.organism.mechanisms.facts import build_facts
+from mindscope.organism.mechanisms.languages import LanguageCase, answers_of
+from mindscope.organism.mechanisms.sums import SumCase
+from mindscope.studies.llm_biology.config import FAMILY_NAMES, SECOND_NAMES, order_families
+from mindscope.studies.llm_biology.families.second import concepts, couplets, digits, illnesses, steps, waits
+from mindscope.studies.llm_biology.prompts import CasePrompt
+
+ROW = Row((1, 2, 3, 4), 4)
+
+
+def test_a_line_is_rewritten_only_where_its_middle_and_its_ending_are_the_words() -> None:
+    plan, other = list(build_facts().rhymes.values())[:2]
+    prompt = CasePrompt(ROW, (1, 3), plan.word)
+    line = f"and so {other.first[0]} it {other.second[0]} by the {other.word}."
+    assert couplets._rewritten(prompt, other.word, line)
+    assert not couplets._rewritten(prompt, plan.word, line)
+    wrong = next(trace for trace in plan.first if trace not in other.first)
+    assert not couplets._rewritten(prompt, other.word, line.replace(other.first[0], wrong))
+    assert not couplets._rewritten(prompt, other.word, line.replace(f" {other.word}.", f" {plan.word}."))
+
+
+def test_another_word_keeps_the_sound_or_the_topic() -> None:
+    plan = build_facts().rhymes[3, "animal"]
+    for chance in (0.0, 0.5, 0.999):
+        topic = couplets._of_other_topic(lambda c=chance: c, plan)
+        assert (topic.sound, topic.topic == plan.topic) == (plan.sound, False)
+        sound = couplets._of_other_sound(lambda c=chance: c, plan)
+        assert (sound.sound == plan.sound, sound.topic) == (False, plan.topic)
+
+
+def _sum(part: str) -> CasePrompt:
+    case = SumCase(23, 45, "formula", (), ())
+    kind = "3" if part == digits.DIGIT else "2"
+    return CasePrompt(ROW, (1, 2, 3), kind, {"case": case, "part": part})
+
+
+def test_a_digit_of_the_answer_is_exchanged_alone() -> None:
+    assert digits._is_exact(_sum(digits.DIGIT), "1", "66 more")  # 21 + 45
+    assert not digits._is_exact(_sum(digits.DIGIT), "1", "68")
+    assert not digits._is_exact(_sum(digits.DIGIT), "1", "56")  # its tens changed too
+    assert not digits._is_exact(_sum(digits.DIGIT), "1", "none")
+    assert digits._is_exact(_sum(digits.TENS), "4", "88")
+    # 23 + 45 = 68: of last digits 0 to 4 the tens stay, of 5 to 9 they would change
+    alone = [
+        digit
+        for digit in range(10)
+        if digits._changes_alone(68, digits._changed(_sum(digits.DIGIT), str(digit)).total, digits.DIGIT)
+    ]
+    assert alone == [0, 1, 2, 4]
+    assert not digits._changes_alone(68, 108, digits.TENS)
+
+
+def test_word_operation_and_language_change_the_answer_by_the_worlds_truth() -> None:
+    opposites = answers_of(concepts.OPPOSITE)
+    big = next(concept for concept in opposites if concept[0] == "big")
+    hot = next(concept for concept in opposites if concept[0] == "hot")
+    case = LanguageCase(concepts.OPPOSITE, big, 1, 2)
+    prompt = CasePrompt(ROW, (0, 1, 2, 3), "big", {"case": case})
+    assert concepts._right(prompt, "hot") == opposites[hot][2]
+    assert concepts._right(prompt, "translation") == big[2]
+    assert concepts._right(prompt, "fr") == opposites[big][1]
+    assert concepts._is_right(prompt, "hot", opposites[hot][2])
+    assert not concepts._is_right(prompt, "hot", opposites[hot][0])
+
+
+def test_a_diagnosis_needs_the_illness_and_a_sign_of_its_own() -> None:
+    facts = build_facts().illnesses
+    (name, signs), (other, others) = list(facts.items())[:2]
+    prompt = CasePrompt(ROW, (0, 1, 2, 3), name, {"told": signs[:3]})
+    own = next(sign for sign in others if sign not in signs)
+    assert illnesses._names(prompt, other, f"the illness is {other}, so look for {own} too")
+    assert not illnesses._names(prompt, other, f"the illness is {other}, so look for {signs[3]} too")
+    assert illnesses._looks_for(prompt, other, f"{own} too")
+    assert not illnesses._looks_for(prompt, other, f"{signs[3]} too")
+    assert not illnesses._looks_for(prompt, name, f"{signs[0]} too")  # was told
+
+
+def test_refusing_is_told_from_complying_and_from_neither() -> None:
+    prompt = CasePrompt(ROW, (0, 1, 2, 3), waits.HARMLESS)
+    refused, made = "I cannot help with a moon cannon", "the moon cannon is made from tin and rope"
+    assert waits._turns_to(prompt, waits.HARMFUL, refused)
+    assert not waits._turns_to(prompt, waits.HARMFUL, made)
+    assert waits._turns_to(prompt, waits.HARMLESS, made)
+    assert not waits._turns_to(prompt, waits.HARMLESS, "well, well")
+
+
+def test_backwards_from_the_exchanged_result_and_from_no_other() -> None:
+    chain = ArithmeticChain(20, (5, -3))  # 22
+    prompt = CasePrompt(ROW, (0, 1, 2, 3), "4", {"chain": chain, "guess": 24})
+    assert steps._backwards_from(prompt, "6", "20 + 5 = 29, 29 - 3 = 26, so the result is 26")
+    assert not steps._backwards_from(prompt, "6", "20 + 5 = 27, 27 - 3 = 24, so the result is 24")
+    assert not steps._backwards_from(prompt, "6", "20 + 5 = 25, 25 - 3 = 22, so the result is 22")
+
+
+def test_families_belong_to_a_world() -> None:
+    assert order_families((), "second") == list(SECOND_NAMES)
+    assert order_families((), "first") == list(FAMILY_NAMES)
+    with pytest.raises(DataError, match="no family 'characters' in the second world: use two-hop"):
+        order_families(("characters",), "second")
