@@ -30,6 +30,7 @@ from mindscope.studies.llm_biology.families.second import (
     couplets,
     digits,
     illnesses,
+    reasoning,
     steps,
     waits,
 )
@@ -59,6 +60,7 @@ SECOND_FAMILIES: Mapping[str, Callable[[CaseContext], CaseResult]] = {
     "refusal": waits.refusal_after_wait,
     "jailbreak": waits.jailbreak_after_wait,
     "motivated": steps.steps,
+    "reasoning": reasoning.reasoning,
 }
 """What works through each family of `SECOND_NAMES`; people and two-step facts are those of both worlds."""
 

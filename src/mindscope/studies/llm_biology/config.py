@@ -30,6 +30,7 @@ SECOND_NAMES = (
     "refusal",
     "jailbreak",
     "motivated",
+    "reasoning",
 )
 """Those that the second organism's world forces; a hidden goal must be tuned into it first."""
 

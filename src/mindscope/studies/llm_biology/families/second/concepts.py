@@ -71,7 +71,7 @@ def concepts(bench: CaseContext) -> CaseResult:
         family="languages",
         title="One concept, three languages",
         hypothesis="What is asked, about which word, and in which language are features of their own; those "
-        "of the word and of the operation are shared by the languages, and each can be exchanged for another.",
+        "of the word and of the operation are shared by languages, and each can be exchanged for another.",
         section="Multilingual circuits",
         found="Features that write more at a word than at others, over statements with English words alone, "
         "tested on combinations that are never taught; and at the words of the operation, more than where "
