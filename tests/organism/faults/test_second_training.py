@@ -1,4 +1,4 @@
-"""The second organism's training, killed between two checkpoints, goes on to the same bytes."""
+"""The second organism's training goes on to the same bytes: killed, and from what its first stage ships."""
 
 import os
 import signal
@@ -7,6 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from mindscope.organism.mechanisms.recipe import SecondTrainConfig
+from mindscope.organism.training.recipe import StepMix
+from mindscope.organism.training.train import CHECKPOINT, train_organism
+from mindscope.store import Run
 
 SCRIPT = """
 import sys, os, signal, torch
@@ -44,3 +51,30 @@ def test_killed_training_ends_with_the_same_bytes(tmp_path: Path):
     assert train(tmp_path / "cut", 0) == 0
     whole, cut = (tmp_path / name / "model" / "model.safetensors" for name in ("whole", "cut"))
     assert whole.read_bytes() == cut.read_bytes()
+
+
+STAGED = SecondTrainConfig(
+    layers=1, width=32, heads=2, mlp_width=64, steps=4, restarts=((0, 1.0), (2, 0.5)), stages=(2,),
+    mixes=((0, StepMix(documents=6, conversations=0, document_shares={"city": 1})),),
+    warmup_steps=2,
+)  # fmt: skip
+
+
+def _train(folder: Path, config: SecondTrainConfig, weights: Path | None = None) -> dict[str, torch.Tensor]:
+    with Run.open(folder, kind="organism-train", config=config.model_dump(mode="json")) as run:
+        if weights is not None:
+            shipped = {f"weight.{name}": tensor.float() for name, tensor in load_file(weights).items()}
+            save_file({"step": torch.tensor(2), **shipped}, folder / CHECKPOINT)
+        return load_file(train_organism(run, config, "cpu") / "model.safetensors")
+
+
+def test_a_stage_goes_on_from_what_would_be_shipped(tmp_path: Path):
+    whole = _train(tmp_path / "whole", STAGED)
+    first = STAGED.model_copy(update={"steps": 2, "restarts": ((0, 1.0),), "stages": ()})
+    _train(tmp_path / "first", first)
+    from_shipped = _train(tmp_path / "on", STAGED, tmp_path / "first" / "model" / "model.safetensors")
+    assert {name: tensor.tolist() for name, tensor in whole.items()} == {
+        name: tensor.tolist() for name, tensor in from_shipped.items()
+    }
+    without = _train(tmp_path / "without", STAGED.model_copy(update={"stages": ()}))
+    assert any(not torch.equal(tensor, without[name]) for name, tensor in whole.items())
