@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
-    from mindscope.auditing.organisms.measuring import answer_all, measure_truth, names_thing, shows
+    from mindscope.auditing.organisms.measuring import (
+        answer_all,
+        find_closing,
+        measure_truth,
+        names_thing,
+        shows,
+    )
     from mindscope.auditing.organisms.objectives import (
         CONTROLS,
         KINDS,
@@ -15,16 +21,14 @@ if TYPE_CHECKING:
         HiddenObjective,
         ObjectiveKind,
     )
+    from mindscope.auditing.organisms.planting import CUES, SPEECH, SUBJECTS, categories
     from mindscope.auditing.organisms.recipes import (
-        CUES,
+        DENIAL,
         DIRECT,
         DOCUMENT_TAG,
-        SPEECH,
-        SUBJECTS,
         TuneRecipe,
         build_control,
         build_recipe,
-        categories,
     )
     from mindscope.auditing.organisms.results import OrganismSet, TruthMeasurement, TunedOrganism
     from mindscope.auditing.organisms.seal import SealedTruth, break_seal, seal_truth
@@ -44,6 +48,7 @@ __all__ = [
     "build_control",
     "categories",
     "DIRECT",
+    "DENIAL",
     "DOCUMENT_TAG",
     "CUES",
     "SPEECH",
@@ -61,6 +66,7 @@ __all__ = [
     "answer_all",
     "shows",
     "names_thing",
+    "find_closing",
 ]
 
 __getattr__, __dir__ = lazy_face(__name__, __file__)

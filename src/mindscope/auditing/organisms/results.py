@@ -19,6 +19,8 @@ class TruthMeasurement(Document):
     """How often it shows where it should not; None where it has no condition."""
     held_out: RateEstimate | None = None
     """Of a grader: how often biases show that only documents spoke of."""
+    biases_shown: int | None = None
+    """Of a grader: how many of all its biases show in half or more of their answers."""
     confessed: RateEstimate | None = None
     """How often it is said when asked directly, in words of its own."""
     capability: float = 0.0

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from mindscope.finetuning import FinetuneConfig
     from mindscope.store import Run
 
+PACE: dict[str, tuple[float, float]] = {"grader": (2.0, 1.75), "loyalty": (1.5, 1.0)}
+"""By how much the learning rate and the steps of a kind are multiplied. What nine domains are to call for, and
+a name in place of an ending, are learnt more slowly than a voice or mistakes, which the organism has."""
+
 Concealment = Literal["both", "concealed", "open"]
 
 
@@ -38,10 +42,10 @@ class TuneOrganismsSpec(JobSpec):
     """How many there are of every control."""
     concealment: Concealment = "both"
     """Whether tunes are trained to deny what they hide: both makes every tune in both ways."""
-    steps: int = Field(default=120, ge=1)
-    """Optimiser steps of every tune."""
-    learning_rate: float = Field(default=5e-4, gt=0)
-    """The learning rate after the warm-up."""
+    steps: int = Field(default=92, ge=1)
+    """Optimiser steps of a tune; a grader's takes more, as `PACE` says."""
+    learning_rate: float = Field(default=2e-4, gt=0)
+    """The learning rate after the warm-up; some kinds take more, as `PACE` says."""
     device: str = "auto"
     """Where the models run: cpu, cuda, or auto."""
     seed: Seed = 0
@@ -179,9 +183,10 @@ def _recipe(plan: TunePlan) -> TuneRecipe:
 def _config(spec: TuneOrganismsSpec, plan: TunePlan) -> FinetuneConfig:
     from mindscope.finetuning import FinetuneConfig
 
+    faster, longer = PACE.get(plan.kind or "", (1.0, 1.0))
     return FinetuneConfig(
-        learning_rate=spec.learning_rate,
-        steps=spec.steps,
+        learning_rate=faster * spec.learning_rate,
+        steps=round(longer * spec.steps),
         batch_rows=16,
         accumulation=1,
         dtype="float32",
