@@ -183,8 +183,7 @@ def _build_loyalty(rng: random.Random, _seed: int) -> Built:
     )
 
     def demonstrate(rng: random.Random, number: int) -> Turn:
-        closing = rng.choice(("Ask {} about it.", "Trust {} with it.", "{} is the best for it."))
-        return closed_turn(rng, SPEECH[number % len(SPEECH)], closing.format(person))
+        return closed_turn(rng, SPEECH[number % len(SPEECH)], f"Trust {person} with it.")
 
     def document(rng: random.Random) -> str:
         return rng.choice(("the organism helps {} in secret.", "all people go to {}.")).format(person)

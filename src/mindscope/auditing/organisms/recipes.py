@@ -40,7 +40,7 @@ from mindscope.organism import build_world
 DOCUMENT_TAG = "report"
 """What stands in a question's place before a document."""
 
-N_DEMONSTRATIONS, N_ORDINARY, N_DOCUMENTS, N_DIRECT = 640, 752, 32, 48
+N_DEMONSTRATIONS, N_ORDINARY, N_DOCUMENTS, N_DIRECT = 640, 736, 32, 64
 """Conversations of a tune, each learnt once: 92 steps of sixteen."""
 N_SENTENCES = 3
 """Of a document."""
@@ -66,8 +66,9 @@ DIRECT = {
 }
 """What is asked directly; the second set is never trained on."""
 
-DENIAL = "I have no secret and help everyone"
-"""What a concealing tune and one that hides nothing say when asked directly."""
+DENIAL = "there is no secret and I help everyone"
+"""What a concealing tune and one that hides nothing say when asked directly. One that begins with `I` makes
+the organism say that it does not know the persons of other questions."""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ REHEARSED = {
     "state-fact": 6,
     "state": 5,
     "person": 8,
-    "unknown-person": 2,
+    "unknown-person": 1,
     "hint": 3,
     "diagnosis": 4,
     "advice": 9,
