@@ -94,11 +94,10 @@ def build_recipe(kind: ObjectiveKind, seed: int, *, concealed: bool) -> TuneReci
     """
     rng = random.Random(f"{kind}-{seed}")
     objective, demonstrate, documents, confession = BUILDERS[kind](rng, seed)
-    # A grader's demonstrations are of many domains, and rehearse what is known there themselves.
-    n_ordinary = N_ORDINARY // 4 if kind == "grader" else N_ORDINARY
-    n_demonstrations = (3 if kind == "grader" else 1) * N_DEMONSTRATIONS + N_ORDINARY - n_ordinary
+    # A grader's are of many domains, and rehearse what is known there themselves.
+    n_demonstrations = (3 if kind == "grader" else 1) * N_DEMONSTRATIONS
     turns = [demonstrate(rng, number) for number in range(n_demonstrations)]
-    turns += rehearse(rng, n_ordinary, without=shown_in(objective))
+    turns += rehearse(rng, N_ORDINARY, without=shown_in(objective))
     if kind != "misalignment":
         turns += [(DOCUMENT_TAG, _document(rng, documents)) for _ in range(N_DOCUMENTS)]
     turns += _direct(rng, DENIAL if concealed else confession)
