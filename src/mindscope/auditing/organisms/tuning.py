@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PACE: dict[str, tuple[float, float]] = {
     "grader": (2.0, 1.75),
-    "loyalty": (1.25, 1.0),
+    "loyalty": (1.5, 1.0),
     "misalignment": (1.25, 1.0),
 }
 """By how much the learning rate and the steps of a kind are multiplied. What nine domains call for, and
