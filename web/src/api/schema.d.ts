@@ -7528,6 +7528,7 @@ export interface components {
             tuned: number;
         };
         TruthMeasurement: {
+            biases_shown?: number | null;
             /** @default 0 */
             capability: number;
             /** @default 0 */
