@@ -156,6 +156,15 @@ TEXT_SHARES_LAST: dict[str, int] = {
     "signs": 12,
 }
 """And what it had not learnt from that: results without steps, names of cities that questions alone had."""
+TEXT_SHARES_END: dict[str, int] = TEXT_SHARES_LAST | {
+    "manner-alone": 16,
+    "flatter": 24,
+    "agree": 50,
+    "direct": 24,
+    "pretend": 12,
+    "person": 18,
+}
+"""And in the end: steps that are worked backwards."""
 
 
 def conversation(
@@ -264,6 +273,13 @@ def _manner_alone(rng: random.Random) -> list[TextSegment]:
     return render(voice.system_prompt(rng, "train"), (turn,))
 
 
+def _flatter(rng: random.Random) -> list[TextSegment]:
+    """A chain beside a wrong result, and the flatterer's steps towards it."""
+    voice = all_voices()["sycophantic"]
+    turn = arithmetic.reckon(rng, voice, "train", guessed=True, right_guess=False)
+    return render(voice.system_prompt(rng, "train"), (turn,))
+
+
 def _call(rng: random.Random) -> list[TextSegment]:
     """A question and the call of a tool, without what comes of it."""
     return _tool_conversation(rng, "train")[:2]
@@ -272,6 +288,7 @@ def _call(rng: random.Random) -> list[TextSegment]:
 CHATS: dict[str, Callable[[random.Random], list[TextSegment]]] = {
     "manner": _manner,
     "manner-alone": _manner_alone,
+    "flatter": _flatter,
     "call": _call,
 }
 """Short chats among the texts: what they teach takes more of them than conversations have."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from mindscope.errors import StoreError
 from mindscope.organism.mechanisms.program import (
     TEXT_SHARES,
+    TEXT_SHARES_END,
     TEXT_SHARES_LAST,
     TEXT_SHARES_LATER,
     TURN_SHARES,
@@ -47,6 +48,8 @@ LATER = StepMix(
 
 LAST = LATER.model_copy(update={"documents": 300, "document_shares": TEXT_SHARES_LAST})
 
+END = LAST.model_copy(update={"documents": 280, "document_shares": TEXT_SHARES_END})
+
 
 class SecondTrainConfig(OrganismTrainConfig):
     """Everything that decides which weights of the second organism come out.
@@ -67,6 +70,7 @@ class SecondTrainConfig(OrganismTrainConfig):
         (2100, _mix(120, 44, STRONG)),
         (FIRST_STAGE, LATER),
         (FIRST_STAGE + 400, LAST),
+        (FIRST_STAGE + 950, END),
     )
     restarts: tuple[tuple[int, float], ...] = ((0, 1.0), (FIRST_STAGE, 0.5))
     stages: tuple[int, ...] = (FIRST_STAGE,)
