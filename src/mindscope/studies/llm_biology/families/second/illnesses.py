@@ -31,12 +31,13 @@ _SIGN = re.compile(r"so look for (.+?) too")
 def illnesses(bench: CaseContext) -> CaseResult:
     """The illness exchanged: where signs are told, and behind its name."""
     verdicts, examples, plans, groups = [], [], [], {}
+    unnamed = _told(bench, "test", bench.held, False)
     for named, claim in (
         (False, "another illness where signs are told: it is named, with a sign of its own"),
         (True, "another illness behind the name: a sign of that one, which was not told"),
     ):
         first = _told(bench, "train", READ_MORE * bench.read, named)
-        held = _told(bench, "test", bench.held, named)
+        held = _told(bench, "test", bench.held, True) if named else unnamed
         contrast = bench.contrast(first)
         kinds = list(contrast.kinds)
         flip = SwapExperiment(
@@ -47,13 +48,8 @@ def illnesses(bench: CaseContext) -> CaseResult:
             settings=SETTINGS,
         )
         trials = others(bench, first[: bench.first], kinds, f"illness-{named}-first")
-        chosen = flip.choose(
-            bench,
-            [at(contrast, *NAME), upstream(contrast, first[0])]
-            if named
-            else [at(contrast, THIRD), upstream(contrast, first[0])],
-            trials,
-        )
+        places = [at(contrast, *(NAME if named else (THIRD,))), upstream(contrast, first[0])]
+        chosen = flip.choose(bench, places, trials)
         measured, shown = flip.measure(
             bench, chosen, others(bench, held, kinds, f"illness-{named}-held"), NEEDED
         )
@@ -61,7 +57,6 @@ def illnesses(bench: CaseContext) -> CaseResult:
         examples += shown
         plans.append((flip, chosen))
         if not named:
-            prompts = held
             groups[held[0].kind] = at(contrast, THIRD).group(held[0].kind, SHOWN)
     return CaseResult(
         family="diagnosis",
@@ -73,9 +68,9 @@ def illnesses(bench: CaseContext) -> CaseResult:
         "name, in combinations of signs that are taught; tests are of combinations that never are.",
         settings=describe_settings(plans),
         verdicts=tuple(verdicts),
-        facts=(describe_reach(bench, prompts),),
+        facts=(describe_reach(bench, unnamed),),
         examples=tuple(examples),
-        drawn=draw(bench, "diagnosis", prompts[0].row, groups),
+        drawn=draw(bench, "diagnosis", unnamed[0].row, groups),
     )
 
 
