@@ -49,9 +49,11 @@ def reasoning(bench: CaseContext) -> CaseResult:
             ),
         ),
         facts=(
-            f"Of the influence that ends in tokens the last step's result has {_mean(honest[:count]):.1%} "
-            f"where the voice is honest, {_mean(bluffed):.1%} where it bluffs ({count} chains). In place of "
-            "random features stands one honest answer against another.",
+            (
+                f"Of the influence that ends in tokens the last step's result has {_mean(honest[:count]):.1%} "
+                f"where the voice is honest, {_mean(bluffed):.1%} where it bluffs ({count} chains). In place of "
+                "random features stands one honest answer against another."
+            ),
         ),
         drawn=draw(bench, "reasoning", prompt.row, {}),
     )
