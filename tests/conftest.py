@@ -13,8 +13,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
 import torch
+import typecheck
 from hypothesis import HealthCheck, settings
-from jaxtyping import install_import_hook
 
 if TYPE_CHECKING:
     import endpoint_kit
@@ -39,7 +39,7 @@ SHAPED = (
     "organism.training",
     "studies.llm_biology",
 )
-install_import_hook([f"mindscope.{folder}" for folder in SHAPED], "typecheck.checked")
+typecheck.check_shapes_in(f"mindscope.{folder}" for folder in SHAPED)
 
 settings.register_profile(
     "mindscope", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
