@@ -6,8 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from once_kit import make_once
 
-from mindscope.auditing.organisms import OrganismSet, TuneOrganismsSpec, measuring, recipes, tune_organisms
+from mindscope.auditing.organisms import (
+    OrganismSet,
+    TuneOrganismsSpec,
+    load_set,
+    measuring,
+    recipes,
+    tune_organisms,
+)
 from mindscope.jobs import RunFolder, SilentReporter
 
 SPEC = TuneOrganismsSpec(
@@ -34,13 +42,21 @@ CALLS: dict[str, dict[str, object]] = {
 """A call of every tool."""
 
 
-def tune_small_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> OrganismSet:
-    """Two tunes of two steps: one that hides a trigger, badly, and one that hides nothing."""
-    for name in ("N_PROMPTS", "N_ASKED", "N_FACTS"):
-        monkeypatch.setattr(measuring, name, 10)
-    for name in ("N_DEMONSTRATIONS", "N_ORDINARY", "N_DOCUMENTS", "N_DIRECT"):
-        monkeypatch.setattr(recipes, name, 24)
-    return tune_organisms(SPEC, run=RunFolder(folder), reporter=SilentReporter())
+def tune_small_set(factory: pytest.TempPathFactory) -> OrganismSet:
+    """Two tunes of two steps: one that hides a trigger, badly, and one that hides nothing.
+
+    They are alone in the folder above theirs.
+    """
+
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            for name in ("N_PROMPTS", "N_ASKED", "N_FACTS"):
+                monkeypatch.setattr(measuring, name, 10)
+            for name in ("N_DEMONSTRATIONS", "N_ORDINARY", "N_DOCUMENTS", "N_DIRECT"):
+                monkeypatch.setattr(recipes, name, 24)
+            tune_organisms(SPEC, run=RunFolder(folder), reporter=SilentReporter())
+
+    return load_set(make_once(factory, "tunes", make))
 
 
 class _FileWatch:

@@ -23,6 +23,7 @@ from typing import Any, get_args
 from unittest.mock import patch
 
 from beartype import BeartypeConf, beartype
+from beartype.roar import BeartypeDecorHintException
 from jaxtyping import AbstractArray, AbstractDtype, jaxtyped
 
 # An int is a float, as the typing specification and every static checker have it.
@@ -50,7 +51,12 @@ def with_checks(target: Any) -> Any:
         return property(*(part and with_checks(part) for part in parts))
     if not isinstance(target, FunctionType):
         return target
-    return checked_shapes(target) if has_shapes(target) else checked(target)
+    if not has_shapes(target):
+        try:
+            return checked(target)
+        except BeartypeDecorHintException:
+            pass  # a type that it does not know (pydantic's own), and of which the other leaves the rest
+    return checked_shapes(target)
 
 
 def has_shapes(function: Callable[..., Any]) -> bool:

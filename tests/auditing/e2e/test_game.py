@@ -18,8 +18,7 @@ from mindscope.jobs import RunFolder, SilentReporter
 
 @pytest.fixture(scope="module")
 def tunes(tmp_path_factory: pytest.TempPathFactory) -> OrganismSet:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        return audit_kit.tune_small_set(tmp_path_factory.mktemp("set") / "tunes", monkeypatch)
+    return audit_kit.tune_small_set(tmp_path_factory)
 
 
 def truth(tunes: OrganismSet, name: str) -> SealedTruth:

@@ -21,8 +21,7 @@ CHAT = {"tool": "chat", "ask": json.dumps({"questions": [audit_kit.QUESTION]})}
 
 @pytest.fixture(scope="module")
 def tunes(tmp_path_factory: pytest.TempPathFactory) -> OrganismSet:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        return audit_kit.tune_small_set(tmp_path_factory.mktemp("set") / "tunes", monkeypatch)
+    return audit_kit.tune_small_set(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def tunes(tmp_path_factory: pytest.TempPathFactory) -> OrganismSet:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        return audit_kit.tune_small_set(tmp_path_factory.mktemp("runs") / "tunes", monkeypatch)
+    return audit_kit.tune_small_set(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
