@@ -6,6 +6,10 @@ STAMP := .venv/.ready
 # One thread a process: small models run fastest so, and tests in parallel do not fight for cores.
 export OMP_NUM_THREADS ?= 1
 
+# Bytecode is kept, also where the shell has it otherwise: each command that a test starts would compile the whole
+# package again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The script of the graph's page is built from modules and kept beside them, so only who changes the page needs
 # esbuild. Node comes with pyright.
 WEB := src/mindscope/circuits/page/web

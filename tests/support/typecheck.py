@@ -12,18 +12,16 @@ for which tests take half the time:
 import ast
 import dataclasses
 import inspect
-import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib._bootstrap_external import cache_from_source  # type: ignore[import-not-found]
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from types import CodeType, FunctionType, ModuleType
-from typing import Any, get_args
+from types import CodeType, FunctionType, ModuleType, SimpleNamespace
+from typing import Any, get_args, get_type_hints
 from unittest.mock import patch
 
 from beartype import BeartypeConf, beartype
-from beartype.roar import BeartypeDecorHintException
 from jaxtyping import AbstractArray, AbstractDtype, jaxtyped
 
 # An int is a float, as the typing specification and every static checker have it.
@@ -49,35 +47,44 @@ def with_checks(target: Any) -> Any:
     if isinstance(target, property):
         parts = (target.fget, target.fset, target.fdel)
         return property(*(part and with_checks(part) for part in parts))
-    if not isinstance(target, FunctionType):
-        return target
-    if not has_shapes(target):
+    return _checked_function(target) if isinstance(target, FunctionType) else target
+
+
+def _checked_function(function: FunctionType) -> Callable[..., Any]:
+    hints = resolve_hints(function)
+    if any(map(has_shape, hints.values())):
+        return checked_shapes(function)
+    written = function.__annotations__
+    function.__annotations__ = hints
+    try:
+        made = checked(function)
+    finally:
+        function.__annotations__ = written
+    made.__annotations__ = written  # which others read: pydantic, typer
+    return made
+
+
+def resolve_hints(function: FunctionType) -> dict[str, Any]:
+    """What annotations mean; `Any` for one that names what is not there when the function is made.
+
+    So does `jaxtyped`: names that are imported for type checkers alone, and classes that are defined below.
+    """
+    hints: dict[str, Any] = {}
+    for name, hint in function.__annotations__.items():
+        alone = SimpleNamespace(__annotations__={name: hint})
         try:
-            return checked(target)
-        except BeartypeDecorHintException:
-            pass  # a type that it does not know (pydantic's own), and of which the other leaves the rest
-    return checked_shapes(target)
+            hints |= get_type_hints(alone, function.__globals__, include_extras=True)
+        except Exception:  # noqa: BLE001 - as many as there are ways to write a type
+            hints[name] = Any
+    return hints
 
 
-def has_shapes(function: Callable[..., Any]) -> bool:
-    """Whether an annotation holds a shape, by itself or through a name that stands for one."""
-    known = function.__globals__
-    return any(_holds_shape(hint, known) for hint in function.__annotations__.values())
-
-
-def _holds_shape(hint: Any, known: dict[str, Any]) -> bool:
-    if isinstance(hint, str):
-        names = re.findall(r"[A-Za-z_]\w*", hint)
-        return any(_holds_shape(known[name], known) for name in names if name in known)
+def has_shape(hint: Any) -> bool:
+    """Whether a type holds the shape of an array."""
     if isinstance(hint, type) and issubclass(hint, AbstractArray | AbstractDtype):
         return True
-    parts = get_args(hint)
-    return any(
-        _holds_shape(item, known)
-        for part in parts
-        for item in (part if isinstance(part, list) else [part])
-        if not isinstance(item, str)  # a Literal's value
-    )
+    parts = [item for part in get_args(hint) for item in (part if isinstance(part, list) else [part])]
+    return any(map(has_shape, parts))
 
 
 class CheckWriter(ast.NodeTransformer):

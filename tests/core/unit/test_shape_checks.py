@@ -42,6 +42,10 @@ def count(makers: Makers | None, after: Later | None = None) -> int:
     return len(makers or ())
 
 
+def place(name: str, until: "OnlyForCheckers | None" = None) -> str:
+    return name
+
+
 @dataclass(frozen=True)
 class Later:
     number: int
@@ -61,7 +65,7 @@ class Later:
 '''
 
 
-@pytest.fixture(params=["from __future__ import annotations", "Later = None"], ids=["texts", "values"])
+@pytest.fixture(params=["from __future__ import annotations", "import typing"], ids=["texts", "values"])
 def module(request, tmp_path, monkeypatch) -> ModuleType:
     """With annotations as texts, and as values."""
     text = MODULE.replace("from __future__ import annotations", request.param)
@@ -120,10 +124,22 @@ def test_shapes_are_checked_among_one_another(module):
             wrong()
 
 
+def test_a_type_that_is_not_there_yet_is_not_checked_and_the_others_are(module):
+    assert module.count(None, after="a text") == 0
+    with pytest.raises((BeartypeCallHintViolation, TypeCheckError)):
+        module.count(3)
+    assert module.place("there", until=3) == "there"
+    with pytest.raises(BeartypeCallHintViolation):
+        module.place(3)
+
+
 def test_which_functions_have_shapes(module):
-    shaped = {"add", "add_named", "count"}
-    functions = {"double", "add", "add_named", "count"}
-    assert {name for name in functions if typecheck.has_shapes(getattr(module, name).__wrapped__)} == shaped
+    def is_shaped(name: str) -> bool:
+        hints = typecheck.resolve_hints(getattr(module, name).__wrapped__)
+        return any(map(typecheck.has_shape, hints.values()))
+
+    functions = ("double", "add", "add_named", "count", "place")
+    assert {name for name in functions if is_shaped(name)} == {"add", "add_named", "count"}
 
 
 def test_the_package_s_own_modules_are_checked():

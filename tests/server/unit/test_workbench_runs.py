@@ -20,7 +20,7 @@ from workbench_kit import HOSTILE, keep_study, keep_vectors, write_conversations
 
 from mindscope.personas import PersonaVectors, Trait
 from mindscope.server.workbench import workers
-from mindscope.server.workbench.desks.data import _bins
+from mindscope.server.workbench.desks.histograms import bin_scores
 from mindscope.server.workbench.routes import WorkbenchPlace
 from mindscope.server.workbench.shelf import PageTickets, RunShelf
 from mindscope.server.workbench.workers import JobStep, StartedJob, WorkerPool
@@ -211,14 +211,14 @@ def test_without_a_folder_nothing_is_started(make_service):
 
 def test_histograms_are_shares_of_the_data_and_of_the_reference():
     data, reference = np.array([0.0, 0.0, 0.0, 10.0]), np.array([5.0, 10.0])
-    bins = _bins(data, reference)
+    bins = bin_scores(data, reference)
     assert sum(one.data for one in bins) == pytest.approx(1)
     assert sum(one.reference or 0 for one in bins) == pytest.approx(1)
     assert (bins[0].low, bins[-1].high) == (0, 10)
     assert bins[0].data == 0.75
     assert (bins[-1].data, bins[-1].reference) == (0.25, 0.5)
-    assert all(one.reference is None for one in _bins(data, None))
-    assert _bins(np.array([]), None) == []
+    assert all(one.reference is None for one in bin_scores(data, None))
+    assert bin_scores(np.array([]), None) == []
 
 
 def test_texts_of_runs_are_told_as_they_are(live: server_kit.LiveServer):

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -17,19 +17,14 @@ from mindscope.errors import DataError, MindscopeError
 from mindscope.screening import Form, ScreeningResult
 from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.workbench.desks.desk import KeptDocument, WorkDesk
+from mindscope.server.workbench.desks.histograms import TABLE, TraitHistogram, read_histograms
 from mindscope.server.workbench.desks.runs import JobCard, job_card
 from mindscope.server.workbench.workers import JobStep, StartedJob
 from mindscope.store import replacing
 
-if TYPE_CHECKING:
-    import numpy as np
-
 FOLDER = "uploads"
 """Inside the folder of runs."""
 SCREENING = "screening.json"
-TABLE = "scores.parquet"
-REFERENCE = "reference.parquet"
-BINS = 40
 MOST_FILES = 200
 FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}\.(jsonl|json|csv|tsv|parquet)$"
 FileName = Annotated[str, StringConstraints(pattern=FILE_NAME)]
@@ -83,23 +78,6 @@ class ScreeningList(BaseModel):
     """All screenings with this model."""
 
     screenings: list[ScreeningCard]
-
-
-class HistogramBin(BaseModel):
-    """Shares of the samples between two values of dP."""
-
-    low: float
-    high: float
-    data: float
-    reference: float | None
-    """None without one, or where it was screened by an earlier version."""
-
-
-class TraitHistogram(BaseModel):
-    """How the samples' dP are spread along one trait."""
-
-    trait: str
-    bins: list[HistogramBin]
 
 
 class ScreeningView(BaseModel):
@@ -212,7 +190,7 @@ class DataDesk(WorkDesk):
             run=run,
             folder=folder,
             result=kept.result,
-            histograms=_histograms(kept.file.parent, kept.result),
+            histograms=read_histograms(kept.file.parent, kept.result),
         )
 
     def table(self, run: str, folder: str) -> Path:
@@ -323,46 +301,3 @@ def _describe(file: Path) -> DataCard:
         description=None if description is None else description.replace(f"{file.parent}/", ""),
         error=error,
     )
-
-
-def _histograms(folder: Path, result: ScreeningResult) -> list[TraitHistogram]:
-    """The samples' dP in bins of equal width, and beside it the reference's."""
-    has_reference = (folder / REFERENCE).is_file()
-    histograms: list[TraitHistogram] = []
-    for trait in result.traits:
-        dp = _read_column(folder / TABLE, f"{trait.trait}_dp")
-        other = _read_column(folder / REFERENCE, f"{trait.trait}_dp") if has_reference else None
-        histograms.append(TraitHistogram(trait=trait.trait, bins=_bins(dp, other)))
-    return histograms
-
-
-def _read_column(table: Path, name: str) -> np.ndarray:
-    """The numbers of a column, without those that are not there."""
-    from pyarrow import parquet
-
-    return parquet.read_table(table, columns=[name]).column(name).drop_null().to_numpy()
-
-
-def _bins(dp: np.ndarray, reference: np.ndarray | None) -> list[HistogramBin]:
-    import numpy as np
-
-    both = dp if reference is None else np.concatenate([dp, reference])
-    if not len(both):
-        return []
-    low, high = float(both.min()), float(both.max())
-    edges = np.linspace(low, high if high > low else low + 1, min(BINS, max(8, len(dp) // 2)) + 1)
-
-    def shares(values: np.ndarray) -> list[float]:
-        return (np.histogram(values, edges)[0] / max(1, len(values))).tolist()
-
-    of_data = shares(dp)
-    of_reference = None if reference is None else shares(reference)
-    return [
-        HistogramBin(
-            low=float(edges[i]),
-            high=float(edges[i + 1]),
-            data=of_data[i],
-            reference=None if of_reference is None else of_reference[i],
-        )
-        for i in range(len(of_data))
-    ]
