@@ -149,7 +149,7 @@ def test_a_dictionary_without_a_survey_says_so(browser: Any, live: server_kit.Li
 def test_the_map_shows_every_active_latent_and_a_click_opens_one(
     browser: Any, live: server_kit.LiveServer, root: Path, model: Model, monkeypatch: pytest.MonkeyPatch
 ):
-    # The other layout compiles for half a minute; tests/explain/oracle/test_meaning.py shows both.
+    # umap compiles itself first, up to half a minute; tests/explain/oracle/test_meaning.py shows both.
     monkeypatch.setattr("mindscope.explain.map.find_spec", lambda name: None)
     told = live.ask("GET", "/v1/workbench/feature-map?dictionary=sae").json
     assert told["method"] == "tsne"
