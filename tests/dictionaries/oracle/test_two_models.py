@@ -92,9 +92,9 @@ def test_the_latent_of_one_model(models, crosscoder: Dictionary, planted: torch.
     latent = int(cosines.argmax())
     assert cosines[latent] > 0.99
     assert relative[latent] > 0.95
-    others = shown & (torch.arange(16) != latent)
-    assert others.sum() >= TOKENS
-    assert ((relative[others] - 0.5).abs() < 0.25).all()  # the tokens, which both models have
+    shared = shown & ((relative - 0.5).abs() < 0.25)
+    assert shared.sum() >= TOKENS  # the tokens, which both models have
+    assert (cosines[shown & ~shared].abs() > 0.9).all()  # spare latents have its direction, of either sign
     torch.testing.assert_close(relative_decoder_norms(crosscoder, "base"), 1 - relative)
     values = code.columns(torch.tensor([latent])).view(10, LENGTH)
     shows = torch.arange(LENGTH) % 4 == 0

@@ -66,6 +66,9 @@ class MethodConfig(FrozenSettings):
     shared_penalty: float = Field(default=0.1, ge=0, le=1)
     """The sparsity penalty of designated shared latents, as a share of that of the others, for relu and
     jumprelu; the update reports 0.1 to 0.2. The TopK methods have no penalty and only tie the decoders."""
+    causal: bool = False
+    """Whether a crosscoder is weakly causal: each of its latents reads one site, and writes this one and the
+    later ones (Lindsey et al. 2024, "Sparse Crosscoders", section 3.3.2). There are `n_latents` a site."""
     delta: float = Field(default=0.0, ge=0)
     """The coefficient of a crosscoder's delta loss: the squared error of the difference between two models,
     so that a small change is not drowned by what stays the same (arXiv 2603.04426)."""
@@ -83,7 +86,7 @@ class DictionaryConfig(MethodConfig):
     writes: tuple[str, ...] = ()
     """Addresses that it writes; those of `reads` if left out. For a `clt`, one for each of `reads`."""
     n_latents: int = Field(ge=2)
-    """Latents in each coder: a `clt` has this many per layer."""
+    """Latents in each coder: a `clt` or a weakly causal crosscoder has this many per layer."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "DictionaryConfig":
@@ -100,8 +103,10 @@ class DictionaryConfig(MethodConfig):
             raise ValueError(f"writes: a dictionary of kind {self.kind} writes elsewhere than it reads")
         if self.skip and self.kind != "transcoder":
             raise ValueError("skip: only a transcoder has a linear path")
-        if self.kind != "crosscoder" and (self.shared_latents or self.delta):
-            raise ValueError("shared_latents, delta: they compare the sites of a crosscoder")
+        if self.kind != "crosscoder" and (self.shared_latents or self.delta or self.causal):
+            raise ValueError("shared_latents, delta, causal: they are about the sites of a crosscoder")
+        if self.causal and (self.shared_latents or self.delta):
+            raise ValueError("causal: a weakly causal crosscoder has no shared latents and no delta loss")
         if self.top and self.k > self.n_latents:
             raise ValueError(f"k: {self.k} of {self.n_latents} latents cannot be active")
         if self.resample and self.method != "relu":

@@ -87,8 +87,7 @@ class DictionaryTrainer:
     ) -> LossOutput:
         """One batch: the loss, its gradients, an update. Without `y`, what is read is to be written."""
         assert self.scaling is not None, "begin() comes first"
-        x = self.scaling.inputs(x.to(self.device))
-        target = x if y is None else self.scaling.targets(y.to(self.device))
+        x, target = self._scaled(x, y)
         result = compute_loss(self.weights, x, target, self._state())
         self.optimizer.zero_grad()
         torch.stack([*result.terms.values()]).sum().backward()
@@ -104,8 +103,7 @@ class DictionaryTrainer:
     ) -> int:
         """Draw dead latents again out of these activations, and say how many; see `resampling.resample`."""
         assert self.scaling is not None, "begin() comes first"
-        x = self.scaling.inputs(x.to(self.device))
-        target = x if y is None else self.scaling.targets(y.to(self.device))
+        x, target = self._scaled(x, y)
         state, seed = self._state(), self.seed * 1_000_003 + self.step_number
         losses = token_losses(self.weights, x, target, state.ramp * (self.config.sparsity or 0.0))
         drawn = resample(self.weights, self.optimizer, state.dead, x, target, losses, seed)
@@ -126,9 +124,7 @@ class DictionaryTrainer:
     def metrics(self, result: LossOutput, x: Tensor, y: Tensor | None = None) -> dict[str, float]:
         """What a batch showed: loss terms, L0, explained variance, dead share."""
         assert self.scaling is not None
-        target = (
-            self.scaling.inputs(x.to(self.device)) if y is None else self.scaling.targets(y.to(self.device))
-        )
+        _, target = self._scaled(x, y)
         together, latents = self.mesh.data, self.mesh.latents
         tokens = len(x) * together.count
         spread = together.sum((target - together.sum(target.sum(0)) / tokens).square().sum())
@@ -191,6 +187,16 @@ class DictionaryTrainer:
             keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"adam.{key}.{name}" in tensors]
             if keys:
                 self.optimizer.state[parameter] = {key: tensors[f"adam.{key}.{name}"] for key in keys}
+
+    def _scaled(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What the encoder takes and what is to be written, in the units of the training.
+
+        Also where it writes what it reads these may differ: what a TopK crosscoder reads is centred, what it
+        writes is not, or its finished decoder would lack the mean.
+        """
+        assert self.scaling is not None, "begin() comes first"
+        x = x.to(self.device)
+        return self.scaling.inputs(x), self.scaling.targets(x if y is None else y.to(self.device))
 
     def _state(self) -> LossState:
         # The penalty rises slowly: latents that are pushed to zero before they mean anything stay dead.

@@ -89,7 +89,7 @@ def resample(
         drawn = drawn[(places >= own.start) & (places < own.stop)]
         rows = own_dead.nonzero().flatten()
         target = y[drawn][:, coder.outputs] - weights.b_dec[coder.outputs]
-        read = target if weights.tied else x[drawn][:, coder.inputs]
+        read = target if weights.tied and not weights.config.causal else x[drawn][:, coder.inputs]
         # New rows are measured by those of living latents; the encoder's are shorter, so that a new latent
         # does not take over at once.
         encoder_norm, decoder_norm = (
@@ -98,7 +98,7 @@ def resample(
         )
         coder.W_enc[rows] = SHARE * encoder_norm * functional.normalize(read)
         coder.W_dec[rows] = decoder_norm * functional.normalize(target)
-        coder.b_enc[rows] = -(coder.W_enc[rows] @ weights.b_dec[coder.outputs]) if weights.tied else 0.0
+        coder.b_enc[rows] = -(coder.W_enc[rows] @ weights.b_dec[coder.inputs]) if weights.tied else 0.0
         for parameter in (coder.W_enc, coder.b_enc, coder.W_dec):
             for moment in ("exp_avg", "exp_avg_sq"):  # what Adam knew was of the dead latent
                 optimizer.state[parameter][moment][rows] = 0

@@ -269,8 +269,9 @@ def _joined(batch: Tensor, columns: list[slice]) -> Tensor:
 
 
 def _place(folder: Path, config: TrainConfig, name: str) -> Path:
-    kind = next(dictionary.kind for dictionary in config.dictionaries if dictionary.name == name)
-    return folder / (name if kind == "clt" else f"{name}.safetensors")
+    own = next(dictionary for dictionary in config.dictionaries if dictionary.name == name)
+    several = own.kind == "clt" or own.causal  # coders, each in a file of a folder
+    return folder / (name if several else f"{name}.safetensors")
 
 
 def _shared(config: TrainConfig) -> dict[str, object]:

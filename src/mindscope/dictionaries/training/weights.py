@@ -186,14 +186,15 @@ class TrainableWeights(nn.Module):
         """Random directions of norm 0.1, the encoder the decoder's transpose, biases 0."""
         for matrix in (coder.W_dec, coder.W_enc):
             matrix.copy_(0.1 * normalize(_drawn(torch.randn, coder, matrix.shape[1], draw)))
-        if self.tied:
-            coder.W_enc.copy_(coder.W_dec)
+        if self.tied:  # of a weakly causal coder the first site that it writes is the one it reads
+            own = coder.W_dec[:, : coder.W_enc.shape[1]]
+            coder.W_enc.copy_(own if own.shape == coder.W_dec.shape else 0.1 * normalize(own))
 
     def _top(self, coder: TrainableCoder, draw: torch.Generator) -> None:
         """Unit directions, the decoder tied to the encoder; that of a transcoder 0 (arXiv 2501.18823)."""
         coder.W_enc.copy_(normalize(_drawn(torch.randn, coder, coder.W_enc.shape[1], draw)))
         if self.tied:
-            coder.W_dec.copy_(coder.W_enc)
+            coder.W_dec[:, : coder.W_enc.shape[1]] = coder.W_enc
 
     def _jumprelu(self, coder: TrainableCoder, x: Tensor, draw: torch.Generator) -> None:
         """W_dec ~ U(±1/sqrt(n)), W_enc = n/m of its transpose, b_enc such that m latents fire 10,000 at once.
@@ -203,7 +204,7 @@ class TrainableWeights(nn.Module):
         m, n, width = coder.n_latents, coder.W_enc.shape[1], coder.W_dec.shape[1]
         coder.W_dec.copy_((_drawn(torch.rand, coder, width, draw) * 2 - 1) / math.sqrt(width))
         if self.tied:
-            coder.W_enc.copy_(coder.W_dec * (n / m))
+            coder.W_enc.copy_(coder.W_dec[:, :n] * (n / m))
         else:
             coder.W_enc.copy_((_drawn(torch.rand, coder, n, draw) * 2 - 1) / math.sqrt(m))
         assert coder.log_threshold is not None
@@ -220,7 +221,7 @@ class TrainableWeights(nn.Module):
 
 def wiring(config: DictionaryConfig) -> tuple[Wiring, ...]:
     """The coders that a kind of dictionary has."""
-    if config.kind == "clt":
+    if config.kind == "clt" or config.causal:
         layers = len(config.reads)
         return tuple(
             Wiring((layer,), tuple(range(layer, layers)), config.n_latents) for layer in range(layers)
