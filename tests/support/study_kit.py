@@ -10,6 +10,7 @@ import pytest
 from mindscope.jobs import RunFolder, SilentReporter
 from mindscope.studies import (
     classifiers,
+    crosscoders,
     dictionary_metrics,
     double_descent,
     induction,
@@ -20,6 +21,7 @@ from mindscope.studies import (
 )
 from mindscope.studies.classifiers import config as classifiers_config
 from mindscope.studies.common import StudyReport, TinyConfig, ToyTraining
+from mindscope.studies.crosscoders import config as crosscoders_config
 from mindscope.studies.dictionary_metrics import config as dictionary_metrics_config
 from mindscope.studies.double_descent import config as double_descent_config
 from mindscope.studies.induction import config as induction_config
@@ -75,6 +77,19 @@ TINY = {
         ),
     ),
     "classifiers": classifiers.ClassifiersConfig(seeds=2, train_rows=12, test_rows=10, turns=1, read_back=5),
+    "crosscoders": crosscoders.CrosscodersConfig(
+        seeds=2,
+        latents=32,
+        pair_latents=16,
+        tokens=600,
+        held_tokens=200,
+        steps=4,
+        batch_tokens=64,
+        k=4,
+        texts=0.1,
+        tune_steps=2,
+        tune_rows=2,
+    ),
     "dictionaries": dictionary_metrics.DictionaryMetricsConfig(
         atoms=dictionary_metrics.AtomConfig(width=8, parents=2, children=1, singles=6),
         worlds=2,
@@ -126,6 +141,7 @@ STUDIES = {
         double_descent.study_double_descent,
     ),
     "classifiers": (classifiers_config, classifiers.ClassifiersSpec, classifiers.study_classifiers),
+    "crosscoders": (crosscoders_config, crosscoders.CrosscodersSpec, crosscoders.study_crosscoders),
     "dictionaries": (
         dictionary_metrics_config,
         dictionary_metrics.DictionaryMetricsSpec,

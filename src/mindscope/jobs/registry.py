@@ -90,6 +90,7 @@ JOBS: Mapping[str, str] = {
     "study double-descent": "mindscope.studies.double_descent:study_double_descent",
     "study induction": "mindscope.studies.induction:study_induction",
     "study classifiers": "mindscope.studies.classifiers:study_classifiers",
+    "study crosscoders": "mindscope.studies.crosscoders:study_crosscoders",
     "study dictionaries": "mindscope.studies.dictionary_metrics:study_dictionaries",
     "study shared-space": "mindscope.studies.shared_space:study_shared_space",
     "study solu": "mindscope.studies.solu:study_solu",

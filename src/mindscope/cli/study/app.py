@@ -7,6 +7,7 @@ import typer
 from mindscope.cli.from_spec import add_command
 from mindscope.cli.study.tables import print_induction, print_study
 from mindscope.studies.classifiers import study_classifiers
+from mindscope.studies.crosscoders import study_crosscoders
 from mindscope.studies.dictionary_metrics import study_dictionaries
 from mindscope.studies.double_descent import study_double_descent
 from mindscope.studies.induction import study_induction
@@ -25,4 +26,5 @@ add_command(app, "persona-space", study_persona_space, show=print_study)
 add_command(app, "shared-space", study_shared_space, show=print_study)
 add_command(app, "classifiers", study_classifiers, show=print_study)
 add_command(app, "solu", study_solu, show=print_study)
+add_command(app, "crosscoders", study_crosscoders, show=print_study)
 add_command(app, "dictionaries", study_dictionaries, show=print_study)

@@ -1,0 +1,153 @@
+"""Training on activations that lie in memory, each several times: what is read once serves all coders.
+
+Outliers are left out, as `dictionaries.train` leaves them out. A seed has its own tokens; the last of them
+are held out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mindscope.dictionaries import Dictionary, DictionaryConfig, DictionaryTrainer, ModelSource
+from mindscope.engines import Engine
+from mindscope.features import OutlierLimits, Site
+from mindscope.models import Row
+from mindscope.studies.crosscoders.config import CrosscodersConfig
+
+SEEN = 16_384
+"""Tokens that scales and first biases are measured on, at most."""
+
+
+@dataclass(frozen=True)
+class TokenPool:
+    """Activations at several sites, side by side.
+
+    Attributes:
+        train: to learn from.
+        held: to measure on.
+        sites: in the order of the columns.
+        names: of the sites, as configurations give them.
+        models: their models' fingerprints by name.
+        ids: of the held-out tokens.
+    """
+
+    train: Float[Tensor, "tokens width"]
+    held: Float[Tensor, "held width"]
+    sites: tuple[Site, ...]
+    names: tuple[str, ...]
+    models: Mapping[str, str | None]
+    ids: Tensor
+
+    def columns(self, numbers: Sequence[int]) -> "TokenPool":
+        """Some of the sites, by number."""
+        widths = [site.width for site in self.sites]
+        train, held = (
+            torch.cat([part.split(widths, dim=1)[n] for n in numbers], dim=1)
+            for part in (self.train, self.held)
+        )
+        sites, names = tuple(self.sites[n] for n in numbers), tuple(self.names[n] for n in numbers)
+        models = {site.model: self.models[site.model] for site in sites}
+        return TokenPool(train, held, sites, names, models, self.ids)
+
+    def shuffled(self, seed: int) -> "TokenPool":
+        """With the tokens of each site in an order of their own: what sites share is gone."""
+        draw = torch.Generator().manual_seed(seed)
+        widths = [site.width for site in self.sites]
+        train, held = (
+            torch.cat(
+                [own[torch.randperm(len(own), generator=draw)] for own in part.split(widths, dim=1)], dim=1
+            )
+            for part in (self.train, self.held)
+        )
+        return TokenPool(train, held, self.sites, self.names, self.models, self.ids)
+
+    def scales(self) -> Float[Tensor, "width"]:
+        """What brings the mean norm of each site to the square root of its width."""
+        parts = self.train.split([site.width for site in self.sites], dim=1)
+        return torch.cat(
+            [
+                (site.width**0.5 / part.norm(dim=1).mean()).expand(site.width)
+                for site, part in zip(self.sites, parts, strict=True)
+            ]
+        )
+
+
+def read_pool(
+    models: Mapping[str, Engine],
+    names: Sequence[str],
+    rows: Callable[[int], Row],
+    config: CrosscodersConfig,
+) -> TokenPool:
+    """Activations of rows 0, 1, ... until there are enough.
+
+    Args:
+        models: by name.
+        names: of the sites; see `ModelSource`.
+        rows: gives the row of a number, the same whenever it is asked for.
+        config: says how many tokens.
+    """
+    read: list[Row] = []
+
+    def taken(start: int):
+        while True:
+            row = rows(start)
+            read.append(row)
+            yield row
+            start += 1
+
+    wanted = config.tokens + config.held_tokens
+    source = ModelSource(models, names, taken)
+    buffer = torch.empty(wanted, sum(site.width for site in source.sites))
+    source.fill(buffer, (0, 0))
+    ids = torch.tensor([token for row in read for token in row.ids])[:wanted]
+    ordinary = OutlierLimits.measured(buffer, source.sites).ordinary(buffer, source.sites)
+    held = ordinary.clone()
+    held[: config.tokens] = False
+    ordinary[config.tokens :] = False
+    return TokenPool(buffer[ordinary], buffer[held], source.sites, source.names, source.models, ids[held])
+
+
+def train_coder(
+    pool: TokenPool, config: CrosscodersConfig, seed: int, *, latents: int, method: str, **settings: object
+) -> Dictionary:
+    """A coder of all sites of a pool.
+
+    Args:
+        pool: what it learns from.
+        config: of the study.
+        seed: of its first weights, and of the order of the tokens.
+        latents: how many it has; of each site if it is weakly causal.
+        method: `relu` or `batchtopk`.
+        settings: others of `DictionaryConfig`.
+    """
+    own = DictionaryConfig.model_validate(
+        {
+            "name": "coder",
+            "kind": "crosscoder" if len(pool.sites) > 1 else "sae",
+            "reads": pool.names,
+            "n_latents": latents,
+            "method": method,
+            "k": min(config.k, latents),
+            "learning_rate": config.learning_rate,
+            "sparsity": config.sparsity if method == "relu" else None,
+            "dead_tokens": max(1, config.steps * config.batch_tokens // 4),
+            **settings,
+        }
+    )
+    trainer = DictionaryTrainer(own, pool.sites, pool.sites, steps=config.steps, seed=seed)
+    trainer.begin(pool.train[:SEEN], pool.train[:SEEN])
+    draw = torch.Generator().manual_seed(seed)
+    order = torch.empty(0, dtype=torch.long)
+    for _ in range(config.steps):
+        while len(order) < config.batch_tokens:  # through all tokens in a new order
+            order = torch.cat([order, torch.randperm(len(pool.train), generator=draw)])
+        batch, order = order[: config.batch_tokens], order[config.batch_tokens :]
+        trainer.step(pool.train[batch])
+    return _bound(trainer.finish({}), pool.models)
+
+
+def _bound(dictionary: Dictionary, models: Mapping[str, str | None]) -> Dictionary:
+    return replace(dictionary, models=dict(models))
