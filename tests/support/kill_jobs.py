@@ -254,6 +254,7 @@ CAMPAIGN: Mapping[str, KillableJob] = {
     "study superposition": KillableJob(lambda _: {}, patch=tiny_studies),
     "study double-descent": KillableJob(lambda _: {}, patch=tiny_studies),
     "study induction": KillableJob(lambda _: {}, patch=tiny_studies),
+    "study crosscoders": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),
     "study dictionaries": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),
     "study persona-space": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),
     "study classifiers": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),

@@ -86,7 +86,7 @@ TINY = {
         steps=4,
         batch_tokens=64,
         k=4,
-        texts=0.1,
+        texts=0.05,
         tune_steps=2,
         tune_rows=2,
     ),

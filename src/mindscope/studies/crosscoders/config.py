@@ -36,9 +36,9 @@ class CrosscodersConfig(BaseModel):
 
     seeds: int = Field(default=3, ge=1)
     """Each has its own tokens, first weights, texts with concepts, and tuning."""
-    latents: int = Field(default=1024, ge=16)
+    latents: int = Field(default=768, ge=16)
     """Of all layers together."""
-    pair_latents: int = Field(default=1024, ge=8)
+    pair_latents: int = Field(default=768, ge=8)
     """Of a crosscoder between two models, which reads one layer of each."""
     layer: int = Field(default=2, ge=0)
     """The block after which two models are compared."""
@@ -46,7 +46,7 @@ class CrosscodersConfig(BaseModel):
     """That are trained on, several times over, a seed; distinct ones."""
     held_tokens: int = Field(default=4096, ge=32)
     """Of other rows, that losses and densities are measured on."""
-    steps: int = Field(default=250, ge=1)
+    steps: int = Field(default=200, ge=1)
     batch_tokens: int = Field(default=512, ge=8)
     learning_rate: float = Field(default=3e-3, gt=0)
     sparsity: float = Field(default=5.0, gt=0)
@@ -56,7 +56,7 @@ class CrosscodersConfig(BaseModel):
     """Latents active on a token with BatchTopK: of the crosscoder, and of the SAE of each layer."""
     shared_latents: float = Field(default=0.1, gt=0, lt=1)
     """The share of the latents between two models that is designated shared."""
-    texts: float = Field(default=0.2, gt=0)
+    texts: float = Field(default=0.15, gt=0)
     """Texts with known concepts, as a multiple of some four thousand."""
     tune_steps: int = Field(default=30, ge=1)
     """Of the tuning of each pair."""

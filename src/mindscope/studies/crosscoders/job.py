@@ -40,7 +40,7 @@ def study_crosscoders(spec: CrosscodersSpec, *, run: RunFolder, reporter: Report
             model=model.name,
             fingerprint=model.fingerprint,
             layers=bench.measure_each(
-                "layers", seeds, LayerSeed, lambda seed, p: measure_layers(model, config, seed, p)
+                "layers", seeds, LayerSeed, lambda seed, p: measure_layers(model, opened, config, seed, p)
             ),
             pairs=bench.measure_each(
                 "pairs", seeds, PairSeed, lambda seed, p: measure_pair(model, opened, config, seed, p)

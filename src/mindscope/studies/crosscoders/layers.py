@@ -1,11 +1,14 @@
 """All coders of layers of one seed, on the same tokens."""
 
+from functools import partial
+
 import torch
 
 from mindscope.dictionaries import Dictionary
 from mindscope.explain import ConceptTable
 from mindscope.models import Model
 from mindscope.organism import corpus_rows
+from mindscope.store import Run
 from mindscope.studies.common import PieceProgress, randomise
 from mindscope.studies.crosscoders.config import (
     ACAUSAL,
@@ -22,13 +25,15 @@ from mindscope.studies.crosscoders.config import (
 from mindscope.studies.crosscoders.depth import layer_norms, measure_depth, score_coders
 from mindscope.studies.crosscoders.recovery import ConceptTexts, score_concepts
 from mindscope.studies.crosscoders.results import ConceptLife, LayerCoder, LayerSeed
-from mindscope.studies.crosscoders.training import TokenPool, read_pool, train_coder
+from mindscope.studies.crosscoders.training import TokenPool, keep_coder, read_pool, train_coder
 
 LIVES = 12
 """Concepts whose latents are followed through depth."""
 
 
-def measure_layers(model: Model, config: CrosscodersConfig, seed: int, progress: PieceProgress) -> LayerSeed:
+def measure_layers(
+    model: Model, run: Run, config: CrosscodersConfig, seed: int, progress: PieceProgress
+) -> LayerSeed:
     """Train and measure them; progress is told of coders."""
     names = tuple(f"resid_post.{layer}" for layer in range(model.n_layers))
     pool = read_pool(
@@ -49,7 +54,19 @@ def measure_layers(model: Model, config: CrosscodersConfig, seed: int, progress:
     coders: dict[str, list[Dictionary]] = {}
     for done, (name, (pools, latents, method, settings)) in enumerate(plans.items()):
         coders[name] = [
-            train_coder(own, config, seed * 100 + number, latents=latents, method=method, **settings)
+            keep_coder(
+                run,
+                f"layers-{seed}-{done}-{number}",
+                partial(
+                    train_coder,
+                    own,
+                    config,
+                    seed * 100 + number,
+                    latents=latents,
+                    method=method,
+                    **settings,
+                ),
+            )
             for number, own in enumerate(pools)
         ]
         progress(done + 1, len(plans) + 2)

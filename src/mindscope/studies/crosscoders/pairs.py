@@ -5,6 +5,8 @@ second one a conversation such as those (others than were tuned on), the rest th
 Beside each pair stands the base twice: there is nothing that one model has and the other lacks.
 """
 
+from functools import partial
+
 import torch
 
 from mindscope.finetuning import FinetuneConfig, finetune_model
@@ -22,7 +24,7 @@ from mindscope.studies.crosscoders.config import (
 )
 from mindscope.studies.crosscoders.exclusive import score_pair
 from mindscope.studies.crosscoders.results import PairSeed
-from mindscope.studies.crosscoders.training import TokenPool, read_pool, train_coder
+from mindscope.studies.crosscoders.training import TokenPool, keep_coder, read_pool, train_coder
 
 MODELS: tuple[str, ...] = ("base", "tuned")
 LEVEL = "II"
@@ -59,7 +61,11 @@ def measure_pair(
     }
     scores = []
     for done, (name, (own, method, others)) in enumerate(plans.items()):
-        coder = train_coder(own, config, seed, latents=config.pair_latents, method=method, **others)
+        coder = keep_coder(
+            run,
+            f"pairs-{seed}-{done}",
+            partial(train_coder, own, config, seed, latents=config.pair_latents, method=method, **others),
+        )
         first = round(config.shared_latents * config.pair_latents) if others else 0
         scores.append(score_pair(name, coder, own, first))
         progress(3 + done, 7)

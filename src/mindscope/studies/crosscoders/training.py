@@ -15,6 +15,7 @@ from mindscope.dictionaries import Dictionary, DictionaryConfig, DictionaryTrain
 from mindscope.engines import Engine
 from mindscope.features import OutlierLimits, Site
 from mindscope.models import Row
+from mindscope.store import Run
 from mindscope.studies.crosscoders.config import CrosscodersConfig
 
 SEEN = 16_384
@@ -146,8 +147,15 @@ def train_coder(
             order = torch.cat([order, torch.randperm(len(pool.train), generator=draw)])
         batch, order = order[: config.batch_tokens], order[config.batch_tokens :]
         trainer.step(pool.train[batch])
-    return _bound(trainer.finish({}), pool.models)
+    return replace(trainer.finish({}), models=dict(pool.models))
 
 
-def _bound(dictionary: Dictionary, models: Mapping[str, str | None]) -> Dictionary:
-    return replace(dictionary, models=dict(models))
+def keep_coder(run: Run, name: str, train: Callable[[], Dictionary]) -> Dictionary:
+    """A coder out of the run's folder `coders`, or trained and kept there: a stopped study goes on."""
+    folder = run.path / "coders" / name  # of several coders; one is a file
+    file = folder.with_suffix(".safetensors")
+    if not (folder.exists() or file.exists()):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        trained = train()
+        trained.save(file if len(trained.wiring) == 1 else folder)
+    return Dictionary.load(folder if folder.exists() else file)
