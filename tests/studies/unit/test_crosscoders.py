@@ -371,11 +371,12 @@ def study_of(good: bool) -> CrosscodersStudy:
             ratio = {names.L1: 10.0, names.L1_SHARED: 2.0}.get(name, 1.0)
             sign = 1 if good else -1
             l1 = name == names.L1
+            cosine = sign * 0.3 * noise if real_pair else 0.0
             scores.append(
                 PairScores(
                     name=name, explained=0.9, active=5.0, alive=1000, norms=(1.0,) * 20, exclusive=exclusive,
                     shared=100, density=(0.01 * ratio * noise, 0.01) if good else (None, 0.01),
-                    tokens=sign * noise, mirrored=sign * 0.5 * noise, cosine=sign * 0.3 * noise,
+                    tokens=sign * noise, mirrored=sign * 0.5 * noise, cosine=cosine,
                     claimed=40 + seed if l1 is good else 4, shrunk=0, decoupled=0,
                     real=5 if l1 is good else 4,
                 )
