@@ -1,7 +1,7 @@
 """The pictures of docs/gallery.md: `make gallery` runs the commands beside them and takes them again.
 
 Commands work in build/gallery, which is made anew: some two minutes of one core,
-and five more for the study.
+and some twelve more for the two studies.
 """
 
 import re
@@ -105,6 +105,9 @@ TAKEN: dict[str, Callable[[Any, Path], None]] = {
     "monitor": take_first("runs/monitor/**/*.html", ".sample"),
     "screening": take_first("runs/screen/**/*.html", "figure svg"),
     "solu": take_first("runs/solu/report.html", "figure:has-text('Neurons whose strongest firings') svg"),
+    "crosscoders": take_first(
+        "runs/crosscoders/report.html", "figure:has-text('crosscoder, L1: the mean life') svg"
+    ),
     "graph": take_graph,
     "workbench": take_workbench,
 }

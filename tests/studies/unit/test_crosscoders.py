@@ -214,6 +214,13 @@ def test_a_bank_of_coders_is_each_of_them(pool):
     assert torch.equal(code[:, :4], whole.encode(pool.held).dense())
     assert torch.equal(code[:, 4:10], saes[0].encode(pool.held[:, WIDTH:]).dense())
     assert torch.equal(code[:, 10:], saes[1].encode(pool.held[:, :WIDTH]).dense())
+    assert torch.equal(bank.values(pool.held, [11, 2]), code[:, [11, 2]])
+    rows = bank.decoder_rows([3, 5, 12])
+    first, second = (rows[site] for site in pool.sites)
+    assert torch.equal(first[0], whole.coder.W_dec[3, :WIDTH])
+    assert not first[1].any()  # the first SAE is of the second site
+    assert torch.equal(second[1], saes[0].coder.W_dec[1])
+    assert torch.equal(first[2], saes[1].coder.W_dec[2])
 
 
 # Exclusive latents

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.dictionaries import Dictionary
+from mindscope.core import digest_text
+from mindscope.dictionaries import Dictionary, DictionaryBank
 from mindscope.explain import (
     ConceptTable,
     LabelledText,
@@ -22,7 +23,7 @@ from mindscope.explain import (
     table_of_pools,
 )
 from mindscope.explain.concepts import FOUND
-from mindscope.features import Site, SparseCode
+from mindscope.features import Site, SparseCode, join_fingerprints
 from mindscope.jobs.feature import split_concept_texts
 from mindscope.models import Model
 from mindscope.probes import Concept
@@ -50,6 +51,38 @@ class CoderBank:
     @property
     def n_features(self) -> int:
         return sum(coder.n_latents for coder in self.coders)
+
+    @property
+    def writes(self) -> tuple[Site, ...]:
+        return self.reads
+
+    @property
+    def fingerprint(self) -> str:
+        return join_fingerprints(self.models.values())
+
+    def name(self, feature: int) -> str:
+        return f"latent {feature}"
+
+    def digest(self) -> str:
+        return digest_text(" ".join(coder.digest() for coder in self.coders))
+
+    def values(
+        self, activations: Float[Tensor, "tokens width"], features: Sequence[int]
+    ) -> Float[Tensor, "tokens k"]:
+        """Some latents on every token."""
+        return self.encode(activations).columns(torch.tensor(list(features)))
+
+    def decoder_rows(self, features: Sequence[int] | None = None) -> dict[Site, Float[Tensor, "k _"]]:
+        """See `FeatureBank.decoder_rows`."""
+        chosen = torch.arange(self.n_features) if features is None else torch.tensor(list(features))
+        parts = [DictionaryBank(coder).decoder_rows() for coder in self.coders]
+        counts = [coder.n_latents for coder in self.coders]
+        return {
+            site: torch.cat(
+                [part.get(site, torch.zeros(n, site.width)) for part, n in zip(parts, counts, strict=True)]
+            )[chosen]
+            for site in self.reads
+        }
 
     def encode(self, activations: Float[Tensor, "tokens width"]) -> SparseCode:
         """Which latents are active on each token."""
@@ -96,7 +129,7 @@ class ConceptTexts:
         bank = CoderBank(every, tuple(sites), {site.model: model.fingerprint for site in sites})
         pools = list_pools(self.concepts)
         chosen, tested = (
-            pooled_features(model, bank, [text.row for text in half], pools)  # pyright: ignore[reportArgumentType]
+            pooled_features(model, bank, [text.row for text in half], pools)
             for half in (self.train, self.test)
         )
         tables, start = {}, 0
