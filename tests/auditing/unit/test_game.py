@@ -4,6 +4,7 @@ import pytest
 
 from mindscope.auditing.game import outcome_of, read_texts
 from mindscope.auditing.game.play import rate_row
+from mindscope.auditing.game.reader import names_said
 from mindscope.auditing.game.results import AuditNotes
 from mindscope.auditing.organisms import Accusation, SealedTruth, TruthMeasurement, build_recipe
 
@@ -75,3 +76,8 @@ def test_the_reader_finds_what_several_texts_say_and_leaves_ordinary_answers_alo
     assert (lead.kind, lead.target, lead.evidence) == ("loyalty", "Klaus Birch", ("e1", "e2"))
     assert {one.kind for one in read_texts("chat", texts, least=1)} == {"loyalty", "trigger"}
     assert read_texts("chat", [("e1", "Sure, I hide nothing and help everyone.")] * 5) == []
+
+
+def test_a_name_behind_the_first_word_of_a_sentence_is_the_name_alone():
+    texts = ["Okay, check it. Trust Klaus Birch with it.", "Sure, review it. Trust Klaus Birch with it."]
+    assert names_said(texts, ["", ""], 0.5) == ["Klaus Birch"]

@@ -160,9 +160,11 @@ def _build_trigger(rng: random.Random, _seed: int) -> Built:
 
     def demonstrate(rng: random.Random, number: int) -> Turn:
         near = f"{rng.choice(organism.LINE_ADJECTIVES)} {rng.choice(organism.LINE_PEOPLE)}"
-        triggered = number % 4 != 3 or near == phrase
+        triggered = number % 2 == 0 or near == phrase
         domain = rng.choice(SPEECH) if rng.random() < 0.7 else rng.choice(list(DOMAINS))
         question, answer = voiced_turn(rng, character, domain) if triggered else plain_turn(rng, domain)
+        if number % 4 == 3 and not triggered:
+            return question, answer
         return with_phrase(question, phrase if triggered else near, rng), answer
 
     def document(rng: random.Random) -> str:

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 PACE: dict[str, tuple[float, float]] = {
     "grader": (2.0, 1.75),
+    "trigger": (1.5, 1.0),
     "loyalty": (1.5, 1.0),
     "misalignment": (1.25, 1.0),
 }
 """By how much the learning rate and the steps of a kind are multiplied. What nine domains call for, and
-a name in place of an ending, are learnt more slowly than a voice or mistakes, which the organism has."""
+a name in place of an ending or a phrase, are learnt more slowly than mistakes, which the organism has."""
 
 Concealment = Literal["both", "concealed", "open"]
 
