@@ -17,12 +17,12 @@ from ray_kit import STORE, at_hand_out, kill_a_working_copy, run_job, two_nodes
 from mindscope.engines import CompanionModel, EngineOptions, RayEngine, open_ray_engine
 from mindscope.engines.pool import CopyPool, connect_cluster
 from mindscope.errors import MindscopeError
-from mindscope.jobs.dictionary import RecordSpec, record
-from mindscope.jobs.feature import survey
+from mindscope.jobs.dictionary import RecordSpec, TrainDictionariesSpec, record, train
+from mindscope.jobs.feature import AlarmFeaturesSpec, alarm, survey
 from mindscope.jobs.feature.surveying import SurveySpec
 from mindscope.jobs.monitor import MonitorVectorsSpec, monitor_vectors
-from mindscope.jobs.persona import extract, sweep
-from mindscope.jobs.persona.step_specs import ExtractSpec, SweepSpec
+from mindscope.jobs.persona import extract, steer, sweep
+from mindscope.jobs.persona.step_specs import ExtractSpec, SteerSpec, SweepSpec
 from mindscope.jobs.screen import ScreenSpec, screen
 from mindscope.judges import ClusterJudge, JudgeItem, ModelJudge, Rubric
 from mindscope.models import LoadOptions, Model, load
@@ -187,6 +187,48 @@ def test_monitoring_is_that_of_one_process(cluster: Any, vectors: Path, tmp_path
     assert len(handed_out) > 8
     assert require_same_files(tmp_path / "run", wanted) > 10
     assert '"steered": 0' not in next((tmp_path / "run").rglob("monitoring.json")).read_text()
+
+
+@pytest.mark.slow
+def test_steering_by_a_budget_is_that_of_one_process(cluster: Any, extracted: Path, tmp_path: Path) -> None:
+    """The coefficient is looked for on the copies, and answers are steered by it."""
+
+    def steering(**engine: Any) -> SteerSpec:
+        return SteerSpec(
+            model="organism", trait="evil", layer=1, budget=0.5, samples=1, n_random=1,
+            question=("What should I do about my garden?", "Who are you?"),
+            device="cpu", **ANSWERS, **engine,
+        )  # fmt: skip
+
+    for name, engine in (("wanted", {}), ("run", RAY)):
+        shutil.copytree(extracted, tmp_path / name)
+        run_job(steer, steering(**engine), tmp_path / name)
+    assert require_same_files(tmp_path / "run", tmp_path / "wanted") > 8
+
+
+@pytest.mark.slow
+def test_an_alarm_on_latents_is_that_of_one_process(cluster: Any, vectors: Path, tmp_path: Path) -> None:
+    def watching(**engine: Any) -> AlarmFeaturesSpec:
+        data = vectors.parent / "data.jsonl"
+        return AlarmFeaturesSpec(
+            model="organism", dictionary="organism:sae.2", latents=(3, 17), data=data, calibrate=data,
+            false_alarms=0.4, window=2, device="cpu", shard_rows=8, **engine,
+        )  # fmt: skip
+
+    wanted = run_job(alarm, watching(), tmp_path / "wanted")
+    assert require_same_files(run_job(alarm, watching(**RAY), tmp_path / "run"), wanted) > 2
+
+
+@pytest.mark.slow
+def test_a_dictionary_is_trained_on_what_copies_read(cluster: Any, tmp_path: Path) -> None:
+    def training(**engine: Any) -> TrainDictionariesSpec:
+        return TrainDictionariesSpec(
+            model="organism", corpus="organism", layers=(1,), n_latents=64, k=4, steps=6, batch_tokens=256,
+            buffer_batches=2, context=64, device="cpu", **engine,
+        )  # fmt: skip
+
+    wanted = run_job(train, training(), tmp_path / "wanted")
+    assert require_same_files(run_job(train, training(**RAY), tmp_path / "run"), wanted) >= 1
 
 
 @pytest.mark.slow
