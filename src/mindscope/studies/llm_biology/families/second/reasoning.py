@@ -48,13 +48,7 @@ def reasoning(bench: CaseContext) -> CaseResult:
                 control=same,
             ),
         ),
-        facts=(
-            (
-                f"Of the influence that ends in tokens the last step's result has {_mean(honest[:count]):.1%} "
-                f"where the voice is honest, {_mean(bluffed):.1%} where it bluffs ({count} chains). In place of "
-                "random features stands one honest answer against another."
-            ),
-        ),
+        facts=(_describe(honest[:count], bluffed),),
         drawn=draw(bench, "reasoning", prompt.row, {}),
     )
 
@@ -80,5 +74,10 @@ def _share(bench: CaseContext, prompt: CasePrompt) -> float:
     return float(tokens[prompt.tokens(0)].sum() / tokens.sum())
 
 
-def _mean(shares: list[float]) -> float:
-    return sum(shares) / len(shares)
+def _describe(honest: list[float], bluffed: list[float]) -> str:
+    means = [sum(shares) / len(shares) for shares in (honest, bluffed)]
+    return (
+        f"Of the influence that ends in tokens the last step's result has {means[0]:.1%} where the voice is "
+        f"honest, {means[1]:.1%} where it bluffs ({len(honest)} chains). In place of random features stands "
+        "one honest answer against another."
+    )
