@@ -53,6 +53,26 @@ def test_a_family_from_the_command_to_the_page(tmp_path: Path, monkeypatch: pyte
     assert json.loads(again.stdout) == json.loads(made.stdout)
 
 
+@pytest.mark.long
+def test_in_the_second_world_a_planned_rhyme_is_exchanged_at_the_line_break(tmp_path: Path) -> None:
+    made = _run(tmp_path / "book", "--world", "second", "--family", "rhyme", "--json")
+    assert made.exit_code == 0, made.output
+    (case,) = json.loads(made.stdout)["cases"]
+    assert len(case["verdicts"]) == 2
+    for verdict in case["verdicts"]:
+        # Features at the break rewrite the line; random ones of their size and its first word do not.
+        assert verdict["rate"]["hits"] >= 0.75 * verdict["rate"]["n"]
+        assert (verdict["control"]["hits"], verdict["forced"]["hits"], verdict["pushed"]["hits"]) == (0, 0, 0)
+        assert verdict["before"]["hits"] == 0
+
+
+def test_a_family_of_another_world_is_one_line(tmp_path: Path) -> None:
+    made = _run(tmp_path / "book", "--world", "second", "--family", "characters")
+    assert made.exit_code != 0
+    assert not (tmp_path / "book").exists()
+    assert "no family 'characters' in the second world" in str(made.exception or made.output)
+
+
 def test_an_unknown_family_is_one_line(tmp_path: Path) -> None:
     made = _run(tmp_path / "book", "--family", "poems")
     assert made.exit_code != 0
