@@ -1,7 +1,7 @@
 """Shapes and types that are checked while tests run: every function of some packages, at each of its calls.
 
 Packages are changed as they are imported, like `jaxtyping.install_import_hook` does it, with two differences,
-for which tests take half the time:
+for which unit tests of models and personas took a quarter less of a processor:
 
 1. Only a function whose annotations hold a shape gets `jaxtyping.jaxtyped`, which binds all arguments and
    keeps the sizes that were seen (5 us a call, 15 with an array). All others get beartype alone (0.3 us).
