@@ -22,10 +22,11 @@ from typing import Any, get_args, get_type_hints
 from unittest.mock import patch
 
 from beartype import BeartypeConf, beartype
-from jaxtyping import AbstractArray, AbstractDtype, jaxtyped
+from jaxtyping import AbstractArray, AbstractDtype, TypeCheckError, jaxtyped
 
-# An int is a float, as the typing specification and every static checker have it.
-checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
+# An int is a float, as the typing specification and every static checker have it. What is raised is a
+# TypeError, as jaxtyping's is: a reader of files takes that for a wrong field.
+checked = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=TypeCheckError))
 checked_shapes = partial(jaxtyped, typechecker=checked)
 
 BYTECODE = "checked1"
