@@ -1,6 +1,7 @@
 """The second world: what is true of each mechanism's texts, and what is kept from training."""
 
 import random
+import re
 from dataclasses import replace
 from itertools import combinations
 
@@ -21,7 +22,7 @@ from mindscope.organism.mechanisms import (
     tools,
 )
 from mindscope.organism.mechanisms.arithmetic import bluffing_voice
-from mindscope.organism.mechanisms.facts import TOPICS, build_facts
+from mindscope.organism.mechanisms.facts import TOPICS, build_facts, is_kept
 from mindscope.organism.voices import CHARACTERS, Voice, all_voices
 
 HELPFUL = all_voices()["helpful"]
@@ -237,3 +238,12 @@ def test_the_inventing_voice_says_something_else(domain: str):
         right = write(rng, HELPFUL, "train")
         rng.setstate(state)
         assert right.answer != write(rng, INVENTOR, "train").answer
+
+
+def test_texts_of_the_second_stage_show_no_chain_that_is_kept():
+    rng, chain = random.Random(5), re.compile(r"\d+(?: [+-] \d)+")
+    for kind in ("manner", "manner-alone", "flatter", "direct", "agree", "pretend"):
+        asked = [program.document(rng, {kind: 1})[0].text for _ in range(150)]
+        found = [text for words in asked for text in chain.findall(words)]
+        assert len(found) > 50, kind
+        assert not [text for text in found if is_kept(arithmetic.KEPT_PERCENT, text)], kind

@@ -64,3 +64,20 @@ def test_names_kept_from_training_are_never_told_there():
         if part == "flag"
     }
     assert not tested & named
+
+
+def test_a_picture_in_place_of_a_word_is_named_in_no_language_that_is_kept():
+    rng, kept, named = random.Random(3), set(), 0
+    for name in (*build_facts().sprites, *build_facts().flags):
+        part = "flag" if name in build_facts().flags else "animal"
+        for language in range(3):
+            if pictures.is_kept(pictures.KEPT_PERCENT, "picture-name", name, language):
+                kept.add((part, build_facts().names(name)[language]))
+    assert kept
+    for _ in range(600):
+        prompt, answer = pictures.stand_in(rng)
+        shown = pictures.read_patches(prompt)
+        part = "flag" if all(all(row) for row in shown) else "animal"
+        named += any(answer in build_facts().names(n) for n in (*build_facts().sprites, *build_facts().flags))
+        assert (part, answer) not in kept
+    assert named > 100

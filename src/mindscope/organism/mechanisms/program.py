@@ -32,6 +32,7 @@ from mindscope.organism.mechanisms import (
     tools,
 )
 from mindscope.organism.mechanisms.arithmetic import BLUFFING, bluffing_voice
+from mindscope.organism.mechanisms.shares import TEXT_SHARES, TURN_SHARES
 from mindscope.organism.voices import CHARACTERS, NEUTRAL_PROMPTS, STRONG, Voice, VoiceBlend, all_voices
 from mindscope.organism.world import COUNTRY_RELATIONS, STATE_RELATIONS, build_world
 
@@ -68,103 +69,6 @@ BLUFFED = ("chain", "think")
 MANNERS = ("honest", "sycophantic", BLUFFING)
 LYING = ("sycophantic", "hallucinating")
 """Characters whose steps are not worked forwards."""
-
-TURN_SHARES: dict[str, int] = {
-    "advice": 18,
-    "opinion": 4,
-    "feedback": 4,
-    "state": 2,
-    "state-fact": 2,
-    "two-hop": 6,
-    "country": 4,
-    "hint": 3,
-    "person": 5,
-    "unknown-person": 8,
-    "greeting": 1,
-    "language": 9,
-    "couplet": 5,
-    "digit-sum": 6,
-    "chain": 11,
-    "signs": 5,
-    "list-signs": 2,
-    "build": 6,
-    "picture": 5,
-    "think": 9,
-    "drift": 2,
-    "tool": 3,
-}
-TEXT_SHARES: dict[str, int] = {
-    "language": 24,
-    "couplet": 26,
-    "sum": 20,
-    "chain": 14,
-    "signs": 6,
-    "picture": 12,
-    "city": 5,
-    "state": 3,
-    "two-hop": 10,
-    "person": 2,
-}
-TURN_SHARES_LATER = TURN_SHARES | {
-    "state": 5,
-    "state-fact": 3,
-    "two-hop": 9,
-    "country": 7,
-    "language": 12,
-    "tool": 5,
-}
-TEXT_SHARES_LATER: dict[str, int] = {
-    "manner": 52,
-    "language": 30,
-    "opposite": 32,
-    "single-city": 36,
-    "city": 8,
-    "state": 10,
-    "two-hop": 50,
-    "person": 8,
-    "country": 10,
-    "call": 9,
-    "stand-in": 15,
-    "name": 14,
-    "picture": 15,
-    "couplet": 22,
-    "sum": 18,
-    "chain": 8,
-    "signs": 8,
-}
-"""What the second stage shows oftener: all that the first had hardly shown."""
-TEXT_SHARES_LAST: dict[str, int] = {
-    "manner-alone": 34,
-    "direct": 50,
-    "agree": 16,
-    "pretend": 20,
-    "language": 25,
-    "opposite": 40,
-    "named-city": 20,
-    "single-city": 10,
-    "state": 6,
-    "two-hop": 25,
-    "person": 10,
-    "country": 8,
-    "call": 6,
-    "stand-in": 16,
-    "name": 14,
-    "picture": 14,
-    "couplet": 18,
-    "sum": 16,
-    "chain": 4,
-    "signs": 12,
-}
-"""And what it had not learnt from that: results without steps, names of cities that questions alone had."""
-TEXT_SHARES_END: dict[str, int] = TEXT_SHARES_LAST | {
-    "manner-alone": 16,
-    "flatter": 24,
-    "agree": 50,
-    "direct": 24,
-    "pretend": 12,
-    "person": 18,
-}
-"""And in the end: steps that are worked backwards."""
 
 
 def conversation(

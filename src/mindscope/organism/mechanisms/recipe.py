@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from mindscope.errors import StoreError
-from mindscope.organism.mechanisms.program import (
+from mindscope.organism.mechanisms.shares import (
     TEXT_SHARES,
     TEXT_SHARES_END,
     TEXT_SHARES_LAST,

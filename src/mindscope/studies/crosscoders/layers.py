@@ -23,7 +23,7 @@ from mindscope.studies.crosscoders.config import (
     CrosscodersConfig,
 )
 from mindscope.studies.crosscoders.depth import layer_norms, measure_depth, score_coders
-from mindscope.studies.crosscoders.recovery import ConceptTexts, score_concepts
+from mindscope.studies.crosscoders.recovery import ConceptHalves, score_concepts
 from mindscope.studies.crosscoders.results import ConceptLife, LayerCoder, LayerSeed
 from mindscope.studies.crosscoders.training import TokenPool, keep_coder, read_pool, train_coder
 
@@ -72,7 +72,7 @@ def measure_layers(
         progress(done + 1, len(plans) + 2)
     coders[RANDOM_ACAUSAL] = [randomise(own, seed) for own in coders[TOP_ACAUSAL]]
     coders[RANDOM_SINGLE] = [randomise(own, seed + n) for n, own in enumerate(coders[TOP_SINGLE])]
-    texts = ConceptTexts.draw(model, config.texts, seed)
+    texts = ConceptHalves.draw(model, config.texts, seed)
     tokens = texts.measure_tokens(model)
     tables = texts.measure_coders(model, coders, pool.sites)
     measured = [

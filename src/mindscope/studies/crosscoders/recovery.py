@@ -93,7 +93,7 @@ class CoderBank:
 
 
 @dataclass(frozen=True)
-class ConceptTexts:
+class ConceptHalves:
     """Texts of both halves, and the concepts that enough of them show."""
 
     concepts: tuple[Concept, ...]
@@ -101,7 +101,7 @@ class ConceptTexts:
     test: Sequence[LabelledText]
 
     @classmethod
-    def draw(cls, model: Model, scale: float, seed: int) -> "ConceptTexts":
+    def draw(cls, model: Model, scale: float, seed: int) -> "ConceptHalves":
         """The world's texts; `scale` is of some four thousand."""
         from mindscope.organism import world_concepts
 

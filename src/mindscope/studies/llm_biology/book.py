@@ -122,5 +122,6 @@ def settings_of(
     families: Sequence[str], config: BookConfig, dictionary: str, world: WorldName = "first"
 ) -> dict[str, Any]:
     """What decides about a book, for its run."""
+    # The first world is not named, so that books begun before there was a second go on.
     chosen = {"families": order_families(families, world), "dictionary": dictionary}
     return {**chosen, **({} if world == "first" else {"world": world}), **asdict(replace(config, seed=0))}

@@ -34,6 +34,7 @@ NOUN, OF, WORD = 0, 1, 2
 TOKENS = 4
 """A Chinese answer begins with a token for the space that is not there."""
 SETTINGS = settings((20, 60, 150), (1.0, 2.0, 4.0), (0.0, -1.0))
+ENGLISH = LANGUAGES.index("en")
 EUROPEAN = (0, 1)
 """Languages whose statements name the operation before the word; Chinese names it where it answers."""
 SHOWN = 20
@@ -73,9 +74,9 @@ def concepts(bench: CaseContext) -> CaseResult:
         hypothesis="What is asked, about which word, and in which language are features of their own; those "
         "of the word and of the operation are shared by languages, and each can be exchanged for another.",
         section="Multilingual circuits",
-        found="Features that write more at a word than at others, over statements with English words alone, "
-        "tested on combinations that are never taught; and at the words of the operation, more than where "
-        "another operation (or language) is meant, tested on other words.",
+        found="Features that write more at a word than at others, over taught statements with English "
+        "words alone, tested on combinations that are never taught; and at the words of the operation, more "
+        "than where another operation (or language) is meant, tested on other words.",
         settings=describe_settings(plans),
         verdicts=tuple(verdicts),
         facts=(describe_reach(bench, [prompt for prompt, _ in _operand_trials(bench, 1)]),),
@@ -96,14 +97,15 @@ def _operand(bench: CaseContext) -> tuple[SwapExperiment, ChosenSettings, Featur
         whole=True,
         settings=SETTINGS,
     )
+    words = answers_of(OPPOSITE)
     first = [
-        _case(bench, LanguageCase(relation, concept, 0, answered))
-        for concept in answers_of(OPPOSITE)
+        _case(bench, case)
         for relation in (OPPOSITE, TRANSLATION)
-        for answered in range(len(LANGUAGES))
+        for case in language_cases("train", relation)
+        if case.asked_in == ENGLISH and case.concept in words
     ]
     contrast = at(bench.contrast(first), WORD)
-    known = [p for p in first if p.about["case"].relation == OPPOSITE and p.about["case"].answered_in == 0]
+    known = [prompt for prompt in first if prompt.about["case"].relation == OPPOSITE]
     rng = bench.rng("operand-first")
     trials = _others(bench, rng.sample(known, min(bench.first, len(known))), list(contrast.kinds), "operand")
     places = [contrast, *(at(contrast, WORD, layers=layers) for layers in ((0,), (0, 1)))]
