@@ -1,5 +1,7 @@
 """The case book of the second world: what an exchange is to change, and how answers are judged."""
 
+from pathlib import Path
+
 import pytest
 
 from mindscope.errors import DataError
@@ -11,6 +13,7 @@ from mindscope.organism.mechanisms.sums import SumCase
 from mindscope.studies.llm_biology.config import FAMILY_NAMES, SECOND_NAMES, order_families
 from mindscope.studies.llm_biology.families.second import concepts, couplets, digits, illnesses, steps, waits
 from mindscope.studies.llm_biology.prompts import CasePrompt
+from mindscope.studies.llm_biology.report import book_report
 
 ROW = Row((1, 2, 3, 4), 4)
 
@@ -104,3 +107,9 @@ def test_families_belong_to_a_world() -> None:
     assert order_families((), "first") == list(FAMILY_NAMES)
     with pytest.raises(DataError, match="no family 'characters' in the second world: use two-hop"):
         order_families(("characters",), "second")
+
+
+def test_the_page_says_which_organism_was_asked() -> None:
+    second, first = (book_report((), Path(), facts).html() for facts in ({"world": "second"}, {}))
+    assert "on the second organism" in second
+    assert "on the organism, and characters" in first

@@ -63,7 +63,8 @@ def book_report(cases: Sequence[CaseResult], folder: Path, facts: dict[str, Any]
         folder: of the run, where their graphs are.
         facts: named values, such as the model and the dictionary.
     """
-    subtitle = f"ten families of {PAPER}, and characters, on the organism"
+    asked_of = "the second organism" if facts.get("world") == "second" else "the organism, and characters"
+    subtitle = f"families of {PAPER}, on {asked_of}"
     report = begin_page("The case book", subtitle, TEST_BED)
     report.section(
         "Verdicts",
