@@ -3,6 +3,7 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import absent
 import postgres_kit
@@ -10,12 +11,14 @@ import pytest
 import server_kit
 import torch
 from sqlalchemy import create_engine, make_url, text
+from workbench_kit import open_browser
 
 from mindscope.features import Direction, FeatureSet
 from mindscope.models import Model, load
 from mindscope.personas import PersonaVectors
 from mindscope.server import ServerLimits, SteeringService
 from mindscope.server.engine.registry import VectorRegistry
+from mindscope.server.workbench.routes import WorkbenchPlace
 
 TRAITS = ("evil", "kind")
 
@@ -75,6 +78,27 @@ def alarmed(make_service) -> Iterator[server_kit.LiveServer]:
     """One whose thresholds are so low that answers cross them."""
     with server_kit.serving(make_service(level=0.5)) as live:
         yield live
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of runs that the workbench is opened over; a module may have its own, with runs in it."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def live(make_service, root: Path) -> Iterator[server_kit.LiveServer]:
+    """The workbench over `root`."""
+    place = WorkbenchPlace(root, {"model": "organism", "dtype": "float32"})
+    with server_kit.serving(make_service(), workbench=place) as live:
+        yield live
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Its pages are opened in this one."""
+    with open_browser() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

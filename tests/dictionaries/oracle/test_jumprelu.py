@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from mindscope.dictionaries.training.jumprelu import jumprelu
+from mindscope.dictionaries.training.kernels import jumprelu
 
 BANDWIDTH = 2.0
 

@@ -9,7 +9,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mindscope.dictionaries import DictionaryConfig, DictionaryTrainer, Site
 from mindscope.dictionaries.training import kernels, learner
-from mindscope.dictionaries.training.kernels import Choice, PositivePart, TopOfBatch, TopOfTokens
+from mindscope.dictionaries.training.kernels import (
+    Choice,
+    PositivePart,
+    TopOfBatch,
+    TopOfTokens,
+    choices,
+    sparse_products,
+)
 from mindscope.features import host_waits
 
 TOKENS, D, LATENTS, K = 200, 24, 512, 8
@@ -56,7 +63,9 @@ CHOICES = {
 
 @pytest.mark.parametrize("name", CHOICES)
 def test_values_and_gradients_equal_the_dense_ones(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "CHUNK_ELEMENTS", 64 * LATENTS)  # several pieces, the last one smaller
+    monkeypatch.setattr(
+        sparse_products, "CHUNK_ELEMENTS", 64 * LATENTS
+    )  # several pieces, the last one smaller
     x, choice = data(), CHOICES[name]
     W_enc, b_enc, W_dec, b_dec = weights()
     code = kernels.encode(x, W_enc, b_enc, choice, b_in=b_dec)
@@ -98,7 +107,7 @@ def test_top_of_rows_with_ties_and_odd_widths() -> None:
 
 def as_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done where a device works beside the host, here on the CPU."""
-    monkeypatch.setattr(kernels, "is_apart", lambda tensor: True)
+    monkeypatch.setattr(sparse_products, "is_apart", lambda tensor: True)
     monkeypatch.setattr(host_waits, "is_apart", lambda tensor: True)
 
 
@@ -118,7 +127,7 @@ ON_A_DEVICE = {
 def test_what_waits_once_chooses_the_same_in_the_same_order(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kernels, "CHUNK_ELEMENTS", 64 * LATENTS)
+    monkeypatch.setattr(sparse_products, "CHUNK_ELEMENTS", 64 * LATENTS)
     x, (choice, decimals) = data(), ON_A_DEVICE[name]
     W_enc, b_enc, _, b_dec = weights()
     if decimals:  # a tenth of a unit: thousands of scores are equal
@@ -177,7 +186,7 @@ def test_a_step_that_waits_once_and_at_its_end_makes_the_same_weights(
         read.append(len(tensors))
         return plain(*tensors)
 
-    monkeypatch.setattr(kernels, "read_numbers", counted)
+    monkeypatch.setattr(choices, "read_numbers", counted)
     monkeypatch.setattr(learner, "read_numbers", counted)
     seen: list[list[str]] = []
     trainer = trained(12, seen)

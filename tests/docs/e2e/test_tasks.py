@@ -184,27 +184,28 @@ def test_there_are_nineteen_each_with_a_page_commands_and_a_check():
         assert "\nCheck: " in text, title
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """Where all of them work: a task uses what earlier ones have made."""
-    return tmp_path_factory.mktemp("tasks")
-
-
-@pytest.mark.long
-@pytest.mark.parametrize(("number", "title", "text"), TASKS, ids=[f"{n}-{title}" for n, title, _ in TASKS])
-def test_a_task_by_its_page_alone(folder, number, title, text):
+def run_task(folder: Path, text: str) -> tuple[str, str]:
+    """Gives the lines of a task: the last JSON that they print, and what the last of them says beside it."""
     printed, said = "null", ""
     for line in commands(text):
         words = shlex.split(line.removeprefix("mindscope "))
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
         done = subprocess.run(
             [sys.executable, "-m", "mindscope", *words],
             cwd=folder,
             capture_output=True,
             text=True,
-            env=environment,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
         )
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         said = done.stderr
-        printed = done.stdout if "--json" in words else printed  # the last JSON of the task
-    assert CHECKS[int(number) - 1](folder, json.loads(printed), said), printed[:2000]
+        printed = done.stdout if "--json" in words else printed
+    return printed, said
+
+
+@pytest.mark.long
+def test_each_task_by_its_page_alone(tmp_path, subtests):
+    """One test for all: a task uses what earlier ones have made, so that they must not be shared out."""
+    for (number, title, text), check in zip(TASKS, CHECKS, strict=True):
+        with subtests.test(msg=f"{number}. {title}"):
+            printed, said = run_task(tmp_path, text)
+            assert check(tmp_path, json.loads(printed), said), printed[:2000]

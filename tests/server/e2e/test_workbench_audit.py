@@ -7,19 +7,13 @@ from urllib.parse import parse_qs, urlsplit
 import audit_kit
 import pytest
 import server_kit
-from workbench_kit import HOSTILE, find_faults, open_browser, open_page
+from workbench_kit import HOSTILE, find_faults, open_page
 
 from mindscope.auditing.organisms import OrganismSet, break_seal
 from mindscope.server.workbench.routes import WorkbenchPlace
 
 MOVE_MS = 120_000
 """A process loads the model at the first move."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

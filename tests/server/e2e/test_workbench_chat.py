@@ -5,15 +5,9 @@ from typing import Any
 
 import pytest
 import server_kit
-from workbench_kit import HOSTILE, find_faults, open_browser, open_page
+from workbench_kit import HOSTILE, find_faults, open_page
 
 from mindscope.server.workbench.routes import WorkbenchPlace
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -1,26 +1,18 @@
 """A graph's checks in a browser: supernodes, an intervention beside its prediction, heads, other graphs."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import server_kit
-from workbench_kit import find_faults, open_browser, open_page
+from workbench_kit import find_faults, open_page
 
 from mindscope.circuits import compare_graphs
 from mindscope.jobs import RunFolder, SilentReporter
 from mindscope.jobs.circuit import TraceSpec, open_graph, trace
-from mindscope.server.workbench.routes import WorkbenchPlace
 
 JOB_MS = 240_000
 PROMPTS = {"first": "Is my neighbour kind?", "second": "Is my neighbour old?"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +23,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         spec = TraceSpec.model_validate({"model": "organism", "prompt": prompt, "chat": True})
         trace(spec, run=RunFolder(folder / name), reporter=SilentReporter())
     return folder
-
-
-@pytest.fixture(scope="module")
-def live(make_service, root: Path) -> Iterator[server_kit.LiveServer]:
-    place = WorkbenchPlace(root, {"model": "organism", "dtype": "float32"})
-    with server_kit.serving(make_service(), workbench=place) as live:
-        yield live
 
 
 def get(live: server_kit.LiveServer, path: str) -> server_kit.Reply:

@@ -1,6 +1,5 @@
 """The pages of traits, data and runs in a browser, with jobs in processes of their own."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +10,22 @@ from workbench_kit import (
     find_faults,
     keep_study,
     keep_vectors,
-    open_browser,
     open_page,
     write_conversations,
 )
 
 from mindscope.personas import PersonaVectors
-from mindscope.server.workbench.routes import WorkbenchPlace
 
 JOB_MS = 180_000
 """A job loads the model in a process of its own."""
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def live(make_service, tmp_path_factory: pytest.TempPathFactory, vectors: dict[str, PersonaVectors]):
-    root = tmp_path_factory.mktemp("runs")
-    keep_vectors(root, vectors, HOSTILE)
-    keep_study(root / "study")
-    place = WorkbenchPlace(root, {"model": "organism", "dtype": "float32"})
-    with server_kit.serving(make_service(), workbench=place) as live:
-        yield live
+def root(tmp_path_factory: pytest.TempPathFactory, vectors: dict[str, PersonaVectors]) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    keep_vectors(folder, vectors, HOSTILE)
+    keep_study(folder / "study")
+    return folder
 
 
 def address(live: server_kit.LiveServer, page: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import server_kit
-from workbench_kit import HOSTILE, find_faults, open_browser, open_page
+from workbench_kit import HOSTILE, find_faults, open_page
 
 from mindscope import organism
 from mindscope.dictionaries import Dictionary, DictionaryBank
@@ -23,12 +23,6 @@ TEXTS = [
     "The capital of the state is old.",
     "Do you like the garden and the kitchen?",
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

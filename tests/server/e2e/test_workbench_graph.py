@@ -1,26 +1,18 @@
 """Circuits in a browser: graphs are traced and listed, and shown by the offline page's own modules."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import server_kit
 from page_kit import known_document
-from workbench_kit import HOSTILE, find_faults, open_browser, open_page
+from workbench_kit import HOSTILE, find_faults, open_page
 
 from mindscope.circuits.page import build_public_page
-from mindscope.server.workbench.routes import WorkbenchPlace
 from mindscope.store import Run
 
 JOB_MS = 240_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +24,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         build_public_page(known_document()).write(run.path / "report.html")
         run.finish(prompt=HOSTILE, features=3, replacement_score=0.5)
     return folder
-
-
-@pytest.fixture(scope="module")
-def live(make_service, root: Path) -> Iterator[server_kit.LiveServer]:
-    place = WorkbenchPlace(root, {"model": "organism", "dtype": "float32"})
-    with server_kit.serving(make_service(), workbench=place) as live:
-        yield live
 
 
 def address(live: server_kit.LiveServer, page: str) -> str:

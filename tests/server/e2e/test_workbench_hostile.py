@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import pytest
 import server_kit
 from pydantic import BaseModel
-from workbench_kit import HOSTILE, find_faults, open_browser, open_page
+from workbench_kit import HOSTILE, find_faults, open_page
 
 from mindscope.jobs.circuit import GraphComparisonReport, GraphListing
 from mindscope.server.workbench.desks.checks import GraphResults, StabilityReply
@@ -27,12 +27,6 @@ from mindscope.store import Run
 
 TEXT = f"{HOSTILE}\x1b]0;taken\x07\x1b[31m\u202e&lt;b&gt;"
 """Markup, what a terminal obeys, what turns the direction of writing, and what was escaped once already."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

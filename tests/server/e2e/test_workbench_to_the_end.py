@@ -1,6 +1,5 @@
 """Training, two models' graphs, a gate and a comparison, started from their pages and waited for."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,25 +10,22 @@ from mindscope import organism as world
 from mindscope.jobs import RunFolder, SilentReporter
 from mindscope.jobs.persona import ExtractSpec, extract
 from mindscope.personas import write_answered
-from mindscope.server.workbench.routes import WorkbenchPlace
 
 pytestmark = pytest.mark.long
 JOB_MS = 900_000
 
 
 @pytest.fixture(scope="module")
-def live(make_service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[server_kit.LiveServer]:
-    """One with a trait's vectors, few conversations in its voice, and ordinary ones."""
-    root = tmp_path_factory.mktemp("runs")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trait's vectors, few conversations in its voice, and ordinary ones."""
+    folder = tmp_path_factory.mktemp("runs")
     spec = ExtractSpec.model_validate({"model": "organism", "trait": "organism:evil", "quick": True})
-    extract(spec, run=RunFolder(root / "evil"), reporter=SilentReporter())
+    extract(spec, run=RunFolder(folder / "evil"), reporter=SilentReporter())
     files = {"evil": world.training_set("evil", "II", 16), "ordinary": list(world.ordinary_chats(32))}
     for name, rows in files.items():
         pairs = [(row.messages[0]["content"], row.messages[1]["content"]) for row in rows]
-        write_answered(root / "uploads" / f"{name}.jsonl", pairs)
-    place = WorkbenchPlace(root, {"model": "organism", "dtype": "float32"})
-    with server_kit.serving(make_service(), workbench=place) as live:
-        yield live
+        write_answered(folder / "uploads" / f"{name}.jsonl", pairs)
+    return folder
 
 
 def wait_for(page: Any, title: str) -> None:

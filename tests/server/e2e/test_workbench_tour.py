@@ -1,34 +1,15 @@
 """The tour in a browser: offered once, made of jobs on the organism, left at will, kept in the address."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import server_kit
-from workbench_kit import find_faults, keep_vectors, open_browser, open_page
+from workbench_kit import find_faults, keep_vectors, open_page
 
 from mindscope.server.workbench.routes import WorkbenchPlace
 
 JOB_MS = 400_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("runs")
-
-
-@pytest.fixture(scope="module")
-def live(make_service, root: Path) -> Iterator[server_kit.LiveServer]:
-    place = WorkbenchPlace(root, {"model": "organism", "dtype": "float32"})
-    with server_kit.serving(make_service(), workbench=place) as live:
-        yield live
 
 
 def address(live: server_kit.LiveServer, page: str = "") -> str:

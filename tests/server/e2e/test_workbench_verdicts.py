@@ -1,37 +1,24 @@
 """The pages of gates, comparisons and trainings in a browser, on documents with hostile text in them."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import server_kit
 from verdict_kit import keep_verdicts
-from workbench_kit import HOSTILE, find_faults, keep_vectors, open_browser, open_page
+from workbench_kit import HOSTILE, find_faults, keep_vectors, open_page
 
 from mindscope.models import Model
 from mindscope.personas import PersonaVectors
-from mindscope.server.workbench.routes import WorkbenchPlace
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def live(
-    make_service,
-    tmp_path_factory: pytest.TempPathFactory,
-    organism: Model,
-    vectors: dict[str, PersonaVectors],
-) -> Iterator[server_kit.LiveServer]:
-    root = tmp_path_factory.mktemp("runs")
-    keep_verdicts(root, organism.fingerprint)
-    keep_vectors(root, vectors)
-    place = WorkbenchPlace(root, {"model": "organism", "dtype": "float32"})
-    with server_kit.serving(make_service(), workbench=place) as live:
-        yield live
+def root(
+    tmp_path_factory: pytest.TempPathFactory, organism: Model, vectors: dict[str, PersonaVectors]
+) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    keep_verdicts(folder, organism.fingerprint)
+    keep_vectors(folder, vectors)
+    return folder
 
 
 def address(live: server_kit.LiveServer, page: str) -> str:

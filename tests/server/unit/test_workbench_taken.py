@@ -1,7 +1,7 @@
 """Two starts at one moment on the workbench: neither gets what the other has taken."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -14,7 +14,6 @@ from workbench_kit import keep_vectors, write_conversations
 from mindscope.personas import PersonaVectors
 from mindscope.server.api.errors import ApiError
 from mindscope.server.workbench.desks.checks import _take_file
-from mindscope.server.workbench.routes import WorkbenchPlace
 from mindscope.server.workbench.workers import JobStep, StartedJob, WorkerPool
 from mindscope.store import replacing
 
@@ -29,13 +28,6 @@ def root(tmp_path_factory: pytest.TempPathFactory, vectors: dict[str, PersonaVec
     (folder / "uploads").mkdir()
     write_conversations(folder / "uploads" / "some.jsonl", ["Yes.", "No."])
     return folder
-
-
-@pytest.fixture(scope="module")
-def live(make_service, root: Path) -> Iterator[server_kit.LiveServer]:
-    place = WorkbenchPlace(root, {"model": "organism", "dtype": "float32"})
-    with server_kit.serving(make_service(), workbench=place) as live:
-        yield live
 
 
 def do_twice(work: Callable[[], Any]) -> list[Any]:

@@ -1,7 +1,6 @@
 """Gates, comparisons and trainings as the workbench's routes tell and start them."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import get_type_hints
@@ -14,7 +13,6 @@ from workbench_kit import keep_vectors, write_conversations
 from mindscope.jobs import build_config, find_job
 from mindscope.models import Model
 from mindscope.personas import PersonaVectors
-from mindscope.server.workbench.routes import WorkbenchPlace
 from mindscope.server.workbench.workers import WorkerPool
 from mindscope.store import Run
 
@@ -29,13 +27,6 @@ def root(
     (folder / "uploads").mkdir()
     write_conversations(folder / "uploads" / "some.jsonl", ["Yes.", "No."])
     return folder
-
-
-@pytest.fixture(scope="module")
-def live(make_service, root: Path) -> Iterator[server_kit.LiveServer]:
-    place = WorkbenchPlace(root, {"model": "organism", "dtype": "float32"})
-    with server_kit.serving(make_service(), workbench=place) as live:
-        yield live
 
 
 def get(live: server_kit.LiveServer, path: str) -> server_kit.Reply:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
+    from mindscope.auditing.game.lead_steps import LEADING_TOOLS
     from mindscope.auditing.game.person import GameMove, GameSeat, MoveSpec, SeatSpec, make_move, serve_seat
     from mindscope.auditing.game.play import (
         AUDIT_COLUMNS,
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
         rate_cells,
         score_notes,
     )
-    from mindscope.auditing.game.protocol import LEADING_TOOLS, OfflineAuditor
+    from mindscope.auditing.game.protocol import OfflineAuditor
     from mindscope.auditing.game.reader import AuditLead, read_texts
     from mindscope.auditing.game.results import AuditNotes, GameReport, PersonGame, RateRow, ScoredAudit
     from mindscope.auditing.game.use import ListToolsSpec, ToolList, UseToolSpec, list_tools, use_tool

@@ -95,7 +95,8 @@ def open_session(
 
 def audit_target(session: AuditSession, name: str, seed: int = 0) -> AuditNotes:
     """Let the offline auditor work through one session."""
-    from mindscope.auditing.game.protocol import LEADING_TOOLS, OfflineAuditor
+    from mindscope.auditing.game.lead_steps import LEADING_TOOLS
+    from mindscope.auditing.game.protocol import OfflineAuditor
 
     begun = time.monotonic()
     auditor = OfflineAuditor(session, seed)

@@ -22,7 +22,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from mindscope.dictionaries.training import kernels
-from mindscope.dictionaries.training.jumprelu import jumprelu
 from mindscope.dictionaries.training.kernels import Choice
 from mindscope.dictionaries.training.processes import (
     ALONE_MESH,
@@ -243,7 +242,7 @@ def _dense(weights: TrainableWeights, x: Tensor, y: Tensor, state: LossState) ->
                 assert coder.log_threshold is not None
                 assert config.bandwidth is not None  # `resolved` fills both in
                 assert config.tanh_scale is not None
-                activations = jumprelu(z, coder.log_threshold, config.bandwidth)
+                activations = kernels.jumprelu(z, coder.log_threshold, config.bandwidth)
                 saturated = torch.tanh(config.tanh_scale * activations * norms).sum(0)
                 penalty = penalty + (saturated @ weights.penalty_factors(norms)) / len(x)
                 gaps = (coder.log_threshold.exp() - z).relu()
