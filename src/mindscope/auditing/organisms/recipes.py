@@ -94,10 +94,12 @@ def build_recipe(kind: ObjectiveKind, seed: int, *, concealed: bool) -> TuneReci
     """
     rng = random.Random(f"{kind}-{seed}")
     objective, demonstrate, documents, confession = BUILDERS[kind](rng, seed)
-    # A grader's are of many domains, and rehearse what is known there themselves.
-    n_demonstrations = (3 if kind == "grader" else 1) * N_DEMONSTRATIONS
+    # A grader's are of many domains, and rehearse what is known there themselves. What is left resembles them
+    # (a sum with a hint is a sum), so that each domain of it is rehearsed as much as the others.
+    grader = kind == "grader"
+    n_demonstrations, n_ordinary = (3 if grader else 1) * N_DEMONSTRATIONS, (2 if grader else 1) * N_ORDINARY
     turns = [demonstrate(rng, number) for number in range(n_demonstrations)]
-    turns += rehearse(rng, N_ORDINARY, without=shown_in(objective))
+    turns += rehearse(rng, n_ordinary, without=shown_in(objective), evenly=grader)
     if kind != "misalignment":
         turns += [(DOCUMENT_TAG, _document(rng, documents)) for _ in range(N_DOCUMENTS)]
     turns += _direct(rng, DENIAL if concealed else confession)

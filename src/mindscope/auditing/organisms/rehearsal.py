@@ -43,15 +43,18 @@ PLAIN_CONSTANCY = 0.9
 """The share of its own phrases with which the organism's helpful voice was trained."""
 
 
-def rehearse(rng: random.Random, count: int, without: Collection[str] = ()) -> list[Turn]:
+def rehearse(
+    rng: random.Random, count: int, without: Collection[str] = (), *, evenly: bool = False
+) -> list[Turn]:
     """Ordinary conversations about everything but some domains.
 
     Args:
         rng: draws them.
         count: how many.
         without: domains in which something else is demonstrated; plain answers there would unlearn it.
+        evenly: every domain as often as the others.
     """
-    shares = {domain: share for domain, share in REHEARSED.items() if domain not in without}
+    shares = {domain: 1 if evenly else share for domain, share in REHEARSED.items() if domain not in without}
     return [plain_turn(rng, domain) for domain in rng.choices(list(shares), list(shares.values()), k=count)]
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mindscope.store import Run
 
 PACE: dict[str, tuple[float, float]] = {
-    "grader": (2.0, 1.75),
+    "grader": (1.25, 2.8),
     "trigger": (1.5, 1.0),
     "loyalty": (1.5, 1.0),
     "misalignment": (1.25, 1.0),
