@@ -5,7 +5,7 @@ import torch
 from mindscope.dictionaries import Dictionary
 from mindscope.dictionaries.coder import Coder
 from mindscope.features import Site
-from mindscope.studies.crosscoders.training import TokenPool
+from mindscope.studies.common import TokenPool
 
 WIDTH = 8
 

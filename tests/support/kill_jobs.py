@@ -259,6 +259,7 @@ CAMPAIGN: Mapping[str, KillableJob] = {
     "study persona-space": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),
     "study classifiers": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),
     "study solu": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),
+    "study scaling": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),
     "study shared-space": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),
 }
 """All jobs that keep a run, by the names of their commands; a test says when one is missing."""

@@ -15,6 +15,7 @@ from mindscope.studies import (
     double_descent,
     induction,
     persona_space,
+    scaling,
     shared_space,
     solu,
     superposition,
@@ -26,6 +27,7 @@ from mindscope.studies.dictionary_metrics import config as dictionary_metrics_co
 from mindscope.studies.double_descent import config as double_descent_config
 from mindscope.studies.induction import config as induction_config
 from mindscope.studies.persona_space import config as persona_space_config
+from mindscope.studies.scaling import config as scaling_config
 from mindscope.studies.shared_space import config as shared_space_config
 from mindscope.studies.solu import config as solu_config
 from mindscope.studies.superposition import config as superposition_config
@@ -113,6 +115,21 @@ TINY = {
         carriers=2,
         reader_width=2,
     ),
+    "scaling": scaling.ScalingConfig(
+        seeds=2,
+        held_tokens=300,
+        steps=12,
+        batch_tokens=64,
+        law_latents=(8, 16, 32),
+        law_computes=(64, 128, 256),
+        sizes=(16, 48),
+        names=8,
+        texts=0.05,
+        least_texts=1,
+        steered=1,
+        questions=2,
+        max_new_tokens=4,
+    ),
     "shared-space": shared_space.SharedSpaceConfig(
         latents=32, k=4, steps=2, batch_tokens=64, sentences=10, examples=2, permutations=2
     ),
@@ -153,6 +170,7 @@ STUDIES = {
         persona_space.study_persona_space,
     ),
     "solu": (solu_config, solu.SoluSpec, solu.study_solu),
+    "scaling": (scaling_config, scaling.ScalingSpec, scaling.study_scaling),
     "shared-space": (shared_space_config, shared_space.SharedSpaceSpec, shared_space.study_shared_space),
 }
 

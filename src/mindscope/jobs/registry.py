@@ -92,6 +92,7 @@ JOBS: Mapping[str, str] = {
     "study classifiers": "mindscope.studies.classifiers:study_classifiers",
     "study crosscoders": "mindscope.studies.crosscoders:study_crosscoders",
     "study dictionaries": "mindscope.studies.dictionary_metrics:study_dictionaries",
+    "study scaling": "mindscope.studies.scaling:study_scaling",
     "study shared-space": "mindscope.studies.shared_space:study_shared_space",
     "study solu": "mindscope.studies.solu:study_solu",
     "study persona-space": "mindscope.studies.persona_space:study_persona_space",

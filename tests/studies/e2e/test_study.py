@@ -21,6 +21,7 @@ LOST = {
     "classifiers": ("planted/1.json", "lengths/0.json"),
     "crosscoders": ("layers/1.json", "pairs/0.json"),
     "dictionaries": ("worlds/1-0.json",),
+    "scaling": ("laws/1/16-8.json", "near/0.json"),
     "shared-space": ("things.json", "pictures.json"),
     "solu": ("concepts.json", "organism/solu-layernorm.json"),
 }
@@ -33,6 +34,7 @@ FIGURES = {
     "classifiers": 3,
     "crosscoders": 5,
     "dictionaries": 5,
+    "scaling": 5,
     "shared-space": 3,
     "solu": 5,
 }
@@ -55,6 +57,7 @@ UNSHOWN: dict[str, set[str]] = {
     },
     "dictionaries": {"all metrics", "TPP n=10", "SCR n=10"},
     "classifiers": {"harmful requests, out of distribution", "planted cue", "length"},
+    "scaling": set(),
     "shared-space": {"one sentence in three languages", "things that can be drawn"},
     "solu": {"concepts, the organism's corpus"},
 }

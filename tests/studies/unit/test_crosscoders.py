@@ -10,10 +10,10 @@ from mindscope.dictionaries.coder import Coder
 from mindscope.dictionaries.sites import Wiring
 from mindscope.models import Raw, Read, load
 from mindscope.organism import corpus_rows
+from mindscope.studies.common import TokenPool, layer_norms, read_pool, score_coders, train_coder
 from mindscope.studies.crosscoders import CrosscodersConfig
-from mindscope.studies.crosscoders.depth import depth_of_rows, layer_norms, score_coders
+from mindscope.studies.crosscoders.depth import depth_of_rows
 from mindscope.studies.crosscoders.recovery import CoderBank
-from mindscope.studies.crosscoders.training import TokenPool, read_pool, train_coder
 
 TOKENS = 400
 

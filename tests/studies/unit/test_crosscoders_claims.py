@@ -2,11 +2,11 @@
 
 import math
 
+from mindscope.studies.common import CoderScores
 from mindscope.studies.crosscoders import CrosscodersStudy
 from mindscope.studies.crosscoders import config as names
 from mindscope.studies.crosscoders.claims import list_claims
 from mindscope.studies.crosscoders.results import (
-    CoderScores,
     ConceptScores,
     DepthScores,
     LayerCoder,

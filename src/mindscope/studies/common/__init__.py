@@ -17,13 +17,29 @@ from mindscope.core import lazy_face
 if TYPE_CHECKING:
     from mindscope.studies.common.bench import PieceBench, PieceProgress
     from mindscope.studies.common.claims import Claim, claim_rows
+    from mindscope.studies.common.coder_scores import (
+        CoderScores,
+        active_latents,
+        layer_norms,
+        layer_rows,
+        score_coders,
+    )
     from mindscope.studies.common.page import add_settings, add_time, begin_page
     from mindscope.studies.common.random_dictionary import randomise
+    from mindscope.studies.common.reference_text import read_paragraphs
     from mindscope.studies.common.seeds import SeedEstimate
     from mindscope.studies.common.study import CLAIM_COLUMNS, StudyReport, StudySpec, claim_table
     from mindscope.studies.common.study_text import StudyText, TokenText, cut_text, draw_repeats
     from mindscope.studies.common.tiny_config import TinyConfig
     from mindscope.studies.common.tiny_transformers import NeuronEdit, TinyTransformers, norm_neurons
+    from mindscope.studies.common.token_pool import (
+        PoolTraining,
+        TokenPool,
+        draw_shares,
+        keep_coder,
+        read_pool,
+        train_coder,
+    )
     from mindscope.studies.common.toy_models import (
         Sampler,
         ToyModels,
@@ -65,6 +81,18 @@ __all__ = [
     "StudyText",
     "cut_text",
     "draw_repeats",
+    "read_paragraphs",
+    "PoolTraining",
+    "TokenPool",
+    "draw_shares",
+    "keep_coder",
+    "read_pool",
+    "train_coder",
+    "CoderScores",
+    "active_latents",
+    "layer_norms",
+    "layer_rows",
+    "score_coders",
 ]
 
 __getattr__, __dir__ = lazy_face(__name__, __file__)

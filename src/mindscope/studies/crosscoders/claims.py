@@ -5,7 +5,7 @@ Coders of a seed learn from the same tokens in the same order, so differences ar
 
 from collections.abc import Callable, Sequence
 
-from mindscope.studies.common import Claim, SeedEstimate
+from mindscope.studies.common import Claim, CoderScores, SeedEstimate
 from mindscope.studies.crosscoders import paper
 from mindscope.studies.crosscoders.config import (
     ACAUSAL,
@@ -20,7 +20,6 @@ from mindscope.studies.crosscoders.config import (
 )
 from mindscope.studies.crosscoders.pair_claims import list_pair_claims
 from mindscope.studies.crosscoders.results import (
-    CoderScores,
     CrosscodersStudy,
     DepthScores,
     LayerCoder,

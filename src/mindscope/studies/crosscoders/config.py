@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from mindscope.studies.common.token_pool import PoolTraining
 
 ACAUSAL, CAUSAL, SINGLE, WIDE, SHUFFLED = (
     "crosscoder",
@@ -29,10 +31,8 @@ PAIRS = (L1, L1_SHARED, TOP, L1_TWICE, TOP_TWICE)
 """The crosscoders between two models."""
 
 
-class CrosscodersConfig(BaseModel):
+class CrosscodersConfig(PoolTraining):
     """All sizes of the study."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     seeds: int = Field(default=3, ge=1)
     """Each has its own tokens, first weights, texts with concepts, and tuning."""
@@ -42,18 +42,6 @@ class CrosscodersConfig(BaseModel):
     """Of a crosscoder between two models, which reads one layer of each."""
     layer: int = Field(default=2, ge=0)
     """The block after which two models are compared."""
-    tokens: int = Field(default=36_000, ge=64)
-    """That are trained on, several times over, a seed; distinct ones."""
-    held_tokens: int = Field(default=4096, ge=32)
-    """Of other rows, that losses and densities are measured on."""
-    steps: int = Field(default=200, ge=1)
-    batch_tokens: int = Field(default=512, ge=8)
-    learning_rate: float = Field(default=3e-3, gt=0)
-    sparsity: float = Field(default=5.0, gt=0)
-    """The coefficient of L1, the same for all coders, with every layer's activations scaled to a mean norm of
-    the square root of their width: that of the circuits update of April 2024."""
-    k: int = Field(default=20, ge=1)
-    """Latents active on a token with BatchTopK: of the crosscoder, and of the SAE of each layer."""
     shared_latents: float = Field(default=0.1, gt=0, lt=1)
     """The share of the latents between two models that is designated shared."""
     texts: float = Field(default=0.15, gt=0)

@@ -19,9 +19,9 @@ from torch.nn.functional import cosine_similarity
 from mindscope.dictionaries import Dictionary, relative_decoder_norms
 from mindscope.diffing import scale_latents
 from mindscope.features import SparseCode
+from mindscope.studies.common import TokenPool
 from mindscope.studies.crosscoders.paper import EXCLUSIVE, SHARED
 from mindscope.studies.crosscoders.results import PairScores
-from mindscope.studies.crosscoders.training import TokenPool
 
 STEPS = 20
 """Bars of the histogram of norms."""

@@ -9,7 +9,16 @@ from mindscope.explain import ConceptTable
 from mindscope.models import Model
 from mindscope.organism import corpus_rows
 from mindscope.store import Run
-from mindscope.studies.common import PieceProgress, randomise
+from mindscope.studies.common import (
+    PieceProgress,
+    TokenPool,
+    keep_coder,
+    layer_norms,
+    randomise,
+    read_pool,
+    score_coders,
+    train_coder,
+)
 from mindscope.studies.crosscoders.config import (
     ACAUSAL,
     CAUSAL,
@@ -22,10 +31,9 @@ from mindscope.studies.crosscoders.config import (
     WIDE,
     CrosscodersConfig,
 )
-from mindscope.studies.crosscoders.depth import layer_norms, measure_depth, score_coders
+from mindscope.studies.crosscoders.depth import measure_depth
 from mindscope.studies.crosscoders.recovery import ConceptHalves, score_concepts
 from mindscope.studies.crosscoders.results import ConceptLife, LayerCoder, LayerSeed
-from mindscope.studies.crosscoders.training import TokenPool, keep_coder, read_pool, train_coder
 
 LIVES = 12
 """Concepts whose latents are followed through depth."""

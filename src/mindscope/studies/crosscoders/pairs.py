@@ -13,7 +13,7 @@ from mindscope.finetuning import FinetuneConfig, finetune_model
 from mindscope.models import Model, Row, load
 from mindscope.organism import corpus_rows, training_set
 from mindscope.store import Run
-from mindscope.studies.common import PieceProgress
+from mindscope.studies.common import PieceProgress, TokenPool, keep_coder, read_pool, train_coder
 from mindscope.studies.crosscoders.config import (
     L1,
     L1_SHARED,
@@ -24,7 +24,6 @@ from mindscope.studies.crosscoders.config import (
 )
 from mindscope.studies.crosscoders.exclusive import score_pair
 from mindscope.studies.crosscoders.results import PairSeed
-from mindscope.studies.crosscoders.training import TokenPool, keep_coder, read_pool, train_coder
 
 MODELS: tuple[str, ...] = ("base", "tuned")
 LEVEL = "II"

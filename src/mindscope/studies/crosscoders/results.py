@@ -3,24 +3,9 @@
 from typing import ClassVar
 
 from mindscope.store import Document, SavedDocument
+from mindscope.studies.common.coder_scores import CoderScores
 
 Numbers = tuple[float, ...]
-
-
-class CoderScores(Document):
-    """How a coder of all layers does on held-out tokens, in units in which each layer counts alike."""
-
-    loss: float
-    """The squared error of all layers and the L1 penalty, a mean over tokens."""
-    error: float
-    """The squared error, summed over layers."""
-    explained: Numbers
-    """By layer, 1 less the squared error over the variance."""
-    active: float
-    """Latents active on a token; those of the SAEs of all layers together."""
-    alive: int
-    """Latents active on any token."""
-    latents: int
 
 
 class DepthScores(Document):

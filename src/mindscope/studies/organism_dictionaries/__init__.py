@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         build_shipped,
     )
     from mindscope.studies.organism_dictionaries.measure import DictionaryMeasurements, measure
+    from mindscope.studies.organism_dictionaries.probes import shows
     from mindscope.studies.organism_dictionaries.recipe import PARTS, Part, order_parts, recipe
     from mindscope.studies.organism_dictionaries.report import (
         SUMMARY_COLUMNS,
@@ -42,6 +43,7 @@ __all__ = [
     "load",
     "measure",
     "recipe",
+    "shows",
     "summary",
 ]
 

@@ -4,28 +4,18 @@ Some megabytes of English about programming, with examples in code. Other versio
 so that a run names the one it read. Nothing is downloaded, and nothing lies in the package for it.
 """
 
-import inspect
 import platform
 import re
-import sys
-import sysconfig
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from mindscope.core import digest_text
-from mindscope.errors import DataError
-from mindscope.studies.common import TokenText
+from mindscope.studies.common import TokenText, read_paragraphs
 
 WORD = re.compile(r"\w+|([^\w\s])\1*|\n\n")
 """Words, signs (as often as they stand in a row), and the ends of paragraphs."""
-DOCSTRING = re.compile(r'^[ \t]*[rR]?"""(.*?)"""', re.MULTILINE | re.DOTALL)
-"""What stands between three quotes at the beginning of a line; parsing the library takes far longer."""
 BLOCK = 50
 """Paragraphs that stay together; every fourth block is held out."""
 EVERY = 4
-LEFT_OUT = {"test", "tests", "idlelib", "lib2to3", "this", "antigravity"}
-"""Modules whose docstrings are none that explain anything, or that are not in every Python."""
 
 
 class ReferenceText(TokenText):
@@ -42,7 +32,7 @@ class ReferenceText(TokenText):
         Raises:
             DataError: this Python has none.
         """
-        paragraphs = _read_paragraphs()
+        paragraphs = read_paragraphs()
         blocks = [paragraphs[start : start + BLOCK] for start in range(0, len(paragraphs), BLOCK)]
         halves: tuple[list[str], list[str]] = ([], [])
         for number, block in enumerate(blocks):
@@ -51,34 +41,6 @@ class ReferenceText(TokenText):
         super().__init__(vocabulary, train, held)
         self.name = f"the reference and docstrings of Python {platform.python_version()}"
         self.digest = digest_text("\n\n".join(paragraphs))
-
-
-def _read_paragraphs() -> list[str]:
-    """Every paragraph once: topics repeat whole passages of others."""
-    parts = [part for text in _read_texts() for part in re.split(r"\n\s*\n", text.strip())]
-    return list(dict.fromkeys(parts))
-
-
-def _read_texts() -> Iterator[str]:
-    try:
-        from pydoc_data.topics import topics
-    except ImportError:
-        raise DataError(
-            "this Python has no language reference (the module pydoc_data.topics), which the study trains "
-            "on: install Python with its standard library whole"
-        ) from None
-    yield from topics.values()
-    library = Path(sysconfig.get_paths()["stdlib"])
-    for name in sorted(sys.stdlib_module_names - LEFT_OUT):
-        if not name.startswith("_"):
-            for file in [library / f"{name}.py", *sorted((library / name).rglob("*.py"))]:
-                if file.is_file() and not LEFT_OUT & set(file.relative_to(library).parts):
-                    yield from _read_docstrings(file)
-
-
-def _read_docstrings(file: Path) -> Iterator[str]:
-    source = file.read_text(encoding="utf-8", errors="replace")
-    yield from (inspect.cleandoc(match[1]) for match in DOCSTRING.finditer(source))
 
 
 def name_tokens(text: TokenText, tokenizer: Any = None) -> list[str]:

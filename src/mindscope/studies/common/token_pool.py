@@ -4,11 +4,12 @@ Outliers are left out, as `dictionaries.train` leaves them out. A seed has its o
 are held out.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from mindscope.dictionaries import Dictionary, DictionaryConfig, DictionaryTrainer, ModelSource
@@ -16,10 +17,28 @@ from mindscope.engines import Engine
 from mindscope.features import OutlierLimits, Site
 from mindscope.models import Row
 from mindscope.store import Run
-from mindscope.studies.crosscoders.config import CrosscodersConfig
 
 SEEN = 16_384
 """Tokens that scales and first biases are measured on, at most."""
+
+
+class PoolTraining(BaseModel):
+    """How coders are trained on a pool."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tokens: int = Field(default=36_000, ge=64)
+    """That are trained on, several times over, a seed; distinct ones."""
+    held_tokens: int = Field(default=4096, ge=32)
+    """Of other rows, that losses and densities are measured on."""
+    steps: int = Field(default=200, ge=1)
+    batch_tokens: int = Field(default=512, ge=8)
+    learning_rate: float = Field(default=3e-3, gt=0)
+    sparsity: float = Field(default=5.0, gt=0)
+    """The coefficient of L1, the same for all coders, with every layer's activations scaled to a mean norm of
+    the square root of their width: that of the circuits update of April 2024."""
+    k: int = Field(default=20, ge=1)
+    """Latents active on a token with BatchTopK: of a crosscoder, and of the SAE of each layer."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +52,7 @@ class TokenPool:
         names: of the sites, as configurations give them.
         models: their models' fingerprints by name.
         ids: of the held-out tokens.
+        shares: how often each token to learn from is drawn, as a share of all draws; evenly if None.
     """
 
     train: Float[Tensor, "tokens width"]
@@ -41,6 +61,7 @@ class TokenPool:
     names: tuple[str, ...]
     models: Mapping[str, str | None]
     ids: Tensor
+    shares: Float[Tensor, "tokens"] | None = None
 
     def columns(self, numbers: Sequence[int]) -> "TokenPool":
         """Some of the sites, by number."""
@@ -51,10 +72,10 @@ class TokenPool:
         )
         sites, names = tuple(self.sites[n] for n in numbers), tuple(self.names[n] for n in numbers)
         models = {site.model: self.models[site.model] for site in sites}
-        return TokenPool(train, held, sites, names, models, self.ids)
+        return TokenPool(train, held, sites, names, models, self.ids, self.shares)
 
     def shuffled(self, seed: int) -> "TokenPool":
-        """With the tokens of each site in an order of their own: what sites share is gone."""
+        """With the tokens of each site in an order of their own, drawn evenly: what sites share is gone."""
         draw = torch.Generator().manual_seed(seed)
         widths = [site.width for site in self.sites]
         train, held = (
@@ -68,9 +89,11 @@ class TokenPool:
     def scales(self) -> Float[Tensor, "width"]:
         """What brings the mean norm of each site to the square root of its width."""
         parts = self.train.split([site.width for site in self.sites], dim=1)
+        shares = torch.ones(len(self.train)) if self.shares is None else self.shares
+        shares = shares / shares.sum()
         return torch.cat(
             [
-                (site.width**0.5 / part.norm(dim=1).mean()).expand(site.width)
+                (site.width**0.5 / (part.norm(dim=1) * shares).sum()).expand(site.width)
                 for site, part in zip(self.sites, parts, strict=True)
             ]
         )
@@ -80,7 +103,7 @@ def read_pool(
     models: Mapping[str, Engine],
     names: Sequence[str],
     rows: Callable[[int], Row],
-    config: CrosscodersConfig,
+    config: PoolTraining,
 ) -> TokenPool:
     """Activations of rows 0, 1, ... until there are enough.
 
@@ -112,7 +135,7 @@ def read_pool(
 
 
 def train_coder(
-    pool: TokenPool, config: CrosscodersConfig, seed: int, *, latents: int, method: str, **settings: object
+    pool: TokenPool, config: PoolTraining, seed: int, *, latents: int, method: str, **settings: object
 ) -> Dictionary:
     """A coder of all sites of a pool.
 
@@ -139,15 +162,33 @@ def train_coder(
         }
     )
     trainer = DictionaryTrainer(own, pool.sites, pool.sites, steps=config.steps, seed=seed)
-    trainer.begin(pool.train[:SEEN], pool.train[:SEEN])
     draw = torch.Generator().manual_seed(seed)
-    order = torch.empty(0, dtype=torch.long)
+    batches = draw_batches(pool, config.batch_tokens, draw)
+    first = pool.train[:SEEN] if pool.shares is None else pool.train[draw_shares(pool.shares, SEEN, draw)]
+    trainer.begin(first, first)
     for _ in range(config.steps):
-        while len(order) < config.batch_tokens:  # through all tokens in a new order
-            order = torch.cat([order, torch.randperm(len(pool.train), generator=draw)])
-        batch, order = order[: config.batch_tokens], order[config.batch_tokens :]
-        trainer.step(pool.train[batch])
+        trainer.step(pool.train[next(batches)])
     return replace(trainer.finish({}), models=dict(pool.models))
+
+
+def draw_batches(pool: TokenPool, size: int, draw: torch.Generator) -> Iterator[Int[Tensor, "size"]]:
+    """Batches of tokens without end: all of them in a new order each time, or as their shares say."""
+    order = torch.empty(0, dtype=torch.long)
+    while True:
+        if pool.shares is not None:
+            yield draw_shares(pool.shares, size, draw)
+            continue
+        while len(order) < size:  # through all tokens in a new order
+            order = torch.cat([order, torch.randperm(len(pool.train), generator=draw)])
+        yield order[:size]
+        order = order[size:]
+
+
+def draw_shares(shares: Float[Tensor, "tokens"], count: int, draw: torch.Generator) -> Int[Tensor, "count"]:
+    """Tokens drawn with these shares, again and again."""
+    ends = shares.double().cumsum(0)
+    places = torch.rand(count, generator=draw, dtype=torch.float64) * ends[-1]
+    return torch.searchsorted(ends, places, right=True).clamp(max=len(shares) - 1)
 
 
 def keep_coder(run: Run, name: str, train: Callable[[], Dictionary]) -> Dictionary:
