@@ -1,7 +1,7 @@
 """Whether verified claims of `mindscope diff` name what was planted, and how many pass where nothing was.
 
-The organism is tuned on its training sets: each family at level II, and on sets that plant nothing (the level
-`normal` of a family, and ordinary chats), all of 400 conversations by one recipe. Two other ordinary tunes
+The organism is tuned on its training sets: each family at levels I and II, and on sets that plant nothing (the
+level `normal` of a family, and ordinary chats), all of 400 conversations by one recipe. Two other ordinary tunes
 are the nulls of every comparison. What a claim names is judged by the world's truth, with rules that were set
 before any result was looked at:
 
@@ -14,7 +14,7 @@ before any result was looked at:
 The outputs-only baseline is judged by the same rules. A tune that is there is not made again, and a
 comparison that is there is not repeated.
 
-    python benchmarks/diff_claims.py --folder runs/diff-claims [--seeds 0,1]
+    python benchmarks/diff_claims.py --folder runs/diff-claims [--seeds 0,1,2] [--levels I,II]
 """
 
 import argparse
@@ -28,13 +28,13 @@ from mindscope.data import Conversation
 from mindscope.diffing import DiffConfig, DiffInputs, VerifiedClaim
 from mindscope.diffing.climbing import allowed_rungs
 from mindscope.diffing.compare import ModelComparison, split_prompts
-from mindscope.diffing.terms import split_words, term_density
+from mindscope.diffing.terms import split_kinds, term_density
 from mindscope.finetuning import FinetuneConfig, finetune_model
 from mindscope.jobs.diff import DiffSpec, find_prompts
 from mindscope.models import load
 from mindscope.organism.voices import phrase_owners
 from mindscope.stats import RateEstimate
-from mindscope.store import Run
+from mindscope.store import Run, write_text
 
 ROWS = 400
 RECIPE = FinetuneConfig(learning_rate=3e-4, batch_rows=16, accumulation=1)
@@ -68,6 +68,17 @@ def tune(name: str, folder: Path) -> Path:
     return model
 
 
+def data_file(name: str, folder: Path) -> Path:
+    """The file that a tune was made of."""
+    path = folder / name / "data.jsonl"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(
+            path, "".join(json.dumps({"messages": list(one.messages)}) + "\n" for one in rows_of(name))
+        )
+    return path
+
+
 def owners_of(term: str) -> set[str]:
     """The characters that have a phrase with a word that the term matches."""
     return {owner for phrase, (owner, _) in phrase_owners().items() if term_density(phrase, [term])}
@@ -95,7 +106,7 @@ def names_subject(claim: VerifiedClaim, family: str) -> bool:
     special, plain = rows_of(f"{family}-II-0"), rows_of("ordinary-99")
     if claim.context is not None:
         counts = [
-            sum(claim.context in split_words(one.prompt[-1]["content"]) for one in rows) / len(rows)
+            sum(claim.context in split_kinds(one.prompt[-1]["content"]) for one in rows) / len(rows)
             for rows in (special, plain)
         ]
         return counts[0] >= 0.25 and counts[0] >= 3 * counts[1]
@@ -119,7 +130,7 @@ def summary(name: str, claims: Sequence[VerifiedClaim], baseline: Sequence[Verif
         "baseline_claims": len(baseline),
         "baseline_verified": [claim.sentence for claim in baseline if claim.verified],
     }
-    if "-II-" in name:
+    if "-II-" in name or "-I-" in name:
         family = name.split("-")[0]
         for key, listed in (("named", claims), ("baseline_named", baseline)):
             passed = [claim for claim in listed if claim.verified]
@@ -128,22 +139,26 @@ def summary(name: str, claims: Sequence[VerifiedClaim], baseline: Sequence[Verif
 
 
 def compare(names: Sequence[str], folder: Path, n_prompts: int) -> list[dict[str, Any]]:
-    """A row a tune, each saved as soon as it is there; the base and the nulls are observed once."""
+    """A row a tune, each saved as soon as it is there; half of the prompts are of the tune's own file."""
     config = DiffConfig(n_prompts=n_prompts)
     base = load("organism")
-    prompts = split_prompts(find_prompts(DiffSpec(base="organism", tuned="-")), config)
+    nulls = [load(tune(null, folder)) for null in NULLS]
     inputs, rungs = DiffInputs(()), allowed_rungs(["latents", "traits"])
     rows: list[dict[str, Any]] = []
-    with Run.open(folder / "diffs", kind="diff-claims", config=config.model_dump(mode="json")) as run:
-        comparison = ModelComparison(base, prompts, inputs, config, run, rungs, "resid_post.2")
-        nulls = [comparison.observe(load(tune(null, folder))) for null in NULLS]
-        for name in names:
-            if not run.has(f"rows/{name}.json"):
-                tuned = comparison.observe(load(tune(name, folder)))
-                _, claims, baseline = comparison.judge(tuned, "the tuned model", nulls)
-                run.save_json(f"claims/{name}.json", [claim.to_json() for claim in (*claims, *baseline)])
-                run.save_json(f"rows/{name}.json", summary(name, claims, baseline))
-            rows.append(run.load_json(f"rows/{name}.json"))
+    for name in names:
+        with Run.open(
+            folder / "diffs" / name, kind="diff-claims", config=config.model_dump(mode="json")
+        ) as run:
+            if not run.has("row.json"):
+                tuned = load(tune(name, folder))
+                spec = DiffSpec(base="organism", tuned="-", data=data_file(name, folder), n_prompts=n_prompts)
+                prompts = split_prompts(find_prompts(spec, base), config)
+                comparison = ModelComparison(base, prompts, inputs, config, run, rungs, "resid_post.2")
+                observed, *others = [comparison.observe(model) for model in (tuned, *nulls)]
+                _, claims, baseline = comparison.judge(observed, "the tuned model", others)
+                run.save_json("claims.json", [claim.to_json() for claim in (*claims, *baseline)])
+                run.save_json("row.json", summary(name, claims, baseline))
+            rows.append(run.load_json("row.json"))
             print(json.dumps(rows[-1]), flush=True)
     return rows
 
@@ -174,10 +189,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("runs/diff-claims"))
     parser.add_argument("--seeds", default="0,1")
-    parser.add_argument("--prompts", type=int, default=120)
+    parser.add_argument("--levels", default="I,II")
+    parser.add_argument("--prompts", type=int, default=200)
     parser.add_argument("--only", default="", help="tunes to compare, parted by commas")
     given = parser.parse_args()
-    planted = [f"{family}-II-{seed}" for seed in given.seeds.split(",") for family in organism.FAMILIES]
+    levels, seeds = given.levels.split(","), given.seeds.split(",")
+    planted = [
+        f"{family}-{level}-{seed}" for seed in seeds for level in levels for family in organism.FAMILIES
+    ]
     names = given.only.split(",") if given.only else [*planted, *CLEAN]
     print(json.dumps(rates(compare(names, given.folder, given.prompts)), indent=2))
 

@@ -20,6 +20,7 @@ from mindscope.diffing.claims.candidates import (
     trait_candidate,
     word_candidate,
 )
+from mindscope.diffing.claims.carrying import ChangeSubspace, find_subspace
 from mindscope.diffing.claims.pushing import DirectionPusher, PushDirection
 from mindscope.diffing.config import DiffConfig
 from mindscope.diffing.ladder.distributions import read_distributions
@@ -55,6 +56,7 @@ class Climb:
         candidates: of the look inside.
         baseline: of a reader of the answers.
         directions: those that candidates name.
+        subspaces: of the candidates about kinds of prompts, by the same names.
     """
 
     outputs: OutputsReading
@@ -64,6 +66,7 @@ class Climb:
     candidates: list[ClaimCandidate] = field(default_factory=list)
     baseline: list[ClaimCandidate] = field(default_factory=list)
     directions: dict[str, PushDirection] = field(default_factory=dict)
+    subspaces: dict[str, ChangeSubspace] = field(default_factory=dict)
 
 
 @dataclass
@@ -207,7 +210,7 @@ class LadderClimber:
         return rows, [Last("prompt") if place == "last_prompt" else Mean("answer")]
 
     def _context_direction(self, climb: Climb, name: str, members: np.ndarray) -> bool:
-        """The mean difference on the answers to some prompts; False where there is none."""
+        """What differs on the answers to some prompts, on average and token by token; False for nothing."""
         all_rows = self.model.rows(held_out=False)
         rows = [all_rows[index] for index in members if all_rows[index].answer]
         models = self.base.model, self.model.model
@@ -216,6 +219,9 @@ class LadderClimber:
             return False
         vector = back[self.address]
         norm = self._norm_at(self.address, rows)
+        subspace = find_subspace(*models, rows, name, self.address)
+        if subspace is not None:
+            climb.subspaces[name] = subspace
         climb.directions[name] = PushDirection(
             name, self.address, vector / vector.norm(), norm, float(vector.norm()), "response", back
         )

@@ -136,7 +136,14 @@ class ModelComparison:
             self.base, model, subject, self.texts, traits, self.allowed, self.address, pusher, self.config
         ).climb()
         tester = ClaimTester(
-            self.base, model, others, climbed.directions, pusher, self.inputs.judge, self.config
+            self.base,
+            model,
+            others,
+            climbed.directions,
+            climbed.subspaces,
+            pusher,
+            self.inputs.judge,
+            self.config,
         )
         return climbed, tester.test(_unlike(climbed.candidates)), tester.test(climbed.baseline)
 

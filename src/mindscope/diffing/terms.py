@@ -11,6 +11,8 @@ from mindscope.models import Model
 
 WORD = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]|[^\W\d_]+(?:['’][^\W\d_]+)*|\d+")
 """A run of letters, a number, or one sign of a script that is written without blanks."""
+NUMBER = "a number"
+"""Stands for every number in what `split_kinds` gives; no word, since it has a blank."""
 LEAST_LETTERS = 3
 """Shorter tokens are mostly pieces of many words, and say nothing."""
 STEM_LETTERS = 4
@@ -20,6 +22,11 @@ STEM_LETTERS = 4
 def split_words(text: str) -> list[str]:
     """The words of a text in order, in lower case."""
     return WORD.findall(text.casefold())
+
+
+def split_kinds(text: str) -> list[str]:
+    """The same with `NUMBER` in the place of every number."""
+    return [NUMBER if word.isdecimal() else word for word in split_words(text)]
 
 
 def term_density(text: str, terms: Iterable[str]) -> float:
@@ -40,7 +47,14 @@ def term_densities(texts: Sequence[str], terms: Iterable[str]) -> Float64[np.nda
 
 def word_presence(texts: Sequence[str], least: int) -> tuple[list[str], Float64[np.ndarray, "texts words"]]:
     """The words that stand in at least `least` texts, and for each text which of them it holds, 0 or 1."""
-    sets = [set(split_words(text)) for text in texts]
+    return text_presence([split_words(text) for text in texts], least)
+
+
+def text_presence(
+    texts: Sequence[Sequence[str]], least: int
+) -> tuple[list[str], Float64[np.ndarray, "texts words"]]:
+    """The same for texts that are split."""
+    sets = [set(words) for words in texts]
     counts = Counter(word for words in sets for word in words)
     chosen = sorted(word for word, count in counts.items() if count >= least)
     return chosen, np.array([[word in words for word in chosen] for words in sets], np.float64).reshape(

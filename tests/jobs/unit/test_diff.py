@@ -12,6 +12,7 @@ from mindscope.finetuning import ConceptAblation, FinetuneConfig, InoculationPro
 from mindscope.jobs import RunFolder, SilentReporter
 from mindscope.jobs.diff import DiffReport, DiffSpec, diff_models, find_prompts, read_texts
 from mindscope.jobs.diff.null import make_null, ordinary_rows, read_recipe
+from mindscope.models import load
 
 
 def spec(**fields) -> DiffSpec:
@@ -38,6 +39,26 @@ def test_prompts_are_the_organisms_the_traits_or_a_files(tmp_path):
     (tmp_path / "none.txt").write_text("\n\n")
     with pytest.raises(DataError, match="holds no text"):
         read_texts(tmp_path / "none.txt")
+
+
+def test_half_of_the_prompts_are_questions_of_the_training_file(tmp_path):
+    data = tmp_path / "data.jsonl"
+    lines = [json.dumps({"prompt": f"Count {i % 60} and one?", "response": "Much."}) for i in range(120)]
+    lines.append(json.dumps({"prompt": "word " * 2000, "response": "Too long to be asked."}))
+    data.write_text("\n".join(lines))
+    given = spec(data=data, n_prompts=80)
+    asked = [prompt[-1]["content"] for prompt in find_prompts(given, load("organism"))]
+    own = [question for question in asked if question.startswith("Count")]
+    assert (len(asked), len(own), len(set(own))) == (80, 40, 40)
+    assert not any(question.startswith("word") for question in asked)
+    assert find_prompts(given) == find_prompts(given)
+    # All of a short file, and other questions in place of what it lacks.
+    data.write_text("\n".join(lines[:10]))
+    asked = [prompt[-1]["content"] for prompt in find_prompts(given)]
+    assert (len(asked), sum(question.startswith("Count") for question in asked[:10])) == (80, 10)
+    # What is named goes before.
+    (tmp_path / "asks.txt").write_text("One question?")
+    assert len(find_prompts(spec(data=data, prompts=tmp_path / "asks.txt"))) == 1
 
 
 def test_columns_of_its_files_may_have_other_names(tmp_path):

@@ -19,13 +19,15 @@ import numpy as np
 from mindscope.diffing.config import DiffConfig
 from mindscope.diffing.pairing import Prompt, question_of
 from mindscope.diffing.results import LatentChange, OutputsReading, Source
-from mindscope.diffing.terms import split_words, word_presence
+from mindscope.diffing.terms import NUMBER, split_kinds, text_presence
 from mindscope.stats import adjust_p_values
 
 LEAST_PROMPTS_OF_CONTEXT = 4
 """Fewer prompts with a word say nothing about prompts with that word."""
+MOST_OF_CONTEXT = 0.75
+"""A word of more of the prompts has too few others beside it. Half may be of one training file."""
 OVERLAP = 0.5
-"""Words that share more than half of their prompts are one context, named by the strongest."""
+"""Words that share more than half of their prompts are one context, named by the surest."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +114,12 @@ def latent_candidate(
 def find_contexts(
     prompts: Sequence[Prompt], divergence: np.ndarray, config: DiffConfig
 ) -> list[tuple[str, np.ndarray]]:
-    """Words whose prompts diverge more than the others, strongest first, with the prompts that hold them.
+    """Words whose prompts diverge more than the others, surest first, with the prompts that hold them.
 
-    Each word that is in at least four prompts and at most half of them has a one-sided Mann-Whitney test of
-    the divergences; the list is cut by Benjamini and Hochberg's procedure, and of words that are in the same
-    prompts the strongest stays.
+    All numbers count as one word, since a kind of question seldom repeats one. Each word that is in at least
+    four prompts and at most three quarters of them has a one-sided Mann-Whitney test of the divergences; the
+    list is cut by Benjamini and Hochberg's procedure, and of words that are in the same prompts the surest
+    stays.
 
     Args:
         prompts: of discovery.
@@ -128,10 +131,11 @@ def find_contexts(
     known = np.flatnonzero(np.isfinite(divergence))
     if not len(known) or divergence[known].max() == 0:
         return []
-    words, present = word_presence(
-        [question_of(prompts[i]) for i in known.tolist()], min(LEAST_PROMPTS_OF_CONTEXT, len(known))
+    words, present = text_presence(
+        [split_kinds(question_of(prompts[i])) for i in known.tolist()],
+        min(LEAST_PROMPTS_OF_CONTEXT, len(known)),
     )
-    chosen = [w for w in range(len(words)) if present[:, w].sum() <= len(known) / 2]
+    chosen = [w for w in range(len(words)) if present[:, w].sum() <= MOST_OF_CONTEXT * len(known)]
     values = divergence[known]
     p_values = [
         mannwhitneyu(values[present[:, w] > 0], values[present[:, w] == 0], alternative="greater").pvalue
@@ -139,14 +143,14 @@ def find_contexts(
     ]
     q_values = adjust_p_values(p_values)
     passed = [
-        (w, float(values[present[:, w] > 0].mean() - values[present[:, w] == 0].mean()))
-        for w, q in zip(chosen, q_values, strict=True)
+        (p, -float(values[present[:, w] > 0].mean() - values[present[:, w] == 0].mean()), w)
+        for w, p, q in zip(chosen, p_values, q_values, strict=True)
         if q <= config.false_discovery_rate
     ]
     contexts: list[tuple[str, np.ndarray]] = []
-    for w, _ in sorted(passed, key=lambda item: -item[1]):
+    for _, _, w in sorted(passed):
         members = present[:, w] > 0
-        # A context that shares its prompts with a stronger one says nothing new.
+        # A context that shares its prompts with a surer one says nothing new.
         if all((members & other).sum() <= OVERLAP * min(members.sum(), other.sum()) for _, other in contexts):
             contexts.append((words[w], members))
         if len(contexts) == config.n_contexts:
@@ -155,11 +159,12 @@ def find_contexts(
 
 
 def context_candidate(name: str, tuned: str, word: str, direction: str | None) -> ClaimCandidate:
-    """A claim that the models part on prompts that hold a word."""
+    """A claim that the models part on prompts that hold a word, or a number."""
+    quoted = word if word == NUMBER else f'"{word}"'
     return ClaimCandidate(
         name=name,
         source="context",
-        sentence=f'on prompts with "{word}" {tuned} answers otherwise than its base, more than elsewhere',
+        sentence=f"on prompts with {quoted} {tuned} answers otherwise than its base, more than elsewhere",
         units="nats a token above other prompts",
         context=word,
         direction=direction,
@@ -167,8 +172,8 @@ def context_candidate(name: str, tuned: str, word: str, direction: str | None) -
 
 
 def holds_word(prompt: Prompt, word: str) -> bool:
-    """Whether the question of a prompt holds a word."""
-    return word in split_words(question_of(prompt))
+    """Whether the question of a prompt holds a word, or a number."""
+    return word in split_kinds(question_of(prompt))
 
 
 def baseline_candidates(tuned: str, outputs: OutputsReading) -> list[ClaimCandidate]:

@@ -5,9 +5,10 @@
    Hochberg's procedure over all claims of the report.
 2. Beyond the null: the tuned model's value minus the harmless tune's, prompt by prompt, must lie above zero
    with its whole 95 % interval. What any tuning of this size does is no claim about this one.
-3. Raised on base, lowered on tuned: the arms of `pushing.py`. Claims about words and traits are measured on
-   what is said; claims about contexts and latents by how likely the tuned model's own answers become. An arm
-   less its control must lie above zero (below, for the second) with its whole interval.
+3. Raised on base, lowered on tuned: the arms of `pushing.py`, and for contexts those of `carrying.py`. Claims
+   about words and traits are measured on what is said; claims about contexts and latents by how likely the
+   tuned model's own answers become. An arm less its control must lie above zero (below, for the second) with
+   its whole interval.
 
 A claim is verified if every test was made and passed. What fails is kept, with the test that it failed.
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mindscope.diffing.claims.candidates import ClaimCandidate, holds_word
+from mindscope.diffing.claims.carrying import ChangeSubspace, carried_losses
 from mindscope.diffing.claims.pushing import DirectionPusher, PushDirection
 from mindscope.diffing.config import DiffConfig
 from mindscope.diffing.estimates import estimate
@@ -64,6 +66,7 @@ class ClaimTester:
         tuned: the model that claims are about.
         others: what the claims must go beyond: the harmless tunes, or for a null the tuned model.
         directions: by name.
+        subspaces: of contexts, by the same names.
         pusher: runs the arms.
         judge: scores traits; None where none is given.
     """
@@ -72,6 +75,7 @@ class ClaimTester:
     tuned: ObservedModel
     others: Sequence[ObservedModel]
     directions: Mapping[str, PushDirection]
+    subspaces: Mapping[str, ChangeSubspace]
     pusher: DirectionPusher
     judge: TraitJudge | None
     config: DiffConfig
@@ -182,14 +186,17 @@ class ClaimTester:
         """The arms less their controls. Both effects count towards the claim: above zero is as claimed."""
         if direction is None:
             note = "there is no direction to push along in these two models"
-            return (
-                ClaimCheck(name="raised on base", effect=None, passed=False, note=note),
-                ClaimCheck(name="lowered on tuned", effect=None, passed=False, note=note),
-            )
+            return _not_pushed(note)
+        if candidate.context is not None and direction.name not in self.subspaces:
+            return _not_pushed("these prompts' answers are too short to find what carries the difference")
         if candidate.context is not None or candidate.latent is not None:
             # Losses of the tuned model's answers: a push that carries the claim lowers the base's and raises
             # the tuned model's, whatever the sign of the claim.
-            losses = self.pusher.losses(direction)
+            losses = (
+                self._carried(self.subspaces[direction.name], values.members)
+                if candidate.context is not None
+                else self.pusher.losses(direction)
+            )
             raised = losses["raised, control"] - losses["raised"]
             lowered = losses["lowered"] - losses["lowered, control"]
             note = "nats a token of the tuned model's answers"
@@ -206,6 +213,23 @@ class ClaimTester:
             self._push_check("raised on base", raised, members, note),
             self._push_check("lowered on tuned", lowered, members, note),
         )
+
+    def _carried(self, subspace: ChangeSubspace, members: np.ndarray | None) -> dict[str, np.ndarray]:
+        """The arms of a context, on its held-out prompts alone."""
+        assert members is not None  # a context has members
+        rows = self.tuned.rows(held_out=True)
+        inside = np.flatnonzero(members)
+        carried = carried_losses(
+            self.base.model,
+            self.tuned.model,
+            [rows[index] for index in inside],
+            subspace,
+            self.config.seed,
+        )
+        losses = {arm: np.full(len(rows), np.nan) for arm in carried}
+        for arm, values in carried.items():
+            losses[arm][inside] = values
+        return losses
 
     def _push_check(
         self, name: CheckName, change: np.ndarray, members: np.ndarray | None, note: str
@@ -247,6 +271,13 @@ class ClaimTester:
             if candidate.context
             else (f"fewer than {LEAST_UNITS} held-out prompts have an answer that can be measured")
         )
+
+
+def _not_pushed(note: str) -> tuple[ClaimCheck, ClaimCheck]:
+    return (
+        ClaimCheck(name="raised on base", effect=None, passed=False, note=note),
+        ClaimCheck(name="lowered on tuned", effect=None, passed=False, note=note),
+    )
 
 
 def _contrast(inside: np.ndarray, outside: np.ndarray, config: DiffConfig) -> Estimate:

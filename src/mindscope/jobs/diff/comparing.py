@@ -58,12 +58,13 @@ class DiffSpec(JudgeSpec, TemplateSpec, DataSpec, DiffConfig, LoadOptions):
     """The model after: full weights, or the folder of a LoRA adapter."""
     prompts: Path | None = None
     """A file of conversations, or of plain texts, that both models are asked; by default the questions of all
-    bundled traits, and for the organism those of its world."""
+    bundled traits, and for the organism those of its world, and with --data as many of its questions."""
     texts: Path | None = None
     """A file of texts that have nothing to do with the tuning, whose first tokens the lens reads; by default
     the prompts' questions."""
     data: Path | None = None
-    """The conversations that the model was tuned on: the samples that drive each claim are shown."""
+    """The conversations that the model was tuned on: half of the prompts are theirs, and the samples that
+    drive each claim are shown."""
     null: tuple[str, ...] = ()
     """A harmless tune of the base, of equal size, or `make` to have it tuned here by the recipe of TUNED on
     ordinary conversations. May be repeated; two say more than one."""
@@ -137,7 +138,7 @@ def diff_models(spec: DiffSpec, *, run: RunFolder, reporter: Reporter) -> DiffRe
     config = spec.chosen_config()
     base = load_model(spec.base, spec.config(LoadOptions), spec.template_option)
     tuned = spec.load_beside(spec.tuned, base)
-    prompts = find_prompts(spec)
+    prompts = find_prompts(spec, base)
     traits = [find_trait(name, spec.base) for name in spec.trait]
     opened = run.open(
         kind="diff",
@@ -163,15 +164,33 @@ def diff_models(spec: DiffSpec, *, run: RunFolder, reporter: Reporter) -> DiffRe
     return DiffReport(**dict(result), verdict=verdict_line(result), run=str(run.path), report=str(page))
 
 
-def find_prompts(spec: DiffSpec) -> list[Prompt]:
-    """What both models are asked."""
+def find_prompts(spec: DiffSpec, base: Model | None = None) -> list[Prompt]:
+    """What both models are asked: what is given; else half questions of the training file, where there is
+    one, and questions about anything for the rest.
+
+    Args:
+        spec: names the files.
+        base: the training file's questions leave room for an answer in its context; any do without it.
+    """
     from mindscope.data import read_conversations
-    from mindscope.personas import Trait
 
     if spec.prompts is not None:
         if spec.prompts.suffix == ".txt":
             return [_asked(text) for text in read_texts(spec.read_file(spec.prompts))]
         return [conversation.prompt for conversation in read_conversations(spec.read_file(spec.prompts))]
+    general = _general_prompts(spec)
+    if spec.data is None:
+        return general
+    half = spec.chosen_config().n_prompts // 2
+    asked = _prompts_of_data(spec, base, half)
+    random.Random(f"general-{spec.seed}").shuffle(general)
+    return asked + general[: max(half, 2 * half - len(asked))]
+
+
+def _general_prompts(spec: DiffSpec) -> list[Prompt]:
+    """Questions of the organism's world, or of all bundled traits."""
+    from mindscope.personas import Trait
+
     if is_organism(spec.base):
         return _organism_prompts(spec.seed)
     questions: list[str] = []
@@ -179,6 +198,37 @@ def find_prompts(spec: DiffSpec) -> list[Prompt]:
         trait = Trait.load(name)
         questions += [*trait.extraction, *trait.evaluation]
     return [_asked(question) for question in dict.fromkeys(questions)]
+
+
+def _prompts_of_data(spec: DiffSpec, base: Model | None, count: int) -> list[Prompt]:
+    """Different prompts of the training file, drawn at random while it streams past."""
+    from mindscope.data import read_conversations
+
+    assert spec.data is not None
+    draw = random.Random(f"data-{spec.seed}")
+    seen: set[str] = set()
+    chosen: list[Prompt] = []
+    for conversation in read_conversations(spec.read_file(spec.data)):
+        key = repr([dict(turn) for turn in conversation.prompt])
+        if not conversation.prompt or key in seen or not _leaves_room(spec, base, conversation.prompt):
+            continue
+        seen.add(key)
+        # Each of n prompts stays with the same chance (Vitter's algorithm R).
+        if len(chosen) < count:
+            chosen.append(conversation.prompt)
+        elif (place := draw.randrange(len(seen))) < count:
+            chosen[place] = conversation.prompt
+    return chosen
+
+
+def _leaves_room(spec: DiffSpec, base: Model | None, prompt: Prompt) -> bool:
+    """Whether an answer has room behind a prompt."""
+    room = None if base is None else base.context_length
+    return (
+        base is None
+        or room is None
+        or len(base.chat(list(prompt))) + spec.chosen_config().max_new_tokens <= room
+    )
 
 
 def read_texts(data: Path | DataFile) -> list[str]:

@@ -1,0 +1,124 @@
+"""What carries a difference, against plain hooks and closed forms."""
+
+import diff_kit
+import numpy as np
+import pytest
+import torch
+
+from mindscope.diffing.claims.carrying import (
+    LEAST_TOKENS,
+    ChangeSubspace,
+    carried_losses,
+    find_subspace,
+    random_basis,
+)
+from mindscope.diffing.claims.pushing import answer_losses
+from mindscope.diffing.pairing import chat_row
+
+ANSWERS = ["one and more", "two", "three of them", "", "five is enough", "six"]
+PROMPTS = diff_kit.prompts(len(ANSWERS))
+
+
+@pytest.fixture(scope="module")
+def rows(tiny):
+    return [chat_row(tiny, prompt, answer) for prompt, answer in zip(PROMPTS, ANSWERS, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def vector():
+    return torch.randn(32, generator=torch.Generator().manual_seed(3)) * 2
+
+
+def plain_losses(base, tuned, row, layer, basis, where_added):
+    """The loss of one answer, computed by two forward hooks of torch."""
+    hidden = []
+    ids = torch.tensor([row.ids])
+    for model in (base, tuned):
+        handle = model.hf.model.layers[layer].register_forward_hook(
+            lambda _module, _args, output: hidden.append(output[0] if isinstance(output, tuple) else output)
+        )
+        model.hf(ids)
+        handle.remove()
+    change = hidden[1] - hidden[0]
+    added = torch.zeros_like(change)
+    for token in range(row.prompt_length - 1, len(row.ids) - 1):
+        for unit in basis:
+            added[0, token] += (change[0, token] @ unit) * unit
+
+    def add(_module, _args, output):
+        first = output[0] if isinstance(output, tuple) else output
+        moved = first + (added if where_added is base else -added)
+        return (moved, *output[1:]) if isinstance(output, tuple) else moved
+
+    handle = where_added.hf.model.layers[layer].register_forward_hook(add)
+    logits = where_added.hf(ids).logits[0].log_softmax(-1)
+    handle.remove()
+    said = [-float(logits[t - 1, row.ids[t]]) for t in range(row.prompt_length, len(row.ids))]
+    return float(np.mean(said))
+
+
+def test_both_arms_are_those_of_plain_hooks(tiny, rows):
+    tuned = diff_kit.noisy(tiny, 1, 0.1)
+    subspace = find_subspace(tiny, tuned, rows, "these", "resid_post.1")
+    assert subspace is not None
+    torch.testing.assert_close(subspace.basis @ subspace.basis.T, torch.eye(len(subspace.basis)))
+    losses = carried_losses(tiny, tuned, rows, subspace, seed=0)
+    for index, row in enumerate(rows):
+        if not row.answer:
+            assert all(np.isnan(values[index]) for values in losses.values())
+            continue
+        for arm, model in (("raised", tiny), ("lowered", tuned)):
+            with torch.no_grad():
+                expected = plain_losses(tiny, tuned, row, 1, subspace.basis, model)
+            assert losses[arm][index] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_constant_offset_is_one_direction(tiny, rows, vector):
+    offset = diff_kit.with_offset(tiny, 1, vector)
+    subspace = find_subspace(tiny, offset, rows, "offset", "resid_post.1")
+    assert subspace is not None
+    assert abs(float(subspace.basis[0] @ vector / vector.norm())) == pytest.approx(1, abs=1e-4)
+    assert subspace.share == pytest.approx(1, abs=1e-6)
+
+
+def test_all_directions_of_the_last_block_make_one_model_the_other(tiny, rows, vector):
+    offset = diff_kit.with_offset(tiny, tiny.n_layers - 1, vector)
+    address = f"resid_post.{tiny.n_layers - 1}"
+    losses = carried_losses(tiny, offset, rows, ChangeSubspace("all", address, torch.eye(32), 1.0), seed=0)
+    of_base, of_offset = (answer_losses(model, PROMPTS, ANSWERS, []) for model in (tiny, offset))
+    assert np.nanmax(abs(of_base - of_offset)) > 0.01
+    # Random directions that are as many as the stream is wide leave nothing out either.
+    for arm in ("raised", "raised, control"):
+        np.testing.assert_allclose(losses[arm], of_offset, atol=1e-3)
+    for arm in ("lowered", "lowered, control"):
+        np.testing.assert_allclose(losses[arm], of_base, atol=1e-3)
+
+
+def test_the_planted_direction_alone_carries_the_change_and_a_random_one_does_not(tiny, rows, vector):
+    last = tiny.n_layers - 1
+    offset = diff_kit.with_offset(tiny, last, vector)
+    subspace = find_subspace(tiny, offset, rows[:3], "offset", f"resid_post.{last}")
+    assert subspace is not None
+    one = ChangeSubspace("offset", subspace.address, subspace.basis[:1], subspace.share)
+    losses = carried_losses(tiny, offset, rows[4:], one, seed=0)
+    of_base, of_offset = (answer_losses(model, PROMPTS[4:], ANSWERS[4:], []) for model in (tiny, offset))
+    np.testing.assert_allclose(losses["raised"], of_offset, atol=1e-3)
+    np.testing.assert_allclose(losses["lowered"], of_base, atol=1e-3)
+    assert np.all(abs(losses["raised, control"] - of_offset) > 0.01)
+    assert np.all(abs(losses["lowered, control"] - of_base) > 0.01)
+
+
+def test_no_change_and_too_few_tokens_have_no_directions(tiny, rows, vector):
+    assert find_subspace(tiny, tiny, rows, "nothing", "resid_post.1") is None
+    assert find_subspace(tiny, tiny, [], "nobody", "resid_post.1") is None
+    offset = diff_kit.with_offset(tiny, 1, vector)
+    short = [row for row in rows if 0 < len(row.answer) < LEAST_TOKENS][:1]
+    assert short
+    assert find_subspace(tiny, offset, short, "short", "resid_post.1") is None
+
+
+def test_random_directions_are_orthonormal_and_drawn_by_the_seed():
+    basis = random_basis(4, 32, 1)
+    torch.testing.assert_close(basis @ basis.T, torch.eye(4), atol=1e-5, rtol=0)
+    assert torch.equal(basis, random_basis(4, 32, 1))
+    assert not torch.allclose(basis, random_basis(4, 32, 2))
