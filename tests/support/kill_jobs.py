@@ -258,6 +258,7 @@ CAMPAIGN: Mapping[str, KillableJob] = {
     "study dictionaries": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),
     "study persona-space": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),
     "study classifiers": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),
+    "study monosemanticity": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),
     "study solu": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),
     "study scaling": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),
     "study shared-space": KillableJob(lambda _: {}, patch=tiny_studies, is_slow=True),

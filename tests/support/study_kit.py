@@ -14,6 +14,7 @@ from mindscope.studies import (
     dictionary_metrics,
     double_descent,
     induction,
+    monosemanticity,
     persona_space,
     scaling,
     shared_space,
@@ -21,11 +22,12 @@ from mindscope.studies import (
     superposition,
 )
 from mindscope.studies.classifiers import config as classifiers_config
-from mindscope.studies.common import StudyReport, TinyConfig, ToyTraining
+from mindscope.studies.common import StudyReport, TinyConfig, TinyTraining, ToyTraining
 from mindscope.studies.crosscoders import config as crosscoders_config
 from mindscope.studies.dictionary_metrics import config as dictionary_metrics_config
 from mindscope.studies.double_descent import config as double_descent_config
 from mindscope.studies.induction import config as induction_config
+from mindscope.studies.monosemanticity import config as monosemanticity_config
 from mindscope.studies.persona_space import config as persona_space_config
 from mindscope.studies.scaling import config as scaling_config
 from mindscope.studies.shared_space import config as shared_space_config
@@ -103,6 +105,27 @@ TINY = {
         samples=200,
         labelled=20,
     ),
+    "monosemanticity": monosemanticity.MonosemanticityConfig(
+        model=TinyConfig(
+            layers=1, mlp=True, activation="relu", width=8, heads=2, context=64, seeds=2, expansion=2
+        ),
+        training=TinyTraining(rows=4, steps=10),
+        vocabulary=128,
+        corpus_tokens=20_000,
+        sizes=(1, 2, 4),
+        focus=2,
+        steps=20,
+        batch_tokens=128,
+        buffer_batches=4,
+        l1_coefficient=0.003,
+        held_rows=64,
+        texts=0.05,
+        ablated=4,
+        ablated_rows=16,
+        callers=3,
+        contexts=4,
+        draws=2,
+    ),
     "persona-space": persona_space.PersonaSpaceConfig(
         seeds=2,
         questions=4,
@@ -163,6 +186,11 @@ STUDIES = {
         dictionary_metrics_config,
         dictionary_metrics.DictionaryMetricsSpec,
         dictionary_metrics.study_dictionaries,
+    ),
+    "monosemanticity": (
+        monosemanticity_config,
+        monosemanticity.MonosemanticitySpec,
+        monosemanticity.study_monosemanticity,
     ),
     "persona-space": (
         persona_space_config,

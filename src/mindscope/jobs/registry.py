@@ -94,6 +94,7 @@ JOBS: Mapping[str, str] = {
     "study dictionaries": "mindscope.studies.dictionary_metrics:study_dictionaries",
     "study scaling": "mindscope.studies.scaling:study_scaling",
     "study shared-space": "mindscope.studies.shared_space:study_shared_space",
+    "study monosemanticity": "mindscope.studies.monosemanticity:study_monosemanticity",
     "study solu": "mindscope.studies.solu:study_solu",
     "study persona-space": "mindscope.studies.persona_space:study_persona_space",
 }

@@ -23,6 +23,7 @@ LOST = {
     "dictionaries": ("worlds/1-0.json",),
     "scaling": ("laws/1/16-8.json", "near/0.json"),
     "shared-space": ("things.json", "pictures.json"),
+    "monosemanticity": ("dictionaries.json", "reading/1.json", "splitting/0.json", "automata/1.json"),
     "solu": ("concepts.json", "organism/solu-layernorm.json"),
 }
 """Pieces of each study that a kill takes."""
@@ -36,6 +37,7 @@ FIGURES = {
     "dictionaries": 5,
     "scaling": 5,
     "shared-space": 3,
+    "monosemanticity": 6,
     "solu": 5,
 }
 UNSHOWN: dict[str, set[str]] = {

@@ -6,10 +6,26 @@ import pytest
 import torch
 
 from mindscope.errors import DataError
-from mindscope.studies.common import TinyConfig, TinyTransformers, TokenText, norm_neurons
-from mindscope.studies.common.tiny_transformers import activate
+from mindscope.studies.common import (
+    ConceptTexts,
+    RuleScores,
+    StrongFirings,
+    TinyConfig,
+    TinyTransformers,
+    TokenText,
+    detect_firings,
+    explain_firings,
+    find_rules,
+    match_rules,
+    norm_neurons,
+    read_neurons,
+    say_rule,
+    score_concepts,
+    split_held,
+)
+from mindscope.studies.common.small_models.tiny_transformers import activate
 from mindscope.studies.solu.claims import list_claims, share_moved
-from mindscope.studies.solu.concepts import fit_linearly, score_concepts
+from mindscope.studies.solu.concepts import fit_linearly
 from mindscope.studies.solu.config import (
     GELU,
     GELU_NORM,
@@ -19,24 +35,11 @@ from mindscope.studies.solu.config import (
     SOLU,
     SOLU_NORM,
 )
-from mindscope.studies.solu.measure import split_held
-from mindscope.studies.solu.neurons import (
-    NeuronFirings,
-    detect_firings,
-    draw_rotations,
-    explain_firings,
-    find_firings,
-    find_rules,
-    match_rules,
-    read_neurons,
-    say_rule,
-)
+from mindscope.studies.solu.neurons import draw_rotations, find_firings
 from mindscope.studies.solu.results import (
-    ConceptTexts,
     KindScores,
     LevelShares,
     NeuronConcepts,
-    NeuronScores,
     SmallActivations,
     SoluStudy,
 )
@@ -92,9 +95,9 @@ def test_what_neurons_hand_on_can_be_read_and_changed():
         torch.testing.assert_close(models.run(ids)[0], nothing)
 
 
-def firings_of(ids: torch.Tensor, activations: torch.Tensor) -> NeuronFirings:
+def firings_of(ids: torch.Tensor, activations: torch.Tensor) -> StrongFirings:
     highest = activations[:, :-1].max(1)
-    return NeuronFirings(ids, highest.values, highest.indices)
+    return StrongFirings(ids, highest.values, highest.indices)
 
 
 def test_rules_are_found_in_some_rows_and_tried_on_others():
@@ -248,7 +251,7 @@ def test_the_paper_preset_is_as_large_as_the_papers_smallest_model():
 def scores_with(kind: str, text: str, loss: float, share: float, behind: float, best: float) -> KindScores:
     seeds = (0.0, 0.01, 0.02)
     own = tuple(
-        NeuronScores(interpretable=share + s, explained=share + s, detected=0.5 + share / 2 + s, rules=9)
+        RuleScores(interpretable=share + s, explained=share + s, detected=0.5 + share / 2 + s, rules=9)
         for s in seeds
     )
     return KindScores(
@@ -256,7 +259,7 @@ def scores_with(kind: str, text: str, loss: float, share: float, behind: float, 
         text=text,
         loss=tuple(loss + s for s in seeds),
         own=own,
-        rotated=(NeuronScores(interpretable=0.0, explained=0.1, detected=0.5, rules=1),) * 3,
+        rotated=(RuleScores(interpretable=0.0, explained=0.1, detected=0.5, rules=1),) * 3,
         levels=(LevelShares(before=(0.9, 0.9, 0.9), behind=(0.9 - behind, 0.9, 0.9), neurons=9),) * 3,
         small=SmallActivations(
             count=(0.5,) * 3,

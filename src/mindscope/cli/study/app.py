@@ -11,6 +11,7 @@ from mindscope.studies.crosscoders import study_crosscoders
 from mindscope.studies.dictionary_metrics import study_dictionaries
 from mindscope.studies.double_descent import study_double_descent
 from mindscope.studies.induction import study_induction
+from mindscope.studies.monosemanticity import study_monosemanticity
 from mindscope.studies.persona_space import study_persona_space
 from mindscope.studies.scaling import study_scaling
 from mindscope.studies.shared_space import study_shared_space
@@ -27,6 +28,7 @@ add_command(app, "persona-space", study_persona_space, show=print_study)
 add_command(app, "shared-space", study_shared_space, show=print_study)
 add_command(app, "classifiers", study_classifiers, show=print_study)
 add_command(app, "solu", study_solu, show=print_study)
+add_command(app, "monosemanticity", study_monosemanticity, show=print_study)
 add_command(app, "crosscoders", study_crosscoders, show=print_study)
 add_command(app, "scaling", study_scaling, show=print_study)
 add_command(app, "dictionaries", study_dictionaries, show=print_study)

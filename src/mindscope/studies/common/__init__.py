@@ -24,23 +24,41 @@ if TYPE_CHECKING:
         layer_rows,
         score_coders,
     )
+    from mindscope.studies.common.concept_bench import (
+        ConceptBench,
+        ConceptHalf,
+        ConceptTexts,
+        best_f1s,
+        pool_texts,
+        score_concepts,
+    )
+    from mindscope.studies.common.firing_rules import (
+        EXPLAINED,
+        STRONGEST,
+        FiringRules,
+        RuleScores,
+        StrongFirings,
+        detect_firings,
+        explain_firings,
+        find_rules,
+        match_rules,
+        say_rule,
+        score_firings,
+    )
     from mindscope.studies.common.page import add_settings, add_time, begin_page
     from mindscope.studies.common.random_dictionary import randomise
     from mindscope.studies.common.reference_text import read_paragraphs
     from mindscope.studies.common.seeds import SeedEstimate
-    from mindscope.studies.common.study import CLAIM_COLUMNS, StudyReport, StudySpec, claim_table
-    from mindscope.studies.common.study_text import StudyText, TokenText, cut_text, draw_repeats
-    from mindscope.studies.common.tiny_config import TinyConfig
-    from mindscope.studies.common.tiny_transformers import NeuronEdit, TinyTransformers, norm_neurons
-    from mindscope.studies.common.token_pool import (
-        PoolTraining,
-        TokenPool,
-        draw_shares,
-        keep_coder,
-        read_pool,
-        train_coder,
+    from mindscope.studies.common.small_models.tiny_config import TinyConfig
+    from mindscope.studies.common.small_models.tiny_training import TinyTraining, train_transformers
+    from mindscope.studies.common.small_models.tiny_transformers import (
+        NeuronEdit,
+        NeuronReading,
+        TinyTransformers,
+        norm_neurons,
+        read_neurons,
     )
-    from mindscope.studies.common.toy_models import (
+    from mindscope.studies.common.small_models.toy_models import (
         Sampler,
         ToyModels,
         draw_uniform,
@@ -49,7 +67,24 @@ if TYPE_CHECKING:
         sparse_uniform,
         train_models,
     )
-    from mindscope.studies.common.toy_training import ToyTraining
+    from mindscope.studies.common.small_models.toy_training import ToyTraining
+    from mindscope.studies.common.study import CLAIM_COLUMNS, StudyReport, StudySpec, claim_table
+    from mindscope.studies.common.study_text import (
+        StudyText,
+        TokenText,
+        cut_text,
+        draw_repeats,
+        name_tokens,
+        split_held,
+    )
+    from mindscope.studies.common.token_pool import (
+        PoolTraining,
+        TokenPool,
+        draw_shares,
+        keep_coder,
+        read_pool,
+        train_coder,
+    )
 
 __all__ = [
     "Claim",
@@ -77,9 +112,32 @@ __all__ = [
     "TinyTransformers",
     "NeuronEdit",
     "norm_neurons",
+    "NeuronReading",
+    "read_neurons",
+    "TinyTraining",
+    "train_transformers",
+    "ConceptBench",
+    "ConceptHalf",
+    "ConceptTexts",
+    "pool_texts",
+    "score_concepts",
+    "best_f1s",
+    "EXPLAINED",
+    "STRONGEST",
+    "StrongFirings",
+    "FiringRules",
+    "RuleScores",
+    "find_rules",
+    "explain_firings",
+    "match_rules",
+    "detect_firings",
+    "score_firings",
+    "say_rule",
     "TokenText",
     "StudyText",
     "cut_text",
+    "split_held",
+    "name_tokens",
     "draw_repeats",
     "read_paragraphs",
     "PoolTraining",

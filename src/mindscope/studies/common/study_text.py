@@ -5,11 +5,13 @@ repeat.
 import random
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from mindscope.errors import DataError
 from mindscope.models import load
 from mindscope.organism import corpus_rows
 
@@ -65,6 +67,10 @@ class StudyText(TokenText):
         held = _read_tokens(max(10_000, n_tokens // 6), seed + OFFSET)
         super().__init__(vocabulary, list(_read_tokens(n_tokens, seed)), held)
 
+    def read_more(self, n_tokens: int, seed: int) -> Int[Tensor, "tokens"]:
+        """Ids of other texts of the corpus, in the same vocabulary; `seed` is of the draw."""
+        return self.encode(_read_tokens(n_tokens, seed))
+
 
 def cut_text(
     stream: Int[Tensor, "tokens"], shape: tuple[int, int, int], generator: torch.Generator
@@ -82,6 +88,35 @@ def draw_repeats(
     segments = torch.randint(vocabulary, (seeds, rows, tokens // 2), generator=generator)
     lengths = torch.randint(4, tokens // 2 + 1, (seeds, rows, 1), generator=generator)
     return segments.gather(2, torch.arange(tokens).expand(seeds, rows, -1) % lengths)
+
+
+def split_held(
+    text: TokenText, context: int, most: int
+) -> tuple[Int[Tensor, "read tokens"], Int[Tensor, "tested tokens"]]:
+    """Held-out text as rows that share no token: its first half to read rules from, its second to test them.
+
+    Seeds and kinds read the same rows.
+
+    Raises:
+        DataError: it is too short for two rows.
+    """
+    count = min(most, len(text.held) // context // 2)
+    if count < 1:
+        raise DataError(f"{len(text.held)} tokens are held out: two rows of {context} are needed")
+    rows = text.held[: 2 * count * context].view(2 * count, context)
+    return rows[:count], rows[count:]
+
+
+def name_tokens(text: TokenText, tokenizer: Any = None) -> list[str]:
+    """How a reader knows each id: between quotes; the last two are any rarer token, and no token yet.
+
+    Args:
+        text: whose ids.
+        tokenizer: whose ids the text's tokens are; without one they are words.
+    """
+    common = [tokenizer.decode([token]) if tokenizer else str(token) for token in text.common]
+    names = [f"“{word.replace(chr(10), '↵')}”" for word in common]
+    return [*names, *["“”"] * (text.vocabulary - 1 - len(names)), "a rare token", "the beginning"]
 
 
 def _read_tokens(count: int, seed: int) -> Iterator[int]:

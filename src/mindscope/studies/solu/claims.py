@@ -6,7 +6,7 @@ intervals are over seeds.
 
 from collections.abc import Callable, Sequence
 
-from mindscope.studies.common import Claim, SeedEstimate
+from mindscope.studies.common import EXPLAINED, STRONGEST, Claim, RuleScores, SeedEstimate
 from mindscope.studies.solu import paper
 from mindscope.studies.solu.config import (
     GELU,
@@ -17,7 +17,7 @@ from mindscope.studies.solu.config import (
     SOLU_NORM,
     TEXTS,
 )
-from mindscope.studies.solu.results import KindScores, NeuronScores, SoluStudy
+from mindscope.studies.solu.results import KindScores, SoluStudy
 
 
 def list_claims(study: SoluStudy) -> list[Claim]:
@@ -42,7 +42,7 @@ def differences(a: Sequence[float], b: Sequence[float]) -> list[float]:
 
 def scores_of(kind: KindScores, field: str, *, rotated: bool = False) -> list[float]:
     """One score of all seeds."""
-    scores: Sequence[NeuronScores] = kind.rotated if rotated else kind.own
+    scores: Sequence[RuleScores] = kind.rotated if rotated else kind.own
     return [getattr(own, field) for own in scores]
 
 
@@ -108,7 +108,7 @@ def _claim_neurons(text: str, kinds: dict[str, KindScores]) -> list[Claim]:
         claim(
             "interpretable",
             "more neurons follow one rule",
-            f"share whose rule explains {paper.EXPLAINED:.0%} of the {paper.STRONGEST} strongest firings in "
+            f"share whose rule explains {EXPLAINED:.0%} of the {STRONGEST} strongest firings in "
             "rows it was not read from",
             paper.INTERPRETABLE,
         ),

@@ -15,14 +15,13 @@ class SoluSpec(StudySpec):
 def study_solu(spec: SoluSpec, *, run: RunFolder, reporter: Reporter) -> StudyReport:
     """Train small transformers with SoLU neurons, and with others (Elhage et al. 2022)."""
     from mindscope.models import load
-    from mindscope.studies.common import PieceBench, StudyText
+    from mindscope.studies.common import ConceptBench, ConceptTexts, PieceBench, StudyText, name_tokens
     from mindscope.studies.solu.claims import list_claims
-    from mindscope.studies.solu.concepts import ConceptBench
     from mindscope.studies.solu.config import KINDS, ORGANISM, PRESETS, REFERENCE, TEXTS
     from mindscope.studies.solu.measure import StudiedText, measure_kind
     from mindscope.studies.solu.report import build_page
-    from mindscope.studies.solu.results import ConceptTexts, KindScores, SoluStudy
-    from mindscope.studies.solu.texts import ReferenceText, name_tokens
+    from mindscope.studies.solu.results import KindScores, SoluStudy
+    from mindscope.studies.solu.texts import ReferenceText
 
     config, seed = PRESETS[spec.preset], spec.seed
     reference = ReferenceText(config.vocabulary)

@@ -4,30 +4,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
-from mindscope.errors import DataError
-from mindscope.studies.common import PieceProgress, TokenText
-from mindscope.studies.solu.concepts import ConceptBench
-from mindscope.studies.solu.config import SoluConfig
-from mindscope.studies.solu.neurons import (
-    ROWS_AT_ONCE,
-    NeuronRules,
+from mindscope.studies.common import (
+    EXPLAINED,
+    ConceptBench,
+    ConceptTexts,
+    FiringRules,
+    PieceProgress,
+    RuleScores,
+    TinyTraining,
+    TokenText,
     detect_firings,
-    draw_rotations,
     explain_firings,
-    find_firings,
     find_rules,
     match_rules,
     read_neurons,
     say_rule,
     score_firings,
+    split_held,
+    train_transformers,
 )
-from mindscope.studies.solu.paper import EXPLAINED
-from mindscope.studies.solu.results import ConceptTexts, KindScores, LevelShares, NeuronRule, NeuronScores
+from mindscope.studies.solu.concepts import measure_neurons
+from mindscope.studies.solu.config import SoluConfig
+from mindscope.studies.solu.neurons import ROWS_AT_ONCE, draw_rotations, find_firings
+from mindscope.studies.solu.results import KindScores, LevelShares, NeuronRule
 from mindscope.studies.solu.small_activations import SmallParts, measure_levels, measure_small
-from mindscope.studies.solu.train import train_kind
 
 EXAMPLES = 12
 """Neurons that are shown."""
@@ -59,13 +61,15 @@ def measure_kind(
     tokens, size = text.tokens, text.tokens.vocabulary
     kind = config.kind(name)
     total = round(config.steps / TRAINING)
-    models = train_kind(kind, config, tokens, seed, lambda done, _: progress(done, total))
+    # Kinds start from the same weights and read the same rows, so that they are compared seed by seed.
+    training = TinyTraining(rows=config.rows, steps=config.steps, learning_rate=config.learning_rate)
+    models = train_transformers(kind, tokens, training, seed, lambda done, _: progress(done, total))
     reading_rows, ids = split_held(tokens, kind.context, config.held_rows)
     split = ids[: config.split_rows]
     reading = read_neurons(models, split)
     turns = draw_rotations(reading.before, seed)
     firings = [find_firings(models, part, turns) for part in (reading_rows, ids)]
-    scored: tuple[list[NeuronScores], list[NeuronScores]] = ([], [])
+    scored: tuple[list[RuleScores], list[RuleScores]] = ([], [])
     levels: list[LevelShares] = []
     examples: tuple[NeuronRule, ...] = ()
     for own in range(kind.seeds):
@@ -92,30 +96,13 @@ def measure_kind(
         rotated=tuple(scored[1]),
         levels=tuple(levels),
         small=measure_small(models, split, SmallParts.of(reading)),
-        concepts=text.concepts and text.concepts[0].measure_neurons(models, turns, text.concepts[1]),
+        concepts=text.concepts and measure_neurons(text.concepts[0], models, turns, text.concepts[1]),
         examples=examples,
     )
 
 
-def split_held(
-    text: TokenText, context: int, most: int
-) -> tuple[Int[Tensor, "read tokens"], Int[Tensor, "tested tokens"]]:
-    """Held-out text as rows that share no token: its first half to read rules from, its second to test them.
-
-    Seeds and kinds read the same rows.
-
-    Raises:
-        DataError: it is too short for two rows.
-    """
-    count = min(most, len(text.held) // context // 2)
-    if count < 1:
-        raise DataError(f"{len(text.held)} tokens are held out: two rows of {context} are needed")
-    rows = text.held[: 2 * count * context].view(2 * count, context)
-    return rows[:count], rows[count:]
-
-
 def _show_rules(
-    rules: NeuronRules, explained: Tensor, detected: Tensor, words: Sequence[str]
+    rules: FiringRules, explained: Tensor, detected: Tensor, words: Sequence[str]
 ) -> tuple[NeuronRule, ...]:
     """Neurons at even steps through their order by what is explained."""
     order = explained.argsort(descending=True, stable=True).tolist()

@@ -13,11 +13,6 @@ SMUGGLED = "small activations that LayerNorm enlarges carry features"
 SLIGHT = "behind LayerNorm many more slight firings are unrelated"
 HIDDEN = "some features are easier to read, others are hidden; no rate"
 
-EXPLAINED = 0.8
-"""The share of the strongest firings that one rule must explain: the instruction to the paper's people."""
-STRONGEST = 20
-"""Firings that are looked at: the paper's."""
-
 NEAR = 0.03
 """Nats by which SoLU with LayerNorm may be worse, upper end of the interval: three times the paper's, since
 models are small and seeds few."""

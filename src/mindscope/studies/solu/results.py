@@ -3,22 +3,10 @@
 from typing import ClassVar
 
 from mindscope.store import Document, SavedDocument
+from mindscope.studies.common import ConceptTexts, RuleScores
 
 Numbers = tuple[float, ...]
 """By seed."""
-
-
-class NeuronScores(Document):
-    """How easily the neurons of one model are read."""
-
-    interpretable: float
-    """The share of neurons whose rule explains at least 80 % of the strongest firings in other rows."""
-    rules: int
-    """How many different rules they have."""
-    explained: float
-    """The share of those firings that the rule explains, a mean over neurons."""
-    detected: float
-    """The rule's balanced accuracy at telling where the neuron fires, a mean over neurons that do."""
 
 
 class NeuronRule(Document):
@@ -78,8 +66,8 @@ class KindScores(Document):
     text: str
     loss: Numbers
     """On held-out text, nats a token."""
-    own: tuple[NeuronScores, ...]
-    rotated: tuple[NeuronScores, ...]
+    own: tuple[RuleScores, ...]
+    rotated: tuple[RuleScores, ...]
     """Of a random rotation of the neurons."""
     levels: tuple[LevelShares, ...]
     small: SmallActivations
@@ -87,18 +75,6 @@ class KindScores(Document):
     """None on text without known concepts."""
     examples: tuple[NeuronRule, ...]
     """Some neurons of the first seed, at even steps from the one whose rule explains most."""
-
-
-class ConceptTexts(Document):
-    """The concepts that were looked for, and how far single tokens go."""
-
-    concepts: tuple[str, ...]
-    tokens: tuple[float, ...]
-    """The F1 of the token that stands for each best."""
-    rows: tuple[int, int]
-    """Texts to choose on, and to test on."""
-    too_long: int
-    """Texts that do not fit into the models' context."""
 
 
 class SoluStudy(SavedDocument):

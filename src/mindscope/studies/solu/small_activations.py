@@ -18,8 +18,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from mindscope.studies.common import TinyTransformers
-from mindscope.studies.solu.neurons import NeuronReading
+from mindscope.studies.common import NeuronReading, TinyTransformers
 from mindscope.studies.solu.paper import LEVELS, SMALL
 from mindscope.studies.solu.results import LevelShares, SmallActivations
 

@@ -6,7 +6,6 @@ so that a run names the one it read. Nothing is downloaded, and nothing lies in 
 
 import platform
 import re
-from typing import Any
 
 from mindscope.core import digest_text
 from mindscope.studies.common import TokenText, read_paragraphs
@@ -41,15 +40,3 @@ class ReferenceText(TokenText):
         super().__init__(vocabulary, train, held)
         self.name = f"the reference and docstrings of Python {platform.python_version()}"
         self.digest = digest_text("\n\n".join(paragraphs))
-
-
-def name_tokens(text: TokenText, tokenizer: Any = None) -> list[str]:
-    """How a reader knows each id: between quotes; the last two are any rarer token, and no token yet.
-
-    Args:
-        text: whose ids.
-        tokenizer: whose ids the text's tokens are; without one they are words.
-    """
-    common = [tokenizer.decode([token]) if tokenizer else str(token) for token in text.common]
-    names = [f"“{word.replace(chr(10), '↵')}”" for word in common]
-    return [*names, *["“”"] * (text.vocabulary - 1 - len(names)), "a rare token", "the beginning"]

@@ -4,7 +4,7 @@ Models x' = ReLU(W^T W x + b) are trained on features that are zero with probabi
 more features are kept than there are dimensions (`measure.py`, `phase.py`), which polytopes they form
 (`measure.py`, `geometry.py`), how features lie that go together (`measure.py`), what an attacker gains
 (`geometry.py`), and whether neurons can compute so (`computing.py`). Hundreds of models are trained at once:
-`common/toy_models.py`.
+`common/small_models/toy_models.py`.
 
 `quick` has ten times the paper's learning rate, falling to zero, and a tenth of its samples; `paper` has the
 published constants. The paper's bars and ours stand in `claims.py`.

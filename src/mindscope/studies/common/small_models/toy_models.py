@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mindscope.studies.common.toy_training import ToyTraining
+from mindscope.studies.common.small_models.toy_training import ToyTraining
 
 Sampler = Callable[[int], Float[Tensor, "models features samples"]]
 """Called with the number of the step; hands out the samples of every model."""

@@ -13,6 +13,7 @@ to its output weights can be read and changed on the way (`NeuronEdit`).
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from mindscope.studies.common.tiny_config import Activation, TinyConfig
+from mindscope.studies.common.small_models.tiny_config import Activation, TinyConfig
 
 NeuronEdit = Callable[[int, Tensor, Tensor], Tensor]
 """Called with a layer's number, its neurons' activations `[seeds, rows, tokens, neurons]`, and what they hand
@@ -149,6 +150,34 @@ class TinyTransformers:
     def _split(self, x: Tensor) -> Tensor:
         """Heads apart: `[seeds, rows, heads, tokens, size]`."""
         return x.unflatten(-1, (self.config.heads, -1)).transpose(2, 3)
+
+
+@dataclass(frozen=True)
+class NeuronReading:
+    """Neurons of all layers side by side.
+
+    Attributes:
+        before: as the activation function has them.
+        behind: what they hand to the output weights; their LayerNorm where there is one.
+    """
+
+    before: Float[Tensor, "seeds rows tokens neurons"]
+    behind: Float[Tensor, "seeds rows tokens neurons"]
+
+
+@torch.no_grad()
+def read_neurons(models: TinyTransformers, ids: Int[Tensor, "rows tokens"]) -> NeuronReading:
+    """All models' neurons on the same rows."""
+    before: list[Tensor] = []
+    behind: list[Tensor] = []
+
+    def keep(_: int, neurons: Tensor, handed: Tensor) -> Tensor:
+        before.append(neurons)
+        behind.append(handed)
+        return handed
+
+    models.run(ids.expand(models.config.seeds, -1, -1), edit=keep)
+    return NeuronReading(torch.cat(before, -1), torch.cat(behind, -1))
 
 
 def activate(x: Float[Tensor, "*tokens neurons"], activation: Activation) -> Float[Tensor, "*tokens neurons"]:
