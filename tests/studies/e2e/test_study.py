@@ -60,6 +60,7 @@ UNSHOWN: dict[str, set[str]] = {
     "dictionaries": {"all metrics", "TPP n=10", "SCR n=10"},
     "classifiers": {"harmful requests, out of distribution", "planted cue", "length"},
     "scaling": set(),
+    "monosemanticity": set(),
     "shared-space": {"one sentence in three languages", "things that can be drawn"},
     "solu": {"concepts, the organism's corpus"},
 }
