@@ -12,6 +12,8 @@ from mindscope.cli import main
 from mindscope.studies.induction import HeadScan
 from mindscope.studies.persona_space import RealTraitsStudy
 from mindscope.studies.persona_space import config as persona_space_config
+from mindscope.studies.scaling import ModelScalingStudy
+from mindscope.studies.scaling import config as scaling_config
 
 LOST = {
     "superposition": ("phases/2-1.json", "geometry/0.3.json"),
@@ -139,6 +141,26 @@ def test_the_traits_of_a_model_are_looked_at(tmp_path, capsys, monkeypatch):
     (run / "geometry.json").unlink()
     assert run_command(command) == 0
     assert RealTraitsStudy.load(run / "persona-traits.json") == study
+
+
+def test_dictionaries_of_a_model_are_scaled(tmp_path, capsys, monkeypatch):
+    """Names and clamped latents need the organism's truth: they are left out, and the page says so."""
+    small = study_kit.TINY["scaling"].model_copy(update={"tokens": 400, "held_tokens": 150})
+    monkeypatch.setattr(scaling_config, "MODEL_PRESETS", {"quick": small})
+    run, model = tmp_path / "run", tiny_chat_model(tmp_path / "model")
+    command = ["study", "scaling", "--model", str(model), "--run", str(run), "--json"]
+    assert run_command(command) == 0
+    printed = json.loads(capsys.readouterr().out)
+    subjects = {claim["subject"] for claim in printed["claims"]}
+    assert "loss against compute" in subjects
+    assert not {"threshold frequency", "clamped"} & subjects
+    page = (run / "report.html").read_text()
+    assert "are left out" in page
+    assert page.count("<svg") == 2
+    study = ModelScalingStudy.load(run / "scaling-model.json")
+    (run / "near" / "0.json").unlink()
+    assert run_command(command) == 0
+    assert ModelScalingStudy.load(run / "scaling-model.json") == study
 
 
 @pytest.mark.long

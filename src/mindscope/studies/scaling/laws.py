@@ -6,10 +6,10 @@
    the best run is the first or last of the sizes, it is that run, and the optimum lies at the edge.
 3. Laws are straight lines through logarithms, by least squares: L = c C^-a, F = c C^b, S = C / F.
 4. What a law must beat: the loss at the most compute (nothing is gained any more), the same line through
-   losses dealt to other computes, and for the optimum sizes that are drawn from those tried.
+   losses dealt to other computes, and for the optimum the line through sizes dealt to other computes.
 
-The sizes are the same at every compute. So an optimum that is drawn at random has F alike at all of them, and
-b is 0 on average.
+The sizes are the same at every compute. So where losses say nothing the optimum has F alike at all of them,
+and b is 0 on average, while steps grow as compute does.
 """
 
 import math
@@ -25,7 +25,7 @@ from mindscope.studies.scaling.config import ScalingConfig
 from mindscope.studies.scaling.results import LawRun, LawSeed
 
 DRAWS = 1000
-"""Optima that are drawn at random, for the null."""
+"""Orders that optima are dealt in, for the null."""
 FLOORS = 200
 """Floors of the loss that are tried, evenly from nothing to the least loss."""
 
@@ -125,30 +125,27 @@ class SeedLaws:
         optima: at each compute.
         loss: against compute.
         latents: of the optimum against compute.
-        random_latents: the exponents of the latter for optima drawn at random.
+        dealt_latents: the exponents of the latter for optima dealt to other computes.
     """
 
     optima: list[ComputeOptimum]
     loss: PowerLaw
     latents: PowerLaw
-    random_latents: list[float]
+    dealt_latents: list[float]
 
     @classmethod
-    def fit(cls, seed: LawSeed) -> "SeedLaws":
-        """Through its runs."""
+    def fit(cls, seed: LawSeed, number: int = 0) -> "SeedLaws":
+        """Through its runs; `number` deals the optima of the null."""
         optima = find_optima(seed.runs)
         computes = [optimum.compute for optimum in optima]
-        sizes = sorted({run.latents for run in seed.runs})
-        rng = random.Random(0)
-        drawn = [
-            PowerLaw.fit(computes, [float(rng.choice(sizes)) for _ in computes]).exponent
-            for _ in range(DRAWS)
-        ]
+        latents = [optimum.latents for optimum in optima]
+        rng = random.Random(number)
+        dealt = [PowerLaw.fit(computes, rng.sample(latents, len(latents))).exponent for _ in range(DRAWS)]
         return cls(
             optima,
             PowerLaw.fit(computes, [optimum.loss for optimum in optima]),
-            PowerLaw.fit(computes, [optimum.latents for optimum in optima]),
-            drawn,
+            PowerLaw.fit(computes, latents),
+            dealt,
         )
 
     def predictions(self, run: LawRun) -> dict[str, float]:

@@ -22,6 +22,7 @@ from mindscope.explain import LabelledText
 from mindscope.features import OutlierLimits, Site, read_activations
 from mindscope.jobs.feature import split_concept_texts
 from mindscope.models import Model, Row
+from mindscope.store import Run
 from mindscope.studies.common import TokenPool, draw_shares
 from mindscope.studies.scaling.config import ScalingConfig
 
@@ -74,24 +75,26 @@ class NameTexts:
     pool: TokenPool
 
     @classmethod
-    def draw(cls, model: Model, address: str, config: ScalingConfig, seed: int) -> "NameTexts":
-        """Those of a seed.
+    def draw(cls, model: Model, run: Run, address: str, config: ScalingConfig, seed: int) -> "NameTexts":
+        """Those of a seed; activations are kept in the run.
 
         Raises:
             DataError: too few names are in enough texts.
         """
         halves = split_concept_texts(model, scale=config.texts, seed=seed)
         weights = draw_weights(halves, config, seed)
+        kept = [keep_texts(half, weights, config.nameless, seed) for half in halves]
         site = Site(address, model.width(model.place(address)))
+        file = f"activations/{seed}.safetensors"
+        if not run.has(file):
+            read = [read_rows(model, site, [text.row for text in texts]) for texts in kept]
+            run.save_tensors(file, dict(zip(("train", "test"), read, strict=True)))
+        x = run.load_tensors(file)
         train, test = (
-            read_texts(
-                model, site, keep_texts(half, weights, config.nameless, seed), weights, config.nameless
-            )
-            for half in halves
+            share_tokens(texts, own, site, weights, config.nameless)
+            for texts, own in zip(kept, (x["train"], x["test"]), strict=True)
         )
-        draw = torch.Generator().manual_seed(seed)
-        held = draw_shares(test.shares, config.held_tokens, draw)
-        names = tuple(weights)
+        held = draw_shares(test.shares, config.held_tokens, torch.Generator().manual_seed(seed))
         pool = TokenPool(
             train.x,
             test.x[held],
@@ -101,6 +104,7 @@ class NameTexts:
             test.ids[held],
             train.shares,
         )
+        names = tuple(weights)
         return cls(names, count_names(model, names, train), train, test, pool)
 
 
@@ -137,27 +141,30 @@ def names_of(concepts: Collection[str]) -> set[str]:
     return {name for name in concepts if name.split(": ", 1)[0] in GROUPS}
 
 
-def read_texts(
-    model: Model, site: Site, texts: Sequence[LabelledText], weights: Mapping[str, float], nameless: float
+def read_rows(model: Model, site: Site, rows: Sequence[Row]) -> Float[Tensor, "tokens width"]:
+    """Activations of all tokens, row by row."""
+    models = {site.model: model.fingerprint}
+    parts = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
+    return torch.cat([read_activations((site,), models, model, part) for part in parts])
+
+
+def share_tokens(
+    texts: Sequence[LabelledText],
+    x: Float[Tensor, "tokens width"],
+    site: Site,
+    weights: Mapping[str, float],
+    nameless: float,
 ) -> ReadTexts:
-    """Activations of texts, and how often each token is drawn; outliers never are."""
+    """Texts with how often each token is drawn; outliers never are."""
     rows = [text.row for text in texts]
-    x = torch.cat(
-        [
-            read_activations(
-                (site,), {site.model: model.fingerprint}, model, rows[start : start + ROWS_AT_ONCE]
-            )
-            for start in range(0, len(rows), ROWS_AT_ONCE)
-        ]
-    )
-    lengths = torch.tensor([len(row) for row in rows])
-    owner = torch.arange(len(rows)).repeat_interleave(lengths)
+    owner = torch.arange(len(rows)).repeat_interleave(torch.tensor([len(row) for row in rows]))
     own = [names_of(text.concepts) for text in texts]
     named = torch.tensor([min((weights[name] for name in names), default=0.0) for names in own])[owner]
     without = torch.tensor([not names for names in own]).float()[owner]
     ordinary = OutlierLimits.measured(x, (site,)).ordinary(x, (site,)).float()
     shares = ordinary * (
-        (1 - nameless) * named / named.sum() + nameless * without / without.sum().clamp(min=1)
+        (1 - nameless) * named / named.sum().clamp(min=1e-30)
+        + nameless * without / without.sum().clamp(min=1)
     )
     ids = torch.tensor([token for row in rows for token in row.ids])
     return ReadTexts(rows, [frozenset(text.concepts) for text in texts], x, owner, ids, shares / shares.sum())

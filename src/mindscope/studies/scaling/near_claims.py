@@ -33,6 +33,7 @@ def _told(seeds: Sequence[NearSeed], number: int, of: Callable[[NearScores], flo
 def _claim_near(seeds: Sequence[NearSeed], number: int) -> Claim:
     gap = gaps(seeds, number, "near", "far")
     random = gaps(seeds, number, "random_near", "random_far")
+    unlearnt = gaps(seeds, number, "tokens_near", "tokens_far")
     return Claim(
         subject=f"neighbourhoods, seen from {seeds[0].near[number].latents} latents",
         statement=f"the {paper.NEIGHBOURS} nearest latents of the largest dictionary fire on like tokens",
@@ -42,6 +43,7 @@ def _claim_near(seeds: Sequence[NearSeed], number: int) -> Claim:
         measured=str(gap) if gap else FEW,
         beside={
             "random dictionaries": str(random) if random else FEW,
+            "rows that are activations of tokens": str(unlearnt) if unlearnt else FEW,
             "nearest": _told(seeds, number, lambda own: own.near),
             "all others": _told(seeds, number, lambda own: own.far),
             "cosine of rows": _told(seeds, number, lambda own: own.cosine),

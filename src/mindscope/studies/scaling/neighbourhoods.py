@@ -5,7 +5,8 @@
    - by the tokens that they fire on, as the cosine of their activations summed up token by token;
    - where texts are labelled, by what they stand for: of nearest ones that stand for something else, how many
      are of the same kind.
-   Random dictionaries, as large and as sparse, say what likeness comes of near rows alone.
+   Random dictionaries, as large and as sparse, say what likeness comes of near rows alone; dictionaries whose
+   rows are activations of tokens say what comes of how activations lie, without any learning.
 2. A child of a latent of the smallest dictionary is one of a larger whose nearest row there is the parent's,
    near enough, and which fires mostly where the parent fires. A dictionary of the same size with other
    first weights has as many children as come without any splitting.
@@ -128,14 +129,17 @@ def measure_near(
     """
     firing = [FiringLatents(dictionary, *tokens) for dictionary in dictionaries]
     labels = None if texts is None else [own.label(texts) for own in firing]
-    random = [
-        FiringLatents(replace(randomise(d, seed * 10 + n), k=max(1, round(own.active))), *tokens)
-        for n, (d, own) in enumerate(zip(dictionaries, firing, strict=True))
+    blank = [
+        replace(randomise(own.dictionary, seed * 10 + n), k=max(1, round(own.active)))
+        for n, own in enumerate(firing)
     ]
+    random = [FiringLatents(own, *tokens) for own in blank]
+    drawn = [FiringLatents(use_tokens(own, tokens[0], seed), *tokens) for own in blank]
     near = []
     for number, own in enumerate(firing):
         shared = near_and_far(own, firing[-1])
         blind = near_and_far(random[number], random[-1])
+        unlearnt = near_and_far(drawn[number], drawn[-1])
         scores = NearScores(
             latents=own.dictionary.n_latents,
             cosine=_rounded(shared[2]) or 0.0,
@@ -143,6 +147,8 @@ def measure_near(
             far=_rounded(shared[1]),
             random_near=_rounded(blind[0]),
             random_far=_rounded(blind[1]),
+            tokens_near=_rounded(unlearnt[0]),
+            tokens_far=_rounded(unlearnt[1]),
         )
         if labels is not None:
             kind, kind_far, count = same_kind(own, firing[-1], labels[number], labels[-1])
@@ -163,6 +169,14 @@ def measure_near(
             for parent, children in families[:FAMILIES]
         ),
     )
+
+
+def use_tokens(dictionary: Dictionary, x: Float[Tensor, "tokens width"], seed: int) -> Dictionary:
+    """With activations of tokens drawn at random, less the bias that is written, as rows of both matrices."""
+    draw = torch.Generator().manual_seed(seed)
+    chosen = torch.randint(len(x), (dictionary.n_latents,), generator=draw)
+    rows = normalize(x[chosen] - dictionary.b_dec, dim=1)
+    return replace(dictionary, coders=(replace(dictionary.coder, W_enc=rows, W_dec=rows),))
 
 
 def near_and_far(own: FiringLatents, other: FiringLatents) -> tuple[float | None, float | None, float | None]:

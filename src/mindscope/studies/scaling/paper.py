@@ -1,5 +1,7 @@
 """What the paper has, and what counts here as shown; set on seed 100, before any seed of the claims was run.
 
+One bar was raised afterwards: see `HAS`.
+
 Templeton et al. 2024, "Scaling Monosemanticity: Extracting Interpretable Features from Claude 3 Sonnet",
 transformer-circuits.pub/2024/scaling-monosemanticity. Its SAEs read the residual stream halfway through the
 model and have 1,048,576, 4,194,304 and 33,554,432 latents, trained with an L1 coefficient of 5 on activations
@@ -23,11 +25,11 @@ STRENGTHS = (5.0, 10.0)
 
 STRAIGHT = 0.95
 """The share of the variance of log losses that a straight line over log compute must explain."""
-HAS = 0.5
-"""The F1 on texts that it was not chosen on from which on a latent is a name's: as for neurons in the study
-of softmax linear units. With 0.9, as for shipped dictionaries, the smaller ones have next to none."""
-STRICT = 0.9
-"""The same as for shipped dictionaries; reported beside."""
+HAS = 0.9
+"""The F1 on texts that it was not chosen on from which on a latent is a name's: that of shipped dictionaries.
+At first it was 0.5; on the first seed the best of 768 random directions had that for half of the names."""
+LENIENT = 0.5
+"""The first bar; reported beside."""
 EXPONENT = (-1.5, -0.5)
 """Within these the exponent of the threshold over alive latents counts as the paper's -1."""
 UNDER = (0.1, 1.0)

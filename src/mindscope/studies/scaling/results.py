@@ -71,6 +71,9 @@ class NearScores(Document):
     random_near: float | None
     """The first in random dictionaries as large and as sparse."""
     random_far: float | None
+    tokens_near: float | None
+    """The first in dictionaries as large and as sparse whose rows are activations of tokens."""
+    tokens_far: float | None
     kind: float | None = None
     """Of labelled nearest ones that stand for something else, the share of the same kind; None without."""
     kind_far: float | None = None

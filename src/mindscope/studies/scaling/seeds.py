@@ -6,6 +6,7 @@ from functools import cached_property, partial
 import torch
 
 from mindscope.dictionaries import Dictionary
+from mindscope.features import Site
 from mindscope.models import Model, Row, vocabulary
 from mindscope.store import Run
 from mindscope.studies.common import (
@@ -43,7 +44,7 @@ class SeedBench:
     @cached_property
     def texts(self) -> NameTexts:
         """The organism's texts with names."""
-        return NameTexts.draw(self.model, self.address, self.config, self.seed)
+        return NameTexts.draw(self.model, self.run, self.address, self.config, self.seed)
 
     @cached_property
     def pool(self) -> TokenPool:
@@ -126,8 +127,15 @@ class PlainSeedBench(SeedBench):
 
     @cached_property
     def pool(self) -> TokenPool:
-        """Tokens drawn evenly."""
-        return read_pool({"0": self.model}, (self.address,), self._rows, self.config)
+        """Tokens drawn evenly; activations are kept in the run."""
+        file = f"activations/{self.seed}.safetensors"
+        if not self.run.has(file):
+            read = read_pool({"0": self.model}, (self.address,), self._rows, self.config)
+            self.run.save_tensors(file, {"train": read.train, "held": read.held, "ids": read.ids})
+        kept = self.run.load_tensors(file)
+        site = Site(self.address, kept["train"].shape[1])
+        models = {site.model: self.model.fingerprint}
+        return TokenPool(kept["train"], kept["held"], (site,), (self.address,), models, kept["ids"])
 
     def measure_near(self) -> NearSeed:
         """Neighbourhoods, on held-out tokens."""
