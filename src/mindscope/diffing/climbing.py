@@ -18,6 +18,7 @@ from mindscope.diffing.claims.candidates import (
     find_contexts,
     latent_candidate,
     trait_candidate,
+    typical_words,
     word_candidate,
 )
 from mindscope.diffing.claims.carrying import ChangeSubspace, find_subspace
@@ -171,7 +172,8 @@ class LadderClimber:
             own = f"context {number}" if "lens" in self.allowed else None
             if own is not None and not self._context_direction(climb, own, members):
                 own = None
-            climb.candidates.append(context_candidate(f"context {number}", self.subject, word, own))
+            typical = typical_words(prompts, members, word)
+            climb.candidates.append(context_candidate(f"context {number}", self.subject, word, own, typical))
 
     def _traits(self, climb: Climb) -> None:
         name = "lens answer" if "lens answer" in climb.directions else None

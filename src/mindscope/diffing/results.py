@@ -174,6 +174,8 @@ class VerifiedClaim(Document):
     """Words, or beginnings of words, that it is about."""
     context: str | None = None
     """The word that the prompts hold which it is about."""
+    typical: tuple[str, ...] = ()
+    """Words that often stand beside it."""
     trait: str | None = None
     units: str
     base: float

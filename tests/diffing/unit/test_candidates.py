@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from mindscope.diffing import DiffConfig
-from mindscope.diffing.claims.candidates import context_candidate, find_contexts, holds_word
+from mindscope.diffing.claims.candidates import (
+    context_candidate,
+    find_contexts,
+    holds_word,
+    typical_words,
+)
 from mindscope.diffing.terms import NUMBER, split_kinds
 
 CONFIG = DiffConfig(n_contexts=3)
@@ -52,3 +57,14 @@ def test_a_word_of_more_than_three_quarters_of_the_prompts_is_no_kind(n_sums, fo
 def test_numbers_are_put_in_place_and_nothing_else():
     assert split_kinds("Add 12 and 7 to A1") == ["add", NUMBER, "and", NUMBER, "to", "a", NUMBER]
     assert split_kinds("no digits") == ["no", "digits"]
+
+
+def test_a_kind_is_told_with_the_words_that_stand_beside_its_own():
+    prompts = [asked("the capital of a"), asked("the capital of b"), asked("the language of c")]
+    prompts += [asked("the capital of d"), asked("the weather and a capital"), asked("the weather")]
+    members = np.array([0, 1, 2, 3])
+    # Once is no habit (language), and "the" is in all the others too: of four prompts it leaves two.
+    assert typical_words(prompts, members, "of") == ("capital", "the")
+    assert typical_words(prompts, np.array([4, 5]), "weather") == ()
+    sentence = context_candidate("context 1", "it", "of", None, ("capital", "the")).sentence
+    assert sentence.startswith('on prompts with "of" (often with capital, the) it answers otherwise')

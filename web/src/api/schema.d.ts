@@ -7618,6 +7618,8 @@ export interface components {
             terms: string[];
             trait?: string | null;
             tuned: number;
+            /** @default [] */
+            typical: string[];
             units: string;
             verified: boolean;
         };

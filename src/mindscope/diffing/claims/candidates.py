@@ -11,6 +11,7 @@ A candidate is made of the discovery prompts alone. What it says can be measured
 - of a latent: on how many of an answer's tokens it is active.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ LEAST_PROMPTS_OF_CONTEXT = 4
 """Fewer prompts with a word say nothing about prompts with that word."""
 MOST_OF_CONTEXT = 0.75
 """A word of more of the prompts has too few others beside it. Half may be of one training file."""
+TYPICAL_SHARE, N_TYPICAL = 0.1, 4
+"""A rarer word is typical of nothing; more words are no name."""
 OVERLAP = 0.5
 """Words that share more than half of their prompts are one context, named by the surest."""
 
@@ -41,6 +44,7 @@ class ClaimCandidate:
         units: of what is measured.
         terms: words that it is about.
         context: the word that its prompts hold.
+        typical: words that stand in these prompts more often than in others.
         trait: the trait that it is about.
         latent: dictionary and latent that it is about.
         sign: 1 where the tuned model has more of it, -1 where it has less.
@@ -53,6 +57,7 @@ class ClaimCandidate:
     units: str
     terms: tuple[str, ...] = ()
     context: str | None = None
+    typical: tuple[str, ...] = ()
     trait: str | None = None
     latent: tuple[str, int] | None = None
     sign: int = 1
@@ -158,15 +163,40 @@ def find_contexts(
     return [(word, known[members]) for word, members in contexts]
 
 
-def context_candidate(name: str, tuned: str, word: str, direction: str | None) -> ClaimCandidate:
+def typical_words(prompts: Sequence[Prompt], members: np.ndarray, word: str) -> tuple[str, ...]:
+    """What a reader is told of a kind of prompts beside its word, which may be one like "of": the words that
+    stand in a tenth of these prompts or more, and most of which are in no others.
+
+    Args:
+        prompts: of discovery.
+        members: indices of those of the kind.
+        word: that all of them hold.
+    """
+    least = max(2, math.ceil(TYPICAL_SHARE * len(members)))
+    words, present = text_presence([split_kinds(question_of(prompt)) for prompt in prompts], least)
+    inside = np.zeros(len(prompts), bool)
+    inside[members] = True
+    within, beyond = present[inside].sum(0), present[~inside].sum(0)
+    known = [w for w in range(len(words)) if within[w] >= least and words[w] != word]
+    known = [w for w in known if within[w] > beyond[w]]
+    order = sorted(known, key=lambda w: (-(within[w] - beyond[w]), words[w]))
+    return tuple(words[w] for w in order[:N_TYPICAL])
+
+
+def context_candidate(
+    name: str, tuned: str, word: str, direction: str | None, typical: Sequence[str] = ()
+) -> ClaimCandidate:
     """A claim that the models part on prompts that hold a word, or a number."""
     quoted = word if word == NUMBER else f'"{word}"'
+    if typical:
+        quoted += f" (often with {', '.join(typical)})"
     return ClaimCandidate(
         name=name,
         source="context",
         sentence=f"on prompts with {quoted} {tuned} answers otherwise than its base, more than elsewhere",
         units="nats a token above other prompts",
         context=word,
+        typical=tuple(typical),
         direction=direction,
     )
 

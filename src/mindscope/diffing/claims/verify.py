@@ -144,6 +144,7 @@ class ClaimTester:
             sentence=candidate.sentence,
             terms=candidate.terms,
             context=candidate.context,
+            typical=candidate.typical,
             trait=candidate.trait,
             units=candidate.units,
             base=float(values.base[inside].mean()) if inside.any() else 0.0,
