@@ -172,7 +172,7 @@ def test_neurons_put_back_recover_all_of_the_loss():
 def test_features_that_are_seldom_active_are_left_out():
     values = torch.zeros(2, 30, 10, 3)
     values[:, :20, 0, 0] = 1.0
-    values[:, :19, 0, 1] = 1.0
+    values[:, :19, :, 1] = 1.0  # on many tokens, of too few rows
     values[0, :, :, 2] = 1.0  # in one half alone
     assert find_often(values[0], values[1]).tolist() == [True, False, False]
 
@@ -331,14 +331,16 @@ def study_with(good: float, bad: float) -> MonosemanticityStudy:
     """Features score `good`, neurons and controls `bad`, with little spread over three seeds."""
 
     def view(name: str, value: float, s: float) -> ViewScores:
-        rules = RuleScores(interpretable=value + s, explained=value + s, detected=value + s, rules=9)
-        often = 500 if value > 0.5 else 20
+        rules = RuleScores(
+            interpretable=value + s, explained=value + s, detected=value + s, rules=round(400 * value)
+        )
         return ViewScores(
-            view=name, features=600, often=often, rules=rules, logits=value + s, concepts=(value + s, value)
+            view=name, features=600, often=500, rules=rules, logits=value + s, concepts=(value + s, value)
         )
 
     seeds = (0.0, 0.005, 0.01)
-    own = {SMALL: good, FOCUS: good, LARGE: good, names.NEURONS: bad, GUESS: bad, names.SHUFFLED: bad}
+    own = dict.fromkeys((SMALL, FOCUS, LARGE), good)
+    own |= dict.fromkeys((names.NEURONS, GUESS, WIDE_GUESS, names.SHUFFLED), bad)
     ablation = AblationScores(
         features=9, vocabulary=good, vocabulary_other=bad, tokens=good, tokens_other=bad, cost=0.1
     )

@@ -77,12 +77,12 @@ def _claim_loss(study: MonosemanticityStudy, config: MonosemanticityConfig) -> l
 def _claim_rules(study: MonosemanticityStudy, config: MonosemanticityConfig) -> list[Claim]:
     focus, guess = say_size(config.focus), say_random(config.focus)
     smallest = say_size(config.sizes[0])
-    often = {
-        size: SeedEstimate.of([own.of(say_size(size)).often for own in study.readings])
-        for size in config.sizes
+    width, largest = config.model.width * config.model.expansion, config.sizes[-1]
+    kinds = {
+        view: SeedEstimate.of([own.of(view).rules.rules for own in study.readings])
+        for view in (*map(say_size, config.sizes), NEURONS, say_random(largest))
     }
-    width = config.model.width * config.model.expansion
-    largest = often[config.sizes[-1]]
+    many, chance = kinds[say_size(largest)], kinds[say_random(largest)]
 
     def claim(statement: str, what: str, score: Callable[[ViewScores], float], published: str) -> Claim:
         views = (focus, smallest, NEURONS, guess, SHUFFLED)
@@ -103,11 +103,11 @@ def _claim_rules(study: MonosemanticityStudy, config: MonosemanticityConfig) -> 
             subject="reading",
             statement="there are more features than neurons",
             published=paper.MORE_FEATURES,
-            needed=f"{say_size(config.sizes[-1])} that are active often: interval above {2 * width}, twice "
-            "the neurons",
-            measured=str(largest),
-            beside={say_size(size): str(estimate) for size, estimate in often.items()},
-            holds=largest.low > 2 * width,
+            needed=f"different rules of interpretable {say_size(largest)}: interval above {width}, the "
+            "number of neurons, and above that of as many random directions",
+            measured=str(many),
+            beside={view: str(estimate) for view, estimate in kinds.items()},
+            holds=many.low > width and many.low > chance.high,
         ),
         claim(
             "features are more often interpretable than neurons",

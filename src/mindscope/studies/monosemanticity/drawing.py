@@ -24,7 +24,8 @@ def draw_automaton(automaton: Automaton) -> Figure:
         for feature, angle in zip(automaton.features, angles, strict=True)
     }
     with mpl.rc_context(RC):
-        figure, axes = _open_sheet(6.4, 4.2)
+        figure, axes = _open_sheet(6.8, 3.7)
+        axes.set_aspect("equal")
         for edge in automaton.edges:
             _draw_edge(axes, spots[edge.caller], spots[edge.called], edge.follows)
         for place, feature in enumerate(automaton.features):
@@ -42,7 +43,7 @@ def draw_automaton(automaton: Automaton) -> Figure:
                 ha="left" if right else "right", va="center", color=MUTED, fontsize=8.5,
             )  # fmt: skip
         axes.set_xlim(-3.1, 3.1)
-        axes.set_ylim(-1.45, 1.45)
+        axes.set_ylim(-1.7, 1.7)
     return figure
 
 
@@ -81,11 +82,9 @@ def _draw_edge(axes: Axes, start: tuple[float, float], end: tuple[float, float],
     """An arrow between the rims of two nodes, bent to the side; a loop where they are one."""
     (x, y), (to_x, to_y) = start, end
     if start == end:
-        middle = math.atan2(y, x)
-        centre = (x - 0.2 * math.cos(middle), y - 0.2 * math.sin(middle))
-        axes.add_patch(Circle(centre, 0.13, fill=False, edgecolor=MUTED, lw=1.2, zorder=2))
-        spot = (x - 0.43 * math.cos(middle), y - 0.43 * math.sin(middle))
-        axes.text(*spot, f"{odds:.0%}", ha="center", va="center", color=MUTED, fontsize=8)
+        up = -1 if y < -0.5 else 1  # away from the circle; beside it stand the words
+        axes.add_patch(Circle((x, y + 0.22 * up), 0.14, fill=False, edgecolor=SERIES[1], lw=1.4, zorder=2))
+        axes.text(x, y + 0.47 * up, f"{odds:.0%}", ha="center", va="center", color=SERIES[1], fontsize=8.5)
         return
     length = math.hypot(to_x - x, to_y - y)
     along = ((to_x - x) / length, (to_y - y) / length)
@@ -99,7 +98,7 @@ def _draw_edge(axes: Axes, start: tuple[float, float], end: tuple[float, float],
     )  # fmt: skip
     # beside the middle, on the side to which the arrow is bent
     spot = (
-        (x + to_x) / 2 + 0.09 * length * along[1] + 0.1 * along[1],
-        (y + to_y) / 2 - 0.09 * length * along[0] - 0.1 * along[0],
+        (x + to_x) / 2 + (0.09 * length + 0.18) * along[1],
+        (y + to_y) / 2 - (0.09 * length + 0.18) * along[0],
     )
     axes.text(*spot, f"{odds:.0%}", ha="center", va="center", color=SERIES[1], fontsize=8.5)

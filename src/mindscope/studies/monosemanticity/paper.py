@@ -28,5 +28,5 @@ predicted accounts for a quarter of what happens or more."""
 LINKED = 0.4
 """The masked cosine from which on two features of unlike sizes are linked: the paper's."""
 OFTEN = 20
-"""Tokens of each half on which a feature must be active, or it says too little to be measured: as many as the
-firings that its rule explains. The paper leaves out its cluster of ultralow density as well."""
+"""Rows of each half in which a feature must be active, or it says too little to be measured: as many as the
+firings that its rule explains, one of each row. The paper too leaves out its cluster of ultralow density."""

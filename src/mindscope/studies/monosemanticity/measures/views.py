@@ -103,8 +103,8 @@ class SeedViews:
 def find_often(
     read: Float[Tensor, "rows places features"], test: Float[Tensor, "rows places features"]
 ) -> Bool[Tensor, "features"]:
-    """Which features are active on enough tokens of both halves to be measured."""
-    return torch.stack([(half > 0).flatten(0, 1).sum(0) >= OFTEN for half in (read, test)]).all(0)
+    """Which features are active in enough rows of both halves to be measured."""
+    return torch.stack([(half > 0).any(1).sum(0) >= OFTEN for half in (read, test)]).all(0)
 
 
 def say_random(size: int) -> str:
