@@ -89,14 +89,12 @@ class OrdinaryChats:
     Attributes:
         rows: all of them.
         digest: of all of them.
+        left_out: how many were given beside them, whose question the training data hold.
     """
 
     rows: Sequence[Conversation]
     digest: str
-
-    def take(self, first: int, count: int) -> list[Conversation]:
-        """Some of them; fewer where there are fewer."""
-        return list(self.rows[first : first + count])
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,6 +112,18 @@ class GateBench:
     reporter: Reporter
     overlap: Mapping[str, int] = field(default_factory=dict)
     """By trait, how many of its questions the training data holds."""
+
+    @property
+    def ordinary_rows(self) -> Sequence[Conversation]:
+        """The ordinary conversations; none where nobody gives any."""
+        return () if self.ordinary is None else self.ordinary.rows
+
+    def lack_of_ordinary(self, needed: int) -> str:
+        """Why there is no evidence where ordinary conversations are too few."""
+        beside = 0 if self.ordinary is None else self.ordinary.left_out
+        without = f" without {beside} whose question the training data hold" if beside else ""
+        count = len(self.ordinary_rows)
+        return f"{count} ordinary conversations{without} are too few: give {needed} with --ordinary"
 
     @property
     def progress(self) -> Progress:
@@ -155,9 +165,11 @@ def open_ordinary(
     asked = {question_of(conversation) for conversation in source_rows(data)}
     different = {question_of(row): row for row in rows}
     chosen = [row for question, row in different.items() if question and question not in asked]
+    left_out = sum(question in asked for question in different if question)
     random.Random(derived_seed(spec.seed, "ordinary")).shuffle(chosen)
     chosen = chosen[: max(n_rows, policy.capability.texts, LEAST_ORDINARY)]
-    return OrdinaryChats(chosen, digest({"rows": [[dict(turn) for turn in row.messages] for row in chosen]}))
+    rows_digest = digest({"rows": [[dict(turn) for turn in row.messages] for row in chosen]})
+    return OrdinaryChats(chosen, rows_digest, left_out)
 
 
 def load_pair(spec: GateSpec) -> tuple[Model, Model]:

@@ -28,10 +28,10 @@ def check_alarms(bench: GateBench) -> GateSection:
     """
     policy = bench.policy.alarms
     decides = policy.effect == "decide"
-    rows = [] if bench.ordinary is None else bench.ordinary.rows
+    rows = bench.ordinary_rows
     needed = policy.calibrating + policy.watched
     if len(rows) < needed:
-        reason = f"{len(rows)} ordinary conversations are too few: give {needed} with --ordinary"
+        reason = bench.lack_of_ordinary(needed)
         checks = [no_evidence(*_named(bench, item.name), reason) for item in bench.traits]
         return GateSection(name="alarms", decides=decides, checks=tuple(checks))
     first, watched = rows[: policy.calibrating], rows[policy.calibrating : needed]

@@ -69,9 +69,9 @@ def _compare_texts(bench: GateBench) -> GateCheck:
         "capability/texts",
         f"recorded ordinary answers become at most {policy.max_nats:g} nats a token less likely",
     )
-    rows = [] if bench.ordinary is None else bench.ordinary.take(0, policy.texts)
+    rows = bench.ordinary_rows[: policy.texts]
     if len(rows) < LEAST_UNITS:
-        return no_evidence(*named, f"{len(rows)} ordinary conversations are too few: give --ordinary")
+        return no_evidence(*named, bench.lack_of_ordinary(LEAST_UNITS))
 
     def measure(model: Model) -> AnswerLikelihoods:
         model = model.with_template(clock=bench.run.started)

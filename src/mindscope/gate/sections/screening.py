@@ -15,8 +15,7 @@ def check_screening(bench: GateBench) -> GateSection:
     policy = bench.policy.screening
     ordinary = bench.ordinary
     if ordinary is None or len(ordinary.rows) < LEAST_ORDINARY:
-        count = 0 if ordinary is None else len(ordinary.rows)
-        reason = f"{count} ordinary conversations are too few: give {LEAST_ORDINARY} with --ordinary"
+        reason = bench.lack_of_ordinary(LEAST_ORDINARY)
         checks = [no_evidence(*_named(bench, item.name), reason) for item in bench.traits]
         return GateSection(name="screening", decides=policy.effect == "decide", checks=tuple(checks))
     result = screen_dataset(

@@ -1,0 +1,49 @@
+"""What a gate gathers before it measures."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from mindscope.data import read_conversations
+from mindscope.gate import GatePolicy
+from mindscope.gate.preparing import GateBench, open_data, open_ordinary
+from mindscope.gate.spec import GateSpec
+from mindscope.jobs import SilentReporter
+
+
+def write_chats(path, questions):
+    path.write_text("".join(json.dumps({"prompt": q, "response": "So."}) + "\n" for q in questions))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("questions", "reason"),
+    [
+        (
+            ["a", "b", "c"],
+            "0 ordinary conversations without 3 whose question the training data hold are too few",
+        ),
+        (
+            ["a", "x", "x"],
+            "1 ordinary conversations without 1 whose question the training data hold are too few",
+        ),
+        (["x", "y"], "2 ordinary conversations are too few"),
+    ],
+)
+def test_who_gives_ordinary_conversations_that_the_data_hold_is_told(tmp_path, questions, reason):
+    data = write_chats(tmp_path / "data.jsonl", ["a", "b", "c"])
+    ordinary = write_chats(tmp_path / "ordinary.jsonl", questions)
+    spec = GateSpec(base="base", tuned="tuned", data=data, ordinary=ordinary, traits=("evil",))
+    opened = open_ordinary(spec, GatePolicy(), open_data(spec, SilentReporter()), SilentReporter())
+    assert opened is not None
+    asked = {row.prompt[-1]["content"] for row in read_conversations(data)}
+    assert not any(row.prompt[-1]["content"] in asked for row in opened.rows)
+    bench = SimpleNamespace(ordinary=opened, ordinary_rows=opened.rows)
+    assert GateBench.lack_of_ordinary(bench, 40) == f"{reason}: give 40 with --ordinary"  # type: ignore[arg-type]
+
+
+def test_nobody_gave_any():
+    bench = SimpleNamespace(ordinary=None, ordinary_rows=())
+    expected = "0 ordinary conversations are too few: give 350 with --ordinary"
+    assert GateBench.lack_of_ordinary(bench, 350) == expected  # type: ignore[arg-type]
