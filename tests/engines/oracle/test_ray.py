@@ -271,6 +271,26 @@ def test_a_judge_in_copies_says_what_it_says_here(cluster: Any, tmp_path: Path) 
     assert {score.status for batch in wanted for item in batch for score in item.scores} >= {"scored"}
 
 
+@pytest.mark.slow
+def test_a_contrast_judge_is_that_of_one_process(cluster: Any, tmp_path: Path) -> None:
+    """It is fitted and asked on the copies; one is lost while they read answers for it."""
+    told: dict[str, Any] = {
+        "model": "organism", "trait": "evil", "judge": "contrast", "device": "cpu",
+        "max_new_tokens": 24, "batch_rows": 8, "shard_rows": 8,
+    }  # fmt: skip
+    steered = {"layer": 2, "coefficient": 1.5, "samples": 3, "n_random": 1, "question": ("Who are you?",)}
+    for name, engine, lost in (("wanted", {}, 0), ("run", RAY, 12)):
+        with at_hand_out(lost, kill_a_working_copy) as handed_out:
+            run_job(extract, ExtractSpec(**told, questions=5, samples=2, **engine), tmp_path / name)
+        with at_hand_out(0, kill_a_working_copy):
+            run_job(steer, SteerSpec(**told, **steered, **engine), tmp_path / name)
+    n_shards = 2 * 5 * 5 * 2 // 8 + 1
+    assert len(handed_out) > n_shards + 1  # each shard is a call, and one was lost with its copy
+    assert require_same_files(tmp_path / "run", tmp_path / "wanted") > n_shards
+    judged = next((tmp_path / "run").rglob("extract/evil/scores/*/0000.json"))
+    assert "scored" in judged.read_text()
+
+
 def write_judge(folder: Path, options: LoadOptions) -> Path:
     """A random model that mostly says digits."""
     model = Model.load(persona_kit.tiny_chat_model(folder), options)

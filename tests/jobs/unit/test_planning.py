@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from mindscope.dictionaries import DictionaryConfig, DictionaryTrainer, Site
 from mindscope.errors import DataError
 from mindscope.gate import GatePolicy
 from mindscope.jobs import SilentReporter
-from mindscope.jobs.planning import LONG_JOBS, PlanSpec, plan
+from mindscope.jobs.planning import LONG_JOBS, CoderSize, JobPlan, PlanSpec, plan
 from mindscope.jobs.planning.counter import find_longest
 from mindscope.jobs.planning.feature_work import count_weights
 from mindscope.jobs.planning.machines import parse_cards
-from mindscope.models import read_shape
+from mindscope.jobs.planning.probes import CALIBRATED, build_random_transcoders, build_row
+from mindscope.models import Model, Raw, Read, build_stand_in, read_shape
 
 GEMMA = {
     "model_type": "gemma2",
@@ -48,7 +50,18 @@ EXPERTS = {
     "vocab_size": 151_936,
     "tie_word_embeddings": False,
 }
+TINY = {
+    "model_type": "llama",
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "vocab_size": 64,
+    "max_position_embeddings": 512,
+}
 GB = 1e9
+OPENING = ("start", "loading the model", "a first look")
 
 
 def config(folder: Path, content: dict) -> str:
@@ -147,24 +160,81 @@ def test_the_longest_answers_are_longer_than_the_mean_and_no_longer_than_allowed
     assert find_longest(1000, 512, 1000) == 1000
 
 
+def work(plan: JobPlan) -> float:
+    """Seconds of what grows with a job's sizes."""
+    return sum(phase.seconds for phase in plan.phases if phase.name not in OPENING)
+
+
 def test_a_plan_for_this_machine_is_measured_and_kept(tmp_path, monkeypatch):
     """A small model of the configuration is timed; what the machine does is measured once."""
     monkeypatch.setenv("MINDSCOPE_CACHE", str(tmp_path / "cache"))
-    tiny = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    tiny |= {
-        "model_type": "llama",
-        "vocab_size": 64,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 512,
-    }
-    first = planned("dictionary record", config(tmp_path, tiny), rows=10, context=32)
+    first = planned("dictionary record", config(tmp_path, TINY), rows=10, context=32)
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "plan").iterdir()}
-    again = planned("dictionary record", config(tmp_path, tiny), rows=1000, context=32)
+    again = planned("dictionary record", config(tmp_path, TINY), rows=1000, context=32)
     assert first.source == again.source == "a few passes measured here"
-    assert 10 * first.seconds < again.seconds
+    assert 10 * work(first) < work(again)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cache" / "plan").iterdir()} == kept
-    assert len(kept) == 2  # the machine, and what a process of this job takes
+    assert len(kept) == 2  # the machine, and what a start of this job takes
     names = [part.name for part in first.memory]
     assert names[:2] == ["process", "weights"]
     assert first.memory[0].bytes > 100e6
     assert first.disk_bytes == 4 * 10 * 32 * 32 * 2
+
+
+@pytest.mark.slow
+def test_a_start_and_what_follows_the_work_are_part_of_a_plan(tmp_path, monkeypatch):
+    """Of a graph the page, of an evaluation the job's own measures: none may be missing, nor free."""
+    monkeypatch.setenv("MINDSCOPE_CACHE", str(tmp_path / "cache"))
+    model, sizes = config(tmp_path, TINY), {"n_latents": 64, "k": 4, "context": 24}
+    graph = planned("circuit trace", model, nodes=150, **sizes)
+    assert [phase.name for phase in graph.phases] == [
+        "start", "loading the model", "loading transcoders", "tracing", "graph and page",
+    ]  # fmt: skip
+    assert all(phase.seconds > 0 for phase in graph.phases)
+    few, many = (planned("dictionary evaluate", model, rows=n, **sizes) for n in (40, 400))
+    assert [phase.name for phase in few.phases] == [
+        "start", "loading the model", "a first look", "loading dictionaries", "rows", "reading and splicing",
+    ]  # fmt: skip
+    reading = [plan.phases[-1].seconds for plan in (few, many)]
+    assert reading[0] > 0
+    assert few.phases[2].seconds > reading[0] / 40 * 2  # it was tried on two rows at least, three times
+
+
+def test_random_transcoders_are_as_active_as_asked(tmp_path):
+    import torch
+
+    hf, tokenizer = build_stand_in(config(tmp_path, TINY), torch.float32)
+    model = Model.wrap(hf, tokenizer, name="tiny")
+    row = build_row(model, CALIBRATED)
+    for active in (3, 20, 64):
+        dictionary = build_random_transcoders(model, CoderSize(32, 64, active, 32), 2)
+        reads = {str(layer): Read(f"mlp_in.{layer}", Raw("all")) for layer in range(2)}
+        read = model.read([row], reads)
+        x = torch.cat([torch.as_tensor(read[str(layer)].values[0]) for layer in range(2)], dim=1)
+        n_active = len(dictionary.encode(x).values) / CALIBRATED / 2
+        assert n_active == pytest.approx(active, rel=0.05)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_crosscoder_has_the_weights_that_are_planned_for(causal):
+    """Weakly causal, each layer's latents read it and write it and those behind it."""
+    reads = tuple(f"resid_post.{layer}" for layer in range(3))
+    config = DictionaryConfig(name="x", kind="crosscoder", reads=reads, n_latents=10, k=2, causal=causal)
+    sites = [Site(name, 8) for name in reads]
+    trainer = DictionaryTrainer(config, sites, sites, steps=10)
+    n_weights = sum(part.numel() for part in trainer.weights.parameters() if part.dim() > 1)
+    assert n_weights == count_weights("crosscoder", 3, 10, 8, causal=causal)
+
+
+def test_a_weakly_causal_crosscoder_is_planned_as_one(tmp_path):
+    model, sizes = config(tmp_path, GEMMA), {"gpus": "8xH100", "n_latents": 4096}
+    acausal = planned("dictionary train", model, kind="crosscoder", **sizes)
+    causal = planned("dictionary train", model, kind="crosscoder", causal=True, **sizes)
+    clt = planned("dictionary train", model, kind="clt", **sizes)
+    trained = [
+        next(part.bytes for part in plan.memory if "moments" in part.name) for plan in (acausal, causal, clt)
+    ]
+    layers = 26
+    assert trained[1] / trained[0] == pytest.approx((layers + layers * (layers + 1) / 2) / (2 * layers))
+    assert trained[1] == trained[2]
+    assert causal.seconds > acausal.seconds

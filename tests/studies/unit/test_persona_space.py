@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from mindscope.studies.persona_space.carriers import pursue
-from mindscope.studies.persona_space.claims import grips, list_claims, shares_of_effect
+from mindscope.studies.persona_space.claims import list_claims
 from mindscope.studies.persona_space.config import RealTraitsConfig
+from mindscope.studies.persona_space.draw_means import grips, shares_of_effect
 from mindscope.studies.persona_space.geometry import correlate_pairs, count_dimensions, measure_geometry
 from mindscope.studies.persona_space.readers import measure_readers
 from mindscope.studies.persona_space.real_traits import (

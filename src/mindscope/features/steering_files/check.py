@@ -12,15 +12,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from mindscope.core import find_relation
 from mindscope.errors import DataError, ModelError
+from mindscope.features.steering_files.faults import (
+    FACTORS,
+    errors_of_kind,
+    is_scalable,
+    list_faults,
+    measure_faults,
+    refine_coefficient,
+    relative_error,
+    root_mean_square,
+    scale_fault,
+)
 from mindscope.features.steering_files.probes import (
     all_points,
     expected_changes,
@@ -35,7 +44,7 @@ from mindscope.features.steering_files.results import (
     SteeringFileReport,
     SteeringProbe,
 )
-from mindscope.models import Edit, Model, Op, Where, split_address
+from mindscope.models import Edit, Model, split_address
 
 if TYPE_CHECKING:
     from mindscope.features.steering_files.steering_file import SteeringFile
@@ -47,22 +56,9 @@ LEAST_TOLERANCE = 1e-3
 """Of an error. Two machines in float32 differ by less than a tenth of it."""
 EXPLAINS = 0.25
 """A fault explains the recorded changes if it leaves less than this share of the file's own error."""
-PLACES = ("resid_post", "resid_mid", "attn_in", "attn_out", "mlp_in", "mlp_out")
-OPERATIONS: tuple[Op, ...] = ("add", "ablate", "clamp", "cap", "replace")
-WHERES: tuple[Where, ...] = ("all", "prompt", "answer", "response", "last_prompt")
-FACTORS = (-2.0, -1.0, -0.5, 0.1, 0.25, 0.5, 0.8, 0.9, 1.1, 1.25, 1.5, 2.0, 4.0, 10.0)
 NEAREST = (0.9, 1.1)
 """The factors of a wrong coefficient that the resolution is about."""
 EFFECT: tuple[CheckName, ...] = ("place", "layer", "operation", "coefficient", "positions")
-
-
-@dataclass(frozen=True)
-class _Fault:
-    """The file's edits with one thing changed."""
-
-    kind: CheckName
-    says: str
-    edits: tuple[Edit, ...]
 
 
 def check_steering_file(file: SteeringFile, model: Model, name: str) -> SteeringFileReport:
@@ -86,7 +82,7 @@ def check_steering_file(file: SteeringFile, model: Model, name: str) -> Steering
     if _fits(file, model, note):
         unsteered, steered = measure_probes(model, file.probes, [[], file.edits])
         same_model = _check_model(file, model, unsteered, note)
-        error = _error(steered - unsteered, file.probes)
+        error = relative_error(steered - unsteered, file.probes)
         if not same_model:
             for kind in EFFECT:
                 note(kind, None, "not looked at: the probes are another model's")
@@ -123,13 +119,13 @@ def measure_resolution(
             "the steering changes nothing behind the probe prompts, so a file of it could not be tested: "
             "take another coefficient, layer or positions"
         )
-    faults = [fault for fault in _faults(model, edits) if fault.kind != "coefficient"]
-    faults += [_scaled(edits, factor) for factor in NEAREST if _scalable(edits)]
-    errors = _errors(model, probes, faults)
+    faults = [fault for fault in list_faults(model, edits) if fault.kind != "coefficient"]
+    faults += [scale_fault(edits, factor) for factor in NEAREST if is_scalable(edits)]
+    errors = measure_faults(model, probes, faults)
     # The same effect at another place is no fault: what an MLP gives out is added behind its block.
     told = [(f, e) for f, e in zip(faults, errors, strict=True) if f.kind != "place" or e > LEAST_TOLERANCE]
     faults, errors = [fault for fault, _ in told], [error for _, error in told]
-    nearest = {kind: min(_of_kind(faults, errors, kind), default=None) for kind in EFFECT}
+    nearest = {kind: min(errors_of_kind(faults, errors, kind), default=None) for kind in EFFECT}
     return ProbeResolution(**nearest)
 
 
@@ -160,8 +156,9 @@ def _fits(file: SteeringFile, model: Model, note: _Note) -> bool:
 def _check_model(file: SteeringFile, model: Model, unsteered: Tensor, note: _Note) -> bool:
     difference = unsteered - recorded_unsteered(file.probes)
     noise = _noise(file, model)
-    alike = _rms(difference) <= noise
-    shown = f"unsteered log-probabilities differ by {_rms(difference):.2g} nats (rounding: up to {noise:.2g})"
+    apart = root_mean_square(difference)
+    alike = apart <= noise
+    shown = f"unsteered log-probabilities differ by {apart:.2g} nats (rounding: up to {noise:.2g})"
     if file.made_with.fingerprint == model.fingerprint:
         note("model", alike, f"the same weights; {shown}")
     else:
@@ -199,14 +196,14 @@ def _note_resolution(file: SteeringFile, tolerance: float, note: _Note) -> None:
 def _explain(
     file: SteeringFile, model: Model, unsteered: Tensor, error: float, tolerance: float, note: _Note
 ) -> None:
-    faults = list(_faults(model, file.edits))
-    errors = _errors(model, file.probes, faults, unsteered)
+    faults = list(list_faults(model, file.edits))
+    errors = measure_faults(model, file.probes, faults, unsteered)
     # Of places with the same effect, the first: beyond rounding there is no better one.
     best = next(i for i, own in enumerate(errors) if own <= 1.01 * min(errors) + LEAST_TOLERANCE / 10)
     fault, least = faults[best], errors[best]
-    if (_scalable(file.edits) and least > EXPLAINS * error) or fault.kind == "coefficient":
-        tried = [(1.0, error), *zip(FACTORS, _of_kind(faults, errors, "coefficient"), strict=True)]
-        scaled, remaining = _refined(model, file, unsteered, sorted(tried))
+    if (is_scalable(file.edits) and least > EXPLAINS * error) or fault.kind == "coefficient":
+        tried = [(1.0, error), *zip(FACTORS, errors_of_kind(faults, errors, "coefficient"), strict=True)]
+        scaled, remaining = refine_coefficient(model, file, unsteered, sorted(tried))
         if remaining < least:
             fault, least = scaled, remaining
     if least > max(2 * tolerance, EXPLAINS * error):
@@ -224,117 +221,6 @@ def _explain(
     note(fault.kind, False, f"{fault.says} (leaves {least:.2%} of the effect unexplained)")
 
 
-def _refined(
-    model: Model, file: SteeringFile, unsteered: Tensor, tried: Sequence[tuple[float, float]]
-) -> tuple[_Fault, float]:
-    """The best factor of the coefficient, and its error, between the best that was tried and its neighbours.
-
-    `tried` are factors with their errors, in the order of the factors.
-    """
-    place = min(range(len(tried)), key=lambda i: tried[i][1])
-    low, high = tried[max(place - 1, 0)][0], tried[min(place + 1, len(tried) - 1)][0]
-    best, least = tried[place]
-    for _ in range(3):
-        grid = torch.linspace(low, high, 9, dtype=torch.float64).tolist()
-        scaled = [_scaled(file.edits, factor) for factor in grid]
-        found = _errors(model, file.probes, scaled, unsteered)
-        place = min(range(len(grid)), key=lambda i: found[i])
-        if found[place] < least:
-            best, least = grid[place], found[place]
-        low, high = grid[max(place - 1, 0)], grid[min(place + 1, len(grid) - 1)]
-    return _scaled(file.edits, best), least
-
-
-def _of_kind(faults: Sequence[_Fault], errors: Sequence[float], kind: CheckName) -> list[float]:
-    return [error for fault, error in zip(faults, errors, strict=True) if fault.kind == kind]
-
-
-def _faults(model: Model, edits: Sequence[Edit]) -> Iterator[_Fault]:
-    """The edits with one thing changed at a time, as far as the model takes them."""
-    seen = {_key(edits)}
-    for fault in _all_faults(model, edits):
-        if _key(fault.edits) in seen or not fault.edits:
-            continue
-        try:
-            model.check_edits(fault.edits)
-        except ModelError:
-            continue
-        seen.add(_key(fault.edits))
-        yield fault
-
-
-def _all_faults(model: Model, edits: Sequence[Edit]) -> Iterator[_Fault]:
-    layers = [layer for edit in edits if (layer := split_address(edit.address)[1]) is not None]
-    if len(layers) == len(edits) and len(set(layers)) < model.n_layers:
-        for shift in sorted(range(-max(layers), model.n_layers - min(layers)), key=abs):
-            if shift and min(layers) + shift >= 0 and max(layers) + shift < model.n_layers:
-                moved = tuple(replace(edit, address=_moved(edit.address, shift)) for edit in edits)
-                shown = ", ".join(str(layer + shift) for layer in dict.fromkeys(layers))
-                yield _Fault("layer", f"the recorded changes are those of layer {shown}", moved)
-    for place in PLACES:
-        moved = tuple(
-            replace(edit, address=f"{place}.{layer}")
-            for edit, layer in zip(edits, layers, strict=False)
-            if len(layers) == len(edits)
-        )
-        yield _Fault("place", f"the recorded changes are those at {place}", moved)
-    for op in OPERATIONS:
-        changed = tuple(replace(edit, op=op) for edit in edits)
-        yield _Fault("operation", f"the recorded changes are those of the operation {op}", changed)
-    if _scalable(edits):
-        for factor in FACTORS:
-            yield _scaled(edits, factor)
-    for where in WHERES:
-        changed = tuple(replace(edit, where=where) for edit in edits)
-        yield _Fault("positions", f"the recorded changes are those at the tokens {where!r}", changed)
-
-
-def _scalable(edits: Sequence[Edit]) -> bool:
-    return any(edit.op != "ablate" and edit.value for edit in edits)
-
-
-def _scaled(edits: Sequence[Edit], factor: float) -> _Fault:
-    scaled = tuple(
-        replace(edit, value=edit.value * factor) if edit.op != "ablate" else edit for edit in edits
-    )
-    says = "the opposite sign" if factor == -1 else f"{factor:.2f} times the coefficient"
-    return _Fault("coefficient", f"the recorded changes are those of {says}", scaled)
-
-
-def _moved(address: str, shift: int) -> str:
-    point, layer = split_address(address)
-    assert layer is not None
-    return f"{point}.{layer + shift}"
-
-
-def _key(edits: Sequence[Edit]) -> tuple[object, ...]:
-    return tuple((edit.address, edit.op, edit.value, edit.where) for edit in edits)
-
-
-AT_ONCE = 16
-"""Faults in one call: each is a row for every probe point."""
-
-
-def _errors(
-    model: Model,
-    probes: Sequence[SteeringProbe],
-    faults: Sequence[_Fault],
-    unsteered: Tensor | None = None,
-) -> list[float]:
-    if unsteered is None:
-        unsteered = measure_probes(model, probes, [[]])[0]
-    errors: list[float] = []
-    for start in range(0, len(faults), AT_ONCE):
-        programs = [fault.edits for fault in faults[start : start + AT_ONCE]]
-        errors += [_error(steered - unsteered, probes) for steered in measure_probes(model, probes, programs)]
-    return errors
-
-
-def _error(changes: Tensor, probes: Sequence[SteeringProbe]) -> float:
-    expected = expected_changes(probes)
-    return _rms(changes - expected) / max(_rms(expected), 1e-12)
-
-
 def _noise(file: SteeringFile, model: Model) -> float:
     """Nats: of the log-probabilities, both of the file and of this model."""
     precision = str(model.dtype).removeprefix("torch.")
@@ -342,11 +228,9 @@ def _noise(file: SteeringFile, model: Model) -> float:
 
 
 def _tolerance(file: SteeringFile, model: Model) -> float:
-    return max(LEAST_TOLERANCE, _noise(file, model) / max(_rms(expected_changes(file.probes)), 1e-12))
-
-
-def _rms(values: Tensor) -> float:
-    return float(values.double().square().mean().sqrt())
+    return max(
+        LEAST_TOLERANCE, _noise(file, model) / max(root_mean_square(expected_changes(file.probes)), 1e-12)
+    )
 
 
 if TYPE_CHECKING:

@@ -54,12 +54,16 @@ class GraphSpec(JobSpec):
     """A run of `circuit trace`, its graph.safetensors, or a public graph's .json."""
 
 
+PRUNED_NODES, PRUNED_EDGES = 0.8, 0.98
+"""The shares of influence and of edges' scores that are kept, as in circuit-tracer."""
+
+
 class PruningSpec(JobSpec):
     """How much of a graph is looked at."""
 
-    nodes: float = Field(default=0.8, gt=0, le=1)
+    nodes: float = Field(default=PRUNED_NODES, gt=0, le=1)
     """The share of the influence that the kept nodes have, above 0 up to 1."""
-    edges: float = Field(default=0.98, gt=0, le=1)
+    edges: float = Field(default=PRUNED_EDGES, gt=0, le=1)
     """The share of the edges' scores that the kept edges have, above 0 up to 1."""
 
 

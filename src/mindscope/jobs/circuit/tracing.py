@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,6 +15,8 @@ from mindscope.errors import DataError
 from mindscope.features import SteerExpression
 from mindscope.jobs.circuit.inputs import (
     GRAPH,
+    PRUNED_EDGES,
+    PRUNED_NODES,
     PruningSpec,
     ReplacementSpec,
     find_replacement,
@@ -31,7 +33,7 @@ from mindscope.jobs.planning import show_bytes
 from mindscope.jobs.specs import Float32ModelSpec
 
 if TYPE_CHECKING:
-    from mindscope.circuits import TraceForecast
+    from mindscope.circuits import AttributionGraph, ReplacementModel, TraceForecast
     from mindscope.models import Edit, Model
 
 EDGE_COPIES = 4
@@ -112,7 +114,6 @@ def describe_forecast(forecast: TraceForecast) -> str:
 
 def trace(spec: TraceSpec, *, run: RunFolder, reporter: Reporter) -> TraceReport:
     """Trace which features and tokens led to the next token, and write the graph and its page."""
-    from mindscope.circuits import AttributionGraph, prune_graph
     from mindscope.circuits import trace as trace_graph
 
     turns = read_turns(spec.turns)
@@ -145,20 +146,46 @@ def trace(spec: TraceSpec, *, run: RunFolder, reporter: Reporter) -> TraceReport
                 folder=run.path,
                 on_forecast=lambda forecast: reporter.say(describe_forecast(forecast)),
             )
-            metadata = {**graph.metadata, "prompt": model.tokenizer.decode(list(graph.ids))}
-            metadata["identity"] = model.identity.model_dump(mode="json", exclude_none=True)
-            metadata["borrowed"] = [artifact.model_dump(mode="json") for artifact in model.borrowed]
-            replace(graph, replacement_name=name, metadata=metadata).save(run.path / GRAPH)
-        graph = AttributionGraph.load(run.path / GRAPH, model)
-        pruned = prune_graph(graph, spec.nodes, spec.edges)
-        page = write_page(run.path, graph, pruned, model, replacement, reporter)
-        opened.finish(**graph_facts(graph, pruned))
+            keep_graph(run.path, graph, model, name)
+        shown = show_graph(run.path, model, replacement, reporter, spec.nodes, spec.edges)
+        opened.finish(**shown.facts)
     return TraceReport(
-        **graph_summary(graph, pruned, {}, TOP),
-        run=str(run.path),
-        graph=str(run.path / GRAPH),
-        report=str(page),
+        **shown.summary, run=str(run.path), graph=str(run.path / GRAPH), report=str(shown.page)
     )
+
+
+@dataclass(frozen=True)
+class ShownGraph:
+    """What is said of a graph, and where its page is."""
+
+    facts: dict[str, Any]
+    summary: dict[str, Any]
+    page: Path
+
+
+def keep_graph(folder: Path, graph: AttributionGraph, model: Model, replacement_name: str) -> None:
+    """Write a graph that was just traced, with the prompt and whose it is."""
+    metadata = {**graph.metadata, "prompt": model.tokenizer.decode(list(graph.ids))}
+    metadata["identity"] = model.identity.model_dump(mode="json", exclude_none=True)
+    metadata["borrowed"] = [artifact.model_dump(mode="json") for artifact in model.borrowed]
+    replace(graph, replacement_name=replacement_name, metadata=metadata).save(folder / GRAPH)
+
+
+def show_graph(
+    folder: Path,
+    model: Model,
+    replacement: ReplacementModel,
+    reporter: Reporter,
+    nodes: float = PRUNED_NODES,
+    edges: float = PRUNED_EDGES,
+) -> ShownGraph:
+    """Prune the graph of a folder, write its page, and say how good it is and which nodes matter most."""
+    from mindscope.circuits import AttributionGraph, prune_graph
+
+    graph = AttributionGraph.load(folder / GRAPH, model)
+    pruned = prune_graph(graph, nodes, edges)
+    page = write_page(folder, graph, pruned, model, replacement, reporter)
+    return ShownGraph(graph_facts(graph, pruned), graph_summary(graph, pruned, {}, TOP), page)
 
 
 def _find_edits(model: Model, steer: str | None) -> tuple[Edit, ...]:

@@ -279,6 +279,7 @@ def _sizes(spec: TrainDictionariesSpec, model: Engine, config: TrainConfig) -> P
         steps=config.steps,
         batch_tokens=config.batch_tokens,
         kind=first.kind,
+        causal=first.causal,
         n_latents=first.n_latents,
         n_layers=len(first.reads) if first.kind in ("clt", "crosscoder") else len(config.dictionaries),
         k=first.k,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from mindscope.jobs.planning.counter import ADAM, JobWork, WorkCounter
 from mindscope.jobs.planning.results import PlannedPhase
 
+LOOKS = 2
+"""Times that a screening makes the rows of its first window beside reading them: for what own answers take,
+and for random directions."""
 KINDS = 3
 """Kinds of vectors that an extraction reads: of answers, of prompts, of the last prompt token."""
 
@@ -53,12 +56,20 @@ def count_screening(counter: WorkCounter) -> JobWork:
     from mindscope.screening import ScreenConfig
 
     config, rows = ScreenConfig(), counter.sizes.rows or 1000
-    read = counter.read("the data", rows, counter.sizes.context)
+    # The first window is looked at for its sizes, and read once more along random directions.
+    first = min(rows, config.window)
+    made = counter.render(rows + LOOKS * first)
+    scores = {"scores": 64.0 * rows * counter.sizes.traits}
+    reads = [counter.read("the data", rows, counter.sizes.context)]
+    again = [counter.read("random directions: the data", first, counter.sizes.context)]
     if counter.sizes.form == "prompt":
-        return JobWork((read,), {}, {"scores": 64.0 * rows * counter.sizes.traits})
-    answers = counter.answers(rows * (counter.sizes.samples or config.samples), config)
-    own = counter.read("own answers", rows, counter.sizes.prompt_tokens + counter.answer_length(config)[0])
-    return counter.add_to(answers, [read, own], {}, {"scores": 64.0 * rows * counter.sizes.traits})
+        return JobWork((made, *reads, *again), {}, scores)
+    samples = counter.sizes.samples or config.samples
+    answers = counter.answers(rows * samples, config)
+    length = counter.sizes.prompt_tokens + counter.answer_length(config)[0]
+    reads.append(counter.read("own answers", rows * samples, length))
+    again.append(counter.read("random directions: own answers", first * samples, length))
+    return counter.add_to(answers, [made, *reads, *again], {}, scores)
 
 
 def count_shift(counter: WorkCounter) -> JobWork:

@@ -19,6 +19,9 @@ RANKED_AGAIN = 1.15
 """Rows that choosing features exactly traces for each node: 1.05 to 1.2 on random and trained models."""
 SWEEP_SHARE = 0.5
 """The share of the products' largest rate that tracing reaches (`benchmarks/attribution.py`)."""
+SECONDS_PER_EDGE = 1e-7
+"""Of one core for each possible edge of a traced graph, until its page is there: measured on a CPU
+(`benchmarks/plan.py`)."""
 PASS_TOKENS = 16_384
 """Tokens of a pass on a card."""
 
@@ -55,6 +58,15 @@ class CardPaces:
         """See `PaceSource`. Backwards are two passes, one where weights are held."""
         return (2.2 if adapters else 3.0) * self.predict_token(tokens)
 
+    def load(self, count: float) -> float:
+        """See `PaceSource`."""
+        return count / self.machine.disk_rate
+
+    def evaluate_token(self, coder: CoderSize, layers: int, tokens: int) -> float:
+        """See `PaceSource`. Everything is encoded twice: to measure it, and to splice it."""
+        passes = self.read_token(tokens) + 4 * self.predict_token(tokens)
+        return passes + 2 * layers * self.encode_token(coder)
+
     def encode_token(self, coder: CoderSize) -> float:
         """See `PaceSource`."""
         return self.multiply(2.0 * coder.d_in * coder.latents + 2.0 * coder.active * coder.d_out)
@@ -72,7 +84,8 @@ class CardPaces:
         """Numbers of a dictionary's matrices."""
         from mindscope.jobs.planning.feature_work import count_weights
 
-        return count_weights(config["kind"], len(config["reads"]), config["n_latents"], width)
+        causal = bool(config.get("causal"))
+        return count_weights(config["kind"], len(config["reads"]), config["n_latents"], width, causal=causal)
 
     def survey_token(self, latents: int, active: float, tokens: int) -> float:
         """See `PaceSource`. Surveys keep their tables in the host's memory."""
@@ -84,6 +97,10 @@ class CardPaces:
         operations = count_row_operations(shape, coder, tokens) * nodes * RANKED_AGAIN
         return self.multiply(operations / SWEEP_SHARE) + self.predict_token(tokens) * tokens
 
+    def finish_graph(self, coder: CoderSize, tokens: int, nodes: int) -> float:
+        """See `PaceSource`. The host does it, whatever the card."""
+        return SECONDS_PER_EDGE * nodes * (nodes + (self.shape.n_layers + 1) * tokens)
+
     def multiply(self, operations: float) -> float:
         """See `PaceSource`."""
         return operations / self.machine.rate("float32") / self.copies
@@ -91,6 +108,10 @@ class CardPaces:
     def grown(self) -> int:
         """See `PaceSource`. Of one pass: the stream, and what a block makes of it."""
         return round(PASS_TOKENS * self.shape.d_model * 2 * 24)
+
+    def spent(self) -> float:
+        """See `PaceSource`. Arithmetic takes no time."""
+        return 0.0
 
     def _forward(self, tokens: int) -> float:
         shape = self.shape

@@ -9,7 +9,7 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from mindscope.jobs.planning.paces import CoderSize, PaceSource
-from mindscope.jobs.planning.results import PlannedPhase
+from mindscope.jobs.planning.results import PlannedPhase, show_bytes
 from mindscope.jobs.planning.sizes import PlanSizes
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ WINDOW = 8
 """Batches in a window of answers, as jobs fill them."""
 USUAL_SPREAD = 0.7
 """Of the logarithms of answers' lengths: chats have 0.5 to 1 (`engines/forecast.py`)."""
+ROW_SECONDS = 0.5e-3
+"""Of one core for making a row of a text or a conversation, where it was not measured: a call of a tokenizer,
+and a template, take nearly as long for a short one."""
 FIXED_SHARE = 0.5
 """The share of a full step's time that a step with a few rows takes (`engines/forecast.py`)."""
 
@@ -61,12 +64,14 @@ class WorkCounter:
         sizes: the job's.
         pace: what one of each costs.
         split: over how many devices latents and optimisers are shared out.
+        row_seconds: what it takes to make a row.
     """
 
     shape: ModelShape
     sizes: PlanSizes
     pace: PaceSource
     split: int = 1
+    row_seconds: float = ROW_SECONDS
 
     @property
     def layers(self) -> int:
@@ -82,6 +87,14 @@ class WorkCounter:
         return CoderSize(
             self.shape.d_model, self.latents, min(self.sizes.k, self.latents), self.shape.d_model
         )
+
+    def render(self, count: float) -> PlannedPhase:
+        """Rows that are made of texts or conversations."""
+        return PlannedPhase(name="rows", work=f"{round(count):,} made", seconds=count * self.row_seconds)
+
+    def load(self, name: str, count: float) -> PlannedPhase:
+        """Weights that are read from disk."""
+        return PlannedPhase(name=f"loading {name}", work=show_bytes(count), seconds=self.pace.load(count))
 
     def read(self, name: str, rows: int, tokens: int) -> PlannedPhase:
         """Rows that are read at all layers."""

@@ -19,7 +19,8 @@ def count_recording(counter: WorkCounter) -> JobWork:
     """Every token's activations, to disk."""
     rows = counter.sizes.rows or -(-1_000_000 // counter.sizes.context)
     kept = 4.0 * rows * counter.sizes.context * counter.shape.d_model * counter.layers
-    return JobWork((counter.read("the corpus", rows, counter.sizes.context),), {}, {"activations": kept})
+    reading = counter.read("the corpus", rows, counter.sizes.context)
+    return JobWork((counter.render(rows), reading), {}, {"activations": kept})
 
 
 def count_training(counter: WorkCounter) -> JobWork:
@@ -29,14 +30,16 @@ def count_training(counter: WorkCounter) -> JobWork:
     schedule, kind, width = ScheduleConfig(), counter.sizes.kind, counter.shape.d_model
     steps, batch = counter.sizes.steps or schedule.steps, counter.sizes.batch_tokens
     names = [f"a.{layer}" for layer in range(counter.layers)]
-    whole = kind in ("clt", "crosscoder")
+    whole, causal = kind in ("clt", "crosscoder"), kind == "crosscoder" and counter.sizes.causal
     reads = tuple(names) if whole else ("a.0",)
     config: dict[str, Any] = {"name": "x", "kind": kind, "reads": reads}
     config |= {"n_latents": counter.latents, "k": min(counter.sizes.k, counter.latents)}
+    if causal:
+        config["causal"] = True
     if kind in ("transcoder", "clt"):
         config["writes"] = tuple(name.replace("a", "b") for name in reads)
     n_trained = 1 if whole else counter.layers
-    weights = float(count_weights(kind, counter.layers, counter.latents, width))
+    weights = float(count_weights(kind, counter.layers, counter.latents, width, causal=causal))
     tokens = steps * batch
     token = counter.pace.read_token(counter.sizes.context)
     reading = PlannedPhase(name="reading", work=f"{tokens:,} tokens", seconds=tokens * token)
@@ -58,24 +61,23 @@ def count_training(counter: WorkCounter) -> JobWork:
         notes = (f"latents and tokens are shared out over {counter.split} devices",)
     look = 4.0 * width * sites * min(FIRST_LOOK, schedule.buffer_batches * batch)
     host = {"buffer of activations, and a copy without outliers": 2 * buffer, "a first look": 5 * look}
-    return JobWork((reading, training), memory, disk, host, notes=notes)
+    rows = counter.render(tokens / counter.sizes.context)
+    return JobWork((rows, reading, training), memory, disk, host, notes=notes)
 
 
 def count_evaluation(counter: WorkCounter) -> JobWork:
     """Rows read once, and predicted four times: as they are, spliced, and with two ablations."""
     rows = counter.sizes.rows or 256
     tokens = rows * counter.sizes.context
-    read = counter.read("reading", rows, counter.sizes.context)
-    code = counter.layers * counter.pace.encode_token(counter.coder)
-    predict = counter.pace.predict_token(counter.sizes.context)
-    arms = PlannedPhase(
-        name="splicing",
-        work=f"4 passes of {tokens:,} tokens",
-        seconds=tokens * (4 * predict + code),
-    )
-    encoding = PlannedPhase(name="encoding", work=f"{counter.layers} coders", seconds=tokens * code)
+    each = counter.pace.evaluate_token(counter.coder, counter.layers, counter.sizes.context)
+    work = f"{tokens:,} tokens, {counter.layers} coders, 4 passes beside reading"
     size = 4.0 * count_weights("transcoder", counter.layers, counter.latents, counter.shape.d_model)
-    return JobWork((read, encoding, arms), {"dictionaries": size}, {})
+    phases = (
+        counter.load("dictionaries", size),
+        counter.render(rows),
+        PlannedPhase(name="reading and splicing", work=work, seconds=tokens * each),
+    )
+    return JobWork(phases, {"dictionaries": size}, {})
 
 
 def count_survey(counter: WorkCounter) -> JobWork:
@@ -87,13 +89,15 @@ def count_survey(counter: WorkCounter) -> JobWork:
     code = counter.layers * counter.pace.encode_token(counter.coder)
     active = counter.layers * min(counter.sizes.k, counter.latents)
     keeping = counter.pace.survey_token(features, active, counter.sizes.context)
+    size = 4.0 * count_weights("transcoder", counter.layers, counter.latents, counter.shape.d_model)
     phases = (
+        counter.load("dictionary", size),
+        counter.render(rows),
         counter.read("reading", rows, counter.sizes.context),
         PlannedPhase(name="encoding", work=f"{counter.layers} coders", seconds=tokens * code),
         PlannedPhase(name="keeping", work=f"{features:,} features", seconds=tokens * keeping),
     )
     state = float(features * bytes_of_feature(config))
-    size = 4.0 * count_weights("transcoder", counter.layers, counter.latents, counter.shape.d_model)
     pairs = 28.0 * min(config.most_pairs, tokens * active)
     host = {"tables of the features": state, "pairs with tokens": 2 * pairs}
     disk = {"survey": state + pairs, "state": state, "rows": 8.0 * tokens}
@@ -104,19 +108,25 @@ def count_graph(counter: WorkCounter) -> JobWork:
     """One graph: a row a node, carried down through all layers."""
     tokens = counter.sizes.context
     nodes = min(counter.sizes.nodes, round(counter.shape.n_layers * counter.coder.active * tokens))
-    seconds = counter.pace.trace_graph(counter.coder, tokens, nodes)
-    phase = PlannedPhase(name="tracing", work=f"{nodes:,} nodes on {tokens:,} tokens", seconds=seconds)
     memory, disk = graph_bytes(counter.shape, counter.coder, tokens, nodes)
-    return JobWork((phase,), memory, disk, weight_bytes=4.0)
+    tracing = counter.pace.trace_graph(counter.coder, tokens, nodes)
+    finishing = counter.pace.finish_graph(counter.coder, tokens, nodes)
+    phases = (
+        counter.load("transcoders", memory["transcoders"]),
+        PlannedPhase(name="tracing", work=f"{nodes:,} nodes on {tokens:,} tokens", seconds=tracing),
+        PlannedPhase(name="graph and page", work="checked, saved, pruned, shown", seconds=finishing),
+    )
+    return JobWork(phases, memory, disk, weight_bytes=4.0)
 
 
-def count_weights(kind: str, layers: int, latents: int, width: int) -> int:
+def count_weights(kind: str, layers: int, latents: int, width: int, *, causal: bool = False) -> int:
     """Numbers of all dictionaries of a kind, without biases.
 
-    A cross-layer transcoder has a decoder for its own layer and for each one behind it.
+    A cross-layer transcoder, and a weakly causal crosscoder, has a decoder for its own layer and for each one
+    behind it.
     """
     encoders = layers * latents * width
-    if kind == "clt":
+    if kind == "clt" or causal:
         return encoders + latents * width * layers * (layers + 1) // 2
     return latents * width * layers * 2 if kind == "crosscoder" else 2 * encoders
 

@@ -7,11 +7,10 @@ import json
 import os
 import platform
 import re
-import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
+from typing import Any
 
 from mindscope.core import cache_folder
 from mindscope.errors import DataError, StoreError
@@ -100,7 +99,7 @@ def parse_cards(text: str) -> MachineRates:
 
 def measure_machine(*, again: bool = False) -> MachineRates:
     """This machine, with the threads that torch uses here: measured once in about two seconds, and kept."""
-    kept = _recall("machine", again)
+    kept = recall_measure("machine", again)
     if kept is not None:
         return MachineRates(**kept)
     import psutil
@@ -131,24 +130,8 @@ def measure_machine(*, again: bool = False) -> MachineRates:
         source="measured on this machine",
         is_measured=True,
     )
-    _remember("machine", measured.model_dump(mode="json"))
+    keep_measure("machine", measured.model_dump(mode="json"))
     return measured
-
-
-def measure_base(job: str, modules: Sequence[str], *, again: bool = False) -> int:
-    """Bytes of a process with all that a job imports, before any model: measured once, and kept."""
-    key = f"base {job}"
-    kept = _recall(key, again)
-    if kept is None:
-        lines = f"import {', '.join(modules)}, torch\nfrom mindscope.models import load\n"
-        lines += "import psutil; print(psutil.Process().memory_info().rss)"
-        command = [sys.executable, "-c", lines]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
-        if ended.returncode:
-            raise DataError(f"what `{job}` needs cannot be imported: {ended.stderr.strip().splitlines()[-1]}")
-        kept = int(ended.stdout.split()[-1])
-        _remember(key, kept)
-    return int(kept)
 
 
 def _measure_disk() -> float:
@@ -177,7 +160,8 @@ def _key(name: str) -> str:
     return hashlib.blake2b(json.dumps(of).encode(), digest_size=12).hexdigest()
 
 
-def _recall(name: str, again: bool):
+def recall_measure(name: str, again: bool) -> Any:
+    """What was measured here before; None where nothing was, or it is to be measured anew."""
     path = cache_folder() / "plan" / f"{_key(name)}.json"
     try:
         return None if again or not path.is_file() else read_json(path)
@@ -185,5 +169,6 @@ def _recall(name: str, again: bool):
         return None
 
 
-def _remember(name: str, value) -> None:
+def keep_measure(name: str, value: Any) -> None:
+    """Keep what was measured here, with these libraries and threads."""
     write_json(cache_folder() / "plan" / f"{_key(name)}.json", value)

@@ -16,14 +16,22 @@ from mindscope.jobs.planning.machines import MachineRates
 from mindscope.jobs.planning.paces import CoderSize
 
 if TYPE_CHECKING:
-    from mindscope.models import Model, Row
+    from mindscope.circuits import DictionaryReplacement
+    from mindscope.models import Model, ModelShape, Row
 
 PASSES = 2
 """Timed passes, after a first one that builds what others use."""
-SURVEYED = 4
-"""Chunks of rows that a survey's cost is measured on."""
-PROBED_NODES = 24, 96
-"""Nodes of the two graphs by which tracing is timed."""
+SURVEYED = 2
+"""Chunks of rows in each timing of a survey: more would take longer than a small survey itself."""
+PROBED_NODES = 24, 96, 320
+"""Nodes of the graphs by which tracing is timed: the first, and the second where a node is slow, else the
+third, which has whole blocks of rows."""
+SLOW_NODE = 0.02
+"""Seconds of a node from which on the second graph is enough."""
+TRIED_SHARE = 0.25
+"""The share of the memory that random transcoders may take; larger ones are planned by rates."""
+EVALUATED = 64
+"""Rows that an evaluation reads between two pieces of its run."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,7 @@ class MeasuredPaces:
     _known: dict[tuple, float] = field(default_factory=dict, init=False)
     _grown: dict[tuple, int] = field(default_factory=dict, init=False)
     """Bytes that each kind of work took at its peak, beside what there was."""
+    _replacements: dict[CoderSize, DictionaryReplacement] = field(default_factory=dict, init=False)
 
     def read_token(self, tokens: int) -> float:
         """See `PaceSource`."""
@@ -97,6 +106,21 @@ class MeasuredPaces:
 
         return self._timed(("tune", tokens, rows, adapters), work) / (rows * tokens)
 
+    def load(self, count: float) -> float:
+        """See `PaceSource`."""
+        return count / self.machine.disk_rate
+
+    def evaluate_token(self, coder: CoderSize, layers: int, tokens: int) -> float:
+        """See `PaceSource`. One too large to try out is put together of its parts."""
+        from mindscope.jobs.planning.probes import evaluate_small
+
+        if layers * coder.latents * (coder.d_in + coder.d_out) * 4 > self.machine.memory_bytes / 8:
+            passes = self.read_token(tokens) + 4 * self.predict_token(tokens)
+            return passes + 2 * layers * self.encode_token(coder)
+        rows = self._rows(tokens, max(2, min(EVALUATED, self.model.pass_tokens // tokens)))
+        work = evaluate_small(self.model, coder, layers, rows)
+        return self._timed(("evaluate", coder, layers, tokens), work) / (len(rows) * tokens)
+
     def encode_token(self, coder: CoderSize) -> float:
         """See `PaceSource`."""
         import torch
@@ -139,9 +163,8 @@ class MeasuredPaces:
         import torch
 
         from mindscope.dictionaries import DictionaryConfig, DictionaryTrainer, Site
-        from mindscope.models import shape_of
 
-        by_rates = CardPaces(shape_of(self.model), self.machine)
+        by_rates = CardPaces(self._shape, self.machine)
         if by_rates.count_dictionary(config, width) * 16 > self.machine.memory_bytes / 8:
             return by_rates.train_dictionary(config, width, batch)
         sized = DictionaryConfig(**config)
@@ -156,17 +179,71 @@ class MeasuredPaces:
 
     def trace_graph(self, coder: CoderSize, tokens: int, nodes: int) -> float:
         """See `PaceSource`. Two small graphs of a stand-in tell what the pass and what a node costs."""
+        if self._is_too_large(coder):
+            return CardPaces(self._shape, self.machine).trace_graph(coder, tokens, nodes)
+        few, more = self._probed_nodes(coder, tokens, nodes)
+        first = self._trace(coder, tokens, few)
+        if few == nodes:
+            return first
+        each = max(self._trace(coder, tokens, more) - first, 0.0) / (more - few)
+        return first + each * (nodes - few)
+
+    def finish_graph(self, coder: CoderSize, tokens: int, nodes: int) -> float:
+        """See `PaceSource`. It grows by the edges of a graph, of which two small ones tell what they cost."""
+        if self._is_too_large(coder):
+            return CardPaces(self._shape, self.machine).finish_graph(coder, tokens, nodes)
+
+        def count_edges(n: int) -> int:
+            return n * (n + (self.model.n_layers + 1) * tokens)
+
+        few, more = self._probed_nodes(coder, tokens, nodes)
+        first = self._finish(coder, tokens, few)
+        if few == nodes:
+            return first
+        each = max(self._finish(coder, tokens, more) - first, 0.0) / (count_edges(more) - count_edges(few))
+        return first + each * (count_edges(nodes) - count_edges(few))
+
+    def _probed_nodes(self, coder: CoderSize, tokens: int, nodes: int) -> tuple[int, int]:
+        """Nodes of two graphs that are traced in place of a larger one; a small one is traced itself."""
+        few, usual, many = PROBED_NODES
+        if nodes <= few:
+            return nodes, nodes
+        is_slow = self._trace(coder, tokens, few) > few * SLOW_NODE
+        return few, min(nodes, usual if is_slow else many)
+
+    def _trace(self, coder: CoderSize, tokens: int, nodes: int) -> float:
         from mindscope.jobs.planning.probes import trace_small
 
-        few, more = PROBED_NODES
-        if nodes <= few:
-            return self._timed(("trace", coder, tokens, nodes), trace_small(self.model, coder, tokens, nodes))
-        first, second = (
-            self._timed(("trace", coder, tokens, n), trace_small(self.model, coder, tokens, n))
-            for n in (few, min(more, nodes))
-        )
-        each = max(second - first, 0.0) / (min(more, nodes) - few)
-        return first + each * (nodes - few)
+        work = trace_small(self.model, self._replace_mlps(coder), tokens, nodes)
+        return self._timed(("trace", coder, tokens, nodes), work)
+
+    def _finish(self, coder: CoderSize, tokens: int, nodes: int) -> float:
+        from mindscope.jobs.planning.probes import finish_small, trace_small
+
+        key, replacement = ("finish", coder, tokens, nodes), self._replace_mlps(coder)
+        if key not in self._known:
+            graph = trace_small(self.model, replacement, tokens, nodes)()
+            self._timed(key, finish_small(self.model, replacement, graph))
+        return self._known[key]
+
+    def _replace_mlps(self, coder: CoderSize) -> DictionaryReplacement:
+        """Random transcoders, made once."""
+        from mindscope.jobs.planning.probes import build_random_replacement
+
+        if coder not in self._replacements:
+            self._replacements[coder] = build_random_replacement(self.model, coder)
+        return self._replacements[coder]
+
+    def _is_too_large(self, coder: CoderSize) -> bool:
+        """Whether transcoders of all layers would take too much of the memory to be tried out."""
+        weights = self.model.n_layers * coder.latents * (coder.d_in + coder.d_out)
+        return 4 * weights > self.machine.memory_bytes * TRIED_SHARE
+
+    @property
+    def _shape(self) -> ModelShape:
+        from mindscope.models import shape_of
+
+        return shape_of(self.model)
 
     def multiply(self, operations: float) -> float:
         """See `PaceSource`."""
@@ -176,13 +253,15 @@ class MeasuredPaces:
         """See `PaceSource`."""
         return max(self._grown.values(), default=0)
 
+    def spent(self) -> float:
+        """See `PaceSource`."""
+        return (PASSES + 1) * sum(self._known.values())
+
     def _rows(self, tokens: int, count: int | None = None) -> Sequence[Row]:
-        from mindscope.models import Row
+        from mindscope.jobs.planning.probes import build_row
 
         count = count or max(2, min(32, 2 * self.model.pass_tokens // tokens))
-        size = self.model.vocab_size
-        ids = [tuple((17 + 101 * i + 31 * place) % size for i in range(tokens)) for place in range(count)]
-        return [Row(row, tokens) for row in ids]
+        return [build_row(self.model, tokens, number) for number in range(count)]
 
     def _timed(self, key: tuple, work: Callable[[], object]) -> float:
         if key not in self._known:

@@ -46,6 +46,14 @@ class PaceSource(Protocol):
         """A token of a training step, forward and back."""
         ...
 
+    def load(self, count: float) -> float:
+        """So many bytes from disk."""
+        ...
+
+    def evaluate_token(self, coder: CoderSize, layers: int, tokens: int) -> float:
+        """A token of an evaluation at so many layers: read, encoded, predicted four times."""
+        ...
+
     def encode_token(self, coder: CoderSize) -> float:
         """A token's code."""
         ...
@@ -62,8 +70,16 @@ class PaceSource(Protocol):
         """A graph of so many nodes, with one coder a layer."""
         ...
 
+    def finish_graph(self, coder: CoderSize, tokens: int, nodes: int) -> float:
+        """What follows when it is traced: it is checked, saved, pruned, scored, and shown."""
+        ...
+
     def grown(self) -> int:
         """The most bytes that the work asked for so far took beside the weights."""
+        ...
+
+    def spent(self) -> float:
+        """What it took to find all this out, which a job that opens with its plan takes once more."""
         ...
 
     def multiply(self, operations: float) -> float:

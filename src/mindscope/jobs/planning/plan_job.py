@@ -22,13 +22,13 @@ from mindscope.jobs.planning.counter import JobWork, WorkCounter
 from mindscope.jobs.planning.machines import (
     RESERVED,
     MachineRates,
-    measure_base,
     measure_machine,
     parse_cards,
 )
 from mindscope.jobs.planning.measured_paces import MeasuredPaces
-from mindscope.jobs.planning.results import JobPlan
+from mindscope.jobs.planning.results import JobPlan, PlannedPhase
 from mindscope.jobs.planning.sizes import PlanSizes
+from mindscope.jobs.planning.starting import StartCosts, measure_start
 from mindscope.jobs.planning.work import ALLOCATED, LONG_JOBS, as_bytes, count_work
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 ONE_PROCESS = ("circuit trace", "persona finetune")
 """Jobs that hold the whole model in one process; several fine-tuning processes are planned one by one."""
+OPENING = ("dictionary train", "dictionary record", "dictionary evaluate", "feature survey")
+"""Jobs that open with a plan of their own, for which they time their model again."""
 COPY_SHARE = 0.6
 """The share of a card's memory that a model's weights may take beside caches and activations."""
 STAND_IN_SHARE = 0.25
@@ -94,19 +96,22 @@ def plan(spec: PlanSpec, *, reporter: Reporter, clock: Clock = time.perf_counter
         copies, cards = _spread(spec.job, each * shape.parameters, card)
         pace = CardPaces(shape, card, dtype, copies)
         counter = WorkCounter(shape, sizes, pace, copies if spec.job == "dictionary train" else 1)
-        planned = _finish(spec.job, counter, card, 0, each / cards, spec.price)
+        planned = _finish(spec.job, counter, card, None, each / cards, spec.price)
         return planned.model_copy(update={"notes": (*planned.notes, _describe_spread(copies, cards, card))})
     machine = measure_machine(again=spec.again)
-    base = measure_base(spec.job, LONG_JOBS[spec.job][0], again=spec.again)
+    import torch
+
+    start = measure_start(spec.job, LONG_JOBS[spec.job][0], torch.get_num_threads(), again=spec.again)
     dtype = _choose_dtype(spec, shape)
     each = 4.0 if dtype == "float32" else 2.0
     if each * shape.parameters > STAND_IN_SHARE * machine.memory_bytes:
         reporter.say("too large to time here: planned by the rates of this machine")
-        counter = WorkCounter(shape, sizes, CardPaces(shape, machine, dtype))
-        return _finish(spec.job, counter, machine, base, each, spec.price)
+        counter = WorkCounter(shape, sizes, CardPaces(shape, machine, dtype), row_seconds=start.row_seconds)
+        return _finish(spec.job, counter, machine, start, each, spec.price)
     reporter.say("timing a stand-in of this configuration")
-    counter = WorkCounter(shape, sizes, MeasuredPaces(_build(spec.model, dtype), machine, clock))
-    return _finish(spec.job, counter, machine, base, each, spec.price)
+    pace = MeasuredPaces(_build(spec.model, dtype), machine, clock)
+    counter = WorkCounter(shape, sizes, pace, row_seconds=start.row_seconds)
+    return _finish(spec.job, counter, machine, start, each, spec.price)
 
 
 def plan_loaded(job: str, model: Model, sizes: PlanSizes, *, clock: Clock = time.perf_counter) -> JobPlan:
@@ -143,16 +148,20 @@ def _finish(
     job: str,
     counter: WorkCounter,
     machine: MachineRates,
-    base: int,
+    start: StartCosts | int | None,
     weight_bytes: float,
     price: float | None,
 ) -> JobPlan:
+    """The plan of a counted job.
+
+    Args:
+        start: what a start takes here; the bytes of a process that has started; None on cards.
+    """
     work = count_work(job, counter)
+    base = start.bytes if isinstance(start, StartCosts) else start
     memory = {"process" if machine.is_measured else "driver and libraries": float(base or RESERVED)}
-    each = work.weight_bytes or weight_bytes
-    memory["weights" if work.n_models == 1 else f"weights of {work.n_models} models"] = (
-        work.n_models * each * counter.shape.parameters
-    )
+    weights = work.n_models * (work.weight_bytes or weight_bytes) * counter.shape.parameters
+    memory["weights" if work.n_models == 1 else f"weights of {work.n_models} models"] = weights
     memory["activations"] = float(counter.pace.grown())
     own = {**work.memory, **work.host} if machine.is_measured else work.memory
     parts = {name: count * ALLOCATED for name, count in own.items()}
@@ -161,7 +170,7 @@ def _finish(
         model=counter.shape.name,
         parameters=counter.shape.parameters,
         machine=machine.name if machine.count == 1 else f"{machine.count} x {machine.name}",
-        phases=work.phases,
+        phases=(*_opening_phases(job, counter, start, weights), *work.phases),
         memory=as_bytes({**memory, **parts}),
         host=() if machine.is_measured else as_bytes(work.host),
         disk=as_bytes(work.disk),
@@ -173,6 +182,20 @@ def _finish(
     if price is None:
         return planned
     return planned.model_copy(update={"cost": price * machine.count * planned.seconds / 3600})
+
+
+def _opening_phases(
+    job: str, counter: WorkCounter, start: StartCosts | int | None, weights: float
+) -> tuple[PlannedPhase, ...]:
+    """What comes before the work, of a job that has not started yet."""
+    if isinstance(start, int):
+        return ()
+    phases = [counter.load("the model", weights)]
+    if start is not None:
+        phases.insert(0, PlannedPhase(name="start", work="process and libraries", seconds=start.seconds))
+    if job in OPENING:
+        phases.append(PlannedPhase(name="a first look", work="a few passes", seconds=counter.pace.spent()))
+    return tuple(phases)
 
 
 def _spread(job: str, weights: float, card: MachineRates) -> tuple[int, int]:

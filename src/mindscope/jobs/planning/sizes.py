@@ -29,6 +29,8 @@ class PlanSizes(FrozenSettings):
     """Training steps; by default the job's own number, or once through the rows."""
     kind: Literal["sae", "transcoder", "clt", "crosscoder"] = "sae"
     """The dictionary's kind."""
+    causal: bool = False
+    """Whether a crosscoder is weakly causal, so that it has `n_latents` a layer, as a clt has."""
     n_latents: int | None = Field(default=None, ge=2)
     """Latents of a coder; 16 times the model's width by default."""
     n_layers: int | None = Field(default=None, ge=1)

@@ -15,12 +15,12 @@ measure of whether the model still speaks its own language.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mindscope.engines import Engine, call_with_model
+from mindscope.engines import Engine, ParallelEngine, call_with_model
 from mindscope.errors import JudgeError
 from mindscope.judges.protocol import JudgeItem
 from mindscope.models import Message, Model, Row, score_answer_tokens
@@ -101,6 +101,20 @@ class FluencyScale:
         for i, value in zip(undecided, voiced, strict=True):
             surprise[i] = max(surprise[i], self.surprise.score(value))
         return [min(pair) for pair in zip(surprise, repetition, strict=True)]
+
+    def score_many(
+        self, model: Engine, batches: Iterable[tuple[Sequence[JudgeItem]]]
+    ) -> Iterator[tuple[int, list[float]]]:
+        """The number of each batch, in no order, and what `score` gives of it; copies share them."""
+        if isinstance(model, ParallelEngine):
+            yield from model.call_many(_score_batch, self, batches)
+            return
+        for number, (items,) in enumerate(batches):
+            yield number, self.score(model, items)
+
+
+def _score_batch(model: Model, scale: FluencyScale, items: Sequence[JudgeItem]) -> list[float]:
+    return scale.score(model, items)
 
 
 def lowest_surprises(

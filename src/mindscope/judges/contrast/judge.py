@@ -1,6 +1,6 @@
 """The judge that a trait's own prompted answers make."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -84,15 +84,40 @@ class ContrastJudge:
         Raises:
             JudgeError: it was fitted for another trait.
         """
+        ((_, judgements),) = self.judge_many(rubric, [items])
+        return judgements
+
+    def judge_many(
+        self, rubric: Rubric, batches: Iterable[Sequence[JudgeItem]]
+    ) -> Iterator[tuple[int, list[Judgement]]]:
+        """The number of each batch, in no order, and its judgements.
+
+        Copies of the model elsewhere read several batches at a time, each batch one copy, so that the scores
+        are those of one process to the last bit.
+
+        Raises:
+            JudgeError: it was fitted for another trait.
+        """
         if rubric.name != self._trait:
             raise JudgeError(
                 f"this contrast judge was fitted for '{self._trait}', not for '{rubric.name}': "
                 "a judge without a key belongs to one trait"
             )
-        answered = list(dict.fromkeys(item for item in items if item.answer.strip()))
+        handed_out: dict[int, Sequence[JudgeItem]] = {}
+
+        def hand_out() -> Iterator[tuple[list[JudgeItem]]]:
+            for number, items in enumerate(batches):
+                handed_out[number] = items
+                yield (_answered(items),)
+
+        for number, coherence in self._fluency.score_many(self._model, hand_out()):
+            yield number, self._grade(handed_out.pop(number), coherence)
+
+    def _grade(self, items: Sequence[JudgeItem], coherence: Sequence[float]) -> list[Judgement]:
+        """The judgements of items, of whose answers it is known how coherent they are."""
+        answered = _answered(items)
         new = [item for item in answered if item not in self._held_out]
         grades = dict(zip(new, self._classifier.score([item.answer for item in new]).tolist(), strict=True))
-        coherence = self._fluency.score(self._model, answered)
         judgements = {
             item: Judgement(
                 JudgeScore.of(grades[item] if item in grades else self._held_out[item]), JudgeScore.of(value)
@@ -152,3 +177,8 @@ class ContrastJudge:
             items = [JudgeItem(*texts) for texts in metadata["held_out"]]
             held_out = dict(zip(items, tensors["held_out"].tolist(), strict=True))
             return cls(model, str(metadata["trait"]), classifier, fluency, held_out)
+
+
+def _answered(items: Sequence[JudgeItem]) -> list[JudgeItem]:
+    """Those that have text, each once."""
+    return list(dict.fromkeys(item for item in items if item.answer.strip()))

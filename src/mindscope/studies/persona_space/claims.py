@@ -12,7 +12,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from mindscope.studies.common import Claim, SeedEstimate
+from mindscope.studies.persona_space.draw_means import (
+    blended_together,
+    centre_groups,
+    co_expression,
+    correlate_values,
+    grips,
+    judged_poles,
+    shares_of_effect,
+    shown_together,
+)
 from mindscope.studies.persona_space.geometry import PairCorrelation, correlate_pairs, count_dimensions
+from mindscope.studies.persona_space.pair_claims import claim_pairs
 from mindscope.studies.persona_space.results import PersonaGeometry, PersonaSpaceStudy, RealTraitsStudy
 
 CARRIED = 0.8
@@ -42,7 +53,7 @@ def list_claims(study: PersonaSpaceStudy) -> list[Claim]:
         *_claim_together(study),
         _claim_blends(study),
         *_claim_readers(study),
-        *_claim_pairs(study),
+        *claim_pairs(study),
     ]
 
 
@@ -75,64 +86,6 @@ def list_real_claims(study: RealTraitsStudy) -> list[Claim]:
     )
     beside = {**claim.beside, "held-out AUROC of the judges": f"{np.mean(aurocs):.2g}"}
     return [*claims, claim.model_copy(update={"beside": beside})]
-
-
-def judged_poles(study: RealTraitsStudy) -> list[int]:
-    """The poles that have scores in every draw, by number from 0; opposites are the second half of them."""
-    return sorted(set.intersection(*(set(draw.judged) for draw in study.judged)))
-
-
-def co_expression(study: RealTraitsStudy) -> np.ndarray:
-    """For each pair of judged poles how much of the other is shown where one is told, both ways, over what
-    is shown without a system prompt.
-    """
-    poles, tables = judged_poles(study), []
-    for draw in study.judged:
-        columns = [draw.judged.index(pole) for pole in poles]
-        scores = np.array(draw.scores)[:, columns]
-        beyond = scores[[1 + pole for pole in poles]] - scores[-1]
-        tables.append((beyond + beyond.T) / 2)
-    return np.mean(tables, 0)
-
-
-def shares_of_effect(study: PersonaSpaceStudy, part: str) -> np.ndarray:
-    """What vectors of a part (`rebuilt`, `rest`, `random`) do, as a share of the whole vector's effect.
-
-    Rows are characters, columns numbers of features; scores are means over draws.
-    """
-
-    def mean(name: str) -> np.ndarray:
-        return np.mean([getattr(draw, name) for draw in study.persona_carriers], 0)
-
-    unsteered = mean("unsteered")
-    return (mean(part) - unsteered[:, None]) / (mean("whole") - unsteered)[:, None]
-
-
-def grips(study: PersonaSpaceStudy) -> np.ndarray:
-    """By voice but the helpful one: what its vector brings out of what its system prompts do."""
-    told = np.mean([draw.scores for draw in study.told], 0)
-    steered = np.mean([draw.steered for draw in study.steered], 0)
-    unsteered = np.mean([draw.unsteered for draw in study.steered], 0)
-    voices = np.arange(1, len(study.voices))
-    return (steered[voices - 1, voices] - unsteered[voices]) / (told[voices, voices] - told[0, voices])
-
-
-def shown_together(study: PersonaSpaceStudy) -> np.ndarray:
-    """For each pair of voices how much of the other one is shown under a vector, both ways, over what is
-    shown unsteered.
-    """
-    steered = np.mean([draw.steered for draw in study.steered], 0)[:, 1:]
-    beyond = steered - np.mean([draw.unsteered for draw in study.steered], 0)[1:]
-    return (beyond + beyond.T) / 2
-
-
-def blended_together(study: PersonaSpaceStudy) -> np.ndarray:
-    """For each pair of characters the lesser of both scores where both are asked for."""
-    table = np.zeros((study.n_characters, study.n_characters))
-    first = study.blends[0]
-    for number, (a, b) in enumerate(first.pairs):
-        table[a - 1, b - 1] = table[b - 1, a - 1] = np.mean([draw.both[number] for draw in study.blends])
-    return table
 
 
 def _claim_carriers(study: PersonaSpaceStudy) -> list[Claim]:
@@ -319,7 +272,7 @@ def _claim_readers(study: PersonaSpaceStudy) -> list[Claim]:
     names = [voice for voice, loose in zip(study.voices[1:], slack, strict=True) if loose]
     # Characters and opposites differ in both: over all voices r would be of these two groups.
     inside = correlate_values(
-        _centre_groups(linear, study.n_characters), _centre_groups(grip, study.n_characters), groups=2
+        centre_groups(linear, study.n_characters), centre_groups(grip, study.n_characters), groups=2
     )
     parts = {
         name: SeedEstimate.of(values.tolist(), "voices")
@@ -351,74 +304,6 @@ def _claim_readers(study: PersonaSpaceStudy) -> list[Claim]:
             measured="every vector has a grip" if gain is None else str(gain),
             beside={name: str(value) for name, value in parts.items() if name.endswith("with")},
             holds=None if gain is None else gain.low > 0.1,
-        ),
-    ]
-
-
-def _centre_groups(values: np.ndarray, n_first: int) -> np.ndarray:
-    """Values less the mean of their group."""
-    return np.concatenate([part - part.mean() for part in (values[:n_first], values[n_first:])])
-
-
-def correlate_values(x: np.ndarray, y: np.ndarray, groups: int = 1) -> SeedEstimate:
-    """Pearson's r over voices, with Fisher's 95 % interval; `groups` whose means were taken off cost as many
-    degrees of freedom, less the one that r has taken already.
-    """
-    r, n = float(np.corrcoef(x, y)[0, 1]), len(x)
-    width = 1.96 / max(n - 2 - groups, 1) ** 0.5
-    centre = float(np.arctanh(np.clip(r, -0.9999, 0.9999)))
-    low, high = np.tanh([centre - width, centre + width]).tolist()
-    return SeedEstimate(mean=r, low=low, high=high, seeds=n, unit="voices")
-
-
-def _claim_pairs(study: PersonaSpaceStudy) -> list[Claim]:
-    def mean(name: str, scale: float = 1.0) -> SeedEstimate:
-        return SeedEstimate.of([scale * float(np.mean(getattr(draw, name))) for draw in study.pairs], "draws")
-
-    def lost(name: str, beside: str) -> SeedEstimate:
-        return SeedEstimate.of(
-            [float(np.mean(getattr(draw, beside)) - np.mean(getattr(draw, name))) for draw in study.pairs],
-            "draws",
-        )
-
-    coherence, coherence_random = (
-        lost("coherence", "coherence_alone"),
-        lost("coherence_random", "coherence_alone"),
-    )
-    facts, facts_random = lost("facts", "facts_alone"), lost("facts_random", "facts_alone")
-    return [
-        Claim(
-            subject="two vectors",
-            statement="two vectors at once bring out both voices",
-            needed="each voice's score under both: interval above that under half of both vectors",
-            measured=str(mean("shown")),
-            beside={
-                "alone": str(mean("shown_alone")),
-                "half of both": str(mean("shown_half")),
-                "a random one for the other": str(mean("shown_random")),
-                "other voices": f"{mean('others')}, alone {mean('others_alone')}",
-            },
-            holds=mean("shown").low > mean("shown_half").high,
-        ),
-        Claim(
-            subject="two vectors",
-            statement="the second vector costs coherence that a random push does not",
-            needed="points lost beyond one vector alone: interval above that with a random second vector",
-            measured=str(coherence),
-            beside={"random second vector": str(coherence_random), "alone": str(mean("coherence_alone"))},
-            holds=coherence.low > max(0.0, coherence_random.high),
-        ),
-        Claim(
-            subject="two vectors",
-            statement="and knowledge of facts",
-            needed="share of facts lost beyond one vector alone: interval above that with a random one",
-            measured=str(facts),
-            beside={
-                "random second vector": str(facts_random),
-                "alone": str(mean("facts_alone")),
-                "unsteered": str(mean("facts_unsteered")),
-            },
-            holds=facts.low > max(0.0, facts_random.high),
         ),
     ]
 

@@ -16,8 +16,8 @@ from mindscope.studies.common import (
     begin_page,
     claim_table,
 )
-from mindscope.studies.persona_space.claims import (
-    LEAST_JUDGED,
+from mindscope.studies.persona_space.claims import LEAST_JUDGED
+from mindscope.studies.persona_space.draw_means import (
     blended_together,
     co_expression,
     grips,
