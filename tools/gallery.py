@@ -1,7 +1,7 @@
 """The pictures of docs/gallery.md: `make gallery` runs the commands beside them and takes them again.
 
 Commands work in build/gallery, which is made anew: some two minutes of one core,
-and some twelve more for the two studies.
+and some twenty more for the three studies.
 """
 
 import re
@@ -108,6 +108,7 @@ TAKEN: dict[str, Callable[[Any, Path], None]] = {
     "crosscoders": take_first(
         "runs/crosscoders/report.html", "figure:has-text('crosscoder, L1: the mean life') svg"
     ),
+    "scaling": take_first("runs/scaling/report.html", "figure:has-text('Names that have a latent') svg"),
     "graph": take_graph,
     "workbench": take_workbench,
 }

@@ -61,7 +61,11 @@ UNSHOWN: dict[str, set[str]] = {
     },
     "dictionaries": {"all metrics", "TPP n=10", "SCR n=10"},
     "classifiers": {"harmful requests, out of distribution", "planted cue", "length"},
-    "scaling": set(),
+    "scaling": {
+        "threshold frequency",
+        "clamped to 5 times the highest",
+        "clamped to 10 times the highest",
+    },
     "monosemanticity": set(),
     "shared-space": {"one sentence in three languages", "things that can be drawn"},
     "solu": {"concepts, the organism's corpus"},

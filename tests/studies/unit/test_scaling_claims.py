@@ -92,7 +92,7 @@ def near_of(good: bool, seed: int) -> NearSeed:
 def clamped_of(good: bool, seed: int) -> ClampSeed:
     def scores(names: float) -> tuple[ClampScores, ...]:
         return tuple(
-            ClampScores(strength=s, names=names + 0.01 * seed, states=0.2, coherence=70.0)
+            ClampScores(strength=s, names=names + 0.01 * seed, states=0.2, coherence=70.0 if good else 20.0)
             for s in (1.0, 2.0, 5.0, 10.0)
         )
 

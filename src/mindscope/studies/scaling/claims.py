@@ -236,35 +236,48 @@ def list_clamp_claims(seeds: Sequence[ClampSeed]) -> list[Claim]:
                 holds=False,
             )
         ]
-    return [_claim_clamp(seeds, strength) for strength in paper.STRENGTHS] + [_report_weaker(seeds)]
+    claims = [claim for strength in paper.STRENGTHS for claim in _claim_clamp(seeds, strength)]
+    return [*claims, _report_weaker(seeds)]
 
 
-def _claim_clamp(seeds: Sequence[ClampSeed], strength: float) -> Claim:
+def _claim_clamp(seeds: Sequence[ClampSeed], strength: float) -> list[Claim]:
     def shares(arm: Callable[[ClampedName], Sequence[ClampScores]], field: str) -> SeedEstimate:
         return clamp_estimate(seeds, arm, strength, field)
 
     names = shares(lambda own: own.clamped, "names")
     stranger, random = shares(lambda own: own.stranger, "names"), shares(lambda own: own.random, "names")
     whole = shares(lambda own: own.clamped, "coherence")
-    return Claim(
-        subject=f"clamped to {strength:g} times the highest",
-        statement="answers to questions about other things name what the latent stands for",
-        published=paper.STEERED,
-        needed="share of answers: interval above those of another latent clamped alike and of a random "
-        "direction",
-        measured=f"{names}; coherence {whole}",
-        beside={
-            "another latent": str(stranger),
-            "random direction": str(random),
-            "untouched": str(
-                SeedEstimate.of([_mean([own.untouched.names for own in seed.names]) for seed in seeds])
-            ),
-            "states what holds for it": str(shares(lambda own: own.clamped, "states")),
-            "coherence, another latent": str(shares(lambda own: own.stranger, "coherence")),
-            "coherence, random direction": str(shares(lambda own: own.random, "coherence")),
-        },
-        holds=names.low > max(stranger.high, random.high),
-    )
+    untouched = SeedEstimate.of([_mean([own.untouched.names for own in seed.names]) for seed in seeds])
+    subject = f"clamped to {strength:g} times the highest"
+    return [
+        Claim(
+            subject=subject,
+            statement="answers to questions about other things name what the latent stands for",
+            published=paper.STEERED,
+            needed="share of answers: interval above those of another latent clamped alike and of a random "
+            "direction",
+            measured=str(names),
+            beside={
+                "another latent": str(stranger),
+                "random direction": str(random),
+                "untouched": str(untouched),
+                "states what holds for it": str(shares(lambda own: own.clamped, "states")),
+            },
+            holds=names.low > max(stranger.high, random.high),
+        ),
+        Claim(
+            subject=subject,
+            statement="and these answers still hang together",
+            published=paper.STEERED,
+            needed=f"coherence, of 100: interval above {paper.COHERENT:g}",
+            measured=str(whole),
+            beside={
+                "another latent": str(shares(lambda own: own.stranger, "coherence")),
+                "random direction": str(shares(lambda own: own.random, "coherence")),
+            },
+            holds=whole.low > paper.COHERENT,
+        ),
+    ]
 
 
 def _report_weaker(seeds: Sequence[ClampSeed]) -> Claim:

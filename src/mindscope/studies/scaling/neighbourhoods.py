@@ -35,6 +35,8 @@ from mindscope.studies.scaling.paper import (
 from mindscope.studies.scaling.presence import pool_texts
 from mindscope.studies.scaling.results import LatentFamily, NearScores, NearSeed, SplitScores
 
+RARE = 0.25
+"""Concepts that always saying yes tells with this F1 are no labels: half of what a label is asked for."""
 FAMILIES = 6
 """Families that are told."""
 
@@ -91,7 +93,11 @@ class FiringLatents:
     def label(self, texts: ReadTexts) -> LatentLabels:
         """What each stands for on labelled texts."""
         kinds = concept_groups()
-        names = [name for name in kinds if sum(name in shown for shown in texts.concepts) > 1]
+        counts = {name: sum(name in shown for shown in texts.concepts) for name in kinds}
+        # what many texts show is told by saying yes to all of them: an F1 of 2 n / (n + texts)
+        names = [
+            n for n, count in counts.items() if count > 1 and 2 * count / (count + len(texts.concepts)) < RARE
+        ]
         f1s, _ = best_thresholds(pool_texts(texts, self._code)[:, self.latents], texts.shown(names))
         best = f1s.max(0)
         labels = {
