@@ -66,7 +66,7 @@ UNSHOWN: dict[str, set[str]] = {
         "clamped to 5 times the highest",
         "clamped to 10 times the highest",
     },
-    "monosemanticity": set(),
+    "monosemanticity": {"concepts", "effects", "splitting"},
     "shared-space": {"one sentence in three languages", "things that can be drawn"},
     "solu": {"concepts, the organism's corpus"},
 }

@@ -159,7 +159,9 @@ def pool_texts(half: ConceptHalf, read: ReadTexts) -> list[TextReadings]:
         part = slice(start, start + TEXTS_AT_ONCE)
         values = read(half.ids[part]).clamp(min=0)
         for own, meant in zip(parts, half.meant, strict=True):
-            own.append((values * meant[part, :, None]).amax(1))
+            # texts x tokens that are meant, one text behind the other
+            lengths = meant[part].sum(1)
+            own.append(torch.segment_reduce(values[meant[part]], "max", lengths=lengths, initial=0.0))
     return [torch.cat(own) for own in parts]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import torch
 
@@ -73,7 +73,7 @@ def list_costs(config: MonosemanticityConfig) -> dict[str, float]:
     return {"transformers": 5.0, "dictionaries": 40.0, "concepts": 0.5, **each}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StudyBench:
     """What pieces are measured with; models and dictionaries are read again where they are in the run."""
 
@@ -87,6 +87,11 @@ class StudyBench:
     def focus(self) -> str:
         """The view that is looked at closely."""
         return say_size(self.config.focus)
+
+    @property
+    def unasked(self) -> tuple[str, ...]:
+        """Views whose known concepts are no claim's control."""
+        return (say_random(self.config.sizes[-1]),) if self.config.sizes[-1] != self.config.focus else ()
 
     @cached_property
     def words(self) -> list[str]:
@@ -122,7 +127,9 @@ class StudyBench:
                 "reading",
                 seeds,
                 SeedReading,
-                lambda n, p: measure_reading(self.views(n), self.focus, self.concepts, self.words, p),
+                lambda n, p: measure_reading(
+                    self.views(n), self.focus, self.concepts, self.words, p, self.unasked
+                ),
             ),
             effects=pieces.measure_each(
                 "effects",
@@ -147,6 +154,7 @@ class StudyBench:
             ),
         )
 
+    @cache  # noqa: B019 - a bench lives as long as its study
     def views(self, seed: int) -> SeedViews:
         """All views of one transformer."""
         return SeedViews.of(self.models, self.dictionaries, self.text, self.config, seed)

@@ -174,7 +174,7 @@ def _add_reading(report: Report, study: MonosemanticityStudy, config: Monosemant
                     for field in ("interpretable", "rules", "explained", "detected")
                 ),
                 _say([own.of(view.view).logits for own in study.readings]),
-                _say(concept_means(study.readings, view.view)),
+                _say(concept_means(study.readings, view.view) if view.concepts else [None]),
             ]
             for view in study.readings[0].views
         ],

@@ -59,7 +59,7 @@ class ViewScores(Document):
     logits: float
     """The share of tokens told rightly, favoured by logit weights or not, by what follows; a mean."""
     concepts: Numbers
-    """By concept, the F1 of the best of all of them."""
+    """By concept, the F1 of the best of all of them; empty where they were not asked for."""
 
 
 class SeedReading(Document):

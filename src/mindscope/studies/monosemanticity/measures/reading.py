@@ -13,7 +13,6 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn import functional as F
 
 from mindscope.studies.common import (
     ConceptBench,
@@ -42,9 +41,23 @@ FAVOURED = 4
 
 @torch.no_grad()
 def measure_reading(
-    seed: SeedViews, focus: str, concepts: ConceptBench, words: Sequence[str], progress: PieceProgress
+    seed: SeedViews,
+    focus: str,
+    concepts: ConceptBench,
+    words: Sequence[str],
+    progress: PieceProgress,
+    unasked: Sequence[str] = (),
 ) -> SeedReading:
-    """Score all views of a transformer; `focus` names the one whose features are shown."""
+    """Score all views of a transformer.
+
+    Args:
+        seed: the views.
+        focus: names the one whose features are shown.
+        concepts: texts with known concepts.
+        words: of the vocabulary.
+        progress: is told of views.
+        unasked: names views whose concepts are not asked for.
+    """
     scores: list[ViewScores] = []
     examples: tuple[FeatureExample, ...] = ()
     for done, view in enumerate(seed.views.values()):
@@ -56,7 +69,6 @@ def measure_reading(
         detected = detect_firings(match_rules(rules, seed.test, seed.vocabulary), test)
         weights = view.logit_weights()[often]
         told = tell_favoured(count_next(seed.read, read > 0, seed.vocabulary), weights)
-        halves_of_texts = [pool_texts(half, view.read) for half in (concepts.train, concepts.test)]
         scores.append(
             ViewScores(
                 view=view.name,
@@ -64,13 +76,19 @@ def measure_reading(
                 often=int(often.sum()),
                 rules=score_firings(rules, explained, detected),
                 logits=round(float(told.mean()), 5),
-                concepts=tuple(best_f1s(*concepts.score_readings(*halves_of_texts))),
+                concepts=_score_concepts(concepts, view) if view.name not in unasked else (),
             )
         )
         if view.name == focus:
             examples = _show_features(often, rules, explained, detected, weights, words)
         progress(done + 1, len(seed.views))
     return SeedReading(views=tuple(scores), examples=examples)
+
+
+def _score_concepts(concepts: ConceptBench, view: FeatureView) -> tuple[float, ...]:
+    """Of each concept the F1 of the best feature of a view."""
+    halves = [pool_texts(half, view.read) for half in (concepts.train, concepts.test)]
+    return tuple(best_f1s(*concepts.score_readings(*halves)))
 
 
 def find_strongest(
@@ -90,10 +108,12 @@ def count_next(
     ids: Int[Tensor, "rows tokens"], active: Bool[Tensor, "rows places features"], vocabulary: int
 ) -> Float[Tensor, "features vocabulary"]:
     """How much more often than elsewhere each token follows where a feature is active; 1 is as often."""
-    following = F.one_hot(ids[:, 1:].flatten(), vocabulary).float()
-    where = active.flatten(0, 1).float()
-    shares = (where.T @ following) / where.sum(0)[:, None].clamp(min=1)
-    return shares / following.mean(0).clamp(min=1e-12)
+    following, n_features = ids[:, 1:].flatten(), active.shape[2]
+    places, features = active.flatten(0, 1).nonzero(as_tuple=True)
+    pairs = torch.bincount(features * vocabulary + following[places], minlength=n_features * vocabulary)
+    counts = pairs.view(n_features, vocabulary).float()
+    common = torch.bincount(following, minlength=vocabulary) / len(following)
+    return counts / counts.sum(1, keepdim=True).clamp(min=1) / common.clamp(min=1e-12)
 
 
 def tell_favoured(
