@@ -109,6 +109,7 @@ TAKEN: dict[str, Callable[[Any, Path], None]] = {
         "runs/crosscoders/report.html", "figure:has-text('crosscoder, L1: the mean life') svg"
     ),
     "scaling": take_first("runs/scaling/report.html", "figure:has-text('Names that have a latent') svg"),
+    "monosemanticity": take_first("runs/monosemanticity/report.html", "figure:has-text('A circle of') svg"),
     "graph": take_graph,
     "workbench": take_workbench,
 }
