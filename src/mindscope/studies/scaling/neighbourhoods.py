@@ -98,6 +98,8 @@ class FiringLatents:
         names = [
             n for n, count in counts.items() if count > 1 and 2 * count / (count + len(texts.concepts)) < RARE
         ]
+        if not names:
+            return LatentLabels({}, {})
         f1s, _ = best_thresholds(pool_texts(texts, self._code)[:, self.latents], texts.shown(names))
         best = f1s.max(0)
         labels = {
