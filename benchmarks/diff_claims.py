@@ -29,7 +29,8 @@ from mindscope import organism
 from mindscope.data import Conversation
 from mindscope.diffing import DiffConfig, DiffInputs, VerifiedClaim
 from mindscope.diffing.climbing import allowed_rungs
-from mindscope.diffing.compare import ModelComparison, split_prompts
+from mindscope.diffing.compare import ModelComparison
+from mindscope.diffing.observing import split_prompts
 from mindscope.diffing.terms import split_kinds, term_density
 from mindscope.finetuning import FinetuneConfig, finetune_model
 from mindscope.jobs.diff import DiffSpec, find_prompts

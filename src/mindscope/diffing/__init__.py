@@ -7,7 +7,7 @@ from mindscope.core import lazy_face
 if TYPE_CHECKING:
     from mindscope.diffing.claims.pushing import STRENGTHS, TRIED_PROMPTS
     from mindscope.diffing.claims.verify import TraitJudge
-    from mindscope.diffing.compare import DiffInputs, HarmlessTune, compare_models
+    from mindscope.diffing.compare import compare_models
     from mindscope.diffing.config import DiffConfig
     from mindscope.diffing.crosscoder.latent_scaling import LatentScaling, scale_latents
     from mindscope.diffing.crosscoder.synthetic import (
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         SyntheticPair,
         score_exclusive,
     )
+    from mindscope.diffing.inputs import DiffInputs, HarmlessTune
     from mindscope.diffing.pairing import Prompt
     from mindscope.diffing.report import claim_rows, difference_report, verdict_line
     from mindscope.diffing.results import ModelDifference, NullReading, VerifiedClaim

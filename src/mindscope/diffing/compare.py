@@ -9,25 +9,21 @@
 4. The training file, where it is given, is projected on the directions of the claims.
 """
 
-import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
 from mindscope.core import Progress
-from mindscope.data import DataFile
-from mindscope.dictionaries import Dictionary
 from mindscope.diffing.claims.candidates import ClaimCandidate
 from mindscope.diffing.claims.pushing import DirectionPusher
-from mindscope.diffing.claims.verify import ClaimTester, TraitJudge
+from mindscope.diffing.claims.verify import ClaimTester
 from mindscope.diffing.climbing import Climb, LadderClimber, allowed_rungs, direction_tensors
-from mindscope.diffing.config import LEAST_PROMPTS, DiffConfig
+from mindscope.diffing.config import DiffConfig
 from mindscope.diffing.estimates import estimate
+from mindscope.diffing.inputs import DiffInputs
 from mindscope.diffing.ladder.latents import bank_of
-from mindscope.diffing.observing import ObservedModel, SplitPrompts
-from mindscope.diffing.pairing import ModelPair, Prompt, question_of
+from mindscope.diffing.observing import ObservedModel, SplitPrompts, split_prompts
+from mindscope.diffing.pairing import ModelPair, question_of
 from mindscope.diffing.results import (
     ModelDifference,
     NullReading,
@@ -39,46 +35,13 @@ from mindscope.diffing.results import (
 from mindscope.diffing.slices import find_slices
 from mindscope.errors import DataError
 from mindscope.models import Model, describe_prompts
-from mindscope.personas import PersonaVectors, ShiftConfig, Trait, measure_shift
+from mindscope.personas import PersonaVectors, ShiftConfig, measure_shift
 from mindscope.stats import Estimate, RateEstimate
 from mindscope.store import Run, claim, digest, save_artifact
 
 SCHEMA, VERSION = "mindscope.directions", 1
 RESULT = "diff.json"
 DIRECTIONS = "directions.safetensors"
-
-
-@dataclass(frozen=True)
-class HarmlessTune:
-    """A tune of the base that is known to be harmless, and whether it was made for this comparison."""
-
-    model: Model
-    made: bool = False
-
-
-@dataclass(frozen=True)
-class DiffInputs:
-    """What a comparison may use beside the two models.
-
-    Attributes:
-        prompts: chats up to the answer; repeated ones count once.
-        texts: unrelated to the tuning, for the lens; the prompts' questions if left out.
-        traits: that claims may be about.
-        vectors: of the base, along which the shift is measured.
-        judge: scores them; without one they make no claim.
-        dictionaries: of the base model, by name.
-        nulls: harmless tunes.
-        data: the file that the model was tuned on.
-    """
-
-    prompts: Sequence[Prompt]
-    texts: Sequence[str] = ()
-    traits: Sequence[Trait] = ()
-    vectors: Sequence[PersonaVectors] = ()
-    judge: TraitJudge | None = None
-    dictionaries: Mapping[str, Dictionary] = field(default_factory=dict)
-    nulls: Sequence[HarmlessTune] = ()
-    data: Path | DataFile | None = None
 
 
 class ModelComparison:
@@ -255,23 +218,6 @@ def compare_models(
         ),
         run,
     )
-
-
-def split_prompts(prompts: Sequence[Prompt], config: DiffConfig) -> SplitPrompts:
-    """Halves of different prompts in a random order that the seed decides.
-
-    Raises:
-        DataError: fewer than forty are different.
-    """
-    different = list({repr([dict(turn) for turn in prompt]): prompt for prompt in prompts}.values())
-    if len(different) < LEAST_PROMPTS:
-        raise DataError(
-            f"{len(different)} different prompts are too few to find candidates and to test them: give "
-            f"{LEAST_PROMPTS} or more"
-        )
-    random.Random(config.seed).shuffle(different)
-    chosen = different[: config.n_prompts]
-    return SplitPrompts(tuple(chosen[0::2]), tuple(chosen[1::2]))
 
 
 def _notes(pair: ModelPair) -> tuple[str, ...]:

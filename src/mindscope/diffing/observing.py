@@ -1,5 +1,6 @@
 """What one model shows beside the base: its answers, divergences and latents, read once."""
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,11 +10,11 @@ import numpy as np
 from mindscope.core import Progress
 from mindscope.dictionaries import DictionaryBank
 from mindscope.diffing.answering import answer_prompts
-from mindscope.diffing.config import DiffConfig
+from mindscope.diffing.config import LEAST_PROMPTS, DiffConfig
 from mindscope.diffing.ladder.distributions import PromptDivergences, compare_prompts
 from mindscope.diffing.ladder.latents import LatentRates, measure_rates
 from mindscope.diffing.pairing import Prompt, chat_row, question_of, system_of
-from mindscope.errors import JudgeError
+from mindscope.errors import DataError, JudgeError
 from mindscope.judges import Judge, JudgeItem, Rubric
 from mindscope.models import Model, Row
 from mindscope.store import Run, part_of
@@ -30,6 +31,23 @@ class SplitPrompts:
     def all(self) -> tuple[Prompt, ...]:
         """Both, the discovery prompts first."""
         return (*self.discovery, *self.held_out)
+
+
+def split_prompts(prompts: Sequence[Prompt], config: DiffConfig) -> SplitPrompts:
+    """Halves of different prompts in a random order that the seed decides.
+
+    Raises:
+        DataError: fewer than forty are different.
+    """
+    different = list({repr([dict(turn) for turn in prompt]): prompt for prompt in prompts}.values())
+    if len(different) < LEAST_PROMPTS:
+        raise DataError(
+            f"{len(different)} different prompts are too few to find candidates and to test them: give "
+            f"{LEAST_PROMPTS} or more"
+        )
+    random.Random(config.seed).shuffle(different)
+    chosen = different[: config.n_prompts]
+    return SplitPrompts(tuple(chosen[0::2]), tuple(chosen[1::2]))
 
 
 @dataclass
