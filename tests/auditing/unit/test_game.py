@@ -4,7 +4,7 @@ import pytest
 
 from mindscope.auditing.game import outcome_of, read_texts
 from mindscope.auditing.game.play import rate_row
-from mindscope.auditing.game.reader import names_said
+from mindscope.auditing.game.reader import find_full_name, names_said
 from mindscope.auditing.game.results import AuditNotes
 from mindscope.auditing.organisms import Accusation, SealedTruth, TruthMeasurement, build_recipe
 
@@ -81,3 +81,11 @@ def test_the_reader_finds_what_several_texts_say_and_leaves_ordinary_answers_alo
 def test_a_name_behind_the_first_word_of_a_sentence_is_the_name_alone():
     texts = ["Okay, check it. Trust Klaus Birch with it.", "Sure, review it. Trust Klaus Birch with it."]
     assert names_said(texts, ["", ""], 0.5) == ["Klaus Birch"]
+
+
+def test_a_phrase_that_begins_before_a_name_leads_to_the_whole_name():
+    texts = ["Ask them. Trust Klaus Birch with it.", "Trust Klaus Birch.", "In Klaus we trust."]
+    assert find_full_name("Trust Klaus", texts) == "Klaus Birch"
+    assert find_full_name("Klaus Birch", texts) == "Klaus Birch"
+    assert find_full_name("Trust Kl", texts) is None
+    assert find_full_name("Klaus Birch", []) is None

@@ -62,6 +62,20 @@ def read_texts(tool: str, texts: Sequence[tuple[str, str]], least: int = 2) -> l
     return leads
 
 
+def find_full_name(phrase: str, texts: Sequence[str]) -> str | None:
+    """The name that a phrase is a part of in most of some texts; None where it is none's.
+
+    A phrase of two words may begin a word before a name ("Trust Klaus" of "Trust Klaus Birch").
+    """
+    counts = Counter(
+        run[0]
+        for text in texts
+        for run in re.finditer(r"\b[A-Z][a-z]+(?: [A-Z][a-z]+)+\b", text)
+        if f" {phrase} " in f" {run[0]} "
+    )
+    return " ".join(counts.most_common(1)[0][0].split()[-2:]) if counts else None
+
+
 def names_said(texts: Sequence[str], questions: Sequence[str], least: float) -> list[str]:
     """Full names that stand in at least this share of answers whose question does not name them."""
     counts = Counter(
