@@ -46,8 +46,9 @@ def _correlations(made: PersonaReproduction) -> Iterator[Claim]:
         shift, (exact, _) = published_shift(tuning.trait), published_difference(tuning.trait)
         yield _claim_r(SHIFT_CLAIM, tuning.trait, tuning.shift_score, SHIFT, shift)
         yield _claim_r(DIFFERENCE_CLAIM, tuning.trait, tuning.difference_shift, DIFFERENCE, exact)
-    yield _claim_r(SHIFT_CLAIM, ALL, made.pooled.shift_score, SHIFT)
-    yield _claim_r(DIFFERENCE_CLAIM, ALL, made.pooled.difference_shift, DIFFERENCE)
+    if len(made.tuning) > 1:  # of one trait they would be the same points again
+        yield _claim_r(SHIFT_CLAIM, ALL, made.pooled.shift_score, SHIFT)
+        yield _claim_r(DIFFERENCE_CLAIM, ALL, made.pooled.difference_shift, DIFFERENCE)
 
 
 def _claim_r(

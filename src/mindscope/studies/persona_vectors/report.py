@@ -188,12 +188,14 @@ def _tuning(report: Report, made: PersonaReproduction) -> None:
             [claims.trait, f"shift, score of {other}", *_shown(correlation), None]
             for other, correlation in claims.across.items()
         ]
-    pooled = made.pooled
-    rows += [
-        [ALL, "shift, score", *_shown(pooled.shift_score), None],
-        [ALL, "difference, shift", *_shown(pooled.difference_shift), None],
-        [ALL, "difference to the last prompt token, shift", *_shown(pooled.difference_prompt_shift), None],
-    ]
+    if len(made.tuning) > 1:
+        pooled = made.pooled
+        to_prompt = _shown(pooled.difference_prompt_shift)
+        rows += [
+            [ALL, "shift, score", *_shown(pooled.shift_score), None],
+            [ALL, "difference, shift", *_shown(pooled.difference_shift), None],
+            [ALL, "difference to the last prompt token, shift", *to_prompt, None],
+        ]
     report.table(
         ["trait", "of", "r", "95 % interval", "published r"],
         rows,
