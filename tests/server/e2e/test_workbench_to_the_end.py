@@ -1,5 +1,6 @@
 """Training, two models' graphs, a gate and a comparison, started from their pages and waited for."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest

@@ -1,5 +1,6 @@
 """The pages of gates, comparisons and trainings in a browser, on documents with hostile text in them."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
