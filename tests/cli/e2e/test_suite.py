@@ -1,6 +1,8 @@
 """The suite itself: it reads nothing outside the repository, and skips nothing in silence."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import absent
@@ -33,3 +35,11 @@ def test_make_test_lets_nothing_be_absent():
 def test_no_test_reads_a_folder_of_this_machine():
     places = re.compile(r'"(/work|/home|/tmp|/root|/mnt|/srv)/|parents\[1\]\.parent')
     assert [file.name for file, text in SOURCES.items() if places.search(text)] == []
+
+
+def test_no_name_is_used_that_nobody_imported():
+    # The linter is told to overlook undefined names, since shapes look like them: those are in lower case.
+    command = [sys.executable, "-m", "ruff", "check", "--select", "F821", "--output-format", "concise", "."]
+    said = subprocess.run(command, cwd=TESTS.parent, capture_output=True, text=True, check=False).stdout
+    assert "F821" in said  # it looked
+    assert re.findall(r"^\S+ F821 Undefined name `[A-Z]\w*`", said, re.MULTILINE) == []
