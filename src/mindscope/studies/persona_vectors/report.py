@@ -188,6 +188,7 @@ def _tuning(report: Report, made: PersonaReproduction) -> None:
             [claims.trait, f"shift, score of {other}", *_shown(correlation), None]
             for other, correlation in claims.across.items()
         ]
+    families = list(made.tuning[0].without)
     if len(made.tuning) > 1:
         pooled = made.pooled
         to_prompt = _shown(pooled.difference_prompt_shift)
@@ -202,7 +203,6 @@ def _tuning(report: Report, made: PersonaReproduction) -> None:
         "Intervals draw whole sets again. Where a draw misses the few sets that teach a trait, little is "
         "left to correlate: that makes the intervals of single traits wide.",
     )
-    families = list(made.tuning[0].without)
     report.table(
         ["shift, score of", "all sets", *(f"without {family}" for family in families)],
         [[claims.trait, claims.shift_score.r, *claims.without.values()] for claims in made.tuning],
