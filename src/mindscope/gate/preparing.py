@@ -118,16 +118,16 @@ class GateBench:
         """The ordinary conversations; none where nobody gives any."""
         return () if self.ordinary is None else self.ordinary.rows
 
-    def lack_of_ordinary(self, needed: int) -> str:
-        """Why there is no evidence where ordinary conversations are too few."""
-        beside = 0 if self.ordinary is None else self.ordinary.left_out
-        without = f" without {beside} whose question the training data hold" if beside else ""
-        count = len(self.ordinary_rows)
-        return f"{count} ordinary conversations{without} are too few: give {needed} with --ordinary"
-
     @property
     def progress(self) -> Progress:
         return self.reporter.progress
+
+
+def say_too_few(ordinary: OrdinaryChats | None, needed: int) -> str:
+    """Why there is no evidence where ordinary conversations are too few."""
+    count, beside = (0, 0) if ordinary is None else (len(ordinary.rows), ordinary.left_out)
+    without = f" without {beside} whose question the training data hold" if beside else ""
+    return f"{count} ordinary conversations{without} are too few: give {needed} with --ordinary"
 
 
 def open_data(spec: GateSpec, reporter: Reporter) -> ConversationSource:

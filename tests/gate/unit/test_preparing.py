@@ -1,13 +1,12 @@
 """What a gate gathers before it measures."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
 from mindscope.data import read_conversations
 from mindscope.gate import GatePolicy
-from mindscope.gate.preparing import GateBench, open_data, open_ordinary
+from mindscope.gate.preparing import open_data, open_ordinary, say_too_few
 from mindscope.gate.spec import GateSpec
 from mindscope.jobs import SilentReporter
 
@@ -39,11 +38,9 @@ def test_who_gives_ordinary_conversations_that_the_data_hold_is_told(tmp_path, q
     assert opened is not None
     asked = {row.prompt[-1]["content"] for row in read_conversations(data)}
     assert not any(row.prompt[-1]["content"] in asked for row in opened.rows)
-    bench = SimpleNamespace(ordinary=opened, ordinary_rows=opened.rows)
-    assert GateBench.lack_of_ordinary(bench, 40) == f"{reason}: give 40 with --ordinary"  # type: ignore[arg-type]
+    assert say_too_few(opened, 40) == f"{reason}: give 40 with --ordinary"
 
 
 def test_nobody_gave_any():
-    bench = SimpleNamespace(ordinary=None, ordinary_rows=())
     expected = "0 ordinary conversations are too few: give 350 with --ordinary"
-    assert GateBench.lack_of_ordinary(bench, 350) == expected  # type: ignore[arg-type]
+    assert say_too_few(None, 350) == expected

@@ -30,7 +30,7 @@ from mindscope.studies.monosemanticity.measures.splitting import (
 )
 from mindscope.studies.monosemanticity.measures.universality import correlate_all, measure_universality
 from mindscope.studies.monosemanticity.measures.views import (
-    FeatureView,
+    ReadingView,
     SeedViews,
     find_often,
     say_random,
@@ -39,12 +39,12 @@ from mindscope.studies.monosemanticity.measures.views import (
 )
 from mindscope.studies.monosemanticity.results import (
     AblationScores,
+    LinkScores,
     SeedAutomata,
     SeedEffects,
     SeedReading,
     SeedSplits,
     SeedUniversality,
-    SplitScores,
     TrainedDictionaries,
     TrainedTransformers,
     UniversalScores,
@@ -157,8 +157,8 @@ def test_what_a_feature_does_is_what_its_logit_weights_say_and_not_anothers():
 def test_neurons_put_back_recover_all_of_the_loss():
     seed = seed_views()
     neurons = seed.views[names.NEURONS]
-    same = FeatureView("same", neurons.model, neurons.encode, neurons.directions, neurons.bias)
-    nothing = FeatureView(
+    same = ReadingView("same", neurons.model, neurons.encode, neurons.directions, neurons.bias)
+    nothing = ReadingView(
         "nothing", neurons.model, lambda x: torch.zeros_like(x), neurons.directions, neurons.bias
     )
     views = {view.name: view for view in (neurons, same, nothing)}
@@ -369,7 +369,7 @@ def study_with(good: float, bad: float) -> MonosemanticityStudy:
         splits=tuple(
             SeedSplits(
                 pairs=tuple(
-                    SplitScores(
+                    LinkScores(
                         small=SMALL, large=large, linked=value, split=value, children=2, siblings=value + s,
                         bits=-value - s,
                     )

@@ -10,7 +10,7 @@ from mindscope.data import Conversation
 from mindscope.errors import DataError
 from mindscope.features import FeatureSet
 from mindscope.gate.checking import check_rate, no_evidence
-from mindscope.gate.preparing import GateBench, question_of
+from mindscope.gate.preparing import GateBench, question_of, say_too_few
 from mindscope.gate.results import GateCheck, GateSection
 from mindscope.models import Model, SamplingConfig
 from mindscope.monitoring import Calibration, Signal, project_turns, signal_score
@@ -31,7 +31,7 @@ def check_alarms(bench: GateBench) -> GateSection:
     rows = bench.ordinary_rows
     needed = policy.calibrating + policy.watched
     if len(rows) < needed:
-        reason = bench.lack_of_ordinary(needed)
+        reason = say_too_few(bench.ordinary, needed)
         checks = [no_evidence(*_named(bench, item.name), reason) for item in bench.traits]
         return GateSection(name="alarms", decides=decides, checks=tuple(checks))
     first, watched = rows[: policy.calibrating], rows[policy.calibrating : needed]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mindscope.finetuning import answer_choices
 from mindscope.gate.checking import check_mean, no_evidence
 from mindscope.gate.policy import LEAST_UNITS
-from mindscope.gate.preparing import GateBench
+from mindscope.gate.preparing import GateBench, say_too_few
 from mindscope.gate.results import GateCheck, GateSection
 from mindscope.jobs import is_organism
 from mindscope.models import Model, score_answer_tokens
@@ -71,7 +71,7 @@ def _compare_texts(bench: GateBench) -> GateCheck:
     )
     rows = bench.ordinary_rows[: policy.texts]
     if len(rows) < LEAST_UNITS:
-        return no_evidence(*named, bench.lack_of_ordinary(LEAST_UNITS))
+        return no_evidence(*named, say_too_few(bench.ordinary, LEAST_UNITS))
 
     def measure(model: Model) -> AnswerLikelihoods:
         model = model.with_template(clock=bench.run.started)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mindscope.gate.checking import check_rate, no_evidence
 from mindscope.gate.policy import LEAST_ORDINARY
-from mindscope.gate.preparing import GateBench
+from mindscope.gate.preparing import GateBench, say_too_few
 from mindscope.gate.results import GateCheck, GateSection
 from mindscope.screening import ScreenConfig, TraitScreening, screen_dataset
 from mindscope.stats import RateEstimate
@@ -15,7 +15,7 @@ def check_screening(bench: GateBench) -> GateSection:
     policy = bench.policy.screening
     ordinary = bench.ordinary
     if ordinary is None or len(ordinary.rows) < LEAST_ORDINARY:
-        reason = bench.lack_of_ordinary(LEAST_ORDINARY)
+        reason = say_too_few(bench.ordinary, LEAST_ORDINARY)
         checks = [no_evidence(*_named(bench, item.name), reason) for item in bench.traits]
         return GateSection(name="screening", decides=policy.effect == "decide", checks=tuple(checks))
     result = screen_dataset(

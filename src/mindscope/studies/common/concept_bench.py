@@ -26,7 +26,7 @@ MOST_SHARE = 0.2
 TEXTS_AT_ONCE = 64
 
 TextReadings = Float[Tensor, "texts readings"]
-ReadTexts = Callable[[Tensor], Float[Tensor, "texts tokens readings"]]
+ReadTokens = Callable[[Tensor], Float[Tensor, "texts tokens readings"]]
 """Called with ids `[texts, tokens]`; answers with activations on every token."""
 
 
@@ -152,7 +152,7 @@ def best_f1s(
 
 
 @torch.no_grad()
-def pool_texts(half: ConceptHalf, read: ReadTexts) -> list[TextReadings]:
+def pool_texts(half: ConceptHalf, read: ReadTokens) -> list[TextReadings]:
     """For each pool every reading's highest activation; 0 where nothing is meant or nothing is above 0."""
     parts: list[list[Tensor]] = [[] for _ in half.meant]
     for start in range(0, len(half.ids), TEXTS_AT_ONCE):

@@ -18,7 +18,7 @@ def study_monosemanticity(spec: MonosemanticitySpec, *, run: RunFolder, reporter
     from mindscope.studies.common import PieceBench, StudyText
     from mindscope.studies.monosemanticity.claims import list_claims
     from mindscope.studies.monosemanticity.config import PRESETS
-    from mindscope.studies.monosemanticity.measure import StudyBench, list_costs
+    from mindscope.studies.monosemanticity.measure import MonosemanticityBench, list_costs
     from mindscope.studies.monosemanticity.report import build_page
 
     config, seed = PRESETS[spec.preset], spec.seed
@@ -26,7 +26,7 @@ def study_monosemanticity(spec: MonosemanticitySpec, *, run: RunFolder, reporter
     with run.open(kind="study-monosemanticity", config=settings, reporter=reporter, seed=seed) as opened:
         pieces = PieceBench(opened, reporter, "monosemanticity", list_costs(config))
         text = StudyText(config.vocabulary, config.corpus_tokens, seed)
-        study = StudyBench(opened, load("organism"), text, config, seed).measure_all(pieces)
+        study = MonosemanticityBench(opened, load("organism"), text, config, seed).measure_all(pieces)
         study.save(run.path / "monosemanticity.json")
         claims = list_claims(study, config)
         facts = {"seed": seed, **settings}

@@ -74,7 +74,7 @@ def list_costs(config: MonosemanticityConfig) -> dict[str, float]:
 
 
 @dataclass(frozen=True, eq=False)
-class StudyBench:
+class MonosemanticityBench:
     """What pieces are measured with; models and dictionaries are read again where they are in the run."""
 
     run: Run

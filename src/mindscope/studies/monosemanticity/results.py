@@ -109,7 +109,7 @@ class SeedEffects(Document):
         return (worst - self.spliced[view]) / (worst - self.loss)
 
 
-class SplitScores(Document):
+class LinkScores(Document):
     """How features of a small dictionary are linked with those of a large one."""
 
     small: str
@@ -138,10 +138,10 @@ class SplitFamily(Document):
 class SeedSplits(Document):
     """Splitting in the dictionaries of one transformer."""
 
-    pairs: tuple[SplitScores, ...]
+    pairs: tuple[LinkScores, ...]
     families: tuple[SplitFamily, ...]
 
-    def of(self, small: str, large: str) -> SplitScores:
+    def of(self, small: str, large: str) -> LinkScores:
         """What was measured of a pair."""
         return next(pair for pair in self.pairs if (pair.small, pair.large) == (small, large))
 

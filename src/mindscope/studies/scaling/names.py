@@ -32,7 +32,7 @@ ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
-class ReadTexts:
+class TextActivations:
     """Texts, and the activations of all their tokens.
 
     Attributes:
@@ -70,8 +70,8 @@ class NameTexts:
 
     names: tuple[str, ...]
     frequencies: tuple[float, ...]
-    train: ReadTexts
-    test: ReadTexts
+    train: TextActivations
+    test: TextActivations
     pool: TokenPool
 
     @classmethod
@@ -154,7 +154,7 @@ def share_tokens(
     site: Site,
     weights: Mapping[str, float],
     nameless: float,
-) -> ReadTexts:
+) -> TextActivations:
     """Texts with how often each token is drawn; outliers never are."""
     rows = [text.row for text in texts]
     owner = torch.arange(len(rows)).repeat_interleave(torch.tensor([len(row) for row in rows]))
@@ -167,10 +167,12 @@ def share_tokens(
         + nameless * without / without.sum().clamp(min=1)
     )
     ids = torch.tensor([token for row in rows for token in row.ids])
-    return ReadTexts(rows, [frozenset(text.concepts) for text in texts], x, owner, ids, shares / shares.sum())
+    return TextActivations(
+        rows, [frozenset(text.concepts) for text in texts], x, owner, ids, shares / shares.sum()
+    )
 
 
-def count_names(model: Model, names: Sequence[str], texts: ReadTexts) -> tuple[float, ...]:
+def count_names(model: Model, names: Sequence[str], texts: TextActivations) -> tuple[float, ...]:
     """How often each name is drawn, as a share of all tokens."""
     words = [name.split(": ", 1)[1] for name in names]
     tokens = model.tokenizer([f" {word}" for word in words], add_special_tokens=False)["input_ids"]

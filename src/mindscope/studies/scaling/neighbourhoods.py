@@ -24,7 +24,7 @@ from torch.nn.functional import normalize
 from mindscope.dictionaries import Dictionary
 from mindscope.probes import best_thresholds
 from mindscope.studies.common import randomise
-from mindscope.studies.scaling.names import ReadTexts, concept_groups
+from mindscope.studies.scaling.names import TextActivations, concept_groups
 from mindscope.studies.scaling.paper import (
     ALIVE_TOKENS,
     CHILD_COSINE,
@@ -90,7 +90,7 @@ class FiringLatents:
         """On which tokens each fires."""
         return (self._code.dense() > 0)[:, self.latents]
 
-    def label(self, texts: ReadTexts) -> LatentLabels:
+    def label(self, texts: TextActivations) -> LatentLabels:
         """What each stands for on labelled texts."""
         kinds = concept_groups()
         counts = {name: sum(name in shown for shown in texts.concepts) for name in kinds}
@@ -123,7 +123,7 @@ def measure_near(
     tokens: tuple[Float[Tensor, "tokens width"], Int[Tensor, "tokens"]],
     words: Sequence[str],
     seed: int,
-    texts: ReadTexts | None = None,
+    texts: TextActivations | None = None,
 ) -> NearSeed:
     """Neighbourhoods of one seed.
 

@@ -24,7 +24,7 @@ from mindscope.dictionaries import Dictionary
 from mindscope.features import SparseCode
 from mindscope.probes import best_single_features
 from mindscope.studies.common import active_latents, randomise
-from mindscope.studies.scaling.names import NameTexts, ReadTexts
+from mindscope.studies.scaling.names import NameTexts, TextActivations
 from mindscope.studies.scaling.results import NameSeed, SizePresence
 
 RIDGE = 100.0
@@ -69,7 +69,7 @@ def pool_halves(texts: NameTexts, dictionary: Dictionary) -> list[Float[Tensor, 
     return [pool_texts(half, dictionary.encode(half.x)) for half in (texts.train, texts.test)]
 
 
-def pool_texts(texts: ReadTexts, code: SparseCode) -> Float[Tensor, "texts latents"]:
+def pool_texts(texts: TextActivations, code: SparseCode) -> Float[Tensor, "texts latents"]:
     """The highest activation of each latent over each text, 0 where it is silent."""
     table = torch.zeros(len(texts.rows), code.n_latents)
     places = texts.owner[code.tokens] * code.n_latents + code.indices
@@ -77,7 +77,7 @@ def pool_texts(texts: ReadTexts, code: SparseCode) -> Float[Tensor, "texts laten
     return table
 
 
-def _tokens(half: ReadTexts, texts: NameTexts) -> Float[Tensor, "texts vocabulary"]:
+def _tokens(half: TextActivations, texts: NameTexts) -> Float[Tensor, "texts vocabulary"]:
     size = 1 + max(int(half.ids.max()) for half in (texts.train, texts.test))
     table = torch.zeros(len(half.rows), size)
     table[half.owner, half.ids] = 1.0

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from mindscope.studies.monosemanticity.measures.splitting import measure_splits
     from mindscope.studies.monosemanticity.measures.universality import DECILES, measure_universality
     from mindscope.studies.monosemanticity.measures.views import (
-        FeatureView,
+        ReadingView,
         SeedViews,
         find_often,
         say_random,
     )
 
 __all__ = [
-    "FeatureView",
+    "ReadingView",
     "SeedViews",
     "find_often",
     "say_random",

@@ -25,7 +25,7 @@ from mindscope.studies.common import PieceProgress, say_rule
 from mindscope.studies.monosemanticity.config import MonosemanticityConfig
 from mindscope.studies.monosemanticity.measures.effects import correlate
 from mindscope.studies.monosemanticity.measures.reading import find_view_rules, name_favoured
-from mindscope.studies.monosemanticity.measures.views import FeatureView, SeedViews, find_often
+from mindscope.studies.monosemanticity.measures.views import ReadingView, SeedViews, find_often
 from mindscope.studies.monosemanticity.results import Automaton, AutomatonEdge, SeedAutomata
 
 ROWS_AT_ONCE = 128
@@ -76,7 +76,7 @@ def measure_automata(
 
 
 def predict_calls(
-    view: FeatureView, seed: SeedViews, read: Tensor, often: Tensor
+    view: ReadingView, seed: SeedViews, read: Tensor, often: Tensor
 ) -> Float[Tensor, "callers called"]:
     """E of all features that are active often, from the rows to read."""
     values = read[..., often]
@@ -93,7 +93,7 @@ def predict_calls(
 
 
 def measure_calls(
-    view: FeatureView,
+    view: ReadingView,
     ids: Int[Tensor, "rows tokens"],
     values: Float[Tensor, "rows tokens features"],
     feature: int,
@@ -156,7 +156,7 @@ def find_circle(
 
 
 def _change_predictions(
-    view: FeatureView, rows: Tensor, places: Tensor, feature: int
+    view: ReadingView, rows: Tensor, places: Tensor, feature: int
 ) -> Float[Tensor, "rows vocabulary"]:
     """The prediction at each row's place, less that without the feature."""
     at = places[:, None, None]
@@ -171,7 +171,7 @@ def _change_predictions(
 
 def _show_automata(
     seed: SeedViews,
-    view: FeatureView,
+    view: ReadingView,
     places: Tensor,
     said: Tensor,
     counted: tuple[Tensor, Tensor],

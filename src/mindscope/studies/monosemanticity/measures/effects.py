@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mindscope.studies.common import PieceProgress, TinyTransformers
 from mindscope.studies.monosemanticity.config import MonosemanticityConfig
-from mindscope.studies.monosemanticity.measures.views import FeatureView, SeedViews
+from mindscope.studies.monosemanticity.measures.views import ReadingView, SeedViews
 from mindscope.studies.monosemanticity.paper import OFTEN
 from mindscope.studies.monosemanticity.results import AblationScores, SeedEffects
 
@@ -98,7 +98,7 @@ def correlate(x: Float[Tensor, "_"], y: Float[Tensor, "_"]) -> float:
 
 
 def _take_out(
-    view: FeatureView, ids: Tensor, strengths: Tensor, feature: int, intact: Tensor, before: Tensor
+    view: ReadingView, ids: Tensor, strengths: Tensor, feature: int, intact: Tensor, before: Tensor
 ) -> tuple[Float[Tensor, "vocabulary"], Float[Tensor, "active"]]:
     """What logits lose, a mean over tokens where it is active, and the next token's log-probability there."""
     part = strengths[..., None] * view.directions[feature]
@@ -115,7 +115,7 @@ def _logits(model: TinyTransformers, ids: Tensor, replace: Replace) -> Float[Ten
     return logits[0, :, :-1].flatten(0, 1)
 
 
-def _reconstructed(view: FeatureView) -> Replace:
+def _reconstructed(view: ReadingView) -> Replace:
     def replace(x: Tensor) -> Tensor:
         return (view.encode(x.flatten(0, 1)) @ view.directions + view.bias).view(x.shape)
 

@@ -28,7 +28,7 @@ from mindscope.studies.common import (
     say_rule,
     score_firings,
 )
-from mindscope.studies.monosemanticity.measures.views import FeatureView, SeedViews, find_often
+from mindscope.studies.monosemanticity.measures.views import ReadingView, SeedViews, find_often
 from mindscope.studies.monosemanticity.results import FeatureExample, SeedReading, ViewScores
 
 SKIPPED, ASKED = 10, 50
@@ -85,7 +85,7 @@ def measure_reading(
     return SeedReading(views=tuple(scores), examples=examples)
 
 
-def _score_concepts(concepts: ConceptBench, view: FeatureView) -> tuple[float, ...]:
+def _score_concepts(concepts: ConceptBench, view: ReadingView) -> tuple[float, ...]:
     """Of each concept the F1 of the best feature of a view."""
     halves = [pool_texts(half, view.read) for half in (concepts.train, concepts.test)]
     return tuple(best_f1s(*concepts.score_readings(*halves)))
@@ -99,7 +99,7 @@ def find_strongest(
     return StrongFirings(ids, highest.values, highest.indices)
 
 
-def find_view_rules(seed: SeedViews, view: FeatureView) -> FiringRules:
+def find_view_rules(seed: SeedViews, view: ReadingView) -> FiringRules:
     """The rules of all features of a view."""
     return find_rules(find_strongest(seed.read, view.read(seed.read)[:, :-1]), seed.vocabulary)
 

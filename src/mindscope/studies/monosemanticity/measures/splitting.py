@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from mindscope.studies.common import FiringRules, PieceProgress, say_rule
 from mindscope.studies.monosemanticity.config import MonosemanticityConfig, say_size
 from mindscope.studies.monosemanticity.measures.reading import find_view_rules, name_favoured
-from mindscope.studies.monosemanticity.measures.views import FeatureView, SeedViews, find_often, say_random
+from mindscope.studies.monosemanticity.measures.views import ReadingView, SeedViews, find_often, say_random
 from mindscope.studies.monosemanticity.paper import LINKED
-from mindscope.studies.monosemanticity.results import SeedSplits, SplitFamily, SplitScores
+from mindscope.studies.monosemanticity.results import LinkScores, SeedSplits, SplitFamily
 
 FAMILIES = 4
 """Small features that are shown with what they split into."""
@@ -84,8 +84,8 @@ def sibling_cosine(links: Bool[Tensor, "small large"], directions: Float[Tensor,
 
 
 def _measure_pair(
-    seed: SeedViews, small: FeatureView, large: FeatureView
-) -> tuple[SplitScores, Float[Tensor, "small large"]]:
+    seed: SeedViews, small: ReadingView, large: ReadingView
+) -> tuple[LinkScores, Float[Tensor, "small large"]]:
     """Scores of a pair of views, and the masked cosines of all their features, 0 of what is seldom active."""
     halves = [[view.read(rows) for rows in (seed.read, seed.test)] for view in (small, large)]
     often = [find_often(*half) for half in halves]
@@ -99,7 +99,7 @@ def _measure_pair(
     change = bits[1][pairs[:, 1]] - bits[0][pairs[:, 0]]
     counts = links.sum(1).float()
     near = sibling_cosine(cosines > LINKED, large.directions)
-    scores = SplitScores(
+    scores = LinkScores(
         small=small.name,
         large=large.name,
         linked=round(float((counts > 0).float().mean()), 5) if len(counts) else 0.0,
@@ -112,7 +112,7 @@ def _measure_pair(
 
 
 def _show_families(
-    seed: SeedViews, small: FeatureView, large: FeatureView, cosines: Tensor, words: Sequence[str]
+    seed: SeedViews, small: ReadingView, large: ReadingView, cosines: Tensor, words: Sequence[str]
 ) -> tuple[SplitFamily, ...]:
     """Small features that split into features with most rules of their own."""
     rules = [find_view_rules(seed, view) for view in (small, large)]

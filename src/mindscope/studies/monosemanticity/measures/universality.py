@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mindscope.studies.common import PieceProgress
 from mindscope.studies.monosemanticity.config import NEURONS
-from mindscope.studies.monosemanticity.measures.views import FeatureView, SeedViews, find_often
+from mindscope.studies.monosemanticity.measures.views import ReadingView, SeedViews, find_often
 from mindscope.studies.monosemanticity.results import SeedUniversality, UniversalScores
 
 DECILES = tuple(share / 10 for share in range(11))
@@ -46,7 +46,7 @@ def measure_universality(
     return SeedUniversality(views=tuple(scores))
 
 
-def read_often(seed: SeedViews, view: FeatureView) -> Float[Tensor, "tokens features"]:
+def read_often(seed: SeedViews, view: ReadingView) -> Float[Tensor, "tokens features"]:
     """Features that are active often, on the rows to test on."""
     test = view.read(seed.test)
     return test[..., find_often(view.read(seed.read), test)].flatten(0, 1)
@@ -60,10 +60,10 @@ def correlate_all(x: Float[Tensor, "tokens a"], y: Float[Tensor, "tokens b"]) ->
 
 
 def _nearest_neuron(
-    own: SeedViews, view: FeatureView, neurons: FeatureView, ours: Float[Tensor, "tokens features"]
+    own: SeedViews, view: ReadingView, neurons: ReadingView, ours: Float[Tensor, "tokens features"]
 ) -> Float[Tensor, "features"]:
     """Of the model that the view is of; a neuron is not its own nearest."""
-    basis = FeatureView(NEURONS, view.model, neurons.encode, neurons.directions, neurons.bias)
+    basis = ReadingView(NEURONS, view.model, neurons.encode, neurons.directions, neurons.bias)
     theirs = read_often(own, basis)
     correlations = correlate_all(ours, theirs)
     if view is neurons:

@@ -30,7 +30,7 @@ TOKENS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
-class FeatureView:
+class ReadingView:
     """One way to read a transformer's MLP.
 
     Attributes:
@@ -69,7 +69,7 @@ class SeedViews:
         vocabulary: how many ids there are.
     """
 
-    views: Mapping[str, FeatureView]
+    views: Mapping[str, ReadingView]
     read: Int[Tensor, "rows tokens"]
     test: Int[Tensor, "rows tokens"]
     vocabulary: int
@@ -119,14 +119,14 @@ def take_seed(models: TinyTransformers, seed: int) -> TinyTransformers:
     return alone
 
 
-def view_neurons(model: TinyTransformers) -> FeatureView:
+def view_neurons(model: TinyTransformers) -> ReadingView:
     """The neurons themselves."""
     width = model.config.expansion * model.config.width
-    return FeatureView(NEURONS, model, lambda x: x, torch.eye(width), torch.zeros(width))
+    return ReadingView(NEURONS, model, lambda x: x, torch.eye(width), torch.zeros(width))
 
 
-def view_dictionary(name: str, model: TinyTransformers, dictionary: Dictionary) -> FeatureView:
+def view_dictionary(name: str, model: TinyTransformers, dictionary: Dictionary) -> ReadingView:
     """The latents of a dictionary."""
-    return FeatureView(
+    return ReadingView(
         name, model, lambda x: dictionary.encode(x).dense(), dictionary.coder.W_dec, dictionary.b_dec
     )
