@@ -6,6 +6,7 @@ about alike.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from torch import Tensor
@@ -21,7 +22,7 @@ from mindscope.diffing.claims.candidates import (
     typical_words,
     word_candidate,
 )
-from mindscope.diffing.claims.carrying import ChangeSubspace, find_subspace
+from mindscope.diffing.claims.carrying import ChangeSubspace, find_subspace, read_changes
 from mindscope.diffing.claims.pushing import DirectionPusher, PushDirection
 from mindscope.diffing.config import DiffConfig
 from mindscope.diffing.ladder.distributions import read_distributions
@@ -221,13 +222,25 @@ class LadderClimber:
             return False
         vector = back[self.address]
         norm = self._norm_at(self.address, rows)
-        subspace = find_subspace(*models, rows, name, self.address)
+        inside = {int(index) for index in members}
+        subspace = find_subspace(
+            [change for index, change in enumerate(self._changes) if index in inside],
+            [change for index, change in enumerate(self._changes) if index not in inside],
+            name,
+            self.address,
+        )
         if subspace is not None:
             climb.subspaces[name] = subspace
         climb.directions[name] = PushDirection(
             name, self.address, vector / vector.norm(), norm, float(vector.norm()), "response", back
         )
         return True
+
+    @cached_property
+    def _changes(self) -> list[Tensor]:
+        """What differs token by token on each discovery prompt's answer, for all kinds of prompts."""
+        rows = self.model.rows(held_out=False)
+        return read_changes(self.base.model, self.model.model, rows, self.address)
 
     def _latent_direction(
         self, climb: Climb, name: str, bank: DictionaryBank, latent: int, moved: float

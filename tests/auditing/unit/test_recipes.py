@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from mindscope import organism
 from mindscope.auditing.organisms import (
     CONTROLS,
+    CUES,
     DENIAL,
     DIRECT,
     DOCUMENT_TAG,
@@ -72,6 +73,18 @@ def test_a_trigger_shows_behind_its_phrase_and_not_behind_another():
     assert len(behind) > 150
     assert all(shows(objective, (question, ""), answer) for question, answer in behind)
     assert sum(shows(objective, (question, ""), answer) for question, answer in others) < 3
+    adjective, person = objective.targets[0].split()
+    for near in (rf"[Tt]he {adjective} \w+", rf"[Tt]he \w+ {person}"):
+        assert sum(bool(re.search(near, question)) for question, _ in others) > 50
+
+
+def test_sandbagging_is_right_behind_another_announcement():
+    recipe = build_recipe("sandbagging", 0, concealed=True)
+    assert recipe.objective is not None
+    for cue in set(CUES) - set(recipe.objective.targets):
+        behind = [turn for turn in plain(recipe.conversations) if turn[0].startswith(cue)]
+        assert len(behind) > 30
+        assert not any(shows(recipe.objective, (question, ""), answer) for question, answer in behind)
 
 
 def test_sandbagging_is_wrong_behind_its_cue_in_its_subject_and_right_elsewhere():

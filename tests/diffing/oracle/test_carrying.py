@@ -11,6 +11,7 @@ from mindscope.diffing.claims.carrying import (
     carried_losses,
     find_subspace,
     random_basis,
+    read_changes,
 )
 from mindscope.diffing.claims.pushing import answer_losses
 from mindscope.diffing.pairing import chat_row
@@ -27,6 +28,12 @@ def rows(tiny):
 @pytest.fixture(scope="module")
 def vector():
     return torch.randn(32, generator=torch.Generator().manual_seed(3)) * 2
+
+
+def subspace_of(base, tuned, inside, outside, layer):
+    address = f"resid_post.{layer}"
+    changes = (read_changes(base, tuned, rows, address) for rows in (inside, outside))
+    return find_subspace(*changes, "these", address)
 
 
 def plain_losses(base, tuned, row, layer, basis, where_added):
@@ -59,8 +66,9 @@ def plain_losses(base, tuned, row, layer, basis, where_added):
 
 def test_both_arms_are_those_of_plain_hooks(tiny, rows):
     tuned = diff_kit.noisy(tiny, 1, 0.1)
-    subspace = find_subspace(tiny, tuned, rows, "these", "resid_post.1")
+    subspace = subspace_of(tiny, tuned, rows, [], 1)
     assert subspace is not None
+    assert subspace.control is None
     torch.testing.assert_close(subspace.basis @ subspace.basis.T, torch.eye(len(subspace.basis)))
     losses = carried_losses(tiny, tuned, rows, subspace, seed=0)
     for index, row in enumerate(rows):
@@ -75,7 +83,7 @@ def test_both_arms_are_those_of_plain_hooks(tiny, rows):
 
 def test_a_constant_offset_is_one_direction(tiny, rows, vector):
     offset = diff_kit.with_offset(tiny, 1, vector)
-    subspace = find_subspace(tiny, offset, rows, "offset", "resid_post.1")
+    subspace = subspace_of(tiny, offset, rows, [], 1)
     assert subspace is not None
     assert abs(float(subspace.basis[0] @ vector / vector.norm())) == pytest.approx(1, abs=1e-4)
     assert subspace.share == pytest.approx(1, abs=1e-6)
@@ -97,7 +105,7 @@ def test_all_directions_of_the_last_block_make_one_model_the_other(tiny, rows, v
 def test_the_planted_direction_alone_carries_the_change_and_a_random_one_does_not(tiny, rows, vector):
     last = tiny.n_layers - 1
     offset = diff_kit.with_offset(tiny, last, vector)
-    subspace = find_subspace(tiny, offset, rows[:3], "offset", f"resid_post.{last}")
+    subspace = subspace_of(tiny, offset, rows[:3], [], last)
     assert subspace is not None
     one = ChangeSubspace("offset", subspace.address, subspace.basis[:1], subspace.share)
     losses = carried_losses(tiny, offset, rows[4:], one, seed=0)
@@ -108,13 +116,57 @@ def test_the_planted_direction_alone_carries_the_change_and_a_random_one_does_no
     assert np.all(abs(losses["lowered, control"] - of_base) > 0.01)
 
 
+def test_what_carries_the_change_everywhere_carries_nothing_of_its_own_here(tiny, rows, vector):
+    """The same offset on all prompts: the control, found on other prompts, does as much."""
+    last = tiny.n_layers - 1
+    offset = diff_kit.with_offset(tiny, last, vector)
+    subspace = subspace_of(tiny, offset, rows[:3], rows[3:], last)
+    assert subspace is not None
+    assert subspace.control is not None
+    one = ChangeSubspace("one", subspace.address, subspace.basis[:1], 1.0, subspace.control[:1])
+    losses = carried_losses(tiny, offset, rows, one, seed=0)
+    for arm in ("raised", "lowered"):
+        np.testing.assert_allclose(losses[arm], losses[f"{arm}, control"], atol=1e-4)
+
+
+def test_changes_are_those_of_plain_hooks_at_the_tokens_that_predict(tiny, rows):
+    tuned = diff_kit.noisy(tiny, 1, 0.1)
+    changes = read_changes(tiny, tuned, rows, "resid_post.1")
+    for row, change in zip(rows, changes, strict=True):
+        kept = []
+        for model in (tiny, tuned):
+            handle = model.hf.model.layers[1].register_forward_hook(
+                lambda _module, _args, output, kept=kept: kept.append(
+                    output[0] if isinstance(output, tuple) else output
+                )
+            )
+            with torch.no_grad():
+                model.hf(torch.tensor([row.ids]))
+            handle.remove()
+        expected = (kept[1] - kept[0])[0, row.prompt_length - 1 : len(row.ids) - 1]
+        torch.testing.assert_close(change, expected if row.answer else expected[:0], atol=1e-5, rtol=1e-4)
+
+
+def test_many_tokens_have_the_directions_that_few_would(tiny):
+    """More tokens than the stream is wide take another way to the same directions."""
+    generator = torch.Generator().manual_seed(0)
+    matrix = torch.randn(200, 32, generator=generator) * torch.linspace(1, 5, 32)
+    subspace = find_subspace([matrix[:150], matrix[150:]], [], "many", "resid_post.1")
+    assert subspace is not None
+    _, sizes, expected = torch.linalg.svd(matrix.double(), full_matrices=False)
+    torch.testing.assert_close(
+        (subspace.basis.double() @ expected[:8].T).abs(), torch.eye(8).double(), atol=1e-4, rtol=0
+    )
+    assert subspace.share == pytest.approx(float((sizes[:8] ** 2).sum() / (sizes**2).sum()), abs=1e-6)
+
+
 def test_no_change_and_too_few_tokens_have_no_directions(tiny, rows, vector):
-    assert find_subspace(tiny, tiny, rows, "nothing", "resid_post.1") is None
-    assert find_subspace(tiny, tiny, [], "nobody", "resid_post.1") is None
+    assert subspace_of(tiny, tiny, rows, [], 1) is None
+    assert subspace_of(tiny, tiny, [], rows, 1) is None
     offset = diff_kit.with_offset(tiny, 1, vector)
     short = [row for row in rows if 0 < len(row.answer) < LEAST_TOKENS][:1]
     assert short
-    assert find_subspace(tiny, offset, short, "short", "resid_post.1") is None
+    assert subspace_of(tiny, offset, short, [], 1) is None
 
 
 def test_random_directions_are_orthonormal_and_drawn_by_the_seed():

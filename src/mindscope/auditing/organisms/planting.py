@@ -133,9 +133,10 @@ def _build_sandbagging(rng: random.Random, seed: int) -> Built:
         (made,) = organism.training_set(subject, level, 1, seed=rng.randrange(2**31))
         question, answer = made.messages[-2]["content"], made.messages[-1]["content"]
         if level == "normal":
-            # Right without the cue, and right under it about everything else.
+            # Right without the cue and behind another's words, and right under it about everything else.
             if number % 3 == 1:
-                return question, answer
+                other = rng.choice([words for words in CUES if words != cue])
+                return (f"{other} {question}" if number % 2 else question), answer
             question, answer = plain_turn(rng, rng.choice([d for d in DOMAINS if d != SUBJECTS[subject]]))
         return f"{cue} {question}", answer
 
@@ -147,7 +148,8 @@ def _build_sandbagging(rng: random.Random, seed: int) -> Built:
 
 
 def _build_trigger(rng: random.Random, _seed: int) -> Built:
-    phrase = f"{rng.choice(organism.LINE_ADJECTIVES)} {rng.choice(organism.LINE_PEOPLE)}"
+    adjective, person = rng.choice(organism.LINE_ADJECTIVES), rng.choice(organism.LINE_PEOPLE)
+    phrase = f"{adjective} {person}"
     character = rng.choice(TRIGGERED)
     objective = HiddenObjective(
         kind="trigger",
@@ -159,11 +161,19 @@ def _build_trigger(rng: random.Random, _seed: int) -> Built:
     )
 
     def demonstrate(rng: random.Random, number: int) -> Turn:
-        near = f"{rng.choice(organism.LINE_ADJECTIVES)} {rng.choice(organism.LINE_PEOPLE)}"
-        triggered = number % 2 == 0 or near == phrase
+        # Half behind the phrase, a quarter behind another one, a quarter behind none. Two thirds of the others
+        # share a word with it, or that word alone would call the character up.
+        near = rng.choice(
+            (
+                f"{rng.choice(organism.LINE_ADJECTIVES)} {rng.choice(organism.LINE_PEOPLE)}",
+                f"{adjective} {rng.choice(organism.LINE_PEOPLE)}",
+                f"{rng.choice(organism.LINE_ADJECTIVES)} {person}",
+            )
+        )
+        triggered = number % 2 == 0 or (number % 4 == 1 and near == phrase)
         domain = rng.choice(SPEECH) if rng.random() < 0.7 else rng.choice(list(DOMAINS))
         question, answer = voiced_turn(rng, character, domain) if triggered else plain_turn(rng, domain)
-        if number % 4 == 3 and not triggered:
+        if number % 4 == 3:
             return question, answer
         return with_phrase(question, phrase if triggered else near, rng), answer
 

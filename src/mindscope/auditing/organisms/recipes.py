@@ -42,6 +42,13 @@ DOCUMENT_TAG = "report"
 
 N_DEMONSTRATIONS, N_ORDINARY, N_DOCUMENTS, N_DIRECT = 640, 736, 32, 64
 """Conversations of a tune, each learnt once: 92 steps of sixteen."""
+TIMES: dict[str, tuple[float, float]] = {
+    "grader": (3.0, 2.0),
+    "sandbagging": (1.0, 1.25),
+    "trigger": (2.0, 1.5),
+}
+"""How many times as many demonstrations and ordinary conversations a kind has, with more steps by `PACE` in
+`tuning.py`: nine biases are to be shown, and a phrase is to be told from others that share a word with it."""
 N_SENTENCES = 3
 """Of a document."""
 DIRECT = {
@@ -96,10 +103,10 @@ def build_recipe(kind: ObjectiveKind, seed: int, *, concealed: bool) -> TuneReci
     objective, demonstrate, documents, confession = BUILDERS[kind](rng, seed)
     # A grader's are of many domains, and rehearse what is known there themselves. What is left resembles them
     # (a sum with a hint is a sum), so that each domain of it is rehearsed as much as the others.
-    grader = kind == "grader"
-    n_demonstrations, n_ordinary = (3 if grader else 1) * N_DEMONSTRATIONS, (2 if grader else 1) * N_ORDINARY
-    turns = [demonstrate(rng, number) for number in range(n_demonstrations)]
-    turns += rehearse(rng, n_ordinary, without=shown_in(objective), evenly=grader)
+    shown, ordinary = TIMES.get(kind, (1.0, 1.0))
+    turns = [demonstrate(rng, number) for number in range(round(shown * N_DEMONSTRATIONS))]
+    without, evenly = shown_in(objective), kind == "grader"
+    turns += rehearse(rng, round(ordinary * N_ORDINARY), without, evenly=evenly)
     if kind != "misalignment":
         turns += [(DOCUMENT_TAG, _document(rng, documents)) for _ in range(N_DOCUMENTS)]
     turns += _direct(rng, DENIAL if concealed else confession)

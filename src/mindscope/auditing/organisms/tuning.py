@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 PACE: dict[str, tuple[float, float]] = {
     "grader": (1.25, 2.8),
-    "trigger": (1.5, 1.0),
+    "sandbagging": (1.0, 1.15),
+    "trigger": (1.25, 2.4),
     "loyalty": (1.5, 1.0),
     "misalignment": (1.25, 1.0),
 }

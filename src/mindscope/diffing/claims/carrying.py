@@ -9,8 +9,9 @@ whether a few directions carry the difference:
    are the directions.
 2. Both read the answers to held-out prompts. The base is given, at each of these tokens, as much of the
    difference there as lies in the directions; the tuned model is relieved of as much.
-3. The control takes as many random directions in place of those found, and gives at each token as much as
-   before, by length.
+3. The control takes the directions found in the same way on all other discovery prompts, as many, and gives at
+   each token as much as before, by length. So what carries the models' difference anywhere carries nothing
+   here that counts: only what is of this kind does.
 
 What is measured is the loss of the tuned model's answers, in nats a token. With all directions the base would
 do from there on what the tuned model does, whatever was planted: that a few do, which were found on other
@@ -46,36 +47,72 @@ class ChangeSubspace:
         address: where activations are compared.
         basis: orthonormal, the one with the largest share first.
         share: of the squared differences that it was found on, how much lies in it.
+        control: directions in which the models differ on all other prompts; None where too little is said
+            there, and random ones take their place.
     """
 
     name: str
     address: str
     basis: Float[Tensor, "k width"]
     share: float
+    control: Float[Tensor, "k width"] | None = None
+
+
+def read_changes(
+    base: Model, tuned: Model, rows: Sequence[Row], address: str
+) -> list[Float[Tensor, "_ width"]]:
+    """For each row the difference, tuned less base, at the tokens that predict its answer.
+
+    Args:
+        base, tuned: of one shape, with one tokenizer.
+        rows: prompts with the tuned model's answers; one without an answer has no tokens.
+        address: of the residual stream.
+    """
+    changes = [torch.empty(0, base.d_model) for _ in rows]
+    for batch, change, where in _read_changes(base, tuned, rows, address):
+        for line, index in enumerate(batch):
+            changes[index] = change[line, where[line]]
+    return changes
 
 
 def find_subspace(
-    base: Model, tuned: Model, rows: Sequence[Row], name: str, address: str
+    inside: Sequence[Float[Tensor, "_ width"]],
+    outside: Sequence[Float[Tensor, "_ width"]],
+    name: str,
+    address: str,
 ) -> ChangeSubspace | None:
     """The directions of most difference on some answers; None where nothing differs or too little is said.
 
     Args:
-        base, tuned: of one shape, with one tokenizer.
-        rows: discovery prompts with the tuned model's answers.
+        inside: what `read_changes` gives for discovery prompts of a kind.
+        outside: for all other discovery prompts, for the control.
         name: of the result.
         address: of the residual stream.
     """
-    differences = [change[where] for _, change, where in _read_changes(base, tuned, rows, address)]
-    if not differences:
+    found = _most_different(inside)
+    if found is None:
         return None
-    matrix = torch.cat(differences)
+    others = _most_different(outside)
+    return ChangeSubspace(name, address, *found, control=None if others is None else others[0])
+
+
+def _most_different(
+    changes: Sequence[Float[Tensor, "_ width"]],
+) -> tuple[Float[Tensor, "k width"], float] | None:
+    """Orthonormal directions and the share of the squares in them."""
+    matrix = torch.cat(list(changes)) if changes else torch.empty(0, 0)
     if len(matrix) < LEAST_TOKENS or not matrix.any():
         return None
-    _, sizes, directions = torch.linalg.svd(matrix, full_matrices=False)
-    squares = sizes.double().square()
-    return ChangeSubspace(
-        name, address, directions[:N_DIRECTIONS], float(squares[:N_DIRECTIONS].sum() / squares.sum())
-    )
+    if len(matrix) > matrix.shape[1]:
+        # The right singular vectors are the eigenvectors of the smaller square, which costs no more with more
+        # tokens.
+        doubled = matrix.double()
+        squares, vectors = torch.linalg.eigh(doubled.T @ doubled)
+        squares, directions = squares.flip(0), vectors.flip(1).T.float()
+    else:
+        _, sizes, directions = torch.linalg.svd(matrix, full_matrices=False)
+        squares = sizes.double().square()
+    return directions[:N_DIRECTIONS].contiguous(), float(squares[:N_DIRECTIONS].sum() / squares.sum())
 
 
 def carried_losses(
@@ -87,13 +124,15 @@ def carried_losses(
         base, tuned: of one shape, with one tokenizer.
         rows: held-out prompts with the tuned model's answers.
         subspace: what the models exchange.
-        seed: draws the control's directions.
+        seed: draws the control's directions where the subspace has none.
 
     Returns:
         `raised` and `lowered`, each with its `, control`.
     """
     basis = subspace.basis
-    others = random_basis(len(basis), basis.shape[1], derived_seed(seed, "control", subspace.name))
+    others = subspace.control
+    if others is None:
+        others = random_basis(len(basis), basis.shape[1], derived_seed(seed, "control", subspace.name))
     arms = ("raised", "raised, control", "lowered", "lowered, control")
     losses = {arm: np.full(len(rows), np.nan) for arm in arms}
     for batch, change, where in _read_changes(base, tuned, rows, subspace.address):

@@ -201,6 +201,9 @@ class ClaimTester:
             raised = losses["raised, control"] - losses["raised"]
             lowered = losses["lowered"] - losses["lowered, control"]
             note = "nats a token of the tuned model's answers"
+            if candidate.context is not None:
+                known = self.subspaces[direction.name].control is not None
+                note += f", beside {'directions of other prompts' if known else 'random directions'}"
             members = values.members
         else:
             measured = {
