@@ -161,8 +161,8 @@ def _build_trigger(rng: random.Random, _seed: int) -> Built:
     )
 
     def demonstrate(rng: random.Random, number: int) -> Turn:
-        # Half behind the phrase, a quarter behind another one, a quarter behind none. Two thirds of the others
-        # share a word with it, or that word alone would call the character up.
+        # Half behind the phrase, a quarter behind another one, a quarter behind none. Two thirds of the
+        # others share a word with it, or that word alone would call the character up.
         near = rng.choice(
             (
                 f"{rng.choice(organism.LINE_ADJECTIVES)} {rng.choice(organism.LINE_PEOPLE)}",

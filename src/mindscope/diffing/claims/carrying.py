@@ -9,9 +9,9 @@ whether a few directions carry the difference:
    are the directions.
 2. Both read the answers to held-out prompts. The base is given, at each of these tokens, as much of the
    difference there as lies in the directions; the tuned model is relieved of as much.
-3. The control takes the directions found in the same way on all other discovery prompts, as many, and gives at
-   each token as much as before, by length. So what carries the models' difference anywhere carries nothing
-   here that counts: only what is of this kind does.
+3. The control takes the directions found in the same way on all other discovery prompts, as many, and gives
+   at each token as much as before, by length. What carries the models' difference everywhere so counts for
+   nothing: only what is of this kind does.
 
 What is measured is the loss of the tuned model's answers, in nats a token. With all directions the base would
 do from there on what the tuned model does, whatever was planted: that a few do, which were found on other
