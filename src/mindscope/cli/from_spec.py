@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from mindscope.cli import output
+from mindscope.cli.help_text import LiteralCommand
 from mindscope.cli.session import current_session
 from mindscope.errors import DataError
 from mindscope.jobs import JobSpec
@@ -129,7 +130,7 @@ def add_spec_command(
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     command.__doc__ = about
-    app.command(name)(command)
+    app.command(name, cls=LiteralCommand)(command)
 
 
 def build_spec(kind: type[JobSpec], values: dict[str, Any]) -> JobSpec:

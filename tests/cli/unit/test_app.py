@@ -1,6 +1,7 @@
 """Start-up, help, and what becomes of errors."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -194,3 +195,22 @@ def test_a_command_line_has_the_commands_of_its_first_word_alone():
     assert [*commands["runs"].commands] == [*typer.main.get_command(app).commands["runs"].commands]
     assert not commands["circuit"].commands
     assert [*commands] == [*typer.main.get_command(build_app(None)).commands]
+
+
+def test_help_keeps_what_stands_in_brackets(monkeypatch, capsys):
+    """Rich takes `[all]` for a style: an example in the help of an option lost the part that mattered."""
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 4000)
+    bracketed = 0
+    for name, noun in typer.main.get_command(app).commands.items():
+        for verb, command in getattr(noun, "commands", {"": noun}).items():
+            texts = [command.help or "", *(getattr(item, "help", None) or "" for item in command.params)]
+            marked = [part for text in texts for part in re.findall(r"\S*\[[a-z#/@][^\[]*?\]\S*", text)]
+            if marked:
+                with typer.main.get_command(app).make_context(
+                    "mindscope", [name, *([verb] if verb else [])], resilient_parsing=True
+                ) as root:
+                    command.format_help(command.context_class(command, root, verb or name), None)
+                shown = " ".join(capsys.readouterr().out.split())
+                bracketed += len(marked)
+                assert [part for part in marked if part not in shown] == [], f"{name} {verb}"
+    assert bracketed >= 3
