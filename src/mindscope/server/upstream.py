@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -20,13 +21,15 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import ValidationError
 
 from mindscope.errors import DataError, MindscopeError
-from mindscope.models import Generation, Message
+from mindscope.models import Generation, ToolMessage
 from mindscope.server.api.answering import request_id
 from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.api.fields import MindscopeFields
+from mindscope.server.api.requests import RequestMessage
 from mindscope.server.engine.scheduler import AnswerEnd
 
 if TYPE_CHECKING:
+    from mindscope.models import Model
     from mindscope.server.plans import SteeringPlan
     from mindscope.server.service import SteeringService
 
@@ -34,6 +37,8 @@ _PIECES = 16
 """Pieces of a stream between two readings: about the window of a signal."""
 _SECONDS = 300.0
 _REPLY_BYTES = 2**24
+_READ_FIELDS = ("role", "content", "reasoning_content", "tool_calls", "tool_call_id")
+"""What a turn says. Other fields of it are for whoever answers, and go on unread."""
 
 Json = dict[str, Any]
 
@@ -89,7 +94,9 @@ class _Watcher:
 
     service: SteeringService
     plan: SteeringPlan
-    messages: list[Message]
+    view: Model
+    """The model with the template's options and tools of this conversation."""
+    messages: list[ToolMessage]
     name: str
     ends: dict[int, AnswerEnd] = field(default_factory=dict)
 
@@ -116,7 +123,7 @@ class _Watcher:
 
     def _read(self, text: str, finish: str, last: bool) -> AnswerEnd:
         service, watch = self.service, self.plan.watch
-        row = service.model.chat(self.messages, text)
+        row = self.view.chat(self.messages, text)
         room = service.model.context_length
         if room is not None and len(row) > room:
             raise ApiError(400, f"the conversation has {len(row)} tokens, and {room} can be watched here")
@@ -162,22 +169,45 @@ def _open_watcher(service: SteeringService, body: Json) -> _Watcher:
     plan = service.planner.plan(fields)
     if plan.watch is not None and plan.watch.policy.action == "steer":
         raise ApiError(400, "another server answers here, and cannot be steered", param="mindscope.policy")
-    messages = _messages(body.get("messages"))
     try:
-        service.model.chat(messages)
+        view = _rendering(service.model, body)
+        messages = _messages(body.get("messages"))
+        view.chat(messages)
     except MindscopeError as error:
         raise ApiError(400, str(error), param="messages") from error
     name = request_id("chatcmpl")
-    return _Watcher(service, service.listen(plan, name), messages, name)
+    return _Watcher(service, service.listen(plan, name), view, messages, name)
 
 
-def _messages(given: object) -> list[Message]:
-    messages: list[Message] = []
-    for message in given if isinstance(given, list) else []:
-        if not isinstance(message, dict) or not isinstance(message.get("content"), str):
-            raise ApiError(400, "messages that are not plain text cannot be watched", param="messages")
-        role = "system" if message.get("role") == "developer" else str(message.get("role"))
-        messages.append({"role": role, "content": message["content"]})
+def _rendering(model: Model, body: Json) -> Model:
+    """The model with what the other server's template is told, as far as this one's template asks for it."""
+    options = body.get("chat_template_kwargs")
+    told = dict(options) if isinstance(options, dict) else {}
+    if body.get("tools") and body.get("tool_choice") != "none":
+        told["tools"] = body["tools"]
+    source = model.template_source
+    taken = {name: value for name, value in told.items() if re.search(rf"\b{re.escape(name)}\b", source)}
+    return model.with_template(**taken) if taken else model
+
+
+def _messages(given: object) -> list[ToolMessage]:
+    """The turns as the model reads them: texts, parts that are texts, calls of tools and what these gave.
+
+    Raises:
+        ApiError: a turn holds something else, such as a picture.
+        ModelError: a call's arguments are no object.
+    """
+    messages: list[ToolMessage] = []
+    for number, message in enumerate(given if isinstance(given, list) else []):
+        said = message if isinstance(message, dict) else {}
+        try:
+            turn = RequestMessage.model_validate({key: said[key] for key in _READ_FIELDS if key in said})
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(["messages", str(number), *map(str, first["loc"])])
+            why = first["msg"].removeprefix("Value error, ")
+            raise ApiError(400, f"{place} cannot be watched: {why}", param=place) from error
+        messages.append(turn.as_template_takes())
     return messages
 
 
@@ -201,15 +231,24 @@ async def _bounded(reply: httpx2.Response) -> bytes:
 async def _whole(watcher: _Watcher, content: bytes) -> Json:
     try:
         body = json.loads(content)
-        choices = [(choice, choice["message"]["content"] or "") for choice in body["choices"]]
-    except (ValueError, KeyError, TypeError) as error:
+        # An answer that only calls tools has no content, or null.
+        choices = [(choice, choice["message"].get("content") or "") for choice in body["choices"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ApiError(503, "the server behind this one gave no chat completion") from error
     for number, (choice, text) in enumerate(choices):
         end = await watcher.read(number, text, str(choice.get("finish_reason")))
         if watcher.stops(end):
-            choice["message"]["content"], choice["finish_reason"] = "", "content_filter"
+            _withhold(choice)
         choice |= watcher.extra(end)
     return body
+
+
+def _withhold(choice: Json) -> None:
+    """Take an answer out of a reply, wherever it stands: as text, reasoning, calls, or token by token."""
+    choice["message"] = {"role": choice["message"].get("role", "assistant"), "content": ""}
+    choice["finish_reason"] = "content_filter"
+    if "logprobs" in choice:
+        choice["logprobs"] = None
 
 
 async def _passed_on(watcher: _Watcher, reply: httpx2.Response) -> AsyncGenerator[str]:

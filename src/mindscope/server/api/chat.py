@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from mindscope.errors import ModelError
-from mindscope.models import Row, ToolMessage
+from mindscope.models import Row
 from mindscope.server.api.answering import (
     ClientGoneError,
     RequestAnswers,
@@ -28,7 +28,6 @@ from mindscope.server.api.reply_forms import ChatForm, Json, ReplyForm, TextForm
 from mindscope.server.api.requests import (
     ChatCompletionRequest,
     CompletionRequest,
-    RequestMessage,
     SampledRequest,
 )
 from mindscope.server.api.tools import CallFormat, find_call_format
@@ -108,7 +107,7 @@ def chat_row(model: Model, asked: ChatCompletionRequest) -> Row:
     if asked.tools and asked.tool_choice != "none":
         options["tools"] = [tool.model_dump(exclude_none=True) for tool in asked.tools]
     view = model.with_template(**options) if options else model
-    row = view.chat([_message(message) for message in asked.messages])
+    row = view.chat([message.as_template_takes() for message in asked.messages])
     require_row(model, row)
     return row
 
@@ -155,20 +154,6 @@ def text_rows(model: Model, asked: CompletionRequest) -> list[Row]:
         require_row(model, row)
         rows.append(row)
     return rows
-
-
-def _message(message: RequestMessage) -> ToolMessage:
-    role = "system" if message.role == "developer" else message.role
-    made: ToolMessage = {"role": role, "content": message.text}
-    if message.reasoning_content is not None:
-        if role != "assistant":
-            raise ModelError("only the assistant has reasoning_content")
-        made["reasoning"] = message.reasoning_content
-    if message.tool_calls is not None:
-        made["tool_calls"] = [call.as_template_takes() for call in message.tool_calls]
-    if message.tool_call_id is not None:
-        made["tool_call_id"] = message.tool_call_id
-    return made
 
 
 def _with_easysteer(

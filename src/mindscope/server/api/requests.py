@@ -7,13 +7,16 @@ left out in silence.
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mindscope.errors import ModelError
 from mindscope.server.api.fields import MindscopeFields
 from mindscope.server.compat.easysteer import SteeringField
+
+if TYPE_CHECKING:
+    from mindscope.models import ToolMessage
 
 StopText = Annotated[str, Field(min_length=1, max_length=256)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
@@ -88,6 +91,24 @@ class RequestMessage(_StrictBody):
         if self.content is None or isinstance(self.content, str):
             return self.content or ""
         return "".join(part.text for part in self.content)
+
+    def as_template_takes(self) -> ToolMessage:
+        """The turn as a chat template gets it.
+
+        Raises:
+            ModelError: a call's arguments are no object, or a reasoning is another's than the assistant's.
+        """
+        role = "system" if self.role == "developer" else self.role
+        made: ToolMessage = {"role": role, "content": self.text}
+        if self.reasoning_content is not None:
+            if role != "assistant":
+                raise ModelError("only the assistant has reasoning_content")
+            made["reasoning"] = self.reasoning_content
+        if self.tool_calls is not None:
+            made["tool_calls"] = [call.as_template_takes() for call in self.tool_calls]
+        if self.tool_call_id is not None:
+            made["tool_call_id"] = self.tool_call_id
+        return made
 
     @model_validator(mode="after")
     def _own_fields(self) -> RequestMessage:
