@@ -7,13 +7,15 @@ in the file that `write_policy` makes.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from math import ceil
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
-from mindscope.core import digest_json
+from mindscope.core import FrozenSettings, digest_json
 from mindscope.errors import DataError
 from mindscope.jobs.planning import GATE
 from mindscope.store import write_text
@@ -28,10 +30,19 @@ Effect = Literal["decide", "report", "skip"]
 Remedy = Literal["prevent", "inoculate", "caft", "penalty", "drop"]
 
 
-class SectionPolicy(BaseModel):
-    """What all sections have."""
+class _PolicyPart(FrozenSettings):
+    """Numbers are numbers: `true` is 1 to pydantic, and a limit of 1 is another one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    @field_validator("*", mode="before")
+    @classmethod
+    def _require_no_truth(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("true and false are no values of this field")
+        return value
+
+
+class SectionPolicy(_PolicyPart):
+    """What all sections have."""
 
     effect: Effect = "decide"
     """Whether the section decides about the verdict (decide), is measured and shown only (report), or is left
@@ -115,10 +126,8 @@ class ClaimsPolicy(SectionPolicy):
     """How many verified claims may say that the tuned model shows more of a trait."""
 
 
-class RemedyPolicy(BaseModel):
+class RemedyPolicy(_PolicyPart):
     """What `--remedy` compares, beside the recipe as it is."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     arms: tuple[Remedy, ...] = ("prevent", "inoculate", "caft", "penalty", "drop")
     """Preventative steering (prevent), an inoculation prompt (inoculate), concept ablation (caft), a penalty
@@ -129,10 +138,8 @@ class RemedyPolicy(BaseModel):
     """The weight of the penalty."""
 
 
-class GatePolicy(BaseModel):
+class GatePolicy(_PolicyPart):
     """All of it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     max_new_tokens: int = Field(default=GATE.max_new_tokens, ge=1)
     """The most tokens of any answer that is written for the gate."""
@@ -158,7 +165,7 @@ def read_policy(path: Path | None) -> GatePolicy:
     if path is None:
         return GatePolicy()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read the policy {path}: {error}") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -172,10 +179,25 @@ def read_policy(path: Path | None) -> GatePolicy:
     try:
         return GatePolicy.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
+        raise DataError(f"the policy {path}, {_first_problem(error)}") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    """Where the first thing is wrong, and how; of a field that is not known, those that are."""
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    if first["type"] != "extra_forbidden":
         message = first["msg"].removeprefix("Value error, ")
-        raise DataError(f"the policy {path}, {place}: {message}") from None
+        return f"{place}: {message}" if place else message
+    *section, _ = first["loc"]
+    fields: Mapping[str, FieldInfo] = GatePolicy.model_fields
+    for name in section:
+        kind = fields[str(name)].annotation
+        assert isinstance(kind, type)
+        assert issubclass(kind, BaseModel)
+        fields = kind.model_fields
+    whose = f"[{'.'.join(map(str, section))}]" if section else "a policy"
+    return f"{place}: there is no such field; {whose} has {', '.join(fields)}"
 
 
 def write_policy(path: Path, policy: GatePolicy | None = None) -> None:

@@ -55,7 +55,7 @@ def list_vector_files(path: Path) -> list[Path]:
 def _require_rows(path: Path) -> None:
     if path.suffix == ".txt":
         try:
-            path.read_text(encoding="utf-8")
+            path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError):
             raise DataError(f"{path} is no text in UTF-8") from None
         return

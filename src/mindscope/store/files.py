@@ -99,7 +99,7 @@ def read_json(path: Path | str, *, exact: bool = True) -> Any:
 
     path = local_copy(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark of its order
         return parse_exact_json(text) if exact else parse_json(text)
     except FileNotFoundError:
         raise StoreError(f"no such file: {path}") from None

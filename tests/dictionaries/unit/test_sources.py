@@ -112,6 +112,9 @@ def test_files_of_text_and_of_conversations(model: Model, tmp_path: Path) -> Non
         len(model.text("w1 w2 w3\nw4")),
         len(model.text("w5 w6")),
     ]
+    rows = list(read_corpus(model, text)(0))
+    text.write_bytes(b"\xef\xbb\xbf" + text.read_bytes())  # as some editors begin a file
+    assert list(read_corpus(model, text)(0)) == rows
     lines.write_text(
         json.dumps({"text": "w1 w2"}) + "\n" + json.dumps({"prompt": "w3", "response": "w4 w5"}) + "\n"
     )

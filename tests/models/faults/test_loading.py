@@ -326,6 +326,11 @@ def test_a_device_map_that_is_none_is_one_line(folder, text):
     assert "\n" not in str(caught.value)
 
 
+def test_a_device_map_that_an_editor_marked_is_read(tmp_path):
+    (tmp_path / "map.json").write_bytes(b'\xef\xbb\xbf{"model": "cpu"}')
+    assert LoadOptions(device_map=str(tmp_path / "map.json")).placement() == {"model": "cpu"}
+
+
 def test_a_device_map_without_accelerate_names_it(folder, monkeypatch):
     monkeypatch.setattr(placement, "find_spec", lambda _: None)
     with pytest.raises(ModelError, match=r"needs accelerate: pip install 'mindscope\[train\]'"):

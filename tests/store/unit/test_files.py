@@ -65,6 +65,13 @@ def test_lone_surrogates_survive(tmp_path):
     assert read_json(tmp_path / "x.json") == {"text": "a\ud800b"}
 
 
+def test_a_file_that_an_editor_marked_is_read(tmp_path):
+    """Notepad and PowerShell begin a file in UTF-8 with a mark of the byte order."""
+    file = tmp_path / "settings.json"
+    file.write_bytes(b'\xef\xbb\xbf{"steps": 3}\r\n')
+    assert read_json(file) == read_json(file, exact=False) == {"steps": 3}
+
+
 def test_unreadable_json(tmp_path):
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(StoreError, match="not JSON"):

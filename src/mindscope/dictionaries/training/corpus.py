@@ -70,7 +70,7 @@ def cut(row: Row, length: int, beginning: int | None = None) -> Iterator[Row]:
 def _texts(model: Engine, path: Path) -> Iterator[Row]:
     lines: list[str] = []
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             for line in (*file, "\n"):
                 if line.strip():
                     lines.append(line)

@@ -22,7 +22,7 @@ def check_folder(folder: Path) -> None:
     for file in sorted(folder.glob("*.json")):
         _refuse_placeholder(file)
     try:
-        parse_json(config.read_text())
+        parse_json(config.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"{config} is not valid JSON ({error}); download it again") from error
     check_weights(folder)
@@ -99,7 +99,7 @@ def _check_index(folder: Path) -> None:
     if not index.is_file():
         return
     try:
-        shards = set(parse_json(index.read_text())["weight_map"].values())
+        shards = set(parse_json(index.read_text(encoding="utf-8"))["weight_map"].values())
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(f"{index} is not a valid index ({error}); download it again") from error
     if missing := sorted(shard for shard in shards if not (folder / shard).is_file()):

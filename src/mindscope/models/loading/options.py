@@ -80,7 +80,7 @@ class LoadOptions(WholeModelOptions):
         text = self.device_map
         try:
             if not text.lstrip().startswith("{"):
-                text = Path(text).read_text(encoding="utf-8")
+                text = Path(text).read_text(encoding="utf-8-sig")
             modules = parse_json(text)
         except (OSError, ValueError) as error:
             raise ModelError(
