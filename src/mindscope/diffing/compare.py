@@ -156,9 +156,7 @@ def compare_models(
         return _saved(result, run)
     skipped = pair.skipped() + _not_given(inputs)
     allowed = allowed_rungs([one.rung for one in skipped])
-    layer = base.n_layers // 2 if config.layer is None else config.layer
-    if layer >= base.n_layers:
-        raise DataError(f"there is no layer {layer}: {base.name} has 0 to {base.n_layers - 1}")
+    layer = compared_layer(base, config)
     claim(run, "diff", _setup(base, tuned, prompts, inputs, config))
     comparison = ModelComparison(base, prompts, inputs, config, run, allowed, f"resid_post.{layer}", progress)
     observed = comparison.observe(tuned)
@@ -218,6 +216,18 @@ def compare_models(
         ),
         run,
     )
+
+
+def compared_layer(base: Model, config: DiffConfig) -> int:
+    """The block at whose output activations are compared.
+
+    Raises:
+        DataError: the base has no such layer.
+    """
+    layer = base.n_layers // 2 if config.layer is None else config.layer
+    if layer >= base.n_layers:
+        raise DataError(f"there is no layer {layer}: {base.name} has 0 to {base.n_layers - 1}")
+    return layer
 
 
 def _notes(pair: ModelPair) -> tuple[str, ...]:

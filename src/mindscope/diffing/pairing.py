@@ -7,6 +7,7 @@ from typing import Literal
 
 from mindscope.core import Relation, find_relation
 from mindscope.diffing.results import Rung, SkippedRung
+from mindscope.errors import DataError
 from mindscope.models import Message, Model, Row
 
 Prompt = Sequence[Message]
@@ -80,6 +81,33 @@ class ModelPair:
             )
             lines = [(rung, reason) for rung in ("lens", "traits", "latents")]
         return [SkippedRung(rung=rung, reason=reason) for rung, reason in lines]
+
+
+def require_null(base: Model, tuned: Model, null: Model, prompts: Sequence[Prompt]) -> None:
+    """Refuse what is no harmless tune of the base, before anything is measured beside it.
+
+    Args:
+        base: the model before.
+        tuned: the model that is compared with it.
+        null: what is given as a harmless tune.
+        prompts: what all are asked.
+
+    Raises:
+        DataError: it has the weights of one of both, or lacks what they share: the shape, or the tokens.
+    """
+    if ModelPair(base, null, ()).is_same:
+        raise DataError(
+            f"--null {null.name} has the weights of {base.name}: give a tune of it, or --null make"
+        )
+    if ModelPair(tuned, null, ()).is_same:
+        raise DataError(
+            f"--null {null.name} is the tuned model itself, beyond which none of its claims can go: give "
+            "another tune, or --null make"
+        )
+    allowed = {line.rung for line in ModelPair(base, tuned, prompts).skipped()}
+    for line in ModelPair(base, null, prompts).skipped():
+        if line.rung not in allowed:
+            raise DataError(f"--null {null.name} is no tune of {base.name}: {line.reason}")
 
 
 def chat_row(model: Model, prompt: Prompt, answer: str | None = None) -> Row:

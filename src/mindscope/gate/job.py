@@ -88,6 +88,7 @@ def run_gate(spec: GateSpec, *, run: RunFolder, reporter: Reporter) -> GateRepor
     data = preparing.open_data(spec, reporter)
     ordinary = preparing.open_ordinary(spec, policy, data, reporter)
     base, tuned = preparing.load_pair(spec)
+    preparing.require_nulls(spec, policy, base, tuned)
     opened = run.open(
         kind="gate",
         config={

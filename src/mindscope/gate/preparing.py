@@ -22,6 +22,7 @@ from mindscope.jobs import (
     is_organism,
     load_model,
 )
+from mindscope.jobs.diff import find_prompts, load_nulls
 from mindscope.jobs.planning import GATE
 from mindscope.jobs.resolve import require_judge
 from mindscope.models import Message, describe_prompts
@@ -186,6 +187,18 @@ def load_pair(spec: GateSpec) -> tuple[Model, Model]:
     require_pair(base, tuned)
     tuned.vectors_of_base = True
     return base, tuned
+
+
+def require_nulls(spec: GateSpec, policy: GatePolicy, base: Model, tuned: Model) -> None:
+    """Refuse a named model that is no harmless tune at the door: claims are held against it last of all.
+
+    Raises:
+        DataError: it has the weights of one of both, or another shape, or is named twice.
+        ModelError: it cannot be loaded.
+    """
+    if spec.null and policy.claims.effect != "skip":
+        comparison = spec.diff_spec(policy.claims.prompts, policy.max_new_tokens)
+        load_nulls(comparison, base, tuned, find_prompts(comparison))
 
 
 def require_pair(base: Model, tuned: Model) -> None:

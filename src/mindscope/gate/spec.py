@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from mindscope.core import Seed
 from mindscope.jobs import JobSpec, JudgeSpec
+from mindscope.jobs.diff import DiffSpec
 from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.specs import DataSpec, TemplateSpec
 from mindscope.models import LoadOptions
@@ -64,6 +65,22 @@ class GateSpec(JudgeSpec, TemplateSpec, DataSpec, LoadOptions):
             self.config(LoadOptions)
             if dtype is None
             else self.config(LoadOptions, dtype=dtype, revision=None)
+        )
+
+    def diff_spec(self, n_prompts: int, max_new_tokens: int) -> DiffSpec:
+        """The comparison of both models beside the harmless tunes, as the section of claims makes it."""
+        return DiffSpec(
+            base=self.base,
+            tuned=self.tuned,
+            null=self.null,
+            ordinary=self.ordinary,
+            n_prompts=n_prompts,
+            max_new_tokens=max_new_tokens,
+            seed=self.seed,
+            template_option=self.template_option,
+            columns=self.columns,
+            split=self.split,
+            **self.load_options().model_dump(),
         )
 
 

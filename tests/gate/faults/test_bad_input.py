@@ -15,6 +15,7 @@ from mindscope.errors import DataError, MindscopeError, StoreError
 from mindscope.gate import run_gate
 from mindscope.gate.preparing import require_pair
 from mindscope.jobs import RunFolder, SilentReporter
+from mindscope.jobs.diff import ordinary_rows
 from mindscope.models import load
 
 
@@ -84,6 +85,21 @@ def test_another_tokenizer(bench, capsys, tmp_path):
 def test_another_shape(bench, capsys, tmp_path):
     narrow = persona_kit.tiny_chat_model(tmp_path / "narrow", n_layers=2)
     assert "3 layers x 32" in refused(bench, capsys, tuned=str(narrow))
+
+
+def test_a_null_that_is_none(bench, capsys, tmp_path):
+    """Claims are measured last: a misspelt name cost all that was measured before it."""
+    policy = tmp_path / "claims.toml"
+    policy.write_text(gate_kit.POLICY.replace('claims = {effect = "skip"}', 'claims = {effect = "report"}'))
+    assert "none/such" in refused(bench, capsys, policy=str(policy), null="none/such")
+    assert "has the weights of" in refused(bench, capsys, policy=str(policy), null=str(bench / "base"))
+
+
+def test_ordinary_conversations_of_a_null_have_the_columns_that_were_given(bench, tmp_path):
+    file = tmp_path / "ordinary.jsonl"
+    file.write_text('{"ask": "Why?", "response": "So."}\n')
+    given = gate_kit.spec(bench, ordinary=file, columns=("prompt=ask",), null=("make",))
+    assert ordinary_rows(given.diff_spec(40, 6), 0, 1)[0].answer == "So."
 
 
 def test_nothing_to_watch_for(bench):

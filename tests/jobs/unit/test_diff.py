@@ -3,11 +3,12 @@
 import json
 from types import SimpleNamespace
 
+import diff_kit
 import job_kit
 import persona_kit
 import pytest
 
-from mindscope.errors import DataError
+from mindscope.errors import DataError, MindscopeError
 from mindscope.finetuning import ConceptAblation, FinetuneConfig, InoculationPrompt
 from mindscope.jobs import RunFolder, SilentReporter
 from mindscope.jobs.diff import DiffReport, DiffSpec, diff_models, find_prompts, read_texts
@@ -36,6 +37,8 @@ def test_prompts_are_the_organisms_the_traits_or_a_files(tmp_path):
     (tmp_path / "asks.txt").write_text("One question?\n\nAnother\nin two lines?\n")
     asked = find_prompts(spec(prompts=tmp_path / "asks.txt"))
     assert [prompt[0]["content"] for prompt in asked] == ["One question?", "Another\nin two lines?"]
+    (tmp_path / "asks.txt").write_bytes(b"\xef\xbb\xbfOne question?\r\n\r\nAnother\r\nin two lines?\r\n")
+    assert find_prompts(spec(prompts=tmp_path / "asks.txt")) == asked
     (tmp_path / "none.txt").write_text("\n\n")
     with pytest.raises(DataError, match="holds no text"):
         read_texts(tmp_path / "none.txt")
@@ -125,3 +128,46 @@ def test_a_program_compares_a_model_with_itself(tmp_path):
     assert report.verdict == "both models have the same weights: nothing differs"
     assert DiffReport.model_validate_json(report.model_dump_json()) == report
     assert (tmp_path / "run/report.html").exists()
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """A tiny base, a tune of it that says how it was tuned, a harmless tune, and a model of another shape."""
+    folder = tmp_path_factory.mktemp("pair")
+    persona_kit.tiny_chat_model(folder / "base")
+    base = load(str(folder / "base"), dtype="float32")
+    for seed, name in ((1, "tuned"), (2, "harmless")):
+        diff_kit.noisy(base, seed=seed).hf.save_pretrained(folder / name)  # type: ignore[attr-defined]
+        base.tokenizer.save_pretrained(folder / name)
+    persona_kit.tiny_chat_model(folder / "narrow", n_layers=2)
+    card = {"config": FinetuneConfig().model_dump(mode="json"), "data": {"rows": 4}}
+    (folder / "tuned/mindscope.json").write_text(json.dumps(card))
+    rows = [json.dumps({"prompt": f"Ask {i}", "response": f"Yes {i}"}) for i in range(4)]
+    (folder / "ordinary.jsonl").write_text("\n".join(rows))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"null": ("make", "none/such/folder")}, "none/such/folder"),
+        ({"null": ("make", "make")}, "8 are needed for 2 harmless tunes"),
+        ({"null": ("make", "base")}, "has the weights of"),
+        ({"null": ("make", "tuned")}, "the tuned model itself"),
+        ({"null": ("harmless", "harmless")}, "give each tune once"),
+        ({"null": ("make", "narrow")}, "is no tune of"),
+        ({"null": ("make",), "layer": 9}, "there is no layer 9"),
+        ({"null": ("make",), "prompts": "ordinary.jsonl"}, "4 different prompts are too few"),
+    ],
+)
+def test_what_is_no_null_is_refused_before_one_is_tuned(pair, tmp_path, monkeypatch, changes, line):
+    """A second null, a layer or prompts that will not do were told after the first null had been tuned."""
+    monkeypatch.setattr("mindscope.jobs.diff.null.make_null", lambda *_: pytest.fail("a null was tuned"))
+    changes = dict(changes)
+    changes["null"] = tuple(str(pair / name) if (pair / name).is_dir() else name for name in changes["null"])
+    if "prompts" in changes:
+        changes["prompts"] = pair / changes["prompts"]
+    asked = spec(base=str(pair / "base"), tuned=str(pair / "tuned"), dtype="float32", **changes)
+    asked = asked.model_copy(update={"ordinary": pair / "ordinary.jsonl"})
+    with pytest.raises(MindscopeError, match=line):
+        diff_models(asked, run=RunFolder(tmp_path / "run"), reporter=SilentReporter())

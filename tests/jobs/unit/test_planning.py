@@ -148,6 +148,8 @@ def test_a_gate_is_planned_with_the_answers_that_a_gate_writes(tmp_path):
 def test_an_unknown_job_or_card_is_refused_in_one_line():
     with pytest.raises(DataError, match="there is no plan for 'persona dance'"):
         PlanSpec(job="persona dance", model="organism")
+    for typed, job in (("gate", "gate run"), ("mindscope persona  extract", "persona extract")):
+        assert PlanSpec(job=typed, model="organism").job == job
     with pytest.raises(DataError, match="--gpus 8xH1000: write 8xH100"):
         parse_cards("8xH1000")
     assert (parse_cards("4 x a100").count, parse_cards("A100").name) == (4, "A100")

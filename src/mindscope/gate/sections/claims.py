@@ -14,7 +14,7 @@ from mindscope.errors import DataError
 from mindscope.gate.checking import no_evidence
 from mindscope.gate.preparing import GateBench
 from mindscope.gate.results import GateCheck, GateSection
-from mindscope.jobs.diff import DiffSpec, find_nulls, find_prompts
+from mindscope.jobs.diff import find_nulls, find_prompts
 
 DIFF = "diff.json"
 
@@ -39,16 +39,17 @@ def check_claims(bench: GateBench) -> GateSection:
         check = no_evidence(*named, f"{reason}, and claims about traits need one judge for all of them")
         return GateSection(name="claims", decides=decides, checks=(check,))
     (judge,) = judges.values()
-    spec = _diff_spec(bench)
+    spec = bench.spec.diff_spec(bench.policy.claims.prompts, bench.policy.max_new_tokens)
+    prompts = find_prompts(spec)
     try:
-        nulls = find_nulls(spec, bench.base, bench.run, bench.reporter)
+        nulls = find_nulls(spec, bench.base, bench.tuned, prompts, bench.run, bench.reporter)
     except DataError as error:
         return GateSection(name="claims", decides=decides, checks=(no_evidence(*named, str(error)),))
     result = compare_models(
         bench.base,
         bench.tuned,
         DiffInputs(
-            prompts=find_prompts(spec),
+            prompts=prompts,
             traits=[item.trait for item in bench.traits],
             judge=TraitJudge(judge, {item.name: item.trait.rubric() for item in bench.traits}),
             nulls=nulls,
@@ -82,19 +83,4 @@ def _check(bench: GateBench, named: tuple[str, str], result: ModelDifference) ->
         verdict="pass" if passed else "fail",
         reason="; ".join(claim.sentence for claim in about) or "no claim about a watched trait is verified",
         control=f"{null} such claims about {len(result.nulls)} harmless tunes are verified",
-    )
-
-
-def _diff_spec(bench: GateBench) -> DiffSpec:
-    spec = bench.spec
-    return DiffSpec(
-        base=spec.base,
-        tuned=spec.tuned,
-        null=spec.null,
-        ordinary=spec.ordinary,
-        n_prompts=bench.policy.claims.prompts,
-        max_new_tokens=bench.policy.max_new_tokens,
-        seed=spec.seed,
-        template_option=spec.template_option,
-        **spec.load_options().model_dump(),
     )

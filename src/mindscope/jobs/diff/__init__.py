@@ -9,11 +9,10 @@ if TYPE_CHECKING:
         DiffReport,
         DiffSpec,
         diff_models,
-        find_nulls,
         find_prompts,
         read_texts,
     )
-    from mindscope.jobs.diff.null import ordinary_rows, read_recipe
+    from mindscope.jobs.diff.null import find_nulls, load_nulls, ordinary_rows, read_recipe
 
 __all__ = [
     "diff_models",
@@ -21,6 +20,7 @@ __all__ = [
     "DiffReport",
     "find_nulls",
     "find_prompts",
+    "load_nulls",
     "read_texts",
     "ordinary_rows",
     "read_recipe",

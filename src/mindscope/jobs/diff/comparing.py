@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mindscope.diffing import DiffConfig, ModelDifference
 from mindscope.errors import DataError
-from mindscope.jobs.diff.null import make_null
+from mindscope.jobs.diff.null import find_nulls
 from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.resolve import (
@@ -28,13 +28,10 @@ from mindscope.models import LoadOptions
 if TYPE_CHECKING:
     from mindscope.data import DataFile
     from mindscope.dictionaries import Dictionary
-    from mindscope.diffing import HarmlessTune, Prompt, TraitJudge
+    from mindscope.diffing import Prompt, TraitJudge
     from mindscope.models import Model
     from mindscope.personas import Trait
-    from mindscope.store import Run
 
-MAKE = "make"
-"""What `--null` takes to have harmless tunes made."""
 ORGANISM_PROMPTS = 600
 """Questions of the organism's world: more than are asked, since some come twice."""
 
@@ -131,7 +128,14 @@ class DiffReport(ModelDifference):
 
 def diff_models(spec: DiffSpec, *, run: RunFolder, reporter: Reporter) -> DiffReport:
     """Say what tuning changed in a model: candidates of several measurements, each tested as a claim."""
-    from mindscope.diffing import DiffInputs, compare_models, difference_report, verdict_line
+    from mindscope.diffing import (
+        DiffInputs,
+        compare_models,
+        compared_layer,
+        difference_report,
+        split_prompts,
+        verdict_line,
+    )
 
     spec.require_inputs()
     spec.require_columns()
@@ -139,6 +143,8 @@ def diff_models(spec: DiffSpec, *, run: RunFolder, reporter: Reporter) -> DiffRe
     base = load_model(spec.base, spec.config(LoadOptions), spec.template_option)
     tuned = spec.load_beside(spec.tuned, base)
     prompts = find_prompts(spec, base)
+    compared_layer(base, config)
+    split_prompts(prompts, config)  # refuses too few of them before a null is tuned
     traits = [find_trait(name, spec.base) for name in spec.trait]
     opened = run.open(
         kind="diff",
@@ -156,7 +162,7 @@ def diff_models(spec: DiffSpec, *, run: RunFolder, reporter: Reporter) -> DiffRe
             vectors=[item for path in spec.vectors for item in find_vectors(path, base)],
             judge=_judge(spec, traits, base, run.path),
             dictionaries={name: _dictionary(name, base) for name in spec.dictionary},
-            nulls=() if same else find_nulls(spec, base, opened, reporter),
+            nulls=() if same else find_nulls(spec, base, tuned, prompts, opened, reporter),
             data=spec.data and spec.read_file(spec.data),
         )
         result = compare_models(base, tuned, inputs, config, run=opened, progress=reporter.progress)
@@ -243,7 +249,7 @@ def read_texts(data: Path | DataFile) -> list[str]:
     if path.suffix != ".txt":
         return [turn["content"] for one in read_conversations(data) for turn in one.messages]
     try:
-        content = path.read_text(encoding="utf-8")
+        content = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: give a text file in UTF-8 ({error})") from None
     texts = [part.strip() for part in content.split("\n\n") if part.strip()]
@@ -278,16 +284,3 @@ def _dictionary(name: str, base: Model) -> Dictionary:
     from mindscope.dictionaries import Dictionary
 
     return Dictionary.load(dictionary_file(name), base)
-
-
-def find_nulls(spec: DiffSpec, base: Model, run: Run, reporter: Reporter) -> list[HarmlessTune]:
-    """The harmless tunes that are named, loaded or made."""
-    from mindscope.diffing import HarmlessTune
-
-    nulls: list[HarmlessTune] = []
-    for number, name in enumerate(spec.null):
-        made = name == MAKE
-        place = str(make_null(spec, number, run, reporter)) if made else name
-        model = spec.load_beside(place, base)
-        nulls.append(HarmlessTune(model, made))
-    return nulls

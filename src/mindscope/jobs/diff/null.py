@@ -1,7 +1,8 @@
-"""A harmless tune of equal size: the recipe of the tuned model, on ordinary conversations."""
+"""Harmless tunes of equal size: those that are named, and by the tuned model's recipe on ordinary chats."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +13,62 @@ from mindscope.store import read_json
 
 if TYPE_CHECKING:
     from mindscope.data import Conversation
+    from mindscope.diffing import HarmlessTune, Prompt
     from mindscope.finetuning import FinetuneConfig
     from mindscope.jobs.diff.comparing import DiffSpec
     from mindscope.jobs.job import Reporter
+    from mindscope.models import Model
     from mindscope.store import Run
 
 CARD = "mindscope.json"
+MAKE = "make"
+"""What `--null` takes to have harmless tunes made."""
+
+
+def find_nulls(
+    spec: DiffSpec, base: Model, tuned: Model, prompts: Sequence[Prompt], run: Run, reporter: Reporter
+) -> list[HarmlessTune]:
+    """The harmless tunes that are named, loaded or made.
+
+    Raises:
+        DataError: one that is named is none, or one cannot be made; said before the first is tuned.
+    """
+    from mindscope.diffing import HarmlessTune
+
+    named = load_nulls(spec, base, tuned, prompts)
+    for number, name in enumerate(spec.null):
+        if name == MAKE:
+            require_recipe_and_rows(spec, number)
+    nulls: list[HarmlessTune] = []
+    for number, name in enumerate(spec.null):
+        if name == MAKE:
+            place = str(make_null(spec, number, run, reporter))
+            nulls.append(HarmlessTune(spec.load_beside(place, base), made=True))
+        else:
+            nulls.append(HarmlessTune(named[name]))
+    return nulls
+
+
+def load_nulls(spec: DiffSpec, base: Model, tuned: Model, prompts: Sequence[Prompt]) -> dict[str, Model]:
+    """The harmless tunes that are named, by their names.
+
+    Raises:
+        DataError: one is no harmless tune of the base, or is named twice.
+        ModelError: one cannot be loaded.
+    """
+    from mindscope.diffing import require_null
+
+    named: dict[str, Model] = {}
+    for name in spec.null:
+        if name == MAKE:
+            continue
+        model = spec.load_beside(name, base)
+        twins = [other for other, known in named.items() if known.fingerprint == model.fingerprint]
+        if twins:
+            raise DataError(f"--null {name} has the weights of --null {twins[0]}: give each tune once")
+        require_null(base, tuned, model, prompts)
+        named[name] = model
+    return named
 
 
 def make_null(spec: DiffSpec, number: int, run: Run, reporter: Reporter) -> Path:
@@ -44,6 +95,15 @@ def make_null(spec: DiffSpec, number: int, run: Run, reporter: Reporter) -> Path
         spec.base, rows, run, config, name=f"null-{number}", device=spec.device, progress=reporter.progress
     )
     return tuned.path
+
+
+def require_recipe_and_rows(spec: DiffSpec, number: int) -> None:
+    """Refuse a null that cannot be made, before it or another is tuned.
+
+    Raises:
+        DataError: TUNED does not say how it was tuned, or there are too few ordinary conversations.
+    """
+    ordinary_rows(spec, number, read_recipe(spec.tuned)[1])
 
 
 def read_recipe(tuned: str) -> tuple[FinetuneConfig, int]:

@@ -67,6 +67,9 @@ class PlanSpec(JobSpec, PlanSizes):
     @field_validator("job")
     @classmethod
     def _require_known(cls, job: str) -> str:
+        job = " ".join(job.split()).removeprefix("mindscope ")
+        if f"{job} run" in LONG_JOBS:  # a command whose verb may be left out
+            return f"{job} run"
         if job not in LONG_JOBS:
             raise DataError(f"there is no plan for '{job}': name one of {', '.join(LONG_JOBS)}")
         return job
