@@ -6,6 +6,7 @@ so that the same figure is right on paper, in a notebook and in the dark.
 
 import io
 import re
+import warnings
 from importlib import resources
 from typing import Any
 
@@ -60,7 +61,9 @@ def sheet(*names: str) -> str:
 def to_svg(figure: Figure, label: str) -> Markup:
     """Draw a figure as inline SVG. `label` is what a screen reader says."""
     file = io.StringIO()
-    with mpl.rc_context(RC):
+    with mpl.rc_context(RC), warnings.catch_warnings():
+        # Text stays text, so the reader's fonts draw what the one that measures it does not have.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(file, format="svg", bbox_inches="tight", pad_inches=0.05, metadata={"Date": None})
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :]

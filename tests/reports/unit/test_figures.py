@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from mindscope.reports import CurveLine, bars_by_layer, heatmap, lines_with_bands
+from mindscope.reports.style import to_svg
 
 
 def test_lines_and_bands():
@@ -57,3 +59,10 @@ def test_heatmap_shades_by_size_and_sign():
 @pytest.mark.parametrize("values", [[[0.0, 0.0]], [[None, None]], [[1e-9, 2e-9]]])
 def test_heatmap_of_nothing_much(values):
     assert heatmap(values, ["a"], ["b", "c"]).axes
+
+
+@pytest.mark.filterwarnings("error")
+def test_words_that_the_measuring_font_lacks_stand_in_the_figure_as_text():
+    figure = Figure()
+    figure.subplots().set_title("请说 请")
+    assert "请说 请" in to_svg(figure, "two words")
