@@ -170,7 +170,11 @@ class _Reader:
             begins = self.place
             sign = self._take_sign() if self.text[begins - 1].isspace() else None
             if sign is None:
-                self._refuse("'+' or '-' with a blank before it must stand between terms", begins)
+                self._refuse(
+                    "'+' or '-' with a blank before it must stand between terms; a name that holds a blank "
+                    'stands in "double quotes"',
+                    begins,
+                )
             terms.append(self._read_term(sign))
         return SteerExpression(tuple(terms), self.text)
 
@@ -240,7 +244,9 @@ class _Reader:
             self._refuse("a quotation mark is not closed", self.place)
         match = _NAME.match(self.text, self.place)
         if match is None:
-            self._refuse("a name is missing; one that begins with a number or a sign stands in quotes")
+            self._refuse(
+                'a name is missing; one that begins with a number or a sign stands in "double quotes"'
+            )
         return match[0], len(match[0])
 
     def _take_layers(self) -> SteerLayers:

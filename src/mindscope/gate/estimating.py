@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mindscope.gate.preparing import GateBench
+from mindscope.gate.policy import LEAST_ORDINARY, LEAST_UNITS
+from mindscope.gate.preparing import GateBench, say_too_few
 from mindscope.jobs.estimates import announce, estimate_answers
 from mindscope.jobs.planning import count_gate_answers
 from mindscope.models import SamplingConfig
@@ -14,9 +15,29 @@ LOOK = 32
 LESS = "a policy with smaller sizes, or screening form prompt, which generates nothing, takes less"
 
 
+def find_gaps(bench: GateBench) -> list[str]:
+    """The sections that decide and will have no evidence, each with what it lacks."""
+    policy, n_rows = bench.policy, len(bench.ordinary_rows)
+    needed = {
+        "screening": LEAST_ORDINARY,
+        "alarms": policy.alarms.calibrating + policy.alarms.watched,
+        "capability": LEAST_UNITS,
+    }
+    gaps = [
+        f"{name} ({say_too_few(bench.ordinary, least)})"
+        for name, least in needed.items()
+        if n_rows < least and getattr(policy, name).effect == "decide"
+    ]
+    if policy.behaviour.effect == "decide" and any(item.judge is None for item in bench.traits):
+        gaps.append("behaviour (nobody judges: give --judge)")
+    return gaps
+
+
 def announce_work(bench: GateBench) -> None:
     """Say how many answers both models write and how long that takes; training of nulls comes on top."""
     policy, spec = bench.policy, bench.spec
+    if gaps := find_gaps(bench):
+        bench.reporter.say(f"this gate can fail, and cannot pass without evidence of {'; of '.join(gaps)}")
     questions = [question for item in bench.traits for question in item.questions]
     ordinary, alarms = bench.ordinary, policy.alarms
     counts = count_gate_answers(

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from mindscope.core import order_names
+from mindscope.core import order_names, parse_json
 from mindscope.errors import DataError, StoreError
 from mindscope.store import local_copy, opened_tensors, require_content
 
 InputKind = Literal["file", "folder", "tensors", "vectors", "rows"]
 """What is behind a path: a file of any kind that is not empty; a run folder; an artefact of tensors; persona
 vectors, in a file or a run; or rows, such as conversations or texts."""
+VECTORS = "mindscope.persona_vectors"
+"""The schema of a file of persona vectors, which many give where steering is wanted."""
 
 
 def require_input(path: Path, kind: InputKind) -> None:
@@ -34,6 +36,20 @@ def require_input(path: Path, kind: InputKind) -> None:
                     opened_tensors(file)
         case "rows":
             _require_rows(path)
+
+
+def read_schema(path: Path) -> str | None:
+    """What kind of artefact a `.safetensors` file says it is; None where it is none of ours.
+
+    Raises:
+        StoreError: it is no such file, or cut short.
+    """
+    _, header = opened_tensors(path)
+    try:
+        schema = parse_json(header.get("mindscope", "{}")).get("schema")
+    except (ValueError, AttributeError):
+        return None
+    return schema if isinstance(schema, str) else None
 
 
 def list_vector_files(path: Path) -> list[Path]:

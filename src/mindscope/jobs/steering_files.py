@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mindscope.errors import DataError
 from mindscope.features import SteeringFileReport
+from mindscope.jobs.inputs import VECTORS, read_schema
 from mindscope.jobs.job import JobSpec, Reporter
 from mindscope.jobs.persona.traits import WrittenFile
 from mindscope.jobs.specs import BorrowingModelSpec, ModelSpec
@@ -91,10 +92,10 @@ def check_steering(spec: CheckSteeringSpec, *, reporter: Reporter) -> SteeringFi
 
 def export_steering(spec: ExportSteeringSpec, *, reporter: Reporter) -> WrittenFile:
     """Write a steering file for another tool, and say what that tool's format does not carry."""
-    from mindscope.features import SteeringFile, export_gguf, export_pt
+    from mindscope.features import export_gguf, export_pt
 
     del reporter  # there is nothing to wait for
-    file = SteeringFile.load(spec.file)
+    file = _load(spec.file)
     match spec.to.suffix:
         case ".gguf":
             notes = export_gguf(file, spec.to, easysteer=spec.tool == "easysteer")
@@ -106,7 +107,7 @@ def export_steering(spec: ExportSteeringSpec, *, reporter: Reporter) -> WrittenF
 
 
 def _open(path: Path) -> SteeringFile:
-    from mindscope.features import SteeringFile, read_gguf_file
+    from mindscope.features import read_gguf_file
 
     if path.suffix == ".gguf":
         return read_gguf_file(path)
@@ -114,6 +115,19 @@ def _open(path: Path) -> SteeringFile:
         raise DataError(
             f"{path} carries no probes, so it cannot be checked: of a .pt file the model, the operation, the "
             "coefficient and the tokens are unknown; check the steering file that it came from"
+        )
+    return _load(path)
+
+
+def _load(path: Path) -> SteeringFile:
+    """A steering file; persona vectors, which are what most have at hand, are told from one."""
+    from mindscope.features import SteeringFile
+
+    if path.is_dir() or (path.suffix == ".safetensors" and read_schema(path) == VECTORS):
+        what = "is a folder" if path.is_dir() else "holds persona vectors"
+        raise DataError(
+            f"{path} {what}, and no steering: write a file with `mindscope vectors write MODEL FILE --steer "
+            '"1.5 VECTORS@LAYER"`, or take `mindscope persona export` for the vectors alone'
         )
     return SteeringFile.load(path)
 

@@ -52,21 +52,34 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_folder(path: Path | str) -> Iterator[Path]:
-    """The same for a folder that is not there yet: hand out an empty temporary one, then give it its name.
+def replacing_folder(path: Path | str, *, over: bool = False) -> Iterator[Path]:
+    """The same for a folder: hand out an empty temporary one, then give it its name.
+
+    Args:
+        path: of the folder.
+        over: an older folder of that name makes room once the new one is through.
 
     Raises:
         StoreError: there is such a folder already, the disk is full, or the like.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    older = temporary.with_suffix(".old")
     try:
         temporary.mkdir(parents=True)
         yield temporary
         for file in temporary.rglob("*"):
             _sync(file)
-        temporary.rename(path)
+        if over and path.is_dir():
+            path.rename(older)
+        try:
+            temporary.rename(path)
+        except OSError:
+            if older.exists():
+                older.rename(path)
+            raise
         _sync(path.parent)
+        shutil.rmtree(older, ignore_errors=True)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
@@ -106,7 +119,9 @@ def read_json(path: Path | str, *, exact: bool = True) -> Any:
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:
-        raise StoreError(f"{path} is not JSON ({error}): restore it from a copy, or delete it") from None
+        raise StoreError(
+            f"{path} is not JSON ({error}): give another file, or restore it from a copy"
+        ) from None
 
 
 def plain(value: Any) -> Any:

@@ -73,7 +73,7 @@ def test_what_does_not_fit_is_refused_and_costs_nothing(target: AuditTarget):
     opened = session(target)
     for name, arguments, message in (
         ("chat", {}, "questions"),
-        ("chat", {"questions": ["a"], "path": "/etc"}, "path"),
+        ("chat", {"questions": ["a"], "path": "/etc"}, "no argument .path.; there are questions"),
         ("rank_data", {"character": "nobody"}, "nobody"),
         ("steer", {"question": "a", "along": "nobody"}, "nobody"),
         ("feature_examples", {"latent": 10**6}, "latent"),

@@ -24,6 +24,18 @@ def run(*arguments: object) -> int:
     return stopped.value.code
 
 
+def test_vectors_and_runs_are_told_from_steering(tiny, vectors, tmp_path, capsys):
+    """What a person has at hand is a run of `persona extract`, and not a steering file."""
+    for given, what in ((vectors, "holds persona vectors"), (tmp_path, "is a folder")):
+        for command in (("check", tiny.name, given), ("export", given, tmp_path / "a.gguf")):
+            assert run("vectors", *command) == 2
+            line = capsys.readouterr().err.strip()
+            assert what in line
+            assert "mindscope vectors write" in line
+    assert run("library", "pack", vectors, tmp_path / "a.case") == 2
+    assert "mindscope vectors write" in capsys.readouterr().err
+
+
 def test_from_vectors_to_a_file_that_tests_itself(tiny, vectors, tmp_path, capsys):
     file = tmp_path / "steer.safetensors"
     assert run("vectors", "write", tiny.name, file, "--steer", f"1.5 {vectors}@1[all]") == 0

@@ -1,11 +1,14 @@
 """What a gate gathers before it measures."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from mindscope.data import read_conversations
 from mindscope.gate import GatePolicy
+from mindscope.gate.estimating import find_gaps
+from mindscope.gate.policy import AlarmPolicy
 from mindscope.gate.preparing import open_data, open_ordinary, say_too_few
 from mindscope.gate.spec import GateSpec
 from mindscope.jobs import SilentReporter
@@ -44,3 +47,15 @@ def test_who_gives_ordinary_conversations_that_the_data_hold_is_told(tmp_path, q
 def test_nobody_gave_any():
     expected = "0 ordinary conversations are too few: give 350 with --ordinary"
     assert say_too_few(None, 350) == expected
+
+
+def test_sections_that_will_have_no_evidence_are_told_at_the_door():
+    """Without ordinary conversations a gate measured for hours and was then left open."""
+    judged, alone = SimpleNamespace(judge="someone"), SimpleNamespace(judge=None)
+    bench = SimpleNamespace(policy=GatePolicy(), ordinary=None, ordinary_rows=(), traits=[judged, alone])
+    gaps = find_gaps(bench)  # type: ignore[arg-type]
+    assert [gap.split(" (")[0] for gap in gaps] == ["screening", "alarms", "capability", "behaviour"]
+    assert "give 350 with --ordinary" in gaps[1]
+    policy = GatePolicy(alarms=AlarmPolicy(effect="report"))
+    enough = SimpleNamespace(policy=policy, ordinary=None, ordinary_rows=range(40), traits=[judged])
+    assert find_gaps(enough) == []  # type: ignore[arg-type]

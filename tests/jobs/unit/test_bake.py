@@ -9,7 +9,7 @@ import torch
 from job_kit import RecordingReporter, require_round_trip, require_sentences
 from transformers import AutoModelForCausalLM
 
-from mindscope.errors import DataError, ModelError
+from mindscope.errors import DataError, ModelError, StoreError
 from mindscope.jobs import RunFolder
 from mindscope.jobs.persona import BakeSpec, bake, baking, require_checkpoint
 from mindscope.models import Row, load
@@ -73,6 +73,20 @@ def test_an_expression_is_baked(tiny, vectors, tmp_path):
     report = bake(asked, run=RunFolder(tmp_path / "run"), reporter=RecordingReporter())
     assert report.checkpoint is not None
     assert len(report.checkpoint.changes) == 3  # a switch, and two biases
+    # The same command again ends as it did; another one does not take the checkpoint's place in silence.
+    folder = tmp_path / "run/bake/model"
+    first = (folder / "model.safetensors").read_bytes()
+    again = bake(asked, run=RunFolder(tmp_path / "run"), reporter=RecordingReporter())
+    assert again.checkpoint == report.checkpoint
+    assert (folder / "model.safetensors").read_bytes() == first
+    assert [file.name for file in folder.parent.iterdir()] == ["model"]
+    other = BakeSpec(model=tiny.name, steer=f"0.7 {vectors}@1[all]")
+    with pytest.raises(StoreError, match="made with another steering"):
+        bake(other, run=RunFolder(tmp_path / "run"), reporter=RecordingReporter())
+    assert (folder / "model.safetensors").read_bytes() == first
+    into = other.model_copy(update={"to": folder})
+    assert bake(into, run=RunFolder(tmp_path / "third"), reporter=RecordingReporter()).checkpoint is not None
+    assert (folder / "model.safetensors").read_bytes() != first
     asked = BakeSpec(model=tiny.name, steer=f"0.5 {vectors}@1[answer]")
     with pytest.raises(ModelError, match="know no prompt and no answer"):
         bake(asked, run=RunFolder(tmp_path / "other"), reporter=RecordingReporter())
@@ -141,6 +155,7 @@ def test_divergence_is_the_kl_of_two_forward_passes(tiny, tmp_path):
     [
         ({"vectors": None}, "give --vectors RUN, or --steer"),
         ({"steer": "evil", "layer": 1}, "leave --layer and --coefficient out"),
+        ({"steer": "1.5 evil@@", "vectors": None}, "layers are written @14"),
         ({"coefficient": 1.0}, "belongs to a --layer"),
         ({"layer": 1}, "give --coefficient beside --layer"),
         ({"layer": 1, "coefficient": 1.0, "operation": "ablate"}, "has no --coefficient"),

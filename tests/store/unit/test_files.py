@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mindscope.errors import StoreError
-from mindscope.store import write_json, write_text
+from mindscope.store import replacing_folder, write_json, write_text
 from mindscope.store.files import plain, read_json
 
 json_values = st.recursive(
@@ -63,6 +63,20 @@ def test_what_has_no_json_form_is_refused(tmp_path):
 def test_lone_surrogates_survive(tmp_path):
     write_json(tmp_path / "x.json", {"text": "a\ud800b"})
     assert read_json(tmp_path / "x.json") == {"text": "a\ud800b"}
+
+
+def test_an_older_folder_makes_room_only_where_it_may(tmp_path):
+    folder = tmp_path / "model"
+    for text in ("old", "new"):
+        with replacing_folder(folder, over=True) as temporary:
+            (temporary / text).write_text(text)
+    assert [file.name for file in folder.iterdir()] == ["new"]
+    with pytest.raises(StoreError, match="cannot write"), replacing_folder(folder) as temporary:
+        (temporary / "third").write_text("third")
+    with pytest.raises(ValueError, match="half"), replacing_folder(folder, over=True) as temporary:
+        raise ValueError("half of it is written")
+    assert [file.name for file in folder.iterdir()] == ["new"]
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
 
 
 def test_a_file_that_an_editor_marked_is_read(tmp_path):

@@ -279,8 +279,7 @@ class AuditSession:
         try:
             spec = tool.spec.model_validate(arguments)
         except ValidationError as error:
-            first = error.errors()[0]
-            raise DataError(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise DataError(f"{name}: {_first_problem(tool.spec, error)}") from None
         desk = ToolDesk(self.target, self.budget, self.seed + 1000 * len(self.reports))
         before, begun = self.budget.spent, time.monotonic()
         draft = tool.run(spec, desk)
@@ -309,3 +308,13 @@ class AuditSession:
             price=ToolPrice(tokens=tokens, seconds=round(seconds, 3)),
             left=self.budget.left,
         )
+
+
+def _first_problem(kind: type[ToolSpec], error: ValidationError) -> str:
+    """Where an argument does not fit, and how; of one that is not known, those that are."""
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return f"there is no argument {place!r}; there are {', '.join(kind.model_fields) or 'none'}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message

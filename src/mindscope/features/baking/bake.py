@@ -62,7 +62,7 @@ def bake_checkpoint(
     if not rows:
         raise ModelError("give at least one text to compare the checkpoint with the steered model on")
     changes = change_weights(model, edits)
-    with replacing_folder(folder) as temporary:
+    with replacing_folder(folder, over=True) as temporary:
         save_changed(model, changes, temporary, precision=precision)
         baked = open_changed(temporary, changes, model.device)
         compared = compare_logprobs(model, edits, baked, rows)

@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 
 from pydantic import ValidationError, model_validator
 
-from mindscope.core import ModelIdentity, parse_json
+from mindscope.core import ModelIdentity
 from mindscope.errors import DataError, StoreError
 from mindscope.jobs.circuit import InterventionRecord, open_graph
 from mindscope.jobs.dictionary import find_dictionaries
-from mindscope.jobs.inputs import InputKind
+from mindscope.jobs.inputs import VECTORS, InputKind, read_schema
 from mindscope.jobs.job import JobSpec, Reporter
 from mindscope.jobs.library.results import (
     DETAILS,
@@ -41,7 +41,7 @@ from mindscope.library import (
     write_case,
 )
 from mindscope.models import LoadOptions, WholeModelOptions
-from mindscope.store import opened_tensors, plain, read_run
+from mindscope.store import plain, read_run
 
 KINDS: dict[str, CaseKind] = {
     "mindscope.attribution_graph": "circuit",
@@ -162,18 +162,9 @@ def _find_kind(source: Path) -> CaseKind:
         return "circuit"
     if source.is_dir():
         return "dictionary"
-    file, header = opened_tensors(source)
-    del file
-    try:
-        schema = parse_json(header.get("mindscope", "{}")).get("schema")
-    except (ValueError, AttributeError):
-        schema = None
+    schema = read_schema(source)
     if schema not in KINDS:
-        hint = (
-            ": write steering of vectors with `mindscope vectors write`"
-            if schema == "persona-vectors"
-            else ""
-        )
+        hint = ": write steering of vectors with `mindscope vectors write`" if schema == VECTORS else ""
         raise DataError(
             f"{source} is neither a graph nor a steering file nor a dictionary"
             f"{hint or f' (it holds {schema!r})'}"

@@ -15,7 +15,7 @@ from mindscope.jobs.persona.kept_inputs import JUDGEMENTS
 from mindscope.jobs.resolve import find_vectors, test_bed_note
 from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, JudgeSpec
 from mindscope.personas import BakeConfig, BakeSearch
-from mindscope.store import Document
+from mindscope.store import Document, claim
 
 if TYPE_CHECKING:
     from mindscope.judges import Judge
@@ -95,6 +95,7 @@ def bake(spec: BakeSpec, *, run: RunFolder, reporter: Reporter) -> BakeReport:
         rows = _ordinary_rows(spec, model)
         if spec.steer is not None or spec.layer is not None:
             edits, card = _given_edits(spec, model)
+            claim(opened, "checkpoint", {"steering": card, "precision": spec.precision})
         else:
             vectors = _find_vectors(spec, model)
             trait = _find_trait(spec, vectors)
@@ -136,6 +137,10 @@ def _require_one_source(spec: BakeSpec) -> None:
         raise DataError("an ablation takes the whole direction out, and has no --coefficient")
     if spec.layer is not None and spec.operation == "add" and spec.coefficient is None:
         raise DataError("give --coefficient beside --layer, or --operation ablate")
+    if spec.steer is not None:
+        from mindscope.features import SteerExpression
+
+        SteerExpression.parse(spec.steer)  # what is miswritten is told before the model is loaded
 
 
 def _find_vectors(spec: BakeSpec, model: Model) -> PersonaVectors:
