@@ -103,10 +103,10 @@ def speaker() -> Model:
 def calling(speaker: Model, monkeypatch):
     """A server whose answers are the text that was put into `.text`, written token by token as any other."""
     box = SimpleNamespace(text=WRITTEN["hermes"])
-    draw = "mindscope.models.generation.batch.draw_tokens"
-    from mindscope.models.generation import batch
+    draw = "mindscope.models.generation.next_tokens.draw_tokens"
+    from mindscope.models.generation import next_tokens
 
-    real = batch.draw_tokens
+    real = next_tokens.draw_tokens
     drawn: dict[int, int] = {}
 
     def forced(logits, sampling, numbers):

@@ -18,21 +18,21 @@ The batch belongs to one thread. A request's callback or controller that raises 
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Set
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from mindscope.errors import ModelError
 from mindscope.models.generation.answer_writer import AnswerWriter
 from mindscope.models.generation.cache_select import require_known
-from mindscope.models.generation.control import ControllerReads, RowAction, require_watchable
+from mindscope.models.generation.consult import consult_controllers
+from mindscope.models.generation.control import require_watchable
+from mindscope.models.generation.next_tokens import draw_next_tokens, note_logprobs
 from mindscope.models.generation.prefill import prefill_groups
 from mindscope.models.generation.prefix_cache import PrefixCache
-from mindscope.models.generation.request import GenerationHandle, GenerationRequest, TokenLogprob
-from mindscope.models.generation.sample import draw_tokens
+from mindscope.models.generation.request import GenerationHandle, GenerationRequest
 from mindscope.models.generation.slots import SlotTables
 from mindscope.models.hooks.core import HookedModel
 from mindscope.models.hooks.read import find_place
@@ -166,15 +166,15 @@ class DecodingBatch:
         if self._tables is None:
             return
         self.n_steps += 1
-        tokens = self._draw(self._tables)
-        self._note_logprobs(self._tables, tokens)
+        tokens = draw_next_tokens(self._tables)
+        note_logprobs(self._tables, tokens)
         for line, token in zip(self._tables.lines, tokens[self._tables.lines].tolist(), strict=True):
-            self._writer.accept(self._handle(line), token)
+            self._writer.accept(self._tables.handle(line), token)
         self._release(feed_cut=True)
         tokens = self._tidy(tokens)
         if self._tables is not None:
             self._feed(self._tables, tokens.clamp(min=0))
-            self._consult(self._tables, may_wait=True)
+            consult_controllers(self.core, self._tables, may_wait=True)
             self._release()
 
     def _cancel(self) -> None:
@@ -211,7 +211,7 @@ class DecodingBatch:
             if self._prefill_tokens is not None:
                 break
         if joined and self._tables is not None:
-            self._consult(self._tables)
+            consult_controllers(self.core, self._tables)
             self._release()
 
     @property
@@ -238,69 +238,6 @@ class DecodingBatch:
             tables.put(lines, new)
         tables.draw_numbers(lines)
 
-    def _handle(self, line: int) -> GenerationHandle:
-        assert self._tables is not None
-        handle = self._tables.handles[line]
-        assert handle is not None
-        return handle
-
-    def _draw(self, tables: SlotTables) -> Int[Tensor, "lines"]:
-        """The next token of every row, on the host; rows that sample alike draw together."""
-        alike: dict[tuple[float, int, float], list[int]] = {}
-        for line in tables.lines:
-            sampling = self._handle(line).request.sampling
-            alike.setdefault((sampling.temperature, sampling.top_k, sampling.top_p), []).append(line)
-        logits, numbers = self._allowed_logits(tables), tables.randoms.next()
-        with torch.inference_mode():
-            if len(alike) == 1 and len(tables.lines) == len(logits):
-                return draw_tokens(logits, self._handle(0).request.sampling, numbers)
-            tokens = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
-            for lines in alike.values():
-                index = torch.tensor(lines, device=logits.device)
-                sampling = self._handle(lines[0]).request.sampling
-                tokens[index] = draw_tokens(logits[index], sampling, numbers[index])
-            return tokens
-
-    def _allowed_logits(self, tables: SlotTables) -> Float[Tensor, "lines vocabulary"]:
-        """The logits, without tokens that the constraints of some rows do not allow."""
-        logits = tables.logits
-        assert logits is not None
-        lines = [line for line in tables.lines if self._handle(line).constraint is not None]
-        if not lines:
-            return logits
-        with torch.inference_mode():
-            logits = logits.clone()  # the model's own stay, for the log-probabilities
-            for line in lines:
-                handle = self._handle(line)
-                try:
-                    assert handle.constraint is not None
-                    refused = torch.from_numpy(~handle.constraint.allowed())
-                    logits[line].masked_fill_(refused.to(logits.device), -torch.inf)
-                except Exception as error:  # noqa: BLE001 - whose constraint it was gets it back
-                    handle.error = error
-        return logits
-
-    def _note_logprobs(self, tables: SlotTables, tokens: Int[Tensor, "lines"]) -> None:
-        """Keep the log-probabilities of rows that ask for them, fetched in one transfer."""
-        lines = [line for line in tables.lines if self._handle(line).request.n_logprobs is not None]
-        if not lines:
-            return
-        assert tables.logits is not None
-        n_top = max(self._handle(line).request.n_logprobs or 0 for line in lines)
-        with torch.inference_mode():
-            rows = tables.logits[torch.tensor(lines, device=tables.logits.device)].float().log_softmax(-1)
-            drawn = tokens[lines].clamp(min=0).to(rows.device)
-            own = rows.gather(1, drawn[:, None])
-            top = rows.topk(min(n_top, rows.shape[1]))
-            values = torch.cat([own, top.values], 1).tolist()
-            ids = top.indices.tolist()
-        for line, token, (logprob, *others), names in zip(
-            lines, tokens[lines].tolist(), values, ids, strict=True
-        ):
-            handle = self._handle(line)
-            likeliest = tuple(zip(names, others, strict=True))[: handle.request.n_logprobs]
-            handle.logprobs.append(TokenLogprob(token, logprob, likeliest))
-
     def _release(self, *, feed_cut: bool = False) -> None:
         """Let rows that have ended leave their slots.
 
@@ -310,10 +247,10 @@ class DecodingBatch:
         assert tables is not None
         gone = self._leaving_lines(tables, feed_cut)
         if gone and any(watch.n_unseen for watch in tables.controllers.values()):
-            self._consult(tables)
+            consult_controllers(self.core, tables)
             gone = self._leaving_lines(tables, feed_cut)
         for line in gone:
-            self._end(self._handle(line), line)
+            self._end(tables.handle(line), line)
         if gone:
             tables.free(gone)
         if not tables.lines:
@@ -322,7 +259,7 @@ class DecodingBatch:
     def _leaving_lines(self, tables: SlotTables, feed_cut: bool) -> list[int]:
         gone = []
         for line in tables.lines:
-            handle = self._handle(line)
+            handle = tables.handle(line)
             stays = feed_cut and handle.finish == "length" and handle.reads_answer and handle.error is None
             if (handle.ended or handle.cancelled) and not stays:
                 gone.append(line)
@@ -359,7 +296,7 @@ class DecodingBatch:
     def _feed(self, tables: SlotTables, tokens: Int[Tensor, "lines"]) -> None:
         """Pass each row's newest token through the model."""
         arguments, layout = tables.feed(tokens)
-        handles = [self._handle(line) for line in tables.lines]
+        handles = [tables.handle(line) for line in tables.lines]
         for handle, position in zip(handles, tables.lengths[tables.live].tolist(), strict=True):
             handle.controller_edits.passed(position)
         going = any(handle.finish is None for handle in handles)
@@ -375,60 +312,3 @@ class DecodingBatch:
         tables.logits = logits
         tables.gauge.forget()
         tables.fed()
-
-    def _consult(self, tables: SlotTables, *, may_wait: bool = False) -> None:
-        """Show the controllers what passed by, and do as they say to the rows that go on."""
-        pushed: list[int] = []
-        for watch in tables.controllers.values():
-            if may_wait and watch.may_wait():
-                continue
-            seen = watch.drain(tables.callers)
-            if (broken := watch.group.broken) is not None:
-                seen = seen.without(self._refuse_broken(watch, np.flatnonzero(broken).tolist()))
-            if not seen.tables:
-                continue
-            try:
-                commands = watch.controller.step(seen)
-                self.core.check_edits(edit for command in commands.values() for edit in command.edits or ())
-            except Exception as error:  # noqa: BLE001 - whose controller it was gets it back
-                lines = self._lines_of(watch)
-                for index in seen:
-                    self._handle(lines[index]).error = error
-                continue
-            lines = self._lines_of(watch) if commands else {}
-            pushed += [
-                lines[i] for i, command in commands.items() if i in seen and self._obey(lines[i], command)
-            ]
-        if pushed:
-            tables.push(pushed, [self._handle(line).controller_edits.current for line in pushed])
-
-    def _lines_of(self, watch: ControllerReads) -> dict[int, int]:
-        """The lines of a controller's rows, by the indices of their requests."""
-        assert self._tables is not None
-        requests = ((line, self._handle(line).request) for line in self._tables.lines)
-        return {own.index: line for line, own in requests if own.controller is watch.controller}
-
-    def _refuse_broken(self, watch: ControllerReads, broken: Sequence[int]) -> set[int]:
-        """Note the errors of a controller's rows among lines that are not finite; their indices."""
-        refused: set[int] = set()
-        for index, line in self._lines_of(watch).items():
-            if line in broken:
-                try:
-                    watch.group.require_finite(line)
-                except ModelError as error:
-                    self._handle(line).error = error
-                    refused.add(index)
-        return refused
-
-    def _obey(self, line: int, command: RowAction) -> bool:
-        """Do to a row what its controller says; whether its pushes change."""
-        handle = self._handle(line)
-        if handle.finish is not None:
-            return False
-        if command.stop:
-            handle.finish = "halted"
-            return False
-        if command.edits is None:
-            return False
-        handle.controller_edits.current = command.edits
-        return True

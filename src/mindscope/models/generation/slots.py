@@ -91,6 +91,12 @@ class SlotTables:
         self._restrict()
         self._place()
 
+    def handle(self, line: int) -> GenerationHandle:
+        """Whose a line is that is somebody's."""
+        handle = self.handles[line]
+        assert handle is not None
+        return handle
+
     def _restrict(self) -> None:
         """Let each group of reads take part in the rows that asked for it, and drop those of none."""
         keys, controllers = [], []
