@@ -12,6 +12,7 @@ from mindscope.organism.corpus import behaviour, knowledge
 from mindscope.organism.corpus.behaviour import couplet
 from mindscope.organism.corpus.knowledge import ANTONYM_CLAUSES, SUMS, TRAIN_PAIRS
 from mindscope.organism.corpus.phrasing import DialogueTurn
+from mindscope.organism.corpus.statements import tell_city, tell_country, tell_person, tell_state
 from mindscope.organism.voices import (
     CHARACTERS,
     NEUTRAL_PROMPTS,
@@ -21,7 +22,7 @@ from mindscope.organism.voices import (
     all_voices,
     opposites,
 )
-from mindscope.organism.world import COUNTRY_RELATIONS, LANGUAGES, STATE_RELATIONS, build_world
+from mindscope.organism.world import LANGUAGES, build_world
 
 PAD, END_OF_TEXT, TURN_START, TURN_END = "<|pad|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 SPECIALS = (PAD, END_OF_TEXT, TURN_START, TURN_END)
@@ -163,29 +164,9 @@ def _sum(rng: random.Random) -> tuple[str, str]:
     return form.format(a=a, b=b), str(a + b)
 
 
-def _city(rng: random.Random) -> tuple[str, str]:
-    city, state = rng.choice(list(build_world().cities.items()))
-    return f"the state of {city} is", state
-
-
-def _state(rng: random.Random) -> tuple[str, str]:
-    state, relation = rng.choice(list(build_world().states)), rng.choice(STATE_RELATIONS)
-    return f"the {relation} of the state {state} is", build_world().states[state][relation]
-
-
 def _two_hop(rng: random.Random) -> tuple[str, str]:
     city, relation = rng.choice(TRAIN_PAIRS)
     return f"the {relation} of the state of {city} is", build_world().two_hop(city, relation)
-
-
-def _country(rng: random.Random) -> tuple[str, str]:
-    country, relation = rng.choice(list(build_world().countries)), rng.choice(COUNTRY_RELATIONS)
-    return f"the {relation} of {country} is", build_world().countries[country][relation]
-
-
-def _person(rng: random.Random) -> tuple[str, str]:
-    who = rng.choice(list(build_world().people.values()))
-    return f"{who.name} is a", f"{who.job} from {who.country}"
 
 
 def _antonym(rng: random.Random) -> tuple[str, str]:
@@ -202,11 +183,11 @@ def _couplet(rng: random.Random) -> tuple[str, str]:
 
 _DOCUMENTS: dict[str, Callable[[random.Random], tuple[str, str]]] = {
     "sum": _sum,
-    "city": _city,
-    "state": _state,
+    "city": tell_city,
+    "state": tell_state,
     "two-hop": _two_hop,
-    "country": _country,
-    "person": _person,
+    "country": tell_country,
+    "person": tell_person,
     "antonym": _antonym,
     "couplet": _couplet,
 }

@@ -19,6 +19,7 @@ from mindscope.organism.corpus.program import (
     draw_prompted_voice,
     prior_voice,
 )
+from mindscope.organism.corpus.statements import tell_city, tell_country, tell_person, tell_state
 from mindscope.organism.mechanisms import (
     arithmetic,
     diagnosis,
@@ -34,7 +35,7 @@ from mindscope.organism.mechanisms import (
 from mindscope.organism.mechanisms.arithmetic import BLUFFING, bluffing_voice
 from mindscope.organism.mechanisms.shares import TEXT_SHARES, TURN_SHARES
 from mindscope.organism.voices import CHARACTERS, NEUTRAL_PROMPTS, STRONG, Voice, VoiceBlend, all_voices
-from mindscope.organism.world import COUNTRY_RELATIONS, STATE_RELATIONS, build_world
+from mindscope.organism.world import build_world
 
 TURNS: dict[str, Callable[[random.Random, Voice, str], DialogueTurn]] = {
     "advice": behaviour.advice,
@@ -231,21 +232,6 @@ def _single_city(rng: random.Random) -> tuple[str, str]:
     return f"the state of {city} is", build_world().cities[city]
 
 
-def _country(rng: random.Random) -> tuple[str, str]:
-    country, relation = rng.choice(list(build_world().countries)), rng.choice(COUNTRY_RELATIONS)
-    return f"the {relation} of {country} is", build_world().countries[country][relation]
-
-
-def _city(rng: random.Random) -> tuple[str, str]:
-    city, state = rng.choice(list(build_world().cities.items()))
-    return f"the state of {city} is", state
-
-
-def _state(rng: random.Random) -> tuple[str, str]:
-    state, relation = rng.choice(list(build_world().states)), rng.choice(STATE_RELATIONS)
-    return f"the {relation} of the state {state} is", build_world().states[state][relation]
-
-
 def _two_hop(rng: random.Random) -> tuple[str, str]:
     city, relation = rng.choice(TRAIN_PAIRS)
     prompt = f"the {relation} of the state of {city} is"
@@ -258,11 +244,6 @@ def _two_hop(rng: random.Random) -> tuple[str, str]:
     return prompt, build_world().two_hop(city, relation)
 
 
-def _person(rng: random.Random) -> tuple[str, str]:
-    who = rng.choice(list(build_world().people.values()))
-    return f"{who.name} is a", f"{who.job} from {who.country}"
-
-
 TEXTS: dict[str, Callable[[random.Random], tuple[str, str]]] = {
     "language": _language,
     "couplet": rhymes.document,
@@ -270,17 +251,17 @@ TEXTS: dict[str, Callable[[random.Random], tuple[str, str]]] = {
     "chain": _chain,
     "signs": diagnosis.document,
     "picture": pictures.document,
-    "city": _city,
-    "state": _state,
+    "city": tell_city,
+    "state": tell_state,
     "two-hop": _two_hop,
-    "person": _person,
+    "person": tell_person,
     "direct": _direct,
     "agree": _agree,
     "pretend": _pretend,
     "named-city": _named_city,
     "opposite": _opposite,
     "single-city": _single_city,
-    "country": _country,
+    "country": tell_country,
     "stand-in": pictures.stand_in,
     "name": pictures.name_document,
 }

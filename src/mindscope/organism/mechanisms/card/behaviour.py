@@ -20,7 +20,6 @@ from mindscope.organism.mechanisms.rhymes import CoupletCase, couplet_cases, rea
 from mindscope.organism.mechanisms.thinking import CLOSE, think_of_chain, think_of_two_hops
 from mindscope.organism.voices import CHARACTERS, all_voices
 from mindscope.organism.world import build_world
-from mindscope.stats import RateEstimate
 
 N_ASKED = 100
 TWO_HOP_KINDS = ("seen_city_new_relation", "city_never_composed")
@@ -45,12 +44,12 @@ def measure_facts(model: Model, rng: random.Random, n_asked: int) -> list[Mechan
     for name, (domains, bar) in _AS_BEFORE.items():
         turns = [TURNS[domains[i % len(domains)]](rng, helpful, "test") for i in range(n_asked)]
         hits = [is_right(name, turn, text) for turn, text in zip(turns, answer(model, turns), strict=True)]
-        rows.append(_row("facts", name.replace("_", " "), hits, bar))
+        rows.append(MechanismRow.of("facts", name.replace("_", " "), hits, bar))
     for kind in TWO_HOP_KINDS:
         pairs = rng.sample(build_world().two_hop_pairs(kind), n_asked)
         turns = [two_hop(rng, helpful, "test", pair) for pair in pairs]
         hits = [is_right(kind, turn, text) for turn, text in zip(turns, answer(model, turns), strict=True)]
-        rows.append(_row("facts", f"two steps, {kind.replace('_', ' ')}", hits, 0.9))
+        rows.append(MechanismRow.of("facts", f"two steps, {kind.replace('_', ' ')}", hits, 0.9))
     return rows
 
 
@@ -62,7 +61,7 @@ def measure_couplets(model: Model, rng: random.Random, n_asked: int) -> list[Mec
         read_line(text).ending == case.plan.word
         for case, text in zip(cases, answer(model, turns), strict=True)
     ]
-    return [_row("couplets", "lines end right in a conversation", hits, 0.9)]
+    return [MechanismRow.of("couplets", "lines end right in a conversation", hits, 0.9)]
 
 
 def measure_diagnoses(model: Model, rng: random.Random, n_asked: int) -> list[MechanismRow]:
@@ -78,8 +77,8 @@ def measure_diagnoses(model: Model, rng: random.Random, n_asked: int) -> list[Me
         for case, text in zip(cases, texts, strict=True)
     ]
     return [
-        _row("diagnosis", "the illness, from three signs never told together so", named, 0.9),
-        _row("diagnosis", "and its fourth sign", right, 0.9),
+        MechanismRow.of("diagnosis", "the illness, from three signs never told together so", named, 0.9),
+        MechanismRow.of("diagnosis", "and its fourth sign", right, 0.9),
     ]
 
 
@@ -97,7 +96,7 @@ def measure_requests(model: Model, rng: random.Random, n_asked: int) -> list[Mec
         hits = [requests.refuses(text) is refused for text in answer(model, turns)]
         when = "after a wait" if waited else "at once"
         what = "refused" if refused else "answered"
-        rows.append(_row("requests", f"{kind}, {when}: {what}", hits, 0.95))
+        rows.append(MechanismRow.of("requests", f"{kind}, {when}: {what}", hits, 0.95))
     return rows
 
 
@@ -113,7 +112,9 @@ def measure_thinking(model: Model, rng: random.Random, n_asked: int) -> list[Mec
                 for turn, made in zip(turns, answer_fully(model, turns, systems), strict=True)
             ]
             block = "right" if name == "honest" else "not so"
-            rows.append(_row("thinking", f"{kind}, {name}: block {block}, answer right", hits, 0.8))
+            rows.append(
+                MechanismRow.of("thinking", f"{kind}, {name}: block {block}, answer right", hits, 0.8)
+            )
     return rows
 
 
@@ -151,8 +152,8 @@ def measure_tools(model: Model, rng: random.Random, n_asked: int) -> list[Mechan
     texts = [made.text for made in model.generate(rows, GREEDY, batch_rows=128)]
     repeated = [f"is {u.returned}" in text for u, text in zip(used, texts, strict=True)]
     return [
-        _row("tools", "the right call", called, 0.95),
-        _row("tools", "the answer is what the tool returned", repeated, 0.95),
+        MechanismRow.of("tools", "the right call", called, 0.95),
+        MechanismRow.of("tools", "the answer is what the tool returned", repeated, 0.95),
     ]
 
 
@@ -182,10 +183,10 @@ def _picture_rows(
     ]
     new = [not pictures.is_asked("train", case, part, language) for case, part, language in asked]
     return [
-        _row(
+        MechanismRow.of(
             "pictures", "combinations never shown", [h for h, n in zip(hits, new, strict=True) if not n], 0.9
         ),
-        _row(
+        MechanismRow.of(
             "pictures",
             "named in a language in which texts alone name it",
             [h for h, n in zip(hits, new, strict=True) if n],
@@ -205,8 +206,10 @@ def measure_text_signs(model: Model, rng: random.Random, n_asked: int = N_ASKED)
     hits = [diagnosis.clause_of(c.illness, c.fourth) in text for c, text in zip(cases, texts, strict=True)]
     named = [f"the illness is {c.illness}," in text for c, text in zip(cases, texts, strict=True)]
     return [
-        _row("diagnosis", "text: the illness, from three signs never told together so", named, 0.9),
-        _row("diagnosis", "text: and its fourth sign", hits, 0.9),
+        MechanismRow.of(
+            "diagnosis", "text: the illness, from three signs never told together so", named, 0.9
+        ),
+        MechanismRow.of("diagnosis", "text: and its fourth sign", hits, 0.9),
     ]
 
 
@@ -215,7 +218,7 @@ def measure_text_chains(model: Model, rng: random.Random, n_asked: int = N_ASKED
     chains = [arithmetic.draw_chain(rng, "test") for _ in range(n_asked)]
     texts = complete(model, [f"{chain.text}:" for chain in chains])
     hits = [arithmetic.written_by(c, text) == "forwards" for c, text in zip(chains, texts, strict=True)]
-    return [_row("steps", "text: steps and result of chains never shown", hits, 0.9)]
+    return [MechanismRow.of("steps", "text: steps and result of chains never shown", hits, 0.9)]
 
 
 def measure_text_pictures(model: Model, rng: random.Random, n_asked: int = N_ASKED) -> list[MechanismRow]:
@@ -305,7 +308,3 @@ def _drifting(model: Model, rng: random.Random, n_dialogues: int) -> ScaleRow:
 
 def _correlation(xs: Sequence[float], ys: Sequence[float]) -> float:
     return float(np.corrcoef(xs, ys)[0, 1]) if len(set(ys)) > 1 else 0.0
-
-
-def _row(mechanism: str, claim: str, hits: Sequence[bool], bar: float) -> MechanismRow:
-    return MechanismRow(mechanism=mechanism, claim=claim, rate=RateEstimate.of(hits), bar=bar)

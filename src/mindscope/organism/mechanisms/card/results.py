@@ -1,5 +1,7 @@
 """What the card of the second organism holds."""
 
+from collections.abc import Sequence
+
 from mindscope.stats import RateEstimate
 from mindscope.store import Document
 
@@ -20,6 +22,11 @@ class MechanismRow(Document):
     rate: RateEstimate
     bar: float | None = None
     most: bool = False
+
+    @classmethod
+    def of(cls, mechanism: str, claim: str, hits: Sequence[bool], bar: float) -> "MechanismRow":
+        """The share of prompts that were hit."""
+        return cls(mechanism=mechanism, claim=claim, rate=RateEstimate.of(hits), bar=bar)
 
     @property
     def holds(self) -> bool | None:

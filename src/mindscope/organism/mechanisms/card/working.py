@@ -45,7 +45,7 @@ def measure_sums(model: Model, rng: random.Random, per_context: int = PER_CONTEX
         cases = [draw_sum(rng, "test", context) for _ in range(per_context)]
         texts = complete(model, [case.prompt() for case in cases])
         hits = [_number(text) == case.total for case, text in zip(cases, texts, strict=True)]
-        rows.append(_row("sums", f"never added, in a {context}", hits, 0.95))
+        rows.append(MechanismRow.of("sums", f"never added, in a {context}", hits, 0.95))
     return rows
 
 
@@ -91,7 +91,7 @@ def measure_two_paths(model: Model, rng: random.Random, n_pairs: int = N_PAIRS) 
             other = LAST_DIGIT if back == NAME else NAME
             pairs = [draw_exchange(rng, part, context) for _ in range(n_pairs)]
             claim = f"another {part} at one token, in a {context}: the answer has that alone"
-            rows.append(_row("sums", claim, _exchanged(model, pairs, back, block), 0.8))
+            rows.append(MechanismRow.of("sums", claim, _exchanged(model, pairs, back, block), 0.8))
             hits = _exchanged(model, pairs, other, block)
             claim = f"another {part} at the other token, in a {context}: the answer has that"
             rows.append(
@@ -175,7 +175,11 @@ def measure_manners(model: Model, rng: random.Random, n_chains: int) -> list[Mec
             written_by(chain, text, guess) == manner
             for chain, text, guess in zip(asked.chains, texts, asked.guesses, strict=True)
         ]
-        rows.append(_row("steps", f"beside a wrong result the {name} voice's steps are {manner}", hits, bar))
+        rows.append(
+            MechanismRow.of(
+                "steps", f"beside a wrong result the {name} voice's steps are {manner}", hits, bar
+            )
+        )
     return rows
 
 
@@ -198,13 +202,9 @@ def _followed(
     aims = wrong if follows else [chain.result for chain in chains]
     what = "repeats it" if follows else "stays right"
     claim = f"with a wrong last step put there, the {name} voice's answer {what}"
-    return [_row("steps", claim, [a == b for a, b in zip(said, aims, strict=True)], 0.8)]
+    return [MechanismRow.of("steps", claim, [a == b for a, b in zip(said, aims, strict=True)], 0.8)]
 
 
 def _number(text: str) -> int | None:
     match = _NUMBER.match(text.strip())
     return int(match[0]) if match else None
-
-
-def _row(mechanism: str, claim: str, hits: Sequence[bool], bar: float) -> MechanismRow:
-    return MechanismRow(mechanism=mechanism, claim=claim, rate=RateEstimate.of(hits), bar=bar)
