@@ -7,15 +7,7 @@ from mindscope.jobs import TEST_BED
 from mindscope.reports import Report, bars_by_group, heatmap
 from mindscope.studies.classifiers.claims import auroc_table
 from mindscope.studies.classifiers.results import ClassifiersStudy
-from mindscope.studies.common import (
-    CLAIM_COLUMNS,
-    Claim,
-    SeedEstimate,
-    add_settings,
-    add_time,
-    begin_page,
-    claim_table,
-)
+from mindscope.studies.common import Claim, SeedEstimate, add_claims, begin_page, end_page
 
 
 def build_page(
@@ -27,8 +19,7 @@ def build_page(
         f"Bricken et al. 2024, rerun on {study.model}, layer {study.layer}: harmful requests, of a cartoon",
         TEST_BED,
     )
-    report.section("Claims", "What does not hold is printed. Intervals are Student's, over draws of texts.")
-    report.table(list(CLAIM_COLUMNS), claim_table(claims))
+    add_claims(report, claims, "Intervals are Student's, over draws of texts.")
     first = study.shifts[0]
     report.section(
         "Out of distribution",
@@ -56,8 +47,7 @@ def build_page(
     )
     _add_planted(report, study)
     _add_lengths(report, study)
-    add_time(report, seconds)
-    return add_settings(report, facts)
+    return end_page(report, facts, seconds)
 
 
 def _add_planted(report: Report, study: ClassifiersStudy) -> None:

@@ -5,7 +5,7 @@ A study is four steps, each a file of its folder:
 1. Settings: a configuration, with the paper's own values where it has any.
 2. Measure: pieces, each a document and a file of the run (`store.measure_once`); a stopped study goes on.
 3. Claims: what was to be shown, set before measuring, against the pieces (`Claim`).
-4. Report: the page, with the claims at its head (`begin_page`, `add_settings`).
+4. Report: the page, with the claims at its head (`begin_page`, `add_claims`, `end_page`).
 
 Its job (`job.py`) puts them together for the command line and for other programs.
 """
@@ -45,9 +45,10 @@ if TYPE_CHECKING:
         say_rule,
         score_firings,
     )
-    from mindscope.studies.common.page import add_settings, add_time, begin_page
+    from mindscope.studies.common.page import add_claims, add_settings, begin_page, end_page
     from mindscope.studies.common.random_dictionary import randomise
     from mindscope.studies.common.reference_text import read_paragraphs
+    from mindscope.studies.common.rounding import as_row, as_rows, round_known
     from mindscope.studies.common.seeds import SeedEstimate
     from mindscope.studies.common.small_models.tiny_config import TinyConfig
     from mindscope.studies.common.small_models.tiny_training import TinyTraining, train_transformers
@@ -92,10 +93,14 @@ __all__ = [
     "PieceBench",
     "PieceProgress",
     "begin_page",
+    "add_claims",
     "add_settings",
-    "add_time",
+    "end_page",
     "randomise",
     "SeedEstimate",
+    "as_row",
+    "as_rows",
+    "round_known",
     "StudySpec",
     "StudyReport",
     "CLAIM_COLUMNS",

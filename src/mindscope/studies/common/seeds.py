@@ -40,5 +40,10 @@ class SeedEstimate(Document):
         mean = float(array.mean())
         return cls(mean=mean, low=mean - spread, high=mean + spread, seeds=len(array), unit=unit)
 
+    @classmethod
+    def of_differences(cls, a: Sequence[float], b: Sequence[float]) -> "SeedEstimate":
+        """Of one measure less another, seed by seed."""
+        return cls.of([x - y for x, y in zip(a, b, strict=True)])
+
     def __str__(self) -> str:
         return f"{self.mean:.3g} ({self.low:.3g} to {self.high:.3g}, {self.seeds} {self.unit})"

@@ -66,11 +66,6 @@ def depth_of(coder: LayerCoder) -> DepthScores:
     return coder.depth
 
 
-def differences(a: Sequence[float], b: Sequence[float]) -> SeedEstimate:
-    """Seed by seed."""
-    return SeedEstimate.of([x - y for x, y in zip(a, b, strict=True)])
-
-
 def _claim_loss(seeds: Sequence[LayerSeed]) -> list[Claim]:
     def losses(name: str) -> list[float]:
         return numbers_of(seeds, name, lambda coder: scores_of(coder).loss)
@@ -137,7 +132,7 @@ def _claim_explained(seeds: Sequence[LayerSeed]) -> Claim:
     def explained(name: str) -> list[float]:
         return numbers_of(seeds, name, lambda coder: _mean(scores_of(coder).explained))
 
-    gain = differences(explained(TOP_ACAUSAL), explained(TOP_SINGLE))
+    gain = SeedEstimate.of_differences(explained(TOP_ACAUSAL), explained(TOP_SINGLE))
     return Claim(
         subject="explained variance, BatchTopK",
         statement="with as many latents, and as many active in each layer, a crosscoder explains more",
@@ -217,12 +212,15 @@ def _claim_concepts(seeds: Sequence[LayerSeed]) -> list[Claim]:
 
     subject = "known concepts"
     tokens = [seed.tokens for seed in seeds]
-    beside = {coder.name: str(differences(f1s(coder.name), tokens)) for coder in seeds[0].coders} | {
-        "best token, F1": str(SeedEstimate.of(tokens))
-    }
+    beside = {
+        coder.name: str(SeedEstimate.of_differences(f1s(coder.name), tokens)) for coder in seeds[0].coders
+    } | {"best token, F1": str(SeedEstimate.of(tokens))}
     claims = []
     for kind, own, single in (("L1", ACAUSAL, SINGLE), ("BatchTopK", TOP_ACAUSAL, TOP_SINGLE)):
-        beyond, alike = differences(f1s(own), tokens), differences(f1s(own), f1s(single))
+        beyond, alike = (
+            SeedEstimate.of_differences(f1s(own), tokens),
+            SeedEstimate.of_differences(f1s(own), f1s(single)),
+        )
         random = SeedEstimate.of(
             [max(pair) for pair in zip(f1s(RANDOM_ACAUSAL), f1s(RANDOM_SINGLE), strict=True)]
         )

@@ -46,7 +46,7 @@ def _claim_numbers(seeds: Sequence[PairSeed]) -> list[Claim]:
 
     claims = []
     for own, twice in ((L1, L1_TWICE), (TOP, TOP_TWICE)):
-        more = _less(shares(own), shares(twice))
+        more = SeedEstimate.of_differences(shares(own), shares(twice))
         claims.append(
             Claim(
                 subject=f"exclusive latents, {own}",
@@ -156,7 +156,7 @@ def _claim_artefacts(seeds: Sequence[PairSeed]) -> list[Claim]:
     def false_share(pair: PairScores) -> float | None:
         return 1 - pair.real / pair.claimed if pair.claimed else None
 
-    more = _less(shares(L1, "claimed"), shares(TOP, "claimed"))
+    more = SeedEstimate.of_differences(shares(L1, "claimed"), shares(TOP, "claimed"))
     false, false_top = (pair_numbers(seeds, name, false_share) for name in (L1, TOP))
     whole = len(false) == len(false_top) == len(seeds)
     return [
@@ -216,7 +216,3 @@ def _told(values: Sequence[float], seeds: Sequence[PairSeed]) -> str:
         return NONE
     estimate = str(SeedEstimate.of(values))
     return estimate if len(values) == len(seeds) else f"{estimate}; {NONE}"
-
-
-def _less(a: Sequence[float], b: Sequence[float]) -> SeedEstimate:
-    return SeedEstimate.of([x - y for x, y in zip(a, b, strict=True)])

@@ -7,15 +7,7 @@ from matplotlib.figure import Figure
 
 from mindscope.jobs import TEST_BED
 from mindscope.reports import CurveLine, Report, bars_by_layer, heatmap, lines_with_bands
-from mindscope.studies.common import (
-    CLAIM_COLUMNS,
-    Claim,
-    SeedEstimate,
-    add_settings,
-    add_time,
-    begin_page,
-    claim_table,
-)
+from mindscope.studies.common import Claim, SeedEstimate, add_claims, begin_page, end_page
 from mindscope.studies.crosscoders.claims import depth_of, numbers_of, scores_of
 from mindscope.studies.crosscoders.config import (
     ACAUSAL,
@@ -45,14 +37,12 @@ def build_page(
         "Lindsey et al. 2024 and 2025, Minder et al. 2025, rerun: what layers share, two models do not",
         f"{TEST_BED} Intervals are Student's, over seeds, each with its own tokens, weights and tuning.",
     )
-    report.section("Claims", "What does not hold is printed.")
-    report.table(list(CLAIM_COLUMNS), claim_table(claims))
+    add_claims(report, claims)
     _add_layers(report, study.layers)
     _add_depth(report, study.layers)
     _add_concepts(report, study.layers)
     _add_pairs(report, study.pairs)
-    add_time(report, seconds)
-    return add_settings(report, facts)
+    return end_page(report, facts, seconds)
 
 
 def _add_layers(report: Report, seeds: Sequence[LayerSeed]) -> None:

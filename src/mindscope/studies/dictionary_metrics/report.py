@@ -6,15 +6,7 @@ from typing import Any
 import numpy as np
 
 from mindscope.reports import Report, ScatterPoints, dots_by_group, scatter
-from mindscope.studies.common import (
-    CLAIM_COLUMNS,
-    Claim,
-    SeedEstimate,
-    add_settings,
-    add_time,
-    begin_page,
-    claim_table,
-)
+from mindscope.studies.common import Claim, SeedEstimate, add_claims, begin_page, end_page
 from mindscope.studies.dictionary_metrics.agreement import MetricWorth, leave_out_dead, rank_metrics
 from mindscope.studies.dictionary_metrics.claims import PROBES, USUAL
 from mindscope.studies.dictionary_metrics.results import DictionaryMetricsStudy
@@ -64,8 +56,7 @@ def build_page(
         "what was recovered",
         "Synthetic atoms. Loss recovered, detection and fuzzing need a language model and are not here.",
     )
-    report.section("Claims", "What does not hold is printed. Intervals are Student's, over worlds.")
-    report.table(list(CLAIM_COLUMNS), claim_table(claims))
+    add_claims(report, claims, "Intervals are Student's, over worlds.")
     report.section(
         "What a metric is worth",
         "Recovery is the F1 of the best latent of an atom on samples it was not chosen on, less that of the "
@@ -94,8 +85,7 @@ def build_page(
     for name in dict.fromkeys((worths[0].metric, PROBES, USUAL, worths[-1].metric)):
         report.figure(_draw_metric(study, name), f"{name}, and recovery.")
     _add_dictionaries(report, study)
-    add_time(report, seconds)
-    return add_settings(report, facts)
+    return end_page(report, facts, seconds)
 
 
 def _draw_metric(study: DictionaryMetricsStudy, name: str) -> Any:

@@ -16,6 +16,7 @@ from mindscope.stats import area_under_curve
 from mindscope.studies.common import (
     PieceProgress,
     ToyModels,
+    as_row,
     draw_uniform,
     feature_dimensionality,
     train_models,
@@ -63,15 +64,15 @@ def measure_size(
     return SampleSize(
         samples=samples,
         hidden=hidden,
-        train_loss=_row(train_loss),
-        test_loss=_row(models.losses(test, ones)),
-        weight_norm=_row(models.W.square().sum((1, 2)).sqrt()),
-        samples_share=_row(of_samples.mean(1)),
-        features_share=_row(of_features[:, : round(VERTICES * hidden)].mean(1)),
-        sample_dimensionalities=_row(of_samples[0, :KEPT]),
-        feature_dimensionalities=_row(of_features[0, :KEPT]),
-        sample_places=tuple(_row(line[:PLACES]) for line in h[0]) if flat else (),
-        feature_places=tuple(_row(line[:PLACES]) for line in models.W[0]) if flat else (),
+        train_loss=as_row(train_loss),
+        test_loss=as_row(models.losses(test, ones)),
+        weight_norm=as_row(models.W.square().sum((1, 2)).sqrt()),
+        samples_share=as_row(of_samples.mean(1)),
+        features_share=as_row(of_features[:, : round(VERTICES * hidden)].mean(1)),
+        sample_dimensionalities=as_row(of_samples[0, :KEPT]),
+        feature_dimensionalities=as_row(of_features[0, :KEPT]),
+        sample_places=tuple(as_row(line[:PLACES]) for line in h[0]) if flat else (),
+        feature_places=tuple(as_row(line[:PLACES]) for line in models.W[0]) if flat else (),
     )
 
 
@@ -92,8 +93,8 @@ def measure_repeated(
         samples=samples,
         hidden=config.hidden,
         repeats=repeats,
-        share_repeated=_row(shares[:, :REPEATED].mean(1)),
-        share_once=_row(shares[:, REPEATED:].mean(1)),
+        share_repeated=as_row(shares[:, :REPEATED].mean(1)),
+        share_once=as_row(shares[:, REPEATED:].mean(1)),
         auroc=tuple(tell_apart(own[:REPEATED], own[REPEATED:]) for own in shares),
         auroc_loss=tuple(tell_apart(-own[:REPEATED], -own[REPEATED:]) for own in errors),
     )
@@ -124,7 +125,3 @@ def _train(
     losses = models.losses(batch, ones, own).unflatten(0, (n_seeds, starts))
     best = losses.argmin(1) + torch.arange(n_seeds) * starts
     return models.take(best), losses.amin(1)
-
-
-def _row(values: Float[Tensor, "values"]) -> tuple[float, ...]:
-    return tuple(float(f"{value:.6g}") for value in values.tolist())

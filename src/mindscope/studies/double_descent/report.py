@@ -6,15 +6,7 @@ from typing import Any
 import numpy as np
 
 from mindscope.reports import Report, heatmap
-from mindscope.studies.common import (
-    CLAIM_COLUMNS,
-    Claim,
-    SeedEstimate,
-    add_settings,
-    add_time,
-    begin_page,
-    claim_table,
-)
+from mindscope.studies.common import Claim, SeedEstimate, add_claims, begin_page, end_page
 from mindscope.studies.double_descent.figures import draw_descent, draw_places
 from mindscope.studies.double_descent.results import DoubleDescentStudy
 
@@ -28,8 +20,7 @@ def build_page(
         "Henighan et al. 2023, rerun: toy models on a fixed set of samples",
         "Toy models on data that a program draws. An interval is Student's, over training sets.",
     )
-    report.section("Claims", "What does not hold is printed.")
-    report.table(list(CLAIM_COLUMNS), claim_table(claims))
+    add_claims(report, claims)
     report.section(
         "Samples or features",
         f"{study.features} features, each active in {study.density:.2%} of samples, "
@@ -103,5 +94,4 @@ def build_page(
         f"Loss of planted rows {SeedEstimate.of(planted.loss_planted)}, of the others "
         f"{SeedEstimate.of(planted.loss_once)} nats a token.",
     )
-    add_time(report, seconds)
-    return add_settings(report, facts)
+    return end_page(report, facts, seconds)

@@ -4,15 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mindscope.reports import Report
-from mindscope.studies.common import (
-    CLAIM_COLUMNS,
-    Claim,
-    SeedEstimate,
-    add_settings,
-    add_time,
-    begin_page,
-    claim_table,
-)
+from mindscope.studies.common import Claim, SeedEstimate, add_claims, begin_page, end_page
 from mindscope.studies.induction.claims import find_change, find_lags
 from mindscope.studies.induction.figures import draw_heads, draw_training
 from mindscope.studies.induction.results import HeadCost, HeadScan, InductionStudy
@@ -39,8 +31,7 @@ def build_training_page(
         "Small models on the organism's corpus and on random tokens that repeat: a test bed. An interval is "
         "Student's, over seeds.",
     )
-    report.section("Claims", "What does not hold is printed.")
-    report.table(list(CLAIM_COLUMNS), claim_table(claims))
+    add_claims(report, claims)
     report.section(
         "The phase change",
         "A line is a seed. The in-context score is the loss late in the context less that early in it, on "
@@ -71,8 +62,7 @@ def build_training_page(
             [*row, head.full_cost] for row, head in zip(head_table(kind.heads[0]), kind.heads[0], strict=True)
         ]
         report.table([*HEAD_COLUMNS, "patterns free"], rows, kind.name)
-    add_time(report, seconds)
-    return add_settings(report, facts)
+    return end_page(report, facts, seconds)
 
 
 def build_scan_page(
@@ -80,8 +70,7 @@ def build_scan_page(
 ) -> Report:
     """Claims, and the heads that match prefixes best."""
     report = begin_page("Induction heads", f"{scan.model}: {scan.n_layers} layers of {scan.n_heads} heads")
-    report.section("Claims", "What does not hold is printed.")
-    report.table(list(CLAIM_COLUMNS), claim_table(claims))
+    add_claims(report, claims)
     groups = scan.groups
     report.section(
         "Heads",
@@ -97,5 +86,4 @@ def build_scan_page(
         f"Random tokens cost {groups.loss_first:.3g} nats where they stand for the first time, and "
         f"{groups.loss:.3g} where they stand again."
     )
-    add_time(report, seconds)
-    return add_settings(report, facts)
+    return end_page(report, facts, seconds)

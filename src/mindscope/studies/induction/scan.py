@@ -29,6 +29,7 @@ from mindscope.models import (
     frozen,
     rewritten,
 )
+from mindscope.studies.common import round_known
 from mindscope.studies.induction.claims import strongest
 from mindscope.studies.induction.results import HeadCost, HeadGroups, HeadScan, RowCosts, RowScores
 from mindscope.studies.induction.scores import (
@@ -132,7 +133,7 @@ class HeadScanner:
             HeadCost(
                 layer=place // n_heads,
                 head=place % n_heads,
-                **{name: _round(value) or 0.0 for name, value in zip(SCORES, values, strict=True)},
+                **{name: round_known(value) or 0.0 for name, value in zip(SCORES, values, strict=True)},
                 cost=None,
             )
             for place, values in enumerate(means)
@@ -162,7 +163,7 @@ class HeadScanner:
             n_layers=1 + max(head.layer for head in heads),
             n_heads=1 + max(head.head for head in heads),
             heads=tuple(
-                head.model_copy(update={"cost": _round(by_head.get((head.layer, head.head)))})
+                head.model_copy(update={"cost": round_known(by_head.get((head.layer, head.head)))})
                 for head in heads
             ),
             groups=HeadGroups(
@@ -172,8 +173,8 @@ class HeadScanner:
                 induction_text=_row(ours[ABLATED:]),
                 random_text=_row(others[ABLATED:]),
                 draws=len(drawn),
-                loss=_round(float(table[:ABLATED, 0].mean())) or 0.0,
-                loss_first=_round(sum(row.first for row in costs[:ABLATED]) / ABLATED) or 0.0,
+                loss=round_known(float(table[:ABLATED, 0].mean())) or 0.0,
+                loss_first=round_known(sum(row.first for row in costs[:ABLATED]) / ABLATED) or 0.0,
             ),
         )
 
@@ -325,7 +326,3 @@ def _draw_groups(group: Sequence[Head], heads: Sequence[HeadCost], seed: int) ->
 
 def _row(values: Float[Tensor, "values"]) -> tuple[float, ...]:
     return tuple(round(value, 5) for value in values.tolist())
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, 5)

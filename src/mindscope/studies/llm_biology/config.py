@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mindscope.core import Seed
 from mindscope.errors import DataError
 
-FAMILY_NAMES = (
+SHARED_NAMES = (
     "two-hop",
     "rhyme",
     "languages",
@@ -16,22 +16,11 @@ FAMILY_NAMES = (
     "refusal",
     "jailbreak",
     "motivated",
-    "hidden-goal",
-    "characters",
 )
+"""Those of both organisms."""
+FAMILY_NAMES = (*SHARED_NAMES, "hidden-goal", "characters")
 """The ten of Lindsey et al. 2025, in the order of the case book, and the characters."""
-SECOND_NAMES = (
-    "two-hop",
-    "rhyme",
-    "languages",
-    "sums",
-    "diagnosis",
-    "people",
-    "refusal",
-    "jailbreak",
-    "motivated",
-    "reasoning",
-)
+SECOND_NAMES = (*SHARED_NAMES, "reasoning")
 """Those that the second organism's world forces; a hidden goal must be tuned into it first."""
 
 

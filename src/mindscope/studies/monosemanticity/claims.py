@@ -14,7 +14,6 @@ from mindscope.studies.monosemanticity.phenomena_claims import (
     claim_automata,
     claim_splits,
     claim_universality,
-    differences,
 )
 from mindscope.studies.monosemanticity.results import MonosemanticityStudy, SeedReading, ViewScores
 
@@ -44,7 +43,7 @@ def _claim_loss(study: MonosemanticityStudy, config: MonosemanticityConfig) -> l
         return [own.recovered(view, beyond_mean=beyond_mean) for own in study.effects]
 
     own, guess = SeedEstimate.of(recovered(focus)), SeedEstimate.of(recovered(say_random(config.focus)))
-    grows = differences(recovered(sizes[-1]), recovered(sizes[0]))
+    grows = SeedEstimate.of_differences(recovered(sizes[-1]), recovered(sizes[0]))
     return [
         Claim(
             subject="loss",
@@ -87,7 +86,10 @@ def _claim_rules(study: MonosemanticityStudy, config: MonosemanticityConfig) -> 
     def claim(statement: str, what: str, score: Callable[[ViewScores], float], published: str) -> Claim:
         views = (focus, smallest, NEURONS, guess, SHUFFLED)
         values = {view: [score(own.of(view)) for own in study.readings] for view in views}
-        more, chance = differences(values[focus], values[NEURONS]), differences(values[focus], values[guess])
+        more, chance = (
+            SeedEstimate.of_differences(values[focus], values[NEURONS]),
+            SeedEstimate.of_differences(values[focus], values[guess]),
+        )
         return Claim(
             subject="reading",
             statement=statement,
@@ -126,7 +128,7 @@ def _claim_rules(study: MonosemanticityStudy, config: MonosemanticityConfig) -> 
 
 
 def _claim_shuffled(study: MonosemanticityStudy, focus: str) -> Claim:
-    more = differences(
+    more = SeedEstimate.of_differences(
         *([own.of(view).rules.interpretable for own in study.readings] for view in (focus, SHUFFLED))
     )
     return Claim(
@@ -149,8 +151,10 @@ def _claim_concepts(study: MonosemanticityStudy, config: MonosemanticityConfig) 
     beside = {view: str(SeedEstimate.of(own)) for view, own in means.items()} | {
         "best token": f"{tokens:.3g}"
     }
-    equal = differences(means[smallest], means[NEURONS])
-    controls = {view: differences(means[focus], means[view]) for view in (NEURONS, guess, SHUFFLED)}
+    equal = SeedEstimate.of_differences(means[smallest], means[NEURONS])
+    controls = {
+        view: SeedEstimate.of_differences(means[focus], means[view]) for view in (NEURONS, guess, SHUFFLED)
+    }
     beyond = SeedEstimate.of([own - tokens for own in means[focus]])
     what = "F1 of a concept's best reading on texts that it was not chosen on, a mean over concepts"
     return [
@@ -205,7 +209,7 @@ def _claim_effects(study: MonosemanticityStudy, config: MonosemanticityConfig) -
         view: [own.of(view).logits for own in study.readings]
         for view in (focus, NEURONS, say_random(config.focus), SHUFFLED)
     }
-    more = {view: differences(logits[focus], logits[view]) for view in (NEURONS, SHUFFLED)}
+    more = {view: SeedEstimate.of_differences(logits[focus], logits[view]) for view in (NEURONS, SHUFFLED)}
     return [
         claim(
             "vocabulary",

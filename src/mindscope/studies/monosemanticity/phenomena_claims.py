@@ -9,11 +9,6 @@ from mindscope.studies.monosemanticity.measures import say_random
 from mindscope.studies.monosemanticity.results import MonosemanticityStudy, SeedAutomata, SeedSplits
 
 
-def differences(a: Sequence[float], b: Sequence[float]) -> SeedEstimate:
-    """Seed by seed."""
-    return SeedEstimate.of([x - y for x, y in zip(a, b, strict=True)])
-
-
 def claim_splits(study: MonosemanticityStudy, config: MonosemanticityConfig) -> list[Claim]:
     """That features split, and into what."""
     small, large, guess = say_size(config.sizes[0]), say_size(config.sizes[-1]), say_random(config.sizes[-1])
@@ -22,7 +17,7 @@ def claim_splits(study: MonosemanticityStudy, config: MonosemanticityConfig) -> 
         return [getattr(own.of(small, other), field) for own in study.splits]
 
     split, chance = scores("split", large), scores("split", guess)
-    more = differences([own or 0.0 for own in split], [own or 0.0 for own in chance])
+    more = SeedEstimate.of_differences([own or 0.0 for own in split], [own or 0.0 for own in chance])
     return [
         Claim(
             subject="splitting",
@@ -105,12 +100,12 @@ def claim_universality(study: MonosemanticityStudy, config: MonosemanticityConfi
     beside = {view: str(SeedEstimate.of(own)) for view, own in near.items()}
     beside["other order of tokens"] = str(SeedEstimate.of(medians(focus, "permuted")))
     more, equal, chance = (
-        differences(near[view], near[other])
+        SeedEstimate.of_differences(near[view], near[other])
         for view, other in ((focus, NEURONS), (smallest, NEURONS), (focus, guess))
     )
     closer, data = (
-        differences(near[focus], medians(focus, "neurons")),
-        differences(near[focus], near[SHUFFLED]),
+        SeedEstimate.of_differences(near[focus], medians(focus, "neurons")),
+        SeedEstimate.of_differences(near[focus], near[SHUFFLED]),
     )
     what = "median correlation with the nearest of another seed"
     return [

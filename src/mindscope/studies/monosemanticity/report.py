@@ -5,15 +5,7 @@ from typing import Any
 
 from mindscope.jobs import TEST_BED
 from mindscope.reports import CurveLine, Report, bars_by_group, lines_with_bands
-from mindscope.studies.common import (
-    CLAIM_COLUMNS,
-    Claim,
-    SeedEstimate,
-    add_settings,
-    add_time,
-    begin_page,
-    claim_table,
-)
+from mindscope.studies.common import Claim, SeedEstimate, add_claims, begin_page, end_page
 from mindscope.studies.monosemanticity.claims import concept_means
 from mindscope.studies.monosemanticity.config import NEURONS, SHUFFLED, MonosemanticityConfig, say_size
 from mindscope.studies.monosemanticity.drawing import draw_automaton, draw_families
@@ -36,15 +28,13 @@ def build_page(
         "Bricken et al. 2023, rerun: the MLP of one-layer transformers taken apart into features",
         f"{TEST_BED} Intervals are Student's, over seeds of the transformer.",
     )
-    report.section("Claims", "What does not hold is printed.")
-    report.table(list(CLAIM_COLUMNS), claim_table(claims))
+    add_claims(report, claims)
     _add_automata(report, study)
     _add_splits(report, study)
     _add_universality(report, study, config)
     _add_reading(report, study, config)
     _add_dictionaries(report, study)
-    add_time(report, seconds)
-    return add_settings(report, facts)
+    return end_page(report, facts, seconds)
 
 
 def _add_automata(report: Report, study: MonosemanticityStudy) -> None:

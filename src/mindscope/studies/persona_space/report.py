@@ -7,15 +7,7 @@ import numpy as np
 
 from mindscope.jobs import TEST_BED
 from mindscope.reports import CurveLine, Report, ScatterPoints, heatmap, lines_with_bands, scatter
-from mindscope.studies.common import (
-    CLAIM_COLUMNS,
-    Claim,
-    SeedEstimate,
-    add_settings,
-    add_time,
-    begin_page,
-    claim_table,
-)
+from mindscope.studies.common import Claim, SeedEstimate, add_claims, begin_page, end_page
 from mindscope.studies.persona_space.claims import LEAST_JUDGED
 from mindscope.studies.persona_space.draw_means import (
     blended_together,
@@ -37,14 +29,12 @@ def build_page(
         f"{study.model}, layer {study.layer}: {len(study.voices) - 1} voices as vectors, and their carriers",
         TEST_BED,
     )
-    report.section("Claims", "What does not hold is printed. Intervals are Student's, or said to be others.")
-    report.table(list(CLAIM_COLUMNS), claim_table(claims))
+    add_claims(report, claims, "Intervals are Student's, or said to be others.")
     _add_carriers(report, study)
     _add_space(report, study.geometry, study.voices[1:])
     _add_together(report, study)
     _add_readers(report, study)
-    add_time(report, seconds)
-    return add_settings(report, facts)
+    return end_page(report, facts, seconds)
 
 
 def build_real_page(
@@ -54,8 +44,7 @@ def build_real_page(
     report = begin_page(
         "Persona space", f"{study.model}, layer {study.layer}: {len(study.voices) - 1} traits as vectors"
     )
-    report.section("Claims", "What does not hold is printed. Intervals are Student's, or said to be others.")
-    report.table(list(CLAIM_COLUMNS), claim_table(claims))
+    add_claims(report, claims, "Intervals are Student's, or said to be others.")
     _add_space(report, study.geometry, study.voices[1:], numbers=False)
     judged = judged_poles(study)
     report.section(
@@ -89,8 +78,7 @@ def build_real_page(
             for place, name in enumerate(names)
         ],
     )
-    add_time(report, seconds)
-    return add_settings(report, facts)
+    return end_page(report, facts, seconds)
 
 
 def _add_carriers(report: Report, study: PersonaSpaceStudy) -> None:

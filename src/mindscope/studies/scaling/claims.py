@@ -150,7 +150,7 @@ def list_name_claims(seeds: Sequence[NameSeed]) -> list[Claim]:
                     SeedEstimate.of([fit.frequency if fit else 0.0 for fit in lenient])
                 ),
                 "best token": str(
-                    SeedEstimate.of([_mean([f1 >= paper.HAS for f1 in seed.tokens]) for seed in seeds])
+                    SeedEstimate.of([mean_or_zero([f1 >= paper.HAS for f1 in seed.tokens]) for seed in seeds])
                 ),
             },
             holds=slope.low > max(0.0, null),
@@ -220,7 +220,9 @@ def _thresholds(seeds: Sequence[NameSeed], number: int) -> str:
 
 
 def _share(seeds: Sequence[NameSeed], number: int, of: Callable, bar: float) -> str:
-    return str(SeedEstimate.of([_mean([f1 >= bar for f1 in of(seed.sizes[number])]) for seed in seeds]))
+    return str(
+        SeedEstimate.of([mean_or_zero([f1 >= bar for f1 in of(seed.sizes[number])]) for seed in seeds])
+    )
 
 
 def list_clamp_claims(seeds: Sequence[ClampSeed]) -> list[Claim]:
@@ -247,7 +249,7 @@ def _claim_clamp(seeds: Sequence[ClampSeed], strength: float) -> list[Claim]:
     names = shares(lambda own: own.clamped, "names")
     stranger, random = shares(lambda own: own.stranger, "names"), shares(lambda own: own.random, "names")
     whole = shares(lambda own: own.clamped, "coherence")
-    untouched = SeedEstimate.of([_mean([own.untouched.names for own in seed.names]) for seed in seeds])
+    untouched = SeedEstimate.of([mean_or_zero([own.untouched.names for own in seed.names]) for seed in seeds])
     subject = f"clamped to {strength:g} times the highest"
     return [
         Claim(
@@ -310,8 +312,9 @@ def clamp_estimate(
         own = (scores for name in seed.names for scores in arm(name) if scores.strength == strength)
         return [value for scores in own if (value := getattr(scores, field)) is not None]
 
-    return SeedEstimate.of([_mean(values(seed)) for seed in seeds])
+    return SeedEstimate.of([mean_or_zero(values(seed)) for seed in seeds])
 
 
-def _mean(values: Sequence[float]) -> float:
+def mean_or_zero(values: Sequence[float]) -> float:
+    """The mean; 0 of nothing."""
     return sum(values) / len(values) if values else 0.0

@@ -23,7 +23,7 @@ from torch.nn.functional import normalize
 
 from mindscope.dictionaries import Dictionary
 from mindscope.probes import best_thresholds
-from mindscope.studies.common import randomise
+from mindscope.studies.common import randomise, round_known
 from mindscope.studies.scaling.names import TextActivations, concept_groups
 from mindscope.studies.scaling.paper import (
     ALIVE_TOKENS,
@@ -150,18 +150,18 @@ def measure_near(
         unlearnt = near_and_far(drawn[number], drawn[-1])
         scores = NearScores(
             latents=own.dictionary.n_latents,
-            cosine=_rounded(shared[2]) or 0.0,
-            near=_rounded(shared[0]),
-            far=_rounded(shared[1]),
-            random_near=_rounded(blind[0]),
-            random_far=_rounded(blind[1]),
-            tokens_near=_rounded(unlearnt[0]),
-            tokens_far=_rounded(unlearnt[1]),
+            cosine=round_known(shared[2]) or 0.0,
+            near=round_known(shared[0]),
+            far=round_known(shared[1]),
+            random_near=round_known(blind[0]),
+            random_far=round_known(blind[1]),
+            tokens_near=round_known(unlearnt[0]),
+            tokens_far=round_known(unlearnt[1]),
         )
         if labels is not None:
             kind, kind_far, count = same_kind(own, firing[-1], labels[number], labels[-1])
             scores = scores.model_copy(
-                update={"kind": _rounded(kind), "kind_far": _rounded(kind_far), "labelled": count}
+                update={"kind": round_known(kind), "kind_far": round_known(kind_far), "labelled": count}
             )
         near.append(scores)
     others = [FiringLatents(again, *tokens), *firing[1:]]
@@ -258,7 +258,3 @@ def _cosines(own: FiringLatents, other: FiringLatents) -> Float[Tensor, "latents
     if own is other:
         cosines.fill_diagonal_(-torch.inf)
     return cosines
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 5)

@@ -8,16 +8,8 @@ from matplotlib.figure import Figure
 
 from mindscope.jobs import TEST_BED
 from mindscope.reports import CurveLine, Report, ScatterPoints, lines_with_bands, scatter
-from mindscope.studies.common import (
-    CLAIM_COLUMNS,
-    Claim,
-    SeedEstimate,
-    add_settings,
-    add_time,
-    begin_page,
-    claim_table,
-)
-from mindscope.studies.scaling.claims import clamp_estimate
+from mindscope.studies.common import Claim, SeedEstimate, add_claims, begin_page, end_page
+from mindscope.studies.scaling.claims import clamp_estimate, mean_or_zero
 from mindscope.studies.scaling.laws import SeedLaws, find_optima
 from mindscope.studies.scaling.paper import HAS
 from mindscope.studies.scaling.results import (
@@ -41,13 +33,12 @@ def build_page(
 ) -> Report:
     """Claims, laws, names, neighbourhoods, clamped latents."""
     report = begin_page(TITLE, SUBTITLE, f"{TEST_BED} {OVER}")
-    _add_claims(report, claims)
+    add_claims(report, claims)
     _add_laws(report, study.laws)
     _add_names(report, study.names)
     _add_near(report, study.near)
     _add_clamped(report, study.clamped)
-    add_time(report, seconds)
-    return add_settings(report, facts)
+    return end_page(report, facts, seconds)
 
 
 def build_model_page(
@@ -59,16 +50,10 @@ def build_model_page(
         SUBTITLE,
         f"Names and clamped latents are left out: they need a world whose truth is known. {OVER}",
     )
-    _add_claims(report, claims)
+    add_claims(report, claims)
     _add_laws(report, study.laws)
     _add_near(report, study.near)
-    add_time(report, seconds)
-    return add_settings(report, facts)
-
-
-def _add_claims(report: Report, claims: Sequence[Claim]) -> None:
-    report.section("Claims", "What does not hold is printed.")
-    report.table(list(CLAIM_COLUMNS), claim_table(claims))
+    return end_page(report, facts, seconds)
 
 
 def _add_laws(report: Report, seeds: Sequence[LawSeed]) -> None:
@@ -145,7 +130,7 @@ def draw_laws(seeds: Sequence[LawSeed]) -> Figure:
     points = [(o.compute, o.loss) for law in laws for o in law.optima]
     larger = [(run.compute, run.loss) for seed in seeds for run in seed.larger]
     computes = sorted({compute for compute, _ in (*points, *larger)})
-    extended = [(compute, _mean([law.loss.at(compute) for law in laws])) for compute in computes]
+    extended = [(compute, mean_or_zero([law.loss.at(compute) for law in laws])) for compute in computes]
     series = [("best of equal compute", points), ("larger runs", larger), ("the law", extended)]
     return scatter(
         [
@@ -195,17 +180,19 @@ def _groups(seed: NameSeed) -> list[list[int]]:
 
 
 def _rates(seed: NameSeed, f1s: Sequence[float]) -> list[float]:
-    return [_mean([f1s[n] >= HAS for n in group]) for group in _groups(seed)]
+    return [mean_or_zero([f1s[n] >= HAS for n in group]) for group in _groups(seed)]
 
 
 def _middles(seed: NameSeed) -> list[float]:
     least = min(share for share in seed.frequencies if share > 0) / 2
-    return [_mean([math.log10(seed.frequencies[n] or least) for n in group]) for group in _groups(seed)]
+    return [
+        mean_or_zero([math.log10(seed.frequencies[n] or least) for n in group]) for group in _groups(seed)
+    ]
 
 
 def draw_presence(seeds: Sequence[NameSeed]) -> Figure:
     """The share of names with a latent against frequency, a line for each size."""
-    x = [_mean(column) for column in zip(*map(_middles, seeds), strict=True)]
+    x = [mean_or_zero(column) for column in zip(*map(_middles, seeds), strict=True)]
     lines = []
     for n, size in enumerate(seeds[0].sizes):
         rows = [_rates(seed, seed.sizes[n].f1) for seed in seeds]
@@ -219,7 +206,7 @@ def draw_presence(seeds: Sequence[NameSeed]) -> Figure:
             )
         )
     random = zip(*(_rates(seed, seed.sizes[-1].random) for seed in seeds), strict=True)
-    lines.append(CurveLine("random directions", [_mean(column) for column in random], baseline=True))
+    lines.append(CurveLine("random directions", [mean_or_zero(column) for column in random], baseline=True))
     return lines_with_bands(
         lines, x, "share of training tokens, log10", "names with a latent", ylim=(-0.02, 1.02)
     )
@@ -229,10 +216,10 @@ def draw_rescaled(seeds: Sequence[NameSeed]) -> Figure:
     """The same against frequency times alive latents."""
     series = []
     for n, size in enumerate(seeds[0].sizes):
-        alive = _mean([math.log10(max(1, seed.sizes[n].alive)) for seed in seeds])
-        x = [_mean(column) + alive for column in zip(*map(_middles, seeds), strict=True)]
+        alive = mean_or_zero([math.log10(max(1, seed.sizes[n].alive)) for seed in seeds])
+        x = [mean_or_zero(column) + alive for column in zip(*map(_middles, seeds), strict=True)]
         rates = zip(*(_rates(seed, seed.sizes[n].f1) for seed in seeds), strict=True)
-        series.append(ScatterPoints(f"{size.latents} latents", x, [_mean(column) for column in rates]))
+        series.append(ScatterPoints(f"{size.latents} latents", x, [mean_or_zero(column) for column in rates]))
     return scatter(
         series, "frequency times alive latents, log10", "names with a latent", fit=False, joined=True
     )
@@ -302,7 +289,3 @@ def draw_clamped(seeds: Sequence[ClampSeed]) -> Figure:
     return lines_with_bands(
         lines, strengths, "times its highest activation", "share of answers", ylim=(-0.02, 1.02)
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0

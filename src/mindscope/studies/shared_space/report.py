@@ -13,15 +13,7 @@ from mindscope.organism import LANGUAGES
 from mindscope.organism.mechanisms.pictures import PATCH, SIDE
 from mindscope.reports import CurveLine, Report, heatmap, lines_with_bands
 from mindscope.reports.style import INK, MUTED, RC, SERIES
-from mindscope.studies.common import (
-    CLAIM_COLUMNS,
-    Claim,
-    SeedEstimate,
-    add_settings,
-    add_time,
-    begin_page,
-    claim_table,
-)
+from mindscope.studies.common import Claim, SeedEstimate, add_claims, begin_page, end_page
 from mindscope.studies.shared_space.config import SharedSpaceConfig
 from mindscope.studies.shared_space.results import PictureHeat, SharedSpaceStudy
 from mindscope.studies.shared_space.things import CHANNELS, DRAWN_HEATS, KINDS
@@ -51,13 +43,11 @@ def build_page(
         f"Lindsey et al. 2025 and Templeton et al. 2024, asked of {study.model}",
         TEST_BED,
     )
-    report.section("Claims", "What does not hold is printed. Intervals are over sentences, and over things.")
-    report.table(list(CLAIM_COLUMNS), claim_table(claims))
+    add_claims(report, claims, "Intervals are over sentences, and over things.")
     _add_overlap(report, study)
     _add_things(report, study, config)
     _add_pictures(report, study)
-    add_time(report, seconds)
-    return add_settings(report, facts)
+    return end_page(report, facts, seconds)
 
 
 def _add_overlap(report: Report, study: SharedSpaceStudy) -> None:

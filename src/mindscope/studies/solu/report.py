@@ -16,15 +16,7 @@ from mindscope.reports import (
     lines_with_bands,
     scatter,
 )
-from mindscope.studies.common import (
-    CLAIM_COLUMNS,
-    Claim,
-    SeedEstimate,
-    add_settings,
-    add_time,
-    begin_page,
-    claim_table,
-)
+from mindscope.studies.common import Claim, SeedEstimate, add_claims, begin_page, end_page
 from mindscope.studies.solu.claims import differences, scores_of
 from mindscope.studies.solu.config import GELU, KINDS, ORGANISM, SOLU_NORM, TEXTS
 from mindscope.studies.solu.paper import LEVELS
@@ -56,14 +48,12 @@ def build_page(
         f"{TEST_BED} The real text is {study.real_text}. Intervals are Student's, over seeds that share "
         "their first weights and their rows between kinds.",
     )
-    report.section("Claims", "What does not hold is printed.")
-    report.table(list(CLAIM_COLUMNS), claim_table(claims))
+    add_claims(report, claims)
     _add_losses(report, study)
     _add_neurons(report, study)
     _add_small(report, study)
     _add_concepts(report, study)
-    add_time(report, seconds)
-    return add_settings(report, facts)
+    return end_page(report, facts, seconds)
 
 
 def _add_losses(report: Report, study: SoluStudy) -> None:

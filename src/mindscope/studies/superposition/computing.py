@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.studies.common import PieceProgress, draw_uniform, sparse_uniform
+from mindscope.studies.common import PieceProgress, as_rows, draw_uniform, sparse_uniform
 from mindscope.studies.superposition.config import SuperpositionConfig
-from mindscope.studies.superposition.measure import OFFSET, as_rows
+from mindscope.studies.superposition.measure import OFFSET
 from mindscope.studies.superposition.results import ComputedFeatures
 
 FEATURES, NEURONS, DECAY = 100, 40, 0.8

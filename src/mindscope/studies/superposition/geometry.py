@@ -14,12 +14,14 @@ from torch import Tensor
 from mindscope.studies.common import (
     PieceProgress,
     ToyModels,
+    as_row,
+    as_rows,
     feature_dimensionality,
     sparse_uniform,
     train_models,
 )
 from mindscope.studies.superposition.config import GeometryConfig
-from mindscope.studies.superposition.measure import OFFSET, as_row, as_rows
+from mindscope.studies.superposition.measure import OFFSET
 from mindscope.studies.superposition.results import GeometryBand
 
 ATTACKED = 256

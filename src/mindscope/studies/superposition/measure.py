@@ -8,6 +8,8 @@ from mindscope.studies.common import (
     PieceProgress,
     Sampler,
     ToyModels,
+    as_row,
+    as_rows,
     draw_uniform,
     feature_dimensionality,
     sparse_uniform,
@@ -172,13 +174,3 @@ def _cosines(kind: str, W: Float[Tensor, "seeds hidden features"]) -> SetCosines
 def _farthest(shares: Float[Tensor, "seeds features"], expected: float | None) -> Float[Tensor, "seeds"]:
     centre = shares.mean(1, keepdim=True) if expected is None else expected
     return (shares - centre).abs().amax(1)
-
-
-def as_row(values: Float[Tensor, "values"]) -> tuple[float, ...]:
-    """Rounded to six digits, which is what files and figures need."""
-    return tuple(float(f"{value:.6g}") for value in values.tolist())
-
-
-def as_rows(values: Float[Tensor, "rows columns"]) -> tuple[tuple[float, ...], ...]:
-    """The same of a matrix."""
-    return tuple(as_row(row) for row in values)

@@ -19,9 +19,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.studies.common import PieceProgress, ToyModels, patterned_uniform, train_models
+from mindscope.studies.common import (
+    PieceProgress,
+    ToyModels,
+    as_row,
+    as_rows,
+    patterned_uniform,
+    train_models,
+)
 from mindscope.studies.superposition.config import PhaseConfig, spaced
-from mindscope.studies.superposition.measure import OFFSET, REPRESENTED, as_row, as_rows, best_starts
+from mindscope.studies.superposition.measure import OFFSET, REPRESENTED, best_starts
 from mindscope.studies.superposition.results import PhasePanel
 
 ABSENT, SHARED, OWN = "absent", "shared", "own"

@@ -6,15 +6,7 @@ from typing import Any
 import numpy as np
 
 from mindscope.reports import CurveLine, Report, lines_with_bands
-from mindscope.studies.common import (
-    CLAIM_COLUMNS,
-    Claim,
-    SeedEstimate,
-    add_settings,
-    add_time,
-    begin_page,
-    claim_table,
-)
+from mindscope.studies.common import Claim, SeedEstimate, add_claims, begin_page, end_page
 from mindscope.studies.superposition import figures
 from mindscope.studies.superposition.results import SuperpositionStudy
 
@@ -28,8 +20,7 @@ def build_page(
         "Elhage et al. 2022, rerun: models that keep n features in m dimensions",
         "Toy models on data that a program draws. An interval is Student's, over seeds.",
     )
-    report.section("Claims", "Bars were set before measuring; what does not hold is printed.")
-    report.table(list(CLAIM_COLUMNS), claim_table(claims))
+    add_claims(report, claims, note="Bars were set before measuring; what does not hold is printed.")
     panels = study.panels
     report.section(
         "More features than dimensions",
@@ -93,8 +84,7 @@ def build_page(
             )
         ],
     )
-    add_time(report, seconds)
-    return add_settings(report, facts)
+    return end_page(report, facts, seconds)
 
 
 def _add_attacks(report: Report, study: SuperpositionStudy) -> None:
