@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -23,12 +22,11 @@ from mindscope.models.generation.control import Controller
 from mindscope.models.generation.generate import OnToken, RowOptions, generate_unordered
 from mindscope.models.generation.request import Generation
 from mindscope.models.hooks.core import Edits, HookedModel
-from mindscope.models.hooks.read import Read, Reading, RowProgress, length_sorted_batches, read_rows
+from mindscope.models.hooks.read import Read, Reading, RowProgress, read_next_logits, read_rows
 from mindscope.models.loading.fingerprint import WeightDigests, digest_weights
 from mindscope.models.loading.identify import identify
 from mindscope.models.loading.loading import load_parts, split_revision
 from mindscope.models.loading.options import LoadOptions
-from mindscope.models.tokens.batch import left_padded
 from mindscope.models.tokens.chat import ChatTokenizer
 from mindscope.models.tokens.reasoning import ReasoningTracker
 from mindscope.models.tokens.rows import Message, Row
@@ -252,7 +250,7 @@ class Model(HookedModel):
             progress: called with (rows done, rows in all).
 
         Returns:
-            One `DictionaryReading` a name, rows in the caller's order.
+            One `Reading` a name, rows in the caller's order.
 
         Raises:
             ModelError: an address, width, edit or row does not fit the model.
@@ -329,21 +327,7 @@ class Model(HookedModel):
         self, rows: Sequence[Row], *, edits: Edits | None = None, batch_tokens: int | None = None
     ) -> Float[Tensor, "rows vocabulary"]:
         """The logits of the token after each row, float32 on the CPU, in the caller's order."""
-        self.check_rows(rows, filled=True)
-        own = self.edits_of(edits, len(rows))
-        found: dict[int, Tensor] = {}
-        for batch in length_sorted_batches([len(row) for row in rows], batch_tokens or self.pass_tokens):
-            ids, layout = left_padded([rows[i] for i in batch], batch)
-            program = self.program([own[i] for i in batch]) if own else None
-            with torch.inference_mode():
-                logits = self.forward_pass(ids, layout, [program] if program else [], logits=True)
-            assert logits is not None
-            found.update(zip(batch, logits.float().cpu().clone(), strict=True))
-        return (
-            torch.stack([found[i] for i in range(len(rows))])
-            if rows
-            else torch.zeros(0, self.engine.vocab_size)
-        )
+        return read_next_logits(self, rows, edits=edits, batch_tokens=batch_tokens)
 
     def decode(self, ids: Sequence[int], *, special: bool = False) -> str:
         """The text of ids; special tokens are left out, or written by their names."""

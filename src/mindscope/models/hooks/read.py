@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mindscope.errors import ModelError
@@ -12,7 +12,7 @@ from mindscope.models.hooks.core import Edits, HookedModel
 from mindscope.models.hooks.hook_points import HookPoint
 from mindscope.models.hooks.read_group import ReadGroup
 from mindscope.models.hooks.reduce import Last, Mean, Project, Reduction
-from mindscope.models.tokens.batch import right_padded
+from mindscope.models.tokens.batch import left_padded, right_padded
 from mindscope.models.tokens.rows import Row, row_mask
 
 RowProgress = Callable[[int, int], object]
@@ -75,6 +75,25 @@ def read_rows(
         )
         for name, one in reads.items()
     }
+
+
+def read_next_logits(
+    core: HookedModel, rows: Sequence[Row], *, edits: Edits | None, batch_tokens: int | None
+) -> Float[Tensor, "rows vocabulary"]:
+    """See `Model.next_logits`."""
+    core.check_rows(rows, filled=True)
+    own = core.edits_of(edits, len(rows))
+    logits_of: dict[int, Tensor] = {}
+    for batch in length_sorted_batches([len(row) for row in rows], batch_tokens or core.pass_tokens):
+        ids, layout = left_padded([rows[i] for i in batch], batch)
+        steps = [core.program([own[i] for i in batch])] if own else []
+        with torch.inference_mode():
+            logits = core.forward_pass(ids, layout, steps, logits=True)
+        assert logits is not None
+        logits_of.update(zip(batch, logits.float().cpu().clone(), strict=True))
+    if not rows:
+        return torch.zeros(0, core.engine.vocab_size)
+    return torch.stack([logits_of[i] for i in range(len(rows))])
 
 
 def find_place(core: HookedModel, read: Read) -> HookPoint:
