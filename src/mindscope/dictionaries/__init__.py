@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from mindscope.dictionaries.training.processes import (
         TrainingMesh,
         TrainingWorld,
-        own_device,
         torchrun_world,
     )
     from mindscope.dictionaries.training.sources import (
@@ -99,7 +98,6 @@ __all__ = [
     "remove_correlation",
     "torchrun_world",
     "named",
-    "own_device",
     "read_dictionary",
     "read_left_out",
     "relative_decoder_norms",

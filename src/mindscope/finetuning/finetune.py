@@ -32,7 +32,7 @@ from mindscope.finetuning.result import (
     TuningCard,
     finished_checkpoints,
 )
-from mindscope.models import LoadOptions, Model, TemplateMode, load
+from mindscope.models import LoadOptions, Model, TemplateMode, load, own_device
 from mindscope.personas import PersonaVectors
 from mindscope.store import Run, claim, library_versions, replacing_folder, write_json
 
@@ -50,7 +50,7 @@ def load_base(base: str | Path, config: FinetuneConfig, options: LoadOptions | N
     """
     mode = TemplateMode.parse(config.template_option)  # refuses a misspelt one before anything is loaded
     options = options or LoadOptions()
-    model = load(base, options, dtype=_dtype(config, options.device), device=_own_device(options.device))
+    model = load(base, options, dtype=_dtype(config, options.device), device=own_device(options.device))
     return model.with_template(**mode.options)
 
 
@@ -255,13 +255,6 @@ def _dtype(config: FinetuneConfig, device: str) -> str:
         return config.dtype
     cuda = device.partition(":")[0] == "cuda" or (device == "auto" and torch.cuda.is_available())
     return "bfloat16" if cuda and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-
-
-def _own_device(device: str) -> str:
-    """Each process of several has a GPU of its own."""
-    if device in ("auto", "cuda") and torch.cuda.is_available() and "LOCAL_RANK" in os.environ:
-        return f"cuda:{os.environ['LOCAL_RANK']}"
-    return device
 
 
 def _processes() -> tuple[bool, int]:

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from mindscope.models.loading.gguf_reader import open_gguf
     from mindscope.models.loading.loading import find_device
     from mindscope.models.loading.options import LoadOptions, WholeModelOptions
+    from mindscope.models.loading.placement import own_device
     from mindscope.models.loading.weigh import (
         ModelShape,
         best_cpu_dtype,
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "own_device",
     "load",
     "open_gguf",
     "score_answer_tokens",

@@ -206,10 +206,3 @@ def torchrun_world() -> Iterator[TrainingWorld]:
         yield TrainingWorld(distributed.get_rank(), distributed.get_world_size())
     finally:
         distributed.destroy_process_group()
-
-
-def own_device(device: str) -> str:
-    """Each of several processes on one machine has a GPU of its own."""
-    if device in ("auto", "cuda") and torch.cuda.is_available() and "LOCAL_RANK" in os.environ:
-        return f"cuda:{os.environ['LOCAL_RANK']}"
-    return device

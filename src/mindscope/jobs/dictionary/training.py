@@ -180,9 +180,9 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
     Returns:
         What was trained; None in all but the first of several processes that train together.
     """
-    from mindscope.dictionaries import PLACEMENT, TrainConfig, own_device, read_left_out, torchrun_world
+    from mindscope.dictionaries import PLACEMENT, TrainConfig, read_left_out, torchrun_world
     from mindscope.dictionaries import train as train_dictionaries
-    from mindscope.models import Model, find_device
+    from mindscope.models import Model, find_device, own_device
 
     content = spec.read_configuration()
     _require_one_reader(spec)

@@ -1,5 +1,6 @@
 """Where the weights of a model are: on one device, or shared out over several, memory and disk."""
 
+import os
 import shutil
 import tempfile
 import weakref
@@ -13,6 +14,13 @@ from torch import Tensor, nn
 
 from mindscope.errors import ModelError
 from mindscope.models.loading.options import LoadOptions
+
+
+def own_device(device: str) -> str:
+    """Each of several processes on one machine has a GPU of its own."""
+    if device in ("auto", "cuda") and torch.cuda.is_available() and "LOCAL_RANK" in os.environ:
+        return f"cuda:{os.environ['LOCAL_RANK']}"
+    return device
 
 
 def map_options(options: LoadOptions, name: str) -> dict[str, Any]:
