@@ -5,14 +5,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.core import ModelIdentity
-from mindscope.dictionaries.coder import ACTIVATIONS, Coder
+from mindscope.dictionaries.coder import Coder
+from mindscope.dictionaries.fit import require_parts_fit
 from mindscope.dictionaries.kinds import Activation, Kind, Normalisation
 from mindscope.dictionaries.lazy import LazyCoders
 from mindscope.dictionaries.normalisation import normalise_tokens, restore_tokens
@@ -20,8 +21,6 @@ from mindscope.dictionaries.sites import Latent, Wiring, split_row
 from mindscope.dictionaries.weight_digest import digest_dictionary
 from mindscope.errors import DataError
 from mindscope.features import Engines, Site, SparseCode, match_models
-
-NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
 
 
 @dataclass(frozen=True)
@@ -66,46 +65,9 @@ class Dictionary:
     are others: see `bind`."""
 
     def __post_init__(self) -> None:
-        if self.activation not in ACTIVATIONS:
-            raise DataError(f"unknown activation {self.activation!r}: use one of {', '.join(ACTIVATIONS)}")
         names = dict.fromkeys(site.model for site in (*self.reads, *self.writes))
         object.__setattr__(self, "models", {name: self.models.get(name) for name in names})
-        if self.activation == "topk" and not (self.k and self.k > 0):
-            raise DataError("a topk dictionary needs k, the number of active latents")
-        if self.b_dec.shape != (self.d_out,) or not self.b_dec.isfinite().all():
-            raise DataError(f"b_dec must be {self.d_out} finite numbers, one for each that is written")
-        if self.apply_b_dec_to_input and self.reads != self.writes:
-            raise DataError(
-                "b_dec can be subtracted from the input only where it is of the sites that are read"
-            )
-        if self.normalisation is not None and (
-            self.normalisation not in NORMALISATIONS or self.kind != "sae"
-        ):
-            raise DataError(
-                f"the normalisation {self.normalisation!r} of a {self.kind} is not known: an sae may have "
-                f"one of {', '.join(NORMALISATIONS)}"
-            )
-        if len(self.coders) != len(self.wiring) or not self.wiring:
-            raise DataError(f"{len(self.coders)} coders with {len(self.wiring)} wirings: one each is needed")
-        if isinstance(self.coders, tuple):  # lazily read coders are checked when they are read
-            for index, coder in enumerate(self.coders):
-                self.check(index, coder)
-
-    def check(self, index: int, coder: Coder) -> None:
-        """Raises DataError unless these weights fit the wiring of coder `index`."""
-        wiring = self.wiring[index]
-        for name, sites, used, width in (
-            ("W_enc", self.reads, wiring.reads, coder.W_enc.shape[1]),
-            ("W_dec", self.writes, wiring.writes, coder.W_dec.shape[1]),
-        ):
-            expected = sum(sites[i].width for i in used)
-            if width != expected:
-                where = ", ".join(sites[i].address for i in used)
-                raise DataError(f"{name} is {width} wide, {where} is {expected} wide: it is of another model")
-        if coder.n_latents != wiring.n_latents:
-            raise DataError(f"coder {index} has {coder.n_latents} latents, {wiring.n_latents} are announced")
-        if self.activation in ("jumprelu", "batchtopk") and coder.threshold is None:
-            raise DataError(f"a {self.activation} dictionary needs a threshold per latent")
+        require_parts_fit(self)
 
     @classmethod
     def single(

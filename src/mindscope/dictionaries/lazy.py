@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, overload
 
 from mindscope.dictionaries.coder import Coder
+from mindscope.dictionaries.fit import require_coder_fits
 
 if TYPE_CHECKING:
     from mindscope.dictionaries.dictionary import Dictionary
@@ -41,5 +42,5 @@ class LazyCoders(Coders):
         number = range(len(self))[index]  # IndexError ends an iteration
         coder = self._read(number)
         if self.owner is not None:
-            self.owner.check(number, coder)
+            require_coder_fits(self.owner, number, coder)
         return coder
