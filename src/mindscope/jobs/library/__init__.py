@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from mindscope.jobs.library.dictionary_test import DictionaryTest
     from mindscope.jobs.library.opening import OpenCaseSpec, ShowCaseSpec, show_case, unpack_case
     from mindscope.jobs.library.packing import PackCaseSpec, pack_case
-    from mindscope.jobs.library.reproducing import CaseReproduction, ReproduceCaseSpec, reproduce_case
-    from mindscope.jobs.library.results import CaseSummary, PackReport, UnpackReport
+    from mindscope.jobs.library.reproducing import ReproduceCaseSpec, reproduce_case
+    from mindscope.jobs.library.results import CaseReproduction, CaseSummary, PackReport, UnpackReport
     from mindscope.jobs.library.shelves import (
         FetchCaseSpec,
         FetchReport,

@@ -15,6 +15,7 @@ from mindscope.store import Document, plain
 
 if TYPE_CHECKING:
     from mindscope.circuits import AttributionGraph, GraphView
+    from mindscope.models import Model
 
 GRAPH, STEERING, DICTIONARY = "graph.safetensors", "steering.safetensors", "dictionary.safetensors"
 """What a case is about, by its kind."""
@@ -22,6 +23,8 @@ FOLDER = "dictionary"
 """A dictionary of several coders is a folder."""
 VIEW, DETAILS = "view.json", "details.json"
 INTERVENTIONS = "interventions"
+TOLERANCE = 1e-3
+"""A share of the size, or a probability. Two machines in float32 differ by less than a tenth of it."""
 
 
 class PackReport(Document):
@@ -62,6 +65,60 @@ class CaseSummary(Document):
     provenance: dict[str, Any]
     bytes: int
     members: tuple[str, ...]
+
+
+class ReproducedPart(Document):
+    """One thing that was measured again.
+
+    Attributes:
+        same: whether it came out as the case has it; None where it could not be measured.
+        difference: the largest one, in the unit of `tolerance`.
+    """
+
+    part: str
+    same: bool | None
+    difference: float | None = None
+    tolerance: float | None = None
+    finding: str
+
+    @classmethod
+    def not_measured(cls, part: str, reason: str) -> ReproducedPart:
+        """A part that could not be measured."""
+        return cls(part=part, same=None, finding=f"not measured: {reason}")
+
+    @classmethod
+    def of_model(cls, fingerprint: str, model: Model) -> ReproducedPart:
+        """Whether a model has the weights that a case was made with."""
+        same = fingerprint == model.fingerprint
+        told = "the same weights" if same else f"made with {fingerprint[:12] or 'an unknown one'}"
+        return cls(part="model", same=same, finding=f"{model.identity.short}: {told}")
+
+    @classmethod
+    def of_difference(
+        cls, part: str, difference: float, finding: str, *, otherwise_same: bool = True
+    ) -> ReproducedPart:
+        """A part whose numbers may differ by `TOLERANCE`; `otherwise_same` says whether all else agrees."""
+        return cls(
+            part=part,
+            same=otherwise_same and difference <= TOLERANCE,
+            difference=difference,
+            tolerance=TOLERANCE,
+            finding=finding,
+        )
+
+
+class CaseReproduction(Document):
+    """What became of a case when it was measured again."""
+
+    case: str
+    model: str
+    parts: tuple[ReproducedPart, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether something was measured and nothing came out otherwise."""
+        measured = [part.same for part in self.parts if part.same is not None]
+        return bool(measured) and all(measured)
 
 
 def read_view(case: OpenedCase) -> GraphView:
