@@ -6,13 +6,8 @@ from mindscope.core import lazy_face
 
 if TYPE_CHECKING:
     from mindscope.probes.linear_probe import KINDS, Kind, LinearProbe, ProbeScores, fit_probe, score_probe
-    from mindscope.probes.single_feature import (
-        Concept,
-        SingleFeature,
-        best_single_features,
-        best_thresholds,
-    )
-
+    from mindscope.probes.results import SingleFeature
+    from mindscope.probes.single_feature import Concept, best_single_features, best_thresholds
 
 __all__ = [
     "LinearProbe",

@@ -16,6 +16,7 @@ from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.monitor import AlarmSpec, MonitoringReport, watch_file
 from mindscope.jobs.specs import BorrowingModelSpec, EngineSpec
+from mindscope.probes import SingleFeature
 from mindscope.store import BorrowingDocument, Document
 
 if TYPE_CHECKING:
@@ -134,18 +135,6 @@ class FindConceptsSpec(BorrowingModelSpec, DictionarySpec):
     """The seed of the texts."""
 
 
-class ConceptFeature(Document):
-    """The feature that stands for a concept best: chosen on one half of the texts, tested on the other."""
-
-    feature: int
-    threshold: float
-    f1: float
-    precision: float
-    recall: float
-    train_f1: float
-    positive: int
-
-
 class ConceptsReport(BorrowingDocument):
     """How many concepts of the world a single feature stands for.
 
@@ -160,7 +149,7 @@ class ConceptsReport(BorrowingDocument):
     of: int
     rows: tuple[int, int]
     groups: dict[str, tuple[int, int]]
-    concepts: dict[str, ConceptFeature]
+    concepts: dict[str, SingleFeature]
     skipped: tuple[str, ...]
     page: str
 
