@@ -2,7 +2,7 @@
 
 from mindscope.core.cache import CACHE_VARIABLE, cache_folder
 from mindscope.core.capabilities import EngineCapabilities, Need
-from mindscope.core.digest import digest_json, digest_text
+from mindscope.core.digest import digest_json, digest_text, hash_source
 from mindscope.core.faces import lazy_face
 from mindscope.core.identity import (
     BorrowedArtifact,
@@ -58,6 +58,7 @@ __all__ = [
     "Relation",
     "digest_json",
     "digest_text",
+    "hash_source",
     "format_duration",
     "lazy_face",
     "order_names",

@@ -1,7 +1,5 @@
 """A graph's page: template, style, script and values in one file."""
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -21,7 +19,7 @@ from mindscope.circuits.graph.graph import AttributionGraph
 from mindscope.circuits.graph.prune import PrunedGraph
 from mindscope.circuits.graph.supernodes import Supernode
 from mindscope.circuits.page.content import Details, build_page_content
-from mindscope.core import parse_exact_json
+from mindscope.core import hash_source, parse_exact_json
 from mindscope.errors import DataError
 from mindscope.reports import sheet
 from mindscope.store import write_text
@@ -105,7 +103,7 @@ def build_public_page(
             title=title or metadata.get("prompt") or metadata.get("slug") or "Attribution graph",
             prompt=metadata.get("prompt", ""),
             version=version("mindscope"),
-            policy=f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(css)}; "
+            policy=f"default-src 'none'; script-src {hash_source(script)}; style-src {hash_source(css)}; "
             "base-uri 'none'; form-action 'none'",
             css=Markup(css),
             script=Markup(script),
@@ -132,7 +130,7 @@ def read_page_content(page: str) -> dict[str, Any]:
 
 def hash_page_script() -> str:
     """The source expression by which a policy lets a browser run the script of these pages and no other."""
-    return _hash(_text(SCRIPT))
+    return hash_source(_text(SCRIPT))
 
 
 def _encode(content: Mapping[str, Any]) -> str:
@@ -145,8 +143,3 @@ def _encode(content: Mapping[str, Any]) -> str:
 @cache
 def _text(name: str) -> str:
     return resources.files("mindscope.circuits.page").joinpath(name).read_text("utf-8")
-
-
-def _hash(text: str) -> str:
-    """The source expression that lets a browser use exactly this inline text."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -11,6 +11,11 @@ from mindscope.store import BorrowingDocument, Document, SavedDocument, html_tab
 BAKE_COLUMNS = ("layer", "coefficient", "trait", "coherence", "nats a token", "95 % of tokens below", "")
 
 
+def name_point(layer: int, coefficient: float | None) -> str:
+    """How a layer with a coefficient is called in a run and on a page."""
+    return f"{layer}" if coefficient is None else f"{layer}x{coefficient:g}"
+
+
 class BakePoint(Document):
     """One layer's vector with one coefficient; of an ablation, one layer's direction."""
 
@@ -30,7 +35,7 @@ class BakePoint(Document):
     @property
     def name(self) -> str:
         """How it is called in a run and on a page."""
-        return f"{self.layer}" if self.coefficient is None else f"{self.layer}x{self.coefficient:g}"
+        return name_point(self.layer, self.coefficient)
 
 
 class RefusedLayer(Document):

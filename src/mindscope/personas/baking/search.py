@@ -21,7 +21,7 @@ from mindscope.judges import Judge
 from mindscope.models import Edit, Model, Row, Sampling, ablate_everywhere, change_weights, describe_prompts
 from mindscope.personas.baking.config import BakeConfig
 from mindscope.personas.baking.divergence import measure_divergence
-from mindscope.personas.baking.results import BakePoint, BakeSearch, RefusedLayer
+from mindscope.personas.baking.results import BakePoint, BakeSearch, RefusedLayer, name_point
 from mindscope.personas.steering.arms import (
     RANDOM,
     UNSTEERED,
@@ -49,7 +49,7 @@ class _Candidate:
 
     @property
     def name(self) -> str:
-        return f"{self.layer}" if self.coefficient is None else f"{self.layer}x{self.coefficient:g}"
+        return name_point(self.layer, self.coefficient)
 
 
 def baked_edits(model: Model, direction: Direction, coefficient: float | None) -> tuple[Edit, ...]:

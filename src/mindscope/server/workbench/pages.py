@@ -6,8 +6,6 @@ what they ask for afterwards needs the token.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import mimetypes
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 from fastapi.responses import RedirectResponse, Response
 
+from mindscope.core import hash_source
 from mindscope.server.api.errors import ApiError
 
 if TYPE_CHECKING:
@@ -53,11 +52,6 @@ def page_policy() -> str:
             "frame-ancestors 'none'",
         )
     )
-
-
-def hash_source(text: str) -> str:
-    """The source expression that lets a browser use exactly this inline text."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 HEADERS = {
