@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from mindscope.features import Direction
     from mindscope.monitoring import AlarmEvent, Calibration
+    from mindscope.server.engine.answer_job import AnswerEnd
     from mindscope.server.engine.registry import NamedEdit
-    from mindscope.server.engine.scheduler import AnswerEnd
 
 
 def describe_event(event: AlarmEvent, label: str | None = None) -> EventField:

@@ -9,7 +9,7 @@ from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
-    from mindscope.server.engine.scheduler import AnswerEnd
+    from mindscope.server.engine.answer_job import AnswerEnd
     from mindscope.server.service import SteeringService
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)

@@ -13,8 +13,8 @@ from mindscope.features import Direction, FeatureSet
 from mindscope.monitoring import LiveMonitor, Policy
 from mindscope.server.api.errors import ApiError
 from mindscope.server.api.fields import MindscopeFields, PolicyField
+from mindscope.server.engine.answer_job import AnswerWatch
 from mindscope.server.engine.registry import NamedEdit, VectorRegistry
-from mindscope.server.engine.scheduler import AnswerWatch
 
 if TYPE_CHECKING:
     from mindscope.features import Feature

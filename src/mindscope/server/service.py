@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,9 +23,10 @@ from mindscope.server.descriptions import (
     short_number,
     short_numbers,
 )
+from mindscope.server.engine.answer_job import AnswerEnd
 from mindscope.server.engine.json_answers import JsonAnswers
 from mindscope.server.engine.registry import VectorRegistry
-from mindscope.server.engine.scheduler import AnswerEnd, AnswerScheduler
+from mindscope.server.engine.scheduler import AnswerScheduler
 from mindscope.server.log.writer import LoggedTurn
 from mindscope.server.metrics import ServerMetrics
 from mindscope.server.plans import AnswerPlanner, SteeringPlan
@@ -190,6 +191,12 @@ class SteeringService:
             {"number": number, **event.model_dump()} for number, event in enumerate(reply.events or ())
         )
         return LoggedTurn(conversation, turn, readings, events)
+
+    def describe(self, plan: SteeringPlan, end: AnswerEnd) -> dict[str, Any]:
+        """The field of a reply with what is said of an answer; none where the client asked for nothing."""
+        if not plan.asked:
+            return {}
+        return {"mindscope": self.reply(plan, end).model_dump(mode="json", exclude_none=True)}
 
     def reply(self, plan: SteeringPlan, end: AnswerEnd) -> MindscopeReply:
         """What is said of an answer that has ended."""

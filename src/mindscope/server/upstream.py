@@ -22,11 +22,11 @@ from pydantic import ValidationError
 
 from mindscope.errors import DataError, MindscopeError
 from mindscope.models import Generation, ToolMessage
-from mindscope.server.api.answering import request_id
+from mindscope.server.api.answering import event_line, request_id
 from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.api.fields import MindscopeFields
 from mindscope.server.api.requests import RequestMessage
-from mindscope.server.engine.scheduler import AnswerEnd
+from mindscope.server.engine.answer_job import AnswerEnd
 
 if TYPE_CHECKING:
     from mindscope.models import Model
@@ -117,9 +117,7 @@ class _Watcher:
 
     def extra(self, end: AnswerEnd) -> Json:
         """What mindscope has to say, where the client asked for anything."""
-        if not self.plan.asked:
-            return {}
-        return {"mindscope": self.service.reply(self.plan, end).model_dump(mode="json", exclude_none=True)}
+        return self.service.describe(self.plan, end)
 
     def _read(self, text: str, finish: str, last: bool) -> AnswerEnd:
         service, watch = self.service, self.plan.watch
@@ -266,21 +264,21 @@ async def _passed_on(watcher: _Watcher, reply: httpx2.Response) -> AsyncGenerato
             head = {key: event[key] for key in ("id", "object", "created", "model") if key in event}
             stopped = await _take_event(watcher, answers, event)
             if stopped is not None:
-                yield _sse({**head, "choices": [stopped]})
+                yield event_line({**head, "choices": [stopped]})
                 yield "data: [DONE]\n\n"
                 return
             yield f"data: {data}\n\n"
         for number, answer in answers.items():
             end = await watcher.read(number, answer.text, answer.finish)
             if extra := watcher.extra(end):
-                yield _sse(
+                yield event_line(
                     {**head, "choices": [{"index": number, "delta": {}, "finish_reason": None, **extra}]}
                 )
         yield "data: [DONE]\n\n"
     except ApiError as error:
-        yield _sse(error.body())
+        yield event_line(error.body())
     except (httpx2.HTTPError, ValueError):
-        yield _sse(ApiError(503, "the server behind this one broke off").body())
+        yield event_line(ApiError(503, "the server behind this one broke off").body())
     finally:
         await reply.aclose()
 
@@ -308,7 +306,3 @@ async def _take_event(
                     **watcher.extra(end),
                 }
     return None
-
-
-def _sse(body: Json) -> str:
-    return f"data: {json.dumps(body, ensure_ascii=False, separators=(',', ':'))}\n\n"

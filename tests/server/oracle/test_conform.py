@@ -142,7 +142,7 @@ def test_neighbours_that_are_steered_are_found(make_service, reference):
 
 
 def test_a_stream_that_loses_a_token_is_found(make_service, reference, monkeypatch):
-    from mindscope.server.engine.scheduler import AnswerJob
+    from mindscope.server.engine.answer_job import AnswerJob
 
     real = AnswerJob._rest
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -17,13 +18,8 @@ from typing import TYPE_CHECKING, Any
 from mindscope.errors import ModelError
 from mindscope.models import GenerationRequest, Sampling
 from mindscope.server.api.errors import ApiError, queue_full
-from mindscope.server.engine.scheduler import (
-    AnswerEnd,
-    AnswerJob,
-    AnswerPiece,
-    OutOfMemoryError,
-    QueueFullError,
-)
+from mindscope.server.engine.answer_job import AnswerEnd, AnswerJob, AnswerPiece
+from mindscope.server.engine.scheduler import OutOfMemoryError, QueueFullError, call_all
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -55,12 +51,7 @@ class LoopDeliverer:
     def __call__(self, calls: Sequence[Callable[[], object]]) -> None:
         # The loop is closed where the server is being stopped, and then nobody listens.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(_call_all, calls)
-
-
-def _call_all(calls: Sequence[Callable[[], object]]) -> None:
-    for call in calls:
-        call()
+            self._loop.call_soon_threadsafe(call_all, calls)
 
 
 class RequestAnswers:
@@ -254,3 +245,8 @@ def request_id(kind: str) -> str:
 
 
 Json = dict[str, Any]
+
+
+def event_line(body: dict[str, Any]) -> str:
+    """One event of a stream, as it goes over the wire."""
+    return f"data: {json.dumps(body, ensure_ascii=False, separators=(',', ':'))}\n\n"

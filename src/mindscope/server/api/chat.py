@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
@@ -18,13 +17,14 @@ from mindscope.models import Row
 from mindscope.server.api.answering import (
     ClientGoneError,
     RequestAnswers,
+    event_line,
     request_id,
     require_row,
     submit_choices,
 )
 from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.api.replies import ChatReply, CompletionReply
-from mindscope.server.api.reply_forms import ChatForm, Json, ReplyForm, TextForm
+from mindscope.server.api.reply_forms import ChatForm, ReplyForm, TextForm
 from mindscope.server.api.requests import (
     ChatCompletionRequest,
     CompletionRequest,
@@ -32,7 +32,7 @@ from mindscope.server.api.requests import (
 )
 from mindscope.server.api.tools import CallFormat, find_call_format
 from mindscope.server.compat.easysteer import compile_easysteer
-from mindscope.server.engine.scheduler import AnswerEnd, AnswerPiece
+from mindscope.server.engine.answer_job import AnswerEnd, AnswerPiece
 
 if TYPE_CHECKING:
     from mindscope.models import Model, TokenConstraint
@@ -213,28 +213,24 @@ async def _chunks(form: ReplyForm, answers: RequestAnswers) -> AsyncGenerator[st
                 if event.choice not in began:
                     began.add(event.choice)
                     if (opening := form.opening(event.choice)) is not None:
-                        yield _sse(opening)
+                        yield event_line(opening)
                 if isinstance(event.what, AnswerPiece):
                     piece = form.certain(event.choice, event.what)
                     if piece.text or piece.logprobs:
-                        yield _sse(form.piece(event.choice, piece))
+                        yield event_line(form.piece(event.choice, piece))
                     continue
                 ends[event.choice] = event.what
                 await form.log({event.choice: event.what})
                 for chunk in form.held(event.choice, event.what):
-                    yield _sse(chunk)
-                yield _sse(form.last(event.choice, event.what))
+                    yield event_line(chunk)
+                yield event_line(form.last(event.choice, event.what))
         except ApiError as error:
             if not began:
                 raise
-            yield _sse(error.body())
+            yield event_line(error.body())
             return
         except ClientGoneError:
             return
     if form.asked.stream_options is not None and form.asked.stream_options.include_usage:
-        yield _sse(form.chunk([], form.usage(list(ends.values()))))
+        yield event_line(form.chunk([], form.usage(list(ends.values()))))
     yield "data: [DONE]\n\n"
-
-
-def _sse(body: Json) -> str:
-    return f"data: {json.dumps(body, ensure_ascii=False, separators=(',', ':'))}\n\n"

@@ -13,7 +13,7 @@ from mindscope.server.api.replies import Reason
 from mindscope.server.api.requests import ChatCompletionRequest, CompletionRequest, SampledRequest
 from mindscope.server.api.tools import CallFormat
 from mindscope.server.descriptions import short_numbers
-from mindscope.server.engine.scheduler import AnswerEnd, AnswerPiece
+from mindscope.server.engine.answer_job import AnswerEnd, AnswerPiece
 
 if TYPE_CHECKING:
     from mindscope.models import Model, TokenLogprob
@@ -74,9 +74,7 @@ class ReplyForm(ABC):
 
     def extra(self, end: AnswerEnd) -> Json:
         """What mindscope has to say, where the client asked for anything."""
-        if not self.plan.asked:
-            return {}
-        return {"mindscope": self.service.reply(self.plan, end).model_dump(mode="json", exclude_none=True)}
+        return self.service.describe(self.plan, end)
 
     def live(self, piece: AnswerPiece) -> Json:
         """The readings of a piece."""

@@ -32,8 +32,8 @@ from mindscope.server.api.answering import (
 from mindscope.server.api.chat import require_model
 from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.api.fields import Finite
+from mindscope.server.engine.answer_job import AnswerEnd, AnswerPiece
 from mindscope.server.engine.registry import NamedEdit
-from mindscope.server.engine.scheduler import AnswerEnd, AnswerPiece
 from mindscope.server.plans import SteeringPlan
 
 if TYPE_CHECKING:

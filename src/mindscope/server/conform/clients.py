@@ -9,11 +9,14 @@ import secrets
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from mindscope.errors import DataError
 from mindscope.server.conform.results import Dialect
+
+if TYPE_CHECKING:
+    from mindscope.models import Message
 
 Positions = Literal["all", "prompt", "answer"]
 _SECONDS = 120.0
@@ -79,7 +82,7 @@ class SteeringClient:
 
     def ask(
         self,
-        messages: Sequence[Mapping[str, str]],
+        messages: Sequence[Message],
         vectors: Sequence[KnownVector],
         n_tokens: int,
         *,
@@ -162,7 +165,7 @@ class SteeringClient:
 
     def _ask_neuronpedia(
         self,
-        messages: Sequence[Mapping[str, str]],
+        messages: Sequence[Message],
         vectors: Sequence[KnownVector],
         n_tokens: int,
         *,

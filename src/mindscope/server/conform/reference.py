@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mindscope.models import DecodingBatch, Edit, GenerationRequest, Message, Positions, Sampling
+from mindscope.models import DecodingBatch, Edit, GenerationRequest, Message, Positions, Raw, Read, Sampling
 
 if TYPE_CHECKING:
     from mindscope.models import Model
@@ -46,7 +46,7 @@ class ReferenceModel:
 
     def answer(
         self,
-        messages: Sequence[Mapping[str, str]],
+        messages: Sequence[Message],
         vectors: Sequence[KnownVector] = (),
         *,
         layer_shift: int = 0,
@@ -65,9 +65,17 @@ class ReferenceModel:
             self._known[key] = self._write(messages, vectors, layer_shift, where)
         return self._known[key]
 
+    def residual_norm(self, layer: int, conversations: Sequence[Sequence[Message]]) -> float:
+        """The median length of the residual stream's vectors behind a block, over all tokens."""
+        import torch
+
+        rows = [self.model.chat(messages) for messages in conversations]
+        values = self.model.read(rows, {"x": Read(f"resid_post.{layer}", Raw("all"))})["x"].values
+        return torch.cat(list(values)).norm(dim=1).median().item()
+
     def _write(
         self,
-        messages: Sequence[Mapping[str, str]],
+        messages: Sequence[Message],
         vectors: Sequence[KnownVector],
         layer_shift: int,
         where: Positions | None,
@@ -75,7 +83,6 @@ class ReferenceModel:
         import torch
 
         model = self.model
-        turns: list[Message] = [{"role": one["role"], "content": one["content"]} for one in messages]
         edits = [
             Edit(
                 f"resid_post.{vector.layer + layer_shift}",
@@ -90,7 +97,7 @@ class ReferenceModel:
         batch = DecodingBatch(model, slots=1, eos_ids=model.eos_ids)
         sampling = Sampling(temperature=0, max_new_tokens=self.n_tokens)
         handle = batch.admit(
-            GenerationRequest(model.chat(turns), sampling, edits=tuple(edits), n_logprobs=_LIKELY)
+            GenerationRequest(model.chat(messages), sampling, edits=tuple(edits), n_logprobs=_LIKELY)
         )
         while batch.busy:
             batch.step()

@@ -19,13 +19,12 @@ import torch
 
 from mindscope.errors import DataError
 from mindscope.server.conform.clients import KnownVector, RefusedError, ServedAnswer, SteeringClient
-from mindscope.server.conform.reference import ReferenceAnswer, ReferenceModel, compare
+from mindscope.server.conform.mistakes import SteeringMistakes
+from mindscope.server.conform.reference import ReferenceModel, compare
 from mindscope.server.conform.results import ConformCheck, SteeringCost
 
 if TYPE_CHECKING:
-    from mindscope.models import Model, Positions
-
-Message = dict[str, str]
+    from mindscope.models import Message
 
 _LEAST = 0.02
 """Nats: what two correct implementations may differ by in bfloat16."""
@@ -78,6 +77,9 @@ class ConformSuite:
     tolerance: float | None = None
     coefficient: float = 0.0
     checks: list[ConformCheck] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._mistakes = SteeringMistakes(self.reference, self.layer)
 
     def run(self, say: Callable[[int, int, str], object]) -> None:
         """All checks, in an order in which each rests on those before it.
@@ -145,7 +147,7 @@ class ConformSuite:
     def _settle_coefficient(self) -> None:
         """Raise the coefficient until every mistake would show."""
         assert self.tolerance is not None
-        norm = _residual_norm(self.reference.model, self.layer)
+        norm = self.reference.residual_norm(self.layer, [_turns(question) for question in _QUESTIONS])
         question = _QUESTIONS[0]
         for attempt in range(_TRIES):
             self.coefficient = norm * 0.5 * 1.5**attempt
@@ -153,7 +155,7 @@ class ConformSuite:
             right = self.reference.answer(_turns(question), [vector])
             if all(
                 compare(right.as_served(), wrong, self.tolerance) > _VISIBLE * self.tolerance
-                for _, wrong in self._mistakes(question, vector)
+                for _, wrong in self._mistakes.answers(_turns(question), [vector])
             ):
                 return
         raise DataError("no vector changes the answers enough for mistakes to show: use another --layer")
@@ -286,39 +288,10 @@ class ConformSuite:
             self._skip(name, claim, str(error))
             return
         worst = compare(answer, self.reference.answer(_turns(question), vectors), self.tolerance)
-        note = "" if worst <= self.tolerance else self._diagnose(question, vectors, answer)
+        note = ""
+        if not worst <= self.tolerance:
+            note = self._mistakes.diagnose(answer, _turns(question), vectors, self.tolerance)
         self._add(name, claim, worst, note=note)
-
-    def _diagnose(self, question: str, vectors: Sequence[KnownVector], answer: ServedAnswer) -> str:
-        assert self.tolerance is not None
-        for says, wrong in self._mistakes(question, *vectors):
-            if compare(answer, wrong, self.tolerance) <= self.tolerance:
-                return f"the answer is that of a server which {says}"
-        return "it is like none of the mistakes that are known here"
-
-    def _mistakes(self, question: str, *vectors: KnownVector) -> list[tuple[str, ReferenceAnswer]]:
-        """What some mistakes would look like."""
-        answer, turns = self.reference.answer, _turns(question)
-        model = self.reference.model
-        length = len(model.chat([{"role": "user", "content": question}]))
-        behind = tuple(range(length, length + self.n_tokens))
-        wheres: dict[str, Positions] = {
-            "steers the prompt alone": "prompt",
-            "steers the answer alone": "answer",
-            "leaves out the prompt's last token": (*range(length - 1), *behind),
-            "steers from the prompt's last token on": "response",
-            "steers every token": "all",
-        }
-        given = {vector.positions for vector in vectors}
-        mistakes = [("steers nothing", answer(turns))]
-        mistakes += [
-            (says, answer(turns, vectors, where=where)) for says, where in wheres.items() if {where} != given
-        ]
-        for shift, says in ((1, "steers one layer too high"), (-1, "steers one layer too low")):
-            if 0 <= self.layer + shift < model.n_layers:
-                mistakes.append((says, answer(turns, vectors, layer_shift=shift)))
-        turned = [replace(vector, coefficient=-vector.coefficient) for vector in vectors]
-        return [*mistakes, ("steers the other way", answer(turns, turned))]
 
     def _ask(
         self, question: str, vectors: Sequence[KnownVector] = (), *, stream: bool = False
@@ -367,12 +340,3 @@ class ConformSuite:
 
 def _turns(question: str) -> list[Message]:
     return [{"role": "user", "content": question}]
-
-
-def _residual_norm(model: Model, layer: int) -> float:
-    """The median length of the residual stream's vectors behind a block, over the questions' tokens."""
-    from mindscope.models import Raw, Read
-
-    rows = [model.chat([{"role": "user", "content": question}]) for question in _QUESTIONS]
-    values = model.read(rows, {"x": Read(f"resid_post.{layer}", Raw("all"))})["x"].values
-    return torch.cat(list(values)).norm(dim=1).median().item()

@@ -28,6 +28,7 @@ from mindscope.server.workbench.pages import build_page_router
 from mindscope.server.workbench.reading import build_read_router
 from mindscope.server.workbench.seats import SeatPool
 from mindscope.server.workbench.shelf import PageTickets, RunShelf
+from mindscope.server.workbench.surveys import SurveyShelf
 from mindscope.server.workbench.workers import WorkerPool
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ def build_workbench_router(service: SteeringService, place: WorkbenchPlace) -> A
     router.include_router(build_read_router(service))
     vectors = tuple(path.resolve() for path in place.vectors)
     work = (service, shelf, workers, place.model, vectors)
-    router.include_router(build_feature_router(FeatureDesk(service, shelf)))
+    router.include_router(
+        build_feature_router(FeatureDesk(service, SurveyShelf(service.registry.dictionaries, shelf)))
+    )
     router.include_router(build_graph_router(GraphDesk(*work)))
     router.include_router(build_check_router(CheckDesk(*work)))
     router.include_router(build_run_router(shelf, workers, tickets))

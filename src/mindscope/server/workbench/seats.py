@@ -7,9 +7,7 @@ ended, or when another game needs its place; its run keeps every move, so that i
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -18,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from mindscope.server.api.errors import ApiError
+from mindscope.server.workbench.processes import end_process, json_line, send_line, start_module
 
-_logger = logging.getLogger("mindscope.server")
 MOST_SEATS = 2
 """Games whose models are in memory; the one that waited longest gives way."""
+GRACE_SECONDS = 10.0
+"""How long a game has until it is ended by force."""
 
 
 @dataclass
@@ -48,12 +48,10 @@ class GameProcess:
             return self._hear({} if move is None else move)
 
     def _hear(self, move: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
             if move is not None:
-                self.process.stdin.write(json.dumps(move) + "\n")
-                self.process.stdin.flush()
+                send_line(self.process, json_line(move))
             line = self.process.stdout.readline()
         except OSError:
             line = ""
@@ -87,7 +85,7 @@ class SeatPool:
                 self._seats[name] = seat
             self._seats.move_to_end(name)
             while len(self._seats) > MOST_SEATS:
-                self._end(self._seats.pop(next(iter(self._seats))))
+                end_process(self._seats.pop(next(iter(self._seats))).process, GRACE_SECONDS)
         return seat.ask(move)
 
     def leave(self, name: str) -> None:
@@ -95,7 +93,7 @@ class SeatPool:
         with self._lock:
             seat = self._seats.pop(name, None)
         if seat is not None:
-            self._end(seat)
+            end_process(seat.process, GRACE_SECONDS)
 
     def close(self) -> None:
         """End all of them."""
@@ -103,34 +101,7 @@ class SeatPool:
             self.leave(name)
 
     def _begin(self, run: Path, game: Mapping[str, Any]) -> GameProcess:
-        process = subprocess.Popen(
-            # Named and not imported: the game stands beside the server, and keeps its truth to itself.
-            [sys.executable, "-m", "mindscope.auditing.game.person"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-        )
-        assert process.stdin is not None
-        process.stdin.write(json.dumps({"run": str(run), "game": game}, default=str) + "\n")
-        process.stdin.flush()
-        threading.Thread(target=_hear_errors, args=(process,), daemon=True).start()
+        # Named and not imported: the game stands beside the server, and keeps its truth to itself.
+        process = start_module("mindscope.auditing.game.person")
+        send_line(process, json_line({"run": str(run), "game": game}))
         return GameProcess(process)
-
-    @staticmethod
-    def _end(seat: GameProcess) -> None:
-        seat.process.terminate()
-        try:
-            seat.process.wait(10)
-        except subprocess.TimeoutExpired:
-            seat.process.kill()
-
-
-def _hear_errors(process: subprocess.Popen[str]) -> None:
-    """What it writes to its error output goes to the server's log, as text no terminal obeys."""
-    assert process.stderr is not None
-    for line in process.stderr:
-        shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line.rstrip())
-        _logger.warning("%s", shown)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -15,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mindscope.server.api.errors import ApiError
+from mindscope.server.workbench.processes import end_process, json_line, send_line, start_module
 
-_logger = logging.getLogger("mindscope.server")
 MOST_RUNNING = 2
 """Jobs at once: each loads the model again."""
 GRACE_SECONDS = 5.0
@@ -93,7 +91,7 @@ class WorkerPool:
         return self._start(title, run, {"resume": path})
 
     def _start(self, title: str, run: str, asked: Mapping[str, Any]) -> StartedJob:
-        line = json.dumps(asked, default=str) + "\n"
+        line = json_line(asked)
         with self._lock:
             if sum(job.state == "running" for job in self._jobs.values()) >= MOST_RUNNING:
                 raise ApiError(
@@ -102,25 +100,14 @@ class WorkerPool:
                     code="jobs_full",
                     headers={"Retry-After": "30"},
                 )
-            process = subprocess.Popen(
-                [sys.executable, "-m", "mindscope.server.workbench.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-            )
+            process = start_module("mindscope.server.workbench.worker")
             self._n_started += 1
             job = StartedJob(self._n_started, title, run, process)
             self._jobs[job.number] = job
             while len(self._jobs) > MOST_KEPT:
                 self._jobs.pop(next(iter(self._jobs)))
-        assert process.stdin is not None
-        process.stdin.write(line)
-        process.stdin.flush()
-        for listen in (self._listen, self._hear_errors):
-            threading.Thread(target=listen, args=(job,), daemon=True).start()
+        send_line(process, line)
+        threading.Thread(target=self._listen, args=(job,), daemon=True).start()
         return job
 
     def stop(self, number: int) -> StartedJob:
@@ -134,7 +121,7 @@ class WorkerPool:
             raise ApiError(404, f"there is no job {number}", code="job_not_found")
         if job.state == "running":
             job.state = "stopped"
-            threading.Thread(target=_end, args=(job.process,), daemon=True).start()
+            threading.Thread(target=end_process, args=(job.process, GRACE_SECONDS), daemon=True).start()
         return job
 
     def close(self) -> None:
@@ -142,7 +129,7 @@ class WorkerPool:
         for job in self.jobs():
             if job.state == "running":
                 job.state = "stopped"
-                _end(job.process)
+                end_process(job.process, GRACE_SECONDS)
 
     def _listen(self, job: StartedJob) -> None:
         assert job.process.stdout is not None
@@ -167,20 +154,3 @@ class WorkerPool:
             job.state = "done" if is_through and code == 0 else "failed"
             if job.state == "failed" and job.error is None:
                 job.error = f"the process ended with code {code}: see the server's log"
-
-    def _hear_errors(self, job: StartedJob) -> None:
-        """What a process writes to its error output goes to the server's log, as text no terminal obeys."""
-        assert job.process.stderr is not None
-        for line in job.process.stderr:
-            shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line.rstrip())
-            _logger.warning("%s", shown)
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    """End a process, in the end by force: it may have been started with SIGTERM blocked or ignored."""
-    process.terminate()
-    try:
-        process.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

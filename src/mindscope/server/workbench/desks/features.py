@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -16,15 +14,14 @@ from mindscope.errors import MindscopeError
 from mindscope.jobs.feature import LabelRow
 from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.workbench.desks.desk import slug
-from mindscope.server.workbench.shelf import RunShelf
+from mindscope.server.workbench.surveys import SurveyShelf
 from mindscope.store import Document, read_json, write_json
 
 if TYPE_CHECKING:
     from mindscope.dictionaries import DictionaryBank
-    from mindscope.explain import FeatureLabel, LogitEffects, Survey, TextIndex
+    from mindscope.explain import LogitEffects
     from mindscope.server.service import SteeringService
 
-SURVEY = "survey"
 DENSE = 0.1
 """Features that are active on a larger share of the tokens are called dense, as in the literature."""
 MOST_MATCHES = 100
@@ -122,43 +119,18 @@ class FeatureView(BaseModel):
 
 
 @dataclass(frozen=True)
-class OpenedSurvey:
-    """A dictionary with its survey."""
-
-    name: str
-    run: str
-    path: Path
-    bank: DictionaryBank
-    survey: Survey
-    labels: Mapping[int, FeatureLabel]
-
-    def label(self, feature: int) -> str:
-        """The label that is known, or a short one from the feature's contexts."""
-        from mindscope.explain import keyless_label
-
-        if feature in self.labels:
-            return self.labels[feature].text
-        return keyless_label(self.survey, feature).text
-
-    def called(self, feature: int) -> str:
-        """What a latent is called in requests."""
-        return f"{self.name}/{feature}"
-
-
-@dataclass(frozen=True)
 class FeatureDesk:
     """What the routes of features work with."""
 
     service: SteeringService
-    shelf: RunShelf
-    _indices: dict[tuple[str, Path], TextIndex] = field(default_factory=dict)
+    surveys: SurveyShelf
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def list_dictionaries(self) -> DictionaryList:
         """The server's dictionaries, with what surveys say of each as a whole."""
         cards: list[SurveyedDictionary] = []
-        for name, dictionary in self.service.registry.dictionaries.items():
-            opened = self._find(name)
+        for name, dictionary in self.surveys.dictionaries.items():
+            opened = self.surveys.find(name)
             statistics = None if opened is None else opened.survey.statistics
             cards.append(
                 SurveyedDictionary(
@@ -182,12 +154,12 @@ class FeatureDesk:
             ApiError: there is no such dictionary, or no survey of it.
             DataError: the model has no such token.
         """
-        opened = self.require(name)
+        opened = self.surveys.require(name)
         survey = opened.survey
         if by == "words":
             found = [
                 {"feature": hit.feature, "score": hit.score}
-                for hit in self._index(opened).search(query, count)
+                for hit in self.surveys.index(opened).search(query, count)
             ]
         elif by == "token":
             from mindscope.explain import search_token
@@ -231,7 +203,7 @@ class FeatureDesk:
         """
         from mindscope.explain import feature_json, find_neighbours, keyless_label
 
-        opened = self.require(name)
+        opened = self.surveys.require(name)
         if feature >= opened.bank.n_features:
             raise ApiError(404, f"{name} has latents 0 to {opened.bank.n_features - 1}", param="feature")
         activity, logits = opened.survey.feature(feature), self._logits(opened.bank, feature)
@@ -263,7 +235,7 @@ class FeatureDesk:
         """
         from mindscope.explain import feature_map
 
-        opened = self.require(name)
+        opened = self.surveys.require(name)
         alive = (~opened.survey.statistics.dead).nonzero()[:, 0]
         if not 3 <= len(alive) <= MOST_MAPPED:
             message = f"a map here has 3 to {MOST_MAPPED:,} latents, and {len(alive):,} are ever active"
@@ -288,50 +260,6 @@ class FeatureDesk:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_json(file, made.to_json())
             return made
-
-    def require(self, name: str) -> OpenedSurvey:
-        """A dictionary with its survey.
-
-        Raises:
-            ApiError: there is no such dictionary, or no survey of it.
-        """
-        if name not in self.service.registry.dictionaries:
-            raise ApiError(404, f"this server has no dictionary {name!r}", param="dictionary")
-        if (opened := self._find(name)) is None:
-            raise ApiError(
-                404,
-                f"no run under --runs is a survey of {name}: make one with `mindscope feature survey`",
-                code="survey_not_found",
-            )
-        return opened
-
-    def _find(self, name: str) -> OpenedSurvey | None:
-        """The newest survey of a dictionary."""
-        from mindscope.dictionaries import DictionaryBank
-        from mindscope.jobs.feature import open_survey, read_labels
-
-        bank = DictionaryBank(self.service.registry.dictionaries[name])
-        if len(bank.models) > 1:
-            return None  # a crosscoder of two models reads both of them
-        for run, info in self.shelf.runs().items():
-            if info.kind != SURVEY:
-                continue
-            try:
-                survey = open_survey(info.path, bank)
-                return OpenedSurvey(name, run, info.path, bank, survey, read_labels(info.path))
-            except MindscopeError:
-                continue  # of another dictionary, or not yet done
-        return None
-
-    def _index(self, opened: OpenedSurvey) -> TextIndex:
-        from mindscope.explain import TextIndex
-
-        with self._lock:
-            key = (opened.name, opened.path)
-            if key not in self._indices:
-                texts = {number: label.text for number, label in opened.labels.items()}
-                self._indices[key] = TextIndex(opened.survey, texts)
-            return self._indices[key]
 
     def _logits(self, bank: DictionaryBank, feature: int) -> LogitEffects | None:
         """What a latent makes the model say; None where it writes outside the residual stream."""
