@@ -110,3 +110,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory):
     from mindscope.models import load
 
     return load(str(persona_kit.tiny_chat_model(tmp_path_factory.mktemp("tiny"))), dtype="float32")
+
+
+@pytest.fixture
+def run(tmp_path: Path):
+    """A run that is open."""
+    from mindscope.store import Run
+
+    with Run.open(tmp_path / "run", kind="test", config={}) as opened:
+        yield opened

@@ -1,23 +1,21 @@
 """What the tests of fine-tuning share: conversations, vectors, and a look at the gradients of a training."""
 
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from event_kit import watch_events
+from persona_kit import random_vectors as vectors
 from torch import Tensor
 
 from mindscope.data import Conversation
 from mindscope.finetuning import finetune as job
-from mindscope.finetuning.config import FinetuneConfig
+from mindscope.finetuning.config import FinetuneConfig, PreventativeSteering, ProjectionPenalty
 from mindscope.finetuning.finetune import finetune_model
 from mindscope.finetuning.result import TunedModel
 from mindscope.finetuning.trainer import InterventionTrainer, RunCallback
 from mindscope.models import Model, load
-from mindscope.personas.vectors import PersonaVectors
 from mindscope.store import Run
 
 
@@ -29,13 +27,21 @@ def conversation(*texts: str, system: str | None = None) -> Conversation:
     return Conversation(tuple(turns))  # pyright: ignore[reportArgumentType]
 
 
+PREVENT = FinetuneConfig(
+    batch_rows=2,
+    accumulation=2,
+    learning_rate=1e-2,
+    dropout=0.1,
+    warmup_steps=0,
+    save_every=1,
+    interventions=(
+        PreventativeSteering(trait="loud"),
+        ProjectionPenalty(trait="loud", layer=1),
+    ),
+)
+"""A short training with two interventions, saved at every step."""
+
 DATA = [conversation(f"Ask {i}" + "?" * i, f"Answer number {i}" + "!" * (7 * i % 5)) for i in range(12)]
-
-
-def vectors(model: Model, trait: str = "loud", seed: int = 0) -> PersonaVectors:
-    generator = torch.Generator().manual_seed(seed)
-    matrix = torch.randn(model.n_layers, model.d_model, generator=generator)
-    return PersonaVectors(trait, model.fingerprint, {"answer_mean": matrix}, tuple(range(model.n_layers)))
 
 
 def tune(model: Model, folder: Path, config: FinetuneConfig, **options: Any) -> TunedModel:
@@ -54,22 +60,8 @@ def tune_and_die(model: str, folder: str, config: str, event: str) -> None:
         config: as JSON.
         event: which one, from 1.
     """
-    seen = 0
-
-    def count(function: Any) -> Any:
-        def wrapper(*arguments: Any, **options: Any) -> Any:
-            nonlocal seen
-            seen += 1
-            if seen == int(event):
-                os.kill(os.getpid(), signal.SIGKILL)
-            return function(*arguments, **options)
-
-        return wrapper
-
-    patch = pytest.MonkeyPatch()
-    patch.setattr(RunCallback, "on_step_end", count(RunCallback.on_step_end))
-    patch.setattr(RunCallback, "on_save", count(RunCallback.on_save))
-    patch.setattr(job, "write_json", count(job.write_json))
+    points = ((RunCallback, "on_step_end"), (RunCallback, "on_save"), (job, "write_json"))
+    watch_events(pytest.MonkeyPatch(), points, int(event))
     loaded = load(model, dtype="float32")
     tune(loaded, Path(folder), FinetuneConfig.model_validate_json(config), vectors=[vectors(loaded)])
 

@@ -1,9 +1,6 @@
 """A tiny base, a model that was moved away from it, and all that a gate asks for, in one folder."""
 
 import json
-import os
-import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +8,6 @@ import diff_kit
 import finetune_kit
 import persona_kit
 import pytest
-import torch
 
 from mindscope.gate import GateSpec, run_gate
 from mindscope.gate.job import GateReport
@@ -68,38 +64,11 @@ def spec(folder: Path, **changes: Any) -> GateSpec:
     return GateSpec(**{**given, **changes})
 
 
+EVENTS = ((Model, "forward_pass"), (Run, "save_tensors"), (Run, "save_json"))
+"""At which a gate can be killed: before every forward pass, and before every piece is written."""
+
+
 def run(folder: Path, name: str, patch: pytest.MonkeyPatch, **changes: Any) -> GateReport:
     """Gate in a run of that name, judged by a function of the answers."""
     patch.setattr("mindscope.gate.preparing.find_judge", lambda *_: persona_kit.HashJudge())
     return run_gate(spec(folder, **changes), run=RunFolder(folder / name), reporter=SilentReporter())
-
-
-def count_events(step: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
-    """Calls `step` before every forward pass and before every piece is written."""
-
-    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            step()
-            return function(*args, **kwargs)
-
-        return wrapper
-
-    patch.setattr(Model, "forward_pass", counted(Model.forward_pass))
-    for name in ("save_tensors", "save_json"):
-        patch.setattr(Run, name, counted(getattr(Run, name)))
-
-
-def run_and_die(folder: Path, name: str, event: int) -> None:
-    """Gate in this process, which kills itself at an event."""
-    torch.set_num_threads(1)
-    seen = 0
-
-    def step() -> None:
-        nonlocal seen
-        seen += 1
-        if seen == event:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    patch = pytest.MonkeyPatch()
-    count_events(step, patch)
-    run(folder, name, patch)

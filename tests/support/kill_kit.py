@@ -26,6 +26,7 @@ import persona_kit
 import pytest
 import study_kit
 import torch
+from event_kit import EventCounter
 from kill_jobs import CAMPAIGN
 
 from mindscope.dictionaries import Coder, Dictionary, Site
@@ -148,19 +149,11 @@ class Attempt:
     seconds: float = 0.0
 
 
-def count_events(step: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
-    """Calls `step` before every forward pass and metric, and before and after every file gets its name."""
-
-    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            step()
-            return function(*args, **kwargs)
-
-        return wrapper
-
-    patch.setattr("mindscope.store.files._sync", counted(_sync_nothing))
-    patch.setattr(Model, "forward_pass", counted(Model.forward_pass))
-    patch.setattr(Run, "log", counted(Run.log))
+def count_events(counter: EventCounter, patch: pytest.MonkeyPatch) -> None:
+    """Every forward pass and metric is an event, and every file before it gets its name and after that."""
+    patch.setattr("mindscope.store.files._sync", counter.before(_sync_nothing))
+    patch.setattr(Model, "forward_pass", counter.before(Model.forward_pass))
+    patch.setattr(Run, "log", counter.before(Run.log))
 
 
 def _sync_nothing(path: Path) -> None:
@@ -192,17 +185,9 @@ def attempt(
 
     def work() -> None:
         torch.set_num_threads(1)
-        seen = 0
-
-        def step() -> None:
-            nonlocal seen
-            seen += 1
-            if seen == event:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        patch = pytest.MonkeyPatch()
+        patch, counter = pytest.MonkeyPatch(), EventCounter(event)
         killable.patch(patch)
-        count_events(step, patch)
+        count_events(counter, patch)
         job = find_job(name)
         kind = job.__annotations__["spec"]
         kind = kind if isinstance(kind, type) else vars(__import__(job.__module__, fromlist=["x"]))[kind]
@@ -213,7 +198,7 @@ def attempt(
             ended = [str(error), type(error).__name__]
             os.write(descriptor, json.dumps({"error": ended}).encode())
             os._exit(2)
-        made = json.dumps({"events": seen, "document": document.model_dump(mode="json")})
+        made = json.dumps({"events": counter.n_events, "document": document.model_dump(mode="json")})
         os.write(descriptor, made.encode())
         os._exit(0)
 

@@ -9,8 +9,9 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mindscope.judges import JudgeItem, Judgement, JudgeScore, Rubric
-from mindscope.models import Raw, Read
+from mindscope.models import Model, Raw, Read
 from mindscope.personas.trait import Trait
+from mindscope.personas.vectors import PersonaVectors
 
 TEMPLATE = (
     "{% for m in messages %}<s>{{ m['role'] }}\n{{ m['content'] }}</s>\n{% endfor %}"
@@ -102,3 +103,9 @@ class HashJudge:
         elif dice[1] < 30:
             trait = JudgeScore.missing("no number in the reply")
         return Judgement(trait, JudgeScore.of(45.0 + dice[2] % 56))
+
+
+def random_vectors(model: Model, trait: str = "loud", seed: int = 0) -> PersonaVectors:
+    """Vectors at every layer that mean nothing."""
+    matrix = torch.randn(model.n_layers, model.d_model, generator=torch.Generator().manual_seed(seed))
+    return PersonaVectors(trait, model.fingerprint, {"answer_mean": matrix}, tuple(range(model.n_layers)))

@@ -6,7 +6,7 @@ import sys
 
 import persona_kit
 import pytest
-import torch
+from persona_kit import random_vectors
 
 from mindscope.cli import chat
 from mindscope.errors import DataError
@@ -14,7 +14,7 @@ from mindscope.features import SteerExpression
 from mindscope.jobs.chat import SteeredChat
 from mindscope.jobs.steering import SteeringNames
 from mindscope.models import Edit, Mean, Model, Read, Sampling, load
-from mindscope.personas import ArmScores, PersonaVectors, SweepConfig, SweepPoint, SweepResult
+from mindscope.personas import ArmScores, SweepConfig, SweepPoint, SweepResult
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +27,9 @@ def model(folder) -> Model:
     return load(str(folder), dtype="float32")
 
 
-def vectors(model: Model, trait: str, seed: int) -> PersonaVectors:
-    matrix = torch.randn(model.n_layers, model.d_model, generator=torch.Generator().manual_seed(seed))
-    return PersonaVectors(trait, model.fingerprint, {"answer_mean": matrix}, tuple(range(model.n_layers)))
-
-
 @pytest.fixture
 def talk(model) -> SteeredChat:
-    known = {name: vectors(model, name, seed) for seed, name in enumerate(("evil", "loud"))}
+    known = {name: random_vectors(model, name, seed) for seed, name in enumerate(("evil", "loud"))}
     names = SteeringNames(model, known, layer=1)
     steering = SteerExpression.parse("evil")
     return SteeredChat(model, names, Sampling(max_new_tokens=8), steering=steering, dial=0.0)
@@ -145,7 +140,7 @@ def run(cli, monkeypatch, lines, *arguments):
 
 def test_piped_in(cli, monkeypatch, folder, model, tmp_path):
     file = tmp_path / "evil.safetensors"
-    vectors(model, "evil", 0).save(file)
+    random_vectors(model, "evil", 0).save(file)
     lines = ["Hello", "/dial 0", "", "/nonsense", "Again", "/quit", "Never"]
     options = ["--vectors", file, "--layer", "2", "-c", "1.5", "--max-new-tokens", "5", "--dtype", "float32"]
     result = run(cli, monkeypatch, lines, folder, *options)
@@ -165,7 +160,7 @@ def test_as_json(cli, monkeypatch, folder):
 
 
 def test_the_dial_begins_where_a_sweep_chose(cli, monkeypatch, folder, model, tmp_path):
-    vectors(model, "evil", 0).save(tmp_path / "extract/evil/vectors.safetensors")
+    random_vectors(model, "evil", 0).save(tmp_path / "extract/evil/vectors.safetensors")
     nothing = ArmScores(trait=None, coherence=None, answers=1, unscored=1, by_question=(None,))
     SweepResult(
         trait="evil",
@@ -203,7 +198,7 @@ def test_a_conversation_that_fills_the_context_goes_on_after_reset(cli, monkeypa
 )
 def test_refused_before_anything_is_typed(cli, monkeypatch, folder, model, tmp_path, options, says):
     file = tmp_path / "evil.safetensors"
-    vectors(model, "evil", 0).save(file)
+    random_vectors(model, "evil", 0).save(file)
     result = run(cli, monkeypatch, ["Hello"], folder, "--vectors", file, *options)
     assert result.code == 2
     assert says in result.err
@@ -212,7 +207,7 @@ def test_refused_before_anything_is_typed(cli, monkeypatch, folder, model, tmp_p
 
 def test_vectors_of_another_model(cli, monkeypatch, folder, tmp_path):
     other = load(str(persona_kit.tiny_chat_model(tmp_path / "other", seed=1)), dtype="float32")
-    vectors(other, "evil", 0).save(tmp_path / "evil.safetensors")
+    random_vectors(other, "evil", 0).save(tmp_path / "evil.safetensors")
     result = run(cli, monkeypatch, ["Hello"], folder, "--vectors", tmp_path / "evil.safetensors")
     assert result.code == 2
     assert "another model" in result.err

@@ -1,14 +1,11 @@
 """An evaluation that is killed between its pieces and started again ends with the same bytes."""
 
-import multiprocessing
-import os
-import signal
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from event_kit import killed_at
 
 from mindscope import organism
 from mindscope.dictionaries import Coder, Dictionary, Site
@@ -36,31 +33,8 @@ def job(model: Model, folder: Path) -> None:
         evaluate(model, {"it": sae}, rows, run, EvaluateConfig(shard_rows=4, predictions="response"))
 
 
-def killed_before(model: Model, folder: Path, piece: int) -> bool:
-    """Runs the job in a process of its own that kills itself before it saves one more; True if it did."""
-
-    def run() -> None:
-        saved = 0
-
-        def counted(save: Any) -> Any:
-            def wrapper(self: Run, *args: Any) -> None:
-                nonlocal saved
-                if saved == piece:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                saved += 1
-                save(self, *args)
-
-            return wrapper
-
-        patch = pytest.MonkeyPatch()
-        for name in ("save_json", "save_tensors"):
-            patch.setattr(Run, name, counted(getattr(Run, name)))
-        job(model, folder)
-
-    process = multiprocessing.get_context("fork").Process(target=run)
-    process.start()
-    process.join()
-    return process.exitcode == -signal.SIGKILL
+EVENTS = ((Run, "save_json"), (Run, "save_tensors"))
+"""Before every piece is written."""
 
 
 def pieces(folder: Path) -> dict[str, bytes]:
@@ -72,7 +46,7 @@ def test_killed_and_started_again(model: Model, tmp_path: Path):
     whole = pieces(tmp_path / "whole")
     assert len(whole) == PIECES
     for piece in (0, 2, 4, 7):
-        assert killed_before(model, tmp_path / f"{piece}", piece)
+        assert killed_at(piece + 1, EVENTS, job, model, tmp_path / f"{piece}", seconds=300)
         assert len(pieces(tmp_path / f"{piece}")) == piece
         job(model, tmp_path / f"{piece}")
         assert pieces(tmp_path / f"{piece}") == whole

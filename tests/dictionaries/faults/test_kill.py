@@ -1,15 +1,12 @@
 """Training killed with SIGKILL at any point and started again ends with the same bytes."""
 
-import multiprocessing
-import os
 import random
-import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dictionary_kit import AtomSource
+from event_kit import killed_at, watch_events
 
 from mindscope.dictionaries import TrainConfig, train
 from mindscope.dictionaries.training.learner import DictionaryTrainer
@@ -39,61 +36,25 @@ def job(folder: Path) -> None:
         train(AtomSource(), run, CONFIG)
 
 
-def events(step: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
-    """Calls `step` before every batch of a dictionary, every buffer and every checkpoint."""
-
-    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            step()
-            return function(*args, **kwargs)
-
-        return wrapper
-
-    for owner, name in (
-        (DictionaryTrainer, "step"),
-        (DictionaryTrainer, "finish"),
-        (AtomSource, "fill"),
-        (Run, "save_tensors"),
-    ):
-        patch.setattr(owner, name, counted(getattr(owner, name)))
-
-
-def killed_at(folder: Path, event: int) -> bool:
-    """Runs the job in a process of its own that kills itself at the given event; True if it got there."""
-
-    def run() -> None:
-        seen = 0
-
-        def step() -> None:
-            nonlocal seen
-            seen += 1
-            if seen == event:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        events(step, pytest.MonkeyPatch())
-        job(folder)
-
-    process = multiprocessing.get_context("fork").Process(target=run)
-    process.start()
-    process.join(60)
-    assert process.exitcode in (0, -signal.SIGKILL)
-    return process.exitcode != 0
+EVENTS = (
+    (DictionaryTrainer, "step"),
+    (DictionaryTrainer, "finish"),
+    (AtomSource, "fill"),
+    (Run, "save_tensors"),
+)
+"""Before every batch of a dictionary, every buffer and every checkpoint."""
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_killed_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    total = 0
-
-    def step() -> None:
-        nonlocal total
-        total += 1
-
     with monkeypatch.context() as patch:
-        events(step, patch)
+        counter = watch_events(patch, EVENTS)
         job(tmp_path / "whole")
-    assert total > 120
+    assert counter.n_events > 120
     dice = random.Random(seed)
-    kills = sum(killed_at(tmp_path / "killed", dice.randint(1, total // 2)) for _ in range(6))
+    kills = sum(
+        killed_at(dice.randint(1, counter.n_events // 2), EVENTS, job, tmp_path / "killed") for _ in range(6)
+    )
     assert kills >= 2
     job(tmp_path / "killed")
     assert not (tmp_path / "killed" / "checkpoint.safetensors").exists()

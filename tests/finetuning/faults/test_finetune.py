@@ -10,7 +10,7 @@ import persona_kit
 import pytest
 import torch
 from accelerate import Accelerator
-from finetune_kit import DATA, conversation, tune, vectors
+from finetune_kit import DATA, PREVENT, conversation, tune, vectors
 from safetensors.torch import load_file, save_file
 
 from mindscope.errors import DataError, MindscopeError, ModelError, StoreError
@@ -22,19 +22,6 @@ from mindscope.finetuning.config import (
 )
 from mindscope.models import Model, load
 from mindscope.models.hooks.core import HookedModel
-
-PREVENT = FinetuneConfig(
-    batch_rows=2,
-    accumulation=2,
-    learning_rate=1e-2,
-    dropout=0.1,
-    warmup_steps=0,
-    save_every=1,
-    interventions=(
-        PreventativeSteering(trait="loud"),
-        ProjectionPenalty(trait="loud", layer=1),
-    ),
-)
 
 
 def fails(model: Model, folder: Path, says: str, config: FinetuneConfig = PREVENT) -> None:

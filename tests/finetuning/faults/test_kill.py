@@ -7,23 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from finetune_kit import tune, vectors
+from finetune_kit import PREVENT, tune, vectors
 
-from mindscope.finetuning.config import FinetuneConfig, PreventativeSteering, ProjectionPenalty
 from mindscope.models import Model
-
-CONFIG = FinetuneConfig(
-    batch_rows=2,
-    accumulation=2,
-    learning_rate=1e-2,
-    dropout=0.1,
-    warmup_steps=0,
-    save_every=1,
-    interventions=(
-        PreventativeSteering(trait="loud"),
-        ProjectionPenalty(trait="loud", layer=1),
-    ),
-)
 
 
 def killed_at(model: Model, folder: Path, event: int) -> bool:
@@ -32,7 +18,7 @@ def killed_at(model: Model, folder: Path, event: int) -> bool:
     It is not forked: a lock that another thread of this process holds would never be let go there.
     """
     code = "import sys; from finetune_kit import tune_and_die; tune_and_die(*sys.argv[1:])"
-    arguments = [model.name, str(folder), CONFIG.model_dump_json(), str(event)]
+    arguments = [model.name, str(folder), PREVENT.model_dump_json(), str(event)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
@@ -46,12 +32,12 @@ def killed_at(model: Model, folder: Path, event: int) -> bool:
 
 
 def test_killed_and_resumed_ends_with_the_same_bytes(tiny, tmp_path):
-    whole = tune(tiny, tmp_path / "whole", CONFIG, vectors=[vectors(tiny)])
+    whole = tune(tiny, tmp_path / "whole", PREVENT, vectors=[vectors(tiny)])
     kills = [
         killed_at(tiny, tmp_path / "run", event) for event in (3, 2, 1, 3)
     ]  # step, save, step, last file
     assert kills == [True] * 4  # after a step, before a mark, after a step again, before the last file
-    resumed = tune(tiny, tmp_path / "run", CONFIG, vectors=[vectors(tiny)])
+    resumed = tune(tiny, tmp_path / "run", PREVENT, vectors=[vectors(tiny)])
     for name in ("adapter_model.safetensors", "adapter_config.json", "mindscope.json"):
         assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes()
     named = json.loads((whole.path / "adapter_config.json").read_text())["target_modules"]

@@ -17,11 +17,6 @@ from mindscope.models import Model, load
 DIALOGUE = conversation("One?", "First.", "Two?", "Second!", system="Be brief.")
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory) -> Model:
-    return load(persona_kit.tiny_chat_model(tmp_path_factory.mktemp("tiny")), dtype="float32")
-
-
 def learnt(model: Model, row: dict[str, list[int]]) -> str:
     kept = [token for token, label in zip(row["input_ids"], row["labels"], strict=True) if label != IGNORED]
     assert all(

@@ -1,14 +1,13 @@
 """The whole gate on a tiny model: its sections, its files, its exit code, and killed it goes on."""
 
 import json
-import multiprocessing
 import random
-import signal
 from pathlib import Path
 
 import gate_kit
 import persona_kit
 import pytest
+from event_kit import killed_at, watch_events
 from markupsafe import escape
 
 from mindscope.cli.app import main
@@ -26,16 +25,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def counted(bench: Path):
     """A gate that nobody interrupts, and how many events it has at which it could be killed."""
-    n_events = 0
-
-    def step() -> None:
-        nonlocal n_events
-        n_events += 1
-
     with pytest.MonkeyPatch.context() as patch:
-        gate_kit.count_events(step, patch)
+        counter = watch_events(patch, gate_kit.EVENTS)
         report = gate_kit.run(bench, "whole", patch)
-    return report, n_events
+    return report, counter.n_events
 
 
 @pytest.fixture(scope="module")
@@ -130,13 +123,7 @@ def test_a_character_is_verified_and_a_change_is_noticed(bench, whole, capsys):
 
 
 def _killed(bench: Path, name: str, event: int) -> bool:
-    process = multiprocessing.get_context("fork").Process(
-        target=gate_kit.run_and_die, args=(bench, name, event)
-    )
-    process.start()
-    process.join(120)
-    assert process.exitcode in (0, -signal.SIGKILL)
-    return process.exitcode != 0
+    return killed_at(event, gate_kit.EVENTS, gate_kit.run, bench, name, pytest.MonkeyPatch(), seconds=120)
 
 
 @pytest.mark.parametrize(

@@ -2,25 +2,21 @@
 
 import pytest
 import torch
+from persona_kit import random_vectors
 
 from mindscope.errors import DataError, MindscopeError
 from mindscope.features import Direction, SteerExpression
 from mindscope.jobs.resolve import dictionary_file
 from mindscope.jobs.steering import SteeringNames
-from mindscope.models import Model, load
-from mindscope.personas import ArmScores, PersonaVectors, SweepConfig, SweepPoint, SweepResult
-
-
-def vectors(model: Model, trait: str, seed: int) -> PersonaVectors:
-    matrix = torch.randn(model.n_layers, model.d_model, generator=torch.Generator().manual_seed(seed))
-    return PersonaVectors(trait, model.fingerprint, {"answer_mean": matrix}, tuple(range(model.n_layers)))
+from mindscope.models import load
+from mindscope.personas import ArmScores, SweepConfig, SweepPoint, SweepResult
 
 
 @pytest.fixture
 def run(tiny, tmp_path):
     """A run with the vectors of two traits, and a sweep that chose layer 2 for one of them."""
     for seed, trait in enumerate(("evil", "kind")):
-        vectors(tiny, trait, seed).save(tmp_path / f"run/extract/{trait}/vectors.safetensors")
+        random_vectors(tiny, trait, seed).save(tmp_path / f"run/extract/{trait}/vectors.safetensors")
     nothing = ArmScores(trait=None, coherence=None, answers=1, unscored=1, by_question=(None,))
     SweepResult(
         trait="evil",
@@ -35,7 +31,7 @@ def run(tiny, tmp_path):
 
 
 def test_loaded_vectors_runs_and_files(tiny, run):
-    evil, kind = vectors(tiny, "evil", 0), vectors(tiny, "kind", 1)
+    evil, kind = random_vectors(tiny, "evil", 0), random_vectors(tiny, "kind", 1)
     names = SteeringNames(tiny, {"evil": evil}, chosen={"evil": 0})
     file = run / "extract/kind/vectors.safetensors"
     text = f"2 evil - {run}:evil + {file}@0-1 + {run}:kind"
@@ -53,7 +49,7 @@ def test_loaded_vectors_runs_and_files(tiny, run):
 
 
 def test_a_layer_for_all_and_published_indices(tiny, run):
-    names = SteeringNames(tiny, {"evil": vectors(tiny, "evil", 0)}, layer=0, published_index=True)
+    names = SteeringNames(tiny, {"evil": random_vectors(tiny, "evil", 0)}, layer=0, published_index=True)
     assert [direction.address for direction in names.find("evil")] == ["resid_post.0"]
     assert [direction.address for direction in names.find("evil", (2, 3))] == ["resid_post.1", "resid_post.2"]
     assert len(names.find("evil", "all")) == tiny.n_layers
@@ -97,6 +93,6 @@ def test_names_that_mean_nothing(tiny, run, name, says):
 
 
 def test_no_path_is_opened_where_files_are_not_allowed(tiny, run):
-    names = SteeringNames(tiny, {"kind": vectors(tiny, "kind", 1)}, files=False)
+    names = SteeringNames(tiny, {"kind": random_vectors(tiny, "kind", 1)}, files=False)
     with pytest.raises(DataError, match=r"there is no vector .*; loaded: kind$"):
         names.find(f"{run}:evil")

@@ -26,12 +26,6 @@ TRAIT = persona_kit.tiny_trait(n_questions=3)
 
 
 @pytest.fixture
-def run(tmp_path: Path):
-    with Run.open(tmp_path / "run", kind="test", config={}) as opened:
-        yield opened
-
-
-@pytest.fixture
 def vectors(tiny: Model, run: Run) -> PersonaVectors:
     return extract_vectors(tiny, TRAIT, JUDGE, run, CONFIG)
 

@@ -32,12 +32,6 @@ class NumberedJudge:
         return self.fails(number) or Judgement(JudgeScore.of(number), JudgeScore.of(90))
 
 
-@pytest.fixture
-def run(tmp_path):
-    with Run.open(tmp_path / "run", kind="test", config={}) as run:
-        yield run
-
-
 def scores(judge: NumberedJudge, run: Run, n: int = 24, shard_rows: int = 8) -> list[float | None]:
     answers = [GeneratedAnswer(str(number), "stop") for number in range(n)]
     requests = [AnswerRequest("q", 0)] * n

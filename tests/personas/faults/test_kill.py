@@ -1,15 +1,12 @@
 """Extraction killed with SIGKILL at any point and started again ends with the same bytes."""
 
-import multiprocessing
-import os
 import random
-import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import persona_kit
 import pytest
+from event_kit import killed_at, watch_events
 
 from mindscope.models import Model
 from mindscope.personas.config import ExtractConfig
@@ -25,58 +22,22 @@ def job(model: Model, folder: Path) -> None:
         extract_vectors(model, persona_kit.tiny_trait(), persona_kit.HashJudge(), run, CONFIG)
 
 
-def counted(step: Callable[[], None], function: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        step()
-        return function(*args, **kwargs)
-
-    return wrapper
-
-
-def events(model: Model, step: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
-    """Calls `step` before every forward pass and before and after every piece is written."""
-    patch.setattr(Model, "forward_pass", counted(step, Model.forward_pass))
-    for name in ("save_tensors", "save_json"):
-        patch.setattr(Run, name, counted(step, getattr(Run, name)))
-
-
-def killed_at(model: Model, folder: Path, event: int) -> bool:
-    """Runs the job in a process of its own that kills itself at the given event; True if it got there."""
-
-    def run() -> None:
-        seen = 0
-
-        def step() -> None:
-            nonlocal seen
-            seen += 1
-            if seen == event:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        events(model, step, pytest.MonkeyPatch())
-        job(model, folder)
-
-    process = multiprocessing.get_context("fork").Process(target=run)
-    process.start()
-    process.join(60)
-    assert process.exitcode in (0, -signal.SIGKILL)
-    return process.exitcode != 0
+EVENTS = ((Model, "forward_pass"), (Run, "save_tensors"), (Run, "save_json"))
+"""Before every forward pass, and before and after every piece is written."""
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_killed_anywhere(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    total = 0
-
-    def step() -> None:
-        nonlocal total
-        total += 1
-
     with monkeypatch.context() as patch:
-        events(tiny, step, patch)
+        counter = watch_events(patch, EVENTS)
         job(tiny, tmp_path / "whole")
-    assert total > 40
+    assert counter.n_events > 40
 
     dice = random.Random(seed)
-    kills = sum(killed_at(tiny, tmp_path / "killed", dice.randint(1, total // 2)) for _ in range(8))
+    kills = sum(
+        killed_at(dice.randint(1, counter.n_events // 2), EVENTS, job, tiny, tmp_path / "killed")
+        for _ in range(8)
+    )
     assert kills >= 3
     job(tiny, tmp_path / "killed")
     for name in (VECTORS, "extract/loud/filter.json"):

@@ -1,15 +1,12 @@
 """Screening killed, fed with bad rows, pointed at changed files: nothing is lost, nothing is touched."""
 
 import json
-import multiprocessing
-import os
 import random
-import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import screening_kit as kit
+from event_kit import killed_at, watch_events
 from pyarrow import parquet
 
 from mindscope.errors import DataError
@@ -28,64 +25,25 @@ def job(model: Model, data: Path, folder: Path, form: str) -> Path:
         return run.path / found.folder
 
 
-def counting(step: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
-    """Calls `step` before every forward pass and before every piece is written."""
-    for owner, name in ((Model, "forward_pass"), (Run, "save_tensors"), (Run, "save_json")):
-        inner = getattr(owner, name)
-
-        def outer(*args, inner=inner, **kwargs):
-            step()
-            return inner(*args, **kwargs)
-
-        patch.setattr(owner, name, outer)
-
-
-def killed_at(event: int, *arguments) -> bool:
-    """Runs the job in a process of its own that kills itself at an event; whether it got there."""
-
-    def run() -> None:
-        left = event
-
-        def step() -> None:
-            nonlocal left
-            left -= 1
-            if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        counting(step, pytest.MonkeyPatch())
-        job(*arguments)
-
-    process = multiprocessing.get_context("fork").Process(target=run)
-    process.start()
-    process.join(60)
-    assert process.exitcode in (0, -signal.SIGKILL)
-    return process.exitcode != 0
+EVENTS = ((Model, "forward_pass"), (Run, "save_tensors"), (Run, "save_json"))
+"""Before every forward pass and before every piece is written."""
 
 
 @pytest.mark.parametrize("form", ["exact", "sample"])
 def test_killed_anywhere_the_end_is_the_same(tiny: Model, tmp_path: Path, form: str) -> None:
     data = kit.write(tmp_path / "data.jsonl", [*kit.chats(17), *kit.CHATS])
-    events = 0
-
-    def step() -> None:
-        nonlocal events
-        events += 1
-
     with pytest.MonkeyPatch().context() as patch:
-        counting(step, patch)
+        counter = watch_events(patch, EVENTS)
         whole = job(tiny, data, tmp_path / "whole", form)
     dice = random.Random(form)
-    kills = [killed_at(dice.randint(1, events // 3), tiny, data, tmp_path / "run", form) for _ in range(6)]
+    kills = [
+        killed_at(dice.randint(1, counter.n_events // 3), EVENTS, job, tiny, data, tmp_path / "run", form)
+        for _ in range(6)
+    ]
     assert sum(kills) >= 3
     found = job(tiny, data, tmp_path / "run", form)
     for name in ("scores.parquet", "screening.json"):
         assert (found / name).read_bytes() == (whole / name).read_bytes()
-
-
-@pytest.fixture
-def run(tmp_path: Path):
-    with Run.open(tmp_path / "run", kind="test", config={}) as opened:
-        yield opened
 
 
 def test_other_vectors_generate_nothing(

@@ -23,12 +23,6 @@ LAYERS = {"loud": 1, "late": 2}
 NEW = 6
 
 
-@pytest.fixture
-def run(tmp_path):
-    with Run.open(tmp_path / "run", kind="test", config={}) as opened:
-        yield opened
-
-
 def table(run: Run, screening):
     return parquet.read_table(run.path / screening.folder / "scores.parquet")
 

@@ -2,27 +2,15 @@
 
 from pathlib import Path
 
-import persona_kit
 import pytest
 import screening_kit
 import torch
 
-from mindscope.models import Model, Raw, Read, load
+from mindscope.models import Model, Raw, Read
 from mindscope.personas import PersonaVectors
 from mindscope.screening import DataLook, ScreenConfig, screen_dataset
 from mindscope.screening.sizing import size_answers
 from mindscope.store import Run
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory) -> Model:
-    return load(str(persona_kit.tiny_chat_model(tmp_path_factory.mktemp("tiny"))), dtype="float32")
-
-
-@pytest.fixture
-def run(tmp_path):
-    with Run.open(tmp_path / "run", kind="test", config={}) as opened:
-        yield opened
 
 
 def test_more_samples_in_the_same_run_draw_only_what_is_missing(tiny: Model, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pyarrow import parquet
 from scipy.stats import percentileofscore
 
 from mindscope.data import parse_conversation
-from mindscope.models import Model, load
+from mindscope.models import Model
 from mindscope.models.tokens.text import token_texts
 from mindscope.screening import ScreenConfig, ScreeningResult, screen_dataset, write_filtered
 from mindscope.screening.scores import ReferencePercentiles, window_scores
@@ -24,19 +24,6 @@ from mindscope.stats.streamed import StreamedMeans
 from mindscope.store import Run
 
 PROMPT = ScreenConfig(form="prompt", layers=1, top=2, window=4)
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory) -> Model:
-    import persona_kit
-
-    return load(str(persona_kit.tiny_chat_model(tmp_path_factory.mktemp("tiny"))), dtype="float32")
-
-
-@pytest.fixture
-def run(tmp_path):
-    with Run.open(tmp_path / "run", kind="test", config={}) as opened:
-        yield opened
 
 
 def readings(answer: list[list[float]], counts: list[int]) -> WindowReadings:
