@@ -1,8 +1,10 @@
 """Random dictionaries of every kind for tiny models, and the prompts they are tried on."""
 
+import pytest
 import torch
 
 from mindscope.dictionaries import Activation, Coder, Dictionary, Site, Wiring
+from mindscope.errors import MindscopeError
 from mindscope.models import Model, Row
 
 LATENTS = 40
@@ -50,3 +52,10 @@ def dictionary(
         activation,
         k=5,
     )
+
+
+def require_line(error: pytest.ExceptionInfo[MindscopeError], *words: str) -> None:
+    """The error is one line, and says these words."""
+    text = str(error.value)
+    assert "\n" not in text
+    assert all(word in text for word in words), text

@@ -8,7 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from format_kit import CASES, DRAW, REFUSALS, Case, Refusal, x
+from format_kit import CASES, REFUSALS, Case, Refusal
+from release_kit import DRAW, x
 
 from mindscope.dictionaries import FORMATS, Dictionary, read_dictionary
 from mindscope.errors import MindscopeError

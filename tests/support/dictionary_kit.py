@@ -1,6 +1,7 @@
 """Activations whose dictionary is known, and what every kind and method computes, by plain formulas."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from mindscope.core import ModelIdentity
 from mindscope.dictionaries import Dictionary, DictionaryConfig, Site
 from mindscope.dictionaries.training.sources import Position
 from mindscope.dictionaries.training.weights import TrainableWeights
+from mindscope.store import Run
 
 WIDTH, ATOMS, ACTIVE = 48, 64, 3
 
@@ -122,3 +124,9 @@ def written(found: TrainableWeights, acts: list[Tensor], x: Tensor, upto: int = 
             total += x @ parts(found, 0)["W_skip"]
         sites.append(total)
     return torch.cat(sites, dim=1)
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """What a training logged, line by line."""
+    with Run.open(folder, kind="test", config={}) as run:
+        return list(run.metrics())

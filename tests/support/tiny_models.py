@@ -365,6 +365,11 @@ REFUSED = [
 TRIED = [*SOUND, ALTUP, *REFUSED]
 
 
+def build_named(name: str) -> Model:
+    """The model of a family of `FAMILIES`."""
+    return build(next(family for family in FAMILIES if family.name == name))
+
+
 def build(family: Family, **extra) -> Model:
     """A tiny model with weights far from zero, so that a mistake shows in the outputs."""
     torch.manual_seed(7)

@@ -1,10 +1,12 @@
 """The workbench in a browser: pages in which nothing may go wrong and which nothing may leave."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absent import import_or_skip, skip_absent
 from page_kit import find_browser
@@ -12,6 +14,9 @@ from page_kit import find_browser
 from mindscope.personas import PersonaVectors
 from mindscope.reports import Report
 from mindscope.store import Run
+
+if TYPE_CHECKING:
+    from server_kit import LiveServer
 
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 AXE = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -28,6 +33,11 @@ def open_browser() -> Iterator[Any]:
         opened = playwright.chromium.launch(executable_path=path, args=FLAGS.split())
         yield opened
         opened.close()
+
+
+def page_address(live: LiveServer, page: str = "", anchor: str = "") -> str:
+    """Where a page of the workbench is."""
+    return f"http://127.0.0.1:{live.port}/workbench/{page}{anchor}"
 
 
 @contextmanager

@@ -7,15 +7,15 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from absent import import_or_skip, skip_absent
-from page_kit import HOSTILE, details, find_browser, known_document, random_document
+from absent import import_or_skip
+from page_kit import HOSTILE, details, known_document, random_document
+from workbench_kit import open_browser
 
 from mindscope.circuits.page.page import build_public_page
 
-sync_api = import_or_skip("playwright.sync_api", "dev")
+import_or_skip("playwright.sync_api", "dev")
 from playwright.sync_api import Browser, Page, expect  # noqa: E402
 
-FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
 KNOWN = {(1, 4): details()}
 CHECK = {"predicted": [1.0, -2.0, 0.5], "actual": [1.1, -1.5, -0.1], "r": 0.9, "sign_agreement": 2 / 3}
 PAIRS = [{"query": "0_9_2", "key": "bias", "value": -2.5}]
@@ -26,12 +26,8 @@ HEADS = {"scores": [SCORE], "loadings": [LOADING]}
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if (path := find_browser()) is None:
-        skip_absent("a browser to open pages in: make browser")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=FLAGS.split())
+    with open_browser() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -16,18 +16,14 @@ from mindscope.circuits import (
     targets,
     trace,
 )
-from mindscope.errors import DataError, MindscopeError, ModelError
+from mindscope.errors import DataError, ModelError
 from mindscope.models import Model
-
-
-def _family(name: str) -> Model:
-    return tiny_models.build(next(family for family in tiny_models.FAMILIES if family.name == name))
 
 
 @pytest.fixture(scope="module")
 def mistral() -> Model:
     """With a window of five tokens."""
-    return _family("mistral")
+    return tiny_models.build_named("mistral")
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +48,13 @@ def test_no_such_score(mistral: Model, place: tuple[int, int, int, int], kind: t
     before = tiny_models.hooks_on(mistral)
     with pytest.raises(kind) as error:
         compute_qk_attribution(mistral, NeuronReplacement(mistral), circuit_kit.ROW, AttentionScore(*place))
-    _one_line(error, *words)
+    circuit_kit.require_line(error, *words)
     assert tiny_models.hooks_on(mistral) == before
     assert mistral.hf.config._attn_implementation != "mindscope_observed"
 
 
 def test_a_graph_of_another_model_or_replacement(mistral: Model, graph: AttributionGraph):
-    other, same = _family("llama"), NeuronReplacement(mistral)
+    other, same = tiny_models.build_named("llama"), NeuronReplacement(mistral)
     transcoders = DictionaryReplacement(circuit_kit.dictionary(mistral))
     for model, replacement, word in (
         (other, NeuronReplacement(other), "model"),
@@ -72,13 +68,13 @@ def test_a_graph_of_another_model_or_replacement(mistral: Model, graph: Attribut
         ):
             with pytest.raises(DataError) as error:
                 ask()
-            _one_line(error, "another", word)
+            circuit_kit.require_line(error, "another", word)
     with pytest.raises(DataError) as error:  # a public graph tells no fingerprint, but its edges do not fit
         compute_head_loadings(other, NeuronReplacement(other), replace(graph, fingerprint=""), 3)
-    _one_line(error, "trace")
+    circuit_kit.require_line(error, "trace")
     with pytest.raises(DataError) as error:
         compute_head_loadings(mistral, same, replace(graph, edges=graph.edges * 1.1), 3)
-    _one_line(error, "off")
+    circuit_kit.require_line(error, "off")
 
 
 def test_edges_that_are_not_there(mistral: Model, graph: AttributionGraph):
@@ -93,10 +89,4 @@ def test_edges_that_are_not_there(mistral: Model, graph: AttributionGraph):
     ):
         with pytest.raises(DataError) as error:
             compute_head_loadings(mistral, replacement, graph, edges, into=into)
-        _one_line(error, *words)
-
-
-def _one_line(error: pytest.ExceptionInfo[MindscopeError], *words: str) -> None:
-    text = str(error.value)
-    assert "\n" not in text
-    assert all(word in text for word in words), text
+        circuit_kit.require_line(error, *words)

@@ -17,28 +17,13 @@ from mindscope.features import Direction
 from mindscope.models import Model, Row, load
 
 
-@pytest.fixture(scope="module")
-def llama() -> Model:
-    return tiny_models.build(tiny_models.FAMILIES[0])
-
-
-def family(name: str) -> Model:
-    return tiny_models.build(next(family for family in tiny_models.FAMILIES if family.name == name))
-
-
-def one_line(error: pytest.ExceptionInfo[MindscopeError], *words: str) -> None:
-    text = str(error.value)
-    assert "\n" not in text
-    assert all(word in text for word in words), text
-
-
 def test_prompts(llama: Model):
     with pytest.raises(ModelError) as error:
         trace(llama, NeuronReplacement(llama), Row((60, *[1] * 64), 65))
-    one_line(error, "65 tokens", "takes 64")
+    circuit_kit.require_line(error, "65 tokens", "takes 64")
     with pytest.raises(ModelError) as error:
         trace(llama, NeuronReplacement(llama), Row((), 0))
-    one_line(error, "empty")
+    circuit_kit.require_line(error, "empty")
     assert tiny_models.hooks_on(llama) == 0
 
 
@@ -52,11 +37,11 @@ def test_dictionaries_of_another_shape(llama: Model):
     ):
         with pytest.raises(DataError) as error:
             trace(llama, DictionaryReplacement(circuit_kit.dictionary(llama, **options)), circuit_kit.ROW)
-        one_line(error, *words)
+        circuit_kit.require_line(error, *words)
     another = circuit_kit.dictionary(llama).bind(llama)
     with pytest.raises(DataError) as error:
-        trace(family("mistral"), DictionaryReplacement(another), circuit_kit.ROW)
-    one_line(error, "another model")
+        trace(tiny_models.build_named("mistral"), DictionaryReplacement(another), circuit_kit.ROW)
+    circuit_kit.require_line(error, "another model")
 
 
 def test_files_of_another_kind_or_cut_short(parity: Path, tmp_path: Path):
@@ -71,48 +56,48 @@ def test_files_of_another_kind_or_cut_short(parity: Path, tmp_path: Path):
     config.write_text(plain + "activation: softmax\n")
     with pytest.raises(DataError) as error:
         read_dictionary(folder, options=ReadOptions(model=model))
-    one_line(error, "activation 'softmax'")
+    circuit_kit.require_line(error, "activation 'softmax'")
     config.write_text(plain)
     file = folder / "W_dec_1.safetensors"
     file.write_bytes(file.read_bytes()[:-500])
     lazy = read_dictionary(folder, options=ReadOptions(model=model, lazy=True))
     with pytest.raises(MindscopeError) as error:
         trace(model, DictionaryReplacement(lazy), circuit_kit.ROW)
-    one_line(error, "W_dec_1.safetensors")
+    circuit_kit.require_line(error, "W_dec_1.safetensors")
     assert tiny_models.hooks_on(model) == 0
 
 
 def test_models_that_cannot_be_held():
     with pytest.raises(ModelError) as error:
-        bloom = family("bloom")
+        bloom = tiny_models.build_named("bloom")
         trace(bloom, NeuronReplacement(bloom), circuit_kit.ROW)
-    one_line(error, "attention interface")
-    mixture = family("qwen3_moe")
+    circuit_kit.require_line(error, "attention interface")
+    mixture = tiny_models.build_named("qwen3_moe")
     with pytest.raises(ModelError) as error:
         trace(mixture, NeuronReplacement(mixture), circuit_kit.ROW)
-    one_line(error, "no neurons in layer 0")
-    half = family("qwen2")
+    circuit_kit.require_line(error, "no neurons in layer 0")
+    half = tiny_models.build_named("qwen2")
     half.hf.to(torch.bfloat16)
     half = Model.wrap(half.hf, half.tokenizer, name="half")
     with pytest.raises(ModelError) as error:
         trace(half, NeuronReplacement(half), circuit_kit.ROW)
-    one_line(error, "bfloat16", "dtype='float32'")
+    circuit_kit.require_line(error, "bfloat16", "dtype='float32'")
 
 
 def test_a_block_that_does_something_else_is_noticed(llama: Model):
     """Whatever is between MLPs and not held makes the replacement another model: it is refused."""
-    strange = family("llama")
+    strange = tiny_models.build_named("llama")
     strange.hf.model.layers[1].self_attn.register_forward_hook(
         lambda _module, _args, output: (output[0].tanh() * 3, *output[1:])
     )
     with pytest.raises(ModelError) as error:
         trace(strange, NeuronReplacement(strange), circuit_kit.ROW)
-    one_line(error, "cannot be held")
+    circuit_kit.require_line(error, "cannot be held")
 
 
 def test_a_massive_activation_does_not_hide_what_a_block_does_elsewhere():
     """Most models have one entry in the thousands; in lengths of it, every other token may be wrong."""
-    strange = family("llama")
+    strange = tiny_models.build_named("llama")
     with torch.no_grad():
         strange.hf.get_input_embeddings().weight[60, 3] = 8000
     replacement = NeuronReplacement(strange)
@@ -123,7 +108,7 @@ def test_a_massive_activation_does_not_hide_what_a_block_does_elsewhere():
     strange = Model.wrap(strange.hf, strange.tokenizer, name="strange")
     with pytest.raises(ModelError) as error:
         trace(strange, NeuronReplacement(strange), circuit_kit.ROW)
-    one_line(error, "cannot be held")
+    circuit_kit.require_line(error, "cannot be held")
 
 
 def test_targets_that_are_not_there(llama: Model):
@@ -142,7 +127,7 @@ def test_targets_that_are_not_there(llama: Model):
     ):
         with pytest.raises(DataError) as error:
             trace(llama, replacement, circuit_kit.ROW, targets=wanted)
-        one_line(error, word)
+        circuit_kit.require_line(error, word)
     for wrong in ({"max_features": 0}, {"rank_every": 0}, {"skip_tokens": -1}):
         with pytest.raises(DataError):
             TraceConfig(**wrong)

@@ -19,13 +19,8 @@ from mindscope.circuits import (
 from mindscope.circuits.attribution.backward import backward_rows
 from mindscope.circuits.attribution.retrace import inject_graph_rows, rebuild_local_model
 from mindscope.circuits.replacement.injections import Injections
-from mindscope.models import Model
 
 CASES = [("llama", True), ("gemma2", False), ("gpt2", False), ("gpt_neox", True), ("olmo2", True)]
-
-
-def _family(name: str) -> Model:
-    return tiny_models.build(next(family for family in tiny_models.FAMILIES if family.name == name))
 
 
 def _edges(frozen: LocalReplacementModel, seeds: Injections) -> torch.Tensor:
@@ -52,7 +47,7 @@ def _without(frozen: LocalReplacementModel, layer: int, head: int | None) -> Loc
 
 @pytest.mark.parametrize(("name", "cross"), CASES, ids=[name for name, _ in CASES])
 def test_a_loading_is_what_the_edge_loses_without_the_head(name: str, cross: bool):
-    model = _family(name)
+    model = tiny_models.build_named(name)
     replacement = DictionaryReplacement(circuit_kit.dictionary(model, cross=cross, skip=True))
     graph = trace(model, replacement, circuit_kit.ROW, targets=targets.tokens(5))
     top = (graph.features[:, 0] == 2).nonzero().flatten()
@@ -80,7 +75,7 @@ def test_a_loading_is_what_the_edge_loses_without_the_head(name: str, cross: boo
 
 def test_one_layer_of_attention_carries_all_of_an_edge_between_tokens():
     """From a feature of layer 0 to one of layer 1 at another token there is no other way."""
-    model = _family("llama")
+    model = tiny_models.build_named("llama")
     replacement = NeuronReplacement(model)
     graph = trace(model, replacement, circuit_kit.ROW)
     last = graph.n_positions - 1
@@ -102,7 +97,7 @@ def test_one_layer_of_attention_carries_all_of_an_edge_between_tokens():
 def test_blocks_of_little_memory_give_the_same(monkeypatch: pytest.MonkeyPatch):
     from mindscope.circuits.heads import meeting
 
-    model = _family("gpt_neox")
+    model = tiny_models.build_named("gpt_neox")
     replacement = DictionaryReplacement(circuit_kit.dictionary(model, cross=True, skip=True))
     graph = trace(model, replacement, circuit_kit.ROW)
     small = prune_graph(graph, 0.9).graph(graph)
@@ -114,7 +109,7 @@ def test_blocks_of_little_memory_give_the_same(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_strongest_edges_come_first_and_lead_where_they_should():
-    model = _family("llama")
+    model = tiny_models.build_named("llama")
     replacement = NeuronReplacement(model)
     graph = trace(model, replacement, circuit_kit.ROW)
     loadings = compute_head_loadings(model, replacement, graph, 10)

@@ -15,10 +15,6 @@ NAMES = ["llama", "gemma2", "gpt_oss", "gpt2"]
 """Grouped queries; soft caps and windows; sinks, whose patterns do not sum to one; biases."""
 
 
-def build(name: str):
-    return tiny_models.build(next(family for family in tiny_models.FAMILIES if family.name == name))
-
-
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is kept, and two or three queries are looked at at a time."""
@@ -29,7 +25,7 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_graph_from_disk_is_the_graph_from_memory(name: str, monkeypatch, tmp_path):
-    model, heard = build(name), []
+    model, heard = tiny_models.build_named(name), []
     replacement = DictionaryReplacement(circuit_kit.dictionary(model, cross=True, skip=True))
     config = TraceConfig(max_features=40)
     expected = trace(model, replacement, circuit_kit.ROW, config)
@@ -51,7 +47,7 @@ def test_a_graph_from_disk_is_the_graph_from_memory(name: str, monkeypatch, tmp_
 
 
 def test_patterns_made_again_are_those_that_were_kept(small_limits):
-    model = build("gpt_oss")
+    model = tiny_models.build_named("gpt_oss")
     again = freeze(model, circuit_kit.ROW)
     assert all(record.kept is None for record in again.attention)
     with pytest.MonkeyPatch.context() as patch:

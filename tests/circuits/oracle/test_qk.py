@@ -26,10 +26,6 @@ QUERY, KEY, HEAD = 9, 7, 3
 NAMED = ["llama", "qwen3", "gemma2", "gpt2", "gpt_neox", "olmo2"]
 
 
-def _model(name: str) -> Model:
-    return tiny_models.build(next(family for family in tiny_models.FAMILIES if family.name == name))
-
-
 def _scores(frozen: LocalReplacementModel, layer: int, head: int = HEAD, query: int = QUERY) -> torch.Tensor:
     """A head's own scores, before any soft cap, from what its attention function was handed."""
     own = frozen.frozen_pass.attention[layer]
@@ -60,7 +56,7 @@ def test_maps_give_the_scores_that_the_attention_pattern_shows(family: tiny_mode
 
 @pytest.mark.parametrize("name", NAMED)
 def test_pairs_and_biases_sum_to_the_score_of_the_model(name: str):
-    model = _model(name)
+    model = tiny_models.build_named(name)
     replacement = DictionaryReplacement(
         circuit_kit.dictionary(model, cross=True, skip=True, activation="topk")
     )
@@ -90,7 +86,7 @@ def test_pairs_and_biases_sum_to_the_score_of_the_model(name: str):
 def test_pairs_are_the_largest_of_all_however_they_are_cut_up(monkeypatch: pytest.MonkeyPatch):
     from mindscope.circuits.heads import qk_attribution
 
-    model = _model("llama")
+    model = tiny_models.build_named("llama")
     attribution = compute_qk_attribution(
         model, NeuronReplacement(model), circuit_kit.ROW, AttentionScore(2, HEAD, QUERY, KEY)
     )
@@ -110,7 +106,7 @@ def test_pairs_are_the_largest_of_all_however_they_are_cut_up(monkeypatch: pytes
 @pytest.mark.parametrize("name", NAMED)
 def test_without_a_feature_of_the_key_the_model_scores_as_the_pairs_say(name: str):
     """What the feature gives to attention's input is carried there by another way, and taken out of it."""
-    model = _model(name)
+    model = tiny_models.build_named(name)
     replacement = DictionaryReplacement(circuit_kit.dictionary(model, cross=True))
     layer = 2
     attribution = compute_qk_attribution(

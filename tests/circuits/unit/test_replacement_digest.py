@@ -5,16 +5,10 @@ from pathlib import Path
 
 import circuit_kit
 import pytest
-import tiny_models
 
 from mindscope.circuits import DictionaryReplacement
 from mindscope.dictionaries import Dictionary
 from mindscope.models import Model
-
-
-@pytest.fixture(scope="module")
-def llama() -> Model:
-    return tiny_models.build(tiny_models.FAMILIES[0])
 
 
 @pytest.mark.parametrize("coder", [0, 1, 2])

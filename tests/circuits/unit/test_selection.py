@@ -2,16 +2,10 @@
 
 import circuit_kit
 import pytest
-import tiny_models
 import torch
 
 from mindscope.circuits import AttributionGraph, DictionaryReplacement, TraceConfig, trace
 from mindscope.models import Model
-
-
-@pytest.fixture(scope="module")
-def llama() -> Model:
-    return tiny_models.build(tiny_models.FAMILIES[0])
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from format_kit import CASES, DRAW, REFUSALS, Case, D, Refusal, circuit_tracer_clt, x
+from format_kit import CASES, REFUSALS, Case, Refusal
+from release_kit import DRAW, D, circuit_tracer_clt, x
 
 from mindscope.dictionaries.formats import detect, read_dictionary, write_dictionary
 from mindscope.dictionaries.formats.base import ReadOptions

@@ -8,7 +8,7 @@ import explain_kit
 import persona_kit
 import pytest
 import torch
-from dictionary_kit import AtomSource
+from dictionary_kit import AtomSource, read_metrics
 from world_kit import side_by_side, together
 
 from mindscope.cli import main
@@ -67,16 +67,11 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def metrics(folder: Path) -> list[dict[str, Any]]:
-    with Run.open(folder, kind="test", config={}) as run:
-        return list(run.metrics())
-
-
 def test_two_processes_end_as_one(tmp_path: Path, alone: Path) -> None:
     assert together(lambda processes: job(tmp_path / "run", processes)) == [0, 0]
     differences = largest_difference(alone, tmp_path / "run")
     assert max(differences.values()) < 1e-5, differences
-    lines, wanted = metrics(tmp_path / "run"), metrics(alone)
+    lines, wanted = read_metrics(tmp_path / "run"), read_metrics(alone)
     assert len(lines) == len(wanted)
     assert any(line.get("resampled") for line in lines)
     assert any("loss_auxk" in line for line in lines)

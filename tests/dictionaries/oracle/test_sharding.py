@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from dictionary_kit import WIDTH, AtomSource
+from dictionary_kit import WIDTH, AtomSource, read_metrics
 from world_kit import together
 
 from mindscope.dictionaries import Dictionary, Site, TrainConfig, train
@@ -82,11 +82,6 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def metrics(folder: Path) -> list[dict[str, Any]]:
-    with Run.open(folder, kind="test", config={}) as run:
-        return list(run.metrics())
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("count", "latent_shards"), [(2, 2), (4, 4), (4, 2)])
 def test_slices_end_as_one(tmp_path: Path, alone: Path, count: int, latent_shards: int) -> None:
@@ -95,7 +90,7 @@ def test_slices_end_as_one(tmp_path: Path, alone: Path, count: int, latent_shard
     differences = largest_differences(alone, tmp_path / "run")
     assert max(differences.values()) < 1e-4, differences
     assert not (tmp_path / "run" / SLICES_INDEX).exists()
-    lines, wanted = metrics(tmp_path / "run"), metrics(alone)
+    lines, wanted = read_metrics(tmp_path / "run"), read_metrics(alone)
     assert len(lines) == len(wanted)
     assert any(line.get("resampled") for line in lines)
     assert {line["dictionary"] for line in lines if "loss_auxk" in line} >= {"topk", "crosscoder"}

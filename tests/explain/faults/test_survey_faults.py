@@ -1,6 +1,7 @@
 """Surveys that are killed, resumed, given something else, or damaged."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import explain_kit
@@ -41,21 +42,26 @@ class _Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("after", [0, 1, 7, 12])
-def test_stopped_anywhere_ends_the_same(model, features, tmp_path: Path, monkeypatch, after: int):
-    go(model, features, tmp_path / "whole")
-    real, calls = DictionaryBank.encode, []
+def die_after(patch: pytest.MonkeyPatch, n_passes: int, look: Callable[[], object] = lambda: None) -> None:
+    """Let so many passes be encoded, and stop as a kill does; `look` is called before each."""
+    real, passes = DictionaryBank.encode, iter(range(10**9))
 
     def dies(self, activations):
-        calls.append(1)
-        if len(calls) > after:
+        look()
+        if next(passes) == n_passes:
             raise _Killed
         return real(self, activations)
 
-    monkeypatch.setattr(DictionaryBank, "encode", dies)
-    with pytest.raises(_Killed):
-        go(model, features, tmp_path / "parts")
-    monkeypatch.setattr(DictionaryBank, "encode", real)
+    patch.setattr(DictionaryBank, "encode", dies)
+
+
+@pytest.mark.parametrize("after", [0, 1, 7, 12])
+def test_stopped_anywhere_ends_the_same(model, features, tmp_path: Path, monkeypatch, after: int):
+    go(model, features, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        die_after(patch, after)
+        with pytest.raises(_Killed):
+            go(model, features, tmp_path / "parts")
     go(model, features, tmp_path / "parts")
     assert digest(tmp_path / "parts") == digest(tmp_path / "whole")
 
@@ -64,19 +70,15 @@ def test_contexts_are_written_once_and_anew_when_large(model, features, tmp_path
     """A checkpoint holds what has changed since the last; a run that goes on ends the same."""
     go(model, features, tmp_path / "whole")
     monkeypatch.setattr("mindscope.explain.survey.survey.CHECKPOINT_SHARE", 1.0)
-    real, calls, parts = DictionaryBank.encode, [], []
+    parts: list[list[str]] = []
 
-    def dies(self, activations):
-        calls.append(1)
+    def look() -> None:
         parts.append(sorted(file.name for file in (tmp_path / "parts/survey").glob("contexts/*")))
-        if len(calls) > 14:
-            raise _Killed
-        return real(self, activations)
 
-    monkeypatch.setattr(DictionaryBank, "encode", dies)
-    with pytest.raises(_Killed):
-        go(model, features, tmp_path / "parts")
-    monkeypatch.setattr(DictionaryBank, "encode", real)
+    with monkeypatch.context() as patch:
+        die_after(patch, 14, look)
+        with pytest.raises(_Killed):
+            go(model, features, tmp_path / "parts")
     assert parts[0] == []
     assert max(map(len, parts)) >= 2  # several blocks, a file each
     go(model, features, tmp_path / "parts")

@@ -7,20 +7,10 @@ from tiny_models import FAMILIES
 
 from mindscope.errors import DataError, ModelError
 from mindscope.features import bake_checkpoint
-from mindscope.models import Edit, Model, Row, ablate_everywhere, change_weights
+from mindscope.models import Edit, ablate_everywhere, change_weights
 from mindscope.models.baking import checkpoint
 
 VECTOR = torch.randn(32, generator=torch.Generator().manual_seed(1))
-
-
-@pytest.fixture(scope="session")
-def llama() -> Model:
-    return tiny_models.build(FAMILIES[0])
-
-
-@pytest.fixture
-def rows() -> list[Row]:
-    return tiny_models.rows()
 
 
 @pytest.mark.parametrize("where", ["answer", "response", "prompt", "final", (3,)])

@@ -14,18 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from mindscope.errors import ModelError
 from mindscope.features import bake_checkpoint
-from mindscope.models import Edit, Model, Row, ablate_everywhere, load
-
-
-@pytest.fixture(scope="session")
-def llama() -> Model:
-    return tiny_models.build(FAMILIES[0])
-
-
-@pytest.fixture
-def rows() -> list[Row]:
-    return tiny_models.rows()
-
+from mindscope.models import Edit, Model, ablate_everywhere, load
 
 EVERYWHERE = frozenset({"post", "attn", "mlp", "embeddings", "ablate"})
 """Additions behind a block, to its attention, to its MLP, to the first block's input; and an ablation."""

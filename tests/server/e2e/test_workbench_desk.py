@@ -11,6 +11,7 @@ from workbench_kit import (
     keep_study,
     keep_vectors,
     open_page,
+    page_address,
     write_conversations,
 )
 
@@ -28,14 +29,10 @@ def root(tmp_path_factory: pytest.TempPathFactory, vectors: dict[str, PersonaVec
     return folder
 
 
-def address(live: server_kit.LiveServer, page: str) -> str:
-    return f"http://127.0.0.1:{live.port}/workbench/{page}"
-
-
 def test_a_run_s_report_is_opened_in_a_frame_and_the_address_keeps_it(
     browser: Any, live: server_kit.LiveServer
 ):
-    with open_page(browser, address(live, "runs")) as page:
+    with open_page(browser, page_address(live, "runs")) as page:
         page.get_by_role("button", name="evil").click()
         page.get_by_role("button", name="report.html").click()
         frame = page.frame_locator("iframe.kept")
@@ -51,7 +48,7 @@ def test_a_run_s_report_is_opened_in_a_frame_and_the_address_keeps_it(
 
 
 def test_vectors_by_layer_and_their_similarity(browser: Any, live: server_kit.LiveServer):
-    with open_page(browser, address(live, "traits")) as page:
+    with open_page(browser, page_address(live, "traits")) as page:
         page.locator("svg.plot").wait_for()
         page.locator(".matrix").wait_for()
         assert page.locator(".matrix .heat-cell").count() == 4
@@ -63,7 +60,7 @@ def test_vectors_by_layer_and_their_similarity(browser: Any, live: server_kit.Li
 
 @pytest.mark.slow
 def test_an_extraction_is_started_followed_and_used_in_the_chat(browser: Any, live: server_kit.LiveServer):
-    with open_page(browser, address(live, "traits")) as page:
+    with open_page(browser, page_address(live, "traits")) as page:
         page.get_by_text("Bundled").click()
         page.locator(".field select").select_option("organism:optimistic")
         page.get_by_role("button", name="Extract").click()
@@ -82,7 +79,7 @@ def test_an_extraction_is_started_followed_and_used_in_the_chat(browser: Any, li
 
 @pytest.mark.slow
 def test_a_described_trait_is_extracted_with_the_keyless_judge(browser: Any, live: server_kit.LiveServer):
-    with open_page(browser, address(live, "traits")) as page:
+    with open_page(browser, page_address(live, "traits")) as page:
         page.get_by_text("Described").click()
         page.get_by_label("Name", exact=True).fill("curt")
         page.get_by_label("What it means").fill(f"It says little. {HOSTILE}")
@@ -97,7 +94,7 @@ def test_a_described_trait_is_extracted_with_the_keyless_judge(browser: Any, liv
 @pytest.mark.slow
 def test_a_job_that_was_stopped_is_taken_up_from_the_page_of_runs(browser: Any, live: server_kit.LiveServer):
     started = live.ask("POST", "/v1/workbench/extractions", {"known": "organism:humorous"}).json
-    with open_page(browser, address(live, "runs")) as page:
+    with open_page(browser, page_address(live, "runs")) as page:
         job = page.locator(".job", has_text="humorous")
         job.locator("progress[value]").wait_for(timeout=JOB_MS)
         job.get_by_role("button", name="Stop").click()
@@ -111,7 +108,7 @@ def test_a_job_that_was_stopped_is_taken_up_from_the_page_of_runs(browser: Any, 
 
 
 def test_claims_of_a_study_stand_on_its_page(browser: Any, live: server_kit.LiveServer):
-    with open_page(browser, address(live, "runs")) as page:
+    with open_page(browser, page_address(live, "runs")) as page:
         page.get_by_label("Studies alone").check()
         page.locator(".entry").nth(1).wait_for(state="detached")
         page.get_by_role("button", name="study").click()
@@ -133,7 +130,7 @@ def test_a_file_is_brought_screened_and_its_samples_ranked(
     answers = [f"Yes, number {i} is kind {HOSTILE if i == 3 else ''}." for i in range(12)]
     mixed = write_conversations(tmp_path / "mixed.jsonl", answers)
     plain = write_conversations(tmp_path / "plain.jsonl", [f"It is {i}." for i in range(12)])
-    with open_page(browser, address(live, "data")) as page:
+    with open_page(browser, page_address(live, "data")) as page:
         for number, file in enumerate((mixed, plain)):
             page.get_by_label("Bring a file").set_input_files(file)
             page.locator(".data-entry").nth(number).wait_for()
@@ -172,7 +169,7 @@ def test_a_file_that_cannot_be_read_is_refused_in_the_server_s_words(
     (tmp_path / "broken.jsonl").write_text("{no", encoding="utf-8")
     context = browser.new_context()
     page = context.new_page()
-    page.goto(address(live, "data"))
+    page.goto(page_address(live, "data"))
     page.get_by_label("Bring a file").set_input_files(tmp_path / "broken.jsonl")
     alert = page.get_by_role("alert")
     alert.wait_for()
@@ -183,7 +180,7 @@ def test_a_file_that_cannot_be_read_is_refused_in_the_server_s_words(
 @pytest.mark.parametrize("width", [1440, 900, 390])
 @pytest.mark.parametrize("name", ["traits", "data", "runs"])
 def test_nothing_stands_out_of_the_window(browser: Any, live: server_kit.LiveServer, name: str, width: int):
-    with open_page(browser, address(live, name), viewport={"width": width, "height": 900}) as page:
+    with open_page(browser, page_address(live, name), viewport={"width": width, "height": 900}) as page:
         page.get_by_role("heading", level=1).wait_for()
         page.wait_for_timeout(300)
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width

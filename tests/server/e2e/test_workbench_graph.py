@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import server_kit
 from page_kit import known_document
-from workbench_kit import HOSTILE, find_faults, open_page
+from workbench_kit import HOSTILE, find_faults, open_page, page_address
 
 from mindscope.circuits.page import build_public_page
 from mindscope.store import Run
@@ -26,10 +26,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def address(live: server_kit.LiveServer, page: str) -> str:
-    return f"http://127.0.0.1:{live.port}/workbench/{page}"
-
-
 def node(page: Any, name: str) -> Any:
     return page.locator(f'.node[data-id="{name}"]')
 
@@ -37,7 +33,7 @@ def node(page: Any, name: str) -> Any:
 def test_a_graph_of_a_run_is_pinned_grouped_and_comes_back_with_its_address(
     browser: Any, live: server_kit.LiveServer
 ):
-    with open_page(browser, address(live, "circuits")) as page:
+    with open_page(browser, page_address(live, "circuits")) as page:
         link = page.get_by_role("link", name=HOSTILE)
         link.wait_for()
         assert find_faults(page) == []
@@ -68,7 +64,7 @@ def test_a_graph_of_a_run_is_pinned_grouped_and_comes_back_with_its_address(
 def test_a_file_of_another_tool_is_opened(browser: Any, live: server_kit.LiveServer, tmp_path: Path):
     file = tmp_path / "public.json"
     file.write_text(json.dumps({**known_document(), "qk_tracing_results": {"kept": 1}}), encoding="utf-8")
-    with open_page(browser, address(live, "graph")) as page:
+    with open_page(browser, page_address(live, "graph")) as page:
         page.get_by_label("Open a graph").set_input_files(file)
         node(page, "1_4_2").wait_for()
         assert page.locator(".node").count() == 9
@@ -96,7 +92,7 @@ def test_a_run_without_a_graph_s_page_is_not_found(live: server_kit.LiveServer, 
 
 @pytest.mark.slow
 def test_a_graph_is_traced_from_a_token_of_the_chat(browser: Any, live: server_kit.LiveServer):
-    with open_page(browser, address(live, "chat")) as page:
+    with open_page(browser, page_address(live, "chat")) as page:
         page.get_by_label("Coefficient of evil").fill("1")
         for question in (f"Is it {HOSTILE}?", "And my neighbour?"):
             page.get_by_label("Your question").fill(question)

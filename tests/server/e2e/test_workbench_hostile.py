@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 import pytest
 import server_kit
 from pydantic import BaseModel
-from workbench_kit import HOSTILE, find_faults, open_page
+from workbench_kit import HOSTILE, find_faults, open_page, page_address
 
 from mindscope.jobs.circuit import GraphComparisonReport, GraphListing
 from mindscope.server.workbench.desks.checks import GraphResults, StabilityReply
@@ -46,10 +46,6 @@ def live(make_service, root: Path) -> Iterator[server_kit.LiveServer]:
         yield live
 
 
-def address(live: server_kit.LiveServer, page: str) -> str:
-    return f"http://127.0.0.1:{live.port}/workbench/{page}"
-
-
 def tell(page: Any, route: str, told: BaseModel) -> None:
     """Let the pages hear this where they ask for a route."""
     page.route(
@@ -66,7 +62,7 @@ def failed_job() -> JobCard:
 
 
 def test_a_run_and_the_job_that_takes_it_up(browser: Any, live: server_kit.LiveServer):
-    with open_page(browser, address(live, "runs")) as page:
+    with open_page(browser, page_address(live, "runs")) as page:
         entry = page.locator(".entry")
         entry.wait_for()
         assert entry.locator(".name").text_content() == TEXT
@@ -100,10 +96,10 @@ def test_the_tour(browser: Any, live: server_kit.LiveServer):
         ),
         job=failed_job(),
     )  # fmt: skip
-    with open_page(browser, address(live, "runs")) as page:
+    with open_page(browser, page_address(live, "runs")) as page:
         tell(page, "tour", told)
         for step, page_name in ((1, "chat"), (2, "data"), (3, "circuits")):
-            page.goto(address(live, f"traits#tour={step}"))
+            page.goto(page_address(live, f"traits#tour={step}"))
             tour = page.get_by_role("complementary", name="Tour")
             tour.get_by_role("heading", name=f"{step} of 3").wait_for()
             assert TEXT in tour.get_by_role("alert").text_content()
@@ -118,7 +114,7 @@ def test_the_tour(browser: Any, live: server_kit.LiveServer):
 
 def test_why_a_token(browser: Any, live: server_kit.LiveServer):
     job = failed_job()
-    with open_page(browser, address(live, "chat")) as page:
+    with open_page(browser, page_address(live, "chat")) as page:
         tell(page, "traces", job)
         tell(page, "jobs", JobList(jobs=[job]))
         page.get_by_label("Your question").fill(TEXT)
@@ -157,13 +153,13 @@ def test_two_graphs_side_by_side(browser: Any, live: server_kit.LiveServer):
     kept = StabilityReply.model_validate(
         {"graphs": [second], "edges": [{**edge, "kept": 1, "possible": 1}], "share": 1.0}
     )
-    with open_page(browser, address(live, "runs")) as page:
+    with open_page(browser, page_address(live, "runs")) as page:
         tell(page, "graphs", GraphList(graphs=cards, can_trace=True))
         tell(page, "graph-facts", listing)
         tell(page, "graph-comparison", compared)
         tell(page, "graph-stability", kept)
         tell(page, "graph-results", GraphResults(interventions=[], heads=[]))
-        page.goto(address(live, "circuits"))
+        page.goto(page_address(live, "circuits"))
         page.locator("tbody tr").nth(1).wait_for()
         page.locator("tbody tr").first.get_by_role("button").first.click()
         page.locator("fieldset", has_text="Other graphs").locator("input").first.check()

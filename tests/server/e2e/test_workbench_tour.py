@@ -5,25 +5,21 @@ from typing import Any
 
 import pytest
 import server_kit
-from workbench_kit import find_faults, keep_vectors, open_page
+from workbench_kit import find_faults, keep_vectors, open_page, page_address
 
 from mindscope.server.workbench.routes import WorkbenchPlace
 
 JOB_MS = 400_000
 
 
-def address(live: server_kit.LiveServer, page: str = "") -> str:
-    return f"http://127.0.0.1:{live.port}/workbench/{page}"
-
-
 def test_it_is_offered_once_and_never_to_who_came_for_something(browser: Any, live: server_kit.LiveServer):
-    with open_page(browser, address(live)) as page:
+    with open_page(browser, page_address(live)) as page:
         page.get_by_role("button", name="No, thanks").click()
         page.get_by_role("complementary", name="Tour").wait_for(state="detached")
         page.reload()
         page.get_by_role("button", name="Tour", exact=True).wait_for()
         assert page.get_by_role("button", name="Take the tour").count() == 0
-    with open_page(browser, address(live, "chat#seed=3")) as page:
+    with open_page(browser, page_address(live, "chat#seed=3")) as page:
         page.get_by_role("button", name="Tour", exact=True).wait_for()
         assert page.get_by_role("button", name="Take the tour").count() == 0
 
@@ -31,7 +27,7 @@ def test_it_is_offered_once_and_never_to_who_came_for_something(browser: Any, li
 def test_a_server_without_runs_says_what_it_needs(browser: Any, make_service):
     with (
         server_kit.serving(make_service(), workbench=WorkbenchPlace()) as bare,
-        open_page(browser, address(bare, "traits#tour=2")) as page,
+        open_page(browser, page_address(bare, "traits#tour=2")) as page,
     ):
         page.get_by_text("mindscope serve organism --runs runs").wait_for()
         assert bare.ask("POST", "/v1/workbench/tour", {"again": True}).status == 400
@@ -39,7 +35,7 @@ def test_a_server_without_runs_says_what_it_needs(browser: Any, make_service):
         assert heading.evaluate("one => one === document.activeElement")
         page.keyboard.press("Escape")
         heading.wait_for(state="detached")
-        assert page.url == address(bare, "traits")
+        assert page.url == page_address(bare, "traits")
 
 
 @pytest.mark.slow
@@ -50,7 +46,7 @@ def test_three_examples_are_made_and_shown_where_they_belong(
     place = WorkbenchPlace(tmp_path, {"model": "organism", "dtype": "float32"})
     with (
         server_kit.serving(make_service(), workbench=place) as live,
-        open_page(browser, address(live)) as page,
+        open_page(browser, page_address(live)) as page,
     ):
         page.get_by_role("button", name="Take the tour").click()
         page.locator(".tour progress").first.wait_for()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import server_kit
 from verdict_kit import keep_verdicts
-from workbench_kit import HOSTILE, find_faults, keep_vectors, open_page
+from workbench_kit import HOSTILE, find_faults, keep_vectors, open_page, page_address
 
 from mindscope.models import Model
 from mindscope.personas import PersonaVectors
@@ -22,12 +22,8 @@ def root(
     return folder
 
 
-def address(live: server_kit.LiveServer, page: str) -> str:
-    return f"http://127.0.0.1:{live.port}/workbench/{page}"
-
-
 def test_a_verdict_has_its_reasons_intervals_and_remedies(browser: Any, live: server_kit.LiveServer):
-    with open_page(browser, address(live, "gate")) as page:
+    with open_page(browser, page_address(live, "gate")) as page:
         page.get_by_role("button", name="judged").click()
         page.get_by_role("heading", name="The tuned model fails").wait_for()
         reasons = page.locator(".reasons").first
@@ -52,7 +48,7 @@ def test_a_verdict_has_its_reasons_intervals_and_remedies(browser: Any, live: se
 
 
 def test_claims_have_their_tests_beside_the_null(browser: Any, live: server_kit.LiveServer):
-    with open_page(browser, address(live, "gate")) as page:
+    with open_page(browser, page_address(live, "gate")) as page:
         page.get_by_role("button", name="compared").click()
         page.get_by_text("1 of 2 claims passed every test").wait_for()
         assert "Of 1 claims about harmless tunes 0 passed" in page.locator(".sheet").inner_text()
@@ -73,7 +69,7 @@ def test_claims_have_their_tests_beside_the_null(browser: Any, live: server_kit.
 
 
 def test_a_shift_is_followed_along_its_checkpoints(browser: Any, live: server_kit.LiveServer):
-    with open_page(browser, address(live, "training")) as page:
+    with open_page(browser, page_address(live, "training")) as page:
         page.get_by_role("button", name="moved").click()
         page.locator("svg.plot").wait_for()
         rows = page.locator(".sheet tbody tr")
@@ -90,7 +86,7 @@ def test_a_shift_is_followed_along_its_checkpoints(browser: Any, live: server_ki
 
 
 def test_a_tune_shows_its_loss_and_remedies_stand_head_to_head(browser: Any, live: server_kit.LiveServer):
-    with open_page(browser, address(live, "training")) as page:
+    with open_page(browser, page_address(live, "training")) as page:
         page.get_by_role("button", name="tuned").click()
         page.locator("svg.plot").wait_for()
         page.get_by_role("button", name="Measure the shift", disabled=False).wait_for()
@@ -114,7 +110,9 @@ def test_a_tune_shows_its_loss_and_remedies_stand_head_to_head(browser: Any, liv
 def test_nothing_stands_out_of_the_window(
     browser: Any, live: server_kit.LiveServer, page_and_state: str, width: int
 ):
-    with open_page(browser, address(live, page_and_state), viewport={"width": width, "height": 900}) as page:
+    with open_page(
+        browser, page_address(live, page_and_state), viewport={"width": width, "height": 900}
+    ) as page:
         page.locator(".sheet h2").first.wait_for()
         page.wait_for_timeout(300)
         assert page.evaluate("() => document.documentElement.scrollWidth") <= width
