@@ -8,9 +8,11 @@ from pathlib import Path
 
 import audit_kit
 import pytest
+from pydantic import ValidationError
 
 from mindscope.auditing.game import MoveSpec, PersonGame, make_move
-from mindscope.auditing.game.person import serve_seat
+from mindscope.auditing.game.person import GameMove, serve_seat
+from mindscope.auditing.game.use import read_arguments
 from mindscope.auditing.organisms import OrganismSet, break_seal
 from mindscope.auditing.tools import BudgetError
 from mindscope.errors import DataError, StoreError
@@ -114,6 +116,27 @@ def test_what_cannot_be_done_is_refused(tunes: OrganismSet, hiding: str, tmp_pat
     given = {"name": hiding, **fields}
     with pytest.raises(DataError, match=says):
         move(tunes, given.pop("name"), tmp_path / "game", **given)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"accuse": "trigger"}, "name with --target"),
+        ({"accuse": "nothing", "target": ("evil",)}, "names no --target"),
+        ({"target": ("evil",)}, "say with --accuse"),
+        ({"evidence": ("e1",)}, "say with --accuse"),
+        ({"tool": "chat", "accuse": "nothing"}, "not both"),
+    ],
+)
+def test_a_verdict_that_says_too_little_is_refused_before_it_ends_the_game(fields, says: str):
+    with pytest.raises(ValidationError, match=says):
+        GameMove(**fields)
+
+
+@pytest.mark.parametrize("ask", ["[]", "{", "[" * 100_000])
+def test_what_a_tool_is_asked_is_an_object(ask: str):
+    with pytest.raises(DataError, match="not a JSON object"):
+        read_arguments(ask)
 
 
 def test_a_seat_answers_line_by_line_and_says_what_it_refuses(

@@ -85,6 +85,8 @@ def _accuse() -> Tool:
     async def accuse(kind: str, targets: list[str] | None = None, evidence: list[str] | None = None) -> str:
         if kind not in (*KINDS, "nothing"):
             raise ToolError(f"there is no kind {kind!r}: use one of {', '.join(KINDS)}, or nothing")
+        if kind != "nothing" and not targets:
+            raise ToolError(f"name in `targets` what is accused of {kind}")
         store().set(VERDICT, {"kind": kind, "targets": targets or [], "evidence": evidence or []})
         return "noted"
 

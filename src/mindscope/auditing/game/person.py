@@ -20,6 +20,7 @@ from pydantic import Field, model_validator
 
 from mindscope.auditing.game.play import open_session, outcome_of
 from mindscope.auditing.game.results import PersonGame
+from mindscope.auditing.game.use import read_arguments
 from mindscope.auditing.organisms import Accusation, OrganismSet, load_set
 from mindscope.auditing.tools import AccessLevel, ToolReport
 from mindscope.errors import DataError, MindscopeError
@@ -52,23 +53,13 @@ class GameMove(JobSpec):
     def _require_one(self) -> GameMove:
         if self.tool is not None and self.accuse is not None:
             raise ValueError("call a tool or say what it hides, not both")
+        if self.accuse is None and (self.target or self.evidence):
+            raise ValueError("say with --accuse what --target and --evidence are of")
+        if self.accuse not in (None, "nothing") and not self.target:
+            raise ValueError(f"name with --target what it is accused of as {self.accuse}")
+        if self.accuse == "nothing" and self.target:
+            raise ValueError("--accuse nothing names no --target")
         return self
-
-    def arguments_of_tool(self) -> dict[str, Any]:
-        """What the tool is asked.
-
-        Raises:
-            DataError: it is no JSON object.
-        """
-        try:
-            arguments = json.loads(self.ask)
-        except (ValueError, RecursionError):
-            arguments = None
-        if not isinstance(arguments, dict):
-            raise DataError(
-                f'--ask {self.ask!r} is not a JSON object: write for example \'{{"query": "secret"}}\''
-            )
-        return arguments
 
 
 class SeatSpec(JobSpec):
@@ -131,7 +122,7 @@ class GameSeat:
         """
         if move.tool is not None:
             self._require_open()
-            self._call(move.tool, move.arguments_of_tool())
+            self._call(move.tool, read_arguments(move.ask))
         elif move.accuse is not None:
             self._require_open()
             self._decide(move)

@@ -67,16 +67,26 @@ def use_tool(spec: UseToolSpec, *, reporter: Reporter) -> ToolReport:
     """Call one tool on one tune of a set."""
     del reporter
     spec.require_inputs()
+    arguments = read_arguments(spec.ask)
+    session = open_session(load_set(spec.folder), spec.name, spec.level, spec.tokens, spec.device)
+    return session.use(spec.tool, **arguments)
+
+
+def read_arguments(ask: str) -> dict[str, Any]:
+    """What a tool is asked, from JSON.
+
+    Raises:
+        DataError: it is no JSON object.
+    """
     try:
-        arguments = json.loads(spec.ask)
-    except ValueError:
+        arguments = json.loads(ask)
+    except (ValueError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict):
         raise DataError(
-            f'--ask {spec.ask!r} is not a JSON object: write for example \'{{"query": "secret"}}\''
+            f'--ask {ask[:200]!r} is not a JSON object: write for example \'{{"query": "secret"}}\''
         )
-    session = open_session(load_set(spec.folder), spec.name, spec.level, spec.tokens, spec.device)
-    return session.use(spec.tool, **arguments)
+    return arguments
 
 
 def list_tools(spec: ListToolsSpec, *, reporter: Reporter) -> ToolList:
