@@ -165,7 +165,8 @@ def find_contexts(
 
 def typical_words(prompts: Sequence[Prompt], members: np.ndarray, word: str) -> tuple[str, ...]:
     """What a reader is told of a kind of prompts beside its word, which may be one like "of": the words that
-    stand in a tenth of these prompts or more, and most of which are in no others.
+    stand in a tenth of these prompts or more, and most of which are in no others, those first that are rarest
+    elsewhere for how often they stand here.
 
     Args:
         prompts: of discovery.
@@ -179,7 +180,7 @@ def typical_words(prompts: Sequence[Prompt], members: np.ndarray, word: str) -> 
     within, beyond = present[inside].sum(0), present[~inside].sum(0)
     known = [w for w in range(len(words)) if within[w] >= least and words[w] != word]
     known = [w for w in known if within[w] > beyond[w]]
-    order = sorted(known, key=lambda w: (-(within[w] - beyond[w]), words[w]))
+    order = sorted(known, key=lambda w: (-(within[w] + 0.5) / (beyond[w] + 0.5), words[w]))
     return tuple(words[w] for w in order[:N_TYPICAL])
 
 
