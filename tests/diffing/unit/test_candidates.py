@@ -68,6 +68,6 @@ def test_a_kind_is_told_with_the_words_that_stand_beside_its_own():
     assert typical_words(prompts, np.array([4, 5]), "weather") == ()
     # What is nowhere else says more than what is merely frequent here.
     prompts = [asked("the governor of a")] * 4 + [asked("the name of b")] * 6 + [asked("the weather")] * 4
-    assert typical_words(prompts, np.arange(10), "of")[-1] == "the"
+    assert set(typical_words(prompts, np.arange(10), "of")) == {"name", "b", "governor", "a"}
     sentence = context_candidate("context 1", "it", "of", None, ("capital", "the")).sentence
     assert sentence.startswith('on prompts with "of" (often with capital, the) it answers otherwise')
