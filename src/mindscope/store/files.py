@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
         raise StoreError(f"{path} is in an object store: only a run's folder, --run, can be written there")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_parent(path)
         temporary.touch()
         mode = temporary.stat().st_mode
         temporary.unlink()
@@ -48,7 +48,8 @@ def replacing(path: Path | str) -> Iterator[Path]:
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # no error of tidying up stands before the one that is told
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -66,7 +67,8 @@ def replacing_folder(path: Path | str, *, over: bool = False) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     older = temporary.with_suffix(".old")
     try:
-        temporary.mkdir(parents=True)
+        _make_parent(path)
+        temporary.mkdir()
         yield temporary
         for file in temporary.rglob("*"):
             _sync(file)
@@ -84,6 +86,15 @@ def replacing_folder(path: Path | str, *, over: bool = False) -> Iterator[Path]:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _make_parent(path: Path) -> None:
+    """StoreError where a file stands in a folder's place, which the system calls "File exists"."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        file = next((above for above in path.parents if above.is_file()), path.parent)
+        raise StoreError(f"cannot write {path}: {file} is a file and no folder") from None
 
 
 def write_text(path: Path | str, text: str) -> None:

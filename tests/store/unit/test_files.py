@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,16 @@ def test_unreadable_json(tmp_path):
         read_json(tmp_path / "x.json")
     with pytest.raises(StoreError, match="no such file"):
         read_json(tmp_path / "y.json")
+
+
+@pytest.mark.parametrize("name", ["plain/x.json", "plain/deeper/x.json"])
+def test_a_file_where_a_folder_is_wanted_is_named(tmp_path, name):
+    (tmp_path / "plain").touch()
+    said = f"cannot write {tmp_path / name}: {tmp_path / 'plain'} is a file and no folder"
+    with pytest.raises(StoreError, match=re.escape(said)):
+        write_json(tmp_path / name, {})
+    with pytest.raises(StoreError, match=re.escape(said)), replacing_folder(tmp_path / name):
+        pass
 
 
 def test_folders_are_made_and_text_is_utf8(tmp_path):
