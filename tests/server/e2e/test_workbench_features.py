@@ -57,7 +57,7 @@ def _other(model: Model) -> Dictionary:
 
 
 def test_a_feature_is_found_looked_at_tried_and_steered_with(browser: Any, live: server_kit.LiveServer):
-    with open_page(browser, page_address(live)) as page:
+    with open_page(browser, page_address(live, "features")) as page:
         page.get_by_role("searchbox").fill("neighbour")
         page.keyboard.press("Enter")
         page.locator(".list-side .entry").first.click()
@@ -131,7 +131,7 @@ def test_what_is_not_there_is_refused_in_one_line(live: server_kit.LiveServer, q
 
 
 def test_a_dictionary_without_a_survey_says_so(browser: Any, live: server_kit.LiveServer):
-    with open_page(browser, page_address(live, "#dictionary=other&feature=3")) as page:
+    with open_page(browser, page_address(live, "features#dictionary=other&feature=3")) as page:
         page.get_by_text("is a survey of them").wait_for()
         assert page.get_by_text("Choose a feature.").is_visible()
 
@@ -152,7 +152,7 @@ def test_the_map_shows_every_active_latent_and_a_click_opens_one(
     ]
     assert live.ask("GET", "/v1/workbench/feature-map?dictionary=sae").json == told  # laid out once
     assert live.ask("GET", "/v1/workbench/feature-map?dictionary=other").status == 404
-    with open_page(browser, page_address(live)) as page:
+    with open_page(browser, page_address(live, "features")) as page:
         page.get_by_role("button", name="Show the map").click()
         page.locator("canvas.feature-map").wait_for()
         if sizes:
