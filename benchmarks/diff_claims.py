@@ -11,8 +11,8 @@ rules that were set before any result was looked at:
   set and three times as often as in ordinary ones; or if at least half of the words that it says are often
   there stand three times as often in the set's questions; or if at least half of its words stand three times
   as often in the set's answers as in ordinary answers. (The second of the three came when claims began to say
-  such words, after a look at the tune facts-II-5, where the context was "of". Which words these are was changed after a look
-  at facts-II-0.)
+  such words, after a look at the tune facts-II-5, where the context was "of". Which words these are was
+  changed after a look at facts-II-0.)
 
 The outputs-only baseline is judged by the same rules. A tune that is there is not made again, and a
 comparison that is there is not repeated.
