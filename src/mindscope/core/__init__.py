@@ -22,6 +22,7 @@ from mindscope.core.json_text import (
     split_json_lines,
 )
 from mindscope.core.name_order import order_names
+from mindscope.core.problems import split_problem
 from mindscope.core.progress import (
     Clock,
     ForecastListener,
@@ -35,6 +36,7 @@ from mindscope.core.secret_names import SECRET_NAME
 from mindscope.core.settings import FrozenSettings, Index, Percent, Seed
 
 __all__ = [
+    "split_problem",
     "FrozenSettings",
     "Index",
     "Percent",

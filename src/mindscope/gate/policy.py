@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
-from mindscope.core import FrozenSettings, digest_json
+from mindscope.core import FrozenSettings, digest_json, split_problem
 from mindscope.errors import DataError
 from mindscope.jobs.planning import GATE
 from mindscope.store import write_text
@@ -185,9 +185,8 @@ def read_policy(path: Path | None) -> GatePolicy:
 def _first_problem(error: ValidationError) -> str:
     """Where the first thing is wrong, and how; of a field that is not known, those that are."""
     first = error.errors()[0]
-    place = ".".join(map(str, first["loc"]))
+    place, message = split_problem(error)
     if first["type"] != "extra_forbidden":
-        message = first["msg"].removeprefix("Value error, ")
         return f"{place}: {message}" if place else message
     *section, _ = first["loc"]
     fields: Mapping[str, FieldInfo] = GatePolicy.model_fields

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar, runtim
 
 from pydantic import BaseModel, ValidationError
 
-from mindscope.core import FrozenSettings
+from mindscope.core import FrozenSettings, split_problem
 from mindscope.errors import DataError
 from mindscope.jobs.inputs import InputKind, require_input
 from mindscope.store import (
@@ -91,9 +91,7 @@ def build_config(kind: type[Config], values: Mapping[str, Any]) -> Config:
     try:
         return kind(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ")
+        place, message = split_problem(error)
         raise DataError(f"{place}: {message}" if place else message) from None
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from mindscope.core import split_problem
 from mindscope.errors import DataError
 from mindscope.judges import Rubric
 from mindscope.personas.trait_files import Split, decode, read_trait_document
@@ -169,8 +170,7 @@ def first_problem(error: ValidationError) -> str:
     if missing:
         return f"missing key {', '.join(map(repr, missing))}"
     first = problems[0]
-    place = ".".join(map(str, first["loc"]))
+    place, message = split_problem(error)
     if first["type"] == "extra_forbidden":
         return f"unknown key '{place}'"
-    message = first["msg"].removeprefix("Value error, ")
     return f"key '{place}': {message}" if place else message

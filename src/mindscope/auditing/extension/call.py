@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from mindscope.core import split_problem
 from mindscope.errors import DataError
 from mindscope.monitoring import AlarmAction
 
@@ -58,11 +59,10 @@ def read_fields(kind: type[Any], values: Mapping[str, Any], where: str) -> Any:
     try:
         return kind.model_validate(dict(values))
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
+        place, message = split_problem(error)
         known = ", ".join(kind.model_fields)
-        hint = f"; there are {known}" if first["type"] == "extra_forbidden" else ""
-        raise DataError(f"{where}: {place}: {first['msg']}{hint}") from None
+        hint = f"; there are {known}" if error.errors()[0]["type"] == "extra_forbidden" else ""
+        raise DataError(": ".join(part for part in (where, place, message) if part) + hint) from None
 
 
 class CallReading(BaseModel):

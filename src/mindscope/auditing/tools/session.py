@@ -23,6 +23,7 @@ from mindscope.auditing.tools.results import (
     ToolPrice,
     ToolReport,
 )
+from mindscope.core import split_problem
 from mindscope.errors import DataError, MindscopeError
 from mindscope.jobs import ORGANISM
 
@@ -312,9 +313,7 @@ class AuditSession:
 
 def _first_problem(kind: type[ToolSpec], error: ValidationError) -> str:
     """Where an argument does not fit, and how; of one that is not known, those that are."""
-    first = error.errors()[0]
-    place = ".".join(map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
+    place, message = split_problem(error)
+    if error.errors()[0]["type"] == "extra_forbidden":
         return f"there is no argument {place!r}; there are {', '.join(kind.model_fields) or 'none'}"
-    message = first["msg"].removeprefix("Value error, ")
     return f"{place}: {message}" if place else message
