@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from mindscope import __version__
 from mindscope.cli import output
 from mindscope.cli.commands import attach_commands
 from mindscope.cli.session import begin_session
+from mindscope.cli.stops import INTERRUPTED, end_quietly, hear_stops
 from mindscope.errors import MindscopeError
 
 EVERYTHING = ""
@@ -57,12 +59,17 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command line and exit: 0, 2 for what the user can mend (one line says what), 130 after Ctrl-C."""
+    """Run a command line and exit.
+
+    The code is 0, 2 for what the user can mend (one line says what), 130 after Ctrl-C, or 143 after SIGTERM.
+    """
     arguments = tuple(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in arguments
-    with begin_session(arguments) as session:
+    with begin_session(arguments) as session, hear_stops() as stop:
         try:
             code = run(arguments)
+        except KeyboardInterrupt:  # while commands are imported, or once more while all was being closed
+            code = INTERRUPTED
         except (
             TyperException
         ) as error:  # an unknown option, a missing argument; help was shown if it is empty
@@ -89,17 +96,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
             if not is_out_of_memory(error):
                 raise
-            kept = "" if session.run is None else f"; go on with: mindscope runs resume {session.run}"
             output.print_error(
                 "memory ran out: take fewer or shorter rows at a time, a smaller --dtype, or another --device"
-                f"{kept}",
+                f"{session.describe_resuming()}",
                 kind="OutOfMemoryError",
                 as_json=as_json,
             )
             code = 2
-    if code == 130:
-        go_on = "" if session.run is None else f"; go on with: mindscope runs resume {session.run}"
-        output.say(f"interrupted{go_on}")
+        if code == INTERRUPTED:
+            code = stop.code
+            end_quietly()
+            with suppress(OSError):  # who started it may have gone
+                output.say(f"{stop.word}{session.describe_resuming()}")
     sys.exit(code)
 
 

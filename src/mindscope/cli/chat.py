@@ -11,6 +11,7 @@ import typer
 
 from mindscope.cli import output
 from mindscope.cli.from_spec import add_spec_command
+from mindscope.cli.stops import CommandTermination
 from mindscope.errors import MindscopeError
 from mindscope.jobs.chat import ChatSpec
 
@@ -45,6 +46,8 @@ def converse(spec: ChatSpec, as_json: bool = False, _run: Path | None = None) ->
                     output.say("(cut while the model was still reasoning: raise --max-new-tokens)")
         except MindscopeError as error:
             output.print_error(str(error), kind=type(error).__name__, as_json=as_json)
+        except CommandTermination:
+            raise
         except KeyboardInterrupt:
             output.say("\n(stopped; this turn is forgotten)")
 

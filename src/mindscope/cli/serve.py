@@ -9,6 +9,7 @@ import typer
 
 from mindscope.cli import output
 from mindscope.cli.from_spec import add_spec_command
+from mindscope.cli.stops import CommandTermination
 from mindscope.errors import DataError
 from mindscope.server import ServeSpec
 
@@ -38,7 +39,10 @@ def run_server(spec: ServeSpec, as_json: bool = False, _run: Path | None = None)
         else:
             output.say(line)
 
-    serve(spec, say)
+    try:
+        serve(spec, say)
+    except CommandTermination:  # how a server is meant to end
+        output.say("ended")
 
 
 def require_extra(extra: str, modules: Sequence[str]) -> None:
