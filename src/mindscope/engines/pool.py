@@ -15,8 +15,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,11 +51,23 @@ def connect_cluster(address: str | None) -> Any:
             {"address": where} if where else {"address": "local", "include_dashboard": False}
         )
         try:
-            ray.init(**place, log_to_driver=False, logging_level=logging.ERROR, namespace="mindscope")
+            with _keeping_sigterm():
+                ray.init(**place, log_to_driver=False, logging_level=logging.ERROR, namespace="mindscope")
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise MindscopeError(f"no Ray cluster answers at {where}: {first}") from None
     return ray
+
+
+@contextmanager
+def _keeping_sigterm() -> Iterator[None]:
+    """Who hears SIGTERM goes on hearing it: Ray puts handlers of its own there, and aborts this process."""
+    heard = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if callable(heard) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, heard)
 
 
 @dataclass(eq=False)

@@ -1,13 +1,16 @@
 """Work goes to whichever copy is idle, and again where one is lost: here with a stand-in for Ray."""
 
+import os
 import random
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from mindscope.engines.pool import MOST_LOST, CopyPool
+from mindscope.engines.pool import MOST_LOST, CopyPool, connect_cluster
 from mindscope.errors import DataError, ModelError
 
 
@@ -131,3 +134,21 @@ def test_work_that_nobody_waits_for_any_more_disturbs_no_other() -> None:
     pool, _ = pool_of(lambda item: item, n_copies=2)
     next(pool.run(items(6)))
     assert sorted(pool.run(items(3))) == [(0, 0), (1, 1), (2, 2)]
+
+
+def test_who_hears_sigterm_goes_on_hearing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray takes the signal for itself, and then ends this process with a dump of its stack."""
+
+    def init(**_: object) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: None)
+
+    stand_in = SimpleNamespace(is_initialized=lambda: False, init=init)
+    monkeypatch.setitem(sys.modules, "ray", stand_in)
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    try:
+        assert connect_cluster(None) is stand_in
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == [signal.SIGTERM]
