@@ -61,6 +61,20 @@ def test_patterns_made_again_are_those_that_were_kept(small_limits):
         torch.testing.assert_close(own.rows(queries), other.kept[:, :, queries])
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_of_a_pattern_made_again_only_keys_that_are_seen_are_made(name: str, small_limits):
+    held, n_keys = freeze(tiny_models.build_named(name), circuit_kit.ROW), len(circuit_kit.ROW)
+    narrow = 0
+    for record in held.attention:
+        for queries in record.call.split_queries():
+            keys, whole = record.call.find_keys(queries), record.rows(queries)
+            torch.testing.assert_close(record.rows(queries, keys), whole[..., keys])
+            assert keys.stop == queries.stop  # no query looks ahead
+            assert not whole[..., : keys.start].any()
+            narrow += keys.stop - keys.start < n_keys
+    assert narrow
+
+
 def test_a_file_of_rows_gives_back_what_was_written(tmp_path):
     file, draw = RowFile(tmp_path), torch.Generator().manual_seed(0)
     blocks = [torch.randn(5, 7, generator=draw), torch.randn(3, 4, generator=draw)]

@@ -38,7 +38,7 @@ from mindscope.models import Edit, Model, Row, written
 
 MOST_ROWS = 128
 """More rows in a block are not faster, and lie at more different positions."""
-LONG_MEMORY = 2**31
+LONG_MEMORY = 3 * 2**30
 """Bytes of a block where patterns are made again for each: rows share the work."""
 FEWEST_ROWS = 32
 """A block of so many rows ends where those that follow reach half as many tokens at most: smaller blocks cost

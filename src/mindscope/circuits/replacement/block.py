@@ -108,8 +108,11 @@ class FrozenBlock:
     @property
     def pattern(self) -> Float[Tensor, "kv_heads group tokens tokens"]:
         """The pattern as a whole."""
-        (_, whole), *more = self.mixing.pieces(self.mixing.n_tokens)
-        return torch.cat([whole, *(piece for _, piece in more)], dim=2)
+        n = self.mixing.n_tokens
+        whole = self.value.new_zeros(self.mixing.kv_heads, self.mixing.group, n, n)
+        for queries, keys, piece in self.mixing.pieces(n):
+            whole[:, :, queries, keys] = piece
+        return whole
 
     def mix_values(
         self, x: Float[Tensor, "*rows tokens d_model"]
@@ -118,7 +121,7 @@ class FrozenBlock:
         # Values are [*rows, tokens, kv_heads, 1, size]; heads that share them (grouped queries) broadcast.
         tokens, kv = x.shape[-2], self.mixing.kv_heads
         values = (x @ self.value.T).unflatten(-1, (kv, 1, -1)).movedim(-4, -2)
-        mixed = [pattern @ values for _, pattern in self.mixing.pieces(tokens)]
+        mixed = [pattern @ values[..., keys, :] for _, keys, pattern in self.mixing.pieces(tokens)]
         return mixed[0] if len(mixed) == 1 else torch.cat(mixed, dim=-2)
 
     def attend(self, x: Float[Tensor, "*rows tokens d_model"]) -> Float[Tensor, "*rows tokens d_model"]:
@@ -139,11 +142,17 @@ class FrozenBlock:
         # Heads that share a value map add their gradients: one product sums over heads and queries,
         # [kv_heads, keys, group * queries] @ [kv_heads, group * queries, rows * size].
         z = self.backward_to_heads(r).permute(2, 3, 1, 0, 4)  # kv_heads group queries rows size
-        values = None
-        for queries, pattern in self.mixing.pieces(p):
+        values: Tensor | None = None
+        for queries, keys, pattern in self.mixing.pieces(p):
             part = z[:, :, queries].reshape(kv, group * pattern.shape[2], -1)
-            transposed = pattern.reshape(kv, -1, p).transpose(1, 2)
-            values = torch.bmm(transposed, part) if values is None else values.baddbmm_(transposed, part)
+            transposed = pattern.reshape(kv, part.shape[1], -1).transpose(1, 2)
+            if transposed.shape[1] == p and values is None:
+                values = torch.bmm(transposed, part)
+                continue
+            if values is None:
+                values = part.new_zeros(kv, p, part.shape[2])
+            for head in range(kv):  # some keys of every head lie apart: a product for each adds in place
+                values[head, keys].addmm_(transposed[head], part[head])
         assert values is not None  # there is a token at least
         values = values.view(kv, p, n, -1).permute(2, 1, 0, 3).reshape(n * p, -1)
         r.view(-1, d).addmm_(values, self.value)
@@ -200,18 +209,24 @@ class FrozenPattern:
         changed._whole = pattern
         return changed
 
-    def pieces(self, n_tokens: int) -> Iterator[tuple[slice, Float[Tensor, "kv_heads group queries keys"]]]:
-        """The pattern among the first tokens, a few queries at a time, in their order.
+    def pieces(
+        self, n_tokens: int
+    ) -> Iterator[tuple[slice, slice, Float[Tensor, "kv_heads group queries keys"]]]:
+        """The pattern among the first tokens, a few queries at a time: queries, keys, pattern.
 
-        One that is kept comes as one piece.
+        Of a piece only the keys are there that its queries see, half of them in the mean, or a window. A
+        pattern that is kept comes as one piece.
         """
         if self._whole is not None:
-            yield slice(0, n_tokens), self._whole[:, :, :n_tokens, :n_tokens]
+            whole = slice(0, n_tokens)
+            yield whole, whole, self._whole[:, :, whole, whole]
             return
         for queries in self._attended.call.split_queries():
             if queries.start < n_tokens:
                 own = slice(queries.start, min(queries.stop, n_tokens))
-                yield own, self._scaled(own)[..., :n_tokens]
+                seen = self._attended.call.find_keys(own)
+                keys = slice(min(seen.start, n_tokens), min(seen.stop, n_tokens))
+                yield own, keys, self._scaled(own, seen)[..., : keys.stop - keys.start]
 
     def at(self, position: Int[Tensor, "rows"], n_keys: int) -> Float[Tensor, "kv_heads group rows keys"]:
         """The pattern of the queries at some positions."""
@@ -225,10 +240,14 @@ class FrozenPattern:
         pieces = self._attended.call.split_queries()
         return torch.cat([self._attended.rows(queries)[0].float().sum(2) for queries in pieces], dim=1)
 
-    def _scaled(self, queries: slice | Tensor) -> Float[Tensor, "kv_heads group queries keys"]:
-        pattern = self._attended.rows(queries)[0].float()
-        scaled = pattern * self._behind[queries, None] * self._before
-        return scaled.unflatten(0, (self.kv_heads, -1))
+    def _scaled(
+        self, queries: slice | Tensor, keys: slice = slice(None)
+    ) -> Float[Tensor, "kv_heads group queries keys"]:
+        pattern = self._attended.rows(queries, keys)[0].float()
+        behind, before = self._behind[queries, None], self._before[keys]
+        # A pattern that was made for this is scaled where it lies.
+        scaled = pattern * behind if self._attended.kept is not None else pattern.mul_(behind)
+        return scaled.mul_(before).unflatten(0, (self.kv_heads, -1))
 
 
 def _mixed_bias(

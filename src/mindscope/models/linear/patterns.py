@@ -8,7 +8,7 @@ modules are called: a table says which module is which layer of which model, and
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -56,9 +56,13 @@ class AttentionRecord:
         """How much each query takes of each value, as a whole."""
         return self.call.computed()[1] if self.kept is None else self.kept
 
-    def rows(self, queries: slice | Int[Tensor, "queries"]) -> Float[Tensor, "rows heads queries keys"]:
-        """The pattern of some queries."""
-        return self.call.computed(queries)[1] if self.kept is None else self.kept[:, :, queries]
+    def rows(
+        self, queries: slice | Int[Tensor, "queries"], keys: slice = slice(None)
+    ) -> Float[Tensor, "rows heads queries keys"]:
+        """The pattern of some queries: at all keys, or at those outside which it is zero (`find_keys`)."""
+        if self.kept is not None:
+            return self.kept[:, :, queries, keys]
+        return self.call.narrowed(keys).computed(queries)[1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +88,21 @@ class AttentionCall:
             mask = mask if mask is None or mask.shape[2] == 1 else mask[:, :, queries]
         output, pattern = plain(self.module, query, self.key, self.value, mask, **dict(self.options))
         return output, pattern
+
+    def narrowed(self, keys: slice) -> "AttentionCall":
+        """The same call at some keys alone, for its pattern: of the values one number each is left."""
+        mask = self.mask if self.mask is None else self.mask[..., keys]
+        return replace(self, key=self.key[:, :, keys], value=self.value[:, :, keys, :1], mask=mask)
+
+    def find_keys(self, queries: slice) -> slice:
+        """The keys outside which the pattern of these queries is zero, since the mask hides them."""
+        n_keys = self.key.shape[2]
+        if self.mask is None or self.mask.shape[2] == 1:
+            return slice(0, n_keys)
+        own = self.mask[:, :, queries]
+        seen = (own if own.dtype == torch.bool else own > torch.finfo(own.dtype).min / 2).flatten(0, -2)
+        keys = seen.any(0).nonzero().flatten()
+        return slice(int(keys[0]), int(keys[-1]) + 1) if len(keys) else slice(0, n_keys)
 
     def split_queries(self) -> list[slice]:
         """Queries in pieces of bounded patterns."""
