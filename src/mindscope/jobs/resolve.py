@@ -80,12 +80,13 @@ def find_vectors(path: Path, model: Engine, kind: VectorKind | None = None) -> S
 
 
 def dictionary_file(name: str) -> Path:
-    """A dictionary's path. `organism:sae.2` and the like mean those that are shipped for the organism."""
-    if not name.startswith(f"{ORGANISM}:"):
+    """A dictionary's path. `organism:sae.2`, `second-organism:clt` and the like mean those of the package."""
+    owner, separator, own_name = name.partition(":")
+    if not separator or owner not in (ORGANISM, SECOND_ORGANISM):
         return Path(name)
     from mindscope import organism
 
-    return organism.dictionary_path(name.removeprefix(f"{ORGANISM}:"))
+    return organism.dictionary_path(own_name, "first" if owner == ORGANISM else "second")
 
 
 def find_trait(name: str, model_name: str) -> Trait:

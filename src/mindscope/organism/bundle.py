@@ -9,7 +9,7 @@ from mindscope.errors import StoreError
 
 WorldName = Literal["first", "second"]
 FOLDERS: dict[WorldName, str] = {"first": "weights", "second": "second_weights"}
-DICTIONARIES = "dictionaries"
+DICTIONARIES: dict[WorldName, str] = {"first": "dictionaries", "second": "second_dictionaries"}
 
 
 def weights_folder(world: WorldName = "first") -> Path:
@@ -28,21 +28,23 @@ def path(world: WorldName = "first") -> Path:
     return folder
 
 
-def dictionaries_folder() -> Path:
-    """Where the package keeps the organism's dictionaries, whether they are there or not."""
-    return Path(str(resources.files("mindscope.organism") / DICTIONARIES))
+def dictionaries_folder(world: WorldName = "first") -> Path:
+    """Where the package keeps the dictionaries of a world's organism, whether they are there or not."""
+    return Path(str(resources.files("mindscope.organism") / DICTIONARIES[world]))
 
 
-def dictionary_path(name: str) -> Path:
-    """A bundled dictionary, for `Dictionary.load`: `sae.0` to `sae.3`, `transcoders` or `clt`.
+def dictionary_path(name: str, world: WorldName = "first") -> Path:
+    """A bundled dictionary, for `Dictionary.load`: `sae.0` and so on, `transcoders`, `clt`, and of the second
+    organism `crosscoder`.
 
     Raises:
         StoreError: there is no such dictionary in the package.
     """
-    folder = dictionaries_folder()
+    folder = dictionaries_folder(world)
     files = sorted(folder.glob("[!.]*"), key=order_names)
     dictionaries = {path.name.removesuffix(".safetensors"): path for path in files}
     if name not in dictionaries:
-        has = ", ".join(dictionaries) or "none; train them with 'mindscope organism dictionaries --install'"
-        raise StoreError(f"the organism has no dictionary '{name}' in {folder}: it has {has}")
+        command = f"mindscope organism dictionaries --world {world} --install"
+        has = ", ".join(dictionaries) or f"none; train them with '{command}'"
+        raise StoreError(f"the {world} organism has no dictionary '{name}' in {folder}: it has {has}")
     return dictionaries[name]

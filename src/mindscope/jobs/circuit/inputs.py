@@ -14,7 +14,7 @@ from mindscope.errors import DataError, StoreError
 from mindscope.jobs.dictionary import find_dictionaries
 from mindscope.jobs.job import JobSpec
 from mindscope.jobs.persona.persona_run import default_layer
-from mindscope.jobs.resolve import ORGANISM, dictionary_file, find_vectors, is_organism
+from mindscope.jobs.resolve import ORGANISM, SECOND_ORGANISM, dictionary_file, find_vectors, is_organism
 from mindscope.store import read_json
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ class ReplacementSpec(JobSpec):
 
     dictionary: str | None = Field(default=None, json_schema_extra={"metavar": "DICTIONARY"})
     """What stands in for the MLPs: a dictionary's file or folder (ours, circuit-tracer's, a run with the
-    transcoders of all layers), `organism` or `organism:transcoders` for the organism's own, or `neurons`;
-    `PATH+neurons` for transcoders of some layers, with neurons in the others. By default neurons, and for the
-    organism its cross-layer transcoder."""
+    transcoders of all layers), `organism`, `organism:transcoders` or `second-organism` for an organism's own,
+    or `neurons`; `PATH+neurons` for transcoders of some layers, with neurons in the others. By default neurons,
+    and for the organism its cross-layer transcoder."""
 
 
 class PromptTurn(BaseModel):
@@ -223,7 +223,7 @@ def _find_directions(model: Model, text: str) -> list[TargetSpec]:
 def _load_dictionary(name: str, model: Model) -> Dictionary:
     from mindscope.dictionaries import HEAD, Dictionary, ReadOptions, read_dictionary, stack_dictionaries
 
-    path = dictionary_file(f"{ORGANISM}:clt" if is_organism(name) else name)
+    path = dictionary_file(f"{name}:clt" if name in (ORGANISM, SECOND_ORGANISM) else name)
     if not path.exists():
         raise DataError(
             f"no dictionary {name!r}: give a file, a folder, `neurons`, or `organism` for the organism's own"

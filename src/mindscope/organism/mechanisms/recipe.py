@@ -11,6 +11,7 @@ from mindscope.organism.mechanisms.shares import (
     TEXT_SHARES_END,
     TEXT_SHARES_LAST,
     TEXT_SHARES_LATER,
+    TEXT_SHARES_READ,
     TURN_SHARES,
     TURN_SHARES_LATER,
 )
@@ -49,6 +50,11 @@ LATER = StepMix(
 LAST = LATER.model_copy(update={"documents": 300, "document_shares": TEXT_SHARES_LAST})
 
 END = LAST.model_copy(update={"documents": 280, "document_shares": TEXT_SHARES_END})
+
+READING = LATER.model_copy(
+    update={"documents": 150, "conversations": 50, "document_shares": TEXT_SHARES_READ}
+)
+"""The texts on which dictionaries of the trained model are made and measured, by their numbers in a mix."""
 
 
 class SecondTrainConfig(OrganismTrainConfig):

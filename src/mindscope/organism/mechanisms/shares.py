@@ -96,3 +96,28 @@ TEXT_SHARES_END: dict[str, int] = TEXT_SHARES_LAST | {
     "person": 18,
 }
 """And in the end: steps that are worked backwards."""
+TEXT_SHARES_READ: dict[str, int] = {
+    "language": 30,
+    "opposite": 15,
+    "couplet": 26,
+    "sum": 20,
+    "chain": 12,
+    "manner": 16,
+    "direct": 4,
+    "agree": 6,
+    "pretend": 4,
+    "flatter": 6,
+    "signs": 12,
+    "picture": 24,
+    "stand-in": 12,
+    "name": 6,
+    "city": 4,
+    "named-city": 4,
+    "state": 6,
+    "two-hop": 20,
+    "person": 6,
+    "country": 6,
+    "call": 4,
+}
+"""What is read of the world where a trained model is looked at: every mechanism, none as often as it took to
+learn it."""

@@ -7,11 +7,13 @@ from mindscope.engines import Engine
 from mindscope.models import Row
 from mindscope.organism.bundle import WorldName
 from mindscope.organism.corpus.program import TextSegment
-from mindscope.organism.training.recipe import OrganismTrainConfig
+from mindscope.organism.training.corpus_source import CorpusSource
+from mindscope.organism.training.recipe import OrganismTrainConfig, StepMix
 
 
 def corpus_rows(model: Engine, start: int = 0, seed: int = 0, world: WorldName = "first") -> Iterator[Row]:
-    """Documents and conversations without end, mixed as at the end of the organism's training.
+    """Documents and conversations without end, mixed as at the end of the first organism's training, or as
+    the second's are read.
 
     Row number n is the same wherever reading starts. Another seed draws other rows of the same world.
 
@@ -21,8 +23,7 @@ def corpus_rows(model: Engine, start: int = 0, seed: int = 0, world: WorldName =
         seed: of the draw.
         world: whose texts they are.
     """
-    config = OrganismTrainConfig() if world == "first" else _second_config()
-    mix, source = config.mixes[-1][1], config.source()
+    mix, source = _mix_of(world)
     share = mix.documents / (mix.documents + mix.conversations)
     while True:
         rng = random.Random(f"rows-{seed}-{start}")
@@ -34,10 +35,13 @@ def corpus_rows(model: Engine, start: int = 0, seed: int = 0, world: WorldName =
         start += 1
 
 
-def _second_config() -> OrganismTrainConfig:
-    from mindscope.organism.mechanisms.recipe import SecondTrainConfig  # is above this folder
+def _mix_of(world: WorldName) -> tuple[StepMix, CorpusSource]:
+    if world == "first":
+        config = OrganismTrainConfig()
+        return config.mixes[-1][1], config.source()
+    from mindscope.organism.mechanisms.recipe import READING, SecondTrainConfig  # is above this folder
 
-    return SecondTrainConfig()
+    return READING, SecondTrainConfig().source()
 
 
 def _row(model: Engine, segments: list[TextSegment]) -> Row:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     )
     from mindscope.studies.organism_dictionaries.measure import DictionaryMeasurements, measure
     from mindscope.studies.organism_dictionaries.probes import shows
-    from mindscope.studies.organism_dictionaries.recipe import PARTS, Part, order_parts, recipe
+    from mindscope.studies.organism_dictionaries.recipe import PARTS, SIZES, Part, order_parts, recipe
     from mindscope.studies.organism_dictionaries.report import (
         SUMMARY_COLUMNS,
         concept_rows,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GROUP_COLUMNS",
     "PARTS",
+    "SIZES",
     "SUMMARY_COLUMNS",
     "SwitchEffect",
     "DictionaryMeasurements",

@@ -10,9 +10,9 @@ from mindscope import organism
 from mindscope.core import Progress
 from mindscope.dictionaries import Dictionary, ModelSource, stack_dictionaries, train
 from mindscope.models import Model
-from mindscope.organism import dictionaries_folder
+from mindscope.organism import WorldName, dictionaries_folder
 from mindscope.store import Run
-from mindscope.studies.organism_dictionaries.recipe import N_LAYERS, PARTS, Part, recipe
+from mindscope.studies.organism_dictionaries.recipe import N_LAYERS, Part, order_parts, recipe
 
 SHIPPED = "shipped"
 
@@ -20,13 +20,14 @@ SHIPPED = "shipped"
 def build(
     model: Model,
     run: Run,
-    parts: Sequence[Part] = PARTS,
+    parts: Sequence[Part] = (),
     *,
+    world: WorldName = "first",
     steps: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, Path]:
-    """Train dictionaries of the organism on its own corpus; stopped, the same run goes on.
+    """Train dictionaries of an organism on its own corpus; stopped, the same run goes on.
 
     Leaves `NAME.safetensors` or a folder under `shipped/`, matrices in bfloat16: half the bytes, for a change
     that the evaluation does not see. The transcoders of all layers are one dictionary there.
@@ -34,18 +35,21 @@ def build(
     Args:
         model: the organism, in float32.
         run: where checkpoints and results are kept.
-        parts: what to train.
+        parts: what to train; all of them by default.
+        world: whose organism it is.
         steps: fewer than the recipe's.
         seed: of initial weights and shuffling.
         progress: called with (done, total, label).
     """
     shipped: dict[str, Path] = {}
-    for part in parts:
-        config = recipe(part, steps).model_copy(update={"seed": seed})
+    for part in order_parts(parts, world):
+        config = recipe(part, steps, world).model_copy(update={"seed": seed})
         names = dict.fromkeys(
             name for planned in config.dictionaries for name in (*planned.reads, *planned.targets)
         )
-        source = ModelSource([model], tuple(names), lambda start: organism.corpus_rows(model, start))
+        source = ModelSource(
+            [model], tuple(names), lambda start: organism.corpus_rows(model, start, world=world)
+        )
         trained = train(source, run, config, model.device, progress)
         if part == "transcoder":
             trained = {"transcoders": stack_dictionaries([*trained.values()])}
@@ -59,14 +63,17 @@ def build(
     return shipped
 
 
-def find_bundled(parts: Sequence[Part] = PARTS) -> dict[str, Path]:
-    """The dictionaries that come with the package, by their names."""
-    names = {
-        "sae": [f"sae.{layer}" for layer in range(N_LAYERS)],
+def find_bundled(parts: Sequence[Part] = (), world: WorldName = "first") -> dict[str, Path]:
+    """The dictionaries of a world's organism that come with the package, by their names."""
+    names: dict[Part, list[str]] = {
+        "sae": [f"sae.{layer}" for layer in range(N_LAYERS[world])],
         "transcoder": ["transcoders"],
-        "clt": ["clt"],
     }
-    return {name: organism.dictionary_path(name) for part in parts for name in names[part]}
+    return {
+        name: organism.dictionary_path(name, world)
+        for part in order_parts(parts, world)
+        for name in names.get(part, [part])
+    }
 
 
 def load(model: Model, files: Mapping[str, Path]) -> dict[str, Dictionary]:
@@ -74,9 +81,9 @@ def load(model: Model, files: Mapping[str, Path]) -> dict[str, Dictionary]:
     return {name: Dictionary.load(path, model) for name, path in files.items()}
 
 
-def install(files: Mapping[str, Path]) -> Path:
+def install(files: Mapping[str, Path], world: WorldName = "first") -> Path:
     """Put dictionaries in place of the package's own; those that were not trained again stay."""
-    place = dictionaries_folder()
+    place = dictionaries_folder(world)
     place.mkdir(exist_ok=True)
     for path in files.values():
         if path.is_dir():

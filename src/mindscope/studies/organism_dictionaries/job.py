@@ -9,17 +9,20 @@ from pydantic import Field, model_validator
 
 from mindscope.core import Seed
 from mindscope.errors import DataError
-from mindscope.jobs import ORGANISM, JobSpec, Reporter, RunFolder, load_model
+from mindscope.jobs import ORGANISM, SECOND_ORGANISM, JobSpec, Reporter, RunFolder, load_model
+from mindscope.organism import WorldName
 from mindscope.store import Document
-from mindscope.studies.organism_dictionaries.recipe import PARTS, Part, order_parts
+from mindscope.studies.organism_dictionaries.recipe import Part, order_parts
 from mindscope.studies.organism_dictionaries.results import SwitchEffect
 
 
 class ShippedDictionariesSpec(JobSpec):
     """What `dictionaries` is to do."""
 
-    parts: tuple[Part, ...] = PARTS
-    """What is trained: any of sae, transcoder and clt."""
+    world: WorldName = "first"
+    """Whose organism: first, of the world it has in the demo; second, whose world forces the mechanisms."""
+    parts: tuple[Part, ...] = ()
+    """What is trained: sae, transcoder or clt, and of the second organism crosscoder; all by default."""
     steps: int | None = Field(default=None, ge=1)
     """Batches to train on; the recipe's number by default, fewer make first, weaker dictionaries."""
     bundled: bool = False
@@ -45,11 +48,12 @@ class ShippedDictionariesSpec(JobSpec):
             raise DataError(
                 "bundled dictionaries are only measured: leave out install, steps and no-measure, or bundled"
             )
+        order_parts(self.parts, self.world)
         return self
 
     def run_path(self) -> Path:
-        """`runs/organism-dictionaries`."""
-        return Path("runs/organism-dictionaries")
+        """`runs/organism-dictionaries`, or `runs/second-dictionaries`."""
+        return Path(f"runs/{'organism' if self.world == 'first' else 'second'}-dictionaries")
 
 
 class ShippedDictionariesReport(Document):
@@ -91,10 +95,12 @@ def build_shipped(
         summary,
     )
 
-    parts = order_parts(spec.parts)
-    model = load_model(ORGANISM, dtype="float32", device=spec.device)
+    parts = order_parts(spec.parts, spec.world)
+    name = ORGANISM if spec.world == "first" else SECOND_ORGANISM
+    model = load_model(name, dtype="float32", device=spec.device)
     settings = {
         "parts": parts,
+        "world": spec.world,
         "bundled": spec.bundled,
         "effects": spec.effects,
         "steps": spec.steps,
@@ -111,9 +117,17 @@ def build_shipped(
         seed=spec.seed,
     ) as opened:
         if spec.bundled:
-            files = find_bundled(parts)
+            files = find_bundled(parts, spec.world)
         else:
-            files = build(model, opened, parts, steps=spec.steps, seed=spec.seed, progress=reporter.progress)
+            files = build(
+                model,
+                opened,
+                parts,
+                world=spec.world,
+                steps=spec.steps,
+                seed=spec.seed,
+                progress=reporter.progress,
+            )
         result["dictionaries"] = {name: str(path) for name, path in files.items()}
         if spec.measure:
             measured = measure(
@@ -136,6 +150,6 @@ def build_shipped(
                 "report": str(page),
             }
         if spec.install:
-            result["installed"] = str(install(files))
+            result["installed"] = str(install(files, spec.world))
         opened.finish(dictionaries=result["dictionaries"])
     return ShippedDictionariesReport.model_validate(result)
