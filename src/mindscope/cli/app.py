@@ -14,6 +14,7 @@ from mindscope.cli import output
 from mindscope.cli.commands import attach_commands
 from mindscope.cli.session import begin_session
 from mindscope.cli.stops import INTERRUPTED, end_quietly, hear_stops
+from mindscope.cli.streams import mend_streams
 from mindscope.errors import MindscopeError
 
 EVERYTHING = ""
@@ -65,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     arguments = tuple(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in arguments
+    mend_streams()
     with begin_session(arguments) as session, hear_stops() as stop:
         try:
             code = run(arguments)

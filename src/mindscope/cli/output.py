@@ -6,11 +6,12 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any, Self
 
 import typer
 
+from mindscope.cli.streams import is_unicode
 from mindscope.cli.visible import as_visible
 from mindscope.core import RemainingTime, format_duration
 from mindscope.jobs import Reporter
@@ -30,7 +31,7 @@ def print_text(text: object, *, end: str = "\n") -> None:
 
 def print_json(value: Any) -> None:
     """Print a result for a machine."""
-    print_text(json.dumps(plain(value), indent=2, ensure_ascii=False))
+    print_text(json.dumps(plain(value), indent=2, ensure_ascii=not is_unicode(sys.stdout.encoding)))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str = "") -> None:
@@ -64,14 +65,20 @@ def say(text: str) -> None:
 
 
 def print_error(message: str, *, kind: str, as_json: bool) -> None:
-    """Print what went wrong and how to mend it: one red line, or JSON."""
-    if as_json:
-        say(json.dumps({"error": message, "kind": kind}, ensure_ascii=False))
-        return
-    headline, *details = message.splitlines() or [""]
-    typer.secho(f"error: {as_visible(headline)}", fg="red", err=True)
-    for line in details:
-        say(line)
+    """Print what went wrong and how to mend it: one red line, or JSON.
+
+    Where that cannot be written, the exit code alone says it.
+    """
+    with suppress(OSError):
+        if as_json:
+            say(
+                json.dumps({"error": message, "kind": kind}, ensure_ascii=not is_unicode(sys.stderr.encoding))
+            )
+            return
+        headline, *details = message.splitlines() or [""]
+        typer.secho(f"error: {as_visible(headline)}", fg="red", err=True)
+        for line in details:
+            say(line)
 
 
 class _TerminalReporter:
