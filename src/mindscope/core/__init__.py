@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mindscope.core.cache import CACHE_VARIABLE, cache_folder
     from mindscope.core.capabilities import EngineCapabilities, Need
     from mindscope.core.digest import digest_json, digest_text, hash_source
+    from mindscope.core.http_address import parse_http_address
     from mindscope.core.identity import (
         BorrowedArtifact,
         ModelIdentity,
@@ -70,6 +71,7 @@ __all__ = [
     "order_names",
     "DEEPEST_JSON",
     "parse_exact_json",
+    "parse_http_address",
     "parse_json",
     "require_single_keys",
     "require_same_model",

@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from mindscope.core import parse_http_address
 from mindscope.errors import JudgeError
 
 OPENAI_HOST = "api.openai.com"
@@ -21,13 +22,19 @@ class EndpointAddress:
     url: str
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise JudgeError(f"'{self}' is not an endpoint: give its address, e.g. http://localhost:8000/v1")
+        try:
+            parse_http_address(self.url)
+        except ValueError as error:
+            raise JudgeError(
+                f"'{self}' is not an endpoint ({error}): give its address, e.g. http://localhost:8000/v1"
+            ) from None
 
     def __str__(self) -> str:
         """The address without a user, a password or a query, which may hold secrets."""
-        parts = urlsplit(self.url)
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:  # which part may hold a secret cannot be said
+            return "what was given"
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.scheme else self.url
 
     @property

@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Annotated, ClassVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import Field, ValidationError, field_validator
 
-from mindscope.core import Progress, order_names, parse_exact_json
+from mindscope.core import Progress, order_names, parse_exact_json, parse_http_address
 from mindscope.errors import DataError, StoreError
 from mindscope.library.archive import ENDING, OpenedCase, open_case
 from mindscope.library.manifest import CaseKind, ReaderVerdict, is_plain_name
@@ -100,8 +100,13 @@ class LibraryShelf:
 
     def __post_init__(self) -> None:
         if self.is_remote:
-            parts = urlsplit(self.place)
-            if not parts.hostname or parts.username or parts.password or parts.query or parts.fragment:
+            try:
+                parts = parse_http_address(self.place)
+            except ValueError as error:
+                raise DataError(
+                    f"that is no library's address ({error}): write for example http://127.0.0.1:8000/cases"
+                ) from None
+            if parts.username or parts.password or parts.query or parts.fragment:
                 raise DataError(
                     "a library's address has a host and a path and nothing else: "
                     "write for example http://127.0.0.1:8000/cases"
@@ -172,7 +177,7 @@ class LibraryShelf:
         return entry
 
     def _address(self, name: str) -> str:
-        return f"{self.place.rstrip('/')}/{quote(name)}"
+        return f"{parse_http_address(self.place).geturl().rstrip('/')}/{quote(name)}"
 
     @contextmanager
     def _source(self, name: str) -> Iterator[IO[bytes]]:

@@ -20,6 +20,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import ValidationError
 
+from mindscope.core import parse_http_address
 from mindscope.errors import DataError, MindscopeError
 from mindscope.models import Generation, ToolMessage
 from mindscope.server.api.answering import event_line, request_id
@@ -55,8 +56,12 @@ class UpstreamServer:
     """
 
     def __init__(self, url: str, key: str | None = None):
-        if not url.startswith(("http://", "https://")):
-            raise DataError(f"{url!r} is no address: write for example http://127.0.0.1:9000/v1")
+        try:
+            parse_http_address(url)
+        except ValueError as error:
+            raise DataError(
+                f"{url!r} is no address ({error}): write for example http://127.0.0.1:9000/v1"
+            ) from None
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self.url = url.rstrip("/")
         self.client = httpx2.AsyncClient(headers=headers, timeout=_SECONDS, follow_redirects=False)

@@ -1,6 +1,8 @@
 """`mindscope serve` refuses before anything is loaded what could not be served as it was meant."""
 
+import http.server
 import socket
+import threading
 
 import pytest
 
@@ -55,6 +57,7 @@ def test_what_cannot_be_opened_is_said_in_a_line(refused, options, says):
     ("arguments", "says"),
     [
         (["not-a-url", "--model", "organism"], "is no address"),
+        (["http://127.0.0.1:99999/v1", "--model", "organism"], "is no address"),
         (["http://127.0.0.1:9/v1", "--model", "organism"], "does not answer"),
         (["http://127.0.0.1:9/v1", "--model", "organism", "--layer", "99"], "no layer 99"),
         (["http://127.0.0.1:9/v1", "--model", "organism", "--token-env", "NONE_SUCH"], "holds no token"),
@@ -62,6 +65,36 @@ def test_what_cannot_be_opened_is_said_in_a_line(refused, options, says):
 )
 def test_conform_says_what_it_cannot_examine(refused, arguments, says):
     assert says in refused("conform", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "says"),
+    [
+        (501, b"<html>\n<h1>not\n here</h1>", "answered 501: <html> <h1>not here</h1>"),
+        (302, b"", "answered 302: it points to http://elsewhere"),
+        (200, b"<html>\n", "another form than a chat completion's"),
+    ],
+)
+def test_conform_says_in_a_line_what_another_server_answers(refused, status, body, says):
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.send_response(status)
+            self.send_header("Location", "http://elsewhere")
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_PUT = do_POST  # noqa: N815
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+            assert says in refused("conform", url, "--model", "organism")
+        finally:
+            server.shutdown()
 
 
 def test_there_is_no_log_to_export(refused, tmp_path):

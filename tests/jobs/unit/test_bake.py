@@ -155,6 +155,7 @@ def test_divergence_is_the_kl_of_two_forward_passes(tiny, tmp_path):
     [
         ({"vectors": None}, "give --vectors RUN, or --steer"),
         ({"steer": "evil", "layer": 1}, "leave --layer and --coefficient out"),
+        ({"steer": "1.5 evil"}, "leave --vectors out"),
         ({"steer": "1.5 evil@@", "vectors": None}, "layers are written @14"),
         ({"coefficient": 1.0}, "belongs to a --layer"),
         ({"layer": 1}, "give --coefficient beside --layer"),

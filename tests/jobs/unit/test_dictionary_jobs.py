@@ -171,3 +171,8 @@ def test_dictionaries_of_a_folder_are_listed_by_their_numbers(tmp_path: Path):
     for name in sorted(names):
         (tmp_path / "dictionaries" / f"{name}.safetensors").touch()
     assert list(find_dictionaries([tmp_path])) == names
+
+
+def test_a_dictionary_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(DataError, match=r"there is no dictionary .*nowhere: give a .safetensors file"):
+        find_dictionaries([tmp_path / "nowhere"])

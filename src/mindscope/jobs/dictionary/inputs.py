@@ -141,13 +141,18 @@ def find_dictionaries(paths: Sequence[Path]) -> dict[str, Path]:
     """Dictionaries by name: single ones, or all that a training left in its folder.
 
     Raises:
-        DataError: a folder without a dictionary, or two dictionaries of one name.
+        DataError: a path that is not there, a folder without a dictionary, or two dictionaries of one name.
     """
     from mindscope.dictionaries import HEAD
 
     files: dict[str, Path] = {}
     for path in map(local_copy, paths):
         inside = [path]
+        if not path.exists():
+            raise DataError(
+                f"there is no dictionary {path}: give a .safetensors file, the folder of a "
+                "`dictionary train`, or organism:sae.2 and the like"
+            )
         if path.is_dir() and not (path / HEAD).exists():
             folder = path / "dictionaries"
             entries = (folder if folder.is_dir() else path).iterdir()

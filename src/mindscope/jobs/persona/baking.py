@@ -129,6 +129,11 @@ def require_checkpoint(report: BakeReport) -> None:
 def _require_one_source(spec: BakeSpec) -> None:
     if spec.steer is not None and (spec.layer is not None or spec.coefficient is not None):
         raise DataError("--steer says where and how strongly: leave --layer and --coefficient out")
+    if spec.steer is not None and spec.vectors is not None:
+        raise DataError(
+            "--steer names its own vectors, such as '1.5 runs/patient@14[all]': leave --vectors out, or give "
+            "it with --layer and --coefficient"
+        )
     if spec.steer is None and spec.vectors is None:
         raise DataError("there is nothing to bake: give --vectors RUN, or --steer EXPRESSION")
     if spec.layer is None and spec.coefficient is not None:

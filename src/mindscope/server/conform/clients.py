@@ -10,8 +10,8 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
+from mindscope.core import parse_http_address
 from mindscope.errors import DataError
 from mindscope.server.conform.results import Dialect
 
@@ -73,9 +73,12 @@ class SteeringClient:
     """
 
     def __init__(self, url: str, dialect: Dialect, model: str, token: str | None = None):
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise DataError(f"{url!r} is no address: write for example http://127.0.0.1:8000/v1")
+        try:
+            parts = parse_http_address(url)
+        except ValueError as error:
+            raise DataError(
+                f"{url!r} is no address ({error}): write for example http://127.0.0.1:8000/v1"
+            ) from None
         self.url, self.dialect, self.model = url.rstrip("/"), dialect, model
         self._parts, self._token = parts, token
         self._names: dict[tuple[int, tuple[float, ...]], str] = {}
@@ -135,12 +138,12 @@ class SteeringClient:
             raise DataError(f"{self.url}{path} does not answer: {error}") from error
         finally:
             connection.close()
+        told = " ".join(content[:200].decode(errors="replace").split())
         if 400 <= reply.status < 500:
-            raise RefusedError(f"{path} answered {reply.status}: {content[:200].decode(errors='replace')}")
+            raise RefusedError(f"{path} answered {reply.status}: {told}")
         if reply.status >= 300:
-            raise DataError(
-                f"{self.url}{path} answered {reply.status}: {content[:200].decode(errors='replace')}"
-            )
+            told = f"it points to {reply.headers['Location']}" if reply.status < 400 else told
+            raise DataError(f"{self.url}{path} answered {reply.status}: {told}")
         return content
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+from mindscope.core import parse_http_address
 from mindscope.errors import DataError
 
 _WAITING = 1000
@@ -30,8 +31,12 @@ class AlarmWebhook:
     """
 
     def __init__(self, url: str):
-        if not url.startswith(("http://", "https://")):
-            raise DataError(f"{url!r} is no address of a webhook: it begins with http:// or https://")
+        try:
+            parse_http_address(url)
+        except ValueError as error:
+            raise DataError(
+                f"{url!r} is no address of a webhook ({error}): write for example https://example.org/alarms"
+            ) from None
         self.url = url
         self.n_sent = self.n_dropped = 0
         self._queue: queue.Queue[Mapping[str, Any] | None] = queue.Queue(_WAITING)
