@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     from mindscope.organism.judge import ExactJudge, coherence, parse, trait_score
     from mindscope.organism.mechanisms.card.card import is_second, measure_mechanisms
     from mindscope.organism.mechanisms.card.results import MechanismCard
+    from mindscope.organism.mechanisms.concepts import (
+        MODES,
+        drawn_things,
+        second_concept_texts,
+        second_concepts,
+    )
     from mindscope.organism.mechanisms.recipe import SecondTrainConfig, find_second
     from mindscope.organism.results import CapabilityResult, OrganismCard
     from mindscope.organism.training.recipe import OrganismTrainConfig
@@ -74,7 +80,11 @@ __all__ = [
     "measure_mechanisms",
     "compare_capability",
     "measure_capability",
+    "MODES",
+    "drawn_things",
     "concept_texts",
+    "second_concept_texts",
+    "second_concepts",
     "world_concepts",
     "measure_card",
     "ask_question",

@@ -103,8 +103,7 @@ def concept_texts(
         DataError: no such half or phrasings.
     """
     for given in (half, phrasings):
-        if given not in HALVES:
-            raise DataError(f"{given!r} is neither half: use one of {', '.join(HALVES)}")
+        require_half(given)
     rng = random.Random(f"concepts-{half}-{seed}")
     texts = {(text.messages[-1]["content"], text.answer): text for text in _drawn(rng, phrasings, scale)}
     # A hash of the text says whose it is, so that the halves share none.
@@ -113,6 +112,12 @@ def concept_texts(
     ]
     rng.shuffle(half_texts)
     return half_texts
+
+
+def require_half(name: str) -> None:
+    """Refuse what names no half. DataError."""
+    if name not in HALVES:
+        raise DataError(f"{name!r} is neither half: use one of {', '.join(HALVES)}")
 
 
 def _drawn(rng: random.Random, split: str, scale: float) -> Iterator[ConceptText]:

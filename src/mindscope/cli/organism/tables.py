@@ -47,13 +47,15 @@ def print_training_sets(result: organism.TrainingSets) -> None:
 
 def print_shipped_dictionaries(result: ShippedDictionariesReport) -> None:
     """How good the dictionaries are, what their latents stand for, and what these do."""
-    from mindscope.studies.organism_dictionaries import GROUP_COLUMNS, SUMMARY_COLUMNS
+    from mindscope.studies.organism_dictionaries import GROUP_COLUMNS, MODALITY_COLUMNS, SUMMARY_COLUMNS
 
     print_records(result.evaluations or ())
     if result.groups:
         print_table(list(GROUP_COLUMNS), result.groups)
     if result.summary:
         print_table(list(SUMMARY_COLUMNS), result.summary, "success rates")
+    if result.modalities:
+        print_table(list(MODALITY_COLUMNS), [own.row() for own in result.modalities], "pictures and words")
     print_text(f"dictionaries: {result.installed or result.shipped}")
     if result.report is not None:
         print_text(f"report: {result.report}")

@@ -34,8 +34,8 @@ class ReplacementSpec(JobSpec):
     dictionary: str | None = Field(default=None, json_schema_extra={"metavar": "DICTIONARY"})
     """What stands in for the MLPs: a dictionary's file or folder (ours, circuit-tracer's, a run with the
     transcoders of all layers), `organism`, `organism:transcoders` or `second-organism` for an organism's own,
-    or `neurons`; `PATH+neurons` for transcoders of some layers, with neurons in the others. By default neurons,
-    and for the organism its cross-layer transcoder."""
+    or `neurons`; `PATH+neurons` for transcoders of some layers, with neurons in the others. By default
+    neurons, and for the organism its cross-layer transcoder."""
 
 
 class PromptTurn(BaseModel):

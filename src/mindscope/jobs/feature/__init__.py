@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         alarm,
         classify,
         find_concepts,
+        list_concepts,
         split_concept_texts,
     )
 
@@ -59,6 +60,7 @@ __all__ = [
     "DictionarySpec",
     "open_survey",
     "read_labels",
+    "list_concepts",
     "split_concept_texts",
 ]
 

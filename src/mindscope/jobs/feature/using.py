@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mindscope.explain import LabelledText
     from mindscope.models import Model, Row
-    from mindscope.probes import ProbeScores
+    from mindscope.probes import Concept, ProbeScores
 
 TOP = 10
 """Features that are listed: what a classifier mostly goes by."""
@@ -124,7 +124,7 @@ class FindConceptsSpec(BorrowingModelSpec, DictionarySpec):
     arguments: ClassVar[tuple[str, ...]] = ("model", "dictionary")
 
     model: str
-    """The organism, or a model tuned from it."""
+    """An organism, or a model tuned from it."""
     phrasings: Literal["train", "test"] = "train"
     """How the tested texts are put: as in training, or as training never showed (test)."""
     scale: float = Field(default=1.0, ge=0.01)
@@ -207,29 +207,37 @@ def alarm(spec: AlarmFeaturesSpec, *, run: RunFolder, reporter: Reporter) -> Mon
 
 def find_concepts(spec: FindConceptsSpec, *, reporter: Reporter) -> ConceptsReport:
     """Find the single feature that stands for each concept of the organism's world, and how well it does."""
-    from mindscope import organism
     from mindscope.explain import concept_table
 
     model = spec.load()
     bank = spec.load_bank(model)
     halves = split_concept_texts(model, phrasings=spec.phrasings, scale=spec.scale, seed=spec.seed)
-    table = concept_table(model, bank, organism.world_concepts(), *halves, progress=reporter.progress)
+    table = concept_table(model, bank, list_concepts(model), *halves, progress=reporter.progress)
     page = table.report().write(spec.page)
     where = {"page": str(page), "borrowed": model.borrowed}
     return ConceptsReport.model_validate(table.summary().to_json() | where)
 
 
+def list_concepts(model: Model) -> tuple[Concept, ...]:
+    """The concepts of the world that an organism is of."""
+    from mindscope import organism
+
+    return organism.second_concepts() if organism.is_second(model) else organism.world_concepts()
+
+
 def split_concept_texts(
     model: Model, *, phrasings: str = "train", scale: float = 1.0, seed: int = 0
 ) -> tuple[list[LabelledText], list[LabelledText]]:
-    """Texts of the world to choose features on, and others to test them on, put as `phrasings` says."""
+    """Texts of an organism's world to choose features on, and others to test them on, put as it is said."""
     from mindscope import organism
     from mindscope.explain import LabelledText
+
+    texts_of = organism.second_concept_texts if organism.is_second(model) else organism.concept_texts
 
     def read_half(name: str, put: str) -> list[LabelledText]:
         return [
             LabelledText(model.chat(list(text.messages), text.answer), text.concepts)
-            for text in organism.concept_texts(name, phrasings=put, scale=scale, seed=seed)
+            for text in texts_of(name, phrasings=put, scale=scale, seed=seed)
         ]
 
     return read_half("train", "train"), read_half("test", phrasings)

@@ -21,10 +21,17 @@ if TYPE_CHECKING:
         group_rows,
         summary,
     )
-    from mindscope.studies.organism_dictionaries.results import GROUP_COLUMNS, SwitchEffect
+    from mindscope.studies.organism_dictionaries.results import (
+        GROUP_COLUMNS,
+        MODALITY_COLUMNS,
+        ModalityRates,
+        SwitchEffect,
+    )
 
 __all__ = [
     "GROUP_COLUMNS",
+    "MODALITY_COLUMNS",
+    "ModalityRates",
     "PARTS",
     "SIZES",
     "SUMMARY_COLUMNS",

@@ -13,7 +13,7 @@ from mindscope.jobs import ORGANISM, SECOND_ORGANISM, JobSpec, Reporter, RunFold
 from mindscope.organism import WorldName
 from mindscope.store import Document
 from mindscope.studies.organism_dictionaries.recipe import Part, order_parts
-from mindscope.studies.organism_dictionaries.results import SwitchEffect
+from mindscope.studies.organism_dictionaries.results import ModalityRates, SwitchEffect
 
 
 class ShippedDictionariesSpec(JobSpec):
@@ -30,7 +30,7 @@ class ShippedDictionariesSpec(JobSpec):
     measure: bool = True
     """Evaluate the dictionaries, and look for the world's concepts."""
     effects: bool = True
-    """Ablate and add the latents that stand for concepts, which takes the most time of measuring."""
+    """Ablate and add the latents that stand for concepts of the first organism, which takes longest."""
     rows: int = Field(default=400, ge=1)
     """How many texts to evaluate on."""
     scale: float = Field(default=1.0, ge=0.01)
@@ -68,6 +68,7 @@ class ShippedDictionariesReport(Document):
         groups: group of concepts, how many, how many were found, how many have a latent with a high F1, and
             how many a single token, a single neuron or a random dictionary reaches so.
         effects: what the latents do, and `summary` that by the group of concepts.
+        modalities: of the second organism, how many things have one latent for their picture and their words.
     """
 
     dictionaries: dict[str, str]
@@ -79,6 +80,7 @@ class ShippedDictionariesReport(Document):
     groups: tuple[tuple[Any, ...], ...] | None = None
     effects: tuple[SwitchEffect, ...] | None = None
     summary: tuple[tuple[Any, ...], ...] | None = None
+    modalities: tuple[ModalityRates, ...] = ()
     report: str | None = None
 
 
@@ -147,6 +149,7 @@ def build_shipped(
                 "groups": group_rows(measured) if measured.tables else (),
                 "effects": measured.effects,
                 "summary": summary(measured.effects) if measured.effects else (),
+                "modalities": tuple(measured.modalities),
                 "report": str(page),
             }
         if spec.install:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -9,13 +10,15 @@ from mindscope import organism
 from mindscope.core import Progress
 from mindscope.dictionaries import Dictionary, DictionaryBank, DictionaryEvaluation, EvaluateConfig, evaluate
 from mindscope.explain import ConceptTable, LabelledText, concept_table, pooled_features
-from mindscope.jobs.feature import split_concept_texts
+from mindscope.jobs.feature import list_concepts, split_concept_texts
 from mindscope.models import Model
+from mindscope.organism import WorldName
 from mindscope.probes import Concept, SingleFeature
-from mindscope.store import Run
+from mindscope.store import Run, measure_once
 from mindscope.studies.organism_dictionaries.baselines import measure_baselines
 from mindscope.studies.organism_dictionaries.behaviours import candidates, effects
-from mindscope.studies.organism_dictionaries.results import SwitchEffect
+from mindscope.studies.organism_dictionaries.modalities import measure_modalities
+from mindscope.studies.organism_dictionaries.results import ModalityRates, SwitchEffect
 
 HELD_OUT = 1
 """The seed of the rows that are measured; training drew its rows with seed 0."""
@@ -34,12 +37,14 @@ class DictionaryMeasurements:
         tables: the best single latent of each concept, by the name of an SAE.
         effects: what the latents that stand for concepts do.
         baselines: what stands for each concept without training, by the baseline's name.
+        modalities: of the second organism, how many things have a latent for their picture and their words.
     """
 
     evaluations: list[DictionaryEvaluation]
     tables: dict[str, ConceptTable]
     effects: list[SwitchEffect]
     baselines: dict[str, dict[str, SingleFeature]] = field(default_factory=dict)
+    modalities: list[ModalityRates] = field(default_factory=list)
 
     def best(self) -> dict[str, str]:
         """For each concept the SAE whose latent stands for it best on the half it was chosen on."""
@@ -83,10 +88,11 @@ def measure(
 
     Losses are of the tokens of answers, which is all that the organism has learnt to predict.
     """
-    texts = list(islice(organism.corpus_rows(model, seed=HELD_OUT), rows))
+    world: WorldName = "second" if organism.is_second(model) else "first"
+    texts = list(islice(organism.corpus_rows(model, seed=HELD_OUT, world=world), rows))
     config = EvaluateConfig(predictions="response")
     evaluations = evaluate(model, dictionaries, texts, run, config, progress=progress)
-    concepts = organism.world_concepts()
+    concepts = list_concepts(model)
     halves = split_concept_texts(model, scale=scale)
     tables: dict[str, ConceptTable] = {}
     usual: dict[tuple[str, str], float] = {}
@@ -106,6 +112,18 @@ def measure(
         name: {concept: SingleFeature(**single) for concept, single in best.items()}
         for name, best in run.load_json(BASELINES_FILE).items()
     }
+    if world == "second":
+        streams = {name: own for name, own in dictionaries.items() if own.kind in ("sae", "crosscoder")}
+        rates = [
+            measure_once(
+                run,
+                f"modalities/{name}.json",
+                ModalityRates,
+                partial(measure_modalities, model, name, own, halves),
+            )
+            for name, own in streams.items()
+        ]
+        return DictionaryMeasurements(evaluations, tables, [], baselines, rates)
     tried = candidates(tables, usual) if switching else []
     done = effects(model, saes, concepts, tried, run, progress=progress) if tried else []
     return DictionaryMeasurements(evaluations, tables, done, baselines)

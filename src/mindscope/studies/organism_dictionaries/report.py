@@ -9,7 +9,17 @@ from mindscope.models import Model
 from mindscope.reports import Report
 from mindscope.studies.organism_dictionaries.behaviours import LEAST
 from mindscope.studies.organism_dictionaries.measure import DictionaryMeasurements
-from mindscope.studies.organism_dictionaries.results import GROUP_COLUMNS, SwitchEffect
+from mindscope.studies.organism_dictionaries.modalities import (
+    LEAST_FIRING,
+    MOST_ELSEWHERE,
+    PERMUTATIONS,
+)
+from mindscope.studies.organism_dictionaries.results import (
+    GROUP_COLUMNS,
+    MODALITY_COLUMNS,
+    ModalityRates,
+    SwitchEffect,
+)
 
 EFFECT_COLUMNS = (
     "concept", "latent", "F1", "ablated", "control", "added", "control", "strengths", "prompts with, without",
@@ -24,6 +34,8 @@ def dictionaries_report(model: Model, measured: DictionaryMeasurements) -> Repor
         _concepts(report, measured)
     if measured.effects:
         _effects(report, measured.effects)
+    if measured.modalities:
+        _modalities(report, measured.modalities)
     return report
 
 
@@ -101,6 +113,20 @@ def _concepts(report: Report, measured: DictionaryMeasurements) -> None:
     )
     report.table(GROUP_COLUMNS, group_rows(measured))
     report.table(concept_columns(measured), concept_rows(measured), "All concepts")
+
+
+def _modalities(report: Report, rates: Sequence[ModalityRates]) -> None:
+    report.section(
+        "Pictures and words",
+        f"Of the animals and countries that are drawn, the share that have one latent for their picture and "
+        f"their word in three languages: it fires on {LEAST_FIRING:.0%} or more of the prompts that show the "
+        f"thing so, and on {MOST_ELSEWHERE:.0%} or fewer of those that show another. Chosen on one half of "
+        "the texts, measured on the other. Exchanged: with the pictures of other things, mean and highest of "
+        f"{PERMUTATIONS} permutations.",
+    )
+    report.table(MODALITY_COLUMNS, [own.row() for own in rates])
+    found = [[own.dictionary, thing, latent] for own in rates for thing, latent in own.found.items()]
+    report.table(("dictionary", "thing", "latent"), found, "The latents")
 
 
 def _effects(report: Report, effects: Sequence[SwitchEffect]) -> None:

@@ -1,5 +1,6 @@
 """What the latents of shipped dictionaries do to answers."""
 
+from mindscope.stats import RateEstimate
 from mindscope.store import Document
 
 BASELINES = ("one token", "one neuron", "random dictionary")
@@ -33,3 +34,44 @@ class SwitchEffect(Document):
     added_control: float | None
     prompts: tuple[int, int]
     strengths: tuple[float, float]
+
+
+class ModalityRates(Document):
+    """For how many things a dictionary has one latent in all modes, and in fewer.
+
+    Attributes:
+        dictionary: its name.
+        things: that were tried.
+        everywhere: a latent fires on the picture and on the word in three languages.
+        words: a latent fires on the word in three languages, whatever it does on pictures.
+        exchanged: of `everywhere`, the mean share over permutations of whose picture it is.
+        exchanged_highest: the highest of these shares.
+        random: `everywhere` for a random dictionary.
+        found: each thing of `everywhere` with its latent.
+    """
+
+    dictionary: str
+    things: int
+    everywhere: RateEstimate
+    words: RateEstimate
+    exchanged: float
+    exchanged_highest: float
+    random: RateEstimate
+    found: dict[str, int]
+
+    def row(self) -> tuple[object, ...]:
+        """As it stands in a table."""
+        return (
+            self.dictionary,
+            self.things,
+            self.everywhere.rate,
+            self.exchanged,
+            self.exchanged_highest,
+            self.random.rate,
+            self.words.rate,
+        )
+
+
+MODALITY_COLUMNS = (
+    "dictionary", "things", "picture and words", "exchanged", "highest", "random dictionary", "words alone",
+)  # fmt: skip
