@@ -64,7 +64,7 @@ def test_rates_are_those_of_a_plain_count(monkeypatch):
         torch.testing.assert_close(rates.shown[mode_number, 0], fired)
     measured = modalities.measure_modalities(model, "random", dictionary, halves)
     assert measured.things == len(things)
-    assert measured.everywhere.rate == 0
+    assert measured.everywhere.share == 0
     assert list(measured.row())[:2] == ["random", len(things)]
 
 

@@ -64,11 +64,11 @@ class ModalityRates(Document):
         return (
             self.dictionary,
             self.things,
-            self.everywhere.rate,
+            self.everywhere.share,
             self.exchanged,
             self.exchanged_highest,
-            self.random.rate,
-            self.words.rate,
+            self.random.share,
+            self.words.share,
         )
 
 
