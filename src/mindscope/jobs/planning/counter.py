@@ -28,6 +28,11 @@ ROW_SECONDS = 0.5e-3
 and a template, take nearly as long for a short one."""
 FIXED_SHARE = 0.5
 """The share of a full step's time that a step with a few rows takes (`engines/forecast.py`)."""
+PASS_TOKENS, SHAPES_A_PASS = 1024, 7
+"""Tokens of a pass on a CPU, and products of a block whose shape changes with their number."""
+COMPILED_SHAPES, COMPILED_BYTES = 1024, 2e5
+"""On a CPU a product is compiled for each new shape, and so many are kept (oneDNN's default). Bytes of one:
+measured as the organism read 960 rows of drawn lengths, 165 MB."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class WorkCounter:
     pace: PaceSource
     split: int = 1
     row_seconds: float = ROW_SECONDS
+    _read: list[int] = field(default_factory=list, init=False)
 
     @property
     def layers(self) -> int:
@@ -98,9 +104,19 @@ class WorkCounter:
 
     def read(self, name: str, rows: int, tokens: int) -> PlannedPhase:
         """Rows that are read at all layers."""
+        self.note_read(rows * tokens)
         each = self.pace.read_token(tokens)
         work = f"{rows:,} rows of {tokens:,} tokens"
         return PlannedPhase(name=name, work=work, seconds=rows * tokens * each)
+
+    def note_read(self, tokens: int) -> None:
+        """Count tokens that rows of many lengths have, for `compiled_bytes`."""
+        self._read.append(tokens)
+
+    @property
+    def compiled_bytes(self) -> float:
+        """What the products compiled for all these lengths take on a CPU."""
+        return COMPILED_BYTES * min(COMPILED_SHAPES, SHAPES_A_PASS * sum(self._read) // PASS_TOKENS)
 
     def answer_length(self, config: Any) -> tuple[int, bool]:
         """Tokens of an answer, and whether that is the most it may have."""

@@ -11,6 +11,10 @@ from mindscope.jobs.planning.results import PlannedPhase
 if TYPE_CHECKING:
     from mindscope.models import ModelShape
 
+PASSES_OF_EVALUATION = 5
+"""Rows are read, and predicted four times."""
+LONGEST = 256
+"""Tokens to which the job cuts rows by default."""
 FIRST_LOOK = 2**15
 """Tokens that set the scale and the first weights; five copies of them are made on the way."""
 
@@ -67,6 +71,8 @@ def count_training(counter: WorkCounter) -> JobWork:
 
 def count_evaluation(counter: WorkCounter) -> JobWork:
     """Rows read once, and predicted four times: as they are, spliced, and with two ablations."""
+    from mindscope.dictionaries.evaluation.evaluate import NUMBERS_IN_MEMORY
+
     rows = counter.sizes.rows or 256
     tokens = rows * counter.sizes.context
     each = counter.pace.evaluate_token(counter.coder, counter.layers, counter.sizes.context)
@@ -77,7 +83,12 @@ def count_evaluation(counter: WorkCounter) -> JobWork:
         counter.render(rows),
         PlannedPhase(name="reading and splicing", work=work, seconds=tokens * each),
     )
-    return JobWork(phases, {"dictionaries": size}, {})
+    # A piece has rows as if each were as long as the job's longest; it is put together of parts.
+    width = 2 * counter.layers * counter.shape.d_model
+    piece = min(rows, max(1, NUMBERS_IN_MEMORY // (width * max(LONGEST, counter.sizes.context))))
+    counter.note_read(PASSES_OF_EVALUATION * tokens)
+    held = 2 * 4.0 * piece * counter.sizes.context * width
+    return JobWork(phases, {"dictionaries": size, "a piece of activations": held}, {})
 
 
 def count_survey(counter: WorkCounter) -> JobWork:

@@ -167,6 +167,8 @@ def _finish(
     memory["weights" if work.n_models == 1 else f"weights of {work.n_models} models"] = weights
     memory["activations"] = float(counter.pace.grown())
     own = {**work.memory, **work.host} if machine.is_measured else work.memory
+    if machine.is_measured:
+        memory["compiled products"] = counter.compiled_bytes
     parts = {name: count * ALLOCATED for name, count in own.items()}
     planned = JobPlan(
         job=job,
