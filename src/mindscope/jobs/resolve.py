@@ -79,13 +79,18 @@ def find_vectors(path: Path, model: Engine, kind: VectorKind | None = None) -> S
     return [PersonaVectors.load(path, model)]
 
 
+def names_bundled(name: str) -> bool:
+    """Whether this names a dictionary of the package: `organism:NAME` or `second-organism:NAME`."""
+    return name.startswith((f"{ORGANISM}:", f"{SECOND_ORGANISM}:"))
+
+
 def dictionary_file(name: str) -> Path:
     """A dictionary's path. `organism:sae.2`, `second-organism:clt` and the like mean those of the package."""
-    owner, separator, own_name = name.partition(":")
-    if not separator or owner not in (ORGANISM, SECOND_ORGANISM):
+    if not names_bundled(name):
         return Path(name)
     from mindscope import organism
 
+    owner, _, own_name = name.partition(":")
     return organism.dictionary_path(own_name, "first" if owner == ORGANISM else "second")
 
 

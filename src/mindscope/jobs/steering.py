@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mindscope.errors import DataError
 from mindscope.jobs.persona.persona_run import default_layer, find_choice
-from mindscope.jobs.resolve import ORGANISM, dictionary_file, find_vectors, is_organism
+from mindscope.jobs.resolve import ORGANISM, SECOND_ORGANISM, dictionary_file, find_vectors, names_bundled
 from mindscope.jobs.specs import blocks_of
 
 if TYPE_CHECKING:
@@ -156,12 +156,12 @@ class SteeringNames:
         return self._dictionaries[dictionary].latent(int(number)).writes
 
     def _dictionary_path(self, name: str) -> Path | None:
-        """The file or folder of a dictionary, by its path or by the short name of one of the organism's."""
-        if name.startswith(f"{ORGANISM}:"):
+        """The file or folder of a dictionary, by its path or by the short name of one of an organism's."""
+        if names_bundled(name):
             return dictionary_file(name)
         path = Path(name)
         for candidate in (path, path.with_name(f"{path.name}.safetensors")) if name else ():
             if candidate.exists():
                 return candidate
-        bare = name and "/" not in name and is_organism(self.model.name)
-        return dictionary_file(f"{ORGANISM}:{name}") if bare else None
+        bare = name and "/" not in name and self.model.name in (ORGANISM, SECOND_ORGANISM)
+        return dictionary_file(f"{self.model.name}:{name}") if bare else None

@@ -18,7 +18,7 @@ from mindscope.jobs.organism import (
     write_training_sets,
 )
 from mindscope.organism import find_second
-from mindscope.studies.organism_dictionaries import ShippedDictionariesSpec
+from mindscope.studies.organism_dictionaries import ShippedDictionariesSpec, order_parts
 
 
 def test_training_sets_are_written_once(tmp_path: Path):
@@ -37,7 +37,12 @@ def test_a_chat_with_the_organism_needs_no_name():
 
 
 def test_all_shipped_dictionaries_are_built_by_default():
-    assert ShippedDictionariesSpec().parts == ("sae", "transcoder", "clt")
+    assert order_parts(ShippedDictionariesSpec().parts) == ["sae", "transcoder", "clt"]
+    second = ShippedDictionariesSpec(world="second")
+    assert order_parts(second.parts, "second") == ["sae", "transcoder", "clt", "crosscoder"]
+    assert second.run_path() != ShippedDictionariesSpec().run_path()
+    with pytest.raises(DataError, match="the first organism has no crosscoder"):
+        ShippedDictionariesSpec(parts=("crosscoder",))
 
 
 def test_what_a_world_cannot_do_is_refused_before_training(tmp_path: Path):

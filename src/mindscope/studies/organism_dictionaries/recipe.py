@@ -41,9 +41,9 @@ SIZES: dict[WorldName, dict[Part, PartSize]] = {
     # Of six layers; all of them together take 44 MB.
     "second": {
         "sae": PartSize(1280, 24, 3000, 8e-4),
-        "transcoder": PartSize(1024, 24, 3000, 8e-4),
-        "clt": PartSize(1536, 32, 4000, 8e-4),
-        "crosscoder": PartSize(1408, 48, 3000, 8e-4),
+        "transcoder": PartSize(1024, 24, 2000, 8e-4),
+        "clt": PartSize(1536, 32, 3000, 8e-4),
+        "crosscoder": PartSize(1408, 48, 2000, 8e-4),
     },
 }
 
