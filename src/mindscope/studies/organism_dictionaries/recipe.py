@@ -42,8 +42,8 @@ SIZES: dict[WorldName, dict[Part, PartSize]] = {
     "second": {
         "sae": PartSize(1280, 24, 3000, 8e-4),
         "transcoder": PartSize(1024, 24, 2000, 8e-4),
-        "clt": PartSize(1536, 32, 3000, 8e-4),
-        "crosscoder": PartSize(1408, 48, 2000, 8e-4),
+        "clt": PartSize(1536, 32, 2000, 8e-4),
+        "crosscoder": PartSize(1408, 48, 1500, 8e-4),
     },
 }
 
