@@ -9,6 +9,7 @@ import torch
 
 from mindscope.dictionaries import Coder, Dictionary, Site
 from mindscope.models import load
+from mindscope.organism import dictionary_path
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,22 @@ def test_export_and_import(cli, files: Path, tmp_path: Path):
     assert json.loads(result.out)["reads"] == "resid_post.2"
     x = torch.randn(5, Dictionary.load(whole).d_in)
     torch.testing.assert_close(Dictionary.load(back, load("organism"))(x), Dictionary.load(whole)(x))
+
+
+def test_a_dictionary_of_the_organism_is_shown_and_exported_by_its_name(cli, tmp_path: Path):
+    shown = cli("dictionary", "show", "organism:sae.2", "--json")
+    assert (shown.code, json.loads(shown.out)["reads"]) == (0, "resid_post.2"), shown.err
+    out, back = tmp_path / "saelens", tmp_path / "back.safetensors"
+    for arguments in (
+        ("export", "organism:sae.2", out, "--format", "saelens"),
+        ("import", out, back, "--model", "organism"),
+    ):
+        result = cli("dictionary", *arguments)
+        assert result.code == 0, result.err
+    model = load("organism")
+    known, read = Dictionary.load(dictionary_path("sae.2"), model), Dictionary.load(back, model)
+    x = torch.randn(5, model.d_model)
+    torch.testing.assert_close(read(x), known(x), rtol=1e-4, atol=1e-4)
 
 
 def test_bad_imports_and_exports(cli, files: Path, tmp_path: Path):

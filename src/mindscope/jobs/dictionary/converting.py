@@ -11,7 +11,7 @@ from pydantic import Field
 from mindscope.errors import DataError
 from mindscope.jobs.dictionary.inputs import DictionaryFacts, describe_dictionary
 from mindscope.jobs.job import JobSpec, Reporter
-from mindscope.jobs.resolve import load_model
+from mindscope.jobs.resolve import dictionary_file, load_model
 from mindscope.models import LoadOptions, WholeModelOptions
 from mindscope.store import Document
 
@@ -37,7 +37,8 @@ class ShowDictionarySpec(JobSpec):
     arguments: ClassVar[tuple[str, ...]] = ("path",)
 
     path: Path
-    """A dictionary: a .safetensors file, or the folder of a cross-layer transcoder."""
+    """A dictionary: a .safetensors file, the folder of one with several coders, or organism:NAME for one of
+    the organism's: sae.0 to sae.3, transcoders, clt."""
 
 
 class DictionaryListing(DictionaryFacts):
@@ -98,7 +99,8 @@ class ExportDictionarySpec(OwnerSpec):
     options: ClassVar[Mapping[str, tuple[str, ...]]] = FORMAT_OPTION
 
     source: Path
-    """A dictionary: a .safetensors file or a folder."""
+    """A dictionary: a .safetensors file, the folder of one with several coders, or organism:NAME for one of
+    the organism's: sae.0 to sae.3, transcoders, clt."""
     to: Path
     """The folder to write, or the file where the format is a single file."""
     format_name: FormatName | None = None
@@ -117,8 +119,9 @@ def show(spec: ShowDictionarySpec, *, reporter: Reporter) -> DictionaryListing:
     from mindscope.dictionaries import Dictionary
 
     del reporter  # there is nothing to wait for
-    dictionary = Dictionary.load(spec.path, lazy=True)
-    facts = describe_dictionary(spec.path.stem, dictionary)
+    path = dictionary_file(str(spec.path))
+    dictionary = Dictionary.load(path, lazy=True)
+    facts = describe_dictionary(path.stem, dictionary)
     return DictionaryListing.model_validate(facts | {"metadata": dict(dictionary.metadata)})
 
 
@@ -152,7 +155,7 @@ def export_dictionary(spec: ExportDictionarySpec, *, reporter: Reporter) -> Expo
     if spec.to.exists() and (spec.to.is_file() or any(spec.to.iterdir())):
         raise DataError(f"{spec.to} exists: choose another name, or delete it")
     model = spec.load_owner()
-    dictionary = Dictionary.load(spec.source, model, lazy=True)
+    dictionary = Dictionary.load(dictionary_file(str(spec.source)), model, lazy=True)
     write_dictionary(dictionary, spec.to, spec.format_name, ReadOptions(model))
     return ExportedDictionary(written=str(spec.to), format=spec.format_name)
 
