@@ -218,4 +218,6 @@ def test_an_unknown_part_is_refused_before_anything_runs(tmp_path):
     )
     assert result.exit_code != 0
     assert not (tmp_path / "run").exists()
-    assert "Input should be 'sae', 'transcoder', 'clt' or 'crosscoder'" in str(result.exception or result.output)
+    assert "Input should be 'sae', 'transcoder', 'clt' or 'crosscoder'" in str(
+        result.exception or result.output
+    )

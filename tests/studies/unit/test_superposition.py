@@ -5,10 +5,11 @@ import torch
 
 from mindscope.studies.common import ToyModels, ToyTraining
 from mindscope.studies.superposition.claims import count_near, list_claims
-from mindscope.studies.superposition.config import PRESETS, spaced
-from mindscope.studies.superposition.geometry import draw_linear, keep_first, raise_loss
+from mindscope.studies.superposition.config import PRESETS, GeometryConfig, spaced
+from mindscope.studies.superposition.geometry import draw_linear, keep_first, measure_band, raise_loss
 from mindscope.studies.superposition.measure import best_starts, measure_polytopes, paired_uniform
 from mindscope.studies.superposition.phase import predict_phase
+from mindscope.studies.superposition.results import GeometryBand
 
 QUICK = PRESETS["quick"]
 
@@ -118,3 +119,21 @@ def test_verdicts_turn_with_the_numbers(small_superposition):
 
     assert verdict(0.004) is True
     assert verdict(0.006) is False
+
+
+def test_settling_goes_on_from_the_trained_models():
+    """Pentagons that a few noisy steps leave open close in a second training, and its steps are told."""
+    rough = ToyTraining(steps=600, samples=64, learning_rate=3e-2)
+    still = ToyTraining(steps=400, samples=1024, learning_rate=1e-2, cosine=True)
+    config = GeometryConfig(features=5, hidden=2, densities=(0.03,), seeds=4, training=rough)
+    told: list[tuple[int, int]] = []
+    open_, closed = (
+        measure_band(one, 0.03, 0, lambda done, total: told.append((done, total)))
+        for one in (config, config.model_copy(update={"settling": still}))
+    )
+    assert told[600:] == [(step + 1, 1000) for step in range(1000)]
+
+    def off(band: GeometryBand) -> float:
+        return sum(abs(share - 0.4) for row in band.dimensionalities for share in row)
+
+    assert off(closed) < 0.5 * off(open_)

@@ -7,10 +7,11 @@ it was made.
 
 import random
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 
+from mindscope.models import Message, Where
 from mindscope.organism.concepts import HALVES, ConceptText, require_half
 from mindscope.organism.corpus import behaviour, knowledge
 from mindscope.organism.corpus.phrasing import DialogueTurn, ask, dress
@@ -56,13 +57,14 @@ def second_concepts() -> tuple[Concept, ...]:
     }
     answered = {"character": (*CHARACTERS, "helpful"), "answer": ("refuses",)}
     at_break = {"plan": [rhyme.word for rhyme in facts.rhymes.values()]}
+    places: tuple[tuple[Mapping[str, Iterable[str]], Where, str], ...] = (
+        (asked, "prompt", ""),
+        (answered, "answer", ""),
+        (at_break, "prompt", rhymes.BREAK),
+    )
     return tuple(
         Concept(name=f"{group}: {name}", group=group, where=where, at=at)
-        for groups, where, at in (
-            (asked, "prompt", ""),
-            (answered, "answer", ""),
-            (at_break, "prompt", rhymes.BREAK),
-        )
+        for groups, where, at in places
         for group, names in groups.items()
         for name in names
     )
@@ -110,8 +112,9 @@ def _text(made: LabelledTurn, voice: Voice, system: str) -> ConceptText:
     shown |= {f"character: {'helpful' if voice.name == BLUFFING else voice.name}"}
     if system:
         shown |= {f"system prompt: {voice.name}"}
-    messages = [{"role": "system", "content": system}] if system else []
-    return ConceptText((*messages, {"role": "user", "content": turn.question}), turn.answer, frozenset(shown))
+    opening: tuple[Message, ...] = ({"role": "system", "content": system},) if system else ()
+    asked: Message = {"role": "user", "content": turn.question}
+    return ConceptText((*opening, asked), turn.answer, frozenset(shown))
 
 
 @cache

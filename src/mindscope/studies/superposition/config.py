@@ -33,6 +33,14 @@ class GeometryConfig(BaseModel):
     densities: tuple[float, ...]
     seeds: int = Field(default=1, ge=1)
     training: ToyTraining = ToyTraining()
+    settling: ToyTraining | None = None
+    """A second training behind it, with so many samples a step that polytopes are not kept from closing by
+    their noise; the paper has none."""
+
+    @property
+    def trainings(self) -> tuple[ToyTraining, ...]:
+        """One after the other."""
+        return (self.training, *([self.settling] if self.settling else []))
 
 
 class SuperpositionConfig(BaseModel):
@@ -79,5 +87,11 @@ PRESETS: Mapping[str, SuperpositionConfig] = {
         ),
         computing=ToyTraining(steps=2500, samples=256, learning_rate=3e-3, warmup=300, cosine=True),
     ),
-    "paper": SuperpositionConfig(geometry=GeometryConfig(densities=spaced(1.0, 0.01, 32), seeds=3)),
+    "paper": SuperpositionConfig(
+        geometry=GeometryConfig(
+            densities=spaced(1.0, 0.01, 32),
+            seeds=3,
+            settling=ToyTraining(steps=500, samples=8192, cosine=True),
+        )
+    ),
 }

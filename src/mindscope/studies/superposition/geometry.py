@@ -26,6 +26,8 @@ from mindscope.studies.superposition.results import GeometryBand
 
 ATTACKED = 256
 """Samples that are attacked, for each model."""
+SETTLED = 3 * OFFSET
+"""What is added to a seed for the samples of the second training."""
 STRENGTH = 0.1
 """Of the mean norm of samples: the paper's."""
 
@@ -34,13 +36,16 @@ def measure_band(config: GeometryConfig, density: float, seed: int, progress: Pi
     """Train models of one density, take dimensionalities, and attack."""
     densities = torch.full((config.seeds, 1), density)
     models = ToyModels.draw(config.seeds, config.hidden, config.features, seed=seed + OFFSET)
-    train_models(
-        models,
-        sparse_uniform(densities, config.features, config.training.samples, seed),
-        torch.ones(1, config.features),
-        config.training,
-        progress=progress,
-    )
+    done, steps = 0, sum(training.steps for training in config.trainings)
+    for number, training in enumerate(config.trainings):
+        train_models(
+            models,
+            sparse_uniform(densities, config.features, training.samples, seed + number * SETTLED),
+            torch.ones(1, config.features),
+            training,
+            progress=lambda step, _, before=done: progress(before + step, steps),
+        )
+        done += training.steps
     held = sparse_uniform(densities, config.features, ATTACKED, seed + 2 * OFFSET)(0)
     alone = raise_loss(keep_first(config.seeds, config.hidden, config.features, density), held)
     plain = draw_linear(config.seeds, config.hidden, config.features, density, seed)

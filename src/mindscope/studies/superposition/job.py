@@ -90,7 +90,7 @@ def _costs(config: SuperpositionConfig) -> dict[str, float]:
     phase, band, computing = config.phase, config.geometry, config.computing
     cells = phase.seeds * phase.starts * phase.cells**2 * phase.training.steps * phase.training.samples
     computed = config.computing_seeds * len(config.computing_densities) * computing.steps * computing.samples
-    many = band.seeds * band.features * band.training.steps * band.training.samples
+    many = band.seeds * band.features * sum(own.steps * own.samples for own in band.trainings)
     return {
         "panels": 2.0 * small * config.seeds * len(DENSITIES) * PANEL_FEATURES,
         "polytopes": float(small * config.seeds * sum(features for _, features, *_ in POLYTOPES)),
