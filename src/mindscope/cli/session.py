@@ -48,8 +48,10 @@ class CommandSession:
         if self.run is None:
             return ""
         try:
-            read_run(self.run)
+            kept = read_run(self.run)
         except (StoreError, OSError):
+            return ""
+        if kept.command != self.arguments:  # a survey that a map was to be made of: its own command is there
             return ""
         run = self.run if _working_folder() == self.folder else self.run.resolve()
         name = f"./{run}" if str(run).startswith("-") else str(run)

@@ -38,7 +38,7 @@ def terminate() -> None:
 def test_sigterm_ends_a_run_as_ctrl_c_does(cli, command, tmp_path):
     def work() -> None:
         folder = current_session().run_folder(tmp_path / "run")
-        with Run.open(folder.path, kind="work", config={}):
+        with Run.open(folder.path, kind="work", config={}, command=folder.command):
             terminate()
 
     command(work)
@@ -138,6 +138,13 @@ app.main([])
 def test_a_run_that_was_not_begun_is_not_offered(tmp_path):
     with begin_session([]) as session:
         session.run_folder(tmp_path / "never")
+        assert session.describe_resuming() == ""
+
+
+def test_a_run_of_another_command_is_not_offered(tmp_path):
+    Run.open(tmp_path / "run", kind="work", config={}, command=["first"]).close()
+    with begin_session(["second"]) as session:
+        session.run_folder(tmp_path / "run")
         assert session.describe_resuming() == ""
 
 
