@@ -149,7 +149,11 @@ def prints(file: Path) -> list[str]:
 def test_nothing_is_printed_in_another_way():
     package = Path(mindscope.__file__).parent
     # the workbench's worker writes JSON in ASCII to a pipe that the server reads, never to a terminal
-    elsewhere = (package / "cli" / "output.py", package / "server" / "workbench" / "worker.py")
+    # and a fixed word is written where Ctrl-C comes before anything that prints could be imported
+    fixed = package / "cli" / "__init__.py"
+    elsewhere = (package / "cli" / "output.py", package / "server" / "workbench" / "worker.py", fixed)
     files = [file for file in package.rglob("*.py") if file not in elsewhere]
     assert [call for file in files for call in prints(file)] == []
     assert len(prints(package / "cli" / "output.py")) == 3
+    assert len(prints(fixed)) == 1
+    assert 'sys.stderr.write("interrupted\\n")' in fixed.read_text("utf-8")
