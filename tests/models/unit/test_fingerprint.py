@@ -142,6 +142,9 @@ def test_the_organism_has_the_name_under_which_its_dictionaries_were_trained():
     model = load("organism", device="cpu")
     for name in ("sae.0", "transcoders", "clt"):
         assert Dictionary.load(organism.dictionary_path(name), model, lazy=True).models
+    second = load("second-organism", device="cpu")
+    for name in ("sae.5", "transcoders", "clt", "crosscoder"):
+        assert Dictionary.load(organism.dictionary_path(name, "second"), second, lazy=True).models
 
 
 def test_layers_that_differ_in_a_setting_have_a_fingerprint():

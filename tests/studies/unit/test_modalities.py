@@ -55,13 +55,14 @@ def test_rates_are_those_of_a_plain_count(monkeypatch):
     halves = [[text for text in half if wanted & text.concepts] for half in split_concept_texts(model)]
     kinds = modalities.known_things(halves)
     assert kinds == [[*animals], []]
-    rates = modalities.firing_rates(model, dictionary, halves[0], kinds)
+    rates, _ = modalities._measure_halves(model, dictionary, halves, kinds)
     things = [thing for kind in kinds for thing in kind]
     thing = things[0]
     for mode_number, mode in enumerate(organism.MODES):
         own = [t for t in halves[0] if {f"thing: {thing}", f"shown by: {mode}"} <= t.concepts]
         fired = torch.stack([_fires(model, dictionary, text.row) for text in own]).float().mean(0)
-        torch.testing.assert_close(rates.shown[mode_number, 0], fired)
+        torch.testing.assert_close(rates.shown[mode_number, 0, : dictionary.n_latents], fired)
+    assert (rates.shown[..., :64] >= rates.shown[..., -64:]).all()  # a higher bar, and fewer texts
     measured = modalities.measure_modalities(model, "random", dictionary, halves)
     assert measured.things == len(things)
     assert measured.everywhere.share == 0

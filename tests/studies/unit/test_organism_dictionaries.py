@@ -139,6 +139,11 @@ def test_bundled_dictionaries_are_only_measured():
     names = {"sae.0", "sae.1", "sae.2", "sae.3", "transcoders", "clt"}
     assert set(study.find_bundled()) == names
     assert all(path.exists() for path in study.find_bundled().values())
+    second = study.find_bundled((), "second")
+    assert set(second) == {*(f"sae.{layer}" for layer in range(6)), "transcoders", "clt", "crosscoder"}
+    assert all(path.exists() for path in second.values())
+    files = [file for path in second.values() for file in (path.rglob("*") if path.is_dir() else [path])]
+    assert sum(file.stat().st_size for file in files if file.is_file()) < 45e6  # what was asked for
 
 
 class Answering:

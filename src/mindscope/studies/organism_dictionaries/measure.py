@@ -17,7 +17,7 @@ from mindscope.probes import Concept, SingleFeature
 from mindscope.store import Run, measure_once
 from mindscope.studies.organism_dictionaries.baselines import measure_baselines
 from mindscope.studies.organism_dictionaries.behaviours import candidates, effects
-from mindscope.studies.organism_dictionaries.modalities import measure_modalities
+from mindscope.studies.organism_dictionaries.modalities import known_things, measure_modalities
 from mindscope.studies.organism_dictionaries.results import ModalityRates, SwitchEffect
 
 HELD_OUT = 1
@@ -91,7 +91,9 @@ def measure(
     world: WorldName = "second" if organism.is_second(model) else "first"
     texts = list(islice(organism.corpus_rows(model, seed=HELD_OUT, world=world), rows))
     config = EvaluateConfig(predictions="response")
-    evaluations = evaluate(model, dictionaries, texts, run, config, progress=progress)
+    # A crosscoder of layers reads what lies behind its first writes, and cannot be spliced into a pass.
+    parts = {name: dictionary for name, dictionary in dictionaries.items() if dictionary.kind != "crosscoder"}
+    evaluations = evaluate(model, parts, texts, run, config, progress=progress)
     concepts = list_concepts(model)
     halves = split_concept_texts(model, scale=scale)
     tables: dict[str, ConceptTable] = {}
@@ -113,7 +115,9 @@ def measure(
         for name, best in run.load_json(BASELINES_FILE).items()
     }
     if world == "second":
-        streams = {name: own for name, own in dictionaries.items() if own.kind in ("sae", "crosscoder")}
+        # Few texts (`scale`) show no thing often enough in every way.
+        kinds = ("sae", "crosscoder") if any(known_things(halves)) else ()
+        streams = {name: own for name, own in dictionaries.items() if own.kind in kinds}
         rates = [
             measure_once(
                 run,

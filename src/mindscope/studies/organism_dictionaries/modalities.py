@@ -2,11 +2,11 @@
 
 "Scaling Monosemanticity" (Templeton et al. 2024) shows features that are active on a concept in several
 languages and in pictures. Here the things are known: an animal or a country is drawn, or named in English,
-French or Chinese. A latent fires on a text if it is active on a token of the prompt, and it stands for a
-thing in a mode if it fires on at least 80 % of the texts that show the thing so, and on at most 5 % of those
-that show another thing of its kind so. Of every thing the latent is chosen on one half of the texts, that
-with the largest difference of the two rates in the mode where it is smallest; the share of things is of the
-other half.
+French or Chinese. A latent fires on a text if on a token of the prompt its activation is above a bar, a share
+of its highest one. It stands for a thing in a mode if it fires on at least 80 % of the texts that show the
+thing so, and on at most 5 % of those that show another thing of its kind so. Of every thing latent and bar
+are chosen on one half of the texts, those with the largest difference of the two rates in the mode where it
+is smallest; the share of things is of the other half.
 
 Two things could make such latents up: choosing among many, and pictures that are alike. So the same is done
 with the things' pictures exchanged among things of a kind (permutations without a fixed point), and with
@@ -31,6 +31,8 @@ from mindscope.studies.common import randomise
 from mindscope.studies.organism_dictionaries.results import ModalityRates
 
 LEAST_FIRING, MOST_ELSEWHERE = 0.8, 0.05
+BARS = (0.0, 0.2, 0.4, 0.6)
+"""Shares of a latent's highest activation beyond which it fires."""
 FEWEST_TEXTS = 3
 """A thing is tried that each half shows so often in every mode."""
 PERMUTATIONS = 20
@@ -38,10 +40,13 @@ PERMUTATIONS = 20
 
 @dataclass(frozen=True)
 class FiringRates:
-    """How often latents fire: of each mode and thing, on texts that show it so, and that show another so."""
+    """How often latents fire: of each mode and thing, on texts that show it so, and that show another so.
 
-    shown: Float[Tensor, "modes things latents"]
-    others: Float[Tensor, "modes things latents"]
+    A latent stands here once for each bar: those of the first bar, then those of the second.
+    """
+
+    shown: Float[Tensor, "modes things firing"]
+    others: Float[Tensor, "modes things firing"]
 
     def exchanged(self, order: Sequence[int]) -> "FiringRates":
         """With the pictures of other things in the place of each thing's own."""
@@ -49,7 +54,7 @@ class FiringRates:
         shown[0], others[0] = self.shown[0, list(order)], self.others[0, list(order)]
         return FiringRates(shown, others)
 
-    def stands(self) -> Bool[Tensor, "modes things latents"]:
+    def stands(self) -> Bool[Tensor, "modes things firing"]:
         """Whether a latent stands for a thing in a mode."""
         return (self.shown >= LEAST_FIRING) & (self.others <= MOST_ELSEWHERE)
 
@@ -84,8 +89,10 @@ def measure_modalities(
     things = [thing for kind in kinds for thing in kind]
     if not things:
         raise DataError("no thing is drawn and named often enough: read more texts (scale)")
-    own = [firing_rates(model, dictionary, half, kinds) for half in halves]
-    drawn = [firing_rates(model, randomise(dictionary, seed=0), half, kinds) for half in halves]
+    wanted = {f"thing: {thing}" for thing in things}
+    halves = [[text for text in half if wanted & set(text.concepts)] for half in halves]
+    own = _measure_halves(model, dictionary, halves, kinds)
+    drawn = _measure_halves(model, randomise(dictionary, seed=0), halves, kinds)
     chosen = own[0].choose(EVERY)
     hits = own[1].hits(chosen, EVERY)
     null = [_exchanged_share(own, order) for order in _orders(kinds, PERMUTATIONS)]
@@ -97,7 +104,7 @@ def measure_modalities(
         exchanged=sum(null) / len(null),
         exchanged_highest=max(null),
         random=RateEstimate.of(drawn[1].hits(drawn[0].choose(EVERY), EVERY), things),
-        found={thing: chosen[i] for i, thing in enumerate(things) if hits[i]},
+        found={thing: chosen[i] % dictionary.n_latents for i, thing in enumerate(things) if hits[i]},
     )
 
 
@@ -114,16 +121,10 @@ def known_things(halves: Sequence[Sequence[LabelledText]]) -> list[list[str]]:
 
 
 def firing_rates(
-    model: Model,
-    dictionary: Dictionary,
-    texts: Sequence[LabelledText],
-    kinds: Sequence[Sequence[str]],
+    fires: Bool[Tensor, "texts firing"], texts: Sequence[LabelledText], kinds: Sequence[Sequence[str]]
 ) -> FiringRates:
-    """How often each latent fires on the prompts that show a thing in a mode, and on those of its kind."""
-    pooled = pooled_features(
-        model, DictionaryBank(dictionary), [text.row for text in texts], (("prompt", ""),)
-    )
-    fires = (pooled["prompt", ""] > 0).float()
+    """How often there is firing on the texts that show a thing in a mode, and on those of its kind."""
+    counted = fires.float()
     shown: list[list[Tensor]] = []
     others: list[list[Tensor]] = []
     for mode in MODES:
@@ -132,7 +133,7 @@ def firing_rates(
         for kind in kinds:
             rows = [_texts_of(texts, thing, mode) for thing in kind]
             counts = torch.tensor([len(own) for own in rows])[:, None]
-            sums = torch.stack([fires[own].sum(0) for own in rows]) if rows else fires[:0]
+            sums = torch.stack([counted[own].sum(0) for own in rows]) if rows else counted[:0]
             shown[-1].append(sums / counts.clamp(min=1))
             rest = counts.sum() - counts
             others[-1].append((sums.sum(0) - sums) / rest.clamp(min=1))
@@ -140,6 +141,22 @@ def firing_rates(
         torch.stack([torch.cat(parts) for parts in shown]),
         torch.stack([torch.cat(parts) for parts in others]),
     )
+
+
+def _measure_halves(
+    model: Model,
+    dictionary: Dictionary,
+    halves: Sequence[Sequence[LabelledText]],
+    kinds: Sequence[Sequence[str]],
+) -> list[FiringRates]:
+    """Of each half, the bars being shares of the highest activations on the first."""
+    bank, pool = DictionaryBank(dictionary), ("prompt", "")
+    pooled = [pooled_features(model, bank, [text.row for text in half], (pool,))[pool] for half in halves]
+    bars = [share * pooled[0].amax(0) for share in BARS]
+    return [
+        firing_rates(torch.cat([own > bar for bar in bars], dim=1), half, kinds)
+        for own, half in zip(pooled, halves, strict=True)
+    ]
 
 
 def _texts_of(texts: Sequence[LabelledText], thing: str, mode: str) -> list[int]:
