@@ -23,7 +23,7 @@ from torch import Tensor
 
 from mindscope.dictionaries import Dictionary, DictionaryBank
 from mindscope.errors import DataError
-from mindscope.explain import LabelledText, pooled_features
+from mindscope.explain import LabelledText, Pool, pooled_features
 from mindscope.models import Model
 from mindscope.organism import MODES, drawn_things
 from mindscope.stats import RateEstimate
@@ -150,7 +150,8 @@ def _measure_halves(
     kinds: Sequence[Sequence[str]],
 ) -> list[FiringRates]:
     """Of each half, the bars being shares of the highest activations on the first."""
-    bank, pool = DictionaryBank(dictionary), ("prompt", "")
+    bank = DictionaryBank(dictionary)
+    pool: Pool = ("prompt", "")
     pooled = [pooled_features(model, bank, [text.row for text in half], (pool,))[pool] for half in halves]
     bars = [share * pooled[0].amax(0) for share in BARS]
     return [
