@@ -102,22 +102,24 @@ def concept_texts(
     Raises:
         DataError: no such half or phrasings.
     """
-    for given in (half, phrasings):
-        require_half(given)
+    require_halves(half, phrasings)
     rng = random.Random(f"concepts-{half}-{seed}")
-    texts = {(text.messages[-1]["content"], text.answer): text for text in _drawn(rng, phrasings, scale)}
-    # A hash of the text says whose it is, so that the halves share none.
-    half_texts = [
-        text for key, text in texts.items() if zlib.crc32(repr(key).encode()) % 2 == HALVES.index(half)
-    ]
-    rng.shuffle(half_texts)
-    return half_texts
+    return take_half(_drawn(rng, phrasings, scale), half, rng)
 
 
-def require_half(name: str) -> None:
+def take_half(drawn: Iterable[ConceptText], half: str, rng: random.Random) -> list[ConceptText]:
+    """The texts of one half, each once and in an order drawn at random; a hash of it says whose a text is."""
+    texts = {(text.messages[-1]["content"], text.answer): text for text in drawn}
+    own = [text for key, text in texts.items() if zlib.crc32(repr(key).encode()) % 2 == HALVES.index(half)]
+    rng.shuffle(own)
+    return own
+
+
+def require_halves(*names: str) -> None:
     """Refuse what names no half. DataError."""
-    if name not in HALVES:
-        raise DataError(f"{name!r} is neither half: use one of {', '.join(HALVES)}")
+    for name in names:
+        if name not in HALVES:
+            raise DataError(f"{name!r} is neither half: use one of {', '.join(HALVES)}")
 
 
 def _drawn(rng: random.Random, split: str, scale: float) -> Iterator[ConceptText]:

@@ -6,13 +6,12 @@ it was made.
 """
 
 import random
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 
 from mindscope.models import Message, Where
-from mindscope.organism.concepts import HALVES, ConceptText, require_half
+from mindscope.organism.concepts import ConceptText, require_halves, take_half
 from mindscope.organism.corpus import behaviour, knowledge
 from mindscope.organism.corpus.phrasing import DialogueTurn, ask, dress
 from mindscope.organism.mechanisms import arithmetic, diagnosis, languages, pictures, requests, rhymes
@@ -84,14 +83,9 @@ def second_concept_texts(
     Raises:
         DataError: no such half or phrasings.
     """
-    for given in (half, phrasings):
-        require_half(given)
+    require_halves(half, phrasings)
     rng = random.Random(f"second-concepts-{half}-{seed}")
-    texts = {(text.messages[-1]["content"], text.answer): text for text in _drawn(rng, phrasings, scale)}
-    # A hash of the text says whose it is, so that the halves share none.
-    own = [text for key, text in texts.items() if zlib.crc32(repr(key).encode()) % 2 == HALVES.index(half)]
-    rng.shuffle(own)
-    return own
+    return take_half(_drawn(rng, phrasings, scale), half, rng)
 
 
 def _drawn(rng: random.Random, split: str, scale: float) -> Iterator[ConceptText]:

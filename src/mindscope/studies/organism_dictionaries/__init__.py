@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     )
     from mindscope.studies.organism_dictionaries.measure import DictionaryMeasurements, measure
     from mindscope.studies.organism_dictionaries.probes import shows
-    from mindscope.studies.organism_dictionaries.recipe import PARTS, SIZES, Part, order_parts, recipe
+    from mindscope.studies.organism_dictionaries.recipe import PARTS, Part, order_parts, recipe
     from mindscope.studies.organism_dictionaries.report import (
         SUMMARY_COLUMNS,
         concept_rows,
@@ -33,7 +33,6 @@ __all__ = [
     "MODALITY_COLUMNS",
     "ModalityRates",
     "PARTS",
-    "SIZES",
     "SUMMARY_COLUMNS",
     "SwitchEffect",
     "DictionaryMeasurements",
