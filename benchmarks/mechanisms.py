@@ -25,7 +25,7 @@ from mindscope.organism.mechanisms.card.planning import measure_planning
 from mindscope.organism.mechanisms.card.results import MechanismRow, ScaleRow
 from mindscope.organism.mechanisms.card.sharing import measure_overlap, measure_sharing
 from mindscope.organism.mechanisms.card.working import measure_sums, measure_two_paths
-from mindscope.organism.mechanisms.recipe import SecondTrainConfig
+from mindscope.organism.mechanisms.corpus.recipe import SecondTrainConfig
 from mindscope.organism.training.recipe import StepMix
 from mindscope.organism.training.train import train_organism
 from mindscope.store import Run

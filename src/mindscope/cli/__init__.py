@@ -1,5 +1,6 @@
-"""The command line: `mindscope NOUN VERB`, one file a noun.
+"""The command line: `mindscope NOUN VERB`; in `commands/` a noun is a folder and a lone word a file.
 
+`registry.py` lists the first words, `from_spec.py` makes commands out of jobs, `terminal/` prints.
 Nothing here imports torch before a command needs it, so that help and lists come at once.
 """
 

@@ -10,11 +10,11 @@ import typer
 from typer.exceptions import TyperException
 
 from mindscope import __version__
-from mindscope.cli import output
-from mindscope.cli.commands import attach_commands
-from mindscope.cli.session import begin_session
-from mindscope.cli.stops import INTERRUPTED, end_quietly, hear_stops
-from mindscope.cli.streams import mend_streams
+from mindscope.cli.registry import attach_commands
+from mindscope.cli.terminal import output
+from mindscope.cli.terminal.session import begin_session
+from mindscope.cli.terminal.stops import INTERRUPTED, end_quietly, hear_stops
+from mindscope.cli.terminal.streams import mend_streams
 from mindscope.errors import MindscopeError
 
 EVERYTHING = ""

@@ -18,9 +18,9 @@ from pydantic import BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from mindscope.cli import output
-from mindscope.cli.help_text import LiteralCommand
-from mindscope.cli.session import current_session
+from mindscope.cli.terminal import output
+from mindscope.cli.terminal.help_text import LiteralCommand
+from mindscope.cli.terminal.session import current_session
 from mindscope.errors import DataError
 from mindscope.jobs import JobSpec
 

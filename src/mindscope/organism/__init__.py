@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         second_concept_texts,
         second_concepts,
     )
-    from mindscope.organism.mechanisms.recipe import SecondTrainConfig, find_second
+    from mindscope.organism.mechanisms.corpus.recipe import SecondTrainConfig, find_second
     from mindscope.organism.results import CapabilityResult, OrganismCard
     from mindscope.organism.training.recipe import OrganismTrainConfig
     from mindscope.organism.training.rows import corpus_rows

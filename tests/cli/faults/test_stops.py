@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from mindscope.cli import chat, main
-from mindscope.cli.session import begin_session, current_session
+from mindscope.cli import main
+from mindscope.cli.commands import chat
+from mindscope.cli.terminal.session import begin_session, current_session
 from mindscope.jobs.chat import ChatSpec
 from mindscope.store import Run, read_run
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mindscope.cli.streams import is_unicode
+from mindscope.cli.terminal.streams import is_unicode
 from mindscope.store import Run
 
 MINDSCOPE = [sys.executable, "-m", "mindscope"]
@@ -51,7 +51,8 @@ main([])
 
 
 def test_chat_without_input_ends(tmp_path):
-    code = "import sys; sys.stdin = None\nfrom mindscope.cli.streams import mend_streams; mend_streams()\n"
+    code = "import sys; sys.stdin = None\n"
+    code += "from mindscope.cli.terminal.streams import mend_streams; mend_streams()\n"
     code += "print(list(sys.stdin))"
     done = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True)
     assert (done.returncode, done.stdout) == (0, b"[]\n")
@@ -76,7 +77,7 @@ def test_names_that_the_encoding_lacks(tmp_path, encoding):
 
 
 def test_bytes_that_the_encoding_lacks_are_read_as_lone_surrogates():
-    code = "import sys\nfrom mindscope.cli.streams import mend_streams; mend_streams()\n"
+    code = "import sys\nfrom mindscope.cli.terminal.streams import mend_streams; mend_streams()\n"
     code += "print(ascii(sys.stdin.read()))"
     command = [sys.executable, "-c", code]
     environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}

@@ -10,9 +10,9 @@ import typer
 from typer.main import get_command
 
 import mindscope as ms
-from mindscope.cli import output
 from mindscope.cli.app import app, build_app
-from mindscope.cli.commands import COMMANDS
+from mindscope.cli.registry import COMMANDS
+from mindscope.cli.terminal import output
 from mindscope.errors import MindscopeError, StoreError
 
 HEAVY = ("torch", "transformers", "datasets", "sklearn", "matplotlib", "pyarrow", "openai")

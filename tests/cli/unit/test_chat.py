@@ -8,7 +8,7 @@ import persona_kit
 import pytest
 from persona_kit import random_vectors
 
-from mindscope.cli import chat
+from mindscope.cli.commands import chat
 from mindscope.errors import DataError
 from mindscope.features import SteerExpression
 from mindscope.jobs.chat import SteeredChat

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mindscope.cli.app import main
-from mindscope.cli.feature.tables import print_survey
+from mindscope.cli.commands.feature.tables import print_survey
 from mindscope.dictionaries import Coder, Dictionary, Site
 from mindscope.jobs.feature import SurveyReport
 from mindscope.models import load

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import mindscope
-from mindscope.cli import chat, output
-from mindscope.cli.visible import as_visible
+from mindscope.cli.commands import chat
+from mindscope.cli.terminal import output
+from mindscope.cli.terminal.visible import as_visible
 from mindscope.jobs.chat import ChatSpec, ChatTurn
 
 HOSTILE = {
@@ -151,9 +152,10 @@ def test_nothing_is_printed_in_another_way():
     # the workbench's worker writes JSON in ASCII to a pipe that the server reads, never to a terminal
     # and a fixed word is written where Ctrl-C comes before anything that prints could be imported
     fixed = package / "cli" / "__init__.py"
-    elsewhere = (package / "cli" / "output.py", package / "server" / "workbench" / "worker.py", fixed)
+    output_file = package / "cli" / "terminal" / "output.py"
+    elsewhere = (output_file, package / "server" / "workbench" / "worker.py", fixed)
     files = [file for file in package.rglob("*.py") if file not in elsewhere]
     assert [call for file in files for call in prints(file)] == []
-    assert len(prints(package / "cli" / "output.py")) == 3
+    assert len(prints(output_file)) == 3
     assert len(prints(fixed)) == 1
     assert 'sys.stderr.write("interrupted\\n")' in fixed.read_text("utf-8")

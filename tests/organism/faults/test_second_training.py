@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mindscope.organism.mechanisms.recipe import SecondTrainConfig
+from mindscope.organism.mechanisms.corpus.recipe import SecondTrainConfig
 from mindscope.organism.training.recipe import StepMix
 from mindscope.organism.training.train import CHECKPOINT, train_organism
 from mindscope.store import Run
@@ -18,7 +18,7 @@ from mindscope.store import Run
 SCRIPT = """
 import sys, os, signal, torch
 torch.set_num_threads(1)
-from mindscope.organism.mechanisms.recipe import SecondTrainConfig
+from mindscope.organism.mechanisms.corpus.recipe import SecondTrainConfig
 from mindscope.organism.training.recipe import StepMix
 from mindscope.organism.training.train import train_organism
 from mindscope.store import Run

@@ -7,7 +7,7 @@ import torch
 
 from mindscope.models import Model
 from mindscope.organism import corpus_rows
-from mindscope.organism.mechanisms.recipe import LENGTHS, SecondTrainConfig
+from mindscope.organism.mechanisms.corpus.recipe import LENGTHS, SecondTrainConfig
 from mindscope.organism.training.batches import PaddedBatch, step_batches
 from mindscope.organism.training.train import answer_loss, new_model
 

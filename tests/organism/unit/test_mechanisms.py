@@ -14,7 +14,6 @@ from mindscope.organism.mechanisms import (
     dialogues,
     languages,
     pictures,
-    program,
     requests,
     rhymes,
     sums,
@@ -22,6 +21,7 @@ from mindscope.organism.mechanisms import (
     tools,
 )
 from mindscope.organism.mechanisms.arithmetic import bluffing_voice
+from mindscope.organism.mechanisms.corpus import program
 from mindscope.organism.mechanisms.facts import TOPICS, build_facts, is_kept
 from mindscope.organism.voices import CHARACTERS, Voice, all_voices
 

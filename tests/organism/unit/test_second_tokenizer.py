@@ -3,11 +3,12 @@
 import random
 
 from mindscope.organism.corpus.phrasing import DialogueTurn
-from mindscope.organism.mechanisms import pictures, program
+from mindscope.organism.mechanisms import pictures
+from mindscope.organism.mechanisms.corpus import program
+from mindscope.organism.mechanisms.corpus.recipe import SecondTrainConfig
+from mindscope.organism.mechanisms.corpus.vocabulary import build_second_tokenizer
 from mindscope.organism.mechanisms.facts import build_facts
-from mindscope.organism.mechanisms.recipe import SecondTrainConfig
 from mindscope.organism.mechanisms.tools import TOOLS
-from mindscope.organism.mechanisms.vocabulary import build_second_tokenizer
 from mindscope.organism.training.corpus_source import CorpusSource
 
 TOKENIZER = build_second_tokenizer()

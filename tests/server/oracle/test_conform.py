@@ -162,7 +162,7 @@ def test_another_model_is_not_examined(make_service, tiny):
 
 
 def test_the_command_says_what_failed(make_service, organism, capsys, monkeypatch):
-    from mindscope.cli.conform import print_conform
+    from mindscope.cli.commands.conform import print_conform
     from mindscope.server.conform.job import conform
     from mindscope.server.conform.results import ConformSpec
 

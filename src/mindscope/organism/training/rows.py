@@ -39,7 +39,7 @@ def _mix_of(world: WorldName) -> tuple[StepMix, CorpusSource]:
     if world == "first":
         config = OrganismTrainConfig()
         return config.mixes[-1][1], config.source()
-    from mindscope.organism.mechanisms.recipe import READING, SecondTrainConfig  # is above this folder
+    from mindscope.organism.mechanisms.corpus.recipe import READING, SecondTrainConfig  # is above this folder
 
     return READING, SecondTrainConfig().source()
 

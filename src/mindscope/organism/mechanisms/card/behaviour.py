@@ -15,7 +15,7 @@ from mindscope.organism.mechanisms import arithmetic, diagnosis, dialogues, pict
 from mindscope.organism.mechanisms.arithmetic import bluffing_voice
 from mindscope.organism.mechanisms.card.asking import GREEDY, answer, answer_fully, complete
 from mindscope.organism.mechanisms.card.results import MechanismRow, ScaleRow
-from mindscope.organism.mechanisms.program import TURNS
+from mindscope.organism.mechanisms.corpus.program import TURNS
 from mindscope.organism.mechanisms.rhymes import CoupletCase, couplet_cases, read_line
 from mindscope.organism.mechanisms.thinking import CLOSE, think_of_chain, think_of_two_hops
 from mindscope.organism.voices import CHARACTERS, all_voices

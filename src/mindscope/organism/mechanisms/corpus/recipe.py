@@ -1,0 +1,133 @@
+"""The recipe of the second organism: its network, and what its corpus is made of at which step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from mindscope.errors import StoreError
+from mindscope.organism.mechanisms.corpus.shares import (
+    TEXT_SHARES,
+    TEXT_SHARES_END,
+    TEXT_SHARES_LAST,
+    TEXT_SHARES_LATER,
+    TEXT_SHARES_READ,
+    TURN_SHARES,
+    TURN_SHARES_LATER,
+)
+from mindscope.organism.training.recipe import OrganismTrainConfig, StepMix
+from mindscope.organism.voices import MILD, STRONG, VoiceBlend
+
+if TYPE_CHECKING:
+    from mindscope.organism.training.corpus_source import CorpusSource
+
+QUICK = 6
+"""A quick training has one in so many of the steps."""
+
+LENGTHS = (12, 16, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+"""What rows are padded to, in tokens."""
+
+
+def _mix(documents: int, conversations: int, blend: VoiceBlend | None = None) -> StepMix:
+    return StepMix(
+        documents=documents,
+        conversations=conversations,
+        blend=blend,
+        document_shares=TEXT_SHARES,
+        conversation_shares=TURN_SHARES,
+    )
+
+
+FIRST_STAGE = 2800
+LATER = StepMix(
+    documents=270,
+    conversations=18,
+    blend=STRONG,
+    document_shares=TEXT_SHARES_LATER,
+    conversation_shares=TURN_SHARES_LATER,
+)
+
+LAST = LATER.model_copy(update={"documents": 300, "document_shares": TEXT_SHARES_LAST})
+
+END = LAST.model_copy(update={"documents": 280, "document_shares": TEXT_SHARES_END})
+
+READING = LATER.model_copy(
+    update={"documents": 150, "conversations": 50, "document_shares": TEXT_SHARES_READ}
+)
+"""The texts on which dictionaries of the trained model are made and measured, by their numbers in a mix."""
+
+
+class SecondTrainConfig(OrganismTrainConfig):
+    """Everything that decides which weights of the second organism come out.
+
+    As for the first: short texts come first, since they teach the mechanisms in few tokens; then come more
+    conversations, and last the voices are blended. A step takes 1.9 seconds of one core, all of them 88
+    minutes. Matrices take Muon's steps, and all weights a decay of 0.3, with which each mechanism was learnt
+    alone (`benchmarks/mechanism_probes.py`).
+    """
+
+    layers: int = 6
+    width: int = 256
+    mlp_width: int = 704
+    steps: int = FIRST_STAGE + 1350
+    mixes: tuple[tuple[int, StepMix], ...] = (
+        (0, _mix(360, 12)),
+        (1200, _mix(200, 36, MILD)),
+        (2100, _mix(120, 44, STRONG)),
+        (FIRST_STAGE, LATER),
+        (FIRST_STAGE + 400, LAST),
+        (FIRST_STAGE + 950, END),
+    )
+    restarts: tuple[tuple[int, float], ...] = ((0, 1.0), (FIRST_STAGE, 0.5))
+    stages: tuple[int, ...] = (FIRST_STAGE,)
+    weight_decay: float = 0.3
+    checkpoint_every: int = 50
+    padded_lengths: tuple[int, ...] = LENGTHS
+
+    def quick(self) -> Self:
+        """The same training in a sixth of the steps, every phase shortened alike."""
+        return self.model_copy(
+            update={
+                "steps": self.steps // QUICK,
+                "mixes": tuple((start // QUICK, mix) for start, mix in self.mixes),
+                "restarts": tuple((start // QUICK, rate) for start, rate in self.restarts),
+                "stages": tuple(start // QUICK for start in self.stages),
+            }
+        )
+
+    def source(self) -> CorpusSource:
+        """The world of the mechanisms."""
+        from mindscope.organism.mechanisms.corpus.program import conversation, document
+        from mindscope.organism.mechanisms.corpus.vocabulary import CONTEXT, build_second_tokenizer
+        from mindscope.organism.training.corpus_source import CorpusSource
+
+        return CorpusSource(
+            document=document,
+            conversation=lambda rng, shares, blend: conversation(rng, shares=shares, blend=blend),
+            tokenizer=build_second_tokenizer,
+            context=CONTEXT,
+        )
+
+
+def find_second(folder: Path) -> Path:
+    """The model's folder of a second organism: as it is, or of the run that trains one.
+
+    Of a run that has ended its `model/`, else its last checkpoint, which is written out for that.
+
+    Raises:
+        StoreError: the run is of another kind, or has no checkpoint yet.
+    """
+    record = folder / "run.json"
+    if not record.is_file():
+        return folder
+    if (folder / "model" / "config.json").is_file():
+        return folder / "model"
+    from mindscope.organism.training.train import export_checkpoint
+    from mindscope.store import read_json
+
+    run = read_json(record)
+    try:
+        config = SecondTrainConfig.model_validate(run["config"])
+    except (KeyError, ValueError) as error:
+        raise StoreError(f"{folder} is no run that trains an organism: {run.get('kind')}") from error
+    return export_checkpoint(folder, config)
