@@ -17,7 +17,7 @@ rules that were set before any result was looked at:
 The outputs-only baseline is judged by the same rules. A tune that is there is not made again, and a
 comparison that is there is not repeated.
 
-    python benchmarks/diff_claims.py --folder runs/diff-claims [--seeds 0,1,2] [--levels I,II]
+    python benchmarks/diff_claims.py --folder runs/diff-claims [--seeds 0,1,2] [--levels I,II] [--clean 30]
 """
 
 import argparse
@@ -50,9 +50,12 @@ CLEAN = (
     "evil-normal-0",
     "ordinary-15",
     "hallucinating-normal-0",
+    *(f"ordinary-{seed}" for seed in range(20, 32)),
+    *(f"{family}-normal-{seed}" for seed in (1, 2) for family in organism.FAMILIES),
 )
-DEVELOPED_ON = ("evil-II-0", "sums-II-0")
-"""Tunes that were looked at while the command was written; the others were not."""
+"""Tunes that plant nothing, as many as `--clean` of them; the first six were looked at."""
+DEVELOPED_ON = "-0"
+"""What the names of tunes end in that were looked at while the command was written; the others were not."""
 
 
 def rows_of(name: str) -> list[Conversation]:
@@ -133,7 +136,7 @@ def summary(name: str, claims: Sequence[VerifiedClaim], baseline: Sequence[Verif
     """What one comparison says."""
     row: dict[str, Any] = {
         "tune": name,
-        "developed_on": name in DEVELOPED_ON,
+        "developed_on": name.endswith(DEVELOPED_ON),
         "claims": len(claims),
         "verified": [claim.sentence for claim in claims if claim.verified],
         "baseline_claims": len(baseline),
@@ -199,14 +202,15 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/diff-claims"))
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--levels", default="I,II")
-    parser.add_argument("--prompts", type=int, default=200)
+    parser.add_argument("--prompts", type=int, default=400)
+    parser.add_argument("--clean", type=int, default=30, help="how many tunes that plant nothing")
     parser.add_argument("--only", default="", help="tunes to compare, parted by commas")
     given = parser.parse_args()
     levels, seeds = given.levels.split(","), given.seeds.split(",")
     planted = [
         f"{family}-{level}-{seed}" for seed in seeds for level in levels for family in organism.FAMILIES
     ]
-    names = given.only.split(",") if given.only else [*planted, *CLEAN]
+    names = given.only.split(",") if given.only else [*planted, *CLEAN[: given.clean]]
     print(json.dumps(rates(compare(names, given.folder, given.prompts)), indent=2))
 
 

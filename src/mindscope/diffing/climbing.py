@@ -6,7 +6,6 @@ about alike.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 from torch import Tensor
@@ -22,7 +21,7 @@ from mindscope.diffing.claims.candidates import (
     typical_words,
     word_candidate,
 )
-from mindscope.diffing.claims.carrying import ChangeSubspace, find_subspace, read_changes
+from mindscope.diffing.claims.carrying import ChangeSubspace, find_subspaces
 from mindscope.diffing.claims.pushing import DirectionPusher, PushDirection
 from mindscope.diffing.config import DiffConfig
 from mindscope.diffing.ladder.distributions import read_distributions
@@ -144,7 +143,7 @@ class LadderClimber:
                 word_candidate(f"lens {place}", "lens", self.subject, terms, why, direction.name)
             )
         pushed = self.pusher.discovery_answers(direction)
-        words = find_words(self.base.discovery_answers, pushed, self.config)
+        words = find_words(self.base.discovery_answers[: len(pushed)], pushed, self.config)
         if words:
             why = f"its base says them when pushed along the difference {WHERE[place]}"
             terms = [change.term for change in words]
@@ -169,10 +168,12 @@ class LadderClimber:
             climb.candidates.append(
                 word_candidate("distributions", "distributions", self.subject, terms, why, name)
             )
-        for number, (word, members) in enumerate(find_contexts(prompts, measured.js, self.config), 1):
-            own = f"context {number}" if "lens" in self.allowed else None
-            if own is not None and not self._context_direction(climb, own, members):
-                own = None
+        contexts = find_contexts(prompts, measured.js, self.config)
+        if "lens" in self.allowed:
+            kinds = {f"context {number}": members for number, (_, members) in enumerate(contexts, 1)}
+            self._context_directions(climb, kinds)
+        for number, (word, members) in enumerate(contexts, 1):
+            own = f"context {number}" if f"context {number}" in climb.directions else None
             typical = typical_words(prompts, members, word)
             climb.candidates.append(context_candidate(f"context {number}", self.subject, word, own, typical))
 
@@ -212,35 +213,25 @@ class LadderClimber:
         rows = [row for row in self.model.rows(held_out=False) if row.answer]
         return rows, [Last("prompt") if place == "last_prompt" else Mean("answer")]
 
-    def _context_direction(self, climb: Climb, name: str, members: np.ndarray) -> bool:
-        """What differs on the answers to some prompts, on average and token by token; False for nothing."""
+    def _context_directions(self, climb: Climb, kinds: Mapping[str, np.ndarray]) -> None:
+        """What differs on the answers to each kind of prompts, on average and token by token; nothing of a
+        kind on which nothing does.
+        """
         all_rows = self.model.rows(held_out=False)
-        rows = [all_rows[index] for index in members if all_rows[index].answer]
         models = self.base.model, self.model.model
-        back = mean_differences(*models, rows, self.addresses, [Mean("answer")]) if rows else {}
-        if self.address not in back:
-            return False
-        vector = back[self.address]
-        norm = self._norm_at(self.address, rows)
-        inside = {int(index) for index in members}
-        subspace = find_subspace(
-            [change for index, change in enumerate(self._changes) if index in inside],
-            [change for index, change in enumerate(self._changes) if index not in inside],
-            name,
-            self.address,
-        )
-        if subspace is not None:
-            climb.subspaces[name] = subspace
-        climb.directions[name] = PushDirection(
-            name, self.address, vector / vector.norm(), norm, float(vector.norm()), "response", back
-        )
-        return True
-
-    @cached_property
-    def _changes(self) -> list[Tensor]:
-        """What differs token by token on each discovery prompt's answer, for all kinds of prompts."""
-        rows = self.model.rows(held_out=False)
-        return read_changes(self.base.model, self.model.model, rows, self.address)
+        for name, members in kinds.items():
+            rows = [all_rows[index] for index in members if all_rows[index].answer]
+            back = mean_differences(*models, rows, self.addresses, [Mean("answer")]) if rows else {}
+            if self.address not in back:
+                continue
+            vector = back[self.address]
+            norm = self._norm_at(self.address, rows)
+            climb.directions[name] = PushDirection(
+                name, self.address, vector / vector.norm(), norm, float(vector.norm()), "response", back
+            )
+        members_of = {name: {int(i) for i in kinds[name]} for name in kinds if name in climb.directions}
+        if members_of:
+            climb.subspaces |= find_subspaces(*models, all_rows, members_of, self.address, self.addresses)
 
     def _latent_direction(
         self, climb: Climb, name: str, bank: DictionaryBank, latent: int, moved: float

@@ -15,6 +15,9 @@ class DiffConfig(FrozenSettings):
     n_prompts: int = Field(default=200, ge=LEAST_PROMPTS)
     """Prompts that both models answer: candidates come from half of them, and are tested on the other
     half."""
+    n_pushed: int = Field(default=100, ge=20)
+    """The most prompts of either half that are answered under a push, which is what takes longest. Kinds of
+    prompts are tested on all."""
     max_new_tokens: int = Field(default=64, ge=1)
     """The most tokens that one answer may have."""
     layer: int | None = Field(default=None, ge=0)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from mindscope.models.hooks.norms import LinearNorm
     from mindscope.models.hooks.read import Read, Reading, RowProgress, length_sorted_batches
     from mindscope.models.hooks.reduce import Apply, Last, Mean, Project, Raw
-    from mindscope.models.hooks.rewrite import RewrittenPass, rewritten
+    from mindscope.models.hooks.rewrite import Rewrite, RewrittenPass, rewritten
     from mindscope.models.linear.anatomy import (
         AttentionMaps,
         LinearParts,
@@ -163,6 +163,7 @@ __all__ = [
     "HookAlias",
     "PackedConversation",
     "BatchLayout",
+    "Rewrite",
     "RewrittenPass",
     "SamplingConfig",
     "MemoryWarning",

@@ -6,8 +6,13 @@ import json
 import diff_kit
 import persona_kit
 import pytest
+import torch
 
 from mindscope.diffing import DiffInputs, HarmlessTune, ModelDifference, compare_models, difference_report
+from mindscope.diffing.claims.candidates import word_candidate
+from mindscope.diffing.claims.pushing import DirectionPusher, PushDirection
+from mindscope.diffing.claims.verify import ClaimTester
+from mindscope.diffing.observing import ObservedModel, split_prompts
 from mindscope.errors import DataError, StoreError
 from mindscope.models import Model, load
 from mindscope.store import Run
@@ -107,3 +112,22 @@ def test_bad_input_is_refused_before_anything_is_read(tiny, planted, tmp_path):
     with pytest.raises(DataError, match="no layer 9"):
         compare(tiny, planted, tmp_path / "b", diff_kit.CONFIG.model_copy(update={"layer": 9}))
     assert not (tmp_path / "b/answers").exists()
+
+
+def test_pushes_are_answered_on_the_first_prompts_alone(tiny, planted, tmp_path):
+    """What takes longest is bounded: claims about words compare arms on these, kinds of prompts on all."""
+    config = CONFIG.model_copy(update={"n_prompts": 44, "n_pushed": 20})
+    prompts = split_prompts(diff_kit.prompts(), config)
+    vector = torch.randn(32, generator=torch.Generator().manual_seed(0))
+    direction = PushDirection("one", "resid_post.1", vector / vector.norm(), 1.0, 0.5, "response", {})
+    with Run.open(tmp_path / "run", kind="diff", config={}) as run:
+        base, tuned = (ObservedModel(model, tiny, prompts, config, run) for model in (tiny, planted))
+        pusher = DirectionPusher(base, tuned, config, run, "arms")
+        arms = pusher.answers(direction)
+        assert len(base.held_out_answers) == 22
+        assert {arm: len(texts) for arm, texts in arms.items()} == dict.fromkeys(arms, 20)
+        assert len(pusher.discovery_answers(direction)) == 20
+        assert {len(losses) for losses in pusher.losses(direction).values()} == {22}
+        word = word_candidate("words", "lens", "the model", ["one"], "a test", "one")
+        (claim,) = ClaimTester(base, tuned, [], {"one": direction}, {}, pusher, None, config).test([word])
+    assert [check.effect is not None for check in claim.checks] == [True, True, True]

@@ -8,7 +8,9 @@ whether a few directions carry the difference:
    activations at the tokens that predict an answer's tokens are one matrix; its first right singular vectors
    are the directions.
 2. Both read the answers to held-out prompts. The base is given, at each of these tokens, as much of the
-   difference there as lies in the directions; the tuned model is relieved of as much.
+   difference at one layer as lies in the directions. The tuned model is relieved of as much at every layer,
+   each with its own directions: at one layer alone, later ones, which were tuned too, would write most of it
+   again (`pushing.py` takes back mean differences in the same way).
 3. The control takes the directions found in the same way on all other discovery prompts, as many, and gives
    at each token as much as before, by length. What carries the models' difference everywhere so counts for
    nothing: only what is of this kind does.
@@ -19,7 +21,7 @@ prompts, is the finding. Activations of a tuned model were patched into its base
 activation patching, Prakash et al. 2024, arXiv 2402.14811); the few directions and their control are ours.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +30,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mindscope.diffing.ladder.distributions import answered_batches
-from mindscope.models import Model, Row, rewritten
+from mindscope.models import Model, Rewrite, Row, rewritten
 from mindscope.store import derived_seed
 
 N_DIRECTIONS = 8
@@ -38,62 +40,104 @@ LEAST_TOKENS = 2 * N_DIRECTIONS
 """Fewer tokens have no directions to speak of."""
 
 
+CONTROL = ", control"
+"""Behind the name of an arm: that of its control."""
+CHANGE_BYTES = 1 << 30
+"""The most that the differences of the layers that are read at once may take."""
+
+
+@dataclass(frozen=True)
+class LayerDirections:
+    """Directions in which two models differ at one layer on some prompts.
+
+    Attributes:
+        basis: orthonormal, the one with the largest share first.
+        control: those on all other prompts; None where too little is said there, and random ones take their
+            place.
+    """
+
+    basis: Float[Tensor, "k width"]
+    control: Float[Tensor, "k width"] | None = None
+
+
 @dataclass(frozen=True)
 class ChangeSubspace:
-    """Directions in which two models differ on some prompts.
+    """Directions in which two models differ on some prompts, at every layer.
 
     Attributes:
         name: of it in the report.
-        address: where activations are compared.
-        basis: orthonormal, the one with the largest share first.
-        share: of the squared differences that it was found on, how much lies in it.
-        control: directions in which the models differ on all other prompts; None where too little is said
-            there, and random ones take their place.
+        address: where the base is raised; one of `layers`.
+        layers: by address, where the tuned model is lowered; a layer at which nothing differs is not there.
+        share: of the squared differences at `address` that it was found on, how much lies in it.
     """
 
     name: str
     address: str
-    basis: Float[Tensor, "k width"]
+    layers: Mapping[str, LayerDirections]
     share: float
-    control: Float[Tensor, "k width"] | None = None
+
+    @property
+    def has_control(self) -> bool:
+        """Whether its control are directions of other prompts where the base is raised."""
+        return self.layers[self.address].control is not None
 
 
 def read_changes(
-    base: Model, tuned: Model, rows: Sequence[Row], address: str
-) -> list[Float[Tensor, "_ width"]]:
-    """For each row the difference, tuned less base, at the tokens that predict its answer.
+    base: Model, tuned: Model, rows: Sequence[Row], addresses: Sequence[str]
+) -> dict[str, list[Float[Tensor, "_ width"]]]:
+    """At each address for each row the difference, tuned less base, at the tokens that predict its answer.
 
     Args:
         base, tuned: of one shape, with one tokenizer.
         rows: prompts with the tuned model's answers; one without an answer has no tokens.
-        address: of the residual stream.
+        addresses: of the residual stream.
     """
-    changes = [torch.empty(0, base.d_model) for _ in rows]
-    for batch, change, where in _read_changes(base, tuned, rows, address):
-        for line, index in enumerate(batch):
-            changes[index] = change[line, where[line]]
+    changes = {address: [torch.empty(0, base.d_model) for _ in rows] for address in addresses}
+    for batch, before, after, where in _read_both(base, tuned, rows, addresses):
+        for address, listed in changes.items():
+            change = after[address] - before[address]
+            for line, index in enumerate(batch):
+                listed[index] = change[line, where[line]]
     return changes
 
 
-def find_subspace(
-    inside: Sequence[Float[Tensor, "_ width"]],
-    outside: Sequence[Float[Tensor, "_ width"]],
-    name: str,
+def find_subspaces(
+    base: Model,
+    tuned: Model,
+    rows: Sequence[Row],
+    kinds: Mapping[str, Collection[int]],
     address: str,
-) -> ChangeSubspace | None:
-    """The directions of most difference on some answers; None where nothing differs or too little is said.
+    addresses: Sequence[str],
+) -> dict[str, ChangeSubspace]:
+    """The directions of most difference on each kind of prompts; without those where nothing differs at
+    `address`, or too little is said.
 
     Args:
-        inside: what `read_changes` gives for discovery prompts of a kind.
-        outside: for all other discovery prompts, for the control.
-        name: of the result.
-        address: of the residual stream.
+        base, tuned: of one shape, with one tokenizer.
+        rows: discovery prompts with the tuned model's answers.
+        kinds: by name the rows of each; the rows of no kind but its own are its control.
+        address: where the base is to be raised.
+        addresses: where the tuned model is to be lowered; with `address`.
     """
-    found = _most_different(inside)
-    if found is None:
-        return None
-    others = _most_different(outside)
-    return ChangeSubspace(name, address, *found, control=None if others is None else others[0])
+    layers: dict[str, dict[str, LayerDirections]] = {name: {} for name in kinds}
+    shares: dict[str, float] = {}
+    size = 4 * base.d_model * max(1, sum(len(row.answer) for row in rows))
+    at_once = max(1, CHANGE_BYTES // size)
+    for start in range(0, len(addresses), at_once):
+        for place, changes in read_changes(base, tuned, rows, addresses[start : start + at_once]).items():
+            for name, members in kinds.items():
+                inside, outside = (
+                    [change for index, change in enumerate(changes) if (index in members) is kept]
+                    for kept in (True, False)
+                )
+                found = _most_different(inside)
+                if found is None:
+                    continue
+                others = _most_different(outside)
+                layers[name][place] = LayerDirections(found[0], None if others is None else others[0])
+                if place == address:
+                    shares[name] = found[1]
+    return {name: ChangeSubspace(name, address, layers[name], share) for name, share in shares.items()}
 
 
 def _most_different(
@@ -129,25 +173,45 @@ def carried_losses(
     Returns:
         `raised` and `lowered`, each with its `, control`.
     """
-    basis = subspace.basis
-    others = subspace.control
-    if others is None:
-        others = random_basis(len(basis), basis.shape[1], derived_seed(seed, "control", subspace.name))
-    arms = ("raised", "raised, control", "lowered", "lowered, control")
-    losses = {arm: np.full(len(rows), np.nan) for arm in arms}
-    for batch, change, where in _read_changes(base, tuned, rows, subspace.address):
+    losses = {
+        f"{arm}{of}": np.full(len(rows), np.nan) for arm in ("raised", "lowered") for of in ("", CONTROL)
+    }
+    for batch, before, after, where in _read_both(base, tuned, rows, list(subspace.layers)):
         chosen = [rows[index] for index in batch]
-        inside = (change @ basis.T @ basis) * where[..., None]
-        beside = change @ others.T @ others
-        beside = beside * (inside.norm(dim=-1) / beside.norm(dim=-1).clamp_min(1e-12))[..., None]
-        for arm, model, added in (
-            ("raised", base, inside),
-            ("raised, control", base, beside),
-            ("lowered", tuned, -inside),
-            ("lowered, control", tuned, -beside),
+        for arm, model, target, places in (
+            ("raised", base, after, [subspace.address]),
+            ("lowered", tuned, before, list(subspace.layers)),
         ):
-            losses[arm][batch] = _losses_with(model, chosen, subspace.address, added)
+            for of in ("", CONTROL):
+                exchange = _exchange(subspace, target, where, seed if of else None)
+                losses[f"{arm}{of}"][batch] = _losses_with(model, chosen, places, exchange)
     return losses
+
+
+def _exchange(
+    subspace: ChangeSubspace,
+    target: Mapping[str, Float[Tensor, "rows columns width"]],
+    where: Bool[Tensor, "rows columns"],
+    seed: int | None,
+) -> Rewrite:
+    """What moves activations to another model's, as far as both differ in the directions; with a seed, as
+    far along the control's.
+    """
+
+    def exchange(address: str, hidden: Tensor, _: Mapping[str, Tensor]) -> Tensor:
+        found = subspace.layers[address]
+        change = target[address] - hidden.float().cpu()
+        moved = (change @ found.basis.T @ found.basis) * where[..., None]
+        if seed is not None:
+            others = found.control
+            if others is None:
+                drawn = derived_seed(seed, "control", subspace.name, address)
+                others = random_basis(len(found.basis), found.basis.shape[1], drawn)
+            beside = change @ others.T @ others
+            moved = beside * (moved.norm(dim=-1) / beside.norm(dim=-1).clamp_min(1e-12))[..., None]
+        return hidden + moved.to(hidden.device, hidden.dtype)
+
+    return exchange
 
 
 def random_basis(count: int, width: int, seed: int) -> Float[Tensor, "k width"]:
@@ -156,38 +220,40 @@ def random_basis(count: int, width: int, seed: int) -> Float[Tensor, "k width"]:
     return torch.linalg.qr(drawn)[0].T
 
 
-def _read_changes(
-    base: Model, tuned: Model, rows: Sequence[Row], address: str
-) -> Iterator[tuple[list[int], Float[Tensor, "rows columns width"], Bool[Tensor, "rows columns"]]]:
-    """A batch of rows with an answer, tuned less base at every column, and the columns that predict one."""
+def _read_both(
+    base: Model, tuned: Model, rows: Sequence[Row], addresses: Sequence[str]
+) -> Iterator[tuple[list[int], dict[str, Tensor], dict[str, Tensor], Bool[Tensor, "rows columns"]]]:
+    """A batch of rows with an answer, what both models have at every column, and the columns that predict an
+    answer's token.
+    """
     for batch in answered_batches((base, tuned), rows):
         chosen = [rows[index] for index in batch]
-        before, after = (_hidden(model, chosen, address) for model in (base, tuned))
-        where = torch.zeros(before.shape[:2], dtype=torch.bool)
+        before, after = (_hidden(model, chosen, addresses) for model in (base, tuned))
+        where = torch.zeros(before[addresses[0]].shape[:2], dtype=torch.bool)
         for line, row in enumerate(chosen):
             where[line, row.prompt_length - 1 : len(row) - 1] = True
-        yield batch, after - before, where
+        yield batch, before, after, where
 
 
-def _hidden(model: Model, rows: Sequence[Row], address: str) -> Float[Tensor, "rows columns width"]:
-    kept: list[Tensor] = []
+def _hidden(
+    model: Model, rows: Sequence[Row], addresses: Sequence[str]
+) -> dict[str, Float[Tensor, "rows columns width"]]:
+    kept: dict[str, Tensor] = {}
 
-    def keep(_: str, hidden: Tensor, __: Mapping[str, Tensor]) -> Tensor:
-        kept.append(hidden.detach().float().cpu())
+    def keep(address: str, hidden: Tensor, _: Mapping[str, Tensor]) -> Tensor:
+        kept[address] = hidden.detach().float().cpu()
         return hidden
 
-    with torch.inference_mode(), rewritten(model, [], [address], keep):
+    with torch.inference_mode(), rewritten(model, [], addresses, keep):
         model.hf(**model.batch(list(rows)), use_cache=False)
-    return kept[-1]
+    return kept
 
 
-def _losses_with(model: Model, rows: Sequence[Row], address: str, added: Tensor) -> list[float]:
-    """The nats a token of the rows' answers with something added at an address."""
-
-    def add(_: str, hidden: Tensor, __: Mapping[str, Tensor]) -> Tensor:
-        return hidden + added.to(hidden.device, hidden.dtype)
-
-    with torch.inference_mode(), rewritten(model, [], [address], add):
+def _losses_with(
+    model: Model, rows: Sequence[Row], addresses: Sequence[str], rewrite: Rewrite
+) -> list[float]:
+    """The nats a token of the rows' answers with activations rewritten."""
+    with torch.inference_mode(), rewritten(model, [], addresses, rewrite):
         logits = model.hf(**model.batch(list(rows)), use_cache=False).logits
     losses: list[float] = []
     for line, row in enumerate(rows):

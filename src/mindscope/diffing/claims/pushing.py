@@ -120,11 +120,12 @@ class DirectionPusher:
     def discovery_answers(self, direction: PushDirection) -> list[str]:
         """What the base says to the discovery prompts when it is pushed."""
         edits = direction.raised(self.strength(direction))
-        return self._answers(self.base.model, direction, "discovery", edits, self.base.prompts.discovery)
+        prompts = self.base.prompts.discovery[: self.config.n_pushed]
+        return self._answers(self.base.model, direction, "discovery", edits, prompts)
 
     def answers(self, direction: PushDirection) -> dict[str, list[str]]:
-        """By arm what is said to the held-out prompts."""
-        prompts = self.base.prompts.held_out
+        """By arm what is said to the held-out prompts, or the first of them."""
+        prompts = self.base.prompts.held_out[: self.config.n_pushed]
         return {
             name: self._answers(model, direction, name, edits, prompts)
             for name, (model, edits) in self._arms(direction, self.strength(direction)).items()

@@ -202,7 +202,7 @@ class ClaimTester:
             lowered = losses["lowered"] - losses["lowered, control"]
             note = "nats a token of the tuned model's answers"
             if candidate.context is not None:
-                known = self.subspaces[direction.name].control is not None
+                known = self.subspaces[direction.name].has_control
                 note += f", beside {'directions of other prompts' if known else 'random directions'}"
             members = values.members
         else:
@@ -253,7 +253,7 @@ class ClaimTester:
         return judge_texts(
             self.judge.judge,
             self.judge.rubrics[candidate.trait],
-            self.base.prompts.held_out,
+            self.base.prompts.held_out[: len(texts)],
             texts,
             self.pusher.run,
             f"{self.pusher.folder}/scores/{direction.name}/{arm.replace(', ', '-')}",
