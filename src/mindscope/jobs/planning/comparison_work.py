@@ -99,7 +99,7 @@ def count_difference(counter: WorkCounter) -> JobWork:
     config = DiffConfig()
     prompts = counter.sizes.rows or config.n_prompts
     directions = LENS_DIRECTIONS + config.n_contexts
-    pushed = directions * (len(STRENGTHS) * TRIED_PROMPTS + 4 * prompts // 2)
+    pushed = directions * (len(STRENGTHS) * TRIED_PROMPTS + 4 * min(prompts // 2, config.n_pushed))
     row = counter.sizes.prompt_tokens + counter.answer_length(config)[0]
     work = counter.add_to(
         counter.answers(2 * prompts + pushed, config),
