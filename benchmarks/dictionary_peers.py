@@ -1,6 +1,6 @@
 """What training steps and reading activations cost in other tools, in an environment of their own.
 
-Run by `benchmarks/dictionary.py --peers PYTHON`, in the same units. A training step is the peer's own: loss,
+Run by `benchmarks/dictionary.py --peers PYTHON` and `benchmarks/diff.py --peers PYTHON`, in the same units. A training step is the peer's own: loss,
 gradients, clipping, its optimiser, decoder norms and dead-latent counts. Reading is TransformerLens' cache of
 the same model: all of it, and that of the one place, stopped there. A peer that is not installed is left out.
 """
@@ -24,11 +24,12 @@ def main() -> None:
     for name, size in settings["sizes"].items():
         batches, product = step_data(size)
         ways: dict[str, Callable[[], object]] = {"product": product}
-        for way, step in [*dictionary_learning(*size), *sae_lens(*size)]:
+        peers = [*crosscoders(*size)] if settings.get("crosscoders") else []
+        for way, step in peers or [*dictionary_learning(*size), *sae_lens(*size)]:
             ways[way] = lambda step=step, batches=batches: step(next(batches))
         seconds = interleaved(ways, settings["rounds"])
         found |= {f"{name}_{way}": ratio(seconds, way, "product") for way in ways if way != "product"}
-    if settings["model"] and find_spec("transformer_lens"):
+    if settings.get("model") and find_spec("transformer_lens"):
         found |= reading(settings["model"], settings["layer"], settings["rows"], settings["rounds"])
     print(json.dumps(found))
 
@@ -47,6 +48,27 @@ def dictionary_learning(d: int, latents: int, k: int, batch: int) -> Iterator[tu
         yield (
             f"{kind}_step_of_dictionary_learning",
             lambda x, one=one, steps=steps: one.update(next(steps), x),
+        )
+
+
+def crosscoders(d: int, latents: int, k: int, batch: int) -> Iterator[tuple[str, Step]]:
+    """Of two models whose activations lie side by side: `d` is the width of both together."""
+    if not find_spec("dictionary_learning") or not find_spec("dictionary_learning.trainers.crosscoder"):
+        return
+    from dictionary_learning.trainers.crosscoder import BatchTopKCrossCoderTrainer, CrossCoderTrainer
+
+    shared = {"activation_dim": d // 2, "dict_size": latents, "layer": 0, "lm_name": "x", "seed": 0}
+    for kind, trainer in (
+        ("l1", CrossCoderTrainer(num_layers=2, device="cpu", **shared)),
+        ("batchtopk", BatchTopKCrossCoderTrainer(steps=10_000, k=k, device="cpu", **shared)),
+    ):
+        steps = iter(range(10**9))
+        yield (
+            f"{kind}_step_of_dictionary_learning",
+            # It scales what it is given in place.
+            lambda x, one=trainer, steps=steps: one.update(
+                next(steps), x.clone().view(len(x), 2, x.shape[1] // 2)
+            ),
         )
 
 

@@ -8,11 +8,16 @@ interleaved; medians of CPU seconds are compared.
 atoms are known, and counts which latents decoder norms call the tuned model's own, before and after latent
 scaling.
 
-    python benchmarks/diff.py [--bfloat16] [--rounds 9] [--synthetic] [--seeds 0,1,2] [--json]
+`--peers` is the Python of another environment with a dictionary_learning that has crosscoders (that of
+science-of-finetuning), whose own steps are measured in the same units.
+
+    python benchmarks/diff.py [--bfloat16] [--rounds 9] [--peers PYTHON] [--synthetic] [--seeds 0,1,2] [--json]
 """
 
 import argparse
 import json
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -45,6 +50,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--bfloat16", action="store_true", help="choose latents by bfloat16 products")
     parser.add_argument("--small", action="store_true", help="without the large size")
+    parser.add_argument("--peers", type=Path, help="the Python of an environment with dictionary_learning")
     parser.add_argument("--synthetic", action="store_true", help="recovery of known atoms instead of speed")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--steps", type=int, default=2000)
@@ -60,6 +66,8 @@ def main() -> None:
     for name, size in SIZES.items():
         if not (options.small and name == "large"):
             result |= steps(name, size, options)
+            if options.peers:
+                result |= peer_steps(name, size, options)
     show("ratios to the products of two encoders", result, as_json=options.json)
 
 
@@ -71,6 +79,7 @@ def steps(name: str, size: tuple[int, int, int, int], options: argparse.Namespac
     reads = ("base:x", "tuned:x")
     arms: dict[str, dict[str, Any]] = {
         "crosscoder": {},
+        "l1": {"method": "relu", "sparsity": 2.0},
         "with_shared_and_delta": {"shared_latents": 0.5, "delta": 1.0},
     }
     learners: dict[str, DictionaryTrainer] = {}
@@ -86,6 +95,26 @@ def steps(name: str, size: tuple[int, int, int, int], options: argparse.Namespac
     seconds = interleaved(ways, options.rounds)
     shown: dict[str, float | str] = {f"{name}_products_ms": 1e3 * median(seconds["products"])}
     return shown | {f"{name}_{arm}_step": ratio(seconds, arm, "products") for arm in learners}
+
+
+def peer_steps(
+    name: str, size: tuple[int, int, int, int], options: argparse.Namespace
+) -> dict[str, float | str]:
+    """The same of dictionary_learning, in its own environment."""
+    width, *rest = size
+    settings = {
+        "sizes": {name: (2 * width, *rest)},
+        "rounds": options.rounds,
+        "threads": options.threads,
+        "crosscoders": True,
+    }
+    script = Path(__file__).with_name("dictionary_peers.py")
+    ran = subprocess.run(
+        [str(options.peers), str(script), json.dumps(settings)], capture_output=True, text=True
+    )
+    if ran.returncode:
+        sys.exit(f"the peer did not run:\n{ran.stderr[-2000:]}")
+    return json.loads(ran.stdout.splitlines()[-1])
 
 
 def recovery(seed: int, steps: int) -> list[dict[str, Any]]:
