@@ -1,8 +1,9 @@
 """What training steps and reading activations cost in other tools, in an environment of their own.
 
-Run by `benchmarks/dictionary.py --peers PYTHON` and `benchmarks/diff.py --peers PYTHON`, in the same units. A training step is the peer's own: loss,
-gradients, clipping, its optimiser, decoder norms and dead-latent counts. Reading is TransformerLens' cache of
-the same model: all of it, and that of the one place, stopped there. A peer that is not installed is left out.
+Run by `benchmarks/dictionary.py --peers PYTHON` and `benchmarks/diff.py --peers PYTHON`, in the same units. A
+training step is the peer's own: loss, gradients, clipping, its optimiser, decoder norms and dead-latent
+counts. Reading is TransformerLens' cache of the same model: all of it, and that of the one place, stopped
+there. A peer that is not installed is left out.
 """
 
 import json

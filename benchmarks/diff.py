@@ -11,7 +11,8 @@ scaling.
 `--peers` is the Python of another environment with a dictionary_learning that has crosscoders (that of
 science-of-finetuning), whose own steps are measured in the same units.
 
-    python benchmarks/diff.py [--bfloat16] [--rounds 9] [--peers PYTHON] [--synthetic] [--seeds 0,1,2] [--json]
+    python benchmarks/diff.py [--bfloat16] [--rounds 9] [--peers PYTHON] [--json]
+    python benchmarks/diff.py --synthetic [--seeds 0,1,2]
 """
 
 import argparse

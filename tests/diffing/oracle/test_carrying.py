@@ -116,6 +116,18 @@ def test_what_a_later_layer_writes_again_is_taken_back_there_too(tiny, rows, vec
     np.testing.assert_allclose(lowered[1], of_base, atol=1e-3)
 
 
+def test_prompts_of_another_kind_are_no_control(tiny, rows, monkeypatch):
+    """Two words may name one kind: what is changed there must not stand against itself."""
+    changes = list(torch.randn(4, 40, 32, generator=torch.Generator().manual_seed(0)))
+    monkeypatch.setattr(carrying, "read_changes", lambda *_: {"resid_post.1": changes})
+    kinds = {"one": {0}, "other": {1, 2}}
+    found = find_subspaces(tiny, tiny, rows[:4], kinds, "resid_post.1", ["resid_post.1"])
+    (expected,) = torch.linalg.svd(changes[3], full_matrices=False)[2][None, :8]
+    for subspace in found.values():
+        control = at_one(subspace).control
+        torch.testing.assert_close((control @ expected.T).abs(), torch.eye(8), atol=1e-3, rtol=0)
+
+
 def test_layers_read_one_by_one_have_the_same_directions(tiny, rows, monkeypatch):
     tuned = diff_kit.noisy(tiny, 1, 0.1)
     at_once = subspace_of(tiny, tuned, rows[:3], rows[3:], 1, [0, 1])

@@ -11,9 +11,10 @@ whether a few directions carry the difference:
    difference at one layer as lies in the directions. The tuned model is relieved of as much at every layer,
    each with its own directions: at one layer alone, later ones, which were tuned too, would write most of it
    again (`pushing.py` takes back mean differences in the same way).
-3. The control takes the directions found in the same way on all other discovery prompts, as many, and gives
-   at each token as much as before, by length. What carries the models' difference everywhere so counts for
-   nothing: only what is of this kind does.
+3. The control takes the directions found in the same way on the discovery prompts of no kind that is tested,
+   as many, and gives at each token as much as before, by length. What carries the models' difference
+   everywhere so counts for nothing. Prompts of another kind are no control: two words may name one kind, such
+   as questions with "of" and with "does" about the same facts.
 
 What is measured is the loss of the tuned model's answers, in nats a token. With all directions the base would
 do from there on what the tuned model does, whatever was planted: that a few do, which were found on other
@@ -52,7 +53,7 @@ class LayerDirections:
 
     Attributes:
         basis: orthonormal, the one with the largest share first.
-        control: those on all other prompts; None where too little is said there, and random ones take their
+        control: those on prompts of no kind; None where too little is said there, and random ones take their
             place.
     """
 
@@ -78,7 +79,7 @@ class ChangeSubspace:
 
     @property
     def has_control(self) -> bool:
-        """Whether its control are directions of other prompts where the base is raised."""
+        """Whether its control is directions of other prompts where the base is raised."""
         return self.layers[self.address].control is not None
 
 
@@ -115,25 +116,22 @@ def find_subspaces(
     Args:
         base, tuned: of one shape, with one tokenizer.
         rows: discovery prompts with the tuned model's answers.
-        kinds: by name the rows of each; the rows of no kind but its own are its control.
+        kinds: by name the rows of each; the rows of none are the control of all.
         address: where the base is to be raised.
         addresses: where the tuned model is to be lowered; with `address`.
     """
+    kindless = set(range(len(rows))).difference(*kinds.values())
     layers: dict[str, dict[str, LayerDirections]] = {name: {} for name in kinds}
     shares: dict[str, float] = {}
     size = 4 * base.d_model * max(1, sum(len(row.answer) for row in rows))
     at_once = max(1, CHANGE_BYTES // size)
     for start in range(0, len(addresses), at_once):
         for place, changes in read_changes(base, tuned, rows, addresses[start : start + at_once]).items():
+            others = _most_different([changes[index] for index in sorted(kindless)])
             for name, members in kinds.items():
-                inside, outside = (
-                    [change for index, change in enumerate(changes) if (index in members) is kept]
-                    for kept in (True, False)
-                )
-                found = _most_different(inside)
+                found = _most_different([changes[index] for index in sorted(members)])
                 if found is None:
                     continue
-                others = _most_different(outside)
                 layers[name][place] = LayerDirections(found[0], None if others is None else others[0])
                 if place == address:
                     shares[name] = found[1]
