@@ -37,6 +37,7 @@ from mindscope.studies.superposition import config as superposition_config
 SHORT = ToyTraining(steps=20, samples=32, learning_rate=1e-2, cosine=True)
 TINY = {
     "superposition": superposition.SuperpositionConfig(
+        saving_samples=200,
         seeds=2,
         set_seeds=2,
         computing_seeds=2,

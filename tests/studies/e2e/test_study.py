@@ -30,7 +30,7 @@ LOST = {
 }
 """Pieces of each study that a kill takes."""
 FIGURES = {
-    "superposition": 7,
+    "superposition": 8,
     "induction": 1,
     "double-descent": 3,
     "persona-space": 7,

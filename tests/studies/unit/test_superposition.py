@@ -1,5 +1,6 @@
 """The study of toy models: its parts on small sizes, and what its verdicts need."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,8 +11,17 @@ from mindscope.studies.superposition.geometry import draw_linear, keep_first, me
 from mindscope.studies.superposition.measure import best_starts, measure_polytopes, paired_uniform
 from mindscope.studies.superposition.phase import predict_phase
 from mindscope.studies.superposition.results import GeometryBand
+from mindscope.studies.superposition.savings import (
+    POLYTOPES,
+    best_densities,
+    lead,
+    measure_savings,
+    polytope_saving,
+    simplex_cosines,
+)
 
 QUICK = PRESETS["quick"]
+SAMPLES = QUICK.saving_samples
 
 
 def silent(done: int, total: int) -> None:
@@ -137,3 +147,40 @@ def test_settling_goes_on_from_the_trained_models():
         return sum(abs(share - 0.4) for row in band.dimensionalities for share in row)
 
     assert off(closed) < 0.5 * off(open_)
+
+
+def test_a_dimension_of_its_own_saves_one_variance_and_a_pair_what_its_closed_form_says():
+    assert polytope_saving(torch.ones(1, 1, dtype=torch.float64), 1, 0.5, 1000, 0) == pytest.approx((1, 0))
+    density = 0.2
+    plain = 2 - density**2 / 3 / (density / 3 - density**2 / 4)  # with scale 1 and no bias
+    saved, error = polytope_saving(simplex_cosines(2), 1, density, SAMPLES, 0)
+    assert plain - 4 * error < saved < plain + 0.02
+
+
+@pytest.mark.parametrize("name", ["triangle", "pentagon"])
+def test_the_saving_is_that_of_a_plain_search(name):
+    """Without the linear model beside it, and with a grid in place of a descent."""
+    cosines, dimensions = POLYTOPES[name]
+    draw = np.random.default_rng(0)
+    density = 0.4
+    x = draw.random((40_000, len(cosines))) * (draw.random((40_000, len(cosines))) < density)
+    least = min(
+        ((np.maximum(scale * x @ cosines.numpy() + bias, 0) - x) ** 2).sum(1).mean()
+        for scale in np.linspace(0.6, 1.2, 25)
+        for bias in np.linspace(0, 0.2, 21)
+    )
+    variance = density / 3 - density**2 / 4
+    expected = (len(cosines) * variance - least) / variance / dimensions
+    saved, _ = polytope_saving(cosines, dimensions, density, SAMPLES, 0)
+    assert saved == pytest.approx(expected, abs=0.03)
+
+
+def test_which_polytope_is_worth_most_hangs_on_the_density(monkeypatch):
+    """Pairs where features are sparser, then triangles; tetrahedra lead nowhere by a hundredth."""
+    monkeypatch.setattr("mindscope.studies.superposition.savings.DENSITIES", (0.85, 0.75, 0.6, 0.5, 0.2))
+    savings = measure_savings(SAMPLES, 0, silent)
+    assert 0.5 in best_densities(savings, "antipodal pair")
+    assert best_densities(savings, "triangle") == [0.75]
+    assert best_densities(savings, "tetrahedron") == [0.85]
+    assert 0 < lead(savings, "tetrahedron") < 0.01 < lead(savings, "antipodal pair")
+    assert 0.2 in best_densities(savings, "pentagon")

@@ -15,10 +15,12 @@ from mindscope.studies.superposition.results import (
     GeometryBand,
     PhaseDiagrams,
     PolytopeFits,
+    PolytopeSavings,
     SuperpositionPanels,
     SuperpositionStudy,
     UniformGeometry,
 )
+from mindscope.studies.superposition.savings import best_densities, lead
 
 EXACT = 0.005
 """How far a vertex's dimensionality may be from its polytope's."""
@@ -46,7 +48,7 @@ def list_claims(study: SuperpositionStudy) -> list[Claim]:
         *_claim_panels(study.panels),
         *_claim_polytopes(study.polytopes),
         *_claim_phases(study.phases),
-        *_claim_geometry(study.geometry),
+        *_claim_geometry(study.geometry, study.savings),
         *_claim_correlated(study.correlated),
         _claim_attacks(study.geometry),
         *_claim_computing(study.computing),
@@ -128,7 +130,7 @@ def count_near(shares: Sequence[float], place: float) -> tuple[int, float]:
     return near, (near / NEAR) / (around / (AROUND - NEAR)) if around else (np.inf if near else 0.0)
 
 
-def _claim_geometry(geometry: UniformGeometry) -> list[Claim]:
+def _claim_geometry(geometry: UniformGeometry, savings: PolytopeSavings) -> list[Claim]:
     size = f"n {geometry.features}, m {geometry.hidden}"
     claims = []
     for name, place in PLATEAUS.items():
@@ -151,7 +153,12 @@ def _claim_geometry(geometry: UniformGeometry) -> list[Claim]:
                 needed=f"{LEAST} features or more, {PEAK:g} times as dense as around, in every seed",
                 measured=f"{', '.join(str(near) for near, _ in found)} features, "
                 + ("with nothing around" if np.isinf(dense) else f"{dense:.2g} times as dense or more"),
-                beside={f"most at 1 - S {best.density:g}": ", ".join(map(str, counts))},
+                beside={
+                    f"most at 1 - S {best.density:g}": ", ".join(map(str, counts)),
+                    "saves most at 1 - S": ", ".join(f"{d:g}" for d in best_densities(savings, name))
+                    or "none",
+                    "than the next by (variances a dimension)": f"{lead(savings, name):.2g}",
+                },
                 holds=all(near >= LEAST and ratio >= PEAK for near, ratio in found),
             )
         )

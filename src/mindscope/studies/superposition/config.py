@@ -61,6 +61,8 @@ class SuperpositionConfig(BaseModel):
     """Of panels, polytopes and correlated features."""
     phase: PhaseConfig = PhaseConfig()
     geometry: GeometryConfig
+    saving_samples: int = Field(default=100_000, ge=2)
+    """Of features in the corners of a polytope."""
     computing_seeds: int = Field(default=3, ge=1)
     computing: ToyTraining = ToyTraining()
     computing_densities: tuple[float, ...] = (1.0, 0.1, 0.03, 0.01)

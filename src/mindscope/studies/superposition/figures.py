@@ -17,6 +17,7 @@ from mindscope.studies.superposition.results import (
     ComputedFeatures,
     CorrelatedFeatures,
     PhasePanel,
+    PolytopeSavings,
     SuperpositionPanels,
     UniformGeometry,
 )
@@ -100,6 +101,25 @@ def draw_geometry(geometry: UniformGeometry) -> Figure:
         axes.set_xlabel("1 / (1 \N{MINUS SIGN} S): one of so many samples has the feature")
         axes.set_ylabel("dimensionality")
         axes.legend(loc="upper right")
+    return figure
+
+
+def draw_savings(savings: PolytopeSavings) -> Figure:
+    """What a polytope saves beyond a dimension of its own, by sparsity."""
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(7.6, 3.2))
+        axes = figure.add_subplot()
+        x = [1 / density for density in savings.densities]
+        beyond = np.array(savings.saved) - 1
+        for place, name in enumerate(savings.names):
+            axes.plot(x, beyond[:, place], color=SERIES[place], marker="o", ms=3.5, label=name)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("{x:g}")
+        axes.set_xlabel("1 / (1 \N{MINUS SIGN} S): one of so many samples has the feature")
+        axes.set_ylabel("saved beyond 1, a dimension")
+        axes.legend(loc="lower right")
     return figure
 
 

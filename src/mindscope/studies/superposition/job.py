@@ -30,10 +30,12 @@ def study_superposition(spec: SuperpositionSpec, *, run: RunFolder, reporter: Re
         PhaseDiagrams,
         PhasePanel,
         PolytopeFits,
+        PolytopeSavings,
         SuperpositionPanels,
         SuperpositionStudy,
         UniformGeometry,
     )
+    from mindscope.studies.superposition.savings import measure_savings
 
     config, seed = PRESETS[spec.preset], spec.seed
     settings = {"preset": spec.preset, **config.model_dump(mode="json")}
@@ -44,6 +46,9 @@ def study_superposition(spec: SuperpositionSpec, *, run: RunFolder, reporter: Re
             polytopes=bench.measure("polytopes", PolytopeFits, lambda p: measure_polytopes(config, seed, p)),
             correlated=bench.measure(
                 "correlated", CorrelatedFeatures, lambda p: measure_correlated(config, seed, p)
+            ),
+            savings=bench.measure(
+                "savings", PolytopeSavings, lambda p: measure_savings(config.saving_samples, seed, p)
             ),
             phases=PhaseDiagrams(
                 panels=tuple(
@@ -81,6 +86,7 @@ def _costs(config: SuperpositionConfig) -> dict[str, float]:
     """Numbers that pass through models: models x features x samples x steps, times what one costs beside
     others.
     """
+    from mindscope.studies.superposition import savings
     from mindscope.studies.superposition.computing import FEATURES
     from mindscope.studies.superposition.config import DENSITIES
     from mindscope.studies.superposition.measure import PANEL_FEATURES, POLYTOPES, SETS
@@ -90,12 +96,14 @@ def _costs(config: SuperpositionConfig) -> dict[str, float]:
     phase, band, computing = config.phase, config.geometry, config.computing
     cells = phase.seeds * phase.starts * phase.cells**2 * phase.training.steps * phase.training.samples
     computed = config.computing_seeds * len(config.computing_densities) * computing.steps * computing.samples
+    corners = sum(len(cosines) for cosines, _ in savings.POLYTOPES.values())
     many = band.seeds * band.features * sum(own.steps * own.samples for own in band.trainings)
     return {
         "panels": 2.0 * small * config.seeds * len(DENSITIES) * PANEL_FEATURES,
         "polytopes": float(small * config.seeds * sum(features for _, features, *_ in POLYTOPES)),
         "correlated": 3.0 * small * config.set_seeds * config.starts * sum(features for _, features in SETS),
         "computing": 4.0 * computed * FEATURES,
+        "savings": float(savings.EVALUATIONS * config.saving_samples * len(savings.DENSITIES) * corners),
         **{f"phases/{n}-{m}": float(cells * n) for n, m in SIZES},
         **{f"geometry/{density:g}": 2.0 * many for density in band.densities},
     }

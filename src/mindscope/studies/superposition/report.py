@@ -60,6 +60,11 @@ def build_page(
         "the mean over the model.",
     )
     report.figure(figures.draw_geometry(geometry), "Features gather at the dimensionalities of polytopes.")
+    report.figure(
+        figures.draw_savings(study.savings),
+        "What features in the corners of a polytope save with the best scale and bias, in variances of a "
+        "feature and beyond the 1 that a dimension of its own saves: which is worth most at a density.",
+    )
     report.section(
         "Features that go together", "Sets of two in two dimensions, the features of a set in one colour."
     )

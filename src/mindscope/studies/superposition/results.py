@@ -116,6 +116,17 @@ class UniformGeometry(Document):
     bands: tuple[GeometryBand, ...]
 
 
+class PolytopeSavings(Document):
+    """What features in the corners of a polytope save, per dimension, beside a dimension of their own."""
+
+    names: tuple[str, ...]
+    densities: tuple[float, ...]
+    saved: Matrix
+    """By density and polytope, in variances of a feature."""
+    errors: Matrix
+    """Standard errors of these."""
+
+
 class ComputedFeatures(Document):
     """The absolute value, computed for more features than neurons allow one by one."""
 
@@ -142,4 +153,5 @@ class SuperpositionStudy(SavedDocument):
     correlated: CorrelatedFeatures
     phases: PhaseDiagrams
     geometry: UniformGeometry
+    savings: PolytopeSavings
     computing: ComputedFeatures
