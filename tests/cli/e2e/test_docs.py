@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import persona_kit
 import pytest
@@ -132,10 +133,16 @@ def shown_commands() -> list[str]:
     return [line for line in shown if line.startswith("mindscope ")]
 
 
+@cache
+def build_root() -> Any:
+    """Every command with its options, built once for all lines."""
+    return get_command(app)
+
+
 @pytest.mark.parametrize("line", sorted(set(shown_commands())))
 def test_the_commands_shown_exist_with_their_options(line):
     _, *words = shlex.split(line)
-    root = get_command(app)
+    root = build_root()
     command, rest = root, words
     while rest and rest[0] in getattr(command, "commands", {}):
         command, rest = command.commands[rest[0]], rest[1:]

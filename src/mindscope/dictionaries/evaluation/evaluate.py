@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from mindscope.core import Progress
@@ -276,6 +277,12 @@ class _EvaluationJob:
         return {name: LossRecovered.of(sums) for name, sums in totals.items()}
 
     def _labelled(self, texts: Sequence[ClassifiedText]) -> LabelledMeasures:
+        """A piece too: many probes are fitted for it."""
+        measures = TypeAdapter(LabelledMeasures)
+        self._piece("labelled.json", lambda: measures.dump_python(self._measure(texts), mode="json"))
+        return measures.validate_python(self.run.load_json(f"{self.folder}/labelled.json"))
+
+    def _measure(self, texts: Sequence[ClassifiedText]) -> LabelledMeasures:
         mean, last = pool(
             self.models,
             self.dictionary,
