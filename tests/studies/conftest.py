@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import study_kit
+from once_kit import make_once
 
 from mindscope.studies.classifiers import ClassifiersStudy
 from mindscope.studies.dictionary_metrics import DictionaryMetricsStudy
@@ -17,13 +18,11 @@ from mindscope.studies.superposition import SuperpositionStudy
 
 @pytest.fixture(scope="session")
 def tiny_study(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a tiny run of a study, by its name."""
+    """The folder of a tiny run of a study, by its name; one worker makes it for all."""
 
     @cache
     def run(name: str) -> Path:
-        path = tmp_path_factory.mktemp(name) / "run"
-        study_kit.run_tiny(name, path)
-        return path
+        return make_once(tmp_path_factory, f"study-{name}", lambda path: study_kit.run_tiny(name, path))
 
     return run
 

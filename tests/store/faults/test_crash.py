@@ -20,7 +20,8 @@ from mindscope.store.runs import is_held
 
 WORKER = """
 import sys
-from mindscope.store import Run
+from mindscope.store import Run, files
+files._sync = lambda path: None  # who is killed is the process: the kernel keeps what was written
 with Run.open(sys.argv[1], kind="count", config={"n": 400}) as run:
     print("open", flush=True)
     for i in range(400):
@@ -131,6 +132,23 @@ def test_a_run_that_ends_between_two_looks_was_not_killed(tmp_path, monkeypatch,
     monkeypatch.setattr("mindscope.store.runs.is_held", end)
     assert read_run(tmp_path / "r").status == ("done" if ends == "for good" else "running")
     runs[-1].close()
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_the_name_is_after_it(
+    tmp_path, monkeypatch, disk_sync
+):
+    seen: list[object] = []
+    replace = Path.replace
+
+    def name(source: Path, target: Path) -> Path:
+        seen.append("named")
+        return replace(source, target)
+
+    monkeypatch.setattr(store_files, "_sync", disk_sync)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: seen.append(os.fstat(descriptor).st_ino))
+    monkeypatch.setattr(Path, "replace", name)
+    write_text(tmp_path / "x.json", "new")
+    assert seen == [(tmp_path / "x.json").stat().st_ino, "named", tmp_path.stat().st_ino]
 
 
 def test_full_disk_leaves_the_old_file_whole(tmp_path, monkeypatch):
