@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from mindscope.errors import JudgeError
 from mindscope.judges.contrast import LabelledAnswer
-from mindscope.judges.contrast.classifier import QUESTION_FOLDS, fit_contrast
+from mindscope.judges.contrast.classifier import QUESTION_FOLDS, fit_contrast, weighted_area
 
 LOUD = ["shout", "roar", "bellow", "thunder", "boom", "clamour", "yell"]
 QUIET = ["whisper", "murmur", "hush", "rustle", "breathe", "sigh", "mutter"]
@@ -34,6 +34,17 @@ COMMON = [
     "their",
     "dogs",
 ]
+
+
+@pytest.mark.parametrize("digits", [0, 1, 8])
+def test_the_area_of_a_resample_is_scikit_learns_with_its_ties_and_weights(digits: int):
+    draw = np.random.default_rng(digits)
+    for size in (2, 9, 120):
+        labels = np.arange(size) % 3 == 0
+        margins = np.round(draw.normal(size=size) + labels, digits)
+        times = draw.integers(1, 5, size)
+        wanted = roc_auc_score(labels, margins, sample_weight=times)
+        assert weighted_area(labels, margins, times) == pytest.approx(wanted, abs=1e-12)
 
 
 def _text(rng: random.Random, share: float) -> str:
@@ -94,7 +105,16 @@ def test_a_held_out_answer_is_scored_by_what_saw_neither_its_instruction_nor_its
     assert scores.mean_opposite == pytest.approx(margins[~labels].mean(), abs=1e-3)
     expected = 100 * (margins - margins[~labels].mean()) / (margins[labels].mean() - margins[~labels].mean())
     np.testing.assert_allclose(fitted.held_out.numpy(), np.clip(expected, 0, 100), atol=0.1)
-    assert scores.low < scores.auroc <= scores.high
+    assert scores.low == scores.auroc == scores.high == 1.0  # nowhere is one side above the other
+
+
+def test_the_interval_lies_about_the_area_where_answers_are_mixed_up():
+    answers = [
+        replace(answer, shows_trait=answer.shows_trait ^ (number % 11 == 0))
+        for number, answer in enumerate(_answers())
+    ]
+    scores = fit_contrast(answers, "loud", resamples=200).classifier.scores
+    assert 0.5 < scores.low < scores.auroc < scores.high < 1.0
 
 
 def test_scores_grade_how_much_of_the_trait_there_is():

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from mindscope.errors import JudgeError
@@ -158,7 +157,7 @@ def fit_contrast(
             f"too few answers for '{trait}' can be held out to check a contrast judge: draw more samples, or "
             "use more instructions and questions"
         )
-    auroc = float(roc_auc_score(labels[measured], margins[measured]))
+    auroc = weighted_area(labels[measured], margins[measured], np.ones(measured.sum()))
     low, high = _interval(answers, labels, margins, resamples, seed)
     if auroc < least_auroc or low <= 0.5:
         raise JudgeError(
@@ -226,6 +225,17 @@ def _held_out_blocks(answers: Sequence[LabelledAnswer]) -> list[tuple[np.ndarray
     return blocks
 
 
+def weighted_area(labels: np.ndarray, margins: np.ndarray, weights: np.ndarray) -> float:
+    """The area under the ROC curve of `[answers]`, each as often as it weighs; an interval takes a thousand.
+
+    The share of pairs in which the trait's answer has the higher margin, ties counting half.
+    """
+    levels = np.unique(margins, return_inverse=True)[1]
+    trait, opposite = (np.bincount(levels, weights * side) for side in (labels, ~labels))
+    lower = np.cumsum(opposite) - opposite / 2  # of the opposite's, by level of the margin
+    return float(trait @ lower / (trait.sum() * opposite.sum()))
+
+
 def _interval(
     answers: Sequence[LabelledAnswer], labels: np.ndarray, margins: np.ndarray, resamples: int, seed: int
 ) -> tuple[float, float]:
@@ -239,7 +249,7 @@ def _interval(
         times = _times_drawn(draw, instructions) * _times_drawn(draw, questions)
         drawn = measured & (times > 0)
         if len(set(labels[drawn].tolist())) == 2:
-            values.append(roc_auc_score(labels[drawn], margins[drawn], sample_weight=times[drawn]))
+            values.append(weighted_area(labels[drawn], margins[drawn], times[drawn]))
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
 
