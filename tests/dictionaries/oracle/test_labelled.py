@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 
 from mindscope.dictionaries.evaluation.ablation import perturb_probes, remove_correlation
 from mindscope.dictionaries.evaluation.absorption import measure_absorption, of_text
 from mindscope.dictionaries.evaluation.pooled import PooledActivations
 from mindscope.dictionaries.evaluation.probing import (
     PENALTIES,
-    area_under_curve,
     build_tasks,
     k_sparse,
     probe_auc,
@@ -63,14 +61,6 @@ def test_a_probe_with_a_chosen_penalty_is_scored_by_the_area_under_its_curve():
     assert found.auc[1] == 1.0
     shuffled = k_sparse(pooled, list(np.random.default_rng(1).permutation(labels)), auc_ks=(1,))
     assert abs(shuffled.auc[1] - 0.5) < 0.15
-
-
-def test_the_area_under_a_curve_is_that_of_scikit_learn_with_ties_too():
-    draw = np.random.default_rng(0)
-    for n_positive, n_negative, digits in ((1, 1, 0), (1, 9, 1), (7, 5, 0), (40, 60, 1), (50, 50, 8)):
-        labels = draw.permutation(np.repeat([1, 0], [n_positive, n_negative]))
-        scores = np.round(draw.normal(size=len(labels)) + labels, digits)
-        assert area_under_curve(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
 
 
 def test_perturbation_hits_one_class_alone():
