@@ -1,9 +1,8 @@
 """The second organism's training goes on to the same bytes: killed, and from what its first stage ships."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,32 +14,32 @@ from mindscope.organism.training.recipe import StepMix
 from mindscope.organism.training.train import CHECKPOINT, train_organism
 from mindscope.store import Run
 
-SCRIPT = """
-import sys, os, signal, torch
-torch.set_num_threads(1)
-from mindscope.organism.mechanisms.corpus.recipe import SecondTrainConfig
-from mindscope.organism.training.recipe import StepMix
-from mindscope.organism.training.train import train_organism
-from mindscope.store import Run
-
-config = SecondTrainConfig(layers=1, width=32, heads=2, mlp_width=64, steps=5, micro_batches=2,
-    checkpoint_every=2, mixes=((0, StepMix(documents=6, conversations=2, **SHARES)),))
-stop = int(sys.argv[2])
-
-def watch(step, steps, label):
-    if step == stop:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-with Run.open(sys.argv[1], kind="organism-train", config=config.model_dump(mode="json")) as run:
-    train_organism(run, config, "cpu", watch)
-""".replace(
-    "**SHARES",
-    "document_shares={'couplet': 1, 'picture': 1}, conversation_shares={'chain': 1, 'drift': 1, 'tool': 1}",
-)
+SMALL = SecondTrainConfig(
+    layers=1, width=32, heads=2, mlp_width=64, steps=5, micro_batches=2, checkpoint_every=2,
+    mixes=((0, StepMix(
+        documents=6, conversations=2, document_shares={"couplet": 1, "picture": 1},
+        conversation_shares={"chain": 1, "drift": 1, "tool": 1},
+    )),),
+)  # fmt: skip
 
 
 def train(folder: Path, stop: int) -> int:
-    return subprocess.run([sys.executable, "-c", SCRIPT, str(folder), str(stop)], env=os.environ).returncode
+    """Train in a process of its own that kills itself after a step, 0 for none; hand back how it ended."""
+
+    def work() -> None:
+        torch.set_num_threads(1)
+        with Run.open(folder, kind="organism-train", config=SMALL.model_dump(mode="json")) as run:
+            train_organism(run, SMALL, "cpu", watch)
+
+    def watch(step: int, steps: int, label: str) -> None:
+        if step == stop:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    process.join(240)
+    assert process.exitcode is not None, "it does not end"
+    return process.exitcode
 
 
 @pytest.mark.slow
