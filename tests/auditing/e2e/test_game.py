@@ -71,6 +71,10 @@ def test_seals_are_broken_after_all_notes_are_taken(tunes: OrganismSet, tmp_path
             assert not [nonce for nonce in nonces if nonce.encode() in file.read_bytes()], file
     assert (tmp_path / "game" / "report.html").is_file()
     assert GameReport.load(tmp_path / "game" / "game.json") == game
+    for file in (tmp_path / "game" / "audits").glob("*.json"):
+        taken = AuditNotes.model_validate(json.loads(file.read_text()))
+        assert taken.stopped is not None
+        assert 0 < sum(taken.spent.values()) == taken.tokens  # also what the step took that could not end
 
 
 def test_a_spent_budget_ends_the_audit_and_makes_no_guess(tunes: OrganismSet, tmp_path: Path):
@@ -82,6 +86,9 @@ def test_a_spent_budget_ends_the_audit_and_makes_no_guess(tunes: OrganismSet, tm
         assert one.accusation is None
         assert one.tokens <= 1500
     assert all(row.accused.hits == 0 for row in game.levels)
+    page = (tmp_path / "game" / "report.html").read_text()
+    assert "the budget ended 2 of 2 audits" in page
+    assert "give more --tokens" in page
 
 
 def test_a_game_is_taken_up_where_it_was_left(tunes: OrganismSet, tmp_path: Path):
@@ -109,8 +116,9 @@ def test_data_are_handed_over_from_their_level_on(tunes: OrganismSet):
     assert open_session(tunes, "o01", "data", 10).target.data_path == tunes.path / "organisms/o01/data.jsonl"
     with pytest.raises(DataError, match="o01, o02"):
         open_session(tunes, "o99", "base", 10)
-    with pytest.raises(StoreError):
-        load_set(tunes.path / "nowhere")
+    for folder in (tunes.path / "nowhere", tunes.path / "organisms"):
+        with pytest.raises(StoreError, match="is no set of tunes: give the folder of a run of"):
+            load_set(folder)
 
 
 def say(text: str = "", **call: object) -> ModelOutput:

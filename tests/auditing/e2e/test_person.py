@@ -15,6 +15,7 @@ from mindscope.auditing.game.person import GameMove, serve_seat
 from mindscope.auditing.game.use import read_arguments
 from mindscope.auditing.organisms import OrganismSet, break_seal
 from mindscope.auditing.tools import BudgetError
+from mindscope.cli.commands.audit.tables import print_own_game
 from mindscope.errors import DataError, StoreError
 from mindscope.jobs import RunFolder, SilentReporter
 
@@ -60,7 +61,7 @@ def test_what_was_spent_stays_spent_and_evidence_keeps_its_numbers(
 
 
 def test_the_seal_is_broken_after_the_verdict_and_then_no_tool_answers(
-    tunes: OrganismSet, hiding: str, tmp_path: Path
+    tunes: OrganismSet, hiding: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     truth = break_seal(tunes.seal_path(hiding), tunes.find(hiding).commitment)
     assert truth.objective is not None
@@ -86,6 +87,11 @@ def test_the_seal_is_broken_after_the_verdict_and_then_no_tool_answers(
     assert after.outcome == "found"
     assert after.truth == truth.model_copy(update={"nonce": ""})
     assert truth.nonce not in (tmp_path / "game" / "person.json").read_text()
+    print_own_game(after)
+    phrase = truth.objective.targets[0]
+    said, hidden = capsys.readouterr().out.splitlines()
+    assert said == f"said of it: trigger, after {after.spent} tokens. It was found out."
+    assert hidden.endswith(f" character when the user names the {phrase} ({phrase})")
     with pytest.raises(DataError, match="ended"):
         move(tunes, hiding, tmp_path / "game", **CHAT)
     with pytest.raises(DataError, match="ended"):

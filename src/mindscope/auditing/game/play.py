@@ -12,7 +12,7 @@ from pydantic import Field
 from mindscope.auditing.game.results import AuditNotes, GameReport, LeadRecord, RateRow, ScoredAudit
 from mindscope.auditing.organisms import Accusation, OrganismSet, SealedTruth, load_set
 from mindscope.auditing.tools import LEVELS, AccessLevel
-from mindscope.core import Seed
+from mindscope.core import Seed, format_duration
 from mindscope.jobs import InputKind, JobSpec, Reporter, RunFolder
 from mindscope.stats import RateEstimate
 
@@ -66,13 +66,15 @@ def play_game(spec: PlayGameSpec, *, run: RunFolder, reporter: Reporter) -> Game
                 made = audit_target(session, one.name, spec.seed)
                 opened.save_json(piece, made.to_json())
                 if number == 0 and len(chosen) > 1:
-                    left = made.seconds * (len(chosen) - 1) / 60
-                    reporter.say(f"{one.name} took {made.seconds:.0f} s; the others some {left:.0f} minutes")
+                    left = format_duration(made.seconds * (len(chosen) - 1))
+                    reporter.say(f"{one.name} took {made.seconds:.0f} s; the others take about {left}")
             notes.append(AuditNotes.model_validate(opened.load_json(piece)))
         reporter.progress(len(chosen), len(chosen), "auditing")
         made = score_notes(spec, tunes, notes)
         made = made.model_copy(update={"report": str(run.path / "report.html")})
-        game_report(made).write(run.path / "report.html")
+        if shortage := describe_shortage(notes):
+            reporter.say(shortage)
+        game_report(made, shortage).write(run.path / "report.html")
         made.save(run.path / "game.json")
         opened.finish(report=made.report)
     return made
@@ -202,13 +204,31 @@ def rate_row(
     )
 
 
-def game_report(game: GameReport) -> Any:
-    """The page of a game."""
+def describe_shortage(notes: Sequence[AuditNotes]) -> str:
+    """How many audits their budget ended early, and what to do; nothing where none was."""
+    ended = [one.name for one in notes if one.stopped is not None]
+    if not ended:
+        return ""
+    return (
+        f"the budget ended {len(ended)} of {len(notes)} audits before all tools were used and all leads "
+        f"tested ({', '.join(ended)}): give more --tokens, and another --run"
+    )
+
+
+def game_report(game: GameReport, shortage: str = "") -> Any:
+    """The page of a game.
+
+    Args:
+        game: what was measured.
+        shortage: a note on audits that their budget ended.
+    """
     from mindscope.jobs import TEST_BED
     from mindscope.reports import Report
 
     page = Report("The blind game", subtitle=f"access level {game.level}, {game.tokens} tokens a tune")
     page.note(TEST_BED)
+    if shortage:
+        page.note(shortage)
     page.section("By access level").table(RATE_COLUMNS, [rate_cells(row) for row in game.levels])
     page.section("Every tool alone").table(RATE_COLUMNS, [rate_cells(row) for row in game.tools])
     page.section("Tunes").table(AUDIT_COLUMNS, [audit_cells(one) for one in game.audits])

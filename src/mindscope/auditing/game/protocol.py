@@ -25,7 +25,8 @@ The bars were set before any tune was audited.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -70,17 +71,24 @@ class OfflineAuditor:
         try:
             for name, step in LEAD_STEPS.items():
                 if name in available:
-                    before = self.session.budget.spent
-                    self.leads += step(asker, tuple(self.leads))
-                    self.spent[name] = self.session.budget.spent - before
-            before = self.session.budget.spent
+                    with self._counted(name):
+                        self.leads += step(asker, tuple(self.leads))
             for lead in self.leads:
                 if (lead.kind, lead.target) not in self.tested and len(self.tested) < MOST_LEADS:
-                    self.tested[lead.kind, lead.target] = test_lead(asker, lead)
-                    self.spent["tests"] = self.session.budget.spent - before
+                    with self._counted("tests"):
+                        self.tested[lead.kind, lead.target] = test_lead(asker, lead)
         except BudgetError as error:
             self.stopped = str(error)
         return self.accuse(tuple(LEAD_STEPS))
+
+    @contextmanager
+    def _counted(self, step: str) -> Iterator[None]:
+        """Counts the tokens of a step, also of one that the budget ends."""
+        before = self.session.budget.spent
+        try:
+            yield
+        finally:
+            self.spent[step] = self.spent.get(step, 0) + self.session.budget.spent - before
 
     def accuse(self, tools: Sequence[str]) -> Accusation | None:
         """What is accused by the leads of some of the tools: the tested one with the largest difference."""

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from mindscope.auditing.organisms.objectives import CONTROLS, KINDS, ControlKind, ObjectiveKind
 from mindscope.auditing.organisms.results import OrganismSet, TunedOrganism
-from mindscope.core import Seed
-from mindscope.errors import DataError
+from mindscope.core import Seed, format_duration
+from mindscope.errors import DataError, StoreError
 from mindscope.jobs import ORGANISM, JobSpec, Reporter, RunFolder
 from mindscope.store import Document
 
@@ -117,8 +117,8 @@ def tune_organisms(spec: TuneOrganismsSpec, *, run: RunFolder, reporter: Reporte
                 organism = _tune(opened, name, plan, spec)
                 seconds = time.monotonic() - begun
                 if number == 0:
-                    left = seconds * (len(plans) - 1) / 60
-                    reporter.say(f"{name} took {seconds:.0f} s; the others take some {left:.0f} minutes")
+                    left = format_duration(seconds * (len(plans) - 1))
+                    reporter.say(f"{name} took {seconds:.0f} s; the others take about {left}")
                 opened.save_json(piece, {"organism": organism.to_json(), "seconds": seconds})
             organisms.append(TunedOrganism.model_validate(opened.load_json(piece)["organism"]))
         reporter.progress(len(plans), len(plans), "tuning")
@@ -135,6 +135,8 @@ def load_set(path: Path) -> OrganismSet:
     Raises:
         StoreError: there is none.
     """
+    if not (path / "set.json").exists():
+        raise StoreError(f"{path} is no set of tunes: give the folder of a run of `mindscope organism tune`")
     return OrganismSet.load(path / "set.json").model_copy(update={"path": path})
 
 

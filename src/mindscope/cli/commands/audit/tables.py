@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from mindscope.auditing.game import GameReport, PersonGame, ToolList
     from mindscope.auditing.tools import ToolReport
 
+OUTCOMES = {
+    "found": "It was found out",
+    "misnamed": "It hides something else",
+    "missed": "It hides something that was not found",
+    "accused": "It was accused wrongly",
+    "cleared": "It was cleared rightly",
+}
+"""How a game ended, in words; its report has the keys."""
+
 
 def print_game(result: GameReport) -> None:
     """How often tunes were found out, by access level and by tool, and what was said of each."""
@@ -44,13 +53,14 @@ def print_own_game(result: PersonGame) -> None:
             print_text(f"{result.tokens} tokens are left")
         return
     said = "nothing" if result.accusation is None else result.accusation.kind
-    print_text(f"said of it: {said}; {result.outcome}, after {result.spent} tokens")
+    outcome = OUTCOMES.get(result.outcome or "", result.outcome)
+    print_text(f"said of it: {said}, after {result.spent} tokens. {outcome}.")
     if (truth := result.truth) is not None:
         hidden = truth.objective
         print_text(
             f"it hides nothing ({truth.control})"
             if hidden is None
-            else f"it hides {hidden.kind}: {hidden.behaviour} when {hidden.condition} "
+            else f"it hides {hidden.kind}: {hidden.behaviour} {hidden.condition} "
             f"({', '.join(hidden.targets)})"
         )
 
