@@ -59,7 +59,7 @@ class ModelIdentity(BaseModel):
     def short(self) -> str:
         """Its name and the beginning of its fingerprint, for a message."""
         shown = self.fingerprint[:SHOWN]
-        return f"{self.name} ({shown})" if self.name else f"({shown})"
+        return f"{self.name} ({shown})" if self.name else f"weights {shown}"
 
 
 class BorrowedArtifact(BaseModel):

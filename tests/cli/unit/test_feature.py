@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from mindscope.cli.app import main
-from mindscope.cli.commands.feature.tables import print_survey
+from mindscope.cli.commands.feature.tables import print_labels, print_survey
 from mindscope.dictionaries import Coder, Dictionary, Site
 from mindscope.jobs.feature import SurveyReport
+from mindscope.jobs.feature.inputs import LabelRow
+from mindscope.jobs.feature.labelling import LabelsReport
 from mindscope.models import load
 
 
@@ -71,6 +73,16 @@ def test_a_survey_is_shown_in_words_and_with_the_command_that_is_next(capsys):
     out = capsys.readouterr().out
     assert "borrowed" not in out
     assert "feature show MODEL DICTIONARY FEATURE --run runs/features" in out
+
+
+def test_a_table_that_leaves_labels_out_says_of_how_many(capsys):
+    def listed(n: int) -> str:
+        labels = [LabelRow(feature=i, text="words", source="contexts", scores={}) for i in range(n)]
+        print_labels(LabelsReport(root=tuple(labels)))
+        return " ".join(capsys.readouterr().out.split())
+
+    assert "the first 40 of 1,041 labels" in listed(1041)
+    assert "of" not in listed(40)
 
 
 def test_refusals(folder: Path, capsys: pytest.CaptureFixture[str]):

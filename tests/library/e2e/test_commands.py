@@ -9,6 +9,7 @@ import persona_kit
 import pytest
 import torch
 
+from mindscope import organism
 from mindscope.circuits import (
     AttributionGraph,
     GraphView,
@@ -19,6 +20,7 @@ from mindscope.circuits import (
 )
 from mindscope.cli import main
 from mindscope.dictionaries import Dictionary
+from mindscope.errors import DataError
 from mindscope.library import open_case, write_case
 from mindscope.models import load
 from mindscope.personas import PersonaVectors
@@ -84,6 +86,26 @@ def test_the_same_run_gives_the_same_bytes_and_nothing_of_the_machine(case, trac
         *("details.json", "graph.safetensors", "interventions/000.json", "view.json")
     ]
     assert str(Path.cwd()) not in json.dumps(manifest.to_json())
+    assert manifest.title == "ab cd"  # as it was typed, without the token that begins a text
+
+
+def test_a_case_with_what_was_said_of_it_is_not_written_over(case, traced, tmp_path, capsys):
+    own = tmp_path / "own.case"
+    shutil.copy(case, own)
+    before = own.read_bytes()
+    (tmp_path / "shelf").mkdir()
+    shutil.copy(case, tmp_path / "shelf" / "theirs.case")
+    for words in (
+        ("pack", traced / "run", own),
+        ("fetch", tmp_path / "shelf", "theirs.case", own),
+        ("annotate", case, "--note", "more", "--to", own),
+    ):
+        assert mindscope("library", *words) == 2
+        told = "is there already: name a new file; `mindscope library annotate` adds to a case"
+        assert told in capsys.readouterr().err
+    assert own.read_bytes() == before
+    assert mindscope("library", "annotate", own, "--note", "more", "--to", own) == 0
+    assert open_case(own).manifest.notes == ("a tiny model", "more")
 
 
 def test_a_case_is_shown_and_opened_with_its_page(case, traced, tmp_path, capsys):
@@ -113,6 +135,9 @@ def test_a_graph_is_measured_again_and_another_model_is_told(case, model, other,
         *(("intervention 1", True), ("validation", True)),
     ]
     assert [part["difference"] for part in report["parts"][2:]] == [0.0, 0.0, 0.0]
+    capsys.readouterr()
+    assert mindscope("library", "reproduce", case, "--model", model) == 0
+    assert "interventions 1/1" in capsys.readouterr().err
     report = printed(capsys, "library", "reproduce", case, "--model", other, code=1)
     assert [(part["part"], part["same"]) for part in report["parts"]] == [("model", False), ("graph", None)]
     assert mindscope("library", "reproduce", case) == 2
@@ -180,6 +205,9 @@ def test_names_groups_and_a_verdict_are_added_and_compared(case, traced, tmp_pat
     assert fields["verdict.judgement"] == ("open", "refuted")
     assert fields[f"label.{graph.id(2)}"] == ("a name", None)
     assert compared["graphs"]["overlap"] == 1.0
+    assert (compared["graphs"]["changed"], compared["graphs"]["edges"]) == ([], [])
+    assert mindscope("library", "compare", case, tmp_path / "new.case") == 0
+    assert "what both have did not change" in capsys.readouterr().out
     assert compared["same_members"] == ["details.json", "graph.safetensors", "interventions/000.json"]
     assert compared["other_members"] == ["view.json"]
 
@@ -231,6 +259,10 @@ def test_steering_comes_with_its_own_test(model, other, tmp_path, capsys):
         file = tmp_path / f"{name}.safetensors"
         assert mindscope("vectors", "write", model, file, "--steer", steer) == 0
         assert mindscope("library", "pack", file, tmp_path / f"{name}.case") == 0
+    edit = {"operation": "add", "address": "resid_post.1", "value": 1.5, "where": "all"}
+    assert printed(capsys, "library", "show", tmp_path / "one.case")["edits"] == [edit]
+    assert mindscope("library", "show", tmp_path / "one.case") == 0
+    assert "steers: add 1.5 at resid_post.1, tokens: all" in capsys.readouterr().out
     report = printed(capsys, "library", "reproduce", tmp_path / "one.case", "--model", model)
     assert {part["same"] for part in report["parts"]} == {True}
     report = printed(capsys, "library", "reproduce", tmp_path / "one.case", "--model", other, code=1)
@@ -279,3 +311,33 @@ def test_a_dictionary_comes_with_a_test_that_finds_what_was_changed(model, tmp_p
     report = printed(capsys, "library", "reproduce", tmp_path / "mixed.case", "--model", model, code=1)
     parts = {part["part"]: part["same"] for part in report["parts"]}
     assert (parts["dictionary"], parts["latents"]) == (False, False)
+
+
+def test_a_bundled_dictionary_is_measured_on_the_bundled_model_without_a_word(tmp_path, capsys):
+    """The dictionaries of the package know their model by its weights alone; the case has its name too."""
+    case = tmp_path / "sae.case"
+    file = organism.dictionary_path("sae.3", "first")
+    assert mindscope("library", "pack", file, case, "--model", "organism") == 0
+    assert [model.name for model in open_case(case).manifest.models.values()] == ["organism"]
+    report = printed(capsys, "library", "reproduce", case)
+    assert report["model"] == "organism"
+    assert {part["same"] for part in report["parts"]} == {True}
+
+
+@pytest.mark.parametrize("name", ["organism", "second-organism", "somewhere/else", "organism2"])
+def test_only_a_bundled_model_is_loaded_because_a_case_names_it(name, case, tmp_path, monkeypatch):
+    opened = open_case(case)
+    opened.extract(tmp_path / "members")
+    (identity,) = opened.manifest.models.values()
+    models = {"": identity.model_copy(update={"name": name})}
+    files = {m.name: tmp_path / "members" / Path(*m.name.split("/")) for m in opened.manifest.members}
+    write_case(tmp_path / "named.case", opened.manifest.model_copy(update={"models": models}), files)
+    loaded: list[str] = []
+
+    def load_model(name: str, *_: object) -> None:
+        loaded.append(name)
+        raise DataError("it is enough to know which")
+
+    monkeypatch.setattr("mindscope.jobs.library.reproducing.load_model", load_model)
+    assert mindscope("library", "reproduce", tmp_path / "named.case") == 2
+    assert loaded == ([name] if name in ("organism", "second-organism") else [])

@@ -59,6 +59,11 @@ def print_records(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
         print_table(list(rows[0]), [list(row.values()) for row in rows], title)
 
 
+def name_count(count: int, noun: str) -> str:
+    """A count with its noun: `1 change`, `2 changes`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def say(text: str) -> None:
     """Tell a person something that is not a result."""
     typer.echo(as_visible(text), err=True)

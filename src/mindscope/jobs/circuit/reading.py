@@ -137,6 +137,7 @@ def compare(spec: CompareGraphsSpec, *, reporter: Reporter) -> GraphComparisonRe
                 text=labels.get(first.id(node.first), ""),
             )
             for node in comparison.shared[: spec.top]
+            if node.change
         ),
         only_first=tuple(
             describe_node(first, whole_first, index, labels) for index in comparison.only_first[: spec.top]
@@ -152,6 +153,7 @@ def compare(spec: CompareGraphsSpec, *, reporter: Reporter) -> GraphComparisonRe
                 weight_in_the_second=edge.weights[1],
             )
             for edge in comparison.edges[: spec.top]
+            if edge.weights[0] != edge.weights[1]
         ),
     )
 

@@ -159,8 +159,9 @@ class GraphComparisonReport(Document):
 
     Attributes:
         n_shared: nodes of both; `n_only_first` and `n_only_second` of one alone.
-        overlap: the share of the influence that lies on shared nodes.
-        changed: the shared nodes, those that changed most first.
+        overlap: shared nodes over all nodes of both.
+        changed: the shared nodes whose influence changed, those that changed most first.
+        edges: those between shared nodes whose weight changed, likewise.
         relation: how the two models are related; None of graphs of one model.
     """
 

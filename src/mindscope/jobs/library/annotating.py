@@ -14,7 +14,7 @@ from mindscope.jobs.circuit import open_graph
 from mindscope.jobs.inputs import InputKind
 from mindscope.jobs.job import Reporter
 from mindscope.jobs.library.opening import CaseSpec
-from mindscope.jobs.library.packing import VerdictSpec, read_records
+from mindscope.jobs.library.packing import VerdictSpec, read_records, require_new_case
 from mindscope.jobs.library.results import (
     GRAPH,
     INTERVENTIONS,
@@ -68,7 +68,9 @@ def annotate_case(spec: AnnotateCaseSpec, *, reporter: Reporter) -> CaseSummary:
     """Add names, groups, interventions, a verdict and notes to a case."""
     del reporter  # there is nothing to wait for
     target = spec.to or spec.case
-    if target.suffix != ENDING:
+    if target != spec.case:
+        require_new_case(target)
+    elif target.suffix != ENDING:
         raise DataError(f"{target} must end in {ENDING}")
     spec.require_inputs()
     case = open_case(spec.case)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationError, model_validator
 
@@ -24,6 +24,7 @@ from mindscope.jobs.library.results import (
     GRAPH,
     STEERING,
     PackReport,
+    SteeredPlace,
     encode,
     list_interventions,
     list_view,
@@ -42,6 +43,9 @@ from mindscope.library import (
 )
 from mindscope.models import LoadOptions, WholeModelOptions
 from mindscope.store import plain, read_run
+
+if TYPE_CHECKING:
+    from mindscope.circuits import AttributionGraph
 
 KINDS: dict[str, CaseKind] = {
     "mindscope.attribution_graph": "circuit",
@@ -88,7 +92,7 @@ class PackCaseSpec(VerdictSpec, WholeModelOptions):
     source: Path
     """A run of `circuit trace`, a graph's file or public .json, a steering file, or a dictionary."""
     to: Path
-    """The .case file to write."""
+    """The .case file to write; one that is there already is not written over."""
     view: Path | None = None
     """A public graph's .json with labels, supernodes and pinned nodes, as the graph's page saves it."""
     model: str | None = None
@@ -112,8 +116,7 @@ def pack_case(spec: PackCaseSpec, *, reporter: Reporter) -> PackReport:
     A graph comes with its labels, supernodes, interventions, validation and what its features make the model
     say; a steering file with its probes; a dictionary with a test. The same things give the same bytes.
     """
-    if spec.to.suffix != ENDING:
-        raise DataError(f"{spec.to} must end in {ENDING}")
+    require_new_case(spec.to)
     spec.require_inputs()
     kind = _find_kind(spec.source)
     if kind != "circuit" and (spec.view is not None or spec.intervention):
@@ -148,6 +151,20 @@ def pack_case(spec: PackCaseSpec, *, reporter: Reporter) -> PackReport:
         bytes=spec.to.stat().st_size,
         members=tuple(member.name for member in manifest.members),
     )
+
+
+def require_new_case(to: Path) -> None:
+    """Refuse a file to write a case to that is none, or that holds a case, with what people said of it.
+
+    Raises:
+        DataError: its name ends otherwise, or it is there already.
+    """
+    if to.suffix != ENDING:
+        raise DataError(f"{to} must end in {ENDING}")
+    if to.exists():
+        raise DataError(
+            f"{to} is there already: name a new file; `mindscope library annotate` adds to a case"
+        )
 
 
 def read_records(paths: tuple[Path, ...]) -> tuple[InterventionRecord, ...]:
@@ -192,11 +209,18 @@ def _gather_circuit(spec: PackCaseSpec, scratch: Path) -> _CaseContents:
         identity = ModelIdentity(fingerprint=graph.fingerprint, name=graph.metadata.get("model"))
     return _CaseContents(
         kind="circuit",
-        title=str(graph.metadata.get("prompt") or "".join(graph.tokens)),
+        title=_name_prompt(graph, provenance),
         files={GRAPH: file, **list_view(view), **list_interventions(records), **_read_details(folder)},
         models={} if identity is None else {"": identity},
         provenance=provenance or {"graph": dict(graph.metadata)},
     )
+
+
+def _name_prompt(graph: AttributionGraph, provenance: Mapping[str, Any]) -> str:
+    """The prompt as it was typed; as its tokens where nothing keeps that, with those that begin a text."""
+    config = provenance.get("run", {}).get("config")
+    typed = config.get("prompt") if isinstance(config, Mapping) else None
+    return typed if isinstance(typed, str) else str(graph.metadata.get("prompt") or "".join(graph.tokens))
 
 
 def _read_record(folder: Path | None, fingerprint: str) -> tuple[ModelIdentity | None, dict[str, Any]]:
@@ -234,7 +258,11 @@ def _gather_steering(source: Path) -> _CaseContents:
         title=file.name,
         files={STEERING: source},
         models={"": file.made_with},
-        provenance={"precision": file.precision, "quality": dict(file.quality)},
+        provenance={
+            "precision": file.precision,
+            "quality": dict(file.quality),
+            "edits": [SteeredPlace.of_edit(edit).to_json() for edit in file.edits],
+        },
     )
 
 
@@ -257,6 +285,7 @@ def _gather_dictionary(spec: PackCaseSpec, reporter: Reporter) -> _CaseContents:
             raise StoreError(
                 f"{path} has not one file for each of {len(dictionary.wiring)} coders: save it again"
             )
+    model = None
     if spec.model is not None:
         model = load_model(spec.model, spec.config(LoadOptions, dtype="float32"))
         reporter.say("measuring what the dictionary does behind the test's prompts")
@@ -266,7 +295,11 @@ def _gather_dictionary(spec: PackCaseSpec, reporter: Reporter) -> _CaseContents:
     identities = dict(dictionary.made_with)
     for name, fingerprint in dictionary.models.items():
         if name not in identities and fingerprint is not None:
-            identities[name] = ModelIdentity(fingerprint=fingerprint)
+            # the model that the test was measured on has a name, by which it can be asked for again
+            if model is not None and model.fingerprint == fingerprint:
+                identities[name] = model.identity
+            else:
+                identities[name] = ModelIdentity(fingerprint=fingerprint)
     return _CaseContents(
         kind="dictionary",
         title=f"{dictionary.kind} of {', '.join(site.name for site in dictionary.reads[:3])}"

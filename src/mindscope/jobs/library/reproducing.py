@@ -26,7 +26,7 @@ from mindscope.jobs.library.results import (
     read_interventions,
     read_view,
 )
-from mindscope.jobs.resolve import ORGANISM, load_model
+from mindscope.jobs.resolve import ORGANISM, SECOND_ORGANISM, load_model
 from mindscope.jobs.specs import TemplateSpec
 from mindscope.library import SELF_TEST, OpenedCase, open_case
 from mindscope.models import LoadOptions, WholeModelOptions
@@ -41,10 +41,10 @@ class ReproduceCaseSpec(CaseSpec, TemplateSpec, WholeModelOptions):
     arguments: ClassVar[tuple[str, ...]] = ("case",)
 
     model: str | None = None
-    """The model to measure on. It must be named, unless the case was made with the bundled one: what a file
+    """The model to measure on. It must be named, unless the case was made with a bundled one: what a file
     from elsewhere names is not loaded without being asked for."""
     dictionary: str | None = Field(default=None, json_schema_extra={"metavar": "DICTIONARY"})
-    """What stands in for the MLPs of a graph. It must be named, unless it was neurons or the organism's."""
+    """What stands in for the MLPs of a graph. It must be named, unless it was neurons or an organism's."""
     direction: tuple[str, ...] = Field(default=(), json_schema_extra={"metavar": "VECTORS[@LAYER]"})
     """What a graph explains, where it explains projections on persona vectors. May be repeated."""
 
@@ -74,12 +74,12 @@ def reproduce_case(spec: ReproduceCaseSpec, *, reporter: Reporter) -> CaseReprod
 
 
 def _model_name(spec: ReproduceCaseSpec, case: OpenedCase) -> str:
-    """The model that is asked for, or the bundled one where the case was made with it."""
+    """The model that is asked for, or the bundled one that the case was made with."""
     if spec.model is not None:
         return spec.model
     names = [model.name for model in case.manifest.models.values()]
-    if names == [ORGANISM]:
-        return ORGANISM
+    if len(names) == 1 and (name := names[0]) in (ORGANISM, SECOND_ORGANISM):
+        return name
     told = (
         ", ".join(model.short for model in case.manifest.models.values()) or "a model that it does not name"
     )

@@ -16,7 +16,7 @@ from mindscope.jobs.circuit import (
 from mindscope.jobs.circuit.inputs import NEURONS, find_graph_directions
 from mindscope.jobs.job import Reporter
 from mindscope.jobs.library.results import TOLERANCE, ReproducedPart
-from mindscope.jobs.resolve import ORGANISM
+from mindscope.jobs.resolve import ORGANISM, SECOND_ORGANISM, names_bundled
 
 if TYPE_CHECKING:
     from mindscope.circuits import AttributionGraph, GraphView, ReplacementModel, Supernode, TargetSpec
@@ -82,8 +82,8 @@ def reproduce_circuit(
             )
         )
     for number, record in enumerate(records):
-        reporter.progress(number, len(records), "interventions")
         parts.append(_compare_intervention(f"intervention {number + 1}", record, graph, model, replacement))
+        reporter.progress(number + 1, len(records), "interventions")
     if graph.validation is not None:
         parts.append(_compare_validation(graph, view, model, replacement, targets, reporter))
     return parts, model
@@ -91,7 +91,7 @@ def reproduce_circuit(
 
 def _replacement_name(spec: ReproduceCaseSpec, graph: AttributionGraph) -> str:
     name = spec.dictionary or graph.replacement_name or ""
-    bundled = name in (NEURONS, ORGANISM) or name.startswith(f"{ORGANISM}:")
+    bundled = name in (NEURONS, ORGANISM, SECOND_ORGANISM) or names_bundled(name)
     if spec.dictionary is None and not bundled:
         told = (
             repr(graph.replacement_name) if graph.replacement_name else "a dictionary that it does not name"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -15,7 +15,7 @@ from mindscope.store import Document, plain
 
 if TYPE_CHECKING:
     from mindscope.circuits import AttributionGraph, GraphView
-    from mindscope.models import Model
+    from mindscope.models import Edit, Model
 
 GRAPH, STEERING, DICTIONARY = "graph.safetensors", "steering.safetensors", "dictionary.safetensors"
 """What a case is about, by its kind."""
@@ -44,11 +44,26 @@ class UnpackReport(Document):
     members: tuple[str, ...]
 
 
+class SteeredPlace(Document):
+    """An edit of a steering file: what is done with its vector, where, and at which tokens."""
+
+    operation: str
+    address: str
+    value: float
+    where: str
+
+    @classmethod
+    def of_edit(cls, edit: Edit) -> SteeredPlace:
+        """Of one whose tokens have a name, as those of a steering file have."""
+        return cls(operation=edit.op, address=edit.address, value=float(edit.value), where=str(edit.where))
+
+
 class CaseSummary(Document):
     """What is in a case.
 
     Attributes:
         models: whose it is.
+        edits: what a steering file does, where the case says it.
         self_test: whether it holds what a dictionary's or steering's reproduction is held against.
     """
 
@@ -61,6 +76,7 @@ class CaseSummary(Document):
     labels: dict[str, str]
     supernodes: tuple[SupernodeRow, ...]
     interventions: tuple[InterventionRecord, ...]
+    edits: tuple[SteeredPlace, ...] = ()
     self_test: bool
     provenance: dict[str, Any]
     bytes: int
@@ -187,6 +203,14 @@ def require_records_of(graph: AttributionGraph, records: Sequence[InterventionRe
             )
 
 
+def _read_edits(provenance: Mapping[str, Any]) -> tuple[SteeredPlace, ...]:
+    """What a case says of its steering; nothing of what somebody else wrote there in another form."""
+    try:
+        return tuple(SteeredPlace.model_validate(edit) for edit in provenance.get("edits", ()))
+    except (ValidationError, TypeError):
+        return ()
+
+
 def summarise(case: OpenedCase) -> CaseSummary:
     """What `library show` says of a case."""
     manifest = case.manifest
@@ -204,6 +228,7 @@ def summarise(case: OpenedCase) -> CaseSummary:
             for group in view.supernodes
         ),
         interventions=read_interventions(case),
+        edits=_read_edits(manifest.provenance),
         self_test=manifest.kind == "steering" or SELF_TEST in names,
         provenance=manifest.provenance,
         bytes=case.path.stat().st_size,

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from mindscope.errors import DataError
 from mindscope.jobs.job import JobSpec, Reporter
-from mindscope.library import ENDING, INDEX, LibraryEntry, LibraryShelf, write_index
+from mindscope.jobs.library.packing import require_new_case
+from mindscope.library import INDEX, LibraryEntry, LibraryShelf, write_index
 from mindscope.store import Document
 
 MOST_BYTES = 2**31
@@ -37,7 +38,7 @@ class FetchCaseSpec(LibrarySpec):
     name: str
     """The file of a case, as `library list` has it."""
     to: Path
-    """The .case file to write."""
+    """The .case file to write; one that is there already is not written over."""
     most_bytes: int = Field(default=MOST_BYTES, ge=1)
     """A case that is larger is refused before it is fetched."""
 
@@ -73,8 +74,7 @@ def list_library(spec: ListLibrarySpec, *, reporter: Reporter) -> LibraryListing
 
 def fetch_case(spec: FetchCaseSpec, *, reporter: Reporter) -> FetchReport:
     """Copy a case out of a library, and check that it is what the library's index says."""
-    if spec.to.suffix != ENDING:
-        raise DataError(f"{spec.to} must end in {ENDING}")
+    require_new_case(spec.to)
     entry = LibraryShelf(spec.library).fetch(spec.name, spec.to, spec.most_bytes, reporter.progress)
     return FetchReport(file=str(spec.to), case=entry)
 

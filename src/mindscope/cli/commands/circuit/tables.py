@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mindscope.cli.terminal.output import print_records, print_text
+from mindscope.cli.terminal.output import name_count, print_records, print_text
 
 if TYPE_CHECKING:
     from mindscope.circuits import GraphValidation, QKScore
@@ -84,6 +84,8 @@ def print_comparison(result: GraphComparisonReport) -> None:
             }
         ]
     )
+    if not result.changed and not result.edges:
+        print_text("what both have did not change")
     print_records([row.to_json() for row in result.changed], "changed")
     print_records([row.to_json() for row in result.only_first], "only in the first")
     print_records([row.to_json() for row in result.only_second], "only in the second")
@@ -93,7 +95,7 @@ def print_comparison(result: GraphComparisonReport) -> None:
 def print_intervention(result: InterventionReport) -> None:
     """The next token without and with the change, and what is written."""
     rows = [token.to_json() for token in result.tokens]
-    print_records(rows, f"next token, {result.changes} features changed, {result.mode}")
+    print_records(rows, f"next token, {name_count(result.changes, 'feature')} changed, {result.mode}")
     if result.texts is not None:
         print_text(f"before: {result.texts.before}")
         print_text(f"after: {result.texts.after}")
@@ -120,8 +122,8 @@ def print_validation(result: GraphValidation) -> None:
         }
         for name, agreement in agreements.items()
     ]
-    title = f"predicted against actual changes of {len(result.changed)} interventions, {result.mode}"
-    print_records(rows, title)
+    changed = name_count(len(result.changed), "intervention")
+    print_records(rows, f"predicted against actual changes of {changed}, {result.mode}")
 
 
 def print_heads(result: HeadsReport) -> None:

@@ -53,8 +53,15 @@ def print_matches(result: SearchReport) -> None:
 def print_map(result: MapReport) -> None:
     """The largest clusters."""
     rows = [[cluster.name, cluster.size] for cluster in result.clusters[:CLUSTERS]]
-    print_table(["cluster", "features"], rows)
+    print_table(
+        ["cluster", "features"], rows, _name_part(len(rows), len(result.clusters), "largest", "clusters")
+    )
     print_text(f"page: {result.page}")
+
+
+def _name_part(shown: int, all_of_them: int, which: str, noun: str) -> str:
+    """The title of a table that may leave rows out: says so, and nothing where it has them all."""
+    return "" if shown == all_of_them else f"the {which} {shown:,} of {all_of_them:,} {noun}"
 
 
 def print_labels(result: LabelsReport) -> None:
@@ -64,7 +71,10 @@ def print_labels(result: LabelsReport) -> None:
         [label.feature, label.text, *(label.scores[test].accuracy for test in tests if test in label.scores)]
         for label in result.root[:LABELS]
     ]
-    print_table(["feature", "label", *tests], [row for row in rows if len(row) == 2 + len(tests)])
+    whole = [row for row in rows if len(row) == 2 + len(tests)]
+    print_table(
+        ["feature", "label", *tests], whole, _name_part(len(whole), len(result.root), "first", "labels")
+    )
     scores = [label.scores["detection"].accuracy for label in result.root if "detection" in label.scores]
     known = [score for score in scores if score is not None]
     if known:

@@ -8,7 +8,7 @@ import typer
 
 from mindscope.cli.commands.circuit.tables import print_comparison
 from mindscope.cli.from_spec import add_command
-from mindscope.cli.terminal.output import print_records, print_text, say
+from mindscope.cli.terminal.output import name_count, print_records, print_text, say
 from mindscope.jobs import library
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def print_case(case: CaseSummary) -> None:
         print_text(f"made with: {model}")
     if case.verdict is not None:
         print_text(f"verdict: {case.verdict.judgement}. {case.verdict.reason}".rstrip(". ") + ".")
+    for edit in case.edits:
+        print_text(f"steers: {edit.operation} {edit.value:g} at {edit.address}, tokens: {edit.where}")
     for note in case.notes:
         print_text(f"note: {note}")
     print_records([{"node": node, "label": text} for node, text in case.labels.items()], "labels")
@@ -47,7 +49,8 @@ def print_case(case: CaseSummary) -> None:
     for number, record in enumerate(case.interventions):
         rows = [token.to_json() for token in record.report.tokens[:5]]
         print_records(
-            rows, f"intervention {number + 1}: {record.report.changes} changes, {record.report.mode}"
+            rows,
+            f"intervention {number + 1}: {name_count(record.report.changes, 'change')}, {record.report.mode}",
         )
     if case.kind == "dictionary" and not case.self_test:
         print_text("no test: it was packed without --model")
