@@ -8,7 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from format_kit import CASES, REFUSALS, Case, Refusal
+from format_kit import CASES, Case
+from format_refusals import REFUSALS, Refusal
 from release_kit import DRAW, x
 
 from mindscope.dictionaries import FORMATS, Dictionary, read_dictionary

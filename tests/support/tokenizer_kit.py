@@ -7,6 +7,17 @@ TEXT = [f"{number} is a number, as is {number}\n" for number in range(101)] * 3
 TEXT += ["How evil is this? Reply with a number or REFUSAL.\n\n  REFUSAL\n\n"] * 20
 
 
+def byte_tokenizer() -> PreTrainedTokenizerFast:
+    """A token a byte, without merges."""
+    vocab = {piece: index for index, piece in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[]))
+    tokenizer.pre_tokenizer, tokenizer.decoder = (
+        pre_tokenizers.ByteLevel(add_prefix_space=False),
+        decoders.ByteLevel(),
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+
+
 def digits_tokenizer() -> PreTrainedTokenizerFast:
     """Bytes, and every digit alone: 85 is "8", "5", and a space before it is a token of its own."""
     split = pre_tokenizers.Sequence(

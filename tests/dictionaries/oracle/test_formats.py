@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from format_kit import CASES, REFUSALS, Case, Refusal
-from release_kit import DRAW, D, circuit_tracer_clt, x
+from format_kit import CASES, Case
+from format_refusals import REFUSALS, Refusal
+from release_kit import DRAW, D, x
+from tracer_release_kit import circuit_tracer_clt
 
 from mindscope.dictionaries.formats import detect, read_dictionary, write_dictionary
 from mindscope.dictionaries.formats.base import ReadOptions

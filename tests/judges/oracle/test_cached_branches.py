@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+from tokenizer_kit import byte_tokenizer
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from mindscope.judges.answer_tree import AnswerTree
 from mindscope.judges.spelling import NUMBERS, AnswerSpellings
@@ -39,16 +39,6 @@ CONFIGS = {
         "pad_token_id": 0,
     },
 }
-
-
-def byte_tokenizer() -> PreTrainedTokenizerFast:
-    vocab = {piece: index for index, piece in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
-    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[]))
-    tokenizer.pre_tokenizer, tokenizer.decoder = (
-        pre_tokenizers.ByteLevel(add_prefix_space=False),
-        decoders.ByteLevel(),
-    )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
 
 
 @pytest.mark.parametrize("architecture", list(CONFIGS))

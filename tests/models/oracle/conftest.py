@@ -1,7 +1,7 @@
 import pytest
 import tiny_models
 
-from mindscope.models import Model, Row
+from mindscope.models import Model
 
 
 @pytest.fixture(scope="session", params=tiny_models.FAMILIES, ids=lambda family: family.name)
@@ -24,8 +24,3 @@ def model(family: tiny_models.Family, built: dict[str, Model]) -> Model:
 @pytest.fixture
 def llama() -> Model:
     return tiny_models.build(tiny_models.FAMILIES[0])
-
-
-@pytest.fixture
-def rows() -> list[Row]:
-    return tiny_models.rows()

@@ -2,8 +2,8 @@ import json
 
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from tokenizer_kit import byte_tokenizer
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from mindscope.errors import DataError
 from mindscope.judges.writers import ModelWriter, TextWriter
@@ -149,16 +149,10 @@ def test_nothing_is_asked_about_nothing(name, description):
 
 
 def local_model(context: int) -> Model:
-    vocab = {piece: index for index, piece in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
-    tokenizer = Tokenizer(models.BPE(vocab=vocab, merges=[]))
-    tokenizer.pre_tokenizer, tokenizer.decoder = (
-        pre_tokenizers.ByteLevel(add_prefix_space=False),
-        decoders.ByteLevel(),
-    )
     torch.manual_seed(0)
     config = GPT2Config(vocab_size=256, n_embd=8, n_layer=1, n_head=1, n_positions=context)
     hf = GPT2LMHeadModel(config).eval()
-    return Model.wrap(hf, PreTrainedTokenizerFast(tokenizer_object=tokenizer), name="babbler")
+    return Model.wrap(hf, byte_tokenizer(), name="babbler")
 
 
 def test_a_local_model_that_babbles_is_given_up_on_and_draws_anew():
