@@ -26,7 +26,8 @@ def commands(command, path=()) -> list[tuple[str, ...]]:
     return found
 
 
-ALL = commands(get_command(app))
+WHOLE = get_command(app)
+ALL = commands(WHOLE)
 
 
 def test_the_application_has_its_nouns():
@@ -183,7 +184,7 @@ def test_tables_are_not_cut_without_a_terminal(capsys):
 
 
 def test_the_list_of_commands_says_of_each_what_it_says_itself():
-    whole = typer.main.get_command(app).commands
+    whole = WHOLE.commands
     assert {*whole} == {*COMMANDS}
     for name, entry in COMMANDS.items():
         assert " ".join((whole[name].help or "").split("\n\n")[0].split()) == entry.help, name
@@ -191,22 +192,22 @@ def test_the_list_of_commands_says_of_each_what_it_says_itself():
 
 
 def test_a_command_line_has_the_commands_of_its_first_word_alone():
-    commands = typer.main.get_command(build_app("runs")).commands
-    assert [*commands["runs"].commands] == [*typer.main.get_command(app).commands["runs"].commands]
+    commands = get_command(build_app("runs")).commands
+    assert [*commands["runs"].commands] == [*WHOLE.commands["runs"].commands]
     assert not commands["circuit"].commands
-    assert [*commands] == [*typer.main.get_command(build_app(None)).commands]
+    assert [*commands] == [*get_command(build_app(None)).commands]
 
 
 def test_help_keeps_what_stands_in_brackets(monkeypatch, capsys):
     """Rich takes `[all]` for a style: an example in the help of an option lost the part that mattered."""
     monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 4000)
     bracketed = 0
-    for name, noun in typer.main.get_command(app).commands.items():
+    for name, noun in WHOLE.commands.items():
         for verb, command in getattr(noun, "commands", {"": noun}).items():
             texts = [command.help or "", *(getattr(item, "help", None) or "" for item in command.params)]
             marked = [part for text in texts for part in re.findall(r"\S*\[[a-z#/@][^\[]*?\]\S*", text)]
             if marked:
-                with typer.main.get_command(app).make_context(
+                with WHOLE.make_context(
                     "mindscope", [name, *([verb] if verb else [])], resilient_parsing=True
                 ) as root:
                     command.format_help(command.context_class(command, root, verb or name), None)
