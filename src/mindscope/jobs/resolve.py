@@ -31,9 +31,14 @@ def is_organism(model_name: str) -> bool:
     return model_name == ORGANISM
 
 
+def is_test_bed(model_name: str) -> bool:
+    """Whether this is a bundled model, of the first world or of the second."""
+    return model_name in (ORGANISM, SECOND_ORGANISM)
+
+
 def test_bed_note(model: Engine) -> str:
-    """What a page says of the model it is about; nothing, unless that is the organism."""
-    return TEST_BED if is_organism(model.name) else ""
+    """What a page says of the model it is about; nothing, unless that is one of the organisms."""
+    return TEST_BED if is_test_bed(model.name) else ""
 
 
 def load_model(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from mindscope.core import order_names
 from mindscope.errors import DataError
-from mindscope.jobs.resolve import TEST_BED, find_vectors, is_organism
+from mindscope.jobs.resolve import TEST_BED, find_vectors, is_test_bed
 from mindscope.personas import ExampleStatistics, SteeringScores
 from mindscope.store import Document, local_copy, part_of, read_json, write_json
 
@@ -161,7 +161,7 @@ class PersonaRun:
 
         model = vectors.model or "an unnamed model"
         report = Report(f"Persona: {vectors.trait}", f"persona vectors of {model}")
-        if is_organism(model):
+        if is_test_bed(model):
             report.note(TEST_BED)
         if (self.path / SIZES).exists():
             for part, note in read_json(self.path / SIZES).items():

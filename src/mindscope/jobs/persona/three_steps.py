@@ -38,7 +38,7 @@ from mindscope.jobs.persona.step_specs import (
     SweepSpec,
     VectorsListing,
 )
-from mindscope.jobs.resolve import TEST_BED, is_organism, require_judge
+from mindscope.jobs.resolve import TEST_BED, is_test_bed, require_judge
 from mindscope.jobs.specs import block_of, blocks_of
 from mindscope.jobs.steering import SteeringNames
 from mindscope.personas import (
@@ -194,7 +194,7 @@ def steer(spec: SteerSpec, *, run: RunFolder, reporter: Reporter) -> SteeringSum
     kept.note_sizes("steer", spec.quick_note)
     if vectors is None:
         answers = steering_report(result, model.name)
-        if is_organism(model.name):
+        if is_test_bed(model.name):
             answers.note(TEST_BED)
         page = answers.write(run.path / "report.html")
     else:
