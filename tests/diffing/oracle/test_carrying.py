@@ -210,10 +210,11 @@ def test_changes_are_those_of_plain_hooks_at_the_tokens_that_predict(tiny, rows)
         torch.testing.assert_close(change, expected if row.answer else expected[:0], atol=1e-5, rtol=1e-4)
 
 
-def test_many_tokens_have_the_directions_that_few_would(tiny, rows, monkeypatch):
-    """More tokens than the stream is wide take another way to the same directions."""
+@pytest.mark.parametrize("width", [32, 96])
+def test_directions_are_those_of_a_dense_decomposition(tiny, rows, monkeypatch, width):
+    """Wide streams with many tokens take another way to the same directions."""
     generator = torch.Generator().manual_seed(0)
-    matrix = torch.randn(200, 32, generator=generator) * torch.linspace(1, 5, 32)
+    matrix = torch.randn(200, width, generator=generator) * torch.linspace(1, 5, width)
     changes = {"resid_post.1": [matrix[:150], matrix[150:]]}
     monkeypatch.setattr(carrying, "read_changes", lambda *_: changes)
     subspace = subspace_of(tiny, tiny, rows[:2], [], 1)

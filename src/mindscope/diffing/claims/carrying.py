@@ -37,6 +37,8 @@ from mindscope.store import derived_seed
 N_DIRECTIONS = 8
 """Chosen of 1, 4, 8, 16 and 32 on two tunes of the organism that add wrongly and get facts wrong (seed 5,
 which no figure uses): of these the fewest that both raised and lowered far beyond their control in both."""
+DENSE = 4 * N_DIRECTIONS
+"""Up to so many tokens, or so narrow a stream, all singular vectors are computed."""
 LEAST_TOKENS = 2 * N_DIRECTIONS
 """Fewer tokens have no directions to speak of."""
 
@@ -145,16 +147,17 @@ def _most_different(
     matrix = torch.cat(list(changes)) if changes else torch.empty(0, 0)
     if len(matrix) < LEAST_TOKENS or not matrix.any():
         return None
-    if len(matrix) > matrix.shape[1]:
-        # The right singular vectors are the eigenvectors of the smaller square, which costs no more with more
-        # tokens.
-        doubled = matrix.double()
-        squares, vectors = torch.linalg.eigh(doubled.T @ doubled)
-        squares, directions = squares.flip(0), vectors.flip(1).T.float()
+    if min(matrix.shape) <= DENSE:
+        _, sizes, directions = torch.linalg.svd(matrix.double(), full_matrices=False)
     else:
-        _, sizes, directions = torch.linalg.svd(matrix, full_matrices=False)
-        squares = sizes.double().square()
-    return directions[:N_DIRECTIONS].contiguous(), float(squares[:N_DIRECTIONS].sum() / squares.sum())
+        # The first few alone: all of them would take minutes a layer of a wide model.
+        from scipy.sparse.linalg import svds
+
+        _, rising, found = svds(matrix.double().numpy(), k=N_DIRECTIONS, v0=np.ones(min(matrix.shape)))
+        order = np.argsort(-rising)
+        sizes, directions = (torch.from_numpy(np.asarray(part)[order]) for part in (rising, found))
+    share = sizes[:N_DIRECTIONS].square().sum() / matrix.double().square().sum()
+    return directions[:N_DIRECTIONS].float().contiguous(), float(share)
 
 
 def carried_losses(
