@@ -12,7 +12,7 @@ QUICK_PROMPTS, QUICK_TOKENS = 60, 32
 class DiffConfig(FrozenSettings):
     """How base and tuned model are compared."""
 
-    n_prompts: int = Field(default=200, ge=LEAST_PROMPTS)
+    n_prompts: int = Field(default=400, ge=LEAST_PROMPTS)
     """Prompts that both models answer: candidates come from half of them, and are tested on the other
     half."""
     n_pushed: int = Field(default=100, ge=20)
