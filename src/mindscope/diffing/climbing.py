@@ -26,7 +26,13 @@ from mindscope.diffing.claims.pushing import DirectionPusher, PushDirection
 from mindscope.diffing.config import DiffConfig
 from mindscope.diffing.ladder.distributions import read_distributions
 from mindscope.diffing.ladder.latents import read_latents
-from mindscope.diffing.ladder.lens import TEXTS, LensVectors, mean_differences, read_lens
+from mindscope.diffing.ladder.lens import (
+    TEXTS,
+    LensVectors,
+    mean_differences,
+    read_lens,
+    remaining_differences,
+)
 from mindscope.diffing.ladder.outputs import find_words, read_outputs
 from mindscope.diffing.observing import ObservedModel
 from mindscope.diffing.results import (
@@ -133,7 +139,9 @@ class LadderClimber:
             vectors.norms[place],
             float(vector.norm()),
             POSITIONS[place],
-            mean_differences(self.base.model, self.model.model, rows, self.addresses, reductions),
+            remaining_differences(
+                self.base.model, self.model.model, rows, self.addresses, reductions, POSITIONS[place]
+            ),
         )
         climb.directions[direction.name] = direction
         terms = token_terms(self.base.model, vectors.promoted[place], self.config.n_terms)
@@ -206,11 +214,11 @@ class LadderClimber:
         return [f"resid_post.{layer}" for layer in range(self.base.model.n_layers)]
 
     def _rows_of(self, place: str) -> tuple[list[Row], list[Mean | Last]]:
-        """The rows that a place of the lens was measured on, and what was read of them."""
+        """Rows that a place of the lens was measured on, no more than are pushed; what was read of them."""
         if place == TEXTS:
-            rows = [self.base.model.text(text) for text in self.texts]
+            rows = [self.base.model.text(text) for text in self.texts[: self.config.n_pushed]]
             return rows, [Mean((position,)) for position in range(1, self.config.positions)]
-        rows = [row for row in self.model.rows(held_out=False) if row.answer]
+        rows = [row for row in self.model.rows(held_out=False) if row.answer][: self.config.n_pushed]
         return rows, [Last("prompt") if place == "last_prompt" else Mean("answer")]
 
     def _context_directions(self, climb: Climb, kinds: Mapping[str, np.ndarray]) -> None:
@@ -221,13 +229,13 @@ class LadderClimber:
         models = self.base.model, self.model.model
         for name, members in kinds.items():
             rows = [all_rows[index] for index in members if all_rows[index].answer]
-            back = mean_differences(*models, rows, self.addresses, [Mean("answer")]) if rows else {}
-            if self.address not in back:
+            moved = mean_differences(*models, rows, [self.address], [Mean("answer")]) if rows else {}
+            if self.address not in moved:
                 continue
-            vector = back[self.address]
+            vector = moved[self.address]
             norm = self._norm_at(self.address, rows)
             climb.directions[name] = PushDirection(
-                name, self.address, vector / vector.norm(), norm, float(vector.norm()), "response", back
+                name, self.address, vector / vector.norm(), norm, float(vector.norm()), "response", moved
             )
         members_of = {name: {int(i) for i in kinds[name]} for name in kinds if name in climb.directions}
         if members_of:

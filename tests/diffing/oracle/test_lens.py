@@ -5,7 +5,12 @@ import pytest
 import torch
 
 from mindscope.diffing.claims.pushing import PushDirection, answer_losses
-from mindscope.diffing.ladder.lens import mean_differences, read_lens, read_patchscope
+from mindscope.diffing.ladder.lens import (
+    mean_differences,
+    read_lens,
+    read_patchscope,
+    remaining_differences,
+)
 from mindscope.diffing.pairing import chat_row
 from mindscope.models import Mean
 
@@ -70,3 +75,31 @@ def test_taking_the_difference_back_gives_the_base(tiny, offset, vector):
     length = [float(edit.vector.norm()) * abs(edit.value) for edit in (control, push)]
     assert length[0] == pytest.approx(length[1])
     assert not torch.allclose(control.vector, push.vector)
+
+
+def test_what_is_taken_back_at_every_layer_leaves_the_base(tiny, vector):
+    """Two offsets: the whole difference at every layer would be taken as often as there are layers."""
+    last = tiny.n_layers - 1
+    offset = diff_kit.with_offset(diff_kit.with_offset(tiny, 0, vector), last, vector.flip(0))
+    prompts, answers = diff_kit.prompts(5), ["one", "two", "three", "four", "five"]
+    rows = [chat_row(tiny, prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
+    addresses = [f"resid_post.{layer}" for layer in range(tiny.n_layers)]
+    whole = mean_differences(tiny, offset, rows, addresses, [Mean("answer")])
+    remaining = remaining_differences(tiny, offset, rows, addresses, [Mean("answer")], "all")
+    torch.testing.assert_close(remaining[addresses[0]], vector, atol=1e-4, rtol=0)
+    torch.testing.assert_close(remaining[addresses[last]], vector.flip(0), atol=1e-4, rtol=0)
+    for address in addresses[1:last]:
+        assert address not in remaining or remaining[address].norm() < 1e-4
+    of_base = answer_losses(tiny, prompts, answers, [])
+    unit = vector / vector.norm()
+    lowered = {
+        name: answer_losses(
+            offset,
+            prompts,
+            answers,
+            PushDirection("all", addresses[0], unit, 4.0, 1.0, "all", back).lowered(),
+        )
+        for name, back in (("remaining", remaining), ("whole", whole))
+    }
+    assert lowered["remaining"] == pytest.approx(of_base, abs=1e-3)
+    assert abs(lowered["whole"] - of_base).max() > 0.05

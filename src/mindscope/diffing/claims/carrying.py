@@ -10,7 +10,7 @@ whether a few directions carry the difference:
 2. Both read the answers to held-out prompts. The base is given, at each of these tokens, as much of the
    difference at one layer as lies in the directions. The tuned model is relieved of as much at every layer,
    each with its own directions: at one layer alone, later ones, which were tuned too, would write most of it
-   again (`pushing.py` takes back mean differences in the same way).
+   again (`pushing.py` takes back mean differences so too).
 3. The control takes the directions found in the same way on the discovery prompts of no kind that is tested,
    as many, and gives at each token as much as before, by length. What carries the models' difference
    everywhere so counts for nothing. Prompts of another kind are no control: two words may name one kind, such

@@ -4,7 +4,8 @@ Four arms for each direction, on the same prompts and seeds:
 
 - `raised`: the base with the direction added, as strongly as its answers stay coherent;
 - `raised, control`: the base with a random vector of the same length;
-- `lowered`: the tuned model with the mean difference of the same tokens taken back, at every layer its own;
+- `lowered`: the tuned model with the mean difference of the same tokens taken back, at every layer what is
+  left of it there;
 - `lowered, control`: the tuned model with random vectors of the same lengths.
 
 The strength is found as in arXiv 2510.13900, as the largest that keeps coherence at 75 or more; where the
@@ -50,7 +51,7 @@ class PushDirection:
         gap: how long the difference is there.
         where: the tokens.
         back: what is taken back from the tuned model, by address: at one layer alone, later layers, which
-            were tuned too, would write most of it again.
+            were tuned too, would write most of it again (`remaining_differences`).
     """
 
     name: str

@@ -26,7 +26,7 @@ from torch import Tensor
 from mindscope.diffing.config import DiffConfig
 from mindscope.diffing.pairing import Prompt, chat_row
 from mindscope.diffing.results import LensPlace, LensReading
-from mindscope.models import Edit, Last, Mean, Model, Read, Row, logit_effects
+from mindscope.models import Edit, Last, Mean, Model, Read, Row, Where, logit_effects
 
 IDENTITY_PROMPTS = (
     "cat → cat\nhouse → house\nblue → blue\n?",
@@ -163,30 +163,73 @@ def mean_differences(
 
     Args:
         base, tuned: of one shape, with one tokenizer.
-        rows: read by both, a few at a time, so that memory does not grow with their number.
+        rows: read by both, a few at a time; the values of each are kept.
         addresses: of the residual stream.
         where: the places of a row; their mean counts once a row.
+    """
+    before, after = (_row_means(model, rows, addresses, where) for model in (base, tuned))
+    means = {address: _mean_change(before[address], after[address]) for address in addresses}
+    return {address: vector for address, vector in means.items() if vector.any()}
+
+
+def remaining_differences(
+    base: Model,
+    tuned: Model,
+    rows: Sequence[Row],
+    addresses: Sequence[str],
+    where: Sequence[Mean | Last],
+    tokens: Where,
+) -> dict[str, Float[Tensor, "width"]]:
+    """What is to be taken from the tuned model, layer by layer, so that no mean difference is left.
+
+    At each address it is the mean of tuned minus base that is there once what stands before it in the list
+    has been taken away: the whole difference at every layer would be taken as often as there are layers.
+
+    Args:
+        base, tuned: of one shape, with one tokenizer.
+        rows: read by both.
+        addresses: of the residual stream, from the first layer to the last.
+        where: the places of a row that are measured; their mean counts once a row.
+        tokens: from which the differences are taken.
+    """
+    before = _row_means(base, rows, addresses, where)
+    taken: list[Edit] = []
+    for address in addresses:
+        with tuned.edited(taken):
+            after = _row_means(tuned, rows, [address], where)
+        vector = _mean_change(before[address], after[address])
+        if vector.any():
+            taken.append(Edit(address, "add", vector, -1.0, tokens))
+    return {edit.address: edit.vector for edit in taken}
+
+
+def _row_means(
+    model: Model, rows: Sequence[Row], addresses: Sequence[str], where: Sequence[Mean | Last]
+) -> dict[str, Float[Tensor, "rows width"]]:
+    """By address what a model has at the places of each row, one place after the other; NaN where a row has
+    none.
     """
     reads = {
         f"{number}/{address}": Read(address, reduce)
         for address in addresses
         for number, reduce in enumerate(where)
     }
-    sums: dict[str, Tensor] = {}
-    counts: dict[str, int] = {}
+    parts: dict[str, list[Tensor]] = {address: [] for address in addresses}
     for start in range(0, len(rows), ROWS_AT_ONCE):
-        part = rows[start : start + ROWS_AT_ONCE]
-        before, after = base.read(part, reads), tuned.read(part, reads)
-        for name, read in reads.items():
-            old, new = before[name].values, after[name].values
-            assert isinstance(old, Tensor)
-            assert isinstance(new, Tensor)
-            known = old.isfinite().all(1) & new.isfinite().all(1)
-            change = (new[known] - old[known]).double().sum(0)
-            sums[read.address] = sums.get(read.address, torch.zeros_like(change)) + change
-            counts[read.address] = counts.get(read.address, 0) + int(known.sum())
-    means = {address: (sums[address] / max(1, counts[address])).float() for address in sums}
-    return {address: vector for address, vector in means.items() if vector.any()}
+        read = model.read(rows[start : start + ROWS_AT_ONCE], reads)
+        for name, one in reads.items():
+            values = read[name].values
+            assert isinstance(values, Tensor)
+            parts[one.address].append(values)
+    return {address: torch.cat(values) for address, values in parts.items()}
+
+
+def _mean_change(
+    before: Float[Tensor, "rows width"], after: Float[Tensor, "rows width"]
+) -> Float[Tensor, "width"]:
+    known = before.isfinite().all(1) & after.isfinite().all(1)
+    change = (after[known] - before[known]).double().sum(0)
+    return (change / max(1, int(known.sum()))).float()
 
 
 def read_patchscope(
