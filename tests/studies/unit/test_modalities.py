@@ -61,7 +61,11 @@ def test_rates_are_those_of_a_plain_count(monkeypatch):
     for mode_number, mode in enumerate(organism.MODES):
         own = [t for t in halves[0] if {f"thing: {thing}", f"shown by: {mode}"} <= t.concepts]
         fired = torch.stack([_fires(model, dictionary, text.row) for text in own]).float().mean(0)
-        torch.testing.assert_close(rates.shown[mode_number, 0, : dictionary.n_latents], fired)
+        away = (rates.shown[mode_number, 0, : dictionary.n_latents] - fired).abs()
+        # Rows are read side by side here and alone there: a latent at the edge of the top six may fall
+        # either way in one text, by the last bits of a product.
+        assert away.max() <= 1 / len(own) + 1e-6
+        assert (away > 1e-6).sum() <= 2
     assert (rates.shown[..., :64] >= rates.shown[..., -64:]).all()  # a higher bar, and fewer texts
     measured = modalities.measure_modalities(model, "random", dictionary, halves)
     assert measured.things == len(things)

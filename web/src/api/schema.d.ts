@@ -6063,8 +6063,10 @@ export interface components {
             max_new_tokens: number;
             /** @default 3 */
             n_contexts: number;
-            /** @default 200 */
+            /** @default 400 */
             n_prompts: number;
+            /** @default 100 */
+            n_pushed: number;
             /** @default 20 */
             n_terms: number;
             /** @default 5 */

@@ -115,7 +115,8 @@ def draw_savings(savings: PolytopeSavings) -> Figure:
             axes.plot(x, beyond[:, place], color=SERIES[place], marker="o", ms=3.5, label=name)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("{x:g}")
         axes.set_xlabel("1 / (1 \N{MINUS SIGN} S): one of so many samples has the feature")
         axes.set_ylabel("saved beyond 1, a dimension")
