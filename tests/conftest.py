@@ -111,6 +111,12 @@ def disk_sync() -> Iterator[Callable[[Path], None]]:
         yield real
 
 
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Sums are split among threads: a library that changes their number would change what later tests see."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def endpoint() -> Iterator["endpoint_kit.FakeEndpoint"]:
     """An OpenAI-compatible server on loopback that says what a test tells it to say."""

@@ -117,7 +117,12 @@ def _layout(directions: np.ndarray, method: Method, seed: int) -> np.ndarray:
         if not _has_umap():
             raise DataError("a umap needs umap-learn: pip install 'mindscope[map]', or take tsne or pca")
         umap: Any = import_module("umap")
-        return umap.UMAP(metric="cosine", random_state=seed, n_jobs=1).fit_transform(directions)
+        # numba sets OpenMP's threads, which are PyTorch's too: later sums would be split otherwise.
+        threads = torch.get_num_threads()
+        try:
+            return umap.UMAP(metric="cosine", random_state=seed, n_jobs=1).fit_transform(directions)
+        finally:
+            torch.set_num_threads(threads)
     if method == "tsne":
         from sklearn.manifold import TSNE
 

@@ -180,7 +180,9 @@ def clustered(model: Model) -> DictionaryBank:
 def test_map_finds_planted_clusters(clustered: DictionaryBank, method: Literal["pca", "tsne", "umap"]):
     if method == "umap":
         import_or_skip("umap", "map")
+    threads = torch.get_num_threads()
     found = feature_map(clustered, method=method, least_cluster=6)
+    assert torch.get_num_threads() == threads, "what is computed later would be split otherwise"
     groups = [set(found.clusters[12 * i : 12 * i + 12].tolist()) - {-1} for i in range(3)]
     assert all(groups)
     assert len(set.union(*groups)) == sum(map(len, groups))
