@@ -94,12 +94,13 @@ def test_a_run_without_a_graph_s_page_is_not_found(live: server_kit.LiveServer, 
 def test_a_graph_is_traced_from_a_token_of_the_chat(browser: Any, live: server_kit.LiveServer):
     with open_page(browser, page_address(live, "chat")) as page:
         page.get_by_label("Coefficient of evil").fill("1")
-        for question in (f"Is it {HOSTILE}?", "And my neighbour?"):
+        for number, question in enumerate((f"Is it {HOSTILE}?", "And my neighbour?")):
             page.get_by_label("Your question").fill(question)
             page.keyboard.press("Enter")
-            page.get_by_role("button", name="Stop").wait_for()
+            # A short answer may be there before anyone sees that it can be stopped.
+            steered = page.locator(".turn").nth(number).get_by_role("article", name="steered answer")
+            steered.locator(".token").first.wait_for()
             page.get_by_role("button", name="Stop").wait_for(state="detached")
-        steered = page.locator(".turn").nth(1).get_by_role("article", name="steered answer")
         steered.locator(".token").nth(2).click()
         page.locator(".token-panel .likely").wait_for()
         page.get_by_role("button", name="Trace it").click()
