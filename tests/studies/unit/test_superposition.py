@@ -12,7 +12,7 @@ from mindscope.studies.superposition.measure import best_starts, measure_polytop
 from mindscope.studies.superposition.phase import predict_phase
 from mindscope.studies.superposition.results import GeometryBand
 from mindscope.studies.superposition.savings import (
-    POLYTOPES,
+    FRAMES,
     best_densities,
     lead,
     measure_savings,
@@ -160,7 +160,7 @@ def test_a_dimension_of_its_own_saves_one_variance_and_a_pair_what_its_closed_fo
 @pytest.mark.parametrize("name", ["triangle", "pentagon"])
 def test_the_saving_is_that_of_a_plain_search(name):
     """Without the linear model beside it, and with a grid in place of a descent."""
-    cosines, dimensions = POLYTOPES[name]
+    cosines, dimensions = FRAMES[name]
     draw = np.random.default_rng(0)
     density = 0.4
     x = draw.random((40_000, len(cosines))) * (draw.random((40_000, len(cosines))) < density)

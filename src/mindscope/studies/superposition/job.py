@@ -96,7 +96,7 @@ def _costs(config: SuperpositionConfig) -> dict[str, float]:
     phase, band, computing = config.phase, config.geometry, config.computing
     cells = phase.seeds * phase.starts * phase.cells**2 * phase.training.steps * phase.training.samples
     computed = config.computing_seeds * len(config.computing_densities) * computing.steps * computing.samples
-    corners = sum(len(cosines) for cosines, _ in savings.POLYTOPES.values())
+    corners = sum(len(cosines) for cosines, _ in savings.FRAMES.values())
     many = band.seeds * band.features * sum(own.steps * own.samples for own in band.trainings)
     return {
         "panels": 2.0 * small * config.seeds * len(DENSITIES) * PANEL_FEATURES,

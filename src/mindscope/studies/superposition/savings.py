@@ -43,7 +43,7 @@ def pentagon_cosines() -> Float[Tensor, "5 5"]:
     return (angles[:, None] - angles).cos()
 
 
-POLYTOPES: Mapping[str, tuple[Float[Tensor, "corners corners"], int]] = {
+FRAMES: Mapping[str, tuple[Float[Tensor, "corners corners"], int]] = {
     "antipodal pair": (simplex_cosines(2), 1),
     "triangle": (simplex_cosines(3), 2),
     "tetrahedron": (simplex_cosines(4), 3),
@@ -57,13 +57,11 @@ def measure_savings(samples: int, seed: int, progress: PieceProgress) -> Polytop
     """What every polytope saves at every density, over so many samples."""
     saved, errors = [], []
     for done, density in enumerate(DENSITIES, 1):
-        found = [polytope_saving(*polytope, density, samples, seed) for polytope in POLYTOPES.values()]
+        found = [polytope_saving(*polytope, density, samples, seed) for polytope in FRAMES.values()]
         saved.append(tuple(mean for mean, _ in found))
         errors.append(tuple(error for _, error in found))
         progress(done, len(DENSITIES))
-    return PolytopeSavings(
-        names=tuple(POLYTOPES), densities=DENSITIES, saved=tuple(saved), errors=tuple(errors)
-    )
+    return PolytopeSavings(names=tuple(FRAMES), densities=DENSITIES, saved=tuple(saved), errors=tuple(errors))
 
 
 def polytope_saving(
