@@ -29,7 +29,8 @@ class AtomSource:
     made_with: Mapping[str, ModelIdentity] = {}
 
     def __init__(self, scale: float = 1.0) -> None:
-        draw = torch.Generator().manual_seed(0)
+        # not the seed of a training, whose first weights are drawn in the same way: they would be the atoms
+        draw = torch.Generator().manual_seed(2**20)
         self.atoms, self.images = (
             scale * normalize(torch.randn(ATOMS, WIDTH, generator=draw)) for _ in range(2)
         )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mindscope.dictionaries.formats.base import ReadOptions
     from mindscope.dictionaries.kinds import Activation
     from mindscope.dictionaries.sites import Latent, Wiring
-    from mindscope.dictionaries.stack import stack_dictionaries
+    from mindscope.dictionaries.stack import stack_dictionaries, unstack_dictionaries
     from mindscope.dictionaries.storage import HEAD
     from mindscope.dictionaries.training.config import (
         PLACEMENT,
@@ -74,6 +74,7 @@ __all__ = [
     "Wiring",
     "read_corpus",
     "stack_dictionaries",
+    "unstack_dictionaries",
     "train",
     "write_shards",
     "EvaluateConfig",

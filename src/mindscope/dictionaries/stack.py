@@ -1,4 +1,4 @@
-"""Transcoders of single layers as one dictionary, as circuits take them."""
+"""Transcoders of single layers as one dictionary, as circuits take them, and apart again."""
 
 from collections.abc import Sequence
 
@@ -33,3 +33,32 @@ def stack_dictionaries(layers: Sequence[Dictionary]) -> Dictionary:
         first.k,
         metadata={"layers": [dict(layer.metadata) for layer in layers]},
     )
+
+
+def unstack_dictionaries(stacked: Dictionary) -> list[Dictionary]:
+    """The transcoders of single layers that one dictionary holds, each with what it said of itself.
+
+    Raises:
+        DataError: a coder reads or writes more than one site.
+    """
+    if any(len(wiring.reads) != 1 or len(wiring.writes) != 1 for wiring in stacked.wiring):
+        raise DataError("only a stack of transcoders of one layer each can be taken apart")
+    about = stacked.metadata.get("layers") or [{} for _ in stacked.wiring]
+    biases = stacked.b_dec.split([site.width for site in stacked.writes])
+    layers = []
+    for wiring, coder, own in zip(stacked.wiring, stacked.coders, about, strict=True):
+        (reads,), (writes,) = wiring.reads, wiring.writes
+        layers.append(
+            Dictionary.single(
+                coder,
+                biases[writes],
+                reads=[stacked.reads[reads]],
+                writes=[stacked.writes[writes]],
+                activation=stacked.activation,
+                k=stacked.k,
+                metadata=own,
+                models=stacked.models,
+                made_with=stacked.made_with,
+            )
+        )
+    return layers

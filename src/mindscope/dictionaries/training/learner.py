@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.dictionaries.dictionary import Dictionary
+from mindscope.dictionaries.training.beginning import take_weights
 from mindscope.dictionaries.training.config import DictionaryConfig
 from mindscope.dictionaries.training.objective import LossOutput, LossState, compute_loss
 from mindscope.dictionaries.training.processes import ALONE_MESH, TrainingMesh
@@ -71,15 +72,23 @@ class DictionaryTrainer:
         self._n_dead: list[int] | None = None
         """Per coder the dead latents of all slices after the last step; None where that is not known."""
 
-    def begin(self, x: Float[Tensor, "tokens d_in"], y: Float[Tensor, "tokens d_out"]) -> None:
-        """Measure the first activations and initialise the weights with them."""
+    def begin(
+        self,
+        x: Float[Tensor, "tokens d_in"],
+        y: Float[Tensor, "tokens d_out"],
+        begun: Dictionary | None = None,
+    ) -> None:
+        """Measure the first activations and initialise the weights with them, or with a dictionary's."""
         x, y = x.to(self.device), y.to(self.device)
         self.scaling = ActivationScaling.measured(x, y, self.weights)
         x, y = self.scaling.inputs(x), self.scaling.targets(y)
         self.variance = float((y - y.mean(0)).square().sum() / len(y))
         if self.variance == 0:
             raise DataError(f"the activations that {self.config.name} is to write are all alike")
-        self.weights.initialise(x, y, self.seed)
+        if begun is None:
+            self.weights.initialise(x, y, self.seed)
+        else:
+            self.thresholds = take_weights(self.weights, self.scaling, begun)
         self._agree()
 
     def step(

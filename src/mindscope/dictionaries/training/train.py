@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mindscope.core import Progress
 from mindscope.dictionaries.dictionary import Dictionary
+from mindscope.dictionaries.training.beginning import require_alike
 from mindscope.dictionaries.training.checkpoint import delete_checkpoint, read_checkpoint, write_checkpoint
 from mindscope.dictionaries.training.config import PLACEMENT, DictionaryConfig, TrainConfig
 from mindscope.dictionaries.training.feed import BatchStaging, BufferReader
@@ -31,6 +32,7 @@ def train(
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
     world: TrainingWorld | TrainingMesh = ALONE,
+    begin_with: Mapping[str, Dictionary] | None = None,
 ) -> dict[str, Dictionary]:
     """Train, going on from the run's last checkpoint; leaves `NAME.safetensors` (a CLT: folder `NAME`).
 
@@ -50,10 +52,13 @@ def train(
         world: the processes that train together, each in a call of its own: see `torchrun_world`. They share
             every batch, and `config.latent_shards` of them the latents. They end with what one process would
             end with, but for the order of sums; a checkpoint does not know how many there were.
+        begin_with: finished dictionaries, by the names of those that begin with their weights; the others
+            begin with random ones. `metadata["began_as"]` has the digest.
 
     Raises:
-        DataError: the processes cannot share a batch equally, an address is not in the source, the source is
-            empty, activations or weights are no longer finite, or every latent of a dictionary died.
+        DataError: a dictionary cannot begin with the one that is given, the processes cannot share a batch
+            equally, an address is not in the source, the source is empty, activations or weights are no
+            longer finite, or every latent of a dictionary died.
     """
     names = [dictionary.name for dictionary in config.dictionaries]
     mesh = TrainingMesh.of(world, config.latent_shards)
@@ -61,7 +66,7 @@ def train(
         raise DataError(f"{mesh.data.count} processes cannot share {config.batch_tokens} tokens equally")
     folder = run.path if isinstance(run, Run) else run
     if not all(_place(folder, config, name).exists() for name in names):
-        training = _TrainingRun(source, run, config, device, mesh)
+        training = _TrainingRun(source, run, config, device, mesh, begin_with or {})
         try:
             training.go(progress or (lambda done, total, label: None))
         finally:
@@ -80,7 +85,9 @@ class _TrainingRun:
         config: TrainConfig,
         device: torch.device | str,
         mesh: TrainingMesh,
+        begin_with: Mapping[str, Dictionary],
     ):
+        self.begin_with = begin_with
         self.source, self.config, self.mesh = source, config, mesh
         self.ordinary = None if config.keep_outliers else OrdinaryTokens(source)
         self.folder = run.path if isinstance(run, Run) else run
@@ -100,6 +107,11 @@ class _TrainingRun:
             )
             for index, (dictionary, columns) in enumerate(zip(config.dictionaries, self.columns, strict=True))
         ]
+        if unknown := [name for name in begin_with if name not in self._names()]:
+            raise DataError(f"nothing called {unknown[0]} is trained: {', '.join(self._names())}")
+        for trainer, _, dictionary in self._trainers():
+            if dictionary.name in begin_with:
+                require_alike(dictionary, trainer.weights, begin_with[dictionary.name])
         width = sum(site.width for site in source.sites)
         self.reader = BufferReader(
             self._read,
@@ -139,6 +151,8 @@ class _TrainingRun:
                 write_checkpoint(self.folder, self.run, self.step, self._tensors(), self.mesh)
         for trainer, _, config in self._trainers():
             about = {"training": config.model_dump(mode="json"), "run": _shared(self.config)} | self._about()
+            if config.name in self.begin_with:
+                about["began_as"] = self.begin_with[config.name].digest()
             whose = {"models": self.source.models, "made_with": self.source.made_with}
             finished = replace(trainer.finish(about), **whose)
             if self.run is not None:
@@ -159,6 +173,9 @@ class _TrainingRun:
             if self.step in config.resample:
                 drawn = trainer.resample(*columns.of(self.buffer))
                 self._log(step=self.step, dictionary=config.name, resampled=drawn)
+
+    def _names(self) -> list[str]:
+        return [dictionary.name for dictionary in self.config.dictionaries]
 
     def _trainers(self) -> Iterator[tuple[DictionaryTrainer, "_SiteColumns", DictionaryConfig]]:
         yield from zip(self.learners, self.columns, self.config.dictionaries, strict=True)
@@ -183,10 +200,10 @@ class _TrainingRun:
         self.buffer, self.ends, left_out = self.reader.read(self.begins)
         self.left_out = self.left_out_before + left_out
         self.block = block
-        for trainer, columns in zip(self.learners, self.columns, strict=True):
+        for trainer, columns, config in self._trainers():
             if trainer.scaling is None:
                 x, y = columns.of(self.buffer[:: -(-len(self.buffer) // FIRST_LOOK)])
-                trainer.begin(x, x if y is None else y)
+                trainer.begin(x, x if y is None else y, self.begin_with.get(config.name))
         if (block + 1) * self.config.buffer_batches < self.config.steps:
             self.reader.begin_next(self.ends)
 

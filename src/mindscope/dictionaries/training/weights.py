@@ -177,10 +177,15 @@ class TrainableWeights(nn.Module):
                     self._jumprelu(coder, x[:, coder.inputs], draw)
                 case _:
                     self._top(coder, draw)
-        for rows in self._shared_rows("weight"):
-            rows.copy_(rows[:, :1].expand_as(rows).clone())
+        self.even_shared()
         if self.config.top:
             self.b_dec.copy_(geometric_median(y) if self.tied else y.mean(0))
+
+    @torch.no_grad()
+    def even_shared(self) -> None:
+        """Give shared decoder rows at every site what they have at the first."""
+        for rows in self._shared_rows("weight"):
+            rows.copy_(rows[:, :1].expand_as(rows).clone())
 
     def _relu(self, coder: TrainableCoder, draw: torch.Generator) -> None:
         """Random directions of norm 0.1, the encoder the decoder's transpose, biases 0."""

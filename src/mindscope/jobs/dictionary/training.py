@@ -18,10 +18,12 @@ from mindscope.jobs.dictionary.inputs import (
     DictionaryFacts,
     TwoEnginesSpec,
     describe_dictionary,
+    find_dictionaries,
     read_rows_of,
 )
 from mindscope.jobs.job import Reporter, RunFolder, build_config
 from mindscope.jobs.planning import PlanSizes, announce_plan, mean_length
+from mindscope.jobs.resolve import dictionary_file
 from mindscope.jobs.specs import EngineSpec
 from mindscope.store import Document, path_exists
 
@@ -47,6 +49,7 @@ class TrainDictionariesSpec(TwoEnginesSpec, MethodConfig, ScheduleConfig, Corpus
         "n_latents": ("--latents",),
         "skip": ("--skip-connection",),
         "configuration": ("--config",),
+        "begin_with": ("--begin-with",),
     }
 
     corpus: str
@@ -65,6 +68,9 @@ class TrainDictionariesSpec(TwoEnginesSpec, MethodConfig, ScheduleConfig, Corpus
     """A JSON file with the whole training configuration, in place of the options that say it."""
     skip_tokens: int = Field(default=0, ge=0)
     """Tokens at the beginning of every row that are left out."""
+    begin_with: tuple[str, ...] = ()
+    """Finished dictionaries to begin with in place of random weights, such as those of the model before it
+    was tuned: files, or the folder of a training, with the names that are trained here. May be repeated."""
     track: Literal["tensorboard", "trackio", "wandb"] | None = None
     """Show the metrics there too."""
 
@@ -199,6 +205,9 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
         "context": spec.context,
         "skip": spec.skip_tokens,
     }
+    begin_with = _read_begun(spec, config)
+    if begin_with:
+        settings["begin_with"] = {name: begun.digest() for name, begun in begin_with.items()}
     if spec.second_model is not None:  # the run's fingerprint is the first model's
         settings["second_model"] = models[1].fingerprint
     with torchrun_world() as world:
@@ -207,7 +216,7 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
         models = [read.with_template(clock=clock) for read in models]
         source = _open_source(spec, models, config, world.apart() if config.read_ahead else world)
         if not world.first:
-            train_dictionaries(source, run.path, config, device, world=world)
+            train_dictionaries(source, run.path, config, device, world=world, begin_with=begin_with)
             return None
         with run.open(
             kind="dictionary-train",
@@ -220,7 +229,7 @@ def train(spec: TrainDictionariesSpec, *, run: RunFolder, reporter: Reporter) ->
                 opened.track(spec.track)
             if not opened.resumed and config.steps >= WORTH_SAYING and isinstance(model, Model):
                 announce_plan(reporter, "dictionary train", model, _sizes(spec, model, config))
-            trained = train_dictionaries(source, opened, config, device, reporter.progress, world)
+            trained = train_dictionaries(source, opened, config, device, reporter.progress, world, begin_with)
             last = {line["dictionary"]: line for line in opened.metrics()}
             rows = [_describe_trained(name, trained[name], last.get(name, {})) for name in trained]
             # all dictionaries of a run are trained on the same tokens
@@ -257,6 +266,26 @@ def record(spec: RecordSpec, *, run: RunFolder, reporter: Reporter) -> Recording
             announce_plan(reporter, "dictionary record", model, sizes)
         write_shards(source, opened, tokens=spec.tokens)
     return RecordingReport(activations=str(run.path))
+
+
+def _read_begun(spec: TrainDictionariesSpec, config: TrainConfig) -> dict[str, Dictionary]:
+    """The dictionaries that training begins with, by the names of those that do.
+
+    Raises:
+        DataError: none of them has a name that is trained.
+    """
+    from mindscope.dictionaries import Dictionary
+
+    files = find_dictionaries([dictionary_file(name) for name in spec.begin_with])
+    names = [planned.name for planned in config.dictionaries]
+    if len(files) == len(names) == 1:  # whatever they are called
+        files = dict(zip(names, files.values(), strict=True))
+    begun = {name: Dictionary.load(path) for name, path in files.items() if name in names}
+    if spec.begin_with and not begun:
+        raise DataError(
+            f"--begin-with: of {', '.join(files)} none is trained here, which are {', '.join(names)}"
+        )
+    return begun
 
 
 def _require_one_reader(spec: TrainDictionariesSpec) -> None:

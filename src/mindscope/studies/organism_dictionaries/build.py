@@ -8,7 +8,13 @@ import torch
 
 from mindscope import organism
 from mindscope.core import Progress
-from mindscope.dictionaries import Dictionary, ModelSource, stack_dictionaries, train
+from mindscope.dictionaries import (
+    Dictionary,
+    ModelSource,
+    stack_dictionaries,
+    train,
+    unstack_dictionaries,
+)
 from mindscope.models import Model
 from mindscope.organism import WorldName, dictionaries_folder
 from mindscope.store import Run
@@ -25,6 +31,7 @@ def build(
     world: WorldName = "first",
     steps: int | None = None,
     seed: int = 0,
+    begin_with: Mapping[str, Dictionary] | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Path]:
     """Train dictionaries of an organism on its own corpus; stopped, the same run goes on.
@@ -39,6 +46,7 @@ def build(
         world: whose organism it is.
         steps: fewer than the recipe's.
         seed: of initial weights and shuffling.
+        begin_with: see `find_begun`.
         progress: called with (done, total, label).
     """
     shipped: dict[str, Path] = {}
@@ -50,7 +58,9 @@ def build(
         source = ModelSource(
             [model], tuple(names), lambda start: organism.corpus_rows(model, start, world=world)
         )
-        trained = train(source, run, config, model.device, progress)
+        planned = {dictionary.name for dictionary in config.dictionaries}
+        begun = {name: one for name, one in (begin_with or {}).items() if name in planned}
+        trained = train(source, run, config, model.device, progress, begin_with=begun)
         if part == "transcoder":
             trained = {"transcoders": stack_dictionaries([*trained.values()])}
         for name, dictionary in trained.items():
@@ -74,6 +84,19 @@ def find_bundled(parts: Sequence[Part] = (), world: WorldName = "first") -> dict
         for part in order_parts(parts, world)
         for name in names.get(part, [part])
     }
+
+
+def find_begun(parts: Sequence[Part] = (), world: WorldName = "first") -> dict[str, Dictionary]:
+    """The dictionaries that come with the package, whosever weights they were trained on, to begin with."""
+    begun: dict[str, Dictionary] = {}
+    for name, path in find_bundled(parts, world).items():
+        dictionary = Dictionary.load(path)
+        if name == "transcoders":
+            layers = enumerate(unstack_dictionaries(dictionary))
+            begun |= {f"transcoder.{layer}": one for layer, one in layers}
+        else:
+            begun[name] = dictionary
+    return begun
 
 
 def load(model: Model, files: Mapping[str, Path]) -> dict[str, Dictionary]:

@@ -25,6 +25,9 @@ class ShippedDictionariesSpec(JobSpec):
     """What is trained: sae, transcoder or clt, and of the second organism crosscoder; all by default."""
     steps: int | None = Field(default=None, ge=1)
     """Batches to train on; the recipe's number by default, fewer make first, weaker dictionaries."""
+    begin_bundled: bool = False
+    """Begin with the dictionaries that come with the package in place of random weights, where the organism
+    was trained further: they need fewer steps."""
     bundled: bool = False
     """Train nothing: measure the dictionaries that come with the package."""
     measure: bool = True
@@ -44,9 +47,11 @@ class ShippedDictionariesSpec(JobSpec):
 
     @model_validator(mode="after")
     def _require_something_to_do(self) -> ShippedDictionariesSpec:
-        if self.bundled and (self.install or not self.measure or self.steps is not None):
+        trains = self.install or self.begin_bundled or self.steps is not None
+        if self.bundled and (trains or not self.measure):
             raise DataError(
-                "bundled dictionaries are only measured: leave out install, steps and no-measure, or bundled"
+                "bundled dictionaries are only measured: leave out install, steps, begin-bundled and "
+                "no-measure, or bundled"
             )
         order_parts(self.parts, self.world)
         return self
@@ -88,7 +93,14 @@ def build_shipped(
     spec: ShippedDictionariesSpec, *, run: RunFolder, reporter: Reporter
 ) -> ShippedDictionariesReport:
     """Train the organism's dictionaries, say how good they are, what their latents stand for and do."""
-    from mindscope.studies.organism_dictionaries.build import SHIPPED, build, find_bundled, install, load
+    from mindscope.studies.organism_dictionaries.build import (
+        SHIPPED,
+        build,
+        find_begun,
+        find_bundled,
+        install,
+        load,
+    )
     from mindscope.studies.organism_dictionaries.measure import measure
     from mindscope.studies.organism_dictionaries.report import (
         concept_rows,
@@ -110,6 +122,9 @@ def build_shipped(
         "scale": spec.scale,
         "measure": spec.measure,
     }
+    begun = find_begun(parts, spec.world) if spec.begin_bundled else {}
+    if begun:
+        settings["begin_with"] = {name: dictionary.digest() for name, dictionary in begun.items()}
     result: dict[str, Any] = {"shipped": str(run.path / SHIPPED)}
     with run.open(
         kind="organism-dictionaries",
@@ -128,6 +143,7 @@ def build_shipped(
                 world=spec.world,
                 steps=spec.steps,
                 seed=spec.seed,
+                begin_with=begun,
                 progress=reporter.progress,
             )
         result["dictionaries"] = {name: str(path) for name, path in files.items()}
