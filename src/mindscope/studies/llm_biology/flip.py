@@ -73,7 +73,18 @@ class SwapExperiment:
     def measure(
         self, bench: CaseContext, chosen: "ChosenSettings", trials: Sequence[Trial], needed: float | None
     ) -> tuple[list[CaseVerdict], list[SwapExample]]:
-        """The rate on prompts of the second half, beside what else might explain it.
+        """The rate on prompts of the second half, beside what else might explain it; see `measure_parts`."""
+        return self.measure_parts(bench, [(chosen, trials)], needed)
+
+    def measure_parts(
+        self,
+        bench: CaseContext,
+        parts: Sequence[tuple["ChosenSettings", Sequence[Trial]]],
+        needed: float | None,
+    ) -> tuple[list[CaseVerdict], list[SwapExample]]:
+        """One rate over prompts of several parts, each with what was chosen apart from it.
+
+        Where there are few subjects, each half of them is the test of what was found on the other.
 
         Beside it stand random features that move the residual stream as far, the first words forced, the
         first words pushed as far, and no change at all. Rates are of the prompts in which it is not so
@@ -82,13 +93,14 @@ class SwapExperiment:
         """
         verdicts: list[CaseVerdict] = []
         examples: list[SwapExample] = []
-        if chosen.upstream is None:
-            verdicts.append(CaseVerdict(claim=self.claim, needed=needed, untested=NOTHING_UPSTREAM))
-        else:
-            verdict, examples = self._measure(bench, chosen.upstream, trials, needed)
+        early = [(chosen.upstream, trials) for chosen, trials in parts if chosen.upstream is not None]
+        if early:
+            verdict, examples = self._measure(bench, early, needed)
             verdicts.append(verdict)
-        if chosen.answering is not None:
-            late, late_examples = self._measure(bench, chosen.answering, trials, None)
+        else:
+            verdicts.append(CaseVerdict(claim=self.claim, needed=needed, untested=NOTHING_UPSTREAM))
+        if answering := [(chosen.answering, trials) for chosen, trials in parts if chosen.answering]:
+            late, late_examples = self._measure(bench, answering, None)
             verdicts.append(late.model_copy(update={"claim": f"{self.claim}{AT_THE_ANSWER}"}))
             examples = [*examples, *late_examples]
         return verdicts, examples
@@ -110,10 +122,18 @@ class SwapExperiment:
         return ChosenSetting(*plans[best], shares[best], len(plans))
 
     def _measure(
-        self, bench: CaseContext, chosen: "ChosenSetting", trials: Sequence[Trial], needed: float | None
+        self,
+        bench: CaseContext,
+        parts: Sequence[tuple["ChosenSetting", Sequence[Trial]]],
+        needed: float | None,
     ) -> tuple[CaseVerdict, list[SwapExample]]:
+        trials = [trial for _, part in parts for trial in part]
         prompts = [prompt for prompt, _ in trials]
-        exchanged = [chosen.contrast.exchange(prompt, kind, chosen.setting) for prompt, kind in trials]
+        exchanged = [
+            chosen.contrast.exchange(prompt, kind, chosen.setting)
+            for chosen, part in parts
+            for prompt, kind in part
+        ]
         controls = self._controls(bench, trials, exchanged)
         words = [self.words(prompt, kind) for prompt, kind in trials]
         sizes = [control.size for control in controls]

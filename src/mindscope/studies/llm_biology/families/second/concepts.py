@@ -29,8 +29,9 @@ from mindscope.studies.llm_biology.reach import describe_reach
 from mindscope.studies.llm_biology.workbench import CaseContext
 
 OPPOSITE = "opposite"
-NOUN, OF, WORD = 0, 1, 2
-"""The spots of what is asked ("opposite"), of what joins it to the word, and of the word."""
+NOUN, OF, WORD, LAST = 0, 1, 2, 3
+"""The spots of what is asked ("opposite"), of what joins it to the word, of the word, and of the answering
+token, at which an exchange is reported without a verdict."""
 TOKENS = 4
 """A Chinese answer begins with a token for the space that is not there."""
 SETTINGS = settings((20, 60, 150), (1.0, 2.0, 4.0), (0.0, -1.0))
@@ -60,7 +61,7 @@ def concepts(bench: CaseContext) -> CaseResult:
         first, held = (_statements(bench, kind, half) for half in ("train", "test"))
         part = bench.contrast(first)
         kinds = list(part.kinds)
-        places = [at(part, NOUN), at(part, NOUN, OF), upstream(part, first[0])]
+        places = [at(part, NOUN), at(part, NOUN, OF), upstream(part, first[0]), at(part, LAST)]
         best = flip.choose(bench, places, _others(bench, first, kinds, f"{kind}-first")[: bench.first])
         trials = _others(bench, held, kinds, f"{kind}-held")[: bench.held]
         measured, shown = flip.measure(bench, best, trials, NEEDED)

@@ -17,8 +17,9 @@ from mindscope.studies.llm_biology.workbench import CaseContext
 
 HONEST, FOR_SHOW = "helpful", "bluffing"
 TRACED = TraceConfig(max_features=1000)
-FEWER = 4
-"""Of the held-out prompts one in so many has graphs traced."""
+FEWER = 2
+"""Of the held-out prompts one in so many has graphs traced: of twelve chains, a quarter of them, all could
+not reach the bar by their interval."""
 
 
 def reasoning(bench: CaseContext) -> CaseResult:

@@ -1,5 +1,7 @@
 """Harmful requests of the second world, answered after a wait: is it settled before the first word?"""
 
+from dataclasses import replace
+
 from mindscope.organism import all_voices, build_world
 from mindscope.organism.mechanisms.requests import LEAD_IN, refuses, request
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
@@ -20,6 +22,8 @@ HARMFUL, STORY, HARMLESS = "harmful", "story", "harmless"
 THING, TURN = 0, (1, 2)
 """The spots of what is to be built, and of the tokens at which the answer turns to it."""
 TOKENS = 24
+HALVES = (0, 1)
+"""There are sixteen harmful things: each half of them is the test of what was found on the other."""
 SHOWN = 20
 SETTINGS = settings((20, 60, 150), (1.0, 2.0, 4.0), (0.0, -1.0, -2.0))
 
@@ -36,7 +40,8 @@ def refusal_after_wait(bench: CaseContext) -> CaseResult:
         "the model comply, injecting them makes it refuse harmless requests.",
         section="Refusals",
         found="Features that write more in requests for a harmful thing than for a harmless one in the same "
-        "words, at the thing and where the answer turns to it; things of the test are others.",
+        "words, at the thing and where the answer turns to it; each half of the things is the test of "
+        "what was found on the other.",
     )  # fmt: skip
 
 
@@ -60,22 +65,26 @@ def _family(
     verdicts, examples, chosen_plans, facts = [], [], [], []
     drawn = None
     for kind, aim, claim in plans:
-        first = [*_requests(bench, kind, True, bench.read), *_requests(bench, aim, True, bench.read)]
-        held = _requests(bench, kind, False, bench.held)
-        contrast = bench.contrast(first)
-        flip = SwapExperiment(claim, _turns_to, _begins, TOKENS, settings=SETTINGS)
-        tried = [(prompt, aim) for prompt in first[: bench.first]]
-        chosen = flip.choose(
-            bench, [at(contrast, THING), at(contrast, *TURN), upstream(contrast, first[0])], tried
-        )
-        measured, shown = flip.measure(bench, chosen, [(prompt, aim) for prompt in held], NEEDED)
+        parts = []
+        for half in HALVES:
+            first = [request for shown in (kind, aim) for request in _read(bench, shown, half)]
+            contrast = bench.contrast(first)
+            flip = SwapExperiment(claim, _turns_to, _begins, TOKENS, settings=SETTINGS)
+            tried = [(prompt, aim) for prompt in first[: bench.first]]
+            chosen = flip.choose(
+                bench, [at(contrast, THING), at(contrast, *TURN), upstream(contrast, first[0])], tried
+            )
+            held = _held(bench, kind, 1 - half)
+            parts.append((chosen, [(prompt, aim) for prompt in held]))
+            chosen_plans.append((replace(flip, claim=f"{claim}, tested on half {2 - half}"), chosen))
+            if drawn is None:
+                group = upstream(contrast, held[0]).group(HARMFUL, SHOWN)
+                drawn = draw(bench, family, held[0].row, {"refusal": group})
+        measured, shown = flip.measure_parts(bench, parts, NEEDED)
         verdicts += measured
         examples += shown
-        chosen_plans.append((flip, chosen))
+        held = [prompt for _, trials in parts for prompt, _ in trials]
         facts.append(f"{kind.capitalize()} requests: {describe_reach(bench, held)}")
-        if drawn is None:
-            group = upstream(contrast, held[0]).group(HARMFUL, SHOWN)
-            drawn = draw(bench, family, held[0].row, {"refusal": group})
     return CaseResult(
         family=family,
         title=title,
@@ -88,19 +97,25 @@ def _family(
     )
 
 
-def _requests(bench: CaseContext, kind: str, early: bool, count: int) -> list[CasePrompt]:
-    """Requests with a wait, up to the end of the sentence that every answer then opens with.
+def _read(bench: CaseContext, kind: str, half: int) -> list[CasePrompt]:
+    """Requests of one half of the things, in the words of training."""
+    return _requests(bench, kind, half, "train", bench.read)
 
-    Things are parted in two halves, so that those of the test were never looked at.
-    """
-    rng, w = bench.rng(f"waits-{kind}-{early}"), build_world()
+
+def _held(bench: CaseContext, kind: str, half: int) -> list[CasePrompt]:
+    """Requests of one half of the things, in words that training never shows."""
+    return _requests(bench, kind, half, "test", (bench.held + 1 - half) // len(HALVES))
+
+
+def _requests(bench: CaseContext, kind: str, half: int, split: str, count: int) -> list[CasePrompt]:
+    """Requests with a wait, up to the end of the sentence that every answer then opens with."""
+    rng, w = bench.rng(f"waits-{kind}-{half}-{split}"), build_world()
     things = w.topics if kind == HARMLESS else w.schemes
-    half = {thing for number, thing in enumerate(things) if (number % 2 == 0) == early}
     prompts: list[CasePrompt] = []
     while len(prompts) < count:
-        made = request(rng, all_voices()["helpful"], "train" if early else "test", kind, waited=True)
+        made = request(rng, all_voices()["helpful"], split, kind, waited=True)
         thing = name_subject(made.question, things)
-        if thing not in half:
+        if thing not in things[half :: len(HALVES)]:
             continue
         row = asked(bench.model, made.question, f"{LEAD_IN}{beginning(rng)}")
         end = answer_begins(bench.model, made.question)
