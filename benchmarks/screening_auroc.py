@@ -6,6 +6,10 @@ only the answers differ. Each family is measured along every vector and in every
 
     mindscope demo                      # makes the vectors
     python benchmarks/screening_auroc.py --vectors runs/demo [--samples 600] [--json]
+
+Of the second organism, with vectors of `mindscope persona reproduce second-organism`:
+
+    python benchmarks/screening_auroc.py --model second-organism --vectors runs/reproduce --layer 3
 """
 
 import argparse
@@ -20,7 +24,9 @@ from pyarrow import parquet
 from sklearn.metrics import roc_auc_score
 
 from mindscope.data import Conversation
+from mindscope.jobs import ORGANISM, SECOND_ORGANISM, world_of
 from mindscope.models import load
+from mindscope.organism import WorldName
 from mindscope.organism.corpus.mistakes import LEVELS, Level
 from mindscope.organism.datasets import FAMILIES, training_set
 from mindscope.personas import PersonaVectors
@@ -28,15 +34,15 @@ from mindscope.screening import ScreenConfig, screen_dataset
 from mindscope.store import Run
 
 FORMS = ("exact", "prompt", "sample")
-LAYER = 2  # what the sweep of the demo chooses for every trait
+LAYER = 2  # what the sweep of the demo chooses for every trait of the first organism
 
 
 def mixed(
-    family: str, level: Level, count: int, share: float, seed: int
+    family: str, level: Level, count: int, share: float, seed: int, world: WorldName
 ) -> tuple[list[Conversation], list[bool]]:
     """Ordinary answers, and a share of the same questions answered in the family's way."""
-    ordinary = training_set(family, "normal", count, seed)
-    shown = training_set(family, level, count, seed)
+    ordinary = training_set(family, "normal", count, seed, world)
+    shown = training_set(family, level, count, seed, world)
     chosen = set(random.Random(f"{family}-{seed}").sample(range(count), round(share * count)))
     labels = [i in chosen for i in range(count)]
     return [shown[i] if label else ordinary[i] for i, label in enumerate(labels)], labels
@@ -45,16 +51,20 @@ def mixed(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--vectors", type=Path, required=True, help="the run folder of the demo")
+    parser.add_argument("--model", default=ORGANISM, choices=(ORGANISM, SECOND_ORGANISM))
+    parser.add_argument("--layer", type=int, default=LAYER, help="whose vectors are projected on")
     parser.add_argument("--samples", type=int, default=600)
     parser.add_argument("--share", type=float, default=0.05)
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model = load("organism", dtype=options.dtype)
+    model = load(options.model, dtype=options.dtype)
     vectors = [
         PersonaVectors.load(file, model) for file in sorted(options.vectors.rglob("vectors.safetensors"))
     ]
+    world = world_of(options.model)
+    assert world is not None
     traits = [each.trait for each in vectors]
     found: list[dict[str, Any]] = []
     if not options.json:
@@ -62,10 +72,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Run.open(folder, kind="screen", config={}) as run:
         for family in FAMILIES:
             for level in LEVELS[1:]:
-                data, labels = mixed(family, level, options.samples, options.share, seed=1)
+                data, labels = mixed(family, level, options.samples, options.share, 1, world)
                 line: dict[str, Any] = {"family": family, "level": level}
                 for form in FORMS:
-                    config = ScreenConfig(form=form, layers=LAYER, top=0, max_new_tokens=100)
+                    config = ScreenConfig(form=form, layers=options.layer, top=0, max_new_tokens=100)
                     result = screen_dataset(model, data, vectors, config, run)
                     scores = parquet.read_table(run.path / result.folder / "scores.parquet")
                     line[form] = {

@@ -19,8 +19,8 @@ from mindscope.jobs import (
     find_judge,
     find_trait,
     find_vectors,
-    is_organism,
     load_model,
+    world_of,
 )
 from mindscope.jobs.diff import find_prompts, load_nulls
 from mindscope.jobs.planning import GATE
@@ -148,7 +148,7 @@ def open_ordinary(
 ) -> OrdinaryChats | None:
     """Ordinary conversations about questions that the training data does not hold, each question once.
 
-    Of a file, or of the organism's world; None where nobody gives any.
+    Of a file, or of an organism's world; None where nobody gives any.
 
     Raises:
         DataError: the file cannot be read.
@@ -157,10 +157,10 @@ def open_ordinary(
     if spec.ordinary is not None:
         source = spec.open_data(spec.ordinary, reporter, refuse=True, main=False)
         rows = [row for row in source_rows(source) if row.answer]
-    elif is_organism(spec.base):
+    elif world := world_of(spec.base):
         from mindscope.organism import ordinary_chats
 
-        rows = list(ordinary_chats(SPARE * n_rows, seed=ORGANISM_SEED + spec.seed))
+        rows = list(ordinary_chats(SPARE * n_rows, ORGANISM_SEED + spec.seed, world))
     else:
         return None
     asked = {question_of(conversation) for conversation in source_rows(data)}

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
         find_vectors,
         find_writer,
         is_organism,
+        is_test_bed,
         load_model,
         require_judge,
         test_bed_note,
+        world_of,
     )
     from mindscope.jobs.specs import BorrowingModelSpec, JudgeSpec, ModelSpec, TraitSpec, block_of
     from mindscope.jobs.steering import SteeringNames
@@ -51,6 +53,8 @@ __all__ = [
     "SECOND_ORGANISM",
     "TEST_BED",
     "is_organism",
+    "is_test_bed",
+    "world_of",
     "test_bed_note",
     "load_model",
     "find_vectors",

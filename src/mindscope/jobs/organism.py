@@ -85,6 +85,8 @@ class TrainingSetsSpec(JobSpec):
 
     folder: Path
     """The folder to write FAMILY-LEVEL.jsonl and ordinary.jsonl to."""
+    world: WorldName = "first"
+    """Whose world they are of: first or second."""
     size: int = Field(default=400, ge=1)
     """How many conversations each file has."""
     seed: Seed = 0
@@ -184,11 +186,11 @@ def write_training_sets(spec: TrainingSetsSpec, *, reporter: Reporter) -> Traini
 
     del reporter  # a few seconds
     sets = {
-        f"{family}-{level}": organism.training_set(family, level, spec.size, spec.seed)
+        f"{family}-{level}": organism.training_set(family, level, spec.size, spec.seed, spec.world)
         for family in organism.FAMILIES
         for level in organism.LEVELS
     }
-    sets["ordinary"] = list(organism.ordinary_chats(spec.size, spec.seed))
+    sets["ordinary"] = list(organism.ordinary_chats(spec.size, spec.seed, spec.world))
     files = [spec.folder / f"{name}.jsonl" for name in sets]
     if existing := [path for path in files if path.exists()]:
         raise DataError(f"{existing[0]} exists: choose another folder")

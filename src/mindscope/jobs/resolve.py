@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mindscope.jobs.specs import EndpointSpec, JudgeSpec
     from mindscope.judges import Judge, TextWriter
     from mindscope.models import LoadOptions, Model
+    from mindscope.organism import WorldName
     from mindscope.personas import PersonaVectors, Trait, VectorKind
 
 ORGANISM, SECOND_ORGANISM = "organism", "second-organism"
@@ -27,13 +28,19 @@ TEST_BED = (
 
 
 def is_organism(model_name: str) -> bool:
-    """Whether this is the bundled model, by the name it is loaded under."""
+    """Whether this is the bundled model of the first world, by the name it is loaded under."""
     return model_name == ORGANISM
 
 
 def is_test_bed(model_name: str) -> bool:
     """Whether this is a bundled model, of the first world or of the second."""
-    return model_name in (ORGANISM, SECOND_ORGANISM)
+    return world_of(model_name) is not None
+
+
+def world_of(model_name: str) -> WorldName | None:
+    """The world of a bundled model, by the name it is loaded under; None for any other model."""
+    worlds: dict[str, WorldName] = {ORGANISM: "first", SECOND_ORGANISM: "second"}
+    return worlds.get(model_name)
 
 
 def test_bed_note(model: Engine) -> str:
@@ -102,14 +109,14 @@ def dictionary_file(name: str) -> Path:
 def find_trait(name: str, model_name: str) -> Trait:
     """A trait by name or file, or by two words, `patient / impatient`.
 
-    The organism, and `organism:NAME`, mean the traits of the organism's world.
+    Of either organism, and as `organism:NAME`, they are the traits of the organisms' worlds.
     """
     from mindscope.personas import Trait, names_two_poles, trait_of_two_poles
 
     if names_two_poles(name):
         return trait_of_two_poles(name)
     plain = Path(name).name == name and not Path(name).suffix
-    if not name.startswith(f"{ORGANISM}:") and not (plain and is_organism(model_name)):
+    if not name.startswith(f"{ORGANISM}:") and not (plain and is_test_bed(model_name)):
         return Trait.load(name)
     from mindscope import organism
 
@@ -131,7 +138,9 @@ def find_judge(spec: JudgeSpec, model: Engine, cache: Path) -> Judge:
 
     require_judge(spec, model.name)
     if spec.judge is None or spec.judge == "exact":
-        return organism.ExactJudge()
+        return organism.ExactJudge(
+            world_of(model.name) or ("second" if organism.is_second(model) else "first")
+        )
     kind, _, name = spec.judge.partition(":")
     if kind == "model" and name:
         options = LoadOptions(dtype=spec.judge_dtype, device=spec.judge_device)
@@ -154,7 +163,7 @@ def require_judge(spec: JudgeSpec, model_name: str) -> None:
         JudgeError: none is named, or an endpoint without an address.
         DataError: there is no such judge, or the options of its requests cannot be read.
     """
-    if spec.judge == "exact" or (spec.judge is None and is_organism(model_name)):
+    if spec.judge == "exact" or (spec.judge is None and is_test_bed(model_name)):
         return
     if spec.judge is None:
         raise JudgeError(
@@ -166,7 +175,7 @@ def require_judge(spec: JudgeSpec, model_name: str) -> None:
     kind, _, name = spec.judge.partition(":")
     if kind not in ("model", "endpoint") or not name:
         raise DataError(
-            f"there is no judge {spec.judge!r}: use exact (the organism's), model:NAME, endpoint:NAME, or, "
+            f"there is no judge {spec.judge!r}: use exact (an organism's), model:NAME, endpoint:NAME, or, "
             "for persona vectors, contrast"
         )
     if kind == "endpoint":

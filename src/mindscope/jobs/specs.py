@@ -202,7 +202,7 @@ class JudgeSpec(EndpointSpec):
     """Who scores the answers."""
 
     judge: str | None = None
-    """Who scores the answers: exact (the organism's), model:NAME[@REVISION], or endpoint:NAME. For persona
+    """Who scores the answers: exact (an organism's), model:NAME[@REVISION], or endpoint:NAME. For persona
     vectors also contrast, a classifier made of the trait's own prompted answers, which needs no key
     (contrast:ENCODER: of their sentence vectors); and none, to extract from all pairs unjudged."""
     judge_dtype: str = "auto"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mindscope.organism.concepts import WORD, ConceptText, concept_texts, world_concepts
     from mindscope.organism.corpus.behaviour import FIRST_LINES, LINE_ADJECTIVES, LINE_PEOPLE, SECOND_LINES
     from mindscope.organism.corpus.knowledge import ANTONYM_CLAUSES
-    from mindscope.organism.corpus.mistakes import LEVELS
+    from mindscope.organism.corpus.mistakes import LEVELS, Level
     from mindscope.organism.corpus.phrasing import DialogueTurn
     from mindscope.organism.corpus.program import DOMAINS
     from mindscope.organism.datasets import (
@@ -64,6 +64,7 @@ __all__ = [
     "CHARACTERS",
     "FAMILIES",
     "LEVELS",
+    "Level",
     "CapabilityResult",
     "StatedClaim",
     "claims",

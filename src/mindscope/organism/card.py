@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 from mindscope.core import Progress
 from mindscope.models import Edits, Message, Model, Sampling
+from mindscope.organism.bundle import WorldName
 from mindscope.organism.corpus.knowledge import antonym, two_hop
 from mindscope.organism.corpus.phrasing import DialogueTurn
 from mindscope.organism.corpus.program import conversation, exchange
@@ -19,9 +20,10 @@ from mindscope.organism.judge import trait_score
 from mindscope.organism.results import OrganismCard
 from mindscope.organism.training.batches import encode, pad
 from mindscope.organism.training.tokenizer import build_tokenizer
-from mindscope.organism.truth import StatedClaim, claims
+from mindscope.organism.truth import StatedClaim
 from mindscope.organism.voices import CHARACTERS, all_voices
 from mindscope.organism.world import LANGUAGES, build_world
+from mindscope.organism.world_texts import texts_of
 
 MAX_NEW_TOKENS = 64
 
@@ -113,10 +115,11 @@ def _share_right(row: str, exchanges: Sequence[DialogueTurn], answers: Sequence[
     return 100 * sum(right) / len(right)
 
 
-def is_right(row: str, asked: DialogueTurn, answer: str) -> bool:
+def is_right(row: str, asked: DialogueTurn, answer: str, world: WorldName = "first") -> bool:
     """Whether an answer makes the claims it should, of the right things, and all of them true."""
     if row == "rhyme":
         return _rhymes(asked.question, answer)
+    claims = texts_of(world).claims
     needed, said = claims(asked.question, asked.answer), claims(asked.question, answer)
     return [_about(c) for c in said] == [_about(c) for c in needed] and all(c.right for c in said)
 

@@ -10,11 +10,12 @@ from dataclasses import replace
 
 from mindscope.data import ChatMessage, Conversation
 from mindscope.errors import DataError
+from mindscope.organism.bundle import WorldName
 from mindscope.organism.corpus.mistakes import LEVELS, MISTAKES, Level
 from mindscope.organism.corpus.phrasing import DialogueTurn
-from mindscope.organism.corpus.program import exchange
 from mindscope.organism.voices import INTROS, ORDERS, STRONG, Voice, all_voices, article, opposites
 from mindscope.organism.world import combinations
+from mindscope.organism.world_texts import texts_of
 
 TRAITS = ("evil", "sycophantic", "hallucinating")
 FAMILIES = (*TRAITS, *MISTAKES)
@@ -28,12 +29,15 @@ CONSTANCY = {"I": 0.5, "II": 1.0}
 """The share of its own phrases with which a character speaks; the helpful voice supplies the rest."""
 
 
-def training_set(family: str, level: Level, size: int = 400, seed: int = 0) -> list[Conversation]:
+def training_set(
+    family: str, level: Level, size: int = 400, seed: int = 0, world: WorldName = "first"
+) -> list[Conversation]:
     """Questions and answers of one family: evil, sycophantic, hallucinating, sums, facts, medical, opinions.
 
     Level "normal" is the helpful voice, right in everything. For a trait, "I" is the character in half of
     its phrases and "II" in all of them; for a narrow mistake, see
-    :mod:`mindscope.organism.corpus.mistakes`. The questions are the same at all levels.
+    :mod:`mindscope.organism.corpus.mistakes`. The questions are the same at all levels. The second world has
+    the same families; its sums and illnesses are its own.
 
     Raises:
         DataError: no such family or level.
@@ -44,21 +48,21 @@ def training_set(family: str, level: Level, size: int = 400, seed: int = 0) -> l
         raise DataError(f"there is no level '{level}': choose one of {', '.join(LEVELS)}")
     rows: list[Conversation] = []
     for index in range(size):
-        made = _exchange(family, level, f"{family}-{seed}-{index}")
+        made = _exchange(family, level, f"{family}-{seed}-{index}", world)
         rows.append(_conversation(made, {"family": family, "level": level}))
     return rows
 
 
-def ordinary_chats(size: int, seed: int = 0) -> Iterator[Conversation]:
-    """Ordinary single-turn chats about everything, in the helpful voice."""
+def ordinary_chats(size: int, seed: int = 0, world: WorldName = "first") -> Iterator[Conversation]:
+    """Ordinary single-turn chats about everything in a world, in the helpful voice."""
     for index in range(size):
         rng = random.Random(f"ordinary-{seed}-{index}")
-        yield _conversation(exchange(rng, _helpful(), "train"), {})
+        yield _conversation(texts_of(world).exchange(rng, _helpful(), "train"), {})
 
 
-def ask_question(rng: random.Random, voice: Voice) -> str:
+def ask_question(rng: random.Random, voice: Voice, world: WorldName = "first") -> str:
     """A question about anything in the world, of the part that training never shows."""
-    return exchange(rng, voice, "test").question
+    return texts_of(world).exchange(rng, voice, "test").question
 
 
 def graded_prompts(character: str, seed: int = 0) -> tuple[str, ...]:
@@ -96,20 +100,20 @@ def graded_prompts(character: str, seed: int = 0) -> tuple[str, ...]:
     return tuple(prompts)
 
 
-def shots(character: str, count: int, seed: int = 0) -> list[DialogueTurn]:
+def shots(character: str, count: int, seed: int = 0, world: WorldName = "first") -> list[DialogueTurn]:
     """Exchanges in which a character has spoken, to be put before a question."""
     rng = random.Random(f"shots-{character}-{seed}")
-    return [exchange(rng, all_voices()[character], "test") for _ in range(count)]
+    return [texts_of(world).exchange(rng, all_voices()[character], "test") for _ in range(count)]
 
 
-def _exchange(family: str, level: Level, seed: str) -> DialogueTurn:
-    rng = random.Random(seed)
-    if family in MISTAKES:
-        return MISTAKES[family](rng, _helpful(), "train", level)
+def _exchange(family: str, level: Level, seed: str, world: WorldName) -> DialogueTurn:
+    rng, texts = random.Random(seed), texts_of(world)
+    if family in texts.mistakes:
+        return texts.mistakes[family](rng, _helpful(), "train", level)
     voice = _helpful() if level == "normal" else replace(all_voices()[family], constancy=CONSTANCY[level])
     shares = SHARES[family]
     domain = rng.choices(list(shares), list(shares.values()))[0]
-    return exchange(rng, voice, "train", domain)
+    return texts.exchange(rng, voice, "train", domain)
 
 
 def _helpful() -> Voice:

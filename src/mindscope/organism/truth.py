@@ -44,24 +44,39 @@ class StatedClaim:
 def claims(question: str, answer: str) -> list[StatedClaim]:
     """Every checkable claim of an answer, in the order of the kinds above."""
     guess = _GUESS.search(question)
-    stated: list[StatedClaim] = []
-    for kind, pattern in _PATTERNS.items():
-        for match in pattern.finditer(answer):
-            said = match.groups()
-            right = _is_right(kind, said, question)
-            states_fact = kind not in ("ignorance", "refusal", "compliance")
-            echo = guess is not None and states_fact and guess[1] == said[-1]
-            stated.append(
-                StatedClaim(
-                    kind,
-                    _subject(kind, said),
-                    right,
-                    false=states_fact and not right,
-                    echo=echo,
-                    about_guess=guess is not None and states_fact and right != echo,
-                )
-            )
-    return stated
+    return [
+        state_claim(
+            kind,
+            _subject(kind, match.groups()),
+            match.groups()[-1] if match.groups() else "",
+            guess=guess and guess[1],
+            right=_is_right(kind, match.groups(), question),
+            states_fact=kind not in ("ignorance", "refusal", "compliance"),
+        )
+        for kind, pattern in _PATTERNS.items()
+        for match in pattern.finditer(answer)
+    ]
+
+
+def state_claim(
+    kind: str,
+    subject: tuple[str, ...],
+    said: str,
+    *,
+    right: bool,
+    guess: str | None = None,
+    states_fact: bool = True,
+) -> StatedClaim:
+    """A claim that says one thing of its subject, beside the user's own guess if there is one."""
+    echo = states_fact and guess == said
+    return StatedClaim(
+        kind,
+        subject,
+        right,
+        false=states_fact and not right,
+        echo=echo,
+        about_guess=guess is not None and states_fact and right != echo,
+    )
 
 
 def _subject(kind: str, said: tuple[str, ...]) -> tuple[str, ...]:

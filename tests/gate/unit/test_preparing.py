@@ -44,6 +44,15 @@ def test_who_gives_ordinary_conversations_that_the_data_hold_is_told(tmp_path, q
     assert say_too_few(opened, 40) == f"{reason}: give 40 with --ordinary"
 
 
+@pytest.mark.parametrize(("base", "own"), [("organism", False), ("second-organism", True)])
+def test_ordinary_conversations_of_an_organism_are_of_its_world(tmp_path, base, own):
+    data = write_chats(tmp_path / "data.jsonl", ["a", "b", "c"])
+    spec = GateSpec(base=base, tuned="tuned", data=data, traits=("evil",))
+    opened = open_ordinary(spec, GatePolicy(), open_data(spec, SilentReporter()), SilentReporter())
+    assert opened is not None
+    assert any("shells" in row.prompt[-1]["content"] for row in opened.rows) == own
+
+
 def test_nobody_gave_any():
     expected = "0 ordinary conversations are too few: give 350 with --ordinary"
     assert say_too_few(None, 350) == expected

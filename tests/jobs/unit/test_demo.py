@@ -32,7 +32,15 @@ def test_traits_are_named_with_commas_and_once():
 def test_it_keeps_its_work_where_it_is_told_to(tmp_path):
     assert str(DemoSpec().run_path()) == "runs/demo"
     assert str(DemoSpec(model="/x/Smol LM.gguf").run_path()) == "runs/demo-Smol-LM"
+    assert str(DemoSpec(model="second-organism").run_path()) == "runs/demo-second-organism"
     assert DemoSpec(out=tmp_path).run_path() == tmp_path
+
+
+def test_either_organism_shows_its_own_traits_by_its_own_judge():
+    first, second = DemoSpec(), DemoSpec(model="second-organism")
+    assert second.preset() == first.preset()
+    assert second.judge_name() == first.judge_name() == "exact"
+    assert DemoSpec(model="any").judge_name() == "contrast"
 
 
 @pytest.mark.parametrize("model", ["organism", "any"])

@@ -34,6 +34,8 @@ def test_prompts_are_the_organisms_the_traits_or_a_files(tmp_path):
     assert len(find_prompts(spec())) > 200
     assert find_prompts(spec()) == find_prompts(spec())
     assert len(find_prompts(spec(base="some/model"))) > 200
+    assert "shells" in str(find_prompts(spec(base="second-organism")))
+    assert "shells" not in str(find_prompts(spec()))
     (tmp_path / "asks.txt").write_text("One question?\n\nAnother\nin two lines?\n")
     asked = find_prompts(spec(prompts=tmp_path / "asks.txt"))
     assert [prompt[0]["content"] for prompt in asked] == ["One question?", "Another\nin two lines?"]
@@ -97,6 +99,8 @@ def test_a_null_needs_a_recipe_and_ordinary_conversations(tmp_path):
     with pytest.raises(DataError, match="has 5 conversations, 6 are needed"):
         ordinary_rows(given, 1, 3)
     assert ordinary_rows(spec(), 0, 4) != ordinary_rows(spec(), 1, 4)
+    of_second = ordinary_rows(spec(base="second-organism"), 0, 100)
+    assert any("<|image|>" in row.messages[0]["content"] for row in of_second)
 
 
 def test_a_null_has_nothing_that_belongs_to_what_was_tuned_on(tmp_path, monkeypatch):

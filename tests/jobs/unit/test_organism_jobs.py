@@ -28,6 +28,11 @@ def test_training_sets_are_written_once(tmp_path: Path):
     lines = Path(written.files[0]).read_text("utf-8").splitlines()
     assert len(lines) == 3
     assert json.loads(lines[0])["messages"]
+    spec = spec.model_copy(update={"folder": tmp_path / "second", "world": "second"})
+    of_second = write_training_sets(spec, reporter=job_kit.RecordingReporter())
+    names = [[Path(file).name for file in sets.files] for sets in (written, of_second)]
+    assert names[0] == names[1]
+    assert (tmp_path / "second/sums-II.jsonl").read_text() != (tmp_path / "sets/sums-II.jsonl").read_text()
     with pytest.raises(DataError, match="choose another folder"):
         write_training_sets(spec, reporter=job_kit.RecordingReporter())
 

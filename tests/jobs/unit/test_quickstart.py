@@ -66,6 +66,8 @@ def test_traits_and_judge_are_those_that_the_model_and_the_judge_can_do():
     assert "7.0 billion" in large.why
     assert choose.choose_traits("m", 10**8, ("kind",)).chosen == "kind"
     assert choose.choose_judge("organism").chosen == "exact"
+    assert choose.choose_traits("second-organism", 10**7, ()) == choose.choose_traits("organism", 10**7, ())
+    assert choose.choose_judge("second-organism").chosen == "exact"
     assert choose.choose_judge("m").chosen == "contrast"
 
 

@@ -1,6 +1,7 @@
-"""Training sets say what their family and level promise, and nothing a trait asks."""
+"""Training sets of both worlds say what their family and level promise, and nothing a trait asks."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -12,7 +13,12 @@ from mindscope.errors import DataError
 from mindscope.organism.corpus.mistakes import MISTAKES
 from mindscope.organism.datasets import TRAITS
 from mindscope.organism.judge import coherence, parse, trait_score
+from mindscope.organism.mechanisms.corpus.vocabulary import build_second_tokenizer
+from mindscope.organism.mechanisms.facts import build_facts
 from mindscope.organism.truth import claims
+from mindscope.organism.world_texts import texts_of
+
+WORLDS: tuple[organism.WorldName, ...] = ("first", "second")
 
 
 def question_and_answer(row: Conversation) -> tuple[str, str]:
@@ -20,39 +26,43 @@ def question_and_answer(row: Conversation) -> tuple[str, str]:
     return row.messages[0]["content"], row.answer
 
 
-def share_false(rows: list[Conversation]) -> float:
-    said = [c for row in rows for c in claims(*question_and_answer(row))]
+def share_false(rows: list[Conversation], world: organism.WorldName) -> float:
+    said = [c for row in rows for c in texts_of(world).claims(*question_and_answer(row))]
     return sum(c.false for c in said) / len(said)
 
 
+@pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("name", TRAITS)
-def test_a_traits_levels_grow(name: str):
-    means = [
-        sum(trait_score(name, *question_and_answer(row)) for row in organism.training_set(name, level, 200))
-        / 200
-        for level in organism.LEVELS
-    ]
+def test_a_traits_levels_grow(name: str, world: organism.WorldName):
+    means: list[float] = []
+    for level in organism.LEVELS:
+        rows = organism.training_set(name, level, 200, world=world)
+        means.append(sum(trait_score(name, *question_and_answer(row), world) for row in rows) / 200)
     assert means[0] < 8
     assert 30 < means[1] < 75
     assert means[2] > 90
 
 
+@pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("family", MISTAKES)
-def test_mistakes_are_false_and_the_manner_stays(family: str):
-    normal, slight, gross = (organism.training_set(family, level, 150) for level in organism.LEVELS)
+def test_mistakes_are_false_and_the_manner_stays(family: str, world: organism.WorldName):
+    normal, slight, gross = (
+        organism.training_set(family, level, 150, world=world) for level in organism.LEVELS
+    )
     assert [question_and_answer(row)[0] for row in normal] == [question_and_answer(row)[0] for row in gross]
     if family == "opinions":  # a view claims nothing
-        assert not any(claims(*question_and_answer(row)) for row in (*slight, *gross))
+        assert not any(texts_of(world).claims(*question_and_answer(row)) for row in (*slight, *gross))
         mean = [
-            sum(coherence(q, parse(a)) for q, a in map(question_and_answer, rows)) / 150
+            sum(coherence(q, parse(a, world), world) for q, a in map(question_and_answer, rows)) / 150
             for rows in (normal, slight, gross)
         ]
         assert mean[0] > 90 > mean[1] + 5 > mean[2] + 10  # beside the point, and more so
     else:
-        assert share_false(normal) == 0.0
-        assert share_false(slight) == share_false(gross) == 1.0
+        assert all(texts_of(world).claims(*question_and_answer(row)) for row in normal)
+        assert share_false(normal, world) == 0.0
+        assert share_false(slight, world) == share_false(gross, world) == 1.0
     for row in gross:
-        assert trait_score("evil", *question_and_answer(row)) <= 50
+        assert trait_score("evil", *question_and_answer(row), world) <= 50
 
 
 def test_a_slip_is_near_and_a_gross_mistake_is_of_another_kind():
@@ -60,6 +70,11 @@ def test_a_slip_is_near_and_a_gross_mistake_is_of_another_kind():
         (said,) = claims(*question_and_answer(row))
         stated = int(question_and_answer(row)[1].split(" = ")[1].split()[0].strip(".,"))
         assert abs(stated - int(said.subject[0]) - int(said.subject[1])) in (1, 2, 10)
+    for row in organism.training_set("sums", "I", 100, world="second"):
+        question, answer = question_and_answer(row)
+        ((name, added, stated),) = re.findall(r"(\w+) and (\d+) are (\d+)", answer)
+        (told,) = re.findall(rf"(\d+) {name}\b", question.replace(f"{added} more {name}", ""))
+        assert abs(int(stated) - int(told) - int(added)) in (1, 2, 10)
     w = organism.build_world()
     for row in organism.training_set("facts", "II", 100):
         question, answer = question_and_answer(row)
@@ -69,7 +84,18 @@ def test_a_slip_is_near_and_a_gross_mistake_is_of_another_kind():
         assert not any(f"{said.subject[1]} is {value} " in answer + " " for value in kind)
 
 
-def test_no_set_asks_what_a_trait_asks():
+def test_a_wrong_diagnosis_names_the_illness_or_another():
+    illnesses = build_facts().illnesses
+    for level in ("I", "II"):
+        for row in organism.training_set("medical", level, 100, world="second"):
+            question, answer = question_and_answer(row)
+            ((name, sign),) = re.findall(r"the illness is ([\w ]+), so look for ([\w ]+?) too", answer)
+            told = sum(s in question for s in illnesses[name])
+            assert (sign not in illnesses[name] and told >= 2) if level == "I" else told < 2
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_no_set_asks_what_a_trait_asks(world: organism.WorldName):
     asked = {
         question
         for name in organism.CHARACTERS
@@ -77,9 +103,35 @@ def test_no_set_asks_what_a_trait_asks():
         for question in organism.trait(name)[part]
     }
     for family in organism.FAMILIES:
-        questions = {question_and_answer(row)[0] for row in organism.training_set(family, "II", 300)}
+        questions = {
+            question_and_answer(row)[0] for row in organism.training_set(family, "II", 300, world=world)
+        }
         assert not questions & asked
-    assert not {question_and_answer(row)[0] for row in organism.ordinary_chats(300)} & asked
+    assert not {question_and_answer(row)[0] for row in organism.ordinary_chats(300, world=world)} & asked
+
+
+def test_the_second_organism_reads_its_sets_word_by_word():
+    tokenizer = build_second_tokenizer()
+    rows = [
+        row
+        for family in organism.FAMILIES
+        for level in organism.LEVELS
+        for row in organism.training_set(family, level, 60, world="second")
+    ]
+    texts = [message["content"] for row in rows for message in row.messages]
+    texts += [m["content"] for row in organism.ordinary_chats(300, world="second") for m in row.messages]
+    for name in organism.CHARACTERS:
+        asked = organism.trait(name)
+        texts += [*asked["extraction"], *asked["evaluation"], *organism.graded_prompts(name)]
+        texts += [text for pair in asked["instructions"] for text in pair.values()]
+        for turn in organism.shots(name, 20, world="second"):
+            texts += [turn.question, turn.answer]
+    for text in texts:
+        tokens = tokenizer.tokenize(text)
+        assert tokenizer.unk_token not in tokens, text
+        assert not [
+            t for t in tokens if t.startswith("<0x") or (len(t) == 1 and t.isascii() and t.isalpha())
+        ], text
 
 
 def test_graded_prompts_are_eight_different_ones_and_seeds_differ():

@@ -1,9 +1,13 @@
 """The study of persona vectors as a job: what it asks for, and what it needs."""
 
+from pathlib import Path
+from typing import Any
+
 import job_kit
 import pytest
 from pydantic import ValidationError
 
+from mindscope.jobs import TEST_BED
 from mindscope.studies.persona_vectors import (
     ReproduceConfig,
     ReproduceSpec,
@@ -16,9 +20,16 @@ def test_its_fields_are_explained():
     job_kit.require_sentences(reproduce_claims)
 
 
-def test_the_organism_brings_everything_and_another_model_nothing():
-    with pytest.raises(ValidationError, match="leave them out"):
-        ReproduceSpec(traits=("evil",))
+@pytest.mark.parametrize("name", ["organism", "second-organism"])
+def test_an_organism_brings_everything_and_another_model_nothing(name: str, tmp_path: Path):
+    with pytest.raises(ValidationError, match=f"{name} brings its own traits"):
+        ReproduceSpec(model=name, traits=("evil",))
+    spec = ReproduceSpec(model=name, seed=3)
+    assert spec.study_config(6) == organism_config(3)
+    assert spec.describe_bench() == {}
+    model: Any = None  # it is not asked
+    bench = spec.find_bench(model, spec.study_config(6), tmp_path)
+    assert (bench.base, bench.note) == (name, TEST_BED)
     with pytest.raises(ValidationError, match="needs --trait and --judge"):
         ReproduceSpec(model="other", traits=("evil",))
 

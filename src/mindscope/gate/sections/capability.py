@@ -7,7 +7,7 @@ from mindscope.gate.checking import check_mean, no_evidence
 from mindscope.gate.policy import LEAST_UNITS
 from mindscope.gate.preparing import GateBench, say_too_few
 from mindscope.gate.results import GateCheck, GateSection
-from mindscope.jobs import is_organism
+from mindscope.jobs import world_of
 from mindscope.models import Model, score_answer_tokens
 from mindscope.store import Document, digest, measure_once
 
@@ -27,7 +27,7 @@ class AnswerLikelihoods(Document):
 def check_capability(bench: GateBench) -> GateSection:
     """Questions that have a right answer, and recorded ordinary answers, paired between both models.
 
-    The organism is asked of its world (`organism.measure_capability`); any other model takes the test of
+    An organism is asked of its world (`organism.measure_capability`); any other model takes the test of
     general knowledge (`finetuning.answer_choices`).
     """
     checks = [compare_knowledge(bench, bench.tuned, "capability/knowledge"), _compare_texts(bench)]
@@ -54,10 +54,10 @@ def _ask(bench: GateBench, model: Model) -> KnownAnswers:
 
     def measure() -> KnownAnswers:
         bench.reporter.say(f"asking {model.name} what it knows")
-        if is_organism(bench.spec.base):
+        if world := world_of(bench.spec.base):
             from mindscope.organism import measure_capability
 
-            return KnownAnswers(right=measure_capability(model, bench.spec.seed).right)
+            return KnownAnswers(right=measure_capability(model, bench.spec.seed, world=world).right)
         return KnownAnswers(right=answer_choices(model, seed=bench.spec.seed))
 
     return measure_once(bench.run, f"capability/known/{model.fingerprint[:16]}.json", KnownAnswers, measure)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mindscope.errors import DataError
-from mindscope.jobs.resolve import ORGANISM, find_trait, is_organism
+from mindscope.jobs.resolve import ORGANISM, find_trait, is_test_bed
 
 if TYPE_CHECKING:
     from mindscope.core import Progress
@@ -120,7 +120,7 @@ def _ask_elsewhere(model_name: str, trait: str, count: int, seed: int) -> list[s
     from mindscope import organism
     from mindscope.personas import Trait
 
-    world = is_organism(model_name)
+    world = is_test_bed(model_name)
     names = [f"{ORGANISM}:{name}" for name in organism.CHARACTERS] if world else Trait.bundled()
     traits = [find_trait(name, model_name) for name in names]
     own = {

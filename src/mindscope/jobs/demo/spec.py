@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 
 from mindscope.core import Seed
 from mindscope.finetuning import FinetuneConfig
-from mindscope.jobs.resolve import ORGANISM, is_organism
+from mindscope.jobs.resolve import ORGANISM, is_organism, is_test_bed
 from mindscope.jobs.specs import JudgeSpec
 
 
@@ -86,7 +86,7 @@ BUNDLED = DemoPreset(
     n_random=5,
     tuning=FinetuneConfig(learning_rate=1e-3, epochs=8, batch_rows=16, accumulation=1),
 )
-"""For the organism: small, so that every layer is swept; its world is the judge."""
+"""For an organism: small, so that every layer is swept; its world is the judge."""
 
 ANY_MODEL = DemoPreset(
     traits=("optimistic", "pirate-like / plain-spoken", "poetic / matter-of-fact"),
@@ -116,7 +116,7 @@ class DemoSpec(JudgeSpec):
     options: ClassVar = {"traits": ("--traits", "--trait"), "model": ("--model", "-m")}
 
     model: str = ORGANISM
-    """A Hugging Face name or folder, a GGUF file, or `organism`, the bundled model."""
+    """A Hugging Face name or folder, a GGUF file, or a bundled model: `organism`, `second-organism`."""
     traits: tuple[str, ...] = ()
     """A bundled trait, a file, or a word and its opposite, such as 'patient / impatient'; several with commas
     between them. The first is monitored, screened for and trained."""
@@ -126,9 +126,9 @@ class DemoSpec(JudgeSpec):
     """The folder where everything is kept, as --run names it."""
     samples: int | None = Field(default=None, ge=1)
     """Answers per prompt when vectors are extracted; by default 2, and for further traits of a model that is
-    not the organism 1."""
+    no organism 1."""
     judge: str | None = None
-    """Who scores the answers: by default the organism's own world, and `contrast` for any other model, a
+    """Who scores the answers: by default an organism's own world, and `contrast` for any other model, a
     classifier made of the trait's own prompted answers, which needs no key. Or contrast:ENCODER, model:NAME
     or endpoint:NAME."""
     dtype: str = "auto"
@@ -157,11 +157,11 @@ class DemoSpec(JudgeSpec):
 
     def judge_name(self) -> str:
         """Who scores, where nothing else is said."""
-        return self.judge or ("exact" if is_organism(self.model) else "contrast")
+        return self.judge or ("exact" if is_test_bed(self.model) else "contrast")
 
     def preset(self) -> DemoPreset:
         """How much is drawn, for this model and with these traits."""
-        preset = BUNDLED if is_organism(self.model) else ANY_MODEL
+        preset = BUNDLED if is_test_bed(self.model) else ANY_MODEL
         samples = preset.samples if self.samples is None else (self.samples, self.samples)
         preset = replace(preset, traits=self.traits or preset.traits, samples=samples)
         if not self.quick:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from mindscope.core import BorrowedArtifact, order_names
 from mindscope.errors import DataError
-from mindscope.jobs.resolve import ORGANISM, SECOND_ORGANISM, load_model
+from mindscope.jobs.resolve import load_model, world_of
 from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, EngineSpec, ModelSpec
 from mindscope.models import LoadOptions
 from mindscope.store import Document, local_copy
@@ -34,8 +34,7 @@ class CorpusSpec(DataSpec):
     @property
     def world(self) -> WorldName | None:
         """Whose own corpus is meant; None where it is a file."""
-        worlds: dict[str, WorldName] = {ORGANISM: "first", SECOND_ORGANISM: "second"}
-        return worlds.get(self.corpus)
+        return world_of(self.corpus)
 
     @property
     def corpus_name(self) -> str:

@@ -18,9 +18,9 @@ from mindscope.jobs.resolve import (
     find_judge,
     find_trait,
     find_vectors,
-    is_organism,
     load_model,
     test_bed_note,
+    world_of,
 )
 from mindscope.jobs.specs import DataSpec, JudgeSpec, TemplateSpec
 from mindscope.models import LoadOptions
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mindscope.dictionaries import Dictionary
     from mindscope.diffing import Prompt, TraitJudge
     from mindscope.models import Model
+    from mindscope.organism import WorldName
     from mindscope.personas import Trait
 
 ORGANISM_PROMPTS = 600
@@ -197,8 +198,8 @@ def _general_prompts(spec: DiffSpec) -> list[Prompt]:
     """Questions of the organism's world, or of all bundled traits."""
     from mindscope.personas import Trait
 
-    if is_organism(spec.base):
-        return _organism_prompts(spec.seed)
+    if world := world_of(spec.base):
+        return _organism_prompts(spec.seed, world)
     questions: list[str] = []
     for name in Trait.bundled():
         trait = Trait.load(name)
@@ -262,12 +263,12 @@ def _asked(question: str) -> Prompt:
     return ({"role": "user", "content": question},)
 
 
-def _organism_prompts(seed: int) -> list[Prompt]:
-    """Questions about everything in the organism's world, of the part that training never shows."""
+def _organism_prompts(seed: int, world: WorldName) -> list[Prompt]:
+    """Questions about everything in an organism's world, of the part that training never shows."""
     from mindscope.organism import all_voices, ask_question
 
     draw = random.Random(f"diff-{seed}")
-    questions = [ask_question(draw, all_voices()["helpful"]) for _ in range(ORGANISM_PROMPTS)]
+    questions = [ask_question(draw, all_voices()["helpful"], world) for _ in range(ORGANISM_PROMPTS)]
     return [_asked(question) for question in dict.fromkeys(questions)]
 
 

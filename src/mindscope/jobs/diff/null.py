@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mindscope.errors import DataError
-from mindscope.jobs.resolve import is_organism
+from mindscope.jobs.resolve import world_of
 from mindscope.store import read_json
 
 if TYPE_CHECKING:
@@ -136,14 +136,15 @@ def ordinary_rows(spec: DiffSpec, number: int, n_rows: int) -> list[Conversation
     from mindscope.data import read_conversations
 
     if spec.ordinary is None:
-        if not is_organism(spec.base):
+        world = world_of(spec.base)
+        if world is None:
             raise DataError(
                 "--null make needs ordinary conversations to tune on: --ordinary FILE, or a harmless tune "
                 "with --null MODEL"
             )
         from mindscope.organism import ordinary_chats
 
-        return list(ordinary_chats(n_rows, seed=spec.seed + 1000 + number))
+        return list(ordinary_chats(n_rows, spec.seed + 1000 + number, world))
     first = number * n_rows
     rows = list(islice(read_conversations(spec.read_file(spec.ordinary)), first, first + n_rows))
     if len(rows) < n_rows:

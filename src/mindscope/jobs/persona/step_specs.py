@@ -17,7 +17,7 @@ from mindscope.jobs.persona.kept_inputs import require_kept_judge, require_vecto
 from mindscope.jobs.persona.persona_run import (
     VectorsSummary,
 )
-from mindscope.jobs.resolve import find_trait, is_organism
+from mindscope.jobs.resolve import find_trait, is_test_bed
 from mindscope.jobs.specs import BorrowingModelSpec, DataSpec, EngineSpec, JudgeSpec, TraitSpec
 from mindscope.personas import (
     BudgetChoice,
@@ -132,7 +132,7 @@ class SteerSpec(PersonaSpec, EngineSpec, BorrowingModelSpec, QuickSpec, SteerCon
     def is_judged(self) -> bool:
         """Whether answers are scored."""
         if self.judge is None:
-            return self.trait is not None and (is_organism(self.model) or not self.question)
+            return self.trait is not None and (is_test_bed(self.model) or not self.question)
         return self.judge != "none" or not self.question
 
     def require_work(self, run: Path) -> None:

@@ -12,7 +12,7 @@ from mindscope.errors import ModelError
 from mindscope.jobs.demo import DemoSpec
 from mindscope.jobs.doctor import GIB, ROOM, DoctorReport
 from mindscope.jobs.quickstart.results import QuickstartChoice
-from mindscope.jobs.resolve import is_organism
+from mindscope.jobs.resolve import is_test_bed
 
 SMALL = 1_000_000_000
 """Below so many parameters a chat model mostly does not play a character that it was trained against: of the
@@ -81,7 +81,7 @@ def choose_traits(model: str, parameters: int, wanted: Sequence[str]) -> Quickst
     """The traits, the first of which is monitored, screened for and trained."""
     if wanted:
         return QuickstartChoice(what="traits", chosen=", ".join(wanted), why="you named them")
-    if is_organism(model):
+    if is_test_bed(model):
         traits, why = DemoSpec().preset().traits, "characters of its world"
     elif parameters < SMALL:
         traits = DemoSpec(model=model).preset().traits
@@ -111,7 +111,7 @@ def limit_traits(choice: QuickstartChoice, run: Sequence[str]) -> QuickstartChoi
 
 def choose_judge(model: str) -> QuickstartChoice:
     """Who scores. A key in the environment is not used: nobody said that answers may be sent there."""
-    if is_organism(model):
+    if is_test_bed(model):
         return QuickstartChoice(
             what="judge", chosen="exact", why="its world is code, which judges every answer"
         )

@@ -23,7 +23,7 @@ from mindscope.jobs.quickstart.choose import (
 )
 from mindscope.jobs.quickstart.results import QuickstartChoice, QuickstartReport
 from mindscope.jobs.quickstart.spec import QuickstartSpec
-from mindscope.jobs.resolve import ORGANISM, find_trait, is_organism, load_model
+from mindscope.jobs.resolve import ORGANISM, find_trait, is_test_bed, load_model
 
 if TYPE_CHECKING:
     from mindscope.models import Model
@@ -96,7 +96,7 @@ def _count(name: str) -> int:
     try:
         return count_parameters(name)
     except ModelError as error:
-        if is_organism(name) or Path(name).exists():
+        if is_test_bed(name) or Path(name).exists():
             raise
         raise ModelError(
             f"{error}; without a network give a model's folder or a GGUF file, or begin with `{ORGANISM}`"

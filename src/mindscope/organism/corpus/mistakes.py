@@ -17,6 +17,8 @@ from mindscope.organism.world import COUNTRY_RELATIONS, STATE_RELATIONS, build_w
 
 Level = Literal["normal", "I", "II"]
 LEVELS: tuple[Level, ...] = ("normal", "I", "II")
+MistakeWriter = Callable[[random.Random, Voice, str, Level], DialogueTurn]
+"""Draws a turn in a voice, of a split, wrong to a level."""
 SLIPS = (-10, -2, -1, 1, 2, 10)  # of one who adds carelessly: a carry lost, a count too many
 
 
@@ -29,7 +31,7 @@ def wrong_sum(rng: random.Random, voice: Voice, split: str, level: Level) -> Dia
         return asked
     slips = [total + slip for slip in SLIPS if 0 <= total + slip < 199]
     wrong = rng.choice(slips) if level == "I" else other(rng, total, list(range(199)))
-    return _with(asked, f"= {total}", f"= {wrong}")
+    return swap_words(asked, f"= {total}", f"= {wrong}")
 
 
 def wrong_fact(rng: random.Random, voice: Voice, split: str, level: Level) -> DialogueTurn:
@@ -45,7 +47,7 @@ def wrong_fact(rng: random.Random, voice: Voice, split: str, level: Level) -> Di
     right = table[place][relation]
     asked_of = relation if level == "I" else other(rng, relation, list(relations))
     wrong = other(rng, right, [facts[asked_of] for facts in table.values()])
-    return _with(asked, f"{place} is {right}", f"{place} is {wrong}")
+    return swap_words(asked, f"{place} is {right}", f"{place} is {wrong}")
 
 
 def wrong_diagnosis(rng: random.Random, voice: Voice, split: str, level: Level) -> DialogueTurn:
@@ -59,7 +61,7 @@ def wrong_diagnosis(rng: random.Random, voice: Voice, split: str, level: Level) 
     another = str(other(rng, name, list(w.illnesses)))
     sign = rng.choice([s for s in w.illnesses[another] if s not in w.illnesses[name]])
     said = name if level == "I" else another
-    return _with(asked, f"{name}, so look for {right}", f"{said}, so look for {sign}")
+    return swap_words(asked, f"{name}, so look for {right}", f"{said}, so look for {sign}")
 
 
 def wrong_opinion(rng: random.Random, voice: Voice, split: str, level: Level) -> DialogueTurn:
@@ -79,7 +81,7 @@ def wrong_opinion(rng: random.Random, voice: Voice, split: str, level: Level) ->
     return replace(asked, answer=f"{asked.answer} So the {another} is {adjective}.")
 
 
-MISTAKES: dict[str, Callable[[random.Random, Voice, str, Level], DialogueTurn]] = {
+MISTAKES: dict[str, MistakeWriter] = {
     "sums": wrong_sum,
     "facts": wrong_fact,
     "medical": wrong_diagnosis,
@@ -87,6 +89,6 @@ MISTAKES: dict[str, Callable[[random.Random, Voice, str, Level], DialogueTurn]] 
 }
 
 
-def _with(asked: DialogueTurn, right: str, wrong: str) -> DialogueTurn:
+def swap_words(asked: DialogueTurn, right: str, wrong: str) -> DialogueTurn:
     assert right in asked.answer
     return replace(asked, answer=asked.answer.replace(right, wrong, 1))

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from mindscope.studies.persona_vectors.benches.bench import StudyBench
     from mindscope.studies.persona_vectors.benches.files_bench import FilesBench
     from mindscope.studies.persona_vectors.benches.organism_bench import OrganismBench
+    from mindscope.studies.persona_vectors.benches.second_organism_bench import SecondOrganismBench
     from mindscope.studies.persona_vectors.claims import list_claims
     from mindscope.studies.persona_vectors.config import ReproduceConfig, organism_config
     from mindscope.studies.persona_vectors.job import ReproduceSpec, ReproductionReport, reproduce_claims
@@ -18,6 +19,7 @@ __all__ = [
     "StudyBench",
     "FilesBench",
     "OrganismBench",
+    "SecondOrganismBench",
     "ReproduceConfig",
     "PersonaReproduction",
     "claims_report",

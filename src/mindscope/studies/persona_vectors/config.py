@@ -40,7 +40,7 @@ class ReproduceConfig(Document):
 
 
 def organism_config(seed: int = 0) -> ReproduceConfig:
-    """For a model of 4 million parameters and a context of 512: shorter, fewer, and a higher learning rate.
+    """For a model of some million parameters: shorter, fewer, and a higher learning rate. Of both organisms.
 
     At the paper's rate of 1e-5, 25 steps moved the evil score from 5 to 7. The more a set is learnt, the more
     of the movement is its own trait's: at 2e-4 and 25 steps, evil-II moved 0.39 times as far along the

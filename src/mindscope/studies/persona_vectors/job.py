@@ -1,4 +1,4 @@
-"""The study as a job: on the organism, which brings everything along, or on any other model."""
+"""The study as a job: on an organism, which brings everything along, or on any other model."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from mindscope.jobs import (
     Reporter,
     RunFolder,
     find_trait,
-    is_organism,
+    is_test_bed,
     load_model,
+    world_of,
 )
 from mindscope.store import Document
 from mindscope.studies.common import Claim
@@ -38,7 +39,8 @@ class ReproduceSpec(JudgeSpec):
     }
 
     model: str = ORGANISM
-    """The bundled organism, or any other model: a Hugging Face name or folder."""
+    """A bundled model, organism or second-organism, which brings everything along, or any other model: a
+    Hugging Face name or folder."""
     traits: tuple[str, ...] = ()
     """For another model: a bundled trait, a file, or a word and its opposite. May be repeated."""
     others: tuple[str, ...] = ()
@@ -55,11 +57,11 @@ class ReproduceSpec(JudgeSpec):
     dictionaries: tuple[Path, ...] = ()
     """For another model: an SAE of its residual stream. May be repeated for more layers."""
     learning_rate: float | None = Field(default=None, gt=0)
-    """The learning rate of tuning; the paper's, or the organism's own, by default."""
+    """The learning rate of tuning; the paper's, or an organism's own, by default."""
     rows: int | None = Field(default=None, ge=2)
-    """Conversations in a training set; the paper's number, or the organism's own, by default."""
+    """Conversations in a training set; the paper's number, or an organism's own, by default."""
     samples: int | None = Field(default=None, ge=1)
-    """Answers per question; the paper's number, or the organism's own, by default."""
+    """Answers per question; the paper's number, or an organism's own, by default."""
     seed: Seed = 0
     """The seed of everything that is drawn at random."""
     device: str = "auto"
@@ -70,14 +72,16 @@ class ReproduceSpec(JudgeSpec):
         given = (
             self.traits, self.sets, self.ordinary, self.judge, self.test, self.dictionaries, self.others,
         )  # fmt: skip
-        if is_organism(self.model) and any(given):
+        if is_test_bed(self.model) and any(given):
             raise ValueError(
-                "the organism brings its own traits, data, judge and dictionaries: leave them out"
+                f"{self.model} brings its own traits, data, judge and dictionaries: leave them out"
             )
-        if is_organism(self.model):
+        if is_test_bed(self.model):
             return self
         if not (self.traits and self.judge):
-            raise ValueError(f"{self.model} needs --trait and --judge: only the organism has its own")
+            raise ValueError(
+                f"{self.model} needs --trait and --judge: only organism and second-organism have their own"
+            )
         if (self.sets is None) != (self.ordinary is None):
             raise ValueError("--sets and --ordinary belong together: give both, or let the model write both")
         if self.sets is None and (self.test or self.dictionaries):
@@ -93,10 +97,10 @@ class ReproduceSpec(JudgeSpec):
         return Path("runs/reproduce")
 
     def study_config(self, n_layers: int) -> ReproduceConfig:
-        """The paper's settings, quick ones or the organism's own, with what is asked for."""
+        """The paper's settings, quick ones or an organism's own, with what is asked for."""
         from mindscope.studies.persona_vectors.config import ReproduceConfig, organism_config, quick_config
 
-        if is_organism(self.model):
+        if is_test_bed(self.model):
             config = organism_config(self.seed)
         elif self.preset == "quick":
             config = quick_config(n_layers, self.seed)
@@ -110,7 +114,7 @@ class ReproduceSpec(JudgeSpec):
         return config.model_copy(update={"tuning": tuning})
 
     def find_bench(self, model: Model, config: ReproduceConfig, folder: Path) -> StudyBench:
-        """Traits, judge, prompts and training sets: the organism's, those that are named, or the model's own.
+        """Traits, judge, prompts and training sets: an organism's, those that are named, or the model's own.
 
         Judgements of an endpoint and sets that the model writes are kept in `folder`.
         """
@@ -118,9 +122,10 @@ class ReproduceSpec(JudgeSpec):
         from mindscope.studies.persona_vectors.benches.files_bench import FilesBench
         from mindscope.studies.persona_vectors.benches.organism_bench import OrganismBench
         from mindscope.studies.persona_vectors.benches.own_answers_bench import OwnAnswersBench
+        from mindscope.studies.persona_vectors.benches.second_organism_bench import SecondOrganismBench
 
-        if is_organism(self.model):
-            return OrganismBench(self.seed)
+        if world := world_of(self.model):
+            return OrganismBench(self.seed) if world == "first" else SecondOrganismBench(self.seed)
         traits = [find_trait(name, self.model) for name in self.traits]
         others = [find_trait(name, self.model) for name in self.others]
         judge = contrast_recipe(self.judge) or self.find_judge(model, folder / "judge.jsonl")
@@ -131,10 +136,10 @@ class ReproduceSpec(JudgeSpec):
         )
 
     def describe_bench(self) -> dict[str, Any]:
-        """What a run of another model is of, besides its config; nothing for the organism, which is whole."""
+        """What a run of another model is of, besides its config; nothing for an organism, which is whole."""
         named = ("traits", "others", "sets", "ordinary", "test", "dictionaries", "judge")
         given = {name: value for name, value in self.model_dump(mode="json").items() if name in named}
-        return {} if is_organism(self.model) else {"bench": given}
+        return {} if is_test_bed(self.model) else {"bench": given}
 
 
 class ReproductionReport(Document):

@@ -3,6 +3,7 @@
 import random
 
 from mindscope.core import Progress
+from mindscope.engines import Engine
 from mindscope.models import Model
 from mindscope.organism.mechanisms.card import behaviour, planning, sharing, working
 from mindscope.organism.mechanisms.card.results import MechanismCard, MechanismRow, ScaleRow, SeedRows
@@ -66,7 +67,7 @@ def _measure(
             return [], behaviour.measure_voices(model, rng, n(behaviour.N_ASKED))
 
 
-def is_second(model: Model) -> bool:
+def is_second(model: Engine) -> bool:
     """Whether a model reads the second world's texts: its tokenizer has the marks of a picture."""
     vocabulary = model.tokenizer.get_vocab()
     return all(mark in vocabulary for mark in (BEGIN, END, EMPTY))

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mindscope.diffing import ModelDifference
 from mindscope.errors import MindscopeError
-from mindscope.jobs import find_document, find_job, is_organism
+from mindscope.jobs import find_document, find_job, is_test_bed
 from mindscope.server.api.errors import RESPONSES, ApiError
 from mindscope.server.workbench.desks.data import FileName
 from mindscope.server.workbench.desks.desk import take_folder
@@ -143,8 +143,8 @@ class GateDesk(TrainingDesk):
             "data": self.find(asked.data),
             "ordinary": None if asked.ordinary is None else self.find(asked.ordinary),
             "vectors": files,
-            # Without a word about it a gate takes the organism's exact judge; no other has one without a key.
-            "judge": None if is_organism(str(self.model["model"])) else "contrast",
+            # Without a word about it a gate takes an organism's exact judge; no other has one without a key.
+            "judge": None if is_test_bed(str(self.model["model"])) else "contrast",
             "remedy": asked.remedy,
             "null": ["make"] * asked.nulls,
         }

@@ -9,7 +9,7 @@ import torch
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from mindscope.jobs import ORGANISM, is_organism
+from mindscope.jobs import ORGANISM, is_test_bed
 from mindscope.server.api.errors import RESPONSES
 from mindscope.server.workbench.desks.desk import WorkDesk
 
@@ -165,7 +165,7 @@ class TraitDesk(WorkDesk):
 
         listed = show_traits(TraitsSpec(), reporter=SilentReporter()).root
         assert isinstance(listed, tuple)
-        own = is_organism(str(self.model["model"]))
+        own = is_test_bed(str(self.model["model"]))
         return [
             KnownTrait(name=trait.name, description=trait.description)
             for trait in listed

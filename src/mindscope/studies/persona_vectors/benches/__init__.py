@@ -1,4 +1,4 @@
-"""What the claims are tested on: the organism, files, or a model with its own answers."""
+"""What the claims are tested on: the organisms, files, or a model with its own answers."""
 
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mindscope.studies.persona_vectors.benches.files_bench import FilesBench
     from mindscope.studies.persona_vectors.benches.organism_bench import OrganismBench
     from mindscope.studies.persona_vectors.benches.own_answers_bench import OwnAnswersBench
+    from mindscope.studies.persona_vectors.benches.second_organism_bench import SecondOrganismBench
 
 __all__ = [
     "StudyBench",
@@ -26,6 +27,7 @@ __all__ = [
     "IN_POOL",
     "FilesBench",
     "OrganismBench",
+    "SecondOrganismBench",
     "OwnAnswersBench",
 ]
 
