@@ -1,11 +1,12 @@
 """What the tests of fine-tuning share: conversations, vectors, and a look at the gradients of a training."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from event_kit import watch_events
+from event_kit import killed_at
 from persona_kit import random_vectors as vectors
 from torch import Tensor
 
@@ -51,19 +52,22 @@ def tune(model: Model, folder: Path, config: FinetuneConfig, **options: Any) -> 
         return finetune_model(model.name, run=run, config=config, **options)
 
 
-def tune_and_die(model: str, folder: str, config: str, event: str) -> None:
-    """Fine-tunes in this process, which kills itself at an event: steps, and saves before their mark.
+def tune_and_die(model: str, folder: str, config: str, *events: str) -> None:
+    """Fine-tunes once for each event, in a fork of this process that kills itself there.
 
     Args:
         model: its folder.
         folder: of the run.
         config: as JSON.
-        event: which one, from 1.
+        events: which ones, from 1, of steps, and of saves before their mark; the last line says which it met.
     """
     points = ((RunCallback, "on_step_end"), (RunCallback, "on_save"), (job, "write_json"))
-    watch_events(pytest.MonkeyPatch(), points, int(event))
-    loaded = load(model, dtype="float32")
-    tune(loaded, Path(folder), FinetuneConfig.model_validate_json(config), vectors=[vectors(loaded)])
+    loaded, settings = load(model, dtype="float32"), FinetuneConfig.model_validate_json(config)
+
+    def work() -> None:
+        tune(loaded, Path(folder), settings, vectors=[vectors(loaded)])
+
+    print(json.dumps([killed_at(int(event), points, work, seconds=300) for event in events]))
 
 
 class Look:
