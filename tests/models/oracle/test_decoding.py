@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import DynamicCache, LlamaConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import causal_mask_function, sdpa_mask, sliding_window_causal_mask_function
 
 from mindscope.models import Sampling
 from mindscope.models.generation.kv_cache import BLOCK, LineSpan, columns_of_room, growing_cache
-from mindscope.models.hooks.decode_attention import decode_attention
+from mindscope.models.hooks.decode_attention import decode_attention, decode_mask
 
 CONFIG = LlamaConfig(num_hidden_layers=1, hidden_size=8, num_attention_heads=2)
 
@@ -54,6 +55,21 @@ def test_one_query_attends_as_the_fused_kernel_does(columns, masked):
         got, _ = decode_attention(Grouped(), query, some_keys, some_values, mask, scaling=0.3)
         assert got.shape == expected.shape
         assert torch.allclose(got, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("queries", [1, 3])
+@pytest.mark.parametrize("bounds", ["nothing", "a window"])
+@pytest.mark.parametrize("padded", [False, True])
+def test_the_mask_of_one_query_is_the_one_of_transformers(queries, bounds, padded):
+    rows, columns = 4, 9
+    function = causal_mask_function if bounds == "nothing" else sliding_window_causal_mask_function(3)
+    mask = torch.arange(columns) >= torch.tensor([0, 2, 7, 8])[:, None] if padded else None
+    asked = {"q_length": queries, "q_offset": columns - queries, "mask_function": function}
+    asked |= {"batch_size": rows, "kv_length": columns, "attention_mask": mask, "allow_is_causal_skip": False}
+    expected, got = sdpa_mask(**asked), decode_mask(**asked)
+    assert expected is not None
+    assert got is not None
+    assert torch.equal(got, expected)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 2e-2)])

@@ -9,7 +9,7 @@ out the columns to their left. In float32 they leave out every one that none of 
 they read whole blocks, see `kv_cache.py`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
+from transformers.masking_utils import causal_mask_function, sdpa_mask
 
 from mindscope.models.generation.kv_cache import BLOCK, LineSpan
+from mindscope.models.loading.placement import input_device
 
 _NAME = "mindscope_decode"
 
@@ -113,15 +114,57 @@ def _score_biases(
     return biases
 
 
+def decode_mask(
+    batch_size: int,
+    q_length: int,
+    kv_length: int,
+    q_offset: int | Tensor = 0,
+    kv_offset: int = 0,
+    mask_function: Callable[..., object] = causal_mask_function,
+    attention_mask: Tensor | None = None,
+    **options: Any,
+) -> Tensor | None:
+    """`[rows, 1, 1, columns]`, the same as `sdpa_mask`; see there for the arguments.
+
+    A single query stands in the last column and sees all that its row uses, where nothing but causality
+    bounds it. So the mask of the columns is the answer, and nothing need be made of indices at every step.
+    """
+    if (
+        q_length == 1
+        and kv_offset == 0
+        and mask_function is causal_mask_function
+        and attention_mask is not None
+        and attention_mask.dtype == torch.bool
+        and attention_mask.shape == (batch_size, kv_length)
+        and isinstance(q_offset, int)
+        and q_offset + 1 >= kv_length
+    ):
+        return attention_mask[:, None, None]
+    return sdpa_mask(
+        batch_size,
+        q_length,
+        kv_length,
+        q_offset,  # pyright: ignore[reportArgumentType] - some caches keep it as a tensor
+        kv_offset,
+        mask_function,
+        attention_mask,
+        **options,
+    )
+
+
 AttentionInterface.register(_NAME, decode_attention)
-AttentionMaskInterface.register(_NAME, sdpa_mask)
+AttentionMaskInterface.register(_NAME, decode_mask)
 
 
 @contextmanager
 def decoding(hf: Any) -> Iterator[None]:
     """Use `decode_attention` in the block, where the model would use `sdpa` and runs on a CPU."""
     config = hf.config
-    if config._attn_implementation != "sdpa" or hf.device.type != "cpu" or not hf._supports_attention_backend:
+    if (
+        config._attn_implementation != "sdpa"
+        or input_device(hf).type != "cpu"
+        or not hf._supports_attention_backend
+    ):
         yield
         return
     config._attn_implementation = _NAME
