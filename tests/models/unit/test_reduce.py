@@ -66,6 +66,22 @@ def test_tokens_are_of_members_alone_and_are_drained_once():
     assert torch.equal(drained, HIDDEN[1])
 
 
+@pytest.mark.parametrize("n_passes", [1, 3])
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_is_drained_of_passes_lies_row_by_row(n_passes, kept):
+    tokens = TokenCollector(2, 2)
+    if kept:  # on the host already
+        tokens.take(chosen(), HIDDEN)
+        tokens.rearrange(np.array([0, 1]), 0)
+    for number in range(n_passes):
+        tokens.take(chosen(), 100.0 * (1 + number) + HIDDEN)
+    counts, drained = tokens.drain()
+    added = [0.0] * kept + [100.0 * (1 + number) for number in range(n_passes)]
+    assert counts.tolist() == [2 * len(added), 3 * len(added)]
+    by_row = [HIDDEN[0, 1:] + more for more in added] + [HIDDEN[1] + more for more in added]
+    assert torch.equal(drained, torch.cat(by_row))
+
+
 @pytest.mark.parametrize("reads", ["tokens", "projections", "a threshold"])
 @pytest.mark.parametrize("values", [[torch.inf], [1.0, torch.nan, 1.0]])
 def test_a_row_with_a_token_that_is_not_finite_is_noted_and_no_other(reads, values):

@@ -212,13 +212,17 @@ class TokenCollector:
 
         None where none came.
         """
-        if not self._kept and len(self._fresh) <= 1:  # the usual case, whose tokens lie row by row already
+        if not self._kept:  # the usual case
             if not self._fresh:
                 return None
-            tokens, finite, counts = self._fresh.pop()
-            tokens = tokens.cpu()
-            self._note_broken(tokens, finite, counts)
-            return counts, tokens
+            if len(self._fresh) == 1:  # whose tokens lie row by row already
+                tokens, finite, counts = self._fresh.pop()
+                tokens = tokens.cpu()
+                self._note_broken(tokens, finite, counts)
+                return counts, tokens
+            tokens, counts, rows = self._take_fresh()
+            by_row = np.argsort(np.repeat(rows, counts), kind="stable")
+            return counts.reshape(-1, len(self._parts)).sum(0), tokens[torch.from_numpy(by_row)]
         self._fetch()
         counts = np.array([sum(map(len, parts)) for parts in self._parts], np.int64)
         tokens = torch.cat(
@@ -247,15 +251,22 @@ class TokenCollector:
     def _fetch(self) -> None:
         if not self._fresh:
             return
-        fresh, self._fresh, self._kept = self._fresh, [], True
+        self._kept = True
+        tokens, counts, rows = self._take_fresh()
+        for row, part in zip(rows.tolist(), tokens.split(counts.tolist()), strict=True):
+            if len(part):
+                self._parts[row].append(part)
+
+    def _take_fresh(self) -> tuple[Float[Tensor, "tokens width"], np.ndarray, np.ndarray]:
+        """The tokens of the passes since the last call in one transfer, pass by pass and row by row in each;
+        how many each row of each pass had, and which row that was.
+        """
+        fresh, self._fresh = self._fresh, []
         counts = np.concatenate([count for _, _, count in fresh])
         tokens = torch.cat([tokens for tokens, _, _ in fresh]).cpu()
         finite = None if self.linear else torch.cat([part for _, part, _ in fresh if part is not None])
         self._note_broken(tokens, finite, counts)
-        rows = np.tile(np.arange(len(self._parts)), len(fresh))
-        for row, part in zip(rows.tolist(), tokens.split(counts.tolist()), strict=True):
-            if len(part):
-                self._parts[row].append(part)
+        return tokens, counts, np.tile(np.arange(len(self._parts)), len(fresh))
 
     def _note_broken(self, tokens: Tensor, finite: Tensor | None, counts: np.ndarray) -> None:
         """Note the rows of tokens that were not finite; `counts` goes round all rows once a pass."""
