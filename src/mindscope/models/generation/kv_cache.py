@@ -139,6 +139,14 @@ def growing_cache(config: Any) -> DynamicCache:
     return cache
 
 
+def plain_cache(n_layers: int) -> DynamicCache:
+    """The same for a model whose layers all attend to every column, without a look at its configuration."""
+    cache = DynamicCache()
+    cache.layers = [BlockLayer() for _ in range(n_layers)]
+    cache.layer_class_to_replicate = None
+    return cache
+
+
 def _growing(layer: Any) -> Any:
     if type(layer) is DynamicLayer:
         return BlockLayer()

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from mindscope.models.generation.cache_select import has_states, require_known
-from mindscope.models.generation.kv_cache import growing_cache
-from mindscope.models.generation.prefix_cache import PrefixCache, PromptPrefix, prefix_cache_of
+from mindscope.models.generation.prefix_cache import PrefixCache, PromptPrefix, empty_cache, prefix_cache_of
 from mindscope.models.generation.request import GenerationHandle
 from mindscope.models.generation.slots import SlotTables
 from mindscope.models.hooks.core import HookedModel
@@ -73,7 +72,7 @@ def _prefill(
     ids, whole = left_padded(rows, [handle.request.index for handle in handles])
     width, lengths = ids.shape[1], np.array([len(row) for row in rows])
     known = 0 if prefix is None else prefix.n_tokens
-    cache = growing_cache(core.hf.config) if prefix is None else prefix_cache_of(core, prefix, len(rows))
+    cache = empty_cache(core) if prefix is None else prefix_cache_of(core, prefix, len(rows))
     for handle in handles:
         handle.n_reused = known
     if len(rows) > 1:

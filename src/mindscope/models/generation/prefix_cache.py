@@ -22,7 +22,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from mindscope.errors import ModelError
-from mindscope.models.generation.kv_cache import BlockLayer, growing_cache
+from mindscope.models.generation.kv_cache import BlockLayer, growing_cache, plain_cache
 from mindscope.models.generation.request import GenerationRequest
 from mindscope.models.hooks.core import HookedModel
 from mindscope.models.hooks.edits import Edit
@@ -215,7 +215,7 @@ def prompt_edits(edits: Sequence[Edit]) -> EditsKey:
 
 def prefix_cache_of(core: HookedModel, prefix: PromptPrefix, n_rows: int) -> DynamicCache:
     """A new cache whose rows all begin with a prefix."""
-    cache = growing_cache(core.hf.config)
+    cache = empty_cache(core)
     with torch.inference_mode():
         prefix.fill(cache, n_rows)
     return cache
@@ -223,12 +223,23 @@ def prefix_cache_of(core: HookedModel, prefix: PromptPrefix, n_rows: int) -> Dyn
 
 def prefixes_stand_alone(core: HookedModel) -> bool:
     """Whether a token's keys and values depend on nothing but the tokens before it."""
-    known = core.derived.get("prefixes stand alone")
-    if known is None:
+    return _n_plain_layers(core) > 0 and not core.length_ropes
+
+
+def empty_cache(core: HookedModel) -> DynamicCache:
+    """A cache for a model through which nothing has passed."""
+    n_layers = _n_plain_layers(core)
+    return plain_cache(n_layers) if n_layers else growing_cache(core.hf.config)
+
+
+def _n_plain_layers(core: HookedModel) -> int:
+    """How many layers the model has, where all attend to every column before them; 0 elsewhere."""
+    n_layers = core.derived.get("plain layers")
+    if not isinstance(n_layers, int):
         layers = growing_cache(core.hf.config).layers
-        known = bool(layers) and all(type(layer) is BlockLayer for layer in layers)
-        known = core.derived["prefixes stand alone"] = known and not core.length_ropes
-    return bool(known)
+        n_layers = len(layers) if all(type(layer) is BlockLayer for layer in layers) else 0
+        core.derived["plain layers"] = n_layers
+    return n_layers
 
 
 def _reads_prompt(request: GenerationRequest) -> bool:

@@ -61,7 +61,7 @@ class ModelFacts:
         """The name of the architecture, as messages give it."""
         return self.engine.arch.architecture
 
-    @property
+    @cached_property
     def context_length(self) -> int | None:
         """The most tokens a row may have; None where the architecture sets no limit."""
         return getattr(self.hf.config.get_text_config(), "max_position_embeddings", None)
