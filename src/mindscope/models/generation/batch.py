@@ -10,7 +10,8 @@ A step is:
    answers that are being written never wait for more.
 3. Every row draws its next token, by its own sampling and random numbers. Tokens and whether the logits were
    finite come to the host in one transfer.
-4. Rows that have ended leave; where nobody waits, the tensors shrink to the rows that go on.
+4. Rows that have ended leave; where nobody takes their lines for a while, the tensors shrink to the rows that
+   go on.
 5. The tokens pass through the model, with each row's edits and reads; controllers see it, and may end or push
    their rows.
 
@@ -38,8 +39,9 @@ from mindscope.models.hooks.core import HookedModel
 from mindscope.models.hooks.read import find_place
 
 _WORTH_COMPACTING = 0.9
-"""Share of the lines that is in use below which the others are left out. Copying the cache costs about as
-much as one step, so it pays soon."""
+"""Share of the lines that is in use below which the others may be left out. Copying the cache costs about as
+much as one step, so they are once they have cost as much: when the free lines of the steps before add up to a
+step of all lines. Sooner would copy twice, out and back, where clients ask again at once."""
 
 _SLOTS_A_PREFILL = 16
 """One of so many slots is let run free before waiting rows are prefilled: half of that, 3 % of the slots, is
@@ -91,6 +93,8 @@ class DecodingBatch:
         self.n_steps = 0
         self._prefill_tokens, self._prefixes = prefill_tokens, prefixes
         self._n_waited = 0  # steps that requests with a free slot have waited for company
+        self._cancelling = False  # whether any request has been cancelled since the last step
+        self._n_idle = 0  # free lines that went through the model, over the steps since there were so many
         self._waiting: deque[GenerationHandle] = deque()
         self._joining: list[GenerationHandle] = []  # whose prompts are passing through the model
         self._prefill: Iterator[SlotTables | None] = iter(())
@@ -138,6 +142,7 @@ class DecodingBatch:
     def cancel(self, handle: GenerationHandle) -> None:
         """Let a request go: at the next step it leaves with what it has written."""
         handle.cancelled = True
+        self._cancelling = True  # last: another thread may be about to look
 
     def fresh_text(self, handle: GenerationHandle) -> str:
         """What has become certain of an answer's text since the last call.
@@ -178,6 +183,9 @@ class DecodingBatch:
             self._release()
 
     def _cancel(self) -> None:
+        if not self._cancelling:
+            return
+        self._cancelling = False
         for handle in [handle for handle in self._waiting if handle.cancelled]:
             self._waiting.remove(handle)
             self._end(handle, None)
@@ -260,8 +268,9 @@ class DecodingBatch:
         gone = []
         for line in tables.lines:
             handle = tables.handle(line)
-            stays = feed_cut and handle.finish == "length" and handle.reads_answer and handle.error is None
-            if (handle.ended or handle.cancelled) and not stays:
+            if not (handle.ended or handle.cancelled):
+                continue
+            if not (feed_cut and handle.finish == "length" and handle.reads_answer and handle.error is None):
                 gone.append(line)
         return gone
 
@@ -284,7 +293,10 @@ class DecodingBatch:
             return tokens
         lines, n_lines = tables.lines, len(tables.handles)
         columns = int(tables.lengths.max())
-        if len(lines) + self.n_waiting < _WORTH_COMPACTING * n_lines:
+        sparse = len(lines) + self.n_waiting < _WORTH_COMPACTING * n_lines
+        self._n_idle = self._n_idle + n_lines - len(lines) if sparse else 0
+        if sparse and (tables.full or self._n_idle > n_lines):
+            self._n_idle = 0
             tables.rearrange(lines, 0, columns)
             return tokens[torch.tensor(lines, device=tokens.device)]
         if tables.full:
@@ -297,8 +309,9 @@ class DecodingBatch:
         """Pass each row's newest token through the model."""
         arguments, layout = tables.feed(tokens)
         handles = [tables.handle(line) for line in tables.lines]
-        for handle, position in zip(handles, tables.lengths[tables.live].tolist(), strict=True):
-            handle.controller_edits.passed(position)
+        if tables.pushed.places:
+            for handle, position in zip(handles, tables.lengths[tables.live].tolist(), strict=True):
+                handle.controller_edits.passed(position)
         going = any(handle.finish is None for handle in handles)
         logits = self.core.forward_pass(
             arguments,

@@ -11,16 +11,12 @@ from mindscope.models.generation.slots import SlotTables
 
 def draw_next_tokens(tables: SlotTables) -> Int[Tensor, "lines"]:
     """The next token of every row, on the host; rows that sample alike draw together."""
-    alike: dict[tuple[float, int, float], list[int]] = {}
-    for line in tables.lines:
-        sampling = tables.handle(line).request.sampling
-        alike.setdefault((sampling.temperature, sampling.top_k, sampling.top_p), []).append(line)
     logits, numbers = _allowed_logits(tables), tables.randoms.next()
     with torch.inference_mode():
-        if len(alike) == 1 and len(tables.lines) == len(logits):
+        if len(tables.alike) == 1 and len(tables.lines) == len(logits):
             return draw_tokens(logits, tables.handle(0).request.sampling, numbers)
         tokens = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
-        for lines in alike.values():
+        for lines in tables.alike:
             index = torch.tensor(lines, device=logits.device)
             sampling = tables.handle(lines[0]).request.sampling
             tokens[index] = draw_tokens(logits[index], sampling, numbers[index])
@@ -31,12 +27,11 @@ def _allowed_logits(tables: SlotTables) -> Float[Tensor, "lines vocabulary"]:
     """The logits, without tokens that the constraints of some rows do not allow."""
     logits = tables.logits
     assert logits is not None
-    lines = [line for line in tables.lines if tables.handle(line).constraint is not None]
-    if not lines:
+    if not tables.constrained:
         return logits
     with torch.inference_mode():
         logits = logits.clone()  # the model's own stay, for the log-probabilities
-        for line in lines:
+        for line in tables.constrained:
             handle = tables.handle(line)
             try:
                 assert handle.constraint is not None
@@ -49,7 +44,7 @@ def _allowed_logits(tables: SlotTables) -> Float[Tensor, "lines vocabulary"]:
 
 def note_logprobs(tables: SlotTables, tokens: Int[Tensor, "lines"]) -> None:
     """Keep the log-probabilities of rows that ask for them, fetched in one transfer."""
-    lines = [line for line in tables.lines if tables.handle(line).request.n_logprobs is not None]
+    lines = tables.noted
     if not lines:
         return
     assert tables.logits is not None

@@ -56,6 +56,9 @@ class SlotTables:
         handles: by line, whose it is; None for a free one.
         live: `[lines]`, which are somebody's.
         lines: the same as indices.
+        alike: `lines` that sample alike, together.
+        constrained: `lines` whose next tokens a constraint bounds.
+        noted: `lines` whose log-probabilities are kept.
         columns: how many columns the cache has.
         lengths: `[lines]`, how many tokens of each row are in the cache; 0 for a free line.
         logits: `[lines, vocabulary]`, of the token after each row.
@@ -119,7 +122,16 @@ class SlotTables:
             [0 if handle is None else handle.request.row.prompt_length for handle in handles]
         )
         self.callers = np.array([0 if handle is None else handle.request.index for handle in handles])
-        reasons = any(handle is not None and handle.tracker is not None for handle in handles)
+        own = [(line, handle) for line, handle in enumerate(handles) if handle is not None]
+        alike: dict[tuple[float, int, float], list[int]] = {}
+        for line, handle in own:
+            sampling = handle.request.sampling
+            alike.setdefault((sampling.temperature, sampling.top_k, sampling.top_p), []).append(line)
+        self.alike = list(alike.values())
+        self.constrained = [line for line, handle in own if handle.constraint is not None]
+        self.noted = [line for line, handle in own if handle.request.n_logprobs is not None]
+        reasons = any(handle.tracker is not None for _, handle in own)
+        self._finals = None if reasons else self._find_finals()
         self._steady = SteadyColumns(self.live, reasons=reasons)
         self._steps: list[CompiledEdits | list[ActivationTap]] | None = None
         self._cuts: list[int] | None = None
@@ -178,10 +190,14 @@ class SlotTables:
         if self.core.takes_positions:
             arguments["position_ids"] = self._lengths[:, None]
         positions = np.where(self.live, self.lengths, -1)[:, None]
-        finals = np.array([0 if handle is None else handle.final_start for handle in self.handles])
+        finals = self._find_finals() if self._finals is None else self._finals
         return arguments, BatchLayout(
             positions, self.prompts, self.callers, finals=finals, steady=self._steady
         )
+
+    def _find_finals(self) -> Int[np.ndarray, "lines"]:
+        """Where final answers begin."""
+        return np.array([0 if handle is None else handle.final_start for handle in self.handles])
 
     def _spans(self) -> list[LineSpan]:
         """Runs of lines, and the first column that any row among them uses."""
