@@ -1,7 +1,7 @@
 """Jobs of a request: how its rows become answers, and how a handler waits for them or streams them.
 
 The thread that writes calls `loop.call_soon_threadsafe` once a step for all requests. A handler listens on a
-queue of its own. A client that leaves is noticed while its handler waits, and its jobs are cancelled.
+queue of its own. That a client has left comes through the same queue, and its jobs are cancelled.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class RequestAnswers:
 
     def __init__(self, service: SteeringService, http: Request, *, streamed: bool):
         self._service, self._http, self._streamed = service, http, streamed
-        self._queue: asyncio.Queue[AnswerEvent] = asyncio.Queue()
+        self._queue: asyncio.Queue[AnswerEvent | None] = asyncio.Queue()  # None: the client has left
         self.jobs: list[AnswerJob] = []
 
     def add(
@@ -109,10 +109,13 @@ class RequestAnswers:
             ClientGoneError: the client left.
         """
         gone = asyncio.create_task(self._wait_until_gone())
+        gone.add_done_callback(lambda _: self._queue.put_nowait(None))
         n_open = len(self.jobs)
         try:
             while n_open:
-                event = await self._next(gone)
+                event = await self._queue.get()
+                if event is None:
+                    raise ClientGoneError
                 if isinstance(event.what, AnswerEnd):
                     n_open -= 1
                     if event.what.error is not None:
@@ -135,18 +138,6 @@ class RequestAnswers:
 
     def _listener(self, choice: int) -> Callable[[AnswerJob, AnswerPiece | AnswerEnd], None]:
         return lambda _job, what: self._queue.put_nowait(AnswerEvent(choice, what))
-
-    async def _next(self, gone: asyncio.Task[None]) -> AnswerEvent:
-        with contextlib.suppress(asyncio.QueueEmpty):
-            return self._queue.get_nowait()
-        getting = asyncio.ensure_future(self._queue.get())
-        try:
-            await asyncio.wait((getting, gone), return_when=asyncio.FIRST_COMPLETED)
-            if getting.done():
-                return getting.result()
-        finally:
-            getting.cancel()
-        raise ClientGoneError
 
     async def _wait_until_gone(self) -> None:
         while (await self._http.receive())["type"] != "http.disconnect":

@@ -54,12 +54,17 @@ def build_router(service: SteeringService) -> APIRouter:
         require_model(service, asked.model)
         plan = service.planner.plan(asked.mindscope)
         calls = call_format(service.model, asked)
-        row = await asyncio.to_thread(chat_row, service.model, asked)
+        if _is_short(asked):
+            row = chat_row(service.model, asked)
+        else:
+            row = await asyncio.to_thread(chat_row, service.model, asked)
         name = request_id("chatcmpl")
         plan = service.listen(_with_easysteer(service, asked, plan, [row], asked.limit), name)
         n_top = (asked.top_logprobs or 0) if asked.logprobs else None
         answers = RequestAnswers(service, http, streamed=bool(asked.stream))
-        constraint = await asyncio.to_thread(answer_constraint, service, asked, row)
+        constraint = None
+        if asked.schema_of_answer is not None:
+            constraint = await asyncio.to_thread(answer_constraint, service, asked, row)
         submit_choices(answers, service, [row], asked, plan, asked.limit, n_top, constraint)
         form = ChatForm(service, asked, plan, name, len(row), calls=calls)
         return await _respond(form, answers)
@@ -83,6 +88,21 @@ def build_router(service: SteeringService) -> APIRouter:
 
 _COMPLETION_TOKENS = 16
 """What the older route writes where a request does not say: OpenAI's default."""
+
+
+_SHORT, _TURN = 4096, 64
+"""Characters of a conversation, and what each of its turns adds to them, up to which its row is made at once:
+it takes less than a millisecond, as handing it to a thread does, which has to wait for those that compute."""
+
+
+def _is_short(asked: ChatCompletionRequest) -> bool:
+    """Whether a conversation can be made a row without others noticing."""
+    if asked.tools or asked.chat_template_kwargs:
+        return False
+    return (
+        sum(_TURN + len(message.text) + len(message.reasoning_content or "") for message in asked.messages)
+        < _SHORT
+    )
 
 
 def require_model(service: SteeringService, name: str) -> None:
