@@ -142,7 +142,7 @@ def growing_cache(config: Any) -> DynamicCache:
 def plain_cache(n_layers: int) -> DynamicCache:
     """The same for a model whose layers all attend to every column, without a look at its configuration."""
     cache = DynamicCache()
-    cache.layers = [BlockLayer() for _ in range(n_layers)]
+    cache.layers = [BlockLayer() for _ in range(n_layers)]  # pyright: ignore[reportAttributeAccessIssue]
     cache.layer_class_to_replicate = None
     return cache
 

@@ -61,9 +61,13 @@ class ModelFacts:
         """The name of the architecture, as messages give it."""
         return self.engine.arch.architecture
 
-    @cached_property
+    @property
     def context_length(self) -> int | None:
         """The most tokens a row may have; None where the architecture sets no limit."""
+        return self._context_length
+
+    @cached_property
+    def _context_length(self) -> int | None:
         return getattr(self.hf.config.get_text_config(), "max_position_embeddings", None)
 
     @property
