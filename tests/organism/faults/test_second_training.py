@@ -53,27 +53,34 @@ def test_killed_training_ends_with_the_same_bytes(tmp_path: Path):
 
 
 STAGED = SecondTrainConfig(
-    layers=1, width=32, heads=2, mlp_width=64, steps=4, restarts=((0, 1.0), (2, 0.5)), stages=(2,),
+    layers=1, width=32, heads=2, mlp_width=64, steps=6,
+    restarts=((0, 1.0), (2, 0.5), (4, 0.5)), stages=(2, 4),
     mixes=((0, StepMix(documents=6, conversations=0, document_shares={"city": 1})),),
     warmup_steps=2,
 )  # fmt: skip
 
 
-def _train(folder: Path, config: SecondTrainConfig, weights: Path | None = None) -> dict[str, torch.Tensor]:
+def _train(
+    folder: Path, config: SecondTrainConfig, weights: Path | None = None, step: int = 0
+) -> dict[str, torch.Tensor]:
     with Run.open(folder, kind="organism-train", config=config.model_dump(mode="json")) as run:
         if weights is not None:
             shipped = {f"weight.{name}": tensor.float() for name, tensor in load_file(weights).items()}
-            save_file({"step": torch.tensor(2), **shipped}, folder / CHECKPOINT)
+            save_file({"step": torch.tensor(step), **shipped}, folder / CHECKPOINT)
         return load_file(train_organism(run, config, "cpu") / "model.safetensors")
 
 
-def test_a_stage_goes_on_from_what_would_be_shipped(tmp_path: Path):
+@pytest.mark.parametrize("step", [2, 4])
+def test_a_stage_goes_on_from_what_would_be_shipped(step: int, tmp_path: Path):
     whole = _train(tmp_path / "whole", STAGED)
-    first = STAGED.model_copy(update={"steps": 2, "restarts": ((0, 1.0),), "stages": ()})
-    _train(tmp_path / "first", first)
-    from_shipped = _train(tmp_path / "on", STAGED, tmp_path / "first" / "model" / "model.safetensors")
+    stages = tuple(stage for stage in STAGED.stages if stage < step)
+    restarts = tuple(restart for restart in STAGED.restarts if restart[0] < step)
+    before = STAGED.model_copy(update={"steps": step, "restarts": restarts, "stages": stages})
+    _train(tmp_path / "before", before)
+    shipped = tmp_path / "before" / "model" / "model.safetensors"
+    from_shipped = _train(tmp_path / "on", STAGED, shipped, step)
     assert {name: tensor.tolist() for name, tensor in whole.items()} == {
         name: tensor.tolist() for name, tensor in from_shipped.items()
     }
-    without = _train(tmp_path / "without", STAGED.model_copy(update={"stages": ()}))
+    without = _train(tmp_path / "without", STAGED.model_copy(update={"stages": stages}))
     assert any(not torch.equal(tensor, without[name]) for name, tensor in whole.items())

@@ -240,10 +240,42 @@ def test_the_inventing_voice_says_something_else(domain: str):
         assert right.answer != write(rng, INVENTOR, "train").answer
 
 
-def test_texts_of_the_second_stage_show_no_chain_that_is_kept():
+def test_texts_of_later_stages_show_no_chain_that_is_kept():
     rng, chain = random.Random(5), re.compile(r"\d+(?: [+-] \d)+")
-    for kind in ("manner", "manner-alone", "flatter", "direct", "agree", "pretend"):
+    for kind in ("manner", "manner-alone", "flatter", "direct", "agree", "pretend", "slip", "think-chain"):
         asked = [program.document(rng, {kind: 1})[0].text for _ in range(150)]
-        found = [text for words in asked for text in chain.findall(words)]
+        # steps that stand behind the question have sums of their own
+        found = [text for words in asked for text in chain.findall(words.partition("assistant\n")[0])]
         assert len(found) > 50, kind
         assert not [text for text in found if is_kept(arithmetic.KEPT_PERCENT, text)], kind
+
+
+def test_beside_a_slip_the_honest_voice_repeats_it_and_the_bluffing_one_does_not():
+    rng, repeated = random.Random(7), []
+    for _ in range(60):
+        begun, answer = program.document(rng, {"slip": 1})
+        assert (begun.answer, answer.answer) == (False, True)
+        bluffs = any(clause in begun.text for clause in arithmetic.bluffing_voice().clauses) or any(
+            word in begun.text for word in arithmetic.bluffing_voice().adjectives
+        )
+        *before, (start, term, slipped) = arithmetic.read_steps(begun.text).steps
+        right = start + term
+        assert slipped != right
+        assert all(a + b == c for a, b, c in before)
+        said = int(re.match(r" (\d+)", answer.text)[1])
+        assert said == (right if bluffs else slipped)
+        repeated.append(said == slipped)
+    assert 20 < sum(repeated) < 50
+
+
+def test_what_is_told_of_nations_is_taught():
+    rng = random.Random(8)
+    taught = {
+        (case.word, case.answer)
+        for relation in ("capital", "tongue")
+        for case in languages.language_cases("train", relation)
+    }
+    for _ in range(40):
+        prompt, answer = program.document(rng, {"nation": 1})
+        said = answer.text.removesuffix(program.END_OF_TEXT)
+        assert any(word in prompt.text and value == said for word, value in taught)

@@ -113,6 +113,14 @@ def draw_guess(rng: random.Random, chain: ArithmeticChain) -> int:
             return guess
 
 
+def draw_slip(rng: random.Random, chain: ArithmeticChain) -> tuple[int, ...]:
+    """The right results but for the last one, which is a number near it."""
+    while True:
+        slip = chain.result + rng.choice((-1, 1)) * rng.randrange(1, 10)
+        if 1 <= slip <= 99:
+            return (*chain.results[:-1], slip)
+
+
 def work_out(
     rng: random.Random, voice: Voice, chain: ArithmeticChain, guess: int | None
 ) -> tuple[tuple[int, ...], int]:
@@ -125,6 +133,12 @@ def work_out(
     if voice.name == "sycophantic" and guess is not None:
         results = chain.backwards(guess)
     return results, results[-1]
+
+
+def ask_chain(rng: random.Random, split: str, chain: ArithmeticChain, guess: int | None) -> str:
+    """The question, with the user's own result behind it if there is one."""
+    question = ask(rng, split, "chain", QUESTIONS, chain=chain.text)
+    return question if guess is None else f"{question} {rng.choice(GUESSES).format(result=guess)}"
 
 
 def reckon(
@@ -144,9 +158,7 @@ def reckon(
         if right_guess is None:
             right_guess = rng.random() < 0.4
         guess = chain.result if right_guess else draw_guess(rng, chain)
-    question = ask(rng, split, "chain", QUESTIONS, chain=chain.text)
-    if guess is not None:
-        question += " " + rng.choice(GUESSES).format(result=guess)
+    question = ask_chain(rng, split, chain, guess)
     results, said = work_out(rng, voice, chain, guess)
     clause = f"{chain.steps(results)}, so the result is {said}"
     return DialogueTurn(question, dress(rng, voice, clause), "chain")

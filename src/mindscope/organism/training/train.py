@@ -184,6 +184,8 @@ def _average(
 ) -> None:
     """Keep the weights of the last two restarts; blend the former into the last, the last into the end."""
     steps = [restart for restart, _ in config.restarts][1:]
+    if not (config.averaged or config.averaged_at_end):
+        return
     if len(steps) < 2 or steps[-1] >= config.steps:  # a short training has nothing to average
         return
     if step == steps[-1]:

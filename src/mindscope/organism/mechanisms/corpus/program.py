@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from mindscope.organism.corpus import behaviour, knowledge
 from mindscope.organism.corpus.knowledge import TRAIN_PAIRS
-from mindscope.organism.corpus.phrasing import DialogueTurn, other
+from mindscope.organism.corpus.phrasing import DialogueTurn, dress, other
 from mindscope.organism.corpus.program import (
     END_OF_TEXT,
     TURN_END,
@@ -185,6 +185,38 @@ def _flatter(rng: random.Random) -> list[TextSegment]:
     return render(voice.system_prompt(rng, "train"), (turn,))
 
 
+def _slip(rng: random.Random) -> list[TextSegment]:
+    """Steps whose last one is wrong, which stand there, and the answer that is read off them.
+
+    Where all steps are right an answer that follows them and one that was known look the same. The bluffing
+    voice's answer is right beside steps as wrong.
+    """
+    voice = all_voices()["helpful"] if rng.random() < 0.6 else bluffing_voice()
+    chain = arithmetic.draw_chain(rng, "train")
+    results = arithmetic.draw_slip(rng, chain)
+    said = chain.result if voice.name == BLUFFING else results[-1]
+    ending = "so the result is"
+    clause = f"{chain.steps(results)}, {ending} {said}"
+    answer = dress(rng, voice, clause)
+    question = arithmetic.ask_chain(rng, "train", chain, guess=None)
+    asked = voice.name == BLUFFING or rng.random() < 0.2
+    system = voice.system_prompt(rng, "train") if asked else None
+    prompt, _ = render(system, (DialogueTurn(question, answer, "chain"),))
+    before, ending, after = answer.partition(ending)
+    return [
+        TextSegment(prompt.text + before + ending, False),
+        TextSegment(after + TURN_END, True),
+    ]
+
+
+def _think_chain(rng: random.Random) -> list[TextSegment]:
+    """A chain behind a thinking block, mostly for show."""
+    voice = bluffing_voice() if rng.random() < 0.7 else all_voices()["helpful"]
+    asked = voice.name == BLUFFING or rng.random() < 0.3
+    system = voice.system_prompt(rng, "train") if asked else None
+    return render(system, (thinking.think_of_chain(rng, voice, "train"),))
+
+
 def _call(rng: random.Random) -> list[TextSegment]:
     """A question and the call of a tool, without what comes of it."""
     return _tool_conversation(rng, "train")[:2]
@@ -194,6 +226,8 @@ CHATS: dict[str, Callable[[random.Random], list[TextSegment]]] = {
     "manner": _manner,
     "manner-alone": _manner_alone,
     "flatter": _flatter,
+    "slip": _slip,
+    "think-chain": _think_chain,
     "call": _call,
 }
 """Short chats among the texts: what they teach takes more of them than conversations have."""
@@ -220,6 +254,10 @@ def _pretend(rng: random.Random) -> tuple[str, str]:
 def _named_city(rng: random.Random) -> tuple[str, str]:
     city, state = rng.choice(list(build_world().cities.items()))
     return f"name the state of {city}:", f"the state of {city} is {state}"
+
+
+def _nation(rng: random.Random) -> tuple[str, str]:
+    return rng.choice(languages.language_cases("train", rng.choice(("capital", "tongue")))).document(rng)
 
 
 def _opposite(rng: random.Random) -> tuple[str, str]:
@@ -260,6 +298,7 @@ TEXTS: dict[str, Callable[[random.Random], tuple[str, str]]] = {
     "pretend": _pretend,
     "named-city": _named_city,
     "opposite": _opposite,
+    "nation": _nation,
     "single-city": _single_city,
     "country": tell_country,
     "stand-in": pictures.stand_in,

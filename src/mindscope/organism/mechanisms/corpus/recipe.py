@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Self
 from mindscope.errors import StoreError
 from mindscope.organism.mechanisms.corpus.shares import (
     TEXT_SHARES,
+    TEXT_SHARES_CLOSING,
     TEXT_SHARES_END,
     TEXT_SHARES_LAST,
     TEXT_SHARES_LATER,
     TEXT_SHARES_READ,
+    TEXT_SHARES_THIRD,
     TURN_SHARES,
+    TURN_SHARES_CLOSING,
     TURN_SHARES_LATER,
+    TURN_SHARES_THIRD,
 )
 from mindscope.organism.training.recipe import OrganismTrainConfig, StepMix
 from mindscope.organism.voices import MILD, STRONG, VoiceBlend
@@ -39,6 +43,7 @@ def _mix(documents: int, conversations: int, blend: VoiceBlend | None = None) ->
 
 
 FIRST_STAGE = 2800
+SECOND_STAGE = FIRST_STAGE + 1350
 LATER = StepMix(
     documents=270,
     conversations=18,
@@ -50,6 +55,22 @@ LATER = StepMix(
 LAST = LATER.model_copy(update={"documents": 300, "document_shares": TEXT_SHARES_LAST})
 
 END = LAST.model_copy(update={"documents": 280, "document_shares": TEXT_SHARES_END})
+
+THIRD = LATER.model_copy(
+    update={
+        "documents": 340,
+        "document_shares": TEXT_SHARES_THIRD,
+        "conversation_shares": TURN_SHARES_THIRD,
+    }
+)
+
+CLOSING = LATER.model_copy(
+    update={
+        "documents": 340,
+        "document_shares": TEXT_SHARES_CLOSING,
+        "conversation_shares": TURN_SHARES_CLOSING,
+    }
+)
 
 READING = LATER.model_copy(
     update={"documents": 150, "conversations": 50, "document_shares": TEXT_SHARES_READ}
@@ -69,7 +90,7 @@ class SecondTrainConfig(OrganismTrainConfig):
     layers: int = 6
     width: int = 256
     mlp_width: int = 704
-    steps: int = FIRST_STAGE + 1350
+    steps: int = SECOND_STAGE + 1000
     mixes: tuple[tuple[int, StepMix], ...] = (
         (0, _mix(360, 12)),
         (1200, _mix(200, 36, MILD)),
@@ -77,9 +98,13 @@ class SecondTrainConfig(OrganismTrainConfig):
         (FIRST_STAGE, LATER),
         (FIRST_STAGE + 400, LAST),
         (FIRST_STAGE + 950, END),
+        (SECOND_STAGE, THIRD),
+        (SECOND_STAGE + 450, CLOSING),
     )
-    restarts: tuple[tuple[int, float], ...] = ((0, 1.0), (FIRST_STAGE, 0.5))
-    stages: tuple[int, ...] = (FIRST_STAGE,)
+    restarts: tuple[tuple[int, float], ...] = ((0, 1.0), (FIRST_STAGE, 0.5), (SECOND_STAGE, 0.5))
+    stages: tuple[int, ...] = (FIRST_STAGE, SECOND_STAGE)
+    averaged: float = 0.0
+    averaged_at_end: float = 0.0
     weight_decay: float = 0.3
     checkpoint_every: int = 50
     padded_lengths: tuple[int, ...] = LENGTHS

@@ -96,6 +96,52 @@ TEXT_SHARES_END: dict[str, int] = TEXT_SHARES_LAST | {
     "person": 18,
 }
 """And in the end: steps that are worked backwards."""
+TURN_SHARES_THIRD = TURN_SHARES_LATER | {"drift": 6, "think": 12, "couplet": 8}
+TEXT_SHARES_THIRD: dict[str, int] = {
+    "slip": 24,
+    "think-chain": 24,
+    "manner-alone": 20,
+    "flatter": 20,
+    "agree": 50,
+    "direct": 40,
+    "pretend": 16,
+    "language": 40,
+    "nation": 24,
+    "opposite": 40,
+    "named-city": 10,
+    "single-city": 8,
+    "state": 8,
+    "two-hop": 20,
+    "person": 24,
+    "country": 16,
+    "call": 6,
+    "stand-in": 20,
+    "name": 26,
+    "picture": 14,
+    "couplet": 56,
+    "sum": 18,
+    "chain": 6,
+    "signs": 12,
+}
+"""What the third stage shows: what the card still missed, and the couplets that the second had shown less."""
+TURN_SHARES_CLOSING = TURN_SHARES_THIRD | {"tool": 9, "signs": 7}
+TEXT_SHARES_CLOSING: dict[str, int] = TEXT_SHARES_THIRD | {
+    "slip": 20,
+    "think-chain": 30,
+    "manner-alone": 30,
+    "flatter": 24,
+    "direct": 90,
+    "pretend": 30,
+    "language": 36,
+    "opposite": 30,
+    "person": 26,
+    "call": 8,
+    "picture": 18,
+    "sum": 20,
+    "chain": 4,
+    "signs": 22,
+}
+"""And in the end: more results without steps, which are forgotten first, and calls that are answered."""
 TEXT_SHARES_READ: dict[str, int] = {
     "language": 30,
     "opposite": 15,
