@@ -87,8 +87,10 @@ def _factor(
     """
     if weights.unit_rows or not weights.config.top:
         return _positive(W_dec.norm(dim=1)).reciprocal()
-    alike = threshold is None or weights.config.kind == "crosscoder"
-    factor = torch.ones(len(W_enc), device=W_enc.device) if alike else _positive(threshold)
+    if threshold is None or weights.config.kind == "crosscoder":
+        factor = torch.ones(len(W_enc), device=W_enc.device)
+    else:
+        factor = _positive(threshold)
     return factor * _positive((W_enc.norm(dim=1) / factor).mean())
 
 

@@ -66,10 +66,10 @@ def _family(
     drawn = None
     for kind, aim, claim in plans:
         parts = []
+        flip = SwapExperiment(claim, _turns_to, _begins, TOKENS, settings=SETTINGS)
         for half in HALVES:
             first = [request for shown in (kind, aim) for request in _read(bench, shown, half)]
             contrast = bench.contrast(first)
-            flip = SwapExperiment(claim, _turns_to, _begins, TOKENS, settings=SETTINGS)
             tried = [(prompt, aim) for prompt in first[: bench.first]]
             chosen = flip.choose(
                 bench, [at(contrast, THING), at(contrast, *TURN), upstream(contrast, first[0])], tried
