@@ -74,6 +74,8 @@ def best_single_features(
         raise DataError("each concept needs rows that show it in both halves")
     if x.shape[1] != held_x.shape[1]:
         raise DataError(f"{x.shape[1]} features to choose from, {held_x.shape[1]} in the held-out rows")
+    if not shown.shape[1]:
+        return []
     # features that are active in as many rows go together, so that the few dense ones cost the others nothing
     order = (x > 0).sum(0).argsort(stable=True)
     parts = [best_thresholds(x[:, part], shown) for part in order.split(COLUMNS_AT_ONCE)]

@@ -99,3 +99,8 @@ def test_single_features_are_scored_on_the_other_half():
     x[:, 17], held[:, 17] = shown[:, 0].float(), held_shown[:, 0].float()
     (real,) = best_single_features(x, shown, held, held_shown)
     assert (real.feature, real.f1, real.positive) == (17, 1.0, int(held_shown.sum()))
+
+
+def test_no_concept_has_no_feature():
+    x, none = torch.rand(6, 3), torch.zeros(6, 0, dtype=torch.bool)
+    assert best_single_features(x, none, x, none) == []

@@ -108,7 +108,8 @@ def measure(
         tables[name] = _table(concepts, document)
         usual |= {(name, concept): value for concept, value in document["usual"].items()}
     if not run.has(BASELINES_FILE):
-        measured = measure_baselines(model, saes, concepts, *halves)
+        # What is no SAE has no table to hold against them.
+        measured = measure_baselines(model, saes, concepts, *halves) if saes else {}
         run.save_json(BASELINES_FILE, {name: _singles(best) for name, best in measured.items()})
     baselines = {
         name: {concept: SingleFeature(**single) for concept, single in best.items()}
