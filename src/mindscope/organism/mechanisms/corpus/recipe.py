@@ -82,9 +82,10 @@ class SecondTrainConfig(OrganismTrainConfig):
     """Everything that decides which weights of the second organism come out.
 
     As for the first: short texts come first, since they teach the mechanisms in few tokens; then come more
-    conversations, and last the voices are blended. A step takes 1.9 seconds of one core, all of them 88
-    minutes. Matrices take Muon's steps, and all weights a decay of 0.3, with which each mechanism was learnt
-    alone (`benchmarks/mechanism_probes.py`).
+    conversations, and then the voices are blended. Two later stages show oftener what the card still missed.
+    A step of the first takes 1.9 seconds of one core, one of the others about four. Matrices take Muon's
+    steps, and all weights a decay of 0.3, with which each mechanism was learnt alone
+    (`benchmarks/mechanism_probes.py`).
     """
 
     layers: int = 6
