@@ -269,11 +269,7 @@ def record(spec: RecordSpec, *, run: RunFolder, reporter: Reporter) -> Recording
 
 
 def _read_begun(spec: TrainDictionariesSpec, config: TrainConfig) -> dict[str, Dictionary]:
-    """The dictionaries that training begins with, by the names of those that do.
-
-    Raises:
-        DataError: none of them has a name that is trained.
-    """
+    """The dictionaries that training begins with, by the names of those that do; DataError for none."""
     from mindscope.dictionaries import Dictionary
 
     files = find_dictionaries([dictionary_file(name) for name in spec.begin_with])
