@@ -176,3 +176,16 @@ def test_dictionaries_of_a_folder_are_listed_by_their_numbers(tmp_path: Path):
 def test_a_dictionary_that_is_not_there_is_named(tmp_path: Path):
     with pytest.raises(DataError, match=r"there is no dictionary .*nowhere: give a .safetensors file"):
         find_dictionaries([tmp_path / "nowhere"])
+
+
+def test_training_begins_with_all_that_is_given_or_says_what_is_missing(
+    model: str, texts: str, folder: Path, tmp_path: Path
+):
+    begin_with = (str(folder),)
+    spec = TrainDictionariesSpec(model=model, corpus=texts, layers=(1,), begin_with=begin_with, **FAST)
+    train(spec, run=RunFolder(tmp_path / "on"), reporter=job_kit.RecordingReporter())
+    first, on = (Dictionary.load(*find_dictionaries([run]).values()) for run in (folder, tmp_path / "on"))
+    assert on.metadata["began_as"] == first.digest()
+    spec = TrainDictionariesSpec(model=model, corpus=texts, layers=(0, 1), begin_with=begin_with, **FAST)
+    with pytest.raises(DataError, match=r"nothing for resid_post\.0, only resid_post\.1"):
+        train(spec, run=RunFolder(tmp_path / "missing"), reporter=job_kit.RecordingReporter())

@@ -269,7 +269,7 @@ def record(spec: RecordSpec, *, run: RunFolder, reporter: Reporter) -> Recording
 
 
 def _read_begun(spec: TrainDictionariesSpec, config: TrainConfig) -> dict[str, Dictionary]:
-    """The dictionaries that training begins with, by the names of those that do; DataError for none."""
+    """What each dictionary begins with, by its name, if anything is given; DataError if one has nothing."""
     from mindscope.dictionaries import Dictionary
 
     files = find_dictionaries([dictionary_file(name) for name in spec.begin_with])
@@ -277,10 +277,9 @@ def _read_begun(spec: TrainDictionariesSpec, config: TrainConfig) -> dict[str, D
     if len(files) == len(names) == 1:  # whatever they are called
         files = dict(zip(names, files.values(), strict=True))
     begun = {name: Dictionary.load(path) for name, path in files.items() if name in names}
-    if spec.begin_with and not begun:
-        raise DataError(
-            f"--begin-with: of {', '.join(files)} none is trained here, which are {', '.join(names)}"
-        )
+    missing = [name for name in names if name not in begun]
+    if spec.begin_with and missing:
+        raise DataError(f"--begin-with has nothing for {', '.join(missing)}, only {', '.join(files)}")
     return begun
 
 
