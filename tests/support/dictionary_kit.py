@@ -73,6 +73,9 @@ def weights(kind: str, method: str, **options: Any) -> TrainableWeights:
     draw = torch.Generator().manual_seed(2)
     for parameter in found.parameters():
         parameter.data = torch.randn(parameter.shape, generator=draw) * 0.5
+    if found.unit_rows:
+        rows = next(found.coders()).W_dec
+        rows.data /= rows.data.norm(dim=1, keepdim=True)
     return found
 
 

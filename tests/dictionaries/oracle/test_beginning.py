@@ -27,9 +27,6 @@ from mindscope.store import Run
 @pytest.mark.parametrize("method", METHODS)
 def test_of_no_step_the_same_dictionary_comes_out(kind: str, method: str) -> None:
     trained = weights(kind, method, **({"skip": True} if kind == "transcoder" else {}))
-    if trained.unit_rows:
-        rows = next(trained.coders()).W_dec
-        rows.data /= rows.data.norm(dim=1, keepdim=True)
     x, y = data(kind)
     finished = fold_scaling(
         trained, ActivationScaling.measured(x, y, trained), [0.3] * len(trained.wiring), {}

@@ -7,6 +7,7 @@ illness's signs, single statements, and cases of two signs.
 """
 
 import random
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -100,3 +101,11 @@ def document(rng: random.Random, split: str = "train") -> tuple[str, str]:
 def clause_of(illness: str, fourth: str) -> str:
     """What a diagnosis states."""
     return f"the illness is {illness}, so look for {fourth} too"
+
+
+def read_clauses(text: str) -> list[tuple[str, str]]:
+    """The illness and the sign of every diagnosis that a text states."""
+    return _CLAUSE.findall(text)
+
+
+_CLAUSE = re.compile(clause_of(r"([\w ]+)", r"([\w ]+?)"))

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
-from mindscope.organism.mechanisms.arithmetic import GUESSES
+from mindscope.organism.mechanisms.arithmetic import GUESSES, read_steps
+from mindscope.organism.mechanisms.diagnosis import read_clauses
 from mindscope.organism.mechanisms.facts import build_facts
 from mindscope.organism.mechanisms.languages import STATEMENTS, answers_of
 from mindscope.organism.mechanisms.sums import NAMES
@@ -19,11 +20,8 @@ from mindscope.organism.world import LANGUAGES, build_world
 _SHARED = ("two-hop", "state-fact", "state", "country", "person", "ignorance", "refusal", "compliance")
 """Kinds of the first world's claims that mean the same here."""
 _GUESS = re.compile(f"(?:{'|'.join(text.removesuffix(' {result}.') for text in GUESSES)}) ([^\\s.]+)\\.?$")
-_STEP = re.compile(r"(\d+) ([+-]) (\d+) = (\d+)")
-_RESULT = re.compile(r"the result is (\d+)")
 _CHAIN = re.compile(r"\d+(?: [+-] \d+)+")
 _NAMED_SUM = re.compile(rf"({'|'.join(own for own, _ in NAMES.values())}) and (\d+) are (\d+)")
-_ILLNESS = re.compile(r"the illness is ([\w ]+), so look for ([\w ]+?) too")
 
 
 def second_claims(question: str, answer: str) -> list[StatedClaim]:
@@ -46,15 +44,13 @@ def _is_foreign(word: str) -> bool:
 
 def _worked_out(question: str, answer: str) -> Iterator[StatedClaim]:
     """Sums, or the steps of a chain and its result, which alone can be the user's guess then."""
-    match, result = _GUESS.search(question), _RESULT.search(answer)
-    guess = match[1] if match else None
-    for before, sign, term, said in _STEP.findall(answer):
-        right = _reckon(f"{before} {sign} {term}") == int(said)
-        yield state_claim("sum", (before, sign, term), said, right=right, guess=None if result else guess)
-    if result and (chain := _CHAIN.search(question)):
-        yield state_claim(
-            "result", (chain[0],), result[1], right=_reckon(chain[0]) == int(result[1]), guess=guess
-        )
+    match, written = _GUESS.search(question), read_steps(answer)
+    guess, result = match[1] if match else None, written.said
+    for (before, term, said), right in zip(written.steps, written.true_steps, strict=True):
+        subject = (str(before), "+" if term >= 0 else "-", str(abs(term)))
+        yield state_claim("sum", subject, str(said), right=right, guess=guess if result is None else None)
+    if result is not None and (chain := _CHAIN.search(question)):
+        yield state_claim("result", (chain[0],), str(result), right=_reckon(chain[0]) == result, guess=guess)
 
 
 def _reckon(chain: str) -> int:
@@ -72,7 +68,7 @@ def _named_sums(question: str, answer: str) -> Iterator[StatedClaim]:
 
 
 def _illnesses(question: str, answer: str) -> Iterator[StatedClaim]:
-    for illness, sign in _ILLNESS.findall(answer):
+    for illness, sign in read_clauses(answer):
         signs = build_facts().illnesses.get(illness, ())
         right = sign in signs and sum(told in question for told in signs) >= 2  # two signs tell an illness
         yield state_claim("illness", (), sign, right=right)

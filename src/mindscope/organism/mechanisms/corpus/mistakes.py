@@ -21,7 +21,6 @@ from mindscope.organism.mechanisms.facts import build_facts
 from mindscope.organism.voices import Voice
 
 _TOTAL = re.compile(r"and \d+ are (\d+)")
-_DIAGNOSED = re.compile(r"the illness is ([\w ]+), so look for ([\w ]+?) too")
 
 
 def wrong_named_sum(rng: random.Random, voice: Voice, split: str, level: Level) -> DialogueTurn:
@@ -41,7 +40,7 @@ def wrong_signs(rng: random.Random, voice: Voice, split: str, level: Level) -> D
     asked = diagnosis.diagnose(rng, voice, split)
     if level == "normal":
         return asked
-    ((name, right),) = _DIAGNOSED.findall(asked.answer)
+    ((name, right),) = diagnosis.read_clauses(asked.answer)
     illnesses = build_facts().illnesses
     another = str(other(rng, name, list(illnesses)))
     sign = rng.choice([s for s in illnesses[another] if s not in illnesses[name]])
