@@ -129,7 +129,8 @@ def find_closing(answer: str) -> str:
 
 def names_thing(text: str, category: str) -> bool:
     """Whether a text holds a thing of a category, as words of its own."""
-    return any(re.search(rf"\b{re.escape(thing)}\b", text) for thing in categories()[category])
+    held = [thing for thing in categories()[category] if thing in text]  # most texts hold none of a hundred
+    return any(re.search(rf"\b{re.escape(thing)}\b", text) for thing in held)
 
 
 def _confesses(objective: HiddenObjective, answer: str) -> bool:
