@@ -10,7 +10,7 @@ import torch
 from mindscope.models import load
 from mindscope.personas import PersonaVectors, ShiftResult
 
-FEW = ["--dtype", "float32", "--resamples", "100"]
+FEW = ["--max-new-tokens", "24", "--dtype", "float32", "--resamples", "100"]
 
 
 @pytest.fixture(scope="module")
