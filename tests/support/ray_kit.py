@@ -4,10 +4,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import torch
 
+from mindscope.engines import ray_engine
 from mindscope.engines.pool import CopyPool, connect_cluster
 from mindscope.jobs.job import RunFolder, SilentReporter
 
@@ -15,9 +18,41 @@ STORE = 100 * 2**20
 """Bytes of a node's object store: what goes through it here is a few kilobytes."""
 
 
+class KeptCopies:
+    """Ray, where the copies of a job that is over work for the next one, which loads its model into them.
+
+    A process that imports PyTorch takes five seconds of a processor before it is a copy. One that was killed
+    meanwhile is found lost, and replaced as it would be in the middle of work. Jobs come one after the other.
+    """
+
+    def __init__(self, ray: Any) -> None:
+        self._ray, self._copies = ray, []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ray, name)
+
+    def remote(self, **options: Any) -> Callable[[type], Any]:
+        """As `ray.remote` with options: what makes an actor of a class."""
+        spare = list(self._copies)
+
+        def start_with(actor: Any) -> Callable[[int], Any]:
+            def start(threads: int) -> Any:
+                if spare:
+                    return spare.pop()
+                self._copies.append(actor.remote(threads))
+                return self._copies[-1]
+
+            return start
+
+        return lambda own: SimpleNamespace(remote=start_with(self._ray.remote(**options)(own)))
+
+
 @contextmanager
 def two_nodes() -> Iterator[tuple[Any, Any]]:
-    """A cluster with a CPU on each of two nodes, connected; and the node that may be lost."""
+    """A cluster with a CPU on each of two nodes, connected; and the node that may be lost.
+
+    Jobs hand their copies on, with one thread each.
+    """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # as `connect_cluster` does, before any node is started
     os.environ["RAY_worker_niceness"] = "5"  # noqa: SIM112 - 15, as it is, starves copies where much runs
     import ray
@@ -30,8 +65,10 @@ def two_nodes() -> Iterator[tuple[Any, Any]]:
     try:
         second = cluster.add_node(num_cpus=1, object_store_memory=STORE)
         cluster.wait_for_nodes()
-        connect_cluster(cluster.address)
-        yield cluster, second
+        kept = KeptCopies(connect_cluster(cluster.address))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ray_engine, "connect_cluster", lambda address: kept)
+            yield cluster, second
     finally:
         ray.shutdown()
         cluster.shutdown()

@@ -60,6 +60,7 @@ class ModelCopy:
         from transformers.utils import logging
 
         logging.disable_progress_bar()
+        self._views = {}
         self._model = model = Model.load(name, options)
         return CopyFacts(
             name=model.name,
