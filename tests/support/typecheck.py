@@ -13,6 +13,7 @@ import ast
 import dataclasses
 import inspect
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib._bootstrap_external import cache_from_source  # type: ignore[import-not-found]
@@ -29,7 +30,12 @@ from jaxtyping import AbstractArray, AbstractDtype, TypeCheckError, jaxtyped
 checked = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=TypeCheckError))
 checked_shapes = partial(jaxtyped, typechecker=checked)
 
-BYTECODE = "checked1"
+MOST_MADE = 20
+"""How often a function inside a function is made anew with checks, which take as long as thousands of calls: one
+that each pass of a model made was half of the processor time of some tests."""
+_n_made: Counter[tuple[str, str]] = Counter()
+
+BYTECODE = "checked2"
 """Of changed modules, in its files' names: another number where they are changed in another way."""
 
 
@@ -88,20 +94,37 @@ def has_shape(hint: Any) -> bool:
     return any(map(has_shape, parts))
 
 
+def with_checks_at_first(target: Any) -> Any:
+    """Of a function or class inside a function: checked as often as `MOST_MADE` says, then as it is."""
+    name = target.__module__, target.__qualname__
+    _n_made[name] += 1
+    return with_checks(target) if _n_made[name] <= MOST_MADE else target
+
+
 class CheckWriter(ast.NodeTransformer):
-    """Puts `with_checks` on every function, below its own decorators, and on every class, above them."""
+    """Puts checks on every function, below its own decorators, and on every class, above them."""
+
+    def __init__(self) -> None:
+        self.inside = 0  # how many functions
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.decorator_list.append(_decorator(node))
-        return self.generic_visit(node)
+        node.decorator_list.append(self._decorator(node))
+        self.inside += 1
+        try:
+            return self.generic_visit(node)
+        finally:
+            self.inside -= 1
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        node.decorator_list.insert(0, _decorator(node))
+        node.decorator_list.insert(0, self._decorator(node))
         return self.generic_visit(node)
 
+    def _decorator(self, node: ast.stmt) -> ast.expr:
+        return _reference(node, with_checks_at_first if self.inside else with_checks)
 
-def _decorator(node: ast.stmt) -> ast.expr:
-    text = f"__import__({__name__!r}).with_checks"
+
+def _reference(node: ast.stmt, to: Callable[..., Any]) -> ast.expr:
+    text = f"__import__({__name__!r}).{to.__name__}"
     expression = ast.parse(text, mode="eval").body
     for part in ast.walk(expression):
         ast.copy_location(part, node)
