@@ -111,6 +111,11 @@ def disk_sync() -> Iterator[Callable[[Path], None]]:
         yield real
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    typecheck.begin_test()
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     """Sums are split among threads: a library that changes their number would change what later tests see."""

@@ -1,12 +1,14 @@
-"""Shapes and types that are checked while tests run: every function of some packages, at each of its calls.
+"""Shapes and types that are checked while tests run, of every function of some packages.
 
-Packages are changed as they are imported, like `jaxtyping.install_import_hook` does it, with two differences,
-for which unit tests of models and personas took a quarter less of a processor:
+Packages are changed as they are imported, like `jaxtyping.install_import_hook` does it, with differences for
+which unit tests of models and personas took a quarter less of a processor, those of decoding two fifths:
 
 1. Only a function whose annotations hold a shape gets `jaxtyping.jaxtyped`, which binds all arguments and
    keeps the sizes that were seen (5 us a call, 15 with an array). All others get beartype alone (0.3 us).
 2. The library's loader has another name for bytecode while a module runs, so that whatever is imported
    inside (torch, sympy, pandas: 3,200 files) has none there, and is compiled again by every process.
+3. A function with shapes is checked at its first calls in each test, and one that is made inside another at
+   the first times that it is made: a loop of decoding makes thousands of the one and hundreds of the other.
 """
 
 import ast
@@ -15,7 +17,7 @@ import inspect
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from functools import partial, wraps
 from importlib._bootstrap_external import cache_from_source  # type: ignore[import-not-found]
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, FunctionType, ModuleType, SimpleNamespace
@@ -30,9 +32,13 @@ from jaxtyping import AbstractArray, AbstractDtype, TypeCheckError, jaxtyped
 checked = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=TypeCheckError))
 checked_shapes = partial(jaxtyped, typechecker=checked)
 
+MOST_CALLS = 30
+"""How many calls of a function with shapes are checked in each test."""
+_test = [0]
+"""The number of the test that runs."""
+
 MOST_MADE = 20
-"""How often a function inside a function is made anew with checks, which take as long as thousands of calls: one
-that each pass of a model made was half of the processor time of some tests."""
+"""How often a function inside a function is made with checks, which takes as long as thousands of calls."""
 _n_made: Counter[tuple[str, str]] = Counter()
 
 BYTECODE = "checked2"
@@ -60,7 +66,7 @@ def with_checks(target: Any) -> Any:
 def _checked_function(function: FunctionType) -> Callable[..., Any]:
     hints = resolve_hints(function)
     if any(map(has_shape, hints.values())):
-        return checked_shapes(function)
+        return _at_first_calls(function, checked_shapes(function))
     written = function.__annotations__
     function.__annotations__ = hints
     try:
@@ -69,6 +75,23 @@ def _checked_function(function: FunctionType) -> Callable[..., Any]:
         function.__annotations__ = written
     made.__annotations__ = written  # which others read: pydantic, typer
     return made
+
+
+def _at_first_calls(function: FunctionType, checking: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that is checked at its first calls in a test."""
+    number, left = -1, 0
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal number, left
+        if number != _test[0]:
+            number, left = _test[0], MOST_CALLS
+        if not left:
+            return function(*args, **kwargs)
+        left -= 1
+        return checking(*args, **kwargs)
+
+    return call
 
 
 def resolve_hints(function: FunctionType) -> dict[str, Any]:
@@ -160,6 +183,11 @@ class CheckedFinder:
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
             spec.loader = CheckedLoader(spec.loader.name, spec.loader.path)
         return spec
+
+
+def begin_test() -> None:
+    """From here on calls are counted anew."""
+    _test[0] += 1
 
 
 def check_shapes_in(packages: Iterable[str]) -> CheckedFinder:

@@ -45,6 +45,13 @@ def place(name: str, until: "OnlyForCheckers | None" = None) -> str:
     return name
 
 
+def make_inner() -> Callable[[int], int]:
+    def inner(number: int) -> int:
+        return number
+
+    return inner
+
+
 @dataclass(frozen=True)
 class Later:
     number: int
@@ -130,6 +137,29 @@ def test_a_type_that_is_not_there_yet_is_not_checked_and_the_others_are(module):
     assert module.place("there", until=3) == "there"
     with pytest.raises(TypeCheckError):
         module.place(3)
+
+
+def test_the_first_calls_of_each_test_are_checked(module):
+    import torch
+
+    wrong = torch.zeros(3), torch.zeros(3)  # of one dimension, which a sum along the second refuses
+    for _ in range(2):
+        typecheck.begin_test()
+        for _ in range(typecheck.MOST_CALLS):
+            with pytest.raises(TypeCheckError):
+                module.add(*wrong)
+        with pytest.raises(IndexError):
+            module.add(*wrong)
+
+
+def test_what_is_made_anew_at_each_call_is_checked_at_first(module):
+    for _ in range(typecheck.MOST_MADE):
+        with pytest.raises(TypeCheckError):
+            module.make_inner()("2")
+    assert module.make_inner()("2") == "2"
+    assert module.double(2) == 4  # what a module holds itself stays checked
+    with pytest.raises(TypeCheckError):
+        module.double("2")
 
 
 def test_which_functions_have_shapes(module):
