@@ -1,10 +1,11 @@
 """`mindscope persona extract` killed, resumed, interrupted and resumed again: the end is the same."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import persona_kit
@@ -13,22 +14,18 @@ from mindscope.cli import main
 from mindscope.jobs import specs
 from mindscope.store import read_run
 
-PROGRAM = f"""
-import os, signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs in the background
-sys.path.insert(0, {str(Path(persona_kit.__file__).parent)!r})
-import torch
-torch.set_num_threads(1)
-import persona_kit
-from mindscope.cli import main
-from mindscope.jobs import specs
-class Judge(persona_kit.InstructionJudge):
+
+class SlowJudge(persona_kit.InstructionJudge):
+    """Thinks for so many seconds about each shard."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+
     def judge(self, rubric, items):
-        time.sleep(float(os.environ["THINK"]))
+        time.sleep(self.seconds)
         return super().judge(rubric, items)
-specs.find_judge = lambda *_: Judge()
-main(sys.argv[1:])
-"""
+
+
 OPTIONS = [
     "--samples",
     "4",
@@ -47,12 +44,18 @@ EXTRACT = ["persona", "extract", "model", "loud.yaml", *OPTIONS, "--run"]
 VECTORS = "extract/loud/vectors.safetensors"
 
 
-def start(*arguments: str, think: float = 0) -> subprocess.Popen[str]:
-    """A command line in a process of its own, whose judge thinks for so many seconds about each shard."""
-    command, pipe = [sys.executable, "-c", PROGRAM, *arguments], subprocess.PIPE
-    return subprocess.Popen(
-        command, stdout=pipe, stderr=pipe, text=True, env=os.environ | {"THINK": str(think)}
-    )
+def start(*arguments: str, errors: Path, think: float = 0) -> ForkProcess:
+    """A command line in a process of its own, which does not import all anew."""
+    process = multiprocessing.get_context("fork").Process(target=_act, args=(arguments, errors, think))
+    process.start()
+    return process
+
+
+def _act(arguments: tuple[str, ...], errors: Path, think: float) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs in the background
+    specs.find_judge = lambda *_: SlowJudge(think)
+    with errors.open("w") as sys.stderr, errors.with_suffix(".out").open("w") as sys.stdout:
+        main(list(arguments))
 
 
 def wait_for(file: Path) -> None:
@@ -68,27 +71,30 @@ def test_killed_and_interrupted_the_run_ends_with_the_same_bytes(tmp_path, monke
     persona_kit.tiny_trait(n_questions=6).save(tmp_path / "loud.yaml")
     run = tmp_path / "run"
 
-    killed = start(*EXTRACT, "run")
+    killed = start(*EXTRACT, "run", errors=tmp_path / "killed.txt")
     wait_for(run / "extract/loud/answers/0003.json")
     killed.kill()
-    killed.communicate()
-    assert killed.returncode == -signal.SIGKILL
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
     assert read_run(run).status == "killed"
     assert not (run / "extract/loud/answers/0011.json").exists()
 
-    interrupted = start("runs", "resume", "run", think=600)
+    said = tmp_path / "interrupted.txt"
+    interrupted = start("runs", "resume", "run", errors=said, think=600)
     wait_for(run / "extract/loud/answers/0011.json")  # the last one: now the judge thinks
-    interrupted.send_signal(signal.SIGINT)
-    _, errors = interrupted.communicate(timeout=60)
-    assert interrupted.returncode == 130
+    assert interrupted.pid is not None
+    os.kill(interrupted.pid, signal.SIGINT)
+    interrupted.join(60)
+    errors = said.read_text()
+    assert interrupted.exitcode == 130, errors
     assert errors.endswith("interrupted; go on with: mindscope runs resume run\n")
     assert "Traceback" not in errors
     assert read_run(run).status == "interrupted"
     assert not (run / VECTORS).exists()
 
-    resumed = start("runs", "resume", "run")
-    _, errors = resumed.communicate(timeout=120)
-    assert resumed.returncode == 0, errors
+    resumed = start("runs", "resume", "run", errors=tmp_path / "resumed.txt")
+    resumed.join(120)
+    assert resumed.exitcode == 0, (tmp_path / "resumed.txt").read_text()
     assert read_run(run).status == "done"
 
     monkeypatch.setattr(specs, "find_judge", lambda *_: persona_kit.InstructionJudge())
