@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         pooled_activations,
         pooled_channels,
         pooled_features,
+        pooled_features_of,
         pooled_tokens,
     )
     from mindscope.explain.search import FeatureFiring, SearchHit, TextIndex, fires_on, search_token
@@ -82,6 +83,7 @@ __all__ = [
     "Pool",
     "pooled_channels",
     "pooled_features",
+    "pooled_features_of",
     "pooled_tokens",
     "pooled_activations",
     "concept_table",

@@ -58,30 +58,58 @@ def pooled_features(
         DataError: features of another model.
         ModelError: unknown tokens, or rows the model cannot take.
     """
-    require_models(features, model)
+    (pooled,) = pooled_features_of(model, [features], rows, pools, limits=limits, progress=progress)
+    return pooled
+
+
+def pooled_features_of(
+    model: Model,
+    banks: Sequence[FeatureBank],
+    rows: Sequence[Row],
+    pools: Sequence[Pool] = (("all", ""),),
+    *,
+    limits: OutlierLimits | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[PooledFeatures]:
+    """The same of several banks, whose texts pass through the model once. See `pooled_features`."""
+    for bank in banks:
+        require_models(bank, model)
     for where, _ in pools:
         check_where(where)
     texts = np.array([token.strip() for token in vocabulary(model.tokenizer, model.engine.vocab_size)])
-    tables = {pool: torch.zeros(len(rows), features.n_features) for pool in pools}
-    outliers = 0
+    sites = tuple(dict.fromkeys(site for bank in banks for site in bank.reads))
+    models = {name: fingerprint for bank in banks for name, fingerprint in bank.models.items()}
+    tables = [{pool: torch.zeros(len(rows), bank.n_features) for pool in pools} for bank in banks]
+    measured: list[OutlierLimits | None] = [limits for _ in banks]
+    outliers = [0 for _ in banks]
     for start in range(0, len(rows), ROWS_AT_ONCE):
         chunk = rows[start : start + ROWS_AT_ONCE]
-        activations = read_activations(features.reads, features.models, model, chunk)
-        limits = limits or OutlierLimits.measured(activations, features.reads)
-        ordinary = limits.ordinary(activations, features.reads)
-        outliers += int((~ordinary).sum())
-        code = features.encode(activations)
+        read = read_activations(sites, models, model, chunk)
+        parts = dict(zip(sites, read.split([site.width for site in sites], 1), strict=True))
         owner = torch.arange(len(chunk)).repeat_interleave(torch.tensor([len(row) for row in chunk]))
-        tokens, latents, values = code.tokens.cpu(), code.indices.cpu(), code.values.detach().float().cpu()
-        for pool, table in tables.items():
-            meant = torch.from_numpy(np.concatenate([_meant(row, pool, texts) for row in chunk])) & ordinary
-            inside = meant[tokens]
-            place = (owner[tokens] * features.n_features + latents)[inside]
-            flat = table[start : start + len(chunk)].view(-1)
-            flat.scatter_reduce_(0, place, values[inside], "amax", include_self=not features.signed)
+        counted = {
+            pool: torch.from_numpy(np.concatenate([_meant(row, pool, texts) for row in chunk]))
+            for pool in pools
+        }
+        for number, bank in enumerate(banks):
+            own = read if bank.reads == sites else torch.cat([parts[site] for site in bank.reads], 1)
+            least = measured[number] = measured[number] or OutlierLimits.measured(own, bank.reads)
+            ordinary = least.ordinary(own, bank.reads)
+            outliers[number] += int((~ordinary).sum())
+            code = bank.encode(own)
+            tokens, latents = code.tokens.cpu(), code.indices.cpu()
+            values = code.values.detach().float().cpu()
+            for pool, table in tables[number].items():
+                inside = (counted[pool] & ordinary)[tokens]
+                place = (owner[tokens] * bank.n_features + latents)[inside]
+                flat = table[start : start + len(chunk)].view(-1)
+                flat.scatter_reduce_(0, place, values[inside], "amax", include_self=not bank.signed)
         if progress is not None:
             progress(start + len(chunk), len(rows))
-    return PooledFeatures(tables, outliers, limits or OutlierLimits({}))
+    return [
+        PooledFeatures(table, n, least or OutlierLimits({}))
+        for table, n, least in zip(tables, outliers, measured, strict=True)
+    ]
 
 
 def pooled_tokens(

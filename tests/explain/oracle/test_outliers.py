@@ -7,9 +7,17 @@ import torch
 from tiny_models import FAMILIES, build
 
 from mindscope.dictionaries import Coder, Dictionary, DictionaryBank, Site
-from mindscope.explain import Survey, SurveyConfig, fires_on, pooled_features, survey_features
+from mindscope.explain import (
+    Survey,
+    SurveyConfig,
+    fires_on,
+    pooled_features,
+    pooled_features_of,
+    survey_features,
+)
 from mindscope.features import OutlierLimits
 from mindscope.models import Model, Raw, Read, Row
+from mindscope.models.hooks.core import HookedModel
 from mindscope.store import Run
 
 SINK, PLANTED = 5, 9
@@ -129,3 +137,38 @@ def test_pools_do_not_count_sinks(model: Model, bank: DictionaryBank) -> None:
         ordinary = torch.tensor([i for i in row.ids if i != SINK])
         torch.testing.assert_close(pooled["all", ""][number], values[ordinary].max(0).values)
         torch.testing.assert_close(kept["all", ""][number], values[list(row.ids)].max(0).values)
+
+
+def test_several_banks_are_pooled_in_one_pass_as_each_alone(model: Model, bank: DictionaryBank) -> None:
+    draw = torch.Generator().manual_seed(2)
+    later = [Site("resid_post.1", model.d_model)]
+    weights = torch.randn(5, model.d_model, generator=draw)
+    other = DictionaryBank(
+        Dictionary.single(
+            Coder(weights, torch.zeros(5), weights),
+            torch.zeros(model.d_model),
+            reads=later,
+            writes=later,
+            activation="relu",
+            models={"0": model.fingerprint},
+        )
+    )
+    pools = (("all", ""), ("prompt", ""))
+    passes = []
+    plain = HookedModel.forward_pass
+
+    def counted(self, *args, **options):
+        passes.append(1)
+        return plain(self, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(HookedModel, "forward_pass", counted)
+        together = pooled_features_of(model, [bank, other, bank], rows(), pools)
+        n_together = len(passes)
+        alone = [pooled_features(model, one, rows(), pools) for one in (bank, other, bank)]
+    assert len(passes) == 4 * n_together > 0
+    for one, wanted in zip(together, alone, strict=True):
+        assert (one.outliers, one.limits) == (wanted.outliers, wanted.limits)
+        assert one.tables.keys() == wanted.tables.keys() == set(pools)
+        for pool in pools:
+            torch.testing.assert_close(one[pool], wanted[pool])

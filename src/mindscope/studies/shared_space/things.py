@@ -23,7 +23,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from mindscope.dictionaries import Dictionary, DictionaryBank
-from mindscope.explain import pooled_channels, pooled_features
+from mindscope.explain import pooled_channels, pooled_features_of
 from mindscope.features import read_activations
 from mindscope.models import Model
 from mindscope.organism import LANGUAGES
@@ -140,10 +140,12 @@ def measure_things(
     names = ("latents", "aurocs", "words", "null", "neurons", "random")
     pieces: dict[str, list[Any]] = {name: [] for name in names}
     for number, (layer, dictionary) in enumerate(dictionaries.items()):
+        banks = [DictionaryBank(one) for one in (dictionary, randomise(dictionary, seed))]
+        latents_of, random_of = pooled_features_of(model, banks, rows)
         tables = {
-            "latents": pooled_features(model, DictionaryBank(dictionary), rows)["all", ""],
+            "latents": latents_of["all", ""],
+            "random": random_of["all", ""],
             "neurons": pooled_channels(model, f"mlp_act.{layer}", rows)["all", ""],
-            "random": pooled_features(model, DictionaryBank(randomise(dictionary, seed)), rows)["all", ""],
         }
         chosen, tested = (score_texts(things, texts, tables["latents"].numpy(), half) for half in (0, 1))
         latents = choose(chosen)
