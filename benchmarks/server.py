@@ -6,8 +6,9 @@
 A server runs in this process and its clients in another, over loopback. Arms take turns within each round, so
 that what else runs on the machine falls on all of them alike; ratios are of the same round, and the table has
 their median and range. Beside the speed by the clock stands that by the server's own processor time, which
-others on the machine change less. Every client asks several times, one request after the other, so that slots
-are full but for the beginning and the end; without streaming, but for the time to the first token.
+others on the machine change less, and where both arms take as many steps that by steps, of which answers that
+end early by another draw take nothing. Every client asks several times, one request after the other, so that
+slots are full but for the beginning and the end; without streaming, but for the time to the first token.
 """
 
 import argparse
@@ -77,6 +78,7 @@ def main() -> None:
     }
     speeds: dict[str, list[float]] = {name: [] for name in arms}
     by_processor: dict[str, list[float]] = {name: [] for name in arms}
+    by_steps: dict[str, list[float]] = {name: [] for name in arms}
     sizes: dict[str, list[tuple[int, int]]] = {name: [] for name in arms}
     firsts: list[float] = []
     with server_kit.serving(service) as live, multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -93,6 +95,7 @@ def main() -> None:
                 n_tokens = sum(tokens for _, _, tokens in run(n_at_once, extras))
                 sizes[name].append((n_tokens, service.scheduler.n_steps - n_steps))
                 speeds[name].append(n_tokens / (time.perf_counter() - begin))
+                by_steps[name].append(sizes[name][-1][1] / (time.perf_counter() - begin))
                 by_processor[name].append(n_tokens / (time.process_time() - begin_cpu))
             firsts += [first for first, _, _ in run(options.clients, plain[: options.clients], stream=True)]
     print(f"{options.model}, {model.dtype}, {options.clients} clients, {options.tokens} tokens an answer")
@@ -109,7 +112,10 @@ def main() -> None:
         f"{CLIENTS} distinct vectors": ("steered", "side by side"),
     }
     for says, (above, below) in ratios.items():
-        for how, table in (("by the clock", speeds), ("by processor time", by_processor)):
+        ways = [("by the clock", speeds), ("by processor time", by_processor)]
+        if {steps for _, steps in sizes[above]} == {steps for _, steps in sizes[below]}:
+            ways.append(("by steps", by_steps))
+        for how, table in ways:
             own = [a / b for a, b in zip(table[above], table[below], strict=True)]
             print(f"{says:>25}, {how:>17}: {statistics.median(own):.3f} ({min(own):.3f} to {max(own):.3f})")
     firsts.sort()
