@@ -73,6 +73,13 @@ def test_missing_files_are_named(folder, tmp_path):
     refused(folder, "not valid JSON")
 
 
+@pytest.mark.parametrize("name", ["config.json", "adapter_config.json"])
+def test_where_a_run_keeps_its_model_is_named(tmp_path, name):
+    (tmp_path / "tuned" / "model").mkdir(parents=True)
+    (tmp_path / "tuned" / "model" / name).write_text("{}")
+    refused(tmp_path / "tuned", f"no config.json; point to {tmp_path / 'tuned' / 'model'}$")
+
+
 def test_a_missing_shard_is_named(folder):
     index = {"metadata": {}, "weight_map": {"model.norm.weight": "model-00002-of-00002.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))

@@ -18,7 +18,11 @@ def check_folder(folder: Path) -> None:
     """
     config = folder / "config.json"
     if not config.is_file():
-        raise ModelError(f"{folder} has no config.json; point to a Hugging Face model folder")
+        inner = folder / "model"  # as runs that train keep it
+        kept = any((inner / name).is_file() for name in ("config.json", "adapter_config.json"))
+        raise ModelError(
+            f"{folder} has no config.json; point to {inner if kept else 'a Hugging Face model folder'}"
+        )
     for file in sorted(folder.glob("*.json")):
         _refuse_placeholder(file)
     try:
