@@ -31,8 +31,8 @@ class KillableJob:
         after: the job whose finished run it works in.
         patch: makes it small.
         is_slow: takes more than about ten seconds; killed in the long tier alone.
-        holds_run: whether it opens the run and tidies up there; if not, what a killed one was writing stays
-            under a hidden name until somebody opens the run.
+        holds_run: whether it keeps others out of the run and tidies up there; if not, what a killed one was
+            writing stays under a hidden name until somebody opens the run.
     """
 
     values: Callable[[KillBench], Mapping[str, Any]]
@@ -215,7 +215,7 @@ CAMPAIGN: Mapping[str, KillableJob] = {
                 **more,
             },
             after="feature survey",
-            holds_run=False,
+            holds_run=verb == "label",
         )
         for verb, more in (
             ("show", {"feature": 3}),

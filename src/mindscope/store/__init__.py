@@ -30,7 +30,7 @@ from mindscope.store.object_store import (
 from mindscope.store.opened import OpenArtifact
 from mindscope.store.parts import claim, derived_seed, digest, part_of
 from mindscope.store.pieces import measure_once
-from mindscope.store.run import Run
+from mindscope.store.run import Run, hold_run
 from mindscope.store.runs import RunInfo, find_start, list_runs, read_run
 from mindscope.store.seals import is_sealed, seal_command
 from mindscope.store.tensors import opened_tensors, read_tensors, require_content, what_it_is, write_tensors
@@ -46,6 +46,7 @@ __all__ = [
     "seal_command",
     "load_artifact",
     "find_start",
+    "hold_run",
     "read_run",
     "refusing_damage",
     "save_artifact",

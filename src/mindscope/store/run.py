@@ -7,6 +7,7 @@ import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -282,6 +283,18 @@ class Run:
         if name in (RECORD, METRICS):
             raise StoreError(f"{name!r} is the run's own file: use another name")
         return self.path.joinpath(*parts)
+
+
+@contextmanager
+def hold_run(path: Path) -> Iterator[None]:
+    """A run for this process alone, to add files to it that need no record; what was left unfinished goes.
+
+    Raises:
+        StoreError: another process holds it.
+    """
+    with hold(path):
+        _sweep(path)
+        yield
 
 
 def _is_ours(file: Path) -> bool:

@@ -51,18 +51,19 @@ def label(spec: LabelSpec, *, run: RunFolder, reporter: Reporter) -> LabelsRepor
     features = alive if spec.numbers is None else list(spec.numbers)
     writer = find_writer(spec.writer, spec) if spec.writer else None
     source = writer.name if writer else "contexts"
-    rows = []
-    for done, feature in enumerate(features, 1):
-        file = run.path / LABELS / f"{feature:06}.json"
-        named = FeatureLabel.load(file) if file.exists() else None
-        if named is None or named.source != source:
-            logits = logit_effects(models, bank, feature)
-            named = (
-                written_label(survey, feature, writer, logits=logits, seed=spec.seed)
-                if writer
-                else keyless_label(survey, feature, logits)
-            )
-            named.save(file)
-        rows.append(describe_label(named))
-        reporter.progress(done, len(features), "labels")
+    with run.held():
+        rows = []
+        for done, feature in enumerate(features, 1):
+            file = run.path / LABELS / f"{feature:06}.json"
+            named = FeatureLabel.load(file) if file.exists() else None
+            if named is None or named.source != source:
+                logits = logit_effects(models, bank, feature)
+                named = (
+                    written_label(survey, feature, writer, logits=logits, seed=spec.seed)
+                    if writer
+                    else keyless_label(survey, feature, logits)
+                )
+                named.save(file)
+            rows.append(describe_label(named))
+            reporter.progress(done, len(features), "labels")
     return LabelsReport(tuple(rows))
