@@ -89,7 +89,7 @@ def test_conform_says_in_a_line_what_another_server_answers(refused, status, bod
             pass
 
     with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         try:
             url = f"http://127.0.0.1:{server.server_address[1]}/v1"
             assert says in refused("conform", url, "--model", "organism")

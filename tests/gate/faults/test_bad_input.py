@@ -65,7 +65,8 @@ def test_a_policy_with_an_unknown_field(bench, capsys):
     assert "behavior" in refused(bench, capsys, policy=str(bench / "bad.toml"))
 
 
-def test_a_judge_that_is_down(bench, capsys):
+def test_a_judge_that_is_down(bench, capsys, monkeypatch):
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.01)  # it is asked again, in vain
     line = refused(bench, capsys, judge="endpoint:judge", base_url="http://127.0.0.1:9/v1")
     assert "127.0.0.1:9" in line
 
