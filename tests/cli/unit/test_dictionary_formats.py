@@ -87,6 +87,7 @@ def test_bad_imports_and_exports(cli, files: Path, tmp_path: Path):
         assert result.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_evaluate(cli, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run = tmp_path / "run"
     arguments = [

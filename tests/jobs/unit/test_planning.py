@@ -167,6 +167,7 @@ def work(plan: JobPlan) -> float:
     return sum(phase.seconds for phase in plan.phases if phase.name not in OPENING)
 
 
+@pytest.mark.slow
 def test_a_plan_for_this_machine_is_measured_and_kept(tmp_path, monkeypatch):
     """A small model of the configuration is timed; what the machine does is measured once."""
     monkeypatch.setenv("MINDSCOPE_CACHE", str(tmp_path / "cache"))

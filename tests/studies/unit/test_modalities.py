@@ -46,6 +46,7 @@ def test_one_that_fires_elsewhere_stands_for_nothing(planted):
     assert not planted.stands()[:, :, 7].any()
 
 
+@pytest.mark.slow
 def test_rates_are_those_of_a_plain_count(monkeypatch):
     model = load("second-organism")
     dictionary = _random_sae(model)
