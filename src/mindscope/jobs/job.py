@@ -10,8 +10,7 @@ that goes to JSON and back; what a job makes is a frozen document with a schema.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -28,7 +27,6 @@ from mindscope.store import (
     Run,
     display_path,
     find_start,
-    hold_run,
     local_copy,
     object_address,
     path_exists,
@@ -148,17 +146,6 @@ class RunFolder:
         """Put into the object store, if there is one, what was written after the run was closed."""
         if self.mirror is not None:
             self.mirror.push()
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """For this process alone, while a job adds to the run of another: see `store.hold_run`.
-
-        Raises:
-            StoreError: another process has it.
-        """
-        with hold_run(self.path):
-            yield
-        self.push()
 
     @cached_property
     def started(self) -> datetime:

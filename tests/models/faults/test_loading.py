@@ -67,17 +67,13 @@ def test_a_pickle_under_a_safe_name_is_never_opened(folder):
 
 def test_missing_files_are_named(folder, tmp_path):
     refused(tmp_path / "nowhere", "there is no folder")
-    (folder / "config.json").rename(tmp_path / "config.json")
-    refused(folder, "no config.json")
+    (folder / "config.json").unlink()
+    refused(folder, "no config.json; point to a Hugging Face model folder")
+    (folder / "model").mkdir()
+    (folder / "model" / "adapter_config.json").touch()  # as a run keeps what it tuned
+    refused(folder, f"no config.json; point to {folder / 'model'}$")
     (folder / "config.json").write_text("{ not json")
     refused(folder, "not valid JSON")
-
-
-@pytest.mark.parametrize("name", ["config.json", "adapter_config.json"])
-def test_where_a_run_keeps_its_model_is_named(tmp_path, name):
-    (tmp_path / "tuned" / "model").mkdir(parents=True)
-    (tmp_path / "tuned" / "model" / name).write_text("{}")
-    refused(tmp_path / "tuned", f"no config.json; point to {tmp_path / 'tuned' / 'model'}$")
 
 
 def test_a_missing_shard_is_named(folder):

@@ -19,6 +19,7 @@ from mindscope.jobs.feature.inputs import (
 from mindscope.jobs.job import Reporter, RunFolder
 from mindscope.jobs.resolve import find_writer
 from mindscope.jobs.specs import EndpointSpec
+from mindscope.store import hold_run
 
 
 class LabelSpec(FeatureSpec, EndpointSpec):
@@ -51,7 +52,7 @@ def label(spec: LabelSpec, *, run: RunFolder, reporter: Reporter) -> LabelsRepor
     features = alive if spec.numbers is None else list(spec.numbers)
     writer = find_writer(spec.writer, spec) if spec.writer else None
     source = writer.name if writer else "contexts"
-    with run.held():
+    with hold_run(run.path):  # who opens the run removes what is unfinished there
         rows = []
         for done, feature in enumerate(features, 1):
             file = run.path / LABELS / f"{feature:06}.json"
