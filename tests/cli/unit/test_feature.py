@@ -13,6 +13,7 @@ from mindscope.jobs.feature import SurveyReport
 from mindscope.jobs.feature.inputs import LabelRow
 from mindscope.jobs.feature.labelling import LabelsReport
 from mindscope.models import load
+from mindscope.store import hold_run
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,9 @@ def test_from_survey_to_page(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert (made["features"], made["rows"]) == (24, 16)
     labels = run(capsys, "label", "organism", sae, *kept)
     assert len(labels) == 24 - made["dead"]
+    with hold_run(folder / "run"), pytest.raises(SystemExit):
+        main(["feature", "label", "organism", str(sae), *map(str, kept)])
+    assert "is in use by process" in capsys.readouterr().err
     alive = labels[0]["feature"]
     shown = run(capsys, "show", "organism", sae, alive, *kept)
     assert shown["label"] == labels[0]
