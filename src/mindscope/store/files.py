@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -17,6 +18,30 @@ from mindscope.errors import StoreError
 
 TEMPORARY = ".*.tmp"
 """What :func:`replacing` calls a file that is not finished yet; a killed process leaves such files behind."""
+_WRITER = re.compile(r"\.(\d+)-[0-9a-f]+\.tmp$")
+
+
+def temporary_beside(path: Path) -> Path:
+    """A name for what is not finished yet, in the same folder: it tells which process is at it."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def is_abandoned(temporary: Path) -> bool:
+    """Whether no process is at a file of such a name any longer.
+
+    A process of another machine or container that writes here too has a number that says nothing, so that
+    this is no lock: it saves what is being written from whoever tidies up.
+    """
+    writer = _WRITER.search(temporary.name)
+    if writer is None:
+        return True
+    try:
+        os.kill(int(writer[1]), 0)  # signal 0 is sent to nobody
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:  # it lives, as another user's
+        return False
+    return False
 
 
 @contextmanager
@@ -34,7 +59,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     if object_address(path) is not None:
         raise StoreError(f"{path} is in an object store: only a run's folder, --run, can be written there")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_beside(path)
     try:
         _make_parent(path)
         temporary.touch()
@@ -64,7 +89,7 @@ def replacing_folder(path: Path | str, *, over: bool = False) -> Iterator[Path]:
         StoreError: there is such a folder already, the disk is full, or the like.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_beside(path)
     older = temporary.with_suffix(".old")
     try:
         _make_parent(path)

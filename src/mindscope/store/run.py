@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from mindscope.core import parse_exact_json, split_json_lines
 from mindscope.errors import StoreError
 from mindscope.store.artifacts import library_versions
-from mindscope.store.files import TEMPORARY, plain, read_json, write_json
+from mindscope.store.files import TEMPORARY, is_abandoned, plain, read_json, write_json
 from mindscope.store.object_store import MirroredFolder
 from mindscope.store.runs import LOCK, METRICS, RECORD, SUMMARY, Status, hold
 from mindscope.store.seals import seal_command
@@ -326,8 +326,10 @@ def _flat(value: Any, place: str = "") -> dict[str, str]:
 
 
 def _sweep(path: Path) -> None:
-    """Remove the unfinished files of a process that was killed."""
+    """Remove the unfinished files of processes that were killed; what another one is writing stays."""
     for file in list(path.rglob(TEMPORARY)):
+        if not is_abandoned(file):
+            continue
         if file.is_dir():
             shutil.rmtree(file, ignore_errors=True)
         else:

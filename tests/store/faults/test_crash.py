@@ -205,3 +205,35 @@ def test_exception_in_the_block_leaves_the_old_file(tmp_path):
         raise KeyboardInterrupt
     assert (tmp_path / "x").read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+WRITER = """
+import sys
+from mindscope.store import replacing
+with replacing(sys.argv[1]) as temporary:
+    temporary.write_text("begun")
+    print("writing", flush=True)
+    sys.stdin.readline()
+    temporary.write_text("done")
+"""
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_opening_a_run_leaves_what_another_process_is_writing_and_removes_what_a_dead_one_left(
+    tmp_path, killed
+):
+    page = tmp_path / "run" / "page.html"
+    Run.open(page.parent, kind="count", config={}).close()
+    command = [sys.executable, "-c", WRITER, str(page)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"writing\n"
+        if killed:
+            process.kill()
+            process.wait()
+        Run.open(page.parent, kind="count", config={}).close()
+        assert len(list(page.parent.glob(store_files.TEMPORARY))) == (not killed)
+        process.communicate(b"\n")
+    assert page.exists() == (not killed)
+    if not killed:
+        assert page.read_text() == "done"
