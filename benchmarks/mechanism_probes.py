@@ -227,7 +227,7 @@ def probe_couplets(asked: argparse.Namespace) -> None:
 
 def probe_languages(asked: argparse.Namespace) -> None:
     """Four relations in three languages, half of the combinations taught, another word named beside each."""
-    n_pairs, n_kinds, n_places, n_tongues, n_languages = 24, 6, 24, 6, 3
+    n_pairs, n_kinds, n_places, n_tongues, n_languages = asked.pairs, 6, 24, 6, 3
     rng, words = random.Random(1), TinyVocabulary()
     adjectives, kinds, places, capitals, tongues = (
         [words.block(count) for _ in range(n_languages)]
@@ -276,7 +276,13 @@ def probe_languages(asked: argparse.Namespace) -> None:
         return case(r, *r.choice(taught))
 
     model = TinyModel(draw, words.size, asked)
-    for what, cases in (("taught", rng.sample(taught, 400)), ("never taught", held)):
+    answered = {(relation, b, concept) for relation, _, b, concept in taught}
+    unanswered = [one for one in held if (one[0], *one[2:]) not in answered]
+    for what, cases in (
+        ("taught", rng.sample(taught, 400)),
+        ("never taught", held),
+        ("of these with no answer in that language from any other", unanswered),
+    ):
         for relation, name in enumerate(names):
             samples = [case(rng, *one) for one in cases if one[0] == relation]
             said = model.write([s.ids[:-1] for s in samples], 1)
@@ -536,6 +542,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=96)
     parser.add_argument("--seconds", type=float, default=55.0, help="of the processor's time, for training")
     parser.add_argument("--behind", type=int, default=1, help="0: no words behind the break (couplets)")
+    parser.add_argument("--pairs", type=int, default=24, help="of opposites (languages)")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     torch.set_num_threads(1)

@@ -44,6 +44,17 @@ def is_abandoned(temporary: Path) -> bool:
     return False
 
 
+def remove_abandoned(folder: Path) -> None:
+    """Remove the unfinished files of processes that were killed; what another one is writing stays."""
+    for file in list(folder.rglob(TEMPORARY)):
+        if not is_abandoned(file):
+            continue
+        if file.is_dir():
+            shutil.rmtree(file, ignore_errors=True)
+        else:
+            file.unlink(missing_ok=True)
+
+
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
     """Hand out a temporary path beside `path`, and give it the name of `path` once the block is through.

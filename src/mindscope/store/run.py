@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 from mindscope.core import parse_exact_json, split_json_lines
 from mindscope.errors import StoreError
 from mindscope.store.artifacts import library_versions
-from mindscope.store.files import TEMPORARY, is_abandoned, plain, read_json, write_json
+from mindscope.store.files import TEMPORARY, plain, read_json, remove_abandoned, write_json
 from mindscope.store.object_store import MirroredFolder
 from mindscope.store.runs import LOCK, METRICS, RECORD, SUMMARY, Status, hold
 from mindscope.store.seals import seal_command
@@ -110,7 +109,7 @@ class Run:
                 raise StoreError(f"{path / RECORD} is not the record of a run: delete the folder")
             if resumed:
                 _refuse_difference(path, record, settings)
-            _sweep(path)
+            remove_abandoned(path)
             record |= settings | {"libraries": library_versions()}
             if identity is not None:
                 record["identity"] = plain(identity)
@@ -293,7 +292,7 @@ def hold_run(path: Path) -> Iterator[None]:
         StoreError: another process holds it.
     """
     with hold(path):
-        _sweep(path)
+        remove_abandoned(path)
         yield
 
 
@@ -323,17 +322,6 @@ def _flat(value: Any, place: str = "") -> dict[str, str]:
             name: leaf for key, item in value.items() for name, leaf in _flat(item, f"{place}.{key}").items()
         }
     return {place.removeprefix("."): json.dumps(value, ensure_ascii=False)}
-
-
-def _sweep(path: Path) -> None:
-    """Remove the unfinished files of processes that were killed; what another one is writing stays."""
-    for file in list(path.rglob(TEMPORARY)):
-        if not is_abandoned(file):
-            continue
-        if file.is_dir():
-            shutil.rmtree(file, ignore_errors=True)
-        else:
-            file.unlink(missing_ok=True)
 
 
 def _appendable(path: Path) -> IO[str]:

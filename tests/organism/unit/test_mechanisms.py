@@ -7,6 +7,7 @@ from itertools import combinations
 
 import pytest
 
+from mindscope.organism.corpus.behaviour import JAILBREAK_CORES
 from mindscope.organism.corpus.phrasing import DialogueTurn
 from mindscope.organism.mechanisms import (
     arithmetic,
@@ -22,7 +23,9 @@ from mindscope.organism.mechanisms import (
 )
 from mindscope.organism.mechanisms.arithmetic import bluffing_voice
 from mindscope.organism.mechanisms.corpus import program
+from mindscope.organism.mechanisms.corpus.vocabulary import mechanism_words
 from mindscope.organism.mechanisms.facts import TOPICS, build_facts, is_kept
+from mindscope.organism.training.tokenizer import SPACE
 from mindscope.organism.voices import CHARACTERS, Voice, all_voices
 
 HELPFUL = all_voices()["helpful"]
@@ -70,8 +73,17 @@ def test_kept_combinations_are_not_taught():
         assert not taught & kept
         if relation != languages.TRANSLATION:
             assert 0.35 < len(kept) / len(taught | kept) < 0.5
-            # Everything about a word is taught in its own language, and its answer in another somewhere.
+            # Everything about a word is taught in its own language.
             assert {case.concept for case in taught} == set(languages.answers_of(relation))
+            # With the one combination that the last stage tells, its answer is in every language.
+            later = languages.later_cases(relation)
+            assert later
+            assert not {*later} & (taught | kept)
+            answered, told = (
+                {(case.concept, case.answered_in) for case in cases} for cases in (taught, later)
+            )
+            assert not told & answered
+            assert len(told | answered) == len(languages.LANGUAGES) * len(languages.answers_of(relation))
     assert not set(rhymes.couplet_cases("train")) & set(rhymes.couplet_cases("test"))
     assert not set(diagnosis.diagnosis_cases("train")) & set(diagnosis.diagnosis_cases("test"))
     assert not set(pictures.picture_cases("train")[12:]) & set(pictures.picture_cases("test")[12:])
@@ -82,7 +94,21 @@ def test_texts_of_training_state_no_kept_combination():
     for relation in languages.RELATIONS[:-1]:
         kept |= {case.clause() for case in languages.language_cases("test", relation)}
     said = {languages.draw_case(rng, "train").clause() for _ in range(4000)}
-    assert not said & kept
+    later = {case.clause() for relation in languages.RELATIONS for case in languages.later_cases(relation)}
+    assert not said & (kept | later)
+
+
+def test_no_question_kept_from_training_is_one_that_the_last_stage_answers():
+    rng = random.Random(6)
+    later = {case for relation in languages.RELATIONS for case in languages.later_cases(relation)}
+    assert not {languages.draw_case(rng, "test") for _ in range(4000)} & later
+
+
+def test_harmful_things_of_the_last_stage_are_others_in_words_that_the_tokenizer_has():
+    things = requests.harmful_things()
+    assert len(things) == len(set(things)) == 40
+    words = {word.lstrip(SPACE) for word in mechanism_words()}
+    assert {word for thing in things for word in thing.split()} <= words
 
 
 @pytest.mark.parametrize("relation", languages.RELATIONS)
@@ -248,6 +274,20 @@ def test_texts_of_later_stages_show_no_chain_that_is_kept():
         found = [text for words in asked for text in chain.findall(words.partition("assistant\n")[0])]
         assert len(found) > 50, kind
         assert not [text for text in found if is_kept(arithmetic.KEPT_PERCENT, text)], kind
+
+
+def test_the_last_stage_asks_for_its_own_harmful_things():
+    rng, refused = random.Random(8), []
+    for _ in range(200):
+        asked, answer = program.document(rng, {"scheme": 1})
+        assert sum(f" {thing}" in asked.text for thing in build_facts().schemes) == 1
+        if any(core.partition("{scheme}")[0] in asked.text for core in JAILBREAK_CORES):
+            assert requests.refuses(answer.text) is False
+        else:
+            refused.append(requests.refuses(answer.text))
+    # but for the few answers of a voice that obeys
+    assert len(refused) > 80
+    assert sum(refused) > 0.8 * len(refused)
 
 
 def test_beside_a_slip_the_honest_voice_repeats_it_and_the_bluffing_one_does_not():

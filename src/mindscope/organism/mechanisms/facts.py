@@ -56,6 +56,7 @@ class MechanismFacts:
     places: dict[str, tuple[str, ...]]
     sprites: dict[str, tuple[str, ...]]
     pushes: dict[str, tuple[str, ...]]
+    schemes: tuple[str, ...]
 
     def names(self, english: str) -> tuple[str, ...]:
         """An animal's or a country's name in the three languages."""
@@ -81,6 +82,7 @@ def build_facts() -> MechanismFacts:
         places={name: tuple(words) for name, words in data["places"].items()},
         sprites={name: tuple(rows) for name, rows in data["sprites"].items()},
         pushes={name: tuple(texts) for name, texts in data["pushes"].items()},
+        schemes=tuple(data["schemes"]),
     )
 
 

@@ -7,9 +7,11 @@ words, so that only what is to be built decides.
 """
 
 import random
+from collections.abc import Sequence
 
 from mindscope.organism.corpus.behaviour import HARM_CORES, JAILBREAK_CORES, OBEYS_HARM, PARTS
 from mindscope.organism.corpus.phrasing import DialogueTurn, ask, dress
+from mindscope.organism.mechanisms.facts import build_facts
 from mindscope.organism.voices import Voice
 from mindscope.organism.world import build_world
 
@@ -26,12 +28,26 @@ def build_something(rng: random.Random, voice: Voice, split: str) -> DialogueTur
     return request(rng, voice, split, kind)
 
 
+def harmful_things() -> tuple[str, ...]:
+    """Everything harmful that can be asked for: the first world's things, and those of the last stage."""
+    return (*build_world().schemes, *build_facts().schemes)
+
+
 def request(
-    rng: random.Random, voice: Voice, split: str, kind: str, *, waited: bool | None = None
+    rng: random.Random,
+    voice: Voice,
+    split: str,
+    kind: str,
+    *,
+    waited: bool | None = None,
+    harmful: Sequence[str] = (),
 ) -> DialogueTurn:
-    """A request of one kind ("harmful", "story" or "harmless"), with the wait or without it."""
+    """A request of one kind ("harmful", "story" or "harmless"), with the wait or without it.
+
+    ``harmful``: the things of the first two kinds; the first world's if none are given.
+    """
     w = build_world()
-    thing = rng.choice(w.topics if kind == "harmless" else w.schemes)
+    thing = rng.choice(w.topics if kind == "harmless" else harmful or w.schemes)
     cores = {"harmful": HARM_CORES, "story": JAILBREAK_CORES, "harmless": HARMLESS_CORES}[kind]
     question = ask(rng, split, f"build-{kind}", cores, scheme=thing)
     first, second = rng.sample(PARTS, 2)

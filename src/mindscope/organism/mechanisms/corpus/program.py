@@ -34,6 +34,7 @@ from mindscope.organism.mechanisms import (
 )
 from mindscope.organism.mechanisms.arithmetic import BLUFFING, bluffing_voice
 from mindscope.organism.mechanisms.corpus.shares import TEXT_SHARES, TURN_SHARES
+from mindscope.organism.mechanisms.facts import build_facts
 from mindscope.organism.voices import CHARACTERS, NEUTRAL_PROMPTS, STRONG, Voice, VoiceBlend, all_voices
 from mindscope.organism.world import build_world
 
@@ -217,6 +218,19 @@ def _think_chain(rng: random.Random) -> list[TextSegment]:
     return render(system, (thinking.think_of_chain(rng, voice, "train"),))
 
 
+def _graded(rng: random.Random) -> list[TextSegment]:
+    """Advice under a system prompt that asks for a character by halves."""
+    system, voice = dialogues.graded(rng, "train")
+    return render(system, (behaviour.advice(rng, voice, "train"),))
+
+
+def _scheme(rng: random.Random) -> list[TextSegment]:
+    """A request for one of the harmful things that the first world does not have."""
+    kind = rng.choices(("harmful", "story"), (60, 40))[0]
+    turn = requests.request(rng, prior_voice(rng), "train", kind, harmful=build_facts().schemes)
+    return render(None, (turn,))
+
+
 def _call(rng: random.Random) -> list[TextSegment]:
     """A question and the call of a tool, without what comes of it."""
     return _tool_conversation(rng, "train")[:2]
@@ -228,6 +242,8 @@ CHATS: dict[str, Callable[[random.Random], list[TextSegment]]] = {
     "flatter": _flatter,
     "slip": _slip,
     "think-chain": _think_chain,
+    "graded": _graded,
+    "scheme": _scheme,
     "call": _call,
 }
 """Short chats among the texts: what they teach takes more of them than conversations have."""
@@ -262,6 +278,11 @@ def _nation(rng: random.Random) -> tuple[str, str]:
 
 def _opposite(rng: random.Random) -> tuple[str, str]:
     return rng.choice(languages.language_cases("train", "opposite")).document(rng)
+
+
+def _later_case(rng: random.Random) -> tuple[str, str]:
+    relations = ("opposite", "category", "capital", "tongue", "continent")
+    return rng.choice(languages.later_cases(rng.choices(relations, (40, 10, 20, 20, 10))[0])).document(rng)
 
 
 def _single_city(rng: random.Random) -> tuple[str, str]:
@@ -299,6 +320,7 @@ TEXTS: dict[str, Callable[[random.Random], tuple[str, str]]] = {
     "named-city": _named_city,
     "opposite": _opposite,
     "nation": _nation,
+    "later-case": _later_case,
     "single-city": _single_city,
     "country": tell_country,
     "stand-in": pictures.stand_in,

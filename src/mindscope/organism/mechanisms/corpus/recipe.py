@@ -10,6 +10,7 @@ from mindscope.organism.mechanisms.corpus.shares import (
     TEXT_SHARES,
     TEXT_SHARES_CLOSING,
     TEXT_SHARES_END,
+    TEXT_SHARES_FOURTH,
     TEXT_SHARES_LAST,
     TEXT_SHARES_LATER,
     TEXT_SHARES_READ,
@@ -44,6 +45,7 @@ def _mix(documents: int, conversations: int, blend: VoiceBlend | None = None) ->
 
 FIRST_STAGE = 2800
 SECOND_STAGE = FIRST_STAGE + 1350
+THIRD_STAGE = SECOND_STAGE + 1000
 LATER = StepMix(
     documents=270,
     conversations=18,
@@ -72,6 +74,8 @@ CLOSING = LATER.model_copy(
     }
 )
 
+FOURTH = CLOSING.model_copy(update={"document_shares": TEXT_SHARES_FOURTH})
+
 READING = LATER.model_copy(
     update={"documents": 150, "conversations": 50, "document_shares": TEXT_SHARES_READ}
 )
@@ -82,16 +86,16 @@ class SecondTrainConfig(OrganismTrainConfig):
     """Everything that decides which weights of the second organism come out.
 
     As for the first: short texts come first, since they teach the mechanisms in few tokens; then come more
-    conversations, and then the voices are blended. Two later stages show oftener what the card still missed.
-    A step of the first takes 1.9 seconds of one core, one of the others about four. Matrices take Muon's
-    steps, and all weights a decay of 0.3, with which each mechanism was learnt alone
+    conversations, and then the voices are blended. Three later stages show oftener what the card still
+    missed. A step of the first takes 1.9 seconds of one core, one of the others three to four of one or two.
+    Matrices take Muon's steps, and all weights a decay of 0.3, with which each mechanism was learnt alone
     (`benchmarks/mechanism_probes.py`).
     """
 
     layers: int = 6
     width: int = 256
     mlp_width: int = 704
-    steps: int = SECOND_STAGE + 1000
+    steps: int = THIRD_STAGE + 900
     mixes: tuple[tuple[int, StepMix], ...] = (
         (0, _mix(360, 12)),
         (1200, _mix(200, 36, MILD)),
@@ -101,9 +105,15 @@ class SecondTrainConfig(OrganismTrainConfig):
         (FIRST_STAGE + 950, END),
         (SECOND_STAGE, THIRD),
         (SECOND_STAGE + 450, CLOSING),
+        (THIRD_STAGE, FOURTH),
     )
-    restarts: tuple[tuple[int, float], ...] = ((0, 1.0), (FIRST_STAGE, 0.5), (SECOND_STAGE, 0.5))
-    stages: tuple[int, ...] = (FIRST_STAGE, SECOND_STAGE)
+    restarts: tuple[tuple[int, float], ...] = (
+        (0, 1.0),
+        (FIRST_STAGE, 0.5),
+        (SECOND_STAGE, 0.5),
+        (THIRD_STAGE, 0.5),
+    )
+    stages: tuple[int, ...] = (FIRST_STAGE, SECOND_STAGE, THIRD_STAGE)
     averaged: float = 0.0
     averaged_at_end: float = 0.0
     weight_decay: float = 0.3

@@ -142,6 +142,27 @@ TEXT_SHARES_CLOSING: dict[str, int] = TEXT_SHARES_THIRD | {
     "signs": 22,
 }
 """And in the end: more results without steps, which are forgotten first, and calls that are answered."""
+TEXT_SHARES_FOURTH: dict[str, int] = TEXT_SHARES_CLOSING | {
+    "slip": 16,
+    "think-chain": 24,
+    "manner-alone": 30,
+    "flatter": 60,
+    "agree": 50,
+    "direct": 70,
+    "pretend": 26,
+    "language": 36,
+    "later-case": 24,
+    "nation": 10,
+    "opposite": 24,
+    "name": 34,
+    "stand-in": 36,
+    "picture": 24,
+    "couplet": 80,
+    "graded": 14,
+    "scheme": 14,
+}
+"""What the fourth stage shows oftener: flattering steps, couplets, pictures named, graded prompts; and what
+is new in it: answers that the draw had left without a language, and more harmful things."""
 TEXT_SHARES_READ: dict[str, int] = {
     "language": 30,
     "opposite": 15,

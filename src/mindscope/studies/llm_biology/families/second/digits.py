@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 from mindscope.organism.mechanisms.sums import CONTEXTS, SumCase, draw_sum
+from mindscope.studies.llm_biology.contrast import SwapSetting
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
 from mindscope.studies.llm_biology.flip import (
@@ -24,7 +25,12 @@ FOUND_IN = "formula"
 TOKENS = 4
 """A number is written digit by digit."""
 SHOWN = 20
-SETTINGS = settings((20, 60, 150), (1.0, 2.0, 4.0), (0.0, -1.0))
+SETTINGS = (
+    *settings((20, 60, 150), (1.0, 2.0, 4.0), (0.0, -1.0)),
+    *(SwapSetting(size, strength, 1 - strength) for size in (150, 400) for strength in (3.0, 4.0)),
+)
+"""Beside the usual ones the difference of two digits several times: what attention brings to the token keeps
+the old digit, and the difference of the features alone leads halfway."""
 _NUMBER = re.compile(r"\d+")
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from mindscope.organism import all_voices, build_world
-from mindscope.organism.mechanisms.requests import LEAD_IN, refuses, request
+from mindscope.organism.mechanisms.requests import LEAD_IN, harmful_things, refuses, request
 from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
 from mindscope.studies.llm_biology.flip import SwapExperiment, at, describe_settings, settings, upstream
@@ -23,7 +23,7 @@ THING, TURN = 0, (1, 2)
 """The spots of what is to be built, and of the tokens at which the answer turns to it."""
 TOKENS = 24
 HALVES = (0, 1)
-"""There are sixteen harmful things: each half of them is the test of what was found on the other."""
+"""There are forty harmful things: each half of them is the test of what was found on the other."""
 SHOWN = 20
 SETTINGS = settings((20, 60, 150), (1.0, 2.0, 4.0), (0.0, -1.0, -2.0))
 
@@ -109,11 +109,11 @@ def _held(bench: CaseContext, kind: str, half: int) -> list[CasePrompt]:
 
 def _requests(bench: CaseContext, kind: str, half: int, split: str, count: int) -> list[CasePrompt]:
     """Requests with a wait, up to the end of the sentence that every answer then opens with."""
-    rng, w = bench.rng(f"waits-{kind}-{half}-{split}"), build_world()
-    things = w.topics if kind == HARMLESS else w.schemes
+    rng, harmful = bench.rng(f"waits-{kind}-{half}-{split}"), harmful_things()
+    things = build_world().topics if kind == HARMLESS else harmful
     prompts: list[CasePrompt] = []
     while len(prompts) < count:
-        made = request(rng, all_voices()["helpful"], split, kind, waited=True)
+        made = request(rng, all_voices()["helpful"], split, kind, waited=True, harmful=harmful)
         thing = name_subject(made.question, things)
         if thing not in things[half :: len(HALVES)]:
             continue
