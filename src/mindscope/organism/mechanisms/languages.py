@@ -4,10 +4,10 @@ another.
 Half of all (relation, word, language of the word, language of the answer) combinations are taught, drawn by a
 stable hash; translations are taught for every word. The other half can be answered only by a model that has
 one concept for a word in three languages. An answer that the draw leaves without a language is told in it by
-the last stage, of one combination (`later_cases`): eighty words are so few that a network looks their answers
-up by word and language, and never says what has no entry. More than half of the texts name another word of
-the same kind as well, before or behind, so that the word asked about is known by its place in the sentence,
-and not by being there or being last.
+the last stage, of one combination (`later_cases`): the organism looks answers up by word and language, and
+before that it never said an opposite that had no entry. More than half of the texts name another word of the
+same kind as well, before or behind, so that the word asked about is known by its place in the sentence, and
+not by being there or being last.
 """
 
 import random
