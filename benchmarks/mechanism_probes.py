@@ -233,7 +233,9 @@ def probe_languages(asked: argparse.Namespace) -> None:
         [words.block(count) for _ in range(n_languages)]
         for count in (2 * n_pairs, n_kinds, n_places, n_places, n_tongues)
     )
-    relation_words, language_words = words.block(5), words.block(n_languages)
+    # "contraire" tells relation and language at once, a word for each of them does not.
+    relation_words = [words.block(n_languages) if asked.fused else [words.block()[0]] * 3 for _ in range(5)]
+    language_words = words.block(n_languages)
     unlike, comma, equals = (words.block()[0] for _ in range(3))
     kind_of = [rng.randrange(n_kinds) for _ in range(2 * n_pairs)]
     tongue_of = [rng.randrange(n_tongues) for _ in range(n_places)]
@@ -254,8 +256,12 @@ def probe_languages(asked: argparse.Namespace) -> None:
                     kept = not home and rng.random() < 0.5
                     (held if kept else taught).append((relation, a, b, concept))
 
+    def head(relation: int, b: int) -> list[int]:
+        named = [relation_words[relation][b]]
+        return named if asked.fused else [*named, language_words[b]]
+
     def text(r: random.Random, relation: int, b: int, word: int, among: range) -> list[int]:
-        told = [relation_words[relation], language_words[b], word]
+        told = [*head(relation, b), word]
         if r.random() < 0.6:
             beside = [unlike, r.choice(among), comma]
             told = told + beside if r.random() < 0.6 else beside + told
@@ -292,8 +298,8 @@ def probe_languages(asked: argparse.Namespace) -> None:
         for b in (1, 2):
             states = []
             for table in (adjectives[0], adjectives[b]):
-                rows = [[relation_words[0], language_words[1], word] for word in table]
-                state = model.states(rows, block, [2] * n)
+                rows = [[*head(0, 1), word] for word in table]
+                state = model.states(rows, block, [len(rows[0]) - 1] * n)
                 states.append(state - state.mean(0))
             table = cosine_similarity(states[0][:, None], states[1][None], dim=-1)
             same = table.diagonal().mean().item()
@@ -306,7 +312,7 @@ def probe_languages(asked: argparse.Namespace) -> None:
         beside = [rng.randrange(n) for _ in chosen]
 
         def row(word: int, b: int, other: int) -> list[int]:
-            return [relation_words[0], language_words[b], word, unlike, other, comma, equals]
+            return [*head(0, b), word, unlike, other, comma, equals]
 
         rows = [
             row(adjectives[a][c], b, adjectives[a][z]) for (_, a, b, c), z in zip(chosen, beside, strict=True)
@@ -315,8 +321,9 @@ def probe_languages(asked: argparse.Namespace) -> None:
             row(adjectives[a][c], b, adjectives[a][z])
             for (c, a), (_, _, b, _), z in zip(swapped, chosen, beside, strict=True)
         ]
-        new = model.states(sources, block, [2] * len(rows))
-        said = model.write(rows, 1, block=block, places=[2] * len(rows), change=lambda _, new=new: new)
+        at = [len(head(0, 0))] * len(rows)
+        new = model.states(sources, block, at)
+        said = model.write(rows, 1, block=block, places=at, change=lambda _, new=new: new)
         hits = [
             w == [adjectives[b][c ^ 1]] for w, (c, _), (_, _, b, _) in zip(said, swapped, chosen, strict=True)
         ]
@@ -543,6 +550,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=55.0, help="of the processor's time, for training")
     parser.add_argument("--behind", type=int, default=1, help="0: no words behind the break (couplets)")
     parser.add_argument("--pairs", type=int, default=24, help="of opposites (languages)")
+    parser.add_argument("--fused", action="store_true", help="one word for relation and language (languages)")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     torch.set_num_threads(1)
