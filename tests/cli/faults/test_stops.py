@@ -52,6 +52,36 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(cli, command, tmp_path):
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
+class Tidying:
+    """Is stopped while it is tidied up, where Python lets no error through."""
+
+    def __init__(self, number: int):
+        self.number = number
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), self.number)
+        time.sleep(0)  # here the signal is heard
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_that_comes_while_an_object_is_tidied_up_is_not_lost(cli, command, monkeypatch, number, code):
+    former, reached = sys.unraisablehook, []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def work() -> None:
+        Tidying(number)
+        time.sleep(1)
+        reached.append(True)
+
+    command(work)
+    try:
+        assert cli("work").code == code
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not reached
+    assert sys.unraisablehook is former
+
+
 def test_whoever_hears_sigterm_already_goes_on_hearing_it(cli, command, monkeypatch):
     heard = []
     before = signal.signal(signal.SIGTERM, lambda *_: heard.append(True))
