@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from mindscope.store.files import temporary_beside
+
 KEY_BYTES = 32
 
 
@@ -56,7 +58,7 @@ def _read_key() -> bytes | None:
 def _make_key(file: Path) -> None:
     """Whole or not at all, and only if no other process was quicker."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_beside(file)
     try:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
             stream.write(secrets.token_bytes(KEY_BYTES))

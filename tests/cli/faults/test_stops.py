@@ -64,7 +64,7 @@ class Tidying:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stop_that_comes_while_an_object_is_tidied_up_is_not_lost(cli, command, monkeypatch, number, code):
+def test_a_stop_that_comes_while_an_object_is_tidied_up_is_not_lost(cli, command, number, code):
     former, reached = sys.unraisablehook, []
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -281,8 +281,8 @@ def _opposite(rng: random.Random) -> tuple[str, str]:
 
 
 def _later_case(rng: random.Random) -> tuple[str, str]:
-    relations = ("opposite", "category", "capital", "tongue", "continent")
-    return rng.choice(languages.later_cases(rng.choices(relations, (40, 10, 20, 20, 10))[0])).document(rng)
+    relation = rng.choices(languages.RELATIONS[:-1], (40, 10, 20, 20, 10))[0]
+    return rng.choice(languages.later_cases(relation)).document(rng)
 
 
 def _single_city(rng: random.Random) -> tuple[str, str]:
