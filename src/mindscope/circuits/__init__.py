@@ -66,10 +66,11 @@ if TYPE_CHECKING:
     from mindscope.circuits.page.content import build_page_content
     from mindscope.circuits.page.page import build_graph_page, hash_page_script, read_page_content
     from mindscope.circuits.replacement.dictionary import DictionaryReplacement, match_layers
-    from mindscope.circuits.replacement.feature_io import FeatureIO, concat_reads
+    from mindscope.circuits.replacement.feature_io import FeatureIO, FeatureSource, concat_reads
     from mindscope.circuits.replacement.local_model import LocalReplacementModel, ReplacementModel
     from mindscope.circuits.replacement.neurons import NeuronReplacement
     from mindscope.circuits.replacement.partial import PartialReplacement
+    from mindscope.circuits.replacement.stream_features import StreamFeatures
     from mindscope.circuits.validation.config import ValidationConfig
     from mindscope.circuits.validation.predict import predict_changes
     from mindscope.circuits.validation.validate import validate_graph, with_validation
@@ -87,6 +88,8 @@ __all__ = [
     "DictionaryReplacement",
     "NeuronReplacement",
     "PartialReplacement",
+    "FeatureSource",
+    "StreamFeatures",
     "LocalReplacementModel",
     "AttributionGraph",
     "GraphNode",

@@ -56,3 +56,24 @@ def test_training_lowers_the_loss(tmp_path):
         losses: list[float] = []
         train_organism(run, config, "cpu", lambda step, steps, label: losses.append(float(label.split()[-1])))
     assert sum(losses[-10:]) < 0.85 * sum(losses[:10])
+
+
+def test_with_and_without_bfloat16_the_same_is_learnt(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    config = CONFIG.model_copy(
+        update={"steps": 6, "mixes": CONFIG.mixes[:1], "restarts": ((0, 1.0),), "warmup_steps": 1}
+    )
+    losses: dict[str, list[float]] = {"AVX2": [], "AVX512": []}
+    weights = {}
+    for capability, seen in losses.items():
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda known=capability: known)
+        with opened(tmp_path / capability, config) as run:
+            folder = train_organism(
+                run, config, "cpu", lambda *done, seen=seen: seen.append(float(done[2].split()[-1]))
+            )
+        weights[capability] = load_file(folder / "model.safetensors")
+    full, half = losses.values()
+    fall = full[0] - full[-1]
+    assert fall > 0.05
+    assert full == pytest.approx(half, abs=0.1 * fall)
+    one, other = weights.values()
+    assert not all(torch.equal(one[name], other[name]) for name in one)  # the precision was another one

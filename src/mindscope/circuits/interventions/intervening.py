@@ -23,10 +23,9 @@ from torch import Tensor
 from mindscope.circuits.graph.findings import Mode
 from mindscope.circuits.interventions.cache import PassCache, cache_passes
 from mindscope.circuits.interventions.intervention import Intervention, InterventionHits, InterventionPlan
-from mindscope.circuits.replacement.feature_io import FeatureIO, concat_reads
-from mindscope.circuits.replacement.local_model import ReplacementModel
+from mindscope.circuits.replacement.feature_io import FeatureIO, FeatureSource, concat_reads
 from mindscope.errors import DataError
-from mindscope.models import BatchLayout, Model, RewrittenPass, Row, frozen, rewritten
+from mindscope.models import BatchLayout, Model, RewrittenPass, Row, frozen, rewritten, split_address
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
@@ -34,7 +33,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 @contextmanager
 def intervening(
     model: Model,
-    replacement: ReplacementModel,
+    source: FeatureSource,
     rows: Sequence[Row],
     interventions: Sequence[Intervention] | Sequence[Sequence[Intervention]],
     *,
@@ -45,12 +44,12 @@ def intervening(
 
     Of `model.next_logits(rows)`, `model.generate(rows)` (where what is open to the end goes on into generated
     tokens), `model.read(rows, ...)` and other forward passes of them. A change of an activation a by d
-    adds d times the feature's decoder rows to the outputs of the MLPs it writes; all else of the MLP stays,
-    the replacement's error included. No hook stays behind, whatever is raised inside.
+    adds d times the feature's decoder rows to the outputs of the MLPs it writes (of an SAE's latent to the
+    stream); all else stays, the replacement's error included. No hook stays behind, whatever is raised.
 
     Args:
         model: the model.
-        replacement: whose features are meant.
+        source: whose features are meant: a replacement of the MLPs, or SAEs of the stream.
         rows: the prompts, as they are given to the model inside.
         interventions: one list for every row, or one list per row.
         mode: what else may change (Ameisen et al. 2025, "Circuit Tracing", on validating interventions).
@@ -66,9 +65,9 @@ def intervening(
     Raises:
         DataError: a feature, a position or a layer that does not exist, an unknown mode, or a change that
             reaches none of the layers that are not held.
-        ModelError: a place of the replacement cannot be written, or attention cannot be held.
+        ModelError: a place that features write cannot be written, or attention cannot be held.
     """
-    with intervening_through(model, replacement.access(model), rows, interventions, mode=mode, layers=layers):
+    with intervening_through(model, source.access(model), rows, interventions, mode=mode, layers=layers):
         yield
 
 
@@ -86,6 +85,7 @@ def intervening_through(
     # 1 and 2: fail before the first forward pass
     plan = InterventionPlan.compile(rows, split_by_row(interventions, len(rows)))
     held = find_held_layers(mode, layers, len(feature_io.writes))
+    _require_mlps(held, feature_io)
     _require_features(plan, feature_io)
     cache = None if mode == "open" else cache_passes(model, feature_io, rows)
     patch = _OutputPatch(feature_io, plan, held, cache)
@@ -127,6 +127,14 @@ def find_held_layers(mode: str, layers: range | None, n_layers: int) -> range:
             f"{n_layers - 1}, and the range must not be empty"
         )
     return layers
+
+
+def _require_mlps(held: range, feature_io: FeatureIO) -> None:
+    for address in feature_io.writes if held else ():
+        if not split_address(address)[0].startswith("mlp_out"):
+            raise DataError(
+                f"features that write {address} cannot be held constrained, as outputs of MLPs are"
+            )
 
 
 def _require_features(plan: InterventionPlan, feature_io: FeatureIO) -> None:

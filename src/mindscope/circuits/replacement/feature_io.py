@@ -40,6 +40,23 @@ class FeatureIO(Protocol):
         ...
 
 
+@runtime_checkable
+class FeatureSource(Protocol):
+    """Features that can be changed in a model's passes, layer by layer."""
+
+    def digest(self) -> str:
+        """A short name for exactly these features; `neurons` for the model's own."""
+        ...
+
+    def access(self, model: Model) -> FeatureIO:
+        """How the features are read and written in the model itself.
+
+        Raises:
+            DataError: the dictionary does not fit the model.
+        """
+        ...
+
+
 def concat_reads(feature_io: FeatureIO, layer: int, seen: Mapping[str, Tensor]) -> Tensor:
     """What tells the features of a layer, out of activations by address, side by side."""
     parts = [seen[address].float() for address in feature_io.reads[layer]]

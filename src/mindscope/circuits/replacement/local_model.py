@@ -23,7 +23,7 @@ from torch import Tensor
 
 from mindscope.circuits.index_spaces import ColumnIndex, FeatureIndex, StreamPoint, mlp_input_numbers
 from mindscope.circuits.replacement.block import FrozenBlock, FrozenNorm
-from mindscope.circuits.replacement.feature_io import FeatureIO
+from mindscope.circuits.replacement.feature_io import FeatureSource
 from mindscope.circuits.replacement.injections import Injections, before_norm
 from mindscope.circuits.replacement.layer_features import FeatureWrites, LayerFeatures
 from mindscope.models import Edit, FrozenPass, Model, Row
@@ -156,20 +156,8 @@ class LocalReplacementModel:
 
 
 @runtime_checkable
-class ReplacementModel(Protocol):
+class ReplacementModel(FeatureSource, Protocol):
     """What replaces the MLPs: a dictionary (transcoders, CLT), or their own neurons."""
-
-    def digest(self) -> str:
-        """A short name for exactly this replacement; `neurons` for the model's own."""
-        ...
-
-    def access(self, model: Model) -> FeatureIO:
-        """How the features are read and written in the model itself.
-
-        Raises:
-            DataError: the dictionary does not fit the model.
-        """
-        ...
 
     def freeze(
         self, model: Model, row: Row, *, skip_tokens: int | None = None, edits: Sequence[Edit] = ()

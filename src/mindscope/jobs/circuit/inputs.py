@@ -18,7 +18,14 @@ from mindscope.jobs.resolve import ORGANISM, SECOND_ORGANISM, dictionary_file, f
 from mindscope.store import read_json
 
 if TYPE_CHECKING:
-    from mindscope.circuits import AttributionGraph, GraphView, PrunedGraph, ReplacementModel, TargetSpec
+    from mindscope.circuits import (
+        AttributionGraph,
+        GraphView,
+        PrunedGraph,
+        ReplacementModel,
+        StreamFeatures,
+        TargetSpec,
+    )
     from mindscope.dictionaries import Dictionary
     from mindscope.models import Model, Row
 
@@ -116,6 +123,26 @@ def find_replacement(name: str | None, model: Model) -> tuple[ReplacementModel, 
     if name.endswith(WITH_NEURONS):
         return PartialReplacement(_load_dictionary(name.removesuffix(WITH_NEURONS), model), model), name
     return DictionaryReplacement(_load_dictionary(name, model)), name
+
+
+def find_streams(name: str, model: Model) -> StreamFeatures:
+    """The SAEs of a model's residual streams, one for each block.
+
+    Args:
+        name: a folder or a run that holds them, or `organism` or `second-organism`.
+        model: the model.
+
+    Raises:
+        DataError: there is none, or not one for each block.
+    """
+    from mindscope.circuits import StreamFeatures
+    from mindscope.dictionaries import Dictionary
+
+    if name in (ORGANISM, SECOND_ORGANISM):
+        files = [dictionary_file(f"{name}:sae.{block}") for block in range(model.n_layers)]
+    else:
+        files = list(find_dictionaries([Path(name)]).values())
+    return StreamFeatures.of([Dictionary.load(file, model) for file in files])
 
 
 def replacement_of(graph: AttributionGraph, name: str | None, model: Model) -> ReplacementModel:

@@ -14,6 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from mindscope.errors import StoreError
 from mindscope.organism.corpus.program import END_OF_TEXT, PAD, TURN_END
 from mindscope.organism.training.batches import PaddedBatch, step_batches
+from mindscope.organism.training.precision import FullMuon, has_fast_bfloat16
 from mindscope.organism.training.recipe import OrganismTrainConfig
 from mindscope.store import Run, read_tensors
 
@@ -122,7 +123,8 @@ def train_model(
     model = new_model(config, tokenizer)
     torch.nn.Module.to(model, device)  # the stub of the model's own `to` is wrong
     parameters = dict(model.named_parameters())
-    optimizers = _optimizers(parameters, config)
+    half = has_fast_bfloat16(device)
+    optimizers = _optimizers(parameters, config, half)
     start = 0
     if run.has(CHECKPOINT):
         start = _restore(run.load_tensors(CHECKPOINT), parameters, optimizers)
@@ -141,7 +143,7 @@ def train_model(
         loss_sum = 0.0
         for batch in batches:
             batch = PaddedBatch(batch.ids.to(device), batch.learn.to(device))
-            with torch.autocast(device.type, dtype=torch.bfloat16):
+            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
                 loss = answer_loss(model, batch, whole) / total
             loss.backward()
             loss_sum += loss.item()
@@ -205,13 +207,13 @@ def _blend_in(run: Run, kept: str, parameters: dict[str, torch.nn.Parameter], sh
 
 
 def _optimizers(
-    parameters: dict[str, torch.nn.Parameter], config: OrganismTrainConfig
+    parameters: dict[str, torch.nn.Parameter], config: OrganismTrainConfig, half: bool
 ) -> list[torch.optim.Optimizer]:
     inner = [p for name, p in parameters.items() if p.ndim == 2 and "embed" not in name]
     embeddings = [p for name, p in parameters.items() if p.ndim == 2 and "embed" in name]
     norms = [p for p in parameters.values() if p.ndim == 1]
     rate, decay = config.embedding_learning_rate, config.weight_decay
-    muon = torch.optim.Muon(
+    muon = (torch.optim.Muon if half else FullMuon)(
         [{"params": inner, "peak_lr": config.learning_rate}],
         weight_decay=decay,
         adjust_lr_fn="match_rms_adamw",

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from mindscope.circuits import DictionaryReplacement, ReplacementModel
+from mindscope.circuits import DictionaryReplacement, ReplacementModel, StreamFeatures
 from mindscope.core import Progress
 from mindscope.errors import DataError
 from mindscope.models import Model
@@ -73,6 +73,7 @@ def write_book(
     config: BookConfig | None = None,
     progress: Progress | None = None,
     world: WorldName = "first",
+    streams: StreamFeatures | None = None,
 ) -> list[CaseResult]:
     """Work through families on the organism; stopped, the same run goes on with the next.
 
@@ -86,12 +87,15 @@ def write_book(
         config: how many prompts to spend.
         progress: called with (families done, in all, what).
         world: whose families: the organism must be of it.
+        streams: whose latents are exchanged in place of the replacement's features, if given.
 
     Raises:
         DataError: an unknown family.
     """
     names = order_families(families, world)
-    bench = CaseContext(model, _in_memory(replacement), run, **asdict(config or BookConfig()))
+    bench = CaseContext(
+        model, _in_memory(replacement), run, **asdict(config or BookConfig()), streams=streams
+    )
     cases = []
     for number, name in enumerate(names):
         if progress is not None:
@@ -119,9 +123,15 @@ def _in_memory(replacement: ReplacementModel) -> ReplacementModel:
 
 
 def settings_of(
-    families: Sequence[str], config: BookConfig, dictionary: str, world: WorldName = "first"
+    families: Sequence[str],
+    config: BookConfig,
+    dictionary: str,
+    world: WorldName = "first",
+    streams: str | None = None,
 ) -> dict[str, Any]:
     """What decides about a book, for its run."""
     # The first world is not named, so that books begun before there was a second go on.
     chosen = {"families": order_families(families, world), "dictionary": dictionary}
-    return {**chosen, **({} if world == "first" else {"world": world}), **asdict(replace(config, seed=0))}
+    named = {} if world == "first" else {"world": world}
+    exchanged = {} if streams is None else {"streams": streams}
+    return {**chosen, **named, **exchanged, **asdict(replace(config, seed=0))}

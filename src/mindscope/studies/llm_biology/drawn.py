@@ -43,11 +43,12 @@ def draw(
         bench: the model and what stands in for its MLPs.
         family: names the files: `cases/FAMILY/graph.safetensors` and `page.html`.
         row: the prompt.
-        groups: a node is a member of the first that has its feature, wherever in the prompt it is.
+        groups: a node is a member of the first that has its feature, wherever in the prompt it is. Latents of
+            streams are no nodes.
         targets: what to explain; the most probable next tokens by default.
     """
     graph = trace(bench.model, bench.replacement, row, TraceConfig(max_features=MOST), targets=targets)
-    supernodes = find_groups(graph, groups)
+    supernodes = find_groups(graph, groups) if bench.streams is None else ()
     checks = {
         mode: validate_graph(
             bench.model,

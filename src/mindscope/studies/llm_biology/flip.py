@@ -64,8 +64,13 @@ class SwapExperiment:
         Apart from each other: among contrasts that do not lie on the token that predicts the answer's first
         word, which the verdict is of, and among those that do. A feature changed there may do no more than
         change that word.
+
+        Where latents of streams are exchanged, each contrast is tried at each of the first half of the blocks
+        alone too: every block's SAE holds all that the stream does.
         """
         before = set(trials[0][0].upstream_spots)
+        if bench.streams is not None:
+            contrasts = [*contrasts, *_block_by_block(contrasts)]
         upstream = [contrast for contrast in contrasts if set(contrast.places) <= before]
         answering = [contrast for contrast in contrasts if contrast not in upstream]
         return ChosenSettings(self._best(bench, upstream, trials), self._best(bench, answering, trials))
@@ -189,6 +194,15 @@ def _rate(trials: Sequence[Trial], hits: Sequence[bool], already: Sequence[bool]
         (hit, prompt.unit) for (prompt, _), hit, was in zip(trials, hits, already, strict=True) if not was
     ]
     return RateEstimate.of([hit for hit, _ in kept], [unit for _, unit in kept])
+
+
+def _block_by_block(contrasts: Sequence[FeatureContrast]) -> list[FeatureContrast]:
+    return [
+        replace(contrast, layers=(block,))
+        for contrast in contrasts
+        if contrast.layers is None
+        for block in range(len(contrast.sizes) // 2)
+    ]
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from mindscope.core import Seed
 from mindscope.jobs import ORGANISM, SECOND_ORGANISM, Reporter, RunFolder, load_model
-from mindscope.jobs.circuit import ReplacementSpec, find_replacement
+from mindscope.jobs.circuit import ReplacementSpec, find_replacement, find_streams
 from mindscope.organism import WorldName
 from mindscope.store import Document
 from mindscope.studies.llm_biology.config import QUICK, BookConfig, order_families
@@ -26,6 +26,10 @@ class CaseBookSpec(ReplacementSpec):
     """Work through this family of cases; all by default. May be repeated."""
     world: WorldName = "first"
     """Which organism: first, the bundled one; second, whose world forces the mechanisms."""
+    streams: str | None = Field(default=None, json_schema_extra={"metavar": "SAES"})
+    """Exchange latents of SAEs of the residual stream in place of the dictionary's features: a folder or a
+    run with one for each block, or `organism` or `second-organism` for an organism's own. Graphs stay the
+    dictionary's."""
     quick: bool = False
     """Spend few prompts: to see that it runs, not to judge by."""
     device: str = "auto"
@@ -64,7 +68,10 @@ def work_through(spec: CaseBookSpec, *, run: RunFolder, reporter: Reporter) -> C
         ORGANISM if spec.world == "first" else SECOND_ORGANISM, dtype="float32", device=spec.device
     )
     replacement, name = find_replacement(spec.dictionary, model)
-    settings = settings_of(spec.families, config, replacement.digest(), spec.world)
+    streams = None if spec.streams is None else find_streams(spec.streams, model)
+    settings = settings_of(
+        spec.families, config, replacement.digest(), spec.world, streams and streams.digest()
+    )
     with run.open(
         kind="case-book",
         config=settings,
@@ -72,7 +79,9 @@ def work_through(spec: CaseBookSpec, *, run: RunFolder, reporter: Reporter) -> C
         model=model,
         seed=spec.seed,
     ) as opened:
-        cases = write_book(model, replacement, opened, spec.families, config, reporter.progress, spec.world)
+        cases = write_book(
+            model, replacement, opened, spec.families, config, reporter.progress, spec.world, streams
+        )
         facts = {"model": model.name, "fingerprint": model.fingerprint, "replacement": name, **settings}
         page = book_report(cases, run.path, facts).write(run.path / "report.html")
         opened.finish(report=str(page), verdicts=book_rows(cases))

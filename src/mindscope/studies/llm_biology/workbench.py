@@ -9,7 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mindscope.circuits import FeatureIO, Intervention, ReplacementModel, concat_reads, intervening
+from mindscope.circuits import (
+    FeatureIO,
+    FeatureSource,
+    Intervention,
+    ReplacementModel,
+    StreamFeatures,
+    concat_reads,
+    intervening,
+)
 from mindscope.models import Edit, Model, Raw, Read, Row, Sampling, logit_effects
 from mindscope.store import Run
 from mindscope.studies.llm_biology.contrast import FeatureContrast
@@ -24,6 +32,8 @@ class CaseContext:
     """A model, what stands in for its MLPs, and how many prompts to spend.
 
     Attributes:
+        replacement: what graphs are traced with.
+        streams: whose latents are exchanged in place of the replacement's features, if given.
         held: prompts of the second half that a rate is taken of.
         first: prompts of the first half that a setting is chosen on.
         read: prompts of the first half that groups are found with, of each kind at least a few.
@@ -36,10 +46,16 @@ class CaseContext:
     first: int = 48
     read: int = 200
     seed: int = 0
+    streams: StreamFeatures | None = None
 
     @cached_property
     def access(self) -> FeatureIO:
-        return self.replacement.access(self.model)
+        return self.features.access(self.model)
+
+    @property
+    def features(self) -> FeatureSource:
+        """What is exchanged."""
+        return self.streams or self.replacement
 
     @cached_property
     def weights(self) -> Float[Tensor, "features"]:
@@ -87,7 +103,7 @@ class CaseContext:
         tokens: list[str] = []
         for start in range(0, len(prompts), AT_ONCE):
             rows, batch, written = _part(start, prompts, interventions, edits)
-            with intervening(self.model, self.replacement, rows, batch):
+            with intervening(self.model, self.features, rows, batch):
                 logits = self.model.next_logits(rows, edits=written)
             tokens += [self.model.decode([token]).strip() for token in logits.argmax(-1).tolist()]
         return tokens
@@ -106,7 +122,7 @@ class CaseContext:
         sampling = Sampling(temperature=0.0, max_new_tokens=tokens)
         for start in range(0, len(prompts), AT_ONCE):
             rows, batch, written = _part(start, prompts, interventions, edits)
-            with intervening(self.model, self.replacement, rows, batch):
+            with intervening(self.model, self.features, rows, batch):
                 made = self.model.generate(rows, sampling, edits=written, batch_rows=AT_ONCE)
             texts += [generation.text.strip() for generation in made]
         return texts

@@ -36,7 +36,8 @@ IN = tuple(SwapSetting(size, strength, 1.0) for size in (10, 20, 40) for strengt
 def hidden_goal(bench: CaseContext) -> CaseResult:
     """Tune, look which features the tuned model has more of before it promotes, and take them out."""
     tuned = _tuned(bench)
-    stranger = replace(bench, model=tuned, replacement=_for(bench.replacement, tuned))
+    streams = bench.streams.bound_anew(tuned) if bench.streams else None
+    stranger = replace(bench, model=tuned, replacement=_for(bench.replacement, tuned), streams=streams)
     first, held = (
         _prompts(bench, half, count) for half, count in (("train", bench.read), ("test", bench.held))
     )
