@@ -3,17 +3,26 @@
 from pathlib import Path
 
 import pytest
+import torch
 
+import mindscope as ms
+from mindscope import organism
+from mindscope.circuits import NeuronReplacement, StreamFeatures
+from mindscope.dictionaries import Dictionary
 from mindscope.errors import DataError
-from mindscope.models import Row
+from mindscope.models import Raw, Read, Row
 from mindscope.organism.mechanisms.arithmetic import ArithmeticChain
 from mindscope.organism.mechanisms.facts import build_facts
 from mindscope.organism.mechanisms.languages import LanguageCase, answers_of
 from mindscope.organism.mechanisms.sums import SumCase
+from mindscope.store import Run
 from mindscope.studies.llm_biology.config import FAMILY_NAMES, SECOND_NAMES, order_families
 from mindscope.studies.llm_biology.families.second import concepts, couplets, digits, illnesses, steps, waits
+from mindscope.studies.llm_biology.flip import SwapExperiment, at
 from mindscope.studies.llm_biology.prompts import CasePrompt
+from mindscope.studies.llm_biology.reach import measure_whole
 from mindscope.studies.llm_biology.report import book_report
+from mindscope.studies.llm_biology.workbench import CaseContext
 
 ROW = Row((1, 2, 3, 4), 4)
 
@@ -113,3 +122,49 @@ def test_the_page_says_which_organism_was_asked() -> None:
     second, first = (book_report((), Path(), facts).html() for facts in ({"world": "second"}, {}))
     assert "on the second organism" in second
     assert "on the organism, and characters" in first
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> CaseContext:
+    model = ms.load("second-organism", dtype="float32")
+    run = Run.open(tmp_path_factory.mktemp("book"), kind="case-book", config={})
+    saes = [
+        Dictionary.load(organism.dictionary_path(f"sae.{block}", "second"), model)
+        for block in range(model.n_layers)
+    ]
+    return CaseContext(
+        model, NeuronReplacement(model), run, held=4, first=4, read=8, streams=StreamFeatures.of(saes)
+    )
+
+
+def test_whole_states_do_what_their_token_holds_and_nothing_at_another(bench: CaseContext) -> None:
+    """As the card says of the last digit: it stays at its own token, and none is at the name behind."""
+    pool = digits._sums(bench, digits.DIGIT, digits.FOUND_IN, "train", 120)
+    trials = digits._trials(bench, pool, digits.DIGIT, "first")[:32]
+    asking = SwapExperiment("another digit", digits._is_exact, digits._answer, digits.TOKENS, whole=True)
+    rates = [
+        measure_whole(bench, asking, (spot,), pool, trials[:16], trials[16:])
+        for spot in (digits.DIGIT_SPOT, digits.NAME_SPOT)
+    ]
+    assert rates[0][0] <= 1
+    assert rates[0][1].share >= 0.8
+    assert rates[1][1].share <= 0.15
+
+
+def test_latents_of_the_streams_are_read_and_tried_block_by_block(bench: CaseContext) -> None:
+    prompts = digits._sums(bench, digits.DIGIT, digits.FOUND_IN, "train", 80)
+    codes = bench.codes(prompts[:2])
+    read = bench.model.read([p.row for p in prompts[:2]], {"s": Read("resid_post.2", Raw("all"))})["s"].values
+    start = sum(bench.access.sizes[:2])
+    for number, prompt in enumerate(prompts[:2]):
+        place = prompt.spots[digits.DIGIT_SPOT]
+        expected = bench.streams.dictionaries[2].encode(read[number][[place]]).dense()[0]
+        own = codes[number, digits.DIGIT_SPOT, start : start + bench.access.sizes[2]]
+        torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-4)
+    contrast = bench.contrast(prompts)
+    asking = SwapExperiment("x", digits._is_exact, digits._answer, digits.TOKENS, whole=True)
+    chosen = asking.choose(
+        bench, [at(contrast, digits.DIGIT_SPOT)], digits._trials(bench, prompts, digits.DIGIT, "x")[:2]
+    )
+    assert chosen.upstream is not None
+    assert chosen.upstream.tried == len(asking.settings) * (1 + bench.model.n_layers // 2)

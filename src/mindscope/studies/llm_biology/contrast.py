@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -91,6 +92,10 @@ class FeatureContrast:
         means, shares = ([of(kind_codes) for kind_codes in codes_by_kind] for of in (_mean, _share))
         return cls(kinds, torch.stack(means), torch.stack(shares), weights, tuple(sizes))
 
+    @cached_property
+    def _sum(self) -> Float[Tensor, "spots features"]:
+        return self.means.sum(0)
+
     @property
     def places(self) -> tuple[int, ...]:
         """The spots at which groups may lie."""
@@ -103,8 +108,9 @@ class FeatureContrast:
         what a few have strongly, such as the words of those few.
         """
         index = self._at(kind)
-        others = [number for number in range(len(self.kinds)) if number != index]
-        excess = (self.means[index] - self.means[others].mean(0)) * self.weights * self.shares[index]
+        # of many kinds, such as eighty words, the sum is taken once and not for each of them
+        others = (self._sum - self.means[index]) / (len(self.kinds) - 1)
+        excess = (self.means[index] - others) * self.weights * self.shares[index]
         allowed = torch.zeros_like(excess)
         starts = [sum(self.sizes[:layer]) for layer in range(len(self.sizes))]
         for spot in self.places:

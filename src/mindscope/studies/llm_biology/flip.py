@@ -122,7 +122,7 @@ class SwapExperiment:
         shares = []
         for number in range(len(plans)):
             plan_answers = answers[number * len(trials) : (number + 1) * len(trials)]
-            shares.append(fmean(self._hits(trials, plan_answers)))
+            shares.append(fmean(self.hits(trials, plan_answers)))
         best = shares.index(max(shares))
         return ChosenSetting(*plans[best], shares[best], len(plans))
 
@@ -149,10 +149,10 @@ class SwapExperiment:
         )
         after, strangers, before = answers[:count], answers[count : 2 * count], answers[2 * count :]
         pushed = bench.answers(prompts, nothing, self.tokens, push_words(bench, prompts, words, sizes))
-        already = self._hits(trials, before)
+        already = self.hits(trials, before)
 
         def rate_of(said: Sequence[str]) -> RateEstimate:
-            return _rate(trials, self._hits(trials, said), already)
+            return _rate(trials, self.hits(trials, said), already)
 
         verdict = CaseVerdict(
             claim=self.claim,
@@ -184,7 +184,13 @@ class SwapExperiment:
             for prompt, codes, changes in zip(prompts, bench.codes(prompts), exchanged, strict=True)
         ]
 
-    def _hits(self, trials: Sequence[Trial], answers: Sequence[str]) -> list[bool]:
+    def rate(self, bench: CaseContext, trials: Sequence[Trial], hits: Sequence[bool]) -> RateEstimate:
+        """Of the trials in which it is not so with nothing changed."""
+        unchanged = bench.answers([prompt for prompt, _ in trials], [[] for _ in trials], self.tokens)
+        return _rate(trials, hits, self.hits(trials, unchanged))
+
+    def hits(self, trials: Sequence[Trial], answers: Sequence[str]) -> list[bool]:
+        """Of each trial, whether its answer is as claimed."""
         return [self.judge(p, kind, said) for (p, kind), said in zip(trials, answers, strict=True)]
 
 

@@ -1,16 +1,21 @@
-"""Whether features before the answering token reach the answer at all.
+"""Whether features before the answering token reach the answer at all, and what whole states there do.
 
 Where none does, an exchange of features there can show nothing, whatever they stand for: attention has
-brought the words themselves to where the answer is made.
+brought the words themselves to where the answer is made. And where the whole stream at these tokens, out of a
+prompt that shows the other kind, does not change the answer as claimed, what is claimed is not held there: a
+group of features can do it only by a push beyond any state of the model's own.
 """
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from jaxtyping import Float
 from torch import Tensor
 
 from mindscope.circuits import Intervention
+from mindscope.models import Edit, Raw, Read
 from mindscope.stats import RateEstimate
+from mindscope.studies.llm_biology.flip import ChosenSettings, SwapExperiment, Trial
 from mindscope.studies.llm_biology.prompts import CasePrompt
 from mindscope.studies.llm_biology.workbench import CaseContext
 
@@ -47,3 +52,77 @@ def measure_reach(bench: CaseContext, prompts: Sequence[CasePrompt]) -> RateEsti
     count = len(prompts)
     changed = [off != on for off, on in zip(answers[:count], answers[count:], strict=True)]
     return RateEstimate.of(changed, [prompt.unit for prompt in prompts])
+
+
+def describe_whole(
+    bench: CaseContext,
+    experiment: SwapExperiment,
+    chosen: ChosenSettings,
+    pool: Sequence[CasePrompt],
+    first: Sequence[Trial],
+    held: Sequence[Trial],
+) -> str:
+    """What the whole stream does at the tokens that were chosen for features, before the answering one.
+
+    See `measure_whole`; ``chosen`` is of a claim that has a place there.
+    """
+    assert chosen.upstream is not None
+    spots = chosen.upstream.contrast.places
+    block, rate = measure_whole(bench, experiment, spots, pool, first, held)
+    return (
+        f"The whole stream at these tokens, out of a prompt of the other kind, behind block {block}: {rate} "
+        f"({experiment.claim})."
+    )
+
+
+def measure_whole(
+    bench: CaseContext,
+    experiment: SwapExperiment,
+    spots: Sequence[int],
+    pool: Sequence[CasePrompt],
+    first: Sequence[Trial],
+    held: Sequence[Trial],
+) -> tuple[int, RateEstimate]:
+    """How often the answer is as claimed once whole states are exchanged, and behind which block.
+
+    Args:
+        bench: the model.
+        experiment: what is to happen.
+        spots: whose states.
+        pool: prompts of the first half, out of which states of the other kind are taken.
+        first: the block is the one that does most on these.
+        held: the rate is of these, where it is not so anyway.
+    """
+    blocks = range(bench.model.n_layers)
+    shares = [fmean(_put_whole(bench, experiment, pool, first, spots, block)) for block in blocks]
+    best = shares.index(max(shares))
+    hits = _put_whole(bench, experiment, pool, held, spots, best)
+    return best, experiment.rate(bench, held, hits)
+
+
+def _put_whole(
+    bench: CaseContext,
+    experiment: SwapExperiment,
+    pool: Sequence[CasePrompt],
+    trials: Sequence[Trial],
+    spots: Sequence[int],
+    block: int,
+) -> list[bool]:
+    """Of each trial, whether the answer is as claimed."""
+    address, rng = f"resid_post.{block}", bench.rng(f"whole {experiment.claim}")
+    shown: dict[str, list[CasePrompt]] = {}
+    for prompt in pool:
+        shown.setdefault(prompt.kind, []).append(prompt)
+    donors = [rng.choice(shown[kind]) for _, kind in trials]
+    read = bench.model.read([donor.read for donor in donors], {address: Read(address, Raw("all"))})
+    edits = [
+        [
+            Edit(address, "replace", stream[theirs], where=(ours,))
+            for spot in spots
+            for ours, theirs in zip(prompt.tokens(spot), donor.tokens(spot), strict=True)
+        ]
+        for (prompt, _), donor, stream in zip(trials, donors, read[address].values, strict=True)
+    ]
+    prompts = [prompt for prompt, _ in trials]
+    answers = bench.answers(prompts, [[] for _ in prompts], experiment.tokens, edits)
+    return experiment.hits(trials, answers)

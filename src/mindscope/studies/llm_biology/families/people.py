@@ -8,7 +8,7 @@ from mindscope.studies.llm_biology.documents import NEEDED, CaseResult
 from mindscope.studies.llm_biology.drawn import draw
 from mindscope.studies.llm_biology.flip import SwapExperiment, at, describe_settings, settings
 from mindscope.studies.llm_biology.prompts import CasePrompt, answer_begins, asked, beginning, find, questions
-from mindscope.studies.llm_biology.reach import describe_reach
+from mindscope.studies.llm_biology.reach import describe_reach, describe_whole
 from mindscope.studies.llm_biology.workbench import CaseContext
 
 KNOWN, UNKNOWN = "known", "unknown"
@@ -42,13 +42,13 @@ def people(bench: CaseContext) -> CaseResult:
             settings=SETTINGS,
         ),
     }
-    verdicts, examples, plans = [], [], []
+    verdicts, examples, plans, whole = [], [], [], []
     for kind, flip in flips.items():
         tried = [(prompt, OTHER[kind]) for prompt in first[kind][: bench.first]]
         chosen = flip.choose(bench, [at(contrast, *NAME), at(contrast, *REQUEST), at(contrast, LAST)], tried)
-        measured, shown = flip.measure(
-            bench, chosen, [(prompt, OTHER[kind]) for prompt in held[kind]], NEEDED
-        )
+        asked_of = [(prompt, OTHER[kind]) for prompt in held[kind]]
+        measured, shown = flip.measure(bench, chosen, asked_of, NEEDED)
+        whole.append(describe_whole(bench, flip, chosen, first[OTHER[kind]], tried, asked_of))
         verdicts += measured
         examples += shown
         plans.append((flip, chosen))
@@ -65,7 +65,7 @@ def people(bench: CaseContext) -> CaseResult:
         "and the reverse, at the name or where the question ends; other people than in the test.",
         settings=describe_settings(plans),
         verdicts=tuple(verdicts),
-        facts=tuple(f"{kind} people: {describe_reach(bench, held[kind])}" for kind in DOMAIN),
+        facts=(*(f"{kind} people: {describe_reach(bench, held[kind])}" for kind in DOMAIN), *whole),
         examples=tuple(examples),
         drawn=draw(bench, "people", prompt.row, groups),
     )

@@ -25,7 +25,7 @@ from mindscope.studies.llm_biology.flip import (
     upstream,
 )
 from mindscope.studies.llm_biology.prompts import CasePrompt, stated
-from mindscope.studies.llm_biology.reach import describe_reach
+from mindscope.studies.llm_biology.reach import describe_reach, describe_whole
 from mindscope.studies.llm_biology.workbench import CaseContext
 
 OPPOSITE = "opposite"
@@ -43,7 +43,7 @@ SHOWN = 20
 
 def concepts(bench: CaseContext) -> CaseResult:
     """The right word in the right language, whichever of the three is exchanged."""
-    verdicts, examples, plans = [], [], []
+    verdicts, examples, plans, facts = [], [], [], []
     meant, chosen, contrast = _operand(bench)
     plans.append((meant, chosen))
     for named in range(len(LANGUAGES)):
@@ -62,9 +62,11 @@ def concepts(bench: CaseContext) -> CaseResult:
         part = bench.contrast(first)
         kinds = list(part.kinds)
         places = [at(part, NOUN), at(part, NOUN, OF), upstream(part, first[0]), at(part, LAST)]
-        best = flip.choose(bench, places, _others(bench, first, kinds, f"{kind}-first")[: bench.first])
+        tried = _others(bench, first, kinds, f"{kind}-first")[: bench.first]
+        best = flip.choose(bench, places, tried)
         trials = _others(bench, held, kinds, f"{kind}-held")[: bench.held]
         measured, shown = flip.measure(bench, best, trials, NEEDED)
+        facts.append(describe_whole(bench, flip, best, first, tried, trials))
         verdicts += measured
         examples += shown
         plans.append((flip, best))
@@ -80,7 +82,7 @@ def concepts(bench: CaseContext) -> CaseResult:
         "than where another operation (or language) is meant, tested on other words.",
         settings=describe_settings(plans),
         verdicts=tuple(verdicts),
-        facts=(describe_reach(bench, [prompt for prompt, _ in _operand_trials(bench, 1)]),),
+        facts=(describe_reach(bench, [prompt for prompt, _ in _operand_trials(bench, 1)]), *facts),
         examples=tuple(examples),
         drawn=draw(
             bench, "languages", prompt.row, {prompt.kind: at(contrast, WORD).group(prompt.kind, SHOWN)}

@@ -16,7 +16,7 @@ from mindscope.studies.llm_biology.flip import (
     upstream,
 )
 from mindscope.studies.llm_biology.prompts import CasePrompt, stated
-from mindscope.studies.llm_biology.reach import describe_reach
+from mindscope.studies.llm_biology.reach import describe_reach, describe_whole
 from mindscope.studies.llm_biology.workbench import CaseContext
 
 DIGIT_SPOT, NAME_SPOT = 0, 1
@@ -36,7 +36,7 @@ _NUMBER = re.compile(r"\d+")
 
 def digits(bench: CaseContext) -> CaseResult:
     """A digit's features, found in formulas and exchanged in every context."""
-    verdicts, examples, plans, groups = [], [], [], {}
+    verdicts, examples, plans, facts, groups = [], [], [], [], {}
     for part in (DIGIT, TENS):
         first = _sums(bench, part, FOUND_IN, "train", 2 * bench.read)
         contrast = bench.contrast(first)
@@ -49,13 +49,16 @@ def digits(bench: CaseContext) -> CaseResult:
             settings=SETTINGS,
         )
         places = [at(contrast, DIGIT_SPOT), at(contrast, NAME_SPOT), upstream(contrast, first[0])]
-        chosen = flip.choose(bench, places, _trials(bench, first, part, "first")[: bench.first])
+        tried = _trials(bench, first, part, "first")[: bench.first]
+        chosen = flip.choose(bench, places, tried)
         plans.append((flip, chosen))
         for context in CONTEXTS:
             asking = replace(flip, claim=f"{flip.claim} (in a {context})")
             prompts = _sums(bench, part, context, "test", 4 * bench.held)
             trials = _trials(bench, prompts, part, context)[: bench.held]
             measured, shown = asking.measure(bench, chosen, trials, NEEDED)
+            if context == FOUND_IN:
+                facts.append(describe_whole(bench, asking, chosen, first, tried, trials))
             verdicts += measured
             examples += shown[:1]
         groups[f"{part} {first[0].kind}"] = upstream(contrast, first[0]).group(first[0].kind, SHOWN)
@@ -71,7 +74,7 @@ def digits(bench: CaseContext) -> CaseResult:
         "other contexts were never looked at. Exchanges are such that only that digit of the answer changes.",
         settings=describe_settings(plans),
         verdicts=tuple(verdicts),
-        facts=(describe_reach(bench, shown_prompt),),
+        facts=(describe_reach(bench, shown_prompt), *facts),
         examples=tuple(examples),
         drawn=draw(bench, "sums", shown_prompt[0].row, groups),
     )

@@ -15,7 +15,7 @@ from mindscope.studies.llm_biology.flip import (
     upstream,
 )
 from mindscope.studies.llm_biology.prompts import CasePrompt, stated
-from mindscope.studies.llm_biology.reach import describe_reach
+from mindscope.studies.llm_biology.reach import describe_reach, describe_whole
 from mindscope.studies.llm_biology.workbench import CaseContext
 
 NAME, THIRD = (0, 1), 2
@@ -30,7 +30,7 @@ _SIGN = re.compile(r"so look for (.+?) too")
 
 def illnesses(bench: CaseContext) -> CaseResult:
     """The illness exchanged: where signs are told, and behind its name."""
-    verdicts, examples, plans, groups = [], [], [], {}
+    verdicts, examples, plans, facts, groups = [], [], [], [], {}
     unnamed = _told(bench, "test", bench.held, False)
     for named, claim in (
         (False, "another illness where signs are told: it is named, with a sign of its own"),
@@ -50,9 +50,9 @@ def illnesses(bench: CaseContext) -> CaseResult:
         trials = others(bench, first[: bench.first], kinds, f"illness-{named}-first")
         places = [at(contrast, *(NAME if named else (THIRD,))), upstream(contrast, first[0])]
         chosen = flip.choose(bench, places, trials)
-        measured, shown = flip.measure(
-            bench, chosen, others(bench, held, kinds, f"illness-{named}-held"), NEEDED
-        )
+        asked = others(bench, held, kinds, f"illness-{named}-held")
+        measured, shown = flip.measure(bench, chosen, asked, NEEDED)
+        facts.append(describe_whole(bench, flip, chosen, first, trials, asked))
         verdicts += measured
         examples += shown
         plans.append((flip, chosen))
@@ -68,7 +68,7 @@ def illnesses(bench: CaseContext) -> CaseResult:
         "name, in combinations of signs that are taught; tests are of combinations that never are.",
         settings=describe_settings(plans),
         verdicts=tuple(verdicts),
-        facts=(describe_reach(bench, unnamed),),
+        facts=(describe_reach(bench, unnamed), *facts),
         examples=tuple(examples),
         drawn=draw(bench, "diagnosis", unnamed[0].row, groups),
     )

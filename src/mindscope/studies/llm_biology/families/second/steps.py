@@ -26,7 +26,7 @@ from mindscope.studies.llm_biology.flip import (
     upstream,
 )
 from mindscope.studies.llm_biology.prompts import CasePrompt, asked, find
-from mindscope.studies.llm_biology.reach import describe_reach
+from mindscope.studies.llm_biology.reach import describe_reach, describe_whole
 from mindscope.studies.llm_biology.workbench import CaseContext
 
 FORWARDS, BACKWARDS, FOR_SHOW = "honest", "sycophantic", "bluffing"
@@ -50,10 +50,9 @@ def steps(bench: CaseContext) -> CaseResult:
         TOKENS,
         settings=SETTINGS,
     )
+    tried = _trials(bench, first, "first")[: bench.first]
     chosen = flip.choose(
-        bench,
-        [at(contrast, HINT), at(contrast, *TURN), upstream(contrast, first[0])],
-        _trials(bench, first, "first")[: bench.first],
+        bench, [at(contrast, HINT), at(contrast, *TURN), upstream(contrast, first[0])], tried
     )
     held = {voice: _chains(bench, voice, "test", 2 * bench.held) for voice in (BACKWARDS, FORWARDS)}
     trials = {voice: _trials(bench, prompts, voice)[: bench.held] for voice, prompts in held.items()}
@@ -72,7 +71,10 @@ def steps(bench: CaseContext) -> CaseResult:
         "flatterer's prompts, in chains that are taught.",
         settings=describe_settings([(flip, chosen)]),
         verdicts=tuple(verdicts),
-        facts=(describe_reach(bench, held[BACKWARDS][: bench.held]),),
+        facts=(
+            describe_reach(bench, held[BACKWARDS][: bench.held]),
+            describe_whole(bench, flip, chosen, first, tried, trials[BACKWARDS]),
+        ),
         examples=tuple(examples),
         drawn=draw(
             bench, "motivated", prompt.row, {"the hint": upstream(contrast, prompt).group(prompt.kind, SHOWN)}

@@ -15,7 +15,7 @@ from mindscope.studies.llm_biology.prompts import (
     find,
     name_subject,
 )
-from mindscope.studies.llm_biology.reach import describe_reach
+from mindscope.studies.llm_biology.reach import describe_reach, describe_whole
 from mindscope.studies.llm_biology.workbench import CaseContext
 
 HARMFUL, STORY, HARMLESS = "harmful", "story", "harmless"
@@ -75,7 +75,9 @@ def _family(
                 bench, [at(contrast, THING), at(contrast, *TURN), upstream(contrast, first[0])], tried
             )
             held = _held(bench, kind, 1 - half)
-            parts.append((chosen, [(prompt, aim) for prompt in held]))
+            asked = [(prompt, aim) for prompt in held]
+            parts.append((chosen, asked))
+            facts.append(describe_whole(bench, flip, chosen, first, tried, asked))
             chosen_plans.append((replace(flip, claim=f"{claim}, tested on half {2 - half}"), chosen))
             if drawn is None:
                 group = upstream(contrast, held[0]).group(HARMFUL, SHOWN)
