@@ -155,10 +155,11 @@ def test_latents_of_the_streams_are_read_and_tried_block_by_block(bench: CaseCon
     prompts = digits._sums(bench, digits.DIGIT, digits.FOUND_IN, "train", 80)
     codes = bench.codes(prompts[:2])
     read = bench.model.read([p.row for p in prompts[:2]], {"s": Read("resid_post.2", Raw("all"))})["s"].values
-    start = sum(bench.access.sizes[:2])
+    saes, start = bench.streams, sum(bench.access.sizes[:2])
+    assert saes is not None
     for number, prompt in enumerate(prompts[:2]):
-        place = prompt.spots[digits.DIGIT_SPOT]
-        expected = bench.streams.dictionaries[2].encode(read[number][[place]]).dense()[0]
+        (place,) = prompt.tokens(digits.DIGIT_SPOT)
+        expected = saes.dictionaries[2].encode(read[number][[place]]).dense()[0]
         own = codes[number, digits.DIGIT_SPOT, start : start + bench.access.sizes[2]]
         torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-4)
     contrast = bench.contrast(prompts)
