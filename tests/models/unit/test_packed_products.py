@@ -11,9 +11,17 @@ from mindscope.models.generation.slots import cut_spans
 from mindscope.models.hooks.packed_products import PackedProducts
 
 
+@pytest.fixture(autouse=True, params=["AVX2", "AVX512"])
+def capability(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """On either kind of processor, whatever this one is."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: request.param)
+    return request.param
+
+
 def layer_of(dtype: torch.dtype = torch.float32) -> nn.Sequential:
+    """A weight that is packed everywhere, and one that is packed nowhere."""
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(160, 256), nn.Linear(256, 2)).to(dtype).eval()
+    return nn.Sequential(nn.Linear(160, 3300), nn.Linear(3300, 2)).to(dtype).eval()
 
 
 def products(model: nn.Sequential, packed: PackedProducts, hidden: torch.Tensor) -> torch.Tensor:
@@ -41,6 +49,19 @@ def test_a_row_does_not_depend_on_how_many_there_are() -> None:
     torch.testing.assert_close(products(model, packed, hidden[:5]), whole[:5], rtol=0, atol=1e-5)
 
 
+def test_one_row_and_small_weights_are_packed_where_that_pays(capability: str) -> None:
+    model = nn.Sequential(nn.Linear(160, 3300), nn.Linear(160, 300)).eval()
+    packed, hidden = PackedProducts(model), torch.randn(1, 160)
+    with torch.inference_mode(), packed.used():
+        of_large, of_small = (model[number](hidden) for number in (0, 1))
+    assert set(packed._packed) == ({model[0]} if capability == "AVX2" else {model[0], model[1]})
+    plain = [torch.nn.functional.linear(hidden, layer.weight, layer.bias) for layer in model]
+    torch.testing.assert_close(of_small, plain[1])
+    torch.testing.assert_close(of_large, plain[0])
+    if capability == "AVX2":
+        assert torch.equal(of_large, plain[0])
+
+
 def test_changed_weights_are_packed_anew() -> None:
     model = layer_of()
     packed, hidden = PackedProducts(model), torch.randn(4, 160)
@@ -51,7 +72,7 @@ def test_changed_weights_are_packed_anew() -> None:
     model[0].weight.data.mul_(3)  # which nothing counts
     packed.refresh()
     torch.testing.assert_close(products(model, packed, hidden), model[0](hidden))
-    model[0].weight = nn.Parameter(torch.randn(256, 160))
+    model[0].weight = nn.Parameter(torch.randn(3300, 160))
     torch.testing.assert_close(products(model, packed, hidden), model[0](hidden))
 
 

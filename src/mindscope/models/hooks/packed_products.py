@@ -4,7 +4,9 @@ A step of decoding multiplies a few rows with every weight of the model, so that
 its weights are read. As they lie in a checkpoint, they are laid out anew at every product (bfloat16), or are
 multiplied by a library that on some processors leaves half of the vector units idle (float32). Measured on an
 AVX512-BF16 CPU, one thread: packed products take 0.4 to 0.6 of the time in float32 for 1 to 2,000 rows; in
-bfloat16 0.5 for one row, 0.65 for 8 and 0.9 for 64, with the same bits.
+bfloat16 0.5 for one row, 0.65 for 8 and 0.9 for 64, with the same bits. On a CPU with AVX2 alone one row
+takes 0.9 to 5 times as long packed, and weights of half a million elements or more 0.3 to 1.2 for 2 to 512
+rows: so there smaller weights stay as they are, and so does one row.
 
 1. The weights of plain linear layers are packed when they are first multiplied while answers are written.
    The packed ones are a second copy, so what they may take is bounded; the largest weights come first.
@@ -31,6 +33,12 @@ way, and its second copy would be missed elsewhere."""
 
 _WORTH_PACKING = 2**15
 """Elements of a weight below which the call costs more than the product."""
+
+_NARROW = ("DEFAULT", "AVX2")
+"""What torch can use of processors that gain less."""
+
+_NARROW_WORTH, _NARROW_ROWS = 2**19, 2
+"""Of these, the elements of a weight and the number of rows from which packing pays."""
 
 _ROWS = (*range(1, 9), 12, 16, 24, 32, 40, 48, 56, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512)
 """Numbers of rows that are multiplied at once: about 30 kernels for every shape of weights."""
@@ -69,7 +77,7 @@ class PackedProducts:
                 if packed is None or not packed.is_of(layer.weight):
                     packed = self._packed[layer] = _PackedWeight(layer.weight)
                 if "forward" not in layer.__dict__:  # somebody else's is left alone
-                    layer.__dict__["forward"] = partial(_multiply, packed.weight, layer.bias)
+                    layer.__dict__["forward"] = partial(_multiply, packed.weight, layer.weight, layer.bias)
                     patched.append(layer)
             yield
         finally:
@@ -105,13 +113,14 @@ def _choose_layers(hf: nn.Module) -> list[nn.Linear]:
     types = [torch.float32]
     if torch.ops.mkldnn._is_mkldnn_bf16_supported():
         types.append(torch.bfloat16)
+    worth = _NARROW_WORTH if _is_narrow() else _WORTH_PACKING
     layers = [
         layer
         for layer in hf.modules()
         if type(layer) is nn.Linear
         and layer.weight.device.type == "cpu"
         and layer.weight.dtype in types
-        and layer.weight.numel() >= _WORTH_PACKING
+        and layer.weight.numel() >= worth
         and not layer.weight.is_inference()  # whose changes nobody counts
         and layer.weight.is_contiguous()
     ]
@@ -123,25 +132,31 @@ def _choose_layers(hf: nn.Module) -> list[nn.Linear]:
     return chosen
 
 
+def _is_narrow() -> bool:
+    return torch.backends.cpu.get_cpu_capability() in _NARROW
+
+
 def _multiply(
-    weight: Tensor, bias: Tensor | None, hidden: Float[Tensor, "*rows inputs"]
+    packed: Tensor, weight: Tensor, bias: Tensor | None, hidden: Float[Tensor, "*rows inputs"]
 ) -> Float[Tensor, "*rows outputs"]:
     """The product with a packed weight, as `nn.Linear` would give it but for rounding."""
     rows = hidden.reshape(-1, hidden.shape[-1])
     n_rows, most = len(rows), _ROWS[-1]
+    if n_rows < _NARROW_ROWS and _is_narrow():
+        return F.linear(hidden, weight, bias)
     if n_rows <= most:
-        product = _multiply_few(weight, bias, rows)
+        product = _multiply_few(packed, bias, rows)
     else:
-        product = torch.cat([_multiply_few(weight, bias, piece) for piece in rows.split(most)])
+        product = torch.cat([_multiply_few(packed, bias, piece) for piece in rows.split(most)])
     return product.view(*hidden.shape[:-1], product.shape[-1])
 
 
 def _multiply_few(
-    weight: Tensor, bias: Tensor | None, rows: Float[Tensor, "rows inputs"]
+    packed: Tensor, bias: Tensor | None, rows: Float[Tensor, "rows inputs"]
 ) -> Float[Tensor, "rows outputs"]:
     n_rows = len(rows)
     room = _ROWS[bisect_left(_ROWS, n_rows)] if n_rows else 0
     if room > n_rows:
         rows = F.pad(rows, (0, 0, 0, room - n_rows))
-    product = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
+    product = torch.ops.mkldnn._linear_pointwise(rows, packed, bias, "none", [], "")
     return product[:n_rows] if room > n_rows else product
