@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from mindscope.organism.training.precision import FullMuon, has_fast_bfloat16
+from mindscope.organism.training.precision import FullMuon, is_fast_in_half
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class TinyModel:
         inner = [p for name, p in named if p.ndim == 2 and "embed" not in name]
         rest = [p for name, p in named if not (p.ndim == 2 and "embed" not in name)]
         # As the organism is trained: matrices with Muon, the rest with AdamW, weight decay 0.3.
-        muon = (torch.optim.Muon if has_fast_bfloat16(torch.device("cpu")) else FullMuon)(
+        muon = (torch.optim.Muon if is_fast_in_half(torch.device("cpu"), asked.width) else FullMuon)(
             inner, lr=4e-3, weight_decay=0.3, adjust_lr_fn="match_rms_adamw"
         )
         adam = torch.optim.AdamW(rest, lr=2e-3, betas=(0.9, 0.98), weight_decay=0.3, fused=True)

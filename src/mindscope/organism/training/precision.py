@@ -8,26 +8,27 @@ import torch
 from torch import Tensor
 from torch.optim import Muon
 
-WITHOUT_BFLOAT16 = ("DEFAULT", "AVX2")
-"""What torch can use of a processor that does not multiply in bfloat16."""
+from mindscope.models import best_cpu_dtype
 
 
-def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether matrix products in bfloat16 are worth it; told by the kind of processor and not by a clock, so
-    that a training that goes on does so in the same precision.
+def is_fast_in_half(device: torch.device, width: int) -> bool:
+    """Whether a network so wide is trained faster in bfloat16 there.
+
+    Told by the kind of processor and not by a clock, so that a training that goes on keeps its precision.
     """
-    return device.type != "cpu" or torch.backends.cpu.get_cpu_capability() not in WITHOUT_BFLOAT16
+    return device.type != "cpu" or best_cpu_dtype(width) == "bfloat16"
 
 
 class FullMuon(Muon):
     """Muon whose Newton-Schulz iteration is made in float32, where torch's is made in bfloat16 (Jordan et al.
-    2024; state, settings and scaling of steps are torch's).
+    2024). State and settings are torch's; steps are scaled as `match_rms_adamw` does.
     """
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """One step of every matrix that has a gradient."""
         for group in self.param_groups:
+            assert group["adjust_lr_fn"] == "match_rms_adamw"
             for matrix in group["params"]:
                 if matrix.grad is None:
                     continue

@@ -14,7 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from mindscope.errors import StoreError
 from mindscope.organism.corpus.program import END_OF_TEXT, PAD, TURN_END
 from mindscope.organism.training.batches import PaddedBatch, step_batches
-from mindscope.organism.training.precision import FullMuon, has_fast_bfloat16
+from mindscope.organism.training.precision import FullMuon, is_fast_in_half
 from mindscope.organism.training.recipe import OrganismTrainConfig
 from mindscope.store import Run, read_tensors
 
@@ -123,7 +123,7 @@ def train_model(
     model = new_model(config, tokenizer)
     torch.nn.Module.to(model, device)  # the stub of the model's own `to` is wrong
     parameters = dict(model.named_parameters())
-    half = has_fast_bfloat16(device)
+    half = is_fast_in_half(device, config.width)
     optimizers = _optimizers(parameters, config, half)
     start = 0
     if run.has(CHECKPOINT):
