@@ -103,7 +103,7 @@ def test_what_does_not_fit_is_refused(llama: Model):
         StreamFeatures((normalised, *saes[1:]))
     source = StreamFeatures(saes)
     with (
-        pytest.raises(DataError, match="holds the outputs of MLPs"),
+        pytest.raises(DataError, match="cannot be held constrained"),
         intervening(llama, source, [ROW], CHANGES, mode="constrained"),
     ):
         pass
