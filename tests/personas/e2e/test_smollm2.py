@@ -27,8 +27,8 @@ LAYER, COEFFICIENT = 18, 4.5
 EXTRACTION = ExtractConfig(questions=10, samples=1, temperature=0.8, max_new_tokens=40, resamples=10)
 N_RANDOM = 2
 SAMPLES = {"unsteered": 8, "against": 8}
-"""Answers to each question, where not one: against the vector twelve answers were 0.6, 9.6, 6.6 and 18.8 lower
-for four seeds on one processor, and other processors draw others."""
+"""Answers to each question, where not one: against the vector twelve answers were 0.6, 9.6, 6.6 and 18.8
+lower for four seeds on one processor, and other processors draw others."""
 
 
 @pytest.fixture(scope="module")
