@@ -1,11 +1,13 @@
 """`mindscope circuit cases`, end to end on the organism."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from mindscope import organism
 from mindscope.cli.app import app
 from mindscope.studies.llm_biology import QUICK, book
 from mindscope.studies.llm_biology.workbench import CaseContext
@@ -78,3 +80,15 @@ def test_an_unknown_family_is_one_line(tmp_path: Path) -> None:
     assert made.exit_code != 0
     assert not (tmp_path / "book").exists()
     assert "no family 'poems'" in str(made.exception or made.output)
+
+
+def test_saes_that_are_not_there_or_not_of_every_block_are_one_line(tmp_path: Path) -> None:
+    some = tmp_path / "some"
+    some.mkdir()
+    for block in (0, 1):
+        shutil.copy(organism.dictionary_path(f"sae.{block}"), some)
+    for name, said in ((tmp_path / "none", "there is no dictionary"), (some, "SAEs of 2 blocks")):
+        made = _run(tmp_path / "book", "--streams", str(name))
+        assert made.exit_code != 0
+        assert not (tmp_path / "book").exists()
+        assert said in str(made.exception or made.output)

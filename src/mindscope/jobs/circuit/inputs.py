@@ -142,7 +142,9 @@ def find_streams(name: str, model: Model) -> StreamFeatures:
         files = [dictionary_file(f"{name}:sae.{block}") for block in range(model.n_layers)]
     else:
         files = list(find_dictionaries([Path(name)]).values())
-    return StreamFeatures.of([Dictionary.load(file, model) for file in files])
+    streams = StreamFeatures.of([Dictionary.load(file, model) for file in files])
+    streams.access(model)  # says what does not fit, before there is any work to lose
+    return streams
 
 
 def replacement_of(graph: AttributionGraph, name: str | None, model: Model) -> ReplacementModel:

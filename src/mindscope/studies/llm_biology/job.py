@@ -83,6 +83,8 @@ def work_through(spec: CaseBookSpec, *, run: RunFolder, reporter: Reporter) -> C
             model, replacement, opened, spec.families, config, reporter.progress, spec.world, streams
         )
         facts = {"model": model.name, "fingerprint": model.fingerprint, "replacement": name, **settings}
+        if streams is not None:
+            facts["exchanged"] = f"latents of the residual streams' SAEs ({spec.streams})"
         page = book_report(cases, run.path, facts).write(run.path / "report.html")
         opened.finish(report=str(page), verdicts=book_rows(cases))
     return CaseBookReport(report=str(page), cases=tuple(cases))
