@@ -9,6 +9,7 @@ import torch
 
 from mindscope.jobs import specs
 from mindscope.jobs.persona import kept_inputs, three_steps
+from mindscope.models import Model
 from mindscope.personas import PersonaVectors
 
 FEW = ["--max-new-tokens", "6", "--shard-rows", "8", "--dtype", "float32"]
@@ -102,9 +103,14 @@ def test_steer_without_a_sweep_wants_layer_and_coefficient(cli, extracted, model
     assert "give --layer and --coefficient, or --steer, or sweep first" in result.err
 
 
+def _load_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the class: a module first imported meanwhile would keep a function that was put in its place."""
+    monkeypatch.setattr(Model, "load", lambda *_, **__: pytest.fail("a model was loaded"))
+
+
 def test_forgetting_the_judge_costs_nothing(cli, monkeypatch, model, trait, tmp_path):
     """Neither a model is loaded nor a folder left."""
-    monkeypatch.setattr("mindscope.models.load", lambda *_, **__: pytest.fail("a model was loaded"))
+    _load_nothing(monkeypatch)
     wrong = [
         (["extract", model, trait], "choose who scores the answers"),
         (["extract", model, trait, "--judge", "endpoint:x"], "needs its address: --base-url"),
@@ -138,7 +144,7 @@ def test_forgetting_the_judge_costs_nothing(cli, monkeypatch, model, trait, tmp_
 )
 def test_files_are_looked_for_before_a_model_is_loaded(cli, monkeypatch, tmp_path, arguments, says):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mindscope.models.load", lambda *_, **__: pytest.fail("a model was loaded"))
+    _load_nothing(monkeypatch)
     Path("data.jsonl").write_text('{"prompt": "Ask", "response": "Answer"}\n')
     result = cli("persona", *arguments)
     assert (result.code, result.err.strip().splitlines()[-1]) == (2, f"error: {says}")
