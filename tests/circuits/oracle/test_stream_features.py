@@ -30,7 +30,7 @@ def _saes(model: Model, *, centred: bool = False) -> tuple[Dictionary, ...]:
     d, made = model.d_model, []
     for block in range(model.n_layers):
         coder = Coder(*(torch.randn(*shape, generator=draw) * 0.2 for shape in ((40, d), (40,), (40, d))))
-        (site,) = (Site(f"resid_post.{block}", d),)
+        site = Site(f"resid_post.{block}", d)
         bias = torch.randn(d, generator=draw)
         made.append(
             Dictionary.single(

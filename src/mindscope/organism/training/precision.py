@@ -1,7 +1,7 @@
 """In which precision an organism is trained: bfloat16 where the processor multiplies in it, else float32.
 
-A processor that has AVX2 alone converts each bfloat16 number before it multiplies, which takes six to seven
-times as long as float32 (512 x 512 and the organisms' own shapes).
+A processor that has AVX2 alone takes six to seven times as long for products in bfloat16 (of matrices as
+large as the organisms').
 """
 
 import torch

@@ -2,8 +2,8 @@
 
 Where none does, an exchange of features there can show nothing, whatever they stand for: attention has
 brought the words themselves to where the answer is made. And where the whole stream at these tokens, out of a
-prompt that shows the other kind, does not change the answer as claimed, what is claimed is not held there: a
-group of features can do it only by a push beyond any state of the model's own.
+prompt that shows the other kind, does not change the answer as claimed, what is claimed is not held at them:
+features can do it only by a push beyond any state of the model's own.
 """
 
 from collections.abc import Sequence
